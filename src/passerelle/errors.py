@@ -1,0 +1,78 @@
+"""The error tree: every failure a person may cause or meet, with what to type next.
+
+A message says what failed and on which object; the hint is the next command or
+setting, word for word. The command line turns an error into its exit code and
+prints no stack trace.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PasserelleError(Exception):
+    """What failed, on which object, and what to type next.
+
+    Args:
+        message: One sentence that names the object that failed.
+        hint: The next command to type or setting to change, if there is one.
+    """
+
+    exit_code: ClassVar[int] = 2
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class RefusedError(PasserelleError):
+    """The criteria, the gate or a check of integrity said no (exit code 1)."""
+
+    exit_code = 1
+    code = "refused"
+
+
+class UsageError(PasserelleError):
+    """The caller asked for something that cannot be: a file, a column, an option (exit code 2)."""
+
+    exit_code = 2
+    code = "usage"
+
+
+class DataError(UsageError):
+    """The data cannot be trained on or scored: missing column, one class only, wrong encoding."""
+
+    code = "data"
+
+
+class SettingsError(UsageError):
+    """A setting is unknown, of the wrong type, or not allowed in this environment."""
+
+    code = "settings"
+
+
+class NotFoundError(UsageError):
+    """A registered model, version, alias, bento model or bento does not exist."""
+
+    code = "not_found"
+
+
+class OutsideError(PasserelleError):
+    """An outside system failed: MLflow, S3, the BentoML store, the container engine, the disk (exit code 3)."""
+
+    exit_code = 3
+    code = "outside"
+
+
+class BusyError(OutsideError):
+    """Somebody else is doing the same thing: a lock is held, a port is taken."""
+
+    code = "busy"
+
+
+class IntegrityError(RefusedError):
+    """A file's digest, a signature or the golden predictions do not match what was recorded."""
+
+    code = "integrity"

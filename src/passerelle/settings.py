@@ -1,0 +1,150 @@
+"""The settings, one frozen class per outside system, built by callers and never at import."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from passerelle.errors import SettingsError
+
+PREFIX = "PASSERELLE_"
+
+
+class Settings(BaseSettings):
+    """A frozen group of settings read from the environment."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", populate_by_name=True)
+
+    @classmethod
+    def read(cls, **given: Any) -> Self:
+        """Return the settings from the environment, overridden by what is given.
+
+        Raises:
+            SettingsError: A value has the wrong type or range; names the variable, never the value.
+        """
+        try:
+            return cls(**{name: value for name, value in given.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            name = str(first["loc"][0]) if first["loc"] else cls.__name__
+            raise SettingsError(
+                f"the setting {variable_of(cls, name)} is not usable: {first['msg']}",
+                hint=f"unset {variable_of(cls, name)}, or give it a value that its documentation in docs/settings.md allows",
+            ) from None
+
+
+class StateSettings(Settings):
+    """Where passerelle keeps what it makes."""
+
+    state_dir: Path = Field(default=Path(".passerelle"), description="Folder of the embedded platform, the BentoML store and the logs.")
+    environment: str = Field(
+        default="development",
+        pattern="^(development|production)$",
+        description="`production` refuses default passwords and forced promotions.",
+    )
+
+
+class MlflowSettings(Settings):
+    """The MLflow server, embedded or any other."""
+
+    tracking_uri: str = Field(
+        validation_alias=AliasChoices("tracking_uri", "PASSERELLE_TRACKING_URI", "MLFLOW_TRACKING_URI"),
+        description="Address of the MLflow server.",
+    )
+    experiment: str = Field(default="classification", description="Experiment that the candidates' runs go to.")
+    registered_model: str = Field(default="classification", description="Registered model that the best candidate becomes a version of.")
+    alias: str = Field(default="production", description="Alias that decides which version is in production.")
+    timeout_s: float = Field(
+        default=10.0,
+        gt=0,
+        validation_alias=AliasChoices("timeout_s", "PASSERELLE_MLFLOW_TIMEOUT_S"),
+        description="Longest wait for one answer of MLflow, in seconds.",
+    )
+
+
+class S3Settings(Settings):
+    """The S3 that holds the artifacts: SeaweedFS, MinIO, AWS or another."""
+
+    endpoint_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices(
+            "endpoint_url", "PASSERELLE_S3_ENDPOINT_URL", "MLFLOW_S3_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"
+        ),
+        description="Address of the S3 server; none for AWS itself.",
+    )
+    access_key_id: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("access_key_id", "PASSERELLE_S3_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID"),
+        description="Access key.",
+    )
+    secret_access_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("secret_access_key", "PASSERELLE_S3_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY"),
+        description="Secret key.",
+    )
+    region: str = Field(
+        default="us-east-1", validation_alias=AliasChoices("region", "PASSERELLE_S3_REGION", "AWS_DEFAULT_REGION"), description="Region."
+    )
+    bucket: str = Field(
+        default="passerelle",
+        validation_alias=AliasChoices("bucket", "PASSERELLE_S3_BUCKET"),
+        description="Bucket of the artifacts and of the ledger.",
+    )
+
+
+class StoreSettings(Settings):
+    """The BentoML store."""
+
+    bentoml_home: Path | None = Field(
+        default=None,
+        validation_alias=AliasChoices("bentoml_home", "PASSERELLE_BENTOML_HOME", "BENTOML_HOME"),
+        description="Folder of the BentoML store; by default `bentoml` in the state folder.",
+    )
+
+
+class ServiceSettings(Settings):
+    """What the running service accepts and how it answers; read inside the bento."""
+
+    max_body_bytes: int = Field(
+        default=1_048_576, gt=0, description="Largest request body, in bytes; a larger one gets 413 before it is read."
+    )
+    max_text_characters: int = Field(default=20_000, gt=0, description="Longest text of one field, in characters; a longer one gets 422.")
+    max_records: int = Field(default=1_000, gt=0, description="Most records of one batch request; more get 422.")
+    review_threshold: float = Field(
+        default=0.5, ge=0, le=1, description="A label with a probability under this is marked for a person to look at."
+    )
+    workers: int = Field(default=1, ge=1, description="Processes that answer requests.")
+
+
+def variable_of(settings: type[Settings], field: str) -> str:
+    """Return the environment variable's name of a field."""
+    info = settings.model_fields.get(field)
+    if info is not None and isinstance(info.validation_alias, AliasChoices):
+        return next((str(c) for c in info.validation_alias.choices if str(c).startswith(PREFIX)), field)
+    return field if field.isupper() else PREFIX + field.upper()
+
+
+def all_settings() -> tuple[type[Settings], ...]:
+    """Return every settings class, for the documentation and for the check of unknown keys."""
+    return (StateSettings, MlflowSettings, S3Settings, StoreSettings, ServiceSettings)
+
+
+def refuse_unknown(environment: dict[str, str] | None = None) -> None:
+    """Refuse a variable with our prefix that no setting knows.
+
+    Raises:
+        SettingsError: Such a variable is set; the hint names the closest known one.
+    """
+    known = {variable_of(group, name) for group in all_settings() for name in group.model_fields}
+    for variable in sorted(environment if environment is not None else os.environ):
+        if variable.startswith(PREFIX) and variable not in known:
+            close = difflib.get_close_matches(variable, known, n=1)
+            raise SettingsError(
+                f"{variable} is not a setting of passerelle",
+                hint=f"did you mean {close[0]}?" if close else f"unset {variable}; docs/settings.md lists the settings",
+            )
