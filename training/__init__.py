@@ -1,0 +1,1 @@
+"""The part a team replaces: data, candidates, training; logs its runs to MLflow."""

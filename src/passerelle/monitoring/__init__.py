@@ -1,0 +1,1 @@
+"""Metrics, access log and prediction log of the running service."""

@@ -1,0 +1,1 @@
+"""The embedded platform: a local S3 server and an MLflow server as child processes."""

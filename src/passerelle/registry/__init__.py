@@ -1,0 +1,1 @@
+"""MLflow's registry: compare, gate, register, promote and roll back, with the ledger."""

@@ -1,0 +1,1 @@
+"""Bring a bento into service and hold it to its golden predictions."""
