@@ -1,0 +1,57 @@
+# passerelle: `make` lists the targets.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3
+BIN := .venv/bin
+# A dev environment holds all that the workbench needs, so it serves `make demo` too.
+READY := $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.workbench)
+# One process a core; BLAS threads on top of that only get in each other's way.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: help demo up test lint format bench lock clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+demo: $(READY)  ## train, compare, register, promote, import, build, serve and ask, on the embedded platform
+	@$(BIN)/passerelle demo
+
+up: $(READY)  ## the embedded platform and the service, until Ctrl-C
+	@$(BIN)/passerelle up
+
+test: .venv/.dev  ## all tests; those that need what this machine lacks say what is missing
+	@echo "tests: unit, integration and end to end, on all cores"
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+
+lint: .venv/.dev  ## ruff and mypy strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/.dev  ## put the code in ruff's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/.dev  ## /classify next to its peers; writes loadtests/results/
+	@$(BIN)/python -m loadtests.bench
+
+lock: $(READY)  ## write the locked requirements anew from pyproject.toml
+	@set -x; compile="$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header"; \
+	$$compile pyproject.toml --extra workbench --extra dev -o requirements/dev.txt; \
+	$$compile pyproject.toml --extra workbench -c requirements/dev.txt -o requirements/workbench.txt; \
+	$$compile pyproject.toml -c requirements/dev.txt -o requirements/service.txt; \
+	grep -E '^uv==' requirements/dev.txt | tr -d '\\ ' | $$compile - -o requirements/uv.txt
+
+clean:  ## remove the environment and the demo's state
+	rm -rf .venv .passerelle
+
+.venv/.%: requirements/%.txt requirements/uv.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("passerelle needs Python 3.11 or newer; this is " + sys.version.split()[0] + ": make PYTHON=python3.x")'
+	@echo "environment: $$(grep -c == $<) locked packages into .venv"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $<
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
