@@ -1,0 +1,91 @@
+"""From the environment, or from the embedded platform that runs, to what the stages take."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from passerelle.errors import OutsideError
+from passerelle.settings import MlflowSettings, S3Settings, StateSettings, StoreSettings, refuse_unknown
+
+if TYPE_CHECKING:
+    from passerelle.registry.client import Registry
+
+START = "passerelle up, in another terminal; or set MLFLOW_TRACKING_URI (and the S3 variables) to a server of yours"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The settings of one command."""
+
+    state: StateSettings
+    mlflow: MlflowSettings
+    s3: S3Settings
+    store: StoreSettings
+
+
+def read_state() -> StateSettings:
+    """Return the state folder's settings; refuse variables that no setting knows."""
+    refuse_unknown()
+    return StateSettings.read()
+
+
+def bento_store(state: StateSettings) -> StoreSettings:
+    """Return the BentoML store of the environment, else the one in the state folder, and make plain BentoML use it too."""
+    home = StoreSettings.read().bentoml_home or state.state_dir.resolve() / "bentoml"
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ["BENTOML_HOME"] = str(home)
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
+    return StoreSettings.read(bentoml_home=home)
+
+
+def surroundings(*, registered_model: str | None = None, experiment: str | None = None) -> Surroundings:
+    """Return the settings, taken from the environment or else from the embedded platform that runs.
+
+    Raises:
+        OutsideError: Neither names an MLflow server.
+    """
+    from passerelle.platform.state import running  # noqa: PLC0415
+
+    state = read_state()
+    platform = running(state.state_dir)
+    if "MLFLOW_TRACKING_URI" not in os.environ and "PASSERELLE_TRACKING_URI" not in os.environ:
+        if platform is None:
+            raise OutsideError("no MLflow server is named, and the embedded platform does not run", hint=START)
+        os.environ.update(platform.environment)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    return Surroundings(
+        state=state,
+        mlflow=MlflowSettings.read(registered_model=registered_model, experiment=experiment),
+        s3=S3Settings.read(),
+        store=bento_store(state),
+    )
+
+
+def open_registry(here: Surroundings) -> Registry:
+    """Return a registry that answers.
+
+    Raises:
+        OutsideError: MLflow or S3 does not answer, or refuses the keys.
+    """
+    from passerelle.registry.client import Registry  # noqa: PLC0415
+
+    registry = Registry(here.mlflow, here.s3)
+    registry.check()
+    return registry
+
+
+def project_folder(project: Path) -> Path:
+    """Return the folder that holds bentofile.yaml.
+
+    Raises:
+        UsageError: It does not hold one.
+    """
+    from passerelle.errors import UsageError  # noqa: PLC0415
+
+    if not (project / "bentofile.yaml").is_file():
+        raise UsageError(f"{project.resolve()} holds no bentofile.yaml", hint="cd to the root of the project, or give it with --project")
+    return project.resolve()

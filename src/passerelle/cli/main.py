@@ -1,0 +1,84 @@
+"""The group of commands, in the order of the stages, and the one place where errors end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from passerelle import __version__
+from passerelle.cli import across, stages
+from passerelle.cli.output import print_error
+from passerelle.errors import PasserelleError
+
+STAGES: Sequence[click.Command] = (
+    stages.train,
+    stages.compare,
+    stages.register,
+    stages.promote,
+    stages.import_,
+    stages.build,
+    stages.containerize,
+    stages.deploy,
+    stages.serve,
+    stages.monitor,
+)
+ACROSS: Sequence[click.Command] = (
+    across.demo,
+    across.up,
+    across.env,
+    across.status,
+    across.history,
+    across.rollback,
+)
+
+
+class Ordered(click.Group):
+    """Lists its commands in the order of the stages, in two sections."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, stages first."""
+        return [str(command.name) for command in (*STAGES, *ACROSS)]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the stages and what goes across them as two sections."""
+        for title, commands in (("The ten stages, in order", STAGES), ("Across the stages", ACROSS)):
+            with formatter.section(title):
+                formatter.write_dl([(str(command.name), command.get_short_help_str(limit=90)) for command in commands])
+
+
+@click.group(
+    cls=Ordered,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 done, 1 refused by the criteria or a check, 2 usage, 3 an outside system failed.",
+)
+@click.version_option(__version__, prog_name="passerelle")
+def passerelle() -> None:
+    """The footbridge from an MLflow registry to a container in production."""
+
+
+for _command in (*STAGES, *ACROSS):
+    passerelle.add_command(_command)
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave with its exit code; the only place that catches our errors.
+
+    Exit codes: 0 done, 1 refused, 2 usage, 3 an outside system failed, 130 interrupted.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        passerelle.main(args=given, prog_name="passerelle", standalone_mode=False)
+    except PasserelleError as error:
+        print_error(error, as_json="--json" in given)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("passerelle: interrupted; what was done so far is kept, and the same command goes on from there", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)

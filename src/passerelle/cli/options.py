@@ -1,0 +1,39 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Command = Callable[..., Any]
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would change and change nothing.")
+criteria_option = click.option(
+    "--criteria",
+    "criteria_path",
+    type=click.Path(path_type=Path),
+    default=Path("training/criteria.yaml"),
+    show_default=True,
+    help="What a model must reach and how models are ranked.",
+)
+project_option = click.option(
+    "--project",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    show_default="this folder",
+    help="Folder that holds bentofile.yaml and service.py.",
+)
+
+
+def model_option(help_text: str = "Registered model.") -> Callable[[Command], Command]:
+    """Return the option that names a registered model; by default the one of the settings."""
+    return click.option("--model", "registered_model", help=help_text + "  [default: PASSERELLE_REGISTERED_MODEL or classification]")
+
+
+def version_option(help_text: str) -> Callable[[Command], Command]:
+    """Return the option that names one version of the registered model."""
+    return click.option("--version", type=click.IntRange(min=1), help=help_text)

@@ -1,0 +1,180 @@
+"""The ten stages, one command each, in their order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from passerelle.cli.options import criteria_option, dry_run_option, json_option, model_option, project_option, version_option
+from passerelle.cli.output import Output
+
+# The stages import MLflow, scikit-learn or BentoML: each command imports its own late, so that `--help` answers at once.
+# ruff: noqa: PLC0415
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path), help="CSV or Parquet file.  [default: the demo's comments]")
+@click.option("--text-column", help="Column that holds the text.")
+@click.option("--label-column", help="Column that holds the class.")
+@click.option("--feature-column", "feature_columns", multiple=True, help="Column of a table without text; once for each.")
+@click.option("--drop-missing", is_flag=True, help="Leave rows without text or class out instead of refusing the file.")
+@click.option("--experiment", help="MLflow experiment.  [default: PASSERELLE_EXPERIMENT or classification]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the splits and of the candidates.")
+@click.option("--again", is_flag=True, help="Train even when the same data, code and seed were trained on before.")
+@dry_run_option
+@json_option
+def train(*, as_json: bool, **options: object) -> None:
+    """Fit the candidates and log each as an MLflow run."""
+    from passerelle.cli import run_training
+
+    output = Output(as_json=as_json)
+    result = run_training.run(output, **options)
+    run_training.show(output, result)
+
+
+@click.command()
+@click.option("--parent-run", "parent_run_id", help="Training to compare.  [default: the latest]")
+@click.option("--experiment", help="MLflow experiment.  [default: PASSERELLE_EXPERIMENT or classification]")
+@criteria_option
+@json_option
+def compare(parent_run_id: str | None, experiment: str | None, criteria_path: Path, as_json: bool) -> None:
+    """Rank the candidates by the criteria, and say what each one fails."""
+    from passerelle.cli import show
+    from passerelle.cli.connect import open_registry, surroundings
+    from passerelle.registry import compare as stage
+    from passerelle.registry.criteria import read_criteria
+
+    criteria = read_criteria(criteria_path)
+    registry = open_registry(surroundings(experiment=experiment))
+    show.comparison(Output(as_json=as_json), stage.compare(registry, criteria, parent_run_id=parent_run_id))
+
+
+@click.command()
+@click.option("--run", "run_id", help="Candidate's run.  [default: the best of the latest training]")
+@click.option("--experiment", help="MLflow experiment.  [default: PASSERELLE_EXPERIMENT or classification]")
+@model_option()
+@criteria_option
+@dry_run_option
+@json_option
+def register(
+    *, run_id: str | None, experiment: str | None, registered_model: str | None, criteria_path: Path, dry_run: bool, as_json: bool
+) -> None:
+    """Make the best candidate a version of the registered model."""
+    from passerelle.cli import show
+    from passerelle.cli.connect import open_registry, surroundings
+    from passerelle.cli.run_registry import best_run
+    from passerelle.registry import register as stage
+    from passerelle.registry.criteria import read_criteria
+
+    criteria = read_criteria(criteria_path)
+    registry = open_registry(surroundings(registered_model=registered_model, experiment=experiment))
+    chosen = run_id or best_run(registry, criteria)
+    show.registered(Output(as_json=as_json), stage.register(registry, run_id=chosen, criteria=criteria, dry_run=dry_run))
+
+
+@click.command()
+@model_option()
+@version_option("Version to promote.  [default: the newest]")
+@criteria_option
+@click.option("--force", is_flag=True, help="Promote although the criteria are not met; needs --reason.")
+@click.option("--reason", help="Why; written in the ledger.")
+@dry_run_option
+@json_option
+def promote(
+    *, registered_model: str | None, version: int | None, criteria_path: Path, force: bool, reason: str | None, dry_run: bool, as_json: bool
+) -> None:
+    """Give a version the alias and the stage, if it meets the criteria."""
+    from passerelle.cli import run_registry, show
+
+    result = run_registry.promote(registered_model, version, criteria_path, force=force, reason=reason, dry_run=dry_run)
+    show.promotion(Output(as_json=as_json), result)
+
+
+@click.command("import")
+@model_option()
+@version_option("Version to import.  [default: the one in production]")
+@dry_run_option
+@json_option
+def import_(registered_model: str | None, version: int | None, dry_run: bool, as_json: bool) -> None:
+    """Bring the promoted version into the BentoML store, checked file by file."""
+    from passerelle.bentos.import_model import import_model
+    from passerelle.cli import show
+    from passerelle.cli.connect import open_registry, surroundings
+
+    here = surroundings(registered_model=registered_model)
+    registry = open_registry(here)
+    ref = registry.model_version(here.mlflow.registered_model, version).ref if version else None
+    show.imported(Output(as_json=as_json), import_model(registry, here.store, ref=ref, dry_run=dry_run))
+
+
+@click.command()
+@click.argument("bento_model_tag", required=False)
+@project_option
+@dry_run_option
+@json_option
+def build(bento_model_tag: str | None, project: Path, dry_run: bool, as_json: bool) -> None:
+    """Build a bento that pins exactly one model version.
+
+    BENTO_MODEL_TAG is name:version in the BentoML store; by default the model imported last.
+    """
+    from passerelle.cli import run_bentos, show
+
+    show.built(Output(as_json=as_json), run_bentos.build(bento_model_tag, project, dry_run=dry_run))
+
+
+@click.command()
+@click.argument("bento_tag", required=False)
+@click.option("--image", "image_name", help="Name and tag of the image.  [default: passerelle/<bento tag>]")
+@dry_run_option
+@json_option
+def containerize(bento_tag: str | None, image_name: str | None, dry_run: bool, as_json: bool) -> None:
+    """Make an OCI image of a bento; needs a container engine.
+
+    BENTO_TAG is name:version in the BentoML store; by default the bento built last.
+    """
+    from passerelle.cli import run_bentos, show
+
+    output = Output(as_json=as_json)
+    show.image(output, run_bentos.containerize(bento_tag, image_name, dry_run=dry_run, progress=output.progress))
+
+
+@click.command()
+@click.argument("bento_tag", required=False)
+@click.option("--target", type=click.Choice(["local"]), default="local", show_default=True, help="Where to.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback.  [default: a free one]")
+@click.option("--stop", is_flag=True, help="End the service that runs.")
+@dry_run_option
+@json_option
+def deploy(*, bento_tag: str | None, target: str, port: int, stop: bool, dry_run: bool, as_json: bool) -> None:
+    """Start a bento, wait until it is ready, and hold it to its golden predictions.
+
+    BENTO_TAG is name:version in the BentoML store; by default the bento built last.
+    """
+    from passerelle.cli import run_bentos, show
+
+    show.deployment(Output(as_json=as_json), run_bentos.deploy(bento_tag, port, stop=stop, dry_run=dry_run))
+
+
+@click.command()
+@click.argument("bento_tag", required=False)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback.  [default: a free one]")
+@json_option
+def serve(bento_tag: str | None, port: int, as_json: bool) -> None:
+    """Answer /classify in this terminal, until Ctrl-C.
+
+    BENTO_TAG is name:version in the BentoML store; by default the bento built last.
+    """
+    from passerelle.cli import run_bentos
+
+    run_bentos.serve(Output(as_json=as_json), bento_tag, port)
+
+
+@click.command()
+@click.option("--address", help="Address of the service.  [default: the one that deploy started]")
+@json_option
+def monitor(address: str | None, as_json: bool) -> None:
+    """Show what the running service answered: requests, latency, classes, share to review."""
+    from passerelle.cli import run_bentos, show
+
+    show.figures(Output(as_json=as_json), run_bentos.figures(address))

@@ -1,0 +1,101 @@
+"""The layers stay apart, and the stages stand in the same order everywhere."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import passerelle
+from passerelle.cli.main import STAGES
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src" / "passerelle"
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the full name of all that the file imports, at the top or late."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def package(path: Path) -> str:
+    parts = path.relative_to(SOURCE).parts
+    return parts[0] if len(parts) > 1 else path.stem
+
+
+FORBIDDEN = {
+    "serving": ("passerelle.registry", "passerelle.bentos", "passerelle.rollout", "passerelle.platform", "training", "mlflow"),
+    "monitoring": ("passerelle.registry", "passerelle.bentos", "passerelle.rollout", "passerelle.platform", "training", "mlflow"),
+    "registry": ("passerelle.bentos", "passerelle.rollout", "training", "bentoml"),
+    "platform": ("passerelle.registry", "passerelle.bentos", "passerelle.rollout", "training"),
+    "rollout": ("training",),
+}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_layers_stay_apart(path: Path) -> None:
+    names = list(imports(path))
+    here = package(path)
+    if here not in {"cli", "__main__"}:
+        assert not [name for name in names if name.startswith("passerelle.cli")], "nothing imports the command line"
+    for forbidden in FORBIDDEN.get(here, ()):
+        assert not [name for name in names if name == forbidden or name.startswith(forbidden + ".")]
+
+
+def test_only_the_registry_client_calls_mlflows_client() -> None:
+    callers = {str(path.relative_to(SOURCE)) for path in MODULES if any(name.endswith("MlflowClient") for name in imports(path))}
+    assert callers == {"registry/client.py"}
+
+
+def test_only_bentos_calls_the_store_and_the_build() -> None:
+    calls = re.compile(r"bentoml\.(models|bentos|build|get|list|delete|container|import_bento|export_bento)\b")
+    callers = {package(path) for path in MODULES if calls.search(path.read_text())}
+    assert callers <= {"bentos"}
+
+
+def test_nothing_happens_at_import_of_the_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    __import__("passerelle.settings")
+    assert list(tmp_path.iterdir()) == []
+
+
+def table_of_stages(text: str) -> list[str]:
+    return re.findall(r"^\| `passerelle (\w+)` \|", text, re.MULTILINE)
+
+
+def test_the_order_of_the_stages_is_the_same_in_all_four_places() -> None:
+    commands = [str(command.name) for command in STAGES]
+    docstring = re.findall(r"^(\w+) +(?:training|passerelle)\.", passerelle.__doc__ or "", re.MULTILINE)
+    readme = table_of_stages((ROOT / "README.md").read_text())
+    pages = [match[1] for path in sorted((ROOT / "docs").glob("*.md")) if (match := re.match(r"\d\d-(\w+)$", path.stem))]
+    assert commands == docstring
+    assert commands == readme
+    assert ["overview", *commands] == pages
+
+
+def test_each_stage_of_the_docstring_is_a_module() -> None:
+    for module in re.findall(r"^\w+ +((?:training|passerelle)\.[\w.]+)", passerelle.__doc__ or "", re.MULTILINE):
+        base = ROOT if module.startswith("training") else ROOT / "src"
+        place = base.joinpath(*module.split("."))
+        assert place.with_suffix(".py").is_file() or (place / "__init__.py").is_file(), module
+
+
+LONGEST_FILE, LONGEST_FUNCTION = 300, 40
+
+
+@pytest.mark.parametrize("path", [*MODULES, *sorted((ROOT / "training").rglob("*.py"))], ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_small(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= LONGEST_FILE
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < LONGEST_FUNCTION, node.name
