@@ -1,0 +1,82 @@
+"""The commands that go across the stages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from passerelle.cli.options import criteria_option, dry_run_option, json_option, model_option, project_option, version_option
+from passerelle.cli.output import Output
+
+# Each command imports its own late, so that `--help` answers at once.
+# ruff: noqa: PLC0415
+
+
+@click.command()
+@project_option
+@criteria_option
+@json_option
+def demo(project: Path, criteria_path: Path, as_json: bool) -> None:
+    """Run every stage on the embedded platform, ask the service, and leave nothing running."""
+    from passerelle.cli import run_demo
+
+    run_demo.run(Output(as_json=as_json), project, criteria_path)
+
+
+@click.command()
+@project_option
+@criteria_option
+@click.option("--platform-only", is_flag=True, help="MLflow and S3 alone, without the service.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the service on loopback.  [default: a free one]")
+def up(project: Path, criteria_path: Path, platform_only: bool, port: int) -> None:
+    """Keep the embedded platform and the service on, until Ctrl-C."""
+    from passerelle.cli import run_up
+
+    run_up.run(Output(as_json=False), project, criteria_path, platform_only=platform_only, port=port)
+
+
+@click.command()
+@json_option
+def env(as_json: bool) -> None:
+    """Print `export` lines for mlflow, bentoml and boto3: eval "$(passerelle env)"."""
+    from passerelle.cli.run_up import running_platform
+
+    output = Output(as_json=as_json)
+    platform = running_platform()
+    output.result(platform.environment)
+    output.line(platform.exports().rstrip())
+
+
+@click.command()
+@model_option()
+@json_option
+def status(registered_model: str | None, as_json: bool) -> None:
+    """Show which version the alias, the stage, the store and the service hold, and what disagrees."""
+    from passerelle.cli import run_registry, show
+
+    show.status(Output(as_json=as_json), run_registry.status(registered_model))
+
+
+@click.command()
+@model_option()
+@click.option("--verify", is_flag=True, help="Look for entries that were changed, removed or inserted.")
+@json_option
+def history(registered_model: str | None, verify: bool, as_json: bool) -> None:
+    """Print the ledger of promotions and rollbacks."""
+    from passerelle.cli import run_registry, show
+
+    show.history(Output(as_json=as_json), run_registry.history(registered_model, verify=verify))
+
+
+@click.command()
+@model_option()
+@version_option("Version to go back to.  [default: the one with the alias `previous`]")
+@click.option("--reason", help="Why; written in the ledger.")
+@dry_run_option
+@json_option
+def rollback(registered_model: str | None, version: int | None, reason: str | None, dry_run: bool, as_json: bool) -> None:
+    """Put the previous version back into production."""
+    from passerelle.cli import run_registry, show
+
+    show.promotion(Output(as_json=as_json), run_registry.rollback(registered_model, version, reason=reason, dry_run=dry_run))

@@ -1,0 +1,119 @@
+"""Every command in the README and in docs/ is run, as written, in a fresh copy of the project."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+PAGES = sorted(path for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"])
+STAGE_PAGES = sorted((ROOT / "docs").glob("[01][0-9]-*.md"))
+
+# What .ci/run calls by itself, around this test: running it here again would run this test inside itself.
+RUN_BY_CI = {"make demo", "make test", "make lint"}
+
+
+def commands(page: Path) -> list[str]:
+    """Return the commands of the page's `sh` blocks, a line each; comments left out."""
+    lines = [line for language, body in BLOCK.findall(page.read_text()) if language == "sh" for line in body.splitlines()]
+    return [line.split("  # ")[0].strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+@dataclass
+class Terminal:
+    """One bash a page, so that `eval` and `cd` of one line hold for the next."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, lines: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", "set -euo pipefail\n" + "\n".join(f"echo '+++ '{shell_quote(line)} >&2\n{line}" for line in lines)],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=280,
+            check=False,
+        )
+
+
+def shell_quote(text: str) -> str:
+    return "'" + text.replace("'", "'\"'\"'") + "'"
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    """A copy of the project as git sees it, with the environment of this one and a platform that runs."""
+    folder = tmp_path / "passerelle"
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
+            (folder / name).chmod((ROOT / name).stat().st_mode)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PASSERELLE_", "MLFLOW_", "AWS_", "BENTOML_"))}
+    environment["PATH"] = f"{ROOT / '.venv' / 'bin'}:{environment['PATH']}"
+    log = (tmp_path / "up.log").open("w+")
+    up = subprocess.Popen(["passerelle", "up", "--platform-only"], cwd=folder, env=environment, stdout=log, stderr=log, text=True)
+    try:
+        wait_until_up(up, folder, environment, log.name)
+        yield Terminal(folder, environment)
+    finally:
+        subprocess.run(["passerelle", "deploy", "--stop"], cwd=folder, env=environment, capture_output=True, timeout=60, check=False)
+        up.send_signal(signal.SIGINT)
+        up.wait(timeout=60)
+        log.close()
+
+
+def wait_until_up(up: subprocess.Popen[str], folder: Path, environment: dict[str, str], log: str) -> None:
+    for _ in range(60):
+        asked = subprocess.run(["passerelle", "env"], cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        if asked.returncode == 0:
+            return
+        assert up.poll() is None, Path(log).read_text()
+    pytest.fail(f"the platform did not come up: {Path(log).read_text()}")
+
+
+@pytest.mark.e2e
+@pytest.mark.integration
+@pytest.mark.timeout(900)
+def test_every_command_of_the_docs_runs_in_the_order_of_the_stages(terminal: Terminal) -> None:
+    for page in [*STAGE_PAGES, ROOT / "README.md"]:
+        lines = [line for line in commands(page) if line not in RUN_BY_CI and line != "make up"]
+        done = terminal.run(lines)
+        assert done.returncode == 0, f"{page.name}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+
+
+def test_commands_that_ci_runs_by_itself_stand_in_its_script() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    assert all(re.search(rf"^(.* )?{re.escape(command)}$", script, re.MULTILINE) for command in RUN_BY_CI)
+
+
+def test_no_page_but_those_that_are_run_holds_commands() -> None:
+    others = set(PAGES) - set(STAGE_PAGES) - {ROOT / "README.md"}
+    assert [page.name for page in others if commands(page)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_picture_is_drawn_from_its_text() -> None:
+    drawn = (ROOT / "docs" / "architecture.svg").read_text()
+    source = (ROOT / "docs" / "architecture.dot").read_text()
+    nodes = set(re.findall(r"^ *(?:\w+ -> )?(\w+) \[label", source, re.MULTILINE))
+    assert nodes
+    assert all(f"<title>{node}</title>" in drawn for node in nodes)
