@@ -1,0 +1,1 @@
+"""What a user would take instead, each as its own documentation shows it."""

@@ -1,0 +1,149 @@
+"""API keys: made once, stored as hashes, several at a time, with names and expiry."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from passerelle.errors import NotFoundError, SettingsError, UsageError
+
+#: ``psl_<id>_<secret>``: the prefix lets secret scanners find a key that leaked.
+_TOKEN = re.compile(r"psl_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+_NAME = re.compile(r"[\w .@-]{1,64}")
+_NOBODY = hashlib.sha256(b"").hexdigest()
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """What is kept of a key; the secret itself is shown once, when it is made, and never stored.
+
+    Attributes:
+        key_id: Twelve hexadecimal characters, part of the token.
+        name: Who uses it.
+        secret_hash: SHA-256 of the secret, in hexadecimal. The secret has 256 random bits, so a slow hash would add nothing.
+        created: ISO 8601, UTC.
+        expires: ISO 8601, UTC, or None for never.
+        revoked: When it was revoked, or None.
+    """
+
+    key_id: str
+    name: str
+    secret_hash: str
+    created: str
+    expires: str | None = None
+    revoked: str | None = None
+
+    def state(self, now: datetime) -> str:
+        """Return ``active``, ``expired`` or ``revoked``."""
+        if self.revoked is not None:
+            return "revoked"
+        if self.expires is not None and datetime.fromisoformat(self.expires) <= now:
+            return "expired"
+        return "active"
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A key that was just made, with the token that its owner must keep."""
+
+    key: ApiKey
+    token: str
+
+
+class KeyRing:
+    """The keys of a service, held in memory for constant-time look-ups."""
+
+    def __init__(self, keys: Sequence[ApiKey] = ()) -> None:
+        self._by_id = {key.key_id: key for key in keys}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def owner(self, token: str, *, now: datetime | None = None) -> ApiKey | None:
+        """Return the active key that this token is, or None.
+
+        The hash is computed and compared in constant time whether the id is known or not.
+        """
+        match = _TOKEN.fullmatch(token)
+        key = self._by_id.get(match[1]) if match else None
+        secret = match[2] if match else token
+        expected = key.secret_hash if key is not None else _NOBODY
+        same = hmac.compare_digest(hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest(), expected)
+        if not same or key is None or key.state(now or datetime.now(UTC)) != "active":
+            return None
+        return key
+
+
+def read_keys(path: Path) -> tuple[ApiKey, ...]:
+    """Return the keys of the file; none where there is no file.
+
+    Raises:
+        SettingsError: The file is not a list of keys, or others may read it.
+    """
+    if not path.exists():
+        return ()
+    if path.stat().st_mode & 0o007:
+        raise SettingsError(f"the key file {path} can be read by everybody", hint=f"chmod 600 {path}")
+    try:
+        return tuple(ApiKey(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))["keys"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingsError(f"the key file {path} is not a list of keys", hint=f"move {path} away; passerelle keys make NAME") from error
+
+
+def make_key(path: Path, name: str, *, days: int | None = None) -> NewKey:
+    """Add a key to the file and return it with its token.
+
+    Raises:
+        UsageError: The name is empty, too long, or taken by an active key.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"« {name} » cannot name a key: 1 to 64 letters, digits, spaces or . @ - _", hint="passerelle keys make NAME")
+    keys = read_keys(path)
+    now = datetime.now(UTC)
+    if any(key.name == name and key.state(now) == "active" for key in keys):
+        raise UsageError(f"an active key is called « {name} » already", hint=f"passerelle keys revoke '{name}'")
+    secret = secrets.token_urlsafe(32)
+    key = ApiKey(
+        key_id=secrets.token_hex(6),
+        name=name,
+        secret_hash=hashlib.sha256(secret.encode()).hexdigest(),
+        created=now.isoformat(timespec="seconds"),
+        expires=(now + timedelta(days=days)).isoformat(timespec="seconds") if days is not None else None,
+    )
+    _write(path, (*keys, key))
+    return NewKey(key, f"psl_{key.key_id}_{secret}")
+
+
+def revoke_key(path: Path, name_or_id: str) -> ApiKey:
+    """Mark the active key with this name or id as revoked and return it.
+
+    Raises:
+        NotFoundError: No active key has this name or id.
+    """
+    keys = read_keys(path)
+    now = datetime.now(UTC)
+    for place, key in enumerate(keys):
+        if name_or_id in (key.name, key.key_id) and key.state(now) == "active":
+            revoked = replace(key, revoked=now.isoformat(timespec="seconds"))
+            _write(path, (*keys[:place], revoked, *keys[place + 1 :]))
+            return revoked
+    raise NotFoundError(f"no active key is called « {name_or_id} »", hint="passerelle keys list")
+
+
+def _write(path: Path, keys: Sequence[ApiKey]) -> None:
+    """Replace the file in one step, readable by its owner alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump({"keys": [asdict(key) for key in keys]}, file, ensure_ascii=False, indent=1)
+        file.write("\n")
+    Path(temporary).replace(path)

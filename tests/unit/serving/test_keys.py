@@ -1,0 +1,88 @@
+"""API keys: shown once, stored as hashes, revocable, with expiry."""
+
+from __future__ import annotations
+
+import json
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from passerelle.errors import NotFoundError, SettingsError, UsageError
+from passerelle.serving.keys import KeyRing, make_key, read_keys, revoke_key
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    return tmp_path / "keys.json"
+
+
+def test_a_new_key_opens_and_its_secret_is_stored_nowhere(key_file: Path) -> None:
+    made = make_key(key_file, "page des agents")
+    assert KeyRing(read_keys(key_file)).owner(made.token) == made.key
+    assert made.token.rpartition("_")[2] not in key_file.read_text()
+    assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
+
+
+def test_several_keys_hold_at_a_time_and_one_can_be_revoked(key_file: Path) -> None:
+    first, second = make_key(key_file, "first"), make_key(key_file, "second")
+    revoke_key(key_file, "first")
+    ring = KeyRing(read_keys(key_file))
+    assert ring.owner(first.token) is None
+    assert ring.owner(second.token) == second.key
+    assert [key.state(datetime.now(UTC)) for key in read_keys(key_file)] == ["revoked", "active"]
+
+
+def test_an_expired_key_opens_no_more(key_file: Path) -> None:
+    made = make_key(key_file, "short", days=2)
+    ring = KeyRing(read_keys(key_file))
+    now = datetime.now(UTC)
+    assert ring.owner(made.token, now=now + timedelta(days=1)) == made.key
+    assert ring.owner(made.token, now=now + timedelta(days=3)) is None
+
+
+@pytest.mark.parametrize("token", ["", "psl_", "psl_000000000000_" + "a" * 43, "é", "\ud800", "a" * 10_000])
+def test_what_is_no_key_opens_nothing(key_file: Path, token: str) -> None:
+    make_key(key_file, "one")
+    assert KeyRing(read_keys(key_file)).owner(token) is None
+
+
+def test_a_token_with_another_ones_secret_opens_nothing(key_file: Path) -> None:
+    first, second = make_key(key_file, "first"), make_key(key_file, "second")
+    mixed = f"psl_{first.key.key_id}_{second.token[-43:]}"
+    assert KeyRing(read_keys(key_file)).owner(mixed) is None
+
+
+def test_a_name_is_taken_while_its_key_is_active(key_file: Path) -> None:
+    make_key(key_file, "one")
+    with pytest.raises(UsageError, match="called « one » already"):
+        make_key(key_file, "one")
+    revoke_key(key_file, "one")
+    make_key(key_file, "one")
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "x" * 65])
+def test_a_name_must_be_readable(key_file: Path, name: str) -> None:
+    with pytest.raises(UsageError):
+        make_key(key_file, name)
+
+
+def test_revoking_nobodys_key_says_so(key_file: Path) -> None:
+    with pytest.raises(NotFoundError, match="« none »"):
+        revoke_key(key_file, "none")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", json.dumps({"keys": [{"name": "half"}]})])
+def test_a_broken_key_file_is_refused(key_file: Path, text: str) -> None:
+    key_file.write_text(text)
+    key_file.chmod(0o600)
+    with pytest.raises(SettingsError, match="not a list of keys"):
+        read_keys(key_file)
+
+
+def test_a_key_file_that_everybody_reads_is_refused(key_file: Path) -> None:
+    make_key(key_file, "one")
+    key_file.chmod(0o644)
+    with pytest.raises(SettingsError, match="chmod 600|read by everybody"):
+        read_keys(key_file)
