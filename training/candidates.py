@@ -1,0 +1,107 @@
+"""The candidates: what a practitioner would try, each a named scikit-learn pipeline.
+
+A team that trains something else replaces this file. Two rules hold: a pipeline selects
+its columns by name (MLflow hands it a table), and it holds no function or class of one's
+own, so that it loads from the skops format without trusting anything but scikit-learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.naive_bayes import ComplementNB
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import LinearSVC
+
+from training.dataset import TEXT, Dataset
+
+#: scikit-learn's own types that skops does not trust by itself; nothing else is ever added to a model's allow-list.
+TRUSTED_TYPES = (
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A pipeline that has not been fitted.
+
+    Attributes:
+        name: Lower case with underscores; the run's name and tag.
+        description: One line for people.
+        pipeline: Takes a DataFrame with the record's columns.
+    """
+
+    name: str
+    description: str
+    pipeline: Pipeline
+
+
+def candidates_for(data: Dataset, *, seed: int = 0) -> tuple[Candidate, ...]:
+    """Return the candidates for this kind of data."""
+    if data.kind == "text":
+        return text_candidates(seed=seed)
+    words = [name for name in data.records.columns if not pd.api.types.is_numeric_dtype(data.records[name].dtype)]
+    numbers = [name for name in data.records.columns if name not in words]
+    return tabular_candidates(numbers, words, seed=seed)
+
+
+def text_candidates(*, seed: int = 0) -> tuple[Candidate, ...]:
+    """Return the candidates for records whose one field is `text`."""
+    svm = CalibratedClassifierCV(LinearSVC(C=0.5, random_state=seed), method="sigmoid", cv=3, ensemble=False)
+    sgd = SGDClassifier(loss="log_loss", alpha=1e-5, random_state=seed)
+    return (
+        Candidate("word_lr", "words and pairs of words, logistic regression", _pipeline([_words()], _logistic(seed))),
+        Candidate("char_lr", "characters within words, logistic regression", _pipeline([_characters()], _logistic(seed))),
+        Candidate("mixed_lr", "words and characters, logistic regression", _pipeline([_words(), _characters()], _logistic(seed))),
+        Candidate("mixed_svm", "words and characters, linear SVM, calibrated by a sigmoid", _pipeline([_words(), _characters()], svm)),
+        Candidate(
+            "mixed_cnb", "words and characters, complement naive Bayes", _pipeline([_words(), _characters()], ComplementNB(alpha=0.3))
+        ),
+        Candidate("mixed_sgd", "words and characters, log loss by stochastic gradient descent", _pipeline([_words(), _characters()], sgd)),
+    )
+
+
+def tabular_candidates(numbers: Sequence[str], words: Sequence[str], *, seed: int = 0) -> tuple[Candidate, ...]:
+    """Return the candidates for rows of features, numbers and words."""
+    forest = RandomForestClassifier(n_estimators=200, min_samples_leaf=2, random_state=seed)
+    boosting = HistGradientBoostingClassifier(max_iter=100, learning_rate=0.1, early_stopping=False, random_state=seed)
+
+    def columns() -> list[tuple[str, Any, Any]]:
+        one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+        parts = [("numbers", StandardScaler(), list(numbers)), ("categories", one_hot, list(words))]
+        return [part for part in parts if part[2]]
+
+    logistic = LogisticRegression(max_iter=1000, random_state=seed)
+    return (
+        Candidate("scaled_lr", "scaled features, logistic regression", _pipeline(columns(), logistic)),
+        Candidate("forest", "random forest", _pipeline(columns(), forest)),
+        Candidate("boosting", "gradient boosting on histograms", _pipeline(columns(), boosting)),
+    )
+
+
+def _pipeline(columns: list[tuple[str, Any, Any]], classifier: Any) -> Pipeline:
+    return Pipeline([("features", ColumnTransformer(columns)), ("classifier", classifier)])
+
+
+def _words() -> tuple[str, TfidfVectorizer, str]:
+    return "words", TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode"), TEXT
+
+
+def _characters() -> tuple[str, TfidfVectorizer, str]:
+    return "characters", TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, strip_accents="unicode"), TEXT
+
+
+def _logistic(seed: int) -> LogisticRegression:
+    return LogisticRegression(C=10, max_iter=1000, random_state=seed)

@@ -1,0 +1,153 @@
+"""Runs in MLflow: opened, filled and ended with the state that they deserve."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import boto3.exceptions
+import botocore.exceptions
+import mlflow
+import mlflow.sklearn
+import pandas as pd
+import requests
+from matplotlib.figure import Figure
+from mlflow.data.pandas_dataset import from_pandas
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.models.signature import infer_signature
+from mlflow.types import ColSpec, DataType, Schema
+from sklearn.pipeline import Pipeline
+
+from passerelle.errors import OutsideError
+from training.candidates import TRUSTED_TYPES
+from training.dataset import Dataset
+
+#: Name of the model in its run.
+MODEL = "model"
+_REQUIREMENTS = ("scikit-learn", "skops", "numpy", "scipy", "pandas")
+_REACH_TIMEOUT_S = 5
+_QUIET = {
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+}
+_FAILURES = (
+    MlflowException,
+    requests.RequestException,
+    botocore.exceptions.BotoCoreError,
+    botocore.exceptions.ClientError,
+    boto3.exceptions.Boto3Error,
+)
+
+
+@contextlib.contextmanager
+def tracked(tracking_uri: str, experiment: str) -> Iterator[None]:
+    """Send the runs inside to this server and experiment, without a word on the terminal.
+
+    Raises:
+        OutsideError: The server or its artifact store does not answer, or refuses.
+    """
+    _check_reachable(tracking_uri)
+    before, logger = mlflow.get_tracking_uri(), logging.getLogger("mlflow")
+    level, environment = logger.level, {name: os.environ.get(name) for name in _QUIET}
+    os.environ.update(_QUIET)
+    logger.setLevel(logging.ERROR)
+    try:
+        mlflow.set_tracking_uri(tracking_uri)
+        mlflow.set_experiment(experiment)
+        yield
+    except _FAILURES as error:
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        hint = "passerelle status; then passerelle train again"
+        raise OutsideError(f"MLflow at {tracking_uri} did not take the training: {line}", hint=hint) from error
+    finally:
+        mlflow.set_tracking_uri(before)
+        logger.setLevel(level)
+        for name, value in environment.items():
+            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+
+
+@contextlib.contextmanager
+def run(name: str, tags: Mapping[str, str], *, nested: bool = False) -> Iterator[str]:
+    """Give the id of a run that ends FINISHED, FAILED when the body raises, KILLED when it is interrupted."""
+    tags = {"mlflow.source.name": "training.train", "mlflow.source.type": "LOCAL", **tags}
+    started = mlflow.start_run(run_name=name, tags=tags, nested=nested)
+    status = "FAILED"
+    try:
+        yield str(started.info.run_id)
+        status = "FINISHED"
+    except (KeyboardInterrupt, SystemExit):
+        status = "KILLED"
+        raise
+    finally:
+        # When the server is what failed, the first error says more than the one about the run's end.
+        with contextlib.nullcontext() if status == "FINISHED" else contextlib.suppress(*_FAILURES):
+            mlflow.end_run(status)
+
+
+def log_dataset(data: Dataset, records: pd.DataFrame, labels: pd.Series, *, context: str) -> None:
+    """Log the records as the run's input, under the data's digest and the file's name."""
+    table = records.assign(label=labels)
+    digest = data.digest.removeprefix("sha256:")[:32]  # MLflow takes up to 36 characters
+    logged = from_pandas(table, source=data.source, targets="label", name=data.source, digest=digest)
+    mlflow.log_input(logged, context=context)
+
+
+def log_files(files: Mapping[str, Any]) -> None:
+    """Log each value under its path: a table as Parquet, a figure as PNG, else JSON; none is left out."""
+    with tempfile.TemporaryDirectory(prefix="passerelle-train-") as folder:
+        for name, content in files.items():
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, pd.DataFrame):
+                content.to_parquet(path, index=False)
+            elif isinstance(content, Figure):
+                content.savefig(path)
+            elif content is not None:
+                path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+        mlflow.log_artifacts(folder)
+
+
+def log_model(pipeline: Pipeline, example: pd.DataFrame) -> int:
+    """Log the fitted pipeline in the skops format with signature, example and pinned requirements; return its bytes.
+
+    Raises:
+        MlflowException: The pipeline holds a type that is neither trusted by skops nor one of scikit-learn's that we list.
+    """
+    info = mlflow.sklearn.log_model(
+        pipeline,
+        name=MODEL,
+        serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
+        skops_trusted_types=list(TRUSTED_TYPES),
+        signature=signature_of(example),
+        input_example=example,
+        pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
+    )
+    return int(mlflow.models.Model.load(info.model_uri).model_size_bytes or 0)
+
+
+def signature_of(example: pd.DataFrame) -> ModelSignature:
+    """Return the signature: the record's columns with their types in, one string (the label) out."""
+    return ModelSignature(inputs=infer_signature(example).inputs, outputs=Schema([ColSpec(DataType.string)]))
+
+
+def _check_reachable(tracking_uri: str) -> None:
+    """Fail in seconds where MLflow's own retries take minutes."""
+    if not tracking_uri.startswith(("http://", "https://")):
+        return
+    try:
+        requests.get(f"{tracking_uri.rstrip('/')}/health", timeout=_REACH_TIMEOUT_S).raise_for_status()
+    except requests.RequestException as error:
+        raise OutsideError(
+            f"MLflow does not answer at {tracking_uri}",
+            hint="passerelle up, in another terminal; or set MLFLOW_TRACKING_URI to a server of yours",
+        ) from error

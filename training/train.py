@@ -1,0 +1,193 @@
+"""Train: fit the candidates, measure each, and log each as an MLflow run under one parent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import mlflow
+import numpy as np
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from passerelle.errors import UsageError
+from training import evaluate, plots, tracking
+from training.candidates import Candidate, candidates_for
+from training.dataset import Dataset
+from training.golden import golden_predictions, golden_records
+from training.groups import row_hashes
+from training.params import DEFAULT, Params
+from training.provenance import git_state
+from training.split import Split, split
+
+_LONGEST_PARAMETER = 500
+
+
+@dataclass(frozen=True)
+class CandidateResult:
+    """One candidate's run.
+
+    Attributes:
+        name: Name of the candidate.
+        run_id: Its MLflow run.
+        metrics: As logged; `cv_…` decide, `test_…` are only shown.
+    """
+
+    name: str
+    run_id: str
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """One training: a parent run and a run for each candidate, in the order of candidates.py."""
+
+    parent_run_id: str
+    experiment: str
+    data_digest: str
+    candidates: tuple[CandidateResult, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A candidate, fitted on the training part, with all that its run holds."""
+
+    pipeline: Pipeline
+    metrics: dict[str, float]
+    files: dict[str, Any]
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""
+
+
+def train(
+    data: Dataset,
+    *,
+    tracking_uri: str,
+    experiment: str,
+    seed: int = 0,
+    only: Collection[str] | None = None,
+    params: Params = DEFAULT,
+    progress: Callable[[str], None] = _silent,
+) -> TrainingResult:
+    """Return the runs of a training; the same data and seed give the same metrics, but for times.
+
+    Args:
+        data: Records and labels.
+        tracking_uri: MLflow server; its artifact store is reached with the keys in the environment.
+        experiment: Experiment of the runs; made when it is not there.
+        seed: Seed of the splits and of the candidates.
+        only: Names of the candidates to fit; all by default.
+        params: How to split and to measure.
+        progress: Called with one line for each candidate that is done.
+
+    Raises:
+        DataError: A class has too few records.
+        UsageError: `only` names no candidate.
+        OutsideError: MLflow or its artifact store does not answer.
+    """
+    start = time.perf_counter()
+    candidates = _chosen(candidates_for(data, seed=seed), only)
+    parts = split(data, params=params, seed=seed)
+    tags = _tags(data, seed)
+    with tracking.tracked(tracking_uri, experiment), tracking.run("training", {**tags, "passerelle.kind": "training"}) as parent_run_id:
+        _log_parent(data, parts, params, seed)
+        results = []
+        for number, candidate in enumerate(candidates, start=1):
+            result = _train_one(candidate, data, parts, params, tags)
+            results.append(result)
+            progress(f"{number}/{len(candidates)} {candidate.name}: macro-F1 {result.metrics['cv_macro_f1']:.3f} by cross-validation")
+    return TrainingResult(parent_run_id, experiment, data.digest, tuple(results), time.perf_counter() - start)
+
+
+def _chosen(candidates: tuple[Candidate, ...], only: Collection[str] | None) -> tuple[Candidate, ...]:
+    names = [candidate.name for candidate in candidates]
+    unknown = sorted(set(only or ()) - set(names))
+    if unknown:
+        raise UsageError(f"there is no candidate « {unknown[0]} »", hint=f"one of {', '.join(names)}")
+    return tuple(candidate for candidate in candidates if only is None or candidate.name in only)
+
+
+def _tags(data: Dataset, seed: int) -> dict[str, str]:
+    git = git_state()
+    task = {"text": "text-classification", "tabular": "tabular-classification"}[data.kind]
+    tags = {
+        "passerelle.data_digest": data.digest,
+        "passerelle.data_source": data.source,
+        "passerelle.git_commit": git.commit,
+        "passerelle.git_dirty": {True: "true", False: "false", None: "unknown"}[git.dirty],
+        "passerelle.seed": str(seed),
+        "passerelle.task": task,
+    }
+    return {**tags, "passerelle.language": "fr"} if data.kind == "text" else tags
+
+
+def _log_parent(data: Dataset, parts: Split, params: Params, seed: int) -> None:
+    """Log the data: what was held out, word for word, and the hashes of what was learned from."""
+    held_out = data.records.iloc[parts.held_out].assign(label=data.labels, group=parts.groups[parts.held_out])
+    mlflow.log_params({**_data_params(data, parts, seed), **params.as_logged()})
+    tracking.log_dataset(data, data.records, data.labels, context="training")
+    hashes = {"rows": row_hashes(data.records.iloc[parts.train])}
+    tracking.log_files({"data/held_out.parquet": held_out, "data/train_hashes.json": hashes})
+
+
+def _train_one(candidate: Candidate, data: Dataset, parts: Split, params: Params, tags: Mapping[str, str]) -> CandidateResult:
+    own = {**tags, "passerelle.kind": "candidate", "passerelle.candidate": candidate.name, "mlflow.note.content": candidate.description}
+    with tracking.run(candidate.name, own, nested=True) as run_id:
+        train_records, train_labels = data.records.iloc[parts.train], data.labels.iloc[parts.train]
+        mlflow.log_params({**_data_params(data, parts, int(tags["passerelle.seed"])), **_pipeline_params(candidate.pipeline)})
+        tracking.log_dataset(data, train_records, train_labels, context="training")
+        measured = _measure(candidate, data, parts, params)
+        mlflow.log_metrics(measured.metrics)
+        tracking.log_files(measured.files)
+        size = float(tracking.log_model(measured.pipeline, train_records.head(1)))
+        mlflow.log_metric("size_bytes", size)
+    return CandidateResult(candidate.name, run_id, {**measured.metrics, "size_bytes": size})
+
+
+def _measure(candidate: Candidate, data: Dataset, parts: Split, params: Params) -> _Measured:
+    """Cross-validate on the training part, refit on all of it, then score the held-out test set once."""
+    records, labels = data.records.iloc[parts.train], data.labels.iloc[parts.train]
+    truth, held_out_truth = labels.to_numpy(dtype=str), data.labels.iloc[parts.held_out].to_numpy(dtype=str)
+    said = evaluate.out_of_fold(candidate.pipeline, records, truth, parts.folds)
+    start = time.perf_counter()
+    pipeline = clone(candidate.pipeline).fit(records, truth)
+    fit_seconds = time.perf_counter() - start
+    held_out = evaluate.predict(pipeline, data.records.iloc[parts.held_out])
+    metrics = {
+        **evaluate.figures(truth, said, prefix="cv", bins=params.calibration_bins),
+        **evaluate.figures(held_out_truth, held_out, prefix="test", bins=params.calibration_bins),
+        **evaluate.latency(pipeline, records, repeats=params.latency_records),
+        "fit_seconds": fit_seconds,
+    }
+    golden = golden_records(records, labels, number=params.golden_records)
+    title = f"{candidate.name}, cross-validated on {len(records)} records"
+    files = {
+        "per_class.json": evaluate.per_class(said.classes, data.labels.to_numpy(dtype=str), metrics),
+        "golden.json": golden_predictions(pipeline, golden),
+        "confusion_matrix.png": plots.confusion(truth, said, title=title),
+        "reliability.png": plots.reliability(truth, said, title=title, bins=params.calibration_bins),
+    }
+    return _Measured(pipeline, metrics, files)
+
+
+def _data_params(data: Dataset, parts: Split, seed: int) -> dict[str, Any]:
+    return {
+        "data.source": data.source,
+        "data.kind": data.kind,
+        "data.rows": len(data.records),
+        "data.classes": len(data.classes),
+        "data.groups": int(np.unique(parts.groups).size),
+        "data.held_out_rows": len(parts.held_out),
+        "seed": seed,
+    }
+
+
+def _pipeline_params(pipeline: Pipeline) -> dict[str, str]:
+    """Return the pipeline's own settings, without the objects that they belong to."""
+    simple = (str, int, float, bool, tuple, type(None))
+    return {name: str(value)[:_LONGEST_PARAMETER] for name, value in pipeline.get_params().items() if isinstance(value, simple)}
