@@ -1,0 +1,141 @@
+"""A child process: started with its log in a file, waited for by its health, ended in order."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+
+import requests
+
+from passerelle.errors import OutsideError
+
+_PR_SET_PDEATHSIG = 1
+_TAIL_LINES = 15
+
+
+def end_with_parent() -> None:
+    """Ask the kernel to end this process when its parent is gone, even by SIGKILL (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@dataclass
+class Child:
+    """One server that this process started.
+
+    Attributes:
+        name: What people call it, in messages.
+        command: Argument list.
+        environment: The whole environment of the child.
+        log_path: Where its stdout and stderr go.
+        health_url: Answers 200 when the server is up.
+        grace_s: Time to end by itself after SIGTERM, in seconds.
+    """
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    log_path: Path
+    health_url: str
+    cwd: Path | None = None
+    grace_s: float = 15.0
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    def start(self, *, detached: bool = False) -> None:
+        """Start the process in a group of its own, so that the terminal's Ctrl-C reaches the parent alone.
+
+        Args:
+            detached: Let the child outlive this process.
+        """
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        with self.log_path.open("ab") as log:
+            try:
+                self.process = subprocess.Popen(
+                    list(self.command),
+                    env=dict(self.environment),
+                    cwd=self.cwd,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    preexec_fn=None if detached else end_with_parent,  # noqa: PLW1509 - the command line has no thread yet when it starts a child
+                )
+            except OSError as error:
+                raise OutsideError(f"{self.name} cannot be started: {error}", hint="make demo sets the environment up again") from error
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        if self.process is None:
+            raise OutsideError(f"{self.name} was not started")
+        return self.process.pid
+
+    def alive(self) -> bool:
+        """Return whether the process runs."""
+        return self.process is not None and self.process.poll() is None
+
+    def wait_until_healthy(self, timeout_s: float, *, also: Callable[[], None] = lambda: None) -> None:
+        """Return when the health address answers 200.
+
+        Args:
+            timeout_s: Longest wait, in seconds.
+            also: Called between two looks; may raise to give up.
+
+        Raises:
+            OutsideError: The process ended, or did not answer in time; holds the end of its log.
+        """
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if not self.alive():
+                code = None if self.process is None else self.process.returncode
+                raise OutsideError(f"{self.name} ended with {code} while it started:\n{self.log_tail()}", hint=f"read {self.log_path}")
+            if answers(self.health_url):
+                return
+            also()
+            time.sleep(0.05)
+        raise OutsideError(f"{self.name} did not answer within {timeout_s:.0f} s:\n{self.log_tail()}", hint=f"read {self.log_path}")
+
+    def log_tail(self) -> str:
+        """Return the last lines of the log."""
+        try:
+            lines = self.log_path.read_text(errors="replace").splitlines()
+        except OSError:
+            return "(no log)"
+        return "\n".join(f"    {line}" for line in lines[-_TAIL_LINES:])
+
+    def stop(self) -> None:
+        """End the process group: SIGTERM, then SIGKILL for what is left after the grace time."""
+        if self.process is None:
+            return
+        end_group(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(self.grace_s)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            end_group(self.process.pid, signal.SIGKILL)
+            self.process.wait(5)
+
+
+def end_group(pid: int, number: signal.Signals) -> None:
+    """Send the signal to the process group that `pid` leads, if there still is one."""
+    try:
+        os.killpg(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def answers(url: str) -> bool:
+    """Return whether the address answers 200 within a second."""
+    try:
+        return requests.get(url, timeout=1, allow_redirects=False).status_code == HTTPStatus.OK
+    except requests.RequestException:
+        return False

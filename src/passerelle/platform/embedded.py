@@ -1,0 +1,152 @@
+"""The embedded platform: an S3 server and an MLflow server that live and end together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from passerelle.errors import BusyError, OutsideError
+from passerelle.platform import state
+from passerelle.platform.child import Child
+from passerelle.platform.mlflow_server import mlflow_server, s3_environment
+from passerelle.platform.seaweed import make_bucket, s3_server
+from passerelle.platform.state import ProcessMark, RunningPlatform, platform_folder
+
+_START_TIMEOUT_S = 90.0
+
+
+class EmbeddedPlatform:
+    """Starts both servers on entry, and ends them on exit whatever happened in between.
+
+    Args:
+        state_dir: Folder of the state; a later start finds the data of an earlier one.
+        progress: Called with a line for what takes time.
+    """
+
+    def __init__(self, state_dir: Path, progress: Callable[[str], None] = lambda _: None) -> None:
+        self._state_dir = state_dir
+        self._progress = progress
+        self._folder = platform_folder(state_dir)
+        self._children: dict[str, Child] = {}
+        self._lock: FileLock | None = None
+        self.running: RunningPlatform
+
+    def __enter__(self) -> Self:
+        self._acquire()
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def _acquire(self) -> None:
+        # The kernel drops the lock with its process, so a stale one cannot be.
+        self._folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._folder / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            other = state.running(self._state_dir)
+            who = f"process {other.owner.pid}" if other else "another process, which is starting it"
+            raise BusyError(
+                f"the embedded platform in {self._state_dir} is run by {who}", hint='eval "$(passerelle env)" to use it'
+            ) from None
+        self._lock = lock
+        state.sweep(self._state_dir)
+
+    def _start(self) -> None:
+        began = time.monotonic()
+        logs = self._folder / "logs"
+        s3_child, s3 = s3_server(self._folder, logs)
+        mlflow_child, tracking_uri = mlflow_server(self._folder, logs, s3)
+        self._children = {"s3": s3_child, "mlflow": mlflow_child}
+        self._progress("starting the S3 server and the MLflow server")
+        for child in self._children.values():
+            child.start()
+        environment = {
+            "MLFLOW_TRACKING_URI": tracking_uri,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "BENTOML_HOME": str(self._state_dir.resolve() / "bentoml"),
+            "BENTOML_DO_NOT_TRACK": "true",
+            **s3_environment(s3),
+        }
+        Path(environment["BENTOML_HOME"]).mkdir(parents=True, exist_ok=True)
+        self.running = RunningPlatform(tracking_uri, s3, environment, ProcessMark.of(os.getpid()))
+        # Written before they answer: whoever finds this state after a crash knows what to end.
+        state.write_state(self._state_dir, self.running, {name: child.pid for name, child in self._children.items()})
+        s3_child.wait_until_healthy(_START_TIMEOUT_S)
+        make_bucket(s3)
+        mlflow_child.wait_until_healthy(_START_TIMEOUT_S, also=self.raise_if_one_ended)
+        self._progress(f"MLflow on {tracking_uri}, S3 on {s3.endpoint_url} ({time.monotonic() - began:.1f} s)")
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The process id of each server."""
+        return {name: child.pid for name, child in self._children.items()}
+
+    def raise_if_one_ended(self) -> None:
+        """Raise when a server ended by itself.
+
+        Raises:
+            OutsideError: Names the server and holds the end of its log.
+        """
+        for child in self._children.values():
+            if not child.alive():
+                raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"read {child.log_path}")
+
+    def wait(self, extra: Sequence[Child] = ()) -> None:
+        """Return at Ctrl-C or SIGTERM.
+
+        Args:
+            extra: Further children whose end ends all.
+
+        Raises:
+            OutsideError: A server, or an extra child, ended by itself.
+        """
+        with stopped_by_signal() as asked:
+            while not asked.wait(0.25):
+                self.raise_if_one_ended()
+                for child in extra:
+                    if not child.alive():
+                        raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"read {child.log_path}")
+
+    def stop(self) -> None:
+        """End both servers, MLflow first, and forget the state."""
+        try:
+            for name in ("mlflow", "s3"):
+                if name in self._children:
+                    self._children[name].stop()
+            state.remove_state(self._state_dir)
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
+
+
+@contextmanager
+def stopped_by_signal() -> Iterator[threading.Event]:
+    """Yield an event that SIGINT and SIGTERM set, and give the handlers back afterwards."""
+    asked = threading.Event()
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        asked.set()
+
+    former = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

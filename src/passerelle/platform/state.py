@@ -1,0 +1,119 @@
+"""What the running platform tells other processes, and what is left when it was killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from passerelle.platform.child import end_group
+from passerelle.platform.seaweed import write_private
+from passerelle.settings import S3Settings
+
+_SAME_START_S = 1.0
+
+
+@dataclass(frozen=True)
+class ProcessMark:
+    """A process id with its start time, so that a pid used again is not taken for the old one."""
+
+    pid: int
+    started: float
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessMark:
+        """Return the mark of a running process."""
+        return cls(pid, psutil.Process(pid).create_time())
+
+    def alive(self) -> bool:
+        """Return whether this very process still runs."""
+        try:
+            process = psutil.Process(self.pid)
+            return abs(process.create_time() - self.started) < _SAME_START_S and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+
+@dataclass(frozen=True)
+class RunningPlatform:
+    """The embedded platform as other processes see it.
+
+    Attributes:
+        tracking_uri: Address of the MLflow server.
+        s3: How to reach the S3 server.
+        environment: The variables that mlflow, bentoml and boto3 read.
+        owner: The process that started it.
+    """
+
+    tracking_uri: str
+    s3: S3Settings
+    environment: Mapping[str, str]
+    owner: ProcessMark
+
+    def exports(self) -> str:
+        """Return shell lines that put the environment into a shell."""
+        return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(self.environment.items()))
+
+
+def platform_folder(state_dir: Path) -> Path:
+    """Return the folder of the embedded platform."""
+    return state_dir.resolve() / "platform"
+
+
+def _state_path(state_dir: Path) -> Path:
+    return platform_folder(state_dir) / "platform.json"
+
+
+def write_state(state_dir: Path, platform: RunningPlatform, children: Mapping[str, int]) -> None:
+    """Record the running platform, readable by its owner alone: it holds the S3 keys."""
+    secret = platform.s3.secret_access_key
+    held = {
+        "tracking_uri": platform.tracking_uri,
+        "s3": platform.s3.model_dump(mode="json") | {"secret_access_key": secret.get_secret_value() if secret else None},
+        "environment": dict(platform.environment),
+        "owner": asdict(platform.owner),
+        "children": {name: asdict(ProcessMark.of(pid)) for name, pid in children.items()},
+    }
+    write_private(_state_path(state_dir), json.dumps(held, indent=1))
+
+
+def remove_state(state_dir: Path) -> None:
+    """Forget the platform, which is ending."""
+    _state_path(state_dir).unlink(missing_ok=True)
+
+
+def running(state_dir: Path) -> RunningPlatform | None:
+    """Return the embedded platform of this state folder, or None when none runs or it is half-started."""
+    try:
+        held = json.loads(_state_path(state_dir).read_text())
+        marks = [ProcessMark(**held["owner"]), *(ProcessMark(**mark) for mark in held["children"].values())]
+        s3 = S3Settings.read(**held["s3"])
+        platform = RunningPlatform(held["tracking_uri"], s3, held["environment"], marks[0])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return platform if all(mark.alive() for mark in marks) else None
+
+
+def sweep(state_dir: Path) -> None:
+    """End what a killed platform left running, and forget it."""
+    try:
+        children = json.loads(_state_path(state_dir).read_text())["children"].values()
+        left = [mark for mark in (ProcessMark(**child) for child in children) if mark.alive()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        left = []
+    for mark in left:
+        end_group(mark.pid, signal.SIGTERM)
+    deadline = time.monotonic() + 10
+    while any(mark.alive() for mark in left) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for mark in left:
+        if mark.alive():
+            os.kill(mark.pid, signal.SIGKILL)
+    remove_state(state_dir)
