@@ -1,0 +1,288 @@
+"""MLflow's tracking server and registry, and the S3 behind them; nothing else calls ``MlflowClient``."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mlflow.artifacts
+import requests
+from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from passerelle.errors import NotFoundError, OutsideError
+from passerelle.names import ModelVersionRef
+from passerelle.registry.objects import Objects
+from passerelle.registry.translate import translated
+from passerelle.settings import MlflowSettings, S3Settings
+
+PRODUCTION_STAGE = "Production"
+ARCHIVED_STAGE = "Archived"
+
+
+@dataclass(frozen=True)
+class CandidateRun:
+    """One candidate's finished run.
+
+    Attributes:
+        metrics: As logged; names as in docs/01-train.md.
+    """
+
+    run_id: str
+    name: str
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    status: str
+
+
+@dataclass(frozen=True)
+class VersionInfo:
+    """A model version as the registry holds it."""
+
+    ref: ModelVersionRef
+    tags: Mapping[str, str]
+    stage: str
+    source: str
+    created: int
+    aliases: tuple[str, ...] = field(default=())
+
+
+class Registry:
+    """One MLflow server with the S3 that its artifacts are in.
+
+    Args:
+        mlflow: Address, experiment and registered model.
+        s3: How to reach the artifacts and the ledger.
+    """
+
+    def __init__(self, mlflow: MlflowSettings, s3: S3Settings) -> None:
+        self.settings = mlflow
+        self.objects = Objects(s3)
+        self._client = MlflowClient(tracking_uri=mlflow.tracking_uri, registry_uri=mlflow.tracking_uri)
+
+    def check(self) -> None:
+        """Return when both answer; fails within seconds, where MLflow's own retries take minutes.
+
+        Raises:
+            OutsideError: Names which of the two does not answer, or what S3 refuses.
+        """
+        address = self.settings.tracking_uri
+        if address.startswith(("http://", "https://")):
+            try:
+                requests.get(f"{address.rstrip('/')}/health", timeout=self.settings.timeout_s).raise_for_status()
+            except requests.RequestException as error:
+                hint = 'passerelle up, in another terminal; then eval "$(passerelle env)"; or set MLFLOW_TRACKING_URI'
+                raise OutsideError(f"MLflow does not answer at {address}", hint=hint) from error
+        self.objects.check()
+
+    def latest_training(self, experiment: str | None = None) -> str:
+        """Return the id of the parent run that finished last.
+
+        Raises:
+            NotFoundError: The experiment does not exist or holds no finished training.
+        """
+        name = experiment or self.settings.experiment
+        hint = "passerelle train"
+        with translated(f"the experiment « {name} »", hint=hint):
+            found = self._client.get_experiment_by_name(name)
+            if found is None:
+                raise NotFoundError(f"MLflow holds no experiment « {name} »", hint=hint)
+            runs = self._client.search_runs(
+                [found.experiment_id],
+                "tags.`passerelle.kind` = 'training' and attributes.status = 'FINISHED'",
+                max_results=1,
+                order_by=["attributes.start_time DESC"],
+            )
+        if not runs:
+            raise NotFoundError(f"the experiment « {name} » holds no finished training", hint=hint)
+        return str(runs[0].info.run_id)
+
+    def find_training(self, tags: Mapping[str, str], experiment: str | None = None) -> str | None:
+        """Return the id of the newest finished parent run with these tags, or None."""
+        name = experiment or self.settings.experiment
+        with translated(f"the experiment « {name} »"):
+            found = self._client.get_experiment_by_name(name)
+            if found is None:
+                return None
+            wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+            query = f"tags.`passerelle.kind` = 'training' and attributes.status = 'FINISHED' and {wanted}"
+            runs = self._client.search_runs([found.experiment_id], query, max_results=1, order_by=["attributes.start_time DESC"])
+        return str(runs[0].info.run_id) if runs else None
+
+    def candidate_runs(self, parent_run_id: str) -> tuple[CandidateRun, ...]:
+        """Return the finished candidates of one training, in the order of their names.
+
+        Raises:
+            NotFoundError: There is no such run, or it has no candidates.
+        """
+        hint = "passerelle train"
+        with translated(f"the training run {parent_run_id}", hint=hint):
+            experiment_id = self._client.get_run(parent_run_id).info.experiment_id
+            runs = self._client.search_runs([experiment_id], f"tags.`mlflow.parentRunId` = '{parent_run_id}'", max_results=200)
+        candidates = [
+            CandidateRun(
+                run.info.run_id,
+                run.data.tags.get("passerelle.candidate", run.info.run_name),
+                dict(run.data.metrics),
+                dict(run.data.tags),
+                run.info.status,
+            )
+            for run in runs
+            if run.info.status == "FINISHED"
+        ]
+        if not candidates:
+            raise NotFoundError(f"the training run {parent_run_id} holds no finished candidate", hint=hint)
+        return tuple(sorted(candidates, key=lambda run: run.name))
+
+    def run(self, run_id: str) -> CandidateRun:
+        """Return one run.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        with translated(f"the run {run_id}", hint="passerelle compare"):
+            run = self._client.get_run(run_id)
+        name = run.data.tags.get("passerelle.candidate", run.info.run_name)
+        return CandidateRun(run_id, name, dict(run.data.metrics), dict(run.data.tags), run.info.status)
+
+    def experiment_of(self, run_id: str) -> str:
+        """Return the name of the experiment that the run belongs to."""
+        with translated(f"the run {run_id}"):
+            return str(self._client.get_experiment(self._client.get_run(run_id).info.experiment_id).name)
+
+    def model_version(self, registered_model: str, version: int) -> VersionInfo:
+        """Return one version.
+
+        Raises:
+            NotFoundError: The version does not exist, or was deleted.
+        """
+        with translated(f"version {version} of « {registered_model} »", hint="passerelle status"):
+            return _info(self._client.get_model_version(registered_model, str(version)))
+
+    def versions(self, registered_model: str) -> tuple[VersionInfo, ...]:
+        """Return all versions, the newest first; none where there is no such registered model."""
+        quoted = registered_model.replace("'", "''")
+        with translated(f"the registered model « {registered_model} »"):
+            found = self._client.search_model_versions(f"name = '{quoted}'", max_results=1000)
+        return tuple(sorted((_info(version) for version in found), key=lambda info: -info.ref.version))
+
+    def aliases(self, registered_model: str) -> dict[str, int]:
+        """Return each alias with the version it points to; none where there is no such registered model."""
+        try:
+            with translated(f"the registered model « {registered_model} »"):
+                return {alias: int(version) for alias, version in self._client.get_registered_model(registered_model).aliases.items()}
+        except NotFoundError:
+            return {}
+
+    def resolve(self, registered_model: str, alias: str) -> ModelVersionRef:
+        """Return the version that holds the alias; asked once, so that a later move changes nothing.
+
+        Raises:
+            NotFoundError: The alias points nowhere, or to a version that was deleted.
+        """
+        version = self.aliases(registered_model).get(alias)
+        if version is None:
+            message = f"no version of « {registered_model} » holds the alias « {alias} »"
+            raise NotFoundError(message, hint="passerelle promote")
+        return self.model_version(registered_model, version).ref
+
+    def create_version(self, registered_model: str, run_id: str, model_uri: str, tags: Mapping[str, str]) -> ModelVersionRef:
+        """Make the run's model a new version, and the registered model where it is missing."""
+        with translated(f"the registered model « {registered_model} »"):
+            try:
+                self._client.create_registered_model(registered_model)
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+            made = self._client.create_model_version(registered_model, model_uri, run_id=run_id, tags=dict(tags))
+        return _info(made).ref
+
+    def model_uri(self, run_id: str) -> str:
+        """Return the address of the model that the run logged.
+
+        Raises:
+            NotFoundError: The run logged none.
+        """
+        with translated(f"the run {run_id}"):
+            outputs = self._client.get_run(run_id).outputs
+        models = list(outputs.model_outputs) if outputs else []
+        if not models:
+            raise NotFoundError(f"the run {run_id} logged no model", hint="passerelle compare")
+        return f"models:/{models[-1].model_id}"
+
+    def set_version_tags(self, ref: ModelVersionRef, tags: Mapping[str, str]) -> None:
+        """Set the tags of a version."""
+        with translated(str(ref)):
+            for name, value in tags.items():
+                self._client.set_model_version_tag(ref.registered_model, str(ref.version), name, value)
+
+    def set_alias(self, ref: ModelVersionRef, alias: str) -> None:
+        """Let the alias point to the version."""
+        with translated(str(ref)):
+            self._client.set_registered_model_alias(ref.registered_model, alias, str(ref.version))
+
+    def delete_alias(self, registered_model: str, alias: str) -> None:
+        """Let the alias point nowhere."""
+        with translated(f"the registered model « {registered_model} »"):
+            self._client.delete_registered_model_alias(registered_model, alias)
+
+    def set_stage(self, ref: ModelVersionRef, stage: str) -> None:
+        """Move the version to the stage; others keep theirs."""
+        with translated(str(ref)), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # stages are deprecated, and teams still load by them
+            self._client.transition_model_version_stage(ref.registered_model, str(ref.version), stage)
+
+    def download_model(self, ref: ModelVersionRef, destination: Path) -> Path:
+        """Download the version's model directory and return where it is.
+
+        Raises:
+            OutsideError: An object is missing or S3 does not answer.
+        """
+        with translated(f"the files of {ref}", hint="passerelle status"):
+            uri = self._client.get_model_version_download_uri(ref.registered_model, str(ref.version))
+            return self.download(uri, destination)
+
+    def download(self, uri: str, destination: Path) -> Path:
+        """Download all below the address and return where it is."""
+        destination.mkdir(parents=True, exist_ok=True)
+        with translated(f"the files at {uri}"):
+            return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(destination), tracking_uri=self.settings.tracking_uri))
+
+    def run_artifact(self, run_id: str, path: str, destination: Path) -> Path:
+        """Download one artifact of a run and return where it is."""
+        destination.mkdir(parents=True, exist_ok=True)
+        with translated(f"the artifact {path} of the run {run_id}"):
+            return Path(self._client.download_artifacts(run_id, path, str(destination)))
+
+    def read_json(self, run_id: str, path: str) -> dict[str, Any]:
+        """Return a JSON artifact of a run.
+
+        Raises:
+            NotFoundError: The run has no such artifact.
+        """
+        with tempfile.TemporaryDirectory(prefix="passerelle-") as folder:
+            content = json.loads(self.run_artifact(run_id, path, Path(folder)).read_bytes())
+        return dict(content)
+
+    def write_json(self, run_id: str, path: str, content: Mapping[str, Any]) -> None:
+        """Write a JSON artifact of a run."""
+        with translated(f"the artifact {path} of the run {run_id}"):
+            self._client.log_dict(run_id, dict(content), path)
+
+
+def _info(version: ModelVersion) -> VersionInfo:
+    ref = ModelVersionRef(version.name, int(version.version), version.run_id or "")
+    return VersionInfo(
+        ref,
+        dict(version.tags),
+        version.current_stage or "None",
+        version.source or "",
+        int(version.creation_timestamp),
+        tuple(version.aliases),
+    )

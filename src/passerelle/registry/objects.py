@@ -1,0 +1,121 @@
+"""Objects in S3 beside MLflow's artifacts: read, and written only when nobody else did."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
+
+from passerelle.errors import NotFoundError, OutsideError
+from passerelle.settings import S3Settings
+
+_CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+_KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403", "Forbidden"}
+_MISSING_KEY = {"NoSuchKey", "404"}
+
+
+class Objects:
+    """The bucket of the settings; the client is made on first use."""
+
+    def __init__(self, s3: S3Settings) -> None:
+        self.settings = s3
+        self._made: Any = None
+
+    @property
+    def _client(self) -> Any:
+        if self._made is None:
+            secret = self.settings.secret_access_key
+            self._made = boto3.client(
+                "s3",
+                endpoint_url=self.settings.endpoint_url,
+                aws_access_key_id=self.settings.access_key_id,
+                aws_secret_access_key=secret.get_secret_value() if secret else None,
+                region_name=self.settings.region,
+                config=Config(
+                    s3={"addressing_style": "path"}, retries={"max_attempts": 2, "mode": "standard"}, connect_timeout=5, read_timeout=30
+                ),
+            )
+        return self._made
+
+    def check(self) -> None:
+        """Return when the bucket answers to these keys.
+
+        Raises:
+            OutsideError: S3 does not answer, the keys are wrong, or the bucket is missing.
+        """
+        where = self.settings.endpoint_url or "AWS"
+        try:
+            # Not head_bucket: its answer has no body, so that a wrong key and a forbidden bucket look the same.
+            self._client.list_objects_v2(Bucket=self.settings.bucket, MaxKeys=1)
+        except NoCredentialsError as error:
+            raise OutsideError(
+                f"no keys for the S3 at {where}", hint='eval "$(passerelle env)", or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
+            ) from error
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            if code == "NoSuchBucket":
+                hint = "make it, or name another with PASSERELLE_S3_BUCKET"
+                raise OutsideError(f"the S3 at {where} holds no bucket « {self.settings.bucket} »", hint=hint) from error
+            if code in _KEYS:
+                hint = 'eval "$(passerelle env)", or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
+                raise OutsideError(f"the S3 at {where} refuses these keys ({code})", hint=hint) from error
+            raise OutsideError(f"the S3 at {where} refuses: {code}", hint="read the log of the S3 server") from error
+        except (EndpointConnectionError, BotoCoreError) as error:
+            hint = "passerelle up, in another terminal; or set MLFLOW_S3_ENDPOINT_URL"
+            raise OutsideError(f"S3 does not answer at {where}", hint=hint) from error
+
+    def keys(self, prefix: str) -> tuple[str, ...]:
+        """Return the names of all objects below the prefix, in order."""
+        try:
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.settings.bucket, Prefix=prefix)
+            return tuple(sorted(item["Key"] for page in pages for item in page.get("Contents", ())))
+        except (BotoCoreError, ClientError) as error:
+            raise self._failed(prefix, error) from error
+
+    def read(self, key: str) -> tuple[bytes, str]:
+        """Return an object's content and its entity tag.
+
+        Raises:
+            NotFoundError: There is no such object.
+            OutsideError: S3 does not answer.
+        """
+        try:
+            answer = self._client.get_object(Bucket=self.settings.bucket, Key=key)
+            return answer["Body"].read(), str(answer["ETag"])
+        except (BotoCoreError, ClientError) as error:
+            raise self._failed(key, error) from error
+
+    def create(self, key: str, content: bytes) -> bool:
+        """Write a new object; return False, and change nothing, when there is one of this name."""
+        return self._put(key, content, IfNoneMatch="*")
+
+    def replace(self, key: str, content: bytes, *, entity_tag: str) -> bool:
+        """Write over an object; return False, and change nothing, when somebody else did since it was read."""
+        return self._put(key, content, IfMatch=entity_tag)
+
+    def delete(self, key: str) -> None:
+        """Remove an object; nothing happens when there is none."""
+        try:
+            self._client.delete_object(Bucket=self.settings.bucket, Key=key)
+        except (BotoCoreError, ClientError) as error:
+            raise self._failed(key, error) from error
+
+    def _put(self, key: str, content: bytes, **condition: str) -> bool:
+        try:
+            self._client.put_object(Bucket=self.settings.bucket, Key=key, Body=content, **condition)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code", "") in _CONFLICT:
+                return False
+            raise self._failed(key, error) from error
+        except BotoCoreError as error:
+            raise self._failed(key, error) from error
+        return True
+
+    def _failed(self, key: str, error: BotoCoreError | ClientError) -> NotFoundError | OutsideError:
+        code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else type(error).__name__
+        name = f"s3://{self.settings.bucket}/{key}"
+        if code in _MISSING_KEY:
+            return NotFoundError(f"{name} does not exist", hint="passerelle status")
+        return OutsideError(f"{name} cannot be read or written: {code}", hint="passerelle status")
