@@ -7,7 +7,8 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,6 @@ from mlflow.types import ColSpec, DataType, Schema
 from sklearn.pipeline import Pipeline
 
 from passerelle.errors import OutsideError
-from training.candidates import TRUSTED_TYPES
 from training.dataset import Dataset
 
 #: Name of the model in its run.
@@ -98,7 +98,9 @@ def log_dataset(data: Dataset, records: pd.DataFrame, labels: pd.Series, *, cont
     """Log the records as the run's input, under the data's digest and the file's name."""
     table = records.assign(label=labels)
     digest = data.digest.removeprefix("sha256:")[:32]  # MLflow takes up to 36 characters
-    logged = from_pandas(table, source=data.source, targets="label", name=data.source, digest=digest)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow has two readings of a file's name, which come to the same
+        logged = from_pandas(table, source=data.source, targets="label", name=data.source, digest=digest)
     mlflow.log_input(logged, context=context)
 
 
@@ -117,17 +119,17 @@ def log_files(files: Mapping[str, Any]) -> None:
         mlflow.log_artifacts(folder)
 
 
-def log_model(pipeline: Pipeline, example: pd.DataFrame) -> int:
+def log_model(pipeline: Pipeline, example: pd.DataFrame, *, trusted_types: Sequence[str]) -> int:
     """Log the fitted pipeline in the skops format with signature, example and pinned requirements; return its bytes.
 
     Raises:
-        MlflowException: The pipeline holds a type that is neither trusted by skops nor one of scikit-learn's that we list.
+        MlflowException: The pipeline holds a type that neither skops nor `trusted_types` trusts.
     """
     info = mlflow.sklearn.log_model(
         pipeline,
         name=MODEL,
         serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
-        skops_trusted_types=list(TRUSTED_TYPES),
+        skops_trusted_types=list(trusted_types),
         signature=signature_of(example),
         input_example=example,
         pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],

@@ -144,7 +144,7 @@ def _train_one(candidate: Candidate, data: Dataset, parts: Split, params: Params
         measured = _measure(candidate, data, parts, params)
         mlflow.log_metrics(measured.metrics)
         tracking.log_files(measured.files)
-        size = float(tracking.log_model(measured.pipeline, train_records.head(1)))
+        size = float(tracking.log_model(measured.pipeline, train_records.head(1), trusted_types=candidate.trusted_types))
         mlflow.log_metric("size_bytes", size)
     return CandidateResult(candidate.name, run_id, {**measured.metrics, "size_bytes": size})
 
