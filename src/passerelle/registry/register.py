@@ -1,0 +1,106 @@
+"""Make a candidate a version of the registered model, with what identifies it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from passerelle.errors import RefusedError
+from passerelle.names import ModelVersionRef
+from passerelle.registry.client import CandidateRun, Registry, VersionInfo
+from passerelle.registry.criteria import Criteria
+from passerelle.serving.golden import pipeline_predict, read_golden, replay
+from passerelle.serving.load import describe, load_pipeline
+from passerelle.serving.manifest import digest_of_manifest, manifest_of
+
+MANIFEST = "passerelle/manifest.json"
+GOLDEN = "golden.json"
+ARTIFACT_DIGEST = "passerelle.artifact_digest"
+_FROM_RUN = (
+    "passerelle.candidate",
+    "passerelle.data_digest",
+    "passerelle.git_commit",
+    "passerelle.language",
+    "passerelle.task",
+    "passerelle.seed",
+)
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A model version and how it came about.
+
+    Attributes:
+        ref: None at a dry run of what is not registered yet.
+        created: False when the run was registered before; nothing was changed then.
+    """
+
+    registered_model: str
+    run_id: str
+    candidate: str
+    ref: ModelVersionRef | None
+    created: bool
+    artifact_digest: str
+    tags: Mapping[str, str]
+    dry_run: bool = False
+
+
+def register(registry: Registry, *, run_id: str, criteria: Criteria, dry_run: bool = False) -> Registered:
+    """Make the run's model a version, after a look at what it is and a replay of its golden predictions.
+
+    A run is registered once: a second call returns the same version. A version that an interrupted call left without its digest gets it now.
+
+    Raises:
+        RefusedError: The candidate does not meet the criteria.
+        UsageError: The model is not a classifier of a flavor that can be served.
+        IntegrityError: The model does not reproduce its golden predictions, or would run code when loaded.
+    """
+    name = registry.settings.registered_model
+    run = registry.run(run_id)
+    earlier = next((info for info in registry.versions(name) if info.ref.run_id == run_id), None)
+    if earlier is not None and ARTIFACT_DIGEST in earlier.tags:
+        return _found(earlier, run, dry_run)
+    failures = criteria.check(run.metrics)
+    if failures:
+        listed = "; ".join(failure.message for failure in failures)
+        raise RefusedError(f"« {run.name} » does not meet the criteria: {listed}", hint="passerelle compare")
+    manifest = examined(registry, run_id)
+    tags = _tags(run, criteria, manifest)
+    ref = earlier.ref if earlier else None
+    if not dry_run:
+        # The manifest comes before the version, and the version is born with its tags: no moment shows one without the other.
+        registry.write_json(run_id, MANIFEST, manifest)
+        if ref is None:
+            ref = registry.create_version(name, run_id, registry.model_uri(run_id), tags)
+        else:
+            registry.set_version_tags(ref, tags)
+    return Registered(name, run_id, run.name, ref, created=True, artifact_digest=tags[ARTIFACT_DIGEST], tags=tags, dry_run=dry_run)
+
+
+def examined(registry: Registry, run_id: str) -> dict[str, Any]:
+    """Return the manifest of the run's model, once it loaded safely and reproduced its golden predictions."""
+    with tempfile.TemporaryDirectory(prefix="passerelle-register-") as temporary:
+        folder = registry.download(registry.model_uri(run_id), Path(temporary) / "model")
+        golden = registry.run_artifact(run_id, GOLDEN, Path(temporary))
+        description = describe(folder)
+        pipeline = load_pipeline(folder, description)
+        replay(read_golden(golden), pipeline_predict(pipeline, [column.name for column in description.columns]))
+        return manifest_of(folder, golden)
+
+
+def _found(version: VersionInfo, run: CandidateRun, dry_run: bool) -> Registered:
+    name = version.ref.registered_model
+    digest = version.tags[ARTIFACT_DIGEST]
+    return Registered(name, run.run_id, run.name, version.ref, created=False, artifact_digest=digest, tags=version.tags, dry_run=dry_run)
+
+
+def _tags(run: CandidateRun, criteria: Criteria, manifest: Mapping[str, Any]) -> dict[str, str]:
+    tags = {name: run.tags[name] for name in _FROM_RUN if name in run.tags}
+    return tags | {
+        "passerelle.criteria_digest": criteria.digest,
+        ARTIFACT_DIGEST: digest_of_manifest(manifest),
+        "passerelle.golden_digest": str(manifest["golden"]),
+    }

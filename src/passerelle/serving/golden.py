@@ -1,0 +1,93 @@
+"""Golden predictions: what the training process saw, replayed wherever the model goes."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from passerelle.errors import IntegrityError
+
+_HINT = "passerelle register, on a run that training logged"
+
+#: Takes records, returns the label of each and its probabilities in the order of `Golden.classes`, or None without probabilities.
+Predict = Callable[[Sequence[Mapping[str, Any]]], tuple[Sequence[Any], Sequence[Sequence[float]] | None]]
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Inputs, and the outputs that the training process saw for them.
+
+    Attributes:
+        inputs: n records.
+        labels: n labels.
+        classes: k classes, in the order of the model.
+        probabilities: n rows of k, or None for a model without probabilities.
+        tolerance: Largest difference of a probability that counts as the same.
+    """
+
+    inputs: tuple[Mapping[str, Any], ...]
+    labels: tuple[Any, ...]
+    classes: tuple[Any, ...]
+    probabilities: tuple[tuple[float, ...], ...] | None
+    tolerance: float
+
+
+def read_golden(path: Path) -> Golden:
+    """Return the golden predictions of the file.
+
+    Raises:
+        IntegrityError: The file is missing, is not of schema 1, or holds no input.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+        if content["schema"] != 1 or not content["inputs"] or len(content["inputs"]) != len(content["labels"]):
+            raise ValueError
+        rows = content["probabilities"]
+        probabilities = None if rows is None else tuple(tuple(map(float, row)) for row in rows)
+        inputs = tuple(dict(record) for record in content["inputs"])
+        return Golden(inputs, tuple(content["labels"]), tuple(content["classes"]), probabilities, float(content["tolerance"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(
+            f"{path.name} holds no golden predictions", hint="passerelle register, on a run that training logged"
+        ) from error
+
+
+def replay(golden: Golden, predict: Predict) -> float:
+    """Return the largest difference of a probability between what was seen at training and what is predicted now.
+
+    Raises:
+        IntegrityError: A label differs, or a probability by more than the tolerance; names the input's place, never its text.
+    """
+    labels, probabilities = predict(golden.inputs)
+    if len(labels) != len(golden.labels):
+        raise IntegrityError(f"{len(golden.labels)} golden inputs got {len(labels)} predictions", hint="passerelle status")
+    for place, (seen, now) in enumerate(zip(golden.labels, labels, strict=True)):
+        if seen != now:
+            raise IntegrityError(f"the golden prediction {place} was « {seen} » at training and is « {now} » now", hint="passerelle status")
+    if golden.probabilities is None or probabilities is None:
+        return 0.0
+    largest = 0.0
+    for place, (row, now_row) in enumerate(zip(golden.probabilities, probabilities, strict=True)):
+        difference = max(abs(a - float(b)) for a, b in zip(row, now_row, strict=True))
+        if not math.isfinite(difference) or difference > golden.tolerance:
+            message = f"the golden prediction {place} differs by {difference:.3g}, which is more than {golden.tolerance:g}"
+            raise IntegrityError(message, hint="serve it with the libraries that it was trained with")
+        largest = max(largest, difference)
+    return largest
+
+
+def pipeline_predict(pipeline: Any, column_names: Sequence[str]) -> Predict:
+    """Return a predict function over a fitted scikit-learn classifier that takes a table."""
+
+    def predict(records: Sequence[Mapping[str, Any]]) -> tuple[Sequence[Any], Sequence[Sequence[float]] | None]:
+        import pandas as pd  # noqa: PLC0415
+
+        table = pd.DataFrame([dict(record) for record in records], columns=list(column_names))
+        labels = pipeline.predict(table).tolist()
+        return labels, pipeline.predict_proba(table).tolist() if hasattr(pipeline, "predict_proba") else None
+
+    return predict

@@ -1,0 +1,176 @@
+"""A model from its MLflow directory, without MLflow and without running code of the artifact."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from passerelle.errors import IntegrityError, UsageError
+
+#: Types of these packages are loaded; whatever else a file names is refused. The list is the operator's, not the artifact's.
+TRUSTED_PACKAGES = ("sklearn", "numpy", "scipy")
+_TRUSTED_BUILTINS = frozenset(
+    f"builtins.{name}" for name in ("bool", "bytes", "dict", "float", "frozenset", "int", "list", "range", "set", "slice", "str", "tuple")
+) | {"collections.defaultdict", "collections.OrderedDict"}
+ColumnType = Literal["string", "boolean", "integer", "long", "float", "double"]
+_COLUMN_TYPES = frozenset({"string", "boolean", "integer", "long", "float", "double"})
+_LARGEST_UNPACKED_BYTES = 4 << 30
+
+
+@dataclass(frozen=True)
+class Column:
+    """One field of the record, as the signature names it."""
+
+    name: str
+    type: ColumnType
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What the MLmodel file says of a model, before anything is loaded.
+
+    Attributes:
+        model_file: The skops file, relative to the model's directory.
+        columns: The record's fields, in the order of the signature.
+        libraries: Version of each library at training, by name.
+        example: The first record of the input example, if there is one.
+    """
+
+    model_file: str
+    columns: tuple[Column, ...]
+    libraries: dict[str, str]
+    signature: dict[str, Any]
+    example: dict[str, Any] | None
+
+
+def describe(folder: Path) -> ModelDescription:
+    """Return what the directory's MLmodel file says.
+
+    Raises:
+        UsageError: The flavor is not a scikit-learn model, it has no signature, or a column is of a type that no record can hold.
+        IntegrityError: The model is a pickle, or its file lies outside of the directory or is a link.
+    """
+    refuse_links(folder)
+    try:
+        content = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+        flavors = dict(content["flavors"])
+    except (OSError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise IntegrityError(f"{folder} holds no readable MLmodel file", hint="passerelle register") from error
+    flavor = flavors.get("sklearn")
+    if not isinstance(flavor, dict):
+        names = ", ".join(sorted(flavors)) or "none"
+        raise UsageError(f"the model's flavors are {names}: only scikit-learn classifiers can be served", hint="mlflow.sklearn.log_model")
+    if flavor.get("serialization_format") != "skops":
+        hint = "log it with mlflow.sklearn.log_model(…, serialization_format='skops')"
+        raise IntegrityError(f"the model is saved as {flavor.get('serialization_format')}, which runs code when it is loaded", hint=hint)
+    model_file = str(flavor.get("pickled_model", ""))
+    target = (folder / model_file).resolve()
+    if not model_file or folder.resolve() not in target.parents or not target.is_file():
+        raise IntegrityError(f"the MLmodel file names « {model_file} », which is not a file of the model", hint="passerelle register")
+    signature = dict(content.get("signature") or {})
+    libraries = {"scikit-learn": str(flavor.get("sklearn_version", "")), **_pinned(folder / "requirements.txt")}
+    return ModelDescription(model_file, _columns(signature), libraries, signature, _example(folder))
+
+
+def refuse_links(folder: Path) -> None:
+    """Refuse a directory that holds a symbolic link or anything but files and folders.
+
+    Raises:
+        IntegrityError: Names the entry.
+    """
+    for path in folder.rglob("*"):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise IntegrityError(
+                f"the model holds {path.relative_to(folder)}, which is neither a file nor a folder", hint="passerelle register"
+            )
+
+
+def load_pipeline(folder: Path, description: ModelDescription) -> Any:
+    """Return the fitted scikit-learn classifier of the directory.
+
+    Raises:
+        IntegrityError: The file names a type that the operator does not trust, unpacks to too much, or cannot be read.
+        UsageError: What is in it cannot classify.
+    """
+    import skops.io  # noqa: PLC0415
+    from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415
+
+    path = folder / description.model_file
+    refuse_bombs(path)
+    try:
+        named = skops.io.get_untrusted_types(file=path)
+        foreign = sorted(name for name in named if not trusted(name))
+        if foreign:
+            raise IntegrityError(
+                f"the model holds types that are not trusted: {', '.join(foreign)}", hint="train it with scikit-learn's own types"
+            )
+        loaded = skops.io.load(path, trusted=named)
+    except (UntrustedTypesFoundException, ValueError, KeyError, TypeError, AttributeError, ImportError, OSError) as error:
+        raise IntegrityError(
+            f"{description.model_file} is not a readable skops file: {type(error).__name__}", hint="passerelle register"
+        ) from error
+    if not (hasattr(loaded, "predict") and hasattr(loaded, "classes_")):
+        raise UsageError(f"the model is a {type(loaded).__name__}, which is not a classifier", hint="register a classifier")
+    return loaded
+
+
+def trusted(type_name: str) -> bool:
+    """Return whether the operator trusts a type, by its full name."""
+    return type_name in _TRUSTED_BUILTINS or type_name.partition(".")[0] in TRUSTED_PACKAGES
+
+
+def refuse_bombs(path: Path) -> None:
+    """Refuse an archive that unpacks to more than a model can be.
+
+    Raises:
+        IntegrityError: It is not a zip archive, or too much is in it.
+    """
+    import zipfile  # noqa: PLC0415
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size_bytes = sum(item.file_size for item in archive.infolist())
+    except (zipfile.BadZipFile, OSError) as error:
+        raise IntegrityError(f"{path.name} is not a skops file", hint="passerelle register") from error
+    if size_bytes > _LARGEST_UNPACKED_BYTES:
+        raise IntegrityError(f"{path.name} unpacks to {size_bytes >> 20} MiB", hint="passerelle register")
+
+
+def _columns(signature: dict[str, Any]) -> tuple[Column, ...]:
+    try:
+        entries = json.loads(signature["inputs"])
+        columns = tuple(Column(str(entry["name"]), entry["type"], bool(entry.get("required", True))) for entry in entries)
+    except (KeyError, TypeError, ValueError) as error:
+        hint = "log it with mlflow.sklearn.log_model(…, signature=…) over a table with named columns"
+        raise UsageError("the model has no signature with named columns", hint=hint) from error
+    for column in columns:
+        if column.type not in _COLUMN_TYPES:
+            raise UsageError(
+                f"the column « {column.name} » is of type {column.type}, which no record can hold", hint="train it on text or numbers"
+            )
+    if not columns:
+        raise UsageError("the model's signature has no columns", hint="log it with a signature")
+    return columns
+
+
+def _pinned(path: Path) -> dict[str, str]:
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    pins: Iterator[tuple[str, str, str]] = (line.partition("==") for line in lines if "==" in line)
+    return {name.strip(): pinned.partition(";")[0].strip() for name, _, pinned in pins}
+
+
+def _example(folder: Path) -> dict[str, Any] | None:
+    path = folder / "input_example.json"
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return dict(zip(content["columns"], content["data"][0], strict=True))
+    except (ValueError, KeyError, IndexError, TypeError):
+        return None

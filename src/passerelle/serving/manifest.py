@@ -1,0 +1,56 @@
+"""The digest of every file of a model, recorded at registration and checked wherever the model goes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from passerelle.errors import IntegrityError
+
+SCHEMA = 1
+
+
+def digest_of_file(path: Path) -> str:
+    """Return `sha256:` and the digest of a file."""
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def manifest_of(folder: Path, golden: Path) -> dict[str, Any]:
+    """Return the manifest: the digest of each file of the model's directory by its relative path, and of its golden predictions."""
+    files = {path.relative_to(folder).as_posix(): digest_of_file(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {"schema": SCHEMA, "files": files, "golden": digest_of_file(golden)}
+
+
+def digest_of_manifest(manifest: Mapping[str, Any]) -> str:
+    """Return the artifact digest: SHA-256 of the manifest as canonical JSON."""
+    canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def check_manifest(folder: Path, golden: Path, manifest: Mapping[str, Any], *, expected_digest: str | None = None) -> None:
+    """Return when each file is as recorded, none is missing and none was added.
+
+    Args:
+        expected_digest: The artifact digest that the registry holds, if one is known.
+
+    Raises:
+        IntegrityError: Names the first file that differs.
+    """
+    hint = "passerelle register makes a new version of the run; passerelle rollback goes back to one that is whole"
+    if expected_digest is not None and digest_of_manifest(manifest) != expected_digest:
+        raise IntegrityError("the manifest is not the one that was recorded at registration", hint=hint)
+    now = manifest_of(folder, golden)
+    recorded = dict(manifest.get("files", {}))
+    for name in sorted(recorded.keys() | now["files"].keys()):
+        if name not in now["files"]:
+            raise IntegrityError(f"the model's file {name} is missing", hint=hint)
+        if name not in recorded:
+            raise IntegrityError(f"the model holds {name}, which was not there at registration", hint=hint)
+        if recorded[name] != now["files"][name]:
+            raise IntegrityError(f"the model's file {name} is not the one that was registered", hint=hint)
+    if manifest.get("golden") != now["golden"]:
+        raise IntegrityError("the golden predictions are not those that were registered", hint=hint)
