@@ -51,7 +51,7 @@ class Registered:
 def register(registry: Registry, *, run_id: str, criteria: Criteria, dry_run: bool = False) -> Registered:
     """Make the run's model a version, after a look at what it is and a replay of its golden predictions.
 
-    A run is registered once: a second call returns the same version. A version that an interrupted call left without its digest gets it now.
+    A run is registered once: a second call returns the same version, and completes one that has no digest.
 
     Raises:
         RefusedError: The candidate does not meet the criteria.

@@ -44,16 +44,15 @@ def read_golden(path: Path) -> Golden:
     """
     try:
         content = json.loads(path.read_bytes())
-        if content["schema"] != 1 or not content["inputs"] or len(content["inputs"]) != len(content["labels"]):
-            raise ValueError
         rows = content["probabilities"]
         probabilities = None if rows is None else tuple(tuple(map(float, row)) for row in rows)
         inputs = tuple(dict(record) for record in content["inputs"])
-        return Golden(inputs, tuple(content["labels"]), tuple(content["classes"]), probabilities, float(content["tolerance"]))
+        golden = Golden(inputs, tuple(content["labels"]), tuple(content["classes"]), probabilities, float(content["tolerance"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(
-            f"{path.name} holds no golden predictions", hint="passerelle register, on a run that training logged"
-        ) from error
+        raise IntegrityError(f"{path.name} holds no golden predictions", hint=_HINT) from error
+    if content.get("schema") != 1 or not golden.inputs or len(golden.inputs) != len(golden.labels):
+        raise IntegrityError(f"{path.name} holds no golden predictions of schema 1", hint=_HINT)
+    return golden
 
 
 def replay(golden: Golden, predict: Predict) -> float:

@@ -1,0 +1,125 @@
+"""Move alias and stage together, the ledger first; put all back when something fails between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from passerelle.errors import BusyError, PasserelleError
+from passerelle.names import PREVIOUS, ModelVersionRef
+from passerelle.registry import ledger as ledgers
+from passerelle.registry.client import ARCHIVED_STAGE, PRODUCTION_STAGE, Registry
+from passerelle.registry.ledger import Entry, Ledger
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where alias and stage stand.
+
+    Attributes:
+        production: The version that holds the alias, if one does.
+        previous: The version that a rollback goes to, if there is one.
+        stages: The stage of each version.
+    """
+
+    production: int | None
+    previous: int | None
+    stages: Mapping[int, str]
+
+
+def standing(registry: Registry, registered_model: str) -> Standing:
+    """Return where alias and stage stand now."""
+    aliases = registry.aliases(registered_model)
+    stages = {info.ref.version: info.stage for info in registry.versions(registered_model)}
+    return Standing(aliases.get(registry.settings.alias), aliases.get(str(PREVIOUS)), stages)
+
+
+def settled(now: Standing, version: int) -> bool:
+    """Return whether alias and stage both say that this version, and no other, is in production."""
+    staged = [number for number, stage in now.stages.items() if stage == PRODUCTION_STAGE]
+    return now.production == version and staged == [version]
+
+
+def plan(registry: Registry, ref: ModelVersionRef, now: Standing) -> list[tuple[str, Callable[[], None]]]:
+    """Return the steps to put the version into production, each with what it does in words.
+
+    The order lets no observer see the alias point to nothing: `previous` is set while the former version still answers,
+    the alias is overwritten and never deleted, and the former version leaves the stage last.
+    """
+    name = ref.registered_model
+    steps: list[tuple[str, Callable[[], None]]] = []
+    if now.production is not None and now.production != ref.version:
+        former = ModelVersionRef(name, now.production, "")
+        steps.append((f"alias {PREVIOUS} → version {former.version}", lambda: registry.set_alias(former, str(PREVIOUS))))
+    if now.production != ref.version:
+        steps.append((f"alias {registry.settings.alias} → version {ref.version}", lambda: registry.set_alias(ref, registry.settings.alias)))
+    if now.stages.get(ref.version) != PRODUCTION_STAGE:
+        steps.append((f"stage {PRODUCTION_STAGE} ← version {ref.version}", lambda: registry.set_stage(ref, PRODUCTION_STAGE)))
+    for number, stage in sorted(now.stages.items()):
+        if stage == PRODUCTION_STAGE and number != ref.version:
+            other = ModelVersionRef(name, number, "")
+            steps.append((f"stage {ARCHIVED_STAGE} ← version {number}", lambda other=other: registry.set_stage(other, ARCHIVED_STAGE)))  # type: ignore[misc]
+    return steps
+
+
+def carry_out(registry: Registry, ref: ModelVersionRef, now: Standing, entry: Entry) -> Entry:
+    """Write the ledger and carry out the plan; return the entry as it was written.
+
+    Raises:
+        BusyError: Somebody else wrote the ledger first.
+        PasserelleError: A step failed; alias and stage are back where they were, and the ledger says so.
+    """
+    ledger = Ledger(registry.objects, ref.registered_model)
+    written = ledger.append(entry)
+    if written is None:
+        winner = ledger.last()
+        who = f"{winner.who} promoted version {winner.to_version} at {winner.when}" if winner else "somebody else was first"
+        raise BusyError(f"the ledger moved on: {who}", hint="passerelle status; then the same command again")
+    try:
+        for _, step in plan(registry, ref, now):
+            step()
+    except BaseException as error:
+        _put_back(registry, ref, now, written, error)
+        raise
+    return written
+
+
+def _put_back(registry: Registry, ref: ModelVersionRef, then: Standing, written: Entry, error: BaseException) -> None:
+    """Put alias and stage back as they stood, and say so in the ledger.
+
+    What cannot be put back because the registry is gone, `passerelle status` shows with the command that mends it.
+    """
+    name = ref.registered_model
+    undo: list[Callable[[], None]] = []
+    for alias, version in ((registry.settings.alias, then.production), (str(PREVIOUS), then.previous)):
+        if version is None:
+            undo.append(lambda alias=alias: registry.delete_alias(name, alias))  # type: ignore[misc]
+        else:
+            undo.append(lambda alias=alias, version=version: registry.set_alias(ModelVersionRef(name, version, ""), alias))  # type: ignore[misc]
+    for number, stage in then.stages.items():
+        if stage == PRODUCTION_STAGE or number == ref.version:
+            undo.append(lambda number=number, stage=stage: registry.set_stage(ModelVersionRef(name, number, ""), stage))  # type: ignore[misc]
+    undo.append(lambda: _note_undone(registry, name, then, written, error))
+    for each in undo:
+        try:
+            each()
+        except PasserelleError as further:
+            error.add_note(f"not put back: {further.message}")
+
+
+def _note_undone(registry: Registry, name: str, then: Standing, written: Entry, error: BaseException) -> None:
+    Ledger(registry.objects, name).append(
+        Entry(
+            number=written.number + 1,
+            before=written.digest,
+            when=ledgers.now(),
+            who=written.who,
+            what="undone",
+            registered_model=name,
+            from_version=written.to_version,
+            to_version=then.production or 0,
+            run_id="",
+            artifact_digest="",
+            reason=f"{written.what} {written.number} failed: {type(error).__name__}",
+        )
+    )
