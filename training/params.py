@@ -19,7 +19,7 @@ class Params:
     """
 
     folds: int = 5
-    near_duplicate_similarity: float = 0.75
+    near_duplicate_similarity: float = 0.8
     golden_records: int = 24
     latency_records: int = 100
     calibration_bins: int = 10

@@ -103,10 +103,20 @@ def _decode(path: Path, content: bytes) -> tuple[str, tuple[str, ...]]:
 
 
 def _decode_windows(path: Path, content: bytes) -> str:
+    if any(not line.isascii() and _is_utf8(line) for line in content.splitlines()):  # two encodings in one file
+        raise _unknown_encoding(path)
     try:
         return content.decode("cp1252")
     except UnicodeDecodeError as error:
         raise _unknown_encoding(path) from error
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _unknown_encoding(path: Path) -> DataError:

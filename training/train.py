@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,6 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from passerelle.errors import UsageError
 from training import evaluate, plots, tracking
 from training.candidates import Candidate, candidates_for
 from training.dataset import Dataset
@@ -70,7 +69,7 @@ def train(
     tracking_uri: str,
     experiment: str,
     seed: int = 0,
-    only: Collection[str] | None = None,
+    candidates: Sequence[Candidate] | None = None,
     params: Params = DEFAULT,
     progress: Callable[[str], None] = _silent,
 ) -> TrainingResult:
@@ -81,35 +80,27 @@ def train(
         tracking_uri: MLflow server; its artifact store is reached with the keys in the environment.
         experiment: Experiment of the runs; made when it is not there.
         seed: Seed of the splits and of the candidates.
-        only: Names of the candidates to fit; all by default.
+        candidates: Pipelines to fit; by default those of candidates.py for this kind of data.
         params: How to split and to measure.
         progress: Called with one line for each candidate that is done.
 
     Raises:
         DataError: A class has too few records.
-        UsageError: `only` names no candidate.
         OutsideError: MLflow or its artifact store does not answer.
     """
     start = time.perf_counter()
-    candidates = _chosen(candidates_for(data, seed=seed), only)
+    chosen = candidates_for(data, seed=seed) if candidates is None else tuple(candidates)
     parts = split(data, params=params, seed=seed)
+    progress(f"{len(data.records)} records in {len(data.classes)} classes, {len(parts.held_out)} of them held out")
     tags = _tags(data, seed)
     with tracking.tracked(tracking_uri, experiment), tracking.run("training", {**tags, "passerelle.kind": "training"}) as parent_run_id:
         _log_parent(data, parts, params, seed)
         results = []
-        for number, candidate in enumerate(candidates, start=1):
+        for number, candidate in enumerate(chosen, start=1):
             result = _train_one(candidate, data, parts, params, tags)
             results.append(result)
-            progress(f"{number}/{len(candidates)} {candidate.name}: macro-F1 {result.metrics['cv_macro_f1']:.3f} by cross-validation")
+            progress(f"{number}/{len(chosen)} {candidate.name}: macro-F1 {result.metrics['cv_macro_f1']:.3f} by cross-validation")
     return TrainingResult(parent_run_id, experiment, data.digest, tuple(results), time.perf_counter() - start)
-
-
-def _chosen(candidates: tuple[Candidate, ...], only: Collection[str] | None) -> tuple[Candidate, ...]:
-    names = [candidate.name for candidate in candidates]
-    unknown = sorted(set(only or ()) - set(names))
-    if unknown:
-        raise UsageError(f"there is no candidate « {unknown[0]} »", hint=f"one of {', '.join(names)}")
-    return tuple(candidate for candidate in candidates if only is None or candidate.name in only)
 
 
 def _tags(data: Dataset, seed: int) -> dict[str, str]:

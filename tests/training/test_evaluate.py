@@ -1,0 +1,118 @@
+"""The figures on data where the right answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from sklearn.pipeline import Pipeline
+
+from training import evaluate, plots
+from training.candidates import text_candidates
+from training.evaluate import Predictions
+from training.golden import golden_predictions, golden_records
+
+CLASSES = ("Accès / Connexion", "Pb de suivi /Délai")
+
+
+def test_calibration_error_by_hand() -> None:
+    truth = np.array([CLASSES[0]] * 4)
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.35, 0.65], [0.35, 0.65]])
+    # Two records at 0.9, both right; two at 0.65, none right.
+    assert evaluate.calibration_error(truth, probabilities, CLASSES) == pytest.approx((2 * 0.1 + 2 * 0.65) / 4)
+
+
+def test_calibration_error_of_honest_probabilities_is_small_and_of_boasting_large() -> None:
+    random = np.random.default_rng(0)
+    honest = random.uniform(0.5, 1.0, 20_000)
+    truth = np.where(random.uniform(size=honest.size) < honest, CLASSES[0], CLASSES[1])
+    assert evaluate.calibration_error(truth, np.stack([honest, 1 - honest], axis=1), CLASSES) < 0.01
+    certain = np.tile([1.0, 0.0], (honest.size, 1))
+    assert evaluate.calibration_error(truth, certain, CLASSES) == pytest.approx(0.25, abs=0.01)
+
+
+def test_figures_by_hand() -> None:
+    truth = np.array([CLASSES[0], CLASSES[0], CLASSES[1], CLASSES[1]])
+    said = Predictions(np.array([CLASSES[0], CLASSES[1], CLASSES[1], CLASSES[1]]), np.full((4, 2), 0.5), CLASSES)
+    found = evaluate.figures(truth, said, prefix="cv", bins=10)
+    assert found["cv_accuracy"] == 0.75
+    assert found["cv_f1/acces_connexion"] == pytest.approx(2 / 3)
+    assert found["cv_f1/pb_de_suivi_delai"] == pytest.approx(0.8)
+    assert found["cv_macro_f1"] == pytest.approx((2 / 3 + 0.8) / 2)
+    assert found["cv_log_loss"] == pytest.approx(np.log(2))
+
+
+def test_without_probabilities_there_is_no_log_loss_and_no_reliability() -> None:
+    said = Predictions(np.array(CLASSES), None, CLASSES)
+    assert set(evaluate.figures(np.array(CLASSES), said, prefix="test", bins=10)) == {
+        "test_accuracy",
+        "test_macro_f1",
+        "test_f1/acces_connexion",
+        "test_f1/pb_de_suivi_delai",
+    }
+    assert plots.reliability(np.array(CLASSES), said, title="", bins=10) is None
+
+
+def test_slugs_are_plain_and_all_different() -> None:
+    assert evaluate.slugs(["Pb de suivi /Délai", "Pb de suivi / Délai", "日本", "Propreté"]) == [
+        "pb_de_suivi_delai",
+        "pb_de_suivi_delai_2",
+        "class_3",
+        "proprete",
+    ]
+    assert len(set(evaluate.slugs(["a", "a!", "a_2"]))) == 3
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[Pipeline, pd.DataFrame, pd.Series]:
+    records = pd.DataFrame({"text": [f"{word} numéro {number}" for word in ("dossier perdu", "mot de passe") for number in range(15)]})
+    labels = pd.Series([CLASSES[1]] * 15 + [CLASSES[0]] * 15)
+    return text_candidates()[0].pipeline.fit(records, labels.to_numpy(dtype=str)), records, labels
+
+
+def test_out_of_fold_predictions_come_back_in_the_records_order(fitted: tuple[Pipeline, pd.DataFrame, pd.Series]) -> None:
+    pipeline, records, labels = fitted
+    everything = np.arange(30)
+    folds = [(np.setdiff1d(everything, everything[start::3]), everything[start::3]) for start in range(3)]
+    said = evaluate.out_of_fold(pipeline, records, labels.to_numpy(dtype=str), folds)
+    assert said.labels.tolist() == labels.tolist()
+    assert said.probabilities is not None
+    assert said.probabilities.shape == (30, 2)
+
+
+def test_latency_is_in_milliseconds_and_ordered(fitted: tuple[Pipeline, pd.DataFrame, pd.Series]) -> None:
+    pipeline, records, _ = fitted
+    measured = evaluate.latency(pipeline, records, repeats=20)
+    assert 0 < measured["latency_p50_ms"] <= measured["latency_p95_ms"] < 1000
+
+
+def test_golden_records_hold_every_class_and_what_is_odd(fitted: tuple[Pipeline, pd.DataFrame, pd.Series]) -> None:
+    pipeline, records, labels = fitted
+    golden = golden_predictions(pipeline, golden_records(records, labels, number=24))
+    texts = [row["text"] for row in golden["inputs"]]
+    assert len(texts) == 24
+    by_text = dict(zip(records["text"], labels, strict=True))
+    assert {by_text[text] for text in texts if text in by_text} == set(CLASSES)
+    assert any(text.isupper() for text in texts)
+    assert any("😡" in text for text in texts)
+    assert any(len(text) < 4 for text in texts)
+    assert golden["classes"] == sorted(CLASSES)
+    again = pipeline.predict_proba(pd.DataFrame(golden["inputs"]))
+    assert np.abs(again - np.array(golden["probabilities"])).max() == 0
+
+
+def test_golden_records_of_a_table_keep_their_types() -> None:
+    records = pd.DataFrame({"length": np.linspace(0, 1, 40), "colour": ["red", "blue"] * 20, "old": [True, False] * 20})
+    golden = golden_records(records, pd.Series(["a", "b"] * 20), number=10)
+    assert len(golden) == 10
+    assert golden.dtypes.to_dict() == records.dtypes.to_dict()
+
+
+@pytest.mark.parametrize("number", [2, 12, 40])
+def test_plots_take_few_and_many_classes(number: int) -> None:
+    classes = tuple(f"Une classe au nom administratif plutôt long {position:02}" for position in range(number))
+    truth, probabilities = np.array(classes * 3), np.full((number * 3, number), 1 / number)
+    said = Predictions(np.array(classes * 3), probabilities, classes)
+    assert isinstance(plots.confusion(truth, said, title="t"), Figure)
+    assert isinstance(plots.reliability(truth, said, title="t", bins=10), Figure)

@@ -1,0 +1,113 @@
+"""Near-duplicates stay together, every part has every class, and a class that is too small is named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from passerelle.errors import DataError
+from training.dataset import Dataset, digest_of
+from training.groups import groups_of, normalise, row_hashes
+from training.params import DEFAULT
+from training.split import split
+
+SUBJECTS = {
+    "voirie": "Le trottoir de la rue {0} est défoncé depuis l'hiver, {1}",
+    "compte": "Impossible de me connecter à mon espace {0}, {1}",
+    "merci": "Un grand merci à l'équipe {0} pour son accueil, {1}",
+}
+
+
+def dataset(texts: list[str], labels: list[str]) -> Dataset:
+    records, column = pd.DataFrame({"text": texts}), pd.Series(labels, name="label")
+    return Dataset(records, column, digest_of(records, column), "comments.csv", "text")
+
+
+def distinct_texts(number: int) -> list[str]:
+    letters = np.random.default_rng(7).choice(list("abcdefghijklmnopqrstuvwxyz"), (number, 60))
+    return [" ".join("".join(word) for word in row.reshape(10, 6)) for row in letters]
+
+
+def test_copies_with_other_capitals_accents_and_marks_share_a_group() -> None:
+    texts = [
+        "Où en est ma demande de carte ?",
+        "OU EN EST MA DEMANDE DE CARTE !!!",
+        "où en est ma demande de la carte ?",
+        "Le jardin public est fermé depuis lundi",
+        "Rien",
+    ]
+    groups = groups_of(dataset(texts, ["a"] * 5), similarity=DEFAULT.near_duplicate_similarity)
+    assert groups[0] == groups[1] == groups[2]
+    assert len(set(groups)) == 3
+
+
+def test_many_slightly_different_copies_of_one_text_are_one_group() -> None:
+    petition = "Nous demandons la réouverture de la piscine du quartier, fermée depuis deux ans sans aucune explication"
+    texts = [f"{petition} {signature}" for signature in distinct_texts(300)]
+    short = [text[: len(petition) + 8] for text in texts]
+    groups = groups_of(dataset(short + distinct_texts(300), ["a"] * 600), similarity=0.75)
+    assert len(set(groups[:300])) == 1
+    assert len(set(groups[300:])) == 300
+
+
+def test_rows_of_a_table_are_grouped_when_equal() -> None:
+    records = pd.DataFrame({"a": [1.0, 1.0, 2.0], "b": ["x", "x", "x"]})
+    data = Dataset(records, pd.Series(["p", "q", "p"]), "sha256:0", "table.csv", "tabular")
+    first, second, third = groups_of(data, similarity=0.75)
+    assert first == second != third
+
+
+def test_normalised_texts_without_letters_differ() -> None:
+    assert normalise("!!!") != normalise("👍")
+    assert len(set(row_hashes(pd.DataFrame({"text": ["Été", "ete ", "hiver"]})))) == 2
+
+
+def planted() -> Dataset:
+    """Return 90 records of three classes, each with a near-duplicate of another label's neighbourhood."""
+    texts, labels = [], []
+    for position, words in enumerate(distinct_texts(90)):
+        label = list(SUBJECTS)[position % 3]
+        texts += [words, words.upper() + " !"]
+        labels += [label, label]
+    return dataset(texts, labels)
+
+
+def test_no_group_is_on_both_sides_and_every_part_has_every_class() -> None:
+    data = planted()
+    parts = split(data, params=DEFAULT, seed=0)
+    labels = data.labels.to_numpy()
+    assert sorted([*parts.train, *parts.held_out]) == list(range(len(labels)))
+    assert not set(parts.groups[parts.train]) & set(parts.groups[parts.held_out])
+    assert set(labels[parts.held_out]) == set(labels)
+    scored = []
+    for fit, score in parts.folds:
+        assert not set(parts.groups[parts.train[fit]]) & set(parts.groups[parts.train[score]])
+        assert set(labels[parts.train[fit]]) == set(labels)
+        scored.extend(score)
+    assert sorted(scored) == list(range(len(parts.train)))
+
+
+def test_the_seed_decides_the_split() -> None:
+    data = planted()
+    first, again, other = (split(data, params=DEFAULT, seed=seed).held_out.tolist() for seed in (0, 0, 1))
+    assert first == again
+    assert first != other
+
+
+def test_a_class_with_two_rows_is_named() -> None:
+    texts = distinct_texts(22)
+    with pytest.raises(DataError, match=r"comments\.csv: a class needs at least 6 .* « rare » has 2 \(2 distinct\)") as refused:
+        split(dataset(texts, ["courant"] * 20 + ["rare"] * 2), params=DEFAULT, seed=0)
+    assert refused.value.hint
+
+
+def test_a_class_of_copies_counts_as_one_record() -> None:
+    texts = [*distinct_texts(20), *["Toujours la même phrase"] * 10]
+    with pytest.raises(DataError, match=r"« copie » has 10 \(1 distinct\)"):
+        split(dataset(texts, ["courant"] * 20 + ["copie"] * 10), params=DEFAULT, seed=0)
+
+
+def test_an_identifier_as_class_is_refused_in_one_line() -> None:
+    with pytest.raises(DataError, match="and 25 more classes"):
+        split(dataset(distinct_texts(30), [f"id-{number:02}" for number in range(30)]), params=DEFAULT, seed=0)
