@@ -200,7 +200,9 @@ class Registry:
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-            made = self._client.create_model_version(registered_model, model_uri, run_id=run_id, tags=dict(tags))
+            made = self._client.create_model_version(
+                registered_model, model_uri, run_id=run_id, tags=dict(tags), model_id=model_uri.removeprefix("models:/")
+            )
         return _info(made).ref
 
     def model_uri(self, run_id: str) -> str:
