@@ -1,0 +1,178 @@
+"""The classifier at the end of a pipeline: its coefficients and what becomes of its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import (
+    LogisticRegression,
+    LogisticRegressionCV,
+    PassiveAggressiveClassifier,
+    Perceptron,
+    RidgeClassifier,
+    RidgeClassifierCV,
+    SGDClassifier,
+)
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.naive_bayes import ComplementNB, MultinomialNB
+from sklearn.svm import LinearSVC
+
+from passerelle.serving.scorer import links
+from passerelle.serving.scorer.refusal import Refusal
+from passerelle.serving.scorer.sections import Floats
+
+Link = Callable[[Floats], Floats]
+
+TWO = 2
+_LOGISTIC = (LogisticRegression, LogisticRegressionCV)
+_MARGINS = (LinearSVC, RidgeClassifier, RidgeClassifierCV, PassiveAggressiveClassifier, Perceptron)
+_BAYES = (ComplementNB, MultinomialNB)
+
+
+@dataclass(frozen=True)
+class Head:
+    """A classifier as a matrix and a function of its product with a text's features.
+
+    Attributes:
+        coefficients: Shape (columns, scores); of two classes a margin has one score, for the second.
+        intercepts: Shape (scores,).
+        classes: As in the classifier's `classes_`.
+        link: From scores (texts, scores) to probabilities (texts, classes), or None where there are none.
+        by_probability: Whether the label is that of the largest probability rather than of the largest score.
+        positive: From the one score of two classes to the second's probability, or None.
+    """
+
+    coefficients: Floats
+    intercepts: Floats
+    classes: Floats
+    link: Link | None
+    by_probability: bool = False
+    positive: Link | None = None
+
+    @property
+    def scores(self) -> int:
+        """Number of scores."""
+        return len(self.intercepts)
+
+    def rows(self, scores: Floats) -> Floats:
+        """Return probabilities, or decision scores where there are none, shape (texts, classes)."""
+        if self.link is not None:
+            return self.link(scores)
+        return np.concatenate([-scores, scores], axis=1) if self.scores == 1 else scores
+
+    def deciding(self, scores: Floats, rows: Floats) -> Floats:
+        """Return the values whose largest, the first of them in a tie, gives the label, shape (texts, classes)."""
+        if self.by_probability:
+            return rows
+        return np.concatenate([np.zeros_like(scores), scores], axis=1) if self.scores == 1 else scores
+
+
+def linear_head(classifier: Any, part: str) -> Head:
+    """Return the head of a classifier whose scores are linear in the features.
+
+    Raises:
+        Refusal: It is of another type, not fitted, or computes in another precision.
+    """
+    if not hasattr(classifier, "classes_"):
+        raise Refusal(part, "not fitted" if type(classifier) in _KNOWN else "this classifier is not compiled")
+    classes = np.asarray(classifier.classes_)
+    if classes.ndim != 1 or len(classes) < TWO:
+        raise Refusal(part, "it does not choose one of several classes")
+    if type(classifier) is OneVsRestClassifier:
+        return _one_vs_rest(classifier, classes, part)
+    if type(classifier) in _BAYES:
+        return _bayes(classifier, classes, part)
+    coefficients, intercepts = _plane(classifier, part)
+    if coefficients.shape[1] not in {len(classes), 1} or (coefficients.shape[1] == 1) != (len(classes) == TWO):
+        raise Refusal(part, f"{coefficients.shape[1]} scores for {len(classes)} classes")
+    positive = _positive(classifier, part)
+    if positive is None:
+        link: Link | None = None
+    elif len(classes) == TWO:
+        link = _two(positive)
+    elif type(classifier) in _LOGISTIC:
+        link = links.softmax
+    else:
+        link = _each(positive, links.shares_or_uniform)
+    return Head(coefficients, intercepts, classes, link, positive=positive)
+
+
+def _two(positive: Link) -> Link:
+    return lambda scores: links.pair(positive(scores))
+
+
+def _each(positive: Link, shares: Link) -> Link:
+    return lambda scores: shares(positive(scores))
+
+
+def _positive(classifier: Any, part: str) -> Link | None:
+    """Return the function from a score to the probability of its class, or None where the classifier gives none."""
+    if type(classifier) in _LOGISTIC:
+        old = getattr(classifier, "multi_class", "deprecated") not in {"deprecated", "auto", "multinomial"}
+        if old or (classifier.solver == "liblinear" and len(classifier.classes_) > TWO):
+            raise Refusal(part, "one-versus-rest logistic regression of an older scikit-learn")
+        return links.sigmoid
+    if type(classifier) is SGDClassifier:
+        return {"log_loss": links.sigmoid, "modified_huber": links.huber}.get(classifier.loss)
+    if type(classifier) in _MARGINS:
+        return None
+    raise Refusal(part, "this classifier is not compiled")
+
+
+def _plane(classifier: Any, part: str) -> tuple[Floats, Floats]:
+    """Return coefficients (columns, scores) and intercepts (scores,) of a fitted linear model."""
+    if type(classifier) not in _KNOWN or not hasattr(classifier, "coef_"):
+        raise Refusal(part, "this classifier is not compiled")
+    coefficients: Any = classifier.coef_
+    if hasattr(coefficients, "toarray"):
+        coefficients = coefficients.toarray()
+    return checked(np.atleast_2d(coefficients).T, classifier.intercept_, part)
+
+
+def checked(coefficients: Any, intercepts: Any, part: str) -> tuple[Floats, Floats]:
+    """Return these as (columns, scores) and (scores,).
+
+    Raises:
+        Refusal: They are of another precision or not finite.
+    """
+    intercepts = np.asarray(intercepts)
+    for values in (coefficients, intercepts):
+        if values.dtype != np.float64:
+            raise Refusal(part, f"coefficients in {values.dtype} compute in another precision")
+        if not np.isfinite(values).all():
+            raise Refusal(part, "coefficients that are not finite")
+    return coefficients, np.broadcast_to(intercepts, (coefficients.shape[1],))
+
+
+def _bayes(classifier: Any, classes: Any, part: str) -> Head:
+    table = classifier.feature_log_prob_
+    prior = classifier.class_log_prior_ if type(classifier) is MultinomialNB else np.zeros(len(table))
+    coefficients, intercepts = checked(table.T, prior, part)
+    return Head(coefficients, intercepts, classes, links.bayes)
+
+
+def _one_vs_rest(classifier: Any, classes: Any, part: str) -> Head:
+    if classifier.multilabel_:
+        raise Refusal(part, "it gives several labels to one text")
+    members = classifier.estimators_
+    planes = [_plane(member, f"{part}.estimators_[{i}]") for i, member in enumerate(members)]
+    positives = {_positive(member, part) for member in members}
+    if len(positives) > 1 or any(plane[0].shape[1] != 1 for plane in planes):
+        raise Refusal(part, "its members are not alike")
+    positive = positives.pop()
+    link: Link | None = None
+    if positive is not None:
+        link = _two(positive) if len(members) == 1 else _each(positive, links.shares_or_zero)
+    coefficients, intercepts = side_by_side(planes)
+    return Head(coefficients, intercepts, classes, link, positive=positive)
+
+
+def side_by_side(planes: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
+    """Return several (coefficients, intercepts) as one."""
+    return np.concatenate([plane[0] for plane in planes], axis=1), np.concatenate([plane[1] for plane in planes])
+
+
+_KNOWN = frozenset({*_LOGISTIC, *_MARGINS, *_BAYES, SGDClassifier, OneVsRestClassifier})
