@@ -27,7 +27,7 @@ from mlflow.models.signature import infer_signature
 from mlflow.types import ColSpec, DataType, Schema
 from sklearn.pipeline import Pipeline
 
-from passerelle.errors import OutsideError
+from passerelle.errors import OutsideError, UsageError
 from training.dataset import Dataset
 
 #: Name of the model in its run.
@@ -40,6 +40,8 @@ _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
 }
+#: `mlflow.set_tracking_uri` writes it for child processes.
+_SET_BY_MLFLOW = ("MLFLOW_TRACKING_URI",)
 _FAILURES = (
     MlflowException,
     requests.RequestException,
@@ -50,21 +52,21 @@ _FAILURES = (
 
 
 @contextlib.contextmanager
-def tracked(tracking_uri: str, experiment: str) -> Iterator[None]:
-    """Send the runs inside to this server and experiment, without a word on the terminal.
+def tracked(tracking_uri: str, experiment: str) -> Iterator[str]:
+    """Send the runs inside to this server, without a word on the terminal; give the experiment's id.
 
     Raises:
+        UsageError: The experiment was deleted.
         OutsideError: The server or its artifact store does not answer, or refuses.
     """
     _check_reachable(tracking_uri)
     before, logger = mlflow.get_tracking_uri(), logging.getLogger("mlflow")
-    level, environment = logger.level, {name: os.environ.get(name) for name in _QUIET}
+    level, environment = logger.level, {name: os.environ.get(name) for name in (*_QUIET, *_SET_BY_MLFLOW)}
     os.environ.update(_QUIET)
     logger.setLevel(logging.ERROR)
     try:
         mlflow.set_tracking_uri(tracking_uri)
-        mlflow.set_experiment(experiment)
-        yield
+        yield _experiment_id(experiment)
     except _FAILURES as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         hint = "passerelle status; then passerelle train again"
@@ -73,14 +75,17 @@ def tracked(tracking_uri: str, experiment: str) -> Iterator[None]:
         mlflow.set_tracking_uri(before)
         logger.setLevel(level)
         for name, value in environment.items():
-            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 @contextlib.contextmanager
-def run(name: str, tags: Mapping[str, str], *, nested: bool = False) -> Iterator[str]:
+def run(name: str, tags: Mapping[str, str], *, experiment_id: str, nested: bool = False) -> Iterator[str]:
     """Give the id of a run that ends FINISHED, FAILED when the body raises, KILLED when it is interrupted."""
     tags = {"mlflow.source.name": "training.train", "mlflow.source.type": "LOCAL", **tags}
-    started = mlflow.start_run(run_name=name, tags=tags, nested=nested)
+    started = mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=tags, nested=nested)
     status = "FAILED"
     try:
         yield str(started.info.run_id)
@@ -140,6 +145,21 @@ def log_model(pipeline: Pipeline, example: pd.DataFrame, *, trusted_types: Seque
 def signature_of(example: pd.DataFrame) -> ModelSignature:
     """Return the signature: the record's columns with their types in, one string (the label) out."""
     return ModelSignature(inputs=infer_signature(example).inputs, outputs=Schema([ColSpec(DataType.string)]))
+
+
+def _experiment_id(name: str) -> str:
+    found = mlflow.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(mlflow.create_experiment(name))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            found = mlflow.get_experiment_by_name(name)  # another training was quicker
+    if found is None or found.lifecycle_stage != "active":
+        restore = f"mlflow experiments restore --experiment-id {found.experiment_id}" if found else "passerelle train again"
+        raise UsageError(f"the experiment « {name} » is deleted", hint=f"{restore}, or passerelle train --experiment NAME")
+    return str(found.experiment_id)
 
 
 def _check_reachable(tracking_uri: str) -> None:

@@ -59,6 +59,30 @@ class _Measured:
     files: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Training:
+    """What all candidates of a training share."""
+
+    data: Dataset
+    parts: Split
+    params: Params
+    seed: int
+    tags: Mapping[str, str]
+    experiment_id: str
+
+    def logged_params(self) -> dict[str, Any]:
+        """Return what the runs say of the data."""
+        return {
+            "data.source": self.data.source,
+            "data.kind": self.data.kind,
+            "data.rows": len(self.data.records),
+            "data.classes": len(self.data.classes),
+            "data.groups": int(np.unique(self.parts.groups).size),
+            "data.held_out_rows": len(self.parts.held_out),
+            "seed": self.seed,
+        }
+
+
 def _silent(_: str) -> None:
     """Say nothing."""
 
@@ -93,11 +117,15 @@ def train(
     parts = split(data, params=params, seed=seed)
     progress(f"{len(data.records)} records in {len(data.classes)} classes, {len(parts.held_out)} of them held out")
     tags = _tags(data, seed)
-    with tracking.tracked(tracking_uri, experiment), tracking.run("training", {**tags, "passerelle.kind": "training"}) as parent_run_id:
-        _log_parent(data, parts, params, seed)
+    with (
+        tracking.tracked(tracking_uri, experiment) as experiment_id,
+        tracking.run("training", {**tags, "passerelle.kind": "training"}, experiment_id=experiment_id) as parent_run_id,
+    ):
+        training = _Training(data, parts, params, seed, tags, experiment_id)
+        _log_parent(training)
         results = []
         for number, candidate in enumerate(chosen, start=1):
-            result = _train_one(candidate, data, parts, params, tags)
+            result = _train_one(candidate, training)
             results.append(result)
             progress(f"{number}/{len(chosen)} {candidate.name}: macro-F1 {result.metrics['cv_macro_f1']:.3f} by cross-validation")
     return TrainingResult(parent_run_id, experiment, data.digest, tuple(results), time.perf_counter() - start)
@@ -117,25 +145,28 @@ def _tags(data: Dataset, seed: int) -> dict[str, str]:
     return {**tags, "passerelle.language": "fr"} if data.kind == "text" else tags
 
 
-def _log_parent(data: Dataset, parts: Split, params: Params, seed: int) -> None:
+def _log_parent(training: _Training) -> None:
     """Log the data: what was held out, word for word, and the hashes of what was learned from."""
+    data, parts = training.data, training.parts
     held_out = data.records.iloc[parts.held_out].assign(label=data.labels, group=parts.groups[parts.held_out])
-    mlflow.log_params({**_data_params(data, parts, seed), **params.as_logged()})
+    mlflow.log_params({**training.logged_params(), **training.params.as_logged()})
     tracking.log_dataset(data, data.records, data.labels, context="training")
     hashes = {"rows": row_hashes(data.records.iloc[parts.train])}
     tracking.log_files({"data/held_out.parquet": held_out, "data/train_hashes.json": hashes})
 
 
-def _train_one(candidate: Candidate, data: Dataset, parts: Split, params: Params, tags: Mapping[str, str]) -> CandidateResult:
-    own = {**tags, "passerelle.kind": "candidate", "passerelle.candidate": candidate.name, "mlflow.note.content": candidate.description}
-    with tracking.run(candidate.name, own, nested=True) as run_id:
-        train_records, train_labels = data.records.iloc[parts.train], data.labels.iloc[parts.train]
-        mlflow.log_params({**_data_params(data, parts, int(tags["passerelle.seed"])), **_pipeline_params(candidate.pipeline)})
-        tracking.log_dataset(data, train_records, train_labels, context="training")
-        measured = _measure(candidate, data, parts, params)
+def _train_one(candidate: Candidate, training: _Training) -> CandidateResult:
+    data = training.data
+    tags = {**training.tags, "passerelle.kind": "candidate", "passerelle.candidate": candidate.name}
+    tags["mlflow.note.content"] = candidate.description
+    with tracking.run(candidate.name, tags, experiment_id=training.experiment_id, nested=True) as run_id:
+        records, labels = data.records.iloc[training.parts.train], data.labels.iloc[training.parts.train]
+        mlflow.log_params({**training.logged_params(), **_pipeline_params(candidate.pipeline)})
+        tracking.log_dataset(data, records, labels, context="training")
+        measured = _measure(candidate, data, training.parts, training.params)
         mlflow.log_metrics(measured.metrics)
         tracking.log_files(measured.files)
-        size = float(tracking.log_model(measured.pipeline, train_records.head(1), trusted_types=candidate.trusted_types))
+        size = float(tracking.log_model(measured.pipeline, records.head(1), trusted_types=candidate.trusted_types))
         mlflow.log_metric("size_bytes", size)
     return CandidateResult(candidate.name, run_id, {**measured.metrics, "size_bytes": size})
 
@@ -164,18 +195,6 @@ def _measure(candidate: Candidate, data: Dataset, parts: Split, params: Params) 
         "reliability.png": plots.reliability(truth, said, title=title, bins=params.calibration_bins),
     }
     return _Measured(pipeline, metrics, files)
-
-
-def _data_params(data: Dataset, parts: Split, seed: int) -> dict[str, Any]:
-    return {
-        "data.source": data.source,
-        "data.kind": data.kind,
-        "data.rows": len(data.records),
-        "data.classes": len(data.classes),
-        "data.groups": int(np.unique(parts.groups).size),
-        "data.held_out_rows": len(parts.held_out),
-        "seed": seed,
-    }
 
 
 def _pipeline_params(pipeline: Pipeline) -> dict[str, str]:

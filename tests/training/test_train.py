@@ -1,0 +1,285 @@
+"""A training as MLflow holds it afterwards: runs, tags, metrics, files and models, on the real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+import yaml
+from mlflow.entities import Run
+from mlflow.store.artifact.s3_artifact_repo import _cached_get_s3_client
+from sklearn.datasets import load_wine
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+
+from passerelle.errors import OutsideError, UsageError
+from passerelle.platform.state import RunningPlatform
+from training.candidates import Candidate, tabular_candidates, text_candidates
+from training.dataset import Dataset, digest_of
+from training.groups import row_hashes
+from training.train import TrainingResult, train
+
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("plain_environment")]
+
+OPENINGS = ("Bonjour,", "Madame, Monsieur,", "URGENT", "Depuis lundi", "svp", "Encore une fois", "Merci de noter :", "J'attends")
+SUBJECTS = {
+    "Pb de suivi /Délai": ("aucune réponse à mon dossier", "toujours rien reçu", "délai dépassé pour ma demande", "où en est le suivi"),
+    "Propreté": ("les poubelles débordent", "la rue est sale", "des encombrants sur le trottoir", "corbeilles jamais vidées"),
+    "Accès / Connexion": ("mot de passe refusé", "compte bloqué", "impossible de me connecter", "page de connexion en erreur"),
+}
+
+
+def comments() -> Dataset:
+    rows = [
+        (f"{opening} {subject}, {opening.lower()[::-1]} {number * 7919}", label)
+        for label, subjects in SUBJECTS.items()
+        for number, subject in enumerate(subjects)
+        for opening in OPENINGS
+    ]
+    records, labels = pd.DataFrame({"text": [text for text, _ in rows]}), pd.Series([label for _, label in rows], name="label")
+    return Dataset(records, labels, digest_of(records, labels), "comments.csv", "text")
+
+
+def some(*names: str) -> tuple[Candidate, ...]:
+    return tuple(candidate for candidate in text_candidates() if candidate.name in names)
+
+
+def runs_of(experiment: str) -> dict[str, Run]:
+    runs: list[Run] = mlflow.search_runs(experiment_names=[experiment], output_format="list")
+    return {str(run.info.run_name): run for run in runs}
+
+
+def artifact(run_id: str, path: str, folder: Path) -> Path:
+    return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=path, dst_path=str(folder)))
+
+
+def stable(metrics: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if name.startswith(("cv_", "test_"))}
+
+
+@pytest.fixture(scope="module")
+def trained(platform: RunningPlatform) -> TrainingResult:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in platform.environment.items():
+            patch.setenv(name, value)
+        return train(
+            comments(), tracking_uri=platform.tracking_uri, experiment=f"training-{uuid4().hex}", candidates=some("word_lr", "mixed_svm")
+        )
+
+
+@pytest.fixture
+def runs(trained: TrainingResult, platform: RunningPlatform) -> dict[str, Run]:
+    mlflow.set_tracking_uri(platform.tracking_uri)
+    return runs_of(trained.experiment)
+
+
+def test_each_candidate_is_a_finished_run_under_one_parent(trained: TrainingResult, runs: dict[str, Run]) -> None:
+    assert set(runs) == {"training", "word_lr", "mixed_svm"}
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    assert runs["training"].info.run_id == trained.parent_run_id
+    for result in trained.candidates:
+        tags = runs[result.name].data.tags
+        assert runs[result.name].info.run_id == result.run_id
+        assert tags["mlflow.parentRunId"] == trained.parent_run_id
+        assert tags["passerelle.kind"] == "candidate"
+        assert tags["passerelle.candidate"] == result.name
+        assert tags["passerelle.data_digest"] == trained.data_digest == comments().digest
+        assert tags["passerelle.seed"] == "0"
+        assert (tags["passerelle.language"], tags["passerelle.task"]) == ("fr", "text-classification")
+        assert len(tags["passerelle.git_commit"]) in (len("unknown"), 40)
+        assert str(Path.cwd()) not in json.dumps(tags)
+
+
+def test_each_candidate_has_the_figures_that_criteria_may_name(trained: TrainingResult, runs: dict[str, Run]) -> None:
+    expected = {f"{part}_{name}" for part in ("cv", "test") for name in ("accuracy", "macro_f1", "log_loss", "calibration_error")}
+    expected |= {f"{part}_f1/{slug}" for part in ("cv", "test") for slug in ("pb_de_suivi_delai", "proprete", "acces_connexion")}
+    expected |= {"latency_p50_ms", "latency_p95_ms", "size_bytes", "fit_seconds"}
+    for result in trained.candidates:
+        assert set(result.metrics) == expected
+        assert runs[result.name].data.metrics == pytest.approx(dict(result.metrics))
+        assert result.metrics["size_bytes"] > 10_000
+
+
+def test_each_candidate_names_its_data_and_its_settings(runs: dict[str, Run]) -> None:
+    run = runs["word_lr"]
+    (data,) = run.inputs.dataset_inputs
+    assert data.dataset.name == "comments.csv"
+    assert comments().digest.removeprefix("sha256:").startswith(data.dataset.digest)
+    assert json.loads(data.dataset.source) == {"uri": "comments.csv"}
+    assert run.data.params["features__words__ngram_range"] == "(1, 2)"
+    assert run.data.params["data.rows"] == "96"
+
+
+def test_the_parent_holds_the_held_out_records_and_none_of_them_was_learned(
+    trained: TrainingResult, runs: dict[str, Run], tmp_path: Path
+) -> None:
+    held_out = pd.read_parquet(artifact(trained.parent_run_id, "data/held_out.parquet", tmp_path))
+    learned = json.loads(artifact(trained.parent_run_id, "data/train_hashes.json", tmp_path).read_text())["rows"]
+    assert list(held_out.columns) == ["text", "label", "group"]
+    assert len(held_out) == int(runs["training"].data.params["data.held_out_rows"])
+    assert len(held_out) + len(learned) == 96
+    assert not set(row_hashes(held_out[["text"]])) & set(learned)
+
+
+def test_the_files_of_a_candidate(trained: TrainingResult, tmp_path: Path) -> None:
+    folder = artifact(trained.candidates[0].run_id, "", tmp_path)
+    assert {"per_class.json", "golden.json", "confusion_matrix.png", "reliability.png"} <= {path.name for path in folder.iterdir()}
+    for name in ("confusion_matrix.png", "reliability.png"):
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+    rows = json.loads((folder / "per_class.json").read_text())["classes"]
+    assert [row["label"] for row in rows] == sorted(SUBJECTS)
+    assert all(row["support"] == 32 and 0 <= row["cv_f1"] <= 1 and 0 <= row["test_f1"] <= 1 for row in rows)
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_the_model_loads_without_unknown_types_and_repeats_its_golden_predictions(
+    trained: TrainingResult, tmp_path: Path, position: int
+) -> None:
+    result = trained.candidates[position]
+    golden = json.loads(artifact(result.run_id, "golden.json", tmp_path).read_text())
+    folder = Path(mlflow.artifacts.download_artifacts(f"runs:/{result.run_id}/model", dst_path=str(tmp_path)))
+    described = yaml.safe_load((folder / "MLmodel").read_text())
+    declared = described["flavors"]["sklearn"]["skops_trusted_types"]
+    assert set(skops.io.get_untrusted_types(file=folder / "model.skops")) == set(declared)
+    assert all(name.startswith("sklearn.") for name in declared)
+    assert json.loads(described["signature"]["inputs"]) == [{"type": "string", "name": "text", "required": True}]
+    assert (folder / "input_example.json").is_file()
+    requirements = (folder / "requirements.txt").read_text().splitlines()
+    assert [line.split("==")[0] for line in requirements] == ["mlflow", "scikit-learn", "skops", "numpy", "scipy", "pandas"]
+    pipeline: Any = skops.io.load(folder / "model.skops", trusted=declared)
+    inputs = pd.DataFrame(golden["inputs"])
+    assert list(pipeline.predict(inputs)) == golden["labels"]
+    assert np.abs(pipeline.predict_proba(inputs) - np.array(golden["probabilities"])).max() <= golden["tolerance"]
+    assert list(mlflow.pyfunc.load_model(str(folder)).predict(inputs)) == golden["labels"]
+
+
+def test_the_same_data_and_seed_give_the_same_figures_and_another_seed_others(
+    trained: TrainingResult, platform: RunningPlatform, capfd: pytest.CaptureFixture[str]
+) -> None:
+    environment, tracking_uri = dict(os.environ), mlflow.get_tracking_uri()
+    said: list[str] = []
+    again, other = (
+        train(
+            comments(),
+            tracking_uri=platform.tracking_uri,
+            experiment=f"training-{uuid4().hex}",
+            seed=seed,
+            candidates=some("word_lr"),
+            progress=said.append,
+        )
+        for seed in (0, 1)
+    )
+    assert stable(dict(again.candidates[0].metrics)) == stable(dict(trained.candidates[0].metrics))
+    assert stable(dict(other.candidates[0].metrics)) != stable(dict(again.candidates[0].metrics))
+    assert len(said) == 4
+    # A stage prints nothing and leaves the process as it was.
+    assert capfd.readouterr() == ("", "")
+    assert (dict(os.environ), mlflow.get_tracking_uri()) == (environment, tracking_uri)
+
+
+class Interrupted(LogisticRegression):
+    def fit(self, *_: Any) -> Interrupted:
+        raise KeyboardInterrupt
+
+
+class Broken(LogisticRegression):
+    def fit(self, *_: Any) -> Broken:
+        raise ArithmeticError("no convergence")
+
+
+@pytest.mark.parametrize(
+    ("classifier", "error", "status"), [(Interrupted(), KeyboardInterrupt, "KILLED"), (Broken(), ArithmeticError, "FAILED")]
+)
+def test_a_training_that_ends_early_says_so(platform: RunningPlatform, classifier: Any, error: type[BaseException], status: str) -> None:
+    experiment = f"training-{uuid4().hex}"
+    pipeline = Pipeline([*text_candidates()[0].pipeline.steps[:-1], ("classifier", classifier)])
+    with pytest.raises(error):
+        train(
+            comments(), tracking_uri=platform.tracking_uri, experiment=experiment, candidates=[Candidate("broken", "never fits", pipeline)]
+        )
+    mlflow.set_tracking_uri(platform.tracking_uri)
+    assert {name: run.info.status for name, run in runs_of(experiment).items()} == {"training": status, "broken": status}
+    assert mlflow.active_run() is None
+
+
+def test_a_type_of_ones_own_is_refused_when_the_model_is_logged(platform: RunningPlatform) -> None:
+    class Own(LogisticRegression):
+        pass
+
+    pipeline = Pipeline([*text_candidates()[0].pipeline.steps[:-1], ("classifier", Own())])
+    experiment = f"training-{uuid4().hex}"
+    with pytest.raises(OutsideError, match="skops"):
+        train(comments(), tracking_uri=platform.tracking_uri, experiment=experiment, candidates=[Candidate("own", "own type", pipeline)])
+    mlflow.set_tracking_uri(platform.tracking_uri)
+    assert {run.info.status for run in runs_of(experiment).values()} == {"FAILED"}
+
+
+def test_a_deleted_experiment_is_named_with_the_way_back(platform: RunningPlatform) -> None:
+    mlflow.set_tracking_uri(platform.tracking_uri)
+    experiment = f"training-{uuid4().hex}"
+    mlflow.delete_experiment(mlflow.create_experiment(experiment))
+    with pytest.raises(UsageError, match=f"« {experiment} » is deleted") as refused:
+        train(comments(), tracking_uri=platform.tracking_uri, experiment=experiment)
+    assert "mlflow experiments restore" in (refused.value.hint or "")
+
+
+def test_an_absent_server_is_told_within_seconds() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    start = time.monotonic()
+    with pytest.raises(OutsideError, match=f"MLflow does not answer at {address}") as refused:
+        train(comments(), tracking_uri=address, experiment="none")
+    assert time.monotonic() - start < 10
+    assert refused.value.hint
+
+
+@pytest.fixture
+def fresh_s3_client(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """MLflow keeps an S3 client for hours, and boto3 the keys."""
+    _cached_get_s3_client.cache_clear()
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)
+    yield
+    _cached_get_s3_client.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh_s3_client")
+def test_wrong_keys_fail_the_run_and_name_the_store(platform: RunningPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-the-secret")
+    experiment = f"training-{uuid4().hex}"
+    with pytest.raises(OutsideError, match="SignatureDoesNotMatch"):
+        train(comments(), tracking_uri=platform.tracking_uri, experiment=experiment, candidates=some("word_lr"))
+    mlflow.set_tracking_uri(platform.tracking_uri)
+    assert {run.info.status for run in runs_of(experiment).values()} == {"FAILED"}
+
+
+def test_a_table_of_numbers_and_words_takes_the_same_path(platform: RunningPlatform) -> None:
+    wine = load_wine(as_frame=True)
+    numbers = ["alcohol", "flavanoids", "proline"]
+    records = wine.data[numbers].assign(colour=np.where(wine.data["hue"] > 1, "red", "brown"))
+    labels = pd.Series([f"grower {number}" for number in wine.target], name="label")
+    data = Dataset(records, labels, digest_of(records, labels), "wine.csv", "tabular")
+    result = train(
+        data,
+        tracking_uri=platform.tracking_uri,
+        experiment=f"training-{uuid4().hex}",
+        candidates=tabular_candidates(numbers, ["colour"]),
+    )
+    mlflow.set_tracking_uri(platform.tracking_uri)
+    assert [candidate.name for candidate in result.candidates] == ["scaled_lr", "forest", "boosting"]
+    for candidate in result.candidates:
+        assert candidate.metrics["test_accuracy"] > 0.8
+        model = mlflow.pyfunc.load_model(f"runs:/{candidate.run_id}/model")
+        assert [column["name"] for column in model.metadata.signature.inputs.to_dict()] == [*numbers, "colour"]
+        assert set(model.predict(records.head(3))) <= set(labels)
