@@ -113,6 +113,7 @@ def test_each_candidate_has_the_figures_that_criteria_may_name(trained: Training
 
 def test_each_candidate_names_its_data_and_its_settings(runs: dict[str, Run]) -> None:
     run = runs["word_lr"]
+    assert run.inputs is not None
     (data,) = run.inputs.dataset_inputs
     assert data.dataset.name == "comments.csv"
     assert comments().digest.removeprefix("sha256:").startswith(data.dataset.digest)
@@ -188,12 +189,12 @@ def test_the_same_data_and_seed_give_the_same_figures_and_another_seed_others(
     assert (dict(os.environ), mlflow.get_tracking_uri()) == (environment, tracking_uri)
 
 
-class Interrupted(LogisticRegression):
+class Interrupted(LogisticRegression):  # type: ignore[misc]  # scikit-learn has no types
     def fit(self, *_: Any) -> Interrupted:
         raise KeyboardInterrupt
 
 
-class Broken(LogisticRegression):
+class Broken(LogisticRegression):  # type: ignore[misc]  # scikit-learn has no types
     def fit(self, *_: Any) -> Broken:
         raise ArithmeticError("no convergence")
 
@@ -214,7 +215,7 @@ def test_a_training_that_ends_early_says_so(platform: RunningPlatform, classifie
 
 
 def test_a_type_of_ones_own_is_refused_when_the_model_is_logged(platform: RunningPlatform) -> None:
-    class Own(LogisticRegression):
+    class Own(LogisticRegression):  # type: ignore[misc]  # scikit-learn has no types
         pass
 
     pipeline = Pipeline([*text_candidates()[0].pipeline.steps[:-1], ("classifier", Own())])

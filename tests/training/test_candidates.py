@@ -1,0 +1,58 @@
+"""Every candidate learns, gives probabilities, and loads with the types that it declares and no other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from sklearn.base import clone
+
+from training.candidates import Candidate, tabular_candidates, text_candidates
+
+TEXTS = {
+    "Pb de suivi /Délai": ["Toujours aucune réponse à ma demande", "Où en est mon dossier ?", "Rien reçu depuis trois mois"],
+    "Propreté / Voirie": ["La poubelle de la rue déborde", "Trottoir défoncé devant l'école", "Encombrants jamais ramassés"],
+    "Remerciements": ["Merci pour votre accueil", "Bravo aux équipes du guichet", "Service rapide, merci"],
+}
+OPENINGS = ("Bonjour,", "URGENT :", "Madame, Monsieur,", "svp")
+
+
+def comments() -> tuple[pd.DataFrame, np.ndarray]:
+    rows = [(f"{opening} {text}", label) for label, texts in TEXTS.items() for text in texts for opening in OPENINGS]
+    return pd.DataFrame({"text": [text for text, _ in rows]}), np.array([label for _, label in rows])
+
+
+def measurements() -> tuple[pd.DataFrame, np.ndarray]:
+    random = np.random.default_rng(0)
+    labels = np.repeat(["a", "b", "c"], 20)
+    sizes = np.repeat([0.0, 5.0, 10.0], 20)
+    records = pd.DataFrame({"size": sizes + random.normal(size=60), "old": labels == "b", "colour": np.where(labels == "a", "red", "blue")})
+    return records, labels
+
+
+TEXT = [pytest.param(candidate, comments(), id=candidate.name) for candidate in text_candidates()]
+TABULAR = [pytest.param(candidate, measurements(), id=candidate.name) for candidate in tabular_candidates(["size", "old"], ["colour"])]
+
+
+@pytest.mark.parametrize(("candidate", "data"), [*TEXT, *TABULAR])
+def test_a_candidate_learns_and_loads_with_the_types_it_declares(candidate: Candidate, data: tuple[pd.DataFrame, np.ndarray]) -> None:
+    records, labels = data
+    fitted = clone(candidate.pipeline).fit(records, labels)
+    assert np.mean(fitted.predict(records) == labels) > 0.9
+    assert fitted.predict_proba(records.head(1)).sum() == pytest.approx(1)
+    content = skops.io.dumps(fitted)
+    assert set(skops.io.get_untrusted_types(data=content)) == set(candidate.trusted_types)
+    assert all(name.startswith("sklearn.") for name in candidate.trusted_types)
+    loaded = skops.io.loads(content, trusted=list(candidate.trusted_types))
+    assert np.array_equal(loaded.predict_proba(records), fitted.predict_proba(records))
+
+
+def test_there_are_at_least_five_for_text_and_their_names_differ() -> None:
+    names = [candidate.name for candidate in text_candidates()]
+    assert len(names) == len(set(names)) >= 5
+
+
+def test_a_table_of_numbers_only_has_no_one_hot_columns() -> None:
+    features = tabular_candidates(["size"], [])[0].pipeline.named_steps["features"]
+    assert [name for name, _, _ in features.transformers] == ["numbers"]

@@ -1,0 +1,27 @@
+"""A candidate on public French text, against the reference that comes with the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sklearn.model_selection import StratifiedKFold
+
+from training.candidates import text_candidates
+from training.dataset import read_data
+from training.evaluate import figures, out_of_fold
+
+FILE = Path(__file__).resolve().parents[3] / "shared" / "data" / "service_public_questions.csv"
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(not FILE.is_file(), reason=f"needs {FILE.name} in ../shared/data, which is not part of the repository")
+def test_mixed_lr_reaches_the_reference() -> None:
+    questions = read_data(FILE, text_column="texte", label_column="theme")
+    candidate = next(candidate for candidate in text_candidates() if candidate.name == "mixed_lr")
+    truth = questions.labels.to_numpy(dtype=str)
+    folds = StratifiedKFold(5, shuffle=True, random_state=0).split(truth, truth)
+    found = figures(truth, out_of_fold(candidate.pipeline, questions.records, truth, folds), prefix="cv", bins=10)
+    print(f"accuracy {found['cv_accuracy']:.4f}, macro-F1 {found['cv_macro_f1']:.4f}")  # noqa: T201 - shown with -s
+    assert found["cv_accuracy"] >= 0.834
+    assert found["cv_macro_f1"] >= 0.820
