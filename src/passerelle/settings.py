@@ -119,6 +119,10 @@ class ServiceSettings(Settings):
         default=0.5, ge=0, le=1, description="A label with a probability under this is marked for a person to look at."
     )
     workers: int = Field(default=1, ge=1, description="Processes that answer requests.")
+    max_in_flight: int = Field(default=256, gt=0, description="Most requests of one worker at a time; more get 503.")
+    body_timeout_s: float = Field(default=10.0, gt=0, description="Longest wait for a body, in seconds; a slower one gets 408.")
+    model_timeout_s: float = Field(default=30.0, gt=0, description="Longest wait for the model, in seconds; a slower one gives 504.")
+    access_log: bool = Field(default=True, description="One JSON line a request on stdout, without any text of a record.")
 
 
 def variable_of(settings: type[Settings], field: str) -> str:

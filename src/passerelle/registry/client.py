@@ -254,7 +254,10 @@ class Registry:
         """Download all below the address and return where it is."""
         destination.mkdir(parents=True, exist_ok=True)
         with translated(f"the files at {uri}"):
-            return Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(destination), tracking_uri=self.settings.tracking_uri))
+            folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(destination), tracking_uri=self.settings.tracking_uri))
+        # MLflow's own note of where it downloaded from; it is not among the artifacts.
+        (folder / "registered_model_meta").unlink(missing_ok=True)
+        return folder
 
     def run_artifact(self, run_id: str, path: str, destination: Path) -> Path:
         """Download one artifact of a run and return where it is."""

@@ -1,0 +1,64 @@
+"""The BentoML service: one pinned bento model behind /classify.
+
+In development `bentoml serve` takes the model imported last; a bento is built with `--arg model=<tag>` and holds exactly one version.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bentoml
+from pydantic import BaseModel
+
+from passerelle.serving.app import PASSES, build_app
+from passerelle.serving.contract import BatchPrediction, Prediction
+from passerelle.serving.endpoint import ClassifyEndpoint
+from passerelle.serving.runtime import Runtime
+from passerelle.settings import ServiceSettings
+
+
+class Arguments(BaseModel):
+    """What a build pins."""
+
+    model: str = "classification:latest"
+
+
+ARGUMENTS = bentoml.use_arguments(Arguments)
+SETTINGS = ServiceSettings.read()
+# Reads the signature, for the schema; the model itself is loaded by each worker.
+RUNTIME = Runtime(Path(bentoml.models.get(ARGUMENTS.model).path), SETTINGS)
+
+
+@bentoml.service(
+    name="classification",
+    # Our own base image without BentoML's layer of compilers; `distro="custom"` is what leaves it out.
+    image=bentoml.images.Image(base_image="python:3.11-slim", distro="custom", lock_python_packages=False),
+    workers=SETTINGS.workers,
+    # Each of these costs more per request than the prediction; the endpoint has its own.
+    metrics={"enabled": False},
+    tracing={"excluded_urls": ".*"},
+    logging={"access": {"enabled": False}},
+    traffic={"timeout": 60},
+)
+@bentoml.asgi_app(build_app(RUNTIME))
+class Classifier:
+    """Classifies records with exactly one version of one registered model."""
+
+    model = bentoml.models.BentoModel(ARGUMENTS.model)
+
+    def __init__(self) -> None:
+        RUNTIME.load()
+
+    @bentoml.api(route="/classify", input_spec=RUNTIME.contract.record, output_spec=Prediction)
+    async def classify(self, **record: Any) -> dict[str, Any]:
+        """Classify one record."""
+        return await RUNTIME.classify(record)
+
+    @bentoml.api(route="/classify/batch", input_spec=RUNTIME.contract.batch, output_spec=BatchPrediction)
+    async def classify_batch(self, records: list[Any]) -> dict[str, Any]:
+        """Classify several records, answered in their order."""
+        return await RUNTIME.classify_batch([RUNTIME.contract.fields(record) for record in records])
+
+
+Classifier.add_asgi_middleware(ClassifyEndpoint, runtime=RUNTIME, passes=PASSES)

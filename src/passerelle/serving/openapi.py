@@ -1,0 +1,98 @@
+"""The OpenAPI description of the contract, with an example for each answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from passerelle import __version__
+from passerelle.serving.contract import BatchPrediction, Contract, ErrorAnswer, Prediction
+from passerelle.serving.load import ModelDescription
+
+_REF = "#/components/schemas/{model}"
+_ERRORS: tuple[tuple[int, str, dict[str, Any]], ...] = (
+    (400, "The body is not JSON.", {"code": "malformed_json", "message": "the body is not JSON"}),
+    (405, "Only POST is answered here.", {"code": "wrong_method", "message": "only POST is answered here"}),
+    (408, "The body did not arrive in time.", {"code": "body_too_slow", "message": "the body did not arrive in time"}),
+    (413, "The body is over the limit; it was not read.", {"code": "body_too_large", "message": "the body is larger than 1048576 bytes"}),
+    (415, "The media type is not application/json.", {"code": "unsupported_media_type", "message": "send application/json"}),
+    (
+        422,
+        "A field is missing, unknown, empty, too long or of the wrong type.",
+        {"code": "invalid_record", "message": "must not be empty", "field": "text"},
+    ),
+    (
+        503,
+        "Not ready yet, or too many requests at once; Retry-After says when to come back.",
+        {"code": "overloaded", "message": "too many requests at once"},
+    ),
+    (504, "The model did not answer in time.", {"code": "too_slow", "message": "the model did not answer in time"}),
+)
+
+
+def openapi(contract: Contract, description: ModelDescription, *, title: str = "passerelle") -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of the service, made from the model's signature."""
+    models = [contract.record, contract.batch, Prediction, BatchPrediction, ErrorAnswer]
+    _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
+    example = description.example or {}
+    answer = _prediction_example()
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": title,
+            "version": __version__,
+            "description": "Classifies records with exactly one version of one registered model.",
+        },
+        "paths": {
+            "/classify": {"post": _operation("classify", "Classify one record", "Record", example, "Prediction", answer)},
+            "/classify/batch": {
+                "post": _operation(
+                    "classify_batch",
+                    "Classify several records",
+                    "Records",
+                    {"records": [example]},
+                    "BatchPrediction",
+                    {"predictions": [answer]},
+                )
+            },
+            "/model": {"get": _read("model_card", "The card of the model that is served")},
+            "/livez": {"get": _read("livez", "Whether the event loop turns")},
+            "/readyz": {"get": _read("readyz", "Whether the model is loaded and reproduced its golden predictions", not_ready=True)},
+        },
+        "components": {"schemas": definitions["$defs"]},
+    }
+
+
+def _operation(name: str, summary: str, takes: str, example: dict[str, Any], gives: str, answer: dict[str, Any]) -> dict[str, Any]:
+    responses: dict[str, Any] = {"200": _json("The answer.", gives, answer)}
+    for status, text, error in _ERRORS:
+        responses[str(status)] = _json(text, "ErrorAnswer", {**error, "request_id": "5f0c4b7d2a1e9c38"})
+    responses["503"]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
+    content = {"application/json": {"schema": {"$ref": _REF.format(model=takes)}, "example": example}}
+    return {"operationId": name, "summary": summary, "requestBody": {"required": True, "content": content}, "responses": responses}
+
+
+def _read(name: str, summary: str, *, not_ready: bool = False) -> dict[str, Any]:
+    responses: dict[str, Any] = {"200": {"description": "The answer.", "content": {"application/json": {"schema": {"type": "object"}}}}}
+    error = {"code": "wrong_method", "message": "only GET is answered here", "request_id": "5f0c4b7d2a1e9c38"}
+    responses["405"] = _json("Only GET is answered here.", "ErrorAnswer", error)
+    if not_ready or name == "model_card":
+        responses["503"] = {"description": "Not ready yet.", "content": {"application/json": {"schema": {"type": "object"}}}}
+    return {"operationId": name, "summary": summary, "responses": responses}
+
+
+def _json(text: str, schema: str, example: dict[str, Any]) -> dict[str, Any]:
+    return {"description": text, "content": {"application/json": {"schema": {"$ref": _REF.format(model=schema)}, "example": example}}}
+
+
+def _prediction_example() -> dict[str, Any]:
+    top = [{"label": "Pb de suivi /Délai", "probability": 0.83}, {"label": "Accueil / Relation usager", "probability": 0.06}]
+    return {
+        "label": "Pb de suivi /Délai",
+        "probability": 0.83,
+        "top": top,
+        "model_version": "3",
+        "prediction_id": "9f86d081884c7d659a2feaa0c55ad015",
+        "review": False,
+    }
