@@ -125,8 +125,8 @@ def contract_of(columns: Sequence[Column], *, max_text_characters: int, max_reco
         else (types[column.name] | None, Field(default=None, alias=column.name))
         for attribute, column in attributes.items()
     }
-    extra: dict[str, Any] = {"examples": [dict(example)]} if example else {}
-    batch_extra: dict[str, Any] = {"examples": [{"records": [dict(example)]}]} if example else {}
+    extra: dict[str, Any] = {"example": dict(example)} if example else {}
+    batch_extra: dict[str, Any] = {"example": {"records": [dict(example)]}} if example else {}
     config = ConfigDict(extra="forbid", strict=True, frozen=False, json_schema_extra=extra, protected_namespaces=())
     record = create_model("Record", __config__=config, __doc__="One record: the columns of the model's signature.", **fields)
     batch = create_model(

@@ -47,7 +47,8 @@ class ClassifyEndpoint:
     def __init__(self, app: App, *, runtime: Runtime, passes: tuple[str, ...] = (), access_log: AccessLog | None = None) -> None:
         self._app = app
         self._runtime = runtime
-        self._passes = passes
+        self._passes = frozenset(passes)
+        self._folders = tuple(begin for begin in passes if begin.endswith("/") and len(begin) > 1)
         self._log = access_log or AccessLog(enabled=runtime.settings.access_log)
         self._in_flight = 0
 
@@ -59,7 +60,7 @@ class ClassifyEndpoint:
         path = scope["path"]
         if path in _POSTED or path in _READ:
             await self._answer(path, scope, receive, send)
-        elif path in self._passes or any(path.startswith(begin) for begin in self._passes if begin.endswith("/")):
+        elif path in self._passes or path.startswith(self._folders):
             await self._app(scope, receive, send)
         else:
             await self._answer("unknown", scope, receive, send)

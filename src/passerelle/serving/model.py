@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from passerelle.errors import IntegrityError
 from passerelle.serving.golden import Golden, Predict, pipeline_predict, read_golden, replay
 from passerelle.serving.load import ModelDescription, describe, load_pipeline
 from passerelle.serving.manifest import check_manifest
-from passerelle.serving.scorer import CompiledScorer, compile_pipeline
+
+if TYPE_CHECKING:
+    from passerelle.serving.scorer import CompiledScorer
 
 MODEL_FOLDER = "mlflow_model"
 _COLLECTOR_THRESHOLD = 50_000
@@ -106,6 +108,9 @@ def load_model(folder: Path) -> LoadedModel:
 
 def _compiled(pipeline: Any, golden: Golden, description: ModelDescription) -> tuple[CompiledScorer | None, str | None, float]:
     """Return the scorer where there is one that reproduces the golden predictions, else why the pipeline itself answers."""
+    # scikit-learn takes seconds to import: only a worker that loads a model pays for it, not the process that starts the workers.
+    from passerelle.serving.scorer import CompiledScorer, compile_pipeline  # noqa: PLC0415
+
     compiled = compile_pipeline(pipeline)
     if isinstance(compiled, CompiledScorer):
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from passerelle import __version__
@@ -33,7 +34,7 @@ _ERRORS: tuple[tuple[int, str, dict[str, Any]], ...] = (
 
 def openapi(contract: Contract, description: ModelDescription, *, title: str = "passerelle") -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of the service, made from the model's signature."""
-    models = [contract.record, contract.batch, Prediction, BatchPrediction, ErrorAnswer]
+    models: list[type[BaseModel]] = [contract.record, contract.batch, Prediction, BatchPrediction, ErrorAnswer]
     _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
     example = description.example or {}
     answer = _prediction_example()
@@ -45,15 +46,17 @@ def openapi(contract: Contract, description: ModelDescription, *, title: str = "
             "description": "Classifies records with exactly one version of one registered model.",
         },
         "paths": {
-            "/classify": {"post": _operation("classify", "Classify one record", "Record", example, "Prediction", answer)},
+            "/classify": {
+                "post": _operation("classify", "Classify one record", takes="Record", example=example, gives="Prediction", answer=answer)
+            },
             "/classify/batch": {
                 "post": _operation(
                     "classify_batch",
                     "Classify several records",
-                    "Records",
-                    {"records": [example]},
-                    "BatchPrediction",
-                    {"predictions": [answer]},
+                    takes="Records",
+                    example={"records": [example]},
+                    gives="BatchPrediction",
+                    answer={"predictions": [answer]},
                 )
             },
             "/model": {"get": _read("model_card", "The card of the model that is served")},
@@ -64,7 +67,7 @@ def openapi(contract: Contract, description: ModelDescription, *, title: str = "
     }
 
 
-def _operation(name: str, summary: str, takes: str, example: dict[str, Any], gives: str, answer: dict[str, Any]) -> dict[str, Any]:
+def _operation(name: str, summary: str, *, takes: str, example: dict[str, Any], gives: str, answer: dict[str, Any]) -> dict[str, Any]:
     responses: dict[str, Any] = {"200": _json("The answer.", gives, answer)}
     for status, text, error in _ERRORS:
         responses[str(status)] = _json(text, "ErrorAnswer", {**error, "request_id": "5f0c4b7d2a1e9c38"})

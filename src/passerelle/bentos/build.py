@@ -1,0 +1,139 @@
+"""Build a bento that pins exactly one bento model."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from passerelle.bentos.import_model import readable_by_others
+from passerelle.bentos.store import ARTIFACT_DIGEST, CODE_DIGEST, Store
+from passerelle.errors import NotFoundError, OutsideError, UsageError
+from passerelle.names import BentoTag
+from passerelle.settings import StoreSettings
+
+_TIMEOUT_S = 180.0
+#: What bentofile.yaml lets into the bento, and the file itself: what the code digest is over.
+CODE = (
+    "bentofile.yaml",
+    "service.py",
+    "requirements/service.txt",
+    "src/passerelle/*.py",
+    "src/passerelle/serving/**/*.py",
+    "src/passerelle/monitoring/**/*.py",
+)
+
+
+@dataclass(frozen=True)
+class BuiltBento:
+    """A bento and how it came about.
+
+    Attributes:
+        path: Its directory in the store; None at a dry run of what is not there yet.
+        created: False when it was there already, of the same model and the same code.
+        replaced: True when a bento of the same model but other code stood in its place.
+    """
+
+    bento_tag: BentoTag
+    bento_model_tag: BentoTag
+    path: Path | None
+    created: bool
+    code_digest: str
+    replaced: bool = False
+    dry_run: bool = False
+
+
+def build(settings: StoreSettings, *, bento_model_tag: BentoTag, project: Path, dry_run: bool = False) -> BuiltBento:
+    """Write a bento of the model and of the project's code to the store, unless it is there.
+
+    The bento's tag is the bento model's. When the code changed since, the bento is replaced: the same tag, the newer code.
+
+    Args:
+        project: Folder with bentofile.yaml, service.py and the locked requirements.
+
+    Raises:
+        NotFoundError: The store holds no such bento model.
+        UsageError: The project lacks a file.
+        OutsideError: BentoML refuses to build; holds what it said.
+        BusyError: Another import or build holds the store.
+    """
+    store = Store(settings)
+    code = code_digest(project)
+    if dry_run:
+        return _already_there(store, bento_model_tag, code) or BuiltBento(
+            bento_model_tag,
+            bento_model_tag,
+            None,
+            created=True,
+            code_digest=code,
+            replaced=store.bento(bento_model_tag) is not None,
+            dry_run=True,
+        )
+    with store.staging() as staging:
+        found = _already_there(store, bento_model_tag, code)
+        if found is not None:
+            return found
+        replaced = store.bento(bento_model_tag) is not None
+        made = _built(store, bento_model_tag, project, code, staging)
+        path = store.publish(made, "bentos", bento_model_tag)
+    return BuiltBento(bento_model_tag, bento_model_tag, path, created=True, code_digest=code, replaced=replaced)
+
+
+def code_digest(project: Path) -> str:
+    """Return SHA-256 over the names and contents of the files that enter the bento.
+
+    Raises:
+        UsageError: One of the files that a bento needs is missing.
+    """
+    digest = hashlib.sha256()
+    for pattern in CODE:
+        paths = sorted(path for path in project.glob(pattern) if path.is_file() and "__pycache__" not in path.parts)
+        if not paths and "*" not in pattern:
+            raise UsageError(f"{project} holds no {pattern}", hint="cd to the root of the project, or give it with --project")
+        for path in paths:
+            digest.update(path.relative_to(project).as_posix().encode() + b"\0")
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return "sha256:" + digest.hexdigest()
+
+
+def _already_there(store: Store, tag: BentoTag, code: str) -> BuiltBento | None:
+    model = store.model(tag)
+    if model is None:
+        raise NotFoundError(f"the BentoML store holds no model {tag}", hint="passerelle import; bentoml models list")
+    bento = store.bento(tag)
+    if bento is None:
+        return None
+    held = bento.info.labels
+    if held.get(CODE_DIGEST) != code or held.get(ARTIFACT_DIGEST) != model.info.labels.get(ARTIFACT_DIGEST):
+        return None
+    return BuiltBento(tag, tag, Path(bento.path), created=False, code_digest=code)
+
+
+def _built(store: Store, tag: BentoTag, project: Path, code: str, staging: Path) -> Path:
+    """Run `bentoml build` into the staging folder and return where the bento is.
+
+    A process of its own, so that importing service.py leaves nothing behind in this one.
+    """
+    (staging / "models").symlink_to(store.home / "models")
+    model = store.model(tag)
+    labels = {CODE_DIGEST: code, **(model.info.labels if model else {})}
+    command = [
+        sys.executable, "-m", "bentoml", "build", "--name", tag.name, "--version", tag.version, "--arg", f"model={tag}", "--output", "tag",
+        *(part for name, value in labels.items() for part in ("--label", f"{name}={value}")),
+        str(project),
+    ]  # fmt: skip
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PASSERELLE_")}
+    environment |= {"BENTOML_HOME": str(staging), "BENTOML_DO_NOT_TRACK": "true", "PYTHONPATH": str(project / "src")}
+    try:
+        done = subprocess.run(command, env=environment, cwd=project, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise OutsideError(f"bentoml build of {tag} took longer than {_TIMEOUT_S:.0f} s", hint="passerelle build") from error
+    made = staging / "bentos" / tag.name / tag.version
+    if done.returncode != 0 or not made.is_dir():
+        said = "\n".join(f"    {line}" for line in (done.stderr or done.stdout).strip().splitlines()[-12:])
+        raise OutsideError(f"bentoml build of {tag} failed:\n{said}", hint=f"bentoml build --arg model={tag} {project}")
+    readable_by_others(made)
+    return made
