@@ -1,0 +1,194 @@
+"""Serve a bento on this machine: started, waited for, held to its golden predictions, and only then put in the former one's place."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from passerelle.bentos.store import Store
+from passerelle.errors import BusyError, NotFoundError
+from passerelle.names import BentoTag
+from passerelle.platform.child import Child
+from passerelle.platform.ports import free_ports, port_is_taken
+from passerelle.platform.seaweed import write_private
+from passerelle.platform.state import ProcessMark
+from passerelle.rollout.smoke import SmokeReport, replay_over_http
+from passerelle.serving.golden import Golden, read_golden
+from passerelle.settings import StoreSettings
+
+_READY_TIMEOUT_S = 120.0
+_STOP_TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True)
+class RunningService:
+    """The service that `deploy` started on this machine."""
+
+    address: str
+    bento_tag: str
+    model_version: str
+    mark: ProcessMark
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What `deploy` did, or would do.
+
+    Attributes:
+        pid: Of the service; None at a dry run.
+        ready_seconds: From the start of the process to readiness.
+        changed: False when this bento was served already; nothing was changed then.
+        replaced: The bento that was served before, if one was.
+    """
+
+    address: str | None
+    bento_tag: BentoTag
+    pid: int | None
+    ready_seconds: float
+    smoke: SmokeReport | None
+    changed: bool
+    replaced: str | None = None
+    dry_run: bool = False
+
+
+def deploy(bento_tag: BentoTag, *, settings: StoreSettings, state_dir: Path, port: int | None = None, dry_run: bool = False) -> Deployment:
+    """Serve the bento in the background and end the former one once the new one is good.
+
+    Raises:
+        NotFoundError: The store holds no such bento.
+        BusyError: Somebody else listens on the port.
+        IntegrityError: A golden prediction differs; the former service goes on.
+        OutsideError: The service did not get ready; the former one goes on.
+    """
+    path, golden, version = _bento(settings, bento_tag)
+    former = running_service(state_dir)
+    if former is not None and former.bento_tag == _identity(path, bento_tag) and port in (None, int(former.address.rpartition(":")[2])):
+        smoke = replay_over_http(former.address, golden, expected_version=version)
+        return Deployment(former.address, bento_tag, former.mark.pid, 0.0, smoke, changed=False, dry_run=dry_run)
+    replaced = former.bento_tag.partition("#")[0] if former else None
+    if dry_run:
+        return Deployment(None, bento_tag, None, 0.0, None, changed=True, replaced=replaced, dry_run=True)
+    if former is not None and port is not None and former.address.endswith(f":{port}"):
+        stop(state_dir)
+    began = time.monotonic()
+    child, address = service_child(bento_tag, path, settings, state_dir, port)
+    child.start(detached=True)
+    try:
+        child.wait_until_healthy(_READY_TIMEOUT_S)
+        ready_seconds = time.monotonic() - began
+        smoke = replay_over_http(address, golden, expected_version=version)
+    except BaseException:
+        child.stop()
+        raise
+    if former is not None:
+        stop(state_dir)
+    service = RunningService(address, _identity(path, bento_tag), version, ProcessMark.of(child.pid))
+    write_private(_state_path(state_dir), json.dumps(asdict(service), indent=1))
+    return Deployment(address, bento_tag, child.pid, ready_seconds, smoke, changed=True, replaced=replaced)
+
+
+@contextmanager
+def attached(
+    bento_tag: BentoTag, *, settings: StoreSettings, state_dir: Path, port: int | None = None
+) -> Iterator[tuple[Child, Deployment]]:
+    """Serve the bento as long as the body runs; it ends with this process, whatever happens to it.
+
+    Raises:
+        As `deploy`.
+    """
+    path, golden, version = _bento(settings, bento_tag)
+    began = time.monotonic()
+    child, address = service_child(bento_tag, path, settings, state_dir, port)
+    child.start()
+    try:
+        child.wait_until_healthy(_READY_TIMEOUT_S)
+        ready_seconds = time.monotonic() - began
+        smoke = replay_over_http(address, golden, expected_version=version)
+        yield child, Deployment(address, bento_tag, child.pid, ready_seconds, smoke, changed=True)
+    finally:
+        child.stop()
+
+
+def service_child(bento_tag: BentoTag, path: Path, settings: StoreSettings, state_dir: Path, port: int | None) -> tuple[Child, str]:
+    """Return the service's process, not yet started, and its address.
+
+    Raises:
+        BusyError: Somebody else listens on the port.
+    """
+    if port is not None and port_is_taken(port):
+        raise BusyError(f"the port {port} is taken by {_holder(port)}", hint="another --port, or none for a free one")
+    number = port or free_ports(1)[0]
+    address = f"http://127.0.0.1:{number}"
+    command = [sys.executable, "-m", "bentoml", "serve", str(bento_tag), "--host", "127.0.0.1", "--port", str(number)]
+    environment = dict(os.environ) | {
+        "BENTOML_HOME": str(settings.bentoml_home),
+        "BENTOML_DO_NOT_TRACK": "true",
+        "OTEL_SDK_DISABLED": "true",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        # The bento's own code answers, not the one that is being worked on.
+        "PYTHONPATH": str(path / "src" / "src"),
+    }
+    log = state_dir.resolve() / "logs" / f"service-{number}.log"
+    return Child(f"the service {bento_tag}", command, environment, log, f"{address}/readyz", cwd=state_dir.resolve()), address
+
+
+def running_service(state_dir: Path) -> RunningService | None:
+    """Return the service that `deploy` started and that still runs, or None."""
+    try:
+        held = json.loads(_state_path(state_dir).read_text())
+        service = RunningService(**(held | {"mark": ProcessMark(**held["mark"])}))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return service if service.mark.alive() else None
+
+
+def stop(state_dir: Path) -> RunningService | None:
+    """End the service that `deploy` started; what is in flight is answered first. Return it, or None when none ran."""
+    service = running_service(state_dir)
+    if service is not None:
+        process = psutil.Process(service.mark.pid)
+        family = [process, *process.children(recursive=True)]
+        process.terminate()
+        _, left = psutil.wait_procs(family, timeout=_STOP_TIMEOUT_S)
+        for each in left:
+            each.kill()
+    _state_path(state_dir).unlink(missing_ok=True)
+    return service
+
+
+def _bento(settings: StoreSettings, bento_tag: BentoTag) -> tuple[Path, Golden, str]:
+    store = Store(settings)
+    bento = store.bento(bento_tag)
+    model = store.model(bento_tag)
+    if bento is None or model is None:
+        raise NotFoundError(f"the BentoML store holds no bento {bento_tag} with its model", hint="passerelle build; bentoml list")
+    folder = Path(model.path)
+    return Path(bento.path), read_golden(folder / "golden.json"), str(model.info.labels["passerelle.version"])
+
+
+def _identity(path: Path, bento_tag: BentoTag) -> str:
+    """Return the tag with the time of the build: a bento that was built again is another one."""
+    return f"{bento_tag}#{path.stat().st_mtime_ns}"
+
+
+def _state_path(state_dir: Path) -> Path:
+    return state_dir.resolve() / "service.json"
+
+
+def _holder(port: int) -> str:
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.pid and connection.laddr[1:2] == (port,):
+                return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
+    except (psutil.AccessDenied, psutil.NoSuchProcess):
+        pass
+    return "another process"
