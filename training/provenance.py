@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,14 @@ def git_state(folder: Path | None = None) -> GitState:
         return GitState(UNKNOWN, None)
     commit, changes = _git(here, "rev-parse", "HEAD"), _git(here, "status", "--porcelain", "--untracked-files=no")
     return GitState(commit, bool(changes)) if commit else GitState(UNKNOWN, None)
+
+
+def code_digest() -> str:
+    """Return SHA-256 over this package's own code: trained again with the same one, on the same data and seed, nothing would change."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return "sha256:" + digest.hexdigest()
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -18,7 +18,7 @@ from training.dataset import Dataset
 from training.golden import golden_predictions, golden_records
 from training.groups import row_hashes
 from training.params import DEFAULT, Params
-from training.provenance import git_state
+from training.provenance import code_digest, git_state
 from training.split import Split, split
 
 _LONGEST_PARAMETER = 500
@@ -138,6 +138,7 @@ def _tags(data: Dataset, seed: int) -> dict[str, str]:
         "passerelle.data_digest": data.digest,
         "passerelle.data_source": data.source,
         "passerelle.git_commit": git.commit,
+        "passerelle.code_digest": code_digest(),
         "passerelle.git_dirty": {True: "true", False: "false", None: "unknown"}[git.dirty],
         "passerelle.seed": str(seed),
         "passerelle.task": task,

@@ -1,0 +1,110 @@
+"""Which version each place holds, what disagrees, and the command that mends it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from passerelle.names import BentoTag
+from passerelle.registry.client import PRODUCTION_STAGE, Registry
+from passerelle.registry.ledger import Entry, Ledger
+from passerelle.registry.move import standing
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What each place holds; None for nothing.
+
+    Attributes:
+        alias: Version that holds the alias.
+        previous: Version that a rollback goes to.
+        stage: Versions in the stage Production.
+        ledger: Version that the ledger's last entry put into production.
+        bento_model: Tag of the version in production in the BentoML store, or of the one imported last.
+        bento: Tag of the bento built last.
+        service: Version that the running service serves.
+    """
+
+    registered_model: str
+    alias: int | None
+    previous: int | None
+    stage: tuple[int, ...]
+    ledger: int | None
+    bento_model: str | None
+    bento: str | None
+    service: int | None
+    service_address: str | None
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Two places that hold different versions, and what mends it."""
+
+    what: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where everything stands."""
+
+    holdings: Holdings
+    disagreements: tuple[Disagreement, ...]
+
+
+def gather(
+    registry: Registry, *, bento_model: BentoTag | None, bento: BentoTag | None, service: int | None, service_address: str | None
+) -> Status:
+    """Return where everything stands; the store and the service are looked at by the caller, which knows where they are."""
+    name = registry.settings.registered_model
+    now = standing(registry, name)
+    last = Ledger(registry.objects, name).last()
+    holdings = Holdings(
+        registered_model=name,
+        alias=now.production,
+        previous=now.previous,
+        stage=tuple(sorted(version for version, stage in now.stages.items() if stage == PRODUCTION_STAGE)),
+        ledger=_in_production(last),
+        bento_model=str(bento_model) if bento_model else None,
+        bento=str(bento) if bento else None,
+        service=service,
+        service_address=service_address,
+    )
+    return Status(holdings, disagreements(holdings))
+
+
+def _in_production(last: Entry | None) -> int | None:
+    return (last.to_version or None) if last else None
+
+
+def disagreements(held: Holdings) -> tuple[Disagreement, ...]:
+    """Return what does not agree with the alias, which decides."""
+    if held.alias is None:
+        found = []
+        if held.stage:
+            found.append(
+                Disagreement("a version is in the stage and none holds the alias", f"passerelle promote --version {held.stage[-1]}")
+            )
+        elif held.service is not None:
+            found.append(Disagreement("a service runs and no version is in production", "passerelle promote"))
+        return tuple(found)
+    found = []
+    if held.stage != (held.alias,):
+        stages = ", ".join(map(str, held.stage)) or "none"
+        found.append(
+            Disagreement(f"the alias holds version {held.alias}, the stage {stages}", f"passerelle promote --version {held.alias}")
+        )
+    if held.ledger != held.alias:
+        what = f"the alias holds version {held.alias}, the ledger's last entry {held.ledger or 'none'}: somebody moved it by hand"
+        found.append(Disagreement(what, f"passerelle rollback --version {held.ledger}" if held.ledger else "passerelle promote"))
+    if held.bento_model is not None and _version_of(held.bento_model) != held.alias:
+        found.append(Disagreement(f"the store holds {held.bento_model}, production is version {held.alias}", "passerelle import"))
+    if held.bento is not None and _version_of(held.bento) != held.alias:
+        found.append(Disagreement(f"the bento is {held.bento}, production is version {held.alias}", "passerelle build"))
+    if held.service is not None and held.service != held.alias:
+        found.append(Disagreement(f"the service serves version {held.service}, production is version {held.alias}", "passerelle deploy"))
+    return tuple(found)
+
+
+def _version_of(tag: str) -> int | None:
+    number = tag.partition(":")[2].partition("-")[0]
+    return int(number) if number.isdigit() else None
