@@ -21,6 +21,7 @@ from passerelle.cli.output import Output
 from passerelle.errors import NotFoundError, OutsideError
 from passerelle.monitoring.figures import Figures, read_figures
 from passerelle.names import BentoTag
+from passerelle.platform.embedded import stopped_by_signal
 from passerelle.rollout import local
 from passerelle.settings import StateSettings, StoreSettings
 
@@ -73,18 +74,24 @@ def deploy(bento_tag: str | None, port: int, *, stop: bool, dry_run: bool) -> De
             local.stop(state.state_dir)
         return Stopped(running.address if running else None)
     store = bento_store(state)
-    return local.deploy(chosen_bento(store, bento_tag), store=store, state_dir=state.state_dir, port=port or None, dry_run=dry_run)
+    return local.deploy(chosen_bento(store, bento_tag), settings=store, state_dir=state.state_dir, port=port or None, dry_run=dry_run)
 
 
 def serve(output: Output, bento_tag: str | None, port: int) -> None:
     """Answer in this terminal until a signal ends it."""
     state = read_state()
     store = bento_store(state)
-    with local.start_service(chosen_bento(store, bento_tag), store=store, state_dir=state.state_dir, port=port or None) as service:
-        output.line(f"{service.bento_tag} answers on {service.address} (Ctrl-C ends it)")
-        output.result(service)
+    tag = chosen_bento(store, bento_tag)
+    with (
+        stopped_by_signal() as asked,
+        local.attached(tag, settings=store, state_dir=state.state_dir, port=port or None) as (child, deployment),
+    ):
+        output.line(f"{tag} answers on {deployment.address} (Ctrl-C ends it)")
+        output.result(deployment)
         sys.stdout.flush()
-        service.wait()
+        while not asked.wait(0.25):
+            if not child.alive():
+                raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"read {child.log_path}")
 
 
 def address_of(state: StateSettings, address: str | None) -> str:

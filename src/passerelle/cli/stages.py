@@ -153,7 +153,8 @@ def deploy(*, bento_tag: str | None, target: str, port: int, stop: bool, dry_run
     """
     from passerelle.cli import run_bentos, show
 
-    show.deployment(Output(as_json=as_json), run_bentos.deploy(bento_tag, port, stop=stop, dry_run=dry_run))
+    deploy_to = {"local": run_bentos.deploy}[target]
+    show.deployment(Output(as_json=as_json), deploy_to(bento_tag, port, stop=stop, dry_run=dry_run))
 
 
 @click.command()

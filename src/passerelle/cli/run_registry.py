@@ -1,0 +1,118 @@
+"""What the commands about the registry need before their stage."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from pathlib import Path
+
+import requests
+
+from passerelle.bentos.store import Store, latest_bento, latest_bento_model
+from passerelle.cli.connect import Surroundings, open_registry, surroundings
+from passerelle.errors import NotFoundError, RefusedError
+from passerelle.names import BentoTag, ModelVersionRef
+from passerelle.registry.client import Registry
+from passerelle.registry.compare import compare
+from passerelle.registry.criteria import Criteria, read_criteria
+from passerelle.registry.ledger import History, Ledger
+from passerelle.registry.promote import Promotion
+from passerelle.registry.promote import promote as promote_stage
+from passerelle.registry.rollback import rollback as rollback_stage
+from passerelle.registry.status import Status, gather
+from passerelle.rollout.local import running_service
+
+
+def best_run(registry: Registry, criteria: Criteria) -> str:
+    """Return the run of the best candidate of the latest training.
+
+    Raises:
+        RefusedError: No candidate meets the criteria.
+    """
+    best = compare(registry, criteria).best
+    if best is None:
+        raise RefusedError("no candidate of the latest training meets the criteria", hint="passerelle compare")
+    return best.run_id
+
+
+def who() -> str:
+    """Return user@host, or the CI job, for the ledger."""
+    for variable in ("GITHUB_RUN_ID", "CI_JOB_URL", "BUILD_URL"):
+        if os.environ.get(variable):
+            return f"CI {os.environ[variable]}"
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def newest_version(registry: Registry) -> ModelVersionRef:
+    """Return the newest version of the registered model.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    name = registry.settings.registered_model
+    versions = registry.versions(name)
+    if not versions:
+        raise NotFoundError(f"« {name} » has no version", hint="passerelle register")
+    return versions[0].ref
+
+
+def promote(
+    registered_model: str | None, version: int | None, criteria_path: Path, *, force: bool, reason: str | None, dry_run: bool
+) -> Promotion:
+    """Promote the version that was named, or the newest."""
+    criteria = read_criteria(criteria_path)
+    here = surroundings(registered_model=registered_model)
+    registry = open_registry(here)
+    ref = registry.model_version(here.mlflow.registered_model, version).ref if version else newest_version(registry)
+    development = here.state.environment == "development"
+    return promote_stage(
+        registry, ref=ref, criteria=criteria, who=who(), force=force, reason=reason, development=development, dry_run=dry_run
+    )
+
+
+def rollback(registered_model: str | None, version: int | None, *, reason: str | None, dry_run: bool) -> Promotion:
+    """Go back to the version that was named, or to the one before."""
+    registry = open_registry(surroundings(registered_model=registered_model))
+    return rollback_stage(registry, who=who(), version=version, reason=reason, dry_run=dry_run)
+
+
+def history(registered_model: str | None, *, verify: bool) -> History:
+    """Return the ledger, verified where that was asked for.
+
+    Raises:
+        RefusedError: The verification found a forgery.
+    """
+    registry = open_registry(surroundings(registered_model=registered_model))
+    name = registry.settings.registered_model
+    ledger = Ledger(registry.objects, name)
+    return ledger.verify() if verify else History(name, ledger.entries())
+
+
+def status(registered_model: str | None) -> Status:
+    """Return where everything stands."""
+    here = surroundings(registered_model=registered_model)
+    registry = open_registry(here)
+    service = running_service(here.state.state_dir)
+    return gather(
+        registry,
+        bento_model=_production_model(registry, here) or latest_bento_model(here.store),
+        bento=latest_bento(here.store),
+        service=_served(service.address) if service else None,
+        service_address=service.address if service else None,
+    )
+
+
+def _production_model(registry: Registry, here: Surroundings) -> BentoTag | None:
+    version = registry.aliases(here.mlflow.registered_model).get(here.mlflow.alias)
+    if version is None:
+        return None
+    tag = registry.model_version(here.mlflow.registered_model, version).ref.bento_model_tag
+    return tag if Store(here.store).model(tag) else None
+
+
+def _served(address: str) -> int | None:
+    try:
+        return int(requests.get(f"{address}/readyz", timeout=3).json()["model_version"])
+    except (requests.RequestException, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,180 @@
+"""How each stage's result looks: a line or a small table for people, the whole of it as JSON for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from passerelle.cli.output import Output, relative
+
+if TYPE_CHECKING:
+    from passerelle.bentos.build import BuiltBento
+    from passerelle.bentos.containerize import BuiltImage
+    from passerelle.bentos.import_model import ImportedModel
+    from passerelle.cli.run_bentos import Stopped
+    from passerelle.monitoring.figures import Figures
+    from passerelle.registry.compare import Comparison
+    from passerelle.registry.ledger import History
+    from passerelle.registry.promote import Promotion
+    from passerelle.registry.register import Registered
+    from passerelle.registry.status import Status
+    from passerelle.rollout.local import Deployment
+
+_COMPARED = (
+    ("cv_macro_f1", "macro-F1", ".3f"),
+    ("cv_accuracy", "accuracy", ".3f"),
+    ("cv_log_loss", "log loss", ".3f"),
+    ("cv_calibration_error", "calibration error", ".3f"),
+    ("latency_p95_ms", "p95 ms", ".1f"),
+    ("size_bytes", "MB", ".1f"),
+    ("test_macro_f1", "held-out macro-F1", ".3f"),
+)
+_MEGABYTE = 1_000_000
+
+
+def comparison(output: Output, result: Comparison) -> None:
+    """Show every candidate, sorted, and what it fails."""
+    rows = []
+    for row in result.rows:
+        cells = [row.rank or "—", row.candidate]
+        for name, _, form in _COMPARED:
+            value = row.metrics.get(name)
+            cells.append("—" if value is None else format(value / _MEGABYTE if name == "size_bytes" else value, form))
+        rows.append([*cells, "; ".join(row.failures)])
+    figures = [title for _, title, _ in _COMPARED]
+    output.table(["rank", "candidate", *figures, "fails"], rows, right=["rank", *figures])
+    if result.best is not None:
+        output.line(f"best: {result.best.candidate} by {result.primary}, run {result.best.run_id}")
+    else:
+        output.line("no candidate meets the criteria")
+    output.result({**vars(result), "best": result.best})
+
+
+def registered(output: Output, result: Registered) -> None:
+    """Show which version the run is."""
+    if result.dry_run and result.created:
+        output.line(f"would register « {result.candidate} » as the next version of {result.registered_model}: {result.artifact_digest}")
+    elif result.created:
+        output.line(f"{result.ref}: « {result.candidate} », {result.artifact_digest}")
+    else:
+        output.line(f"already done: « {result.candidate} » is {result.ref}")
+    output.result(result)
+
+
+def promotion(output: Output, result: Promotion) -> None:
+    """Show what moved."""
+    if not result.changed:
+        output.line(f"already done: {result.ref} is in production")
+    elif result.dry_run:
+        output.line(f"would put {result.ref} into production:")
+        for step in result.steps:
+            output.line(f"  {step}")
+    else:
+        before = f"; version {result.previous} is what `passerelle rollback` goes back to" if result.previous else ""
+        output.line(f"{result.ref} is in production{before}")
+    output.result(result)
+
+
+def imported(output: Output, result: ImportedModel) -> None:
+    """Show which bento model holds the version."""
+    if result.dry_run and result.created:
+        output.line(f"would import {result.ref} as the bento model {result.bento_model_tag}")
+    elif result.created:
+        output.line(f"bento model {result.bento_model_tag}: each file checked, golden predictions reproduced")
+    else:
+        output.line(f"already done: {result.ref} is the bento model {result.bento_model_tag}")
+    output.result(result)
+
+
+def built(output: Output, result: BuiltBento) -> None:
+    """Show which bento holds the model."""
+    if result.dry_run and result.created:
+        output.line(f"would build the bento {result.bento_tag}" + (" anew: the code changed" if result.replaced else ""))
+    elif result.created:
+        anew = ", anew since the code changed" if result.replaced else ""
+        output.line(f"bento {result.bento_tag}{anew}: {relative(result.path) if result.path else ''}")
+    else:
+        output.line(f"already done: the bento {result.bento_tag} holds this model and this code")
+    output.result(result)
+
+
+def image(output: Output, result: BuiltImage) -> None:
+    """Show which image holds the bento."""
+    if result.dry_run:
+        output.line(f"would build {result.image} of {result.bento_tag} with {result.engine}")
+    else:
+        size = f", {result.size_bytes / _MEGABYTE:.0f} MB" if result.size_bytes else ""
+        output.line(f"image {result.image}{size}: {result.image.digest}")
+        output.line(f"try it: {result.engine} run --rm --publish 127.0.0.1:3000:3000 {result.image}")
+    output.result(result)
+
+
+def deployment(output: Output, result: Deployment | Stopped) -> None:
+    """Show where the service answers."""
+    from passerelle.cli.run_bentos import Stopped  # noqa: PLC0415
+
+    if isinstance(result, Stopped):
+        output.line(f"the service at {result.address} is ended" if result.address else "no service runs here")
+    elif result.dry_run and result.changed:
+        output.line(f"would serve {result.bento_tag}" + (f" in place of {result.replaced}" if result.replaced else ""))
+    elif not result.changed:
+        output.line(f"already done: {result.bento_tag} answers on {result.address}")
+    else:
+        instead = f" in place of {result.replaced}" if result.replaced else ""
+        output.line(f"{result.bento_tag} answers on {result.address}{instead}: ready in {result.ready_seconds:.1f} s")
+    if not isinstance(result, Stopped) and result.smoke is not None:
+        smoke = result.smoke
+        output.line(f"{smoke.inputs} golden predictions over HTTP: the same, within {smoke.largest_difference:.1g}")
+    output.result(result)
+
+
+def figures(output: Output, result: Figures) -> None:
+    """Show what the service answered."""
+    output.line(f"{result.address}, version {result.model_version}")
+    answered = ", ".join(f"{count} × {status}" for status, count in result.requests.items()) or "none yet"
+    output.line(f"requests: {answered}")
+    if result.latency_p50_ms is not None and result.latency_p95_ms is not None:
+        output.line(f"latency: half under {result.latency_p50_ms:.2f} ms, 95 % under {result.latency_p95_ms:.2f} ms")
+    if result.predictions:
+        records = sum(result.predictions.values())
+        output.table(
+            ("class", "records", "share"),
+            [(label, count, f"{count / records:.0%}") for label, count in result.predictions.items()],
+            right=("records", "share"),
+        )
+        output.line(f"for a person to look at: {result.review_share or 0:.0%}")
+    output.result(result)
+
+
+def status(output: Output, result: Status) -> None:
+    """Show what each place holds and what disagrees."""
+    held = result.holdings
+    rows = [
+        ("alias production", held.alias or "—"),
+        ("alias previous", held.previous or "—"),
+        ("stage Production", ", ".join(map(str, held.stage)) or "—"),
+        ("ledger", held.ledger or "—"),
+        ("bento model", held.bento_model or "—"),
+        ("bento", held.bento or "—"),
+        ("service", f"{held.service} on {held.service_address}" if held.service else "—"),
+    ]
+    output.table((held.registered_model, "version"), rows)
+    for disagreement in result.disagreements:
+        output.line(f"disagrees: {disagreement.what}")
+        output.line(f"  next: {disagreement.command}")
+    if not result.disagreements:
+        output.line("nothing disagrees")
+    output.result(result)
+
+
+def history(output: Output, result: History) -> None:
+    """Show the ledger, and what its verification found."""
+    rows = [
+        (entry.number, entry.when[:19], entry.what, entry.from_version or "—", entry.to_version or "—", entry.who, entry.reason or "")
+        for entry in result.entries
+    ]
+    output.table(("no.", "when (UTC)", "what", "from", "to", "who", "reason"), rows, right=("no.", "from", "to"))
+    for finding in result.findings:
+        output.line(f"entry {finding.number}: {finding.problem}")
+    if result.verified and not result.findings:
+        output.line(f"verified: {len(result.entries)} entries, none changed, removed or inserted")
+    output.result(result)
