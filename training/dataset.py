@@ -78,23 +78,15 @@ def read_data(
     table = table[[*columns, label_column]]
     if text_column is not None:
         _check_is_text(path, table[text_column])
-    blank = table.apply(_is_blank)
-    _check_not_all_blank(path, blank)
-    table, dropped = _complete(path, table, blank, drop_missing=drop_missing)
-    table = table.reset_index(drop=True)
+    table, dropped = _complete(path, table, drop_missing=drop_missing)
     labels = _labels(path, table[label_column])
     if text_column is not None:
         records = pd.DataFrame({TEXT: table[text_column].astype(str)})
     else:
         records = pd.DataFrame({name: _feature(table[name]) for name in columns})
-    return Dataset(
-        records=records,
-        labels=labels,
-        digest=digest_of(records, labels),
-        source=path.name,
-        kind="text" if text_column is not None else "tabular",
-        notes=(*notes, *dropped, *_contradictions(records, labels)),
-    )
+    kind: Literal["text", "tabular"] = "text" if text_column is not None else "tabular"
+    noted = (*notes, *dropped, *_contradictions(records, labels))
+    return Dataset(records, labels, digest_of(records, labels), path.name, kind, noted)
 
 
 def digest_of(records: pd.DataFrame, labels: pd.Series) -> str:
@@ -143,15 +135,17 @@ def _check_not_all_blank(path: Path, blank: pd.DataFrame) -> None:
             )
 
 
-def _complete(path: Path, table: pd.DataFrame, blank: pd.DataFrame, *, drop_missing: bool) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return the rows that miss nothing; refuse to leave any out unless asked to."""
+def _complete(path: Path, table: pd.DataFrame, *, drop_missing: bool) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the rows that miss nothing, counted anew; refuse to leave any out unless asked to."""
+    blank = table.apply(_is_blank)
+    _check_not_all_blank(path, blank)
     gaps = blank.any(axis=1)
     if not gaps.any():
-        return table, ()
+        return table.reset_index(drop=True), ()
     if drop_missing:
         if gaps.all():
             raise DataError(f"{path}: every row misses a value", hint=f"passerelle train --data {path} with columns that are filled")
-        return table[~gaps], (f"{int(gaps.sum())} of {len(table)} rows miss a value and are left out",)
+        return table[~gaps].reset_index(drop=True), (f"{int(gaps.sum())} of {len(table)} rows miss a value and are left out",)
     name = next(name for name in blank.columns if blank[name].any())
     rows = [row + 2 for row in blank.index[blank[name]]]
     named = ", ".join(map(str, rows[:_ROWS_NAMED])) + (", …" if len(rows) > _ROWS_NAMED else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,12 +123,15 @@ def train(
     ):
         training = _Training(data, parts, params, seed, tags, experiment_id)
         _log_parent(training)
-        results = []
-        for number, candidate in enumerate(chosen, start=1):
-            result = _train_one(candidate, training)
-            results.append(result)
-            progress(f"{number}/{len(chosen)} {candidate.name}: macro-F1 {result.metrics['cv_macro_f1']:.3f} by cross-validation")
-    return TrainingResult(parent_run_id, experiment, data.digest, tuple(results), time.perf_counter() - start)
+        results = tuple(_train_all(chosen, training, progress))
+    return TrainingResult(parent_run_id, experiment, data.digest, results, time.perf_counter() - start)
+
+
+def _train_all(candidates: Sequence[Candidate], training: _Training, progress: Callable[[str], None]) -> Iterator[CandidateResult]:
+    for number, candidate in enumerate(candidates, start=1):
+        result = _train_one(candidate, training)
+        progress(f"{number}/{len(candidates)} {candidate.name}: macro-F1 {result.metrics['cv_macro_f1']:.3f} by cross-validation")
+        yield result
 
 
 def _tags(data: Dataset, seed: int) -> dict[str, str]:
