@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from passerelle.errors import DataError
 from passerelle.serving.scorer.calibrated import head_of
+from passerelle.serving.scorer.encoding import Codes
 from passerelle.serving.scorer.heads import Head
 from passerelle.serving.scorer.lookup import Source, sources_of
 from passerelle.serving.scorer.refusal import NotCompilable, Refusal, named
@@ -111,8 +113,15 @@ class CompiledScorer:
 
     def answer(self, record: Mapping[str, object]) -> Answer:
         """Return label and probabilities of one record."""
-        indices, rows = self.answers([record])
-        return Answer(int(indices[0]), rows[0])
+        scores, known = self._scores(record)
+        table = scores[np.newaxis]
+        rows = self._head.rows(table)
+        deciding = self._head.deciding(table, rows)[0]
+        index = int(deciding.argmax())
+        best = float(deciding[index])
+        if np.count_nonzero(deciding >= best - NEAR_TIE * (1.0 + abs(best))) > 1:
+            index = self._ask(record) if known else self._index_of_nothing
+        return Answer(index, rows[0])
 
     def answers(self, records: Sequence[Mapping[str, object]]) -> tuple[NDArray[np.intp], Floats]:
         """Return the labels' indices in `classes`, shape (records,), and the rows of `many`.
@@ -124,8 +133,8 @@ class CompiledScorer:
         rows = self._head.rows(scores)
         deciding = self._head.deciding(scores, rows)
         indices = deciding.argmax(axis=1)
-        for position in np.flatnonzero(_near_ties(deciding) & known).tolist():
-            indices[position] = self._index[self._ask(records[position])]
+        for position in np.flatnonzero(_near_ties(deciding)).tolist():
+            indices[position] = self._ask(records[position]) if known[position] else self._index_of_nothing
         return indices, rows
 
     def labels(self, records: Sequence[Mapping[str, object]]) -> list[Any]:
@@ -141,18 +150,26 @@ class CompiledScorer:
         return scores, known
 
     def _scores(self, record: Mapping[str, object]) -> tuple[Floats, bool]:
-        runs = [_END_BYTES]
+        runs: list[bytes | Codes] = [_END_BYTES]
         for source in self._sources:
             runs += source.codes(_text(record, source.column))
-        return self._rows.scores(np.frombuffer(bytearray().join(runs), dtype=np.int32))
+        # A bytearray makes an array that can be sorted in place.
+        scores = self._rows.scores(np.frombuffer(bytearray().join(cast(Any, runs)), dtype=np.int32))
+        return (self._rows.intercepts.copy(), False) if scores is None else (scores, True)
 
-    def _ask(self, record: Mapping[str, object]) -> Any:
+    @cached_property
+    def _index_of_nothing(self) -> int:
+        """The label's index for a text without any known n-gram, which is the same for all of them."""
+        return self._ask(dict.fromkeys(self.columns, ""))
+
+    def _ask(self, record: Mapping[str, object]) -> int:
+        """Return the index of the label that the pipeline itself gives."""
         if self._bare:
-            return self._pipeline.predict([record[self.columns[0]]]).tolist()[0]
+            return self._index[self._pipeline.predict([record[self.columns[0]]]).tolist()[0]]
         import pandas as pd  # noqa: PLC0415 - only needed where rounding decides, and slow to import
 
-        frame = pd.DataFrame({column: pd.Series([record[column]], dtype=object) for column in self.columns})
-        return self._pipeline.predict(frame).tolist()[0]
+        table = pd.DataFrame({column: pd.Series([record[column]], dtype=object) for column in self.columns})
+        return self._index[self._pipeline.predict(table).tolist()[0]]
 
 
 def _text(record: Mapping[str, object], column: str) -> str:
@@ -163,6 +180,6 @@ def _text(record: Mapping[str, object], column: str) -> str:
 
 
 def _near_ties(deciding: Floats) -> NDArray[np.bool_]:
-    top = np.partition(deciding, -2, axis=1)[:, -2:]
-    near: NDArray[np.bool_] = top[:, 1] - top[:, 0] <= NEAR_TIE * (1.0 + np.abs(top[:, 1]))
+    best = deciding.max(axis=1, keepdims=True)
+    near: NDArray[np.bool_] = np.count_nonzero(deciding >= best - NEAR_TIE * (1.0 + np.abs(best)), axis=1) > 1
     return near

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.preprocessing import MaxAbsScaler, Normalizer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, Normalizer, StandardScaler
 
 from passerelle.serving.scorer.analyzers import analyzer_of
 from passerelle.serving.scorer.refusal import Refusal, named
@@ -74,13 +74,12 @@ def _column_transformer(path: str, step: Any) -> list[Section]:
     groups = []
     for name, transformer, selection in step.transformers_:
         inner = f"{path}.{name}"
-        if isinstance(transformer, str):
-            if transformer == "passthrough" and len(selection):
-                raise Refusal(part, f"columns {list(selection)} pass through as they are")
+        if (isinstance(transformer, str) and transformer == "drop") or len(selection) == 0:
             continue
+        # A fitted ColumnTransformer holds a function that does nothing in the place of "passthrough".
+        if isinstance(transformer, str) or (type(transformer) is FunctionTransformer and transformer.func is None):
+            raise Refusal(part, f"{name}: columns {selection!r} pass through as they are")
         if type(transformer) is not ColumnTransformer and not isinstance(selection, str):
-            if len(selection) == 0:
-                continue
             raise Refusal(named(inner, transformer), "its column is not selected by one name")
         groups.append(_first(inner, transformer, selection))
         _weigh(groups[-1], step.transformer_weights, name, part)

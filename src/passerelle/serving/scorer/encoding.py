@@ -1,0 +1,115 @@
+"""n-grams to codes.
+
+A code is twice the n-gram's column, counted over all sections, plus 1 where a hash gives it a negative sign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import murmurhash3_32
+
+from passerelle.serving.scorer.analyzers import word_ngrams
+from passerelle.serving.scorer.sections import Hashing, Section
+
+Codes = NDArray[np.int32]
+Encode = Callable[[Sequence[str]], list[int]]
+
+_LOWEST_HASH = -(2**31)
+_PAIR = 2
+
+
+def encoder_of(section: Section, first_column: int) -> Encode:
+    """Return the function from n-grams to codes; those that the section does not know are left out."""
+    if isinstance(section.terms, Hashing):
+        return _hash_encoder(section.terms.width, first_column, signed=section.signed)
+    get = section.terms.get
+
+    def encode(ngrams: Sequence[str]) -> list[int]:
+        return [2 * (first_column + column) for column in map(get, ngrams) if column is not None]
+
+    return encode
+
+
+def _hash_encoder(width: int, first_column: int, *, signed: bool) -> Encode:
+    def code(ngram: str) -> int:
+        value: int = murmurhash3_32(ngram.encode("utf-8"), seed=0)
+        # The absolute value of the lowest 32-bit integer is out of range; scikit-learn defines its column like this.
+        column = (2**31 - 1 - (width - 1)) % width if value == _LOWEST_HASH else abs(value) % width
+        return 2 * (first_column + column) + (signed and value < 0)
+
+    def encode(ngrams: Sequence[str]) -> list[int]:
+        return [code(ngram) for ngram in ngrams]
+
+    return encode
+
+
+class Across(Protocol):
+    """Word n-grams of two tokens and more, which cross whitespace: a chunk's share is remembered, the shares are joined per text."""
+
+    def share(self, tokens: list[str]) -> Any:
+        """Return what to remember of one chunk's tokens."""
+
+    def codes(self, shares: list[Any]) -> Codes:
+        """Return the codes of a text from the shares of its chunks, in order."""
+
+
+def across_of(section: Section, first_column: int, encode: Encode) -> Across:
+    """Return how this section finds n-grams of two tokens and more."""
+    smallest, largest = section.analyzer.ngrams
+    if largest == _PAIR and not isinstance(section.terms, Hashing):
+        return Pairs(section.terms, first_column)
+    return Joined(max(smallest, _PAIR), largest, encode)
+
+
+class Joined:
+    """Word n-grams as strings, for any n and for hashing."""
+
+    def __init__(self, smallest: int, largest: int, encode: Encode) -> None:
+        self._smallest, self._largest, self._encode = smallest, largest, encode
+
+    def share(self, tokens: list[str]) -> tuple[str, ...]:
+        """Return the tokens themselves."""
+        return tuple(tokens)
+
+    def codes(self, shares: list[tuple[str, ...]]) -> Codes:
+        """Return the codes of the n-grams of all these tokens."""
+        tokens = [token for share in shares for token in share]
+        return np.array(self._encode(word_ngrams(tokens, self._smallest, self._largest)), dtype=np.int32)
+
+
+class Pairs:
+    """Pairs of words found by number: a pair is one integer, and the known pairs are a sorted array of 8 bytes each.
+
+    Tokens never hold a space, so a term that is a pair holds exactly one.
+    """
+
+    def __init__(self, terms: Mapping[str, int], first_column: int) -> None:
+        pairs = [(term.split(" "), column) for term, column in terms.items() if isinstance(term, str) and term.count(" ") == 1]
+        self._numbers: dict[str, int] = {}
+        for pair, _ in pairs:
+            for token in pair:
+                self._numbers.setdefault(token, len(self._numbers))
+        self._unknown = len(self._numbers)
+        self._base = np.int64(self._unknown + 1)
+        keys = np.array([self._numbers[a] * int(self._base) + self._numbers[b] for (a, b), _ in pairs], dtype=np.int64)
+        order = np.argsort(keys)
+        # The last key is larger than any pair's, so that a search never runs off the end.
+        self._keys = np.append(keys[order], np.int64(2**63 - 1))
+        self._codes = np.append(np.array([2 * (first_column + column) for _, column in pairs], dtype=np.int32)[order], np.int32(0))
+
+    def share(self, tokens: list[str]) -> bytes:
+        """Return the numbers of the tokens, native 64-bit integers."""
+        return np.array([self._numbers.get(token, self._unknown) for token in tokens], dtype=np.int64).tobytes()
+
+    def codes(self, shares: list[bytes]) -> Codes:
+        """Return the codes of the known pairs among these tokens."""
+        numbers = np.frombuffer(b"".join(shares), dtype=np.int64)
+        keys = numbers[:-1] * self._base
+        keys += numbers[1:]
+        places = self._keys.searchsorted(keys)
+        codes: Codes = self._codes[places[self._keys[places] == keys]]
+        return codes

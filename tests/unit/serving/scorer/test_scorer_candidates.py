@@ -1,0 +1,47 @@
+"""The candidates of training/, and all the public French text that is at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from scorer_cases import corpus, frame
+
+from passerelle.serving.scorer import CompiledScorer, compile_pipeline
+from training.candidates import Candidate, text_candidates
+
+FILE = Path(__file__).resolve().parents[5] / "shared" / "data" / "service_public_questions.csv"
+CANDIDATES = [pytest.param(candidate, id=candidate.name) for candidate in text_candidates()]
+
+
+def largest_difference(candidate: Candidate, fit: pd.DataFrame, labels: list[str], ask: list[str]) -> float:
+    """Fit, save and load as the service does, and return the largest difference; the labels must be the same."""
+    candidate.pipeline.fit(fit[["text"]], labels)
+    pipeline = skops.io.loads(skops.io.dumps(candidate.pipeline), trusted=list(candidate.trusted_types))
+    scorer = compile_pipeline(pipeline)
+    assert isinstance(scorer, CompiledScorer), scorer
+    asked = [{"text": text} for text in ask]
+    matrix, classifier = pipeline[:-1].transform(frame(ask)[["text"]]), pipeline[-1]
+    assert scorer.labels(asked) == classifier.predict(matrix).tolist()
+    return float(np.abs(scorer.many(asked) - classifier.predict_proba(matrix)).max())
+
+
+@pytest.mark.parametrize("candidate", CANDIDATES)
+def test_every_text_candidate_is_compiled_and_gives_the_same_answers(candidate: Candidate) -> None:
+    records, labels = corpus(4)
+    difference = largest_difference(candidate, records, labels, [*records["title"], "", "…", "\ud800", "Ça ne marche PAS"])
+    assert difference <= 1e-9
+
+
+@pytest.mark.skipif(not FILE.is_file(), reason=f"needs {FILE.name} in ../shared/data, which is not part of the repository")
+@pytest.mark.parametrize("candidate", [c for c in CANDIDATES if c.id in {"mixed_lr", "mixed_svm", "mixed_cnb"}])
+def test_all_the_public_text(candidate: Candidate) -> None:
+    questions = pd.read_csv(FILE, dtype=str, keep_default_na=False)
+    texts = (questions["texte"] + " " + questions["description"]).astype(object)
+    sample = questions.sample(600, random_state=0).index
+    difference = largest_difference(candidate, frame(texts[sample].tolist()), questions["theme"][sample].tolist(), texts.tolist())
+    print(f"{candidate.name}: {len(texts)} texts, largest difference {difference:.1e}")  # noqa: T201 - shown with -s
+    assert difference <= 1e-9
