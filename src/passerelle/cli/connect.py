@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,13 @@ from passerelle.settings import MlflowSettings, S3Settings, StateSettings, Store
 if TYPE_CHECKING:
     from passerelle.registry.client import Registry
 
+# MLflow's own retries take minutes, and its progress bars and telemetry are not for a command line.
+_MLFLOW = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
 START = "passerelle up, in another terminal; or set MLFLOW_TRACKING_URI (and the S3 variables) to a server of yours"
 
 
@@ -55,14 +63,21 @@ def surroundings(*, registered_model: str | None = None, experiment: str | None 
         if platform is None:
             raise OutsideError("no MLflow server is named, and the embedded platform does not run", hint=START)
         os.environ.update(platform.environment)
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    return Surroundings(
-        state=state,
-        mlflow=MlflowSettings.read(registered_model=registered_model, experiment=experiment),
-        s3=S3Settings.read(),
-        store=bento_store(state),
-    )
+    s3 = S3Settings.read()
+    mlflow = MlflowSettings.read(registered_model=registered_model, experiment=experiment)
+    _prepare_mlflow(mlflow, s3)
+    return Surroundings(state=state, mlflow=mlflow, s3=s3, store=bento_store(state))
+
+
+def _prepare_mlflow(settings: MlflowSettings, s3: S3Settings) -> None:
+    """Give MLflow's own code what it reads from the environment: the S3, short retries, and silence."""
+    from passerelle.platform.mlflow_server import s3_environment  # noqa: PLC0415
+
+    os.environ.update(s3_environment(s3))
+    os.environ["MLFLOW_TRACKING_URI"] = settings.tracking_uri
+    for name, value in _MLFLOW.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
 
 
 def open_registry(here: Surroundings) -> Registry:

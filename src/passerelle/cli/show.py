@@ -39,9 +39,12 @@ def comparison(output: Output, result: Comparison) -> None:
         for name, _, form in _COMPARED:
             value = row.metrics.get(name)
             cells.append("—" if value is None else format(value / _MEGABYTE if name == "size_bytes" else value, form))
-        rows.append([*cells, "; ".join(row.failures)])
+        rows.append(cells)
     figures = [title for _, title, _ in _COMPARED]
-    output.table(["rank", "candidate", *figures, "fails"], rows, right=["rank", *figures])
+    output.table(["rank", "candidate", *figures], rows, right=["rank", *figures])
+    for row in result.rows:
+        if row.failures:
+            output.line(f"{row.candidate} fails: {'; '.join(row.failures)}")
     if result.best is not None:
         output.line(f"best: {result.best.candidate} by {result.primary}, run {result.best.run_id}")
     else:
