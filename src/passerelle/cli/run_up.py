@@ -44,9 +44,7 @@ def run(output: Output, project: Path, criteria_path: Path, *, platform_only: bo
             attached = local.attached(bento_tag, settings=store, state_dir=state.state_dir, port=port or None)
             child, deployment = stack.enter_context(attached)
             extra.append(child)
-            output.line(
-                f"API      {deployment.address}/docs  ({bento_tag}, {deployment.smoke.inputs if deployment.smoke else 0} golden predictions held)"
-            )
+            output.line(f"API      {deployment.address}/docs  ({bento_tag})")
         output.line('In another terminal: eval "$(passerelle env)", then mlflow, bentoml, boto3 and passerelle reach it.')
         output.line("Ctrl-C ends it.")
         platform.wait(extra)
