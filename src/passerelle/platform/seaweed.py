@@ -69,7 +69,8 @@ def s3_server(folder: Path, logs: Path) -> tuple[Child, S3Settings]:
     ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
     command = [
         weed_binary(), "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-filer", "-s3",
-        "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={config}", "-volume.max=50", "-volume.preStopSeconds=0", "-master.volumeSizeLimitMB=64",
+        "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={config}", "-volume.max=50",
+        "-volume.preStopSeconds=0", "-master.volumeSizeLimitMB=64",
         *(f"-{name}={port}" for name, port in ports.items()),
     ]  # fmt: skip
     endpoint = f"http://127.0.0.1:{ports['s3.port']}"
