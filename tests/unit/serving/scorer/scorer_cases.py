@@ -114,6 +114,8 @@ FEATURES: dict[str, Callable[[], list[tuple[str, Any]]]] = {
     "mixed preprocessing": lambda: on_text(_chars(lowercase=False), _chars(strip_accents="unicode", norm=None), TfidfVectorizer()),
     "characters": lambda: on_text(TfidfVectorizer(analyzer="char", ngram_range=(1, 4))),
     "long characters": lambda: on_text(CountVectorizer(analyzer="char_wb", ngram_range=(1, 7), dtype=np.float64)),
+    "longer than a word": lambda: on_text(TfidfVectorizer(analyzer="char_wb", ngram_range=(5, 6)), TfidfVectorizer()),
+    "token across blanks": lambda: on_text(TfidfVectorizer(token_pattern=r"\w+ \w+", ngram_range=(1, 2))),
     "counts": lambda: on_text(CountVectorizer(ngram_range=(1, 2)), CountVectorizer(analyzer="char", ngram_range=(3, 3), binary=True)),
     "counts then tfidf": lambda: on_text(CountVectorizer(), _counts(), after=[TfidfTransformer(sublinear_tf=True)]),
     "scaled": lambda: on_text(TfidfVectorizer(), _chars(norm="l1"), after=[MaxAbsScaler(), StandardScaler(with_mean=False), Normalizer()]),

@@ -71,6 +71,11 @@ FEATURES: dict[str, tuple[Callable[[], list[tuple[str, Any]]], str, str]] = {
     "clip": (lambda: on_text(TfidfVectorizer(), after=[MaxAbsScaler(clip=True)]), "s0 (MaxAbsScaler)", "clip"),
     "largest": (lambda: on_text(TfidfVectorizer(), after=[Normalizer("max")]), "s0 (Normalizer)", "max"),
     "logarithm late": (lambda: on_text(TfidfVectorizer(), after=[TfidfTransformer(sublinear_tf=True)]), "s0 (Tfidf", "no longer counts"),
+    "logarithm twice": (
+        lambda: on_text(CountVectorizer(), after=[TfidfTransformer(use_idf=False, norm=None, sublinear_tf=True) for _ in range(2)]),
+        "s1 (TfidfTransformer)",
+        "no longer counts",
+    ),
     "norm of a branch": (
         lambda: on_text(
             TfidfVectorizer(), Pipeline([("u", FeatureUnion([("a", TfidfVectorizer()), ("b", CountVectorizer())])), ("n", Normalizer())])

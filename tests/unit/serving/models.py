@@ -1,0 +1,54 @@
+"""Small bento model directories for the tests of the service, made as the importer makes them, without a registry."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlflow.sklearn
+import pandas as pd
+from mlflow.models.signature import infer_signature
+from sklearn.pipeline import Pipeline
+
+from passerelle.serving.manifest import digest_of_manifest, manifest_of
+from passerelle.serving.model import MODEL_FOLDER
+from training.candidates import text_candidates
+from training.golden import golden_predictions
+
+TEXTS = ("aucune réponse depuis mars", "toujours pas de nouvelles", "merci beaucoup", "un grand merci", "trottoir cassé", "poubelle renversée")
+LABELS = ("délai", "délai", "merci", "merci", "voirie", "voirie")
+
+
+def text_table() -> tuple[pd.DataFrame, pd.Series]:
+    return pd.DataFrame({"text": list(TEXTS) * 4}), pd.Series(list(LABELS) * 4)
+
+
+def text_pipeline(name: str = "mixed_lr") -> Pipeline:
+    """Return a fitted candidate of training/."""
+    candidate = next(each for each in text_candidates(seed=0) if each.name == name)
+    records, labels = text_table()
+    return candidate.pipeline.fit(records, labels)
+
+
+def write_bento_model(folder: Path, pipeline: Pipeline, example: pd.DataFrame, *, version: str = "7") -> Path:
+    """Write what `import` would: the MLflow directory, golden predictions, manifest and lineage."""
+    folder.mkdir(parents=True, exist_ok=True)
+    from skops.io import dumps, get_untrusted_types
+
+    mlflow.sklearn.save_model(
+        pipeline,
+        str(folder / MODEL_FOLDER),
+        serialization_format="skops",
+        skops_trusted_types=get_untrusted_types(data=dumps(pipeline)),
+        signature=infer_signature(example),
+        input_example=example.head(1),
+        pip_requirements=["scikit-learn"],
+    )
+    golden = folder / "golden.json"
+    golden.write_text(json.dumps(golden_predictions(pipeline, example), ensure_ascii=False))
+    manifest = manifest_of(folder / MODEL_FOLDER, golden)
+    lineage: dict[str, Any] = {"registered_model": "test", "version": version, "run_id": "0" * 32, "artifact_digest": digest_of_manifest(manifest)}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "lineage.json").write_text(json.dumps(lineage))
+    return folder
