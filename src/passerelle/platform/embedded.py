@@ -86,10 +86,11 @@ class EmbeddedPlatform:
         Path(environment["BENTOML_HOME"]).mkdir(parents=True, exist_ok=True)
         self.running = RunningPlatform(tracking_uri, s3, environment, ProcessMark.of(os.getpid()))
         # Written before they answer: whoever finds this state after a crash knows what to end.
-        state.write_state(self._state_dir, self.running, {name: child.pid for name, child in self._children.items()})
+        state.write_state(self._state_dir, self.running, self.pids, ready=False)
         s3_child.wait_until_healthy(_START_TIMEOUT_S)
         make_bucket(s3)
         mlflow_child.wait_until_healthy(_START_TIMEOUT_S, also=self.raise_if_one_ended)
+        state.write_state(self._state_dir, self.running, self.pids, ready=True)
         self._progress(f"MLflow on {tracking_uri}, S3 on {s3.endpoint_url} ({time.monotonic() - began:.1f} s)")
 
     @property

@@ -71,14 +71,20 @@ def _state_path(state_dir: Path) -> Path:
     return platform_folder(state_dir) / "platform.json"
 
 
-def write_state(state_dir: Path, platform: RunningPlatform, children: Mapping[str, int]) -> None:
-    """Record the running platform, readable by its owner alone: it holds the S3 keys."""
+def write_state(state_dir: Path, platform: RunningPlatform, children: Mapping[str, int], *, ready: bool) -> None:
+    """Record the platform, readable by its owner alone: it holds the S3 keys.
+
+    Args:
+        children: Process ids, for whoever finds this state after a crash.
+        ready: Whether both servers answer; `running` shows nothing before.
+    """
     secret = platform.s3.secret_access_key
     held = {
         "tracking_uri": platform.tracking_uri,
         "s3": platform.s3.model_dump(mode="json") | {"secret_access_key": secret.get_secret_value() if secret else None},
         "environment": dict(platform.environment),
         "owner": asdict(platform.owner),
+        "ready": ready,
         "children": {name: asdict(ProcessMark.of(pid)) for name, pid in children.items()},
     }
     write_private(_state_path(state_dir), json.dumps(held, indent=1))
@@ -98,7 +104,7 @@ def running(state_dir: Path) -> RunningPlatform | None:
         platform = RunningPlatform(held["tracking_uri"], s3, held["environment"], marks[0])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return platform if all(mark.alive() for mark in marks) else None
+    return platform if held.get("ready") and all(mark.alive() for mark in marks) else None
 
 
 def sweep(state_dir: Path) -> None:

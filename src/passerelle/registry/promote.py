@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from passerelle.errors import IntegrityError, RefusedError, UsageError
@@ -58,23 +59,27 @@ def promote(
     """
     version = registry.model_version(ref.registered_model, ref.version)
     _examine(registry, version, criteria, force=force, reason=reason, development=development)
-    entry = Entry(
+    entry = _entry(version, criteria, who, registry.run(version.ref.run_id).metrics, reason=reason, forced=force)
+    return put_in_production(registry, version.ref, entry, dry_run=dry_run)
+
+
+def _entry(version: VersionInfo, criteria: Criteria, who: str, metrics: Mapping[str, float], *, reason: str | None, forced: bool) -> Entry:
+    return Entry(
         number=0,
         before="",
         when=now(),
         who=who,
         what="promote",
-        registered_model=ref.registered_model,
+        registered_model=version.ref.registered_model,
         from_version=None,
-        to_version=ref.version,
+        to_version=version.ref.version,
         run_id=version.ref.run_id,
         artifact_digest=version.tags[ARTIFACT_DIGEST],
         criteria_digest=criteria.digest,
-        metrics=registry.run(version.ref.run_id).metrics,
+        metrics=metrics,
         reason=reason,
-        forced=force,
+        forced=forced,
     )
-    return put_in_production(registry, version.ref, entry, dry_run=dry_run)
 
 
 def put_in_production(registry: Registry, ref: ModelVersionRef, entry: Entry, *, dry_run: bool) -> Promotion:

@@ -10,13 +10,21 @@ import mlflow.sklearn
 import pandas as pd
 from mlflow.models.signature import infer_signature
 from sklearn.pipeline import Pipeline
+from skops.io import dumps, get_untrusted_types
 
 from passerelle.serving.manifest import digest_of_manifest, manifest_of
 from passerelle.serving.model import MODEL_FOLDER
 from training.candidates import text_candidates
 from training.golden import golden_predictions
 
-TEXTS = ("aucune réponse depuis mars", "toujours pas de nouvelles", "merci beaucoup", "un grand merci", "trottoir cassé", "poubelle renversée")
+TEXTS = (
+    "aucune réponse depuis mars",
+    "toujours pas de nouvelles",
+    "merci beaucoup",
+    "un grand merci",
+    "trottoir cassé",
+    "poubelle renversée",
+)
 LABELS = ("délai", "délai", "merci", "merci", "voirie", "voirie")
 
 
@@ -34,8 +42,6 @@ def text_pipeline(name: str = "mixed_lr") -> Pipeline:
 def write_bento_model(folder: Path, pipeline: Pipeline, example: pd.DataFrame, *, version: str = "7") -> Path:
     """Write what `import` would: the MLflow directory, golden predictions, manifest and lineage."""
     folder.mkdir(parents=True, exist_ok=True)
-    from skops.io import dumps, get_untrusted_types
-
     mlflow.sklearn.save_model(
         pipeline,
         str(folder / MODEL_FOLDER),
@@ -48,7 +54,12 @@ def write_bento_model(folder: Path, pipeline: Pipeline, example: pd.DataFrame, *
     golden = folder / "golden.json"
     golden.write_text(json.dumps(golden_predictions(pipeline, example), ensure_ascii=False))
     manifest = manifest_of(folder / MODEL_FOLDER, golden)
-    lineage: dict[str, Any] = {"registered_model": "test", "version": version, "run_id": "0" * 32, "artifact_digest": digest_of_manifest(manifest)}
+    lineage: dict[str, Any] = {
+        "registered_model": "test",
+        "version": version,
+        "run_id": "0" * 32,
+        "artifact_digest": digest_of_manifest(manifest),
+    }
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (folder / "lineage.json").write_text(json.dumps(lineage))
     return folder

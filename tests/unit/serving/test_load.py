@@ -16,6 +16,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from passerelle.errors import IntegrityError, UsageError
 from passerelle.serving.load import describe, load_pipeline, refuse_bombs
+from passerelle.serving.manifest import digest_of_manifest, manifest_of
 from passerelle.serving.model import MODEL_FOLDER, load_model
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
 
@@ -61,8 +62,6 @@ def test_a_file_that_is_missing_or_was_added_is_noticed(bento_model: Path) -> No
 
 
 def test_a_golden_prediction_that_differs_is_refused(bento_model: Path) -> None:
-    from passerelle.serving.manifest import digest_of_manifest, manifest_of
-
     golden = json.loads((bento_model / "golden.json").read_text())
     golden["probabilities"][3][0] += 0.01
     (bento_model / "golden.json").write_text(json.dumps(golden))
@@ -70,7 +69,7 @@ def test_a_golden_prediction_that_differs_is_refused(bento_model: Path) -> None:
     (bento_model / "manifest.json").write_text(json.dumps(manifest))
     lineage = json.loads((bento_model / "lineage.json").read_text())
     (bento_model / "lineage.json").write_text(json.dumps(lineage | {"artifact_digest": digest_of_manifest(manifest)}))
-    with pytest.raises(IntegrityError, match="golden prediction 3 differs by 0.01"):
+    with pytest.raises(IntegrityError, match=r"golden prediction 3 differs by 0\.01"):
         load_model(bento_model)
 
 

@@ -5,6 +5,7 @@ A code is twice the n-gram's column, counted over all sections, plus 1 where a h
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -18,7 +19,6 @@ from passerelle.serving.scorer.sections import Hashing, Section
 Codes = NDArray[np.int32]
 Encode = Callable[[Sequence[str]], list[int]]
 
-_LOWEST_HASH = -(2**31)
 _PAIR = 2
 
 
@@ -37,9 +37,7 @@ def encoder_of(section: Section, first_column: int) -> Encode:
 def _hash_encoder(width: int, first_column: int, *, signed: bool) -> Encode:
     def code(ngram: str) -> int:
         value: int = murmurhash3_32(ngram.encode("utf-8"), seed=0)
-        # The absolute value of the lowest 32-bit integer is out of range; scikit-learn defines its column like this.
-        column = (2**31 - 1 - (width - 1)) % width if value == _LOWEST_HASH else abs(value) % width
-        return 2 * (first_column + column) + (signed and value < 0)
+        return 2 * (first_column + abs(value) % width) + (signed and value < 0)
 
     def encode(ngrams: Sequence[str]) -> list[int]:
         return [code(ngram) for ngram in ngrams]
@@ -103,7 +101,7 @@ class Pairs:
 
     def share(self, tokens: list[str]) -> bytes:
         """Return the numbers of the tokens, native 64-bit integers."""
-        return np.array([self._numbers.get(token, self._unknown) for token in tokens], dtype=np.int64).tobytes()
+        return array("q", [self._numbers.get(token, self._unknown) for token in tokens]).tobytes()
 
     def codes(self, shares: list[bytes]) -> Codes:
         """Return the codes of the known pairs among these tokens."""

@@ -6,6 +6,7 @@ a chunk is its codes and its share of the n-grams that cross whitespace.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -120,8 +121,11 @@ class Source:
 
     def _make(self, chunk: str) -> Entry:
         pieces = self._preprocess(chunk).split() if self._late else [chunk]
-        codes = np.array([code for cut in self._by_chunk for piece in pieces for code in cut.of_chunk(piece)], dtype=np.int32)
-        shares = tuple(across.share([token for piece in pieces for token in cut.tokenize(piece)]) for cut, across in self._across)
+        codes = array("i")
+        for cut in self._by_chunk:
+            for piece in pieces:
+                codes.extend(cut.of_chunk(piece))
+        shares = tuple([across.share([token for piece in pieces for token in cut.tokenize(piece)]) for cut, across in self._across])
         return Entry(codes.tobytes(), shares)
 
 

@@ -206,5 +206,5 @@ def texts(*, surrogates: bool = True) -> st.SearchStrategy[str]:
     odd = HOSTILE if surrogates else HOSTILE[2:]
     anything = st.text(st.characters() if surrogates else st.characters(exclude_categories=["Cs"]), max_size=8)
     piece = st.one_of(st.sampled_from(WORDS), st.sampled_from(odd), anything)
-    blank = st.sampled_from([" ", "", "  ", "\n", "\u00a0", "\u2028", "\t \t"])
+    blank = st.sampled_from([" ", " ", " ", "", "  ", "\n", "\u00a0", "\u2028", "\t \t"])
     return st.lists(st.tuples(piece, blank), max_size=14).map(lambda pairs: "".join(a + b for a, b in pairs))

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-from scorer_cases import corpus, frame
 
 from passerelle.serving.scorer import CompiledScorer, compile_pipeline
+from tests.unit.serving.scorer.scorer_cases import corpus, frame
 from training.candidates import Candidate, text_candidates
 
 FILE = Path(__file__).resolve().parents[5] / "shared" / "data" / "service_public_questions.csv"

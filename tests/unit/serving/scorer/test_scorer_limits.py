@@ -10,13 +10,13 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from scorer_cases import HOSTILE, WORDS, corpus, fitted, frame, on_text
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer, strip_accents_ascii, strip_accents_unicode
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import ComplementNB
 from sklearn.pipeline import Pipeline
 
 from passerelle.serving.scorer import CompiledScorer, analyzers, compile_pipeline, lookup
+from tests.unit.serving.scorer.scorer_cases import HOSTILE, WORDS, corpus, fitted, frame, on_text
 
 
 def compiled(pipeline: Pipeline) -> CompiledScorer:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scorer_cases import CLASSIFIERS, FEATURES, corpus, fitted, frame, frozen, texts
 from sklearn.pipeline import Pipeline
 
 from passerelle.serving.scorer import CompiledScorer, compile_pipeline
+from tests.unit.serving.scorer.scorer_cases import CLASSIFIERS, FEATURES, corpus, fitted, frame, frozen, texts
 
 quick = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 
@@ -60,6 +60,12 @@ def test_every_kind_of_features(features: str, data: st.DataObject) -> None:
 @given(batch=st.lists(st.tuples(texts(), texts()), min_size=1, max_size=4))
 def test_every_kind_of_classifier(classifier: str, classes: int, batch: list[tuple[str, str]]) -> None:
     hold_equal(fitted("demo", classifier, classes), batch)
+
+
+@pytest.mark.parametrize("features", FEATURES)
+def test_texts_of_known_words(features: str) -> None:
+    records, _ = corpus(4)
+    hold_equal(fitted(features, "logistic"), list(zip(records["title"][:60], records["text"][:60], strict=True)))
 
 
 @pytest.mark.parametrize("classifier", CLASSIFIERS)

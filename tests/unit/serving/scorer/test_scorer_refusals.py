@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scorer_cases import corpus, on_text
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import TruncatedSVD
@@ -21,6 +20,7 @@ from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, Normalizer,
 
 from passerelle.errors import DataError
 from passerelle.serving.scorer import CompiledScorer, NotCompilable, compile_pipeline
+from tests.unit.serving.scorer.scorer_cases import corpus, on_text
 
 
 class OwnVectorizer(TfidfVectorizer):  # type: ignore[misc]
