@@ -1,0 +1,93 @@
+"""A real MLflow with a real S3 behind it, one for each test process, and two registered candidates in it."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from passerelle.names import ModelVersionRef
+from passerelle.platform.embedded import EmbeddedPlatform
+from passerelle.platform.state import RunningPlatform
+from passerelle.registry.client import Registry
+from passerelle.registry.criteria import Criteria
+from passerelle.settings import MlflowSettings
+from training.candidates import text_candidates
+from training.dataset import Dataset, digest_of
+from training.train import train
+
+COMMENTS = Path(__file__).resolve().parents[1] / "training" / "data" / "comments.csv"
+OURS = ("MLFLOW_", "AWS_", "PASSERELLE_", "BENTOML_")
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
+    with EmbeddedPlatform(Path(tmp_path_factory.mktemp("platform"))) as embedded:
+        yield embedded.running
+
+
+@pytest.fixture
+def given_environment() -> dict[str, str]:
+    """The environment without any variable that points somewhere."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+
+
+@pytest.fixture
+def plain_environment(platform: RunningPlatform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point this process at the session's platform, as `eval "$(passerelle env)"` does."""
+    for name in list(os.environ):
+        if name.startswith(OURS):
+            monkeypatch.delenv(name)
+    for name, value in platform.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+@dataclass(frozen=True)
+class RegisteredForTests:
+    """A registry with a training of two quick candidates; each test gets a registered model of its own."""
+
+    registry: Registry
+    run_ids: tuple[str, ...]
+    parent_run_id: str
+    criteria: Criteria
+
+    def fresh(self) -> Registry:
+        """Return the same registry under a registered model that nobody used."""
+        settings = self.registry.settings.model_copy(update={"registered_model": f"test-{uuid.uuid4().hex[:8]}"})
+        return Registry(settings, self.registry.objects.settings)
+
+    def register(self, registry: Registry, number: int = 0) -> ModelVersionRef:
+        """Register one of the candidates and return its version."""
+        from passerelle.registry.register import register
+
+        ref = register(registry, run_id=self.run_ids[number], criteria=self.criteria).ref
+        assert ref is not None
+        return ref
+
+
+@pytest.fixture(scope="session")
+def trained(platform: RunningPlatform) -> tuple[str, str, tuple[str, ...]]:
+    """Train two quick candidates once; return the experiment, the parent run and the candidates' runs."""
+    comments = pd.read_csv(COMMENTS)
+    few = comments[comments["label"].isin(comments["label"].value_counts().index[:3])].reset_index(drop=True)
+    records, labels = few[["text"]], few["label"]
+    data = Dataset(records=records, labels=labels, digest=digest_of(records, labels), source="few.csv", kind="text")
+    quick = [each for each in text_candidates(seed=0) if each.name in {"word_lr", "char_lr"}]
+    experiment = f"test-{uuid.uuid4().hex[:8]}"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in platform.environment.items():
+            patch.setenv(name, value)
+        result = train(data, tracking_uri=platform.tracking_uri, experiment=experiment, candidates=quick)
+    return experiment, result.parent_run_id, tuple(each.run_id for each in result.candidates)
+
+
+@pytest.fixture
+def registered(platform: RunningPlatform, trained: tuple[str, str, tuple[str, ...]], plain_environment: None) -> RegisteredForTests:
+    experiment, parent_run_id, run_ids = trained
+    settings = MlflowSettings.read(tracking_uri=platform.tracking_uri, experiment=experiment)
+    return RegisteredForTests(Registry(settings, platform.s3), run_ids, parent_run_id, Criteria())
