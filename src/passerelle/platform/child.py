@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -21,10 +22,10 @@ _PR_SET_PDEATHSIG = 1
 _TAIL_LINES = 15
 
 
-def end_with_parent() -> None:
-    """Ask the kernel to end this process when its parent is gone, even by SIGKILL (Linux only)."""
+def end_with_parent(number: signal.Signals) -> None:
+    """Ask the kernel to send this process the signal when its parent is gone, even by SIGKILL (Linux only)."""
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number)
 
 
 @dataclass
@@ -38,6 +39,7 @@ class Child:
         log_path: Where its stdout and stderr go.
         health_url: Answers 200 when the server is up.
         grace_s: Time to end by itself after SIGTERM, in seconds.
+        death_signal: What it gets when this process is killed; SIGTERM for one that has children of its own to end.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Child:
     health_url: str
     cwd: Path | None = None
     grace_s: float = 15.0
+    death_signal: signal.Signals = signal.SIGTERM
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def start(self, *, detached: bool = False) -> None:
@@ -66,7 +69,7 @@ class Child:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    preexec_fn=None if detached else end_with_parent,  # noqa: PLW1509 - the command line has no thread yet when it starts a child
+                    preexec_fn=None if detached else partial(end_with_parent, self.death_signal),  # noqa: PLW1509 - the command line has no thread yet when it starts a child
                 )
             except OSError as error:
                 raise OutsideError(f"{self.name} cannot be started: {error}", hint="make demo sets the environment up again") from error

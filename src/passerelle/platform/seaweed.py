@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -76,7 +77,15 @@ def s3_server(folder: Path, logs: Path) -> tuple[Child, S3Settings]:
     endpoint = f"http://127.0.0.1:{ports['s3.port']}"
     # Its filer waits 15 s at each stop for a subscription of its own S3 gateway. What was acknowledged is on disk by then:
     # a test ends it by SIGKILL under writes and finds every object again.
-    child = Child("the S3 server (SeaweedFS)", command, dict(os.environ), logs / "s3.log", f"{endpoint}/healthz", grace_s=0.5)
+    child = Child(
+        "the S3 server (SeaweedFS)",
+        command,
+        dict(os.environ),
+        logs / "s3.log",
+        f"{endpoint}/healthz",
+        grace_s=0.5,
+        death_signal=signal.SIGKILL,
+    )
     settings = S3Settings.read(
         endpoint_url=endpoint, access_key_id=access_key_id, secret_access_key=secret_access_key, region=REGION, bucket=BUCKET
     )
