@@ -6,11 +6,13 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import requests
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^```([\w ]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -30,10 +32,11 @@ def commands(page: Path, languages: Collection[str] = ("sh", "sh engine")) -> li
 
 @dataclass
 class Terminal:
-    """One bash a page, so that `eval` and `cd` of one line hold for the next."""
+    """One bash a page, so that `eval` and `cd` of one line hold for the next; `up` is the platform that runs beside it."""
 
     folder: Path
     environment: dict[str, str]
+    up: subprocess.Popen[str]
 
     def run(self, lines: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -68,12 +71,18 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     up = subprocess.Popen(["passerelle", "up", "--platform-only"], cwd=folder, env=environment, stdout=log, stderr=log, text=True)
     try:
         wait_until_up(up, folder, environment, log.name)
-        yield Terminal(folder, environment)
+        yield Terminal(folder, environment, up)
     finally:
         subprocess.run(["passerelle", "deploy", "--stop"], cwd=folder, env=environment, capture_output=True, timeout=60, check=False)
-        up.send_signal(signal.SIGINT)
-        up.wait(timeout=60)
+        end(up)
         log.close()
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End it as Ctrl-C does."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    process.wait(timeout=60)
 
 
 def wait_until_up(up: subprocess.Popen[str], folder: Path, environment: dict[str, str], log: str) -> None:
@@ -94,6 +103,37 @@ def test_every_command_of_the_docs_runs_in_the_order_of_the_stages(terminal: Ter
         lines = [line for line in commands(page, languages) if line not in RUN_BY_CI and line != "make up"]
         done = terminal.run(lines)
         assert done.returncode == 0, f"{page.name}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    end(terminal.up)
+    make_up_answers_until_ctrl_c(terminal)
+
+
+def make_up_answers_until_ctrl_c(terminal: Terminal) -> None:
+    """The README's `make up`, on what the pages left: prints its addresses, answers, and ends at Ctrl-C."""
+    environment = {name: value for name, value in terminal.environment.items() if not name.startswith("MAKE")}
+    shown = terminal.folder / "make-up.log"
+    with shown.open("w") as log:
+        up = subprocess.Popen(
+            ["make", "up"], cwd=terminal.folder, env=environment, stdout=log, stderr=log, text=True, start_new_session=True
+        )
+        try:
+            address = waited_for(re.compile(r"^API +(http://[\d.:]+)/docs", re.MULTILINE), shown, up)
+            answer = requests.post(f"{address}/classify", json={"text": "Aucune réponse depuis trois mois"}, timeout=10).json()
+            assert answer["label"] == "Pb de suivi /Délai"
+            assert shown.read_text().count("already done") >= 5
+        finally:
+            os.killpg(up.pid, signal.SIGINT)
+            up.wait(timeout=60)
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{address}/livez", timeout=5)
+
+
+def waited_for(pattern: re.Pattern[str], shown: Path, process: subprocess.Popen[str]) -> str:
+    for _ in range(1_200):
+        if match := pattern.search(shown.read_text()):
+            return match[1]
+        assert process.poll() is None, shown.read_text()
+        time.sleep(0.1)
+    pytest.fail(shown.read_text())
 
 
 def engine_answers() -> bool:
