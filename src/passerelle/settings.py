@@ -122,7 +122,23 @@ class ServiceSettings(Settings):
     max_in_flight: int = Field(default=256, gt=0, description="Most requests of one worker at a time; more get 503.")
     body_timeout_s: float = Field(default=10.0, gt=0, description="Longest wait for a body, in seconds; a slower one gets 408.")
     model_timeout_s: float = Field(default=30.0, gt=0, description="Longest wait for the model, in seconds; a slower one gives 504.")
+    auth: str = Field(
+        default="auto",
+        pattern="^(auto|required|off)$",
+        description="Whether API keys are needed: `auto` for everything that does not come in on loopback, `required` always, `off` never.",
+    )
+    keys_file: Path = Field(default=Path(".passerelle/keys.json"), description="Where `passerelle keys` keeps the hashes of the API keys.")
+    rate_limit: str = Field(default="", description="Most requests of one key and one worker, such as `600/minute`; empty for none.")
+    metrics_public: bool = Field(default=False, description="Whether `/metrics` is answered without a key away from loopback.")
     access_log: bool = Field(default=True, description="One JSON line a request on stdout, without any text of a record.")
+
+
+class ClientSettings(Settings):
+    """How the command line asks a running service."""
+
+    api_key: SecretStr | None = Field(
+        default=None, description="API key that `monitor` and `deploy` send; needed where the service asks for one."
+    )
 
 
 def variable_of(settings: type[Settings], field: str) -> str:
@@ -135,7 +151,7 @@ def variable_of(settings: type[Settings], field: str) -> str:
 
 def all_settings() -> tuple[type[Settings], ...]:
     """Return every settings class, for the documentation and for the check of unknown keys."""
-    return (StateSettings, MlflowSettings, S3Settings, StoreSettings, ServiceSettings)
+    return (StateSettings, MlflowSettings, S3Settings, StoreSettings, ServiceSettings, ClientSettings)
 
 
 def refuse_unknown(environment: dict[str, str] | None = None) -> None:

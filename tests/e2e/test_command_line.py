@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 from sklearn.datasets import load_wine
 
@@ -62,11 +63,12 @@ def _timed() -> float:
 def test_each_command_has_help_json_and_dry_run_where_it_changes_something() -> None:
     from passerelle.cli.main import ACROSS, STAGES
 
-    reads = {"compare", "serve", "monitor", "env", "status", "history", "demo", "up"}
-    for command in (*STAGES, *ACROSS):
+    reads = {"compare", "serve", "monitor", "env", "status", "history", "demo", "up", "openapi", "list"}
+    nested = [each for group in ACROSS if isinstance(group, click.Group) for each in group.commands.values()]
+    for command in (*STAGES, *(each for each in ACROSS if not isinstance(each, click.Group)), *nested):
         options = {option for parameter in command.params for option in parameter.opts}
         assert command.help
-        assert "--json" in options or command.name == "up"
+        assert "--json" in options or command.name in {"up", "openapi"}
         assert ("--dry-run" in options) == (command.name not in reads), command.name
 
 

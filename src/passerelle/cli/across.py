@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -80,3 +81,15 @@ def rollback(registered_model: str | None, version: int | None, reason: str | No
     from passerelle.cli import run_registry, show
 
     show.promotion(Output(as_json=as_json), run_registry.rollback(registered_model, version, reason=reason, dry_run=dry_run))
+
+
+@click.command()
+@click.argument("bento_model_tag", required=False)
+def openapi(bento_model_tag: str | None) -> None:
+    """Print the OpenAPI description of the service, as JSON.
+
+    BENTO_MODEL_TAG is name:version in the BentoML store; by default the model imported last.
+    """
+    from passerelle.cli import run_bentos
+
+    click.echo(json.dumps(run_bentos.description(bento_model_tag), ensure_ascii=False, indent=2))

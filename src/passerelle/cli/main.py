@@ -9,6 +9,7 @@ import click
 
 from passerelle import __version__
 from passerelle.cli import across, stages
+from passerelle.cli.keys import keys
 from passerelle.cli.output import print_error
 from passerelle.errors import PasserelleError
 
@@ -31,6 +32,8 @@ ACROSS: Sequence[click.Command] = (
     across.status,
     across.history,
     across.rollback,
+    across.openapi,
+    keys,
 )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import requests
 
@@ -15,7 +14,7 @@ from passerelle.bentos.build import BuiltBento
 from passerelle.bentos.build import build as build_stage
 from passerelle.bentos.containerize import BuiltImage
 from passerelle.bentos.containerize import containerize as containerize_stage
-from passerelle.bentos.store import latest_bento, latest_bento_model
+from passerelle.bentos.store import Store, latest_bento, latest_bento_model
 from passerelle.cli.connect import bento_store, project_folder, read_state
 from passerelle.cli.output import Output
 from passerelle.errors import NotFoundError, OutsideError
@@ -23,7 +22,7 @@ from passerelle.monitoring.figures import Figures, read_figures
 from passerelle.names import BentoTag
 from passerelle.platform.embedded import stopped_by_signal
 from passerelle.rollout import local
-from passerelle.settings import StateSettings, StoreSettings
+from passerelle.settings import ClientSettings, ServiceSettings, StateSettings, StoreSettings
 
 if TYPE_CHECKING:
     from passerelle.rollout.local import Deployment
@@ -57,6 +56,20 @@ def build(bento_model_tag: str | None, project: Path, *, dry_run: bool) -> Built
     if chosen is None:
         raise NotFoundError("the BentoML store holds no model", hint="passerelle import")
     return build_stage(store, bento_model_tag=chosen, project=project_folder(project), dry_run=dry_run)
+
+
+def description(bento_model_tag: str | None) -> dict[str, Any]:
+    """Return the OpenAPI description of the service over the model that was named, or over the one imported last."""
+    from passerelle.serving.openapi import openapi  # noqa: PLC0415
+    from passerelle.serving.runtime import Runtime  # noqa: PLC0415
+
+    store = bento_store(read_state())
+    chosen = BentoTag.parse(bento_model_tag) if bento_model_tag else latest_bento_model(store)
+    model = Store(store).model(chosen) if chosen else None
+    if model is None:
+        raise NotFoundError("the BentoML store holds no such model", hint="passerelle import; bentoml models list")
+    runtime = Runtime(Path(model.path), ServiceSettings.read())
+    return openapi(runtime.contract, runtime.description)
 
 
 def containerize(bento_tag: str | None, image_name: str | None, *, dry_run: bool, progress: Callable[[str], None]) -> BuiltImage:
@@ -115,7 +128,8 @@ def figures(address: str | None) -> Figures:
         OutsideError: The service does not answer.
     """
     where = address_of(read_state(), address)
-    headers = {"Authorization": f"Bearer {key}"} if (key := os.environ.get("PASSERELLE_API_KEY")) else {}
+    key = ClientSettings.read().api_key
+    headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
     try:
         answer = requests.get(f"{where}/metrics", headers=headers, timeout=5)
         answer.raise_for_status()

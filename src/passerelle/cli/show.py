@@ -107,7 +107,7 @@ def image(output: Output, result: BuiltImage) -> None:
     else:
         size = f", {result.size_bytes / _MEGABYTE:.0f} MB" if result.size_bytes else ""
         output.line(f"image {result.image}{size}: {result.image.digest}")
-        output.line(f"try it: {result.engine} run --rm --publish 127.0.0.1:3000:3000 {result.image}")
+        output.line(f"try it: {result.engine} run --rm --publish 127.0.0.1:3000:3000 --env PASSERELLE_AUTH=off {result.image}")
     output.result(result)
 
 

@@ -8,24 +8,34 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
+import psutil
 import requests
 
 from passerelle.errors import OutsideError
 
 _PR_SET_PDEATHSIG = 1
 _TAIL_LINES = 15
+_LARGEST_LOG_BYTES = 10 * 2**20
 
 
-def end_with_parent(number: signal.Signals) -> None:
-    """Ask the kernel to send this process the signal when its parent is gone, even by SIGKILL (Linux only)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number)
+def end_with_parent(number: signal.Signals) -> Callable[[], None] | None:
+    """Return what a new process calls so that it gets the signal when its parent is gone, even by SIGKILL (Linux only)."""
+    if sys.platform != "linux":
+        return None
+    # Looked up before the fork: after it, a lock that another thread held stays locked.
+    prctl, parent = ctypes.CDLL(None, use_errno=True).prctl, os.getpid()
+
+    def ask() -> None:
+        prctl(_PR_SET_PDEATHSIG, number)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask
 
 
 @dataclass
@@ -40,6 +50,7 @@ class Child:
         health_url: Answers 200 when the server is up.
         grace_s: Time to end by itself after SIGTERM, in seconds.
         death_signal: What it gets when this process is killed; SIGTERM for one that has children of its own to end.
+        leaves: Files that it leaves behind and that are removed when it has ended.
     """
 
     name: str
@@ -50,7 +61,10 @@ class Child:
     cwd: Path | None = None
     grace_s: float = 15.0
     death_signal: signal.Signals = signal.SIGTERM
+    leaves: Sequence[Path] = ()
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _family: set[psutil.Process] = field(default_factory=set, init=False)
+    _log_begin: int = field(default=0, init=False)
 
     def start(self, *, detached: bool = False) -> None:
         """Start the process in a group of its own, so that the terminal's Ctrl-C reaches the parent alone.
@@ -59,7 +73,10 @@ class Child:
             detached: Let the child outlive this process.
         """
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        if self.log_path.exists() and self.log_path.stat().st_size > _LARGEST_LOG_BYTES:
+            self.log_path.replace(self.log_path.with_suffix(".former.log"))
         with self.log_path.open("ab") as log:
+            self._log_begin = log.tell()
             try:
                 self.process = subprocess.Popen(
                     list(self.command),
@@ -69,7 +86,7 @@ class Child:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    preexec_fn=None if detached else partial(end_with_parent, self.death_signal),  # noqa: PLW1509 - the command line has no thread yet when it starts a child
+                    preexec_fn=None if detached else end_with_parent(self.death_signal),  # noqa: PLW1509 - it makes one system call
                 )
             except OSError as error:
                 raise OutsideError(f"{self.name} cannot be started: {error}", hint="make demo sets the environment up again") from error
@@ -101,23 +118,39 @@ class Child:
                 code = None if self.process is None else self.process.returncode
                 raise OutsideError(f"{self.name} ended with {code} while it started:\n{self.log_tail()}", hint=f"read {self.log_path}")
             if answers(self.health_url):
+                self.family()
                 return
             also()
             time.sleep(0.05)
         raise OutsideError(f"{self.name} did not answer within {timeout_s:.0f} s:\n{self.log_tail()}", hint=f"read {self.log_path}")
 
-    def log_tail(self) -> str:
-        """Return the last lines of the log."""
+    def family(self) -> set[psutil.Process]:
+        """Return the process and its descendants, those that it had at an earlier call too.
+
+        They are kept in mind because a worker in a process group of its own outlives a leader that was killed.
+        """
         try:
-            lines = self.log_path.read_text(errors="replace").splitlines()
+            leader = psutil.Process(self.pid)
+            self._family |= {leader, *leader.children(recursive=True)}
+        except psutil.NoSuchProcess:
+            pass
+        return self._family
+
+    def log_tail(self) -> str:
+        """Return the last lines that this process logged."""
+        try:
+            with self.log_path.open("rb") as log:
+                log.seek(self._log_begin)
+                lines = log.read().decode(errors="replace").splitlines()
         except OSError:
             return "(no log)"
-        return "\n".join(f"    {line}" for line in lines[-_TAIL_LINES:])
+        return "\n".join(f"    {line}" for line in lines[-_TAIL_LINES:]) or "    (it logged nothing)"
 
     def stop(self) -> None:
-        """End the process group: SIGTERM, then SIGKILL for what is left after the grace time."""
+        """End the process and its descendants: SIGTERM, then SIGKILL for what is left after the grace time."""
         if self.process is None:
             return
+        family = self.family()
         end_group(self.process.pid, signal.SIGTERM)
         try:
             self.process.wait(self.grace_s)
@@ -125,7 +158,19 @@ class Child:
             pass
         finally:
             end_group(self.process.pid, signal.SIGKILL)
+            kill_all(family)
             self.process.wait(5)
+            for path in self.leaves:
+                path.unlink(missing_ok=True)
+
+
+def kill_all(processes: Iterable[psutil.Process]) -> None:
+    """Kill those of the processes that still run; a process id that is used again by another process is left alone."""
+    for process in processes:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
 
 
 def end_group(pid: int, number: signal.Signals) -> None:
@@ -137,8 +182,10 @@ def end_group(pid: int, number: signal.Signals) -> None:
 
 
 def answers(url: str) -> bool:
-    """Return whether the address answers 200 within a second."""
-    try:
-        return requests.get(url, timeout=1, allow_redirects=False).status_code == HTTPStatus.OK
-    except requests.RequestException:
-        return False
+    """Return whether the address answers 200 within a second; it is on loopback, so no proxy of the environment is asked."""
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            return session.get(url, timeout=1, allow_redirects=False).status_code == HTTPStatus.OK
+        except requests.RequestException:
+            return False

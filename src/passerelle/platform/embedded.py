@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
@@ -17,11 +17,12 @@ from filelock import FileLock, Timeout
 from passerelle.errors import BusyError, OutsideError
 from passerelle.platform import state
 from passerelle.platform.child import Child
-from passerelle.platform.mlflow_server import mlflow_server, s3_environment
+from passerelle.platform.mlflow_server import mlflow_server, no_proxy_environment, s3_environment
 from passerelle.platform.seaweed import make_bucket, s3_server
 from passerelle.platform.state import ProcessMark, RunningPlatform, platform_folder
 
 _START_TIMEOUT_S = 90.0
+_ATTEMPTS = 3
 
 
 class EmbeddedPlatform:
@@ -59,8 +60,8 @@ class EmbeddedPlatform:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            other = state.running(self._state_dir)
-            who = f"process {other.owner.pid}" if other else "another process, which is starting it"
+            pid = state.owner(self._state_dir)
+            who = f"process {pid}" if pid else "another process"
             raise BusyError(
                 f"the embedded platform in {self._state_dir} is run by {who}", hint='eval "$(passerelle env)" to use it'
             ) from None
@@ -68,6 +69,16 @@ class EmbeddedPlatform:
         state.sweep(self._state_dir)
 
     def _start(self) -> None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self._start_once()
+            except OutsideError as error:
+                # A free port may be taken by somebody else before its server binds it; new ones then.
+                if attempt == _ATTEMPTS or "address already in use" not in error.message.lower():
+                    raise
+                self._end_children()
+
+    def _start_once(self) -> None:
         began = time.monotonic()
         logs = self._folder / "logs"
         s3_child, s3 = s3_server(self._folder, logs)
@@ -82,12 +93,13 @@ class EmbeddedPlatform:
             "BENTOML_HOME": str(self._state_dir.resolve() / "bentoml"),
             "BENTOML_DO_NOT_TRACK": "true",
             **s3_environment(s3),
+            **no_proxy_environment(),
         }
         Path(environment["BENTOML_HOME"]).mkdir(parents=True, exist_ok=True)
         self.running = RunningPlatform(tracking_uri, s3, environment, ProcessMark.of(os.getpid()))
         # Written before they answer: whoever finds this state after a crash knows what to end.
         state.write_state(self._state_dir, self.running, self.pids, ready=False)
-        s3_child.wait_until_healthy(_START_TIMEOUT_S)
+        s3_child.wait_until_healthy(_START_TIMEOUT_S, also=self.raise_if_one_ended)
         make_bucket(s3)
         mlflow_child.wait_until_healthy(_START_TIMEOUT_S, also=self.raise_if_one_ended)
         state.write_state(self._state_dir, self.running, self.pids, ready=True)
@@ -127,14 +139,19 @@ class EmbeddedPlatform:
     def stop(self) -> None:
         """End both servers, MLflow first, and forget the state."""
         try:
-            for name in ("mlflow", "s3"):
-                if name in self._children:
-                    self._children[name].stop()
+            self._end_children()
             state.remove_state(self._state_dir)
         finally:
             if self._lock is not None:
                 self._lock.release()
                 self._lock = None
+
+    def _end_children(self) -> None:
+        with ExitStack() as stack:
+            # The last one that is pushed ends first, and an interruption of its end does not spare the other.
+            for name in ("s3", "mlflow"):
+                if name in self._children:
+                    stack.callback(self._children[name].stop)
 
 
 @contextmanager

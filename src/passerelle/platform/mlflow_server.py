@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
+from passerelle.errors import OutsideError
 from passerelle.platform.child import Child
 from passerelle.platform.ports import free_ports
 from passerelle.settings import S3Settings
@@ -23,19 +26,53 @@ def s3_environment(s3: S3Settings) -> dict[str, str]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def no_proxy_environment() -> dict[str, str]:
+    """Return the variables that keep loopback addresses away from the proxy of the environment, if it names one."""
+    if not any(name.lower() in {"http_proxy", "https_proxy", "all_proxy"} and value for name, value in os.environ.items()):
+        return {}
+    former = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    hosts = [host for host in former.split(",") if host]
+    joined = ",".join([*hosts, *(host for host in ("127.0.0.1", "localhost") if host not in hosts)])
+    return {"NO_PROXY": joined, "no_proxy": joined}
+
+
 def mlflow_server(folder: Path, logs: Path, s3: S3Settings) -> tuple[Child, str]:
-    """Return the MLflow server that keeps its store in `folder`, not yet started, and its address."""
+    """Return the MLflow server that keeps its store in `folder`, not yet started, and its address.
+
+    Raises:
+        OutsideError: The store is not a database.
+    """
     (port,) = free_ports(1)
+    database = folder / "mlflow.db"
+    discard_half_made(database)
     command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
-        "--default-artifact-root", f"s3://{s3.bucket}/mlflow", "--no-serve-artifacts",
+        sys.executable, "-W", "ignore", "-m", "passerelle.platform.mlflow_process", str(port), f"sqlite:///{database}", f"s3://{s3.bucket}/mlflow",
     ]  # fmt: skip
     # Job execution is for features that passerelle does not use, and takes 1.2 GiB.
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "_MLFLOW_", "AWS_"))}
+    environment = inherited | quiet | no_proxy_environment() | s3_environment(s3)
     address = f"http://127.0.0.1:{port}"
-    child = Child(
-        "the MLflow server", command, inherited | quiet | s3_environment(s3), logs / "mlflow.log", f"{address}/health", cwd=folder
-    )
-    return child, address
+    return Child("the MLflow server", command, environment, logs / "mlflow.log", f"{address}/health", cwd=folder), address
+
+
+def discard_half_made(database: Path) -> None:
+    """Remove a database whose first start was killed: MLflow's migrations cannot go on from the middle.
+
+    MLflow writes its first experiment after the last migration, so a database without any holds nothing of anybody's.
+
+    Raises:
+        OutsideError: The file is not a database; it is left as it is.
+    """
+    if not database.exists():
+        return
+    with closing(sqlite3.connect(database)) as connection:
+        try:
+            half_made = connection.execute("SELECT count(*) FROM experiments").fetchone() == (0,)
+        except sqlite3.OperationalError as error:
+            half_made = "no such table" in str(error)
+        except sqlite3.DatabaseError as error:
+            raise OutsideError(f"{database} is not a database: {error}", hint=f"mv {database} {database}.broken") from error
+    if half_made:
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            database.with_name(database.name + suffix).unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from passerelle.errors import OutsideError
@@ -18,7 +19,7 @@ from passerelle.settings import S3Settings
 BUCKET = "passerelle"
 REGION = "us-east-1"
 
-# seaweedfs gives a gRPC port as port + 10000 where none is named, so each one is named.
+# SeaweedFS gives a gRPC port as port + 10000 where none is named, so each one is named.
 _PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc", "s3.port", "s3.port.grpc")
 
 
@@ -80,16 +81,23 @@ def s3_server(folder: Path, logs: Path) -> tuple[Child, S3Settings]:
     child = Child(
         "the S3 server (SeaweedFS)",
         command,
-        dict(os.environ),
+        {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "WEED_"))},
         logs / "s3.log",
         f"{endpoint}/healthz",
         grace_s=0.5,
         death_signal=signal.SIGKILL,
+        leaves=_sockets(ports),
     )
     settings = S3Settings.read(
         endpoint_url=endpoint, access_key_id=access_key_id, secret_access_key=secret_access_key, region=REGION, bucket=BUCKET
     )
     return child, settings
+
+
+def _sockets(ports: Mapping[str, int]) -> list[Path]:
+    """Return the Unix sockets that it makes in a fixed folder, and leaves there."""
+    kinds = {name: name.replace(".port", "").replace(".", "-") for name in ports}
+    return [Path("/tmp") / f"seaweedfs-{kinds[name]}-{port}.sock" for name, port in ports.items()]  # noqa: S108 - its choice
 
 
 def make_bucket(s3: S3Settings) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import signal
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from passerelle.errors import SettingsError
 from passerelle.platform.child import end_group
 from passerelle.platform.seaweed import write_private
 from passerelle.settings import S3Settings
@@ -102,9 +102,18 @@ def running(state_dir: Path) -> RunningPlatform | None:
         marks = [ProcessMark(**held["owner"]), *(ProcessMark(**mark) for mark in held["children"].values())]
         s3 = S3Settings.read(**held["s3"])
         platform = RunningPlatform(held["tracking_uri"], s3, held["environment"], marks[0])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SettingsError):
         return None
     return platform if held.get("ready") and all(mark.alive() for mark in marks) else None
+
+
+def owner(state_dir: Path) -> int | None:
+    """Return the process id of the platform that runs or is being started, or None when its state does not say."""
+    try:
+        mark = ProcessMark(**json.loads(_state_path(state_dir).read_text())["owner"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return mark.pid if mark.alive() else None
 
 
 def sweep(state_dir: Path) -> None:
@@ -121,5 +130,5 @@ def sweep(state_dir: Path) -> None:
         time.sleep(0.05)
     for mark in left:
         if mark.alive():
-            os.kill(mark.pid, signal.SIGKILL)
+            end_group(mark.pid, signal.SIGKILL)
     remove_state(state_dir)

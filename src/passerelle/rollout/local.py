@@ -134,6 +134,7 @@ def service_child(bento_tag: BentoTag, path: Path, settings: StoreSettings, stat
         "OTEL_SDK_DISABLED": "true",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        "PASSERELLE_KEYS_FILE": os.environ.get("PASSERELLE_KEYS_FILE", str(state_dir.resolve() / "keys.json")),
         # The bento's own code answers, not the one that is being worked on.
         "PYTHONPATH": str(path / "src" / "src"),
     }

@@ -13,6 +13,7 @@ import orjson
 
 from passerelle.monitoring.access_log import AccessLog
 from passerelle.monitoring.metrics import CONTENT_TYPE
+from passerelle.serving.access import AccessControl
 from passerelle.serving.contract import Refusal
 from passerelle.serving.runtime import Runtime
 
@@ -24,10 +25,17 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 JSON = (b"content-type", b"application/json")
-_FIXED: Headers = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
+_FIXED: Headers = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+]
 _MEDIA_TYPES = (b"application/json",)
 _POSTED = frozenset({"/classify", "/classify/batch"})
 _READ = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
+_OPEN = frozenset({"/livez", "/readyz", "/healthz"})
+_CARD = "/model"
 
 
 class ClientLeft(Exception):  # noqa: N818 - nobody is there to be told
@@ -50,6 +58,7 @@ class ClassifyEndpoint:
         self._passes = frozenset(passes)
         self._folders = tuple(begin for begin in passes if begin.endswith("/") and len(begin) > 1)
         self._log = access_log or AccessLog(enabled=runtime.settings.access_log)
+        self._access = AccessControl(runtime.settings)
         self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,10 +69,17 @@ class ClassifyEndpoint:
         path = scope["path"]
         if path in _POSTED or path in _READ:
             await self._answer(path, scope, receive, send)
-        elif path in self._passes or path.startswith(self._folders):
-            await self._app(scope, receive, send)
+        elif (path in self._passes or path.startswith(self._folders)) and not (path == _CARD and self._is_refused(scope)):
+            await self._app(scope, receive, with_headers(send))
         else:
-            await self._answer("unknown", scope, receive, send)
+            await self._answer(path if path == _CARD else "unknown", scope, receive, send)
+
+    def _is_refused(self, scope: Scope) -> bool:
+        try:
+            self._access.admit(scope.get("server"), dict(scope["headers"]))
+        except Refusal:
+            return True
+        return False
 
     async def _answer(self, route: str, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -74,6 +90,7 @@ class ClassifyEndpoint:
         metrics.in_flight.inc()
         status, extra, kind = 200, _FIXED, JSON
         try:
+            extra = self._admitted(route, scope, headers)
             body, kind = await self._respond(route, scope["method"], headers, receive)
             if route == "/readyz" and self._runtime.model is None:
                 status = 503
@@ -103,6 +120,17 @@ class ClassifyEndpoint:
             request_id=request_id,
             traceparent=headers.get(b"traceparent"),
         )
+
+    def _admitted(self, route: str, scope: Scope, headers: dict[bytes, bytes]) -> Headers:
+        """Return the headers of an answer to this client.
+
+        Raises:
+            Refusal: The client may not ask.
+        """
+        if route in _OPEN or (route == "/metrics" and self._runtime.settings.metrics_public):
+            return _FIXED
+        _, told = self._access.admit(scope.get("server"), headers)
+        return [*_FIXED, *told] if told else _FIXED
 
     async def _respond(self, route: str, method: str, headers: dict[bytes, bytes], receive: Receive) -> tuple[bytes, tuple[bytes, bytes]]:
         """Return the body of a good answer and its media type.
@@ -202,6 +230,17 @@ def envelope(refusal: Refusal, request_id: str) -> bytes:
     if refusal.field is not None:
         content["field"] = refusal.field
     return orjson.dumps(content)
+
+
+def with_headers(send: Send) -> Send:
+    """Return a `send` that adds the security headers to what the application behind answers."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", []), *_FIXED]
+        await send(message)
+
+    return sending
 
 
 async def respond(send: Send, status: int, body: bytes, headers: Headers) -> None:

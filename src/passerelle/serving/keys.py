@@ -105,12 +105,8 @@ def make_key(path: Path, name: str, *, days: int | None = None) -> NewKey:
     Raises:
         UsageError: The name is empty, too long, or taken by an active key.
     """
-    if not _NAME.fullmatch(name):
-        raise UsageError(f"« {name} » cannot name a key: 1 to 64 letters, digits, spaces or . @ - _", hint="passerelle keys make NAME")
-    keys = read_keys(path)
+    keys = check_name(path, name)
     now = datetime.now(UTC)
-    if any(key.name == name and key.state(now) == "active" for key in keys):
-        raise UsageError(f"an active key is called « {name} » already", hint=f"passerelle keys revoke '{name}'")
     secret = secrets.token_urlsafe(32)
     key = ApiKey(
         key_id=secrets.token_hex(6),
@@ -123,20 +119,44 @@ def make_key(path: Path, name: str, *, days: int | None = None) -> NewKey:
     return NewKey(key, f"psl_{key.key_id}_{secret}")
 
 
+def check_name(path: Path, name: str) -> tuple[ApiKey, ...]:
+    """Return the keys of the file once a new one may have this name.
+
+    Raises:
+        UsageError: The name is empty, too long, or taken by an active key.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"« {name} » cannot name a key: 1 to 64 letters, digits, spaces or . @ - _", hint="passerelle keys make NAME")
+    keys = read_keys(path)
+    now = datetime.now(UTC)
+    if any(key.name == name and key.state(now) == "active" for key in keys):
+        raise UsageError(f"an active key is called « {name} » already", hint=f"passerelle keys revoke '{name}'")
+    return keys
+
+
+def active_key(path: Path, name_or_id: str) -> ApiKey:
+    """Return the active key with this name or id.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    now = datetime.now(UTC)
+    for key in read_keys(path):
+        if name_or_id in (key.name, key.key_id) and key.state(now) == "active":
+            return key
+    raise NotFoundError(f"no active key is called « {name_or_id} »", hint="passerelle keys list")
+
+
 def revoke_key(path: Path, name_or_id: str) -> ApiKey:
     """Mark the active key with this name or id as revoked and return it.
 
     Raises:
         NotFoundError: No active key has this name or id.
     """
-    keys = read_keys(path)
-    now = datetime.now(UTC)
-    for place, key in enumerate(keys):
-        if name_or_id in (key.name, key.key_id) and key.state(now) == "active":
-            revoked = replace(key, revoked=now.isoformat(timespec="seconds"))
-            _write(path, (*keys[:place], revoked, *keys[place + 1 :]))
-            return revoked
-    raise NotFoundError(f"no active key is called « {name_or_id} »", hint="passerelle keys list")
+    key = active_key(path, name_or_id)
+    revoked = replace(key, revoked=datetime.now(UTC).isoformat(timespec="seconds"))
+    _write(path, [revoked if each.key_id == key.key_id else each for each in read_keys(path)])
+    return revoked
 
 
 def _write(path: Path, keys: Sequence[ApiKey]) -> None:

@@ -14,6 +14,7 @@ from passerelle.serving.load import ModelDescription
 _REF = "#/components/schemas/{model}"
 _ERRORS: tuple[tuple[int, str, dict[str, Any]], ...] = (
     (400, "The body is not JSON.", {"code": "malformed_json", "message": "the body is not JSON"}),
+    (401, "Away from loopback an API key is needed.", {"code": "unauthorized", "message": "send a valid API key: Authorization: Bearer …"}),
     (405, "Only POST is answered here.", {"code": "wrong_method", "message": "only POST is answered here"}),
     (408, "The body did not arrive in time.", {"code": "body_too_slow", "message": "the body did not arrive in time"}),
     (413, "The body is over the limit; it was not read.", {"code": "body_too_large", "message": "the body is larger than 1048576 bytes"}),
@@ -22,6 +23,11 @@ _ERRORS: tuple[tuple[int, str, dict[str, Any]], ...] = (
         422,
         "A field is missing, unknown, empty, too long or of the wrong type.",
         {"code": "invalid_record", "message": "must not be empty", "field": "text"},
+    ),
+    (
+        429,
+        "This key has asked too often; Retry-After says when to come back.",
+        {"code": "rate_limited", "message": "this key has asked too often"},
     ),
     (
         503,
@@ -63,7 +69,8 @@ def openapi(contract: Contract, description: ModelDescription, *, title: str = "
             "/livez": {"get": _read("livez", "Whether the event loop turns")},
             "/readyz": {"get": _read("readyz", "Whether the model is loaded and reproduced its golden predictions", not_ready=True)},
         },
-        "components": {"schemas": definitions["$defs"]},
+        "components": {"schemas": definitions["$defs"], "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
+        "security": [{}, {"key": []}],
     }
 
 
@@ -71,7 +78,8 @@ def _operation(name: str, summary: str, *, takes: str, example: dict[str, Any], 
     responses: dict[str, Any] = {"200": _json("The answer.", gives, answer)}
     for status, text, error in _ERRORS:
         responses[str(status)] = _json(text, "ErrorAnswer", {**error, "request_id": "5f0c4b7d2a1e9c38"})
-    responses["503"]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
+    for busy in ("429", "503"):
+        responses[busy]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
     content = {"application/json": {"schema": {"$ref": _REF.format(model=takes)}, "example": example}}
     return {"operationId": name, "summary": summary, "requestBody": {"required": True, "content": content}, "responses": responses}
 

@@ -45,7 +45,7 @@ def app(runtime: Runtime) -> ClassifyEndpoint:
 def ask(app: ClassifyEndpoint, method: str, path: str, **options: Any) -> httpx.Response:
     async def go() -> httpx.Response:
         transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             return await client.request(method, path, **options)
 
     return asyncio.run(go())
@@ -129,7 +129,13 @@ def test_other_paths_and_methods_are_refused(app: ClassifyEndpoint) -> None:
 
 
 def scope(headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
-    return {"type": "http", "method": "POST", "path": "/classify", "headers": [(b"content-type", b"application/json"), *headers]}
+    return {
+        "type": "http",
+        "method": "POST",
+        "path": "/classify",
+        "server": ("127.0.0.1", 3000),
+        "headers": [(b"content-type", b"application/json"), *headers],
+    }
 
 
 def raw(app: ClassifyEndpoint, receive: Callable[[], Any], headers: list[tuple[bytes, bytes]]) -> tuple[int, dict[str, Any]]:
@@ -215,7 +221,7 @@ def test_more_requests_at_once_than_allowed_are_told_to_come_back(folder: Path, 
 
     async def go() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             return await asyncio.gather(*(client.post("/classify", json={"text": "a"}) for _ in range(5)))
 
     answers = asyncio.run(go())

@@ -1,0 +1,106 @@
+"""Who may ask, and how often: API keys required away from loopback, and a rate limit for each of them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+
+from passerelle.errors import SettingsError
+from passerelle.serving.contract import Refusal
+from passerelle.serving.keys import KeyRing, read_keys
+from passerelle.settings import ServiceSettings
+
+Headers = list[tuple[bytes, bytes]]
+_READ_AGAIN_S = 1.0
+_ANONYMOUS = "loopback"
+
+
+class AccessControl:
+    """Decides on the headers alone, before a body is read.
+
+    Args:
+        settings: Whether keys are required, where they are, and the rate limit.
+
+    Raises:
+        SettingsError: The rate limit is not one.
+    """
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._mode = settings.auth
+        self._path = Path(settings.keys_file)
+        self._ring = KeyRing()
+        self._read_at = float("-inf")
+        self._changed_at: int | None = None
+        self._limit = _limit_of(settings.rate_limit)
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    def required(self, server: tuple[str, int | None] | None) -> bool:
+        """Return whether a request that came in at this address of ours needs a key."""
+        if self._mode == "auto":
+            host = server[0] if server else ""
+            return not (host.startswith("127.") or host in ("::1", "localhost"))
+        return self._mode == "required"
+
+    def admit(self, server: tuple[str, int | None] | None, headers: dict[bytes, bytes]) -> tuple[str, Headers]:
+        """Return who asks, and the headers that tell how often they may.
+
+        Raises:
+            Refusal: 401 without an active key where one is required, 429 over the rate limit.
+        """
+        name = self._owner(server, headers)
+        if self._limit is None:
+            return name, []
+        if self._limiter.hit(self._limit, name):
+            return name, self._told(name)
+        told = self._told(name)
+        retry = next(value for key, value in told if key == b"ratelimit-reset")
+        raise Refusal(429, "rate_limited", "this key has asked too often", headers=(*told, (b"retry-after", retry)))
+
+    def _owner(self, server: tuple[str, int | None] | None, headers: dict[bytes, bytes]) -> str:
+        given = headers.get(b"authorization")
+        if given is None and not self.required(server):
+            return _ANONYMOUS
+        scheme, _, token = (given or b"").partition(b" ")
+        key = self._keys().owner(token.strip().decode("ascii", "replace")) if scheme.lower() == b"bearer" else None
+        if key is not None:
+            return key.name
+        if not self.required(server):
+            return _ANONYMOUS
+        message = "send a valid API key: Authorization: Bearer …"
+        raise Refusal(401, "unauthorized", message, headers=((b"www-authenticate", b'Bearer realm="passerelle"'),))
+
+    def _keys(self) -> KeyRing:
+        """Return the keys; a key that was made or revoked counts within a second."""
+        now = time.monotonic()
+        if now - self._read_at > _READ_AGAIN_S:
+            self._read_at = now
+            changed_at = self._path.stat().st_mtime_ns if self._path.exists() else None
+            if changed_at != self._changed_at:
+                self._ring = KeyRing(read_keys(self._path))
+                self._changed_at = changed_at
+        return self._ring
+
+    def _told(self, name: str) -> Headers:
+        assert self._limit is not None  # noqa: S101 - only called with a limit
+        reset_at, remaining = self._limiter.get_window_stats(self._limit, name)
+        seconds = max(1, round(reset_at - time.time()))
+        return [
+            (b"ratelimit-limit", b"%d" % self._limit.amount),
+            (b"ratelimit-remaining", b"%d" % remaining),
+            (b"ratelimit-reset", b"%d" % seconds),
+        ]
+
+
+def _limit_of(text: str) -> RateLimitItem | None:
+    if not text:
+        return None
+    try:
+        return parse(text)
+    except ValueError:
+        raise SettingsError(
+            "PASSERELLE_RATE_LIMIT is not a rate limit", hint='PASSERELLE_RATE_LIMIT="600/minute", or empty for none'
+        ) from None
