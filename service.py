@@ -11,9 +11,9 @@ from typing import Any
 import bentoml
 from pydantic import BaseModel
 
-from passerelle.serving.app import PASSES, build_app
 from passerelle.serving.contract import BatchPrediction, Prediction
 from passerelle.serving.endpoint import ClassifyEndpoint
+from passerelle.serving.pages import PASSES, mounted
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 
@@ -41,7 +41,7 @@ RUNTIME = Runtime(Path(bentoml.models.get(ARGUMENTS.model).path), SETTINGS)
     logging={"access": {"enabled": False}},
     traffic={"timeout": 60},
 )
-@bentoml.asgi_app(build_app(RUNTIME))
+@bentoml.asgi_app(mounted(RUNTIME))
 class Classifier:
     """Classifies records with exactly one version of one registered model."""
 

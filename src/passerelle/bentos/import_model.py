@@ -19,10 +19,10 @@ from passerelle.errors import IntegrityError, OutsideError
 from passerelle.names import BentoTag, ModelVersionRef
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.register import GOLDEN, MANIFEST
-from passerelle.serving.golden import pipeline_predict, read_golden, replay
-from passerelle.serving.load import ModelDescription, describe, load_pipeline
+from passerelle.serving.golden import Golden, pipeline_predict, read_golden, replay
+from passerelle.serving.load import MODEL_FOLDER, ModelDescription, describe, load_pipeline
 from passerelle.serving.manifest import check_manifest
-from passerelle.serving.model import MODEL_FOLDER
+from passerelle.serving.model import write_scorer
 from passerelle.settings import StoreSettings
 
 _DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -103,7 +103,7 @@ def _imported(registry: Registry, store: Store, version: VersionInfo, digest: st
     folder = registry.download_model(version.ref, staging / "download")
     golden_path = registry.run_artifact(version.ref.run_id, GOLDEN, staging / "beside")
     manifest = registry.read_json(version.ref.run_id, MANIFEST)
-    description, difference = checked(folder, golden_path, manifest, digest)
+    description, pipeline, golden, difference = checked(folder, golden_path, manifest, digest)
     lineage = _lineage(registry, version, digest, description)
     tag = version.ref.bento_model_tag
     with bentoml.models.create(
@@ -115,6 +115,7 @@ def _imported(registry: Registry, store: Store, version: VersionInfo, digest: st
         made = Path(model.path)
         shutil.copytree(folder, made / MODEL_FOLDER)
         shutil.copyfile(golden_path, made / "golden.json")
+        lineage["scorer_digest"] = write_scorer(made, pipeline, golden)
         (made / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
         (made / "lineage.json").write_text(json.dumps(lineage, ensure_ascii=False, indent=1), encoding="utf-8")
     place = staging / "models" / tag.name / tag.version
@@ -123,16 +124,18 @@ def _imported(registry: Registry, store: Store, version: VersionInfo, digest: st
     return ImportedModel(version.ref, tag, path, created=True, artifact_digest=digest, golden_difference=difference)
 
 
-def checked(folder: Path, golden: Path, manifest: Mapping[str, Any], digest: str) -> tuple[ModelDescription, float]:
-    """Return what the model is, once its files are those that were registered and it reproduced its golden predictions.
+def checked(folder: Path, golden_path: Path, manifest: Mapping[str, Any], digest: str) -> tuple[ModelDescription, Any, Golden, float]:
+    """Return what the model is, its pipeline, its golden predictions and by how much it differs from them, once it does reproduce them.
 
     Raises:
-        IntegrityError: A file differs, or a golden prediction.
+        IntegrityError: A file differs from the one that was registered, or a golden prediction.
     """
-    check_manifest(folder, golden, manifest, expected_digest=digest)
+    check_manifest(folder, golden_path, manifest, expected_digest=digest)
     description = describe(folder)
     pipeline = load_pipeline(folder, description)
-    return description, replay(read_golden(golden), pipeline_predict(pipeline, [column.name for column in description.columns]))
+    golden = read_golden(golden_path)
+    difference = replay(golden, pipeline_predict(pipeline, [column.name for column in description.columns]))
+    return description, pipeline, golden, difference
 
 
 def readable_by_others(folder: Path) -> None:

@@ -12,9 +12,6 @@ from passerelle.serving.endpoint import envelope
 from passerelle.serving.openapi import openapi
 from passerelle.serving.runtime import Runtime
 
-#: What this application and BentoML answer behind the endpoint; all else is 404.
-PASSES = ("/", "/model", "/docs", "/openapi.json", "/docs.json", "/schema.json", "/static_content/")
-
 # BentoML serves Swagger's files itself, so that the page needs no other host.
 _PAGE = """<!doctype html>
 <html lang="en">

@@ -13,7 +13,6 @@ import orjson
 
 from passerelle.monitoring.access_log import AccessLog
 from passerelle.monitoring.metrics import CONTENT_TYPE
-from passerelle.serving.access import AccessControl
 from passerelle.serving.contract import Refusal
 from passerelle.serving.runtime import Runtime
 
@@ -53,6 +52,9 @@ class ClassifyEndpoint:
     """
 
     def __init__(self, app: App, *, runtime: Runtime, passes: tuple[str, ...] = (), access_log: AccessLog | None = None) -> None:
+        # Only a worker has an endpoint; the process that starts the workers does without the rate limits' library.
+        from passerelle.serving.access import AccessControl  # noqa: PLC0415
+
         self._app = app
         self._runtime = runtime
         self._passes = frozenset(passes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ import yaml
 
 from passerelle.errors import IntegrityError, UsageError
 
+#: Of a bento model's directory, the MLflow model as it was registered.
+MODEL_FOLDER = "mlflow_model"
 #: Types of these packages are loaded; whatever else a file names is refused. The list is the operator's, not the artifact's.
 TRUSTED_PACKAGES = ("sklearn", "numpy", "scipy")
 _TRUSTED_BUILTINS = frozenset(
@@ -118,6 +121,36 @@ def load_pipeline(folder: Path, description: ModelDescription) -> Any:
     if not (hasattr(loaded, "predict") and hasattr(loaded, "classes_")):
         raise UsageError(f"the model is a {type(loaded).__name__}, which is not a classifier", hint="register a classifier")
     return loaded
+
+
+class FittedPipeline:
+    """The fitted pipeline of a model, loaded when it is first asked for: scikit-learn takes seconds to import, and a scorer needs none."""
+
+    def __init__(self, folder: Path, description: ModelDescription) -> None:
+        self._folder = folder
+        self._description = description
+        self._lock = threading.Lock()
+        self._loaded: Any = None
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether asking for it costs nothing."""
+        return self._loaded is not None
+
+    def __call__(self) -> Any:
+        """Return the pipeline.
+
+        Raises:
+            IntegrityError: It would run code when loaded, or cannot be read.
+        """
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = load_pipeline(self._folder, self._description)
+            return self._loaded
+
+
+class PipelineNeededError(Exception):
+    """Rounding decides about a label, and the pipeline that must be asked is not loaded."""
 
 
 def trusted(type_name: str) -> bool:

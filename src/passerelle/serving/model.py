@@ -5,21 +5,20 @@ from __future__ import annotations
 import gc
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from passerelle.errors import IntegrityError
 from passerelle.serving.golden import Golden, Predict, pipeline_predict, read_golden, replay
-from passerelle.serving.load import ModelDescription, describe, load_pipeline
-from passerelle.serving.manifest import check_manifest
+from passerelle.serving.load import MODEL_FOLDER, FittedPipeline, ModelDescription, PipelineNeededError, describe
+from passerelle.serving.manifest import check_manifest, digest_of_folder
+from passerelle.serving.scorer.packed import pack, unpack
+from passerelle.serving.scorer.scorer import CompiledScorer
 
-if TYPE_CHECKING:
-    from passerelle.serving.scorer import CompiledScorer
-
-MODEL_FOLDER = "mlflow_model"
+SCORER_FOLDER = "scorer"
 _COLLECTOR_THRESHOLD = 50_000
 
 
@@ -46,7 +45,7 @@ class LoadedModel:
     lineage: Mapping[str, Any]
     description: ModelDescription
     classes: tuple[Any, ...]
-    pipeline: Any
+    pipeline: FittedPipeline
     scorer: CompiledScorer | None
     not_compiled: str | None
     golden: Golden
@@ -63,13 +62,29 @@ class LoadedModel:
         """Return what the model says of each record."""
         if self.scorer is not None:
             return scorer_rows(self.scorer, records)
-        labels, probabilities = pipeline_predict(self.pipeline, [column.name for column in self.description.columns])(records)
+        labels, probabilities = pipeline_predict(self.pipeline(), [column.name for column in self.description.columns])(records)
         return [Row(label, None if probabilities is None else probabilities[place]) for place, label in enumerate(labels)]
 
+    def rows_at_once(self, scorer: CompiledScorer, records: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """Return what the scorer says of each record, within a millisecond a record.
 
-def scorer_rows(scorer: CompiledScorer, records: Sequence[Mapping[str, Any]]) -> list[Row]:
+        Raises:
+            PipelineNeededError: The pipeline must be asked and is not loaded; `rows` loads it.
+        """
+
+        def ask(record: Mapping[str, object]) -> int:
+            if not self.pipeline.is_loaded:
+                raise PipelineNeededError
+            return scorer.ask(record)
+
+        return scorer_rows(scorer, records, ask=ask)
+
+
+def scorer_rows(
+    scorer: CompiledScorer, records: Sequence[Mapping[str, Any]], *, ask: Callable[[Mapping[str, object]], int] | None = None
+) -> list[Row]:
     """Return what the compiled scorer says of each record."""
-    indices, table = scorer.answers(records)
+    indices, table = scorer.answers(records, ask=ask)
     probabilities = table.tolist() if scorer.has_probabilities else [None] * len(records)
     return [Row(scorer.classes[index], row) for index, row in zip(indices.tolist(), probabilities, strict=True)]
 
@@ -89,13 +104,15 @@ def load_model(folder: Path) -> LoadedModel:
     model_folder = folder / MODEL_FOLDER
     check_manifest(model_folder, folder / "golden.json", manifest, expected_digest=str(lineage["artifact_digest"]))
     description = describe(model_folder)
-    pipeline = load_pipeline(model_folder, description)
+    pipeline = FittedPipeline(model_folder, description)
     golden = read_golden(folder / "golden.json")
-    scorer, why, difference = _compiled(pipeline, golden, description)
+    scorer, why, difference = _scorer(folder, lineage, pipeline, golden)
+    if scorer is None:
+        difference = replay(golden, pipeline_predict(pipeline(), [column.name for column in description.columns]))
     return LoadedModel(
         lineage=lineage,
         description=description,
-        classes=tuple(pipeline.classes_.tolist()),
+        classes=scorer.classes if scorer is not None else tuple(pipeline().classes_.tolist()),
         pipeline=pipeline,
         scorer=scorer,
         not_compiled=why,
@@ -106,23 +123,58 @@ def load_model(folder: Path) -> LoadedModel:
     )
 
 
-def _compiled(pipeline: Any, golden: Golden, description: ModelDescription) -> tuple[CompiledScorer | None, str | None, float]:
+def _scorer(
+    folder: Path, lineage: Mapping[str, Any], pipeline: FittedPipeline, golden: Golden
+) -> tuple[CompiledScorer | None, str | None, float]:
     """Return the scorer where there is one that reproduces the golden predictions, else why the pipeline itself answers."""
-    # scikit-learn takes seconds to import: only a worker that loads a model pays for it, not the process that starts the workers.
-    from passerelle.serving.scorer import CompiledScorer, compile_pipeline  # noqa: PLC0415
-
-    compiled = compile_pipeline(pipeline)
-    if isinstance(compiled, CompiledScorer):
+    packed = read_scorer(folder, lineage, pipeline)
+    if packed is not None:
         try:
-            return compiled, None, replay(golden, _scorer_predict(compiled))
-        except IntegrityError as error:
-            why = f"compiled, it does not reproduce the golden predictions: {error.message}"
-    else:
-        why = f"{compiled.part}: {compiled.why}"
-    return None, why, replay(golden, pipeline_predict(pipeline, [column.name for column in description.columns]))
+            return packed, None, replay(golden, scorer_predict(packed))
+        except IntegrityError:
+            pass  # made by other libraries, perhaps: it is compiled anew from the pipeline and held to the same predictions
+    return compiled(pipeline(), golden)
 
 
-def _scorer_predict(scorer: CompiledScorer) -> Predict:
+def compiled(pipeline: Any, golden: Golden) -> tuple[CompiledScorer | None, str | None, float]:
+    """Return a scorer of the pipeline that reproduces the golden predictions, and by how much it differs; or why there is none."""
+    from passerelle.serving.scorer.compile import compile_pipeline  # noqa: PLC0415 - needs scikit-learn
+
+    scorer = compile_pipeline(pipeline)
+    if not isinstance(scorer, CompiledScorer):
+        return None, f"{scorer.part}: {scorer.why}", 0.0
+    try:
+        return scorer, None, replay(golden, scorer_predict(scorer))
+    except IntegrityError as error:
+        return None, f"compiled, it does not reproduce the golden predictions: {error.message}", 0.0
+
+
+def write_scorer(folder: Path, pipeline: Any, golden: Golden) -> str | None:
+    """Write the compiled scorer beside the model of a bento model's directory and return its digest; None where there is none."""
+    scorer, _, _ = compiled(pipeline, golden)
+    if scorer is None:
+        return None
+    pack(scorer, folder / SCORER_FOLDER)
+    return digest_of_folder(folder / SCORER_FOLDER)
+
+
+def read_scorer(folder: Path, lineage: Mapping[str, Any], pipeline: FittedPipeline) -> CompiledScorer | None:
+    """Return the scorer that was written at import, or None where there is none of this format.
+
+    Raises:
+        IntegrityError: Its files are not those that were written.
+    """
+    recorded = lineage.get("scorer_digest")
+    if recorded is None:
+        return None
+    if not (folder / SCORER_FOLDER).is_dir() or digest_of_folder(folder / SCORER_FOLDER) != recorded:
+        raise IntegrityError("the compiled scorer is not the one that was made at import", hint="bentoml models delete; passerelle import")
+    return unpack(folder / SCORER_FOLDER, pipeline=pipeline)
+
+
+def scorer_predict(scorer: CompiledScorer) -> Predict:
+    """Return a predict function over a compiled scorer, for the golden predictions."""
+
     def predict(records: Sequence[Mapping[str, Any]]) -> tuple[Sequence[Any], Sequence[Sequence[float]] | None]:
         rows = scorer_rows(scorer, records)
         return [row.label for row in rows], [list(row.probabilities or ()) for row in rows] if scorer.has_probabilities else None

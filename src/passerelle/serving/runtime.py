@@ -6,16 +6,19 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from heapq import nlargest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from passerelle.monitoring.metrics import Metrics
 from passerelle.serving.batcher import MicroBatcher
 from passerelle.serving.contract import Contract, Refusal, contract_of
-from passerelle.serving.load import ModelDescription, describe
-from passerelle.serving.model import MODEL_FOLDER, LoadedModel, Row, freeze, load_model
+from passerelle.serving.load import MODEL_FOLDER, ModelDescription, PipelineNeededError, describe
 from passerelle.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from passerelle.serving.model import LoadedModel, Row
 
 #: From this many records on, a batch is predicted beside the event loop, which goes on answering others.
 RECORDS_BESIDE_THE_LOOP = 16
@@ -52,6 +55,9 @@ class Runtime:
         Raises:
             IntegrityError: The model is not the one that was registered, or does not reproduce its golden predictions.
         """
+        # Only a worker loads a model; the process that starts the workers does without numpy.
+        from passerelle.serving.model import freeze, load_model  # noqa: PLC0415
+
         model = load_model(self.folder)
         if model.scorer is None:
             self._batcher = MicroBatcher(model.rows, self._executor)
@@ -75,7 +81,10 @@ class Runtime:
         """Return the answer to one record, as the contract has it."""
         model = self.ready()
         if model.scorer is not None:
-            row = model.rows((record,))[0]
+            try:
+                row = model.rows_at_once(model.scorer, (record,))[0]
+            except PipelineNeededError:
+                row = (await asyncio.get_running_loop().run_in_executor(self._executor, model.rows, (record,)))[0]
         else:
             assert self._batcher is not None  # noqa: S101 - load() made it
             row = await self._batcher.answer(record)
@@ -85,9 +94,11 @@ class Runtime:
         """Return the answers to several records, in their order."""
         model = self.ready()
         self.metrics.batch_records.observe(len(records))
+        rows = None
         if len(records) < RECORDS_BESIDE_THE_LOOP and model.scorer is not None:
-            rows = model.rows(records)
-        else:
+            with suppress(PipelineNeededError):
+                rows = model.rows_at_once(model.scorer, records)
+        if rows is None:
             rows = await asyncio.get_running_loop().run_in_executor(self._executor, model.rows, records)
         return {"predictions": [self._answer(model, record, row) for record, row in zip(records, rows, strict=True)]}
 

@@ -12,8 +12,10 @@ from mlflow.models.signature import infer_signature
 from sklearn.pipeline import Pipeline
 from skops.io import dumps, get_untrusted_types
 
+from passerelle.serving.golden import read_golden
+from passerelle.serving.load import MODEL_FOLDER
 from passerelle.serving.manifest import digest_of_manifest, manifest_of
-from passerelle.serving.model import MODEL_FOLDER
+from passerelle.serving.model import write_scorer
 from training.candidates import text_candidates
 from training.golden import golden_predictions
 
@@ -60,6 +62,7 @@ def write_bento_model(folder: Path, pipeline: Pipeline, example: pd.DataFrame, *
         "run_id": "0" * 32,
         "artifact_digest": digest_of_manifest(manifest),
     }
+    lineage["scorer_digest"] = write_scorer(folder, pipeline, read_golden(golden))
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (folder / "lineage.json").write_text(json.dumps(lineage))
     return folder

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from passerelle.serving.app import PASSES, build_app
+from passerelle.serving.app import build_app
 from passerelle.serving.endpoint import ClassifyEndpoint
+from passerelle.serving.pages import PASSES
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model

@@ -15,9 +15,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from passerelle.errors import IntegrityError, UsageError
-from passerelle.serving.load import describe, load_pipeline, refuse_bombs
+from passerelle.serving.load import MODEL_FOLDER, describe, load_pipeline, refuse_bombs
 from passerelle.serving.manifest import digest_of_manifest, manifest_of
-from passerelle.serving.model import MODEL_FOLDER, load_model
+from passerelle.serving.model import load_model
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
 
 

@@ -46,6 +46,11 @@ class Analyzer:
         """Whether tokens and characters' n-grams never cross whitespace."""
         return self.kind == "char_wb" or (self.kind == "word" and self.tokens == DEFAULT_TOKEN_PATTERN)
 
+    @property
+    def by_pairs(self) -> bool:
+        """Whether the n-grams that cross whitespace are pairs of words."""
+        return self.kind == "word" and self.by_chunk and self.ngrams[1] == 2  # noqa: PLR2004 - a pair
+
 
 def analyzer_of(vectorizer: Any, part: str) -> Analyzer:
     """Return how this vectorizer cuts a text.

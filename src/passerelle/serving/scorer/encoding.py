@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import murmurhash3_32
 
 from passerelle.serving.scorer.analyzers import word_ngrams
 from passerelle.serving.scorer.sections import Hashing, Section
@@ -26,7 +27,7 @@ def encoder_of(section: Section, first_column: int) -> Encode:
     """Return the function from n-grams to codes; those that the section does not know are left out."""
     if isinstance(section.terms, Hashing):
         return _hash_encoder(section.terms.width, first_column, signed=section.signed)
-    get = section.terms.get
+    get = section.terms.columns.get
 
     def encode(ngrams: Sequence[str]) -> list[int]:
         return [2 * (first_column + column) for column in map(get, ngrams) if column is not None]
@@ -35,6 +36,8 @@ def encoder_of(section: Section, first_column: int) -> Encode:
 
 
 def _hash_encoder(width: int, first_column: int, *, signed: bool) -> Encode:
+    from sklearn.utils import murmurhash3_32  # noqa: PLC0415 - slow to import, and only hashing needs it
+
     def code(ngram: str) -> int:
         value: int = murmurhash3_32(ngram.encode("utf-8"), seed=0)
         return 2 * (first_column + abs(value) % width) + (signed and value < 0)
@@ -59,7 +62,7 @@ def across_of(section: Section, first_column: int, encode: Encode) -> Across:
     """Return how this section finds n-grams of two tokens and more."""
     smallest, largest = section.analyzer.ngrams
     if largest == _PAIR and not isinstance(section.terms, Hashing):
-        return Pairs(section.terms, first_column)
+        return section.terms.pairs or pairs_of(section.terms.columns, first_column)
     return Joined(max(smallest, _PAIR), largest, encode)
 
 
@@ -79,35 +82,49 @@ class Joined:
         return np.array(self._encode(word_ngrams(tokens, self._smallest, self._largest)), dtype=np.int32)
 
 
+@dataclass(frozen=True)
 class Pairs:
     """Pairs of words found by number: a pair is one integer, and the known pairs are a sorted array of 8 bytes each.
 
-    Tokens never hold a space, so a term that is a pair holds exactly one.
+    Attributes:
+        tokens: The words of known pairs; a word's number is its place.
+        keys: A pair's first number times (tokens + 1) plus its second, ascending, closed by a key larger than any; shape (pairs + 1,).
+        known: The code of each key, shape (pairs + 1,).
     """
 
-    def __init__(self, terms: Mapping[str, int], first_column: int) -> None:
-        pairs = [(term.split(" "), column) for term, column in terms.items() if isinstance(term, str) and term.count(" ") == 1]
-        self._numbers: dict[str, int] = {}
-        for pair, _ in pairs:
-            for token in pair:
-                self._numbers.setdefault(token, len(self._numbers))
-        self._unknown = len(self._numbers)
-        self._base = np.int64(self._unknown + 1)
-        keys = np.array([self._numbers[a] * int(self._base) + self._numbers[b] for (a, b), _ in pairs], dtype=np.int64)
-        order = np.argsort(keys)
-        # The last key is larger than any pair's, so that a search never runs off the end.
-        self._keys = np.append(keys[order], np.int64(2**63 - 1))
-        self._codes = np.append(np.array([2 * (first_column + column) for _, column in pairs], dtype=np.int32)[order], np.int32(0))
+    tokens: Sequence[str]
+    keys: NDArray[np.int64]
+    known: Codes
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {token: number for number, token in enumerate(self.tokens)}
 
     def share(self, tokens: list[str]) -> bytes:
         """Return the numbers of the tokens, native 64-bit integers."""
-        return array("q", [self._numbers.get(token, self._unknown) for token in tokens]).tobytes()
+        numbers = self._numbers
+        return array("q", [numbers.get(token, len(numbers)) for token in tokens]).tobytes()
 
     def codes(self, shares: list[bytes]) -> Codes:
         """Return the codes of the known pairs among these tokens."""
         numbers = np.frombuffer(b"".join(shares), dtype=np.int64)
-        keys = numbers[:-1] * self._base
+        keys = numbers[:-1] * np.int64(len(self.tokens) + 1)
         keys += numbers[1:]
-        places = self._keys.searchsorted(keys)
-        codes: Codes = self._codes[places[self._keys[places] == keys]]
+        places = self.keys.searchsorted(keys)
+        codes: Codes = self.known[places[self.keys[places] == keys]]
         return codes
+
+
+def pairs_of(terms: Mapping[str, int], first_column: int) -> Pairs:
+    """Return the pairs among these terms. Tokens never hold a space, so a term that is a pair holds exactly one."""
+    pairs = [(term.split(" "), column) for term, column in terms.items() if isinstance(term, str) and term.count(" ") == 1]
+    numbers: dict[str, int] = {}
+    for pair, _ in pairs:
+        for token in pair:
+            numbers.setdefault(token, len(numbers))
+    keys = np.array([numbers[a] * (len(numbers) + 1) + numbers[b] for (a, b), _ in pairs], dtype=np.int64)
+    order = np.argsort(keys)
+    # The last key is larger than any pair's, so that a search never runs off the end.
+    closed = np.append(keys[order], np.int64(2**63 - 1))
+    codes = np.append(np.array([2 * (first_column + column) for _, column in pairs], dtype=np.int32)[order], np.int32(0))
+    return Pairs(tuple(numbers), closed, codes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,27 +18,48 @@ Columns = NDArray[np.int32]
 END = np.int32(2**31 - 1)
 
 
+@dataclass(frozen=True)
 class Rows:
     """The arithmetic from the codes of a text to its scores.
 
-    Args:
-        sections: In the order of their columns.
-        coefficients: Of the classifier, shape (columns, scores).
-        intercepts: Shape (scores,).
+    Attributes:
+        table: Coefficients times the columns' factors, shape (columns, scores).
+        intercepts: The scores of a text without any known n-gram, shape (scores,).
+        bounds: First column of each section but the first, shape (sections - 1,).
+        shapes: What becomes of the counts, for each section.
+        signed: Whether a hash may count as -1.
+        own_orders: Norm of each section by itself, or None.
+        own: Factors that stand when it is taken, shape (columns,), or None.
+        union_order: Norm over all sections, or None.
+        union: Factors that stand when it is taken, shape (columns,), or None.
     """
 
-    def __init__(self, sections: Sequence[Section], coefficients: Floats, intercepts: Floats) -> None:
+    table: Floats
+    intercepts: Floats
+    bounds: NDArray[np.int32]
+    shapes: tuple[str, ...]
+    signed: bool
+    own_orders: tuple[str | None, ...]
+    own: Floats | None
+    union_order: str | None
+    union: Floats | None
+
+    @classmethod
+    def of(cls, sections: Sequence[Section], coefficients: Floats, intercepts: Floats) -> Rows:
+        """Return the rows of these sections, in the order of their columns, and a classifier's coefficients (columns, scores)."""
         scale = np.concatenate([section.scale for section in sections])
-        self._table = np.ascontiguousarray(coefficients * scale[:, np.newaxis])
-        self._intercepts = np.ascontiguousarray(intercepts, dtype=np.float64)
-        self._signed = any(section.signed for section in sections)
-        self._bounds = np.cumsum([section.width for section in sections], dtype=np.int32)[:-1]
-        self._shapes = [section.shape for section in sections]
-        self._own_orders = [section.own.order if section.own else None for section in sections]
-        self._own = _scales([section.own for section in sections], sections)
-        # A norm of the union is taken over all sections or none.
-        self._union_order = sections[0].union.order if sections[0].union else None
-        self._union = _scales([section.union for section in sections], sections)
+        return cls(
+            table=np.ascontiguousarray(coefficients * scale[:, np.newaxis]),
+            intercepts=np.ascontiguousarray(intercepts, dtype=np.float64),
+            bounds=np.cumsum([section.width for section in sections], dtype=np.int32)[:-1],
+            shapes=tuple(section.shape for section in sections),
+            signed=any(section.signed for section in sections),
+            own_orders=tuple(section.own.order if section.own else None for section in sections),
+            own=_scales([section.own for section in sections], sections),
+            # A norm of the union is taken over all sections or none.
+            union_order=sections[0].union.order if sections[0].union else None,
+            union=_scales([section.union for section in sections], sections),
+        )
 
     def scores(self, codes: Codes) -> Floats | None:
         """Return the scores of a text, shape (scores,), or None where it has no known n-gram.
@@ -48,35 +70,30 @@ class Rows:
         codes.sort()
         if len(codes) == 1:
             return None
-        columns, values = _signed_runs(codes) if self._signed else _runs(codes)
-        cuts = [0, *columns.searchsorted(self._bounds).tolist(), len(columns)]
+        columns, values = _signed_runs(codes) if self.signed else _runs(codes)
+        cuts = [0, *columns.searchsorted(self.bounds).tolist(), len(columns)]
         self._shape_values(values, cuts)
         self._divide_by_norms(columns, values, cuts)
-        scores: Floats = np.dot(values, self._table.take(columns, axis=0))
-        scores += self._intercepts
+        scores: Floats = np.dot(values, self.table.take(columns, axis=0))
+        scores += self.intercepts
         return scores
 
-    @property
-    def intercepts(self) -> Floats:
-        """The scores of a text without any known n-gram, shape (scores,)."""
-        return self._intercepts
-
     def _shape_values(self, values: Floats, cuts: list[int]) -> None:
-        if self._shapes.count(self._shapes[0]) == len(self._shapes):
-            _apply(self._shapes[0], values)
+        if self.shapes.count(self.shapes[0]) == len(self.shapes):
+            _apply(self.shapes[0], values)
             return
-        for number, shape in enumerate(self._shapes):
+        for number, shape in enumerate(self.shapes):
             _apply(shape, values[cuts[number] : cuts[number + 1]])
 
     def _divide_by_norms(self, columns: Columns, values: Floats, cuts: list[int]) -> None:
-        if self._own is not None:
-            scaled = self._own.take(columns)
+        if self.own is not None:
+            scaled = self.own.take(columns)
             scaled *= values
-            for number, order in enumerate(self._own_orders):
+            for number, order in enumerate(self.own_orders):
                 part = slice(cuts[number], cuts[number + 1])
                 _divide(order, values[part], scaled[part])
-        if self._union is not None:
-            _divide(self._union_order, values, values * self._union.take(columns))
+        if self.union is not None:
+            _divide(self.union_order, values, values * self.union.take(columns))
 
 
 def _runs(codes: Codes) -> tuple[Columns, Floats]:

@@ -12,13 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from passerelle.serving.scorer.analyzers import Analyzer
 from passerelle.serving.scorer.refusal import Refusal
+
+if TYPE_CHECKING:
+    from passerelle.serving.scorer.encoding import Pairs
 
 Floats = NDArray[np.float64]
 
@@ -36,6 +39,21 @@ class Hashing:
 
     width: int
     signed: bool
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The columns of a vectorizer that learnt its n-grams.
+
+    Attributes:
+        columns: n-gram to column.
+        width: Number of columns.
+        pairs: The n-grams of two words, where they are not in `columns` but ready to be searched.
+    """
+
+    columns: Mapping[str, int]
+    width: int
+    pairs: Pairs | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +76,7 @@ class Section:
     Attributes:
         column: The record's field that holds the text.
         analyzer: How the text is cut.
-        terms: n-gram to column, or how it is hashed.
+        terms: The n-grams, or how they are hashed.
         shape: `count`, `binary` or `sublinear`.
         scale: Factor of each column, shape (columns,).
         own: The section's norm, if any.
@@ -67,7 +85,7 @@ class Section:
 
     column: str
     analyzer: Analyzer
-    terms: Mapping[str, int] | Hashing
+    terms: Vocabulary | Hashing
     shape: str = COUNT
     scale: Floats = field(default_factory=lambda: np.ones(0))
     own: Norm | None = None
@@ -79,7 +97,7 @@ class Section:
     @property
     def width(self) -> int:
         """Number of columns."""
-        return self.terms.width if isinstance(self.terms, Hashing) else len(self.terms)
+        return self.terms.width
 
     @property
     def signed(self) -> bool:

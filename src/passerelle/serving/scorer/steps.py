@@ -13,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, Normalizer,
 
 from passerelle.serving.scorer.analyzers import analyzer_of
 from passerelle.serving.scorer.refusal import Refusal, named
-from passerelle.serving.scorer.sections import Hashing, Section, binarize, join, multiply, normalize, take_log
+from passerelle.serving.scorer.sections import Hashing, Section, Vocabulary, binarize, join, multiply, normalize, take_log
 
 
 def steps_of(pipeline: Any) -> list[tuple[str, Any]]:
@@ -113,7 +113,7 @@ def _counting(step: Any, column: str, part: str, dtypes: tuple[Any, ...]) -> Sec
         vocabulary = {term: int(index) for term, index in vocabulary.items()}
     if min(vocabulary.values()) < 0 or max(vocabulary.values()) >= len(vocabulary):
         raise Refusal(part, "the vocabulary's columns are not numbered from 0")
-    section = Section(column, analyzer_of(step, part), vocabulary)
+    section = Section(column, analyzer_of(step, part), Vocabulary(vocabulary, len(vocabulary)))
     if step.binary:
         binarize(section)
     return section

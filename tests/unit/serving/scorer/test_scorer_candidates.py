@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import skops.io
 
-from passerelle.serving.scorer import CompiledScorer, compile_pipeline
+from passerelle.serving.scorer.compile import compile_pipeline
+from passerelle.serving.scorer.scorer import CompiledScorer
 from tests.unit.serving.scorer.scorer_cases import corpus, frame
 from training.candidates import Candidate, text_candidates
 

@@ -15,7 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import ComplementNB
 from sklearn.pipeline import Pipeline
 
-from passerelle.serving.scorer import CompiledScorer, analyzers, compile_pipeline, lookup
+from passerelle.serving.scorer import analyzers, lookup
+from passerelle.serving.scorer.compile import compile_pipeline
+from passerelle.serving.scorer.scorer import CompiledScorer
 from tests.unit.serving.scorer.scorer_cases import HOSTILE, WORDS, corpus, fitted, frame, on_text
 
 

@@ -1,10 +1,9 @@
-"""The classifier at the end of a pipeline: its coefficients and what becomes of its scores."""
+"""The fitted classifier at the end of a pipeline, read into coefficients and a head."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.linear_model import (
@@ -20,58 +19,31 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import ComplementNB, MultinomialNB
 from sklearn.svm import LinearSVC
 
-from passerelle.serving.scorer import links
+from passerelle.serving.scorer.head import Head
+from passerelle.serving.scorer.links import TWO, Each, Link, Softmax, Two
 from passerelle.serving.scorer.refusal import Refusal
 from passerelle.serving.scorer.sections import Floats
 
-Link = Callable[[Floats], Floats]
-
-TWO = 2
 _LOGISTIC = (LogisticRegression, LogisticRegressionCV)
 _MARGINS = (LinearSVC, RidgeClassifier, RidgeClassifierCV, PassiveAggressiveClassifier, Perceptron)
 _BAYES = (ComplementNB, MultinomialNB)
 
 
-@dataclass(frozen=True)
-class Head:
-    """A classifier as a matrix and a function of its product with a text's features.
+class Plane(NamedTuple):
+    """A classifier as a matrix and what becomes of its product with a text's features.
 
     Attributes:
-        coefficients: Shape (columns, scores); of two classes a margin has one score, for the second.
+        coefficients: Shape (columns, scores).
         intercepts: Shape (scores,).
-        classes: As in the classifier's `classes_`.
-        link: From scores (texts, scores) to probabilities (texts, classes), or None where there are none.
-        by_probability: Whether the label is that of the largest probability rather than of the largest score.
-        positive: From the one score of two classes to the second's probability, or None.
     """
 
     coefficients: Floats
     intercepts: Floats
-    classes: Floats
-    link: Link | None
-    by_probability: bool = False
-    positive: Link | None = None
-
-    @property
-    def scores(self) -> int:
-        """Number of scores."""
-        return len(self.intercepts)
-
-    def rows(self, scores: Floats) -> Floats:
-        """Return probabilities, or decision scores where there are none, shape (texts, classes)."""
-        if self.link is not None:
-            return self.link(scores)
-        return np.concatenate([-scores, scores], axis=1) if self.scores == 1 else scores
-
-    def deciding(self, scores: Floats, rows: Floats) -> Floats:
-        """Return the values whose largest, the first of them in a tie, gives the label, shape (texts, classes)."""
-        if self.by_probability:
-            return rows
-        return np.concatenate([np.zeros_like(scores), scores], axis=1) if self.scores == 1 else scores
+    head: Head
 
 
-def linear_head(classifier: Any, part: str) -> Head:
-    """Return the head of a classifier whose scores are linear in the features.
+def linear_plane(classifier: Any, part: str) -> Plane:
+    """Return the plane of a classifier whose scores are linear in the features.
 
     Raises:
         Refusal: It is of another type, not fitted, or computes in another precision.
@@ -92,31 +64,27 @@ def linear_head(classifier: Any, part: str) -> Head:
     if positive is None:
         link: Link | None = None
     elif len(classes) == TWO:
-        link = _two(positive)
+        link = Two(positive)
     elif type(classifier) in _LOGISTIC:
-        link = links.softmax
+        link = Softmax()
     else:
-        link = _each(positive, links.shares_or_uniform)
-    return Head(coefficients, intercepts, classes, link, positive=positive)
+        link = Each(positive, "uniform")
+    return _plane_of(coefficients, intercepts, classes, link, positive)
 
 
-def _two(positive: Link) -> Link:
-    return lambda scores: links.pair(positive(scores))
+def _plane_of(coefficients: Floats, intercepts: Floats, classes: Any, link: Link | None, positive: str | None = None) -> Plane:
+    return Plane(coefficients, intercepts, Head(tuple(classes.tolist()), len(intercepts), link, positive=positive))
 
 
-def _each(positive: Link, shares: Link) -> Link:
-    return lambda scores: shares(positive(scores))
-
-
-def _positive(classifier: Any, part: str) -> Link | None:
-    """Return the function from a score to the probability of its class, or None where the classifier gives none."""
+def _positive(classifier: Any, part: str) -> str | None:
+    """Return how a score becomes the probability of its class, or None where the classifier gives none."""
     if type(classifier) in _LOGISTIC:
         old = getattr(classifier, "multi_class", "deprecated") not in {"deprecated", "auto", "multinomial"}
         if old or (classifier.solver == "liblinear" and len(classifier.classes_) > TWO):
             raise Refusal(part, "one-versus-rest logistic regression of an older scikit-learn")
-        return links.sigmoid
+        return "sigmoid"
     if type(classifier) is SGDClassifier:
-        return {"log_loss": links.sigmoid, "modified_huber": links.huber}.get(classifier.loss)
+        return {"log_loss": "sigmoid", "modified_huber": "huber"}.get(classifier.loss)
     if type(classifier) in _MARGINS:
         return None
     raise Refusal(part, "this classifier is not compiled")
@@ -147,14 +115,14 @@ def checked(coefficients: Any, intercepts: Any, part: str) -> tuple[Floats, Floa
     return coefficients, np.broadcast_to(intercepts, (coefficients.shape[1],))
 
 
-def _bayes(classifier: Any, classes: Any, part: str) -> Head:
+def _bayes(classifier: Any, classes: Any, part: str) -> Plane:
     table = classifier.feature_log_prob_
     prior = classifier.class_log_prior_ if type(classifier) is MultinomialNB else np.zeros(len(table))
     coefficients, intercepts = checked(table.T, prior, part)
-    return Head(coefficients, intercepts, classes, links.bayes)
+    return _plane_of(coefficients, intercepts, classes, Softmax())
 
 
-def _one_vs_rest(classifier: Any, classes: Any, part: str) -> Head:
+def _one_vs_rest(classifier: Any, classes: Any, part: str) -> Plane:
     if classifier.multilabel_:
         raise Refusal(part, "it gives several labels to one text")
     members = classifier.estimators_
@@ -165,9 +133,9 @@ def _one_vs_rest(classifier: Any, classes: Any, part: str) -> Head:
     positive = positives.pop()
     link: Link | None = None
     if positive is not None:
-        link = _two(positive) if len(members) == 1 else _each(positive, links.shares_or_zero)
+        link = Two(positive) if len(members) == 1 else Each(positive, "zero")
     coefficients, intercepts = side_by_side(planes)
-    return Head(coefficients, intercepts, classes, link, positive=positive)
+    return _plane_of(coefficients, intercepts, classes, link, positive)
 
 
 def side_by_side(planes: Sequence[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:

@@ -1,0 +1,91 @@
+"""A scorer that was written and read back answers bit for bit as before, and without scikit-learn."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.pipeline import Pipeline
+
+from passerelle.errors import IntegrityError
+from passerelle.serving.scorer.compile import compile_pipeline
+from passerelle.serving.scorer.packed import INDEX, pack, unpack
+from passerelle.serving.scorer.scorer import CompiledScorer
+from tests.unit.serving.scorer.scorer_cases import CLASSIFIERS, FEATURES, HOSTILE, corpus, fitted, frozen
+
+
+def nothing() -> Any:
+    raise AssertionError("the pipeline was asked")
+
+
+def hold_same(pipeline: Pipeline, folder: Path) -> CompiledScorer:
+    scorer = compile_pipeline(pipeline)
+    assert isinstance(scorer, CompiledScorer), scorer
+    pack(scorer, folder)
+    again = unpack(folder, pipeline=lambda: pipeline)
+    assert again is not None
+    records, _ = corpus(4)
+    texts = [*records["text"][:40], *HOSTILE, "", "zzzz qqqq"]
+    asked = [{"text": text, "title": text[::-1]} for text in texts]
+    if any(section.signed or hasattr(section.terms, "signed") for section in scorer.sections):
+        asked = [record for record in asked if not any("\ud800" <= character <= "\udfff" for character in record["text"])]
+    assert np.array_equal(scorer.many(asked), again.many(asked))
+    assert scorer.labels(asked) == again.labels(asked)
+    assert (scorer.classes, scorer.columns, scorer.has_probabilities) == (again.classes, again.columns, again.has_probabilities)
+    return again
+
+
+@pytest.mark.parametrize("features", FEATURES)
+def test_every_kind_of_features(features: str, tmp_path: Path) -> None:
+    hold_same(fitted(features, "logistic"), tmp_path / "scorer")
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("classifier", CLASSIFIERS)
+def test_every_kind_of_classifier(classifier: str, classes: int, tmp_path: Path) -> None:
+    hold_same(fitted("demo", classifier, classes), tmp_path / "scorer")
+
+
+def test_a_model_that_was_fitted_before_it_was_calibrated(tmp_path: Path) -> None:
+    hold_same(frozen(), tmp_path / "scorer")
+
+
+ALONE = """
+import sys
+from pathlib import Path
+from passerelle.serving.scorer.packed import unpack
+scorer = unpack(Path(sys.argv[1]), pipeline=lambda: None)
+print(scorer.labels([{"text": "carte d'identité"}, {"text": ""}])[0])
+loaded = {"sklearn", "scipy", "pandas", "skops"} & set(sys.modules)
+assert not loaded, loaded
+"""
+
+
+def test_reading_and_answering_need_no_scikit_learn(tmp_path: Path) -> None:
+    pipeline = fitted("demo", "svm, sigmoid")
+    hold_same(pipeline, tmp_path / "scorer")
+    done = subprocess.run([sys.executable, "-c", ALONE, str(tmp_path / "scorer")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_another_format_is_not_read_and_a_broken_one_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "scorer"
+    hold_same(fitted("demo", "logistic"), folder)
+    index = folder / INDEX
+    content = json.loads(index.read_text())
+    index.write_text(json.dumps({**content, "format": 99}))
+    assert unpack(folder, pipeline=nothing) is None
+    broken: Any
+    for broken in ({**content, "sections": content["sections"][:1]}, {**content, "head": {}}, []):
+        index.write_text(json.dumps(broken))
+        with pytest.raises(IntegrityError, match="no readable compiled scorer"):
+            unpack(folder, pipeline=nothing)
+    index.write_text(json.dumps(content))
+    (folder / "table.npy").write_bytes((folder / "table.npy").read_bytes()[:200])
+    with pytest.raises(IntegrityError):
+        unpack(folder, pipeline=nothing)
