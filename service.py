@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from passerelle.serving.contract import BatchPrediction, Prediction
 from passerelle.serving.endpoint import ClassifyEndpoint
+from passerelle.serving.front import put_in_front
 from passerelle.serving.pages import PASSES, mounted
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
@@ -61,4 +62,4 @@ class Classifier:
         return await RUNTIME.classify_batch([RUNTIME.contract.fields(record) for record in records])
 
 
-Classifier.add_asgi_middleware(ClassifyEndpoint, runtime=RUNTIME, passes=PASSES)
+put_in_front(Classifier, lambda behind: ClassifyEndpoint(behind, runtime=RUNTIME, passes=PASSES))
