@@ -19,12 +19,14 @@ Watch("spike", Thresholds(p99_ms=60, requests_per_s=100)).attach()
 _PAUSE_S = 0.05
 
 
-@events.init_command_line_parser.add_listener
-def _options(parser: Any) -> None:
+def _options(parser: Any, **_: Any) -> None:
     group = parser.add_argument_group("Spike")
     group.add_argument("--few", type=int, default=8, help="users before and after")
     group.add_argument("--many", type=int, default=400, help="users at the spike")
     group.add_argument("--stage-seconds", type=float, default=8.0, help="length of each stage; settling is a quarter of one")
+
+
+events.init_command_line_parser.add_listener(_options)
 
 
 class Spike(LoadTestShape):
@@ -34,16 +36,20 @@ class Spike(LoadTestShape):
 
     def stage(self) -> str | None:
         """Return the stage that is on, None when all are over."""
-        stages = self.get_run_time() / self.runner.environment.parsed_options.stage_seconds
+        stages = self.get_run_time() / self._options().stage_seconds
         return next((name for name, end in self.ends.items() if stages < end), None)
 
     def tick(self) -> tuple[int, float] | None:
         """Return how many users there are to be, and how fast they come."""
-        options, stage = self.runner.environment.parsed_options, self.stage()
+        options, stage = self._options(), self.stage()
         if stage is None:
             return None
         users = options.many if stage == "during" else options.few
         return users, float(options.many)
+
+    def _options(self) -> Any:
+        assert self.runner is not None  # noqa: S101 - locust sets it before the first tick
+        return self.runner.environment.parsed_options
 
 
 class InTheSpike(Citizen):

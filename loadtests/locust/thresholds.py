@@ -32,10 +32,9 @@ class Figures:
     @classmethod
     def of(cls, entry: Any) -> Self:
         """Return the figures of one of locust's entries."""
-        percentiles = (entry.get_response_time_percentile(share) or 0.0 for share in (0.5, 0.95, 0.99))
-        return cls(
-            entry.name, entry.num_requests, entry.num_failures, round(entry.total_rps, 1), *percentiles, round(entry.max_response_time, 1)
-        )
+        p50_ms, p95_ms, p99_ms = (float(entry.get_response_time_percentile(share) or 0) for share in (0.5, 0.95, 0.99))
+        max_ms, rate = round(entry.max_response_time, 1), round(entry.total_rps, 1)
+        return cls(entry.name, entry.num_requests, entry.num_failures, rate, p50_ms, p95_ms, p99_ms, max_ms)
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ class Watch:
 def seconds_of(environment: Any) -> float:
     """Return how long requests were sent."""
     total = environment.stats.total
-    return round((total.last_request_timestamp or total.start_time) - total.start_time, 1)
+    return float(round((total.last_request_timestamp or total.start_time) - total.start_time, 1))
 
 
 def write_results(folder: Path, name: str, found: dict[str, Any], figures: list[Figures]) -> Path:
