@@ -56,15 +56,15 @@ def impatient(served: ServedModel) -> Iterator[ServedModel]:
 
 
 def exchanged(service: ServedModel, sent: bytes) -> bytes:
-    """Return all that comes back until the service hangs up or is silent for a second."""
+    """Return all that comes back until the service hangs up or has no more to say."""
     host, port = service.address.removeprefix("http://").split(":")
     came = b""
     with socket.create_connection((host, int(port)), timeout=5) as connection:
         connection.sendall(sent)
-        connection.settimeout(1)
         try:
             while piece := connection.recv(65_536):
                 came += piece
+                connection.settimeout(0.3)
         except (TimeoutError, ConnectionResetError):
             pass
     return came
