@@ -1,0 +1,113 @@
+"""The live service against its own OpenAPI file: schemathesis sends what it allows and what it forbids.
+
+Shown with `pytest -rP`: the operations, cases and checks of each run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import schemathesis
+from schemathesis.engine import StopReason, events, from_schema
+from schemathesis.engine.recorder import ScenarioRecorder
+
+from tests.service_fixtures import ServedModel
+
+pytestmark = [pytest.mark.e2e, pytest.mark.integration]
+
+OPERATIONS = {"POST /classify", "POST /classify/batch", "GET /model", "GET /livez", "GET /readyz"}
+CHECKS = {
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "positive_data_acceptance",
+    "unsupported_method",
+    "allow_header_conformance",
+}
+REFUSES = ["400", "401", "405", "413", "415", "422", "429"]
+
+
+@dataclass
+class Summary:
+    """What was sent and what came back."""
+
+    cases: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[int] = field(default_factory=Counter)
+    checks: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    stopped: StopReason | None = None
+    seconds: float = 0.0
+
+    def add(self, recorder: ScenarioRecorder) -> None:
+        """Count one scenario."""
+        self.cases[recorder.label] += len(recorder.cases)
+        self.statuses.update(sent.response.status_code for sent in recorder.interactions.values() if sent.response is not None)
+        for check in (check for checks in recorder.checks.values() for check in checks):
+            self.checks[check.name] += 1
+            if check.failure_info is not None:
+                failure, sample = check.failure_info.failure, check.failure_info.code_sample
+                self.problems.append(f"{recorder.label}: {check.name}: {failure.title}\n{failure.message}\n{sample[:2_000]}")
+
+    def __str__(self) -> str:
+        lines = [
+            f"{len(self.cases)} operations, {self.cases.total()} cases, {self.checks.total()} checks in {self.seconds:.1f} s",
+            "cases: " + ", ".join(f"{name} {count}" for name, count in sorted(self.cases.items())),
+            "answers: " + ", ".join(f"{status} {count}" for status, count in sorted(self.statuses.items())),
+            "checks: " + ", ".join(f"{name} {count}" for name, count in sorted(self.checks.items())),
+        ]
+        return "\n".join([*lines, *self.problems])
+
+
+def blank(body: Any) -> bool:
+    """Return whether a text of the body is nothing but space: the description says so in words, its schema cannot."""
+    records = body.get("records") if isinstance(body, dict) else None
+    texts = [record.get("text") for record in [body, *(records if isinstance(records, list) else [])] if isinstance(record, dict)]
+    return any(isinstance(text, str) and text.isspace() for text in texts)
+
+
+def ran(address: str, *, max_examples: int) -> Summary:
+    """Return what came of a run over every operation; the same cases each time."""
+    config = schemathesis.Config.from_dict(
+        {
+            "generation": {"max-examples": max_examples, "mode": "all", "deterministic": True, "database": "none"},
+            "phases": {"stateful": {"enabled": False}},
+            "checks": {"negative_data_rejection": {"expected-statuses": REFUSES}},
+        }
+    )
+    schema = schemathesis.openapi.from_url(f"{address}/openapi.json", config=config)
+
+    @schema.hook
+    def filter_body(_: schemathesis.HookContext, body: Any) -> bool:
+        return not blank(body)
+
+    summary = Summary()
+    for event in from_schema(schema).execute():
+        if isinstance(event, events.ScenarioFinished):
+            summary.add(event.recorder)
+        elif isinstance(event, events.NonFatalError):
+            summary.problems.append(f"{event.label}: {event.value!r}")
+        elif isinstance(event, events.FatalError):
+            raise event.exception
+        elif isinstance(event, events.EngineFinished):
+            summary.stopped, summary.seconds = event.stop_reason, event.running_time
+    print(summary)  # noqa: T201 - what `-rP` shows
+    return summary
+
+
+def test_every_answer_is_one_that_the_description_allows(served: ServedModel, record_property: Any) -> None:
+    summary = ran(served.address, max_examples=1_000)
+    record_property("schemathesis", str(summary))
+    assert not summary.problems, str(summary)
+    assert summary.stopped is StopReason.COMPLETED
+    assert set(summary.cases) == OPERATIONS
+    assert set(summary.checks) >= CHECKS
+    # A run in which everything is refused, or everything taken, has not looked at the contract.
+    assert {200, 400, 405, 415, 422} <= set(summary.statuses)
+    assert min(summary.cases["POST /classify"], summary.cases["POST /classify/batch"]) >= 200
+    assert served.child.alive()

@@ -1,0 +1,79 @@
+"""Bytes on the socket that no client library sends: lengths that lie, two lengths, pipelines, no HTTP at all. The service goes on."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from tests.service_fixtures import ServedModel, serve
+
+pytestmark = [pytest.mark.e2e, pytest.mark.integration]
+
+GOOD = b'{"text": "merci"}'
+HEAD = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+WHOLE = HEAD + b"Content-Length: 17\r\n\r\n" + GOOD
+CHUNKS = b"11\r\n" + GOOD + b"\r\n0\r\n\r\n"
+
+# What is sent, and the status of each answer. 400 is the server's own where the request cannot be read as HTTP.
+SENT: dict[str, tuple[bytes, list[int]]] = {
+    "a good request": (WHOLE, [200]),
+    "three in a row": (WHOLE * 3, [200, 200, 200]),
+    "HTTP/1.0": (WHOLE.replace(b"1.1", b"1.0"), [200]),
+    "in chunks": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + CHUNKS, [200]),
+    "asks before it sends": (WHOLE.replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"), [100, 200]),
+    "asks before it sends too much": (HEAD + b"Content-Length: 99999999\r\nExpect: 100-continue\r\n\r\n", [413]),
+    "says too much": (HEAD + b"Content-Length: 999999999999\r\n\r\n" + GOOD, [413]),
+    "says more than it sends": (HEAD + b"Content-Length: 50\r\n\r\n" + GOOD, [408]),
+    "a length that no machine holds": (HEAD + b"Content-Length: 99999999999999999999999\r\n\r\n" + GOOD, [400]),
+    "a negative length": (HEAD + b"Content-Length: -1\r\n\r\n" + GOOD, [400]),
+    "two lengths": (HEAD + b"Content-Length: 17\r\nContent-Length: 5\r\n\r\n" + GOOD, [400]),
+    "a length and chunks": (HEAD + b"Content-Length: 17\r\nTransfer-Encoding: chunked\r\n\r\n" + CHUNKS, [400]),
+    "a chunk without a size": (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + GOOD, [400]),
+    "a chunk of more than there is": (HEAD + b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n" + GOOD, [400]),
+    "a header over two lines": (HEAD + b"X-A: 1\r\n  2\r\nContent-Length: 17\r\n\r\n" + GOOD, [400]),
+    "a path of 100 KB": (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", [400]),
+    "NUL in the path": (b"GET /a%00b HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
+    "a broken escape in the path": (b"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
+    "a request id that is none": (WHOLE.replace(b"Host: x", b"Host: x\r\nX-Request-Id: \xc3\xa9\xff"), [200]),
+    "a web socket": (
+        b"GET /classify HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        [403],
+    ),
+    "no HTTP": (b"\xff" * 200 + b"\r\n\r\n", [400]),
+    "TLS": (bytes.fromhex("1603010200010001fc0303"), [400]),
+}
+
+
+@pytest.fixture(scope="module")
+def impatient(served: ServedModel) -> Iterator[ServedModel]:
+    with serve(served.bentoml_home, body_timeout_s="0.5") as running:
+        yield running
+
+
+def exchanged(service: ServedModel, sent: bytes) -> bytes:
+    """Return all that comes back until the service hangs up or has no more to say."""
+    host, port = service.address.removeprefix("http://").split(":")
+    came = b""
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(sent)
+        try:
+            while piece := connection.recv(65_536):
+                came += piece
+                connection.settimeout(0.3)
+        except (TimeoutError, ConnectionResetError):
+            pass
+    return came
+
+
+@pytest.mark.parametrize("kind", SENT)
+def test_it_is_answered_and_the_next_one_too(impatient: ServedModel, kind: str) -> None:
+    sent, expected = SENT[kind]
+    came = exchanged(impatient, sent)
+    assert [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3})", came)] == expected, came
+    assert requests.post(f"{impatient.address}/classify", json={"text": "merci"}, timeout=5).json()["label"] == "merci"
+    assert "Traceback" not in impatient.child.log_path.read_text(errors="replace")
