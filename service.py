@@ -11,6 +11,7 @@ from typing import Any
 import bentoml
 from pydantic import BaseModel
 
+from passerelle.monitoring.shared import make_folder
 from passerelle.serving.contract import BatchPrediction, Prediction
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.front import put_in_front
@@ -49,7 +50,13 @@ class Classifier:
     model = bentoml.models.BentoModel(ARGUMENTS.model)
 
     def __init__(self) -> None:
-        RUNTIME.load()
+        RUNTIME.load_or_refuse()
+
+    @bentoml.on_deployment
+    @staticmethod
+    def share_metrics() -> None:
+        """Make what the workers share before the first of them starts."""
+        make_folder(SETTINGS.workers)
 
     @bentoml.api(route="/classify", input_spec=RUNTIME.contract.record, output_spec=Prediction)
     async def classify(self, **record: Any) -> dict[str, Any]:

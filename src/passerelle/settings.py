@@ -119,7 +119,11 @@ class ServiceSettings(Settings):
         default=0.5, ge=0, le=1, description="A label with a probability under this is marked for a person to look at."
     )
     workers: int = Field(default=1, ge=1, description="Processes that answer requests.")
-    max_in_flight: int = Field(default=256, gt=0, description="Most requests of one worker at a time; more get 503.")
+    max_in_flight: int = Field(
+        default=64,
+        gt=0,
+        description="Most requests that wait for the model in one worker, and eight times as many as batches; more get 503.",
+    )
     body_timeout_s: float = Field(default=10.0, gt=0, description="Longest wait for a body, in seconds; a slower one gets 408.")
     model_timeout_s: float = Field(default=30.0, gt=0, description="Longest wait for the model, in seconds; a slower one gives 504.")
     auth: str = Field(
@@ -130,6 +134,11 @@ class ServiceSettings(Settings):
     keys_file: Path = Field(default=Path(".passerelle/keys.json"), description="Where `passerelle keys` keeps the hashes of the API keys.")
     rate_limit: str = Field(default="", description="Most requests of one key and one worker, such as `600/minute`; empty for none.")
     metrics_public: bool = Field(default=False, description="Whether `/metrics` is answered without a key away from loopback.")
+    otlp_endpoint: str = Field(
+        default="",
+        pattern="^(https?://.+)?$",
+        description="Address of an OpenTelemetry collector (OTLP over HTTP) that gets a span a request; empty for none.",
+    )
     access_log: bool = Field(default=True, description="One JSON line a request on stdout, without any text of a record.")
 
 

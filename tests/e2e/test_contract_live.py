@@ -6,15 +6,17 @@ Shown with `pytest -rP`: the operations, cases and checks of each run.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import requests
 import schemathesis
 from schemathesis.engine import StopReason, events, from_schema
 from schemathesis.engine.recorder import ScenarioRecorder
 
-from tests.service_fixtures import ServedModel
+from tests.service_fixtures import ServedModel, serve
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
 
@@ -111,3 +113,25 @@ def test_every_answer_is_one_that_the_description_allows(served: ServedModel, re
     assert {200, 400, 405, 415, 422} <= set(summary.statuses)
     assert min(summary.cases["POST /classify"], summary.cases["POST /classify/batch"]) >= 200
     assert served.child.alive()
+
+
+@pytest.fixture
+def with_keys(served: ServedModel) -> Iterator[ServedModel]:
+    with serve(served.bentoml_home, auth="required") as running:
+        yield running
+
+
+def test_without_a_key_every_answer_is_one_that_the_description_allows(with_keys: ServedModel) -> None:
+    summary = ran(with_keys.address, max_examples=20)
+    assert not [each for each in summary.problems if "positive_data_acceptance" not in each], str(summary)
+    assert summary.statuses[401] > 50
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("DELETE", "/model"), ("POST", "/docs"), ("PUT", "/openapi.json"), ("GET", "/static_content/nothing.css")]
+)
+def test_every_refusal_has_the_one_envelope(served: ServedModel, method: str, path: str) -> None:
+    refused = requests.request(method, served.address + path, timeout=5)
+    assert refused.status_code in {404, 405}
+    assert {"code", "message", "request_id"} <= refused.json().keys()
+    assert refused.headers["x-request-id"] == refused.json()["request_id"]

@@ -39,6 +39,11 @@ SENT: dict[str, tuple[bytes, list[int]]] = {
     "NUL in the path": (b"GET /a%00b HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
     "a broken escape in the path": (b"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
     "a request id that is none": (WHOLE.replace(b"Host: x", b"Host: x\r\nX-Request-Id: \xc3\xa9\xff"), [200]),
+    # As Java's own client asks by default.
+    "an upgrade that is not had": (
+        WHOLE.replace(b"Host: x", b"Host: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA"),
+        [400],
+    ),
     "a web socket": (
         b"GET /classify HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",

@@ -1,44 +1,62 @@
-"""Metrics of the service, in Prometheus' conventions."""
+"""Metrics of the service, in Prometheus' conventions, right across the worker processes."""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LATENCY_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _CHARACTERS = (10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000)
+_SAMPLE_S = 1.0
 _RECORDS = (1, 2, 5, 10, 50, 100, 500, 1_000)
 
 
 class Metrics:
-    """The metrics of one process, in a registry of their own."""
+    """The metrics of one worker, and of all of them where they share a folder.
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = Counter("passerelle_requests", "Requests answered.", ["route", "status"], registry=self.registry)
+    Args:
+        folder: Where several workers keep their counts for each other; None for a single one.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        self.registry = registry = CollectorRegistry()
+        _count_in(folder)
+        self.requests = Counter("passerelle_requests", "Requests answered.", ["route", "status"], registry=registry)
         self.latency = Histogram(
-            "passerelle_request_duration_seconds", "Time to answer.", ["route"], buckets=_LATENCY_SECONDS, registry=self.registry
+            "passerelle_request_duration_seconds", "Time to answer.", ["route"], buckets=_LATENCY_SECONDS, registry=registry
         )
-        self.in_flight = Gauge("passerelle_requests_in_flight", "Requests that are being answered.", registry=self.registry)
-        self.predictions = Counter("passerelle_predictions", "Records classified.", ["label", "model_version"], registry=self.registry)
-        self.reviews = Counter("passerelle_reviews", "Answers that a person should look at.", ["model_version"], registry=self.registry)
-        self.characters = Histogram("passerelle_text_characters", "Length of a text.", buckets=_CHARACTERS, registry=self.registry)
-        self.batch_records = Histogram(
-            "passerelle_batch_records", "Records of one batch request.", buckets=_RECORDS, registry=self.registry
+        self.in_flight = Gauge(
+            "passerelle_requests_in_flight", "Requests that are being answered.", registry=registry, multiprocess_mode="livesum"
         )
-        self.model_loaded = Gauge(
-            "passerelle_model_loaded_timestamp_seconds", "When the model was loaded, Unix time.", ["model_version"], registry=self.registry
+        self.queued = Gauge(
+            "passerelle_requests_queued", "Requests that wait for the model.", registry=registry, multiprocess_mode="livesum"
         )
-        self.model_load_seconds = Gauge(
-            "passerelle_model_load_seconds",
-            "Time that the load took, golden predictions included.",
-            ["model_version"],
-            registry=self.registry,
+        self.workers = Gauge("passerelle_workers", "Processes that answer requests.", registry=registry, multiprocess_mode="livesum")
+        self.predictions = Counter("passerelle_predictions", "Records classified.", ["label", "model_version"], registry=registry)
+        self.reviews = Counter("passerelle_reviews", "Answers that a person should look at.", ["model_version"], registry=registry)
+        self.characters = Histogram("passerelle_text_characters", "Length of a text.", buckets=_CHARACTERS, registry=registry)
+        self.batch_records = Histogram("passerelle_batch_records", "Records of one batch request.", buckets=_RECORDS, registry=registry)
+        self.together = Histogram(
+            "passerelle_micro_batch_records", "Records that the pipeline predicted together.", buckets=_RECORDS, registry=registry
         )
+        self.model_created = _of_model(registry, "created_timestamp_seconds", "When the model was trained, Unix time.")
+        self.model_loaded = _of_model(registry, "loaded_timestamp_seconds", "When the model was loaded, Unix time.")
+        self.model_load_seconds = _of_model(registry, "load_seconds", "Time that the load took, golden predictions included.")
         # A child is looked up by its labels once; `labels()` on each request costs more than the count itself.
         self._requests: dict[tuple[str, int], Counter] = {}
         self._latency: dict[str, Histogram] = {}
         self._predictions: dict[tuple[str, str], Counter] = {}
+        self._reviews: dict[str, Counter] = {}
+        self.workers.set(1)
+        self._look: Callable[[], tuple[int, int]] = lambda: (0, 0)
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""
@@ -58,6 +76,62 @@ class Metrics:
             counter = self._predictions[label, model_version] = self.predictions.labels(label, model_version)
         counter.inc()
 
+    def review(self, model_version: str) -> None:
+        """Count an answer that a person should look at."""
+        counter = self._reviews.get(model_version)
+        if counter is None:
+            counter = self._reviews[model_version] = self.reviews.labels(model_version)
+        counter.inc()
+
+    def sample(self, look: Callable[[], tuple[int, int]]) -> None:
+        """Take from here how many requests are in flight and how many wait: cheaper than to count each of them up and down."""
+        self._look = look
+
+    def keep_sampling(self) -> None:
+        """Tell the other workers once a second; called in the event loop."""
+        if self._folder is not None:
+            self._take_sample()
+            asyncio.get_running_loop().call_later(_SAMPLE_S, self.keep_sampling)
+
+    async def rendered(self) -> bytes:
+        """Return the metrics of all workers in the text format, made beside the event loop where there are files to read."""
+        self._take_sample()
+        return self.render() if self._folder is None else await asyncio.to_thread(self.render)
+
+    def _take_sample(self) -> None:
+        in_flight, queued = self._look()
+        self.in_flight.set(in_flight)
+        self.queued.set(queued)
+
     def render(self) -> bytes:
-        """Return all metrics in the text format."""
-        return generate_latest(self.registry)
+        """Return the metrics of all workers in the text format."""
+        if self._folder is None:
+            return generate_latest(self.registry)
+        for pid in _left_by_the_dead(self._folder):
+            mark_process_dead(pid, str(self._folder))
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, str(self._folder))
+        return generate_latest(registry)
+
+
+def _of_model(registry: CollectorRegistry, name: str, text: str) -> Gauge:
+    return Gauge(f"passerelle_model_{name}", text, ["model_version"], registry=registry, multiprocess_mode="livemax")
+
+
+def _count_in(folder: Path | None) -> None:
+    """Let the metrics that are made next keep their counts in files of this folder, or in this process alone.
+
+    BentoML points prometheus_client at a folder that every service of a store shares and that each start of one empties.
+    """
+    if folder is None:
+        values.ValueClass = values.MutexValue
+        return
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    pid = os.getpid()
+    same: Callable[[], int] = lambda: pid  # noqa: E731 - the library asks at each count, and `os.getpid` is a system call
+    values.ValueClass = values.MultiProcessValue(process_identifier=same)
+
+
+def _left_by_the_dead(folder: Path) -> list[int]:
+    pids = {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*.db")}
+    return [pid for pid in pids if not psutil.pid_exists(pid)]

@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+import requests
 
 from passerelle.bentos.store import Store
-from passerelle.errors import BusyError, NotFoundError
+from passerelle.errors import BusyError, IntegrityError, NotFoundError
 from passerelle.names import BentoTag
 from passerelle.platform.child import Child
 from passerelle.platform.ports import free_ports, port_is_taken
@@ -82,7 +83,7 @@ def deploy(bento_tag: BentoTag, *, settings: StoreSettings, state_dir: Path, por
     child, address = service_child(bento_tag, path, settings, state_dir, port)
     child.start(detached=True)
     try:
-        child.wait_until_healthy(_READY_TIMEOUT_S)
+        child.wait_until_healthy(_READY_TIMEOUT_S, also=lambda: _check_not_refused(address, bento_tag, child))
         ready_seconds = time.monotonic() - began
         smoke = replay_over_http(address, golden, expected_version=version)
     except BaseException:
@@ -109,7 +110,7 @@ def attached(
     child, address = service_child(bento_tag, path, settings, state_dir, port)
     child.start()
     try:
-        child.wait_until_healthy(_READY_TIMEOUT_S)
+        child.wait_until_healthy(_READY_TIMEOUT_S, also=lambda: _check_not_refused(address, bento_tag, child))
         ready_seconds = time.monotonic() - began
         smoke = replay_over_http(address, golden, expected_version=version)
         yield child, Deployment(address, bento_tag, child.pid, ready_seconds, smoke, changed=True)
@@ -164,6 +165,21 @@ def stop(state_dir: Path) -> RunningService | None:
             each.kill()
     _state_path(state_dir).unlink(missing_ok=True)
     return service
+
+
+def _check_not_refused(address: str, bento_tag: BentoTag, child: Child) -> None:
+    """Give up at once on a service that will never get ready.
+
+    Raises:
+        IntegrityError: Its model is not what was registered, or does not reproduce its golden predictions; holds what it logged.
+    """
+    try:
+        said = requests.get(f"{address}/readyz", timeout=2.0).json()
+    except (requests.RequestException, ValueError):
+        return
+    if said.get("reason") == "model_refused":
+        message = f"the service refuses the model of {bento_tag}:\n{child.log_tail()}"
+        raise IntegrityError(message, hint=f"bentoml models delete {bento_tag}; passerelle import; passerelle build; passerelle deploy")
 
 
 def _bento(settings: StoreSettings, bento_tag: BentoTag) -> tuple[Path, Golden, str]:

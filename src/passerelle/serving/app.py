@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
+from passerelle.serving.answer import envelope
 from passerelle.serving.contract import Refusal
-from passerelle.serving.endpoint import envelope
 from passerelle.serving.openapi import openapi
 from passerelle.serving.runtime import Runtime
 

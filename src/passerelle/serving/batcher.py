@@ -45,13 +45,21 @@ class MicroBatcher:
         loop = asyncio.get_running_loop()
         while self._waiting:
             batch, self._waiting = self._waiting[: self._most_records], self._waiting[self._most_records :]
-            try:
-                answers = await loop.run_in_executor(self._executor, self._predict, [record for record, _ in batch])
-            except BaseException as error:  # noqa: BLE001 - it belongs to those who wait, whatever it is
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(error)
-                continue
-            for (_, future), answer in zip(batch, answers, strict=True):
+            await self._answer(loop, batch)
+
+    async def _answer(self, loop: asyncio.AbstractEventLoop, batch: list[tuple[Mapping[str, Any], asyncio.Future[Any]]]) -> None:
+        try:
+            answers = await loop.run_in_executor(self._executor, self._predict, [record for record, _ in batch])
+        except BaseException as error:  # noqa: BLE001 - it belongs to those who wait, whatever it is
+            if len(batch) > 1 and isinstance(error, Exception):
+                # One record that cannot be predicted is nobody else's matter.
+                for one in batch:
+                    await self._answer(loop, [one])
+                return
+            for _, future in batch:
                 if not future.done():
-                    future.set_result(answer)
+                    future.set_exception(error)
+            return
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if not future.done():
+                future.set_result(answer)

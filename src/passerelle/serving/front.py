@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
-from passerelle.serving.endpoint import App
+from passerelle.serving.answer import App
 
 
 def put_in_front(service: Any, front: Callable[[App], App]) -> None:
@@ -26,6 +27,10 @@ def put_in_front(service: Any, front: Callable[[App], App]) -> None:
         __slots__ = ()
 
         def to_asgi(self, is_main: bool = True) -> App:
+            # uvicorn formats a line a request for a logger that nobody reads; ours is the endpoint's.
+            access = logging.getLogger("uvicorn.access")
+            access.handlers.clear()
+            access.propagate = False
             return front(super().to_asgi(is_main=is_main))
 
     # The instance has slots, so that its method cannot be replaced; its class can.

@@ -23,9 +23,9 @@ _COLLECTOR_THRESHOLD = 50_000
 
 
 class Row(NamedTuple):
-    """What the model says of one record: the label and the probabilities in the order of the classes, or None."""
+    """What the model says of one record: the label's index in the classes, and the probabilities in their order, or None."""
 
-    label: Any
+    label_index: int
     probabilities: Sequence[float] | None
 
 
@@ -63,21 +63,31 @@ class LoadedModel:
         if self.scorer is not None:
             return scorer_rows(self.scorer, records)
         labels, probabilities = pipeline_predict(self.pipeline(), [column.name for column in self.description.columns])(records)
-        return [Row(label, None if probabilities is None else probabilities[place]) for place, label in enumerate(labels)]
+        return [
+            Row(self.classes.index(label), None if probabilities is None else probabilities[place]) for place, label in enumerate(labels)
+        ]
+
+    def row_at_once(self, scorer: CompiledScorer, record: Mapping[str, Any]) -> Row:
+        """Return what the scorer says of a record, within a millisecond.
+
+        Raises:
+            PipelineNeededError: The pipeline must be asked and is not loaded; `rows` loads it.
+        """
+        index, row = scorer.answer(record, ask=self._ask)
+        return Row(index, row.tolist() if scorer.has_probabilities else None)
 
     def rows_at_once(self, scorer: CompiledScorer, records: Sequence[Mapping[str, Any]]) -> list[Row]:
         """Return what the scorer says of each record, within a millisecond a record.
 
         Raises:
-            PipelineNeededError: The pipeline must be asked and is not loaded; `rows` loads it.
+            PipelineNeededError: As `row_at_once`.
         """
+        return scorer_rows(scorer, records, ask=self._ask)
 
-        def ask(record: Mapping[str, object]) -> int:
-            if not self.pipeline.is_loaded:
-                raise PipelineNeededError
-            return scorer.ask(record)
-
-        return scorer_rows(scorer, records, ask=ask)
+    def _ask(self, record: Mapping[str, object]) -> int:
+        if not self.pipeline.is_loaded or self.scorer is None:
+            raise PipelineNeededError
+        return self.scorer.ask(record)
 
 
 def scorer_rows(
@@ -86,7 +96,7 @@ def scorer_rows(
     """Return what the compiled scorer says of each record."""
     indices, table = scorer.answers(records, ask=ask)
     probabilities = table.tolist() if scorer.has_probabilities else [None] * len(records)
-    return [Row(scorer.classes[index], row) for index, row in zip(indices.tolist(), probabilities, strict=True)]
+    return [Row(index, row) for index, row in zip(indices.tolist(), probabilities, strict=True)]
 
 
 def load_model(folder: Path) -> LoadedModel:
@@ -177,7 +187,9 @@ def scorer_predict(scorer: CompiledScorer) -> Predict:
 
     def predict(records: Sequence[Mapping[str, Any]]) -> tuple[Sequence[Any], Sequence[Sequence[float]] | None]:
         rows = scorer_rows(scorer, records)
-        return [row.label for row in rows], [list(row.probabilities or ()) for row in rows] if scorer.has_probabilities else None
+        return [scorer.classes[row.label_index] for row in rows], [
+            list(row.probabilities or ()) for row in rows
+        ] if scorer.has_probabilities else None
 
     return predict
 

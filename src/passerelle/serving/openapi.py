@@ -88,6 +88,10 @@ def _read(name: str, summary: str, *, not_ready: bool = False) -> dict[str, Any]
     responses: dict[str, Any] = {"200": {"description": "The answer.", "content": {"application/json": {"schema": {"type": "object"}}}}}
     error = {"code": "wrong_method", "message": "only GET is answered here", "request_id": "5f0c4b7d2a1e9c38"}
     responses["405"] = _json("Only GET is answered here.", "ErrorAnswer", error)
+    if name == "model_card":
+        for status, text_of_error, content in _ERRORS:
+            if status in (401, 429):
+                responses[str(status)] = _json(text_of_error, "ErrorAnswer", {**content, "request_id": "5f0c4b7d2a1e9c38"})
     if not_ready or name == "model_card":
         responses["503"] = {"description": "Not ready yet.", "content": {"application/json": {"schema": {"type": "object"}}}}
     return {"operationId": name, "summary": summary, "responses": responses}

@@ -7,7 +7,7 @@ import asyncio
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from passerelle.serving.endpoint import App, Receive, Scope, Send
+from passerelle.serving.answer import App, Receive, Scope, Send
 from passerelle.serving.runtime import Runtime
 
 _PAGES = ("/", "/model", "/docs", "/openapi.json")

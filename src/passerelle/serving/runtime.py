@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+import resource
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from heapq import nlargest
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from passerelle.errors import PasserelleError
 from passerelle.monitoring.metrics import Metrics
+from passerelle.monitoring.shared import shared_folder
 from passerelle.serving.batcher import MicroBatcher
 from passerelle.serving.contract import Contract, Refusal, contract_of
 from passerelle.serving.load import MODEL_FOLDER, ModelDescription, PipelineNeededError, describe
@@ -19,9 +23,10 @@ from passerelle.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from passerelle.serving.model import LoadedModel, Row
+    from passerelle.serving.scorer.scorer import CompiledScorer
 
-#: From this many records on, a batch is predicted beside the event loop, which goes on answering others.
-RECORDS_BESIDE_THE_LOOP = 16
+#: So many records of a batch are scored before others get their turn.
+RECORDS_A_TURN = 16
 _TOP = 3
 
 
@@ -43,11 +48,23 @@ class Runtime:
             max_records=settings.max_records,
             example=self.description.example,
         )
-        self.metrics = Metrics()
         self.model: LoadedModel | None = None
+        self.refused: PasserelleError | None = None
+        self._labels: tuple[str, ...] = ()
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predict")
-        self._batcher: MicroBatcher | None = None
+        self._batcher = MicroBatcher(self._predict, self._executor)
+        self._one_batch = asyncio.Semaphore(1)
         self._text_columns = tuple(column.name for column in self.description.columns if column.type == "string")
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """The metrics of this worker; the process that starts the workers has none."""
+        return Metrics(shared_folder())
+
+    @property
+    def queued(self) -> int:
+        """How many records wait for the pipeline."""
+        return self._batcher.queued
 
     def load(self) -> LoadedModel:
         """Load the model and hold it to its golden predictions; from here on the service is ready.
@@ -59,13 +76,33 @@ class Runtime:
         from passerelle.serving.model import freeze, load_model  # noqa: PLC0415
 
         model = load_model(self.folder)
-        if model.scorer is None:
-            self._batcher = MicroBatcher(model.rows, self._executor)
+        self._labels = tuple(str(label) for label in model.classes)
         self.metrics.model_loaded.labels(model.version).set_to_current_time()
         self.metrics.model_load_seconds.labels(model.version).set(model.load_seconds)
+        created = model.lineage.get("created")
+        if created:
+            self.metrics.model_created.labels(model.version).set(datetime.fromisoformat(str(created)).timestamp())
+        allow_many_connections()
         freeze()
         self.model = model
         return model
+
+    def load_or_refuse(self) -> None:
+        """Load the model; one that is refused leaves a worker that lives, says why, and never gets ready.
+
+        A worker that ended instead would be started again and again.
+        """
+        try:
+            self.load()
+        except PasserelleError as error:
+            self.refused = error
+            print(f"the model is refused: {error.message}\n  next: {error.hint}", file=sys.stderr, flush=True)  # noqa: T201
+
+    def readiness(self) -> dict[str, Any]:
+        """Return what /readyz says."""
+        if self.model is None:
+            return {"ready": False, "model_version": None, "reason": "model_refused" if self.refused else "loading"}
+        return {"ready": True, "model_version": self.model.version}
 
     def ready(self) -> LoadedModel:
         """Return the loaded model.
@@ -74,48 +111,86 @@ class Runtime:
             Refusal: 503 until it is loaded.
         """
         if self.model is None:
-            raise Refusal(503, "not_ready", "the model is not loaded yet", headers=((b"retry-after", b"1"),))
+            message = "the model is refused; the operator finds the cause in the log" if self.refused else "the model is not loaded yet"
+            raise Refusal(503, "not_ready", message, headers=((b"retry-after", b"1"),))
         return self.model
 
     async def classify(self, record: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the answer to one record, as the contract has it."""
+        """Return the answer to one record, as the contract has it.
+
+        Raises:
+            Refusal: 503 until the model is loaded, 422 for values that it cannot take, 504 when it takes too long.
+        """
         model = self.ready()
         if model.scorer is not None:
             try:
-                row = model.rows_at_once(model.scorer, (record,))[0]
+                return self._answer(model, record, model.row_at_once(model.scorer, record))
             except PipelineNeededError:
-                row = (await asyncio.get_running_loop().run_in_executor(self._executor, model.rows, (record,)))[0]
+                row = (await self._in_time(self._beside(model.rows, (record,))))[0]
         else:
-            assert self._batcher is not None  # noqa: S101 - load() made it
-            row = await self._batcher.answer(record)
+            row = await self._in_time(self._batcher.answer(record))
         return self._answer(model, record, row)
 
     async def classify_batch(self, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Return the answers to several records, in their order."""
+        """Return the answers to several records, in their order.
+
+        Raises:
+            Refusal: As `classify`.
+        """
         model = self.ready()
         self.metrics.batch_records.observe(len(records))
-        rows = None
-        if len(records) < RECORDS_BESIDE_THE_LOOP and model.scorer is not None:
-            with suppress(PipelineNeededError):
-                rows = model.rows_at_once(model.scorer, records)
-        if rows is None:
-            rows = await asyncio.get_running_loop().run_in_executor(self._executor, model.rows, records)
+        if model.scorer is not None:
+            rows = await self._in_time(self._in_turns(model, model.scorer, records))
+        else:
+            rows = await self._in_time(self._beside(model.rows, records))
         return {"predictions": [self._answer(model, record, row) for record, row in zip(records, rows, strict=True)]}
 
+    async def _in_turns(self, model: LoadedModel, scorer: CompiledScorer, records: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """Return the rows of a batch; other requests are answered between its parts, other batches after it."""
+        rows: list[Row] = []
+        async with self._one_batch:
+            for begin in range(0, len(records), RECORDS_A_TURN):
+                part = records[begin : begin + RECORDS_A_TURN]
+                try:
+                    rows += model.rows_at_once(scorer, part)
+                except PipelineNeededError:
+                    rows += await self._beside(model.rows, part)
+                await asyncio.sleep(0)
+        return rows
+
+    async def _beside(self, predict: Callable[[Sequence[Mapping[str, Any]]], list[Row]], records: Sequence[Mapping[str, Any]]) -> list[Row]:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, predict, records)
+
+    async def _in_time(self, answering: Any) -> Any:
+        try:
+            async with asyncio.timeout(self.settings.model_timeout_s):
+                return await answering
+        except TimeoutError:
+            raise Refusal(504, "too_slow", "the model did not answer in time") from None
+        except (ValueError, OverflowError):
+            raise Refusal(422, "invalid_record", "holds a value that the model cannot take") from None
+
+    def _predict(self, records: Sequence[Mapping[str, Any]]) -> list[Row]:
+        self.metrics.together.observe(len(records))
+        return self.ready().rows(records)
+
     def _answer(self, model: LoadedModel, record: Mapping[str, Any], row: Row) -> dict[str, Any]:
-        label = str(row.label)
+        index, values = row
+        label = self._labels[index]
         self.metrics.predicted(label, model.version)
         for column in self._text_columns:
             self.metrics.characters.observe(len(record[column] or ""))
-        if row.probabilities is None:
-            probability, top, review = None, [], False
-        else:
-            best = nlargest(_TOP, zip(row.probabilities, range(len(row.probabilities)), strict=True))
-            top = [{"label": str(model.classes[place]), "probability": value} for value, place in best]
-            probability = row.probabilities[model.classes.index(row.label)]
+        probability, top, review = None, [], False
+        if values is not None:
+            order = sorted(range(len(values)), key=values.__getitem__, reverse=True)
+            if order[0] != index:  # a tie, in which the pipeline gives another of the two
+                order.remove(index)
+                order.insert(0, index)
+            top = [{"label": self._labels[place], "probability": values[place]} for place in order[:_TOP]]
+            probability = values[index]
             review = probability < self.settings.review_threshold
         if review:
-            self.metrics.reviews.labels(model.version).inc()
+            self.metrics.review(model.version)
         return {
             "label": label,
             "probability": probability,
@@ -140,6 +215,12 @@ class Runtime:
             "not_compiled_because": model.not_compiled,
             "review_threshold": self.settings.review_threshold,
         }
+
+
+def allow_many_connections() -> None:
+    """Raise the limit of open files to what this process may have: each connection is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 _CARD = (

@@ -22,7 +22,7 @@ from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.pages import PASSES
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
-from tests.unit.serving.hostile_bodies import JSON_TYPE, SECRET, Answer, bodies, messages, send_raw, text_body
+from tests.unit.serving.hostile_bodies import JSON_TYPE, SECRET, Answer, bodies, messages, numbers, send_raw, text_body
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
 from training.candidates import tabular_candidates
 
@@ -192,6 +192,23 @@ HEADER_NAMES = (b"content-length", b"x-request-id", b"traceparent", b"authorizat
 def test_headers_that_lie_or_mean_nothing(texts: Service, body: bytes, declared: bytes | None, others: list[tuple[bytes, bytes]]) -> None:
     given_length = [] if declared is None else [(b"content-length", declared)]
     held(texts.send(PATHS[0], messages(body, []), [JSON_TYPE, *given_length, *others]), body)
+
+
+@settings(FUZZ, max_examples=300)
+@given(size=numbers(), count=st.one_of(numbers(), st.just(b"1")))
+def test_any_number_is_answered_or_refused(rows: Service, size: bytes, count: bytes) -> None:
+    body = b'{"size": ' + size + b', "count": ' + count + b"}"
+    held(rows.post(body), body)
+
+
+def test_a_record_that_the_model_cannot_take_does_not_spoil_the_others(rows: Service) -> None:
+    bodies_sent = [b'{"size": 0.01, "count": 3}', b'{"size": 1.7976931348623157e308, "count": 3}', b'{"size": -0.01, "count": 3}']
+
+    async def together() -> list[Answer]:
+        return await asyncio.gather(*(send_raw(rows.app, PATHS[0], messages(body, []), [JSON_TYPE]) for body in bodies_sent))
+
+    first, _, last = rows.runner.run(together())
+    assert (first.status, last.status) == (200, 200)
 
 
 def test_what_the_fuzz_sends_reaches_both_ends(texts: Service, rows: Service) -> None:

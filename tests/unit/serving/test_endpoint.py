@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from passerelle.serving.app import build_app
 from passerelle.serving.endpoint import ClassifyEndpoint
+from passerelle.serving.load import PipelineNeededError
+from passerelle.serving.model import LoadedModel
 from passerelle.serving.pages import PASSES
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
@@ -188,11 +190,14 @@ def test_a_client_that_leaves_gets_nothing(app: ClassifyEndpoint) -> None:
 
 
 def test_a_slow_model_times_out(app: ClassifyEndpoint, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def slow(_: Any) -> dict[str, Any]:
-        await asyncio.sleep(5)
-        return {}
+    def undecided(*_: Any) -> None:
+        raise PipelineNeededError
 
-    monkeypatch.setattr(runtime, "classify", slow)
+    async def slow(*_: Any) -> None:
+        await asyncio.sleep(5)
+
+    monkeypatch.setattr(LoadedModel, "row_at_once", undecided)
+    monkeypatch.setattr(runtime, "_beside", slow)
     refused(ask(app, "POST", "/classify", json={"text": "a"}), 504, "too_slow")
 
 

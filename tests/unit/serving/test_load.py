@@ -31,7 +31,7 @@ def test_a_whole_model_is_loaded_compiled_and_reproduces_its_golden_predictions(
     assert model.version == "7"
     assert model.scorer is not None
     assert model.golden_difference < 1e-9
-    assert [row.label for row in model.rows([{"text": "un grand merci"}])] == ["merci"]
+    assert [model.classes[row.label_index] for row in model.rows([{"text": "un grand merci"}])] == ["merci"]
 
 
 def files(folder: Path) -> list[str]:

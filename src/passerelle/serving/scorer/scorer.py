@@ -75,8 +75,8 @@ class CompiledScorer:
         """Return the probabilities (or decision scores) of these records, shape (records, classes)."""
         return self.head.rows(self._score_table(records)[0])
 
-    def answer(self, record: Mapping[str, object]) -> Answer:
-        """Return label and probabilities of one record."""
+    def answer(self, record: Mapping[str, object], *, ask: Callable[[Mapping[str, object]], int] | None = None) -> Answer:
+        """Return label and probabilities of one record; `ask` as in `answers`."""
         scores, known = self._scores(record)
         table = scores[np.newaxis]
         rows = self.head.rows(table)
@@ -84,7 +84,7 @@ class CompiledScorer:
         index = int(deciding.argmax())
         best = float(deciding[index])
         if np.count_nonzero(deciding >= best - NEAR_TIE * (1.0 + abs(best))) > 1:
-            index = self.ask(record) if known else self.index_of_nothing
+            index = (ask or self.ask)(record) if known else self.index_of_nothing
         return Answer(index, rows[0])
 
     def answers(

@@ -1,0 +1,63 @@
+"""Spans for OpenTelemetry, where an endpoint for them is set; nothing is imported and nothing costs where none is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span, Tracer
+
+_ERROR = 500
+
+
+class RequestSpan:
+    """The span of one request."""
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+
+    def answered(self, status: int) -> None:
+        """Record the status of the answer."""
+        from opentelemetry.trace import StatusCode  # noqa: PLC0415
+
+        self._span.set_attribute("http.response.status_code", status)
+        if status >= _ERROR:
+            self._span.set_status(StatusCode.ERROR)
+
+
+class Tracing:
+    """Sends a span a request to a collector, beside the requests.
+
+    Args:
+        endpoint: Address of the collector, such as http://localhost:4318; spans go to its `/v1/traces` by OTLP over HTTP.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
+        # OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and the like are read by the library itself.
+        provider = TracerProvider(resource=Resource.create({"service.name": "passerelle"}))
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")))
+        self._tracer: Tracer = provider.get_tracer("passerelle")
+
+    @classmethod
+    def of(cls, endpoint: str) -> Tracing | None:
+        """Return tracing to this endpoint; None where there is none."""
+        return cls(endpoint) if endpoint else None
+
+    @contextmanager
+    def span(self, method: str, route: str, headers: Mapping[bytes, bytes]) -> Iterator[RequestSpan]:
+        """Return the span of a request, a child of the one that `traceparent` names; attributes are HTTP's semantic conventions."""
+        from opentelemetry.trace import SpanKind  # noqa: PLC0415
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+
+        given = {name: headers[name.encode()].decode("latin-1") for name in ("traceparent", "tracestate") if name.encode() in headers}
+        parent: Any = TraceContextTextMapPropagator().extract(given)
+        attributes = {"http.request.method": method, "http.route": route}
+        with self._tracer.start_as_current_span(f"{method} {route}", context=parent, kind=SpanKind.SERVER, attributes=attributes) as span:
+            yield RequestSpan(span)

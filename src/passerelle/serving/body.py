@@ -1,0 +1,114 @@
+"""The body of a request: how large it may be, how long it may take, and how much of all bodies is held at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from passerelle.serving.answer import Receive
+from passerelle.serving.contract import Refusal
+
+_LOOKS = 10
+_LONGEST_LENGTH = 18
+#: So many of the largest bodies may be half read at a time.
+HELD_BODIES = 64
+
+
+class ClientLeft(Exception):  # noqa: N818 - nobody is there to be told
+    """The client closed the connection before its request was complete."""
+
+
+class BodyReader:
+    """Reads bodies within limits.
+
+    Args:
+        limit_bytes: Largest body.
+        timeout_s: Longest wait for a whole body; kept to a tenth of itself.
+    """
+
+    def __init__(self, limit_bytes: int, timeout_s: float) -> None:
+        self._limit_bytes = limit_bytes
+        self._timeout_s = timeout_s
+        self._held_bytes = 0
+        # In the order of their beginnings. One look at all of them now and then costs less than a timer for each.
+        self._began: dict[asyncio.Task[Any], float] = {}
+        self._late: set[asyncio.Task[Any]] = set()
+        self._looking: asyncio.AbstractEventLoop | None = None
+
+    async def read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        """Return the body.
+
+        Raises:
+            Refusal: 413 as soon as it is known to be over the limit, 408 when it does not come in time, 503 when too much is half read.
+            ClientLeft: The client closed the connection.
+        """
+        declared = headers.get(b"content-length", b"0")
+        if not declared.isdigit() or len(declared) > _LONGEST_LENGTH or int(declared) > self._limit_bytes:
+            raise self._too_large()
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a server runs each request in one
+        self._watch(task)
+        try:
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                body: bytes = message.get("body", b"")
+                if len(body) > self._limit_bytes:
+                    raise self._too_large()
+                return body
+            return await self._rest(message, receive, int(declared) or self._limit_bytes)
+        except asyncio.CancelledError:
+            if task not in self._late:
+                raise
+            task.uncancel()
+            raise Refusal(408, "body_too_slow", "the body did not arrive in time", headers=((b"connection", b"close"),)) from None
+        finally:
+            del self._began[task]
+            self._late.discard(task)
+
+    async def _rest(self, message: Any, receive: Receive, expected_bytes: int) -> bytes:
+        """Return a body that comes in pieces, whose first one is given."""
+        if self._held_bytes + expected_bytes > HELD_BODIES * self._limit_bytes:
+            raise Refusal(503, "overloaded", "too many requests at once", headers=((b"retry-after", b"1"), (b"connection", b"close")))
+        self._held_bytes += expected_bytes
+        pieces: list[bytes] = []
+        size_bytes = 0
+        try:
+            while True:
+                if message["type"] == "http.disconnect":
+                    raise ClientLeft
+                pieces.append(message.get("body", b""))
+                size_bytes += len(pieces[-1])
+                if size_bytes > self._limit_bytes:
+                    raise self._too_large()
+                if not message.get("more_body", False):
+                    return b"".join(pieces)
+                message = await receive()
+        finally:
+            self._held_bytes -= expected_bytes
+
+    def _too_large(self) -> Refusal:
+        """Return the refusal of a body over the limit; the connection is closed, so that the rest is not read."""
+        message = f"the body is larger than {self._limit_bytes} bytes"
+        return Refusal(413, "body_too_large", message, headers=((b"connection", b"close"),))
+
+    def _watch(self, task: asyncio.Task[Any]) -> None:
+        self._began[task] = time.monotonic()
+        loop = task.get_loop()
+        if self._looking is not loop:
+            self._looking = loop
+            loop.call_later(self._timeout_s / _LOOKS, self._look)
+
+    def _look(self) -> None:
+        """Cancel what is late, and look again while something is read."""
+        oldest = time.monotonic() - self._timeout_s
+        for task, began in self._began.items():
+            if began > oldest:
+                break
+            if task not in self._late:
+                self._late.add(task)
+                task.cancel()
+        if self._began and self._looking is not None:
+            self._looking.call_later(self._timeout_s / _LOOKS, self._look)
+        else:
+            self._looking = None
