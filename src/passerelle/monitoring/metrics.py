@@ -134,4 +134,11 @@ def _count_in(folder: Path | None) -> None:
 
 def _left_by_the_dead(folder: Path) -> list[int]:
     pids = {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*.db")}
-    return [pid for pid in pids if not psutil.pid_exists(pid)]
+    return [pid for pid in pids if not _lives(pid)]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
