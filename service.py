@@ -59,14 +59,14 @@ class Classifier:
         make_folder(SETTINGS.workers)
 
     @bentoml.api(route="/classify", input_spec=RUNTIME.contract.record, output_spec=Prediction)
-    async def classify(self, **record: Any) -> dict[str, Any]:
+    async def classify(self, **record: Any) -> Prediction:
         """Classify one record."""
-        return await RUNTIME.classify(record)
+        return Prediction(**await RUNTIME.classify(record))
 
     @bentoml.api(route="/classify/batch", input_spec=RUNTIME.contract.batch, output_spec=BatchPrediction)
-    async def classify_batch(self, records: list[Any]) -> dict[str, Any]:
+    async def classify_batch(self, records: list[Any]) -> BatchPrediction:
         """Classify several records, answered in their order."""
-        return await RUNTIME.classify_batch([RUNTIME.contract.fields(record) for record in records])
+        return BatchPrediction(**await RUNTIME.classify_batch([RUNTIME.contract.fields(record) for record in records]))
 
 
 put_in_front(Classifier, lambda behind: ClassifyEndpoint(behind, runtime=RUNTIME, passes=PASSES))

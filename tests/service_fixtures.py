@@ -54,7 +54,6 @@ def serve(bentoml_home: Path, **settings: str) -> Iterator[ServedModel]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith((*OURS, "OTEL_"))} | {
         "BENTOML_HOME": str(bentoml_home),
         "BENTOML_DO_NOT_TRACK": "true",
-        "OTEL_SDK_DISABLED": "true",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "PYTHONPATH": str(ROOT / "src"),

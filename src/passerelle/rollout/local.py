@@ -132,7 +132,6 @@ def service_child(bento_tag: BentoTag, path: Path, settings: StoreSettings, stat
     environment = dict(os.environ) | {
         "BENTOML_HOME": str(settings.bentoml_home),
         "BENTOML_DO_NOT_TRACK": "true",
-        "OTEL_SDK_DISABLED": "true",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "PASSERELLE_KEYS_FILE": os.environ.get("PASSERELLE_KEYS_FILE", str(state_dir.resolve() / "keys.json")),

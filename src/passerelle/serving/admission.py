@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from passerelle.serving.contract import Refusal
 
 #: One batch keeps the model as long as many records do.
 _RECORDS_A_BATCH = 8
+#: After so long at the model, whoever came in meanwhile is looked at: some are told to come back, and that shall not take long.
+_TURN_SECONDS = 0.005
 
 
 class Admission:
@@ -20,6 +24,28 @@ class Admission:
         self._most_batches = max(1, most // _RECORDS_A_BATCH)
         self.waiting = 0
         self._batches = 0
+        self._spent_seconds = 0.0
+        self._ends_turn = False
+
+    async def turn(self) -> None:
+        """Return when it is one's turn at the model.
+
+        All requests that came in together take their places before the first of them is answered; then they are answered in their order.
+        """
+        await asyncio.sleep(0)
+        while self._spent_seconds > _TURN_SECONDS:
+            if not self._ends_turn:
+                self._ends_turn = True
+                asyncio.get_running_loop().call_soon(self._begin_turn)
+            await asyncio.sleep(0)
+
+    def spent(self, seconds: float) -> None:
+        """Count time at the model, during which nobody else was looked at."""
+        self._spent_seconds += seconds
+
+    def _begin_turn(self) -> None:
+        self._spent_seconds = 0.0
+        self._ends_turn = False
 
     def check(self, *, batch: bool) -> None:
         """Refuse a request that there is no room for.

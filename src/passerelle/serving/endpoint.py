@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import time
@@ -148,11 +147,13 @@ class ClassifyEndpoint:
         body = await self._bodies.read(headers, receive)
         self._admission.enter(batch=batch)
         try:
-            # All requests that came in together take their places before the first of them is answered.
-            await asyncio.sleep(0)
+            await self._admission.turn()
             if batch:
                 return orjson.dumps(await runtime.classify_batch(runtime.contract.read_batch(body)))
-            return orjson.dumps(await runtime.classify(runtime.contract.read_record(body)))
+            began = time.perf_counter()
+            answer = orjson.dumps(await runtime.classify(runtime.contract.read_record(body)))
+            self._admission.spent(time.perf_counter() - began)
+            return answer
         finally:
             self._admission.leave(batch=batch)
 
