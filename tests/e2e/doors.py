@@ -21,7 +21,8 @@ ASKED: list[tuple[str, Any]] = [
 
 def main() -> None:
     """Print what each door answers."""
-    app: Any = service.Classifier.to_asgi()
+    classifier: Any = service.Classifier
+    app: Any = classifier.to_asgi()
     behind = app._app
     kinds = {"front": isinstance(app, ClassifyEndpoint), "behind": isinstance(behind, ClassifyEndpoint)}
     with TestClient(behind, base_url="http://127.0.0.1") as inner:

@@ -49,7 +49,7 @@ def write_bento_model(folder: Path, pipeline: Pipeline, example: pd.DataFrame, *
         str(folder / MODEL_FOLDER),
         serialization_format="skops",
         skops_trusted_types=get_untrusted_types(data=dumps(pipeline)),
-        signature=infer_signature(example),
+        signature=infer_signature(example, pipeline.predict(example.head(1))),
         input_example=example.head(1),
         pip_requirements=["scikit-learn"],
     )
