@@ -42,11 +42,12 @@ def write_store(folder: Path) -> Path:
 
 
 @contextmanager
-def serve(bentoml_home: Path, **settings: str) -> Iterator[ServedModel]:
+def serve(bentoml_home: Path, *, health: str = "/readyz", **settings: str) -> Iterator[ServedModel]:
     """Serve the store's model as long as the body runs.
 
     Args:
         bentoml_home: Made by `write_store`.
+        health: Answers 200 once the service counts as started.
         settings: Variables of the service, without their prefix: `max_text_characters="100"`.
     """
     port = free_ports(1)[0]
@@ -62,7 +63,7 @@ def serve(bentoml_home: Path, **settings: str) -> Iterator[ServedModel]:
     }
     command = [sys.executable, "-m", "bentoml", "serve", "service:Classifier", "--host", "127.0.0.1", "--port", str(port)]
     log = bentoml_home / f"service-{port}.log"
-    child = Child("the service under test", command, environment, log, f"{address}/readyz", cwd=ROOT)
+    child = Child("the service under test", command, environment, log, f"{address}{health}", cwd=ROOT)
     child.start()
     try:
         child.wait_until_healthy(READY_TIMEOUT_S)

@@ -122,7 +122,7 @@ class ServiceSettings(Settings):
     max_in_flight: int = Field(
         default=64,
         gt=0,
-        description="Most requests that wait for the model in one worker, and eight times as many as batches; more get 503.",
+        description="Most requests of one worker that wait for the model; an eighth of it may be batches. More get 503.",
     )
     body_timeout_s: float = Field(default=10.0, gt=0, description="Longest wait for a body, in seconds; a slower one gets 408.")
     model_timeout_s: float = Field(default=30.0, gt=0, description="Longest wait for the model, in seconds; a slower one gives 504.")

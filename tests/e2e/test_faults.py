@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -164,6 +165,25 @@ def test_a_killed_worker_is_replaced_and_no_other_request_fails(two: ServedModel
     after = samples(two)
     assert after["passerelle_workers"] == 2
     assert after["passerelle_predictions_total"] - before >= traffic.statuses[200]
+
+
+def test_a_model_that_is_refused_leaves_a_live_worker_that_says_so(tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = write_store(tmp_path_factory.mktemp("refused") / "bentoml")
+    [golden] = home.glob("models/*/*/golden.json")
+    golden.write_text(golden.read_text().replace("0.", "0.1", 1))
+    with serve(home, health="/livez") as service:
+        deadline = time.monotonic() + 30
+        while (said := httpx.get(service.address + "/readyz")).json().get("reason") == "loading" and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert (said.status_code, said.json()["reason"]) == (503, "model_refused")
+        former = {each.pid for each in workers(service)}
+        refused = httpx.post(service.address + "/classify", json=RECORD)
+        assert (refused.status_code, refused.json()["code"]) == (503, "not_ready")
+        time.sleep(2)
+        assert {each.pid for each in workers(service)} == former
+        log = service.child.log_tail()
+    assert log.count("the model is refused") == 1
+    assert "Traceback" not in log
 
 
 def test_sigterm_answers_what_is_in_flight_and_ends_with_0(bentoml_home: object, tmp_path_factory: pytest.TempPathFactory) -> None:
