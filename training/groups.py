@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-import unicodedata
-
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from passerelle.registry.gate.rows import normalise, row_hashes
 from training.dataset import TEXT, Dataset
+
+__all__ = ["groups_of", "normalise", "row_hashes"]
 
 Positions = NDArray[np.int64]
 
-_NOT_A_WORD = re.compile(r"[\W_]+")
 _BANDS, _HASHES_PER_BAND, _NEIGHBOURS = 32, 3, 8
 _PAIRS_AT_ONCE = 200_000
-
-
-def normalise(text: str) -> str:
-    """Return the text's letters and digits: NFKD without accents, case folded, one space for all else."""
-    letters = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
-    return _NOT_A_WORD.sub(" ", letters.casefold()).strip() or text.strip()
-
-
-def row_hashes(records: pd.DataFrame) -> list[str]:
-    """Return `sha256:…` of each record's normalised text, or of its fields joined by the unit separator."""
-    if list(records.columns) == [TEXT]:
-        rows = [normalise(text) for text in records[TEXT]]
-    else:
-        rows = ["\x1f".join(map(str, row)) for row in records.to_dict(orient="split")["data"]]
-    return [f"sha256:{hashlib.sha256(row.encode('utf-8', 'surrogatepass')).hexdigest()}" for row in rows]
 
 
 def groups_of(data: Dataset, *, similarity: float) -> Positions:

@@ -24,7 +24,7 @@ from passerelle.errors import IntegrityError, NotFoundError, OutsideError, Usage
 from passerelle.names import BentoTag
 from passerelle.registry.client import Registry
 from passerelle.registry.criteria import Criteria
-from passerelle.registry.promote import promote
+from passerelle.registry.promote import Asked, promote
 from passerelle.settings import StoreSettings
 from tests.platform_fixtures import RegisteredForTests
 
@@ -40,7 +40,12 @@ def store(tmp_path: Path) -> StoreSettings:
 @pytest.fixture
 def promoted(registered: RegisteredForTests) -> Registry:
     registry = registered.fresh()
-    promote(registry, ref=registered.register(registry), criteria=Criteria(), who="test@here")
+    promote(
+        registry,
+        ref=registered.register(registry),
+        criteria=Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0}}),
+        asked=Asked(who="test@here"),
+    )
     return registry
 
 

@@ -20,7 +20,7 @@ from passerelle.platform.child import Child
 from passerelle.platform.ports import free_ports
 from passerelle.registry.client import Registry
 from passerelle.registry.criteria import Criteria
-from passerelle.registry.promote import promote
+from passerelle.registry.promote import Asked, promote
 from passerelle.rollout import local
 from passerelle.settings import StoreSettings
 from tests.platform_fixtures import RegisteredForTests
@@ -35,7 +35,12 @@ def store(tmp_path: Path) -> StoreSettings:
 
 
 def promoted_and_built(registered: RegisteredForTests, registry: Registry, store: StoreSettings, number: int) -> BentoTag:
-    promote(registry, ref=registered.register(registry, number), criteria=Criteria(), who="test@here")
+    promote(
+        registry,
+        ref=registered.register(registry, number),
+        criteria=Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0}}),
+        asked=Asked(who="test@here"),
+    )
     return build(store, bento_model_tag=import_model(registry, store).bento_model_tag, project=ROOT).bento_tag
 
 
@@ -99,7 +104,12 @@ def development(registered: RegisteredForTests, store: StoreSettings, tmp_path: 
     import os
 
     registry = registered.fresh()
-    promote(registry, ref=registered.register(registry), criteria=Criteria(), who="test@here")
+    promote(
+        registry,
+        ref=registered.register(registry),
+        criteria=Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0}}),
+        asked=Asked(who="test@here"),
+    )
     tag = import_model(registry, store).bento_model_tag
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "bentoml", "serve", "--arg", f"model={tag.name}:latest", "--host", "127.0.0.1", "--port", str(port)]

@@ -19,7 +19,7 @@ from passerelle.registry.client import Registry
 from passerelle.registry.criteria import Criteria
 from passerelle.registry.ledger import Ledger
 from passerelle.registry.move import Standing, settled, standing
-from passerelle.registry.promote import promote
+from passerelle.registry.promote import Asked, Promotion, promote
 from passerelle.registry.register import register
 from passerelle.registry.rollback import rollback
 from passerelle.registry.status import gather
@@ -27,6 +27,7 @@ from passerelle.settings import MlflowSettings, S3Settings
 from tests.platform_fixtures import RegisteredForTests
 
 pytestmark = pytest.mark.integration
+LENIENT = Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0, "resamples": 100}})
 STRICT = Criteria.model_validate({"minimum": {"cv_macro_f1": 1.0}})
 
 
@@ -38,7 +39,7 @@ def two_versions(registered: RegisteredForTests, name: str | None = None) -> tup
 
 
 def put(registry: Registry, ref: ModelVersionRef, who: str = "test@here") -> None:
-    promote(registry, ref=ref, criteria=Criteria(), who=who)
+    promote(registry, ref=ref, criteria=LENIENT, asked=Asked(who=who))
 
 
 def test_a_run_is_registered_once_with_what_identifies_it(registered: RegisteredForTests) -> None:
@@ -111,13 +112,13 @@ def test_alias_and_stage_move_together_and_back(registered: RegisteredForTests) 
     name = registry.settings.registered_model
     put(registry, first)
     assert settled(standing(registry, name), 1)
-    planned = promote(registry, ref=second, criteria=Criteria(), who="test@here", dry_run=True)
+    planned = promote(registry, ref=second, criteria=LENIENT, asked=Asked(who="test@here"), dry_run=True)
     assert planned.changed
     assert settled(standing(registry, name), 1)
-    done = promote(registry, ref=second, criteria=Criteria(), who="test@here")
+    done = promote(registry, ref=second, criteria=LENIENT, asked=Asked(who="test@here"))
     assert (done.changed, done.previous, done.steps) == (True, 1, planned.steps)
     assert standing(registry, name).previous == 1
-    assert promote(registry, ref=second, criteria=Criteria(), who="test@here").changed is False
+    assert promote(registry, ref=second, criteria=LENIENT, asked=Asked(who="test@here")).changed is False
     back = rollback(registry, who="test@here", reason="it was wrong")
     assert (back.ref.version, back.previous) == (1, 2)
     assert settled(standing(registry, name), 1)
@@ -152,15 +153,19 @@ def test_a_name_with_accents_and_spaces_works(registered: RegisteredForTests) ->
 
 def test_criteria_are_held_unless_forced_with_a_reason_in_development(registered: RegisteredForTests) -> None:
     registry, first, _ = two_versions(registered)
-    forced: dict[str, Any] = {"ref": first, "criteria": STRICT, "who": "test@here"}
-    with pytest.raises(RefusedError, match="does not meet the criteria"):
-        promote(registry, **forced)
+
+    def ask(**how: Any) -> Promotion:
+        criteria = Criteria.model_validate({"held_out": {"minimum": {"macro_f1": 1.0}}})
+        return promote(registry, ref=first, criteria=criteria, asked=Asked(who="test@here", **how))
+
+    with pytest.raises(RefusedError, match="macro_f1 is"):
+        ask()
     with pytest.raises(UsageError, match="needs a reason"):
-        promote(registry, **forced, force=True)
+        ask(force=True)
     with pytest.raises(RefusedError, match="not forced in production"):
-        promote(registry, **forced, force=True, reason="hurry", development=False)
+        ask(force=True, reason="hurry", development=False)
     assert standing(registry, registry.settings.registered_model).production is None
-    done = promote(registry, **forced, force=True, reason="hurry")
+    done = ask(force=True, reason="hurry")
     assert done.entry is not None
     assert (done.entry.forced, done.entry.reason) == (True, "hurry")
 

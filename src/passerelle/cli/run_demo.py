@@ -24,7 +24,7 @@ from passerelle.platform.embedded import EmbeddedPlatform
 from passerelle.platform.state import running
 from passerelle.registry.compare import compare
 from passerelle.registry.criteria import read_criteria
-from passerelle.registry.promote import promote
+from passerelle.registry.promote import Asked, promote
 from passerelle.registry.register import register
 from passerelle.rollout import local
 from training.dataset import demo_data
@@ -70,7 +70,7 @@ def path_to_bento(output: Output, project: Path, criteria_path: Path, steps: Ste
     if compared.best is None:
         raise RefusedError("no candidate meets the criteria", hint="passerelle compare; training/criteria.yaml")
     registered = steps.step("register", lambda: register(registry, run_id=compared.best.run_id, criteria=criteria), show.registered)
-    steps.step("promote", lambda: promote(registry, ref=registered.ref, criteria=criteria, who=who()), show.promotion)
+    steps.step("promote", lambda: promote(registry, ref=registered.ref, criteria=criteria, asked=Asked(who=who())), show.promotion)
     imported = steps.step("import", lambda: import_model(registry, here.store), show.imported)
     built = steps.step("build", lambda: build(here.store, bento_model_tag=imported.bento_model_tag, project=folder), show.built)
     return BentoTag(built.bento_tag.name, built.bento_tag.version)

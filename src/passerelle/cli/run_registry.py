@@ -6,6 +6,7 @@ import getpass
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -17,8 +18,9 @@ from passerelle.registry.client import Registry
 from passerelle.registry.compare import compare
 from passerelle.registry.criteria import Criteria, read_criteria
 from passerelle.registry.ledger import History, Ledger
-from passerelle.registry.promote import Promotion
+from passerelle.registry.promote import Asked, Promotion
 from passerelle.registry.promote import promote as promote_stage
+from passerelle.registry.register import register
 from passerelle.registry.rollback import rollback as rollback_stage
 from passerelle.registry.status import Status, gather
 from passerelle.rollout.local import running_service
@@ -58,17 +60,40 @@ def newest_version(registry: Registry) -> ModelVersionRef:
 
 
 def promote(
-    registered_model: str | None, version: int | None, criteria_path: Path, *, force: bool, reason: str | None, dry_run: bool
+    registered_model: str | None, version: int | None, criteria_path: Path, *, best: bool, dry_run: bool, report: Path | None, **how: Any
 ) -> Promotion:
-    """Promote the version that was named, or the newest."""
+    """Promote the version that was named, the best candidate of the latest training, or the newest version."""
     criteria = read_criteria(criteria_path)
     here = surroundings(registered_model=registered_model)
     registry = open_registry(here)
-    ref = registry.model_version(here.mlflow.registered_model, version).ref if version else newest_version(registry)
+    if best:
+        ref = _best_version(registry, criteria, dry_run=dry_run)
+    else:
+        ref = registry.model_version(here.mlflow.registered_model, version).ref if version else newest_version(registry)
+
+    def write(page: str) -> None:
+        if report is not None:
+            report.write_text(page, encoding="utf-8")
+
     development = here.state.environment == "development"
-    return promote_stage(
-        registry, ref=ref, criteria=criteria, who=who(), force=force, reason=reason, development=development, dry_run=dry_run
-    )
+    asked = Asked(who=who(), development=development, serving=serving_libraries(Path("requirements/service.txt")), on_report=write, **how)
+    return promote_stage(registry, ref=ref, criteria=criteria, asked=asked, dry_run=dry_run)
+
+
+def _best_version(registry: Registry, criteria: Criteria, *, dry_run: bool) -> ModelVersionRef:
+    """Return the best candidate's version, registered where it is not yet."""
+    registered = register(registry, run_id=best_run(registry, criteria), criteria=criteria, dry_run=dry_run)
+    if registered.ref is None:
+        raise NotFoundError(f"« {registered.candidate} » is the best and not registered yet", hint="passerelle register")
+    return registered.ref
+
+
+def serving_libraries(requirements: Path) -> dict[str, str]:
+    """Return the version of each library that the serving image gets, from its locked requirements; none where there is no such file."""
+    if not requirements.is_file():
+        return {}
+    lines = (line.split(";")[0].rstrip(" \\") for line in requirements.read_text(encoding="utf-8").splitlines() if "==" in line)
+    return dict(line.split("==", 1) for line in lines if line[:1].isalpha())
 
 
 def rollback(registered_model: str | None, version: int | None, *, reason: str | None, dry_run: bool) -> Promotion:

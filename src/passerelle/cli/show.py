@@ -65,6 +65,14 @@ def registered(output: Output, result: Registered) -> None:
 
 def promotion(output: Output, result: Promotion) -> None:
     """Show what moved."""
+    if result.findings:
+        bad = [finding for finding in result.findings if not finding.passed]
+        output.line(
+            f"gate: {len(result.findings) - len(bad)} of {len(result.findings)} checks passed"
+            + (f"; report {result.report}" if result.report else "")
+        )
+        for finding in bad:
+            output.line(f"  {finding.check}: {finding.message}; {f'waived by {finding.waived}' if finding.waived else 'forced'}")
     if not result.changed:
         output.line(f"already done: {result.ref} is in production")
     elif result.dry_run:

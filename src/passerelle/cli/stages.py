@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -77,18 +78,22 @@ def register(
 @model_option()
 @version_option("Version to promote.  [default: the newest]")
 @criteria_option
-@click.option("--force", is_flag=True, help="Promote although the criteria are not met; needs --reason.")
+@click.option("--best", is_flag=True, help="Promote the best candidate of the latest training, registered first if it is not yet.")
+@click.option("--force", is_flag=True, help="Promote although the gate refuses; needs --reason.")
+@click.option("--waive", multiple=True, metavar="CHECK", help="Waive a check that the criteria let you waive; needs --reason.")
 @click.option("--reason", help="Why; written in the ledger.")
+@click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the gate's page to this file too.")
+@click.option("--language", type=click.Choice(["fr", "en"]), default="fr", show_default=True, help="Of the gate's page.")
 @dry_run_option
 @json_option
-def promote(
-    *, registered_model: str | None, version: int | None, criteria_path: Path, force: bool, reason: str | None, dry_run: bool, as_json: bool
-) -> None:
-    """Give a version the alias and the stage, if it meets the criteria."""
+def promote(*, registered_model: str | None, version: int | None, criteria_path: Path, as_json: bool, **how: Any) -> None:
+    """Give a version the alias and the stage, if it passes the gate.
+
+    The gate scores the version and the one in production again, on rows that neither learned from.
+    """
     from passerelle.cli import run_registry, show
 
-    result = run_registry.promote(registered_model, version, criteria_path, force=force, reason=reason, dry_run=dry_run)
-    show.promotion(Output(as_json=as_json), result)
+    show.promotion(Output(as_json=as_json), run_registry.promote(registered_model, version, criteria_path, **how))
 
 
 @click.command("import")

@@ -275,6 +275,11 @@ class Registry:
             content = json.loads(self.run_artifact(run_id, path, Path(folder)).read_bytes())
         return dict(content)
 
+    def write_text(self, run_id: str, path: str, content: str) -> None:
+        """Write a text artifact of a run."""
+        with translated(f"the artifact {path} of the run {run_id}"):
+            self._client.log_text(run_id, content, path)
+
     def write_json(self, run_id: str, path: str, content: Mapping[str, Any]) -> None:
         """Write a JSON artifact of a run."""
         with translated(f"the artifact {path} of the run {run_id}"):

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -19,6 +19,7 @@ from passerelle.errors import UsageError
 HigherIsBetter = Literal["cv_accuracy", "cv_macro_f1"]
 LowerIsBetter = Literal["cv_log_loss", "cv_calibration_error", "latency_p50_ms", "latency_p95_ms", "size_bytes", "fit_seconds"]
 HIGHER_IS_BETTER = frozenset({"cv_accuracy", "cv_macro_f1"})
+Share = Annotated[float, Field(ge=0, le=1)]
 _SHARES = frozenset({"cv_accuracy", "cv_macro_f1", "cv_calibration_error"})
 
 
@@ -50,6 +51,45 @@ class PerClass(_Section):
     cv_f1: float = Field(default=0.0, ge=0, le=1, description="Least cross-validated F1 of any class.")
 
 
+class HeldOut(_Section):
+    """What the gate demands of its own scoring, on held-out rows that the model did not learn from."""
+
+    minimum: Mapping[Literal["accuracy", "macro_f1"], Share] = Field(default={}, description="Least value of a figure that should be high.")
+    maximum: Mapping[Literal["log_loss", "calibration_error", "latency_p95_ms", "size_bytes", "memory_mib"], float] = Field(
+        default={}, description="Largest value of a figure that should be low."
+    )
+    class_f1: Share = Field(default=0.0, description="Least F1 of any class with enough rows.")
+    class_rows: int = Field(default=5, ge=1, description="Rows that a class needs to be judged by itself.")
+    slices: Mapping[Literal["short", "capitals", "no_accents"], Share] = Field(
+        default={}, description="Least accuracy on short texts, on texts in capitals, on texts without accents."
+    )
+    rows: int = Field(default=1, ge=1, description="Held-out rows that must be left once those that were learned from are taken out.")
+
+
+class Champion(_Section):
+    """How a challenger must do next to the version in production."""
+
+    metric: Literal["accuracy", "macro_f1"] = Field(default="macro_f1", description="The metric that both are compared by.")
+    must_be_better: bool = Field(default=True, description="Whether the challenger must be better, or only not worse beyond the margin.")
+    not_worse_by: Share = Field(
+        default=0.02, description="The margin; holds for the lower end of the interval unless `margin_on` says `value`."
+    )
+    margin_on: Literal["interval", "value"] = Field(
+        default="value", description="Whether the margin holds for the interval's end or for the value."
+    )
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of the bootstrap interval.")
+    resamples: int = Field(default=2_000, ge=100, le=100_000, description="Resamples of the bootstrap.")
+    seed: int = Field(default=0, ge=0, description="Of the bootstrap.")
+    share_of_rows: Share = Field(default=0.5, description="Least number of training rows, as a share of the champion's.")
+
+
+class Waivable(_Section):
+    """A check that may be waived, and by whom."""
+
+    check: str = Field(description="Name of the check, as the report has it.")
+    by: tuple[str, ...] = Field(min_length=1, description="Users, as the ledger names them: with or without their host.")
+
+
 class Criteria(_Section):
     """The criteria, typed; unknown keys are refused."""
 
@@ -57,6 +97,10 @@ class Criteria(_Section):
     minimum: Mapping[HigherIsBetter, float] = Field(default={}, description="Least value of a metric that should be high.")
     maximum: Mapping[LowerIsBetter, float] = Field(default={}, description="Largest value of a metric that should be low.")
     per_class: PerClass = Field(default=PerClass(), description="Floors that hold for each class.")
+
+    held_out: HeldOut = Field(default=HeldOut(), description="What the gate's own scoring must reach.")
+    champion: Champion = Field(default=Champion(), description="How a challenger must do next to the version in production.")
+    waivable: tuple[Waivable, ...] = Field(default=(), description="Checks that may be waived, with a reason that is recorded.")
 
     @model_validator(mode="after")
     def _limits_can_be_met(self) -> Self:
@@ -112,10 +156,17 @@ def read_criteria(path: Path) -> Criteria:
         raise UsageError(f"the criteria {path} are not usable: {_first_problem(error)}", hint="docs/02-compare.md lists the keys") from None
 
 
+def schema() -> str:
+    """Return the JSON Schema of the criteria, for editors."""
+    return json.dumps(Criteria.model_json_schema(), ensure_ascii=False, indent=1) + "\n"
+
+
 def _first_problem(error: ValidationError) -> str:
     first: Any = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"] if part != "[key]")
-    known = {name for section in (Criteria, Ranking, PerClass) for name in section.model_fields} | set(_metrics())
+    known = {name for section in (Criteria, Ranking, PerClass, HeldOut, Champion, Waivable) for name in section.model_fields} | set(
+        _metrics()
+    )
     close = difflib.get_close_matches(
         str(first["loc"][-2] if first["loc"][-1:] == ("[key]",) else first["loc"][-1]) if first["loc"] else "", known, n=1
     )

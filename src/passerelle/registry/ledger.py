@@ -28,6 +28,8 @@ class Entry:
         what: promote or rollback.
         from_version: The version that was in production, if there was one.
         forced: The criteria were not met, and `reason` says why it was done all the same.
+        metrics: What the gate measured.
+        waived: By whom and why each check of the gate was waived that failed.
     """
 
     number: int
@@ -44,10 +46,14 @@ class Entry:
     metrics: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None
     forced: bool = False
+    waived: Mapping[str, str] = field(default_factory=dict)
 
     def line(self) -> bytes:
         """Return the entry as one line of canonical JSON: what is stored and what is hashed."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+        content = asdict(self)
+        if not self.waived:
+            del content["waived"]
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
     @property
     def digest(self) -> str:

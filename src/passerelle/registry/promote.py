@@ -1,18 +1,24 @@
-"""Give a version the alias and the stage, if it meets the criteria."""
+"""Give a version the alias and the stage, if it passes the gate."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
-from passerelle.errors import IntegrityError, RefusedError, UsageError
+from passerelle.errors import IntegrityError, NotFoundError, RefusedError, UsageError
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.criteria import Criteria
+from passerelle.registry.gate import report
+from passerelle.registry.gate.checks import Finding
+from passerelle.registry.gate.verdict import Verdict, allow, judge
+from passerelle.registry.gate.words import Language
 from passerelle.registry.ledger import Entry, Ledger, now
 from passerelle.registry.lock import promotion_lock
 from passerelle.registry.move import carry_out, plan, settled, standing
 from passerelle.registry.register import ARTIFACT_DIGEST
+
+REPORT = "gate/report.html"
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,8 @@ class Promotion:
         changed: False when the version was in production already; nothing was changed then.
         steps: What was done, or would be, in order.
         entry: The ledger's entry.
+        findings: What the gate found; empty where it was not asked.
+        report: Where the gate's page is, among the artifacts of the version's run.
     """
 
     ref: ModelVersionRef
@@ -32,43 +40,103 @@ class Promotion:
     steps: tuple[str, ...] = ()
     entry: Entry | None = None
     dry_run: bool = False
+    findings: tuple[Finding, ...] = ()
+    report: str | None = None
 
 
-def promote(
-    registry: Registry,
-    *,
-    ref: ModelVersionRef,
-    criteria: Criteria,
-    who: str,
-    force: bool = False,
-    reason: str | None = None,
-    development: bool = True,
-    dry_run: bool = False,
-) -> Promotion:
-    """Put the version into production, unless it is there already.
+@dataclass(frozen=True)
+class Asked:
+    """How a promotion is asked for.
 
-    Args:
+    Attributes:
         who: user@host or the CI job, for the ledger.
-        force: Promote although criteria are not met; needs a reason.
+        force: Promote although the gate refuses; needs a reason.
+        reason: Why it is forced, or why checks are waived.
+        waive: Checks of the gate to waive, as far as the criteria allow.
         development: Whether this is a place where promotions may be forced.
+        serving: Version of each library in the serving image, for the gate.
+        language: Of the gate's report.
+        on_report: Gets the report's page, before anything is refused.
+    """
+
+    who: str
+    force: bool = False
+    reason: str | None = None
+    waive: Sequence[str] = ()
+    development: bool = True
+    serving: Mapping[str, str] | None = None
+    language: Language = "fr"
+    on_report: Callable[[str], None] = lambda _: None
+
+
+def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, asked: Asked, dry_run: bool = False) -> Promotion:
+    """Put the version into production, unless it is there already or the gate refuses it.
 
     Raises:
-        RefusedError: A criterion is not met, or forcing is not allowed here.
+        RefusedError: The gate refuses, or forcing or waiving is not allowed here.
         IntegrityError: The version was not registered by passerelle: it has no artifact digest.
+        NotFoundError: There is nothing to judge by.
         BusyError: Somebody else promotes at this moment; says who.
     """
     version = registry.model_version(ref.registered_model, ref.version)
-    _examine(registry, version, criteria, force=force, reason=reason, development=development)
-    entry = _entry(version, criteria, who, registry.run(version.ref.run_id).metrics, reason=reason, forced=force)
-    return put_in_production(registry, version.ref, entry, dry_run=dry_run)
+    _examine(version, asked)
+    allow(criteria, asked.waive, who=asked.who, reason=asked.reason)
+    before = standing(registry, ref.registered_model)
+    if settled(before, ref.version):
+        return Promotion(version.ref, before.previous, changed=False, dry_run=dry_run)
+    verdict = _judged(registry, version.ref, before.production, criteria, asked)
+    where = _store(registry, verdict, asked, dry_run=dry_run) if verdict else None
+    if verdict and not verdict.passed and not asked.force:
+        listed = "; ".join(finding.message for finding in verdict.failures)
+        hint = f"read {REPORT} of the run {version.ref.run_id}, or passerelle promote --dry-run --report report.html"
+        raise RefusedError(f"the gate refuses {version.ref}: {listed}", hint=hint)
+    moved = put_in_production(registry, version.ref, _entry(version, criteria, verdict, asked), dry_run=dry_run)
+    return replace(moved, findings=verdict.findings if verdict else (), report=where)
 
 
-def _entry(version: VersionInfo, criteria: Criteria, who: str, metrics: Mapping[str, float], *, reason: str | None, forced: bool) -> Entry:
+def _judged(registry: Registry, ref: ModelVersionRef, production: int | None, criteria: Criteria, asked: Asked) -> Verdict | None:
+    """Return the verdict; None where there is nothing to judge by and the promotion is forced all the same."""
+    champion = registry.model_version(ref.registered_model, production).ref if production not in (None, ref.version) else None
+    try:
+        return judge(
+            registry,
+            ref=ref,
+            champion=champion,
+            criteria=criteria,
+            serving=asked.serving,
+            waive=asked.waive,
+            who=asked.who,
+            reason=asked.reason,
+        )
+    except NotFoundError:
+        if asked.force:
+            return None
+        raise
+
+
+def _store(registry: Registry, verdict: Verdict, asked: Asked, *, dry_run: bool) -> str:
+    """Write the report beside the challenger's model and return where it is."""
+    page = report.html(verdict, language=asked.language)
+    asked.on_report(page)
+    run_id = verdict.ref.run_id
+    if not dry_run:
+        registry.write_text(run_id, REPORT, page)
+        registry.write_text(run_id, "gate/report.md", report.markdown(verdict, language=asked.language))
+        found = {
+            "passed": verdict.passed,
+            "criteria_digest": verdict.criteria_digest,
+            "findings": [asdict(each) for each in verdict.findings],
+        }
+        registry.write_json(run_id, "gate/verdict.json", found)
+    return f"runs:/{run_id}/{REPORT}"
+
+
+def _entry(version: VersionInfo, criteria: Criteria, verdict: Verdict | None, asked: Asked) -> Entry:
     return Entry(
         number=0,
         before="",
         when=now(),
-        who=who,
+        who=asked.who,
         what="promote",
         registered_model=version.ref.registered_model,
         from_version=None,
@@ -76,9 +144,10 @@ def _entry(version: VersionInfo, criteria: Criteria, who: str, metrics: Mapping[
         run_id=version.ref.run_id,
         artifact_digest=version.tags[ARTIFACT_DIGEST],
         criteria_digest=criteria.digest,
-        metrics=metrics,
-        reason=reason,
-        forced=forced,
+        metrics=dict(verdict.evidence.challenger.figures) if verdict else {},
+        reason=asked.reason,
+        forced=asked.force and not (verdict and verdict.passed),
+        waived=verdict.waived if verdict else {},
     )
 
 
@@ -104,15 +173,11 @@ def _moved(registry: Registry, ref: ModelVersionRef, entry: Entry, *, dry_run: b
     return Promotion(ref, before.production, changed=True, steps=steps, entry=written)
 
 
-def _examine(registry: Registry, version: VersionInfo, criteria: Criteria, *, force: bool, reason: str | None, development: bool) -> None:
+def _examine(version: VersionInfo, asked: Asked) -> None:
     if ARTIFACT_DIGEST not in version.tags:
         hint = f"passerelle register --run {version.ref.run_id}"
         raise IntegrityError(f"{version.ref} has no digest of its files: it was not registered by passerelle", hint=hint)
-    if force and not (reason and reason.strip()):
+    if asked.force and not (asked.reason and asked.reason.strip()):
         raise UsageError("a forced promotion needs a reason", hint="passerelle promote --force --reason '…'")
-    if force and not development:
-        raise RefusedError("promotions are not forced in production", hint="passerelle compare shows what the candidate fails")
-    failures = criteria.check(registry.run(version.ref.run_id).metrics)
-    if failures and not force:
-        listed = "; ".join(failure.message for failure in failures)
-        raise RefusedError(f"{version.ref} does not meet the criteria: {listed}", hint="passerelle compare")
+    if asked.force and not asked.development:
+        raise RefusedError("promotions are not forced in production", hint="passerelle promote --dry-run --report report.html")
