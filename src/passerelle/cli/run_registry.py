@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from packaging.requirements import Requirement
 
 from passerelle.bentos.store import Store, latest_bento, latest_bento_model
 from passerelle.cli.connect import Surroundings, open_registry, surroundings
@@ -24,6 +25,9 @@ from passerelle.registry.register import register
 from passerelle.registry.rollback import rollback as rollback_stage
 from passerelle.registry.status import Status, gather
 from passerelle.rollout.local import running_service
+
+# The service image's base: python:3.11-slim.
+_IN_THE_IMAGE = {"python_version": "3.11", "python_full_version": "3.11.0", "sys_platform": "linux", "platform_system": "Linux"}
 
 
 def best_run(registry: Registry, criteria: Criteria) -> str:
@@ -92,8 +96,9 @@ def serving_libraries(requirements: Path) -> dict[str, str]:
     """Return the version of each library that the serving image gets, from its locked requirements; none where there is no such file."""
     if not requirements.is_file():
         return {}
-    lines = (line.split(";")[0].rstrip(" \\") for line in requirements.read_text(encoding="utf-8").splitlines() if "==" in line)
-    return dict(line.split("==", 1) for line in lines if line[:1].isalpha())
+    lines = (line.rstrip(" \\") for line in requirements.read_text(encoding="utf-8").splitlines() if line[:1].isalpha() and "==" in line)
+    pinned = (Requirement(line) for line in lines)
+    return {each.name: str(each.specifier)[2:] for each in pinned if each.marker is None or each.marker.evaluate(_IN_THE_IMAGE)}
 
 
 def rollback(registered_model: str | None, version: int | None, *, reason: str | None, dry_run: bool) -> Promotion:

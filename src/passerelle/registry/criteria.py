@@ -19,6 +19,11 @@ from passerelle.errors import UsageError
 HigherIsBetter = Literal["cv_accuracy", "cv_macro_f1"]
 LowerIsBetter = Literal["cv_log_loss", "cv_calibration_error", "latency_p50_ms", "latency_p95_ms", "size_bytes", "fit_seconds"]
 HIGHER_IS_BETTER = frozenset({"cv_accuracy", "cv_macro_f1"})
+Check = Literal[
+    "leakage", "label_in_text", "signature", "classes", "libraries", "training_rows", "never_predicted", "swapped",
+    "accuracy", "macro_f1", "log_loss", "calibration_error", "latency_p95_ms", "size_bytes", "memory_mib",
+    "class_f1", "slice short", "slice capitals", "slice no_accents", "champion",
+]  # fmt: skip
 Share = Annotated[float, Field(ge=0, le=1)]
 _SHARES = frozenset({"cv_accuracy", "cv_macro_f1", "cv_calibration_error"})
 
@@ -86,7 +91,7 @@ class Champion(_Section):
 class Waivable(_Section):
     """A check that may be waived, and by whom."""
 
-    check: str = Field(description="Name of the check, as the report has it.")
+    check: Check = Field(description="Name of the check, as the report has it.")
     by: tuple[str, ...] = Field(min_length=1, description="Users, as the ledger names them: with or without their host.")
 
 
@@ -163,16 +168,19 @@ def schema() -> str:
 
 def _first_problem(error: ValidationError) -> str:
     first: Any = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"] if part != "[key]")
-    known = {name for section in (Criteria, Ranking, PerClass, HeldOut, Champion, Waivable) for name in section.model_fields} | set(
-        _metrics()
-    )
-    close = difflib.get_close_matches(
-        str(first["loc"][-2] if first["loc"][-1:] == ("[key]",) else first["loc"][-1]) if first["loc"] else "", known, n=1
-    )
+    where = [str(part) for part in first["loc"] if part != "[key]"]
+    key = ".".join(where)
     message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
-    return f"{key}: {message}" + (f" (did you mean {close[0]}?)" if close and close[0] != key else "") if key else message
+    close: list[str] = []
+    if first["type"] == "literal_error" and isinstance(first["input"], str):
+        close = difflib.get_close_matches(first["input"], _names(), n=1)
+    elif first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(where[-1], _names(), n=1)
+    return (f"{key}: {message}" if key else message) + (f" (did you mean {close[0]}?)" if close else "")
 
 
-def _metrics() -> tuple[str, ...]:
-    return (*HigherIsBetter.__args__, *LowerIsBetter.__args__)  # type: ignore[attr-defined]
+def _names() -> set[str]:
+    """Return all that a key or a value may be called."""
+    sections = (Criteria, Ranking, PerClass, HeldOut, Champion, Waivable)
+    literals: tuple[Any, ...] = (HigherIsBetter, LowerIsBetter, Check)
+    return {name for section in sections for name in section.model_fields} | {name for each in literals for name in each.__args__}

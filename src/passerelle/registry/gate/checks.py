@@ -196,8 +196,15 @@ def _limit(name: str, value: float | None, limit: float, *, at_least: bool) -> F
     if value is None:
         return Finding(name, False, "—", f"{sign} {limit:g}", f"{name} cannot be measured: the model gives no probabilities")
     good = value >= limit if at_least else value <= limit
-    message = f"{name} is {value:.4g}, {'at least' if at_least else 'at most'} {limit:g} is asked for"
-    return Finding(name, good, f"{value:.4g}", f"{sign} {limit:g}", "" if good else message)
+    measured, asked = in_units(name, value), in_units(name, limit)
+    message = f"{name} is {measured}, {'at least' if at_least else 'at most'} {asked} is asked for"
+    return Finding(name, good, measured, f"{sign} {asked}", "" if good else message)
+
+
+def in_units(name: str, value: float) -> str:
+    """Return a figure as people read it, with the unit that its name tells."""
+    units = {"size_bytes": f"{value / 1e6:.1f} MB", "latency_p95_ms": f"{value:.1f} ms", "memory_mib": f"{value:.0f} MiB"}
+    return units.get(name, f"{value:.3f}")
 
 
 def _columns(columns: object) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from passerelle.registry.gate.checks import in_units
 from passerelle.registry.gate.evidence import Contender
 from passerelle.registry.gate.slices import slices_of
 from passerelle.registry.gate.verdict import Verdict
@@ -100,8 +101,4 @@ def _changed(verdict: Verdict) -> list[Changed]:
 
 
 def _figure(value: float | None, name: str) -> str:
-    if value is None:
-        return "—"
-    return {"size_bytes": f"{value / 1e6:.1f} MB", "latency_p95_ms": f"{value:.1f} ms", "memory_mib": f"{value:.0f} MiB"}.get(
-        name, f"{value:.3f}"
-    )
+    return "—" if value is None else in_units(name, value)

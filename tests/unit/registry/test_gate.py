@@ -1,0 +1,149 @@
+"""The gate's pure parts on plain data: scores, intervals, checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest
+from sklearn.metrics import f1_score
+
+from passerelle.errors import UsageError
+from passerelle.registry.criteria import Criteria, read_criteria, schema
+from passerelle.registry.gate.paired import paired_difference
+from passerelle.registry.gate.rows import normalise, row_hashes
+from passerelle.registry.gate.slices import slices_of
+from passerelle.serving.load import Column
+from tests.unit.registry.verdicts import CLASSES, contender, evidence, scores, verdict
+
+ROOT = Path(__file__).resolve().parents[3]
+TRUTH = [0] * 30 + [1] * 20 + [2] * 10
+PERFECT = contender(2, scores(TRUTH, TRUTH, sure=0.95))
+HALF = contender(1, scores(TRUTH, [0] * 40 + [1] * 20))
+
+
+def failed(of: Any, **criteria: Any) -> set[str]:
+    return {finding.check for finding in verdict(of, criteria).findings if not finding.passed}
+
+
+def test_a_good_model_fails_nothing() -> None:
+    assert failed(evidence(PERFECT, HALF), held_out={"minimum": {"accuracy": 0.9}, "class_f1": 0.9}) == set()
+
+
+@pytest.mark.parametrize(
+    ("of", "criteria", "check"),
+    [
+        (evidence(PERFECT, leaked=1), {}, "leakage"),
+        (evidence(PERFECT), {"held_out": {"rows": 61}}, "leakage"),
+        (evidence(contender(2, PERFECT.scores, libraries={"scikit-learn": "1.8.0"})), {}, "libraries"),
+        (evidence(contender(2, PERFECT.scores, train_hashes=frozenset("ab")), HALF), {}, "training_rows"),
+        (evidence(PERFECT, contender(1, HALF.scores, columns=(Column("comment", "string"),))), {}, "signature"),
+        (evidence(PERFECT, HALF, champion_columns=(Column("text", "string", False),)), {}, "signature"),
+        (evidence(contender(2, scores(TRUTH, [0] * 30 + [1] * 30))), {}, "never_predicted"),
+        (evidence(contender(2, scores(TRUTH, [1] * 30 + [0] * 20 + [2] * 10))), {}, "swapped"),
+        (evidence(HALF), {"held_out": {"minimum": {"accuracy": 0.99}}}, "accuracy"),
+        (evidence(PERFECT), {"held_out": {"maximum": {"calibration_error": 0.04}}}, "calibration_error"),
+        (evidence(PERFECT), {"held_out": {"maximum": {"memory_mib": 19}}}, "memory_mib"),
+        (evidence(HALF), {"held_out": {"class_f1": 0.5}}, "class_f1"),
+        (evidence(HALF), {"held_out": {"slices": {"short": 0.99}}}, "slice short"),
+        (evidence(HALF, PERFECT), {}, "champion"),
+        (evidence(PERFECT, contender(1, PERFECT.scores)), {}, "champion"),
+    ],
+)
+def test_each_check_finds_what_it_is_for(of: Any, criteria: dict[str, Any], check: str) -> None:
+    assert check in failed(of, **criteria)
+
+
+def test_one_that_is_as_good_passes_where_it_need_not_be_better() -> None:
+    assert failed(evidence(PERFECT, contender(1, PERFECT.scores)), champion={"must_be_better": False}) == set()
+
+
+def test_the_margin_on_the_interval_is_stricter_than_on_the_value() -> None:
+    truth = np.arange(60) % 3
+    wrong = (truth + 1) % 3
+    old = np.where(np.arange(60) < 10, wrong, truth)
+    new = np.where((np.arange(60) >= 5) & (np.arange(60) < 15), wrong, truth)
+    of = evidence(contender(2, scores(truth.tolist(), new.tolist())), contender(1, scores(truth.tolist(), old.tolist())))
+    rule = {"must_be_better": False, "not_worse_by": 0.03, "metric": "accuracy"}
+    assert "champion" not in failed(of, champion=rule | {"margin_on": "value"})
+    assert "champion" in failed(of, champion=rule | {"margin_on": "interval"})
+
+
+def test_the_label_in_the_text_is_found_and_a_usual_word_is_not() -> None:
+    names = np.array(CLASSES)[TRUTH]
+    told = pd.DataFrame({"text": [f"{name} : depuis trois mois" for name in names]})
+    assert "label_in_text" in failed(evidence(PERFECT, records=told))
+    usual = pd.DataFrame({"text": ["un rendez-vous, s'il vous plaît"] * len(TRUTH)})
+    assert "label_in_text" not in failed(evidence(PERFECT, records=usual))
+
+
+def test_the_difference_is_scikit_learns_and_mcnemars() -> None:
+    random = np.random.default_rng(3)
+    names = np.array(CLASSES)
+    truth, old, new = (names[random.integers(0, 3, 80)] for _ in range(3))
+    found = paired_difference(truth, old, new, metric="macro_f1", confidence=0.95, resamples=300, seed=0)
+    assert found.value == pytest.approx(f1_score(truth, new, average="macro") - f1_score(truth, old, average="macro"))
+    assert found.low <= found.value <= found.high
+    assert (found.only_challenger, found.only_champion) == (
+        int(np.sum((new == truth) & (old != truth))),
+        int(np.sum((old == truth) & (new != truth))),
+    )
+    again = paired_difference(truth, old, new, metric="macro_f1", confidence=0.95, resamples=300, seed=0)
+    assert again == found
+    few = paired_difference(truth[:20], old[:20], new[:20], metric="accuracy", confidence=0.9, resamples=100, seed=0)
+    if few.only_challenger + few.only_champion:
+        exact = binomtest(few.only_challenger, few.only_challenger + few.only_champion, 0.5).pvalue
+        assert few.p_value == pytest.approx(exact)
+
+
+def test_calibration_error_is_the_gap_between_what_is_stated_and_what_is_right() -> None:
+    half_right = scores([0] * 10 + [1] * 10, [0] * 20, sure=0.9)
+    assert half_right.figures["calibration_error"] == pytest.approx(0.4)
+
+
+def test_rows_are_the_same_whatever_accents_capitals_and_space() -> None:
+    records = pd.DataFrame({"text": ["Été  à PARIS !", "ete a paris", "hiver à Paris"]})
+    first, second, third = row_hashes(records)
+    assert first == second != third
+    assert normalise("???") == "???"
+
+
+def test_slices_are_told_by_the_text() -> None:
+    records = pd.DataFrame({"text": ["OÙ EN EST MON DOSSIER", "ou en est mon dossier, " * 5, "réponse attendue " * 9]})
+    found = {name: rows.tolist() for name, rows in slices_of(records).items()}
+    assert found == {"short": [True, False, False], "capitals": [True, False, False], "no_accents": [False, True, False]}
+    assert slices_of(pd.DataFrame({"size": [1.0]})) == {}
+
+
+def test_the_schema_for_editors_is_the_one_of_the_criteria() -> None:
+    assert (ROOT / "training" / "criteria.schema.json").read_text(encoding="utf-8") == schema()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("held_out: {minimun: {accuracy: 0.4}}", "did you mean minimum"),
+        ("held_out: {minimum: {acuracy: 0.4}}", "held_out.minimum"),
+        ("held_out: {minimum: {accuracy: 1.4}}", "less than or equal to 1"),
+        ("champion: {must_be_beter: true}", "did you mean must_be_better"),
+        ("champion: {not_worse_by: -1}", "greater than or equal to 0"),
+        ("waivable: [{check: size_bytes, by: []}]", "waivable"),
+        ("waivable: [{check: siez_bytes, by: [marie]}]", "did you mean size_bytes"),
+        ("held_out: {slices: {shrot: 0.2}}", "held_out.slices"),
+        ("minimum: {cv_accuracy: 0.9}\nmaximum: {size_bytes: -1}", "no model can meet size_bytes"),
+    ],
+)
+def test_criteria_that_cannot_be_meant_are_refused(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "criteria.yaml"
+    path.write_text(content)
+    with pytest.raises(UsageError, match=said):
+        read_criteria(path)
+
+
+def test_the_projects_own_criteria_are_read_and_known_by_their_content() -> None:
+    criteria = read_criteria(ROOT / "training" / "criteria.yaml")
+    assert criteria.champion.must_be_better
+    assert criteria.digest != Criteria().digest
