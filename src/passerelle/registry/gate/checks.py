@@ -75,10 +75,12 @@ def leakage(evidence: Evidence, criteria: Criteria) -> Finding:
 def label_in_text(evidence: Evidence) -> Finding:
     """The records hold the very words of their labels, far more often than those of other labels."""
     texts = [column.name for column in evidence.challenger.columns if column.type == "string" and column.name in evidence.records]
+    if not texts:
+        return Finding("label_in_text", True, "—", "—")
     truth = evidence.challenger.scores.truth
-    joined = [f" {normalise(text)} " for text in evidence.records[texts].astype(str).agg(" ".join, axis=1)] if texts else []
+    joined = [f" {normalise(text)} " for text in evidence.records[texts].astype(str).agg(" ".join, axis=1)]
     words = {label: f" {normalise(label)} " for label in evidence.challenger.scores.labels}
-    own = float(np.mean([words[label] in text for label, text in zip(truth, joined, strict=True)])) if joined else 0.0
+    own = float(np.mean([words[label] in text for label, text in zip(truth, joined, strict=True)]))
     others = [words[other] in text for label, text in zip(truth, joined, strict=True) for other in words if other != label]
     chance = float(np.mean(others)) if others else 0.0
     told = own > _LABEL_TOLD and own > _LABEL_TIMES * chance

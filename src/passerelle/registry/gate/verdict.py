@@ -70,22 +70,25 @@ def judge(
     """
     allow(criteria, waive, who=who, reason=reason)
     evidence = gather(registry, ref, champion, serving=serving or {}, least_rows=criteria.held_out.rows)
-    difference = None
-    if evidence.champion is not None:
-        rule = criteria.champion
-        scores = evidence.challenger.scores
-        difference = paired_difference(
-            scores.truth,
-            evidence.champion.scores.said,
-            scores.said,
-            metric=rule.metric,
-            confidence=rule.confidence,
-            resamples=rule.resamples,
-            seed=rule.seed,
-        )
+    difference = _difference(evidence, criteria)
     found = all_findings(evidence, criteria, difference)
     findings = tuple(replace(each, waived=f"{who}: {reason}") if each.check in waive and not each.passed else each for each in found)
     return Verdict(ref, criteria.digest, evidence, difference, findings)
+
+
+def _difference(evidence: Evidence, criteria: Criteria) -> Difference | None:
+    if evidence.champion is None:
+        return None
+    rule, scores = criteria.champion, evidence.challenger.scores
+    return paired_difference(
+        scores.truth,
+        evidence.champion.scores.said,
+        scores.said,
+        metric=rule.metric,
+        confidence=rule.confidence,
+        resamples=rule.resamples,
+        seed=rule.seed,
+    )
 
 
 def allow(criteria: Criteria, waive: Sequence[str], *, who: str, reason: str | None) -> None:
