@@ -107,6 +107,26 @@ class StoreSettings(Settings):
     )
 
 
+class SigningSettings(Settings):
+    """The keys that models are signed and verified with."""
+
+    signing_key: Path | None = Field(
+        default=None, description="Private key, EC in PEM, that `register` signs with; none leaves models unsigned."
+    )
+    signing_key_password: SecretStr | None = Field(default=None, description="Password of that key.")
+    verify_key: Path | None = Field(default=None, description="Public key that `promote`, `import` and `build` verify signatures with.")
+    verify: str = Field(
+        default="auto",
+        pattern="^(auto|required|off)$",
+        description="Whether a signature is required: `auto` as soon as a key to verify with is set, `required` always, `off` never.",
+    )
+
+    @property
+    def required(self) -> bool:
+        """Whether a model without a good signature is refused."""
+        return self.verify == "required" or (self.verify == "auto" and self.verify_key is not None)
+
+
 class ServiceSettings(Settings):
     """What the running service accepts and how it answers; read inside the bento."""
 
@@ -160,7 +180,7 @@ def variable_of(settings: type[Settings], field: str) -> str:
 
 def all_settings() -> tuple[type[Settings], ...]:
     """Return every settings class, for the documentation and for the check of unknown keys."""
-    return (StateSettings, MlflowSettings, S3Settings, StoreSettings, ServiceSettings, ClientSettings)
+    return (StateSettings, MlflowSettings, S3Settings, StoreSettings, SigningSettings, ServiceSettings, ClientSettings)
 
 
 def refuse_unknown(environment: dict[str, str] | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +14,10 @@ from passerelle.bentos.import_model import readable_by_others
 from passerelle.bentos.store import ARTIFACT_DIGEST, CODE_DIGEST, Store
 from passerelle.errors import NotFoundError, OutsideError, UsageError
 from passerelle.names import BentoTag
-from passerelle.settings import StoreSettings
+from passerelle.registry.signature import verify
+from passerelle.serving.load import MODEL_FOLDER
+from passerelle.serving.manifest import check_manifest
+from passerelle.settings import SigningSettings, StoreSettings
 
 _TIMEOUT_S = 180.0
 #: What bentofile.yaml lets into the bento, and the file itself: what the code digest is over.
@@ -46,17 +50,21 @@ class BuiltBento:
     dry_run: bool = False
 
 
-def build(settings: StoreSettings, *, bento_model_tag: BentoTag, project: Path, dry_run: bool = False) -> BuiltBento:
+def build(
+    settings: StoreSettings, *, bento_model_tag: BentoTag, project: Path, signing: SigningSettings | None = None, dry_run: bool = False
+) -> BuiltBento:
     """Write a bento of the model and of the project's code to the store, unless it is there.
 
     The bento's tag is the bento model's. When the code changed since, the bento is replaced: the same tag, the newer code.
 
     Args:
         project: Folder with bentofile.yaml, service.py and the locked requirements.
+        signing: What the model's signature is verified with, where one is required.
 
     Raises:
         NotFoundError: The store holds no such bento model.
         UsageError: The project lacks a file.
+        IntegrityError: A file of the model is not the one that was registered, or its signature is missing or not good.
         OutsideError: BentoML refuses to build; holds what it said.
         BusyError: Another import or build holds the store.
     """
@@ -76,10 +84,24 @@ def build(settings: StoreSettings, *, bento_model_tag: BentoTag, project: Path, 
         found = _already_there(store, bento_model_tag, code)
         if found is not None:
             return found
+        _check_whole(store, bento_model_tag, signing)
         replaced = store.bento(bento_model_tag) is not None
         made = _built(store, bento_model_tag, project, code, staging)
         path = store.publish(made, "bentos", bento_model_tag)
     return BuiltBento(bento_model_tag, bento_model_tag, path, created=True, code_digest=code, replaced=replaced)
+
+
+def _check_whole(store: Store, tag: BentoTag, signing: SigningSettings | None) -> None:
+    """Return when the model in the store is still what was registered, signed where that is required."""
+    model = store.model(tag)
+    if model is None:
+        return
+    folder = Path(model.path)
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    check_manifest(folder / MODEL_FOLDER, folder / "golden.json", manifest, expected_digest=model.info.labels.get(ARTIFACT_DIGEST))
+    if signing is not None:
+        bundle = folder / "manifest.sig"
+        verify(manifest, bundle.read_text(encoding="utf-8") if bundle.is_file() else None, signing, of=f"the bento model {tag}")
 
 
 def code_digest(project: Path) -> str:

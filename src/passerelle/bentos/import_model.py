@@ -19,11 +19,12 @@ from passerelle.errors import IntegrityError, OutsideError
 from passerelle.names import BentoTag, ModelVersionRef
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.register import GOLDEN, MANIFEST
+from passerelle.registry.signature import verify_version
 from passerelle.serving.golden import Golden, pipeline_predict, read_golden, replay
 from passerelle.serving.load import MODEL_FOLDER, ModelDescription, describe, load_pipeline
 from passerelle.serving.manifest import check_manifest
 from passerelle.serving.model import write_scorer
-from passerelle.settings import StoreSettings
+from passerelle.settings import SigningSettings, StoreSettings
 
 _DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -48,12 +49,18 @@ class ImportedModel:
 
 
 def import_model(
-    registry: Registry, settings: StoreSettings, *, ref: ModelVersionRef | None = None, dry_run: bool = False
+    registry: Registry,
+    settings: StoreSettings,
+    *,
+    ref: ModelVersionRef | None = None,
+    signing: SigningSettings | None = None,
+    dry_run: bool = False,
 ) -> ImportedModel:
     """Write the version to the store as a bento model, unless it is there.
 
     Args:
         ref: The version; by default the one that holds the alias, asked for once.
+        signing: What its signature is verified with, where one is required.
 
     Raises:
         NotFoundError: No version holds the alias.
@@ -67,6 +74,7 @@ def import_model(
     if digest is None:
         hint = f"passerelle register --run {version.ref.run_id}"
         raise IntegrityError(f"{version.ref} has no digest of its files: it was not registered by passerelle", hint=hint)
+    signature = _signature(registry, version.ref, signing)
     store = Store(settings)
     if dry_run:
         found = _already_there(store, version.ref, digest)
@@ -77,15 +85,15 @@ def import_model(
         if found is not None:
             return found
         try:
-            return _imported(registry, store, version, digest, staging)
+            return _imported(registry, store, version, digest, staging=staging, signature=signature)
         except OSError as error:
-            if error.errno in _DISK_IS_FULL:
-                raise OutsideError(
-                    f"the disk that holds {store.home} is full; nothing was imported", hint="bentoml models delete"
-                ) from error
-            raise OutsideError(
-                f"the store {store.home} cannot be written: {error.strerror}", hint="set BENTOML_HOME to a folder of yours"
-            ) from error
+            raise _cannot_write(store, error) from error
+
+
+def _cannot_write(store: Store, error: OSError) -> OutsideError:
+    if error.errno in _DISK_IS_FULL:
+        return OutsideError(f"the disk that holds {store.home} is full; nothing was imported", hint="bentoml models delete")
+    return OutsideError(f"the store {store.home} cannot be written: {error.strerror}", hint="set BENTOML_HOME to a folder of yours")
 
 
 def _already_there(store: Store, ref: ModelVersionRef, digest: str) -> ImportedModel | None:
@@ -99,7 +107,15 @@ def _already_there(store: Store, ref: ModelVersionRef, digest: str) -> ImportedM
     return ImportedModel(ref, ref.bento_model_tag, Path(model.path), created=False, artifact_digest=digest)
 
 
-def _imported(registry: Registry, store: Store, version: VersionInfo, digest: str, staging: Path) -> ImportedModel:
+def _signature(registry: Registry, ref: ModelVersionRef, signing: SigningSettings | None) -> str | None:
+    if signing is None or not signing.required:
+        return None
+    return verify_version(registry, ref, registry.read_json(ref.run_id, MANIFEST), signing)
+
+
+def _imported(
+    registry: Registry, store: Store, version: VersionInfo, digest: str, *, staging: Path, signature: str | None
+) -> ImportedModel:
     folder = registry.download_model(version.ref, staging / "download")
     golden_path = registry.run_artifact(version.ref.run_id, GOLDEN, staging / "beside")
     manifest = registry.read_json(version.ref.run_id, MANIFEST)
@@ -117,6 +133,8 @@ def _imported(registry: Registry, store: Store, version: VersionInfo, digest: st
         shutil.copyfile(golden_path, made / "golden.json")
         lineage["scorer_digest"] = write_scorer(made, pipeline, golden)
         (made / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
+        if signature is not None:
+            (made / "manifest.sig").write_text(signature, encoding="utf-8")
         (made / "lineage.json").write_text(json.dumps(lineage, ensure_ascii=False, indent=1), encoding="utf-8")
     place = staging / "models" / tag.name / tag.version
     readable_by_others(place)

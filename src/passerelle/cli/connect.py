@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from passerelle.errors import OutsideError
-from passerelle.settings import MlflowSettings, S3Settings, StateSettings, StoreSettings, refuse_unknown
+from passerelle.settings import MlflowSettings, S3Settings, SigningSettings, StateSettings, StoreSettings, refuse_unknown
 
 if TYPE_CHECKING:
     from passerelle.registry.client import Registry
@@ -32,6 +32,7 @@ class Surroundings:
     mlflow: MlflowSettings
     s3: S3Settings
     store: StoreSettings
+    signing: SigningSettings
 
 
 def read_state() -> StateSettings:
@@ -66,7 +67,7 @@ def surroundings(*, registered_model: str | None = None, experiment: str | None 
     s3 = S3Settings.read()
     mlflow = MlflowSettings.read(registered_model=registered_model, experiment=experiment)
     _prepare_mlflow(mlflow, s3)
-    return Surroundings(state=state, mlflow=mlflow, s3=s3, store=bento_store(state))
+    return Surroundings(state=state, mlflow=mlflow, s3=s3, store=bento_store(state), signing=SigningSettings.read())
 
 
 def _prepare_mlflow(settings: MlflowSettings, s3: S3Settings) -> None:

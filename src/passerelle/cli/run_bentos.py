@@ -22,7 +22,7 @@ from passerelle.monitoring.figures import Figures, read_figures
 from passerelle.names import BentoTag
 from passerelle.platform.embedded import stopped_by_signal
 from passerelle.rollout import local
-from passerelle.settings import ClientSettings, ServiceSettings, StateSettings, StoreSettings
+from passerelle.settings import ClientSettings, ServiceSettings, SigningSettings, StateSettings, StoreSettings
 
 if TYPE_CHECKING:
     from passerelle.rollout.local import Deployment
@@ -55,7 +55,7 @@ def build(bento_model_tag: str | None, project: Path, *, dry_run: bool) -> Built
     chosen = BentoTag.parse(bento_model_tag) if bento_model_tag else latest_bento_model(store)
     if chosen is None:
         raise NotFoundError("the BentoML store holds no model", hint="passerelle import")
-    return build_stage(store, bento_model_tag=chosen, project=project_folder(project), dry_run=dry_run)
+    return build_stage(store, bento_model_tag=chosen, project=project_folder(project), signing=SigningSettings.read(), dry_run=dry_run)
 
 
 def description(bento_model_tag: str | None) -> dict[str, Any]:

@@ -69,10 +69,18 @@ def path_to_bento(output: Output, project: Path, criteria_path: Path, steps: Ste
     compared = steps.step("compare", lambda: compare(registry, criteria, parent_run_id=trained.parent_run_id), show.comparison)
     if compared.best is None:
         raise RefusedError("no candidate meets the criteria", hint="passerelle compare; training/criteria.yaml")
-    registered = steps.step("register", lambda: register(registry, run_id=compared.best.run_id, criteria=criteria), show.registered)
-    steps.step("promote", lambda: promote(registry, ref=registered.ref, criteria=criteria, asked=Asked(who=who())), show.promotion)
-    imported = steps.step("import", lambda: import_model(registry, here.store), show.imported)
-    built = steps.step("build", lambda: build(here.store, bento_model_tag=imported.bento_model_tag, project=folder), show.built)
+    registered = steps.step(
+        "register", lambda: register(registry, run_id=compared.best.run_id, criteria=criteria, signing=here.signing), show.registered
+    )
+    steps.step(
+        "promote",
+        lambda: promote(registry, ref=registered.ref, criteria=criteria, asked=Asked(who=who(), signing=here.signing)),
+        show.promotion,
+    )
+    imported = steps.step("import", lambda: import_model(registry, here.store, signing=here.signing), show.imported)
+    built = steps.step(
+        "build", lambda: build(here.store, bento_model_tag=imported.bento_model_tag, project=folder, signing=here.signing), show.built
+    )
     return BentoTag(built.bento_tag.name, built.bento_tag.version)
 
 

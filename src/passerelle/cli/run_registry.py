@@ -25,6 +25,7 @@ from passerelle.registry.register import register
 from passerelle.registry.rollback import rollback as rollback_stage
 from passerelle.registry.status import Status, gather
 from passerelle.rollout.local import running_service
+from passerelle.settings import SigningSettings
 
 # The service image's base: python:3.11-slim.
 _IN_THE_IMAGE = {"python_version": "3.11", "python_full_version": "3.11.0", "sys_platform": "linux", "platform_system": "Linux"}
@@ -71,7 +72,7 @@ def promote(
     here = surroundings(registered_model=registered_model)
     registry = open_registry(here)
     if best:
-        ref = _best_version(registry, criteria, dry_run=dry_run)
+        ref = _best_version(registry, criteria, here.signing, dry_run=dry_run)
     else:
         ref = registry.model_version(here.mlflow.registered_model, version).ref if version else newest_version(registry)
 
@@ -80,13 +81,14 @@ def promote(
             report.write_text(page, encoding="utf-8")
 
     development = here.state.environment == "development"
-    asked = Asked(who=who(), development=development, serving=serving_libraries(Path("requirements/service.txt")), on_report=write, **how)
+    serving = serving_libraries(Path("requirements/service.txt"))
+    asked = Asked(who=who(), development=development, serving=serving, on_report=write, signing=here.signing, **how)
     return promote_stage(registry, ref=ref, criteria=criteria, asked=asked, dry_run=dry_run)
 
 
-def _best_version(registry: Registry, criteria: Criteria, *, dry_run: bool) -> ModelVersionRef:
+def _best_version(registry: Registry, criteria: Criteria, signing: SigningSettings, *, dry_run: bool) -> ModelVersionRef:
     """Return the best candidate's version, registered where it is not yet."""
-    registered = register(registry, run_id=best_run(registry, criteria), criteria=criteria, dry_run=dry_run)
+    registered = register(registry, run_id=best_run(registry, criteria), criteria=criteria, signing=signing, dry_run=dry_run)
     if registered.ref is None:
         raise NotFoundError(f"« {registered.candidate} » is the best and not registered yet", hint="passerelle register")
     return registered.ref

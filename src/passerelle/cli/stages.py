@@ -69,9 +69,11 @@ def register(
     from passerelle.registry.criteria import read_criteria
 
     criteria = read_criteria(criteria_path)
-    registry = open_registry(surroundings(registered_model=registered_model, experiment=experiment))
+    here = surroundings(registered_model=registered_model, experiment=experiment)
+    registry = open_registry(here)
     chosen = run_id or best_run(registry, criteria)
-    show.registered(Output(as_json=as_json), stage.register(registry, run_id=chosen, criteria=criteria, dry_run=dry_run))
+    result = stage.register(registry, run_id=chosen, criteria=criteria, signing=here.signing, dry_run=dry_run)
+    show.registered(Output(as_json=as_json), result)
 
 
 @click.command()
@@ -110,7 +112,7 @@ def import_(registered_model: str | None, version: int | None, dry_run: bool, as
     here = surroundings(registered_model=registered_model)
     registry = open_registry(here)
     ref = registry.model_version(here.mlflow.registered_model, version).ref if version else None
-    show.imported(Output(as_json=as_json), import_model(registry, here.store, ref=ref, dry_run=dry_run))
+    show.imported(Output(as_json=as_json), import_model(registry, here.store, ref=ref, signing=here.signing, dry_run=dry_run))
 
 
 @click.command()

@@ -16,7 +16,9 @@ from passerelle.registry.gate.words import Language
 from passerelle.registry.ledger import Entry, Ledger, now
 from passerelle.registry.lock import promotion_lock
 from passerelle.registry.move import carry_out, plan, settled, standing
-from passerelle.registry.register import ARTIFACT_DIGEST
+from passerelle.registry.register import ARTIFACT_DIGEST, MANIFEST
+from passerelle.registry.signature import verify_version
+from passerelle.settings import SigningSettings
 
 REPORT = "gate/report.html"
 
@@ -56,6 +58,7 @@ class Asked:
         development: Whether this is a place where promotions may be forced.
         serving: Version of each library in the serving image, for the gate.
         language: Of the gate's report.
+        signing: What the version's signature is verified with, where one is required.
         on_report: Gets the report's page, before anything is refused.
     """
 
@@ -66,6 +69,7 @@ class Asked:
     development: bool = True
     serving: Mapping[str, str] | None = None
     language: Language = "fr"
+    signing: SigningSettings | None = None
     on_report: Callable[[str], None] = lambda _: None
 
 
@@ -80,6 +84,8 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, ask
     """
     version = registry.model_version(ref.registered_model, ref.version)
     _examine(version, asked)
+    if asked.signing and asked.signing.required:
+        verify_version(registry, version.ref, registry.read_json(version.ref.run_id, MANIFEST), asked.signing)
     allow(criteria, asked.waive, who=asked.who, reason=asked.reason)
     before = standing(registry, ref.registered_model)
     if settled(before, ref.version):

@@ -12,9 +12,11 @@ from passerelle.errors import RefusedError
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import CandidateRun, Registry, VersionInfo
 from passerelle.registry.criteria import Criteria
+from passerelle.registry.signature import SIGNATURE, sign
 from passerelle.serving.golden import pipeline_predict, read_golden, replay
 from passerelle.serving.load import describe, load_pipeline
 from passerelle.serving.manifest import digest_of_manifest, manifest_of
+from passerelle.settings import SigningSettings
 
 MANIFEST = "passerelle/manifest.json"
 GOLDEN = "golden.json"
@@ -48,10 +50,15 @@ class Registered:
     dry_run: bool = False
 
 
-def register(registry: Registry, *, run_id: str, criteria: Criteria, dry_run: bool = False) -> Registered:
+def register(
+    registry: Registry, *, run_id: str, criteria: Criteria, signing: SigningSettings | None = None, dry_run: bool = False
+) -> Registered:
     """Make the run's model a version, after a look at what it is and a replay of its golden predictions.
 
     A run is registered once: a second call returns the same version, and completes one that has no digest.
+
+    Args:
+        signing: With a key, the manifest is signed.
 
     Raises:
         RefusedError: The candidate does not meet the criteria.
@@ -73,6 +80,9 @@ def register(registry: Registry, *, run_id: str, criteria: Criteria, dry_run: bo
     if not dry_run:
         # The manifest comes before the version, and the version is born with its tags: no moment shows one without the other.
         registry.write_json(run_id, MANIFEST, manifest)
+        signature = sign(manifest, signing) if signing else None
+        if signature is not None:
+            registry.write_text(run_id, SIGNATURE, signature)
         if ref is None:
             ref = registry.create_version(name, run_id, registry.model_uri(run_id), tags)
         else:
