@@ -18,7 +18,7 @@ from passerelle.registry.client import Registry
 from passerelle.registry.criteria import Criteria
 from passerelle.registry.promote import Asked, promote
 from passerelle.registry.register import register
-from passerelle.registry.signature import SIGNATURE, sign, verify
+from passerelle.registry.signature import sign, verify
 from passerelle.serving.model import load_model
 from passerelle.settings import SigningSettings, StoreSettings
 from tests.platform_fixtures import RegisteredForTests
