@@ -99,6 +99,16 @@ def find_engine() -> str:
     )
 
 
+def find_image(name: str) -> str | None:
+    """Return the digest of an image that an engine on this machine holds; None where there is no engine or no such image."""
+    for engine in _ENGINES:
+        if shutil.which(engine):
+            asked = _ask(engine, "image", "inspect", "--format", "{{.Id}}", name)
+            if asked.returncode == 0:
+                return asked.stdout.strip()
+    return None
+
+
 def image_ref(name: str) -> ImageRef:
     """Return the image of a name `repository:tag`.
 

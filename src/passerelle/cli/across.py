@@ -50,6 +50,17 @@ def env(as_json: bool) -> None:
 
 
 @click.command()
+@click.argument("asked", metavar="PREDICTION_ID|IMAGE|BENTO_TAG|VERSION|RUN_ID")
+@model_option()
+@json_option
+def trace(asked: str, registered_model: str | None, as_json: bool) -> None:
+    """Show where something comes from: image, bento, version, run, data, code, criteria and ledger entry."""
+    from passerelle.cli import run_trace, show
+
+    show.traced(Output(as_json=as_json), run_trace.trace(registered_model, asked))
+
+
+@click.command()
 @model_option()
 @json_option
 def status(registered_model: str | None, as_json: bool) -> None:

@@ -32,6 +32,7 @@ ACROSS: Sequence[click.Command] = (
     across.status,
     across.history,
     across.rollback,
+    across.trace,
     across.openapi,
     keys,
 )

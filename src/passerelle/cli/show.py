@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from passerelle.registry.promote import Promotion
     from passerelle.registry.register import Registered
     from passerelle.registry.status import Status
+    from passerelle.registry.trace import Trace
     from passerelle.rollout.local import Deployment
 
 _COMPARED = (
@@ -189,3 +190,11 @@ def history(output: Output, result: History) -> None:
     if result.verified and not result.findings:
         output.line(f"verified: {len(result.entries)} entries, none changed, removed or inserted")
     output.result(result)
+
+
+def traced(output: Output, result: Trace) -> None:
+    """Show the chain, and which of its links are missing."""
+    output.table(("link", "which", ""), [(link.name, link.value or "missing", link.note) for link in result.links])
+    if result.missing:
+        output.line(f"missing: {', '.join(result.missing)}")
+    output.result({**vars(result), "missing": result.missing})

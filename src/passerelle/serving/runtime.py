@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from passerelle.errors import PasserelleError
 from passerelle.monitoring.metrics import Metrics
 from passerelle.monitoring.shared import shared_folder
+from passerelle.names import RUN_ID_LENGTH_IN_TAG
 from passerelle.serving.batcher import MicroBatcher
 from passerelle.serving.contract import Contract, Refusal, contract_of
 from passerelle.serving.load import MODEL_FOLDER, ModelDescription, PipelineNeededError, describe
@@ -51,6 +52,7 @@ class Runtime:
         self.model: LoadedModel | None = None
         self.refused: PasserelleError | None = None
         self._labels: tuple[str, ...] = ()
+        self._run = ""
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predict")
         self._batcher = MicroBatcher(self._predict, self._executor)
         self._one_batch = asyncio.Semaphore(1)
@@ -76,6 +78,8 @@ class Runtime:
         from passerelle.serving.model import freeze, load_model  # noqa: PLC0415
 
         model = load_model(self.folder)
+        # A prediction leads back to the run that made the model by its first characters.
+        self._run = str(model.lineage["run_id"])[:RUN_ID_LENGTH_IN_TAG]
         self._labels = tuple(str(label) for label in model.classes)
         self.metrics.model_loaded.labels(model.version).set_to_current_time()
         self.metrics.model_load_seconds.labels(model.version).set(model.load_seconds)
@@ -196,7 +200,7 @@ class Runtime:
             "probability": probability,
             "top": top,
             "model_version": model.version,
-            "prediction_id": os.urandom(16).hex(),
+            "prediction_id": self._run + os.urandom(12).hex(),
             "review": review,
         }
 

@@ -1,0 +1,36 @@
+"""What `trace` puts together: the registry's links, the store's and the container engine's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from passerelle.bentos.containerize import find_image
+from passerelle.bentos.store import CODE_DIGEST, Store
+from passerelle.cli.connect import Surroundings, open_registry, surroundings
+from passerelle.names import BentoTag
+from passerelle.registry.trace import Link, Trace, find_version, links_of
+
+
+def trace(registered_model: str | None, asked: str) -> Trace:
+    """Return the chain of what was asked for, from the answer to the data.
+
+    Raises:
+        NotFoundError: Nothing of the registered model is known by that name.
+    """
+    here = surroundings(registered_model=registered_model)
+    registry = open_registry(here)
+    kind, version = find_version(registry, asked)
+    first = (Link("prediction", asked, "its first eight characters are the run's"),) if kind == "prediction" else ()
+    built = tuple(_built(here, version.ref.bento_model_tag, asked if kind == "image" else None))
+    return Trace(asked, kind, version.ref.version, (*first, *built, *links_of(registry, version)))
+
+
+def _built(here: Surroundings, tag: BentoTag, image: str | None) -> Iterator[Link]:
+    store = Store(here.store)
+    name = image or f"passerelle/{tag}"
+    digest = find_image(name)
+    yield Link("image", name if digest else None, digest or f"no engine here holds {name}: passerelle containerize")
+    bento = store.bento(tag)
+    yield Link("bento", str(tag) if bento else None, f"code {bento.info.labels.get(CODE_DIGEST, '')}" if bento else "passerelle build")
+    model = store.model(tag)
+    yield Link("bento model", str(tag) if model else None, "" if model else "passerelle import")
