@@ -114,17 +114,20 @@ class SigningSettings(Settings):
         default=None, description="Private key, EC in PEM, that `register` signs with; none leaves models unsigned."
     )
     signing_key_password: SecretStr | None = Field(default=None, description="Password of that key.")
-    verify_key: Path | None = Field(default=None, description="Public key that `promote`, `import` and `build` verify signatures with.")
+    verify_key: Path | None = Field(
+        default=None,
+        description="Public key, or folder of public keys, that `promote`, `import`, `build` and the service verify signatures with.",
+    )
     verify: str = Field(
         default="auto",
         pattern="^(auto|required|off)$",
-        description="Whether a signature is required: `auto` as soon as a key to verify with is set, `required` always, `off` never.",
+        description="Whether a signature is required: `auto` as soon as a key is set, `required` always, `off` never.",
     )
 
     @property
     def required(self) -> bool:
         """Whether a model without a good signature is refused."""
-        return self.verify == "required" or (self.verify == "auto" and self.verify_key is not None)
+        return self.verify == "required" or (self.verify == "auto" and (self.verify_key or self.signing_key) is not None)
 
 
 class ServiceSettings(Settings):

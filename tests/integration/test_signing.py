@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from passerelle.bentos.build import build
 from passerelle.bentos.import_model import import_model
-from passerelle.errors import IntegrityError, SettingsError
+from passerelle.bentos.store import latest_bento_model
+from passerelle.errors import IntegrityError, PasserelleError, SettingsError
 from passerelle.registry.client import Registry
 from passerelle.registry.criteria import Criteria
 from passerelle.registry.promote import Asked, promote
 from passerelle.registry.register import register
-from passerelle.registry.signature import sign, verify
+from passerelle.registry.signature import SIGNATURE, sign
+from passerelle.serving.manifest import digest_of_folder
 from passerelle.serving.model import load_model
+from passerelle.serving.signature import check_signature
 from passerelle.settings import SigningSettings, StoreSettings
 from tests.platform_fixtures import RegisteredForTests
 from tests.service_fixtures import ROOT
 
 pytestmark = pytest.mark.integration
-MANIFEST = {"schema": 1, "files": {"MLmodel": "sha256:a"}, "golden": "sha256:b"}
+MANIFEST: dict[str, object] = {"schema": 1, "files": {"MLmodel": "sha256:a"}, "golden": "sha256:b"}
 LENIENT = Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0}})
 
 
@@ -35,8 +42,8 @@ class Keys:
     public: Path
 
 
-def make_keys(folder: Path, name: str) -> Keys:
-    key = ec.generate_private_key(ec.SECP256R1())
+def make_keys(folder: Path, name: str, curve: ec.EllipticCurve | None = None) -> Keys:
+    key = ec.generate_private_key(curve or ec.SECP256R1())
     private, public = folder / f"{name}.pem", folder / f"{name}.pub.pem"
     plain = serialization.NoEncryption()
     private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
@@ -55,38 +62,93 @@ def theirs(tmp_path: Path) -> Keys:
     return make_keys(tmp_path, "theirs")
 
 
-def test_a_signature_is_good_for_its_manifest_and_its_key_alone(ours: Keys, theirs: Keys) -> None:
-    bundle = sign(MANIFEST, SigningSettings.read(signing_key=ours.private))
+RUN = "a" * 32
+
+
+def check(manifest: dict[str, object], bundle: str | None, settings: SigningSettings, run_id: str = RUN) -> str | None:
+    return check_signature(manifest, bundle, settings, of="it", run_id=run_id)
+
+
+def payload_changed(bundle: str) -> str:
+    content = json.loads(bundle)
+    payload = base64.b64decode(content["dsseEnvelope"]["payload"]).replace(RUN.encode(), b"b" * 32)
+    content["dsseEnvelope"]["payload"] = base64.b64encode(payload).decode()
+    return json.dumps(content)
+
+
+def test_a_signature_is_good_for_its_manifest_its_run_and_its_key_alone(ours: Keys, theirs: Keys) -> None:
+    bundle = sign(MANIFEST, SigningSettings.read(signing_key=ours.private), run_id=RUN)
     assert bundle is not None
     good = SigningSettings.read(verify_key=ours.public)
-    verify(MANIFEST, bundle, good, of="it")
-    for manifest, signature, settings in (
-        ({**MANIFEST, "golden": "sha256:c"}, bundle, good),
-        (MANIFEST, bundle, SigningSettings.read(verify_key=theirs.public)),
-        (MANIFEST, bundle.replace("payload", "paylaod", 1), good),
-        (MANIFEST, "{}", good),
-        (MANIFEST, None, good),
+    assert check(MANIFEST, bundle, good) == "sha256:" + json.loads(bundle)["verificationMaterial"]["publicKey"]["hint"]
+    for manifest, signature, settings, run_id, message in (
+        ({**MANIFEST, "golden": "sha256:c"}, bundle, good, RUN, "not for these files"),
+        (MANIFEST, bundle, SigningSettings.read(verify_key=theirs.public), RUN, "not by a key of"),
+        (MANIFEST, bundle, good, "b" * 32, "another run"),
+        (MANIFEST, payload_changed(bundle), good, "b" * 32, "not by a key of"),
+        (MANIFEST, bundle.replace("payload", "paylaod", 1), good, RUN, "not a readable bundle"),
+        (MANIFEST, "{}", good, RUN, "not a readable bundle"),
+        (MANIFEST, "[]", good, RUN, "not a readable bundle"),
+        (MANIFEST, "", good, RUN, "not a readable bundle"),
+        (MANIFEST, None, good, RUN, "not signed"),
     ):
-        with pytest.raises(IntegrityError):
-            verify(manifest, signature, settings, of="it")
+        with pytest.raises(IntegrityError, match=message):
+            check(manifest, signature, settings, run_id)
 
 
-def test_required_follows_the_key_unless_it_is_said(ours: Keys) -> None:
+@pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()], ids=lambda curve: str(curve.name))
+def test_model_signing_itself_takes_the_signature(tmp_path: Path, curve: ec.EllipticCurve) -> None:
+    keys = make_keys(tmp_path, "any", curve)
+    bundle = sign(MANIFEST, SigningSettings.read(signing_key=keys.private), run_id=RUN)
+    assert bundle is not None
+    assert check(MANIFEST, bundle, SigningSettings.read(verify_key=keys.public)) is not None
+    (tmp_path / RUN).mkdir()
+    (tmp_path / RUN / "manifest.json").write_text(json.dumps(MANIFEST, sort_keys=True, separators=(",", ":")))
+    (tmp_path / "manifest.sig").write_text(bundle)
+    command = ["verify", "key", str(tmp_path / RUN), "--signature", str(tmp_path / "manifest.sig"), "--public_key", str(keys.public)]
+    done = subprocess.run([sys.executable, "-m", "model_signing", *command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_each_key_of_a_folder_is_good(tmp_path: Path, ours: Keys, theirs: Keys) -> None:
+    ring = tmp_path / "ring"
+    ring.mkdir()
+    for keys in (ours, theirs):
+        shutil.copy(keys.public, ring)
+    for keys in (ours, theirs):
+        bundle = sign(MANIFEST, SigningSettings.read(signing_key=keys.private), run_id=RUN)
+        assert check(MANIFEST, bundle, SigningSettings.read(verify_key=ring)) is not None
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SettingsError, match="no key is set"):
+        check(MANIFEST, "{}", SigningSettings.read(verify_key=tmp_path / "empty"))
+
+
+def test_required_follows_the_key_unless_it_is_said(ours: Keys, theirs: Keys) -> None:
     assert not SigningSettings.read().required
     assert SigningSettings.read(verify_key=ours.public).required
     assert not SigningSettings.read(verify_key=ours.public, verify="off").required
     with pytest.raises(SettingsError, match="no key is set"):
-        verify(MANIFEST, "{}", SigningSettings.read(verify="required"), of="it")
+        check(MANIFEST, "{}", SigningSettings.read(verify="required"))
+    # Where only the key that signs is set, its public half is what is trusted.
+    own = SigningSettings.read(signing_key=ours.private)
+    assert own.required
+    assert check(MANIFEST, sign(MANIFEST, own, run_id=RUN), own) is not None
+    with pytest.raises(IntegrityError, match="not by a key of"):
+        check(MANIFEST, sign(MANIFEST, SigningSettings.read(signing_key=theirs.private), run_id=RUN), own)
 
 
 def test_a_key_that_is_none_is_named_and_not_shown(tmp_path: Path) -> None:
     broken = tmp_path / "broken.pem"
     broken.write_text("monsecret")
     with pytest.raises(SettingsError, match=r"broken\.pem cannot sign") as refused:
-        sign(MANIFEST, SigningSettings.read(signing_key=broken))
+        sign(MANIFEST, SigningSettings.read(signing_key=broken), run_id=RUN)
     assert "monsecret" not in str(refused.value)
-    with pytest.raises(SettingsError, match=r"broken\.pem cannot verify"):
-        verify(MANIFEST, "{}", SigningSettings.read(verify_key=broken), of="it")
+    rsa_key = rsa.generate_private_key(65537, 2048).public_key()
+    other = tmp_path / "rsa.pem"
+    other.write_bytes(rsa_key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo))
+    for path in (broken, other, tmp_path / "missing.pem"):
+        with pytest.raises(SettingsError, match=f"{path.name} cannot verify"):
+            check(MANIFEST, "{}", SigningSettings.read(verify_key=path))
 
 
 @dataclass(frozen=True)
@@ -105,43 +167,122 @@ def signed(registered: RegisteredForTests, ours: Keys, tmp_path: Path) -> Iterat
 
 
 def test_what_is_signed_goes_the_whole_way_and_nothing_else(signed: Signed, ours: Keys, theirs: Keys) -> None:
-    registry = signed.registry
+    registry, store = signed.registry, signed.store
     good, bad = SigningSettings.read(verify_key=ours.public), SigningSettings.read(verify_key=theirs.public)
     first = registry.model_version(registry.settings.registered_model, 1).ref
     with pytest.raises(IntegrityError, match=r"the signature of .* is not by"):
         promote(registry, ref=first, criteria=LENIENT, asked=Asked(who="test@here", signing=bad))
     promote(registry, ref=first, criteria=LENIENT, asked=Asked(who="test@here", signing=good))
     with pytest.raises(IntegrityError, match=r"the signature of .* is not by"):
-        import_model(registry, signed.store, signing=bad)
-    imported = import_model(registry, signed.store, signing=good)
+        import_model(registry, store, signing=bad)
+    assert latest_bento_model(store) is None
+    imported = import_model(registry, store, signing=good)
     assert imported.path is not None
-    built = build(signed.store, bento_model_tag=imported.bento_model_tag, project=ROOT, signing=good)
-    assert built.created
-    assert built.path is not None
-    shutil.rmtree(built.path)
+    with pytest.raises(IntegrityError, match=r"not to be trusted: the signature of .* is not by"):
+        import_model(registry, store, signing=bad)
+    loaded = load_model(imported.path, signing=good)
+    assert (loaded.signer is not None, loaded.scorer is not None) == (True, True)
+    with pytest.raises(IntegrityError, match=r"the signature of .* is not by"):
+        load_model(imported.path, signing=bad)
     (imported.path / "manifest.sig").unlink()
-    with pytest.raises(IntegrityError, match="is not signed"):
-        build(signed.store, bento_model_tag=imported.bento_model_tag, project=ROOT, signing=good)
+    for refused in (
+        lambda: build(store, bento_model_tag=imported.bento_model_tag, project=ROOT, signing=good),
+        lambda: load_model(imported.path or Path(), signing=good),
+        lambda: import_model(registry, store, signing=good),
+    ):
+        with pytest.raises(IntegrityError, match="is not signed"):
+            refused()
+    load_model(imported.path, signing=SigningSettings.read(verify_key=ours.public, verify="off"))
 
 
-def test_one_flipped_byte_in_any_file_is_noticed_at_build_and_at_load(signed: Signed, ours: Keys) -> None:
+def test_what_was_registered_before_the_key_is_signed_by_registering_it_again(
+    registered: RegisteredForTests, ours: Keys, tmp_path: Path
+) -> None:
+    registry = registered.fresh()
+    run_id = registered.run_ids[1]
+    registry.write_text(run_id, SIGNATURE, "")
+    ref = registered.register(registry, 1)
+    key = SigningSettings.read(signing_key=ours.private)
+    with pytest.raises(IntegrityError, match="not a readable bundle"):
+        import_model(registry, StoreSettings.read(bentoml_home=tmp_path / "bentoml"), ref=ref, signing=key)
+    again = register(registry, run_id=run_id, criteria=Criteria(), signing=key)
+    assert (again.created, again.ref) == (False, ref)
+    assert import_model(registry, StoreSettings.read(bentoml_home=tmp_path / "bentoml"), ref=ref, signing=key).created
+
+
+def test_a_signed_model_in_the_place_of_another_is_refused(signed: Signed, registered: RegisteredForTests, ours: Keys) -> None:
+    registry, good = signed.registry, SigningSettings.read(signing_key=ours.private)
+    second = register(registry, run_id=registered.run_ids[1], criteria=Criteria(), signing=good)
+    one, two = (import_model(registry, signed.store, ref=registry.model_version(second.registered_model, n).ref) for n in (1, 2))
+    assert one.path is not None
+    assert two.path is not None
+    lineage = {name: json.loads((path / "lineage.json").read_text()) for name, path in (("one", one.path), ("two", two.path))}
+    for name in ("mlflow_model", "scorer"):
+        shutil.rmtree(two.path / name)
+    shutil.copytree(one.path, two.path, dirs_exist_ok=True)
+    said = lineage["two"] | {key: lineage["one"][key] for key in ("artifact_digest", "scorer_digest")}
+    (two.path / "lineage.json").write_text(json.dumps(said))
+    load_model(two.path)
+    with pytest.raises(IntegrityError, match="another run's model"):
+        load_model(two.path, signing=good)
+
+
+def test_with_a_key_the_packed_scorer_is_not_trusted(signed: Signed, ours: Keys) -> None:
+    ref = signed.registry.model_version(signed.registry.settings.registered_model, 1).ref
+    imported = import_model(signed.registry, signed.store, ref=ref)
+    assert imported.path is not None
+    lineage = json.loads((imported.path / "lineage.json").read_text())
+    for path in (imported.path / "scorer").iterdir():
+        path.write_bytes(b"other")
+    (imported.path / "lineage.json").write_text(json.dumps(lineage | {"scorer_digest": digest_of_folder(imported.path / "scorer")}))
+    with pytest.raises(IntegrityError):
+        load_model(imported.path)
+    loaded = load_model(imported.path, signing=SigningSettings.read(verify_key=ours.public))
+    assert loaded.scorer is not None
+
+
+def test_one_flipped_byte_in_any_file_is_noticed_at_import_at_build_and_at_load(signed: Signed, ours: Keys) -> None:
     registry = signed.registry
     good = SigningSettings.read(verify_key=ours.public)
     ref = registry.model_version(registry.settings.registered_model, 1).ref
     imported = import_model(registry, signed.store, ref=ref, signing=good)
     assert imported.path is not None
-    load_model(imported.path)
-    kept = [path for path in sorted(imported.path.rglob("*")) if path.is_file() and path.name not in {"model.yaml", "lineage.json"}]
-    tried = 0
+    folder = imported.path / "mlflow_model"
+    kept = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size]
+    kept += [imported.path / name for name in ("golden.json", "manifest.json", "manifest.sig")]
+    assert len(kept) >= 9
     for path in kept:
         content = path.read_bytes()
-        if not content:
-            continue
-        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-        with pytest.raises((IntegrityError, ValueError)):
-            load_model(imported.path)
+        path.write_bytes(content[: len(content) // 2] + bytes([content[len(content) // 2] ^ 1]) + content[len(content) // 2 + 1 :])
+        with pytest.raises(IntegrityError):
+            load_model(imported.path, signing=good)
+        with pytest.raises(IntegrityError):
             build(signed.store, bento_model_tag=imported.bento_model_tag, project=ROOT, signing=good)
         path.write_bytes(content)
-        tried += 1
-    assert tried >= 8
-    load_model(imported.path)
+    load_model(imported.path, signing=good)
+    shutil.rmtree(imported.path)
+    in_s3 = [
+        key
+        for key in registry.objects.keys("mlflow/")
+        if f"/{ref.run_id}/" in key and key.endswith((".sig", "manifest.json", "golden.json"))
+    ]
+    assert len(in_s3) == 3
+    for key in [*in_s3, *(key for key in model_keys(registry, ref.run_id))]:
+        content, _ = registry.objects.read(key)
+        registry.objects.delete(key)
+        registry.objects.create(
+            key, content[: len(content) // 2] + bytes([content[len(content) // 2] ^ 1]) + content[len(content) // 2 + 1 :]
+        )
+        try:
+            with pytest.raises(PasserelleError):
+                import_model(registry, signed.store, ref=ref, signing=good)
+        finally:
+            registry.objects.delete(key)
+            registry.objects.create(key, content)
+    assert import_model(registry, signed.store, ref=ref, signing=good).created
+
+
+def model_keys(registry: Registry, run_id: str) -> list[str]:
+    """Return the objects of the run's model, as they lie in S3."""
+    folder = registry.model_uri(run_id).removeprefix("models:/")
+    return [key for key in registry.objects.keys("mlflow/") if f"/{folder}/" in key]

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from passerelle.bentos.import_model import readable_by_others
 from passerelle.bentos.store import ARTIFACT_DIGEST, CODE_DIGEST, Store
-from passerelle.errors import NotFoundError, OutsideError, UsageError
+from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
 from passerelle.names import BentoTag
-from passerelle.registry.signature import verify
 from passerelle.serving.load import MODEL_FOLDER
 from passerelle.serving.manifest import check_manifest
+from passerelle.serving.signature import check_stored_signature
 from passerelle.settings import SigningSettings, StoreSettings
 
 _TIMEOUT_S = 180.0
@@ -81,27 +81,34 @@ def build(
             dry_run=True,
         )
     with store.staging() as staging:
+        check_whole(store, bento_model_tag, signing)
         found = _already_there(store, bento_model_tag, code)
         if found is not None:
             return found
-        _check_whole(store, bento_model_tag, signing)
         replaced = store.bento(bento_model_tag) is not None
         made = _built(store, bento_model_tag, project, code, staging)
         path = store.publish(made, "bentos", bento_model_tag)
     return BuiltBento(bento_model_tag, bento_model_tag, path, created=True, code_digest=code, replaced=replaced)
 
 
-def _check_whole(store: Store, tag: BentoTag, signing: SigningSettings | None) -> None:
-    """Return when the model in the store is still what was registered, signed where that is required."""
+def check_whole(store: Store, tag: BentoTag, signing: SigningSettings | None) -> None:
+    """Return when the model in the store is still what was registered, signed where that is required.
+
+    Raises:
+        IntegrityError: A file of the model is not the one that was registered, or its signature is missing or not good.
+    """
     model = store.model(tag)
     if model is None:
         return
-    folder = Path(model.path)
-    manifest = json.loads((folder / "manifest.json").read_bytes())
-    check_manifest(folder / MODEL_FOLDER, folder / "golden.json", manifest, expected_digest=model.info.labels.get(ARTIFACT_DIGEST))
+    folder, labels = Path(model.path), model.info.labels
+    try:
+        manifest = dict(json.loads((folder / "manifest.json").read_bytes()))
+    except (OSError, ValueError, TypeError) as error:
+        hint = f"bentoml models delete {tag}; passerelle import"
+        raise IntegrityError(f"the bento model {tag} has no readable manifest", hint=hint) from error
+    check_manifest(folder / MODEL_FOLDER, folder / "golden.json", manifest, expected_digest=labels.get(ARTIFACT_DIGEST))
     if signing is not None:
-        bundle = folder / "manifest.sig"
-        verify(manifest, bundle.read_text(encoding="utf-8") if bundle.is_file() else None, signing, of=f"the bento model {tag}")
+        check_stored_signature(folder, manifest, signing, run_id=labels.get("passerelle.run_id", ""))
 
 
 def code_digest(project: Path) -> str:

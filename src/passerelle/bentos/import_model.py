@@ -19,11 +19,12 @@ from passerelle.errors import IntegrityError, OutsideError
 from passerelle.names import BentoTag, ModelVersionRef
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.register import GOLDEN, MANIFEST
-from passerelle.registry.signature import verify_version
+from passerelle.registry.signature import stored_signature
 from passerelle.serving.golden import Golden, pipeline_predict, read_golden, replay
 from passerelle.serving.load import MODEL_FOLDER, ModelDescription, describe, load_pipeline
 from passerelle.serving.manifest import check_manifest
 from passerelle.serving.model import write_scorer
+from passerelle.serving.signature import SIGNATURE_FILE, check_signature, check_stored_signature
 from passerelle.settings import SigningSettings, StoreSettings
 
 _DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -74,18 +75,17 @@ def import_model(
     if digest is None:
         hint = f"passerelle register --run {version.ref.run_id}"
         raise IntegrityError(f"{version.ref} has no digest of its files: it was not registered by passerelle", hint=hint)
-    signature = _signature(registry, version.ref, signing)
     store = Store(settings)
     if dry_run:
-        found = _already_there(store, version.ref, digest)
+        found = _already_there(store, version.ref, digest, signing)
         return found or ImportedModel(version.ref, version.ref.bento_model_tag, None, created=True, artifact_digest=digest, dry_run=True)
     with store.staging() as staging:
         # Looked up under the lock: of two imports at once the second finds what the first one made.
-        found = _already_there(store, version.ref, digest)
+        found = _already_there(store, version.ref, digest, signing)
         if found is not None:
             return found
         try:
-            return _imported(registry, store, version, digest, staging=staging, signature=signature)
+            return _imported(registry, store, version, digest, staging=staging, signing=signing)
         except OSError as error:
             raise _cannot_write(store, error) from error
 
@@ -96,7 +96,7 @@ def _cannot_write(store: Store, error: OSError) -> OutsideError:
     return OutsideError(f"the store {store.home} cannot be written: {error.strerror}", hint="set BENTOML_HOME to a folder of yours")
 
 
-def _already_there(store: Store, ref: ModelVersionRef, digest: str) -> ImportedModel | None:
+def _already_there(store: Store, ref: ModelVersionRef, digest: str, signing: SigningSettings | None) -> ImportedModel | None:
     model = store.model(ref.bento_model_tag)
     if model is None:
         return None
@@ -104,21 +104,28 @@ def _already_there(store: Store, ref: ModelVersionRef, digest: str) -> ImportedM
     if held != digest:
         hint = f"bentoml models delete {ref.bento_model_tag}; passerelle import"
         raise IntegrityError(f"the bento model {ref.bento_model_tag} is not the registered one: another digest", hint=hint)
+    if signing is not None:
+        folder = Path(model.path)
+        try:
+            check_stored_signature(folder, json.loads((folder / "manifest.json").read_bytes()), signing, run_id=ref.run_id)
+        except (IntegrityError, ValueError, OSError) as error:
+            # Imported before there was a key, perhaps: the hint leads to a new import, which says what is wrong with the registered one.
+            said = error.message if isinstance(error, IntegrityError) else "its manifest cannot be read"
+            hint = f"bentoml models delete {ref.bento_model_tag}; passerelle import"
+            raise IntegrityError(f"the bento model {ref.bento_model_tag} is not to be trusted: {said}", hint=hint) from error
     return ImportedModel(ref, ref.bento_model_tag, Path(model.path), created=False, artifact_digest=digest)
 
 
-def _signature(registry: Registry, ref: ModelVersionRef, signing: SigningSettings | None) -> str | None:
-    if signing is None or not signing.required:
-        return None
-    return verify_version(registry, ref, registry.read_json(ref.run_id, MANIFEST), signing)
-
-
 def _imported(
-    registry: Registry, store: Store, version: VersionInfo, digest: str, *, staging: Path, signature: str | None
+    registry: Registry, store: Store, version: VersionInfo, digest: str, *, staging: Path, signing: SigningSettings | None
 ) -> ImportedModel:
+    manifest = registry.read_json(version.ref.run_id, MANIFEST)
+    # It travels along even when nobody asks for it here: the service may.
+    signature = stored_signature(registry, version.ref.run_id)
+    if signing is not None:
+        check_signature(manifest, signature, signing, of=str(version.ref), run_id=version.ref.run_id)
     folder = registry.download_model(version.ref, staging / "download")
     golden_path = registry.run_artifact(version.ref.run_id, GOLDEN, staging / "beside")
-    manifest = registry.read_json(version.ref.run_id, MANIFEST)
     description, pipeline, golden, difference = checked(folder, golden_path, manifest, digest)
     lineage = _lineage(registry, version, digest, description)
     tag = version.ref.bento_model_tag
@@ -134,7 +141,7 @@ def _imported(
         lineage["scorer_digest"] = write_scorer(made, pipeline, golden)
         (made / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
         if signature is not None:
-            (made / "manifest.sig").write_text(signature, encoding="utf-8")
+            (made / SIGNATURE_FILE).write_text(signature, encoding="utf-8")
         (made / "lineage.json").write_text(json.dumps(lineage, ensure_ascii=False, indent=1), encoding="utf-8")
     place = staging / "models" / tag.name / tag.version
     readable_by_others(place)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from passerelle.errors import RefusedError
+from passerelle.errors import IntegrityError, RefusedError
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import CandidateRun, Registry, VersionInfo
 from passerelle.registry.criteria import Criteria
-from passerelle.registry.signature import SIGNATURE, sign
+from passerelle.registry.signature import SIGNATURE, sign, verify_version
 from passerelle.serving.golden import pipeline_predict, read_golden, replay
 from passerelle.serving.load import describe, load_pipeline
 from passerelle.serving.manifest import digest_of_manifest, manifest_of
@@ -55,7 +55,7 @@ def register(
 ) -> Registered:
     """Make the run's model a version, after a look at what it is and a replay of its golden predictions.
 
-    A run is registered once: a second call returns the same version, and completes one that has no digest.
+    A run is registered once: a second call returns the same version, and completes one that has no digest, or no signature by the key.
 
     Args:
         signing: With a key, the manifest is signed.
@@ -69,6 +69,8 @@ def register(
     run = registry.run(run_id)
     earlier = next((info for info in registry.versions(name) if info.ref.run_id == run_id), None)
     if earlier is not None and ARTIFACT_DIGEST in earlier.tags:
+        if signing is not None and not dry_run:
+            _sign_later(registry, earlier, signing)
         return _found(earlier, run, dry_run)
     failures = criteria.check(run.metrics)
     if failures:
@@ -80,7 +82,7 @@ def register(
     if not dry_run:
         # The manifest comes before the version, and the version is born with its tags: no moment shows one without the other.
         registry.write_json(run_id, MANIFEST, manifest)
-        signature = sign(manifest, signing) if signing else None
+        signature = sign(manifest, signing, run_id=run_id) if signing else None
         if signature is not None:
             registry.write_text(run_id, SIGNATURE, signature)
         if ref is None:
@@ -99,6 +101,26 @@ def examined(registry: Registry, run_id: str) -> dict[str, Any]:
         pipeline = load_pipeline(folder, description)
         replay(read_golden(golden), pipeline_predict(pipeline, [column.name for column in description.columns]))
         return manifest_of(folder, golden)
+
+
+def _sign_later(registry: Registry, version: VersionInfo, signing: SigningSettings) -> None:
+    """Sign a version that was registered before there was this key, once its files were looked at anew.
+
+    Raises:
+        IntegrityError: The files are no longer those that were registered.
+    """
+    if signing.signing_key is None:
+        return
+    run_id, recorded = version.ref.run_id, version.tags[ARTIFACT_DIGEST]
+    own = signing.model_copy(update={"verify_key": None, "verify": "required"})
+    try:
+        verify_version(registry, version.ref, registry.read_json(run_id, MANIFEST), own)
+    except IntegrityError:
+        manifest = examined(registry, run_id)
+        if digest_of_manifest(manifest) != recorded:
+            message = f"the files of {version.ref} are not those that were registered: they are not signed"
+            raise IntegrityError(message, hint="passerelle rollback goes back to a version that is whole") from None
+        registry.write_text(run_id, SIGNATURE, sign(manifest, signing, run_id=run_id) or "")
 
 
 def _found(version: VersionInfo, run: CandidateRun, dry_run: bool) -> Registered:

@@ -17,6 +17,8 @@ from passerelle.serving.load import MODEL_FOLDER, FittedPipeline, ModelDescripti
 from passerelle.serving.manifest import check_manifest, digest_of_folder
 from passerelle.serving.scorer.packed import pack, unpack
 from passerelle.serving.scorer.scorer import CompiledScorer
+from passerelle.serving.signature import check_stored_signature
+from passerelle.settings import SigningSettings
 
 SCORER_FOLDER = "scorer"
 _COLLECTOR_THRESHOLD = 50_000
@@ -40,6 +42,7 @@ class LoadedModel:
         golden_difference: Largest difference of a probability from what was seen at training.
         load_seconds: Time from the first file read to the last golden prediction.
         since: When it was loaded; ISO 8601, UTC.
+        signer: Fingerprint of the key that signed it; None where no signature is required.
     """
 
     lineage: Mapping[str, Any]
@@ -52,6 +55,7 @@ class LoadedModel:
     golden_difference: float
     load_seconds: float
     since: str
+    signer: str | None = None
 
     @property
     def version(self) -> str:
@@ -99,11 +103,15 @@ def scorer_rows(
     return [Row(index, row) for index, row in zip(indices.tolist(), probabilities, strict=True)]
 
 
-def load_model(folder: Path) -> LoadedModel:
-    """Return the model of a bento model's directory, checked against its manifest and its golden predictions.
+def load_model(folder: Path, *, signing: SigningSettings | None = None) -> LoadedModel:
+    """Return the model of a bento model's directory, checked against its manifest, its signature and its golden predictions.
+
+    Args:
+        signing: What the signature is verified with; by default what the environment says, so that no caller can forget it.
 
     Raises:
-        IntegrityError: A file is not the one that was registered, the model would run code when loaded, or a golden prediction differs.
+        IntegrityError: A file is not the one that was registered, the model would run code when loaded, a golden prediction differs,
+            or a signature is required and there is none by a key of the operator's.
     """
     began = time.perf_counter()
     try:
@@ -113,10 +121,13 @@ def load_model(folder: Path) -> LoadedModel:
         raise IntegrityError(f"{folder.name} is not a bento model of passerelle", hint="passerelle import; passerelle build") from error
     model_folder = folder / MODEL_FOLDER
     check_manifest(model_folder, folder / "golden.json", manifest, expected_digest=str(lineage["artifact_digest"]))
+    signing = signing or SigningSettings.read()
+    signer = check_stored_signature(folder, manifest, signing, run_id=str(lineage["run_id"]))
     description = describe(model_folder)
     pipeline = FittedPipeline(model_folder, description)
     golden = read_golden(folder / "golden.json")
-    scorer, why, difference = _scorer(folder, lineage, pipeline, golden)
+    # No signature covers the packed scorer, which import made: where one is required, the scorer is compiled from what is signed.
+    scorer, why, difference = _scorer(folder, lineage, pipeline, golden) if signer is None else compiled(pipeline(), golden)
     if scorer is None:
         difference = replay(golden, pipeline_predict(pipeline(), [column.name for column in description.columns]))
     return LoadedModel(
@@ -129,6 +140,7 @@ def load_model(folder: Path) -> LoadedModel:
         golden=golden,
         golden_difference=difference,
         load_seconds=time.perf_counter() - began,
+        signer=signer,
         since=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
