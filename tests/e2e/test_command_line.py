@@ -63,7 +63,7 @@ def _timed() -> float:
 def test_each_command_has_help_json_and_dry_run_where_it_changes_something() -> None:
     from passerelle.cli.main import ACROSS, STAGES
 
-    reads = {"compare", "serve", "monitor", "env", "status", "history", "demo", "up", "openapi", "list"}
+    reads = {"compare", "serve", "monitor", "env", "status", "history", "demo", "up", "openapi", "list", "trace", "reproduce"}
     nested = [each for group in ACROSS if isinstance(group, click.Group) for each in group.commands.values()]
     for command in (*STAGES, *(each for each in ACROSS if not isinstance(each, click.Group)), *nested):
         options = {option for parameter in command.params for option in parameter.opts}
@@ -86,6 +86,7 @@ def test_a_table_of_numbers_goes_the_whole_path(cli: Cli, tmp_path: Path) -> Non
         again = cli(stage, "--json")
         result = json.loads(again.stdout)
         assert result.get("created", result.get("changed")) is False, stage
+    _traced_and_made_again(cli, ["--data", str(tmp_path / "wine.parquet"), "--label-column", "cultivar", *named])
     deployed = cli("deploy", "--json")
     try:
         assert deployed.returncode == 0, deployed.stderr
@@ -96,6 +97,21 @@ def test_a_table_of_numbers_goes_the_whole_path(cli: Cli, tmp_path: Path) -> Non
         assert status["holdings"]["service"] == status["holdings"]["alias"] == 1
     finally:
         cli("deploy", "--stop")
+
+
+def _traced_and_made_again(cli: Cli, data: list[str]) -> None:
+    traced = json.loads(cli("trace", "1", "--json").stdout)
+    assert {"model version", "run", "data digest", "criteria", "ledger entry", "bento"} <= {link["name"] for link in traced["links"]}
+    assert "data digest" not in traced["missing"]
+    refused(cli("trace", "nothing"), 2, "known as « nothing »")
+    if "git commit" in traced["missing"]:  # not a checkout
+        refused(cli("reproduce", "1", *data), 2, "outside of a git checkout")
+        return
+    again = json.loads(cli("reproduce", "1", *data, "--json").stdout)
+    assert again["same"], again
+    assert again["likeness"]["labels_differ"] == 0
+    assert len(again["likeness"]["metrics"]) > 8
+    refused(cli("reproduce", "1"), 1, "the version was trained on")
 
 
 def _ask_about_wine(address: str, table: object, columns: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -47,6 +48,26 @@ def env(as_json: bool) -> None:
     platform = running_platform()
     output.result(platform.environment)
     output.line(platform.exports().rstrip())
+
+
+@click.command()
+@click.argument("version", type=click.IntRange(min=1))
+@model_option()
+@click.option("--data", type=click.Path(path_type=Path, exists=True, resolve_path=True), help="Its data.  [default: the demo's comments]")
+@click.option("--text-column", help="Column that holds the text.")
+@click.option("--label-column", help="Column that holds the class.")
+@click.option("--feature-column", "feature_columns", multiple=True, help="Column of a table without text; once for each.")
+@click.option("--drop-missing", is_flag=True, help="As at the first training.")
+@json_option
+def reproduce(version: int, registered_model: str | None, as_json: bool, **data: Any) -> None:
+    """Train a version again from its commit, data and seed, and say whether the same model comes out."""
+    from passerelle.cli import run_reproduce, show
+
+    output = Output(as_json=as_json)
+    found = run_reproduce.reproduce(registered_model, version, run_reproduce.train_options(**data), output.line)
+    show.reproduced(output, found)
+    if not found.same:
+        raise SystemExit(1)
 
 
 @click.command()

@@ -33,6 +33,7 @@ ACROSS: Sequence[click.Command] = (
     across.history,
     across.rollback,
     across.trace,
+    across.reproduce,
     across.openapi,
     keys,
 )

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from passerelle.bentos.containerize import BuiltImage
     from passerelle.bentos.import_model import ImportedModel
     from passerelle.cli.run_bentos import Stopped
+    from passerelle.cli.run_reproduce import Reproduction
     from passerelle.monitoring.figures import Figures
     from passerelle.registry.compare import Comparison
     from passerelle.registry.ledger import History
@@ -198,3 +199,19 @@ def traced(output: Output, result: Trace) -> None:
     if result.missing:
         output.line(f"missing: {', '.join(result.missing)}")
     output.result({**vars(result), "missing": result.missing})
+
+
+def reproduced(output: Output, result: Reproduction) -> None:
+    """Show each metric of both trainings, and the verdict."""
+    rows = [(each.metric, f"{each.recorded:.6f}", "—" if each.again is None else f"{each.again:.6f}", "same" if each.same else "differs")
+            for each in result.likeness.metrics]  # fmt: skip
+    output.table(("metric", "recorded", "again", ""), rows, right=("recorded", "again"))
+    for note in (*result.differing_libraries, *result.notes):
+        output.line(note)
+    largest = result.likeness.largest_difference
+    told = "" if largest is None else f", a golden probability differs by {largest:.1e} at most"
+    output.line(f"{result.likeness.labels_differ} golden labels differ{told}")
+    output.line(
+        f"version {result.version}, « {result.candidate} »: {'the same model came out' if result.same else 'another model came out'}"
+    )
+    output.result({**vars(result), "same": result.same})

@@ -8,8 +8,10 @@ import secrets
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from passerelle.errors import OutsideError
 from passerelle.platform.child import Child
@@ -18,6 +20,8 @@ from passerelle.settings import S3Settings
 
 BUCKET = "passerelle"
 REGION = "us-east-1"
+_PROBE = ".passerelle/ready"
+_READS_WITHIN_S = 30.0
 
 # SeaweedFS gives a gRPC port as port + 10000 where none is named, so each one is named.
 _PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc", "s3.port", "s3.port.grpc")
@@ -101,7 +105,7 @@ def _sockets(ports: Mapping[str, int]) -> list[Path]:
 
 
 def make_bucket(s3: S3Settings) -> None:
-    """Make the bucket unless it is there.
+    """Make the bucket unless it is there, and return once what it held before can be read.
 
     Raises:
         OutsideError: The S3 server refuses.
@@ -122,5 +126,29 @@ def make_bucket(s3: S3Settings) -> None:
     try:
         if s3.bucket not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
             client.create_bucket(Bucket=s3.bucket)
+        _wait_until_it_reads(client, s3.bucket)
     except (BotoCoreError, ClientError) as error:
         raise OutsideError(f"the bucket « {s3.bucket} » cannot be made: {error}") from error
+
+
+def _wait_until_it_reads(client: Any, bucket: str) -> None:
+    """Read an object that an earlier start wrote: the server says that it is healthy a moment before it knows where its objects are.
+
+    Raises:
+        ClientError: It does not read in time.
+    """
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    deadline = time.monotonic() + _READS_WITHIN_S
+    while True:
+        try:
+            client.get_object(Bucket=bucket, Key=_PROBE)["Body"].read()
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") == "NoSuchKey":
+                client.put_object(Bucket=bucket, Key=_PROBE, Body=b"ready")
+                return
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return

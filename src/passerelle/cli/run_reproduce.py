@@ -1,0 +1,141 @@
+"""Train a version again: from its commit, its data and its seed, and say whether the same model comes out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed
+from pathlib import Path
+
+from passerelle.cli.connect import open_registry, surroundings
+from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
+from passerelle.registry.client import Registry, VersionInfo
+from passerelle.registry.likeness import Likeness, likeness
+from passerelle.registry.register import GOLDEN
+from passerelle.serving.load import describe
+
+_TRAIN_TIMEOUT_S = 3_600
+_GIT_TIMEOUT_S = 120
+_EXPERIMENT = "reproduce"
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A version and its second training.
+
+    Attributes:
+        commit: That the second training ran from.
+        differing_libraries: What the model was made with and what is installed, where they differ.
+        notes: What else may make a difference.
+    """
+
+    version: int
+    candidate: str
+    commit: str
+    run_id: str
+    likeness: Likeness
+    differing_libraries: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether the same model came out."""
+        return self.likeness.same
+
+
+def reproduce(registered_model: str | None, number: int, train_options: Sequence[str], progress: Callable[[str], None]) -> Reproduction:
+    """Train the version again in a checkout of its commit, and compare.
+
+    Args:
+        train_options: Where its data is, as `passerelle train` takes it; nothing for the demo's.
+
+    Raises:
+        UsageError: The version says no commit, or the commit is not in this repository.
+        IntegrityError: The data is not what it was trained on.
+    """
+    registry = open_registry(surroundings(registered_model=registered_model))
+    version = registry.model_version(registry.settings.registered_model, number)
+    commit = version.tags.get("passerelle.git_commit", "unknown")
+    if commit == "unknown":
+        raise UsageError(f"{version.ref} was trained outside of a git checkout: there is nothing to go back to", hint="passerelle trace")
+    run = registry.run(version.ref.run_id)
+    with checkout(commit) as folder:
+        progress(f"train again from {commit[:12]}, seed {run.tags.get('passerelle.seed', '0')}; this takes as long as the first time")
+        parent = _trained(folder, run.tags.get("passerelle.seed", "0"), train_options, wanted=run.tags.get("passerelle.data_digest", ""))
+    again = next((each for each in registry.candidate_runs(parent) if each.name == run.name), None)
+    if again is None:
+        raise NotFoundError(f"the training {parent} has no candidate « {run.name} »", hint="passerelle compare")
+    alike = likeness(run.metrics, again.metrics, registry.read_json(run.run_id, GOLDEN), registry.read_json(again.run_id, GOLDEN))
+    dirty = run.tags.get("passerelle.git_dirty") == "true"
+    notes = ("it was trained with changes that no commit holds",) if dirty else ()
+    return Reproduction(number, run.name, commit, again.run_id, alike, _differing(registry, version), notes)
+
+
+def train_options(
+    *, data: Path | None, text_column: str | None, label_column: str | None, feature_columns: Sequence[str], drop_missing: bool
+) -> list[str]:
+    """Return what `passerelle train` is told of the data."""
+    named = {"--data": data, "--text-column": text_column, "--label-column": label_column}
+    options = [part for name, value in named.items() if value is not None for part in (name, str(value))]
+    options += [part for column in feature_columns for part in ("--feature-column", column)]
+    return [*options, "--drop-missing"] if drop_missing else options
+
+
+@contextmanager
+def checkout(commit: str) -> Iterator[Path]:
+    """Check the commit out beside this one, for as long as the body runs.
+
+    Raises:
+        UsageError: This is no git repository, or it does not hold the commit.
+    """
+    root = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="passerelle-reproduce-") as temporary:
+        folder = Path(temporary) / "checkout"
+        added = _git(root, "worktree", "add", "--detach", str(folder), commit)
+        if added.returncode != 0:
+            said = (added.stderr.strip().splitlines() or ["git says nothing"])[-1]
+            raise UsageError(f"the commit {commit} cannot be checked out: {said}", hint="cd to a clone that holds it; git fetch")
+        try:
+            yield folder
+        finally:
+            _git(root, "worktree", "remove", "--force", str(folder))
+
+
+def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=False)
+
+
+def _trained(folder: Path, seed: str, options: Sequence[str], *, wanted: str) -> str:
+    """Return the parent run of a training by the code in the folder."""
+    command = [sys.executable, "-m", "passerelle", "train", "--json", "--again", "--seed", seed, "--experiment", _EXPERIMENT, *options]
+    environment = dict(os.environ) | {"PYTHONPATH": f"{folder / 'src'}{os.pathsep}{folder}"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=_TRAIN_TIMEOUT_S, check=False)
+    if done.returncode != 0:
+        said = "\n".join(f"    {line}" for line in (done.stderr or done.stdout).strip().splitlines()[-6:])
+        raise OutsideError(f"the training from that commit failed:\n{said}", hint="passerelle train, in a checkout of it")
+    result = json.loads(done.stdout)
+    if result["data_digest"] != wanted:
+        message = f"the data has the digest {result['data_digest'][:19]}…, the version was trained on {wanted[:19]}…"
+        raise IntegrityError(message, hint="passerelle reproduce VERSION --data FILE --text-column … --label-column …")
+    return str(result["parent_run_id"])
+
+
+def _differing(registry: Registry, version: VersionInfo) -> tuple[str, ...]:
+    with tempfile.TemporaryDirectory(prefix="passerelle-reproduce-") as temporary:
+        made = describe(registry.download_model(version.ref, Path(temporary))).libraries
+    return tuple(f"{name} {wanted} then, {_installed(name)} now" for name, wanted in sorted(made.items()) if _installed(name) != wanted)
+
+
+def _installed(name: str) -> str:
+    try:
+        return installed(name)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,64 @@
+"""Whether a model that was trained again is the same: its metrics and its golden predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+#: What a stopwatch gives is never the same twice.
+TIMES = ("latency_", "fit_seconds")
+#: Archives hold times of their making.
+SIZES = ("size_bytes",)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One metric of both runs."""
+
+    metric: str
+    recorded: float
+    again: float | None
+
+    @property
+    def same(self) -> bool:
+        """Whether both are the same to the last bit but one in a million million: sums may be made in another order."""
+        return self.again is not None and abs(self.recorded - self.again) <= 1e-12 * max(1.0, abs(self.recorded))
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How a second training compares.
+
+    Attributes:
+        metrics: All but times and sizes.
+        labels_differ: Golden predictions with another label.
+        largest_difference: Of a golden probability; None where one of the two has none.
+    """
+
+    metrics: tuple[Compared, ...]
+    labels_differ: int
+    largest_difference: float | None
+
+    @property
+    def same(self) -> bool:
+        """Whether it is the same model, as far as metrics and golden predictions tell."""
+        return self.labels_differ == 0 and (self.largest_difference or 0.0) <= 1e-9 and all(each.same for each in self.metrics)  # noqa: PLR2004
+
+
+def likeness(
+    recorded: Mapping[str, float], again: Mapping[str, float], golden: Mapping[str, Any], golden_again: Mapping[str, Any]
+) -> Likeness:
+    """Return how the second training compares with the recorded one.
+
+    Args:
+        golden: The content of golden.json, of the recorded run and of the second.
+    """
+    names = sorted(name for name in recorded if not name.startswith((*TIMES, *SIZES)))
+    differ = sum(a != b for a, b in zip(golden["labels"], golden_again["labels"], strict=False))
+    differ += abs(len(golden["labels"]) - len(golden_again["labels"]))
+    rows, rows_again = golden["probabilities"], golden_again["probabilities"]
+    largest = None
+    if rows and rows_again and len(rows) == len(rows_again):
+        largest = max(abs(a - b) for row, other in zip(rows, rows_again, strict=True) for a, b in zip(row, other, strict=True))
+    return Likeness(tuple(Compared(name, recorded[name], again.get(name)) for name in names), differ, largest)
