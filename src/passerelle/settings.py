@@ -130,6 +130,18 @@ class SigningSettings(Settings):
         return self.verify == "required" or (self.verify == "auto" and (self.verify_key or self.signing_key) is not None)
 
 
+class LoadingSettings(Settings):
+    """What of a model's file may be loaded; the operator's list, whatever the file says of itself."""
+
+    trusted_types: str = Field(
+        default="sklearn,numpy,scipy",
+        description="Packages whose classes a skops file may hold, and full names of single types or functions, with commas between.",
+    )
+    trust_pickle: bool = Field(
+        default=False, description="Load pickles, which run code of theirs; for development, refused where the environment is `production`."
+    )
+
+
 class ServiceSettings(Settings):
     """What the running service accepts and how it answers; read inside the bento."""
 
@@ -183,7 +195,7 @@ def variable_of(settings: type[Settings], field: str) -> str:
 
 def all_settings() -> tuple[type[Settings], ...]:
     """Return every settings class, for the documentation and for the check of unknown keys."""
-    return (StateSettings, MlflowSettings, S3Settings, StoreSettings, SigningSettings, ServiceSettings, ClientSettings)
+    return (StateSettings, MlflowSettings, S3Settings, StoreSettings, SigningSettings, LoadingSettings, ServiceSettings, ClientSettings)
 
 
 def refuse_unknown(environment: dict[str, str] | None = None) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import mlflow
 import pytest
 
+from passerelle.bentos.import_model import import_model
 from passerelle.errors import BusyError, IntegrityError, NotFoundError, OutsideError, PasserelleError, RefusedError, UsageError
 from passerelle.names import ModelVersionRef
 from passerelle.registry import move
@@ -23,7 +24,7 @@ from passerelle.registry.promote import Asked, Promotion, promote
 from passerelle.registry.register import register
 from passerelle.registry.rollback import rollback
 from passerelle.registry.status import gather
-from passerelle.settings import MlflowSettings, S3Settings
+from passerelle.settings import MlflowSettings, S3Settings, StoreSettings
 from tests.platform_fixtures import RegisteredForTests
 
 pytestmark = pytest.mark.integration
@@ -320,3 +321,38 @@ def test_the_artifacts_are_objects_in_the_bucket(registered: RegisteredForTests,
     assert [key for key in keys if key.endswith("artifacts/model.skops")]
     assert [key for key in keys if registered.run_ids[0] in key and key.endswith("golden.json")]
     assert json.loads(registered.registry.run_artifact(registered.run_ids[0], "golden.json", tmp_path).read_text())["schema"] == 1
+
+
+def test_a_pickle_that_was_trusted_is_recorded_and_goes_nowhere_in_production(
+    registered: RegisteredForTests, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    registry = registered.fresh()
+    mlflow.set_tracking_uri(registry.settings.tracking_uri)
+    mlflow.set_experiment(registry.settings.experiment)
+    import pandas as pd
+    from sklearn.linear_model import LogisticRegression
+
+    from training.golden import golden_predictions
+
+    table = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0]})
+    model = LogisticRegression().fit(table, ["a", "a", "b", "b"])
+    with mlflow.start_run() as run:
+        mlflow.log_dict(golden_predictions(model, table), "golden.json")
+        monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true")
+        mlflow.sklearn.log_model(model, name="model", input_example=table, serialization_format="cloudpickle")
+    with pytest.raises(IntegrityError, match="runs code when it is loaded"):
+        register(registry, run_id=run.info.run_id, criteria=Criteria())
+    monkeypatch.setenv("PASSERELLE_TRUST_PICKLE", "true")
+    done = register(registry, run_id=run.info.run_id, criteria=Criteria())
+    assert done.ref is not None
+    assert done.tags["passerelle.trusted_pickle"] == "true"
+    with pytest.raises(RefusedError, match="pickle that was trusted in development"):
+        promote(registry, ref=done.ref, criteria=Criteria(), asked=Asked(who="test@here", development=False))
+    promoted = promote(registry, ref=done.ref, criteria=Criteria(), asked=Asked(who="test@here", force=True, reason="a trial"))
+    assert promoted.entry is not None
+    assert promoted.entry.trusted_pickle
+    assert Ledger(registry.objects, registry.settings.registered_model).verify().findings == ()
+    assert import_model(registry, StoreSettings.read(bentoml_home=tmp_path / "bentoml")).created
+    monkeypatch.setenv("PASSERELLE_ENVIRONMENT", "production")
+    with pytest.raises(IntegrityError, match="not trusted in production"):
+        import_model(registry, StoreSettings.read(bentoml_home=tmp_path / "other"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,20 @@ project_option = click.option(
     default=Path(),
     show_default="this folder",
     help="Folder that holds bentofile.yaml and service.py.",
+)
+
+
+def _trust_pickle(_: click.Context, __: click.Parameter, value: bool) -> None:
+    if value:
+        os.environ["PASSERELLE_TRUST_PICKLE"] = "true"
+
+
+trust_pickle_option = click.option(
+    "--trust-pickle",
+    is_flag=True,
+    expose_value=False,
+    callback=_trust_pickle,
+    help="Load a pickle, which runs code of its own; recorded, and refused in production.",
 )
 
 

@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from passerelle.cli.options import criteria_option, dry_run_option, json_option, model_option, project_option, version_option
+from passerelle.cli.options import (
+    criteria_option,
+    dry_run_option,
+    json_option,
+    model_option,
+    project_option,
+    trust_pickle_option,
+    version_option,
+)
 from passerelle.cli.output import Output
 
 # The stages import MLflow, scikit-learn or BentoML: each command imports its own late, so that `--help` answers at once.
@@ -56,6 +64,7 @@ def compare(parent_run_id: str | None, experiment: str | None, criteria_path: Pa
 @click.option("--experiment", help="MLflow experiment.  [default: PASSERELLE_EXPERIMENT or classification]")
 @model_option()
 @criteria_option
+@trust_pickle_option
 @dry_run_option
 @json_option
 def register(
@@ -86,6 +95,7 @@ def register(
 @click.option("--reason", help="Why; written in the ledger.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the gate's page to this file too.")
 @click.option("--language", type=click.Choice(["fr", "en"]), default="fr", show_default=True, help="Of the gate's page.")
+@trust_pickle_option
 @dry_run_option
 @json_option
 def promote(*, registered_model: str | None, version: int | None, criteria_path: Path, as_json: bool, **how: Any) -> None:
@@ -101,6 +111,7 @@ def promote(*, registered_model: str | None, version: int | None, criteria_path:
 @click.command("import")
 @model_option()
 @version_option("Version to import.  [default: the one in production]")
+@trust_pickle_option
 @dry_run_option
 @json_option
 def import_(registered_model: str | None, version: int | None, dry_run: bool, as_json: bool) -> None:

@@ -29,6 +29,7 @@ class Entry:
         from_version: The version that was in production, if there was one.
         forced: The criteria were not met, and `reason` says why it was done all the same.
         metrics: What the gate measured.
+        trusted_pickle: The model is a pickle, which somebody trusted in development.
         waived: By whom and why each check of the gate was waived that failed.
     """
 
@@ -47,12 +48,15 @@ class Entry:
     reason: str | None = None
     forced: bool = False
     waived: Mapping[str, str] = field(default_factory=dict)
+    trusted_pickle: bool = False
 
     def line(self) -> bytes:
         """Return the entry as one line of canonical JSON: what is stored and what is hashed."""
         content = asdict(self)
-        if not self.waived:
-            del content["waived"]
+        # What came later is left out where it says nothing: lines written before stay what they were.
+        for name in ("waived", "trusted_pickle"):
+            if not content[name]:
+                del content[name]
         return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
     @property

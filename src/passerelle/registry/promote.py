@@ -16,7 +16,7 @@ from passerelle.registry.gate.words import Language
 from passerelle.registry.ledger import Entry, Ledger, now
 from passerelle.registry.lock import promotion_lock
 from passerelle.registry.move import carry_out, plan, settled, standing
-from passerelle.registry.register import ARTIFACT_DIGEST, MANIFEST
+from passerelle.registry.register import ARTIFACT_DIGEST, MANIFEST, TRUSTED_PICKLE
 from passerelle.registry.signature import verify_version
 from passerelle.settings import SigningSettings
 
@@ -154,6 +154,7 @@ def _entry(version: VersionInfo, criteria: Criteria, verdict: Verdict | None, as
         reason=asked.reason,
         forced=asked.force and not (verdict and verdict.passed),
         waived=verdict.waived if verdict else {},
+        trusted_pickle=TRUSTED_PICKLE in version.tags,
     )
 
 
@@ -187,3 +188,6 @@ def _examine(version: VersionInfo, asked: Asked) -> None:
         raise UsageError("a forced promotion needs a reason", hint="passerelle promote --force --reason '…'")
     if asked.force and not asked.development:
         raise RefusedError("promotions are not forced in production", hint="passerelle promote --dry-run --report report.html")
+    if TRUSTED_PICKLE in version.tags and not asked.development:
+        hint = "train it again and log it with serialization_format='skops'; then passerelle register"
+        raise RefusedError(f"{version.ref} is a pickle that was trusted in development: it is not promoted in production", hint=hint)

@@ -21,6 +21,8 @@ from passerelle.settings import SigningSettings
 MANIFEST = "passerelle/manifest.json"
 GOLDEN = "golden.json"
 ARTIFACT_DIGEST = "passerelle.artifact_digest"
+#: On a version whose model is a pickle, which somebody trusted in development.
+TRUSTED_PICKLE = "passerelle.trusted_pickle"
 _FROM_RUN = (
     "passerelle.candidate",
     "passerelle.data_digest",
@@ -76,8 +78,8 @@ def register(
     if failures:
         listed = "; ".join(failure.message for failure in failures)
         raise RefusedError(f"« {run.name} » does not meet the criteria: {listed}", hint="passerelle compare")
-    manifest = examined(registry, run_id)
-    tags = _tags(run, criteria, manifest)
+    manifest, pickled = examined(registry, run_id)
+    tags = _tags(run, criteria, manifest) | ({TRUSTED_PICKLE: "true"} if pickled else {})
     ref = earlier.ref if earlier else None
     if not dry_run:
         # The manifest comes before the version, and the version is born with its tags: no moment shows one without the other.
@@ -92,15 +94,15 @@ def register(
     return Registered(name, run_id, run.name, ref, created=True, artifact_digest=tags[ARTIFACT_DIGEST], tags=tags, dry_run=dry_run)
 
 
-def examined(registry: Registry, run_id: str) -> dict[str, Any]:
-    """Return the manifest of the run's model, once it loaded safely and reproduced its golden predictions."""
+def examined(registry: Registry, run_id: str) -> tuple[dict[str, Any], bool]:
+    """Return the manifest of the run's model and whether it is a pickle, once it loaded safely and reproduced its golden predictions."""
     with tempfile.TemporaryDirectory(prefix="passerelle-register-") as temporary:
         folder = registry.download(registry.model_uri(run_id), Path(temporary) / "model")
         golden = registry.run_artifact(run_id, GOLDEN, Path(temporary))
         description = describe(folder)
         pipeline = load_pipeline(folder, description)
         replay(read_golden(golden), pipeline_predict(pipeline, [column.name for column in description.columns]))
-        return manifest_of(folder, golden)
+        return manifest_of(folder, golden), description.pickled
 
 
 def _sign_later(registry: Registry, version: VersionInfo, signing: SigningSettings) -> None:
@@ -116,7 +118,7 @@ def _sign_later(registry: Registry, version: VersionInfo, signing: SigningSettin
     try:
         verify_version(registry, version.ref, registry.read_json(run_id, MANIFEST), own)
     except IntegrityError:
-        manifest = examined(registry, run_id)
+        manifest, _ = examined(registry, run_id)
         if digest_of_manifest(manifest) != recorded:
             message = f"the files of {version.ref} are not those that were registered: they are not signed"
             raise IntegrityError(message, hint="passerelle rollback goes back to a version that is whole") from None

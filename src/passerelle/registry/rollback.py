@@ -7,7 +7,7 @@ from passerelle.names import PREVIOUS
 from passerelle.registry.client import Registry
 from passerelle.registry.ledger import Entry, now
 from passerelle.registry.promote import Promotion, put_in_production
-from passerelle.registry.register import ARTIFACT_DIGEST
+from passerelle.registry.register import ARTIFACT_DIGEST, TRUSTED_PICKLE
 
 
 def rollback(registry: Registry, *, who: str, version: int | None = None, reason: str | None = None, dry_run: bool = False) -> Promotion:
@@ -40,5 +40,6 @@ def rollback(registry: Registry, *, who: str, version: int | None = None, reason
         artifact_digest=info.tags.get(ARTIFACT_DIGEST, ""),
         criteria_digest=info.tags.get("passerelle.criteria_digest"),
         reason=reason,
+        trusted_pickle=TRUSTED_PICKLE in info.tags,
     )
     return put_in_production(registry, info.ref, entry, dry_run=dry_run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,14 +13,18 @@ from typing import Any, Literal
 import yaml
 
 from passerelle.errors import IntegrityError, UsageError
+from passerelle.settings import LoadingSettings, StateSettings
 
 #: Of a bento model's directory, the MLflow model as it was registered.
 MODEL_FOLDER = "mlflow_model"
-#: Types of these packages are loaded; whatever else a file names is refused. The list is the operator's, not the artifact's.
-TRUSTED_PACKAGES = ("sklearn", "numpy", "scipy")
 _TRUSTED_BUILTINS = frozenset(
     f"builtins.{name}" for name in ("bool", "bytes", "dict", "float", "frozenset", "int", "list", "range", "set", "slice", "str", "tuple")
 ) | {"collections.defaultdict", "collections.OrderedDict"}
+#: Parts of scikit-learn, numpy and scipy that run, read or build something for whoever calls them.
+_ACTING_MODULES = frozenset(
+    {"testing", "tests", "f2py", "distutils", "externals", "ctypeslib", "_datasource", "npyio", "_npyio_impl", "io", "datasets", "conftest"}
+)
+_HARMLESS_FUNCTIONS = ("sklearn.feature_selection.", "sklearn.metrics.")
 ColumnType = Literal["string", "boolean", "integer", "long", "float", "double"]
 _COLUMN_TYPES = frozenset({"string", "boolean", "integer", "long", "float", "double"})
 _LARGEST_UNPACKED_BYTES = 4 << 30
@@ -39,13 +44,15 @@ class ModelDescription:
     """What the MLmodel file says of a model, before anything is loaded.
 
     Attributes:
-        model_file: The skops file, relative to the model's directory.
+        model_file: The skops file, or the pickle where the operator trusts pickles, relative to the model's directory.
+        pickled: Whether it is a pickle.
         columns: The record's fields, in the order of the signature.
         libraries: Version of each library at training, by name.
         example: The first record of the input example, if there is one.
     """
 
     model_file: str
+    pickled: bool
     columns: tuple[Column, ...]
     libraries: dict[str, str]
     signature: dict[str, Any]
@@ -69,16 +76,16 @@ def describe(folder: Path) -> ModelDescription:
     if not isinstance(flavor, dict):
         names = ", ".join(sorted(flavors)) or "none"
         raise UsageError(f"the model's flavors are {names}: only scikit-learn classifiers can be served", hint="mlflow.sklearn.log_model")
-    if flavor.get("serialization_format") != "skops":
-        hint = "log it with mlflow.sklearn.log_model(…, serialization_format='skops')"
-        raise IntegrityError(f"the model is saved as {flavor.get('serialization_format')}, which runs code when it is loaded", hint=hint)
+    pickled = flavor.get("serialization_format") != "skops"
+    if pickled:
+        refuse_pickle(str(flavor.get("serialization_format")))
     model_file = str(flavor.get("pickled_model", ""))
     target = (folder / model_file).resolve()
     if not model_file or folder.resolve() not in target.parents or not target.is_file():
         raise IntegrityError(f"the MLmodel file names « {model_file} », which is not a file of the model", hint="passerelle register")
     signature = dict(content.get("signature") or {})
     libraries = {"scikit-learn": str(flavor.get("sklearn_version", "")), **_pinned(folder / "requirements.txt")}
-    return ModelDescription(model_file, _columns(signature), libraries, signature, _example(folder))
+    return ModelDescription(model_file, pickled, _columns(signature), libraries, signature, _example(folder))
 
 
 def refuse_links(folder: Path) -> None:
@@ -105,19 +112,49 @@ def load_pipeline(folder: Path, description: ModelDescription) -> Any:
     from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415
 
     path = folder / description.model_file
+    if description.pickled:
+        return _classifier(_unpickled(path))
     refuse_bombs(path)
     try:
         named = skops.io.get_untrusted_types(file=path)
-        foreign = sorted(name for name in named if not trusted(name))
+        operators = LoadingSettings.read().trusted_types
+        foreign = sorted(name for name in named if not trusted(name, operators))
         if foreign:
-            raise IntegrityError(
-                f"the model holds types that are not trusted: {', '.join(foreign)}", hint="train it with scikit-learn's own types"
-            )
+            hint = f"train it with scikit-learn's own types; where you trust them: export PASSERELLE_TRUSTED_TYPES={operators},{foreign[0]}"
+            raise IntegrityError(f"the model holds types that are not trusted: {', '.join(foreign)}", hint=hint)
         loaded = skops.io.load(path, trusted=named)
     except (UntrustedTypesFoundException, ValueError, KeyError, TypeError, AttributeError, ImportError, OSError) as error:
         raise IntegrityError(
             f"{description.model_file} is not a readable skops file: {type(error).__name__}", hint="passerelle register"
         ) from error
+    return _classifier(loaded)
+
+
+def refuse_pickle(form: str) -> None:
+    """Return where the operator trusts pickles.
+
+    Raises:
+        IntegrityError: The operator does not, or this is production.
+    """
+    message = f"the model is saved as {form}, which runs code when it is loaded"
+    if not LoadingSettings.read().trust_pickle:
+        way_out = "log it with mlflow.sklearn.log_model(…, serialization_format='skops')"
+        raise IntegrityError(message, hint=f"{way_out}; or, in development alone: export PASSERELLE_TRUST_PICKLE=true")
+    if StateSettings.read().environment == "production":
+        hint = "unset PASSERELLE_TRUST_PICKLE; log it with mlflow.sklearn.log_model(…, serialization_format='skops')"
+        raise IntegrityError(f"{message}: pickles are not trusted in production", hint=hint)
+
+
+def _unpickled(path: Path) -> Any:
+    refuse_pickle("pickle")
+    try:
+        with path.open("rb") as file:
+            return pickle.load(file)  # noqa: S301 - the operator said to trust it
+    except (pickle.UnpicklingError, AttributeError, ImportError, IndexError, EOFError, ValueError, TypeError, OSError) as error:
+        raise IntegrityError(f"{path.name} is not a readable pickle: {type(error).__name__}", hint="passerelle register") from error
+
+
+def _classifier(loaded: Any) -> Any:
     if not (hasattr(loaded, "predict") and hasattr(loaded, "classes_")):
         raise UsageError(f"the model is a {type(loaded).__name__}, which is not a classifier", hint="register a classifier")
     return loaded
@@ -153,9 +190,21 @@ class PipelineNeededError(Exception):
     """Rounding decides about a label, and the pipeline that must be asked is not loaded."""
 
 
-def trusted(type_name: str) -> bool:
-    """Return whether the operator trusts a type, by its full name."""
-    return type_name in _TRUSTED_BUILTINS or type_name.partition(".")[0] in TRUSTED_PACKAGES
+def trusted(type_name: str, operators: str = "sklearn,numpy,scipy") -> bool:
+    """Return whether the operator trusts a type, by its full name.
+
+    A package is trusted for its classes: a function, such as `numpy.load`, would be called with what the artifact says.
+
+    Args:
+        operators: Packages and full names, with commas between.
+    """
+    names = {name.strip() for name in operators.split(",") if name.strip()}
+    if type_name in _TRUSTED_BUILTINS or type_name in names:
+        return True
+    *folders, last = type_name.split(".")
+    is_class = last.lstrip("_")[:1].isupper() or type_name.startswith(_HARMLESS_FUNCTIONS)
+    below = any(type_name.startswith(f"{name}.") for name in names)
+    return below and is_class and not _ACTING_MODULES & set(folders)
 
 
 def refuse_bombs(path: Path) -> None:

@@ -6,8 +6,11 @@ import json
 import os
 import pickle
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
+import cloudpickle  # type: ignore[import-untyped]
+import numpy
 import pytest
 import skops.io
 import yaml
@@ -15,7 +18,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from passerelle.errors import IntegrityError, UsageError
-from passerelle.serving.load import MODEL_FOLDER, describe, load_pipeline, refuse_bombs
+from passerelle.serving.load import MODEL_FOLDER, describe, load_pipeline, refuse_bombs, trusted
 from passerelle.serving.manifest import digest_of_manifest, manifest_of
 from passerelle.serving.model import load_model
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
@@ -95,6 +98,39 @@ def test_a_pickle_is_refused_before_it_is_opened(bento_model: Path, tmp_path: Pa
     assert not (tmp_path / "exploded").exists()
 
 
+def pickled(folder: Path, content: bytes) -> Path:
+    """Replace the model by a pickle, as `mlflow.sklearn.log_model(…, serialization_format="cloudpickle")` saves it."""
+    (folder / MODEL_FOLDER / "model.pkl").write_bytes(content)
+    (folder / MODEL_FOLDER / "model.skops").unlink()
+    edited(folder, serialization_format="cloudpickle", pickled_model="model.pkl")
+    return folder / MODEL_FOLDER
+
+
+def test_a_pickle_is_loaded_where_the_operator_trusts_it_and_never_in_production(
+    bento_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = pickled(bento_model, cloudpickle.dumps(text_pipeline()))
+    with pytest.raises(IntegrityError, match="runs code") as refused:
+        describe(folder)
+    assert "PASSERELLE_TRUST_PICKLE" in (refused.value.hint or "")
+    monkeypatch.setenv("PASSERELLE_TRUST_PICKLE", "true")
+    description = describe(folder)
+    assert description.pickled
+    assert list(load_pipeline(folder, description).classes_) == ["délai", "merci", "voirie"]
+    monkeypatch.setenv("PASSERELLE_ENVIRONMENT", "production")
+    for refused_call in (lambda: describe(folder), lambda: load_pipeline(folder, description)):
+        with pytest.raises(IntegrityError, match="not trusted in production"):
+            refused_call()
+
+
+@pytest.mark.parametrize("content", [b"", b"no pickle", pickle.dumps({"a": 1})[:-3], pickle.dumps(7)])
+def test_what_is_no_pickle_of_a_classifier_is_refused(bento_model: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.setenv("PASSERELLE_TRUST_PICKLE", "true")
+    folder = pickled(bento_model, content)
+    with pytest.raises((IntegrityError, UsageError)):
+        load_pipeline(folder, describe(folder))
+
+
 @pytest.mark.parametrize("name", ["../golden.json", "/etc/passwd", "", "nothing.skops"])
 def test_a_model_file_outside_of_the_folder_is_refused(bento_model: Path, name: str) -> None:
     edited(bento_model, pickled_model=name)
@@ -113,6 +149,49 @@ def test_a_foreign_type_is_refused_by_name(bento_model: Path) -> None:
     skops.io.dump(bad, bento_model / MODEL_FOLDER / "model.skops")
     with pytest.raises(IntegrityError, match=r"posix\.system|nt\.system"):
         load_pipeline(bento_model / MODEL_FOLDER, describe(bento_model / MODEL_FOLDER))
+
+
+@pytest.mark.parametrize("function", [numpy.load, numpy.testing.rundocs, numpy.vectorize(len)], ids=["load", "rundocs", "vectorize"])
+def test_a_function_of_a_trusted_package_is_refused_too(bento_model: Path, function: Callable[..., object]) -> None:
+    bad = Pipeline([("acts", FunctionTransformer(function)), ("rest", text_pipeline())])
+    skops.io.dump(bad, bento_model / MODEL_FOLDER / "model.skops")
+    with pytest.raises(IntegrityError, match=r"not trusted: .*numpy\."):
+        load_pipeline(bento_model / MODEL_FOLDER, describe(bento_model / MODEL_FOLDER))
+
+
+def test_the_allow_list_is_the_operators(bento_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = Pipeline([("shout", FunctionTransformer(os.path.basename)), ("rest", text_pipeline())])
+    skops.io.dump(bad, bento_model / MODEL_FOLDER / "model.skops")
+    folder = bento_model / MODEL_FOLDER
+    with pytest.raises(IntegrityError, match=r"posixpath\.basename") as refused:
+        load_pipeline(folder, describe(folder))
+    assert "export PASSERELLE_TRUSTED_TYPES=sklearn,numpy,scipy,posixpath.basename" in (refused.value.hint or "")
+    monkeypatch.setenv("PASSERELLE_TRUSTED_TYPES", "sklearn, numpy, scipy, posixpath.basename")
+    assert hasattr(load_pipeline(folder, describe(folder)), "predict")
+
+
+@pytest.mark.parametrize(
+    ("name", "operators", "is_trusted"),
+    [
+        ("sklearn.tree._tree.Tree", "sklearn", True),
+        ("sklearn.calibration._CalibratedClassifier", "sklearn", True),
+        ("sklearn.metrics._classification.f1_score", "sklearn", True),
+        ("sklearn.feature_selection._univariate_selection.f_classif", "sklearn", True),
+        ("sklearn.datasets._base.load_files", "sklearn", False),
+        ("sklearnx.Tree", "sklearn", False),
+        ("numpy.testing._private.utils.runstring", "numpy", False),
+        ("numpy.f2py.crackfortran.Parser", "numpy", False),
+        ("scipy.io.MatlabFile", "scipy", False),
+        ("ours.text.Tokenizer", "sklearn,numpy,scipy", False),
+        ("ours.text.Tokenizer", "sklearn,ours.text", True),
+        ("ours.text.lower", "sklearn,ours", False),
+        ("ours.text.lower", "sklearn,ours.text.lower", True),
+        ("sklearn.tree._tree.Tree", "", False),
+        ("builtins.list", "", True),
+    ],
+)
+def test_classes_of_packages_and_named_functions_are_trusted(name: str, operators: str, is_trusted: bool) -> None:
+    assert trusted(name, operators) is is_trusted
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
