@@ -45,18 +45,18 @@ class ModelDescription:
 
     Attributes:
         model_file: The skops file, or the pickle where the operator trusts pickles, relative to the model's directory.
-        pickled: Whether it is a pickle.
         columns: The record's fields, in the order of the signature.
         libraries: Version of each library at training, by name.
         example: The first record of the input example, if there is one.
+        pickled: Whether it is a pickle.
     """
 
     model_file: str
-    pickled: bool
     columns: tuple[Column, ...]
     libraries: dict[str, str]
     signature: dict[str, Any]
     example: dict[str, Any] | None
+    pickled: bool = False
 
 
 def describe(folder: Path) -> ModelDescription:
@@ -85,7 +85,7 @@ def describe(folder: Path) -> ModelDescription:
         raise IntegrityError(f"the MLmodel file names « {model_file} », which is not a file of the model", hint="passerelle register")
     signature = dict(content.get("signature") or {})
     libraries = {"scikit-learn": str(flavor.get("sklearn_version", "")), **_pinned(folder / "requirements.txt")}
-    return ModelDescription(model_file, pickled, _columns(signature), libraries, signature, _example(folder))
+    return ModelDescription(model_file, _columns(signature), libraries, signature, _example(folder), pickled=pickled)
 
 
 def refuse_links(folder: Path) -> None:
