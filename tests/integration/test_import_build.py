@@ -17,7 +17,8 @@ import pytest
 import yaml
 
 from passerelle.bentos.build import CODE, build
-from passerelle.bentos.containerize import find_engine, image_ref
+from passerelle.bentos.containerize import image_ref
+from passerelle.bentos.engine import find_engine
 from passerelle.bentos.import_model import ImportedModel, import_model
 from passerelle.bentos.store import Store, latest_bento, latest_bento_model
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError

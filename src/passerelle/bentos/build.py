@@ -21,7 +21,7 @@ from passerelle.settings import SigningSettings, StoreSettings
 
 _TIMEOUT_S = 180.0
 #: service.py reads the model's signature while it is built, and refuses what may not be loaded.
-_PASSED = ("PASSERELLE_ENVIRONMENT", "PASSERELLE_TRUST_PICKLE", "PASSERELLE_TRUSTED_TYPES")
+PASSED = ("PASSERELLE_ENVIRONMENT", "PASSERELLE_TRUST_PICKLE", "PASSERELLE_TRUSTED_TYPES")
 #: What bentofile.yaml lets into the bento, and the file itself: what the code digest is over.
 CODE = (
     "bentofile.yaml",
@@ -156,7 +156,7 @@ def _built(store: Store, tag: BentoTag, project: Path, code: str, staging: Path)
         *(part for name, value in labels.items() for part in ("--label", f"{name}={value}")),
         str(project),
     ]  # fmt: skip
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PASSERELLE_") or key in _PASSED}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PASSERELLE_") or key in PASSED}
     environment |= {"BENTOML_HOME": str(staging), "BENTOML_DO_NOT_TRACK": "true", "PYTHONPATH": str(project / "src")}
     try:
         done = subprocess.run(command, env=environment, cwd=project, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)

@@ -1,23 +1,31 @@
-"""Make an OCI image of a bento with BentoML's own command."""
+"""Make an OCI image of a bento: small, locked, and accounted for to the last package."""
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
-import shutil
 import subprocess
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 
-from passerelle.bentos.store import Store
+from passerelle.bentos.context import digest_of, write_context
+from passerelle.bentos.engine import ask, failed, find_engine, inspect
+from passerelle.bentos.reproducible import rewrite
+from passerelle.bentos.sbom import bill_of_materials, packages_in
+from passerelle.bentos.store import LABEL_PREFIX, Store
 from passerelle.errors import NotFoundError, OutsideError, UsageError
 from passerelle.names import BentoTag, ImageRef
 from passerelle.settings import StoreSettings
 
+#: Its digest is recorded in each image; name one by digest with `--base` to pin it.
+BASE = "python:3.11-slim"
+_OCI = "org.opencontainers.image."
+_INPUTS = LABEL_PREFIX + "inputs_digest"
 _BUILD_TIMEOUT_S = 1_800.0
-_ASK_TIMEOUT_S = 30.0
-_ENGINES = ("docker", "podman")
 
 
 @dataclass(frozen=True)
@@ -27,86 +35,89 @@ class BuiltImage:
     Attributes:
         image: Its name and tag, with the digest of its configuration.
         engine: The program that built it.
+        created: False when the engine held it already, of the same inputs.
         size_bytes: Its size in the engine.
+        packages: How many the bill of materials lists.
+        sbom: Where that bill lies beside the store; the image holds the same as /app/sbom.cdx.json.
     """
 
     image: ImageRef
     bento_tag: BentoTag
     engine: str
+    slim: bool = False
+    created: bool = True
     size_bytes: int | None = None
+    packages: int | None = None
+    sbom: Path | None = None
+    seconds: float = 0.0
+    labels: Mapping[str, str] = field(default_factory=dict)
     dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How an image is to be made.
+
+    Attributes:
+        image_name: `repository:tag`; by default passerelle/<bento tag>.
+        slim: Python and the packages without Debian around them: no shell.
+        base: What it starts from, and what the slim one takes Python from.
+        wheels: Folder that packages are installed from, without a network.
+        cached: Whether what the engine has may be used again; without it everything is built anew.
+        epoch: Seconds since 1970 that all times in the image are set to, so that the same inputs give the same digest.
+    """
+
+    image_name: str | None = None
+    slim: bool = False
+    base: str = BASE
+    wheels: Path | None = None
+    cached: bool = True
+    epoch: int | None = None
 
 
 def containerize(
     settings: StoreSettings,
     *,
     bento_tag: BentoTag,
-    image_name: str | None = None,
+    wanted: Wanted | None = None,
     dry_run: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> BuiltImage:
-    """Build the bento's image; the engine's cache makes a second time quick.
-
-    Args:
-        image_name: `repository:tag`; by default passerelle/<bento tag>.
+    """Build the bento's image, unless the engine holds it already.
 
     Raises:
-        NotFoundError: The store holds no such bento.
-        OutsideError: No engine answers, or the build fails; holds what it said.
+        NotFoundError: The store holds no such bento, or no longer its model.
+        OutsideError: No engine answers, or the build fails; holds what it said. An image of that name stays as it was.
     """
+    began = time.perf_counter()
+    wanted = wanted or Wanted()
     store = Store(settings)
-    if store.bento(bento_tag) is None:
+    bento = store.bento(bento_tag)
+    if bento is None:
         raise NotFoundError(f"the BentoML store holds no bento {bento_tag}", hint="passerelle build; bentoml list")
-    image = image_ref(image_name or f"passerelle/{bento_tag}")
+    image = image_ref(wanted.image_name or f"passerelle/{bento_tag}{'-slim' if wanted.slim else ''}")
     engine = find_engine()
     if dry_run:
-        return BuiltImage(image, bento_tag, engine, dry_run=True)
-    progress(f"{engine} builds {image}; the first time takes a minute")
-    command = [sys.executable, "-m", "bentoml", "containerize", str(bento_tag), "--backend", engine, "--image-tag", str(image)]
-    environment = dict(os.environ) | {"BENTOML_HOME": str(store.home), "BENTOML_DO_NOT_TRACK": "true"}
-    try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_BUILD_TIMEOUT_S, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise OutsideError(f"the build of {image} took longer than {_BUILD_TIMEOUT_S:.0f} s", hint="passerelle containerize") from error
-    if done.returncode != 0:
-        said = "\n".join(f"    {line}" for line in (done.stderr + done.stdout).strip().splitlines()[-20:])
-        raise OutsideError(f"the build of {image} failed:\n{said}", hint=f"bentoml containerize {bento_tag}")
-    return _inspected(engine, image, bento_tag)
-
-
-def find_engine() -> str:
-    """Return the container engine that answers.
-
-    Raises:
-        OutsideError: None is installed, none runs, or this user may not talk to it.
-    """
-    installed = [engine for engine in _ENGINES if shutil.which(engine)]
-    if not installed:
-        hint = "install Docker or Podman; passerelle deploy --target local serves the bento without"
-        raise OutsideError("no container engine is installed: neither docker nor podman is on the PATH", hint=hint)
-    said = ""
-    for engine in installed:
-        asked = _ask(engine, "info", "--format", "{{json .}}")
-        if asked.returncode == 0:
-            return engine
-        said = (asked.stderr.strip().splitlines() or ["it does not answer"])[0]
-    if "permission denied" in said.lower():
-        raise OutsideError(
-            f"this user may not talk to {installed[-1]}: {said}", hint="add the user to the group docker, or use rootless Docker"
+        return BuiltImage(image, bento_tag, engine, slim=wanted.slim, dry_run=True)
+    created = datetime.fromtimestamp(wanted.epoch, UTC) if wanted.epoch is not None else bento.info.creation_time
+    sbom = store.home / "images" / f"{str(image).replace('/', '_').replace(':', '_')}.cdx.json"
+    with tempfile.TemporaryDirectory(dir=store.home, prefix=".passerelle-image-") as temporary:
+        folder = Path(temporary)
+        write_context(folder, store=store, bento_tag=bento_tag, wheels=wanted.wheels)
+        base = _base_digest(engine, wanted.base)
+        # Nothing of another image of this bento may pass for it: variant, base and times count as inputs.
+        inputs = hashlib.sha256(f"{digest_of(folder)} {base} {wanted.slim} {wanted.epoch}".encode()).hexdigest()
+        labels = _labels(bento.info.labels, bento_tag, created, wanted.base, base) | {_INPUTS: f"sha256:{inputs}"}
+        made = inspect(engine, str(image))
+        fresh = (
+            not wanted.cached or made is None or (made["Config"].get("Labels") or {}).get(_INPUTS) != labels[_INPUTS] or not sbom.exists()
         )
-    raise OutsideError(
-        f"{installed[-1]} is installed, but its engine does not answer: {said}", hint="start it: sudo systemctl start docker"
-    )
-
-
-def find_image(name: str) -> str | None:
-    """Return the digest of an image that an engine on this machine holds; None where there is no engine or no such image."""
-    for engine in _ENGINES:
-        if shutil.which(engine):
-            asked = _ask(engine, "image", "inspect", "--format", "{{.Id}}", name)
-            if asked.returncode == 0:
-                return asked.stdout.strip()
-    return None
+        if fresh:
+            progress(f"{engine} builds {image}; the first time takes a minute")
+            content = _built(engine, folder, image, wanted, labels)
+            sbom.parent.mkdir(exist_ok=True)
+            sbom.write_text(content, encoding="utf-8")
+    return _described(engine, image, bento_tag, wanted.slim, sbom, fresh=fresh, began=began)
 
 
 def image_ref(name: str) -> ImageRef:
@@ -123,16 +134,95 @@ def image_ref(name: str) -> ImageRef:
     return ImageRef(repository, image_tag)
 
 
-def _ask(engine: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _labels(held: Mapping[str, str], tag: BentoTag, created: datetime, base: str, base_digest: str) -> dict[str, str]:
+    """Return OCI's annotations and the lineage, which the bento carries as labels."""
+    lineage = {name: value for name, value in held.items() if name.startswith(LABEL_PREFIX)}
+    return {
+        _OCI + "title": tag.name,
+        _OCI + "description": f"Classifies the records of {lineage.get(LABEL_PREFIX + 'registered_model', tag.name)}",
+        _OCI + "version": tag.version,
+        _OCI + "revision": lineage.get(LABEL_PREFIX + "git_commit", lineage.get(LABEL_PREFIX + "code_digest", "")),
+        _OCI + "created": created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        _OCI + "licenses": "Apache-2.0",
+        _OCI + "base.name": base,
+        _OCI + "base.digest": base_digest,
+        LABEL_PREFIX + "bento_tag": str(tag),
+        **lineage,
+    }
+
+
+def _base_digest(engine: str, base: str) -> str:
+    """Return the digest of the base as its registry knows it, or as the engine does where no registry gave it; pulled where it is not here.
+
+    Raises:
+        OutsideError: It cannot be had.
+    """
+    held = inspect(engine, base)
+    if held is None:
+        pulled = ask(engine, "pull", "--quiet", base, timeout_s=_BUILD_TIMEOUT_S)
+        held = inspect(engine, base) if pulled.returncode == 0 else None
+        if held is None:
+            said = (pulled.stderr.strip().splitlines() or ["it is not there"])[-1]
+            raise OutsideError(f"the base image {base} cannot be pulled: {said}", hint=f"{engine} pull {base}, or name another with --base")
+    of_registry = [name.rpartition("@")[2] for name in held.get("RepoDigests") or ()]
+    return of_registry[0] if of_registry else str(held["Id"])
+
+
+def _built(engine: str, folder: Path, image: ImageRef, wanted: Wanted, labels: Mapping[str, str]) -> str:
+    """Build the image and return its bill of materials."""
+    arguments = ["--build-arg", f"BASE={wanted.base}", "--build-arg", f"VARIANT={'slim' if wanted.slim else 'whole'}"]
+    bare = _build(engine, folder, "service", [*arguments, *(() if wanted.cached else ("--no-cache",))], image)
+    found = packages_in(engine, bare)
+    lineage = {name: value for name, value in labels.items() if name.startswith(LABEL_PREFIX)}
+    content = bill_of_materials(found, name=image.repository, version=image.image_tag, created=labels[_OCI + "created"], labels=lineage)
+    (folder / "sbom.cdx.json").write_text(content, encoding="utf-8")
+    named = [part for name, value in sorted(labels.items()) for part in ("--label", f"{name}={value}")]
+    made = _build(engine, folder, "listed", [*arguments, *named], image)
+    ask(engine, "image", "rm", bare)
+    if wanted.epoch is not None:
+        made = rewrite(engine, made, epoch=wanted.epoch, kept=_layers(engine, wanted.base))
+    tagged = ask(engine, "tag", made, str(image))
+    if tagged.returncode != 0:
+        raise failed(engine, tagged.stderr, of=f"naming the image {image}", hint=f"{engine} image ls")
+    return content
+
+
+def _layers(engine: str, image: str) -> Sequence[str]:
+    held = inspect(engine, image)
+    return list(held["RootFS"]["Layers"]) if held else []
+
+
+def _build(engine: str, folder: Path, target: str, arguments: Sequence[str], image: ImageRef) -> str:
+    """Return the id of the image that the engine built up to this target."""
+    identity = folder.parent / f"{folder.name}.{target}"
+    docker_format = ["--format", "docker"] if engine == "podman" else []
+    options = ["--file", str(folder / "Dockerfile"), "--target", target, "--iidfile", str(identity), *arguments]
+    command = [engine, "build", *docker_format, *options, str(folder)]
     try:
-        return subprocess.run([engine, *arguments], capture_output=True, text=True, timeout=_ASK_TIMEOUT_S, check=False)
-    except (subprocess.TimeoutExpired, OSError) as error:
-        return subprocess.CompletedProcess([engine], 1, "", f"{engine} does not answer: {error}")
+        environment = dict(os.environ) | {"BUILDKIT_PROGRESS": "plain"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_BUILD_TIMEOUT_S, check=False)
+        if done.returncode != 0:
+            raise failed(engine, done.stderr + done.stdout, of=f"the build of {image}", hint="passerelle doctor; passerelle containerize")
+        return identity.read_text().strip()
+    except subprocess.TimeoutExpired as error:
+        raise OutsideError(f"the build of {image} took longer than {_BUILD_TIMEOUT_S:.0f} s", hint="passerelle containerize") from error
+    finally:
+        identity.unlink(missing_ok=True)
 
 
-def _inspected(engine: str, image: ImageRef, bento_tag: BentoTag) -> BuiltImage:
-    asked = _ask(engine, "image", "inspect", str(image))
-    if asked.returncode != 0:
-        raise OutsideError(f"{engine} built {image} and does not find it: {asked.stderr.strip()}", hint=f"{engine} image ls")
-    held = json.loads(asked.stdout)[0]
-    return BuiltImage(ImageRef(image.repository, image.image_tag, str(held["Id"])), bento_tag, engine, int(held["Size"]))
+def _described(engine: str, image: ImageRef, bento_tag: BentoTag, slim: bool, sbom: Path, *, fresh: bool, began: float) -> BuiltImage:
+    held = inspect(engine, str(image))
+    if held is None:
+        raise OutsideError(f"{engine} built {image} and does not find it", hint=f"{engine} image ls")
+    return BuiltImage(
+        ImageRef(image.repository, image.image_tag, str(held["Id"])),
+        bento_tag,
+        engine,
+        slim=slim,
+        created=fresh,
+        size_bytes=int(held["Size"]),
+        packages=sbom.read_text(encoding="utf-8").count('"purl"'),
+        sbom=sbom,
+        seconds=time.perf_counter() - began,
+        labels=held["Config"].get("Labels") or {},
+    )

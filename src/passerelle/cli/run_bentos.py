@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,6 @@ import requests
 
 from passerelle.bentos.build import BuiltBento
 from passerelle.bentos.build import build as build_stage
-from passerelle.bentos.containerize import BuiltImage
-from passerelle.bentos.containerize import containerize as containerize_stage
 from passerelle.bentos.store import Store, latest_bento, latest_bento_model
 from passerelle.cli.connect import bento_store, project_folder, read_state
 from passerelle.cli.output import Output
@@ -70,12 +67,6 @@ def description(bento_model_tag: str | None) -> dict[str, Any]:
         raise NotFoundError("the BentoML store holds no such model", hint="passerelle import; bentoml models list")
     runtime = Runtime(Path(model.path), ServiceSettings.read())
     return openapi(runtime.contract, runtime.description)
-
-
-def containerize(bento_tag: str | None, image_name: str | None, *, dry_run: bool, progress: Callable[[str], None]) -> BuiltImage:
-    """Make an image of the bento that was named, or of the one built last."""
-    store = bento_store(read_state())
-    return containerize_stage(store, bento_tag=chosen_bento(store, bento_tag), image_name=image_name, dry_run=dry_run, progress=progress)
 
 
 def deploy(bento_tag: str | None, port: int, *, stop: bool, dry_run: bool) -> Deployment | Stopped:

@@ -12,7 +12,7 @@ from typing import Any
 import requests
 
 from passerelle.bentos.build import build
-from passerelle.bentos.containerize import find_engine
+from passerelle.bentos.engine import find_engine
 from passerelle.bentos.import_model import import_model
 from passerelle.cli import run_training, show
 from passerelle.cli.connect import bento_store, open_registry, project_folder, read_state, surroundings

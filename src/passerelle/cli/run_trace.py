@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from passerelle.bentos.containerize import find_image
+from passerelle.bentos.engine import find_image
 from passerelle.bentos.store import CODE_DIGEST, Store
 from passerelle.cli.connect import Surroundings, open_registry, surroundings
 from passerelle.names import BentoTag

@@ -8,7 +8,6 @@ from passerelle.cli.output import Output, relative
 
 if TYPE_CHECKING:
     from passerelle.bentos.build import BuiltBento
-    from passerelle.bentos.containerize import BuiltImage
     from passerelle.bentos.import_model import ImportedModel
     from passerelle.cli.run_bentos import Stopped
     from passerelle.cli.run_reproduce import Reproduction
@@ -107,17 +106,6 @@ def built(output: Output, result: BuiltBento) -> None:
         output.line(f"bento {result.bento_tag}{anew}: {relative(result.path) if result.path else ''}")
     else:
         output.line(f"already done: the bento {result.bento_tag} holds this model and this code")
-    output.result(result)
-
-
-def image(output: Output, result: BuiltImage) -> None:
-    """Show which image holds the bento."""
-    if result.dry_run:
-        output.line(f"would build {result.image} of {result.bento_tag} with {result.engine}")
-    else:
-        size = f", {result.size_bytes / _MEGABYTE:.0f} MB" if result.size_bytes else ""
-        output.line(f"image {result.image}{size}: {result.image.digest}")
-        output.line(f"try it: {result.engine} run --rm --publish 127.0.0.1:3000:3000 --env PASSERELLE_AUTH=off {result.image}")
     output.result(result)
 
 

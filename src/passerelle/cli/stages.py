@@ -144,17 +144,23 @@ def build(bento_model_tag: str | None, project: Path, dry_run: bool, as_json: bo
 @click.command()
 @click.argument("bento_tag", required=False)
 @click.option("--image", "image_name", help="Name and tag of the image.  [default: passerelle/<bento tag>]")
+@click.option("--slim", is_flag=True, help="Without Debian around Python: no shell, half the size.")
+@click.option("--base", default="python:3.11-slim", show_default=True, help="What it starts from; name it by digest to pin it.")
+@click.option("--wheels", type=click.Path(path_type=Path, file_okay=False), help="Install from this folder, without a network.")
+@click.option("--cache/--no-cache", "cached", default=True, show_default=True, help="Use what the engine has built before.")
+@click.option("--smoke/--no-smoke", default=True, show_default=True, help="Run it and replay the golden inputs.")
 @dry_run_option
 @json_option
-def containerize(bento_tag: str | None, image_name: str | None, dry_run: bool, as_json: bool) -> None:
+def containerize(bento_tag: str | None, smoke: bool, dry_run: bool, as_json: bool, **wanted: Any) -> None:
     """Make an OCI image of a bento; needs a container engine.
 
     BENTO_TAG is name:version in the BentoML store; by default the bento built last.
     """
-    from passerelle.cli import run_bentos, show
+    from passerelle.bentos.containerize import Wanted
+    from passerelle.cli import run_image, show_image
 
     output = Output(as_json=as_json)
-    show.image(output, run_bentos.containerize(bento_tag, image_name, dry_run=dry_run, progress=output.progress))
+    show_image.image(output, run_image.containerize(bento_tag, Wanted(**wanted), smoke=smoke, dry_run=dry_run, progress=output.progress))
 
 
 @click.command()

@@ -1,0 +1,93 @@
+"""What an image is built from: the folder that the engine is given."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from importlib import resources
+from pathlib import Path
+
+from passerelle.bentos.store import Store
+from passerelle.errors import NotFoundError, UsageError
+from passerelle.names import BentoTag
+
+_TOOLS = resources.files("passerelle.bentos") / "image"
+_CODE = ("bento.yaml", "README.md", "apis", "src")
+
+
+def write_context(folder: Path, *, store: Store, bento_tag: BentoTag, wheels: Path | None) -> None:
+    """Write the bento, its model, the Dockerfile and what it runs into an empty folder.
+
+    The model's files are linked where the disk allows, not copied.
+
+    Raises:
+        NotFoundError: The store holds no such bento, or no longer its model.
+        UsageError: The folder of wheels is none, or holds none.
+    """
+    bento, model = store.bento(bento_tag), store.model(bento_tag)
+    if bento is None:
+        raise NotFoundError(f"the BentoML store holds no bento {bento_tag}", hint="passerelle build; bentoml list")
+    if model is None:
+        raise NotFoundError(
+            f"the model of the bento {bento_tag} is gone from the BentoML store", hint="passerelle import; passerelle build"
+        )
+    made = Path(bento.path)
+    for name in _CODE:
+        _placed(made / name, folder / "bento" / name)
+    requirements = folder / "env" / "python" / "requirements.txt"
+    requirements.parent.mkdir(parents=True)
+    requirements.write_text(_locked((made / "env" / "python" / "requirements.txt").read_text()))
+    _placed(Path(model.path), folder / "models" / bento_tag.name / bento_tag.version)
+    (folder / "models" / bento_tag.name / "latest").write_text(bento_tag.version)
+    (folder / "wheels").mkdir()
+    (folder / "wheels" / "README").write_text("Wheels to install without a network; empty otherwise.\n")
+    if wheels is not None:
+        _given_wheels(wheels, folder / "wheels")
+    for tool in _TOOLS.iterdir():
+        if tool.name.endswith(".py"):
+            (folder / "tools").mkdir(exist_ok=True)
+            (folder / "tools" / tool.name).write_bytes(tool.read_bytes())
+    (folder / "Dockerfile").write_bytes((_TOOLS / "Dockerfile").read_bytes())
+
+
+def digest_of(folder: Path) -> str:
+    """Return SHA-256 over the names and contents of all files below the folder."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return "sha256:" + digest.hexdigest()
+
+
+def _locked(requirements: str) -> str:
+    """Return the requirements without the line that BentoML adds for itself, which has no hash: the lock has another that does."""
+    lines = requirements.splitlines()
+    pinned = {line.removesuffix(" \\") for line in lines if line.endswith(" \\")}
+    return "\n".join(line for line in lines if line not in pinned) + "\n"
+
+
+def _placed(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=_linked, ignore=shutil.ignore_patterns("__pycache__"))
+    elif source.exists():
+        _linked(str(source), str(target))
+
+
+def _linked(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _given_wheels(wheels: Path, target: Path) -> None:
+    found = sorted(wheels.glob("*.whl")) if wheels.is_dir() else []
+    if not found:
+        raise UsageError(
+            f"{wheels} is no folder with wheels", hint=f"pip download --require-hashes -r requirements/service.txt -d {wheels}"
+        )
+    for wheel in found:
+        _linked(str(wheel), str(target / wheel.name))

@@ -1,0 +1,102 @@
+"""The container engine of this machine: found, asked, and its refusals told in one sentence."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import subprocess
+from typing import Any
+
+from passerelle.errors import NotFoundError, OutsideError
+
+_ASK_TIMEOUT_S = 60.0
+_ENGINES = ("docker", "podman")
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+def find_engine() -> str:
+    """Return the container engine that answers.
+
+    Raises:
+        OutsideError: None is installed, none runs, or this user may not talk to it.
+    """
+    installed = [engine for engine in _ENGINES if shutil.which(engine)]
+    if not installed:
+        hint = "install Docker or Podman; passerelle deploy --target local serves the bento without"
+        raise OutsideError("no container engine is installed: neither docker nor podman is on the PATH", hint=hint)
+    said = ""
+    for engine in installed:
+        asked = ask(engine, "info", "--format", "{{json .}}")
+        if asked.returncode == 0:
+            return engine
+        said = (asked.stderr.strip().splitlines() or ["it does not answer"])[0]
+    if "permission denied" in said.lower():
+        raise OutsideError(
+            f"this user may not talk to {installed[-1]}: {said}", hint="add the user to the group docker, or use rootless Docker"
+        )
+    raise OutsideError(
+        f"{installed[-1]} is installed, but its engine does not answer: {said}", hint="start it: sudo systemctl start docker"
+    )
+
+
+def ask(engine: str, *arguments: str, timeout_s: float = _ASK_TIMEOUT_S) -> subprocess.CompletedProcess[str]:
+    """Return what the engine answers; an engine that does not answer is a failed answer."""
+    try:
+        return subprocess.run([engine, *arguments], capture_output=True, text=True, timeout=timeout_s, check=False)
+    except (subprocess.TimeoutExpired, OSError) as error:
+        return subprocess.CompletedProcess([engine], 1, "", f"{engine} does not answer: {error}")
+
+
+def inspect(engine: str, image: str) -> dict[str, Any] | None:
+    """Return what the engine knows of an image; None where it holds none of this name."""
+    asked = ask(engine, "image", "inspect", image)
+    return dict(json.loads(asked.stdout)[0]) if asked.returncode == 0 else None
+
+
+def find_image(name: str) -> str | None:
+    """Return the digest of an image that an engine on this machine holds; None where there is no engine or no such image."""
+    for engine in _ENGINES:
+        held = inspect(engine, name) if shutil.which(engine) else None
+        if held is not None:
+            return str(held["Id"])
+    return None
+
+
+def check_architecture(engine: str, image: str) -> None:
+    """Return when this machine can run the image.
+
+    Raises:
+        NotFoundError: The engine holds no such image.
+        OutsideError: It was built for another architecture.
+    """
+    held = inspect(engine, image)
+    if held is None:
+        raise NotFoundError(f"{engine} holds no image {image}", hint="passerelle containerize")
+    here = _MACHINES.get(platform.machine(), platform.machine())
+    if held.get("Architecture") not in (here, "", None):
+        raise OutsideError(
+            f"the image {image} is for {held['Architecture']}, and this machine is {here}", hint="build it here: passerelle containerize"
+        )
+
+
+def failed(engine: str, said: str, *, of: str, hint: str) -> OutsideError:
+    """Return the error for a build or a run that failed, with the cause in front where it is a known one."""
+    lines = [line for line in said.strip().splitlines() if line.strip()]
+    lowered = said.lower()
+    if "no space left on device" in lowered:
+        return OutsideError(
+            f"the disk of {engine} is full: {of} was not made, and what there was is as before",
+            hint=f"{engine} system df; {engine} builder prune",
+        )
+    if "hashes are required" in lowered or "hash mismatch" in lowered or "do not match the hashes" in lowered:
+        return OutsideError(
+            f"a package is not the one that was locked: {of} was not made\n{_shown(lines)}", hint="make lock, and look at what changed"
+        )
+    if "exec format error" in lowered:
+        return OutsideError(f"{of} is for another architecture than this machine's", hint="passerelle containerize")
+    return OutsideError(f"{of} failed:\n{_shown(lines)}", hint=hint)
+
+
+def _shown(lines: list[str]) -> str:
+    return "\n".join(f"    {line}" for line in lines[-15:])

@@ -1,0 +1,114 @@
+"""Set all times in an image to one, so that the same inputs give the same digest whenever it is built.
+
+BuildKit does so itself since 0.13 (`rewrite-timestamp`), only for some of its outputs; the engines of long-lived distributions are older.
+See https://reproducible-builds.org/specs/source-date-epoch/.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Collection
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from passerelle.bentos.engine import failed
+
+_TIMEOUT_S = 600.0
+
+
+def rewrite(engine: str, image: str, *, epoch: int, kept: Collection[str]) -> str:
+    """Return the id of the same image with every time set to the epoch.
+
+    Args:
+        epoch: Seconds since 1970-01-01 UTC.
+        kept: Digests of the layers that stay as they are: the base's.
+
+    Raises:
+        OutsideError: The engine cannot save or load it.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        saved, made = Path(temporary, "saved.tar"), Path(temporary, "made.tar")
+        _run(engine, "save", "--output", str(saved), image)
+        with tarfile.open(saved) as source, tarfile.open(made, "w") as target:
+            identity = _rewritten(source, target, epoch, kept, Path(temporary))
+        saved.unlink()
+        _run(engine, "load", "--quiet", "--input", str(made))
+    return identity
+
+
+def _rewritten(source: tarfile.TarFile, target: tarfile.TarFile, epoch: int, kept: Collection[str], folder: Path) -> str:
+    manifest = json.loads(_read(source, "manifest.json"))[0]
+    config = json.loads(_read(source, manifest["Config"]))
+    digests, names = [], []
+    for name, known in zip(manifest["Layers"], config["rootfs"]["diff_ids"], strict=True):
+        layer = folder / "layer.tar"
+        digest = _layer(source, name, layer, epoch, as_it_is=known in kept)
+        digests.append(digest)
+        names.append(f"{digest.removeprefix('sha256:')}.tar")
+        if names[-1] not in target.getnames():
+            target.add(layer, names[-1], filter=lambda member: _stamped(member, epoch))
+    moment = datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    content = json.dumps(_config(config, digests, moment), sort_keys=True, separators=(",", ":")).encode()
+    identity = hashlib.sha256(content).hexdigest()
+    _write(target, f"{identity}.json", content)
+    _write(target, "manifest.json", json.dumps([{"Config": f"{identity}.json", "RepoTags": None, "Layers": names}]).encode())
+    return f"sha256:{identity}"
+
+
+def _config(config: dict[str, Any], digests: list[str], moment: str) -> dict[str, Any]:
+    """Return the image's configuration with its new layers, and without what only tells who built it when."""
+    history = [{**entry, "created": moment} for entry in config.get("history", [])]
+    kept = {
+        name: value
+        for name, value in config.items()
+        if name not in {"container", "container_config", "docker_version", "moby.buildkit.buildinfo.v1"}
+    }
+    return {**kept, "created": moment, "history": history, "rootfs": {"type": "layers", "diff_ids": digests}}
+
+
+def _layer(source: tarfile.TarFile, name: str, path: Path, epoch: int, *, as_it_is: bool) -> str:
+    """Write the layer with its times set, and return its digest."""
+    packed = source.extractfile(name)
+    if packed is None:
+        raise KeyError(name)
+    if as_it_is:
+        path.write_bytes(packed.read())
+    else:
+        with tarfile.open(fileobj=packed) as old, tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as new:
+            for member in old:
+                new.addfile(_stamped(member, epoch), old.extractfile(member) if member.isfile() else None)
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stamped(member: tarfile.TarInfo, epoch: int) -> tarfile.TarInfo:
+    member.mtime = epoch
+    member.uname = member.gname = ""
+    # Extended attributes, such as a file's capabilities, stay; the finer times go.
+    member.pax_headers = {name: value for name, value in member.pax_headers.items() if name.startswith("SCHILY.xattr.")}
+    return member
+
+
+def _read(source: tarfile.TarFile, name: str) -> bytes:
+    file = source.extractfile(name)
+    if file is None:
+        raise KeyError(name)
+    return file.read()
+
+
+def _write(target: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    target.addfile(member, io.BytesIO(content))
+
+
+def _run(engine: str, *arguments: str) -> None:
+    done = subprocess.run([engine, *arguments], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    if done.returncode != 0:
+        raise failed(engine, done.stderr, of=f"{engine} {arguments[0]}", hint="passerelle containerize, without SOURCE_DATE_EPOCH")

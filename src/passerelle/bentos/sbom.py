@@ -1,0 +1,73 @@
+"""The bill of materials of an image: what Python and Debian say is installed in it, in CycloneDX."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from importlib import resources
+from typing import Any
+
+from cyclonedx.contrib.license.factories import LicenseFactory
+from cyclonedx.model import Property
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.output.json import JsonV1Dot6
+from packageurl import PackageURL
+
+from passerelle.bentos.engine import ask, failed
+
+_LIST_TIMEOUT_S = 120.0
+
+
+def packages_in(engine: str, image: str) -> dict[str, Any]:
+    """Return what is installed in the image, asked of its own interpreter in a container without a network.
+
+    Raises:
+        OutsideError: The image does not run.
+    """
+    script = (resources.files("passerelle.bentos") / "image" / "packages.py").read_text()
+    without_anything = ("--network", "none", "--read-only", "--cap-drop", "ALL")
+    said = ask(engine, "run", "--rm", *without_anything, "--entrypoint", "python3", image, "-c", script, timeout_s=_LIST_TIMEOUT_S)
+    if said.returncode != 0:
+        raise failed(engine, said.stderr, of=f"listing what is in {image}", hint="passerelle containerize")
+    return dict(json.loads(said.stdout))
+
+
+def bill_of_materials(found: Mapping[str, Any], *, name: str, version: str, created: str, labels: Mapping[str, str]) -> str:
+    """Return the CycloneDX 1.6 document, the same each time for the same packages.
+
+    Args:
+        found: What `packages_in` returns.
+        name: Of the image.
+        version: Of the image: the bento's.
+        created: Written as the document's time, ISO 8601.
+        labels: The image's lineage, written as properties.
+    """
+    root = Component(name=name, version=version, type=ComponentType.CONTAINER, bom_ref=f"{name}:{version}")
+    bom = Bom(components=[*_python(found), *_debian(found)])
+    bom.metadata.component = root
+    bom.metadata.timestamp = datetime.fromisoformat(created)
+    bom.metadata.properties = [Property(name=label, value=value) for label, value in sorted(labels.items())]
+    bom.serial_number = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps([name, version, found, dict(labels)], sort_keys=True))
+    bom.register_dependency(root, list(bom.components))
+    return str(JsonV1Dot6(bom).output_as_string(indent=1))
+
+
+def _python(found: Mapping[str, Any]) -> Iterable[Component]:
+    licences = LicenseFactory()
+    interpreter = PackageURL("generic", None, "python", found["python"])
+    yield Component(name="python", version=found["python"], type=ComponentType.PLATFORM, purl=interpreter, bom_ref=str(interpreter))
+    for package in found["packages"]:
+        purl = PackageURL("pypi", None, package["name"].lower().replace("_", "-"), package["version"])
+        licence = [licences.make_from_string(package["licence"])] if package["licence"] else []
+        yield Component(
+            name=package["name"], version=package["version"], type=ComponentType.LIBRARY, purl=purl, licenses=licence, bom_ref=str(purl)
+        )
+
+
+def _debian(found: Mapping[str, Any]) -> Iterable[Component]:
+    for package in found["debian"]:
+        purl = PackageURL("deb", "debian", package["name"], package["version"], {"arch": package["architecture"]})
+        yield Component(name=package["name"], version=package["version"], type=ComponentType.LIBRARY, purl=purl, bom_ref=str(purl))

@@ -1,0 +1,35 @@
+"""How the result of `containerize` looks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from passerelle.cli.output import Output, plain, relative
+
+if TYPE_CHECKING:
+    from passerelle.cli.run_image import Containerized
+
+_MEGABYTE = 1e6
+_MEBIBYTE = 2**20
+
+
+def image(output: Output, result: Containerized) -> None:
+    """Show which image holds the bento, what is in it, and what a container of it did."""
+    built, ran = result.built, result.ran
+    if built.dry_run:
+        output.line(f"would build {built.image} of {built.bento_tag} with {built.engine}")
+    else:
+        size = f"{(built.size_bytes or 0) / _MEGABYTE:.0f} MB, {built.packages} packages"
+        did = f"built in {built.seconds:.1f} s" if built.created else f"already done ({built.seconds:.1f} s)"
+        output.line(f"image {built.image}: {size}; {did}")
+        output.line(f"  digest {built.image.digest}")
+        if built.sbom is not None:
+            output.line(f"  bill of materials {relative(built.sbom)}, and /app/sbom.cdx.json inside")
+    if ran is not None:
+        output.line(
+            f"  ran without any privilege: ready in {ran.ready_seconds:.1f} s, {ran.smoke.inputs} golden inputs answered the same,"
+            f" {ran.resident_bytes / _MEBIBYTE:.0f} MiB, stopped in {ran.stop_seconds:.1f} s"
+        )
+    if not built.dry_run:
+        output.line(f"try it: {built.engine} run --rm --publish 127.0.0.1:3000:3000 --env PASSERELLE_AUTH=off {built.image}")
+    output.result({**plain(built), "ran": ran})

@@ -1,0 +1,87 @@
+"""A bento of the small text model and its images, made once for a test run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bentoml
+import pytest
+from bentoml._internal.models.model import ModelStore
+from filelock import FileLock
+
+from passerelle.bentos.build import build
+from passerelle.bentos.containerize import BuiltImage, Wanted, containerize
+from passerelle.bentos.engine import find_engine
+from passerelle.errors import OutsideError
+from passerelle.names import BentoTag
+from passerelle.serving.golden import Golden, read_golden
+from passerelle.settings import StoreSettings
+from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
+
+ROOT = Path(__file__).resolve().parents[1]
+TAG = BentoTag("classification", "7-00000000")
+
+
+@dataclass(frozen=True)
+class BentoForTests:
+    """A store with one bento, and the engine that makes images of it."""
+
+    settings: StoreSettings
+    engine: str
+    repository: str
+
+    def image(self, *, name: str = "", slim: bool = False, **wanted: Any) -> BuiltImage:
+        """Build the bento's image, or take the one that is there."""
+        tag = name or f"{self.repository}:{'slim' if slim else 'whole'}"
+        return containerize(self.settings, bento_tag=TAG, wanted=Wanted(image_name=tag, slim=slim, **wanted))
+
+    @property
+    def golden(self) -> Golden:
+        """The golden predictions of the model inside."""
+        assert self.settings.bentoml_home is not None
+        return read_golden(self.settings.bentoml_home / "models" / TAG.name / TAG.version / "golden.json")
+
+
+def write_bento(home: Path, *, version: str = "7", pipeline: Any = None) -> StoreSettings:
+    """Write a store with the small text model, or another pipeline, and a bento of it."""
+    (home / "models").mkdir(parents=True)
+    labels = {"passerelle.registered_model": "test", "passerelle.version": version, "passerelle.git_commit": "0" * 40}
+    with bentoml.models.create(str(TAG), labels=labels, _model_store=ModelStore(home / "models")) as model:
+        write_bento_model(Path(model.path), text_pipeline() if pipeline is None else pipeline, text_table()[0], version=version)
+    for path in (home / "models").rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    settings = StoreSettings.read(bentoml_home=home)
+    build(settings, bento_model_tag=TAG, project=ROOT)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def engine() -> str:
+    """The container engine of this machine."""
+    try:
+        return find_engine()
+    except OutsideError as error:
+        pytest.skip(error.message)
+
+
+@pytest.fixture(scope="session")
+def bento(engine: str, tmp_path_factory: pytest.TempPathFactory) -> BentoForTests:
+    """One store for all test processes, so that an image is built once."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if os.environ.get("PYTEST_XDIST_WORKER") else root
+    home = root / "bento-for-images"
+    with FileLock(root / "bento-for-images.lock"):
+        settings = StoreSettings.read(bentoml_home=home) if home.exists() else write_bento(home)
+        made = BentoForTests(settings, engine, f"passerelle-test/{root.name}")
+        made.image()
+        made.image(slim=True)
+    return made
+
+
+def removed(engine: str, *images: str) -> None:
+    """Remove images that a test made for itself."""
+    subprocess.run([engine, "image", "rm", "--force", *images], capture_output=True, check=False, timeout=60)

@@ -1,0 +1,252 @@
+"""What is in an image of a bento, and what is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from passerelle.bentos.build import build
+from passerelle.bentos.containerize import BASE, Wanted, containerize
+from passerelle.bentos.engine import check_architecture, failed, find_engine, inspect
+from passerelle.errors import NotFoundError, OutsideError, UsageError
+from passerelle.names import BentoTag
+from passerelle.rollout.container import smoke
+from passerelle.settings import StoreSettings
+from tests.engine_fixtures import ROOT, TAG, BentoForTests, removed, write_bento
+
+pytestmark = [pytest.mark.integration, pytest.mark.engine]
+EPOCH = 1_700_000_000
+PLANTED = "hunter2-planted-secret"
+TOOLS = re.compile(r"(^|/)(gcc|cc|g\+\+|clang|make|ld|as|git|pip3?|uv|uvx|wheel)$")
+LEFTOVERS = re.compile(
+    r"(^|/)(\.cache|\.netrc|\.git|pip\.conf|uv\.toml|\.pypirc|\.env|__pycache__/\.|\.pytest_cache|var/lib/apt/lists/.+|var/cache/apt/.+\.deb)"
+)
+INDEX = re.compile(rb"--(extra-)?index-url|index-url *=|https?://[^\s\"']+/simple/?[\s\"']")
+
+
+def layers(engine: str, image: str, folder: Path) -> Iterator[tarfile.TarFile]:
+    """Yield each layer above the base's."""
+    saved = folder / "image.tar"
+    subprocess.run([engine, "save", "--output", str(saved), image], check=True, timeout=120)
+    base = inspect(engine, BASE)
+    below = set(base["RootFS"]["Layers"]) if base else set()
+    with tarfile.open(saved) as archive:
+        [manifest] = json.load(archive.extractfile("manifest.json") or pytest.fail())
+        config = json.load(archive.extractfile(manifest["Config"]) or pytest.fail())
+        for name, digest in zip(manifest["Layers"], config["rootfs"]["diff_ids"], strict=True):
+            if digest not in below:
+                with tarfile.open(fileobj=archive.extractfile(name)) as layer:
+                    yield layer
+
+
+@pytest.mark.parametrize("slim", [False, True], ids=["whole", "slim"])
+def test_no_layer_holds_a_tool_an_address_a_cache_or_a_secret(
+    bento: BentoForTests, tmp_path: Path, slim: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PASSERELLE_S3_SECRET_KEY", "UV_INDEX_URL", "PIP_INDEX_URL", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, f"https://user:{PLANTED}@packages.example/simple/")
+    image = bento.image(name=f"{bento.repository}:secret-{slim}", slim=slim)
+    seen = 0
+    for layer in layers(bento.engine, str(image.image), tmp_path):
+        for member in layer:
+            assert not TOOLS.search(member.name), member.name
+            assert not LEFTOVERS.search(member.name), member.name
+            if member.isfile():
+                content = (layer.extractfile(member) or pytest.fail()).read()
+                seen += 1
+                assert PLANTED.encode() not in content, member.name
+                if member.size < 1_000_000 and not member.name.endswith((".py", ".pyc", ".so")) and "/licenses/" not in member.name:
+                    assert not INDEX.search(content), member.name
+    assert seen > 3_000
+    held = json.dumps(inspect(bento.engine, str(image.image)))
+    history = subprocess.run(
+        [bento.engine, "history", "--no-trunc", str(image.image)], capture_output=True, text=True, check=True, timeout=30
+    ).stdout
+    for text in (held, history):
+        assert PLANTED not in text
+        assert not INDEX.search(text.encode())
+    removed(bento.engine, str(image.image))
+
+
+def test_the_labels_are_ocis_and_the_lineage(bento: BentoForTests) -> None:
+    image = bento.image()
+    labels, base = image.labels, inspect(bento.engine, BASE)
+    assert base is not None
+    model = Path(str(bento.settings.bentoml_home)) / "bentos" / TAG.name / TAG.version
+    assert f"passerelle.code_digest: {labels['passerelle.code_digest']}" in (model / "bento.yaml").read_text()
+    assert labels["passerelle.bento_tag"] == str(TAG)
+    assert (labels["passerelle.registered_model"], labels["passerelle.version"]) == ("test", "7")
+    oci = {name.removeprefix("org.opencontainers.image."): value for name, value in labels.items() if name.startswith("org.opencontainers")}
+    assert oci.keys() == {"title", "description", "version", "revision", "created", "licenses", "base.name", "base.digest"}
+    assert all(oci.values())
+    assert (oci["title"], oci["version"], oci["revision"], oci["base.name"]) == (TAG.name, TAG.version, "0" * 40, BASE)
+    assert oci["base.digest"] in (base["Id"], *(name.rpartition("@")[2] for name in base.get("RepoDigests") or ()))
+
+
+@pytest.mark.parametrize("slim", [False, True], ids=["whole", "slim"])
+def test_the_bill_of_materials_lists_what_is_installed(bento: BentoForTests, slim: bool) -> None:
+    image = bento.image(slim=slim)
+    assert image.sbom is not None
+    show = "print(open('/app/sbom.cdx.json').read(), end='')"
+    command = [bento.engine, "run", "--rm", "--entrypoint", "python3", str(image.image), "-c", show]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert said == image.sbom.read_text()
+    bill = json.loads(said)
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    found = {component["purl"].partition("?")[0] for component in bill["components"]}
+    locked = re.findall(r"^([a-z0-9._-]+)==([^ ;]+)(?: ; (.*?))? \\$", (ROOT / "requirements/service.txt").read_text(), re.MULTILINE)
+    wanted = {f"pkg:pypi/{name.replace('.', '-').replace('_', '-')}@{version}" for name, version, marker in locked if not marker}
+    assert len(wanted) > 80
+    assert {each.replace(".", "-").replace("_", "-") for each in wanted} <= {each.replace(".", "-").replace("_", "-") for each in found}
+    debian = {each for each in found if each.startswith("pkg:deb/debian/")}
+    assert any("/libc6@" in each for each in debian)
+    assert (len(debian) < 40) is slim
+    properties = {each["name"]: each["value"] for each in bill["metadata"]["properties"]}
+    assert properties["passerelle.bento_tag"] == str(TAG)
+    assert image.packages == len(bill["components"])
+
+
+def test_a_second_time_does_nothing_and_new_code_takes_seconds(bento: BentoForTests, tmp_path: Path) -> None:
+    again = bento.image()
+    assert not again.created
+    assert again.seconds < 2
+    assert bento.settings.bentoml_home is not None
+    shutil.copytree(bento.settings.bentoml_home, tmp_path / "bentoml", symlinks=True)
+    project = tmp_path / "project"
+    project.mkdir()
+    for name in ("bentofile.yaml", "service.py"):
+        shutil.copy2(ROOT / name, project)
+    for name in ("requirements", "src"):
+        shutil.copytree(ROOT / name, project / name)
+    with (project / "src/passerelle/serving/__init__.py").open("a") as file:
+        file.write("\n# changed\n")
+    settings = StoreSettings.read(bentoml_home=tmp_path / "bentoml")
+    assert build(settings, bento_model_tag=TAG, project=project).replaced
+    name = f"{bento.repository}:changed"
+    changed = containerize(settings, bento_tag=TAG, wanted=Wanted(image_name=name))
+    assert changed.created
+    assert changed.seconds < 8
+    assert changed.image.digest != again.image.digest
+    held, former = inspect(bento.engine, name), inspect(bento.engine, str(again.image))
+    assert held is not None
+    assert former is not None
+    same = [one for one, other in zip(held["RootFS"]["Layers"], former["RootFS"]["Layers"], strict=True) if one == other]
+    assert len(same) >= len(held["RootFS"]["Layers"]) - 4, "packages and model are the layers that they were"
+    removed(bento.engine, name)
+
+
+def test_the_same_inputs_give_the_same_digest_from_empty_caches(bento: BentoForTests) -> None:
+    name = f"{bento.repository}:epoch"
+    first, second = (bento.image(name=name, slim=True, epoch=EPOCH, cached=False) for _ in range(2))
+    assert second.created
+    assert first.image.digest == second.image.digest
+    assert second.labels["org.opencontainers.image.created"] == "2023-11-14T22:13:20Z"
+    report = smoke(bento.engine, name, bento.golden, expected_version="7", environment={})
+    assert report.smoke.inputs == len(bento.golden.inputs)
+    removed(bento.engine, name)
+
+
+def test_wheels_from_a_folder_need_no_network(bento: BentoForTests, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no folder with wheels"):
+        bento.image(name=f"{bento.repository}:none", wheels=tmp_path)
+    requirements = ROOT / "requirements/service.txt"
+    command = ["uv", "tool", "run", "--quiet", "pip", "download", "--quiet", "--require-hashes", "--no-deps", "--only-binary", ":all:",
+               "--python-version", "3.11", "--requirement", str(requirements), "--dest", str(tmp_path)]  # fmt: skip
+    subprocess.run(command, check=True, timeout=240, env=dict(os.environ) | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})
+    image = bento.image(name=f"{bento.repository}:wheels", wheels=tmp_path)
+    whole = bento.image()
+    assert (image.created, image.packages) == (True, whole.packages)
+    removed(bento.engine, f"{bento.repository}:wheels")
+
+
+@pytest.mark.parametrize("slim", [False, True], ids=["whole", "slim"])
+def test_a_model_that_is_not_compiled_is_answered_by_its_pipeline(bento: BentoForTests, tmp_path: Path, slim: bool) -> None:
+    from sklearn.ensemble import RandomForestClassifier
+
+    from tests.unit.serving.models import text_pipeline, text_table
+
+    texts, labels = text_table()
+    pipeline = text_pipeline()
+    pipeline.steps[-1] = (pipeline.steps[-1][0], RandomForestClassifier(10, random_state=0))
+    settings = write_bento(tmp_path / "bentoml", pipeline=pipeline.fit(texts, labels))
+    name = f"{bento.repository}:forest-{slim}"
+    containerize(settings, bento_tag=TAG, wanted=Wanted(image_name=name, slim=slim))
+    forest = BentoForTests(settings, bento.engine, bento.repository)
+    assert smoke(bento.engine, name, forest.golden, expected_version="7", environment={}).smoke.largest_difference < 1e-9
+    removed(bento.engine, name)
+
+
+def test_what_cannot_be_made_is_said_in_one_sentence(bento: BentoForTests, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no bento nobody:1-a"):
+        containerize(bento.settings, bento_tag=BentoTag.parse("nobody:1-a"))
+    with pytest.raises(OutsideError, match=r"the base image nowhere\.invalid/python:1 cannot be pulled"):
+        bento.image(name=f"{bento.repository}:base", base="nowhere.invalid/python:1")
+    assert bento.settings.bentoml_home is not None
+    shutil.copytree(bento.settings.bentoml_home, tmp_path / "bentoml", symlinks=True)
+    shutil.rmtree(tmp_path / "bentoml" / "models" / TAG.name / TAG.version)
+    with pytest.raises(NotFoundError, match=f"the model of the bento {TAG} is gone"):
+        containerize(StoreSettings.read(bentoml_home=tmp_path / "bentoml"), bento_tag=TAG)
+    assert not list((tmp_path / "bentoml").glob(".passerelle-image-*"))
+
+
+def test_a_package_that_is_not_the_locked_one_is_not_installed(bento: BentoForTests, tmp_path: Path) -> None:
+    assert bento.settings.bentoml_home is not None
+    shutil.copytree(bento.settings.bentoml_home, tmp_path / "bentoml", symlinks=True)
+    locked = tmp_path / "bentoml" / "bentos" / TAG.name / TAG.version / "env/python/requirements.txt"
+    text = locked.read_text()
+    locked.write_text(re.sub(r"sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, text, count=2))
+    with pytest.raises(OutsideError, match="not the one that was locked"):
+        containerize(
+            StoreSettings.read(bentoml_home=tmp_path / "bentoml"), bento_tag=TAG, wanted=Wanted(image_name=f"{bento.repository}:bad")
+        )
+    assert inspect(bento.engine, f"{bento.repository}:bad") is None
+
+
+def test_an_image_for_another_architecture_is_not_started(bento: BentoForTests, tmp_path: Path) -> None:
+    name = f"{bento.repository}:foreign"
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    foreign = "arm64" if inspect(bento.engine, BASE)["Architecture"] == "amd64" else "amd64"  # type: ignore[index]
+    subprocess.run(
+        [bento.engine, "build", "--quiet", "--platform", f"linux/{foreign}", "--tag", name, str(tmp_path)], check=True, timeout=60
+    )
+    with pytest.raises(OutsideError, match=f"is for {foreign}, and this machine"):
+        check_architecture(bento.engine, name)
+    removed(bento.engine, name)
+    with pytest.raises(NotFoundError, match="holds no image"):
+        check_architecture(bento.engine, name)
+
+
+def test_an_engine_that_this_user_may_not_talk_to(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() != 0 or engine != "docker":
+        pytest.skip("needs root, to become somebody who is not in the group docker")
+    real = shutil.which("docker")
+    (tmp_path / "docker").write_text(f'#!/bin/sh\nexec setpriv --reuid 65534 --regid 65534 --clear-groups {real} "$@"\n')
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with pytest.raises(OutsideError, match="this user may not talk to docker"):
+        find_engine()
+
+
+def test_a_full_disk_is_told_apart() -> None:
+    said = "#9 12.1 error: failed to write: No space left on device (os error 28)"
+    assert "disk of docker is full" in failed("docker", said, of="the build of app:1", hint="").message
+    assert "exit 7" in failed("docker", "exit 7", of="the build of app:1", hint="").message
+
+
+def test_the_dockerfiles_are_well_formed() -> None:
+    files = [*ROOT.glob("src/**/Dockerfile"), *ROOT.glob("deploy/**/Dockerfile")]
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "hadolint"), *map(str, files)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert files
+    assert done.returncode == 0, done.stdout
