@@ -109,7 +109,7 @@ def test_docker_stop_lets_the_request_in_flight_end(bento: BentoForTests) -> Non
     image = str(bento.image().image)
     with running(bento.engine, image, environment={"PASSERELLE_AUTH": "off"}) as container:
         answered: list[int] = []
-        body = b'{"records":[' + b",".join([b'{"text":"' + b"rue sans lumi\xc3\xa8re " * 200 + b'"}'] * 500) + b"]}"
+        body = b'{"records":[' + b",".join([b'{"text":"' + b"rue sans lumi\xc3\xa8re " * 50 + b'"}'] * 300) + b"]}"
 
         def ask() -> None:
             host, port = container.address.removeprefix("http://").split(":")

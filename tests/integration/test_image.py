@@ -28,7 +28,7 @@ EPOCH = 1_700_000_000
 PLANTED = "hunter2-planted-secret"
 TOOLS = re.compile(r"(^|/)(gcc|cc|g\+\+|clang|make|ld|as|git|pip3?|uv|uvx|wheel)$")
 LEFTOVERS = re.compile(
-    r"(^|/)(\.cache|\.netrc|\.git|pip\.conf|uv\.toml|\.pypirc|\.env|__pycache__/\.|\.pytest_cache|var/lib/apt/lists/.+|var/cache/apt/.+\.deb)"
+    r"(^|/)(\.cache|\.netrc|\.git(/|$)|pip\.conf|uv\.toml|\.pypirc|\.env|__pycache__/\.|\.pytest_cache|var/lib/apt/lists/.+|var/cache/apt/.+\.deb)"
 )
 INDEX = re.compile(rb"--(extra-)?index-url|index-url *=|https?://[^\s\"']+/simple/?[\s\"']")
 

@@ -69,6 +69,8 @@ def python(packages: Path, root: Path) -> None:
 def packages_of(root: Path) -> None:
     """Write down which Debian packages the files come from, where scanners look for it in images of this kind."""
     files = [str(Path("/", path.relative_to(root))) for path in root.rglob("*") if path.is_file() and not path.is_symlink()]
+    # Where /lib is a link to /usr/lib, dpkg goes on naming many files by their former place.
+    files += [name.removeprefix("/usr") for name in files if name.startswith("/usr/lib")]
     said = subprocess.run(["dpkg-query", "--search", *files], capture_output=True, text=True, check=False).stdout  # noqa: S607
     folder = root / "var/lib/dpkg/status.d"
     folder.mkdir(parents=True)
