@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import bentoml
+
 from passerelle.bentos.context import digest_of, write_context
 from passerelle.bentos.engine import ask, failed, find_engine, inspect
 from passerelle.bentos.reproducible import rewrite
@@ -99,19 +101,12 @@ def containerize(
     engine = find_engine()
     if dry_run:
         return BuiltImage(image, bento_tag, engine, slim=wanted.slim, dry_run=True)
-    created = datetime.fromtimestamp(wanted.epoch, UTC) if wanted.epoch is not None else bento.info.creation_time
-    sbom = store.home / "images" / f"{str(image).replace('/', '_').replace(':', '_')}.cdx.json"
     with tempfile.TemporaryDirectory(dir=store.home, prefix=".passerelle-image-") as temporary:
         folder = Path(temporary)
         write_context(folder, store=store, bento_tag=bento_tag, wheels=wanted.wheels)
-        base = _base_digest(engine, wanted.base)
-        # Nothing of another image of this bento may pass for it: variant, base and times count as inputs.
-        inputs = hashlib.sha256(f"{digest_of(folder)} {base} {wanted.slim} {wanted.epoch}".encode()).hexdigest()
-        labels = _labels(bento.info.labels, bento_tag, created, wanted.base, base) | {_INPUTS: f"sha256:{inputs}"}
-        made = inspect(engine, str(image))
-        fresh = (
-            not wanted.cached or made is None or (made["Config"].get("Labels") or {}).get(_INPUTS) != labels[_INPUTS] or not sbom.exists()
-        )
+        labels = _labels_of(engine, folder, bento, bento_tag, wanted)
+        sbom = store.home / "images" / f"{str(image).replace('/', '_').replace(':', '_')}.cdx.json"
+        fresh = not (wanted.cached and sbom.exists() and _made_of(engine, image) == labels[_INPUTS])
         if fresh:
             progress(f"{engine} builds {image}; the first time takes a minute")
             content = _built(engine, folder, image, wanted, labels)
@@ -134,9 +129,13 @@ def image_ref(name: str) -> ImageRef:
     return ImageRef(repository, image_tag)
 
 
-def _labels(held: Mapping[str, str], tag: BentoTag, created: datetime, base: str, base_digest: str) -> dict[str, str]:
-    """Return OCI's annotations and the lineage, which the bento carries as labels."""
-    lineage = {name: value for name, value in held.items() if name.startswith(LABEL_PREFIX)}
+def _labels_of(engine: str, folder: Path, bento: bentoml.Bento, tag: BentoTag, wanted: Wanted) -> dict[str, str]:
+    """Return OCI's annotations, the lineage, which the bento carries as labels, and the digest of what the image is made from."""
+    base_digest = _base_digest(engine, wanted.base)
+    # Nothing of another image of this bento may pass for it: variant, base and times count as inputs.
+    inputs = hashlib.sha256(f"{digest_of(folder)} {base_digest} {wanted.slim} {wanted.epoch}".encode()).hexdigest()
+    created = datetime.fromtimestamp(wanted.epoch, UTC) if wanted.epoch is not None else bento.info.creation_time
+    lineage = {name: value for name, value in bento.info.labels.items() if name.startswith(LABEL_PREFIX)}
     return {
         _OCI + "title": tag.name,
         _OCI + "description": f"Classifies the records of {lineage.get(LABEL_PREFIX + 'registered_model', tag.name)}",
@@ -144,11 +143,17 @@ def _labels(held: Mapping[str, str], tag: BentoTag, created: datetime, base: str
         _OCI + "revision": lineage.get(LABEL_PREFIX + "git_commit", lineage.get(LABEL_PREFIX + "code_digest", "")),
         _OCI + "created": created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         _OCI + "licenses": "Apache-2.0",
-        _OCI + "base.name": base,
+        _OCI + "base.name": wanted.base,
         _OCI + "base.digest": base_digest,
         LABEL_PREFIX + "bento_tag": str(tag),
+        _INPUTS: f"sha256:{inputs}",
         **lineage,
     }
+
+
+def _made_of(engine: str, image: ImageRef) -> str | None:
+    made = inspect(engine, str(image))
+    return (made["Config"].get("Labels") or {}).get(_INPUTS) if made else None
 
 
 def _base_digest(engine: str, base: str) -> str:
@@ -202,7 +207,7 @@ def _build(engine: str, folder: Path, target: str, arguments: Sequence[str], ima
         environment = dict(os.environ) | {"BUILDKIT_PROGRESS": "plain"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_BUILD_TIMEOUT_S, check=False)
         if done.returncode != 0:
-            raise failed(engine, done.stderr + done.stdout, of=f"the build of {image}", hint="passerelle doctor; passerelle containerize")
+            raise failed(engine, done.stderr + done.stdout, of=f"the build of {image}", hint="passerelle containerize")
         return identity.read_text().strip()
     except subprocess.TimeoutExpired as error:
         raise OutsideError(f"the build of {image} took longer than {_BUILD_TIMEOUT_S:.0f} s", hint="passerelle containerize") from error
