@@ -20,7 +20,7 @@ import pytest
 from passerelle.errors import BusyError, OutsideError
 from passerelle.platform import state
 from passerelle.platform.embedded import EmbeddedPlatform
-from passerelle.platform.state import RunningPlatform
+from passerelle.platform.state import RunningPlatform, exports
 
 pytestmark = pytest.mark.integration
 
@@ -76,7 +76,7 @@ def test_it_starts_holds_data_through_a_crash_and_leaves_nothing_running(tmp_pat
         assert held == [f"{number}".encode() * 1_000 for number in range(40)]
         found = state.running(tmp_path)
         assert found is not None
-        assert found.exports().count("export ") == len(found.environment)
+        assert exports(found.environment).count("export ") == len(found.environment)
         assert oct((tmp_path / "platform" / "platform.json").stat().st_mode & 0o777) == "0o600"
 
 

@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from passerelle.cli.options import criteria_option, dry_run_option, json_option, model_option, project_option, version_option
+from passerelle.cli.options import (
+    criteria_option,
+    dry_run_option,
+    json_option,
+    model_option,
+    project_option,
+    target_option,
+    version_option,
+)
 from passerelle.cli.output import Output
 
 # Each command imports its own late, so that `--help` answers at once.
@@ -29,25 +37,33 @@ def demo(project: Path, criteria_path: Path, as_json: bool) -> None:
 @click.command()
 @project_option
 @criteria_option
-@click.option("--platform-only", is_flag=True, help="MLflow and S3 alone, without the service.")
+@click.option("--platform-only", "--no-model", "platform_only", is_flag=True, help="The platform alone, without the service.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the service on loopback.  [default: a free one]")
-def up(project: Path, criteria_path: Path, platform_only: bool, port: int) -> None:
-    """Keep the embedded platform and the service on, until Ctrl-C."""
-    from passerelle.cli import run_up
+@target_option
+def up(project: Path, criteria_path: Path, platform_only: bool, port: int, target: str) -> None:
+    """Keep the embedded platform and the service on until Ctrl-C, or start the compose stack."""
+    from passerelle.cli import run_stack, run_up
 
+    if target == "compose":
+        return run_stack.up(Output(as_json=False), project, criteria_path, platform_only=platform_only)
     run_up.run(Output(as_json=False), project, criteria_path, platform_only=platform_only, port=port)
+    return None
 
 
 @click.command()
+@target_option
+@project_option
 @json_option
-def env(as_json: bool) -> None:
+def env(target: str, project: Path, as_json: bool) -> None:
     """Print `export` lines for mlflow, bentoml and boto3: eval "$(passerelle env)"."""
     from passerelle.cli.run_up import running_platform
+    from passerelle.platform.state import exports
+    from passerelle.rollout.stack import find_stack
 
     output = Output(as_json=as_json)
-    platform = running_platform()
-    output.result(platform.environment)
-    output.line(platform.exports().rstrip())
+    environment = find_stack(project).environment() if target == "compose" else running_platform().environment
+    output.result(environment)
+    output.line(exports(environment).rstrip())
 
 
 @click.command()

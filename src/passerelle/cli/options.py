@@ -30,6 +30,15 @@ project_option = click.option(
 )
 
 
+target_option = click.option(
+    "--target",
+    type=click.Choice(["embedded", "compose"]),
+    default="embedded",
+    show_default=True,
+    help="The embedded platform, or the compose stack.",
+)
+
+
 def _trust_pickle(_: click.Context, __: click.Parameter, value: bool) -> None:
     if value:
         os.environ["PASSERELLE_TRUST_PICKLE"] = "true"

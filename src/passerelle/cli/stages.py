@@ -165,20 +165,21 @@ def containerize(bento_tag: str | None, smoke: bool, dry_run: bool, as_json: boo
 
 @click.command()
 @click.argument("bento_tag", required=False)
-@click.option("--target", type=click.Choice(["local"]), default="local", show_default=True, help="Where to.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback.  [default: a free one]")
-@click.option("--stop", is_flag=True, help="End the service that runs.")
+@click.option("--target", type=click.Choice(["local", "compose"]), default="local", show_default=True, help="Where to.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback, for local.  [default: a free one]")
+@click.option("--stop", is_flag=True, help="End the service that runs here, for local.")
+@click.option("--init", is_flag=True, help="Make the secrets that are missing, and start the platform, for compose.")
+@project_option
 @dry_run_option
 @json_option
-def deploy(*, bento_tag: str | None, target: str, port: int, stop: bool, dry_run: bool, as_json: bool) -> None:
+def deploy(*, bento_tag: str | None, target: str, dry_run: bool, as_json: bool, **how: Any) -> None:
     """Start a bento, wait until it is ready, and hold it to its golden predictions.
 
     BENTO_TAG is name:version in the BentoML store; by default the bento built last.
     """
-    from passerelle.cli import run_bentos, show
+    from passerelle.cli import run_deploy
 
-    deploy_to = {"local": run_bentos.deploy}[target]
-    show.deployment(Output(as_json=as_json), deploy_to(bento_tag, port, stop=stop, dry_run=dry_run))
+    run_deploy.deploy(Output(as_json=as_json), target, bento_tag, dry_run=dry_run, **how)
 
 
 @click.command()

@@ -57,9 +57,10 @@ class RunningPlatform:
     environment: Mapping[str, str]
     owner: ProcessMark
 
-    def exports(self) -> str:
-        """Return shell lines that put the environment into a shell."""
-        return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(self.environment.items()))
+
+def exports(environment: Mapping[str, str]) -> str:
+    """Return shell lines that put the environment into a shell."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(environment.items()))
 
 
 def platform_folder(state_dir: Path) -> Path:

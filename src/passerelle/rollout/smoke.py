@@ -1,9 +1,11 @@
-"""Replay the golden inputs over HTTP against a running service."""
+"""Replay the golden inputs against a running service, over HTTP or from inside of its container."""
 
 from __future__ import annotations
 
+import json
+import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +32,16 @@ class SmokeReport:
     model_version: str
 
 
-def replay_over_http(address: str, golden: Golden, *, expected_version: str, api_key: str | None = None) -> SmokeReport:
+#: Gives the service's answers to all of the records, in their order.
+Asker = Callable[[Sequence[Mapping[str, Any]]], Sequence[Mapping[str, Any]]]
+
+
+def replay(ask: Asker, golden: Golden, *, where: str, expected_version: str) -> SmokeReport:
     """Return how the service answers the golden inputs, through its whole contract.
+
+    Args:
+        ask: Puts the records to the service.
+        where: Names the service in errors.
 
     Raises:
         IntegrityError: A label, a probability or the version differs; names the input's place, never its text.
@@ -39,20 +49,69 @@ def replay_over_http(address: str, golden: Golden, *, expected_version: str, api
     """
     began = time.perf_counter()
     largest = 0.0
-    for place, (record, label) in enumerate(zip(golden.inputs, golden.labels, strict=True)):
-        answer = _asked(address, record, api_key)
+    for place, (answer, label) in enumerate(zip(ask(golden.inputs), golden.labels, strict=True)):
         if answer["model_version"] != expected_version:
-            raise IntegrityError(f"{address} serves version {answer['model_version']}, not {expected_version}", hint="passerelle status")
+            raise IntegrityError(f"{where} serves version {answer['model_version']}, not {expected_version}", hint="passerelle status")
         if answer["label"] != str(label):
             raise IntegrityError(
-                f"the golden input {place} is « {answer['label']} » at {address} and was « {label} »", hint="passerelle status"
+                f"the golden input {place} is « {answer['label']} » at {where} and was « {label} »", hint="passerelle status"
             )
         if golden.probabilities is not None:
             difference = _difference(answer["top"], golden.classes, golden.probabilities[place])
             if not difference <= golden.tolerance:
-                raise IntegrityError(f"the golden input {place} differs by {difference:.3g} at {address}", hint="passerelle status")
+                raise IntegrityError(f"the golden input {place} differs by {difference:.3g} at {where}", hint="passerelle status")
             largest = max(largest, difference)
     return SmokeReport(len(golden.inputs), largest, time.perf_counter() - began, expected_version)
+
+
+def replay_over_http(address: str, golden: Golden, *, expected_version: str, api_key: str | None = None) -> SmokeReport:
+    """Return how the service at an address answers the golden inputs.
+
+    Raises:
+        As `replay`.
+    """
+    return replay(
+        lambda records: [_asked(address, record, api_key) for record in records], golden, where=address, expected_version=expected_version
+    )
+
+
+def inside(run: Callable[[Sequence[str], str], subprocess.CompletedProcess[str]], *, where: str, api_key: str | None) -> Asker:
+    """Return an asker that puts the records from inside of the service's own container: it needs no published port.
+
+    Args:
+        run: Runs a command in the container with this text as its input.
+    """
+
+    def ask(records: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        given = json.dumps({"records": [dict(record) for record in records], "key": api_key})
+        done = run(("python3", "-I", "-S", "-c", _ASK_INSIDE), given)
+        if done.returncode != 0:
+            said = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+            raise OutsideError(f"{where} does not answer the golden inputs: {said}", hint="passerelle status")
+        answers: list[dict[str, Any]] = json.loads(done.stdout)
+        for answer in answers:
+            if answer["status"] != requests.codes.ok:
+                code = answer["body"].get("code")
+                raise OutsideError(f"{where} answers {answer['status']} ({code}) to a golden input", hint="passerelle monitor")
+        return [answer["body"] for answer in answers]
+
+    return ask
+
+
+_ASK_INSIDE = """
+import http.client, json, os, sys
+given = json.load(sys.stdin)
+connection = http.client.HTTPConnection("127.0.0.1", int(os.environ.get("BENTOML_PORT", "3000")), timeout=30)
+headers = {"Content-Type": "application/json"}
+if given["key"]:
+    headers["Authorization"] = "Bearer " + given["key"]
+answers = []
+for record in given["records"]:
+    connection.request("POST", "/classify", json.dumps(record).encode(), headers)
+    answer = connection.getresponse()
+    answers.append({"status": answer.status, "body": json.loads(answer.read())})
+print(json.dumps(answers))
+"""
 
 
 def _asked(address: str, record: Mapping[str, Any], api_key: str | None) -> dict[str, Any]:

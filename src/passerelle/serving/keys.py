@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import stat
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -91,12 +92,24 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
     """
     if not path.exists():
         return ()
-    if path.stat().st_mode & 0o007:
+    if others_may_read(path):
         raise SettingsError(f"the key file {path} can be read by everybody", hint=f"chmod 600 {path}")
     try:
         return tuple(ApiKey(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))["keys"])
     except (ValueError, KeyError, TypeError) as error:
         raise SettingsError(f"the key file {path} is not a list of keys", hint=f"move {path} away; passerelle keys make NAME") from error
+
+
+def others_may_read(path: Path) -> bool:
+    """Return whether every user of this machine can read the file.
+
+    A folder that others cannot enter keeps what is in it, whatever its mode: that is how files are kept which containers with
+    users of their own read. What is mounted read-only is in such a container, where there are no others.
+    """
+    resolved = path.resolve()
+    if not resolved.stat().st_mode & stat.S_IROTH or os.statvfs(resolved).f_flag & os.ST_RDONLY:
+        return False
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in resolved.parents)
 
 
 def make_key(path: Path, name: str, *, days: int | None = None) -> NewKey:
@@ -160,10 +173,12 @@ def revoke_key(path: Path, name_or_id: str) -> ApiKey:
 
 
 def _write(path: Path, keys: Sequence[ApiKey]) -> None:
-    """Replace the file in one step, readable by its owner alone."""
+    """Replace the file in one step, readable by those who could read it before; a new one by its owner alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump({"keys": [asdict(key) for key in keys]}, file, ensure_ascii=False, indent=1)
         file.write("\n")
+    Path(temporary).chmod(mode)
     Path(temporary).replace(path)

@@ -1,0 +1,101 @@
+"""Make the bucket, its versioning, and a user for each component that may do what it needs and nothing else. Can be run again."""
+
+import json
+import os
+import time
+
+import boto3
+import certifi
+import urllib3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from minio.credentials import StaticProvider
+from minio.error import MinioAdminException
+from minio.minioadmin import MinioAdmin
+from secret import secret, stop
+
+WAIT_S = 60.0
+BUCKET = os.environ.get("S3_BUCKET", "passerelle")
+ARTIFACTS, LEDGER = f"arn:aws:s3:::{BUCKET}/mlflow/*", f"arn:aws:s3:::{BUCKET}/ledger/*"
+
+
+def listing(*prefixes: str) -> dict[str, object]:
+    """Return the right to see the names below the prefixes; of all objects where none is given."""
+    condition = {"Condition": {"StringLike": {"s3:prefix": [part for prefix in prefixes for part in (prefix, f"{prefix}/*")]}}}
+    return allowed(["s3:ListBucket"], f"arn:aws:s3:::{BUCKET}") | (condition if prefixes else {})
+
+
+def allowed(actions: list[str], *resources: str) -> dict[str, object]:
+    """Return one statement of a policy."""
+    return {"Effect": "Allow", "Action": actions, "Resource": list(resources)}
+
+
+#: The MLflow server shows artifacts and writes none; the workbench trains and promotes, and cannot take a ledger entry back;
+#: the service reads models; the backup reads all.
+USERS = {
+    "mlflow": [listing("mlflow"), allowed(["s3:GetObject"], ARTIFACTS)],
+    "workbench": [
+        listing(),
+        allowed(["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], ARTIFACTS),
+        allowed(["s3:GetObject", "s3:PutObject"], LEDGER),
+        allowed(["s3:DeleteObject"], f"arn:aws:s3:::{BUCKET}/ledger/*/lock.json"),
+    ],
+    "service": [listing("mlflow"), allowed(["s3:GetObject"], ARTIFACTS)],
+    "backup": [listing(), allowed(["s3:GetObject"], f"arn:aws:s3:::{BUCKET}/*")],
+}
+
+
+def prepare_bucket(endpoint: str, key_id: str, key: str) -> None:
+    """Make the bucket and switch its versioning on, as soon as the S3 answers."""
+    config = Config(s3={"addressing_style": "path"}, connect_timeout=3, retries={"max_attempts": 1})
+    client = boto3.client(
+        "s3", endpoint_url=endpoint, aws_access_key_id=key_id, aws_secret_access_key=key, region_name="us-east-1", config=config
+    )
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            if BUCKET not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
+                client.create_bucket(Bucket=BUCKET)
+            client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+            return print(f"bucket {BUCKET} at {endpoint}, versioned", flush=True)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in ("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied"):
+                stop(f"the S3 at {endpoint} refuses the key {key_id} ({code}). The one that its volume was made with counts: restore that secret")
+            problem: Exception = error
+        except BotoCoreError as error:
+            problem = error
+        if time.monotonic() > deadline:
+            stop(f"the S3 at {endpoint} did not answer within {WAIT_S:.0f} s: {problem}")
+        time.sleep(0.5)
+
+
+def prepare_users(endpoint: str, key_id: str, key: str) -> None:
+    """Make the users with their policies; a secret that was changed replaces the former one."""
+    where = urllib3.util.parse_url(endpoint)
+    pool = urllib3.PoolManager(timeout=10, retries=urllib3.Retry(5, backoff_factor=0.2), ca_certs=certifi.where())
+    admin = MinioAdmin(endpoint=where.netloc, credentials=StaticProvider(key_id, key), secure=where.scheme == "https", http_client=pool)
+    for name, statements in USERS.items():
+        admin.policy_add(f"passerelle-{name}", policy={"Version": "2012-10-17", "Statement": statements})
+        admin.user_add(name, secret(f"S3_{name.upper()}"))
+        held = json.loads(admin.user_info(name)).get("policyName", "")
+        if held != f"passerelle-{name}":
+            admin.attach_policy([f"passerelle-{name}"], user=name)
+        print(f"user {name}", flush=True)
+
+
+def main() -> None:
+    """Prepare MinIO, or only the bucket of another S3, whose users are its operator's."""
+    endpoint = os.environ.get("S3_ENDPOINT_URL") or "http://minio:9000"
+    if os.environ.get("S3_ACCESS_KEY_ID"):
+        return prepare_bucket(endpoint, os.environ["S3_ACCESS_KEY_ID"], secret("S3_SECRET"))
+    key_id, key = os.environ.get("MINIO_ROOT_USER", "admin"), secret("MINIO_ROOT_PASSWORD")
+    prepare_bucket(endpoint, key_id, key)
+    try:
+        prepare_users(endpoint, key_id, key)
+    except MinioAdminException as error:
+        stop(f"MinIO at {endpoint} refuses: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Start the MLflow server of the stack: secrets from files, the schema brought up to date once, then the server in this process's place."""
+
+import configparser
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psycopg2
+from secret import secret, stop
+
+TMP = Path("/tmp")  # noqa: S108 - a tmpfs of this container alone
+WAIT_S = float(os.environ.get("POSTGRES_WAIT_S", "60"))
+#: Of the advisory lock that one migration at a time holds; any number will do, as long as it stays the same.
+LOCK = 0x6D6C666C6F77
+HOST, PORT = os.environ.get("POSTGRES_HOST", "postgres"), os.environ.get("POSTGRES_PORT", "5432")
+USER, DATABASE = os.environ.get("POSTGRES_USER", "mlflow"), os.environ.get("POSTGRES_DB", "mlflow")
+#: Without the password, which libpq reads from its file: a URI is seen in logs and in the list of processes.
+URI = f"postgresql+psycopg2://{USER}@{HOST}:{PORT}/{DATABASE}"
+
+
+def written(name: str, content: str) -> str:
+    """Return the path of a file that only this user can read."""
+    path = TMP / name
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(content)
+    return str(path)
+
+
+def connected() -> "psycopg2.extensions.connection":
+    """Return a connection to PostgreSQL once it answers."""
+    deadline, said = time.monotonic() + WAIT_S, ""
+    while True:
+        try:
+            return psycopg2.connect(host=HOST, port=PORT, user=USER, dbname=DATABASE, connect_timeout=5)
+        except psycopg2.OperationalError as error:
+            reason = (str(error).strip().splitlines() or ["it does not answer"])[-1]
+            if "authentication failed" in reason:
+                stop(f"PostgreSQL refuses the password of {USER}. The one that the volume was made with counts: restore that secret")
+            if reason != said:
+                print(f"passerelle: waiting for PostgreSQL at {HOST}:{PORT}: {reason}", flush=True)
+                said = reason
+            if time.monotonic() > deadline:
+                stop(f"PostgreSQL at {HOST}:{PORT} did not answer within {WAIT_S:.0f} s: {reason}")
+            time.sleep(1)
+
+
+def migrate() -> None:
+    """Bring an older schema up to date, once even when several servers start together; a newer one is refused."""
+    from alembic.script import ScriptDirectory
+    from mlflow.store.db.utils import _get_alembic_config
+
+    with connected() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+        cursor.execute("SELECT to_regclass('alembic_version')")
+        if cursor.fetchone() == (None,):
+            return  # An empty database: the server makes its schema itself.
+        cursor.execute("SELECT version_num FROM alembic_version")
+        found = (cursor.fetchone() or ("none",))[0]
+        script = ScriptDirectory.from_config(_get_alembic_config(URI))
+        head = script.get_current_head()
+        if found == head:
+            return
+        if found not in {revision.revision for revision in script.walk_revisions()}:
+            stop(f"the schema of {DATABASE} ({found}) is newer than this MLflow knows. Start the MLflow image that it was made with, or a newer one")
+        print(f"passerelle: bringing the schema of {DATABASE} from {found} to {head}", flush=True)
+        done = subprocess.run([sys.executable, "-m", "mlflow", "db", "upgrade", URI], check=False)
+        if done.returncode != 0:
+            stop("the schema was not brought up to date; the database is as it was. What went wrong is above")
+
+
+def authentication() -> str:
+    """Return the configuration of MLflow's accounts, with the administrator's password as the secret has it now."""
+    name, password = os.environ.get("MLFLOW_ADMIN_USER", "admin"), secret("MLFLOW_ADMIN_PASSWORD")
+    config = configparser.ConfigParser(interpolation=None)
+    config["mlflow"] = {
+        "default_permission": os.environ.get("MLFLOW_DEFAULT_PERMISSION", "READ"),
+        "database_uri": URI,
+        "admin_username": name,
+        "admin_password": password,
+        "authorization_function": "mlflow.server.auth:authenticate_request_basic_auth",
+        # A password is checked by a slow hash; without this, at every request.
+        "auth_cache_ttl_seconds": "30",
+    }
+    path = TMP / "accounts.ini"
+    written(path.name, "")
+    with path.open("w") as file:
+        config.write(file)
+    return str(path)
+
+
+def keep_password() -> None:
+    """Give the administrator the secret's password, where the account was made with another: that is how it is changed."""
+    from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
+
+    with connected() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('users')")
+        if cursor.fetchone() == (None,):
+            return
+    store = SqlAlchemyStore()
+    store.init_db(URI)
+    name, password = os.environ.get("MLFLOW_ADMIN_USER", "admin"), secret("MLFLOW_ADMIN_PASSWORD")
+    if store.has_user(name) and not store.authenticate_user(name, password):
+        store.update_user(name, password=password, is_admin=True)
+        print(f"passerelle: {name} has the password of the secret now", flush=True)
+
+
+def main() -> None:
+    """Become the MLflow server."""
+    key_id, bucket = os.environ.get("S3_ACCESS_KEY_ID", "mlflow"), os.environ.get("S3_BUCKET", "passerelle")
+    os.environ["PGPASSFILE"] = written("pgpass", f"{HOST}:{PORT}:{DATABASE}:{USER}:{secret('POSTGRES_PASSWORD')}\n")
+    os.environ["AWS_SHARED_CREDENTIALS_FILE"] = written(
+        "aws", f"[default]\naws_access_key_id = {key_id}\naws_secret_access_key = {secret('S3_SECRET')}\n"
+    )
+    os.environ["MLFLOW_FLASK_SERVER_SECRET_KEY"] = secret("MLFLOW_FLASK_KEY")
+    os.environ["MLFLOW_AUTH_CONFIG_PATH"] = authentication()
+    migrate()
+    keep_password()
+    hosts = os.environ.get("MLFLOW_ALLOWED_HOSTS", "mlflow:*,localhost:*,127.0.0.1:*")
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", "0.0.0.0", "--port", "5000", "--app-name", "basic-auth",
+        "--workers", os.environ.get("MLFLOW_WORKERS", "1"), "--backend-store-uri", URI, "--no-serve-artifacts",
+        "--default-artifact-root", f"s3://{bucket}/mlflow", "--allowed-hosts", hosts,
+    ]  # fmt: skip
+    os.execv(sys.executable, command)  # noqa: S606 - no shell is wanted
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""What the commands about the compose stack need before and after their stage."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from passerelle.bentos.build import build
+from passerelle.bentos.containerize import Wanted
+from passerelle.bentos.import_model import import_model
+from passerelle.bentos.store import Store
+from passerelle.cli import run_image, show
+from passerelle.cli.connect import bento_store, open_registry, project_folder, read_state, surroundings
+from passerelle.cli.output import Output
+from passerelle.cli.run_bentos import chosen_bento
+from passerelle.cli.run_demo import path_to_bento
+from passerelle.errors import NotFoundError
+from passerelle.names import BentoTag
+from passerelle.rollout.compose import Release, StackDeployment, bring_up
+from passerelle.rollout.compose import deploy as deploy_stage
+from passerelle.rollout.stack import Stack, find_stack
+from passerelle.serving.golden import read_golden
+
+
+def release_of(bento_tag: BentoTag, *, dry_run: bool, output: Output) -> Release:
+    """Return what is to be served: the bento's image, made now where the engine has none.
+
+    Raises:
+        NotFoundError: The bento's model is gone from the store.
+    """
+    store = bento_store(read_state())
+    model = Store(store).model(bento_tag)
+    golden = read_golden(Path(model.path) / "golden.json") if model else None
+    if model is None or golden is None:
+        raise NotFoundError(
+            f"the model of the bento {bento_tag} is gone from the BentoML store", hint="passerelle import; passerelle build"
+        )
+    made = run_image.containerize(str(bento_tag), Wanted(), smoke=False, dry_run=dry_run, progress=output.progress)
+    version = str(model.info.labels.get("passerelle.version", bento_tag.version.partition("-")[0]))
+    return Release(bento_tag, str(made.built.image), golden, version)
+
+
+def deploy(output: Output, bento_tag: str | None, project: Path, *, init: bool, dry_run: bool) -> StackDeployment:
+    """Serve the bento's image from the stack, which is brought up first where it does not run."""
+    stack = find_stack(project)
+    stack.check()
+    if not dry_run and (init or "proxy" not in stack.containers()):
+        _brought_up(output, stack, init=init)
+    tag = chosen_bento(bento_store(read_state()), bento_tag)
+    return deploy_stage(stack, release_of(tag, dry_run=dry_run, output=output), dry_run=dry_run, progress=output.progress)
+
+
+def up(output: Output, project: Path, criteria_path: Path, *, platform_only: bool) -> None:
+    """Bring the stack up, carry the demo's model across where the registry is empty, and serve what is in production."""
+    stack = find_stack(project)
+    _brought_up(output, stack, init=True)
+    os.environ.update(stack.environment())
+    output.line(f"MLflow      {stack.address('mlflow', 5000)}   user admin, password in {stack.secrets / 'mlflow_admin_password'}")
+    output.line(f"S3          {os.environ.get('MLFLOW_S3_ENDPOINT_URL', 'AWS')}")
+    output.line(f"Prometheus  {stack.address('prometheus', 9090)}")
+    if platform_only:
+        output.line(
+            'No model is deployed: eval "$(passerelle env --target compose)", train and promote one, passerelle deploy --target compose'
+        )
+        return
+    tag = _production_bento(output, project, criteria_path)
+    result = deploy_stage(stack, release_of(tag, dry_run=False, output=output), progress=output.progress)
+    show.stack_deployment(output, result)
+
+
+def _brought_up(output: Output, stack: Stack, *, init: bool) -> None:
+    made = bring_up(stack, init=init, progress=output.progress)
+    if made:
+        output.progress(f"made {len(made)} secrets in {stack.secrets}")
+
+
+def _production_bento(output: Output, project: Path, criteria_path: Path) -> BentoTag:
+    """Return the bento of the version in production; of the demo's model where nothing is in production yet."""
+    here = surroundings()
+    registry = open_registry(here)
+    if registry.aliases(here.mlflow.registered_model).get(here.mlflow.alias) is None:
+        output.line("The registry has nothing in production: the demo's model goes the whole way.")
+        return path_to_bento(output, project, criteria_path)
+    imported = import_model(registry, here.store, signing=here.signing)
+    built = build(here.store, bento_model_tag=imported.bento_model_tag, project=project_folder(project), signing=here.signing)
+    return BentoTag(built.bento_tag.name, built.bento_tag.version)

@@ -1,0 +1,188 @@
+"""The compose stack of a project: its folder, its engine, and what its commands say."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values, set_key
+
+from passerelle.bentos.engine import ask, failed, find_engine
+from passerelle.errors import BusyError, NotFoundError, OutsideError
+from passerelle.rollout.secret_files import API_KEY, KEYS_FILE, read_secret
+
+REPLICAS = ("service-1", "service-2")
+#: `depends_on` with `required: false` came with it.
+OLDEST_COMPOSE = (2, 20)
+_TIMEOUT_S = 1200.0
+_SHORT_S = 60.0
+_TAKEN = re.compile(r"(?:Bind for|listen tcp4?) \S*?:(\d+)[^\n]*(?:already allocated|address already in use)")
+_START = "make stack"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Where compose.yaml and its secrets are.
+
+    Attributes:
+        folder: Holds compose.yaml, .env and secrets/.
+    """
+
+    folder: Path
+
+    @property
+    def secrets(self) -> Path:
+        """The folder of the secrets."""
+        return self.folder / "secrets"
+
+    def compose(
+        self, *arguments: str, variables: Mapping[str, str] | None = None, given: str | bytes | None = None, timeout_s: float = _TIMEOUT_S
+    ) -> subprocess.CompletedProcess[str]:
+        """Return what `docker compose` answers to these arguments.
+
+        Args:
+            variables: Override those of the environment and of .env.
+            given: What the command reads from its input.
+        """
+        command = ["docker", "compose", "--file", str(self.folder / "compose.yaml"), "--progress", "plain", *arguments]
+        text = given.decode() if isinstance(given, bytes) else given
+        try:
+            return subprocess.run(
+                command, env={**os.environ, **(variables or {})}, input=text, capture_output=True, text=True, timeout=timeout_s, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return subprocess.CompletedProcess(command, 1, "", f"it did not end within {timeout_s:.0f} s")
+
+    def must(self, *arguments: str, of: str, variables: Mapping[str, str] | None = None) -> str:
+        """Return the output of `docker compose`.
+
+        Args:
+            of: Names in an error what was to be done.
+
+        Raises:
+            BusyError: A port is taken.
+            OutsideError: It fails; holds what it said, and what the container that is at fault said.
+        """
+        done = self.compose(*arguments, variables=variables)
+        if done.returncode == 0:
+            return done.stdout
+        taken = _TAKEN.search(done.stderr)
+        if taken:
+            hint = f"end what listens there, or set another in {self.folder / '.env'}: {', '.join(_ports(self.folder))}"
+            raise BusyError(f"the port {taken[1]} is taken; what ran before goes on", hint=hint)
+        raise failed("docker compose", done.stderr + self._last_words(done.stderr), of=of, hint=f"{self.command} logs")
+
+    @property
+    def command(self) -> str:
+        """How a person calls compose on this stack."""
+        return f"docker compose -f {shlex.quote(os.path.relpath(self.folder / 'compose.yaml'))}"
+
+    def check(self) -> None:
+        """Return when an engine answers and its compose is new enough.
+
+        Raises:
+            OutsideError: It is not Docker, does not answer, or is too old.
+        """
+        if find_engine() != "docker":
+            raise OutsideError("the stack needs Docker with compose; Podman answers here", hint="install docker and its compose plugin")
+        said = ask("docker", "compose", "version", "--short")
+        found = re.match(r"v?(\d+)\.(\d+)", said.stdout)
+        oldest = ".".join(map(str, OLDEST_COMPOSE))
+        if said.returncode != 0 or found is None:
+            raise OutsideError("docker compose is not installed", hint=f"install the plugin docker-compose, {oldest} or newer")
+        if (int(found[1]), int(found[2])) < OLDEST_COMPOSE:
+            raise OutsideError(f"docker compose is {said.stdout.strip()}; the stack needs {oldest} or newer", hint="update docker-compose")
+
+    def containers(self) -> dict[str, dict[str, Any]]:
+        """Return what the engine knows of each service's container, by the service's name; ended ones too."""
+        ids = self.compose("--profile", "*", "ps", "--all", "--quiet", timeout_s=_SHORT_S).stdout.split()
+        if not ids:
+            return {}
+        held = json.loads(ask("docker", "inspect", *ids).stdout or "[]")
+        return {each["Config"]["Labels"]["com.docker.compose.service"]: each for each in held}
+
+    def address(self, service: str, port: int) -> str:
+        """Return where a service's port is published, as `http://host:port`.
+
+        Raises:
+            OutsideError: The stack does not run.
+        """
+        said = self.compose("port", service, str(port), timeout_s=_SHORT_S)
+        where = said.stdout.strip()
+        if said.returncode != 0 or not where or where.endswith(":0"):
+            raise OutsideError(f"the stack in {self.folder} does not run: {service} publishes no port", hint=_START)
+        host, _, number = where.rpartition(":")
+        return f"http://{'127.0.0.1' if host in ('0.0.0.0', '[::]') else host}:{number}"  # noqa: S104 - where it listens
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables by which mlflow, boto3 and passerelle on this machine reach the stack."""
+        values = self.values()
+        own = {
+            "MLFLOW_TRACKING_URI": self.address("mlflow", 5000),
+            "MLFLOW_TRACKING_USERNAME": "admin",
+            "MLFLOW_TRACKING_PASSWORD": read_secret(self.secrets, "mlflow_admin_password"),
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "BENTOML_DO_NOT_TRACK": "true",
+            "AWS_DEFAULT_REGION": values.get("S3_REGION") or "us-east-1",
+            "PASSERELLE_S3_BUCKET": values.get("S3_BUCKET") or "passerelle",
+            "PASSERELLE_KEYS_FILE": str(self.secrets / KEYS_FILE),
+            "PASSERELLE_API_KEY": read_secret(self.secrets, API_KEY),
+        }
+        return own | self.s3_environment("workbench")
+
+    def s3_environment(self, user: str) -> dict[str, str]:
+        """Return the variables of the S3 for one of MinIO's users, or for the other S3 that the stack was given."""
+        values = self.values()
+        if values.get("S3_ACCESS_KEY_ID"):
+            path = self.folder / (values.get("S3_SECRET_FILE") or "secrets/s3_mlflow")
+            key_id = values["S3_ACCESS_KEY_ID"]
+            endpoint = values.get("PASSERELLE_S3_ENDPOINT_URL") or values.get("S3_ENDPOINT_URL") or ""
+            secret = read_secret(path.parent, path.name)
+        else:
+            endpoint, key_id, secret = self.address("minio", 9000), user, read_secret(self.secrets, f"s3_{user}")
+        found = {"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret}
+        return found | ({"MLFLOW_S3_ENDPOINT_URL": endpoint, "AWS_ENDPOINT_URL_S3": endpoint} if endpoint else {})
+
+    def values(self) -> dict[str, str]:
+        """Return what the environment and .env give to compose.yaml; the environment comes first."""
+        held = {name: value or "" for name, value in dotenv_values(self.folder / ".env").items()}
+        return {**held, **os.environ}
+
+    def remember(self, values: Mapping[str, str]) -> None:
+        """Write variables to .env, which plain `docker compose` reads too; other lines stay."""
+        path = self.folder / ".env"
+        path.touch()
+        for name, value in values.items():
+            set_key(path, name, value, quote_mode="never")
+
+    def _last_words(self, said: str) -> str:
+        """Return the last lines of the container that compose names as the one at fault."""
+        named = re.findall(r"(?:container|service) \"?([\w.-]+)\"? (?:is unhealthy|exited|didn't complete)", said)
+        for service, held in self.containers().items() if named else ():
+            if named[-1] in (service, held["Name"].lstrip("/")):
+                log = ask("docker", "logs", "--tail", "8", held["Id"])
+                return "\n" + "\n".join(f"{service}: {line}" for line in (log.stdout + log.stderr).splitlines()[-8:])
+        return ""
+
+
+def find_stack(project: Path) -> Stack:
+    """Return the stack of a project.
+
+    Raises:
+        NotFoundError: The project holds no deploy/compose.yaml.
+    """
+    folder = project.resolve() / "deploy"
+    if not (folder / "compose.yaml").is_file():
+        raise NotFoundError(f"{project.resolve()} holds no deploy/compose.yaml", hint="cd to the root of the project, or --project")
+    return Stack(folder)
+
+
+def _ports(folder: Path) -> Sequence[str]:
+    return sorted(set(re.findall(r"\$\{(\w+_PORT):-", (folder / "compose.yaml").read_text(encoding="utf-8"))))
