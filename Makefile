@@ -9,7 +9,7 @@ READY := $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.workbench)
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo up test lint format bench load lock clean
+.PHONY: help demo up stack test lint format bench load lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -21,9 +21,12 @@ demo: $(READY)  ## train, compare, register, promote, import, build, serve and a
 up: $(READY)  ## the embedded platform and the service, until Ctrl-C
 	@$(BIN)/passerelle up
 
+stack: $(READY)  ## the whole stack with compose, and the demo's model in it; MODEL=no leaves the model out
+	@$(BIN)/passerelle up --target compose $(if $(filter no,$(MODEL)),--no-model)
+
 test: .venv/.dev  ## all tests; those that need what this machine lacks say what is missing
 	@echo "tests: unit, integration and end to end, on all cores"
-	@$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
 lint: .venv/.dev  ## ruff and mypy strict
 	$(BIN)/ruff check .
@@ -45,6 +48,7 @@ lock: $(READY)  ## write the locked requirements anew from pyproject.toml
 	$$compile pyproject.toml --extra workbench --extra dev -o requirements/dev.txt; \
 	$$compile pyproject.toml --extra workbench -c requirements/dev.txt -o requirements/workbench.txt; \
 	$$compile pyproject.toml -c requirements/dev.txt -o requirements/service.txt; \
+	$$compile deploy/mlflow/requirements.in -c requirements/dev.txt -o deploy/mlflow/requirements.txt; \
 	grep -E '^uv==' requirements/dev.txt | tr -d '\\ ' | $$compile - -o requirements/uv.txt
 
 clean:  ## remove the environment and the demo's state

@@ -183,6 +183,9 @@ class ClientSettings(Settings):
     api_key: SecretStr | None = Field(
         default=None, description="API key that `monitor` and `deploy` send; needed where the service asks for one."
     )
+    service_address: str | None = Field(
+        default=None, description="Address of the service for `monitor` and `status`; by default the one that `deploy` started here."
+    )
 
 
 def variable_of(settings: type[Settings], field: str) -> str:

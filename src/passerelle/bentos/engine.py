@@ -6,6 +6,7 @@ import json
 import platform
 import shutil
 import subprocess
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from passerelle.errors import NotFoundError, OutsideError
@@ -60,6 +61,18 @@ def find_image(name: str) -> str | None:
         held = inspect(engine, name) if shutil.which(engine) else None
         if held is not None:
             return str(held["Id"])
+    return None
+
+
+def newest_image(label: str, among: Collection[str]) -> tuple[str, Mapping[str, str]] | None:
+    """Return the name and the labels of the newest image whose label has one of these values; None where there is none, or no engine."""
+    for engine in _ENGINES:
+        listed = ask(engine, "image", "ls", "--quiet", "--filter", f"label={label}").stdout.split() if shutil.which(engine) else []
+        held = json.loads(ask(engine, "image", "inspect", *dict.fromkeys(listed)).stdout or "[]") if listed else []
+        ours = [image for image in held if image["Config"]["Labels"].get(label) in among and image.get("RepoTags")]
+        if ours:
+            newest = max(ours, key=lambda image: str(image["Created"]))
+            return str(newest["RepoTags"][0]), dict(newest["Config"]["Labels"])
     return None
 
 

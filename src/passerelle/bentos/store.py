@@ -100,8 +100,13 @@ def latest_bento_model(settings: StoreSettings) -> BentoTag | None:
     return None if newest is None else BentoTag(newest.tag.name, str(newest.tag.version))
 
 
+def bentos_of(settings: StoreSettings) -> tuple[BentoTag, ...]:
+    """Return the tags of all bentos of ours, the one built last first."""
+    bentos = [bento for bento in Store(settings).bentos.list() if ARTIFACT_DIGEST in bento.info.labels]
+    newest_first = sorted(bentos, key=lambda bento: bento.info.creation_time, reverse=True)
+    return tuple(BentoTag(bento.tag.name, str(bento.tag.version)) for bento in newest_first)
+
+
 def latest_bento(settings: StoreSettings) -> BentoTag | None:
     """Return the tag of the bento built last, or None."""
-    bentos = [bento for bento in Store(settings).bentos.list() if ARTIFACT_DIGEST in bento.info.labels]
-    newest = max(bentos, key=lambda bento: bento.info.creation_time, default=None)
-    return None if newest is None else BentoTag(newest.tag.name, str(newest.tag.version))
+    return next(iter(bentos_of(settings)), None)

@@ -132,6 +132,30 @@ def rollback(registered_model: str | None, version: int | None, reason: str | No
 
 
 @click.command()
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@project_option
+@json_option
+def backup(path: Path | None, project: Path, as_json: bool) -> None:
+    """Write the stack's database, artifacts and ledger to one file."""
+    from passerelle.cli import run_stack, show_stack
+
+    output = Output(as_json=as_json)
+    show_stack.backup(output, run_stack.back_up(output, path, project), "holds")
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
+@project_option
+@json_option
+def restore(path: Path, project: Path, as_json: bool) -> None:
+    """Put a backup into an empty stack, and check every object."""
+    from passerelle.cli import run_stack, show_stack
+
+    output = Output(as_json=as_json)
+    show_stack.backup(output, run_stack.restored(output, path, project), "is restored:")
+
+
+@click.command()
 @click.argument("bento_model_tag", required=False)
 def openapi(bento_model_tag: str | None) -> None:
     """Print the OpenAPI description of the service, as JSON.

@@ -35,6 +35,8 @@ ACROSS: Sequence[click.Command] = (
     across.trace,
     across.reproduce,
     across.openapi,
+    across.backup,
+    across.restore,
     keys,
 )
 

@@ -104,6 +104,7 @@ def address_of(state: StateSettings, address: str | None) -> str:
     Raises:
         NotFoundError: No service runs.
     """
+    address = address or ClientSettings.read().service_address
     if address is not None:
         return address.rstrip("/")
     running = local.running_service(state.state_dir)
@@ -125,5 +126,6 @@ def figures(address: str | None) -> Figures:
         answer = requests.get(f"{where}/metrics", headers=headers, timeout=5)
         answer.raise_for_status()
     except requests.RequestException as error:
-        raise OutsideError(f"the service at {where} does not give its metrics", hint="passerelle status") from error
+        hint = "passerelle status; for the stack, its Prometheus and Grafana count all replicas: docs/10-monitor.md"
+        raise OutsideError(f"the service at {where} does not give its metrics", hint=hint) from error
     return read_figures(answer.text, address=where)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from passerelle.cli import run_bentos, run_stack, show
+from passerelle.cli import run_bentos, run_stack, show, show_stack
 from passerelle.cli.output import Output
 from passerelle.errors import UsageError
 
@@ -21,4 +21,4 @@ def deploy(output: Output, target: str, bento_tag: str | None, *, port: int, sto
         return show.deployment(output, run_bentos.deploy(bento_tag, port, stop=stop, dry_run=dry_run))
     if stop or port:
         raise UsageError("--stop and --port are for the service of this machine", hint="docker compose -f deploy/compose.yaml down")
-    return show.stack_deployment(output, run_stack.deploy(output, bento_tag, project, init=init, dry_run=dry_run))
+    return show_stack.stack_deployment(output, run_stack.deploy(output, bento_tag, project, init=init, dry_run=dry_run))

@@ -11,7 +11,8 @@ from typing import Any
 import requests
 from packaging.requirements import Requirement
 
-from passerelle.bentos.store import Store, latest_bento, latest_bento_model
+from passerelle.bentos.engine import newest_image
+from passerelle.bentos.store import LABEL_PREFIX, Store, bentos_of, latest_bento, latest_bento_model
 from passerelle.cli.connect import Surroundings, open_registry, surroundings
 from passerelle.errors import NotFoundError, RefusedError
 from passerelle.names import BentoTag, ModelVersionRef
@@ -25,7 +26,7 @@ from passerelle.registry.register import register
 from passerelle.registry.rollback import rollback as rollback_stage
 from passerelle.registry.status import Status, gather
 from passerelle.rollout.local import running_service
-from passerelle.settings import SigningSettings
+from passerelle.settings import ClientSettings, SigningSettings, StoreSettings
 
 # The service image's base: python:3.11-slim.
 _IN_THE_IMAGE = {"python_version": "3.11", "python_full_version": "3.11.0", "sys_platform": "linux", "platform_system": "Linux"}
@@ -125,14 +126,25 @@ def status(registered_model: str | None) -> Status:
     """Return where everything stands."""
     here = surroundings(registered_model=registered_model)
     registry = open_registry(here)
-    service = running_service(here.state.state_dir)
+    running = running_service(here.state.state_dir)
+    given = ClientSettings.read().service_address
+    address = given or (running.address if running else None)
     return gather(
         registry,
         bento_model=_production_model(registry, here) or latest_bento_model(here.store),
         bento=latest_bento(here.store),
-        service=_served(service.address) if service else None,
-        service_address=service.address if service else None,
+        service=_served(address) if address else None,
+        service_address=address,
+        image=_image(here.store),
+        deploy="passerelle deploy --target compose" if given else "passerelle deploy",
     )
+
+
+def _image(store: StoreSettings) -> tuple[str, int] | None:
+    """Return the image that was made last of a bento in the store, and the version inside."""
+    found = newest_image(LABEL_PREFIX + "bento_tag", [str(tag) for tag in bentos_of(store)])
+    version = found[1].get(LABEL_PREFIX + "version", "") if found else ""
+    return (found[0], int(version)) if found and version.isdigit() else None
 
 
 def _production_model(registry: Registry, here: Surroundings) -> BentoTag | None:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 from passerelle.bentos.build import build
 from passerelle.bentos.containerize import Wanted
 from passerelle.bentos.import_model import import_model
 from passerelle.bentos.store import Store
-from passerelle.cli import run_image, show
+from passerelle.cli import run_image, show_stack
 from passerelle.cli.connect import bento_store, open_registry, project_folder, read_state, surroundings
 from passerelle.cli.output import Output
 from passerelle.cli.run_bentos import chosen_bento
 from passerelle.cli.run_demo import path_to_bento
+from passerelle.cli.run_registry import who
 from passerelle.errors import NotFoundError
 from passerelle.names import BentoTag
+from passerelle.registry.objects import Objects
+from passerelle.rollout.backup import BackupReport, backup, restore
 from passerelle.rollout.compose import Release, StackDeployment, bring_up
 from passerelle.rollout.compose import deploy as deploy_stage
 from passerelle.rollout.stack import Stack, find_stack
 from passerelle.serving.golden import read_golden
+from passerelle.settings import S3Settings
 
 
 def release_of(bento_tag: BentoTag, *, dry_run: bool, output: Output) -> Release:
@@ -65,7 +70,7 @@ def up(output: Output, project: Path, criteria_path: Path, *, platform_only: boo
         return
     tag = _production_bento(output, project, criteria_path)
     result = deploy_stage(stack, release_of(tag, dry_run=False, output=output), progress=output.progress)
-    show.stack_deployment(output, result)
+    show_stack.stack_deployment(output, result)
 
 
 def _brought_up(output: Output, stack: Stack, *, init: bool) -> None:
@@ -84,3 +89,32 @@ def _production_bento(output: Output, project: Path, criteria_path: Path) -> Ben
     imported = import_model(registry, here.store, signing=here.signing)
     built = build(here.store, bento_model_tag=imported.bento_model_tag, project=project_folder(project), signing=here.signing)
     return BentoTag(built.bento_tag.name, built.bento_tag.version)
+
+
+def back_up(output: Output, path: Path | None, project: Path) -> BackupReport:
+    """Back the stack up into a file; by default one that is named after the time."""
+    stack = find_stack(project)
+    stack.check()
+    chosen = path or Path(f"passerelle-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.tar")
+    objects, locks = (_objects(stack, user) for user in ("backup", "workbench"))
+    return backup(stack, chosen, objects=objects, locks=locks, who=who(), progress=output.progress)
+
+
+def restored(output: Output, path: Path, project: Path) -> BackupReport:
+    """Put a backup into the stack that runs, which must be empty."""
+    stack = find_stack(project)
+    stack.check()
+    return restore(stack, path, objects=_objects(stack, "workbench"), progress=output.progress)
+
+
+def _objects(stack: Stack, user: str) -> Objects:
+    values = stack.environment() | stack.s3_environment(user)
+    return Objects(
+        S3Settings.read(
+            endpoint_url=values.get("MLFLOW_S3_ENDPOINT_URL"),
+            access_key_id=values["AWS_ACCESS_KEY_ID"],
+            secret_access_key=values["AWS_SECRET_ACCESS_KEY"],
+            region=values["AWS_DEFAULT_REGION"],
+            bucket=values["PASSERELLE_S3_BUCKET"],
+        )
+    )

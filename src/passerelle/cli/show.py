@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from passerelle.registry.register import Registered
     from passerelle.registry.status import Status
     from passerelle.registry.trace import Trace
-    from passerelle.rollout.compose import StackDeployment
     from passerelle.rollout.local import Deployment
 
 _COMPARED = (
@@ -129,20 +128,6 @@ def deployment(output: Output, result: Deployment | Stopped) -> None:
     output.result(result)
 
 
-def stack_deployment(output: Output, result: StackDeployment) -> None:
-    """Show what the replicas of the stack serve."""
-    instead = f" in place of {result.replaced[:19]}" if result.replaced else ""
-    if result.dry_run:
-        output.line(f"would serve {result.image}{instead}" if result.changed else f"{result.image} is served already")
-    elif not result.changed:
-        output.line(f"already done: both replicas serve {result.image} behind {result.address}")
-    else:
-        output.line(f"{result.bento_tag} answers behind {result.address}{instead}: both replicas within {result.seconds:.1f} s")
-    if result.smoke is not None:
-        output.line(f"{result.smoke.inputs} golden predictions in each: the same, within {result.smoke.largest_difference:.1g}")
-    output.result(result)
-
-
 def figures(output: Output, result: Figures) -> None:
     """Show what the service answered."""
     output.line(f"{result.address}, version {result.model_version}")
@@ -171,6 +156,7 @@ def status(output: Output, result: Status) -> None:
         ("ledger", held.ledger or "—"),
         ("bento model", held.bento_model or "—"),
         ("bento", held.bento or "—"),
+        ("image", held.image or "—"),
         ("service", f"{held.service} on {held.service_address}" if held.service else "—"),
     ]
     output.table((held.registered_model, "version"), rows)

@@ -157,10 +157,10 @@ def containerize(bento_tag: str | None, smoke: bool, dry_run: bool, as_json: boo
     BENTO_TAG is name:version in the BentoML store; by default the bento built last.
     """
     from passerelle.bentos.containerize import Wanted
-    from passerelle.cli import run_image, show_image
+    from passerelle.cli import run_image, show_stack
 
     output = Output(as_json=as_json)
-    show_image.image(output, run_image.containerize(bento_tag, Wanted(**wanted), smoke=smoke, dry_run=dry_run, progress=output.progress))
+    show_stack.image(output, run_image.containerize(bento_tag, Wanted(**wanted), smoke=smoke, dry_run=dry_run, progress=output.progress))
 
 
 @click.command()

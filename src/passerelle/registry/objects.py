@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import IO, Any
 
 import boto3
+from boto3.exceptions import S3UploadFailedError
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
 
@@ -13,6 +14,7 @@ from passerelle.settings import S3Settings
 
 _CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 _KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403", "Forbidden"}
+_FULL = {"XMinioStorageFull", "InsufficientStorage"}
 _MISSING_KEY = {"NoSuchKey", "404"}
 
 
@@ -87,6 +89,30 @@ class Objects:
         except (BotoCoreError, ClientError) as error:
             raise self._failed(key, error) from error
 
+    def stream(self, key: str) -> tuple[IO[bytes], int]:
+        """Return an object's content as it arrives, and its size in bytes.
+
+        Raises:
+            NotFoundError: There is no such object.
+            OutsideError: S3 does not answer.
+        """
+        try:
+            answer = self._client.get_object(Bucket=self.settings.bucket, Key=key)
+            return answer["Body"], int(answer["ContentLength"])
+        except (BotoCoreError, ClientError) as error:
+            raise self._failed(key, error) from error
+
+    def upload(self, key: str, content: IO[bytes]) -> None:
+        """Write an object from a stream, whatever was there before.
+
+        Raises:
+            OutsideError: S3 does not take it.
+        """
+        try:
+            self._client.upload_fileobj(content, self.settings.bucket, key)
+        except (BotoCoreError, ClientError, S3UploadFailedError) as error:
+            raise self._failed(key, error) from error
+
     def create(self, key: str, content: bytes) -> bool:
         """Write a new object; return False, and change nothing, when there is one of this name."""
         return self._put(key, content, IfNoneMatch="*")
@@ -113,9 +139,11 @@ class Objects:
             raise self._failed(key, error) from error
         return True
 
-    def _failed(self, key: str, error: BotoCoreError | ClientError) -> NotFoundError | OutsideError:
+    def _failed(self, key: str, error: BotoCoreError | ClientError | S3UploadFailedError) -> NotFoundError | OutsideError:
         code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else type(error).__name__
         name = f"s3://{self.settings.bucket}/{key}"
         if code in _MISSING_KEY:
             return NotFoundError(f"{name} does not exist", hint="passerelle status")
+        if code in _FULL or any(word in str(error) for word in _FULL):
+            return OutsideError(f"the S3 server is full: {name} was not written", hint="give it a larger disk; then the same command again")
         return OutsideError(f"{name} cannot be read or written: {code}", hint="passerelle status")

@@ -21,6 +21,7 @@ class Holdings:
         ledger: Version that the ledger's last entry put into production.
         bento_model: Tag of the version in production in the BentoML store, or of the one imported last.
         bento: Tag of the bento built last.
+        image: Name of the image made last of a bento in the store, with the version that it holds.
         service: Version that the running service serves.
     """
 
@@ -33,6 +34,8 @@ class Holdings:
     bento: str | None
     service: int | None
     service_address: str | None
+    image: str | None = None
+    image_version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,21 @@ class Status:
 
 
 def gather(
-    registry: Registry, *, bento_model: BentoTag | None, bento: BentoTag | None, service: int | None, service_address: str | None
+    registry: Registry,
+    *,
+    bento_model: BentoTag | None,
+    bento: BentoTag | None,
+    service: int | None,
+    service_address: str | None,
+    image: tuple[str, int] | None = None,
+    deploy: str = "passerelle deploy",
 ) -> Status:
-    """Return where everything stands; the store and the service are looked at by the caller, which knows where they are."""
+    """Return where everything stands; the store, the engine and the service are looked at by the caller, which knows where they are.
+
+    Args:
+        image: Name of the image made last, and the version that it holds.
+        deploy: Command that brings the service up to date.
+    """
     name = registry.settings.registered_model
     now = standing(registry, name)
     last = Ledger(registry.objects, name).last()
@@ -68,15 +83,17 @@ def gather(
         bento=str(bento) if bento else None,
         service=service,
         service_address=service_address,
+        image=image[0] if image else None,
+        image_version=image[1] if image else None,
     )
-    return Status(holdings, disagreements(holdings))
+    return Status(holdings, disagreements(holdings, deploy=deploy))
 
 
 def _in_production(last: Entry | None) -> int | None:
     return (last.to_version or None) if last else None
 
 
-def disagreements(held: Holdings) -> tuple[Disagreement, ...]:
+def disagreements(held: Holdings, *, deploy: str = "passerelle deploy") -> tuple[Disagreement, ...]:
     """Return what does not agree with the alias, which decides."""
     if held.alias is None:
         found = []
@@ -100,8 +117,10 @@ def disagreements(held: Holdings) -> tuple[Disagreement, ...]:
         found.append(Disagreement(f"the store holds {held.bento_model}, production is version {held.alias}", "passerelle import"))
     if held.bento is not None and _version_of(held.bento) != held.alias:
         found.append(Disagreement(f"the bento is {held.bento}, production is version {held.alias}", "passerelle build"))
+    if held.image is not None and held.image_version != held.alias:
+        found.append(Disagreement(f"the image is {held.image}, production is version {held.alias}", "passerelle containerize"))
     if held.service is not None and held.service != held.alias:
-        found.append(Disagreement(f"the service serves version {held.service}, production is version {held.alias}", "passerelle deploy"))
+        found.append(Disagreement(f"the service serves version {held.service}, production is version {held.alias}", deploy))
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from dotenv import dotenv_values, set_key
 
@@ -79,6 +79,24 @@ class Stack:
             raise BusyError(f"the port {taken[1]} is taken; what ran before goes on", hint=hint)
         raise failed("docker compose", done.stderr + self._last_words(done.stderr), of=of, hint=f"{self.command} logs")
 
+    def pipe(self, *arguments: str, source: IO[bytes] | None = None, target: IO[bytes] | None = None) -> None:
+        """Run `docker compose` with files as its input and output.
+
+        Raises:
+            OutsideError: It fails; holds what it said.
+        """
+        command = ["docker", "compose", "--file", str(self.folder / "compose.yaml"), *arguments]
+        done = subprocess.run(
+            command,
+            stdin=source or subprocess.DEVNULL,
+            stdout=target or subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise failed("docker compose", done.stderr.decode(), of=arguments[3], hint=f"{self.command} ps")
+
     @property
     def command(self) -> str:
         """How a person calls compose on this stack."""
@@ -134,6 +152,7 @@ class Stack:
             "PASSERELLE_S3_BUCKET": values.get("S3_BUCKET") or "passerelle",
             "PASSERELLE_KEYS_FILE": str(self.secrets / KEYS_FILE),
             "PASSERELLE_API_KEY": read_secret(self.secrets, API_KEY),
+            "PASSERELLE_SERVICE_ADDRESS": self.address("proxy", 8080),
         }
         return own | self.s3_environment("workbench")
 

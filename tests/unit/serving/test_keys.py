@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -81,8 +82,22 @@ def test_a_broken_key_file_is_refused(key_file: Path, text: str) -> None:
         read_keys(key_file)
 
 
-def test_a_key_file_that_everybody_reads_is_refused(key_file: Path) -> None:
-    make_key(key_file, "one")
-    key_file.chmod(0o644)
-    with pytest.raises(SettingsError, match="read by everybody"):
-        read_keys(key_file)
+def test_a_key_file_that_everybody_reads_is_refused() -> None:
+    # Outside of pytest's own folder, which nobody else may enter.
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        folder.chmod(0o755)
+        key_file = folder / "keys.json"
+        make_key(key_file, "site")
+        key_file.chmod(0o644)
+        with pytest.raises(SettingsError, match="read by everybody"):
+            read_keys(key_file)
+        folder.chmod(0o700)
+        assert len(read_keys(key_file)) == 1, "nobody else may enter the folder"
+
+
+def test_a_new_key_leaves_the_files_mode(key_file: Path) -> None:
+    make_key(key_file, "site")
+    key_file.chmod(0o444)
+    make_key(key_file, "batch")
+    assert key_file.stat().st_mode & 0o777 == 0o444

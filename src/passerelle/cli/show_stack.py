@@ -1,4 +1,4 @@
-"""How the result of `containerize` looks."""
+"""How the results of the commands about images and the stack look."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from passerelle.cli.output import Output, plain, relative
 
 if TYPE_CHECKING:
     from passerelle.cli.run_image import Containerized
+    from passerelle.rollout.backup import BackupReport
+    from passerelle.rollout.compose import StackDeployment
 
 _MEGABYTE = 1e6
 _MEBIBYTE = 2**20
@@ -33,3 +35,27 @@ def image(output: Output, result: Containerized) -> None:
     if not built.dry_run:
         output.line(f"try it: {built.engine} run --rm --publish 127.0.0.1:3000:3000 --env PASSERELLE_AUTH=off {built.image}")
     output.result({**plain(built), "ran": ran})
+
+
+def stack_deployment(output: Output, result: StackDeployment) -> None:
+    """Show what the replicas of the stack serve."""
+    instead = f" in place of {result.replaced[:19]}" if result.replaced else ""
+    if result.dry_run:
+        output.line(f"would serve {result.image}{instead}" if result.changed else f"{result.image} is served already")
+    elif not result.changed:
+        output.line(f"already done: both replicas serve {result.image} behind {result.address}")
+    else:
+        output.line(f"{result.bento_tag} answers behind {result.address}{instead}: both replicas within {result.seconds:.1f} s")
+    if result.smoke is not None:
+        output.line(f"{result.smoke.inputs} golden predictions in each: the same, within {result.smoke.largest_difference:.1g}")
+    output.result(result)
+
+
+def backup(output: Output, result: BackupReport, verb: str) -> None:
+    """Show what a backup holds, or what was restored from it."""
+    size = f"{result.size_bytes / _MEGABYTE:.1f} MB"
+    output.line(
+        f"{relative(result.path)} {verb} the database of {result.created} and {result.objects} objects ({size}, {result.seconds:.1f} s)"
+    )
+    output.line(f"  manifest {result.digest}")
+    output.result(result)

@@ -1,0 +1,220 @@
+"""All that the stack cannot make again in one file: the database, the artifacts and the ledger, of one moment."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import unquote
+
+from passerelle.errors import IntegrityError, OutsideError, UsageError
+from passerelle.registry.lock import promotion_lock
+from passerelle.registry.objects import Objects
+from passerelle.rollout.stack import Stack
+
+_DATABASE, _MANIFEST, _OBJECTS = "mlflow.dump", "manifest.json", "objects/"
+_PSQL = ("exec", "-T", "postgres", "psql", "--username", "mlflow", "--dbname", "postgres", "--no-psqlrc", "--tuples-only", "--no-align")
+_COUNT = "SELECT (SELECT count(*) FROM runs) + (SELECT count(*) FROM registered_models)"
+
+
+@dataclass(frozen=True)
+class BackupReport:
+    """What a backup holds.
+
+    Attributes:
+        created: ISO 8601, UTC: the moment of the database.
+        digest: SHA-256 of the manifest, which holds the digest of all else.
+    """
+
+    path: Path
+    created: str
+    objects: int
+    size_bytes: int
+    digest: str
+    seconds: float
+
+
+def backup(stack: Stack, path: Path, *, objects: Objects, locks: Objects, who: str, progress: Callable[[str], None]) -> BackupReport:
+    """Write database, artifacts and ledger to one file; it appears when it is whole.
+
+    No promotion happens between the database and the list of objects: the locks are held that promotions take. What is listed is not
+    changed later, as artifacts and ledger entries are written once.
+
+    Args:
+        objects: The bucket as the backup's user sees it.
+        locks: The bucket as a user sees it who may take the locks.
+
+    Raises:
+        UsageError: There is such a file already.
+        BusyError: A promotion is under way.
+        OutsideError: PostgreSQL or S3 does not answer.
+    """
+    if path.exists():
+        raise UsageError(f"{path} is there already", hint="another name, or move it away")
+    began = time.monotonic()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
+        half = Path(temporary) / path.name
+        with tarfile.open(half, "w") as archive, tempfile.TemporaryFile(dir=temporary) as dump:
+            with ExitStack() as held:
+                for model in {unquote(key.split("/")[1]) for key in objects.keys("ledger/")}:
+                    held.enter_context(promotion_lock(locks, model, who, "a backup"))
+                created = datetime.now(UTC).isoformat(timespec="seconds")
+                progress("the database")
+                stack.pipe("exec", "-T", "postgres", "pg_dump", "--username", "mlflow", "--format", "custom", "mlflow", target=dump)
+                keys = [key for key in objects.keys("") if not key.endswith("/lock.json")]
+            progress(f"{len(keys)} objects")
+            manifest = _archived(archive, created, dump, objects, keys)
+        half.chmod(0o600)
+        half.rename(path)
+    digest = "sha256:" + hashlib.sha256(manifest).hexdigest()
+    return BackupReport(path, created, len(keys), path.stat().st_size, digest, time.monotonic() - began)
+
+
+def _archived(archive: tarfile.TarFile, created: str, dump: IO[bytes], objects: Objects, keys: Sequence[str]) -> bytes:
+    """Add the database, the objects and the manifest to the archive, and return the manifest."""
+    dump.seek(0)
+    digests = {_DATABASE: _added(archive, _DATABASE, dump, os.fstat(dump.fileno()).st_size)}
+    for key in keys:
+        stream, size = objects.stream(key)
+        digests[_OBJECTS + key] = _added(archive, _OBJECTS + key, stream, size)
+    manifest = json.dumps({"created": created, "digests": digests}, sort_keys=True, ensure_ascii=False, indent=1).encode()
+    _added(archive, _MANIFEST, io.BytesIO(manifest), len(manifest))
+    return manifest
+
+
+def restore(stack: Stack, path: Path, *, objects: Objects, progress: Callable[[str], None]) -> BackupReport:
+    """Put a backup into an empty stack, read every object back, and only then let MLflow use the database.
+
+    A restore that was interrupted goes on when it is called again.
+
+    Raises:
+        IntegrityError: The file is not what the backup wrote, or an object does not read back as it was written.
+        UsageError: The stack is not empty.
+        OutsideError: PostgreSQL or S3 does not answer.
+    """
+    began = time.monotonic()
+    progress("checking the backup")
+    manifest, content = _checked(path)
+    digests: Mapping[str, str] = manifest["digests"]
+    _check_empty(stack, objects, digests)
+    with tarfile.open(path) as archive:
+        progress("the database")
+        _restore_database(stack, _member(archive, _DATABASE))
+        progress(f"{len(digests) - 1} objects")
+        for name in digests:
+            if name.startswith(_OBJECTS):
+                objects.upload(name.removeprefix(_OBJECTS), _member(archive, name))
+    progress("reading them back")
+    for name, digest in digests.items():
+        if name.startswith(_OBJECTS) and _digest_of(objects.stream(name.removeprefix(_OBJECTS))[0]) != digest:
+            raise IntegrityError(
+                f"the object {name.removeprefix(_OBJECTS)} does not read back as it was written", hint="the same command again"
+            )
+    _swap_database(stack)
+    digest = "sha256:" + hashlib.sha256(content).hexdigest()
+    return BackupReport(path, str(manifest["created"]), len(digests) - 1, path.stat().st_size, digest, time.monotonic() - began)
+
+
+class _Counted:
+    """A stream that hashes what is read from it."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.sha256 = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        content: bytes = self._stream.read(size)
+        self.sha256.update(content)
+        return content
+
+
+def _added(archive: tarfile.TarFile, name: str, stream: Any, size: int) -> str:
+    """Add a stream to the archive and return its digest."""
+    member = tarfile.TarInfo(name)
+    member.size = size
+    member.mode = 0o600
+    counted = _Counted(stream)
+    archive.addfile(member, counted)
+    return "sha256:" + counted.sha256.hexdigest()
+
+
+def _digest_of(stream: Any) -> str:
+    counted = _Counted(stream)
+    while counted.read(1 << 20):
+        pass
+    return "sha256:" + counted.sha256.hexdigest()
+
+
+def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
+    try:
+        found = archive.extractfile(name)
+    except KeyError:
+        found = None
+    if found is None:
+        raise IntegrityError(f"the backup holds no {name}", hint="another backup")
+    return found
+
+
+def _checked(path: Path) -> tuple[dict[str, Any], bytes]:
+    """Return the manifest of a backup in which every file has the digest that the manifest gives."""
+    try:
+        with tarfile.open(path) as archive:
+            content = _member(archive, _MANIFEST).read()
+            manifest = json.loads(content)
+            for name, digest in manifest["digests"].items():
+                if _digest_of(_member(archive, name)) != digest:
+                    raise IntegrityError(f"{name} in {path} is not what was backed up", hint="another backup")
+            return manifest, content
+    except (tarfile.TarError, ValueError, KeyError, EOFError) as error:
+        raise IntegrityError(f"{path} is not a backup, or not a whole one: {error}", hint="another backup") from error
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="passerelle restore FILE") from error
+
+
+def _check_empty(stack: Stack, objects: Objects, digests: Mapping[str, str]) -> None:
+    foreign = [key for key in objects.keys("") if _OBJECTS + key not in digests]
+    counted = stack.compose(*_PSQL, "--dbname", "mlflow", "--command", _COUNT)
+    if counted.returncode != 0 and "does not exist" not in counted.stderr:
+        raise OutsideError(f"PostgreSQL does not answer: {counted.stderr.strip()}", hint=f"{stack.command} logs postgres")
+    if foreign or counted.stdout.strip() not in ("", "0"):
+        held = f"{len(foreign)} other objects" if foreign else f"{counted.stdout.strip()} runs and models"
+        raise UsageError(
+            f"the stack is not empty: it holds {held}",
+            hint=f"restore into a new one (COMPOSE_PROJECT_NAME=…), or give this one up: {stack.command} down --volumes",
+        )
+
+
+def _restore_database(stack: Stack, dump: IO[bytes]) -> None:
+    """Restore beside the database that is in use."""
+    for statement in ("DROP DATABASE IF EXISTS restoring WITH (FORCE)", "CREATE DATABASE restoring"):
+        stack.must(*_PSQL, "--command", statement, of="making a database to restore into")
+    command = ("exec", "-T", "postgres", "pg_restore", "--username", "mlflow", "--no-owner", "--exit-on-error", "--dbname", "restoring")
+    with tempfile.TemporaryFile() as file:
+        while chunk := dump.read(1 << 20):
+            file.write(chunk)
+        file.seek(0)
+        stack.pipe(*command, source=file)
+
+
+def _swap_database(stack: Stack) -> None:
+    """Let MLflow use the restored database; the empty one before it is dropped."""
+    stack.must("stop", "mlflow", of="stopping MLflow")
+    for statement in (
+        "DROP DATABASE IF EXISTS before_restore WITH (FORCE)",
+        "ALTER DATABASE mlflow RENAME TO before_restore",
+        "ALTER DATABASE restoring RENAME TO mlflow",
+        "DROP DATABASE before_restore WITH (FORCE)",
+    ):
+        stack.must(*_PSQL, "--command", statement, of="putting the restored database in its place")
+    stack.must("up", "--detach", "--wait", "mlflow", of="starting MLflow on the restored database")

@@ -1,0 +1,36 @@
+"""The stack that the tests of this folder share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.stack.stack_fixtures import StackForTests, copied, removed_at_the_end
+
+
+@pytest.fixture(scope="session")
+def stack(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackForTests]:
+    """The platform from nothing, with images that are built already or now, and the demo's model in it: what `make stack` does."""
+    if engine != "docker":
+        pytest.skip("the stack needs Docker with compose")
+    made = copied(tmp_path_factory.mktemp("stack"), "passerelle-test-stack")
+    with removed_at_the_end(made):
+        made.done("docker", "compose", "-f", "deploy/compose.yaml", "build", "--quiet", timeout=1500)
+        began = time.monotonic()
+        made.done("passerelle", "deploy", "--help")
+        said = made.run("passerelle", "up", "--target", "compose", "--no-model", timeout=600)
+        made.figures["platform_s"] = time.monotonic() - began
+        assert said.returncode == 0, said.stdout + said.stderr
+        made.connect()
+        yield made
+
+
+@pytest.fixture(scope="session")
+def served(stack: StackForTests) -> StackForTests:
+    """The same with the demo's model, served by both replicas."""
+    began = time.monotonic()
+    stack.done("passerelle", "up", "--target", "compose", timeout=600)
+    stack.figures["model_s"] = time.monotonic() - began
+    return stack

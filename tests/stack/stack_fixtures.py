@@ -1,0 +1,168 @@
+"""A stack of the project's own manifests, in a folder and under a name of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from passerelle.platform.ports import free_ports
+from passerelle.rollout.stack import Stack
+
+ROOT = Path(__file__).resolve().parents[2]
+PORTS = ("MLFLOW_PORT", "MINIO_PORT", "MINIO_CONSOLE_PORT", "SERVICE_PORT", "SERVICE_TLS_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT")
+COMMENT = "Aucune réponse depuis trois mois"
+
+
+@dataclass
+class StackForTests:
+    """A copy of the project whose stack has ports and volumes of its own."""
+
+    folder: Path
+    environment: dict[str, str]
+    figures: dict[str, float] = field(default_factory=dict)
+
+    def run(self, *command: str, timeout: float = 280, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {**self.environment, **variables}
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
+
+    def done(self, *command: str, timeout: float = 280, **variables: str) -> str:
+        """Return the output of a command that must succeed."""
+        ended = self.run(*command, timeout=timeout, **variables)
+        assert ended.returncode == 0, f"{command}\n{ended.stdout[-3000:]}\n{ended.stderr[-3000:]}"
+        return ended.stdout
+
+    def compose(self, *arguments: str, **options: Any) -> str:
+        return self.done("docker", "compose", "-f", "deploy/compose.yaml", *arguments, **options)
+
+    def secret(self, name: str) -> str:
+        return (self.folder / "deploy" / "secrets" / name).read_text().strip()
+
+    def connect(self) -> None:
+        """Let the commands that follow reach the stack, as `eval "$(passerelle env --target compose)"` does."""
+        self.environment.update(json.loads(self.done("passerelle", "env", "--target", "compose", "--json")))
+
+    def inspected(self) -> dict[str, dict[str, Any]]:
+        ids = self.compose("--profile", "*", "ps", "--all", "--quiet").split()
+        held = json.loads(subprocess.run(["docker", "inspect", *ids], capture_output=True, text=True, check=True, timeout=60).stdout)
+        return {each["Config"]["Labels"]["com.docker.compose.service"]: each for each in held}
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.environment['SERVICE_PORT']}"
+
+    def ask(self, text: str = COMMENT, *, session: Any = requests) -> requests.Response:
+        headers = {"Authorization": f"Bearer {self.secret('api_key')}"}
+        answer: requests.Response = session.post(f"{self.address}/classify", json={"text": text}, headers=headers, timeout=20)
+        return answer
+
+    @property
+    def stack(self) -> Stack:
+        return Stack(self.folder / "deploy")
+
+
+def copied(folder: Path, name: str) -> StackForTests:
+    """Copy what git would hold of the project, and choose free ports."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for path in filter(None, listed.split("\0")):
+        if (ROOT / path).is_file():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes((ROOT / path).read_bytes())
+            (folder / path).chmod((ROOT / path).stat().st_mode)
+    foreign = ("PASSERELLE_", "MLFLOW_", "AWS_", "BENTOML_", "S3_", "COMPOSE_")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
+    environment |= dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
+    environment |= {
+        "PATH": f"{ROOT / '.venv' / 'bin'}:{environment['PATH']}",
+        "COMPOSE_PROJECT_NAME": name,
+        "POSTGRES_UID": postgres_user(),
+    }
+    return StackForTests(folder, environment)
+
+
+def postgres_user() -> str:
+    """Return the user of the image that stands for PostgreSQL's; the official one's is the default of compose.yaml."""
+    image = os.environ.get("POSTGRES_IMAGE", "postgres:17-trixie")
+    command = ["docker", "run", "--rm", "--entrypoint", "sh", image, "-c", "echo $(id -u postgres):$(id -g postgres)"]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout.strip()
+
+
+@contextmanager
+def removed_at_the_end(stack: StackForTests) -> Iterator[StackForTests]:
+    try:
+        yield stack
+    finally:
+        stack.run("docker", "compose", "-f", "deploy/compose.yaml", "--profile", "*", "down", "--volumes", "--timeout", "2")
+
+
+@dataclass
+class Traffic:
+    """What a client saw that asked all the time."""
+
+    statuses: list[int] = field(default_factory=list)
+    versions: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    longest_s: float = 0.0
+
+    @property
+    def failed(self) -> int:
+        return len(self.errors) + sum(status != 200 for status in self.statuses)
+
+
+@contextmanager
+def traffic(stack: StackForTests) -> Iterator[Traffic]:
+    """Ask without a pause from two clients, one that keeps its connection and one that makes a new one each time."""
+    seen, ended = Traffic(), threading.Event()
+
+    def ask(session: Any) -> None:
+        while not ended.is_set():
+            began = time.monotonic()
+            try:
+                answer = stack.ask(session=session)
+                seen.statuses.append(answer.status_code)
+                if answer.status_code == 200:
+                    seen.versions.append(answer.json()["model_version"])
+                else:
+                    seen.errors.append(f"{answer.status_code}: {answer.text[:200]}")
+            except requests.RequestException as error:
+                seen.errors.append(repr(error))
+            seen.longest_s = max(seen.longest_s, time.monotonic() - began)
+            time.sleep(0.005)
+
+    clients = [threading.Thread(target=ask, args=(session,), daemon=True) for session in (requests, requests.Session())]
+    for client in clients:
+        client.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        for client in clients:
+            client.join(30)
+
+
+def until(condition: Any, *, within_s: float, what: str) -> float:
+    """Return after how many seconds the condition held."""
+    began = time.monotonic()
+    while time.monotonic() - began < within_s:
+        if condition():
+            return time.monotonic() - began
+        time.sleep(0.1)
+    raise AssertionError(f"{what}: not within {within_s} s")
+
+
+def statuses(process: dict[str, Any]) -> dict[str, str]:
+    """Return what the kernel says of a container's first process."""
+    text = Path(f"/proc/{process['State']['Pid']}/status").read_text()
+    return dict(re.findall(r"^(\w+):\s*(.*)$", text, re.MULTILINE))

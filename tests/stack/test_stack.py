@@ -1,0 +1,186 @@
+"""The whole stack, really run: from an empty registry to a classified comment, without any privilege."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import boto3
+import pytest
+import requests
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from tests.stack.stack_fixtures import COMMENT, StackForTests, statuses
+
+pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.xdist_group("stack"), pytest.mark.timeout(1800)]
+PLATFORM = {"minio", "postgres", "mlflow", "proxy", "prometheus"}
+
+
+def test_an_empty_registry_is_no_error(stack: StackForTests) -> None:
+    running = {name for name, held in stack.inspected().items() if held["State"]["Running"]}
+    assert running == PLATFORM
+    answer = stack.ask()
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"]
+    assert "make stack" in answer.json()["message"]
+    assert answer.json()["code"] == "unavailable"
+    said = stack.run("passerelle", "status")
+    assert said.returncode == 0, said.stderr
+    assert stack.figures["platform_s"] < 120, "the goal is 60 s on a quiet machine; the rest of the tests runs beside this"
+
+
+def test_plain_compose_brings_up_the_same(stack: StackForTests) -> None:
+    stack.compose("down")
+    stack.compose("up", "--detach", "--wait")
+    assert {name for name, held in stack.inspected().items() if held["State"]["Running"]} == PLATFORM
+
+
+def test_the_demos_model_answers(served: StackForTests, record_property: Callable[[str, object], None]) -> None:
+    answer = served.ask()
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["label"], answer.json()["model_version"]) == ("Pb de suivi /Délai", "1")
+    held = json.loads(served.done("passerelle", "status", "--json"))
+    assert held["holdings"]["alias"] == 1
+    assert held["holdings"]["service"] == 1
+    assert held["disagreements"] == []
+    platform_s, model_s = served.figures["platform_s"], served.figures["model_s"]
+    record_property("figure", f"stack: {platform_s:.0f} s to a healthy platform, {model_s:.0f} s more to « {answer.json()['label']} »")
+
+
+def test_deploy_again_changes_nothing(served: StackForTests) -> None:
+    before = {name: held["Id"] for name, held in served.inspected().items()}
+    said = json.loads(served.done("passerelle", "deploy", "--target", "compose", "--json"))
+    assert said["changed"] is False
+    assert said["smoke"]["inputs"] > 0
+    assert {name: held["Id"] for name, held in served.inspected().items()} == before
+
+
+def test_nobody_holds_a_privilege(served: StackForTests) -> None:
+    users = {"minio": 1001, "mlflow": 1003, "proxy": 1002, "prometheus": 65534, "service-1": 1034, "service-2": 1034}
+    held = served.inspected()
+    assert set(held) >= {*PLATFORM, "service-1", "service-2"}
+    for name in {*PLATFORM, "service-1", "service-2"}:
+        process, host = held[name], held[name]["HostConfig"]
+        found = statuses(process)
+        assert {int(found[capability], 16) for capability in ("CapEff", "CapPrm", "CapBnd", "CapInh")} == {0}, name
+        assert (found["NoNewPrivs"], found["Seccomp"]) == ("1", "2"), name
+        uid = found["Uid"].split()[0]
+        assert uid != "0", name
+        assert int(uid) == users.get(name, int(uid)), name
+        mounts = [line.split() for line in Path(f"/proc/{process['State']['Pid']}/mounts").read_text().splitlines()]
+        options = {mount[1]: mount[3].split(",") for mount in mounts}
+        assert "ro" in options["/"], name
+        assert {"noexec", "nosuid", "nodev"} <= set(options["/tmp"]), name  # noqa: S108 - in the container
+        assert host["Memory"] and host["NanoCpus"] and 0 < host["PidsLimit"] <= 200, name
+        assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-file": "3", "max-size": "10m"}}, name
+        assert process["State"]["Health"]["Status"] == "healthy", name
+
+
+def test_what_is_published_is_on_loopback(served: StackForTests) -> None:
+    bound = {
+        (name, inner): [where["HostIp"] for where in outer or ()]
+        for name, held in served.inspected().items()
+        for inner, outer in held["NetworkSettings"]["Ports"].items()
+    }
+    assert {ip for ips in bound.values() for ip in ips} == {"127.0.0.1"}
+    published = {name for (name, _), ips in bound.items() if ips}
+    assert published == {"minio", "mlflow", "proxy", "prometheus"}
+
+
+def test_the_service_reaches_only_what_asks_it(served: StackForTests) -> None:
+    code = (
+        "import socket,sys\n"
+        "for host, port in (('minio', 9000), ('postgres', 5432), ('mlflow', 5000), ('1.1.1.1', 53)):\n"
+        "    try:\n"
+        "        socket.create_connection((host, port), 2).close(); print(host)\n"
+        "    except OSError: pass\n"
+        "socket.create_connection(('proxy', 8080), 2).close()\n"
+    )
+    assert served.compose("exec", "-T", "service-1", "python3", "-I", "-c", code) == ""
+
+
+def test_no_secret_is_in_a_variable_a_log_or_a_layer(served: StackForTests) -> None:
+    names = [path.name for path in (served.folder / "deploy" / "secrets").iterdir() if path.is_file()]
+    secrets = {name: served.secret(name) for name in names}
+    assert len(secrets) == 10
+    held = served.inspected()
+    shown = json.dumps({name: [each["Config"], each["Args"]] for name, each in held.items()})
+    shown += served.compose("--profile", "*", "logs", "--no-color")
+    for image in {each["Image"] for each in held.values()}:
+        command = ["docker", "history", "--no-trunc", image]
+        shown += subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    for name in ("minio", "postgres", "mlflow", "service-1"):
+        pid = held[name]["State"]["Pid"]
+        shown += Path(f"/proc/{pid}/cmdline").read_text()
+    assert [name for name, secret in secrets.items() if secret in shown] == []
+    assert COMMENT not in shown
+
+
+def test_metrics_are_not_for_clients(served: StackForTests) -> None:
+    assert requests.get(f"{served.address}/metrics", timeout=10).status_code == 404
+    assert requests.post(f"{served.address}/classify", json={"text": COMMENT}, timeout=10).status_code == 401
+    assert requests.get(served.environment["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/experiments/search", timeout=10).status_code == 401
+
+
+def client(stack: StackForTests, user: str) -> object:
+    return boto3.client(
+        "s3", endpoint_url=stack.environment["MLFLOW_S3_ENDPOINT_URL"], aws_access_key_id=user,
+        aws_secret_access_key=stack.secret("minio_root_password" if user == "admin" else f"s3_{user}"), region_name="us-east-1",
+        config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
+    )  # fmt: skip
+
+
+MODEL, ENTRY, LOCK, OTHER = "mlflow/least/model", "ledger/least/000001.jsonl", "ledger/least/lock.json", "other/least"
+LISTS = {"mlflow": ("mlflow/",), "service": ("mlflow/",), "workbench": ("mlflow/", "ledger/", ""), "backup": ("mlflow/", "ledger/", "")}
+READS = {"mlflow": (MODEL,), "service": (MODEL,), "workbench": (MODEL, ENTRY, LOCK), "backup": (MODEL, ENTRY, LOCK, OTHER)}
+WRITES = {"mlflow": (), "service": (), "workbench": (MODEL, ENTRY, LOCK), "backup": ()}
+DELETES = {"mlflow": (), "service": (), "workbench": (MODEL, LOCK), "backup": ()}
+
+
+@pytest.mark.parametrize("user", LISTS)
+def test_each_user_may_do_what_it_needs_and_nothing_else(stack: StackForTests, user: str) -> None:
+    admin, own = client(stack, "admin"), client(stack, user)
+    for key in (MODEL, ENTRY, LOCK, OTHER):
+        admin.put_object(Bucket="passerelle", Key=key, Body=b"x")  # type: ignore[attr-defined]
+
+    def allowed(call: str, **arguments: object) -> bool:
+        try:
+            getattr(own, call)(Bucket="passerelle", **arguments)
+        except ClientError as error:
+            assert error.response["Error"]["Code"] in ("AccessDenied", "403"), error
+            return False
+        return True
+
+    keys = (MODEL, ENTRY, LOCK, OTHER)
+    assert tuple(key for key in keys if allowed("get_object", Key=key)) == READS[user]
+    assert tuple(key for key in keys if allowed("put_object", Key=key, Body=b"y")) == WRITES[user]
+    assert tuple(key for key in keys if allowed("delete_object", Key=key)) == DELETES[user]
+    assert tuple(prefix for prefix in ("mlflow/", "ledger/", "other/", "") if allowed("list_objects_v2", Prefix=prefix)) == (
+        (*LISTS[user][:2], "other/", "") if "" in LISTS[user] else LISTS[user]
+    )
+    assert not allowed("put_bucket_versioning", VersioningConfiguration={"Status": "Suspended"})
+    assert not allowed("delete_bucket")
+    assert not allowed("put_bucket_policy", Policy="{}")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        own.create_bucket(Bucket="another")  # type: ignore[attr-defined]
+    for key in keys:
+        admin.delete_object(Bucket="passerelle", Key=key)  # type: ignore[attr-defined]
+
+
+def test_the_bucket_keeps_former_versions(stack: StackForTests) -> None:
+    assert client(stack, "admin").get_bucket_versioning(Bucket="passerelle")["Status"] == "Enabled"  # type: ignore[attr-defined]
+
+
+def test_it_all_holds_less_than_two_gibibytes(served: StackForTests, record_property: Callable[[str, object], None]) -> None:
+    resident = {}
+    for name, held in served.inspected().items():
+        if held["State"]["Running"]:
+            top = subprocess.run(["docker", "top", held["Id"], "-eo", "pid"], capture_output=True, text=True, check=True, timeout=60).stdout
+            rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in top.split()[1:]]
+            resident[name] = sum(int(rollup.split("Pss:")[1].split()[0]) for rollup in rollups if "Pss:" in rollup) / 1024
+    each = ", ".join(f"{name} {size:.0f}" for name, size in sorted(resident.items()))
+    record_property("figure", f"stack, resident MiB: {sum(resident.values()):.0f} in all ({each})")
+    assert sum(resident.values()) < 2048
