@@ -8,7 +8,7 @@ import re
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,13 +32,13 @@ class StackForTests:
     environment: dict[str, str]
     figures: dict[str, float] = field(default_factory=dict)
 
-    def run(self, *command: str, timeout: float = 280, **variables: str) -> subprocess.CompletedProcess[str]:
-        environment = {**self.environment, **variables}
+    def run(self, *command: str, timeout: float = 280, variables: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        environment = {**self.environment, **(variables or {})}
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
 
-    def done(self, *command: str, timeout: float = 280, **variables: str) -> str:
+    def done(self, *command: str, timeout: float = 280) -> str:
         """Return the output of a command that must succeed."""
-        ended = self.run(*command, timeout=timeout, **variables)
+        ended = self.run(*command, timeout=timeout)
         assert ended.returncode == 0, f"{command}\n{ended.stdout[-3000:]}\n{ended.stderr[-3000:]}"
         return ended.stdout
 

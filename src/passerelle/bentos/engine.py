@@ -64,6 +64,15 @@ def find_image(name: str) -> str | None:
     return None
 
 
+def pushed_as(name: str) -> str | None:
+    """Return `registry/name@sha256:…` of an image that was pushed to a registry or pulled from one; None for one that is here alone."""
+    for engine in _ENGINES:
+        held = inspect(engine, name) if shutil.which(engine) else None
+        if held is not None:
+            return next(iter(held.get("RepoDigests") or ()), None)
+    return None
+
+
 def newest_image(label: str, among: Collection[str]) -> tuple[str, Mapping[str, str]] | None:
     """Return the name and the labels of the newest image whose label has one of these values; None where there is none, or no engine."""
     for engine in _ENGINES:

@@ -20,15 +20,16 @@ from passerelle.errors import NotFoundError
 from passerelle.names import BentoTag
 from passerelle.registry.objects import Objects
 from passerelle.rollout.backup import BackupReport, backup, restore
-from passerelle.rollout.compose import Release, StackDeployment, bring_up
+from passerelle.rollout.compose import StackDeployment, bring_up
 from passerelle.rollout.compose import deploy as deploy_stage
+from passerelle.rollout.release import Release
 from passerelle.rollout.stack import Stack, find_stack
 from passerelle.serving.golden import read_golden
 from passerelle.settings import S3Settings
 
 
-def release_of(bento_tag: BentoTag, *, dry_run: bool, output: Output) -> Release:
-    """Return what is to be served: the bento's image, made now where the engine has none.
+def release_of(bento_tag: BentoTag, *, dry_run: bool, output: Output, image: str | None = None) -> Release:
+    """Return what is to be served: the image that was named, or the bento's, made now where the engine has none.
 
     Raises:
         NotFoundError: The bento's model is gone from the store.
@@ -40,9 +41,11 @@ def release_of(bento_tag: BentoTag, *, dry_run: bool, output: Output) -> Release
         raise NotFoundError(
             f"the model of the bento {bento_tag} is gone from the BentoML store", hint="passerelle import; passerelle build"
         )
-    made = run_image.containerize(str(bento_tag), Wanted(), smoke=False, dry_run=dry_run, progress=output.progress)
+    if image is None:
+        made = run_image.containerize(str(bento_tag), Wanted(), smoke=False, dry_run=dry_run, progress=output.progress)
+        image = str(made.built.image)
     version = str(model.info.labels.get("passerelle.version", bento_tag.version.partition("-")[0]))
-    return Release(bento_tag, str(made.built.image), golden, version)
+    return Release(bento_tag, image, golden, version)
 
 
 def deploy(output: Output, bento_tag: str | None, project: Path, *, init: bool, dry_run: bool) -> StackDeployment:

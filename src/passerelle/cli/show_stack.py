@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from passerelle.cli.run_image import Containerized
     from passerelle.rollout.backup import BackupReport
     from passerelle.rollout.compose import StackDeployment
+    from passerelle.rollout.kubernetes import ClusterDeployment
 
 _MEGABYTE = 1e6
 _MEBIBYTE = 2**20
@@ -48,6 +49,20 @@ def stack_deployment(output: Output, result: StackDeployment) -> None:
         output.line(f"{result.bento_tag} answers behind {result.address}{instead}: both replicas within {result.seconds:.1f} s")
     if result.smoke is not None:
         output.line(f"{result.smoke.inputs} golden predictions in each: the same, within {result.smoke.largest_difference:.1g}")
+    output.result(result)
+
+
+def cluster_deployment(output: Output, result: ClusterDeployment) -> None:
+    """Show what the pods of the cluster serve."""
+    instead = f" in place of {result.replaced}" if result.replaced else ""
+    if result.dry_run:
+        output.line(f"would roll {result.image} out to {result.where}{instead}")
+    elif not result.changed:
+        output.line(f"already done: {result.where} serves {result.image}")
+    else:
+        output.line(f"{result.where} serves {result.image}{instead}: {result.pods} pods within {result.seconds:.1f} s")
+    if result.smoke is not None:
+        output.line(f"{result.smoke.inputs} golden predictions in each pod: the same, within {result.smoke.largest_difference:.1g}")
     output.result(result)
 
 

@@ -165,10 +165,12 @@ def containerize(bento_tag: str | None, smoke: bool, dry_run: bool, as_json: boo
 
 @click.command()
 @click.argument("bento_tag", required=False)
-@click.option("--target", type=click.Choice(["local", "compose"]), default="local", show_default=True, help="Where to.")
+@click.option("--target", type=click.Choice(["local", "compose", "kubernetes"]), default="local", show_default=True, help="Where to.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback, for local.  [default: a free one]")
 @click.option("--stop", is_flag=True, help="End the service that runs here, for local.")
 @click.option("--init", is_flag=True, help="Make the secrets that are missing, and start the platform, for compose.")
+@click.option("--overlay", help="Of deploy/kubernetes/overlays, for kubernetes.  [default: development]")
+@click.option("--image", help="Image by its digest, for kubernetes.  [default: the bento's, as it was pushed]")
 @project_option
 @dry_run_option
 @json_option
@@ -179,7 +181,7 @@ def deploy(*, bento_tag: str | None, target: str, dry_run: bool, as_json: bool, 
     """
     from passerelle.cli import run_deploy
 
-    run_deploy.deploy(Output(as_json=as_json), target, bento_tag, dry_run=dry_run, **how)
+    run_deploy.deploy(Output(as_json=as_json), target, bento_tag, run_deploy.How(**how), dry_run=dry_run)
 
 
 @click.command()

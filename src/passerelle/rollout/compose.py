@@ -11,22 +11,12 @@ from dataclasses import dataclass
 from passerelle.bentos.engine import ask, check_architecture, inspect
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError
 from passerelle.names import BentoTag
+from passerelle.rollout.release import Release
 from passerelle.rollout.secret_files import API_KEY, check_secrets, make_secrets, read_secret
 from passerelle.rollout.smoke import SmokeReport, inside, replay
 from passerelle.rollout.stack import REPLICAS, Stack
-from passerelle.serving.golden import Golden
 
 _EXEC_TIMEOUT_S = 120.0
-
-
-@dataclass(frozen=True)
-class Release:
-    """What is to be served: the image of a bento, and what its model answered at training."""
-
-    bento_tag: BentoTag
-    image: str
-    golden: Golden
-    model_version: str
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,18 @@
+"""What is rolled out: an image, and what the model inside is known to answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from passerelle.names import BentoTag
+from passerelle.serving.golden import Golden
+
+
+@dataclass(frozen=True)
+class Release:
+    """What is to be served: the image of a bento, and what its model answered at training."""
+
+    bento_tag: BentoTag
+    image: str
+    golden: Golden
+    model_version: str

@@ -1,0 +1,77 @@
+"""A backup, restored into an empty stack, is the same to the last object."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from tests.stack.stack_fixtures import StackForTests, copied, removed_at_the_end
+
+pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.xdist_group("stack"), pytest.mark.timeout(1800)]
+ROWS = (
+    "SELECT 'run', run_uuid, status FROM runs UNION ALL SELECT 'metric', run_uuid || key, value::text FROM latest_metrics"
+    " UNION ALL SELECT 'version', name || version, current_stage || run_id FROM model_versions"
+    " UNION ALL SELECT 'alias', name || alias, version::text FROM registered_model_aliases"
+    " UNION ALL SELECT 'tag', name || version || key, value FROM model_version_tags ORDER BY 1, 2, 3"
+)
+
+
+def objects(stack: StackForTests) -> dict[str, str]:
+    """Return the digest of every object."""
+    client = boto3.client(
+        "s3", endpoint_url=stack.environment["MLFLOW_S3_ENDPOINT_URL"], aws_access_key_id="backup",
+        aws_secret_access_key=stack.secret("s3_backup"), region_name="us-east-1", config=Config(s3={"addressing_style": "path"}),
+    )  # fmt: skip
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket="passerelle")
+    keys = [item["Key"] for page in pages for item in page.get("Contents", ())]
+    return {key: hashlib.sha256(client.get_object(Bucket="passerelle", Key=key)["Body"].read()).hexdigest() for key in keys}
+
+
+def rows(stack: StackForTests) -> str:
+    command = ("exec", "-T", "postgres", "psql", "--username", "mlflow", "--dbname", "mlflow", "--tuples-only", "--command", ROWS)
+    return stack.compose(*command)
+
+
+def test_a_backup_restores_to_the_same(
+    served: StackForTests, tmp_path_factory: pytest.TempPathFactory, record_property: Callable[[str, object], None]
+) -> None:
+    archive = tmp_path_factory.mktemp("backup") / "passerelle.tar"
+    made = json.loads(served.done("passerelle", "backup", str(archive), "--json"))
+    assert archive.stat().st_mode & 0o077 == 0
+    refused = served.run("passerelle", "restore", str(archive))
+    assert (refused.returncode, "not empty" in refused.stderr) == (2, True), refused.stderr
+    again = served.run("passerelle", "backup", str(archive))
+    assert (again.returncode, "is there already" in again.stderr) == (2, True)
+
+    empty = copied(tmp_path_factory.mktemp("restored"), "passerelle-test-restored")
+    with removed_at_the_end(empty):
+        empty.done("passerelle", "up", "--target", "compose", "--no-model", timeout=600)
+        damaged = archive.with_name("damaged.tar")
+        content = bytearray(archive.read_bytes())
+        content[len(content) // 2] ^= 1
+        damaged.write_bytes(content)
+        said = empty.run("passerelle", "restore", str(damaged))
+        assert (said.returncode, "not what was backed up" in said.stderr) == (1, True), said.stderr
+        Path(damaged).unlink()
+        restored = json.loads(empty.done("passerelle", "restore", str(archive), "--json"))
+        empty.connect()
+        assert restored["digest"] == made["digest"]
+        before, after = objects(served), objects(empty)
+        assert len(before) > 20
+        assert before == after
+        assert rows(served) == rows(empty) != ""
+        verified = empty.done("passerelle", "history", "--verify", "--json")
+        assert json.loads(verified)["findings"] == []
+        assert verified == served.done("passerelle", "history", "--verify", "--json")
+        imported = json.loads(empty.done("passerelle", "import", "--json"))
+        assert imported["bento_model_tag"]
+    what = f"{made['objects']} objects and the database, {made['size_bytes'] / 1e6:.0f} MB"
+    record_property(
+        "figure", f"backup of {what}: {made['seconds']:.1f} s; restored into an empty stack and read back: {restored['seconds']:.1f} s"
+    )
