@@ -92,11 +92,12 @@ def copied(folder: Path, name: str) -> StackForTests:
     return StackForTests(folder, environment)
 
 
-def postgres_user() -> str:
+def postgres_user() -> dict[str, str]:
     """Return the user of the image that stands for PostgreSQL's; the official one's is the default of compose.yaml."""
     image = os.environ.get("POSTGRES_IMAGE", "postgres:17-trixie")
-    command = ["docker", "run", "--rm", "--entrypoint", "sh", image, "-c", "echo $(id -u postgres):$(id -g postgres)"]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout.strip()
+    command = ["docker", "run", "--rm", "--entrypoint", "sh", image, "-c", "id -u postgres; id -g postgres"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout.split()
+    return dict(zip(("POSTGRES_UID", "POSTGRES_GID"), said, strict=True))
 
 
 @contextmanager

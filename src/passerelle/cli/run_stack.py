@@ -42,7 +42,7 @@ def release_of(bento_tag: BentoTag, *, dry_run: bool, output: Output, image: str
             f"the model of the bento {bento_tag} is gone from the BentoML store", hint="passerelle import; passerelle build"
         )
     if image is None:
-        made = run_image.containerize(str(bento_tag), Wanted(), smoke=False, dry_run=dry_run, progress=output.progress)
+        made = run_image.containerize(str(bento_tag), Wanted(), smoke=True, dry_run=dry_run, progress=output.progress)
         image = str(made.built.image)
     version = str(model.info.labels.get("passerelle.version", bento_tag.version.partition("-")[0]))
     return Release(bento_tag, image, golden, version)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from passerelle.bentos.engine import ask, check_architecture, inspect
@@ -101,7 +100,10 @@ def _serving(stack: Stack) -> list[str | None]:
 
 
 def _replace(stack: Stack, identity: str, former: Sequence[str | None], release: Release, progress: Callable[[str], None]) -> SmokeReport:
-    """Replace the replicas in turn; on failure put those that were touched back, and raise."""
+    """Replace the replicas in turn; on failure put those that were touched back, and raise.
+
+    The proxy needs no word of it: what the replica that goes did not answer, it asks of the other.
+    """
     touched: list[int] = []
     try:
         for place, replica in enumerate(REPLICAS):
@@ -111,26 +113,16 @@ def _replace(stack: Stack, identity: str, former: Sequence[str | None], release:
     except (OutsideError, IntegrityError):
         for place in reversed(touched):
             progress(f"{REPLICAS[place]}: as it was before")
-            _put_back(stack, place, former[place])
+            before = former[place]
+            if before is None:
+                stack.compose("--profile", "service", "rm", "--stop", "--force", REPLICAS[place])
+            else:
+                _start(stack, place, before)
         raise
-    _point(stack, range(len(REPLICAS)))
     return smoke
 
 
-def _put_back(stack: Stack, place: int, image: str | None) -> None:
-    with suppress(OutsideError):
-        _point(stack, [other for other in range(len(REPLICAS)) if other != place])
-    if image is None:
-        stack.compose("--profile", "service", "rm", "--stop", "--force", REPLICAS[place])
-    else:
-        _start(stack, place, image)
-    with suppress(OutsideError):
-        _point(stack, range(len(REPLICAS)))
-
-
 def _replaced(stack: Stack, place: int, identity: str, release: Release) -> SmokeReport:
-    others = [other for other, image in enumerate(_serving(stack)) if other != place and image is not None]
-    _point(stack, others or [place])
     done = _start(stack, place, identity)
     if done.returncode != 0:
         log = ask("docker", "logs", "--tail", "12", stack.containers().get(REPLICAS[place], {}).get("Id", REPLICAS[place]))
@@ -145,15 +137,6 @@ def _replaced(stack: Stack, place: int, identity: str, release: Release) -> Smok
 def _start(stack: Stack, place: int, image: str) -> subprocess.CompletedProcess[str]:
     arguments = ("--profile", "service", "up", "--detach", "--wait", "--no-deps", "--no-build", REPLICAS[place])
     return stack.compose(*arguments, variables={"SERVICE_IMAGE": image})
-
-
-def _point(stack: Stack, places: Sequence[int]) -> None:
-    """Let the proxy ask these replicas alone; what it asked of another before is still answered."""
-    upstreams = " ".join(f"{REPLICAS[place]}:3000" for place in places)
-    command = ("exec", "-T", "-e", f"UPSTREAMS={upstreams}", "proxy", "caddy", "reload", "--config", "/etc/caddy/Caddyfile")
-    done = stack.compose(*command, timeout_s=_EXEC_TIMEOUT_S)
-    if done.returncode != 0:
-        raise OutsideError(f"the proxy does not take its configuration: {done.stderr.strip()[-300:]}", hint=f"{stack.command} logs proxy")
 
 
 def _replayed(stack: Stack, replica: str, release: Release) -> SmokeReport:

@@ -1,0 +1,215 @@
+"""A real control plane with one real node, in namespaces of its own, and the service's images on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from passerelle.serving.keys import make_key
+from tests.engine_fixtures import ROOT, TAG, BentoForTests
+
+PACKAGES = {"containerd": "containerd", "runc": "runc", "nft": "nftables", "conntrack": "conntrack"}
+_TEXT = {"type": "string"}
+
+
+def _object(**properties: object) -> dict[str, object]:
+    return {"type": "object", "properties": properties}
+
+
+_ENDPOINT = _object(port=_TEXT, path=_TEXT, interval=_TEXT, authorization=_object(type=_TEXT, credentials=_object(name=_TEXT, key=_TEXT)))
+_SELECTOR = _object(matchLabels={"type": "object", "additionalProperties": _TEXT})
+_MONITOR = _object(spec=_object(selector=_SELECTOR, endpoints={"type": "array", "items": _ENDPOINT}))
+#: What Prometheus' operator would bring; of its kind, only what is used here.
+SERVICE_MONITOR = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "servicemonitors.monitoring.coreos.com"},
+    "spec": {
+        "group": "monitoring.coreos.com",
+        "scope": "Namespaced",
+        "names": {"kind": "ServiceMonitor", "plural": "servicemonitors"},
+        "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": _MONITOR}}],
+    },
+}
+TRAFFIC = """
+import json, pathlib, sys, threading, time
+import requests
+address, token, stop = sys.argv[1:4]
+seen = {"statuses": {}, "errors": []}
+def ask(session):
+    while not pathlib.Path(stop).exists():
+        try:
+            headers = {"Authorization": "Bearer " + token}
+            answer = session.post(address + "/classify", json={"text": "rue sans lumiere"}, headers=headers, timeout=20)
+            seen["statuses"][answer.status_code] = seen["statuses"].get(answer.status_code, 0) + 1
+        except requests.RequestException as error:
+            seen["errors"].append(repr(error))
+        time.sleep(0.005)
+clients = [threading.Thread(target=ask, args=(session,)) for session in (requests, requests.Session())]
+[client.start() for client in clients]
+[client.join() for client in clients]
+print(json.dumps(seen))
+"""
+
+
+@dataclass
+class ClusterForTests:
+    """The cluster, how to get into its namespaces, and what was put on its node."""
+
+    folder: Path
+    pid: int
+    bento: BentoForTests
+    images: dict[str, str]
+    token: str
+    keys: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(
+        self, *command: str, given: str | None = None, timeout: float = 280, variables: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command where the cluster's addresses are reached."""
+        inside = ["nsenter", "--target", str(self.pid), "--mount", "--net", "--pid", "--wd=" + str(ROOT), *command]
+        environment = {**self.environment, **(variables or {})}
+        return subprocess.run(inside, env=environment, input=given, capture_output=True, text=True, timeout=timeout, check=False)
+
+    def kubectl(self, *arguments: str, given: str | None = None) -> str:
+        said = self.run("kubectl", *arguments, given=given)
+        assert said.returncode == 0, f"{arguments}: {said.stderr}"
+        return said.stdout
+
+    def get(self, *arguments: str) -> Any:
+        return json.loads(self.kubectl("get", *arguments, "--output", "json"))
+
+    def deploy(self, image: str, *more: str) -> subprocess.CompletedProcess[str]:
+        command = (
+            "passerelle",
+            "deploy",
+            str(TAG),
+            "--target",
+            "kubernetes",
+            "--overlay",
+            "production",
+            "--image",
+            self.images[image],
+            *more,
+        )
+        return self.run(*command)
+
+    @contextmanager
+    def traffic(self) -> Iterator[dict[str, Any]]:
+        """Ask through the Service without a pause; what was seen is there at the end."""
+        address = "http://" + self.get("service", "classify", "--namespace", "passerelle")["spec"]["clusterIP"]
+        stop = self.folder.parent / f"stop-{time.monotonic_ns()}"
+        command = ["nsenter", "--target", str(self.pid), "--net", sys.executable, "-c", TRAFFIC, address, self.token, str(stop)]
+        seen: dict[str, Any] = {}
+        asking = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            time.sleep(1)
+            yield seen
+            time.sleep(1)
+        finally:
+            stop.touch()
+            seen.update(json.loads(asking.communicate(timeout=60)[0]))
+
+
+def control_plane() -> str:
+    """Return the program that makes a cluster here, or skip and say what is missing."""
+    program = os.environ.get("KUBERNETES_CONTROL_PLANE", "")
+    if not program:
+        pytest.skip("KUBERNETES_CONTROL_PLANE is not set: it names a program that starts a control plane and a node")
+    missing = [package for name, package in PACKAGES.items() if shutil.which(name) is None]
+    if missing or os.geteuid() != 0:
+        pytest.skip(f"a node needs root and apt-get install {' '.join(missing)}")
+    return program
+
+
+def saved(bento: BentoForTests, folder: Path) -> dict[str, Path]:
+    """Save three images: one that is good, another, and one whose golden predictions are not its model's."""
+    good = str(bento.image().image).split("@")[0]
+    names = {"good": good, "other": f"{bento.repository}:other", "bad": f"{bento.repository}:bad"}
+    assert bento.settings.bentoml_home is not None
+    golden = bento.settings.bentoml_home / "models" / TAG.name / TAG.version / "golden.json"
+    held = json.loads(golden.read_text())
+    held["labels"] = held["labels"][1:] + held["labels"][:1]
+    held["probabilities"] = held["probabilities"][1:] + held["probabilities"][:1]
+    context = folder / "context"
+    context.mkdir()
+    (context / "golden.json").write_text(json.dumps(held, ensure_ascii=False))
+    recipes = {
+        "other": f"FROM {good}\nENV PASSERELLE_REVIEW_THRESHOLD=0.6\n",
+        "bad": f"FROM {good}\nCOPY golden.json /home/bentoml/bento/models/{TAG.name}/{TAG.version}/golden.json\n",
+    }
+    for name, recipe in recipes.items():
+        (context / "Dockerfile").write_text(recipe)
+        subprocess.run(["docker", "build", "--quiet", "--tag", names[name], str(context)], check=True, capture_output=True, timeout=300)
+    archives = {}
+    for name, image in names.items():
+        archives[name] = folder / f"{name}.tar"
+        subprocess.run(["docker", "save", "--output", str(archives[name]), image], check=True, timeout=300)
+    return archives
+
+
+def by_digest(made: ClusterForTests, archives: Mapping[str, Path], bento: BentoForTests) -> None:
+    """Give the images on the node the names by digest that a registry would give them."""
+    ctr = ("ctr", "--address", str(made.folder / "node" / "containerd.sock"), "--namespace", "k8s.io", "images")
+    rows = [line.split() for line in made.run(*ctr, "ls").stdout.splitlines()[1:]]
+    digests = {row[0]: row[2] for row in rows}
+    tags = {"good": "whole", "other": "other", "bad": "bad"}
+    for name in archives:
+        image = f"docker.io/{bento.repository}:{tags[name]}"
+        pinned = f"docker.io/{bento.repository}@{digests[image]}"
+        assert made.run(*ctr, "tag", "--force", image, pinned).returncode == 0
+        made.images[name] = pinned
+
+
+@pytest.fixture(scope="session")
+def cluster(bento: BentoForTests) -> Iterator[ClusterForTests]:
+    """A cluster whose one node really runs the service's images; the Secrets are there."""
+    program = control_plane()
+    work = Path(tempfile.mkdtemp(prefix="kube-"))
+    folder, stop, ready = work / "c", work / "stop", work / "ready"
+    archives = saved(bento, work)
+    script = (
+        f"'{program}' start {folder} 0 && '{program}' node {folder} {' '.join(map(str, archives.values()))} && touch {ready};"
+        f" while [ ! -e {stop} ]; do sleep 0.2; done; '{program}' stop {folder}"
+    )
+    log = (work / "log").open("w+")
+    running = subprocess.Popen([program, "private", "bash", "-c", script], stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 1200
+        while not ready.exists() and time.monotonic() < deadline and running.poll() is None:
+            time.sleep(0.5)
+        assert ready.exists(), (work / "log").read_text()[-3000:]
+        inner = next(child for child in psutil.Process(running.pid).children(recursive=True) if child.parent().name() == "unshare")  # type: ignore[union-attr]
+        keys = work / "keys.json"
+        token = make_key(keys, "tests").token
+        made = ClusterForTests(folder, inner.pid, bento, {}, token, keys)
+        foreign = ("PASSERELLE_", "BENTOML_", "MLFLOW_")
+        made.environment = {key: value for key, value in os.environ.items() if not key.startswith(foreign)} | {
+            "KUBECONFIG": str(folder / "kubeconfig"), "PATH": f"{folder / 'bin'}:{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
+            "BENTOML_HOME": str(bento.settings.bentoml_home), "PASSERELLE_STATE_DIR": str(work / "state"), "PASSERELLE_API_KEY": token,
+        }  # fmt: skip
+        by_digest(made, archives, bento)
+        made.kubectl("apply", "--filename", "-", given=json.dumps(SERVICE_MONITOR))
+        yield made
+    finally:
+        stop.touch()
+        try:
+            running.wait(60)
+        except subprocess.TimeoutExpired:
+            running.kill()
+        log.close()
+        shutil.rmtree(work, ignore_errors=True)
