@@ -245,7 +245,8 @@ def test_the_memory_limit_is_met_under_load(running: ClusterForTests, record_pro
     name = two_ready(running)[0]["metadata"]["name"]
     load = (
         "import requests,sys\nheaders, records = {'Authorization': 'Bearer ' + sys.argv[2]}, [{'text': 'rue sans lumiere ' * 40}] * 1000\n"
-        "for _ in range(6):\n    answer = requests.post('http://%s:3000/classify/batch' % sys.argv[1], json={'records': records}, headers=headers)\n"
+        "address = 'http://%s:3000/classify/batch' % sys.argv[1]\n"
+        "for _ in range(6):\n    answer = requests.post(address, json={'records': records}, headers=headers)\n"
         "    assert answer.status_code == 200"
     )
     said = running.run("python", "-c", load, pods(running)[0]["status"]["podIP"], running.token)

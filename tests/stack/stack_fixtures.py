@@ -87,7 +87,7 @@ def copied(folder: Path, name: str) -> StackForTests:
     environment |= {
         "PATH": f"{ROOT / '.venv' / 'bin'}:{environment['PATH']}",
         "COMPOSE_PROJECT_NAME": name,
-        "POSTGRES_UID": postgres_user(),
+        **postgres_user(),
     }
     return StackForTests(folder, environment)
 
