@@ -113,10 +113,14 @@ class SigningSettings(Settings):
     signing_key: Path | None = Field(
         default=None, description="Private key, EC in PEM, that `register` signs with; none leaves models unsigned."
     )
+    signing_certificate: Path | None = Field(
+        default=None,
+        description="Certificate of that key in PEM, followed by those between it and a root; the signature then holds them.",
+    )
     signing_key_password: SecretStr | None = Field(default=None, description="Password of that key.")
     verify_key: Path | None = Field(
         default=None,
-        description="Public key, or folder of public keys, that `promote`, `import`, `build` and the service verify signatures with.",
+        description="Public key or root certificate, or folder of them, that `promote`, `import`, `build` and the service verify with.",
     )
     verify: str = Field(
         default="auto",

@@ -35,14 +35,32 @@ def sign(manifest: Mapping[str, Any], settings: SigningSettings, *, run_id: str)
         folder.mkdir()
         (folder / SIGNED_FILE).write_text(json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False), encoding="utf-8")
         try:
-            config = signing.Config().use_elliptic_key_signer(
-                private_key=settings.signing_key, password=password.get_secret_value() if password else None
-            )
+            if settings.signing_certificate is not None:
+                config = signing.Config().use_certificate_signer(
+                    private_key=settings.signing_key, **_separated(settings.signing_certificate, Path(temporary))
+                )
+            else:
+                config = signing.Config().use_elliptic_key_signer(
+                    private_key=settings.signing_key, password=password.get_secret_value() if password else None
+                )
         except (OSError, ValueError, TypeError) as error:
-            message = f"the key {settings.signing_key} cannot sign: {type(error).__name__}"
+            message = f"the key {settings.signing_key} cannot sign: {error or type(error).__name__}"
             raise SettingsError(message, hint="openssl ecparam -name prime256v1 -genkey -noout -out key.pem") from error
         config.sign(folder, bundle)
         return bundle.read_text(encoding="utf-8")
+
+
+def _separated(path: Path, folder: Path) -> dict[str, Any]:
+    """Return the signer's certificate and those between it and a root as the files that model-signing reads; one file holds them all."""
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
+
+    files = []
+    for place, certificate in enumerate(x509.load_pem_x509_certificates(path.read_bytes())):
+        files.append(folder / f"certificate-{place}.pem")
+        files[-1].write_bytes(certificate.public_bytes(Encoding.PEM))
+    # Its chain may not be empty: the signer's own certificate adds nothing there.
+    return {"signing_certificate": files[0], "certificate_chain": files[1:] or files[:1]}
 
 
 def stored_signature(registry: Registry, run_id: str) -> str | None:

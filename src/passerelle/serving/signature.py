@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from passerelle.errors import IntegrityError, SettingsError
+from passerelle.serving.certificate import certified_key
 from passerelle.serving.manifest import digest_of_manifest
 from passerelle.settings import SigningSettings
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.x509 import Certificate
 
 #: Beside manifest.json, in the run's artifacts and in the bento model.
 SIGNATURE_FILE = "manifest.sig"
@@ -27,10 +29,11 @@ _PAYLOAD_TYPE = "application/vnd.in-toto+json"
 _STATEMENT = "https://in-toto.io/Statement/v1"
 _PREDICATE = "https://model_signing/signature/v1.0"
 _KEY_FILES = ("*.pem", "*.pub", "*.crt")
+_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 
 def check_signature(manifest: Mapping[str, Any], bundle: str | None, settings: SigningSettings, *, of: str, run_id: str) -> str | None:
-    """Return the fingerprint of the operator's key that signed the manifest; None where no signature is required.
+    """Return the fingerprint of the key or certificate that signed the manifest; None where no signature is required.
 
     Args:
         bundle: What `register` stored; None where there is none.
@@ -43,8 +46,8 @@ def check_signature(manifest: Mapping[str, Any], bundle: str | None, settings: S
     """
     if not settings.required:
         return None
-    keys = dict(_keys(settings))
-    if not keys:
+    keys, roots = dict(_keys(settings)), _roots(settings)
+    if not keys and not roots:
         raise SettingsError(
             "signatures are required, and no key is set to verify them with", hint="export PASSERELLE_VERIFY_KEY=public.pem"
         )
@@ -52,7 +55,9 @@ def check_signature(manifest: Mapping[str, Any], bundle: str | None, settings: S
     if bundle is None:
         raise IntegrityError(f"{of} is not signed, and a signature is required", hint=hint)
     try:
-        payload, signature = _opened(bundle)
+        payload, signature, chain = _opened(bundle)
+        certified = certified_key(chain, roots) if chain and roots else None
+        keys.update([certified] if certified else [])
         signer = next((name for name, key in keys.items() if _signed_by(key, payload, signature)), None)
         if signer is None:
             raise IntegrityError(f"the signature of {of} is not by a key of {settings.verify_key or settings.signing_key}", hint=hint)
@@ -95,14 +100,35 @@ def _keys(settings: SigningSettings) -> Iterator[tuple[str, EllipticCurvePublicK
             raise _unusable(settings.signing_key, error) from error
         yield _fingerprint(private.public_key()), private.public_key()
         return
-    if place is None:
-        return
-    for path in sorted(path for pattern in _KEY_FILES for path in place.glob(pattern)) if place.is_dir() else [place]:
+    for path in _files(settings):
         try:
-            key: Any = serialization.load_pem_public_key(path.read_bytes())
-            yield _fingerprint(key), key
+            content = path.read_bytes()
+            if _CERTIFICATE not in content:
+                key: Any = serialization.load_pem_public_key(content)
+                yield _fingerprint(key), key
         except (OSError, ValueError, TypeError, AttributeError, UnsupportedAlgorithm) as error:
             raise _unusable(path, error) from error
+
+
+def _roots(settings: SigningSettings) -> list[Certificate]:
+    """Return the certificates that the operator trusts to have issued a signer's."""
+    from cryptography import x509  # noqa: PLC0415
+
+    roots = []
+    for path in _files(settings):
+        try:
+            content = path.read_bytes()
+            roots += x509.load_pem_x509_certificates(content) if _CERTIFICATE in content else []
+        except (OSError, ValueError) as error:
+            raise _unusable(path, error) from error
+    return roots
+
+
+def _files(settings: SigningSettings) -> list[Path]:
+    place = settings.verify_key
+    if place is None:
+        return []
+    return sorted(path for pattern in _KEY_FILES for path in place.glob(pattern)) if place.is_dir() else [place]
 
 
 def _unusable(path: Path, error: Exception) -> SettingsError:
@@ -118,13 +144,19 @@ def _fingerprint(key: EllipticCurvePublicKey) -> str:
     return "sha256:" + hashlib.sha256(pem).hexdigest()
 
 
-def _opened(bundle: str) -> tuple[bytes, bytes]:
-    """Return the payload and its signature."""
-    envelope = json.loads(bundle)["dsseEnvelope"]
+def _opened(bundle: str) -> tuple[bytes, bytes, list[bytes]]:
+    """Return the payload, its signature, and the chain of the signer's certificate in DER, which is empty for a plain key."""
+    content = json.loads(bundle)
+    envelope = content["dsseEnvelope"]
     if envelope["payloadType"] != _PAYLOAD_TYPE:
         raise ValueError("not an in-toto statement")
     (signature,) = envelope["signatures"]
-    return base64.b64decode(envelope["payload"], validate=True), base64.b64decode(signature["sig"], validate=True)
+    certificates = content.get("verificationMaterial", {}).get("x509CertificateChain", {}).get("certificates", [])
+    payload, signed, *chain = (
+        base64.b64decode(text, validate=True)
+        for text in (envelope["payload"], signature["sig"], *(certificate["rawBytes"] for certificate in certificates))
+    )
+    return payload, signed, chain
 
 
 def _signed_by(key: EllipticCurvePublicKey, payload: bytes, signature: bytes) -> bool:
