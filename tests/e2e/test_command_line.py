@@ -63,7 +63,7 @@ def _timed() -> float:
 def test_each_command_has_help_json_and_dry_run_where_it_changes_something() -> None:
     from passerelle.cli.main import ACROSS, STAGES
 
-    reads = {"compare", "serve", "monitor", "env", "status", "history", "demo", "up", "openapi", "list", "trace", "reproduce"}
+    reads = {"compare", "serve", "monitor", "env", "status", "history", "demo", "up", "openapi", "list", "trace", "reproduce", "backup"}
     nested = [each for group in ACROSS if isinstance(group, click.Group) for each in group.commands.values()]
     for command in (*STAGES, *(each for each in ACROSS if not isinstance(each, click.Group)), *nested):
         options = {option for parameter in command.params for option in parameter.opts}

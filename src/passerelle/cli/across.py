@@ -146,13 +146,15 @@ def backup(path: Path | None, project: Path, as_json: bool) -> None:
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
 @project_option
+@dry_run_option
 @json_option
-def restore(path: Path, project: Path, as_json: bool) -> None:
+def restore(path: Path, project: Path, dry_run: bool, as_json: bool) -> None:
     """Put a backup into an empty stack, and check every object."""
     from passerelle.cli import run_stack, show_stack
 
     output = Output(as_json=as_json)
-    show_stack.backup(output, run_stack.restored(output, path, project), "is restored:")
+    verb = "is whole, and would be restored:" if dry_run else "is restored:"
+    show_stack.backup(output, run_stack.restored(output, path, project, dry_run=dry_run), verb)
 
 
 @click.command()

@@ -103,11 +103,11 @@ def back_up(output: Output, path: Path | None, project: Path) -> BackupReport:
     return backup(stack, chosen, objects=objects, locks=locks, who=who(), progress=output.progress)
 
 
-def restored(output: Output, path: Path, project: Path) -> BackupReport:
+def restored(output: Output, path: Path, project: Path, *, dry_run: bool) -> BackupReport:
     """Put a backup into the stack that runs, which must be empty."""
     stack = find_stack(project)
     stack.check()
-    return restore(stack, path, objects=_objects(stack, "workbench"), progress=output.progress)
+    return restore(stack, path, objects=_objects(stack, "workbench"), dry_run=dry_run, progress=output.progress)
 
 
 def _objects(stack: Stack, user: str) -> Objects:

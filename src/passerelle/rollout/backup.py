@@ -93,7 +93,9 @@ def _archived(archive: tarfile.TarFile, created: str, dump: IO[bytes], objects: 
     return manifest
 
 
-def restore(stack: Stack, path: Path, *, objects: Objects, progress: Callable[[str], None]) -> BackupReport:
+def restore(
+    stack: Stack, path: Path, *, objects: Objects, dry_run: bool = False, progress: Callable[[str], None] = lambda _: None
+) -> BackupReport:
     """Put a backup into an empty stack, read every object back, and only then let MLflow use the database.
 
     A restore that was interrupted goes on when it is called again.
@@ -107,7 +109,10 @@ def restore(stack: Stack, path: Path, *, objects: Objects, progress: Callable[[s
     progress("checking the backup")
     manifest, content = _checked(path)
     digests: Mapping[str, str] = manifest["digests"]
+    digest = "sha256:" + hashlib.sha256(content).hexdigest()
     _check_empty(stack, objects, digests)
+    if dry_run:
+        return BackupReport(path, str(manifest["created"]), len(digests) - 1, path.stat().st_size, digest, time.monotonic() - began)
     with tarfile.open(path) as archive:
         progress("the database")
         _restore_database(stack, _member(archive, _DATABASE))
@@ -116,13 +121,12 @@ def restore(stack: Stack, path: Path, *, objects: Objects, progress: Callable[[s
             if name.startswith(_OBJECTS):
                 objects.upload(name.removeprefix(_OBJECTS), _member(archive, name))
     progress("reading them back")
-    for name, digest in digests.items():
-        if name.startswith(_OBJECTS) and _digest_of(objects.stream(name.removeprefix(_OBJECTS))[0]) != digest:
+    for name, expected in digests.items():
+        if name.startswith(_OBJECTS) and _digest_of(objects.stream(name.removeprefix(_OBJECTS))[0]) != expected:
             raise IntegrityError(
                 f"the object {name.removeprefix(_OBJECTS)} does not read back as it was written", hint="the same command again"
             )
     _swap_database(stack)
-    digest = "sha256:" + hashlib.sha256(content).hexdigest()
     return BackupReport(path, str(manifest["created"]), len(digests) - 1, path.stat().st_size, digest, time.monotonic() - began)
 
 
