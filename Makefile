@@ -9,7 +9,7 @@ READY := $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.workbench)
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo up stack test lint format bench load lock clean
+.PHONY: help demo up stack test lint format bench images load lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -39,6 +39,9 @@ format: .venv/.dev  ## put the code in ruff's format
 
 bench: .venv/.dev  ## /classify next to its peers; writes loadtests/results/
 	@$(BIN)/python -m loadtests.bench
+
+images: .venv/.dev  ## the image of the bento built last next to BentoML's and MLflow's: sizes and times
+	@$(BIN)/python -m loadtests.images
 
 load: .venv/.dev  ## mix, spike and soak, 20 s each, on the bento built last or on HOST=…; fails over a threshold
 	@$(BIN)/python -m loadtests.locust $(LOADS) --seconds $(or $(LOAD_SECONDS),20) $(if $(HOST),--host $(HOST)) $(LOAD_ARGS)

@@ -36,8 +36,8 @@ def connected() -> "psycopg2.extensions.connection":
         try:
             return psycopg2.connect(host=HOST, port=PORT, user=USER, dbname=DATABASE, connect_timeout=5)
         except psycopg2.OperationalError as error:
-            reason = (str(error).strip().splitlines() or ["it does not answer"])[-1]
-            if "authentication failed" in reason:
+            reason = (str(error).strip().splitlines() or ["it does not answer"])[0]
+            if "authentication failed" in str(error):
                 stop(f"PostgreSQL refuses the password of {USER}. The one that the volume was made with counts: restore that secret")
             if reason != said:
                 print(f"passerelle: waiting for PostgreSQL at {HOST}:{PORT}: {reason}", flush=True)

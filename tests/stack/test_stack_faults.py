@@ -141,11 +141,13 @@ import os, start
 os.environ["PGPASSFILE"] = start.written("pgpass", f"*:*:*:*:{start.secret('POSTGRES_PASSWORD')}\\n")
 import sqlalchemy
 from alembic import command
+from alembic.script import ScriptDirectory
 from mlflow.store.db.utils import _get_alembic_config
 from mlflow.store.tracking.dbmodels.initial_models import Base
 engine = sqlalchemy.create_engine(start.URI)
 Base.metadata.create_all(engine)
-command.upgrade(_get_alembic_config(start.URI), "head~3")
+config = _get_alembic_config(start.URI)
+command.upgrade(config, list(ScriptDirectory.from_config(config).walk_revisions())[3].revision)
 """
 
 

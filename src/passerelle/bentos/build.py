@@ -86,6 +86,7 @@ def build(
         check_whole(store, bento_model_tag, signing)
         found = _already_there(store, bento_model_tag, code)
         if found is not None:
+            store.select("bentos", bento_model_tag)
             return found
         replaced = store.bento(bento_model_tag) is not None
         made = _built(store, bento_model_tag, project, code, staging)

@@ -83,6 +83,7 @@ def import_model(
         # Looked up under the lock: of two imports at once the second finds what the first one made.
         found = _already_there(store, version.ref, digest, signing)
         if found is not None:
+            store.select("models", found.bento_model_tag)
             return found
         try:
             return _imported(registry, store, version, digest, staging=staging, signing=signing)

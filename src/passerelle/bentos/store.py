@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -87,26 +87,39 @@ class Store:
             # A folder cannot be replaced in one step: the old one steps aside, and is swept with the staging folder.
             place.rename(self.home / _STAGING / f"former-{tag.version}")
         made.rename(place)
+        self.select(kind, tag)
+        return place
+
+    def select(self, kind: str, tag: BentoTag) -> None:
+        """Let `latest` name one that is there, as if it had been made now: what was carried last is what the next stage takes."""
         pointer = self.home / _STAGING / "latest"
         pointer.write_text(tag.version)
-        pointer.replace(name_folder / "latest")
-        return place
+        pointer.replace(self.home / kind / tag.name / "latest")
 
 
 def latest_bento_model(settings: StoreSettings) -> BentoTag | None:
     """Return the tag of the bento model imported last, or None."""
-    models = [model for model in Store(settings).models.list() if ARTIFACT_DIGEST in model.info.labels]
-    newest = max(models, key=lambda model: Path(model.path).stat().st_mtime_ns, default=None)
-    return None if newest is None else BentoTag(newest.tag.name, str(newest.tag.version))
+    store = Store(settings)
+    models = [model for model in store.models.list() if ARTIFACT_DIGEST in model.info.labels]
+    return _latest(store.home / "models", [BentoTag(model.tag.name, str(model.tag.version)) for model in models])
 
 
 def bentos_of(settings: StoreSettings) -> tuple[BentoTag, ...]:
-    """Return the tags of all bentos of ours, the one built last first."""
+    """Return the tags of all bentos of ours."""
     bentos = [bento for bento in Store(settings).bentos.list() if ARTIFACT_DIGEST in bento.info.labels]
-    newest_first = sorted(bentos, key=lambda bento: bento.info.creation_time, reverse=True)
-    return tuple(BentoTag(bento.tag.name, str(bento.tag.version)) for bento in newest_first)
+    return tuple(BentoTag(bento.tag.name, str(bento.tag.version)) for bento in bentos)
 
 
 def latest_bento(settings: StoreSettings) -> BentoTag | None:
     """Return the tag of the bento built last, or None."""
-    return next(iter(bentos_of(settings)), None)
+    return _latest(Store(settings).home / "bentos", bentos_of(settings))
+
+
+def _latest(folder: Path, ours: Collection[BentoTag]) -> BentoTag | None:
+    """Return the one that BentoML's `latest` names; of several names, the one whose pointer was written last."""
+    named = []
+    for pointer in folder.glob("*/latest"):
+        tag = BentoTag(pointer.parent.name, pointer.read_text().strip())
+        if tag in ours:
+            named.append((pointer.stat().st_mtime_ns, tag))
+    return max(named, key=lambda each: each[0])[1] if named else None

@@ -14,7 +14,7 @@ from passerelle.settings import S3Settings
 
 _CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 _KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403", "Forbidden"}
-_FULL = {"XMinioStorageFull", "InsufficientStorage"}
+_FULL = ("XMinioStorageFull", "InsufficientStorage", "no space left on device")
 _MISSING_KEY = {"NoSuchKey", "404"}
 
 
@@ -144,6 +144,6 @@ class Objects:
         name = f"s3://{self.settings.bucket}/{key}"
         if code in _MISSING_KEY:
             return NotFoundError(f"{name} does not exist", hint="passerelle status")
-        if code in _FULL or any(word in str(error) for word in _FULL):
+        if any(words in str(error) for words in _FULL):
             return OutsideError(f"the S3 server is full: {name} was not written", hint="give it a larger disk; then the same command again")
         return OutsideError(f"{name} cannot be read or written: {code}", hint="passerelle status")

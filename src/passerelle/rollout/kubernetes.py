@@ -207,14 +207,12 @@ def _pods(cluster: Cluster, image: str, *, ready: bool = True) -> list[str]:
 
 
 def _reasons(cluster: Cluster, image: str) -> list[str]:
-    """Return the last words of the pods that do not get ready."""
-    names = _pods(cluster, image, ready=False)
-    said = [cluster.kubectl("logs", name, "--tail", "4") for name in names[:2]]
-    lines = [line for each in said for line in each.stdout.splitlines()]
-    events = cluster.kubectl(
-        "get", "events", "--field-selector", "type=Warning", "--output", "jsonpath={range .items[*]}{.message}{'\\n'}{end}"
-    )
-    return [*lines, *dict.fromkeys(events.stdout.splitlines()[-3:])]
+    """Return the last words of the pods that do not get ready, without their access log, and the latest warnings about pods."""
+    said = [cluster.kubectl("logs", name, "--tail", "500") for name in _pods(cluster, image, ready=False)[:2]]
+    words = [line for each in said for line in each.stdout.splitlines() if not line.startswith("{")]
+    about = ("--field-selector", "type=Warning,involvedObject.kind=Pod")
+    events = cluster.kubectl("get", "events", *about, "--output", "jsonpath={range .items[*]}{.message}{'\\n'}{end}")
+    return [*words[-6:], *dict.fromkeys(events.stdout.splitlines()[-2:])]
 
 
 def _undo(cluster: Cluster, former: Mapping[str, Any] | None) -> None:

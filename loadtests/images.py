@@ -1,0 +1,185 @@
+"""Sizes and times of the image of the bento built last, next to BentoML's and MLflow's of the same model, built in the same run.
+
+    make images
+
+Each is built without the engine's cache, then again with nothing changed. The table goes to loadtests/results/.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from loadtests.machine import describe_machine
+from passerelle.bentos.containerize import Wanted, containerize
+from passerelle.bentos.engine import ask, find_engine, inspect
+from passerelle.bentos.store import Store, latest_bento
+from passerelle.cli.connect import bento_store, read_state
+from passerelle.errors import NotFoundError, OutsideError
+from passerelle.names import BentoTag
+from passerelle.rollout.container import smoke
+from passerelle.serving.golden import read_golden
+from passerelle.serving.load import MODEL_FOLDER
+from passerelle.settings import StoreSettings
+
+RESULTS = Path(__file__).resolve().parent / "results"
+_TIMEOUT_S = 1800.0
+#: As BentoML's documentation shows a service around a MLflow model.
+_SERVICE = """
+import bentoml
+import mlflow.pyfunc
+import pandas as pd
+
+IMAGE = bentoml.images.Image(python_version="3.11").python_packages(%s)
+
+
+@bentoml.service(image=IMAGE)
+class Documented:
+    model = bentoml.models.BentoModel("%s")
+
+    def __init__(self) -> None:
+        self.pyfunc = mlflow.pyfunc.load_model(self.model.path_of("%s"))
+
+    @bentoml.api
+    def classify(self, text: str) -> str:
+        return str(self.pyfunc.predict(pd.DataFrame([{"text": text}]))[0])
+"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One image.
+
+    Attributes:
+        build_s: Without the engine's cache.
+        again_s: With nothing changed.
+        ready_s: From the start of a container without privileges to its readiness; None for a peer.
+        resident_mib: After the golden inputs; None for a peer.
+        packages: In the bill of materials; None where there is none.
+    """
+
+    name: str
+    size_mb: float
+    build_s: float
+    again_s: float
+    ready_s: float | None = None
+    resident_mib: float | None = None
+    packages: int | None = None
+
+
+def ours(settings: StoreSettings, tag: BentoTag, *, slim: bool) -> Measured:
+    """Build our image twice, and run it."""
+    name = f"passerelle/measured:{'slim' if slim else 'whole'}"
+    built = containerize(settings, bento_tag=tag, wanted=Wanted(image_name=name, slim=slim, cached=False))
+    again = containerize(settings, bento_tag=tag, wanted=Wanted(image_name=name, slim=slim))
+    model = Store(settings).model(tag)
+    golden = read_golden(Path(model.path) / "golden.json") if model else None
+    if model is None or golden is None:
+        raise NotFoundError(f"the model of the bento {tag} is gone", hint="passerelle import; passerelle build")
+    ran = smoke(built.engine, name, golden, expected_version=str(model.info.labels["passerelle.version"]), environment={})
+    size = (built.size_bytes or 0) / 1e6
+    return Measured(
+        f"passerelle{' --slim' if slim else ''}",
+        size,
+        built.seconds,
+        again.seconds,
+        ran.ready_seconds,
+        ran.resident_bytes / 2**20,
+        built.packages,
+    )
+
+
+def documented(settings: StoreSettings, tag: BentoTag, work: Path) -> Measured:
+    """Build BentoML's default image of the same model."""
+    pins = [f"{name}=={version(name)}" for name in ("mlflow", "scikit-learn", "skops", "pandas")]
+    project = work / "documented"
+    project.mkdir()
+    (project / "service.py").write_text(_SERVICE % (", ".join(map(repr, pins)), tag, MODEL_FOLDER))
+    environment = {**os.environ, "BENTOML_HOME": str(settings.bentoml_home), "BENTOML_DO_NOT_TRACK": "true"}
+    bentoml = [sys.executable, "-m", "bentoml"]
+    _run([*bentoml, "build", "service:Documented", "--version", "measured", str(project)], environment)
+    image = "passerelle/measured:documented"
+    command = [*bentoml, "containerize", "documented:measured", "--image-tag", image]
+    try:
+        return _peer("BentoML as documented", image, lambda more: _run([*command, *more], environment), ["--opt", "no-cache"])
+    finally:
+        _run([*bentoml, "delete", "--yes", "documented:measured"], environment)
+
+
+def mlflow_docker(settings: StoreSettings, tag: BentoTag) -> Measured:
+    """Build MLflow's image of the same model, with the environment made in the image: its default needs an installer from the internet."""
+    model = Store(settings).model(tag)
+    if model is None:
+        raise NotFoundError(f"the model of the bento {tag} is gone", hint="passerelle import; passerelle build")
+    image, folder = "passerelle/measured:mlflow", str(Path(model.path) / MODEL_FOLDER)
+    command = [sys.executable, "-m", "mlflow", "models", "build-docker", "--model-uri", folder, "--name", image,
+               "--env-manager", "local", "--install-mlflow"]  # fmt: skip
+    return _peer("mlflow models build-docker", image, lambda _: _run(command, dict(os.environ)), [])
+
+
+def _peer(name: str, image: str, build: Callable[[list[str]], None], uncached: list[str]) -> Measured:
+    began = time.monotonic()
+    build(uncached)
+    built = time.monotonic()
+    build([])
+    held = inspect("docker", image)
+    return Measured(name, (int(held["Size"]) if held else 0) / 1e6, built - began, time.monotonic() - built)
+
+
+def _run(command: list[str], environment: dict[str, str]) -> None:
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    if done.returncode != 0:
+        raise OutsideError(f"{' '.join(command[2:5])} failed: {done.stderr[-800:] or done.stdout[-800:]}")
+
+
+def table(rows: list[Measured]) -> str:
+    """Return the rows as Markdown, with each size as a share of the peers'."""
+    largest = {row.name: row.size_mb for row in rows if row.ready_s is None}
+    lines = ["| image | MB | built | again | ready | resident MiB | packages | " + " | ".join(f"of {name}" for name in largest) + " |"]
+    lines.append("|---|" + "--:|" * (6 + len(largest)))
+    for row in rows:
+        shares = " | ".join(f"{row.size_mb / size:.2f}" for size in largest.values())
+        ready = f"{row.ready_s:.1f} s | {row.resident_mib:.0f} | {row.packages}" if row.ready_s is not None else "— | — | —"
+        lines.append(f"| {row.name} | {row.size_mb:,.0f} | {row.build_s:.1f} s | {row.again_s:.1f} s | {ready} | {shares} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Build and measure all of them."""
+    if find_engine() != "docker":
+        raise OutsideError("the images are measured with Docker", hint="install docker")
+    settings = bento_store(read_state())
+    tag = latest_bento(settings)
+    if tag is None:
+        raise NotFoundError("the BentoML store holds no bento", hint="make demo")
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="passerelle-images-") as temporary:
+        makers: list[tuple[str, Callable[[], Measured]]] = [
+            ("passerelle", lambda: ours(settings, tag, slim=False)),
+            ("passerelle --slim", lambda: ours(settings, tag, slim=True)),
+            ("BentoML", lambda: documented(settings, tag, Path(temporary))),
+            ("MLflow", lambda: mlflow_docker(settings, tag)),
+        ]
+        for name, make in makers:
+            sys.stderr.write(f"  building the image of {name}\n")
+            rows.append(make())
+    machine = describe_machine("bentoml", "mlflow", "scikit-learn")
+    name = f"images-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}"
+    text = f"# Images of {tag}\n\n{', '.join(f'{key} {value}' for key, value in machine.items())}\n\n{table(rows)}"
+    (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
+    (RESULTS / f"{name}.json").write_text(json.dumps({"machine": machine, "images": [asdict(row) for row in rows]}, indent=1) + "\n")
+    sys.stdout.write(text)
+    ask("docker", "image", "rm", *(f"passerelle/measured:{each}" for each in ("whole", "slim", "documented", "mlflow")))
+
+
+if __name__ == "__main__":
+    main()
