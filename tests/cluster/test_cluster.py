@@ -117,7 +117,7 @@ def test_a_patch_for_privileges_is_refused(secrets: ClusterForTests, patch: str)
         "metadata": {"name": "tried", "namespace": NAMESPACE},
         "spec": deployment["spec"]["template"]["spec"],
     }
-    pod["spec"]["serviceAccountName"] = "default"  # type: ignore[index]
+    pod["spec"]["serviceAccountName"] = "default"
     create = ("kubectl", "create", "--dry-run=server", "--filename", "-")
     allowed = secrets.run(*create, given=json.dumps(pod))
     assert allowed.returncode == 0, allowed.stderr
