@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from minio.credentials import StaticProvider
 from minio.error import MinioAdminException
 from minio.minioadmin import MinioAdmin
-from secret import secret, stop
+from secret import say, secret, stop
 
 WAIT_S = 60.0
 BUCKET = os.environ.get("S3_BUCKET", "passerelle")
@@ -57,11 +57,11 @@ def prepare_bucket(endpoint: str, key_id: str, key: str) -> None:
             if BUCKET not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
                 client.create_bucket(Bucket=BUCKET)
             client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-            return print(f"bucket {BUCKET} at {endpoint}, versioned", flush=True)
+            return say(f"bucket {BUCKET} at {endpoint}, versioned")
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code in ("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied"):
-                stop(f"the S3 at {endpoint} refuses the key {key_id} ({code}). The one that its volume was made with counts: restore that secret")
+                stop(f"the S3 at {endpoint} refuses the key {key_id} ({code}); the one that its volume was made with counts: restore it")
             problem: Exception = error
         except BotoCoreError as error:
             problem = error
@@ -81,7 +81,7 @@ def prepare_users(endpoint: str, key_id: str, key: str) -> None:
         held = json.loads(admin.user_info(name)).get("policyName", "")
         if held != f"passerelle-{name}":
             admin.attach_policy([f"passerelle-{name}"], user=name)
-        print(f"user {name}", flush=True)
+        say(f"user {name}")
 
 
 def main() -> None:

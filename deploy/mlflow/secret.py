@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 
 def secret(name: str) -> str:
@@ -15,6 +16,12 @@ def secret(name: str) -> str:
     return value or stop(f"the secret {path} is empty. Remove the file, then: passerelle deploy --target compose --init")
 
 
-def stop(sentence: str) -> "NoReturn":  # noqa: F821 - typing is not worth its import time here
+def say(sentence: str) -> None:
+    """Write one line to the container's log."""
+    sys.stderr.write(f"passerelle: {sentence}\n")
+    sys.stderr.flush()
+
+
+def stop(sentence: str) -> NoReturn:
     """End the process with one sentence."""
     sys.exit(f"passerelle: {sentence}")

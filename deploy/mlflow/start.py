@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import psycopg2
-from secret import secret, stop
+from secret import say, secret, stop
 
 TMP = Path("/tmp")  # noqa: S108 - a tmpfs of this container alone
 WAIT_S = float(os.environ.get("POSTGRES_WAIT_S", "60"))
@@ -40,7 +40,7 @@ def connected() -> "psycopg2.extensions.connection":
             if "authentication failed" in str(error):
                 stop(f"PostgreSQL refuses the password of {USER}. The one that the volume was made with counts: restore that secret")
             if reason != said:
-                print(f"passerelle: waiting for PostgreSQL at {HOST}:{PORT}: {reason}", flush=True)
+                say(f"waiting for PostgreSQL at {HOST}:{PORT}: {reason}")
                 said = reason
             if time.monotonic() > deadline:
                 stop(f"PostgreSQL at {HOST}:{PORT} did not answer within {WAIT_S:.0f} s: {reason}")
@@ -49,8 +49,8 @@ def connected() -> "psycopg2.extensions.connection":
 
 def migrate() -> None:
     """Bring an older schema up to date, once even when several servers start together; a newer one is refused."""
-    from alembic.script import ScriptDirectory
-    from mlflow.store.db.utils import _get_alembic_config
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - slow to import: the secrets are looked at first
+    from mlflow.store.db.utils import _get_alembic_config  # noqa: PLC0415
 
     with connected() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
@@ -64,8 +64,8 @@ def migrate() -> None:
         if found == head:
             return
         if found not in {revision.revision for revision in script.walk_revisions()}:
-            stop(f"the schema of {DATABASE} ({found}) is newer than this MLflow knows. Start the MLflow image that it was made with, or a newer one")
-        print(f"passerelle: bringing the schema of {DATABASE} from {found} to {head}", flush=True)
+            stop(f"the schema of {DATABASE} ({found}) is newer than this MLflow knows: start the MLflow image that it was made with")
+        say(f"bringing the schema of {DATABASE} from {found} to {head}")
         done = subprocess.run([sys.executable, "-m", "mlflow", "db", "upgrade", URI], check=False)
         if done.returncode != 0:
             stop("the schema was not brought up to date; the database is as it was. What went wrong is above")
@@ -93,7 +93,7 @@ def authentication() -> str:
 
 def keep_password() -> None:
     """Give the administrator the secret's password, where the account was made with another: that is how it is changed."""
-    from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
+    from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415
 
     with connected() as connection, connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('users')")
@@ -104,7 +104,7 @@ def keep_password() -> None:
     name, password = os.environ.get("MLFLOW_ADMIN_USER", "admin"), secret("MLFLOW_ADMIN_PASSWORD")
     if store.has_user(name) and not store.authenticate_user(name, password):
         store.update_user(name, password=password, is_admin=True)
-        print(f"passerelle: {name} has the password of the secret now", flush=True)
+        say(f"{name} has the password of the secret now")
 
 
 def main() -> None:
@@ -120,7 +120,7 @@ def main() -> None:
     keep_password()
     hosts = os.environ.get("MLFLOW_ALLOWED_HOSTS", "mlflow:*,localhost:*,127.0.0.1:*")
     command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "0.0.0.0", "--port", "5000", "--app-name", "basic-auth",
+        sys.executable, "-m", "mlflow", "server", "--host", "0.0.0.0", "--port", "5000", "--app-name", "basic-auth",  # noqa: S104 - in the container
         "--workers", os.environ.get("MLFLOW_WORKERS", "1"), "--backend-store-uri", URI, "--no-serve-artifacts",
         "--default-artifact-root", f"s3://{bucket}/mlflow", "--allowed-hosts", hosts,
     ]  # fmt: skip
