@@ -13,7 +13,7 @@ import requests
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.stack.stack_fixtures import COMMENT, StackForTests, statuses
+from tests.stack.stack_fixtures import COMMENT, StackForTests, statuses, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.xdist_group("stack"), pytest.mark.timeout(1800)]
 PLATFORM = {"minio", "postgres", "mlflow", "proxy", "prometheus"}
@@ -123,6 +123,17 @@ def test_metrics_are_not_for_clients(served: StackForTests) -> None:
     assert requests.get(f"{served.address}/metrics", timeout=10).status_code == 404
     assert requests.post(f"{served.address}/classify", json={"text": COMMENT}, timeout=10).status_code == 401
     assert requests.get(served.environment["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/experiments/search", timeout=10).status_code == 401
+
+
+def test_a_key_opens_the_service_until_it_is_revoked(served: StackForTests) -> None:
+    def status(token: str) -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        return requests.post(f"{served.address}/classify", json={"text": COMMENT}, headers=headers, timeout=10).status_code
+
+    token = json.loads(served.done("passerelle", "keys", "make", "site", "--json"))["token"]
+    until(lambda: status(token) == 200, within_s=10, what="the new key opens")
+    served.done("passerelle", "keys", "revoke", "site")
+    until(lambda: status(token) == 401, within_s=10, what="the revoked key is refused")
 
 
 def client(stack: StackForTests, user: str) -> object:
