@@ -26,7 +26,7 @@ stack: $(READY)  ## the whole stack with compose, and the demo's model in it; MO
 
 test: .venv/.dev  ## all tests; those that need what this machine lacks say what is missing
 	@echo "tests: unit, integration and end to end, on all cores"
-	@$(BIN)/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadscope $(PYTEST_ARGS)
 
 lint: .venv/.dev  ## ruff and mypy strict
 	$(BIN)/ruff check .

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.engine_fixtures import bento, engine
 from tests.platform_fixtures import given_environment, plain_environment, platform, registered, trained
 from tests.service_fixtures import bentoml_home, served
 
 __all__ = ["bento", "bentoml_home", "engine", "given_environment", "plain_environment", "platform", "registered", "served", "trained"]
+
+
+class OneProcessAFolder(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives all tests that share one stack, or one cluster, to one process, the longest first; any other test to whichever is free.
+
+    That is what `xdist_group` is for; with this version of pytest the mark has no effect.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in ("tests/stack/", "tests/cluster/") if nodeid.startswith(folder)), nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessAFolder:
+    """Distribute the tests as above."""
+    return OneProcessAFolder(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

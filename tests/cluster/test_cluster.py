@@ -18,7 +18,6 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.engine,
     pytest.mark.kubernetes,
-    pytest.mark.xdist_group("cluster"),
     pytest.mark.timeout(1800),
 ]
 OVERLAYS = ROOT / "deploy" / "kubernetes" / "overlays"

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from tests.stack.stack_fixtures import COMMENT, StackForTests, statuses, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.xdist_group("stack"), pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(1800)]
 PLATFORM = {"minio", "postgres", "mlflow", "proxy", "prometheus"}
 
 

@@ -13,7 +13,7 @@ from botocore.config import Config
 
 from tests.stack.stack_fixtures import StackForTests, copied, removed_at_the_end
 
-pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.xdist_group("stack"), pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(1800)]
 ROWS = (
     "SELECT 'run', run_uuid, status FROM runs UNION ALL SELECT 'metric', run_uuid || key, value::text FROM latest_metrics"
     " UNION ALL SELECT 'version', name || version, current_stage || run_id FROM model_versions"

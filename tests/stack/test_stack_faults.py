@@ -13,7 +13,7 @@ import pytest
 from passerelle.rollout.secret_files import NAMES, make_secrets
 from tests.stack.stack_fixtures import StackForTests, copied, removed_at_the_end, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.xdist_group("stack"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

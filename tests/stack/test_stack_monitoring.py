@@ -14,7 +14,7 @@ import yaml
 
 from tests.stack.stack_fixtures import ROOT, StackForTests, traffic, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.xdist_group("stack"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(600)]
 DASHBOARDS = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))
 
 

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import requests
 
-from tests.stack.stack_fixtures import StackForTests, traffic, until
+from tests.stack.stack_fixtures import COMMENT, StackForTests, traffic, until
 
-pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.xdist_group("stack"), pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(1800)]
 Record = Callable[[str, object], None]
 
 
@@ -94,6 +96,21 @@ def test_down_and_up_keeps_all(served: StackForTests) -> None:
     assert served.done("passerelle", "history", "--verify", "--json") == before
     assert served.ask().json()["model_version"] == "1"
     assert json.loads(served.done("passerelle", "status", "--json"))["disagreements"] == []
+
+
+def test_the_proxy_speaks_tls_under_a_name(served: StackForTests) -> None:
+    served.environment["SITE_ADDRESS"] = "localhost"
+    try:
+        served.compose("up", "--detach", "--wait", "proxy")
+        authority = f"/proc/{served.inspected()['proxy']['State']['Pid']}/root/data/caddy/pki/authorities/local/root.crt"
+        address = f"https://localhost:{served.environment['SERVICE_TLS_PORT']}"
+        until(lambda: Path(authority).exists(), within_s=20, what="Caddy has a certificate")
+        headers = {"Authorization": f"Bearer {served.secret('api_key')}"}
+        answer = requests.post(f"{address}/classify", json={"text": COMMENT}, headers=headers, verify=authority, timeout=20)
+        assert answer.status_code == 200
+    finally:
+        del served.environment["SITE_ADDRESS"]
+        served.compose("up", "--detach", "--wait", "proxy")
 
 
 def test_whatever_is_killed_comes_back(served: StackForTests, record_property: Record) -> None:

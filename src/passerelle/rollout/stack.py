@@ -120,7 +120,7 @@ class Stack:
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """Return what the engine knows of each service's container, by the service's name; ended ones too."""
-        ids = self.compose("--profile", "*", "ps", "--all", "--quiet", timeout_s=_SHORT_S).stdout.split()
+        ids = self.compose("--profile", "service", "--profile", "grafana", "ps", "--all", "--quiet", timeout_s=_SHORT_S).stdout.split()
         if not ids:
             return {}
         held = json.loads(ask("docker", "inspect", *ids).stdout or "[]")
