@@ -22,7 +22,7 @@ HIGHER_IS_BETTER = frozenset({"cv_accuracy", "cv_macro_f1"})
 Check = Literal[
     "leakage", "label_in_text", "signature", "classes", "libraries", "training_rows", "never_predicted", "swapped",
     "accuracy", "macro_f1", "log_loss", "calibration_error", "latency_p95_ms", "size_bytes", "memory_mib",
-    "class_f1", "slice short", "slice capitals", "slice no_accents", "champion",
+    "class_f1", "slice short", "slice capitals", "slice no_accents", "slice label", "champion",
 ]  # fmt: skip
 Share = Annotated[float, Field(ge=0, le=1)]
 _SHARES = frozenset({"cv_accuracy", "cv_macro_f1", "cv_calibration_error"})
@@ -64,9 +64,13 @@ class HeldOut(_Section):
         default={}, description="Largest value of a figure that should be low."
     )
     class_f1: Share = Field(default=0.0, description="Least F1 of any class with enough rows.")
+    classes: Mapping[str, Share] = Field(
+        default={}, description="Least F1 of the classes named here, however few rows they have, in place of class_f1."
+    )
     class_rows: int = Field(default=5, ge=1, description="Rows that a class needs to be judged by itself.")
-    slices: Mapping[Literal["short", "capitals", "no_accents"], Share] = Field(
-        default={}, description="Least accuracy on short texts, on texts in capitals, on texts without accents."
+    slices: Mapping[Literal["short", "capitals", "no_accents", "label"], Share] = Field(
+        default={},
+        description="Least accuracy on short texts, on texts in capitals, on texts without accents, on the rows of any one label.",
     )
     rows: int = Field(default=1, ge=1, description="Held-out rows that must be left once those that were learned from are taken out.")
 
@@ -112,6 +116,18 @@ class Criteria(_Section):
         for name, limit in [*self.minimum.items(), *self.maximum.items()]:
             if not math.isfinite(limit) or limit < 0 or (name in _SHARES and limit > 1):
                 raise ValueError(f"no model can meet {name}: {limit:g}")
+        return self
+
+    @model_validator(mode="after")
+    def _do_not_contradict_each_other(self) -> Self:
+        broken = [
+            name for place, name in enumerate(self.ranking.tie_breaks) if name in (self.ranking.primary, *self.ranking.tie_breaks[:place])
+        ]
+        if broken:
+            raise ValueError(f"ranking.tie_breaks: {broken[0]} has decided already, and cannot break its own ties")
+        compared, judged = self.maximum.get("size_bytes"), self.held_out.maximum.get("size_bytes")
+        if compared is not None and judged is not None and compared > judged:
+            raise ValueError(f"size_bytes: maximum allows {compared:g}, and held_out.maximum would then refuse more than {judged:g}")
         return self
 
     @property

@@ -48,13 +48,22 @@ def test_a_good_model_fails_nothing() -> None:
         (evidence(PERFECT), {"held_out": {"maximum": {"calibration_error": 0.04}}}, "calibration_error"),
         (evidence(PERFECT), {"held_out": {"maximum": {"memory_mib": 19}}}, "memory_mib"),
         (evidence(HALF), {"held_out": {"class_f1": 0.5}}, "class_f1"),
+        (evidence(HALF), {"held_out": {"classes": {CLASSES[2]: 0.1}}}, "class_f1"),
+        (evidence(PERFECT), {"held_out": {"classes": {"Voirrie": 0.1}}}, "class_f1"),
         (evidence(HALF), {"held_out": {"slices": {"short": 0.99}}}, "slice short"),
+        (evidence(HALF), {"held_out": {"slices": {"label": 0.3}}}, "slice label"),
         (evidence(HALF, PERFECT), {}, "champion"),
         (evidence(PERFECT, contender(1, PERFECT.scores)), {}, "champion"),
     ],
 )
 def test_each_check_finds_what_it_is_for(of: Any, criteria: dict[str, Any], check: str) -> None:
     assert check in failed(of, **criteria)
+
+
+def test_a_named_class_has_a_floor_of_its_own() -> None:
+    floors = {"class_f1": 0.5, "classes": dict.fromkeys(CLASSES, 0.0)}
+    assert "class_f1" in failed(evidence(HALF), held_out={"class_f1": 0.5})
+    assert "class_f1" not in failed(evidence(HALF), held_out=floors)
 
 
 def test_one_that_is_as_good_passes_where_it_need_not_be_better() -> None:
@@ -133,6 +142,10 @@ def test_the_schema_for_editors_is_the_one_of_the_criteria() -> None:
         ("waivable: [{check: size_bytes, by: []}]", "waivable"),
         ("waivable: [{check: siez_bytes, by: [marie]}]", "did you mean size_bytes"),
         ("held_out: {slices: {shrot: 0.2}}", "held_out.slices"),
+        ("held_out: {classes: {Voirie: 1.2}}", "held_out.classes.Voirie"),
+        ("ranking: {primary: cv_accuracy, tie_breaks: [size_bytes, cv_accuracy]}", "cannot break its own ties"),
+        ("ranking: {tie_breaks: [size_bytes, size_bytes]}", "cannot break its own ties"),
+        ("maximum: {size_bytes: 2000}\nheld_out: {maximum: {size_bytes: 1000}}", "would then refuse more than 1000"),
         ("minimum: {cv_accuracy: 0.9}\nmaximum: {size_bytes: -1}", "no model can meet size_bytes"),
     ],
 )

@@ -153,24 +153,42 @@ def limits(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
 
 
 def class_floors(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
-    """The weakest class that has enough rows to tell is under the floor."""
-    scores = evidence.challenger.scores
-    floor = criteria.held_out.class_f1
-    told = {label: f1 for label, f1 in scores.class_f1.items() if int(np.sum(scores.truth == label)) >= criteria.held_out.class_rows}
-    if floor and told:
-        weakest = min(told, key=told.__getitem__)
-        message = f"F1 of « {weakest} » is {told[weakest]:.3f}, at least {floor:g} is asked for"
-        yield Finding("class_f1", told[weakest] >= floor, f"{told[weakest]:.3f}", f"≥ {floor:g}", message if told[weakest] < floor else "")
+    """A class is under its floor: its own where the criteria name it, else the one of all that have enough rows to tell."""
+    scores, rule = evidence.challenger.scores, criteria.held_out
+    told = {label: f1 for label, f1 in scores.class_f1.items() if int(np.sum(scores.truth == label)) >= rule.class_rows}
+    floors = {**(dict.fromkeys(told, rule.class_f1) if rule.class_f1 else {}), **rule.classes}
+    if not floors:
+        return
+    margins = {label: scores.class_f1[label] - floor for label, floor in floors.items() if label in scores.class_f1}
+    unknown = [f"the criteria ask {floors[label]:g} of « {label} », which no held-out row has" for label in floors.keys() - margins.keys()]
+    low = [
+        f"F1 of « {label} » is {scores.class_f1[label]:.3f}, at least {floors[label]:g} is asked for"
+        for label in margins
+        if margins[label] < 0
+    ]
+    weakest = min(margins, key=margins.__getitem__) if margins else None
+    value, limit = (f"{scores.class_f1[weakest]:.3f}", f"≥ {floors[weakest]:g}") if weakest is not None else ("—", "—")
+    yield Finding("class_f1", not (low or unknown), value, limit, "; ".join([*low, *sorted(unknown)]))
 
 
 def slice_floors(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
     """The accuracy on a slice that has enough rows to tell is under its floor."""
-    held = slices_of(evidence.records)
+    scores, held = evidence.challenger.scores, slices_of(evidence.records)
     for name, floor in criteria.held_out.slices.items():
-        rows = held.get(name)
-        if rows is not None and int(rows.sum()) >= criteria.held_out.class_rows:
-            value = evidence.challenger.scores.part(rows).figures["accuracy"]
-            message = f"accuracy on the slice {name} ({int(rows.sum())} rows) is {value:.3f}, at least {floor:g} is asked for"
+        parts = (
+            {f"the label « {label} »": scores.truth == label for label in scores.labels}
+            if name == "label"
+            else {f"the slice {name}": held.get(name)}
+        )
+        told = {
+            part: (scores.part(rows).figures["accuracy"], int(rows.sum()))
+            for part, rows in parts.items()
+            if rows is not None and int(rows.sum()) >= criteria.held_out.class_rows
+        }
+        if told:
+            weakest = min(told, key=lambda part: told[part][0])
+            value, rows_told = told[weakest]
+            message = f"accuracy on {weakest} ({rows_told} rows) is {value:.3f}, at least {floor:g} is asked for"
             yield Finding(f"slice {name}", value >= floor, f"{value:.3f}", f"≥ {floor:g}", message if value < floor else "")
 
 
