@@ -33,6 +33,12 @@ LEFTOVERS = re.compile(
 INDEX = re.compile(rb"--(extra-)?index-url|index-url *=|https?://[^\s\"']+/simple/?[\s\"']")
 
 
+def copied_store(bento: BentoForTests, target: Path) -> None:
+    """Copy the store, which other test processes build images from at the same time."""
+    assert bento.settings.bentoml_home is not None
+    shutil.copytree(bento.settings.bentoml_home, target, symlinks=True, ignore=shutil.ignore_patterns(".passerelle-*"))
+
+
 def layers(engine: str, image: str, folder: Path) -> Iterator[tarfile.TarFile]:
     """Yield each layer above the base's."""
     saved = folder / "image.tar"
@@ -119,8 +125,7 @@ def test_a_second_time_does_nothing_and_new_code_takes_seconds(bento: BentoForTe
     again = bento.image()
     assert not again.created
     assert again.seconds < 2
-    assert bento.settings.bentoml_home is not None
-    shutil.copytree(bento.settings.bentoml_home, tmp_path / "bentoml", symlinks=True)
+    copied_store(bento, tmp_path / "bentoml")
     project = tmp_path / "project"
     project.mkdir()
     for name in ("bentofile.yaml", "service.py"):
@@ -190,8 +195,7 @@ def test_what_cannot_be_made_is_said_in_one_sentence(bento: BentoForTests, tmp_p
         containerize(bento.settings, bento_tag=BentoTag.parse("nobody:1-a"))
     with pytest.raises(OutsideError, match=r"the base image nowhere\.invalid/python:1 cannot be pulled"):
         bento.image(name=f"{bento.repository}:base", base="nowhere.invalid/python:1")
-    assert bento.settings.bentoml_home is not None
-    shutil.copytree(bento.settings.bentoml_home, tmp_path / "bentoml", symlinks=True)
+    copied_store(bento, tmp_path / "bentoml")
     shutil.rmtree(tmp_path / "bentoml" / "models" / TAG.name / TAG.version)
     with pytest.raises(NotFoundError, match=f"the model of the bento {TAG} is gone"):
         containerize(StoreSettings.read(bentoml_home=tmp_path / "bentoml"), bento_tag=TAG)
@@ -199,16 +203,15 @@ def test_what_cannot_be_made_is_said_in_one_sentence(bento: BentoForTests, tmp_p
 
 
 def test_a_package_that_is_not_the_locked_one_is_not_installed(bento: BentoForTests, tmp_path: Path) -> None:
-    assert bento.settings.bentoml_home is not None
-    shutil.copytree(bento.settings.bentoml_home, tmp_path / "bentoml", symlinks=True)
+    copied_store(bento, tmp_path / "bentoml")
     locked = tmp_path / "bentoml" / "bentos" / TAG.name / TAG.version / "env/python/requirements.txt"
     text = locked.read_text()
     locked.write_text(re.sub(r"sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, text, count=2))
     with pytest.raises(OutsideError, match="not the one that was locked"):
         containerize(
-            StoreSettings.read(bentoml_home=tmp_path / "bentoml"), bento_tag=TAG, wanted=Wanted(image_name=f"{bento.repository}:bad")
+            StoreSettings.read(bentoml_home=tmp_path / "bentoml"), bento_tag=TAG, wanted=Wanted(image_name=f"{bento.repository}:unlocked")
         )
-    assert inspect(bento.engine, f"{bento.repository}:bad") is None
+    assert inspect(bento.engine, f"{bento.repository}:unlocked") is None
 
 
 def test_an_image_for_another_architecture_is_not_started(bento: BentoForTests, tmp_path: Path) -> None:

@@ -129,20 +129,26 @@ def status(registered_model: str | None) -> Status:
     running = running_service(here.state.state_dir)
     given = ClientSettings.read().service_address
     address = given or (running.address if running else None)
+    in_production = _production_model(registry, here)
     return gather(
         registry,
-        bento_model=_production_model(registry, here) or latest_bento_model(here.store),
+        bento_model=in_production or latest_bento_model(here.store),
         bento=latest_bento(here.store),
         service=_served(address) if address else None,
         service_address=address,
-        image=_image(here.store),
+        image=_image(here.store, in_production),
         deploy="passerelle deploy --target compose" if given else "passerelle deploy",
     )
 
 
-def _image(store: StoreSettings) -> tuple[str, int] | None:
-    """Return the image that was made last of a bento in the store, and the version inside."""
-    found = newest_image(LABEL_PREFIX + "bento_tag", [str(tag) for tag in bentos_of(store)])
+def _image(store: StoreSettings, in_production: BentoTag | None) -> tuple[str, int] | None:
+    """Return the image of the version in production, or else the one that was made last of a bento in the store, and the version inside.
+
+    After a rollback the engine holds the former image already: it is older than the one that was taken back, and the right one.
+    """
+    label = LABEL_PREFIX + "bento_tag"
+    wanted = newest_image(label, [str(in_production)]) if in_production else None
+    found = wanted or newest_image(label, [str(tag) for tag in bentos_of(store)])
     version = found[1].get(LABEL_PREFIX + "version", "") if found else ""
     return (found[0], int(version)) if found and version.isdigit() else None
 

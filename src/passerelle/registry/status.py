@@ -21,7 +21,7 @@ class Holdings:
         ledger: Version that the ledger's last entry put into production.
         bento_model: Tag of the version in production in the BentoML store, or of the one imported last.
         bento: Tag of the bento built last.
-        image: Name of the image made last of a bento in the store, with the version that it holds.
+        image: Name of the image of the version in production, or of the one made last of a bento in the store, with the version that it holds.
         service: Version that the running service serves.
     """
 
@@ -67,7 +67,7 @@ def gather(
     """Return where everything stands; the store, the engine and the service are looked at by the caller, which knows where they are.
 
     Args:
-        image: Name of the image made last, and the version that it holds.
+        image: Name of an image, and the version that it holds.
         deploy: Command that brings the service up to date.
     """
     name = registry.settings.registered_model
