@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +81,12 @@ def bento(engine: str, tmp_path_factory: pytest.TempPathFactory) -> BentoForTest
         made.image()
         made.image(slim=True)
     return made
+
+
+def copied_store(bento: BentoForTests, target: Path) -> None:
+    """Copy the store, which other test processes build images from at the same time."""
+    assert bento.settings.bentoml_home is not None
+    shutil.copytree(bento.settings.bentoml_home, target, symlinks=True, ignore=shutil.ignore_patterns(".passerelle-*"))
 
 
 def removed(engine: str, *images: str) -> None:

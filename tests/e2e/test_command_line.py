@@ -54,6 +54,16 @@ def test_help_answers_at_once_and_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_a_full_disk_is_said() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "passerelle", "--version"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False
+        )
+    assert done.returncode == 3
+    assert done.stderr.startswith("passerelle: the disk is full")
+    assert "Traceback" not in done.stderr
+
+
 def _timed() -> float:
     began = time.perf_counter()
     subprocess.run([sys.executable, "-m", "passerelle", "--help"], capture_output=True, timeout=30, check=True)

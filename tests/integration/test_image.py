@@ -16,12 +16,11 @@ import pytest
 
 from passerelle.bentos.build import build
 from passerelle.bentos.containerize import BASE, Wanted, containerize
-from passerelle.bentos.engine import check_architecture, failed, find_engine, inspect
-from passerelle.errors import NotFoundError, OutsideError, UsageError
-from passerelle.names import BentoTag
+from passerelle.bentos.engine import inspect
+from passerelle.errors import UsageError
 from passerelle.rollout.container import smoke
 from passerelle.settings import StoreSettings
-from tests.engine_fixtures import ROOT, TAG, BentoForTests, removed, write_bento
+from tests.engine_fixtures import ROOT, TAG, BentoForTests, copied_store, removed, write_bento
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine]
 EPOCH = 1_700_000_000
@@ -31,12 +30,6 @@ LEFTOVERS = re.compile(
     r"(^|/)(\.cache|\.netrc|\.git(/|$)|pip\.conf|uv\.toml|\.pypirc|\.env|__pycache__/\.|\.pytest_cache|var/lib/apt/lists/.+|var/cache/apt/.+\.deb)"
 )
 INDEX = re.compile(rb"--(extra-)?index-url|index-url *=|https?://[^\s\"']+/simple/?[\s\"']")
-
-
-def copied_store(bento: BentoForTests, target: Path) -> None:
-    """Copy the store, which other test processes build images from at the same time."""
-    assert bento.settings.bentoml_home is not None
-    shutil.copytree(bento.settings.bentoml_home, target, symlinks=True, ignore=shutil.ignore_patterns(".passerelle-*"))
 
 
 def layers(engine: str, image: str, folder: Path) -> Iterator[tarfile.TarFile]:
@@ -188,62 +181,6 @@ def test_a_model_that_is_not_compiled_is_answered_by_its_pipeline(bento: BentoFo
     forest = BentoForTests(settings, bento.engine, bento.repository)
     assert smoke(bento.engine, name, forest.golden, expected_version="7", environment={}).smoke.largest_difference < 1e-9
     removed(bento.engine, name)
-
-
-def test_what_cannot_be_made_is_said_in_one_sentence(bento: BentoForTests, tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="no bento nobody:1-a"):
-        containerize(bento.settings, bento_tag=BentoTag.parse("nobody:1-a"))
-    with pytest.raises(OutsideError, match=r"the base image nowhere\.invalid/python:1 cannot be pulled"):
-        bento.image(name=f"{bento.repository}:base", base="nowhere.invalid/python:1")
-    copied_store(bento, tmp_path / "bentoml")
-    shutil.rmtree(tmp_path / "bentoml" / "models" / TAG.name / TAG.version)
-    with pytest.raises(NotFoundError, match=f"the model of the bento {TAG} is gone"):
-        containerize(StoreSettings.read(bentoml_home=tmp_path / "bentoml"), bento_tag=TAG)
-    assert not list((tmp_path / "bentoml").glob(".passerelle-image-*"))
-
-
-def test_a_package_that_is_not_the_locked_one_is_not_installed(bento: BentoForTests, tmp_path: Path) -> None:
-    copied_store(bento, tmp_path / "bentoml")
-    locked = tmp_path / "bentoml" / "bentos" / TAG.name / TAG.version / "env/python/requirements.txt"
-    text = locked.read_text()
-    locked.write_text(re.sub(r"sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, text, count=2))
-    with pytest.raises(OutsideError, match="not the one that was locked"):
-        containerize(
-            StoreSettings.read(bentoml_home=tmp_path / "bentoml"), bento_tag=TAG, wanted=Wanted(image_name=f"{bento.repository}:unlocked")
-        )
-    assert inspect(bento.engine, f"{bento.repository}:unlocked") is None
-
-
-def test_an_image_for_another_architecture_is_not_started(bento: BentoForTests, tmp_path: Path) -> None:
-    name = f"{bento.repository}:foreign"
-    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
-    foreign = "arm64" if inspect(bento.engine, BASE)["Architecture"] == "amd64" else "amd64"  # type: ignore[index]
-    subprocess.run(
-        [bento.engine, "build", "--quiet", "--platform", f"linux/{foreign}", "--tag", name, str(tmp_path)], check=True, timeout=60
-    )
-    with pytest.raises(OutsideError, match=f"is for {foreign}, and this machine"):
-        check_architecture(bento.engine, name)
-    removed(bento.engine, name)
-    with pytest.raises(NotFoundError, match="holds no image"):
-        check_architecture(bento.engine, name)
-
-
-def test_an_engine_that_this_user_may_not_talk_to(engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if os.geteuid() != 0 or engine != "docker":
-        pytest.skip("needs root, to become somebody who is not in the group docker")
-    real = shutil.which("docker")
-    (tmp_path / "docker").write_text(f'#!/bin/sh\nexec setpriv --reuid 65534 --regid 65534 --clear-groups {real} "$@"\n')
-    (tmp_path / "docker").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    with pytest.raises(OutsideError, match="this user may not talk to docker"):
-        find_engine()
-
-
-def test_a_full_disk_is_told_apart() -> None:
-    said = "#9 12.1 error: failed to write: No space left on device (os error 28)"
-    assert "disk of docker is full" in failed("docker", said, of="the build of app:1", hint="").message
-    assert "exit 7" in failed("docker", "exit 7", of="the build of app:1", hint="").message
 
 
 def test_the_dockerfiles_are_well_formed() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 
@@ -11,7 +12,7 @@ from passerelle import __version__
 from passerelle.cli import across, stages
 from passerelle.cli.keys import keys
 from passerelle.cli.output import print_error
-from passerelle.errors import PasserelleError
+from passerelle.errors import OutsideError, PasserelleError
 
 STAGES: Sequence[click.Command] = (
     stages.train,
@@ -91,3 +92,9 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        full = OutsideError(f"the disk is full: {error.filename or 'a file'} was not written", hint="df -h; then the same command again")
+        print_error(full, as_json="--json" in given)
+        sys.exit(full.exit_code)

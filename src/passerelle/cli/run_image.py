@@ -13,7 +13,7 @@ from passerelle.bentos.containerize import containerize as containerize_stage
 from passerelle.bentos.store import Store
 from passerelle.cli.connect import bento_store, read_state
 from passerelle.cli.run_bentos import chosen_bento
-from passerelle.errors import NotFoundError, SettingsError
+from passerelle.errors import NotFoundError, PasserelleError, SettingsError
 from passerelle.rollout.container import ContainerReport
 from passerelle.rollout.container import smoke as run_container
 from passerelle.serving.golden import read_golden
@@ -48,4 +48,12 @@ def containerize(bento_tag: str | None, wanted: Wanted, *, smoke: bool, dry_run:
     # Verified when it was imported and built; the container has no keys.
     environment = {name: os.environ[name] for name in PASSED if name in os.environ} | {"PASSERELLE_VERIFY": "off"}
     version = str(model.info.labels.get("passerelle.version", tag.version.partition("-")[0]))
-    return Containerized(built, run_container(built.engine, str(built.image), golden, expected_version=version, environment=environment))
+    try:
+        return Containerized(
+            built, run_container(built.engine, str(built.image), golden, expected_version=version, environment=environment)
+        )
+    except PasserelleError:
+        # Without its bill of materials the image does not count as made: the same command makes and tries it again.
+        if built.sbom is not None:
+            built.sbom.unlink(missing_ok=True)
+        raise

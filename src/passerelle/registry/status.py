@@ -21,7 +21,8 @@ class Holdings:
         ledger: Version that the ledger's last entry put into production.
         bento_model: Tag of the version in production in the BentoML store, or of the one imported last.
         bento: Tag of the bento built last.
-        image: Name of the image of the version in production, or of the one made last of a bento in the store, with the version that it holds.
+        image: Name of the image of the version in production, or of the one made last of a bento in the store.
+        image_version: The version that it holds.
         service: Version that the running service serves.
     """
 
