@@ -47,8 +47,8 @@ class BackupReport:
 def backup(stack: Stack, path: Path, *, objects: Objects, locks: Objects, who: str, progress: Callable[[str], None]) -> BackupReport:
     """Write database, artifacts and ledger to one file; it appears when it is whole.
 
-    No promotion happens between the database and the list of objects: the locks are held that promotions take. What is listed is not
-    changed later, as artifacts and ledger entries are written once.
+    No promotion happens between the database and the ledger: the locks are held that promotions take. Artifacts are read after that,
+    as they are written once.
 
     Args:
         objects: The bucket as the backup's user sees it.
@@ -73,20 +73,23 @@ def backup(stack: Stack, path: Path, *, objects: Objects, locks: Objects, who: s
                 progress("the database")
                 stack.pipe("exec", "-T", "postgres", "pg_dump", "--username", "mlflow", "--format", "custom", "mlflow", target=dump)
                 keys = [key for key in objects.keys("") if not key.endswith("/lock.json")]
+                ledger = {key: objects.read(key)[0] for key in keys if key.startswith("ledger/")}
             progress(f"{len(keys)} objects")
-            manifest = _archived(archive, created, dump, objects, keys)
+            manifest = _archived(archive, created, dump, objects, keys=keys, ledger=ledger)
         half.chmod(0o600)
         half.rename(path)
     digest = "sha256:" + hashlib.sha256(manifest).hexdigest()
     return BackupReport(path, created, len(keys), path.stat().st_size, digest, time.monotonic() - began)
 
 
-def _archived(archive: tarfile.TarFile, created: str, dump: IO[bytes], objects: Objects, keys: Sequence[str]) -> bytes:
+def _archived(
+    archive: tarfile.TarFile, created: str, dump: IO[bytes], objects: Objects, *, keys: Sequence[str], ledger: Mapping[str, bytes]
+) -> bytes:
     """Add the database, the objects and the manifest to the archive, and return the manifest."""
     dump.seek(0)
     digests = {_DATABASE: _added(archive, _DATABASE, dump, os.fstat(dump.fileno()).st_size)}
     for key in keys:
-        stream, size = objects.stream(key)
+        stream, size = (io.BytesIO(ledger[key]), len(ledger[key])) if key in ledger else objects.stream(key)
         digests[_OBJECTS + key] = _added(archive, _OBJECTS + key, stream, size)
     manifest = json.dumps({"created": created, "digests": digests}, sort_keys=True, ensure_ascii=False, indent=1).encode()
     _added(archive, _MANIFEST, io.BytesIO(manifest), len(manifest))
