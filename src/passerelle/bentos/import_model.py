@@ -18,6 +18,7 @@ from passerelle.bentos.store import ARTIFACT_DIGEST, Store
 from passerelle.errors import IntegrityError, OutsideError
 from passerelle.names import BentoTag, ModelVersionRef
 from passerelle.registry.client import Registry, VersionInfo
+from passerelle.registry.ledger import Ledger
 from passerelle.registry.register import GOLDEN, MANIFEST
 from passerelle.registry.signature import stored_signature
 from passerelle.serving.golden import Golden, pipeline_predict, read_golden, replay
@@ -65,6 +66,7 @@ def import_model(
 
     Raises:
         NotFoundError: No version holds the alias.
+        IntegrityError: The version that holds the alias is not the one that was promoted last.
         IntegrityError: A file is not the one that was registered, or a golden prediction is not reproduced.
         OutsideError: MLflow or S3 does not answer, or the disk is full; the store is as it was.
         BusyError: Another import holds the store.
@@ -75,6 +77,8 @@ def import_model(
     if digest is None:
         hint = f"passerelle register --run {version.ref.run_id}"
         raise IntegrityError(f"{version.ref} has no digest of its files: it was not registered by passerelle", hint=hint)
+    if ref is None:
+        _check_promoted(registry, version, digest)
     store = Store(settings)
     if dry_run:
         found = _already_there(store, version.ref, digest, signing)
@@ -89,6 +93,18 @@ def import_model(
             return _imported(registry, store, version, digest, staging=staging, signing=signing)
         except OSError as error:
             raise _cannot_write(store, error) from error
+
+
+def _check_promoted(registry: Registry, version: VersionInfo, digest: str) -> None:
+    """Return when the ledger's last entry put this version into production, with these files."""
+    last = Ledger(registry.objects, version.ref.registered_model).last()
+    if last is None or last.to_version != version.ref.version:
+        held = f"the ledger's last entry {last.to_version or 'none'}" if last else "the ledger is empty"
+        message = f"the alias holds {version.ref}, {held}: no promotion put it there"
+        raise IntegrityError(message, hint="passerelle status names the command that mends it")
+    if last.artifact_digest not in (digest, "") or (last.artifact_digest == "" and last.what != "undone"):
+        message = f"{version.ref} does not have the digest that it was promoted with: somebody changed it"
+        raise IntegrityError(message, hint="passerelle history --verify; passerelle rollback --version N")
 
 
 def _cannot_write(store: Store, error: OSError) -> OutsideError:

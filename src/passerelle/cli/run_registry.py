@@ -20,6 +20,7 @@ from passerelle.registry.client import Registry
 from passerelle.registry.compare import compare
 from passerelle.registry.criteria import Criteria, read_criteria
 from passerelle.registry.ledger import History, Ledger
+from passerelle.registry.move import known_entries
 from passerelle.registry.promote import Asked, Promotion
 from passerelle.registry.promote import promote as promote_stage
 from passerelle.registry.register import register
@@ -106,8 +107,9 @@ def serving_libraries(requirements: Path) -> dict[str, str]:
 
 def rollback(registered_model: str | None, version: int | None, *, reason: str | None, dry_run: bool) -> Promotion:
     """Go back to the version that was named, or to the one before."""
-    registry = open_registry(surroundings(registered_model=registered_model))
-    return rollback_stage(registry, who=who(), version=version, reason=reason, dry_run=dry_run)
+    here = surroundings(registered_model=registered_model)
+    development = here.state.environment == "development"
+    return rollback_stage(open_registry(here), who=who(), version=version, reason=reason, development=development, dry_run=dry_run)
 
 
 def history(registered_model: str | None, *, verify: bool) -> History:
@@ -119,7 +121,7 @@ def history(registered_model: str | None, *, verify: bool) -> History:
     registry = open_registry(surroundings(registered_model=registered_model))
     name = registry.settings.registered_model
     ledger = Ledger(registry.objects, name)
-    return ledger.verify() if verify else History(name, ledger.entries())
+    return ledger.verify(known_entries(registry, name)) if verify else History(name, ledger.entries())
 
 
 def status(registered_model: str | None) -> Status:

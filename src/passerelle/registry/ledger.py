@@ -31,6 +31,7 @@ class Entry:
         metrics: What the gate measured.
         trusted_pickle: The model is a pickle, which somebody trusted in development.
         waived: By whom and why each check of the gate was waived that failed.
+        report_digest: SHA-256 of the gate's page, which lies among the artifacts of the run.
     """
 
     number: int
@@ -49,12 +50,13 @@ class Entry:
     forced: bool = False
     waived: Mapping[str, str] = field(default_factory=dict)
     trusted_pickle: bool = False
+    report_digest: str | None = None
 
     def line(self) -> bytes:
         """Return the entry as one line of canonical JSON: what is stored and what is hashed."""
         content = asdict(self)
         # What came later is left out where it says nothing: lines written before stay what they were.
-        for name in ("waived", "trusted_pickle"):
+        for name in ("waived", "trusted_pickle", "report_digest"):
             if not content[name]:
                 del content[name]
         return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
@@ -63,6 +65,16 @@ class Entry:
     def digest(self) -> str:
         """SHA-256 of the stored line."""
         return "sha256:" + hashlib.sha256(self.line()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Head:
+    """What names the last entry, and holds it too: it is written first, so that a writer who was interrupted loses nothing."""
+
+    number: int
+    digest: str
+    line: bytes | None
+    entity_tag: str
 
 
 @dataclass(frozen=True)
@@ -99,57 +111,94 @@ class Ledger:
     def _head_key(self) -> str:
         return f"{self._folder}head.json"
 
+    @property
+    def criteria_folder(self) -> str:
+        """Where the criteria lie that entries name by their digest."""
+        return f"{self._folder}criteria/"
+
     def entries(self) -> tuple[Entry, ...]:
         """Return all readable entries, the oldest first.
 
         Raises:
             OutsideError: S3 does not answer, or an entry is not one.
         """
-        entries = []
-        for key in self._keys():
-            content, _ = self._objects.read(key)
-            entry = _parsed(content)
-            if entry is None:
-                raise OutsideError(f"the ledger's entry {key} is not readable", hint="passerelle history --verify")
-            entries.append(entry)
-        return tuple(entries)
+        return tuple(_readable(key, content) for key, content in self._lines())
 
     def last(self) -> Entry | None:
-        """Return the newest entry, or None of an empty ledger."""
-        keys = self._keys()
-        return _parsed(self._objects.read(keys[-1])[0]) if keys else None
+        """Return the newest entry, or None of an empty ledger.
+
+        Raises:
+            OutsideError: S3 does not answer, or the entry is not one.
+        """
+        keys, head = self._keys(), self._head()
+        announced = self._announced(keys, head)
+        if announced is not None:
+            return _readable(*announced)
+        return _readable(keys[-1], self._objects.read(keys[-1])[0]) if keys else None
 
     def append(self, entry: Entry) -> Entry | None:
         """Write the entry as the next one; None when somebody else wrote one at its place first.
 
-        The conditional write is where two promotions at once are decided: exactly one writer gets the number.
+        The conditional write of the head is where two promotions at once are decided: exactly one writer gets the number.
+
+        Raises:
+            OutsideError: S3 does not answer, or an entry stands at this place that the head did not announce.
         """
+        keys, head = self._keys(), self._head()
+        announced = self._announced(keys, head)
+        if announced is not None:
+            self._objects.create(*announced)
         last = self.last()
         number, before = (last.number + 1, last.digest) if last else (1, BEGINNING)
         if entry.number not in (0, number):
             return None
         chained = replace(entry, number=number, before=before, registered_model=self._model)
-        if not self._objects.create(self.key(number), chained.line()):
+        if not self._announce(chained, head):
             return None
-        self._move_head(chained)
+        if not self._objects.create(self.key(number), chained.line()):
+            raise OutsideError(f"{self.key(number)} stands there already, and nobody announced it", hint="passerelle history --verify")
         return chained
 
-    def _move_head(self, entry: Entry) -> None:
-        content = json.dumps({"number": entry.number, "digest": entry.digest}).encode()
-        try:
-            _, tag = self._objects.read(self._head_key)
-        except NotFoundError:
-            self._objects.create(self._head_key, content)
-        else:
-            self._objects.replace(self._head_key, content, entity_tag=tag)
+    def _announce(self, entry: Entry, head: _Head | None) -> bool:
+        held = {"number": entry.number, "digest": entry.digest, "entry": entry.line().decode()}
+        content = json.dumps(held, ensure_ascii=False).encode()
+        if head is None:
+            return self._objects.create(self._head_key, content)
+        return self._objects.replace(self._head_key, content, entity_tag=head.entity_tag)
 
-    def verify(self) -> History:
-        """Return the history with every entry that was changed, removed or inserted."""
+    def _head(self) -> _Head | None:
+        try:
+            content, tag = self._objects.read(self._head_key)
+        except NotFoundError:
+            return None
+        try:
+            held = json.loads(content)
+            line = str(held["entry"]).encode() if "entry" in held else None
+            return _Head(int(held["number"]), str(held["digest"]), line, tag)
+        except (ValueError, KeyError, TypeError):
+            return _Head(-1, "", None, tag)
+
+    def _announced(self, keys: Sequence[str], head: _Head | None) -> tuple[str, bytes] | None:
+        """Return the entry that was announced and not written: its writer was interrupted between the two."""
+        if head is None or head.line is None or head.number != len(keys) + 1:
+            return None
+        return self.key(head.number), head.line
+
+    def _lines(self) -> list[tuple[str, bytes]]:
+        keys, head = self._keys(), self._head()
+        announced = self._announced(keys, head)
+        return [*((key, self._objects.read(key)[0]) for key in keys), *([announced] if announced else [])]
+
+    def verify(self, known: Mapping[int, str] | None = None) -> History:
+        """Return the history with every entry that was changed, removed or inserted.
+
+        Args:
+            known: Digest of each entry that MLflow was told of: whoever forges the ledger would have to forge that too.
+        """
         findings: list[Finding] = []
         entries: list[Entry] = []
         before = BEGINNING
-        for place, key in enumerate(self._keys(), start=1):
-            content, _ = self._objects.read(key)
+        for place, (key, content) in enumerate(self._lines(), start=1):
             entry = _parsed(content)
             if entry is None:
                 findings.append(Finding(place, f"{key} is not an entry"))
@@ -158,29 +207,44 @@ class Ledger:
             entries.append(entry)
             before = "sha256:" + hashlib.sha256(content).hexdigest()
         findings += self._head_problems(entries, before)
+        findings += _unknown(entries, known or {})
         return History(self._model, tuple(entries), verified=True, findings=tuple(findings))
 
     def _head_problems(self, entries: Sequence[Entry], last_digest: str) -> list[Finding]:
-        try:
-            head = json.loads(self._objects.read(self._head_key)[0])
-            number, digest = int(head["number"]), str(head["digest"])
-        except NotFoundError:
+        head = self._head()
+        if head is None:
             return [Finding(len(entries), "the object that names the last entry is missing")] if entries else []
-        except (ValueError, KeyError, TypeError):
+        if head.number < 0:
             return [Finding(len(entries), "the object that names the last entry is not readable")]
-        if number > len(entries):
-            return [Finding(number, f"entries after {len(entries)} were removed: the last one was {number}")]
-        if number < len(entries):
-            # A writer that ended between its two writes leaves the head one behind; more than that, somebody inserted.
-            return (
-                []
-                if number == len(entries) - 1 and entries[-1].before == digest
-                else [Finding(len(entries), "an entry was inserted at the end")]
-            )
-        return [] if digest == last_digest else [Finding(number, "the last entry was changed")]
+        if head.number > len(entries):
+            return [Finding(head.number, f"entries after {len(entries)} were removed: the last one was {head.number}")]
+        if head.number < len(entries):
+            return [Finding(len(entries), f"the last entry that was announced is {head.number}: what follows was inserted")]
+        return [] if head.digest == last_digest else [Finding(head.number, "the last entry was changed")]
 
     def _keys(self) -> list[str]:
         return [key for key in self._objects.keys(self._folder) if key.endswith(".jsonl")]
+
+
+def _readable(key: str, content: bytes) -> Entry:
+    entry = _parsed(content)
+    if entry is None:
+        raise OutsideError(f"the ledger's entry {key} is not readable", hint="passerelle history --verify")
+    return entry
+
+
+def _unknown(entries: Sequence[Entry], known: Mapping[int, str]) -> list[Finding]:
+    """Return where the entries are not those that MLflow was told of; ledgers from before it was told have none of that."""
+    found = [
+        Finding(number, "MLflow was told of another entry under this number: it was changed or removed")
+        for number, digest in sorted(known.items())
+        if number > len(entries) or entries[number - 1].digest != digest
+    ]
+    if known and len(entries) > max(known):
+        found.append(
+            Finding(len(entries), "MLflow was never told of the last entry: its promotion was interrupted, or somebody wrote it by hand")
+        )
+    return found
 
 
 def _parsed(content: bytes) -> Entry | None:

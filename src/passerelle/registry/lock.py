@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator
+import secrets
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
@@ -16,34 +16,48 @@ STALE_S = 120.0
 
 
 @contextmanager
-def promotion_lock(objects: Objects, registered_model: str, who: str, doing: str) -> Iterator[None]:
-    """Hold the registered model for one promotion or rollback.
+def promotion_lock(objects: Objects, registered_model: str, who: str, doing: str) -> Iterator[Callable[[], None]]:
+    """Hold the registered model for one promotion or rollback; yields what raises BusyError once the lock was lost.
 
     Raises:
         BusyError: Somebody else holds it; says who, and what they do.
     """
     key = f"ledger/{quote(registered_model, safe='')}/lock.json"
-    content = json.dumps({"who": who, "doing": doing, "at": time.time()}, ensure_ascii=False).encode()
+    content = json.dumps({"who": who, "doing": doing, "token": secrets.token_hex(8)}, ensure_ascii=False).encode()
+
+    def held() -> None:
+        if not _is(objects, key, content):
+            raise BusyError(f"it took longer than {STALE_S:.0f} s, and somebody else has gone on", hint="passerelle status")
+
     if not objects.create(key, content):
         _take_over(objects, key, content)
     try:
-        yield
+        yield held
     finally:
         # A lock that cannot be given back goes stale by itself, and must not hide what went wrong inside.
-        with suppress(OutsideError, NotFoundError):
-            if objects.read(key)[0] == content:
+        with suppress(OutsideError):
+            if _is(objects, key, content):
                 objects.delete(key)
+
+
+def _is(objects: Objects, key: str, content: bytes) -> bool:
+    try:
+        return objects.read(key)[0] == content
+    except NotFoundError:
+        return False
 
 
 def _take_over(objects: Objects, key: str, content: bytes) -> None:
     try:
         held, tag = objects.read(key)
-        holder = json.loads(held)
-        age_s = time.time() - float(holder["at"])
+        # Not by this machine's clock, nor by the holder's: the two may disagree.
+        age_s = objects.age_s(key)
     except NotFoundError:
         raise BusyError("another promotion has just ended", hint="passerelle status; then the same command again") from None
-    except (ValueError, KeyError, TypeError):
-        holder, age_s = {"who": "somebody", "doing": "something"}, STALE_S + 1
+    try:
+        holder = {"who": "somebody", "doing": "something"} | dict(json.loads(held))
+    except (ValueError, TypeError):
+        holder = {"who": "somebody", "doing": "something"}
     if age_s <= STALE_S or not objects.replace(key, content, entity_tag=tag):
         message = f"{holder['who']} won: {holder['doing']} is under way since {age_s:.0f} s"
         raise BusyError(message, hint="passerelle status; then the same command again")

@@ -11,6 +11,9 @@ from passerelle.registry import ledger as ledgers
 from passerelle.registry.client import ARCHIVED_STAGE, PRODUCTION_STAGE, Registry
 from passerelle.registry.ledger import Entry, Ledger
 
+#: On a version: number and digest of the ledger's entry that last moved it, so that the ledger cannot be forged alone.
+LEDGER_ENTRY = "passerelle.ledger_entry"
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -40,6 +43,21 @@ def settled(now: Standing, version: int) -> bool:
     return now.production == version and staged == [version]
 
 
+def in_production(last: Entry | None) -> int | None:
+    """Return the version that the ledger's last entry left in production."""
+    return (last.to_version or None) if last else None
+
+
+def known_entries(registry: Registry, registered_model: str) -> dict[int, str]:
+    """Return the digest of each entry of the ledger that a version's tag names, by its number."""
+    known = {}
+    for info in registry.versions(registered_model):
+        number, _, digest = info.tags.get(LEDGER_ENTRY, "").partition(" ")
+        if number.isdigit():
+            known[int(number)] = digest
+    return known
+
+
 def plan(registry: Registry, ref: ModelVersionRef, now: Standing) -> list[tuple[str, Callable[[], None]]]:
     """Return the steps to put the version into production, each with what it does in words.
 
@@ -62,11 +80,14 @@ def plan(registry: Registry, ref: ModelVersionRef, now: Standing) -> list[tuple[
     return steps
 
 
-def carry_out(registry: Registry, ref: ModelVersionRef, now: Standing, entry: Entry) -> Entry:
+def carry_out(registry: Registry, ref: ModelVersionRef, now: Standing, entry: Entry, *, held: Callable[[], None]) -> Entry:
     """Write the ledger and carry out the plan; return the entry as it was written.
 
+    Args:
+        held: Raises once the lock was lost; asked before each step.
+
     Raises:
-        BusyError: Somebody else wrote the ledger first.
+        BusyError: Somebody else wrote the ledger first, or went on because this took too long.
         PasserelleError: A step failed; alias and stage are back where they were, and the ledger says so.
     """
     ledger = Ledger(registry.objects, ref.registered_model)
@@ -76,12 +97,30 @@ def carry_out(registry: Registry, ref: ModelVersionRef, now: Standing, entry: En
         who = f"{winner.who} promoted version {winner.to_version} at {winner.when}" if winner else "somebody else was first"
         raise BusyError(f"the ledger moved on: {who}", hint="passerelle status; then the same command again")
     try:
+        _tell(registry, ref, written)
         for _, step in plan(registry, ref, now):
+            held()
             step()
     except BaseException as error:
-        _put_back(registry, ref, now, written, error)
+        if not _lost(held):
+            _put_back(registry, ref, now, written, error)
         raise
     return written
+
+
+def _tell(registry: Registry, ref: ModelVersionRef, entry: Entry) -> None:
+    registry.set_version_tags(ref, {LEDGER_ENTRY: f"{entry.number} {entry.digest}"})
+
+
+def _lost(held: Callable[[], None]) -> bool:
+    """Return whether somebody else promotes by now: then nothing of theirs is overwritten."""
+    try:
+        held()
+    except BusyError:
+        return True
+    except PasserelleError:
+        return False
+    return False
 
 
 def _put_back(registry: Registry, ref: ModelVersionRef, then: Standing, written: Entry, error: BaseException) -> None:
@@ -99,7 +138,7 @@ def _put_back(registry: Registry, ref: ModelVersionRef, then: Standing, written:
     for number, stage in then.stages.items():
         if stage == PRODUCTION_STAGE or number == ref.version:
             undo.append(lambda number=number, stage=stage: registry.set_stage(ModelVersionRef(name, number, ""), stage))  # type: ignore[misc]
-    undo.append(lambda: _note_undone(registry, name, then, written, error))
+    undo.append(lambda: _note_undone(registry, ref, then, written, error))
     for each in undo:
         try:
             each()
@@ -107,15 +146,15 @@ def _put_back(registry: Registry, ref: ModelVersionRef, then: Standing, written:
             error.add_note(f"not put back: {further.message}")
 
 
-def _note_undone(registry: Registry, name: str, then: Standing, written: Entry, error: BaseException) -> None:
-    Ledger(registry.objects, name).append(
+def _note_undone(registry: Registry, ref: ModelVersionRef, then: Standing, written: Entry, error: BaseException) -> None:
+    undone = Ledger(registry.objects, ref.registered_model).append(
         Entry(
             number=written.number + 1,
             before=written.digest,
             when=ledgers.now(),
             who=written.who,
             what="undone",
-            registered_model=name,
+            registered_model=ref.registered_model,
             from_version=written.to_version,
             to_version=then.production or 0,
             run_id="",
@@ -123,3 +162,5 @@ def _note_undone(registry: Registry, name: str, then: Standing, written: Entry, 
             reason=f"{written.what} {written.number} failed: {type(error).__name__}",
         )
     )
+    if undone is not None:
+        _tell(registry, ref, undone)

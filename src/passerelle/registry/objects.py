@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.utils import parsedate_to_datetime
 from typing import IO, Any
 
 import boto3
@@ -102,6 +103,20 @@ class Objects:
         except (BotoCoreError, ClientError) as error:
             raise self._failed(key, error) from error
 
+    def age_s(self, key: str) -> float:
+        """Return how many seconds ago an object was written; both moments are by the S3 server's own clock.
+
+        Raises:
+            NotFoundError: There is no such object.
+            OutsideError: S3 does not answer.
+        """
+        try:
+            answer = self._client.head_object(Bucket=self.settings.bucket, Key=key)
+        except (BotoCoreError, ClientError) as error:
+            raise self._failed(key, error) from error
+        now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        return float((now - answer["LastModified"]).total_seconds())
+
     def upload(self, key: str, content: IO[bytes]) -> None:
         """Write an object from a stream, whatever was there before.
 
@@ -133,11 +148,18 @@ class Objects:
             self._client.put_object(Bucket=self.settings.bucket, Key=key, Body=content, **condition)
         except ClientError as error:
             if error.response.get("Error", {}).get("Code", "") in _CONFLICT:
-                return False
+                # A write whose answer was lost is sent again by the client: what stands there is then our own.
+                return self._holds(key, content)
             raise self._failed(key, error) from error
         except BotoCoreError as error:
             raise self._failed(key, error) from error
         return True
+
+    def _holds(self, key: str, content: bytes) -> bool:
+        try:
+            return self.read(key)[0] == content
+        except NotFoundError:
+            return False
 
     def _failed(self, key: str, error: BotoCoreError | ClientError | S3UploadFailedError) -> NotFoundError | OutsideError:
         code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else type(error).__name__

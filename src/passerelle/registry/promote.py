@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from passerelle.errors import IntegrityError, NotFoundError, RefusedError, UsageError
+from passerelle.errors import BusyError, IntegrityError, NotFoundError, RefusedError, UsageError
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.criteria import Criteria
@@ -15,7 +17,7 @@ from passerelle.registry.gate.verdict import Verdict, allow, judge
 from passerelle.registry.gate.words import Language
 from passerelle.registry.ledger import Entry, Ledger, now
 from passerelle.registry.lock import promotion_lock
-from passerelle.registry.move import carry_out, plan, settled, standing
+from passerelle.registry.move import carry_out, in_production, plan, settled, standing
 from passerelle.registry.register import ARTIFACT_DIGEST, MANIFEST, TRUSTED_PICKLE
 from passerelle.registry.signature import verify_version
 from passerelle.settings import SigningSettings
@@ -87,17 +89,33 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, ask
     if asked.signing and asked.signing.required:
         verify_version(registry, version.ref, registry.read_json(version.ref.run_id, MANIFEST), asked.signing)
     allow(criteria, asked.waive, who=asked.who, reason=asked.reason)
-    before = standing(registry, ref.registered_model)
-    if settled(before, ref.version):
+    before, last = standing(registry, ref.registered_model), Ledger(registry.objects, ref.registered_model).last()
+    if settled(before, ref.version) and in_production(last) == ref.version:
         return Promotion(version.ref, before.previous, changed=False, dry_run=dry_run)
-    verdict = _judged(registry, version.ref, before.production, criteria, asked)
-    where = _store(registry, verdict, asked, dry_run=dry_run) if verdict else None
+    # What the ledger put into production is what is to be beaten: an alias that was moved by hand decides nothing.
+    verdict = _judged(registry, version.ref, in_production(last) or before.production, criteria, asked)
+    page = report.html(verdict, language=asked.language) if verdict else ""
+    where = _store(registry, verdict, page, asked, dry_run=dry_run) if verdict else None
     if verdict and not verdict.passed and not asked.force:
         listed = "; ".join(finding.message for finding in verdict.failures)
-        hint = f"read {REPORT} of the run {version.ref.run_id}, or passerelle promote --dry-run --report report.html"
+        hint = f"read {where} or passerelle promote --dry-run --report report.html"
         raise RefusedError(f"the gate refuses {version.ref}: {listed}", hint=hint)
-    moved = put_in_production(registry, version.ref, _entry(version, criteria, verdict, asked), dry_run=dry_run)
+    entry = replace(_entry(version, criteria, verdict, asked), report_digest=_digest(page) if page else None)
+    if not dry_run:
+        _keep(registry, ref.registered_model, criteria)
+    moved = put_in_production(registry, version.ref, entry, since=last.number if last else 0, dry_run=dry_run)
     return replace(moved, findings=verdict.findings if verdict else (), report=where)
+
+
+def _digest(content: str) -> str:
+    return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
+
+
+def _keep(registry: Registry, registered_model: str, criteria: Criteria) -> None:
+    """Keep the criteria beside the ledger, whose entries name them by their digest: the file's own SHA-256."""
+    content = json.dumps(criteria.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    folder = Ledger(registry.objects, registered_model).criteria_folder
+    registry.objects.create(f"{folder}{criteria.digest.removeprefix('sha256:')}.json", content.encode())
 
 
 def _judged(registry: Registry, ref: ModelVersionRef, production: int | None, criteria: Criteria, asked: Asked) -> Verdict | None:
@@ -120,20 +138,21 @@ def _judged(registry: Registry, ref: ModelVersionRef, production: int | None, cr
         raise
 
 
-def _store(registry: Registry, verdict: Verdict, asked: Asked, *, dry_run: bool) -> str:
-    """Write the report beside the challenger's model and return where it is."""
-    page = report.html(verdict, language=asked.language)
+def _store(registry: Registry, verdict: Verdict, page: str, asked: Asked, *, dry_run: bool) -> str:
+    """Write the report beside the challenger's model and return where it is; those of earlier gate runs stay."""
     asked.on_report(page)
-    run_id = verdict.ref.run_id
+    run_id, folder = verdict.ref.run_id, f"gate/{_digest(page).removeprefix('sha256:')[:12]}"
     if not dry_run:
-        registry.write_text(run_id, REPORT, page)
-        registry.write_text(run_id, "gate/report.md", report.markdown(verdict, language=asked.language))
         found = {
             "passed": verdict.passed,
             "criteria_digest": verdict.criteria_digest,
             "findings": [asdict(each) for each in verdict.findings],
         }
-        registry.write_json(run_id, "gate/verdict.json", found)
+        markdown = report.markdown(verdict, language=asked.language)
+        for place in ("gate", folder):
+            registry.write_text(run_id, f"{place}/report.html", page)
+            registry.write_text(run_id, f"{place}/report.md", markdown)
+            registry.write_json(run_id, f"{place}/verdict.json", found)
     return f"runs:/{run_id}/{REPORT}"
 
 
@@ -158,25 +177,38 @@ def _entry(version: VersionInfo, criteria: Criteria, verdict: Verdict | None, as
     )
 
 
-def put_in_production(registry: Registry, ref: ModelVersionRef, entry: Entry, *, dry_run: bool) -> Promotion:
-    """Move alias and stage to the version under the lock, with the entry in the ledger."""
+def put_in_production(
+    registry: Registry, ref: ModelVersionRef, entry: Entry, *, since: int | None = None, dry_run: bool = False
+) -> Promotion:
+    """Move alias and stage to the version under the lock, with the entry in the ledger.
+
+    Args:
+        since: Number of the ledger's last entry when the version was judged; 0 for none, None where nothing was judged.
+
+    Raises:
+        BusyError: Somebody else promotes at this moment, or did so since the version was judged: the verdict is about another champion.
+    """
     name = ref.registered_model
     if dry_run:
-        return _moved(registry, ref, entry, dry_run=True)
-    with promotion_lock(registry.objects, name, entry.who, f"{entry.what} of version {ref.version}"):
-        return _moved(registry, ref, entry, dry_run=False)
+        return _moved(registry, ref, entry, since, lambda: None, dry_run=True)
+    with promotion_lock(registry.objects, name, entry.who, f"{entry.what} of version {ref.version}") as held:
+        return _moved(registry, ref, entry, since, held, dry_run=False)
 
 
-def _moved(registry: Registry, ref: ModelVersionRef, entry: Entry, *, dry_run: bool) -> Promotion:
-    before = standing(registry, ref.registered_model)
-    if settled(before, ref.version):
+def _moved(
+    registry: Registry, ref: ModelVersionRef, entry: Entry, since: int | None, held: Callable[[], None], *, dry_run: bool
+) -> Promotion:
+    before, last = standing(registry, ref.registered_model), Ledger(registry.objects, ref.registered_model).last()
+    if settled(before, ref.version) and in_production(last) == ref.version:
         return Promotion(ref, before.previous, changed=False, dry_run=dry_run)
-    last = Ledger(registry.objects, ref.registered_model).last()
+    if last is not None and since is not None and last.number != since:
+        message = f"{last.who} won: {last.what} of version {last.to_version} at {last.when[:19]}, while version {ref.version} was judged"
+        raise BusyError(message, hint="passerelle status; then the same command again, which judges anew")
     steps = ("ledger: entry " + str(last.number + 1 if last else 1), *(words for words, _ in plan(registry, ref, before)))
     if dry_run:
         return Promotion(ref, before.production, changed=True, steps=steps, dry_run=True)
-    numbered = Entry(**{**vars(entry), "number": last.number + 1 if last else 1, "from_version": before.production})
-    written = carry_out(registry, ref, before, numbered)
+    numbered = replace(entry, number=last.number + 1 if last else 1, from_version=before.production)
+    written = carry_out(registry, ref, before, numbered, held=held)
     return Promotion(ref, before.production, changed=True, steps=steps, entry=written)
 
 

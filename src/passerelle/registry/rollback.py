@@ -1,23 +1,32 @@
-"""Put the previous version back into production: no training, no download, no gate."""
+"""Put a version back that was in production before: no training, no download, no gate."""
 
 from __future__ import annotations
 
-from passerelle.errors import NotFoundError
+from collections.abc import Sequence
+
+from passerelle.errors import IntegrityError, NotFoundError, RefusedError
 from passerelle.names import PREVIOUS
-from passerelle.registry.client import Registry
-from passerelle.registry.ledger import Entry, now
+from passerelle.registry.client import Registry, VersionInfo
+from passerelle.registry.ledger import Entry, Ledger, now
 from passerelle.registry.promote import Promotion, put_in_production
 from passerelle.registry.register import ARTIFACT_DIGEST, TRUSTED_PICKLE
 
 
-def rollback(registry: Registry, *, who: str, version: int | None = None, reason: str | None = None, dry_run: bool = False) -> Promotion:
+def rollback(
+    registry: Registry, *, who: str, version: int | None = None, reason: str | None = None, development: bool = True, dry_run: bool = False
+) -> Promotion:
     """Put a former version back into production; it becomes `production`, and the one that was becomes `previous`.
+
+    Only what the gate let through once: the ledger must say that the version was in production, with the same files.
 
     Args:
         version: Where to; by default the version that holds the alias `previous`.
+        development: Whether a pickle that was trusted may go into production here.
 
     Raises:
         NotFoundError: No version holds the alias `previous`, or the version that was named does not exist.
+        RefusedError: The version was never in production, or is a pickle that was trusted in development.
+        IntegrityError: Its digest is not the one that it was in production with.
         BusyError: Somebody else promotes at this moment; says who.
     """
     name = registry.settings.registered_model
@@ -27,6 +36,11 @@ def rollback(registry: Registry, *, who: str, version: int | None = None, reason
             f"« {name} » has no previous version to go back to", hint="passerelle history; then passerelle rollback --version N"
         )
     info = registry.model_version(name, target)
+    _check_was_there(info, Ledger(registry.objects, name).entries())
+    if TRUSTED_PICKLE in info.tags and not development:
+        raise RefusedError(
+            f"{info.ref} is a pickle that was trusted in development", hint="passerelle history; passerelle rollback --version N"
+        )
     entry = Entry(
         number=0,
         before="",
@@ -43,3 +57,15 @@ def rollback(registry: Registry, *, who: str, version: int | None = None, reason
         trusted_pickle=TRUSTED_PICKLE in info.tags,
     )
     return put_in_production(registry, info.ref, entry, dry_run=dry_run)
+
+
+def _check_was_there(info: VersionInfo, entries: Sequence[Entry]) -> None:
+    undone = {entry.number - 1 for entry in entries if entry.what == "undone"}
+    number = info.ref.version
+    there = [each for each in entries if each.to_version == number and each.what != "undone" and each.number not in undone]
+    if not there:
+        message = f"{info.ref} was never in production, and a rollback does not ask the gate"
+        raise RefusedError(message, hint=f"passerelle promote --version {number}")
+    if not any(each.artifact_digest == info.tags.get(ARTIFACT_DIGEST, "") and each.run_id == info.ref.run_id for each in there):
+        message = f"{info.ref} does not have the digest that it was in production with: somebody changed it"
+        raise IntegrityError(message, hint="passerelle history --verify; passerelle rollback --version N")

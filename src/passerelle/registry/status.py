@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from passerelle.names import BentoTag
 from passerelle.registry.client import PRODUCTION_STAGE, Registry
-from passerelle.registry.ledger import Entry, Ledger
-from passerelle.registry.move import standing
+from passerelle.registry.ledger import Ledger
+from passerelle.registry.move import in_production, standing
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def gather(
         alias=now.production,
         previous=now.previous,
         stage=tuple(sorted(version for version, stage in now.stages.items() if stage == PRODUCTION_STAGE)),
-        ledger=_in_production(last),
+        ledger=in_production(last),
         bento_model=str(bento_model) if bento_model else None,
         bento=str(bento) if bento else None,
         service=service,
@@ -90,30 +91,11 @@ def gather(
     return Status(holdings, disagreements(holdings, deploy=deploy))
 
 
-def _in_production(last: Entry | None) -> int | None:
-    return (last.to_version or None) if last else None
-
-
 def disagreements(held: Holdings, *, deploy: str = "passerelle deploy") -> tuple[Disagreement, ...]:
     """Return what does not agree with the alias, which decides."""
+    found = list(_of_the_registry(held))
     if held.alias is None:
-        found = []
-        if held.stage:
-            found.append(
-                Disagreement("a version is in the stage and none holds the alias", f"passerelle promote --version {held.stage[-1]}")
-            )
-        elif held.service is not None:
-            found.append(Disagreement("a service runs and no version is in production", "passerelle promote"))
         return tuple(found)
-    found = []
-    if held.stage != (held.alias,):
-        stages = ", ".join(map(str, held.stage)) or "none"
-        found.append(
-            Disagreement(f"the alias holds version {held.alias}, the stage {stages}", f"passerelle promote --version {held.alias}")
-        )
-    if held.ledger != held.alias:
-        what = f"the alias holds version {held.alias}, the ledger's last entry {held.ledger or 'none'}: somebody moved it by hand"
-        found.append(Disagreement(what, f"passerelle rollback --version {held.ledger}" if held.ledger else "passerelle promote"))
     if held.bento_model is not None and _version_of(held.bento_model) != held.alias:
         found.append(Disagreement(f"the store holds {held.bento_model}, production is version {held.alias}", "passerelle import"))
     if held.bento is not None and _version_of(held.bento) != held.alias:
@@ -123,6 +105,25 @@ def disagreements(held: Holdings, *, deploy: str = "passerelle deploy") -> tuple
     if held.service is not None and held.service != held.alias:
         found.append(Disagreement(f"the service serves version {held.service}, production is version {held.alias}", deploy))
     return tuple(found)
+
+
+def _of_the_registry(held: Holdings) -> Iterator[Disagreement]:
+    """Yield what alias, stage and ledger disagree about; one command mends all of it."""
+    stages = ", ".join(map(str, held.stage)) or "none"
+    if held.ledger is not None and held.ledger != held.alias:
+        where = f"the alias holds {f'version {held.alias}' if held.alias else 'none'} and the stage {stages}"
+        what = f"{where}, the ledger's last entry {held.ledger}: it was moved by hand, or a promotion was interrupted"
+        yield Disagreement(what, f"passerelle rollback --version {held.ledger}")
+    elif held.alias is None and held.stage:
+        yield Disagreement("a version is in the stage and none holds the alias", f"passerelle promote --version {held.stage[-1]}")
+    elif held.alias is None and held.service is not None:
+        yield Disagreement("a service runs and no version is in production", "passerelle promote")
+    elif held.alias is not None and held.ledger is None:
+        yield Disagreement(
+            f"the alias holds version {held.alias}, which no promotion put there", f"passerelle promote --version {held.alias}"
+        )
+    elif held.alias is not None and held.stage != (held.alias,):
+        yield Disagreement(f"the alias holds version {held.alias}, the stage {stages}", f"passerelle rollback --version {held.alias}")
 
 
 def _version_of(tag: str) -> int | None:
