@@ -214,6 +214,8 @@ class Ledger:
         head = self._head()
         if head is None:
             return [Finding(len(entries), "the object that names the last entry is missing")] if entries else []
+        if self._announced(self._keys(), head):
+            return [Finding(head.number, "its object is missing, and the one that names it still holds it: removed, or never written")]
         if head.number < 0:
             return [Finding(len(entries), "the object that names the last entry is not readable")]
         if head.number > len(entries):
