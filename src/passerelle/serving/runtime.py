@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from passerelle.errors import PasserelleError
+from passerelle.errors import DataError, PasserelleError
 from passerelle.monitoring.metrics import Metrics
 from passerelle.monitoring.shared import shared_folder
 from passerelle.names import RUN_ID_LENGTH_IN_TAG
@@ -131,6 +131,8 @@ class Runtime:
                 return self._answer(model, record, model.row_at_once(model.scorer, record))
             except PipelineNeededError:
                 row = (await self._in_time(self._beside(model.rows, (record,))))[0]
+            except DataError:
+                raise _without_text(model.scorer, (record,)) from None
         else:
             row = await self._in_time(self._batcher.answer(record))
         return self._answer(model, record, row)
@@ -144,7 +146,10 @@ class Runtime:
         model = self.ready()
         self.metrics.batch_records.observe(len(records))
         if model.scorer is not None:
-            rows = await self._in_time(self._in_turns(model, model.scorer, records))
+            try:
+                rows = await self._in_time(self._in_turns(model, model.scorer, records))
+            except DataError:
+                raise _without_text(model.scorer, records, batch=True) from None
         else:
             rows = await self._in_time(self._beside(model.rows, records))
         return {"predictions": [self._answer(model, record, row) for record, row in zip(records, rows, strict=True)]}
@@ -171,7 +176,7 @@ class Runtime:
                 return await answering
         except TimeoutError:
             raise Refusal(504, "too_slow", "the model did not answer in time") from None
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError, TypeError, AttributeError):  # a vectorizer says the last two of what is no text
             raise Refusal(422, "invalid_record", "holds a value that the model cannot take") from None
 
     def _predict(self, records: Sequence[Mapping[str, Any]]) -> list[Row]:
@@ -219,6 +224,17 @@ class Runtime:
             "not_compiled_because": model.not_compiled,
             "review_threshold": self.settings.review_threshold,
         }
+
+
+def _without_text(scorer: CompiledScorer, records: Sequence[Mapping[str, Any]], *, batch: bool = False) -> Refusal:
+    """Return the refusal of records the first of which lacks a text that the model reads: the signature lets it be left out."""
+    fields = (
+        f"records.{place}.{column}" if batch else column
+        for place, record in enumerate(records)
+        for column in scorer.columns
+        if not isinstance(record.get(column), str)
+    )
+    return Refusal(422, "invalid_record", "must be a text: the model reads it", next(fields, None))
 
 
 def allow_many_connections() -> None:
