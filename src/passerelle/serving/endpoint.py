@@ -143,6 +143,8 @@ class ClassifyEndpoint:
         runtime = self._runtime
         batch = route != "/classify"
         check_media_type(headers)
+        if runtime.refused is not None:
+            runtime.ready()  # a model that is refused may have no contract to hold a body to
         self._admission.check(batch=batch)
         body = await self._bodies.read(headers, receive)
         self._admission.enter(batch=batch)

@@ -77,9 +77,16 @@ def describe(folder: Path) -> ModelDescription:
     """
     refuse_links(folder)
     try:
+        return _described(folder)
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        raise IntegrityError(f"the MLmodel file of {folder} means nothing: {type(error).__name__}", hint="passerelle register") from error
+
+
+def _described(folder: Path) -> ModelDescription:
+    try:
         content = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
         flavors = dict(content["flavors"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise IntegrityError(f"{folder} holds no readable MLmodel file", hint="passerelle register") from error
     flavor = flavors.get("sklearn")
     if not isinstance(flavor, dict):

@@ -37,12 +37,17 @@ class Runtime:
     Args:
         folder: The bento model's directory.
         settings: What is accepted and how it is answered.
+        description: What is known of the model; by default what its MLmodel file says.
+
+    Raises:
+        IntegrityError: The MLmodel file cannot be read.
+        UsageError: It describes no model that can be served.
     """
 
-    def __init__(self, folder: Path, settings: ServiceSettings) -> None:
+    def __init__(self, folder: Path, settings: ServiceSettings, *, description: ModelDescription | None = None) -> None:
         self.folder = folder
         self.settings = settings
-        self.description: ModelDescription = describe(folder / MODEL_FOLDER)
+        self.description = description or describe(folder / MODEL_FOLDER)
         self.contract: Contract = contract_of(
             self.description.columns,
             max_text_characters=settings.max_text_characters,
@@ -57,6 +62,16 @@ class Runtime:
         self._batcher = MicroBatcher(self._predict, self._executor)
         self._one_batch = asyncio.Semaphore(1)
         self._text_columns = tuple(column.name for column in self.description.columns if column.type == "string")
+
+    @classmethod
+    def or_refused(cls, folder: Path, settings: ServiceSettings) -> Runtime:
+        """Return the runtime of a model; of one that cannot even be described, a runtime that lives and never gets ready."""
+        try:
+            return cls(folder, settings)
+        except PasserelleError as error:
+            made = cls(folder, settings, description=ModelDescription("", (), {}, {}, None))
+            made.refused = error
+            return made
 
     @cached_property
     def metrics(self) -> Metrics:
@@ -97,10 +112,12 @@ class Runtime:
         A worker that ended instead would be started again and again.
         """
         try:
-            self.load()
+            if self.refused is None:
+                self.load()
+                return
         except PasserelleError as error:
             self.refused = error
-            print(f"the model is refused: {error.message}\n  next: {error.hint}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"the model is refused: {self.refused.message}\n  next: {self.refused.hint}", file=sys.stderr, flush=True)  # noqa: T201
 
     def readiness(self) -> dict[str, Any]:
         """Return what /readyz says."""
