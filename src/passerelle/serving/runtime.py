@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import resource
 import sys
@@ -17,7 +18,8 @@ from passerelle.errors import DataError, PasserelleError
 from passerelle.monitoring.metrics import Metrics
 from passerelle.monitoring.shared import shared_folder
 from passerelle.names import RUN_ID_LENGTH_IN_TAG
-from passerelle.serving.batcher import MicroBatcher
+from passerelle.serving.admission import Unfinished
+from passerelle.serving.batcher import Lane, MicroBatcher
 from passerelle.serving.contract import Contract, Refusal, contract_of
 from passerelle.serving.load import MODEL_FOLDER, ModelDescription, PipelineNeededError, describe
 from passerelle.settings import ServiceSettings
@@ -59,7 +61,8 @@ class Runtime:
         self._labels: tuple[str, ...] = ()
         self._run = ""
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predict")
-        self._batcher = MicroBatcher(self._predict, self._executor)
+        self._lane = Lane(self._executor)
+        self._batcher = MicroBatcher(self._predict, self._lane)
         self._one_batch = asyncio.Semaphore(1)
         self._text_columns = tuple(column.name for column in self.description.columns if column.type == "string")
 
@@ -185,14 +188,20 @@ class Runtime:
         return rows
 
     async def _beside(self, predict: Callable[[Sequence[Mapping[str, Any]]], list[Row]], records: Sequence[Mapping[str, Any]]) -> list[Row]:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, predict, records)
+        return await self._lane.run(lambda: functools.partial(predict, records))
 
     async def _in_time(self, answering: Any) -> Any:
+        task = asyncio.ensure_future(answering)
         try:
-            async with asyncio.timeout(self.settings.model_timeout_s):
-                return await answering
-        except TimeoutError:
-            raise Refusal(504, "too_slow", "the model did not answer in time") from None
+            done, _ = await asyncio.wait({task}, timeout=self.settings.model_timeout_s)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if not done:
+            task.cancel()
+            raise Unfinished(task)
+        try:
+            return task.result()
         except (ValueError, OverflowError, TypeError, AttributeError):  # a vectorizer says the last two of what is no text
             raise Refusal(422, "invalid_record", "holds a value that the model cannot take") from None
 
