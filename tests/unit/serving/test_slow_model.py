@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,17 @@ PLACES = 16
 SINGLE, BATCH = ("/classify", b'{"text": "merci"}'), ("/classify/batch", b'{"records": [{"text": "merci"}]}')
 
 
+def good(records: Sequence[Mapping[str, Any]]) -> list[Row]:
+    return [Row(0, [1.0, 0.0, 0.0])] * len(records)
+
+
 class Model:
     """In the place of the pipeline: waits until it is let go, and notes what it was asked."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
         self.asked: list[int] = []
-        self.answers = lambda records: [Row(0, [1.0, 0.0, 0.0])] * len(records)
+        self.answers: Callable[[Sequence[Mapping[str, Any]]], list[Row]] = good
 
     def rows(self, records: Sequence[Mapping[str, Any]]) -> list[Row]:
         self.asked.append(len(records))
@@ -98,7 +102,6 @@ def test_what_timed_out_is_dropped_and_keeps_its_place_only_while_it_runs(runtim
 def test_a_model_that_answers_too_few_does_not_stop_the_batches(runtime: Runtime, model: Model) -> None:
     app = ClassifyEndpoint(build_app(runtime), runtime=runtime, passes=PASSES)
     model.go.set()
-    good = model.answers
 
     async def go() -> None:
         model.answers = lambda _: []
