@@ -29,7 +29,7 @@ class Arguments(BaseModel):
 ARGUMENTS = bentoml.use_arguments(Arguments)
 SETTINGS = ServiceSettings.read()
 # Reads the signature, for the schema; the model itself is loaded by each worker.
-RUNTIME = Runtime(Path(bentoml.models.get(ARGUMENTS.model).path), SETTINGS)
+RUNTIME = Runtime.or_refused(Path(bentoml.models.get(ARGUMENTS.model).path), SETTINGS)
 
 
 @bentoml.service(

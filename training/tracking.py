@@ -25,9 +25,11 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.models.signature import infer_signature
 from mlflow.types import ColSpec, DataType, Schema
+from pandas.api.types import is_numeric_dtype
 from sklearn.pipeline import Pipeline
 
 from passerelle.errors import OutsideError, UsageError
+from passerelle.serving.load import EXAMPLES
 from training.dataset import Dataset
 
 #: Name of the model in its run.
@@ -124,8 +126,11 @@ def log_files(files: Mapping[str, Any]) -> None:
         mlflow.log_artifacts(folder)
 
 
-def log_model(pipeline: Pipeline, example: pd.DataFrame, *, trusted_types: Sequence[str]) -> int:
+def log_model(pipeline: Pipeline, records: pd.DataFrame, *, trusted_types: Sequence[str]) -> int:
     """Log the fitted pipeline in the skops format with signature, example and pinned requirements; return its bytes.
+
+    Args:
+        records: What it learned from; only their columns and types are logged.
 
     Raises:
         MlflowException: The pipeline holds a type that neither skops nor `trusted_types` trusts.
@@ -135,11 +140,22 @@ def log_model(pipeline: Pipeline, example: pd.DataFrame, *, trusted_types: Seque
         name=MODEL,
         serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
         skops_trusted_types=list(trusted_types),
-        signature=signature_of(example),
-        input_example=example,
+        signature=signature_of(records.head(1)),
+        input_example=made_up(records),
         pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
     )
     return int(mlflow.models.Model.load(info.model_uri).model_size_bytes or 0)
+
+
+def made_up(records: pd.DataFrame) -> pd.DataFrame:
+    """Return one record with these columns that is none of the data: the input example is shown to everybody who may reach the service."""
+    columns = {
+        name: pd.Series([EXAMPLES["double"]]).astype(column.dtype)
+        if is_numeric_dtype(column.dtype)
+        else pd.Series([EXAMPLES["string"]], dtype=object)
+        for name, column in records.items()
+    }
+    return pd.DataFrame(columns)
 
 
 def signature_of(example: pd.DataFrame) -> ModelSignature:

@@ -170,7 +170,7 @@ def _train_one(candidate: Candidate, training: _Training) -> CandidateResult:
         measured = _measure(candidate, data, training.parts, training.params)
         mlflow.log_metrics(measured.metrics)
         tracking.log_files(measured.files)
-        size = float(tracking.log_model(measured.pipeline, records.head(1), trusted_types=candidate.trusted_types))
+        size = float(tracking.log_model(measured.pipeline, records, trusted_types=candidate.trusted_types))
         mlflow.log_metric("size_bytes", size)
     return CandidateResult(candidate.name, run_id, {**measured.metrics, "size_bytes": size})
 

@@ -5,6 +5,7 @@ Shown with `pytest -rP`: the operations, cases and checks of each run.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from schemathesis.engine import StopReason, events, from_schema
 from schemathesis.engine.recorder import ScenarioRecorder
 
 from tests.service_fixtures import ServedModel, serve
+from tests.unit.serving.models import TEXTS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
 
@@ -135,3 +137,11 @@ def test_every_refusal_has_the_one_envelope(served: ServedModel, method: str, pa
     assert refused.status_code in {404, 405}
     assert {"code", "message", "request_id"} <= refused.json().keys()
     assert refused.headers["x-request-id"] == refused.json()["request_id"]
+
+
+def test_no_record_of_the_data_is_in_what_everybody_may_read(served: ServedModel) -> None:
+    for path in ("/openapi.json", "/docs", "/docs.json", "/schema.json", "/model"):
+        shown = requests.get(served.address + path, timeout=5)
+        text = shown.content.decode()
+        assert shown.status_code == 200
+        assert not [each for each in TEXTS if each in text or json.dumps(each)[1:-1] in text], path

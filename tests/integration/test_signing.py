@@ -226,6 +226,9 @@ def test_a_signed_model_in_the_place_of_another_is_refused(signed: Signed, regis
     shutil.copytree(one.path, two.path, dirs_exist_ok=True)
     said = lineage["two"] | {key: lineage["one"][key] for key in ("artifact_digest", "scorer_digest")}
     (two.path / "lineage.json").write_text(json.dumps(said))
+    with pytest.raises(IntegrityError, match=r"lineage\.json and model\.yaml"):
+        load_model(two.path)
+    (two.path / "model.yaml").unlink()
     load_model(two.path)
     with pytest.raises(IntegrityError, match="another run's model"):
         load_model(two.path, signing=good)

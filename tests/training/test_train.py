@@ -155,7 +155,8 @@ def test_the_model_loads_without_unknown_types_and_repeats_its_golden_prediction
     assert set(skops.io.get_untrusted_types(file=folder / "model.skops")) == set(declared)
     assert all(name.startswith("sklearn.") for name in declared)
     assert json.loads(described["signature"]["inputs"]) == [{"type": "string", "name": "text", "required": True}]
-    assert (folder / "input_example.json").is_file()
+    for name in ("input_example.json", "serving_input_example.json"):
+        assert not [text for text in comments().records["text"] if text in (folder / name).read_text()], "everybody may read the example"
     requirements = (folder / "requirements.txt").read_text().splitlines()
     assert [line.split("==")[0] for line in requirements] == ["mlflow", "scikit-learn", "skops", "numpy", "scipy", "pandas"]
     pipeline: Any = skops.io.load(folder / "model.skops", trusted=declared)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -37,6 +38,7 @@ class AccessControl:
         self._ring = KeyRing()
         self._read_at = float("-inf")
         self._changed_at: int | None = None
+        self._broken = False
         # Names by a keyed digest of the header, for as long as the keys are not read again: the whole check is made once a second a key.
         self._known: dict[bytes, str] = {}
         self._secret = os.urandom(16)
@@ -90,10 +92,17 @@ class AccessControl:
         if now - self._read_at > _READ_AGAIN_S:
             self._read_at = now
             self._known.clear()
-            changed_at = self._path.stat().st_mtime_ns if self._path.exists() else None
-            if changed_at != self._changed_at:
-                self._ring = KeyRing(read_keys(self._path))
-                self._changed_at = changed_at
+            try:
+                changed_at = self._path.stat().st_mtime_ns if self._path.exists() else None
+                if changed_at != self._changed_at or self._broken:
+                    self._ring = KeyRing(read_keys(self._path))
+                    self._changed_at, self._broken = changed_at, False
+            except (SettingsError, OSError) as error:
+                # Who had a key keeps it while somebody repairs the file; said once, tried again each second.
+                if not self._broken:
+                    self._broken = True
+                    said = error.message if isinstance(error, SettingsError) else f"{self._path}: {error.strerror}"
+                    print(f"the keys stay as they were: {said}", file=sys.stderr, flush=True)  # noqa: T201
         return self._ring
 
     def _told(self, name: str) -> Headers:

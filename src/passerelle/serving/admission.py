@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from passerelle.serving.contract import Refusal
 
@@ -10,6 +11,18 @@ from passerelle.serving.contract import Refusal
 _RECORDS_A_BATCH = 8
 #: After so long at the model, whoever came in meanwhile is looked at: some are told to come back, and that shall not take long.
 _TURN_SECONDS = 0.005
+
+
+class Unfinished(Refusal):
+    """504: the model did not answer in time.
+
+    Args:
+        work: Ends when nothing is left of it; until then it keeps its place.
+    """
+
+    def __init__(self, work: asyncio.Future[Any]) -> None:
+        super().__init__(504, "too_slow", "the model did not answer in time")
+        self.work = work
 
 
 class Admission:

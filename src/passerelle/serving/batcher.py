@@ -1,4 +1,4 @@
-"""Concurrent requests predicted together, for a pipeline that cannot be compiled."""
+"""Predictions beside the event loop, one at a time; concurrent requests are predicted together by a pipeline that cannot be compiled."""
 
 from __future__ import annotations
 
@@ -7,25 +7,55 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
-Row = TypeVar("Row")
+Result = TypeVar("Result")
+Record = Mapping[str, Any]
+#: Of a record that waits: its answer, and, once its batch runs, that batch's end.
+Batch = dict[asyncio.Future[Any], Record]
+
+
+class Lane:
+    """Runs one prediction at a time; whoever gives up waiting for a turn leaves nothing behind.
+
+    Args:
+        executor: Its queue would grow with what nobody waits for any more, so it is given one thing at a time.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._one = asyncio.Lock()
+
+    async def run(self, prepare: Callable[[], Callable[[], Result]]) -> Result:
+        """Return what comes of a prediction.
+
+        A thread cannot be stopped: a caller that is cancelled while its prediction runs ends when that ends, not before.
+
+        Args:
+            prepare: Called when it is its turn; returns what is to be done in the thread.
+        """
+        async with self._one:
+            work = asyncio.get_running_loop().run_in_executor(self._executor, prepare())
+            try:
+                return await asyncio.shield(work)
+            except asyncio.CancelledError:
+                await asyncio.wait({work})
+                raise
 
 
 class MicroBatcher:
-    """One prediction at a time; whatever came in meanwhile is the next batch, and a lone request waits for nobody.
+    """Whatever came in during a prediction is the next batch, and a lone request waits for nobody.
 
     Args:
-        predict: Takes records, returns one answer each; called in the executor.
-        executor: Runs one prediction at a time.
+        predict: Takes records, returns one answer each.
+        lane: Where it is called.
         most_records: Most records of one prediction.
     """
 
-    def __init__(
-        self, predict: Callable[[Sequence[Mapping[str, Any]]], Sequence[Any]], executor: Executor, most_records: int = 256
-    ) -> None:
+    def __init__(self, predict: Callable[[Sequence[Record]], Sequence[Any]], lane: Lane, most_records: int = 256) -> None:
         self._predict = predict
-        self._executor = executor
+        self._lane = lane
         self._most_records = most_records
-        self._waiting: list[tuple[Mapping[str, Any], asyncio.Future[Any]]] = []
+        self._waiting: Batch = {}
+        self._running: dict[asyncio.Future[Any], asyncio.Future[None]] = {}
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -33,33 +63,61 @@ class MicroBatcher:
         """How many records wait for the next batch."""
         return len(self._waiting)
 
-    async def answer(self, record: Mapping[str, Any]) -> Any:
-        """Return the answer to one record."""
+    async def answer(self, record: Record) -> Any:
+        """Return the answer to one record; who is cancelled is forgotten at once, or when the batch that runs ends."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((record, future))
+        self._waiting[future] = record
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._waiting.pop(future, None)
+            if future in self._running:
+                await asyncio.wait({self._running[future]})
+            raise
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         while self._waiting:
-            batch, self._waiting = self._waiting[: self._most_records], self._waiting[self._most_records :]
-            await self._answer(loop, batch)
+            batch: Batch = {}
+            ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            try:
+                await self._answer(batch, ended)
+            finally:
+                for future in batch:
+                    self._running.pop(future, None)
+                ended.set_result(None)
 
-    async def _answer(self, loop: asyncio.AbstractEventLoop, batch: list[tuple[Mapping[str, Any], asyncio.Future[Any]]]) -> None:
+    async def _answer(self, batch: Batch, ended: asyncio.Future[None]) -> None:
+        """Fill a batch that is empty, predict it, and hand out the answers."""
+
+        def prepared() -> Callable[[], list[Any]]:
+            # When it is its turn, so that all that came in until then is in it, and nobody who gave up.
+            for future in [] if batch else list(self._waiting)[: self._most_records]:
+                batch[future] = self._waiting.pop(future)
+                self._running[future] = ended
+            records = list(batch.values())
+            return lambda: self._whole(records)
+
         try:
-            answers = await loop.run_in_executor(self._executor, self._predict, [record for record, _ in batch])
+            answers = await self._lane.run(prepared)
         except BaseException as error:  # noqa: BLE001 - it belongs to those who wait, whatever it is
             if len(batch) > 1 and isinstance(error, Exception):
                 # One record that cannot be predicted is nobody else's matter.
-                for one in batch:
-                    await self._answer(loop, [one])
+                for future, record in batch.items():
+                    if not future.done():
+                        await self._answer({future: record}, ended)
                 return
-            for _, future in batch:
+            for future in batch:
                 if not future.done():
                     future.set_exception(error)
             return
-        for (_, future), answer in zip(batch, answers, strict=True):
+        for future, answer in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(answer)
+
+    def _whole(self, records: Sequence[Record]) -> list[Any]:
+        answers = list(self._predict(records)) if records else []
+        if len(answers) != len(records):
+            raise RuntimeError(f"{len(records)} records got {len(answers)} answers")
+        return answers

@@ -11,7 +11,7 @@ import orjson
 from passerelle.monitoring.access_log import AccessLog
 from passerelle.monitoring.metrics import CONTENT_TYPE
 from passerelle.monitoring.tracing import Tracing
-from passerelle.serving.admission import Admission
+from passerelle.serving.admission import Admission, Unfinished
 from passerelle.serving.answer import JSON, SECURITY, App, Enveloped, Headers, Receive, Scope, Send, envelope, respond
 from passerelle.serving.body import BodyReader, ClientLeft
 from passerelle.serving.contract import Refusal
@@ -143,9 +143,12 @@ class ClassifyEndpoint:
         runtime = self._runtime
         batch = route != "/classify"
         check_media_type(headers)
+        if runtime.refused is not None:
+            runtime.ready()  # a model that is refused may have no contract to hold a body to
         self._admission.check(batch=batch)
         body = await self._bodies.read(headers, receive)
         self._admission.enter(batch=batch)
+        unfinished: Unfinished | None = None
         try:
             await self._admission.turn()
             if batch:
@@ -153,9 +156,14 @@ class ClassifyEndpoint:
             began = time.perf_counter()
             answer = orjson.dumps(await runtime.classify(runtime.contract.read_record(body)))
             self._admission.spent(time.perf_counter() - began)
-            return answer
+            return answer  # noqa: TRY300 - what is below is for all the ways out
+        except Unfinished as late:
+            unfinished = late
+            late.work.add_done_callback(lambda _: self._admission.leave(batch=batch))
+            raise
         finally:
-            self._admission.leave(batch=batch)
+            if unfinished is None:
+                self._admission.leave(batch=batch)
 
     async def _behind(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
         """Let the application behind answer, and return the status."""

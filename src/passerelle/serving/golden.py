@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from passerelle.errors import IntegrityError
 
+#: What training writes; a file may ask for less, never for more.
+MOST_TOLERANCE = 1e-6
 _HINT = "passerelle register, on a run that training logged"
 
 #: Takes records, returns the label of each and its probabilities in the order of `Golden.classes`, or None without probabilities.
@@ -26,7 +28,7 @@ class Golden:
         labels: n labels.
         classes: k classes, in the order of the model.
         probabilities: n rows of k, or None for a model without probabilities.
-        tolerance: Largest difference of a probability that counts as the same.
+        tolerance: Largest difference of a probability that counts as the same; never more than `MOST_TOLERANCE`.
     """
 
     inputs: tuple[Mapping[str, Any], ...]
@@ -48,11 +50,15 @@ def read_golden(path: Path) -> Golden:
         probabilities = None if rows is None else tuple(tuple(map(float, row)) for row in rows)
         inputs = tuple(dict(record) for record in content["inputs"])
         golden = Golden(inputs, tuple(content["labels"]), tuple(content["classes"]), probabilities, float(content["tolerance"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise IntegrityError(f"{path.name} holds no golden predictions", hint=_HINT) from error
     if content.get("schema") != 1 or not golden.inputs or len(golden.inputs) != len(golden.labels):
         raise IntegrityError(f"{path.name} holds no golden predictions of schema 1", hint=_HINT)
-    return golden
+    if probabilities is not None and (len(probabilities) != len(inputs) or any(len(row) != len(golden.classes) for row in probabilities)):
+        raise IntegrityError(f"{path.name} holds another number of probabilities than of inputs and classes", hint=_HINT)
+    if not golden.tolerance >= 0:
+        raise IntegrityError(f"{path.name} has no usable tolerance", hint=_HINT)
+    return replace(golden, tolerance=min(golden.tolerance, MOST_TOLERANCE))
 
 
 def replay(golden: Golden, predict: Predict) -> float:
@@ -69,6 +75,8 @@ def replay(golden: Golden, predict: Predict) -> float:
             raise IntegrityError(f"the golden prediction {place} was « {seen} » at training and is « {now} » now", hint="passerelle status")
     if golden.probabilities is None or probabilities is None:
         return 0.0
+    if len(probabilities) != len(golden.probabilities) or any(len(row) != len(golden.classes) for row in probabilities):
+        raise IntegrityError(f"the model gives other probabilities than for its {len(golden.classes)} classes", hint=_HINT)
     largest = 0.0
     for place, (row, now_row) in enumerate(zip(golden.probabilities, probabilities, strict=True)):
         difference = max(abs(a - float(b)) for a, b in zip(row, now_row, strict=True))

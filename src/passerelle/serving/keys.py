@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
 import json
@@ -10,7 +11,8 @@ import re
 import secrets
 import stat
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -118,17 +120,19 @@ def make_key(path: Path, name: str, *, days: int | None = None) -> NewKey:
     Raises:
         UsageError: The name is empty, too long, or taken by an active key.
     """
-    keys = check_name(path, name)
-    now = datetime.now(UTC)
-    secret = secrets.token_urlsafe(32)
-    key = ApiKey(
-        key_id=secrets.token_hex(6),
-        name=name,
-        secret_hash=hashlib.sha256(secret.encode()).hexdigest(),
-        created=now.isoformat(timespec="seconds"),
-        expires=(now + timedelta(days=days)).isoformat(timespec="seconds") if days is not None else None,
-    )
-    _write(path, (*keys, key))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(path):
+        keys = check_name(path, name)
+        now = datetime.now(UTC)
+        secret = secrets.token_urlsafe(32)
+        key = ApiKey(
+            key_id=secrets.token_hex(6),
+            name=name,
+            secret_hash=hashlib.sha256(secret.encode()).hexdigest(),
+            created=now.isoformat(timespec="seconds"),
+            expires=(now + timedelta(days=days)).isoformat(timespec="seconds") if days is not None else None,
+        )
+        _write(path, (*keys, key))
     return NewKey(key, f"psl_{key.key_id}_{secret}")
 
 
@@ -166,15 +170,30 @@ def revoke_key(path: Path, name_or_id: str) -> ApiKey:
     Raises:
         NotFoundError: No active key has this name or id.
     """
-    key = active_key(path, name_or_id)
-    revoked = replace(key, revoked=datetime.now(UTC).isoformat(timespec="seconds"))
-    _write(path, [revoked if each.key_id == key.key_id else each for each in read_keys(path)])
+    active_key(path, name_or_id)
+    with _alone(path):
+        key = active_key(path, name_or_id)
+        revoked = replace(key, revoked=datetime.now(UTC).isoformat(timespec="seconds"))
+        _write(path, [revoked if each.key_id == key.key_id else each for each in read_keys(path)])
     return revoked
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other processes from changing the file meanwhile: of two changes at once the first would be lost.
+
+    The folder is what is locked: the file is another one after each change, and a file for the lock alone would be in a mounted folder.
+    """
+    handle = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _write(path: Path, keys: Sequence[ApiKey]) -> None:
     """Replace the file in one step, readable by those who could read it before; a new one by its owner alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +27,15 @@ _ACTING_MODULES = frozenset(
 _HARMLESS_FUNCTIONS = ("sklearn.feature_selection.", "sklearn.metrics.")
 ColumnType = Literal["string", "boolean", "integer", "long", "float", "double"]
 _COLUMN_TYPES = frozenset({"string", "boolean", "integer", "long", "float", "double"})
+#: The example of a column of each type: nothing of the data, which everybody may read.
+EXAMPLES: Mapping[ColumnType, Any] = {
+    "string": "Aucune réponse depuis trois mois",
+    "boolean": True,
+    "integer": 1,
+    "long": 1,
+    "float": 1.0,
+    "double": 1.0,
+}
 _LARGEST_UNPACKED_BYTES = 4 << 30
 
 
@@ -47,7 +56,7 @@ class ModelDescription:
         model_file: The skops file, or the pickle where the operator trusts pickles, relative to the model's directory.
         columns: The record's fields, in the order of the signature.
         libraries: Version of each library at training, by name.
-        example: The first record of the input example, if there is one.
+        example: A made-up record of these columns, for the documentation; the stored input example may be a citizen's own words.
         pickled: Whether it is a pickle.
     """
 
@@ -68,9 +77,16 @@ def describe(folder: Path) -> ModelDescription:
     """
     refuse_links(folder)
     try:
+        return _described(folder)
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        raise IntegrityError(f"the MLmodel file of {folder} means nothing: {type(error).__name__}", hint="passerelle register") from error
+
+
+def _described(folder: Path) -> ModelDescription:
+    try:
         content = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
         flavors = dict(content["flavors"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise IntegrityError(f"{folder} holds no readable MLmodel file", hint="passerelle register") from error
     flavor = flavors.get("sklearn")
     if not isinstance(flavor, dict):
@@ -85,7 +101,9 @@ def describe(folder: Path) -> ModelDescription:
         raise IntegrityError(f"the MLmodel file names « {model_file} », which is not a file of the model", hint="passerelle register")
     signature = dict(content.get("signature") or {})
     libraries = {"scikit-learn": str(flavor.get("sklearn_version", "")), **_pinned(folder / "requirements.txt")}
-    return ModelDescription(model_file, _columns(signature), libraries, signature, _example(folder), pickled=pickled)
+    columns = _columns(signature)
+    example = {column.name: EXAMPLES[column.type] for column in columns}
+    return ModelDescription(model_file, columns, libraries, signature, example, pickled=pickled)
 
 
 def refuse_links(folder: Path) -> None:
@@ -245,14 +263,3 @@ def _pinned(path: Path) -> dict[str, str]:
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     pins: Iterator[tuple[str, str, str]] = (line.partition("==") for line in lines if "==" in line)
     return {name.strip(): pinned.partition(";")[0].strip() for name, _, pinned in pins}
-
-
-def _example(folder: Path) -> dict[str, Any] | None:
-    path = folder / "input_example.json"
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return dict(zip(content["columns"], content["data"][0], strict=True))
-    except (ValueError, KeyError, IndexError, TypeError):
-        return None

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from passerelle.errors import IntegrityError
 from passerelle.serving.golden import Golden, Predict, pipeline_predict, read_golden, replay
+from passerelle.serving.lineage import read_lineage
 from passerelle.serving.load import MODEL_FOLDER, FittedPipeline, ModelDescription, PipelineNeededError, describe
 from passerelle.serving.manifest import check_manifest, digest_of_folder
 from passerelle.serving.scorer.packed import pack, unpack
@@ -114,10 +115,10 @@ def load_model(folder: Path, *, signing: SigningSettings | None = None) -> Loade
             or a signature is required and there is none by a key of the operator's.
     """
     began = time.perf_counter()
+    lineage = read_lineage(folder)
     try:
-        lineage = json.loads((folder / "lineage.json").read_bytes())
         manifest = json.loads((folder / "manifest.json").read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise IntegrityError(f"{folder.name} is not a bento model of passerelle", hint="passerelle import; passerelle build") from error
     model_folder = folder / MODEL_FOLDER
     check_manifest(model_folder, folder / "golden.json", manifest, expected_digest=str(lineage["artifact_digest"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import resource
 import sys
@@ -13,11 +14,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from passerelle.errors import PasserelleError
+from passerelle.errors import DataError, PasserelleError
 from passerelle.monitoring.metrics import Metrics
 from passerelle.monitoring.shared import shared_folder
 from passerelle.names import RUN_ID_LENGTH_IN_TAG
-from passerelle.serving.batcher import MicroBatcher
+from passerelle.serving.admission import Unfinished
+from passerelle.serving.batcher import Lane, MicroBatcher
 from passerelle.serving.contract import Contract, Refusal, contract_of
 from passerelle.serving.load import MODEL_FOLDER, ModelDescription, PipelineNeededError, describe
 from passerelle.settings import ServiceSettings
@@ -37,12 +39,17 @@ class Runtime:
     Args:
         folder: The bento model's directory.
         settings: What is accepted and how it is answered.
+        description: What is known of the model; by default what its MLmodel file says.
+
+    Raises:
+        IntegrityError: The MLmodel file cannot be read.
+        UsageError: It describes no model that can be served.
     """
 
-    def __init__(self, folder: Path, settings: ServiceSettings) -> None:
+    def __init__(self, folder: Path, settings: ServiceSettings, *, description: ModelDescription | None = None) -> None:
         self.folder = folder
         self.settings = settings
-        self.description: ModelDescription = describe(folder / MODEL_FOLDER)
+        self.description = description or describe(folder / MODEL_FOLDER)
         self.contract: Contract = contract_of(
             self.description.columns,
             max_text_characters=settings.max_text_characters,
@@ -54,9 +61,20 @@ class Runtime:
         self._labels: tuple[str, ...] = ()
         self._run = ""
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predict")
-        self._batcher = MicroBatcher(self._predict, self._executor)
+        self._lane = Lane(self._executor)
+        self._batcher = MicroBatcher(self._predict, self._lane)
         self._one_batch = asyncio.Semaphore(1)
         self._text_columns = tuple(column.name for column in self.description.columns if column.type == "string")
+
+    @classmethod
+    def or_refused(cls, folder: Path, settings: ServiceSettings) -> Runtime:
+        """Return the runtime of a model; of one that cannot even be described, a runtime that lives and never gets ready."""
+        try:
+            return cls(folder, settings)
+        except PasserelleError as error:
+            made = cls(folder, settings, description=ModelDescription("", (), {}, {}, None))
+            made.refused = error
+            return made
 
     @cached_property
     def metrics(self) -> Metrics:
@@ -97,10 +115,12 @@ class Runtime:
         A worker that ended instead would be started again and again.
         """
         try:
-            self.load()
+            if self.refused is None:
+                self.load()
+                return
         except PasserelleError as error:
             self.refused = error
-            print(f"the model is refused: {error.message}\n  next: {error.hint}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"the model is refused: {self.refused.message}\n  next: {self.refused.hint}", file=sys.stderr, flush=True)  # noqa: T201
 
     def readiness(self) -> dict[str, Any]:
         """Return what /readyz says."""
@@ -131,6 +151,8 @@ class Runtime:
                 return self._answer(model, record, model.row_at_once(model.scorer, record))
             except PipelineNeededError:
                 row = (await self._in_time(self._beside(model.rows, (record,))))[0]
+            except DataError:
+                raise _without_text(model.scorer, (record,)) from None
         else:
             row = await self._in_time(self._batcher.answer(record))
         return self._answer(model, record, row)
@@ -144,7 +166,10 @@ class Runtime:
         model = self.ready()
         self.metrics.batch_records.observe(len(records))
         if model.scorer is not None:
-            rows = await self._in_time(self._in_turns(model, model.scorer, records))
+            try:
+                rows = await self._in_time(self._in_turns(model, model.scorer, records))
+            except DataError:
+                raise _without_text(model.scorer, records, batch=True) from None
         else:
             rows = await self._in_time(self._beside(model.rows, records))
         return {"predictions": [self._answer(model, record, row) for record, row in zip(records, rows, strict=True)]}
@@ -163,15 +188,21 @@ class Runtime:
         return rows
 
     async def _beside(self, predict: Callable[[Sequence[Mapping[str, Any]]], list[Row]], records: Sequence[Mapping[str, Any]]) -> list[Row]:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, predict, records)
+        return await self._lane.run(lambda: functools.partial(predict, records))
 
     async def _in_time(self, answering: Any) -> Any:
+        task = asyncio.ensure_future(answering)
         try:
-            async with asyncio.timeout(self.settings.model_timeout_s):
-                return await answering
-        except TimeoutError:
-            raise Refusal(504, "too_slow", "the model did not answer in time") from None
-        except (ValueError, OverflowError):
+            done, _ = await asyncio.wait({task}, timeout=self.settings.model_timeout_s)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if not done:
+            task.cancel()
+            raise Unfinished(task)
+        try:
+            return task.result()
+        except (ValueError, OverflowError, TypeError, AttributeError):  # a vectorizer says the last two of what is no text
             raise Refusal(422, "invalid_record", "holds a value that the model cannot take") from None
 
     def _predict(self, records: Sequence[Mapping[str, Any]]) -> list[Row]:
@@ -219,6 +250,17 @@ class Runtime:
             "not_compiled_because": model.not_compiled,
             "review_threshold": self.settings.review_threshold,
         }
+
+
+def _without_text(scorer: CompiledScorer, records: Sequence[Mapping[str, Any]], *, batch: bool = False) -> Refusal:
+    """Return the refusal of records the first of which lacks a text that the model reads: the signature lets it be left out."""
+    fields = (
+        f"records.{place}.{column}" if batch else column
+        for place, record in enumerate(records)
+        for column in scorer.columns
+        if not isinstance(record.get(column), str)
+    )
+    return Refusal(422, "invalid_record", "must be a text: the model reads it", next(fields, None))
 
 
 def allow_many_connections() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import mlflow.sklearn
 import pandas as pd
 from mlflow.models.signature import infer_signature
+from mlflow.types import ColSpec, Schema
 from sklearn.pipeline import Pipeline
 from skops.io import dumps, get_untrusted_types
 
@@ -41,15 +42,18 @@ def text_pipeline(name: str = "mixed_lr") -> Pipeline:
     return candidate.pipeline.fit(records, labels)
 
 
-def write_bento_model(folder: Path, pipeline: Pipeline, example: pd.DataFrame, *, version: str = "7") -> Path:
+def write_bento_model(folder: Path, pipeline: Pipeline, example: pd.DataFrame, *, version: str = "7", required: bool = True) -> Path:
     """Write what `import` would: the MLflow directory, golden predictions, manifest and lineage."""
     folder.mkdir(parents=True, exist_ok=True)
+    signature = infer_signature(example, pipeline.predict(example.head(1)))
+    if not required:
+        signature.inputs = Schema([ColSpec(column.type, column.name, required=False) for column in signature.inputs])
     mlflow.sklearn.save_model(
         pipeline,
         str(folder / MODEL_FOLDER),
         serialization_format="skops",
         skops_trusted_types=get_untrusted_types(data=dumps(pipeline)),
-        signature=infer_signature(example, pipeline.predict(example.head(1))),
+        signature=signature,
         input_example=example.head(1),
         pip_requirements=["scikit-learn"],
     )

@@ -80,6 +80,23 @@ def test_a_revoked_key_is_refused_within_a_second(folder: Path, tmp_path: Path) 
     assert ask(app, key=second.token).status_code == 200
 
 
+def test_a_key_file_that_breaks_leaves_the_keys_as_they_were(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "keys.json"
+    first = make_key(path, "first")
+    app = service(folder, keys_file=path)
+    assert ask(app, key=first.token).status_code == 200
+    whole = path.read_text()
+    for broken in (whole[:40], "[]"):
+        path.write_text(broken)
+        time.sleep(1.1)
+        assert [ask(app, key=key).status_code for key in (first.token, "nonsense", first.token)] == [200, 401, 200]
+    assert capsys.readouterr().err.count("the keys stay as they were") == 1
+    path.write_text(whole)
+    second = make_key(path, "second")
+    time.sleep(1.1)
+    assert ask(app, key=second.token).status_code == 200
+
+
 def test_each_key_has_a_limit_of_its_own_and_is_told(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     first, second = make_key(path, "first"), make_key(path, "second")
