@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import requests
 from packaging.requirements import Requirement
@@ -45,11 +46,22 @@ def best_run(registry: Registry, criteria: Criteria) -> str:
 
 
 def who() -> str:
-    """Return user@host, or the CI job, for the ledger."""
-    for variable in ("GITHUB_RUN_ID", "CI_JOB_URL", "BUILD_URL"):
-        if os.environ.get(variable):
-            return f"CI {os.environ[variable]}"
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    """Return account@host for the ledger, with the CI job in front where there is one: `ci:JOB by account@host`.
+
+    The account is the system's: $LOGNAME and the like name whomever the shell wants. A job's variables do too, so a job never stands
+    without the account, and never as a person.
+    """
+    account = f"{_account()}@{socket.gethostname()}"
+    job = next((os.environ[variable] for variable in ("GITHUB_RUN_ID", "CI_JOB_URL", "BUILD_URL") if os.environ.get(variable)), None)
+    # An @ would end the name that the criteria's lists are asked for.
+    return f"ci:{quote(job, safe=':/')} by {account}" if job else account
+
+
+def _account() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid-{os.getuid()}"
 
 
 def newest_version(registry: Registry) -> ModelVersionRef:
