@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,8 +15,8 @@ from packaging.requirements import Requirement
 
 from passerelle.bentos.engine import newest_image
 from passerelle.bentos.store import LABEL_PREFIX, Store, bentos_of, latest_bento, latest_bento_model
-from passerelle.cli.connect import Surroundings, open_registry, surroundings
-from passerelle.errors import NotFoundError, RefusedError
+from passerelle.cli.connect import Surroundings, open_registry, project_folder, surroundings
+from passerelle.errors import NotFoundError, RefusedError, UsageError
 from passerelle.names import BentoTag, ModelVersionRef
 from passerelle.registry.client import Registry
 from passerelle.registry.compare import compare
@@ -78,11 +79,20 @@ def newest_version(registry: Registry) -> ModelVersionRef:
 
 
 def promote(
-    registered_model: str | None, version: int | None, criteria_path: Path, *, best: bool, dry_run: bool, report: Path | None, **how: Any
+    registered_model: str | None,
+    version: int | None,
+    criteria_path: Path,
+    *,
+    project: Path,
+    best: bool,
+    dry_run: bool,
+    report: Path | None,
+    **how: Any,
 ) -> Promotion:
     """Promote the version that was named, the best candidate of the latest training, or the newest version."""
     criteria = read_criteria(criteria_path)
     here = surroundings(registered_model=registered_model)
+    asked = asked_here(here, project, **how)
     registry = open_registry(here)
     if best:
         ref = _best_version(registry, criteria, here.signing, dry_run=dry_run)
@@ -93,10 +103,17 @@ def promote(
         if report is not None:
             report.write_text(page, encoding="utf-8")
 
+    return promote_stage(registry, ref=ref, criteria=criteria, asked=replace(asked, on_report=write), dry_run=dry_run)
+
+
+def asked_here(here: Surroundings, project: Path, **how: Any) -> Asked:
+    """Return how a promotion is asked for in these surroundings: by whom, in which environment, for which serving image.
+
+    Raises:
+        UsageError: The project does not say what its image gets.
+    """
     development = here.state.environment == "development"
-    serving = serving_libraries(Path("requirements/service.txt"))
-    asked = Asked(who=who(), development=development, serving=serving, on_report=write, signing=here.signing, **how)
-    return promote_stage(registry, ref=ref, criteria=criteria, asked=asked, dry_run=dry_run)
+    return Asked(who=who(), development=development, serving=serving_libraries(project), signing=here.signing, **how)
 
 
 def _best_version(registry: Registry, criteria: Criteria, signing: SigningSettings, *, dry_run: bool) -> ModelVersionRef:
@@ -107,10 +124,15 @@ def _best_version(registry: Registry, criteria: Criteria, signing: SigningSettin
     return registered.ref
 
 
-def serving_libraries(requirements: Path) -> dict[str, str]:
-    """Return the version of each library that the serving image gets, from its locked requirements; none where there is no such file."""
+def serving_libraries(project: Path) -> dict[str, str]:
+    """Return the version of each library that the serving image gets, from the project's locked requirements.
+
+    Raises:
+        UsageError: The folder is no project, or its requirements are missing.
+    """
+    requirements = project_folder(project) / "requirements" / "service.txt"
     if not requirements.is_file():
-        return {}
+        raise UsageError(f"{requirements} is missing: it says which libraries the image gets", hint="make lock, in the project")
     lines = (line.rstrip(" \\") for line in requirements.read_text(encoding="utf-8").splitlines() if line[:1].isalpha() and "==" in line)
     pinned = (Requirement(line) for line in lines)
     return {each.name: str(each.specifier)[2:] for each in pinned if each.marker is None or each.marker.evaluate(_IN_THE_IMAGE)}
