@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -91,6 +92,18 @@ def test_the_whole_path_asks_the_gate_as_promote_does(
     with pytest.raises(RefusedError, match=r"the serving image has 0\.1\.0"):
         run_demo.path_to_bento(Output(as_json=True), other_project, criteria)
     assert registry.aliases(registry.settings.registered_model) == {}
+
+
+def test_a_dry_run_of_the_best_shows_its_registration_first(registry: Registry, promote: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    promote("--project", ROOT, "--best", "--dry-run", "--json")
+    planned = json.loads(capsys.readouterr().out)
+    assert (planned["ref"]["version"], planned["changed"], planned["dry_run"]) == (1, True, True)
+    assert planned["steps"][0].startswith("register « ")
+    assert planned["steps"][0].endswith(" as version 1")
+    assert "alias production → version 1" in planned["steps"]
+    assert registry.versions(registry.settings.registered_model) == ()
+    with pytest.raises(UsageError, match="name two versions"):
+        promote("--project", ROOT, "--best", "--version", "1")
 
 
 def test_forcing_is_for_development(registry: Registry, other_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

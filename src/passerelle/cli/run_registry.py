@@ -22,13 +22,14 @@ from passerelle.registry.client import Registry
 from passerelle.registry.compare import compare
 from passerelle.registry.criteria import Criteria, read_criteria
 from passerelle.registry.ledger import History, Ledger
+from passerelle.registry.move import plan, standing
 from passerelle.registry.promote import Asked, Promotion
 from passerelle.registry.promote import promote as promote_stage
-from passerelle.registry.register import register
+from passerelle.registry.register import Registered, register
 from passerelle.registry.rollback import rollback as rollback_stage
 from passerelle.registry.status import Status, gather
 from passerelle.rollout.local import running_service
-from passerelle.settings import ClientSettings, SigningSettings, StoreSettings
+from passerelle.settings import ClientSettings, StoreSettings
 
 # The service image's base: python:3.11-slim.
 _IN_THE_IMAGE = {"python_version": "3.11", "python_full_version": "3.11.0", "sys_platform": "linux", "platform_system": "Linux"}
@@ -90,12 +91,17 @@ def promote(
     **how: Any,
 ) -> Promotion:
     """Promote the version that was named, the best candidate of the latest training, or the newest version."""
+    if best and version is not None:
+        raise UsageError("--best and --version name two versions", hint="passerelle promote --best, or --version N")
     criteria = read_criteria(criteria_path)
     here = surroundings(registered_model=registered_model)
     asked = asked_here(here, project, **how)
     registry = open_registry(here)
     if best:
-        ref = _best_version(registry, criteria, here.signing, dry_run=dry_run)
+        found = register(registry, run_id=best_run(registry, criteria), criteria=criteria, signing=here.signing, dry_run=dry_run)
+        if found.ref is None:
+            return _planned(registry, found)
+        ref = found.ref
     else:
         ref = registry.model_version(here.mlflow.registered_model, version).ref if version else newest_version(registry)
 
@@ -116,12 +122,13 @@ def asked_here(here: Surroundings, project: Path, **how: Any) -> Asked:
     return Asked(who=who(), development=development, serving=serving_libraries(project), signing=here.signing, **how)
 
 
-def _best_version(registry: Registry, criteria: Criteria, signing: SigningSettings, *, dry_run: bool) -> ModelVersionRef:
-    """Return the best candidate's version, registered where it is not yet."""
-    registered = register(registry, run_id=best_run(registry, criteria), criteria=criteria, signing=signing, dry_run=dry_run)
-    if registered.ref is None:
-        raise NotFoundError(f"« {registered.candidate} » is the best and not registered yet", hint="passerelle register")
-    return registered.ref
+def _planned(registry: Registry, best: Registered) -> Promotion:
+    """Return what promoting the best candidate would do, which is no version yet; the gate judges it once it is one."""
+    name = registry.settings.registered_model
+    now, known = standing(registry, name), registry.versions(name)
+    ref = ModelVersionRef(name, known[0].ref.version + 1 if known else 1, best.run_id)
+    first = (f"register « {best.candidate} » as version {ref.version}", "the gate judges it", "ledger: a new entry")
+    return Promotion(ref, now.production, changed=True, steps=(*first, *(words for words, _ in plan(registry, ref, now))), dry_run=True)
 
 
 def serving_libraries(project: Path) -> dict[str, str]:
@@ -145,15 +152,24 @@ def rollback(registered_model: str | None, version: int | None, *, reason: str |
 
 
 def history(registered_model: str | None, *, verify: bool) -> History:
-    """Return the ledger, verified where that was asked for.
-
-    Raises:
-        RefusedError: The verification found a forgery.
-    """
+    """Return the ledger, with what its verification found where that was asked for."""
     registry = open_registry(surroundings(registered_model=registered_model))
     name = registry.settings.registered_model
     ledger = Ledger(registry.objects, name)
     return ledger.verify() if verify else History(name, ledger.entries())
+
+
+def refuse_forged(found: History) -> None:
+    """Return when the verification found nothing.
+
+    Raises:
+        RefusedError: It found entries that were changed, removed or inserted.
+    """
+    if found.findings:
+        hint = "look at who may write below ledger/ in the bucket; passerelle restore puts a backup's ledger into an empty stack"
+        raise RefusedError(
+            f"the ledger of « {found.registered_model} » is not as it was written: {len(found.findings)} findings", hint=hint
+        )
 
 
 def status(registered_model: str | None) -> Status:
