@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from passerelle.errors import NotFoundError
+from passerelle.cli import run_trace
+from passerelle.errors import NotFoundError, OutsideError
+from passerelle.registry.client import Registry
 from passerelle.registry.criteria import Criteria
 from passerelle.registry.promote import Asked, promote
 from passerelle.registry.trace import find_version, links_of
@@ -49,3 +53,67 @@ def test_the_chain_leads_to_the_data_and_to_who_promoted(registered: RegisteredF
     assert "marie@bureau" in chain["ledger entry"].note
     assert "la première" in chain["ledger entry"].note
     assert list(chain) == ["model version", "artifact digest", "run", "data digest", "git commit", "seed", "criteria", "ledger entry"]
+
+
+def test_an_image_of_any_name_is_what_its_labels_say(registered: RegisteredForTests) -> None:
+    registry = registered.fresh()
+    first, second = registered.register(registry, 0), registered.register(registry, 1)
+    model = registry.settings.registered_model
+    labels = {"passerelle.registered_model": model, "passerelle.version": "2", "passerelle.run_id": second.run_id}
+    for name in ("name:1.0", "registry.example.org/x@sha256:" + "0" * 64, "sha256:" + "1" * 64, f"passerelle/{first.bento_model_tag}"):
+        kind, version = find_version(registry, name, labels)
+        assert (kind, version.ref.version) == ("image", 2), name
+    assert find_version(registry, str(first.bento_model_tag), labels)[1].ref.version == 1
+    for wrong, message in (
+        ({}, "does not say which version"),
+        ({**labels, "passerelle.run_id": first.run_id}, "not among those here"),
+        ({**labels, "passerelle.registered_model": "other", "passerelle.run_id": "0" * 32}, "« other »"),
+    ):
+        with pytest.raises(NotFoundError, match=message):
+            find_version(registry, "name:1.0", wrong)
+    with pytest.raises(NotFoundError, match="no engine here holds it") as unknown:
+        find_version(registry, "registry.example.org/x@sha256:" + "0" * 64)
+    assert "docker pull registry.example.org/x@sha256:" in (unknown.value.hint or "")
+
+
+def test_the_command_asks_the_engine_for_the_labels(registered: RegisteredForTests, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    registry = registered.fresh()
+    ref, model = registered.register(registry, 0), registry.settings.registered_model
+    monkeypatch.setenv("PASSERELLE_STATE_DIR", str(tmp_path))
+    labels = {"passerelle.registered_model": model, "passerelle.version": "1", "passerelle.run_id": ref.run_id}
+    monkeypatch.setattr(run_trace, "labels_of", lambda name: labels if name == "registry.example.org/x@sha256:0" else None)
+    traced = run_trace.trace(model, "docker-pullable://registry.example.org/x@sha256:0")
+    assert (traced.kind, traced.version) == ("image", 1)
+
+
+def test_a_promotion_that_was_undone_put_nothing_into_production(registered: RegisteredForTests, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = registered.fresh()
+    first, second = registered.register(registry, 0), registered.register(registry, 1)
+    promote(registry, ref=first, criteria=LENIENT, asked=Asked(who="marie@bureau"))
+
+    def broken(*_: object) -> None:
+        raise OutsideError("MLflow went away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, "set_stage", broken)
+        with pytest.raises(OutsideError, match="went away"):
+            promote(registry, ref=second, criteria=LENIENT, asked=Asked(who="paul@bureau"))
+
+    def entry(version: str) -> tuple[str | None, str]:
+        link = {link.name: link for link in links_of(registry, find_version(registry, version)[1])}["ledger entry"]
+        return link.value, link.note
+
+    assert entry("2") == (None, "it was never put into production")
+    assert entry("1")[0] == "1"
+
+
+def test_changes_that_no_commit_holds_are_noted(registered: RegisteredForTests) -> None:
+    registry = registered.fresh()
+    ref = registered.register(registry, 0)
+    assert registry.model_version(ref.registered_model, 1).tags.get("passerelle.git_dirty") == registry.run(ref.run_id).tags.get(
+        "passerelle.git_dirty"
+    )
+    for dirty, note in (("true", "trained with changes that no commit holds"), ("false", "")):
+        registry.set_version_tags(ref, {"passerelle.git_dirty": dirty, "passerelle.git_commit": "c" * 40})
+        chain = {link.name: link for link in links_of(registry, find_version(registry, "1")[1])}
+        assert (chain["git commit"].value, chain["git commit"].note) == ("c" * 40, note)

@@ -21,11 +21,14 @@ Record = Callable[[str, object], None]
 
 @pytest.fixture(scope="module")
 def second(served: StackForTests) -> StackForTests:
-    """Another candidate of the same training in production, as version 2, against the gate's advice."""
+    """Another candidate of the same training in production, as version 2, by criteria that let it be worse: nothing is forced here."""
     ranked = json.loads(served.done("passerelle", "compare", "--json"))["rows"]
     other = next(row["run_id"] for row in ranked if row["candidate"] == "char_lr")
     served.done("passerelle", "register", "--run", other)
-    served.done("passerelle", "promote", "--version", "2", "--force", "--reason", "to roll out another one")
+    (served.folder / "lenient.yaml").write_text("champion: {must_be_better: false, not_worse_by: 1.0}\n")
+    forced = served.run("passerelle", "promote", "--version", "2", "--force", "--reason", "to roll out another one")
+    assert (forced.returncode, "not forced in production" in forced.stderr) == (1, True), forced.stderr
+    served.done("passerelle", "promote", "--version", "2", "--criteria", "lenient.yaml")
     return served
 
 

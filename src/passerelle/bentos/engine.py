@@ -55,6 +55,15 @@ def inspect(engine: str, image: str) -> dict[str, Any] | None:
     return dict(json.loads(asked.stdout)[0]) if asked.returncode == 0 else None
 
 
+def labels_of(name: str) -> Mapping[str, str] | None:
+    """Return the labels of an image that an engine on this machine holds; None where there is no engine or no such image."""
+    for engine in _ENGINES:
+        held = inspect(engine, name) if shutil.which(engine) else None
+        if held is not None:
+            return dict((held.get("Config") or {}).get("Labels") or {})
+    return None
+
+
 def find_image(name: str) -> str | None:
     """Return the digest of an image that an engine on this machine holds; None where there is no engine or no such image."""
     for engine in _ENGINES:

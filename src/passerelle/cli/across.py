@@ -18,6 +18,7 @@ from passerelle.cli.options import (
     version_option,
 )
 from passerelle.cli.output import Output
+from passerelle.errors import RefusedError
 
 # Each command imports its own late, so that `--help` answers at once.
 # ruff: noqa: PLC0415
@@ -115,7 +116,11 @@ def history(registered_model: str | None, verify: bool, as_json: bool) -> None:
     """Print the ledger of promotions and rollbacks."""
     from passerelle.cli import run_registry, show
 
-    show.history(Output(as_json=as_json), run_registry.history(registered_model, verify=verify))
+    found = run_registry.history(registered_model, verify=verify)
+    show.history(Output(as_json=as_json), found)
+    if found.findings and as_json:  # the one object holds the findings already
+        raise SystemExit(RefusedError.exit_code)
+    run_registry.refuse_forged(found)
 
 
 @click.command()

@@ -17,14 +17,14 @@ from passerelle.bentos.import_model import import_model
 from passerelle.cli import run_training, show
 from passerelle.cli.connect import bento_store, open_registry, project_folder, read_state, surroundings
 from passerelle.cli.output import Output, plain
-from passerelle.cli.run_registry import who
+from passerelle.cli.run_registry import asked_here
 from passerelle.errors import OutsideError, RefusedError
 from passerelle.names import BentoTag
 from passerelle.platform.embedded import EmbeddedPlatform
 from passerelle.platform.state import running
 from passerelle.registry.compare import compare
 from passerelle.registry.criteria import read_criteria
-from passerelle.registry.promote import Asked, promote
+from passerelle.registry.promote import promote
 from passerelle.registry.register import register
 from passerelle.rollout import local
 from training.dataset import demo_data
@@ -61,6 +61,7 @@ def path_to_bento(output: Output, project: Path, criteria_path: Path, steps: Ste
     folder = project_folder(project)
     criteria = read_criteria(criteria_path)
     here = surroundings()
+    asked = asked_here(here, project)
     registry = open_registry(here)
     data = demo_data()
     trained = steps.step(
@@ -72,11 +73,7 @@ def path_to_bento(output: Output, project: Path, criteria_path: Path, steps: Ste
     registered = steps.step(
         "register", lambda: register(registry, run_id=compared.best.run_id, criteria=criteria, signing=here.signing), show.registered
     )
-    steps.step(
-        "promote",
-        lambda: promote(registry, ref=registered.ref, criteria=criteria, asked=Asked(who=who(), signing=here.signing)),
-        show.promotion,
-    )
+    steps.step("promote", lambda: promote(registry, ref=registered.ref, criteria=criteria, asked=asked), show.promotion)
     imported = steps.step("import", lambda: import_model(registry, here.store, signing=here.signing), show.imported)
     built = steps.step(
         "build", lambda: build(here.store, bento_model_tag=imported.bento_model_tag, project=folder, signing=here.signing), show.built

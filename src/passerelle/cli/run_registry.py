@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import requests
 from packaging.requirements import Requirement
 
 from passerelle.bentos.engine import newest_image
 from passerelle.bentos.store import LABEL_PREFIX, Store, bentos_of, latest_bento, latest_bento_model
-from passerelle.cli.connect import Surroundings, open_registry, surroundings
-from passerelle.errors import NotFoundError, RefusedError
+from passerelle.cli.connect import Surroundings, open_registry, project_folder, surroundings
+from passerelle.errors import NotFoundError, RefusedError, UsageError
 from passerelle.names import BentoTag, ModelVersionRef
 from passerelle.registry.client import Registry
 from passerelle.registry.compare import compare
 from passerelle.registry.criteria import Criteria, read_criteria
 from passerelle.registry.ledger import History, Ledger
-from passerelle.registry.move import known_entries
+from passerelle.registry.move import known_entries, plan, standing
 from passerelle.registry.promote import Asked, Promotion
 from passerelle.registry.promote import promote as promote_stage
-from passerelle.registry.register import register
+from passerelle.registry.register import Registered, register
 from passerelle.registry.rollback import rollback as rollback_stage
 from passerelle.registry.status import Status, gather
 from passerelle.rollout.local import running_service
-from passerelle.settings import ClientSettings, SigningSettings, StoreSettings
+from passerelle.settings import ClientSettings, StoreSettings
 
 # The service image's base: python:3.11-slim.
 _IN_THE_IMAGE = {"python_version": "3.11", "python_full_version": "3.11.0", "sys_platform": "linux", "platform_system": "Linux"}
@@ -46,11 +48,22 @@ def best_run(registry: Registry, criteria: Criteria) -> str:
 
 
 def who() -> str:
-    """Return user@host, or the CI job, for the ledger."""
-    for variable in ("GITHUB_RUN_ID", "CI_JOB_URL", "BUILD_URL"):
-        if os.environ.get(variable):
-            return f"CI {os.environ[variable]}"
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    """Return account@host for the ledger, with the CI job in front where there is one: `ci:JOB by account@host`.
+
+    The account is the system's: $LOGNAME and the like name whomever the shell wants. A job's variables do too, so a job never stands
+    without the account, and never as a person.
+    """
+    account = f"{_account()}@{socket.gethostname()}"
+    job = next((os.environ[variable] for variable in ("GITHUB_RUN_ID", "CI_JOB_URL", "BUILD_URL") if os.environ.get(variable)), None)
+    # An @ would end the name that the criteria's lists are asked for.
+    return f"ci:{quote(job, safe=':/')} by {account}" if job else account
+
+
+def _account() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid-{os.getuid()}"
 
 
 def newest_version(registry: Registry) -> ModelVersionRef:
@@ -67,14 +80,28 @@ def newest_version(registry: Registry) -> ModelVersionRef:
 
 
 def promote(
-    registered_model: str | None, version: int | None, criteria_path: Path, *, best: bool, dry_run: bool, report: Path | None, **how: Any
+    registered_model: str | None,
+    version: int | None,
+    criteria_path: Path,
+    *,
+    project: Path,
+    best: bool,
+    dry_run: bool,
+    report: Path | None,
+    **how: Any,
 ) -> Promotion:
     """Promote the version that was named, the best candidate of the latest training, or the newest version."""
+    if best and version is not None:
+        raise UsageError("--best and --version name two versions", hint="passerelle promote --best, or --version N")
     criteria = read_criteria(criteria_path)
     here = surroundings(registered_model=registered_model)
+    asked = asked_here(here, project, **how)
     registry = open_registry(here)
     if best:
-        ref = _best_version(registry, criteria, here.signing, dry_run=dry_run)
+        found = register(registry, run_id=best_run(registry, criteria), criteria=criteria, signing=here.signing, dry_run=dry_run)
+        if found.ref is None:
+            return _planned(registry, found)
+        ref = found.ref
     else:
         ref = registry.model_version(here.mlflow.registered_model, version).ref if version else newest_version(registry)
 
@@ -82,24 +109,37 @@ def promote(
         if report is not None:
             report.write_text(page, encoding="utf-8")
 
+    return promote_stage(registry, ref=ref, criteria=criteria, asked=replace(asked, on_report=write), dry_run=dry_run)
+
+
+def asked_here(here: Surroundings, project: Path, **how: Any) -> Asked:
+    """Return how a promotion is asked for in these surroundings: by whom, in which environment, for which serving image.
+
+    Raises:
+        UsageError: The project does not say what its image gets.
+    """
     development = here.state.environment == "development"
-    serving = serving_libraries(Path("requirements/service.txt"))
-    asked = Asked(who=who(), development=development, serving=serving, on_report=write, signing=here.signing, **how)
-    return promote_stage(registry, ref=ref, criteria=criteria, asked=asked, dry_run=dry_run)
+    return Asked(who=who(), development=development, serving=serving_libraries(project), signing=here.signing, **how)
 
 
-def _best_version(registry: Registry, criteria: Criteria, signing: SigningSettings, *, dry_run: bool) -> ModelVersionRef:
-    """Return the best candidate's version, registered where it is not yet."""
-    registered = register(registry, run_id=best_run(registry, criteria), criteria=criteria, signing=signing, dry_run=dry_run)
-    if registered.ref is None:
-        raise NotFoundError(f"« {registered.candidate} » is the best and not registered yet", hint="passerelle register")
-    return registered.ref
+def _planned(registry: Registry, best: Registered) -> Promotion:
+    """Return what promoting the best candidate would do, which is no version yet; the gate judges it once it is one."""
+    name = registry.settings.registered_model
+    now, known = standing(registry, name), registry.versions(name)
+    ref = ModelVersionRef(name, known[0].ref.version + 1 if known else 1, best.run_id)
+    first = (f"register « {best.candidate} » as version {ref.version}", "the gate judges it", "ledger: a new entry")
+    return Promotion(ref, now.production, changed=True, steps=(*first, *(words for words, _ in plan(registry, ref, now))), dry_run=True)
 
 
-def serving_libraries(requirements: Path) -> dict[str, str]:
-    """Return the version of each library that the serving image gets, from its locked requirements; none where there is no such file."""
+def serving_libraries(project: Path) -> dict[str, str]:
+    """Return the version of each library that the serving image gets, from the project's locked requirements.
+
+    Raises:
+        UsageError: The folder is no project, or its requirements are missing.
+    """
+    requirements = project_folder(project) / "requirements" / "service.txt"
     if not requirements.is_file():
-        return {}
+        raise UsageError(f"{requirements} is missing: it says which libraries the image gets", hint="make lock, in the project")
     lines = (line.rstrip(" \\") for line in requirements.read_text(encoding="utf-8").splitlines() if line[:1].isalpha() and "==" in line)
     pinned = (Requirement(line) for line in lines)
     return {each.name: str(each.specifier)[2:] for each in pinned if each.marker is None or each.marker.evaluate(_IN_THE_IMAGE)}
@@ -113,15 +153,24 @@ def rollback(registered_model: str | None, version: int | None, *, reason: str |
 
 
 def history(registered_model: str | None, *, verify: bool) -> History:
-    """Return the ledger, verified where that was asked for.
-
-    Raises:
-        RefusedError: The verification found a forgery.
-    """
+    """Return the ledger, with what its verification found where that was asked for."""
     registry = open_registry(surroundings(registered_model=registered_model))
     name = registry.settings.registered_model
     ledger = Ledger(registry.objects, name)
     return ledger.verify(known_entries(registry, name)) if verify else History(name, ledger.entries())
+
+
+def refuse_forged(found: History) -> None:
+    """Return when the verification found nothing.
+
+    Raises:
+        RefusedError: It found entries that were changed, removed or inserted.
+    """
+    if found.findings:
+        hint = "look at who may write below ledger/ in the bucket; passerelle restore puts a backup's ledger into an empty stack"
+        raise RefusedError(
+            f"the ledger of « {found.registered_model} » is not as it was written: {len(found.findings)} findings", hint=hint
+        )
 
 
 def status(registered_model: str | None) -> Status:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed
 from pathlib import Path
 
 from passerelle.cli.connect import open_registry, surroundings
+from passerelle.cli.interpreter import interpreter_for
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.likeness import Likeness, likeness
@@ -32,8 +30,8 @@ class Reproduction:
 
     Attributes:
         commit: That the second training ran from.
-        differing_libraries: What the model was made with and what is installed, where they differ.
-        notes: What else may make a difference.
+        differing_libraries: What the model was made with and what the second one was, where they differ.
+        notes: With which libraries it was trained, and what else may make a difference.
     """
 
     version: int
@@ -59,6 +57,7 @@ def reproduce(registered_model: str | None, number: int, train_options: Sequence
     Raises:
         UsageError: The version says no commit, or the commit is not in this repository.
         IntegrityError: The data is not what it was trained on.
+        OutsideError: The environment of that commit cannot be made, or the training failed.
     """
     registry = open_registry(surroundings(registered_model=registered_model))
     version = registry.model_version(registry.settings.registered_model, number)
@@ -67,15 +66,18 @@ def reproduce(registered_model: str | None, number: int, train_options: Sequence
         raise UsageError(f"{version.ref} was trained outside of a git checkout: there is nothing to go back to", hint="passerelle trace")
     run = registry.run(version.ref.run_id)
     with checkout(commit) as folder:
+        interpreter = interpreter_for(folder, folder.parent / "environment", progress)
         progress(f"train again from {commit[:12]}, seed {run.tags.get('passerelle.seed', '0')}; this takes as long as the first time")
-        parent = _trained(folder, run.tags.get("passerelle.seed", "0"), train_options, wanted=run.tags.get("passerelle.data_digest", ""))
+        wanted = run.tags.get("passerelle.data_digest", "")
+        parent = _trained(folder, interpreter.python, run.tags.get("passerelle.seed", "0"), train_options, wanted=wanted)
     again = next((each for each in registry.candidate_runs(parent) if each.name == run.name), None)
     if again is None:
         raise NotFoundError(f"the training {parent} has no candidate « {run.name} »", hint="passerelle compare")
     alike = likeness(run.metrics, again.metrics, registry.read_json(run.run_id, GOLDEN), registry.read_json(again.run_id, GOLDEN))
     dirty = run.tags.get("passerelle.git_dirty") == "true"
     notes = ("it was trained with changes that no commit holds",) if dirty else ()
-    return Reproduction(number, run.name, commit, again.run_id, alike, _differing(registry, version), notes)
+    differing = _differing(registry, version, again.run_id)
+    return Reproduction(number, run.name, commit, again.run_id, alike, differing, (interpreter.note, *notes))
 
 
 def train_options(
@@ -113,9 +115,9 @@ def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=False)
 
 
-def _trained(folder: Path, seed: str, options: Sequence[str], *, wanted: str) -> str:
+def _trained(folder: Path, python: Path, seed: str, options: Sequence[str], *, wanted: str) -> str:
     """Return the parent run of a training by the code in the folder."""
-    command = [sys.executable, "-m", "passerelle", "train", "--json", "--again", "--seed", seed, "--experiment", _EXPERIMENT, *options]
+    command = [str(python), "-m", "passerelle", "train", "--json", "--again", "--seed", seed, "--experiment", _EXPERIMENT, *options]
     environment = dict(os.environ) | {"PYTHONPATH": f"{folder / 'src'}{os.pathsep}{folder}"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=_TRAIN_TIMEOUT_S, check=False)
     if done.returncode != 0:
@@ -128,14 +130,8 @@ def _trained(folder: Path, seed: str, options: Sequence[str], *, wanted: str) ->
     return str(result["parent_run_id"])
 
 
-def _differing(registry: Registry, version: VersionInfo) -> tuple[str, ...]:
+def _differing(registry: Registry, version: VersionInfo, run_id: str) -> tuple[str, ...]:
     with tempfile.TemporaryDirectory(prefix="passerelle-reproduce-") as temporary:
-        made = describe(registry.download_model(version.ref, Path(temporary))).libraries
-    return tuple(f"{name} {wanted} then, {_installed(name)} now" for name, wanted in sorted(made.items()) if _installed(name) != wanted)
-
-
-def _installed(name: str) -> str:
-    try:
-        return installed(name)
-    except PackageNotFoundError:
-        return "not installed"
+        made = describe(registry.download_model(version.ref, Path(temporary) / "then")).libraries
+        now = describe(registry.download(registry.model_uri(run_id), Path(temporary) / "now")).libraries
+    return tuple(f"{name} {then} then, {now.get(name, 'none')} now" for name, then in sorted(made.items()) if now.get(name) != then)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from passerelle.bentos.engine import find_image
-from passerelle.bentos.store import CODE_DIGEST, Store
+from passerelle.bentos.engine import find_image, labels_of, newest_image
+from passerelle.bentos.store import CODE_DIGEST, LABEL_PREFIX, Store
 from passerelle.cli.connect import Surroundings, open_registry, surroundings
 from passerelle.names import BentoTag
 from passerelle.registry.trace import Link, Trace, find_version, links_of
@@ -19,7 +19,8 @@ def trace(registered_model: str | None, asked: str) -> Trace:
     """
     here = surroundings(registered_model=registered_model)
     registry = open_registry(here)
-    kind, version = find_version(registry, asked)
+    asked = asked.rpartition("://")[2]  # Kubernetes writes docker-pullable:// in front of some
+    kind, version = find_version(registry, asked, labels_of(asked) if ":" in asked or "/" in asked else None)
     first = (Link("prediction", asked, "its first eight characters are the run's"),) if kind == "prediction" else ()
     built = tuple(_built(here, version.ref.bento_model_tag, asked if kind == "image" else None))
     return Trace(asked, kind, version.ref.version, (*first, *built, *links_of(registry, version)))
@@ -27,7 +28,8 @@ def trace(registered_model: str | None, asked: str) -> Trace:
 
 def _built(here: Surroundings, tag: BentoTag, image: str | None) -> Iterator[Link]:
     store = Store(here.store)
-    name = image or f"passerelle/{tag}"
+    newest = None if image else newest_image(LABEL_PREFIX + "bento_tag", [str(tag)])
+    name = image or (newest[0] if newest else f"passerelle/{tag}")
     digest = find_image(name)
     yield Link("image", name if digest else None, digest or f"no engine here holds {name}: passerelle containerize")
     bento = store.bento(tag)

@@ -95,6 +95,7 @@ def register(
 @click.option("--reason", help="Why; written in the ledger.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the gate's page to this file too.")
 @click.option("--language", type=click.Choice(["fr", "en"]), default="fr", show_default=True, help="Of the gate's page.")
+@project_option
 @trust_pickle_option
 @dry_run_option
 @json_option

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from passerelle.errors import NotFoundError, OutsideError
 from passerelle.names import ModelVersionRef
 from passerelle.registry.objects import Objects
-from passerelle.registry.translate import translated
+from passerelle.registry.translate import parsed, translated
 from passerelle.settings import MlflowSettings, S3Settings
 
 PRODUCTION_STAGE = "Production"
@@ -270,10 +269,11 @@ class Registry:
 
         Raises:
             NotFoundError: The run has no such artifact.
+            IntegrityError: It is no JSON object: it was changed since it was written.
         """
         with tempfile.TemporaryDirectory(prefix="passerelle-") as folder:
-            content = json.loads(self.run_artifact(run_id, path, Path(folder)).read_bytes())
-        return dict(content)
+            content = self.run_artifact(run_id, path, Path(folder)).read_bytes()
+        return parsed(content, of=f"the artifact {path} of the run {run_id}")
 
     def write_text(self, run_id: str, path: str, content: str) -> None:
         """Write a text artifact of a run."""

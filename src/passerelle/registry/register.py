@@ -27,6 +27,7 @@ _FROM_RUN = (
     "passerelle.candidate",
     "passerelle.data_digest",
     "passerelle.git_commit",
+    "passerelle.git_dirty",
     "passerelle.language",
     "passerelle.task",
     "passerelle.seed",

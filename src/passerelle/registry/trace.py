@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from passerelle.errors import NotFoundError
 from passerelle.names import RUN_ID_LENGTH_IN_TAG
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.ledger import Ledger
 
+GIT_DIRTY = "passerelle.git_dirty"
 _RUN = re.compile(r"[0-9a-f]{32}")
 _IN_TAG = re.compile(rf"(\d+)-([0-9a-f]{{{RUN_ID_LENGTH_IN_TAG}}})")
 
@@ -49,32 +51,64 @@ class Trace:
         return tuple(link.name for link in self.links if link.value is None)
 
 
-def find_version(registry: Registry, asked: str) -> tuple[str, VersionInfo]:
+def looks_like_an_image(asked: str) -> bool:
+    """Return whether the name can only be an image's: with a registry or a folder, a digest, or an engine's id."""
+    return "/" in asked or "@" in asked or asked.startswith("sha256:")
+
+
+def find_version(registry: Registry, asked: str, labels: Mapping[str, str] | None = None) -> tuple[str, VersionInfo]:
     """Return what kind of thing is asked for, and the version that it belongs to.
 
     Args:
-        asked: A version's number, a run id, a prediction id, a bento (model) tag, or the name of an image of ours.
+        asked: A version's number, a run id, a prediction id, a bento (model) tag, or the name of an image.
+        labels: Of the image of that name, where an engine holds one; they count more than its name.
 
     Raises:
         NotFoundError: No version of the registered model belongs to it.
     """
     name = registry.settings.registered_model
-    versions = registry.versions(name)
     if asked.isdigit():
         return "model version", registry.model_version(name, int(asked))
-    found: VersionInfo | None = None
-    kind = "bento tag" if asked.count(":") == 1 and "/" not in asked else "image"
+    versions = registry.versions(name)
     if _RUN.fullmatch(asked):
         found = next((info for info in versions if info.ref.run_id == asked), None)
         kind = "run" if found else "prediction"
         found = found or next((info for info in versions if info.ref.run_id.startswith(asked[:RUN_ID_LENGTH_IN_TAG])), None)
-    elif (in_tag := _IN_TAG.search(asked.rpartition(":")[2])) is not None:
-        number, run = int(in_tag[1]), in_tag[2]
-        found = next((info for info in versions if info.ref.version == number and info.ref.run_id.startswith(run)), None)
+    else:
+        found, kind = _tagged(versions, asked), "image" if looks_like_an_image(asked) else "bento tag"
+        if labels is not None and (kind == "image" or found is None):
+            return "image", _labelled(registry, versions, asked, labels)
     if found is None:
-        hint = "passerelle trace VERSION | RUN_ID | PREDICTION_ID | BENTO_TAG | IMAGE; passerelle history lists the versions"
-        raise NotFoundError(f"nothing of « {name} » is known as « {asked} »", hint=hint)
+        raise _unknown(name, asked)
     return kind, found
+
+
+def _tagged(versions: Sequence[VersionInfo], asked: str) -> VersionInfo | None:
+    in_tag = _IN_TAG.search(asked.rpartition(":")[2])
+    if in_tag is None:
+        return None
+    number, run = int(in_tag[1]), in_tag[2]
+    return next((info for info in versions if info.ref.version == number and info.ref.run_id.startswith(run)), None)
+
+
+def _labelled(registry: Registry, versions: Sequence[VersionInfo], asked: str, labels: Mapping[str, str]) -> VersionInfo:
+    run, model, number = (labels.get(f"passerelle.{name}", "") for name in ("run_id", "registered_model", "version"))
+    found = next((info for info in versions if run and (info.ref.run_id, str(info.ref.version)) == (run, number)), None)
+    if found is not None:
+        return found
+    if not (run and number):
+        hint = "passerelle containerize makes images whose labels say it"
+        raise NotFoundError(f"the image {asked} does not say which version it holds", hint=hint)
+    hint = f"passerelle trace --model {model} {asked}" if model != registry.settings.registered_model else "passerelle history"
+    raise NotFoundError(f"the image {asked} holds version {number} of « {model} », run {run}, which is not among those here", hint=hint)
+
+
+def _unknown(registered_model: str, asked: str) -> NotFoundError:
+    message = f"nothing of « {registered_model} » is known as « {asked} »"
+    if looks_like_an_image(asked):
+        return NotFoundError(f"{message}, and no engine here holds it", hint=f"docker pull {asked}; then the same command again")
+    hint = "passerelle trace VERSION | RUN_ID | PREDICTION_ID | BENTO_TAG | IMAGE; passerelle history lists the versions"
+    return NotFoundError(message, hint=f"{hint}; an image that is not here: docker pull {asked}" if ":" in asked else hint)
 
 
 def links_of(registry: Registry, version: VersionInfo) -> Iterator[Link]:
@@ -82,26 +116,31 @@ def links_of(registry: Registry, version: VersionInfo) -> Iterator[Link]:
     tags = version.tags
     yield Link("model version", str(version.ref.version), f"stage {version.stage}, {tags.get('passerelle.candidate', 'candidate unknown')}")
     yield _tag(version, "artifact digest", "artifact_digest", "passerelle register records it")
+    dirty = tags.get(GIT_DIRTY)
     try:
         run = registry.run(version.ref.run_id)
+        dirty = dirty or run.tags.get(GIT_DIRTY)
         yield Link("run", run.run_id, f"{run.name}, {registry.experiment_of(run.run_id)}")
     except NotFoundError:
         yield Link("run", None, f"{version.ref.run_id} is gone from MLflow")
     yield _tag(version, "data digest", "data_digest", "the training did not record it")
-    yield _tag(version, "git commit", "git_commit", "trained outside of a git checkout")
+    changed = "trained with changes that no commit holds" if dirty == "true" else ""
+    yield _tag(version, "git commit", "git_commit", "trained outside of a git checkout", changed)
     yield _tag(version, "seed", "seed", "the training did not record it")
     yield _tag(version, "criteria", "criteria_digest", "the version was not registered by passerelle")
     yield _promotion(registry, version)
 
 
-def _tag(version: VersionInfo, name: str, tag: str, why_not: str) -> Link:
+def _tag(version: VersionInfo, name: str, tag: str, why_not: str, note: str = "") -> Link:
     value = version.tags.get(f"passerelle.{tag}")
-    return Link(name, value) if value and value != "unknown" else Link(name, None, why_not)
+    return Link(name, value, note) if value and value != "unknown" else Link(name, None, why_not)
 
 
 def _promotion(registry: Registry, version: VersionInfo) -> Link:
     entries = Ledger(registry.objects, version.ref.registered_model).entries()
-    last = next((entry for entry in reversed(entries) if entry.to_version == version.ref.version and entry.what != "undone"), None)
+    # An entry whose steps failed is followed by one that says so: it put nothing into production.
+    stood = [entry for entry, then in zip_longest(entries, entries[1:]) if then is None or then.what != "undone"]
+    last = next((entry for entry in reversed(stood) if entry.to_version == version.ref.version and entry.what != "undone"), None)
     if last is None:
         return Link("ledger entry", None, "it was never put into production")
     reason = f": {last.reason}" if last.reason else ""

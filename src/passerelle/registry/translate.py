@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import boto3.exceptions
 import botocore.exceptions
 import requests
 from mlflow.exceptions import MlflowException
 
-from passerelle.errors import NotFoundError, OutsideError
+from passerelle.errors import IntegrityError, NotFoundError, OutsideError
 
 _MISSING = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
 _FAILURES = (
@@ -37,3 +39,16 @@ def translated(what: str, *, hint: str | None = None) -> Iterator[None]:
         if getattr(error, "error_code", None) in _MISSING or "NoSuchKey" in line or "(404)" in line:
             raise NotFoundError(f"{what} does not exist: {line}", hint=hint or "passerelle status") from error
         raise OutsideError(f"{what} cannot be reached: {line}", hint=hint or "passerelle status") from error
+
+
+def parsed(content: bytes, *, of: str) -> dict[str, Any]:
+    """Return a JSON object that was written by us.
+
+    Raises:
+        IntegrityError: It is none: it was changed since.
+    """
+    try:
+        return dict(json.loads(content))
+    except (ValueError, TypeError) as error:
+        hint = "passerelle rollback goes back to a version that is whole; passerelle restore puts a backup into an empty stack"
+        raise IntegrityError(f"{of} is no longer JSON: it was changed since it was written", hint=hint) from error

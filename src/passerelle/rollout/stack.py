@@ -143,6 +143,7 @@ class Stack:
         """Return the variables by which mlflow, boto3 and passerelle on this machine reach the stack."""
         values = self.values()
         own = {
+            "PASSERELLE_ENVIRONMENT": "production",
             "MLFLOW_TRACKING_URI": self.address("mlflow", 5000),
             "MLFLOW_TRACKING_USERNAME": "admin",
             "MLFLOW_TRACKING_PASSWORD": read_secret(self.secrets, "mlflow_admin_password"),
