@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from passerelle.errors import NotFoundError, OutsideError
 from passerelle.names import ModelVersionRef
 from passerelle.registry.objects import Objects
-from passerelle.registry.translate import translated
+from passerelle.registry.translate import readable, translated
 from passerelle.settings import MlflowSettings, S3Settings
 
 PRODUCTION_STAGE = "Production"
@@ -270,10 +270,10 @@ class Registry:
 
         Raises:
             NotFoundError: The run has no such artifact.
+            IntegrityError: It is not JSON.
         """
-        with tempfile.TemporaryDirectory(prefix="passerelle-") as folder:
-            content = json.loads(self.run_artifact(run_id, path, Path(folder)).read_bytes())
-        return dict(content)
+        with tempfile.TemporaryDirectory(prefix="passerelle-") as folder, readable(f"the artifact {path} of the run {run_id}"):
+            return dict(json.loads(self.run_artifact(run_id, path, Path(folder)).read_bytes()))
 
     def write_text(self, run_id: str, path: str, content: str) -> None:
         """Write a text artifact of a run."""

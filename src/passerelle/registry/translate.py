@@ -10,7 +10,7 @@ import botocore.exceptions
 import requests
 from mlflow.exceptions import MlflowException
 
-from passerelle.errors import NotFoundError, OutsideError
+from passerelle.errors import IntegrityError, NotFoundError, OutsideError
 
 _MISSING = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
 _FAILURES = (
@@ -37,3 +37,16 @@ def translated(what: str, *, hint: str | None = None) -> Iterator[None]:
         if getattr(error, "error_code", None) in _MISSING or "NoSuchKey" in line or "(404)" in line:
             raise NotFoundError(f"{what} does not exist: {line}", hint=hint or "passerelle status") from error
         raise OutsideError(f"{what} cannot be reached: {line}", hint=hint or "passerelle status") from error
+
+
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Turn what a reader says of broken JSON into ours, naming the object.
+
+    Raises:
+        IntegrityError: It cannot be read.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, RecursionError) as error:
+        raise IntegrityError(f"{what} cannot be read: {type(error).__name__}", hint="passerelle status") from error

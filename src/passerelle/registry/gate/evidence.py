@@ -13,19 +13,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import psutil
+from numpy.typing import NDArray
 
-from passerelle.errors import IntegrityError, NotFoundError
+from passerelle.errors import NotFoundError
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
+from passerelle.registry.gate.files import LABEL, Files, held_out, train_hashes, whole
 from passerelle.registry.gate.rows import row_hashes
 from passerelle.registry.gate.scores import Scores
 from passerelle.serving.load import Column, ModelDescription, describe, load_pipeline
 
-HELD_OUT = "data/held_out.parquet"
-TRAIN_HASHES = "data/train_hashes.json"
-_PARENT = "mlflow.parentRunId"
 _LATENCY_RECORDS = 40
-_LABEL, _GROUP = "label", "group"
+_GROUP = "group"
 
 
 @dataclass(frozen=True)
@@ -87,65 +86,45 @@ def gather(
 
     Raises:
         NotFoundError: The challenger's training logged no held-out rows, or a model's files are gone.
-        IntegrityError: A model would run code when loaded.
+        IntegrityError: A file is not the one that was registered, or a model would run code when loaded.
     """
     with tempfile.TemporaryDirectory(prefix="passerelle-gate-") as temporary:
         folder = Path(temporary)
-        table = _held_out(registry, challenger, folder)
-        records, truth = table.drop(columns=[_LABEL, _GROUP], errors="ignore"), table[_LABEL].to_numpy(dtype=str)
-        hashes = np.array(row_hashes(records))
-        own = _train_hashes(registry, challenger)
-        if own is None:
+        ours = whole(registry, challenger, folder / "challenger")
+        theirs = whole(registry, champion, folder / "champion") if champion else None
+        table = held_out(registry, ours, folder / "challenger")
+        records, truth = table.drop(columns=[LABEL, _GROUP], errors="ignore"), table[LABEL].to_numpy(dtype=str)
+        learned = train_hashes(registry, ours, folder / "challenger")
+        if learned is None:
             raise NotFoundError(f"the run of {challenger} does not say what it learned from", hint="passerelle train; passerelle register")
-        theirs = _train_hashes(registry, champion) if champion else None
-        leaked = np.isin(hashes, list(own))
-        known = np.isin(hashes, list(theirs)) if theirs else np.zeros(len(hashes), dtype=bool)
+        known = train_hashes(registry, theirs, folder / "champion") if theirs else None
+        leaked, familiar = _among(records, learned), _among(records, known or frozenset())
         # Rows that the champion learned from flatter it; but too few rows tell nothing.
-        judged = ~leaked & ~known if int((~leaked & ~known).sum()) >= max(least_rows, len(hashes) // 2) else ~leaked
+        judged = ~leaked & ~familiar if int((~leaked & ~familiar).sum()) >= max(least_rows, len(table) // 2) else ~leaked
         if not judged.any():
-            judged = np.ones(len(hashes), dtype=bool)
+            judged = np.ones(len(table), dtype=bool)
         rows, right = records[judged].reset_index(drop=True), truth[judged]
-        columns = describe(registry.download_model(champion, folder / "champion")).columns if champion else None
-        scored = champion is not None and columns is not None and {column.name for column in columns} <= set(rows.columns)
+        columns = describe(theirs.folder).columns if theirs else None
+        scored = columns is not None and {column.name for column in columns} <= set(rows.columns)
         return Evidence(
             challenger.registered_model,
             rows,
-            _contender(registry, challenger, folder / "challenger", hashes=own, records=rows, truth=right),
-            _contender(registry, champion, folder / "champion", hashes=theirs, records=rows, truth=right) if champion and scored else None,
+            _contender(registry, ours, hashes=learned, records=rows, truth=right),
+            _contender(registry, theirs, hashes=known, records=rows, truth=right) if theirs and scored else None,
             columns,
-            len(hashes),
+            len(table),
             int(leaked.sum()),
-            int(known.sum()),
+            int(familiar.sum()),
             serving,
         )
 
 
-def _parent(registry: Registry, ref: ModelVersionRef) -> str:
-    return registry.run(ref.run_id).tags.get(_PARENT, ref.run_id)
+def _among(records: pd.DataFrame, hashes: frozenset[str]) -> NDArray[np.bool_]:
+    return np.isin(np.array(row_hashes(records)), list(hashes)) if hashes else np.zeros(len(records), dtype=np.bool_)
 
 
-def _held_out(registry: Registry, ref: ModelVersionRef, folder: Path) -> pd.DataFrame:
-    parent = _parent(registry, ref)
-    try:
-        table = pd.read_parquet(registry.run_artifact(parent, HELD_OUT, folder))
-    except NotFoundError as error:
-        raise NotFoundError(f"the training {parent} of {ref} holds no {HELD_OUT}: nothing to judge by", hint="passerelle train") from error
-    if table.empty or _LABEL not in table:
-        raise IntegrityError(f"{HELD_OUT} of the training {parent} holds no labelled rows", hint="passerelle train")
-    return table
-
-
-def _train_hashes(registry: Registry, ref: ModelVersionRef) -> frozenset[str] | None:
-    try:
-        return frozenset(registry.read_json(_parent(registry, ref), TRAIN_HASHES)["rows"])
-    except (NotFoundError, KeyError):
-        return None
-
-
-def _contender(
-    registry: Registry, ref: ModelVersionRef, folder: Path, *, hashes: frozenset[str] | None, records: pd.DataFrame, truth: Any
-) -> Contender:
-    path = registry.download_model(ref, folder)
+def _contender(registry: Registry, files: Files, *, hashes: frozenset[str] | None, records: pd.DataFrame, truth: Any) -> Contender:
+    path = files.folder
     description = describe(path)
     pipeline, memory_mib = _loaded(path, description)
     table = records.reindex(columns=[column.name for column in description.columns])
@@ -158,8 +137,8 @@ def _contender(
         _latency_p95_ms(pipeline, table),
         float(sum(file.stat().st_size for file in path.rglob("*") if file.is_file())),
     )
-    candidate = registry.run(ref.run_id).name
-    return Contender(ref.version, candidate, scores, description.columns, description.libraries, hashes, memory_mib)
+    candidate = registry.run(files.ref.run_id).name
+    return Contender(files.ref.version, candidate, scores, description.columns, description.libraries, hashes, memory_mib)
 
 
 def _loaded(path: Path, description: ModelDescription) -> tuple[Any, float]:
