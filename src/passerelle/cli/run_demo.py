@@ -17,7 +17,7 @@ from passerelle.bentos.import_model import import_model
 from passerelle.cli import run_training, show
 from passerelle.cli.connect import bento_store, open_registry, project_folder, read_state, surroundings
 from passerelle.cli.output import Output, plain
-from passerelle.cli.run_registry import who
+from passerelle.cli.run_registry import serving_libraries, who
 from passerelle.errors import OutsideError, RefusedError
 from passerelle.names import BentoTag
 from passerelle.platform.embedded import EmbeddedPlatform
@@ -72,11 +72,8 @@ def path_to_bento(output: Output, project: Path, criteria_path: Path, steps: Ste
     registered = steps.step(
         "register", lambda: register(registry, run_id=compared.best.run_id, criteria=criteria, signing=here.signing), show.registered
     )
-    steps.step(
-        "promote",
-        lambda: promote(registry, ref=registered.ref, criteria=criteria, asked=Asked(who=who(), signing=here.signing)),
-        show.promotion,
-    )
+    asked = Asked(who=who(), signing=here.signing, serving=serving_libraries(folder / "requirements" / "service.txt"))
+    steps.step("promote", lambda: promote(registry, ref=registered.ref, criteria=criteria, asked=asked), show.promotion)
     imported = steps.step("import", lambda: import_model(registry, here.store, signing=here.signing), show.imported)
     built = steps.step(
         "build", lambda: build(here.store, bento_model_tag=imported.bento_model_tag, project=folder, signing=here.signing), show.built

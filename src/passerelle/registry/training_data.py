@@ -10,6 +10,8 @@ from passerelle.serving.manifest import digest_of_file
 
 HELD_OUT = "data/held_out.parquet"
 TRAIN_HASHES = "data/train_hashes.json"
+#: Of the manifest: the digest of each of the two at registration.
+TRAINING = "training"
 _PARENT = "mlflow.parentRunId"
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pandas as pd
 import psutil
 from numpy.typing import NDArray
 
-from passerelle.errors import NotFoundError
+from passerelle.errors import IntegrityError, NotFoundError
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
 from passerelle.registry.gate.files import LABEL, Files, held_out, train_hashes, whole
@@ -62,6 +63,8 @@ class Evidence:
         records: The rows that are judged by, without their labels.
         champion: The version in production; None before the first promotion, and where it takes other columns than these rows have.
         champion_columns: Of its signature, if there is one in production.
+        champion_version: The version in production, whether it is scored or not.
+        champion_says: Whether the run of the one in production still says what it learned from.
         held_out: Rows that the challenger's training held out.
         leaked: Rows among them that the challenger learned from all the same.
         champion_knows: Rows among them that the champion learned from; they are left out where enough others remain.
@@ -77,6 +80,8 @@ class Evidence:
     leaked: int
     champion_knows: int
     serving: Mapping[str, str]
+    champion_version: int | None = None
+    champion_says: bool = True
 
 
 def gather(
@@ -116,6 +121,8 @@ def gather(
             int(leaked.sum()),
             int(familiar.sum()),
             serving,
+            theirs.ref.version if theirs else None,
+            theirs is None or known is not None,
         )
 
 
@@ -128,17 +135,30 @@ def _contender(registry: Registry, files: Files, *, hashes: frozenset[str] | Non
     description = describe(path)
     pipeline, memory_mib = _loaded(path, description)
     table = records.reindex(columns=[column.name for column in description.columns])
-    probabilities = np.asarray(pipeline.predict_proba(table), dtype=np.float64) if hasattr(pipeline, "predict_proba") else None
-    scores = Scores(
-        truth,
-        np.asarray(pipeline.predict(table), dtype=str),
-        probabilities,
-        tuple(map(str, pipeline.classes_)),
-        _latency_p95_ms(pipeline, table),
-        float(sum(file.stat().st_size for file in path.rglob("*") if file.is_file())),
-    )
+    with _predicting(files.ref):
+        probabilities = np.asarray(pipeline.predict_proba(table), dtype=np.float64) if hasattr(pipeline, "predict_proba") else None
+        said, classes = np.asarray(pipeline.predict(table), dtype=str), tuple(map(str, pipeline.classes_))
+        if said.shape != (len(table),) or not (probabilities is None or _are_probabilities(probabilities, len(table), len(classes))):
+            raise ValueError("not a label and a probability of each class for each row")
+        latency_p95_ms = _latency_p95_ms(pipeline, table)
+    size_bytes = float(sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
+    scores = Scores(truth, said, probabilities, classes, latency_p95_ms, size_bytes)
     candidate = registry.run(files.ref.run_id).name
     return Contender(files.ref.version, candidate, scores, description.columns, description.libraries, hashes, memory_mib)
+
+
+@contextmanager
+def _predicting(ref: ModelVersionRef) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError) as error:
+        # What scikit-learn says quotes the record.
+        message = f"the model {ref} does not predict the held-out rows: {type(error).__name__}"
+        raise IntegrityError(message, hint="passerelle train; passerelle register") from None
+
+
+def _are_probabilities(given: NDArray[np.float64], rows: int, classes: int) -> bool:
+    return given.shape == (rows, classes) and bool(np.isfinite(given).all())
 
 
 def _loaded(path: Path, description: ModelDescription) -> tuple[Any, float]:

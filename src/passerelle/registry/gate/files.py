@@ -15,7 +15,7 @@ from passerelle.errors import IntegrityError, NotFoundError
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
 from passerelle.registry.register import ARTIFACT_DIGEST, GOLDEN, MANIFEST
-from passerelle.registry.training_data import HELD_OUT, TRAIN_HASHES, training_of
+from passerelle.registry.training_data import HELD_OUT, TRAIN_HASHES, TRAINING, training_of
 from passerelle.serving.manifest import check_manifest, digest_of_file
 
 _UNREADABLE = (ArrowException, ValueError, TypeError, LookupError, AttributeError, RuntimeError, EOFError, OSError)
@@ -60,7 +60,7 @@ def whole(registry: Registry, ref: ModelVersionRef, folder: Path) -> Files:
         check_manifest(model, golden, manifest, expected_digest=digest)
     except IntegrityError as error:
         raise IntegrityError(f"{ref}: {error.message}", hint=error.hint) from error
-    return Files(version.ref, model, training, dict(manifest.get("training", {})))
+    return Files(version.ref, model, training, dict(manifest.get(TRAINING, {})))
 
 
 def held_out(registry: Registry, files: Files, folder: Path) -> pd.DataFrame:
