@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +24,8 @@ from training.dataset import Dataset, digest_of
 from training.train import train
 
 COMMENTS = Path(__file__).resolve().parents[1] / "training" / "data" / "comments.csv"
+#: What the image would have, were it made of this environment: for the gate.
+HERE = {name: version(name) for name in ("scikit-learn", "numpy", "scipy", "skops")}
 OURS = ("MLFLOW_", "AWS_", "PASSERELLE_", "BENTOML_")
 
 
@@ -91,3 +95,35 @@ def registered(platform: RunningPlatform, trained: tuple[str, str, tuple[str, ..
     experiment, parent_run_id, run_ids = trained
     settings = MlflowSettings.read(tracking_uri=platform.tracking_uri, experiment=experiment)
     return RegisteredForTests(Registry(settings, platform.s3), run_ids, parent_run_id, Criteria())
+
+
+def run_keys(registry: Registry, run_id: str, *endings: str) -> list[str]:
+    """Return the objects of a run's artifacts that end so, as they lie in S3."""
+    return [key for key in registry.objects.keys("mlflow/") if f"/{run_id}/" in key and key.endswith(endings)]
+
+
+def model_keys(registry: Registry, run_id: str) -> list[str]:
+    """Return the objects of the run's model, as they lie in S3."""
+    folder = registry.model_uri(run_id).removeprefix("models:/")
+    return [key for key in registry.objects.keys("mlflow/") if f"/{folder}/" in key]
+
+
+@contextmanager
+def changed_object(registry: Registry, key: str, change: Callable[[bytes], bytes | None]) -> Iterator[None]:
+    """Let the object hold something else, or be gone where the change returns None, until the end."""
+    whole, _ = registry.objects.read(key)
+    changed = change(whole)
+    registry.objects.delete(key)
+    if changed is not None:
+        assert registry.objects.create(key, changed)
+    try:
+        yield
+    finally:
+        registry.objects.delete(key)
+        assert registry.objects.create(key, whole)
+
+
+def flipped(content: bytes) -> bytes:
+    """Return the content with one bit changed in its middle."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]

@@ -22,7 +22,7 @@ from passerelle.registry.register import ARTIFACT_DIGEST, TRUSTED_PICKLE
 from passerelle.registry.rollback import rollback
 from passerelle.settings import StoreSettings
 from tests.integration.test_door import disagreements, moved, two
-from tests.platform_fixtures import RegisteredForTests
+from tests.platform_fixtures import HERE, RegisteredForTests
 
 pytestmark = pytest.mark.integration
 LENIENT = Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0}})
@@ -87,7 +87,7 @@ def test_who_promotes_while_another_is_judged_wins_and_the_other_is_judged_anew(
         moved(registry, second, "marie@here")
 
     with pytest.raises(BusyError, match=r"marie@here won: promote of version 2 .* while version 1 was judged"):
-        promote(registry, ref=first, criteria=LENIENT, asked=Asked(who="paul@here", on_report=meanwhile))
+        promote(registry, ref=first, criteria=LENIENT, asked=Asked(who="paul@here", serving=HERE, on_report=meanwhile))
     assert standing(registry, first.registered_model).production == 2
     assert len(ledger_of(registry).entries()) == 1
 
@@ -100,7 +100,9 @@ def test_an_alias_moved_by_hand_is_not_the_champion_and_is_not_imported(register
     with pytest.raises(IntegrityError, match="no promotion put it there"):
         import_model(registry, store)
     strict = Criteria.model_validate({"champion": {"not_worse_by": 0.0, "must_be_better": True, "metric": "accuracy"}})
-    done = promote(registry, ref=second, criteria=strict, asked=Asked(who="test@here", force=True, reason="seen"), dry_run=True)
+    done = promote(
+        registry, ref=second, criteria=strict, asked=Asked(who="test@here", serving=HERE, force=True, reason="seen"), dry_run=True
+    )
     assert "champion" in {finding.check for finding in done.findings}, "it is compared with the version that the ledger names"
     rollback(registry, who="test@here", version=1)
     assert import_model(registry, store).created
@@ -115,7 +117,7 @@ def test_status_names_one_command_and_it_mends(registered: RegisteredForTests) -
     registry.set_alias(first, "production")
     registry.set_stage(first, "Production")
     assert disagreements(registry) == ["passerelle promote --version 1"]
-    assert promote(registry, ref=first, criteria=LENIENT, asked=Asked(who="test@here")).changed
+    assert promote(registry, ref=first, criteria=LENIENT, asked=Asked(who="test@here", serving=HERE)).changed
     assert disagreements(registry) == []
 
     def both() -> None:
@@ -226,9 +228,9 @@ def test_a_write_whose_answer_was_lost_counts_as_done(registered: RegisteredForT
 def test_criteria_and_reports_of_every_gate_run_are_kept(registered: RegisteredForTests, tmp_path: Any) -> None:
     registry, first, second = two(registered)
     pages: list[str] = []
-    done = promote(registry, ref=first, criteria=LENIENT, asked=Asked(who="test@here", on_report=pages.append))
+    done = promote(registry, ref=first, criteria=LENIENT, asked=Asked(who="test@here", serving=HERE, on_report=pages.append))
     other = Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 0.9}})
-    promote(registry, ref=second, criteria=other, asked=Asked(who="test@here", on_report=pages.append))
+    promote(registry, ref=second, criteria=other, asked=Asked(who="test@here", serving=HERE, on_report=pages.append))
     assert done.entry is not None
     folder = ledger_of(registry).criteria_folder
     kept = {key.rpartition("/")[2].removesuffix(".json"): registry.objects.read(key)[0] for key in registry.objects.keys(folder)}

@@ -29,7 +29,7 @@ from passerelle.registry.ledger import Ledger
 from passerelle.registry.promote import REPORT, Asked, promote
 from passerelle.registry.register import register
 from passerelle.settings import MlflowSettings
-from tests.platform_fixtures import COMMENTS
+from tests.platform_fixtures import COMMENTS, HERE
 from training.candidates import Candidate
 from training.dataset import Dataset, digest_of
 from training.params import DEFAULT
@@ -136,7 +136,7 @@ def made_ground(platform: RunningPlatform) -> Ground:
     parts = replace(parts, folds=halves(len(parts.train)))
     made = Ground(registry, data, parts, ModelVersionRef("", 0, ""), name)
     champion = made.train(words(), parts=weak_champion(parts), name="champion")
-    promote(registry, ref=champion, criteria=LOOSE, asked=Asked(who="test@here"))
+    promote(registry, ref=champion, criteria=LOOSE, asked=Asked(who="test@here", serving=HERE))
     return replace(made, champion=champion)
 
 
@@ -218,7 +218,7 @@ PLANTED: dict[str, tuple[Callable[[Ground], ModelVersionRef], str, str]] = {
 def test_a_bad_model_is_refused_for_the_right_reason(ground: Ground, planted: str) -> None:
     make, check, reason = PLANTED[planted]
     ref = make(ground)
-    serving = {"scikit-learn": "1.5.2"} if check == "libraries" else {}
+    serving = {"scikit-learn": "1.5.2"} if check == "libraries" else HERE
     with pytest.raises(RefusedError, match=reason):
         promote(ground.registry, ref=ref, criteria=CRITERIA, asked=Asked(who="test@here", serving=serving))
     found = ground.registry.read_json(ref.run_id, "gate/verdict.json")
@@ -231,7 +231,7 @@ def test_a_bad_model_is_refused_for_the_right_reason(ground: Ground, planted: st
 
 def test_waiving_is_for_those_whom_the_criteria_name(ground: Ground) -> None:
     ref = a_tenth(ground)
-    asked = Asked(who="paul@bureau", waive=("training_rows", "never_predicted"), reason="le reste manque")
+    asked = Asked(who="paul@bureau", serving=HERE, waive=("training_rows", "never_predicted"), reason="le reste manque")
     with pytest.raises(RefusedError, match="only by marie, not by paul@bureau"):
         promote(ground.registry, ref=ref, criteria=CRITERIA, asked=asked)
     criteria = CRITERIA.model_copy(update={"champion": CRITERIA.champion.model_copy(update={"must_be_better": False, "not_worse_by": 1.0})})
@@ -248,7 +248,7 @@ def test_a_good_model_passes_and_its_report_is_kept(ground: Ground, platform: Ru
     ground = made_ground(platform)
     ref = ground.train(good(), name="good")
     pages: list[str] = []
-    done = promote(ground.registry, ref=ref, criteria=CRITERIA, asked=Asked(who="test@here", on_report=pages.append))
+    done = promote(ground.registry, ref=ref, criteria=CRITERIA, asked=Asked(who="test@here", serving=HERE, on_report=pages.append))
     assert done.changed
     assert all(finding.passed for finding in done.findings)
     assert done.entry is not None

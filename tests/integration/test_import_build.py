@@ -27,7 +27,7 @@ from passerelle.registry.client import Registry
 from passerelle.registry.criteria import Criteria
 from passerelle.registry.promote import Asked, promote
 from passerelle.settings import StoreSettings
-from tests.platform_fixtures import RegisteredForTests
+from tests.platform_fixtures import HERE, RegisteredForTests
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +45,7 @@ def promoted(registered: RegisteredForTests) -> Registry:
         registry,
         ref=registered.register(registry),
         criteria=Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0}}),
-        asked=Asked(who="test@here"),
+        asked=Asked(who="test@here", serving=HERE),
     )
     return registry
 

@@ -25,7 +25,7 @@ from passerelle.registry.register import register
 from passerelle.registry.rollback import rollback
 from passerelle.registry.status import gather
 from passerelle.settings import MlflowSettings, S3Settings, StoreSettings
-from tests.platform_fixtures import RegisteredForTests
+from tests.platform_fixtures import HERE, RegisteredForTests
 
 pytestmark = pytest.mark.integration
 LENIENT = Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0, "resamples": 100}})
@@ -40,7 +40,7 @@ def two_versions(registered: RegisteredForTests, name: str | None = None) -> tup
 
 
 def put(registry: Registry, ref: ModelVersionRef, who: str = "test@here") -> None:
-    promote(registry, ref=ref, criteria=LENIENT, asked=Asked(who=who))
+    promote(registry, ref=ref, criteria=LENIENT, asked=Asked(who=who, serving=HERE))
 
 
 def test_a_run_is_registered_once_with_what_identifies_it(registered: RegisteredForTests) -> None:
@@ -113,13 +113,13 @@ def test_alias_and_stage_move_together_and_back(registered: RegisteredForTests) 
     name = registry.settings.registered_model
     put(registry, first)
     assert settled(standing(registry, name), 1)
-    planned = promote(registry, ref=second, criteria=LENIENT, asked=Asked(who="test@here"), dry_run=True)
+    planned = promote(registry, ref=second, criteria=LENIENT, asked=Asked(who="test@here", serving=HERE), dry_run=True)
     assert planned.changed
     assert settled(standing(registry, name), 1)
-    done = promote(registry, ref=second, criteria=LENIENT, asked=Asked(who="test@here"))
+    done = promote(registry, ref=second, criteria=LENIENT, asked=Asked(who="test@here", serving=HERE))
     assert (done.changed, done.previous, done.steps) == (True, 1, planned.steps)
     assert standing(registry, name).previous == 1
-    assert promote(registry, ref=second, criteria=LENIENT, asked=Asked(who="test@here")).changed is False
+    assert promote(registry, ref=second, criteria=LENIENT, asked=Asked(who="test@here", serving=HERE)).changed is False
     back = rollback(registry, who="test@here", reason="it was wrong")
     assert (back.ref.version, back.previous) == (1, 2)
     assert settled(standing(registry, name), 1)
@@ -157,7 +157,7 @@ def test_criteria_are_held_unless_forced_with_a_reason_in_development(registered
 
     def ask(**how: Any) -> Promotion:
         criteria = Criteria.model_validate({"held_out": {"minimum": {"macro_f1": 1.0}}})
-        return promote(registry, ref=first, criteria=criteria, asked=Asked(who="test@here", **how))
+        return promote(registry, ref=first, criteria=criteria, asked=Asked(who="test@here", serving=HERE, **how))
 
     with pytest.raises(RefusedError, match="macro_f1 is"):
         ask()
@@ -345,8 +345,10 @@ def test_a_pickle_that_was_trusted_is_recorded_and_goes_nowhere_in_production(
     assert done.ref is not None
     assert done.tags["passerelle.trusted_pickle"] == "true"
     with pytest.raises(RefusedError, match="pickle that was trusted in development"):
-        promote(registry, ref=done.ref, criteria=Criteria(), asked=Asked(who="test@here", development=False))
-    promoted = promote(registry, ref=done.ref, criteria=Criteria(), asked=Asked(who="test@here", force=True, reason="a trial"))
+        promote(registry, ref=done.ref, criteria=Criteria(), asked=Asked(who="test@here", serving=HERE, development=False))
+    promoted = promote(
+        registry, ref=done.ref, criteria=Criteria(), asked=Asked(who="test@here", serving=HERE, force=True, reason="a trial")
+    )
     assert promoted.entry is not None
     assert promoted.entry.trusted_pickle
     assert Ledger(registry.objects, registry.settings.registered_model).verify().findings == ()

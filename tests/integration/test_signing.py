@@ -32,7 +32,7 @@ from passerelle.serving.manifest import digest_of_folder
 from passerelle.serving.model import load_model
 from passerelle.serving.signature import check_signature
 from passerelle.settings import SigningSettings, StoreSettings
-from tests.platform_fixtures import RegisteredForTests
+from tests.platform_fixtures import HERE, RegisteredForTests
 from tests.service_fixtures import ROOT
 
 pytestmark = pytest.mark.integration
@@ -175,8 +175,8 @@ def test_what_is_signed_goes_the_whole_way_and_nothing_else(signed: Signed, ours
     good, bad = SigningSettings.read(verify_key=ours.public), SigningSettings.read(verify_key=theirs.public)
     first = registry.model_version(registry.settings.registered_model, 1).ref
     with pytest.raises(IntegrityError, match=r"the signature of .* is not by"):
-        promote(registry, ref=first, criteria=LENIENT, asked=Asked(who="test@here", signing=bad))
-    promote(registry, ref=first, criteria=LENIENT, asked=Asked(who="test@here", signing=good))
+        promote(registry, ref=first, criteria=LENIENT, asked=Asked(who="test@here", serving=HERE, signing=bad))
+    promote(registry, ref=first, criteria=LENIENT, asked=Asked(who="test@here", serving=HERE, signing=good))
     with pytest.raises(IntegrityError, match=r"the signature of .* is not by"):
         import_model(registry, store, signing=bad)
     assert latest_bento_model(store) is None

@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -25,7 +25,7 @@ Check = Literal[
     "class_f1", "slice short", "slice capitals", "slice no_accents", "slice label", "champion",
 ]  # fmt: skip
 Share = Annotated[float, Field(ge=0, le=1)]
-_SHARES = frozenset({"cv_accuracy", "cv_macro_f1", "cv_calibration_error"})
+_SHARES = frozenset({"cv_accuracy", "cv_macro_f1", "cv_calibration_error", "calibration_error"})
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,14 @@ class Failure:
     message: str
 
 
+def _refuse_what_no_model_meets(limits: Iterable[tuple[str, float]]) -> None:
+    for name, limit in limits:
+        if limit < 0 or (name in _SHARES and limit > 1):
+            raise ValueError(f"no model can meet {name}: {limit:g}")
+
+
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Ranking(_Section):
@@ -73,6 +79,11 @@ class HeldOut(_Section):
         description="Least accuracy on short texts, on texts in capitals, on texts without accents, on the rows of any one label.",
     )
     rows: int = Field(default=1, ge=1, description="Held-out rows that must be left once those that were learned from are taken out.")
+
+    @model_validator(mode="after")
+    def _limits_can_be_met(self) -> Self:
+        _refuse_what_no_model_meets(self.maximum.items())
+        return self
 
 
 class Champion(_Section):
@@ -113,9 +124,7 @@ class Criteria(_Section):
 
     @model_validator(mode="after")
     def _limits_can_be_met(self) -> Self:
-        for name, limit in [*self.minimum.items(), *self.maximum.items()]:
-            if not math.isfinite(limit) or limit < 0 or (name in _SHARES and limit > 1):
-                raise ValueError(f"no model can meet {name}: {limit:g}")
+        _refuse_what_no_model_meets([*self.minimum.items(), *self.maximum.items()])
         return self
 
     @model_validator(mode="after")
@@ -156,6 +165,25 @@ def _failure(metrics: Mapping[str, float], name: str, limit: float, at_least: bo
     return Failure(name, value, limit, f"{name} is {value:.4g}, {'at least' if at_least else 'at most'} {limit:g}")
 
 
+class _TwiceError(yaml.YAMLError):
+    """A key stands twice in one block."""
+
+
+class _EachKeyOnce(yaml.SafeLoader):
+    """Refuses a key that is given twice, where YAML's own loader silently takes the last."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Return the block's node, once each of its keys is known to be there once."""
+        node = super().compose_mapping_node(anchor)
+        lines: dict[str, int] = {}
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                raise _TwiceError(f"{key.value} is given twice, in line {lines[key.value]} and in line {line}")
+            lines[key.value] = line
+        return node
+
+
 def read_criteria(path: Path) -> Criteria:
     """Return the criteria of the file.
 
@@ -163,9 +191,11 @@ def read_criteria(path: Path) -> Criteria:
         UsageError: There is no such file, it is not YAML, or a key or value is not one of ours; names the key.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_EachKeyOnce)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise UsageError(f"the criteria {path} cannot be read: {error.strerror}", hint="--criteria training/criteria.yaml") from error
+    except _TwiceError as error:
+        raise UsageError(f"the criteria {path} are not usable: {error}", hint=f"mend {path}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         line = str(error).replace("\n", " ")
         raise UsageError(f"the criteria {path} are not YAML: {line}", hint=f"mend {path}") from error

@@ -13,6 +13,7 @@ from passerelle.names import ModelVersionRef
 from passerelle.registry.client import CandidateRun, Registry, VersionInfo
 from passerelle.registry.criteria import Criteria
 from passerelle.registry.signature import SIGNATURE, sign, verify_version
+from passerelle.registry.training_data import TRAINING, digests_of
 from passerelle.serving.golden import pipeline_predict, read_golden, replay
 from passerelle.serving.load import describe, load_pipeline
 from passerelle.serving.manifest import digest_of_manifest, manifest_of
@@ -103,7 +104,8 @@ def examined(registry: Registry, run_id: str) -> tuple[dict[str, Any], bool]:
         description = describe(folder)
         pipeline = load_pipeline(folder, description)
         replay(read_golden(golden), pipeline_predict(pipeline, [column.name for column in description.columns]))
-        return manifest_of(folder, golden), description.pickled
+        left = digests_of(registry, run_id, Path(temporary) / "training")
+        return manifest_of(folder, golden) | ({TRAINING: left} if left else {}), description.pickled
 
 
 def _sign_later(registry: Registry, version: VersionInfo, signing: SigningSettings) -> None:
@@ -120,6 +122,9 @@ def _sign_later(registry: Registry, version: VersionInfo, signing: SigningSettin
         verify_version(registry, version.ref, registry.read_json(run_id, MANIFEST), own)
     except IntegrityError:
         manifest, _ = examined(registry, run_id)
+        if digest_of_manifest(manifest) != recorded:
+            # Versions that were registered before said nothing of the training's data.
+            manifest.pop(TRAINING, None)
         if digest_of_manifest(manifest) != recorded:
             message = f"the files of {version.ref} are not those that were registered: they are not signed"
             raise IntegrityError(message, hint="passerelle rollback goes back to a version that is whole") from None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
+import struct
 import threading
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +39,11 @@ EXAMPLES: Mapping[ColumnType, Any] = {
     "double": 1.0,
 }
 _LARGEST_UNPACKED_BYTES = 4 << 30
+#: What the readers of a broken file raise. RuntimeError: recursion without end, or what a zip archive says that Python cannot unpack.
+_UNREADABLE = (
+    ValueError, TypeError, LookupError, AttributeError, ImportError, OSError, EOFError, RuntimeError, MemoryError, SyntaxError,
+    struct.error, zlib.error, pickle.UnpicklingError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -85,8 +92,8 @@ def describe(folder: Path) -> ModelDescription:
 def _described(folder: Path) -> ModelDescription:
     try:
         content = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
-        flavors = dict(content["flavors"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        flavors, signature = dict(content["flavors"]), dict(content.get("signature") or {})
+    except (yaml.YAMLError, *_UNREADABLE) as error:
         raise IntegrityError(f"{folder} holds no readable MLmodel file", hint="passerelle register") from error
     flavor = flavors.get("sklearn")
     if not isinstance(flavor, dict):
@@ -99,7 +106,6 @@ def _described(folder: Path) -> ModelDescription:
     target = (folder / model_file).resolve()
     if not model_file or folder.resolve() not in target.parents or not target.is_file():
         raise IntegrityError(f"the MLmodel file names « {model_file} », which is not a file of the model", hint="passerelle register")
-    signature = dict(content.get("signature") or {})
     libraries = {"scikit-learn": str(flavor.get("sklearn_version", "")), **_pinned(folder / "requirements.txt")}
     columns = _columns(signature)
     example = {column.name: EXAMPLES[column.type] for column in columns}
@@ -126,6 +132,8 @@ def load_pipeline(folder: Path, description: ModelDescription) -> Any:
         IntegrityError: The file names a type that the operator does not trust, unpacks to too much, or cannot be read.
         UsageError: What is in it cannot classify.
     """
+    from zipfile import BadZipFile  # noqa: PLC0415
+
     import skops.io  # noqa: PLC0415
     from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415
 
@@ -141,7 +149,7 @@ def load_pipeline(folder: Path, description: ModelDescription) -> Any:
             hint = f"train it with scikit-learn's own types; where you trust them: export PASSERELLE_TRUSTED_TYPES={operators},{foreign[0]}"
             raise IntegrityError(f"the model holds types that are not trusted: {', '.join(foreign)}", hint=hint)
         loaded = skops.io.load(path, trusted=named)
-    except (UntrustedTypesFoundException, ValueError, KeyError, TypeError, AttributeError, ImportError, OSError) as error:
+    except (UntrustedTypesFoundException, BadZipFile, *_UNREADABLE) as error:
         raise IntegrityError(
             f"{description.model_file} is not a readable skops file: {type(error).__name__}", hint="passerelle register"
         ) from error
@@ -168,7 +176,7 @@ def _unpickled(path: Path) -> Any:
     try:
         with path.open("rb") as file:
             return pickle.load(file)  # noqa: S301 - the operator said to trust it
-    except (pickle.UnpicklingError, AttributeError, ImportError, IndexError, EOFError, ValueError, TypeError, OSError) as error:
+    except _UNREADABLE as error:
         raise IntegrityError(f"{path.name} is not a readable pickle: {type(error).__name__}", hint="passerelle register") from error
 
 
@@ -236,7 +244,7 @@ def refuse_bombs(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             size_bytes = sum(item.file_size for item in archive.infolist())
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, *_UNREADABLE) as error:
         raise IntegrityError(f"{path.name} is not a skops file", hint="passerelle register") from error
     if size_bytes > _LARGEST_UNPACKED_BYTES:
         raise IntegrityError(f"{path.name} unpacks to {size_bytes >> 20} MiB", hint="passerelle register")

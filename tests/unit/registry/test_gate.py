@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import f1_score
 
 from passerelle.errors import UsageError
-from passerelle.registry.criteria import Criteria, read_criteria, schema
+from passerelle.registry.criteria import Champion, Criteria, HeldOut, read_criteria, schema
 from passerelle.registry.gate.paired import paired_difference
 from passerelle.registry.gate.rows import normalise, row_hashes
 from passerelle.registry.gate.slices import slices_of
@@ -42,6 +44,15 @@ def test_a_good_model_fails_nothing() -> None:
         (evidence(contender(2, PERFECT.scores, train_hashes=frozenset("ab")), HALF), {}, "training_rows"),
         (evidence(PERFECT, contender(1, HALF.scores, columns=(Column("comment", "string"),))), {}, "signature"),
         (evidence(PERFECT, HALF, champion_columns=(Column("text", "string", False),)), {}, "signature"),
+        (evidence(PERFECT, champion_columns=(Column("comment", "string"),), champion_version=1), {}, "champion"),
+        (evidence(PERFECT, contender(1, HALF.scores, train_hashes=None)), {}, "training_rows"),
+        (evidence(PERFECT, champion_says=False, champion_version=1), {}, "training_rows"),
+        (evidence(PERFECT, serving={}), {}, "libraries"),
+        (evidence(PERFECT, serving={"scikit-learn": "1.9.1"}), {}, "libraries"),
+        (evidence(contender(2, PERFECT.scores, libraries={"scikit-learn": "", "pandas": "3.1.1"})), {}, "libraries"),
+        (evidence(contender(2, replace(PERFECT.scores, classes=CLASSES[:2], probabilities=None)), HALF), {}, "classes"),
+        (evidence(contender(2, replace(PERFECT.scores, classes=CLASSES[:2], probabilities=None))), {}, "classes"),
+        (evidence(contender(2, replace(PERFECT.scores, classes=(*CLASSES, "Autre"), probabilities=None)), HALF), {}, "classes"),
         (evidence(contender(2, scores(TRUTH, [0] * 30 + [1] * 30))), {}, "never_predicted"),
         (evidence(contender(2, scores(TRUTH, [1] * 30 + [0] * 20 + [2] * 10))), {}, "swapped"),
         (evidence(HALF), {"held_out": {"minimum": {"accuracy": 0.99}}}, "accuracy"),
@@ -58,6 +69,31 @@ def test_a_good_model_fails_nothing() -> None:
 )
 def test_each_check_finds_what_it_is_for(of: Any, criteria: dict[str, Any], check: str) -> None:
     assert check in failed(of, **criteria)
+
+
+def test_what_is_wrong_is_said_by_name() -> None:
+    def said(of: Any, check: str) -> str:
+        return next(finding.message for finding in verdict(of, {}).findings if finding.check == check)
+
+    other = replace(PERFECT.scores, classes=(*CLASSES[:2], "Autre"), probabilities=None)
+    assert said(evidence(contender(2, other), HALF), "classes") == f"the set of labels lacks {CLASSES[2]} and adds Autre"
+    assert (
+        said(evidence(PERFECT, serving={"numpy": "2.4.6"}), "libraries") == "the version of scikit-learn in the serving image is not known"
+    )
+    unstated = contender(2, PERFECT.scores, libraries={})
+    assert said(evidence(unstated), "libraries") == "the model does not say which versions of its libraries it was made with"
+    gone = evidence(PERFECT, champion_says=False, champion_version=4)
+    assert said(gone, "training_rows").startswith("the run of version 4 no longer says what it learned from")
+
+
+def test_a_library_that_the_model_does_not_state_is_not_judged() -> None:
+    of = evidence(contender(2, PERFECT.scores, libraries={"scikit-learn": "1.9.1"}), serving={"scikit-learn": "1.9.0", "numpy": "1.0.0"})
+    assert "libraries" not in failed(of)
+
+
+def test_a_new_label_is_no_fault_where_nothing_is_in_production() -> None:
+    more = replace(PERFECT.scores, classes=(*CLASSES, "Autre"), probabilities=None)
+    assert "classes" not in failed(evidence(contender(2, more)))
 
 
 def test_a_named_class_has_a_floor_of_its_own() -> None:
@@ -147,6 +183,15 @@ def test_the_schema_for_editors_is_the_one_of_the_criteria() -> None:
         ("ranking: {tie_breaks: [size_bytes, size_bytes]}", "cannot break its own ties"),
         ("maximum: {size_bytes: 2000}\nheld_out: {maximum: {size_bytes: 1000}}", "would then refuse more than 1000"),
         ("minimum: {cv_accuracy: 0.9}\nmaximum: {size_bytes: -1}", "no model can meet size_bytes"),
+        ("held_out: {maximum: {latency_p95_ms: -1}}", "held_out: no model can meet latency_p95_ms: -1"),
+        ("held_out: {maximum: {calibration_error: 25}}", "held_out: no model can meet calibration_error: 25"),
+        ("held_out: {maximum: {size_bytes: .nan}}", "held_out.maximum.size_bytes: .* finite"),
+        ("held_out: {maximum: {memory_mib: .inf}}", "held_out.maximum.memory_mib: .* finite"),
+        ("held_out: {minimum: {accuracy: .nan}}", "held_out.minimum.accuracy"),
+        ("maximum: {size_bytes: .inf}", "maximum.size_bytes: .* finite"),
+        ("ranking: {tie_within: .inf}", "ranking.tie_within: .* finite"),
+        ("held_out:\n  rows: 3\nminimum: {}\nheld_out:\n  rows: 4", "held_out is given twice, in line 1 and in line 4"),
+        ("held_out: {rows: 3, rows: 4}", "rows is given twice, in line 1"),
     ],
 )
 def test_criteria_that_cannot_be_meant_are_refused(tmp_path: Path, content: str, said: str) -> None:
@@ -154,6 +199,19 @@ def test_criteria_that_cannot_be_meant_are_refused(tmp_path: Path, content: str,
     path.write_text(content)
     with pytest.raises(UsageError, match=said):
         read_criteria(path)
+
+
+def test_the_documented_example_is_read_and_names_every_key(tmp_path: Path) -> None:
+    block = next(
+        text for text in re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "04-promote.md").read_text(), re.DOTALL) if "held_out" in text
+    )
+    path = tmp_path / "criteria.yaml"
+    path.write_text(block)
+    found = read_criteria(path)
+    assert found.held_out.model_fields_set == set(HeldOut.model_fields)
+    assert found.champion.model_fields_set == set(Champion.model_fields)
+    assert set(found.held_out.maximum) == {"calibration_error", "latency_p95_ms", "size_bytes", "memory_mib"}
+    assert [each.check for each in found.waivable] == ["size_bytes", "training_rows"]
 
 
 def test_the_projects_own_criteria_are_read_and_known_by_their_content() -> None:

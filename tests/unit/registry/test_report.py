@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import re
 import shutil
+from html import unescape
 from pathlib import Path
-from typing import Any
+from string import Formatter
+from typing import Any, cast, get_args
 
 import pytest
 
+from passerelle.registry.criteria import Check
 from passerelle.registry.gate.report import html, markdown
+from passerelle.registry.gate.sentences import NAMES, SENTENCES, Language
 from passerelle.registry.gate.verdict import Verdict
 from passerelle.registry.gate.words import WORDS
+from passerelle.serving.load import Column
 from tests.unit.registry.verdicts import contender, evidence, scores, verdict
 
 TRUTH = [0] * 30 + [1] * 20 + [2] * 10
 BETTER = evidence(contender(2, scores(TRUTH, TRUTH, sure=0.9)), contender(1, scores(TRUTH, [0] * 40 + [1] * 20)))
 WORSE = evidence(contender(2, scores(TRUTH, [0] * 40 + [1] * 20)), contender(1, scores(TRUTH, TRUTH)))
 ALONE = evidence(contender(2, scores(TRUTH, TRUTH)))
+SWAPPED = evidence(contender(2, scores(TRUTH, [1] * 30 + [0] * 20 + [2] * 10)))
+OTHER_COLUMNS = evidence(
+    contender(2, scores(TRUTH, TRUTH), libraries={"scikit-learn": "1.8.0", "scipy": "1.17.1"}),
+    champion_columns=(Column("comment", "string"),),
+    champion_version=41,
+    champion_says=False,
+    leaked=3,
+)
 CRITERIA: dict[str, Any] = {"held_out": {"minimum": {"accuracy": 0.5}, "maximum": {"size_bytes": 5e6}}}
 
 
@@ -27,6 +40,55 @@ def judged(of: Any) -> Verdict:
 
 def test_both_languages_have_the_same_words() -> None:
     assert WORDS["fr"].keys() == WORDS["en"].keys()
+    assert SENTENCES["fr"].keys() == SENTENCES["en"].keys()
+    assert NAMES["fr"].keys() == NAMES["en"].keys() == set(get_args(Check))
+    for key, english in SENTENCES["en"].items():
+        fields = [{name for _, name, _, _ in Formatter().parse(text) if name} for text in (english, SENTENCES["fr"][key])]
+        assert fields[0] == fields[1], key
+
+
+_CODES = r"(?ms)<style>.*?</style>|<code>.*?</code>|`[^`]*`|^\| [\w ]+ \|"
+STRICT: dict[str, Any] = {
+    "held_out": {
+        "minimum": {"accuracy": 0.99, "macro_f1": 0.99},
+        "maximum": {"size_bytes": 10, "latency_p95_ms": 0.1, "memory_mib": 1, "calibration_error": 0.001, "log_loss": 0.001},
+        "class_f1": 0.99,
+        "classes": {"Voirrie": 0.5},
+        "slices": {"short": 0.99, "label": 0.99},
+    }
+}
+
+
+def test_a_french_page_says_in_french_what_is_wrong() -> None:
+    seen = set()
+    for of in (WORSE, OTHER_COLUMNS, SWAPPED):
+        found = verdict(of, STRICT)
+        pages = [unescape(html(found, language="fr")), unescape(markdown(found, language="fr"))]
+        for finding in found.failures:
+            for page in pages:
+                assert finding.message not in page
+                assert finding.told("fr").replace(" MB", " Mo").replace(" MiB", " Mio") in page
+            seen |= {said.key for said in finding.said}
+            assert NAMES["fr"][finding.check] in pages[0]
+        for english in (" is ", "asked for", "which is in production", "held-out", "learned", "never", " MB", "calibration_error is"):
+            for page in pages:
+                assert english not in re.sub(_CODES, "", page)
+    wanted = {"worse", "never", "class_low", "class_unknown", "slice_low", "label_low", "too_low", "too_high", "swapped", "leaked"}
+    assert seen >= wanted | {"library", "library_unknown", "signature", "unscored", "rows_unknown"}
+
+
+def test_a_champion_that_takes_other_columns_is_named() -> None:
+    for language, words in (("fr", "version 41 (pas évaluée"), ("en", "version 41 (not scored")):
+        page = html(judged(OTHER_COLUMNS), language=cast(Language, language))
+        assert words in page
+        assert WORDS[cast(Language, language)]["none"] not in unescape(page)
+
+
+def test_the_markdown_s_figures_have_their_limits() -> None:
+    text = markdown(judged(WORSE), language="fr")
+    assert re.search(r"^\| exactitude \| 1\.000 \| 0\.667 \| ≥ 0\.500 \|$", text, re.MULTILINE)
+    assert re.search(r"^\| taille \| 1\.0 Mo \| 1\.0 Mo \| ≤ 5\.0 Mo \|$", text, re.MULTILINE)
+    assert re.search(r"^\| mémoire \| 20 Mio \| 20 Mio \| — \|$", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])

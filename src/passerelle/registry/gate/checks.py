@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from passerelle.registry.criteria import Criteria
 from passerelle.registry.gate.evidence import Evidence
+from passerelle.registry.gate.limits import within
 from passerelle.registry.gate.paired import Difference
 from passerelle.registry.gate.rows import normalise
+from passerelle.registry.gate.sentences import Language, Said, sentence
 from passerelle.registry.gate.slices import slices_of
 
 #: A model's files hold arrays of these; another minor version may read them otherwise.
@@ -30,16 +32,26 @@ class Finding:
         passed: Whether it found nothing wrong.
         value: What was measured, as people read it.
         limit: What was asked for.
-        message: One sentence on what is wrong; empty when nothing is.
+        said: What is wrong; empty when nothing is.
         waived: By whom and why, if it was.
+        message: What is wrong in English, for errors and logs.
     """
 
     check: str
     passed: bool
     value: str
     limit: str
-    message: str = ""
+    said: tuple[Said, ...] = ()
     waived: str = ""
+    message: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Say it in English."""
+        object.__setattr__(self, "message", "; ".join(sentence(each) for each in self.said))
+
+    def told(self, language: Language) -> str:
+        """Return what is wrong in the report's language."""
+        return ("; " if language == "en" else " ; ").join(sentence(each, language) for each in self.said)
 
 
 def all_findings(evidence: Evidence, criteria: Criteria, difference: Difference | None) -> tuple[Finding, ...]:
@@ -56,20 +68,19 @@ def all_findings(evidence: Evidence, criteria: Criteria, difference: Difference 
         *limits(evidence, criteria),
         *class_floors(evidence, criteria),
         *slice_floors(evidence, criteria),
-        *([against_champion(evidence, criteria, difference)] if difference else []),
+        *against_champion(evidence, criteria, difference),
     )
 
 
 def leakage(evidence: Evidence, criteria: Criteria) -> Finding:
     """Held-out rows are among those that the challenger learned from."""
-    left = evidence.held_out - evidence.leaked
-    value = f"{evidence.leaked} of {evidence.held_out}"
-    if evidence.leaked:
-        message = f"{evidence.leaked} of {evidence.held_out} held-out rows were learned from: the figures say nothing"
-        return Finding("leakage", False, value, "0", message)
-    if left < criteria.held_out.rows:
-        return Finding("leakage", False, value, "0", f"only {left} held-out rows are left, {criteria.held_out.rows} are asked for")
-    return Finding("leakage", True, value, "0")
+    leaked, rows, asked = evidence.leaked, evidence.held_out, criteria.held_out.rows
+    said: list[Said] = []
+    if leaked:
+        said = [_said("leaked", rows=leaked, of=rows)]
+    elif rows < asked:
+        said = [_said("few_rows", rows=rows, asked=asked)]
+    return _finding("leakage", f"{leaked} / {rows}", "0", said)
 
 
 def label_in_text(evidence: Evidence) -> Finding:
@@ -84,16 +95,15 @@ def label_in_text(evidence: Evidence) -> Finding:
     others = [words[other] in text for label, text in zip(truth, joined, strict=True) for other in words if other != label]
     chance = float(np.mean(others)) if others else 0.0
     told = own > _LABEL_TOLD and own > _LABEL_TIMES * chance
-    message = f"{own:.0%} of the records hold the words of their own label, {chance:.0%} those of another: the label leaked into the text"
-    return Finding("label_in_text", not told, f"{own:.0%}", f"≤ {_LABEL_TOLD:.0%}", message if told else "")
+    said = [_said("label_told", own=f"{own:.0%}", chance=f"{chance:.0%}")] if told else []
+    return _finding("label_in_text", f"{own:.0%}", f"≤ {_LABEL_TOLD:.0%}", said)
 
 
 def signature(evidence: Evidence) -> Finding:
     """The challenger takes other columns than the champion: clients would break."""
     ours = _columns(evidence.challenger.columns)
     theirs = _columns(evidence.champion_columns) if evidence.champion_columns is not None else ours
-    message = f"the signature is {ours}, the champion's is {theirs}: clients would break"
-    return Finding("signature", ours == theirs, ours, theirs, message if ours != theirs else "")
+    return _finding("signature", ours, theirs, [_said("signature", ours=ours, theirs=theirs)] if ours != theirs else [])
 
 
 def classes(evidence: Evidence) -> Finding:
@@ -101,27 +111,32 @@ def classes(evidence: Evidence) -> Finding:
     ours = set(evidence.challenger.scores.classes)
     wanted = set(evidence.champion.scores.classes) if evidence.champion else set(evidence.challenger.scores.truth.tolist())
     missing, new = sorted(wanted - ours), sorted(ours - wanted) if evidence.champion else []
-    parts = [f"lacks {', '.join(missing)}" if missing else "", f"adds {', '.join(new)}" if new else ""]
-    message = "the set of labels " + " and ".join(part for part in parts if part)
-    return Finding("classes", not (missing or new), str(len(ours)), str(len(wanted)), message if missing or new else "")
+    key = "classes_both" if missing and new else "classes_lacks" if missing else "classes_adds"
+    said = [_said(key, missing=", ".join(missing), new=", ".join(new))] if missing or new else []
+    return _finding("classes", str(len(ours)), str(len(wanted)), said)
 
 
 def libraries(evidence: Evidence) -> Finding:
-    """The model was made by a library version that the serving image does not have."""
-    made, there = evidence.challenger.libraries, evidence.serving
-    wrong = [name for name in _LIBRARIES if name in made and name in there and _minor(made[name]) != _minor(there[name])]
-    message = "; ".join(f"made with {name} {made[name]}, the serving image has {there[name]}" for name in wrong)
-    value = ", ".join(f"{name} {made[name]}" for name in _LIBRARIES if name in made)
-    return Finding("libraries", not wrong, value, ", ".join(f"{name} {there[name]}" for name in _LIBRARIES if name in there), message)
+    """The model was made by a library version that the serving image does not have, or that is not known of one of the two."""
+    made, there = ({name: of[name] for name in _LIBRARIES if of.get(name)} for of in (evidence.challenger.libraries, evidence.serving))
+    wrong = [name for name in made if name in there and _minor(made[name]) != _minor(there[name])]
+    unknown = [name for name in made if name not in there]
+    said = [_said("library", name=name, made=made[name], there=there[name]) for name in wrong]
+    said += [_said("library_unknown", names=", ".join(unknown))] if unknown else []
+    said += [] if made else [_said("library_unstated")]
+    value, limit = (", ".join(f"{name} {version}" for name, version in of.items()) or "—" for of in (made, there))
+    return _finding("libraries", value, limit, said)
 
 
 def training_rows(evidence: Evidence, criteria: Criteria) -> Finding:
-    """The challenger learned from far fewer rows than the champion."""
-    ours = len(evidence.challenger.train_hashes or ())
-    theirs = len(evidence.champion.train_hashes or ()) if evidence.champion else 0
+    """The challenger learned from far fewer rows than the champion, or nobody knows how many that were."""
+    ours, champion = len(evidence.challenger.train_hashes or ()), evidence.champion
+    if not evidence.champion_says or (champion and champion.train_hashes is None):
+        return _finding("training_rows", str(ours), "—", [_said("rows_unknown", version=_in_production(evidence))])
+    theirs = len(champion.train_hashes or ()) if champion else 0
     least = int(theirs * criteria.champion.share_of_rows)
-    message = f"it learned from {ours} rows, the champion from {theirs}: at least {least} are asked for"
-    return Finding("training_rows", ours >= least, str(ours), f"≥ {least}", message if ours < least else "")
+    said = [_said("rows_fewer", ours=ours, theirs=theirs, least=least)] if ours < least else []
+    return _finding("training_rows", str(ours), f"≥ {least}", said)
 
 
 def never_predicted(evidence: Evidence) -> Finding:
@@ -129,8 +144,7 @@ def never_predicted(evidence: Evidence) -> Finding:
     scores = evidence.challenger.scores
     support = {label: int(np.sum(scores.truth == label)) for label in sorted(set(scores.truth.tolist()))}
     never = [label for label, rows in support.items() if rows >= _ROWS_TO_TELL and label not in scores.said]
-    message = f"never predicted: {', '.join(never)}"
-    return Finding("never_predicted", not never, str(len(never)), "0", message if never else "")
+    return _finding("never_predicted", str(len(never)), "0", [_said("never", labels=", ".join(never))] if never else [])
 
 
 def swapped(evidence: Evidence) -> Finding:
@@ -140,9 +154,8 @@ def swapped(evidence: Evidence) -> Finding:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     enough = counts.sum(axis=1) >= _ROWS_TO_TELL
     both = (shares > _SWAPPED) & (shares.T > _SWAPPED) & np.outer(enough, enough)
-    pairs = [f"« {scores.labels[a]} » and « {scores.labels[b]} »" for a, b in zip(*np.nonzero(np.triu(both, 1)), strict=True)]
-    message = f"swapped: {'; '.join(pairs)} get each other's label in most rows"
-    return Finding("swapped", not pairs, str(len(pairs)), "0", message if pairs else "")
+    pairs = [f"« {scores.labels[a]} » ↔ « {scores.labels[b]} »" for a, b in zip(*np.nonzero(np.triu(both, 1)), strict=True)]
+    return _finding("swapped", str(len(pairs)), "0", [_said("swapped", pairs=", ".join(pairs))] if pairs else [])
 
 
 def limits(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
@@ -160,26 +173,22 @@ def class_floors(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
     if not floors:
         return
     margins = {label: scores.class_f1[label] - floor for label, floor in floors.items() if label in scores.class_f1}
-    unknown = [f"the criteria ask {floors[label]:g} of « {label} », which no held-out row has" for label in floors.keys() - margins.keys()]
     low = [
-        f"F1 of « {label} » is {scores.class_f1[label]:.3f}, at least {floors[label]:g} is asked for"
+        _said("class_low", label=label, measured=f"{scores.class_f1[label]:.3f}", asked=f"{floors[label]:g}")
         for label in margins
         if margins[label] < 0
     ]
+    unknown = [_said("class_unknown", label=label, asked=f"{floors[label]:g}") for label in sorted(floors.keys() - margins.keys())]
     weakest = min(margins, key=margins.__getitem__) if margins else None
     value, limit = (f"{scores.class_f1[weakest]:.3f}", f"≥ {floors[weakest]:g}") if weakest is not None else ("—", "—")
-    yield Finding("class_f1", not (low or unknown), value, limit, "; ".join([*low, *sorted(unknown)]))
+    yield _finding("class_f1", value, limit, [*low, *unknown])
 
 
 def slice_floors(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
     """The accuracy on a slice that has enough rows to tell is under its floor."""
     scores, held = evidence.challenger.scores, slices_of(evidence.records)
     for name, floor in criteria.held_out.slices.items():
-        parts = (
-            {f"the label « {label} »": scores.truth == label for label in scores.labels}
-            if name == "label"
-            else {f"the slice {name}": held.get(name)}
-        )
+        parts = {label: scores.truth == label for label in scores.labels} if name == "label" else {name: held.get(name)}
         told = {
             part: (scores.part(rows).figures["accuracy"], int(rows.sum()))
             for part, rows in parts.items()
@@ -188,37 +197,46 @@ def slice_floors(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
         if told:
             weakest = min(told, key=lambda part: told[part][0])
             value, rows_told = told[weakest]
-            message = f"accuracy on {weakest} ({rows_told} rows) is {value:.3f}, at least {floor:g} is asked for"
-            yield Finding(f"slice {name}", value >= floor, f"{value:.3f}", f"≥ {floor:g}", message if value < floor else "")
+            key, of = ("label_low", "label") if name == "label" else ("slice_low", "slice")
+            said = _said(key, **{of: weakest}, rows=rows_told, measured=f"{value:.3f}", asked=f"{floor:g}")
+            yield _finding(f"slice {name}", f"{value:.3f}", f"≥ {floor:g}", [said] if value < floor else [])
 
 
-def against_champion(evidence: Evidence, criteria: Criteria, difference: Difference) -> Finding:
-    """The challenger is worse than the champion beyond the margin, or not better where it must be."""
-    rule = criteria.champion
-    compared = difference.low if rule.margin_on == "interval" else difference.value
-    interval = f"[{difference.low:+.3f}, {difference.high:+.3f}]"
-    told = f"{difference.metric} differs by {difference.value:+.3f} {interval}, McNemar p {difference.p_value:.2g}"
+def against_champion(evidence: Evidence, criteria: Criteria, difference: Difference | None) -> Iterator[Finding]:
+    """The challenger is worse than the champion beyond the margin, not better where it must be, or cannot be compared."""
+    rule, version = criteria.champion, _in_production(evidence)
     limit = "> 0" if rule.must_be_better else f"≥ -{rule.not_worse_by:g}"
-    version = evidence.champion.version if evidence.champion else 0
-    if compared < -rule.not_worse_by:
-        return Finding(
-            "champion", False, f"{difference.value:+.3f}", limit, f"worse than version {version}, which is in production: {told}"
-        )
-    if rule.must_be_better and difference.value <= 0:
-        return Finding(
-            "champion", False, f"{difference.value:+.3f}", limit, f"not better than version {version}, which is in production: {told}"
-        )
-    return Finding("champion", True, f"{difference.value:+.3f}", limit)
+    if difference is None:
+        if evidence.champion_columns is not None:
+            yield _finding("champion", "—", limit, [_said("unscored", version=version)])
+        return
+    value, compared = f"{difference.value:+.3f}", difference.low if rule.margin_on == "interval" else difference.value
+    key = "worse" if compared < -rule.not_worse_by else "not_better" if rule.must_be_better and difference.value <= 0 else None
+    interval = f"{value} [{difference.low:+.3f}, {difference.high:+.3f}]"
+    said = [_said(key, version=version, figure=difference.metric, difference=interval, p=f"{difference.p_value:.2g}")] if key else []
+    yield _finding("champion", value, limit, said)
 
 
 def _limit(name: str, value: float | None, limit: float, *, at_least: bool) -> Finding:
-    sign = "≥" if at_least else "≤"
+    asked = in_units(name, limit)
+    sign = f"{'≥' if at_least else '≤'} {asked}"
     if value is None:
-        return Finding(name, False, "—", f"{sign} {limit:g}", f"{name} cannot be measured: the model gives no probabilities")
-    good = value >= limit if at_least else value <= limit
-    measured, asked = in_units(name, value), in_units(name, limit)
-    message = f"{name} is {measured}, {'at least' if at_least else 'at most'} {asked} is asked for"
-    return Finding(name, good, measured, f"{sign} {asked}", "" if good else message)
+        return _finding(name, "—", sign, [_said("unmeasured", figure=name)])
+    measured = in_units(name, value)
+    said = _said("too_low" if at_least else "too_high", figure=name, measured=measured, asked=asked)
+    return _finding(name, measured, sign, [] if within(value, limit, at_least=at_least) else [said])
+
+
+def _said(key: str, **values: object) -> Said:
+    return Said(key, {name: str(value) for name, value in values.items()})
+
+
+def _finding(check: str, value: str, limit: str, said: list[Said]) -> Finding:
+    return Finding(check, not said, value, limit, tuple(said))
+
+
+def _in_production(evidence: Evidence) -> int:
+    return evidence.champion.version if evidence.champion else evidence.champion_version or 0
 
 
 def in_units(name: str, value: float) -> str:

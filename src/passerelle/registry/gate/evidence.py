@@ -5,7 +5,8 @@ from __future__ import annotations
 import gc
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,19 +14,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import psutil
+from numpy.typing import NDArray
 
 from passerelle.errors import IntegrityError, NotFoundError
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
+from passerelle.registry.gate.files import LABEL, Files, held_out, train_hashes, whole
 from passerelle.registry.gate.rows import row_hashes
 from passerelle.registry.gate.scores import Scores
 from passerelle.serving.load import Column, ModelDescription, describe, load_pipeline
 
-HELD_OUT = "data/held_out.parquet"
-TRAIN_HASHES = "data/train_hashes.json"
-_PARENT = "mlflow.parentRunId"
 _LATENCY_RECORDS = 40
-_LABEL, _GROUP = "label", "group"
+_GROUP = "group"
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class Evidence:
         records: The rows that are judged by, without their labels.
         champion: The version in production; None before the first promotion, and where it takes other columns than these rows have.
         champion_columns: Of its signature, if there is one in production.
+        champion_version: The version in production, whether it is scored or not.
+        champion_says: Whether the run of the one in production still says what it learned from.
         held_out: Rows that the challenger's training held out.
         leaked: Rows among them that the challenger learned from all the same.
         champion_knows: Rows among them that the champion learned from; they are left out where enough others remain.
@@ -78,6 +80,8 @@ class Evidence:
     leaked: int
     champion_knows: int
     serving: Mapping[str, str]
+    champion_version: int | None = None
+    champion_says: bool = True
 
 
 def gather(
@@ -87,79 +91,74 @@ def gather(
 
     Raises:
         NotFoundError: The challenger's training logged no held-out rows, or a model's files are gone.
-        IntegrityError: A model would run code when loaded.
+        IntegrityError: A file is not the one that was registered, or a model would run code when loaded.
     """
     with tempfile.TemporaryDirectory(prefix="passerelle-gate-") as temporary:
         folder = Path(temporary)
-        table = _held_out(registry, challenger, folder)
-        records, truth = table.drop(columns=[_LABEL, _GROUP], errors="ignore"), table[_LABEL].to_numpy(dtype=str)
-        hashes = np.array(row_hashes(records))
-        own = _train_hashes(registry, challenger)
-        if own is None:
+        ours = whole(registry, challenger, folder / "challenger")
+        theirs = whole(registry, champion, folder / "champion") if champion else None
+        table = held_out(registry, ours, folder / "challenger")
+        records, truth = table.drop(columns=[LABEL, _GROUP], errors="ignore"), table[LABEL].to_numpy(dtype=str)
+        learned = train_hashes(registry, ours, folder / "challenger")
+        if learned is None:
             raise NotFoundError(f"the run of {challenger} does not say what it learned from", hint="passerelle train; passerelle register")
-        theirs = _train_hashes(registry, champion) if champion else None
-        leaked = np.isin(hashes, list(own))
-        known = np.isin(hashes, list(theirs)) if theirs else np.zeros(len(hashes), dtype=bool)
+        known = train_hashes(registry, theirs, folder / "champion") if theirs else None
+        leaked, familiar = _among(records, learned), _among(records, known or frozenset())
         # Rows that the champion learned from flatter it; but too few rows tell nothing.
-        judged = ~leaked & ~known if int((~leaked & ~known).sum()) >= max(least_rows, len(hashes) // 2) else ~leaked
+        judged = ~leaked & ~familiar if int((~leaked & ~familiar).sum()) >= max(least_rows, len(table) // 2) else ~leaked
         if not judged.any():
-            judged = np.ones(len(hashes), dtype=bool)
+            judged = np.ones(len(table), dtype=bool)
         rows, right = records[judged].reset_index(drop=True), truth[judged]
-        columns = describe(registry.download_model(champion, folder / "champion")).columns if champion else None
-        scored = champion is not None and columns is not None and {column.name for column in columns} <= set(rows.columns)
+        columns = describe(theirs.folder).columns if theirs else None
+        scored = columns is not None and {column.name for column in columns} <= set(rows.columns)
         return Evidence(
             challenger.registered_model,
             rows,
-            _contender(registry, challenger, folder / "challenger", hashes=own, records=rows, truth=right),
-            _contender(registry, champion, folder / "champion", hashes=theirs, records=rows, truth=right) if champion and scored else None,
+            _contender(registry, ours, hashes=learned, records=rows, truth=right),
+            _contender(registry, theirs, hashes=known, records=rows, truth=right) if theirs and scored else None,
             columns,
-            len(hashes),
+            len(table),
             int(leaked.sum()),
-            int(known.sum()),
+            int(familiar.sum()),
             serving,
+            theirs.ref.version if theirs else None,
+            theirs is None or known is not None,
         )
 
 
-def _parent(registry: Registry, ref: ModelVersionRef) -> str:
-    return registry.run(ref.run_id).tags.get(_PARENT, ref.run_id)
+def _among(records: pd.DataFrame, hashes: frozenset[str]) -> NDArray[np.bool_]:
+    return np.isin(np.array(row_hashes(records)), list(hashes)) if hashes else np.zeros(len(records), dtype=np.bool_)
 
 
-def _held_out(registry: Registry, ref: ModelVersionRef, folder: Path) -> pd.DataFrame:
-    parent = _parent(registry, ref)
-    try:
-        table = pd.read_parquet(registry.run_artifact(parent, HELD_OUT, folder))
-    except NotFoundError as error:
-        raise NotFoundError(f"the training {parent} of {ref} holds no {HELD_OUT}: nothing to judge by", hint="passerelle train") from error
-    if table.empty or _LABEL not in table:
-        raise IntegrityError(f"{HELD_OUT} of the training {parent} holds no labelled rows", hint="passerelle train")
-    return table
-
-
-def _train_hashes(registry: Registry, ref: ModelVersionRef) -> frozenset[str] | None:
-    try:
-        return frozenset(registry.read_json(_parent(registry, ref), TRAIN_HASHES)["rows"])
-    except (NotFoundError, KeyError):
-        return None
-
-
-def _contender(
-    registry: Registry, ref: ModelVersionRef, folder: Path, *, hashes: frozenset[str] | None, records: pd.DataFrame, truth: Any
-) -> Contender:
-    path = registry.download_model(ref, folder)
+def _contender(registry: Registry, files: Files, *, hashes: frozenset[str] | None, records: pd.DataFrame, truth: Any) -> Contender:
+    path = files.folder
     description = describe(path)
     pipeline, memory_mib = _loaded(path, description)
     table = records.reindex(columns=[column.name for column in description.columns])
-    probabilities = np.asarray(pipeline.predict_proba(table), dtype=np.float64) if hasattr(pipeline, "predict_proba") else None
-    scores = Scores(
-        truth,
-        np.asarray(pipeline.predict(table), dtype=str),
-        probabilities,
-        tuple(map(str, pipeline.classes_)),
-        _latency_p95_ms(pipeline, table),
-        float(sum(file.stat().st_size for file in path.rglob("*") if file.is_file())),
-    )
-    candidate = registry.run(ref.run_id).name
-    return Contender(ref.version, candidate, scores, description.columns, description.libraries, hashes, memory_mib)
+    with _predicting(files.ref):
+        probabilities = np.asarray(pipeline.predict_proba(table), dtype=np.float64) if hasattr(pipeline, "predict_proba") else None
+        said, classes = np.asarray(pipeline.predict(table), dtype=str), tuple(map(str, pipeline.classes_))
+        if said.shape != (len(table),) or not (probabilities is None or _are_probabilities(probabilities, len(table), len(classes))):
+            raise ValueError("not a label and a probability of each class for each row")
+        latency_p95_ms = _latency_p95_ms(pipeline, table)
+    size_bytes = float(sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
+    scores = Scores(truth, said, probabilities, classes, latency_p95_ms, size_bytes)
+    candidate = registry.run(files.ref.run_id).name
+    return Contender(files.ref.version, candidate, scores, description.columns, description.libraries, hashes, memory_mib)
+
+
+@contextmanager
+def _predicting(ref: ModelVersionRef) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError) as error:
+        # What scikit-learn says quotes the record.
+        message = f"the model {ref} does not predict the held-out rows: {type(error).__name__}"
+        raise IntegrityError(message, hint="passerelle train; passerelle register") from None
+
+
+def _are_probabilities(given: NDArray[np.float64], rows: int, classes: int) -> bool:
+    return given.shape == (rows, classes) and bool(np.isfinite(given).all())
 
 
 def _loaded(path: Path, description: ModelDescription) -> tuple[Any, float]:

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from passerelle.registry.gate.checks import in_units
 from passerelle.registry.gate.evidence import Contender
+from passerelle.registry.gate.sentences import NAMES
 from passerelle.registry.gate.slices import slices_of
 from passerelle.registry.gate.verdict import Verdict
 from passerelle.registry.gate.words import WORDS, Language
@@ -48,6 +49,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["figure"] = _figure
+    made.filters["units"] = _units
     return made
 
 
@@ -58,6 +60,7 @@ def _content(verdict: Verdict, language: Language) -> dict[str, Any]:
         "verdict": verdict,
         "evidence": evidence,
         "words": WORDS[language],
+        "names": NAMES[language],
         "language": language,
         "contenders": [("champion" if each is evidence.champion else "challenger", each) for each in both],
         "shown": [name for name in _SHOWN if any(name in each.figures for each in both)],
@@ -102,3 +105,7 @@ def _changed(verdict: Verdict) -> list[Changed]:
 
 def _figure(value: float | None, name: str) -> str:
     return "—" if value is None else in_units(name, value)
+
+
+def _units(text: str, language: Language) -> str:
+    return text.replace(" MB", " Mo").replace(" MiB", " Mio") if language == "fr" else text

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
-Language = Literal["fr", "en"]
+from passerelle.registry.gate.sentences import Language
+
+__all__ = ["WORDS", "Language"]
 
 WORDS: Mapping[Language, Mapping[str, str]] = {
     "en": {
@@ -25,6 +26,8 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
         "only_champion": "only the champion has right",
         "checks": "Checks",
         "check": "Check",
+        "finds": "What it looks at",
+        "unscored": "not scored: it takes other columns",
         "measured": "Measured",
         "limit": "Limit",
         "result": "Result",
@@ -73,6 +76,8 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
         "only_champion": "justes pour la production seule",
         "checks": "Contrôles",
         "check": "Contrôle",
+        "finds": "Ce qui est contrôlé",
+        "unscored": "pas évaluée : elle prend d'autres colonnes",
         "measured": "Mesuré",
         "limit": "Limite",
         "result": "Résultat",

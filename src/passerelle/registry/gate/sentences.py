@@ -1,0 +1,137 @@
+"""What a check says, in French and in English: a key and its values make a sentence, and each check and figure has a name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Language = Literal["fr", "en"]
+
+
+@dataclass(frozen=True)
+class Said:
+    """One thing that is wrong.
+
+    Attributes:
+        key: Of `SENTENCES`.
+        values: What its sentence names. Those in `_NAMED` are the name of a figure or of a slice, which has a name in each language.
+    """
+
+    key: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+_NAMED = ("figure", "slice")
+SENTENCES: Mapping[Language, Mapping[str, str]] = {
+    "en": {
+        "leaked": "{rows} of {of} held-out rows were learned from: the figures say nothing",
+        "few_rows": "only {rows} held-out rows are left, {asked} are asked for",
+        "label_told": "{own} of the records hold the words of their own label, {chance} those of another: the label leaked into the text",
+        "signature": "the signature is {ours}, the champion's is {theirs}: clients would break",
+        "classes_lacks": "the set of labels lacks {missing}",
+        "classes_adds": "the set of labels adds {new}",
+        "classes_both": "the set of labels lacks {missing} and adds {new}",
+        "library": "made with {name} {made}, the serving image has {there}",
+        "library_unknown": "the version of {names} in the serving image is not known",
+        "library_unstated": "the model does not say which versions of its libraries it was made with",
+        "rows_fewer": "it learned from {ours} rows, the champion from {theirs}: at least {least} are asked for",
+        "rows_unknown": "the run of version {version} no longer says what it learned from: its data/train_hashes.json is gone",
+        "never": "never predicted: {labels}",
+        "swapped": "swapped: {pairs} get each other's label in most rows",
+        "unmeasured": "{figure} cannot be measured: the model gives no probabilities",
+        "too_low": "{figure} is {measured}, at least {asked} is asked for",
+        "too_high": "{figure} is {measured}, at most {asked} is asked for",
+        "class_low": "F1 of « {label} » is {measured}, at least {asked} is asked for",
+        "class_unknown": "the criteria ask {asked} of « {label} », which no held-out row has",
+        "slice_low": "accuracy on the slice {slice} ({rows} rows) is {measured}, at least {asked} is asked for",
+        "label_low": "accuracy on the label « {label} » ({rows} rows) is {measured}, at least {asked} is asked for",
+        "worse": "worse than version {version}, which is in production: {figure} differs by {difference}, McNemar p {p}",
+        "not_better": "not better than version {version}, which is in production: {figure} differs by {difference}, McNemar p {p}",
+        "unscored": "version {version}, which is in production, takes other columns: it is not scored on these rows, and not compared",
+    },
+    "fr": {
+        "leaked": "{rows} lignes de test sur {of} ont servi à l'apprentissage : les mesures ne disent rien",
+        "few_rows": "il ne reste que {rows} lignes de test, il en faut {asked}",
+        "label_told": "{own} des textes contiennent les mots de leur propre thème, {chance} ceux d'un autre : le thème a fui dans le texte",
+        "signature": "la signature est {ours}, celle de la production {theirs} : les clients ne fonctionneraient plus",
+        "classes_lacks": "il manque des thèmes : {missing}",
+        "classes_adds": "il y a des thèmes en plus : {new}",
+        "classes_both": "il manque des thèmes : {missing} ; il y en a en plus : {new}",
+        "library": "fait avec {name} {made}, l'image de service contient {there}",
+        "library_unknown": "on ne sait pas quelle version l'image de service contient de : {names}",
+        "library_unstated": "le modèle ne dit pas avec quelles versions de ses bibliothèques il a été fait",
+        "rows_fewer": "il a appris sur {ours} lignes, la production sur {theirs} : il en faut au moins {least}",
+        "rows_unknown": "l'entraînement de la version {version} ne dit plus sur quoi elle a appris : data/train_hashes.json a disparu",
+        "never": "jamais donnés : {labels}",
+        "swapped": "échangés : {pairs} ont le thème l'un de l'autre sur la plupart des lignes",
+        "unmeasured": "{figure} : pas mesurable, le modèle ne donne pas de probabilités",
+        "too_low": "{figure} : {measured}, il faut au moins {asked}",
+        "too_high": "{figure} : {measured}, il faut au plus {asked}",
+        "class_low": "F1 de « {label} » : {measured}, il faut au moins {asked}",
+        "class_unknown": "les critères demandent {asked} à « {label} », qu'aucune ligne de test ne porte",
+        "slice_low": "exactitude sur la tranche « {slice} » ({rows} lignes) : {measured}, il faut au moins {asked}",
+        "label_low": "exactitude sur le thème « {label} » ({rows} lignes) : {measured}, il faut au moins {asked}",
+        "worse": "moins bon que la version {version}, en production ; écart de {figure} : {difference}, p de McNemar {p}",
+        "not_better": "pas meilleur que la version {version}, en production ; écart de {figure} : {difference}, p de McNemar {p}",
+        "unscored": "la version {version}, en production, prend d'autres colonnes : elle n'est pas évaluée sur ces lignes, ni comparée",
+    },
+}
+#: Of each check and figure.
+NAMES: Mapping[Language, Mapping[str, str]] = {
+    "en": {
+        "leakage": "learned from held-out rows",
+        "label_in_text": "label in the text",
+        "signature": "signature",
+        "classes": "labels",
+        "libraries": "libraries",
+        "training_rows": "rows learned from",
+        "never_predicted": "labels never given",
+        "swapped": "labels swapped",
+        "accuracy": "accuracy",
+        "macro_f1": "macro F1",
+        "log_loss": "log loss",
+        "calibration_error": "calibration error",
+        "latency_p95_ms": "latency, 95th percentile",
+        "size_bytes": "size",
+        "memory_mib": "memory",
+        "class_f1": "F1 by class",
+        "slice short": "short texts",
+        "slice capitals": "texts in capitals",
+        "slice no_accents": "texts without accents",
+        "slice label": "weakest label",
+        "champion": "next to production",
+    },
+    "fr": {
+        "leakage": "lignes de test apprises",
+        "label_in_text": "thème dans le texte",
+        "signature": "signature",
+        "classes": "thèmes",
+        "libraries": "bibliothèques",
+        "training_rows": "lignes d'apprentissage",
+        "never_predicted": "thèmes jamais donnés",
+        "swapped": "thèmes échangés",
+        "accuracy": "exactitude",
+        "macro_f1": "F1 macro",
+        "log_loss": "perte logarithmique",
+        "calibration_error": "erreur de calibration",
+        "latency_p95_ms": "latence, 95e centile",
+        "size_bytes": "taille",
+        "memory_mib": "mémoire",
+        "class_f1": "F1 par thème",
+        "slice short": "textes courts",
+        "slice capitals": "textes en majuscules",
+        "slice no_accents": "textes sans accents",
+        "slice label": "thème le plus faible",
+        "champion": "comparaison avec la production",
+    },
+}
+
+
+def sentence(said: Said, language: Language | None = None) -> str:
+    """Return what is wrong in the language; without one in English, with figures by their names in the criteria: for errors and logs."""
+    if language is None:
+        return SENTENCES["en"][said.key].format_map(said.values)
+    names = NAMES[language]
+    named = {key: names.get(value, names.get(f"slice {value}", value)) if key in _NAMED else value for key, value in said.values.items()}
+    return SENTENCES[language][said.key].format_map(named)

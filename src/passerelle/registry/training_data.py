@@ -1,0 +1,31 @@
+"""What a training left of its data beside its run: the rows that it held out, and which rows were learned from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from passerelle.errors import NotFoundError
+from passerelle.registry.client import Registry
+from passerelle.serving.manifest import digest_of_file
+
+HELD_OUT = "data/held_out.parquet"
+TRAIN_HASHES = "data/train_hashes.json"
+#: Of the manifest: the digest of each of the two at registration.
+TRAINING = "training"
+_PARENT = "mlflow.parentRunId"
+
+
+def training_of(registry: Registry, run_id: str) -> str:
+    """Return the training that a candidate's run belongs to; a run without one is its own."""
+    return registry.run(run_id).tags.get(_PARENT, run_id)
+
+
+def digests_of(registry: Registry, run_id: str, folder: Path) -> dict[str, str]:
+    """Return the digest of each of the two files that the candidate's training left."""
+    training, found = training_of(registry, run_id), {}
+    for name in (HELD_OUT, TRAIN_HASHES):
+        try:
+            found[name] = digest_of_file(registry.run_artifact(training, name, folder))
+        except NotFoundError:
+            continue
+    return found
