@@ -45,7 +45,7 @@ class StateSettings(Settings):
     environment: str = Field(
         default="development",
         pattern="^(development|production)$",
-        description="`production` refuses default passwords and forced promotions.",
+        description="`production` refuses forced promotions and pickles that were trusted in development.",
     )
 
 

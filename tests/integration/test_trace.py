@@ -44,7 +44,7 @@ def test_the_chain_leads_to_the_data_and_to_who_promoted(registered: RegisteredF
     before = {link.name: link for link in links_of(registry, version)}
     assert before["ledger entry"].value is None
     assert "never put into production" in before["ledger entry"].note
-    promote(registry, ref=ref, criteria=LENIENT, asked=Asked(who="marie@bureau", serving=HERE, serving=HERE, reason="la première"))
+    promote(registry, ref=ref, criteria=LENIENT, asked=Asked(who="marie@bureau", serving=HERE, reason="la première"))
     chain = {link.name: link for link in links_of(registry, find_version(registry, "1")[1])}
     assert chain["run"].value == ref.run_id
     for digest in ("artifact digest", "data digest", "criteria"):

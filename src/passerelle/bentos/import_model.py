@@ -71,14 +71,7 @@ def import_model(
         OutsideError: MLflow or S3 does not answer, or the disk is full; the store is as it was.
         BusyError: Another import holds the store.
     """
-    name = registry.settings.registered_model
-    version = registry.model_version(name, (ref or registry.resolve(name, registry.settings.alias)).version)
-    digest = version.tags.get("passerelle.artifact_digest")
-    if digest is None:
-        hint = f"passerelle register --run {version.ref.run_id}"
-        raise IntegrityError(f"{version.ref} has no digest of its files: it was not registered by passerelle", hint=hint)
-    if ref is None:
-        _check_promoted(registry, version, digest)
+    version, digest = _looked_up(registry, ref)
     store = Store(settings)
     if dry_run:
         found = _already_there(store, version.ref, digest, signing)
@@ -93,6 +86,19 @@ def import_model(
             return _imported(registry, store, version, digest, staging=staging, signing=signing)
         except OSError as error:
             raise _cannot_write(store, error) from error
+
+
+def _looked_up(registry: Registry, ref: ModelVersionRef | None) -> tuple[VersionInfo, str]:
+    """Return the version and the digest of its files; the one that holds the alias must be the one that was promoted."""
+    name = registry.settings.registered_model
+    version = registry.model_version(name, (ref or registry.resolve(name, registry.settings.alias)).version)
+    digest = version.tags.get(ARTIFACT_DIGEST)
+    if digest is None:
+        hint = f"passerelle register --run {version.ref.run_id}"
+        raise IntegrityError(f"{version.ref} has no digest of its files: it was not registered by passerelle", hint=hint)
+    if ref is None:
+        _check_promoted(registry, version, digest)
+    return version, digest
 
 
 def _check_promoted(registry: Registry, version: VersionInfo, digest: str) -> None:

@@ -20,6 +20,7 @@ from passerelle.registry.lock import promotion_lock
 from passerelle.registry.move import carry_out, in_production, plan, settled, standing
 from passerelle.registry.register import ARTIFACT_DIGEST, MANIFEST, TRUSTED_PICKLE
 from passerelle.registry.signature import verify_version
+from passerelle.serving.manifest import digest_of_manifest
 from passerelle.settings import SigningSettings
 
 REPORT = "gate/report.html"
@@ -87,7 +88,11 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, ask
     version = registry.model_version(ref.registered_model, ref.version)
     _examine(version, asked)
     if asked.signing and asked.signing.required:
-        verify_version(registry, version.ref, registry.read_json(version.ref.run_id, MANIFEST), asked.signing)
+        manifest = registry.read_json(version.ref.run_id, MANIFEST)
+        verify_version(registry, version.ref, manifest, asked.signing)
+        if digest_of_manifest(manifest) != version.tags[ARTIFACT_DIGEST]:
+            message = f"the manifest of {version.ref} is signed, and not the one that it was registered with"
+            raise IntegrityError(message, hint=f"passerelle register --run {version.ref.run_id}")
     allow(criteria, asked.waive, who=asked.who, reason=asked.reason)
     before, last = standing(registry, ref.registered_model), Ledger(registry.objects, ref.registered_model).last()
     if settled(before, ref.version) and in_production(last) == ref.version:
@@ -204,12 +209,13 @@ def _moved(
     if last is not None and since is not None and last.number != since:
         message = f"{last.who} won: {last.what} of version {last.to_version} at {last.when[:19]}, while version {ref.version} was judged"
         raise BusyError(message, hint="passerelle status; then the same command again, which judges anew")
+    former = before.previous if before.production == ref.version else before.production
     steps = ("ledger: entry " + str(last.number + 1 if last else 1), *(words for words, _ in plan(registry, ref, before)))
     if dry_run:
-        return Promotion(ref, before.production, changed=True, steps=steps, dry_run=True)
+        return Promotion(ref, former, changed=True, steps=steps, dry_run=True)
     numbered = replace(entry, number=last.number + 1 if last else 1, from_version=before.production)
     written = carry_out(registry, ref, before, numbered, held=held)
-    return Promotion(ref, before.production, changed=True, steps=steps, entry=written)
+    return Promotion(ref, former, changed=True, steps=steps, entry=written)
 
 
 def _examine(version: VersionInfo, asked: Asked) -> None:

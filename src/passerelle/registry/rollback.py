@@ -41,13 +41,17 @@ def rollback(
         raise RefusedError(
             f"{info.ref} is a pickle that was trusted in development", hint="passerelle history; passerelle rollback --version N"
         )
-    entry = Entry(
+    return put_in_production(registry, info.ref, _entry(info, who, reason), dry_run=dry_run)
+
+
+def _entry(info: VersionInfo, who: str, reason: str | None) -> Entry:
+    return Entry(
         number=0,
         before="",
         when=now(),
         who=who,
         what="rollback",
-        registered_model=name,
+        registered_model=info.ref.registered_model,
         from_version=None,
         to_version=info.ref.version,
         run_id=info.ref.run_id,
@@ -56,7 +60,6 @@ def rollback(
         reason=reason,
         trusted_pickle=TRUSTED_PICKLE in info.tags,
     )
-    return put_in_production(registry, info.ref, entry, dry_run=dry_run)
 
 
 def _check_was_there(info: VersionInfo, entries: Sequence[Entry]) -> None:
