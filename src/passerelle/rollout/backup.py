@@ -9,8 +9,8 @@ import os
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,18 +73,13 @@ def backup(stack: Stack, path: Path, *, objects: Objects, locks: Objects, who: s
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
         half = Path(temporary) / path.name
         with tarfile.open(half, "w") as archive, tempfile.TemporaryFile(dir=temporary) as dump:
-            with ExitStack() as locked:
-                held: list[Callable[[], object] | None] = []
-                for model in {unquote(key.split("/")[1]) for key in objects.keys("ledger/")}:
-                    held.append(locked.enter_context(promotion_lock(locks, model, who, "a backup")))
+            with _nobody_promotes(objects, locks, who) as check_held:
                 created = datetime.now(UTC).isoformat(timespec="seconds")
                 progress("the database")
                 stack.pipe("exec", "-T", "postgres", "pg_dump", "--username", "mlflow", "--format", "custom", "mlflow", target=dump)
                 keys, left_out = _listed(objects)
                 ledger = {key: objects.read(key)[0] for key in keys if key.startswith("ledger/")}
-                for still_held in held:
-                    if still_held is not None:
-                        still_held()
+                check_held()
             progress(f"{len(keys)} objects")
             if left_out:
                 progress(f"left out: {len(left_out)} objects that are neither MLflow's nor the ledger's, such as {left_out[0]}")
@@ -93,6 +88,22 @@ def backup(stack: Stack, path: Path, *, objects: Objects, locks: Objects, who: s
         half.rename(path)
     digest = "sha256:" + hashlib.sha256(manifest).hexdigest()
     return BackupReport(path, created, len(keys), path.stat().st_size, digest, time.monotonic() - began, len(left_out))
+
+
+@contextmanager
+def _nobody_promotes(objects: Objects, locks: Objects, who: str) -> Iterator[Callable[[], None]]:
+    """Hold the locks that promotions take, and yield a check that none was taken over meanwhile."""
+    with ExitStack() as locked:
+        held: list[Callable[[], object] | None] = []
+        for model in {unquote(key.split("/")[1]) for key in objects.keys("ledger/")}:
+            held.append(locked.enter_context(promotion_lock(locks, model, who, "a backup")))
+
+        def check_held() -> None:
+            for still_held in held:
+                if still_held is not None:
+                    still_held()
+
+        yield check_held
 
 
 def _listed(objects: Objects) -> tuple[Sequence[str], Sequence[str]]:
