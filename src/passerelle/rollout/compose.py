@@ -20,6 +20,7 @@ from passerelle.rollout.smoke import SmokeReport, inside, replay
 from passerelle.rollout.stack import REPLICAS, Stack
 
 _EXEC_TIMEOUT_S = 120.0
+_READY_WITHIN_S = 120
 #: Started as what the others depend on, or in turn.
 _BY_ITSELF = ("setup", "minio", "postgres", *REPLICAS)
 #: Variables of compose.yaml, by the setting of the service that each becomes.
@@ -91,7 +92,7 @@ def bring_up(stack: Stack, *, init: bool, progress: Callable[[str], None]) -> tu
         stack.must("up", "--detach", "--wait", *(name for name in wanted if name not in _BY_ITSELF), of="starting the stack")
         if set(REPLICAS) & set(wanted):
             # Not waited for: what is served is not part of the platform, and may be what is to be replaced.
-            stack.compose("up", "--detach", "--no-recreate", "--no-deps", "--no-build", *REPLICAS)
+            stack.compose("up", "--detach", "--no-recreate", "--no-deps", "--no-build", "--pull", "never", *REPLICAS)
     return made
 
 
@@ -142,6 +143,9 @@ def _alone(stack: Stack) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise BusyError(f"another deployment to {stack.folder} is under way", hint="wait for it, then the same command again") from None
+    except OSError as error:
+        message = f"{lock.lock_file} cannot be written: {error.strerror}"
+        raise OutsideError(message, hint=f'sudo chown -R "$USER" {stack.folder}') from error
     try:
         yield
     finally:
@@ -233,7 +237,9 @@ def _replaced(stack: Stack, place: int, identity: str, release: Release) -> Smok
 
 
 def _start(stack: Stack, place: int, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    arguments = ("--profile", "service", "up", "--detach", "--wait", "--no-deps", "--no-build", REPLICAS[place])
+    # Bounded: one that the kernel kills again and again for its memory is never « unhealthy », only started anew.
+    waited = ("--wait", "--wait-timeout", str(_READY_WITHIN_S))
+    arguments = ("--profile", "service", "up", "--detach", *waited, "--no-deps", "--no-build", REPLICAS[place])
     return stack.compose(*arguments, variables=variables)
 
 
