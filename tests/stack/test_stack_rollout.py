@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -31,11 +32,11 @@ def second(served: StackForTests) -> StackForTests:
     return served
 
 
-def carried(stack: StackForTests, *before: str) -> dict[str, object]:
+def carried(stack: StackForTests, *before: str) -> dict[str, Any]:
     """Deploy what is in production, which imports and builds it; these commands first."""
     for command in before:
         stack.done("passerelle", command)
-    answer: dict[str, object] = json.loads(stack.done("passerelle", "deploy", "--target", "compose", "--json"))
+    answer: dict[str, Any] = json.loads(stack.done("passerelle", "deploy", "--target", "compose", "--json"))
     return answer
 
 
@@ -50,7 +51,7 @@ def test_a_new_version_and_the_way_back_fail_no_request(second: StackForTests, r
         back = carried(second, "import", "build")
         time.sleep(1)
     assert forth["changed"] and back["changed"]
-    assert str(forth["bento_tag"]).startswith("classification:2-")
+    assert forth["bento_tag"]["version"].startswith("2-")
     assert (seen.failed, seen.errors[:3]) == (0, [])
     order = [version for version, before in zip(seen.versions, [None, *seen.versions], strict=False) if version != before]
     assert order[0] == order[-1] == "1"
@@ -70,9 +71,9 @@ def test_what_was_built_last_is_not_what_is_in_production(served: StackForTests)
         latest.write_text(newer.name)
         said = json.loads(served.done("passerelle", "deploy", "--target", "compose", "--json"))
         assert said["changed"] is False
-        assert str(said["bento_tag"]).startswith("classification:1-")
+        assert said["bento_tag"]["version"].startswith("1-")
         dry = json.loads(served.done("passerelle", "deploy", f"classification:{newer.name}", "--target", "compose", "--dry-run", "--json"))
-        assert (dry["changed"], dry["bento_tag"]) == (True, f"classification:{newer.name}")
+        assert (dry["changed"], dry["bento_tag"]["version"]) == (True, newer.name)
     finally:
         latest.write_text(held)
 
