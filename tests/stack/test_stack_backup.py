@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -21,15 +24,30 @@ ROWS = (
     " UNION ALL SELECT 'tag', name || version || key, value FROM model_version_tags ORDER BY 1, 2, 3"
 )
 
+FOREIGN = "other/x"
+#: Runs the real docker, and says that it failed at the one step of a restore whose number is in the file.
+FAILING = """#!/bin/bash
+%(real)s "$@"; code=$?
+if [[ "$*" =~ "DATABASE restoring"|pg_restore|RENAME|before_restore|"stop mlflow"|"COMMENT ON"|"--wait mlflow" ]]; then
+  count=$(($(cat %(count)s) - 1)); echo "$count" >%(count)s
+  if [ "$count" = 0 ]; then echo "interrupted: $*" >&2; exit 1; fi
+fi
+exit $code
+"""
+
+
+def as_user(stack: StackForTests, name: str, secret: str) -> Any:
+    return boto3.client(
+        "s3", endpoint_url=stack.environment["MLFLOW_S3_ENDPOINT_URL"], aws_access_key_id=name,
+        aws_secret_access_key=stack.secret(secret), region_name="us-east-1", config=Config(s3={"addressing_style": "path"}),
+    )  # fmt: skip
+
 
 def objects(stack: StackForTests) -> dict[str, str]:
-    """Return the digest of every object."""
-    client = boto3.client(
-        "s3", endpoint_url=stack.environment["MLFLOW_S3_ENDPOINT_URL"], aws_access_key_id="backup",
-        aws_secret_access_key=stack.secret("s3_backup"), region_name="us-east-1", config=Config(s3={"addressing_style": "path"}),
-    )  # fmt: skip
+    """Return the digest of every object that is the stack's."""
+    client = as_user(stack, "backup", "s3_backup")
     pages = client.get_paginator("list_objects_v2").paginate(Bucket="passerelle")
-    keys = [item["Key"] for page in pages for item in page.get("Contents", ())]
+    keys = [item["Key"] for page in pages for item in page.get("Contents", ()) if item["Key"] != FOREIGN]
     return {key: hashlib.sha256(client.get_object(Bucket="passerelle", Key=key)["Body"].read()).hexdigest() for key in keys}
 
 
@@ -38,11 +56,35 @@ def rows(stack: StackForTests) -> str:
     return stack.compose(*command)
 
 
+def interrupted_at_each_step(stack: StackForTests, archive: Path, folder: Path) -> None:
+    """Call restore again and again, each time broken off one step later: six up to the renaming, and two after it."""
+    count = folder / "count"
+    (folder / "docker").write_text(FAILING % {"real": shutil.which("docker"), "count": count})
+    (folder / "docker").chmod(0o755)
+    path = {"PATH": f"{folder}:{stack.environment['PATH']}"}
+    for step in (1, 2, 3, 4, 5, 6, 1, 2):
+        count.write_text(str(step))
+        said = stack.run("passerelle", "restore", str(archive), "--json", variables=path)
+        assert (said.returncode, count.read_text().strip()) == (3, "0"), said.stdout + said.stderr
+        assert "interrupted: " in said.stderr
+
+
 def test_a_backup_restores_to_the_same(
     served: StackForTests, tmp_path_factory: pytest.TempPathFactory, record_property: Callable[[str, object], None]
 ) -> None:
     archive = tmp_path_factory.mktemp("backup") / "passerelle.tar"
-    made = json.loads(served.done("passerelle", "backup", str(archive), "--json"))
+    root = as_user(served, "admin", "minio_root_password")
+    root.put_object(Bucket="passerelle", Key=FOREIGN, Body=b"of somebody else")
+    try:
+        # MLflow and the proxy may be down: they are what a backup is for.
+        served.compose("stop", "mlflow", "proxy")
+        made = json.loads(served.done("passerelle", "backup", str(archive), "--json"))
+    finally:
+        served.compose("up", "--detach", "--wait", "mlflow", "proxy")
+        root.delete_object(Bucket="passerelle", Key=FOREIGN)
+    assert made["left_out"] == 1
+    with tarfile.open(archive) as held:
+        assert "objects/" + FOREIGN not in held.getnames()
     assert archive.stat().st_mode & 0o077 == 0
     refused = served.run("passerelle", "restore", str(archive))
     assert (refused.returncode, "not empty" in refused.stderr) == (2, True), refused.stderr
@@ -59,7 +101,10 @@ def test_a_backup_restores_to_the_same(
         said = empty.run("passerelle", "restore", str(damaged))
         assert (said.returncode, "not what was backed up" in said.stderr) == (1, True), said.stderr
         Path(damaged).unlink()
+        interrupted_at_each_step(empty, archive, tmp_path_factory.mktemp("failing"))
         restored = json.loads(empty.done("passerelle", "restore", str(archive), "--json"))
+        twice = empty.run("passerelle", "restore", str(archive))
+        assert (twice.returncode, "not empty" in twice.stderr) == (2, True), twice.stderr
         empty.connect()
         assert restored["digest"] == made["digest"]
         before, after = objects(served), objects(empty)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from passerelle.rollout.secret_files import NAMES, make_secrets
+from passerelle.rollout.secret_files import API_KEY, NAMES, make_secrets
 from tests.stack.stack_fixtures import StackForTests, copied, removed_at_the_end, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(900)]
@@ -85,6 +86,41 @@ def test_a_secret_that_everybody_reads(engine: str, tmp_path_factory: pytest.Tem
         assert f"chmod 700 {secrets}" in said
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+def test_a_secret_that_goes_missing_stops_nothing(served: StackForTests) -> None:
+    def ids() -> dict[str, str]:
+        return {name: held["Id"] for name, held in served.inspected().items() if held["State"]["Running"]}
+
+    before = ids()
+    for name, said in (("s3_service", "is missing"), ("postgres_password", "opens by no other: none is made anew")):
+        path = served.folder / "deploy" / "secrets" / name
+        held = path.read_text()
+        path.unlink()
+        try:
+            assert said in refused(served, *(("up", "--target", "compose") if name == "postgres_password" else ()))
+            assert not path.exists()
+        finally:
+            path.write_text(held)
+            path.chmod(0o444)
+        assert (ids(), served.ask().status_code) == (before, 200)
+
+
+def test_init_on_an_empty_registry_makes_the_secrets_and_says_what_is_missing(
+    engine: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert engine
+    clone = copied(tmp_path_factory.mktemp("clone"), "passerelle-test-clone")
+    with removed_at_the_end(clone):
+        assert "is missing" in refused(clone)
+        said = json.loads(clone.done("passerelle", "deploy", "--target", "compose", "--init", "--json", timeout=600))
+        assert set(said["secrets"]) == {*NAMES, API_KEY}
+        assert "no version of classification is « production »" in said["missing"]
+        assert "passerelle promote --best" in said["next_command"]
+        again = json.loads(clone.done("passerelle", "deploy", "--target", "compose", "--init", "--json"))
+        assert again["secrets"] == []
+        assert "there is nothing to deploy" in refused(clone)
+        assert "service-1" not in clone.inspected()
 
 
 def test_a_port_that_is_taken(served: StackForTests) -> None:

@@ -9,10 +9,13 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
+from passerelle.errors import BusyError
+from passerelle.rollout.compose import bring_up
 from tests.stack.stack_fixtures import COMMENT, StackForTests, traffic, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(1800)]
@@ -32,11 +35,11 @@ def second(served: StackForTests) -> StackForTests:
     return served
 
 
-def carried(stack: StackForTests) -> dict[str, object]:
-    """Import, build and deploy what is in production."""
-    stack.done("passerelle", "import")
-    stack.done("passerelle", "build")
-    answer: dict[str, object] = json.loads(stack.done("passerelle", "deploy", "--target", "compose", "--json"))
+def carried(stack: StackForTests, *before: str) -> dict[str, Any]:
+    """Deploy what is in production, which imports and builds it; these commands first."""
+    for command in before:
+        stack.done("passerelle", command)
+    answer: dict[str, Any] = json.loads(stack.done("passerelle", "deploy", "--target", "compose", "--json"))
     return answer
 
 
@@ -48,9 +51,10 @@ def test_a_new_version_and_the_way_back_fail_no_request(second: StackForTests, r
         forth = carried(second)
         time.sleep(1)
         second.done("passerelle", "rollback")
-        back = carried(second)
+        back = carried(second, "import", "build")
         time.sleep(1)
     assert forth["changed"] and back["changed"]
+    assert forth["bento_tag"]["version"].startswith("2-")
     assert (seen.failed, seen.errors[:3]) == (0, [])
     order = [version for version, before in zip(seen.versions, [None, *seen.versions], strict=False) if version != before]
     assert order[0] == order[-1] == "1"
@@ -58,6 +62,80 @@ def test_a_new_version_and_the_way_back_fail_no_request(second: StackForTests, r
     assert json.loads(second.done("passerelle", "status", "--json"))["disagreements"] == []
     times = f"{forth['seconds']:.1f} s and {back['seconds']:.1f} s, the longest answer {seen.longest_s:.2f} s"
     record_property("figure", f"roll-out of two replicas and back: {len(seen.statuses)} requests, {seen.failed} failed; {times}")
+
+
+def test_what_was_built_last_is_not_what_is_in_production(served: StackForTests) -> None:
+    """A bento of the embedded registry, say, which `make demo` built: it takes its name to deploy that."""
+    bentos = served.folder / ".passerelle" / "bentoml" / "bentos" / "classification"
+    newer = next(path for path in bentos.iterdir() if path.name.startswith("2-"))
+    latest = bentos / "latest"
+    held = latest.read_text()
+    try:
+        latest.write_text(newer.name)
+        said = json.loads(served.done("passerelle", "deploy", "--target", "compose", "--json"))
+        assert said["changed"] is False
+        assert said["bento_tag"]["version"].startswith("1-")
+        dry = json.loads(served.done("passerelle", "deploy", f"classification:{newer.name}", "--target", "compose", "--dry-run", "--json"))
+        assert (dry["changed"], dry["bento_tag"]["version"]) == (True, newer.name)
+    finally:
+        latest.write_text(held)
+
+
+def test_another_limit_is_a_deployment_one_replica_after_the_other(served: StackForTests) -> None:
+    def limits() -> list[int]:
+        held = served.inspected()
+        return [held[name]["HostConfig"]["Memory"] for name in ("service-1", "service-2")]
+
+    served.done("passerelle", "up", "--target", "compose", "--no-model")
+    before = limits()
+    served.environment["SERVICE_MEMORY"] = "600m"
+    try:
+        # What brings the platform up leaves the replicas alone, which plain compose would make anew both at once.
+        ids = {name: held["Id"] for name, held in served.inspected().items()}
+        served.done("passerelle", "up", "--target", "compose", "--no-model")
+        after = {name: held["Id"] for name, held in served.inspected().items()}
+        assert [after[name] for name in ("service-1", "service-2")] == [ids[name] for name in ("service-1", "service-2")]
+        with traffic(served) as seen:
+            assert json.loads(served.done("passerelle", "deploy", "--target", "compose", "--json"))["changed"] is True
+        assert (limits(), seen.failed) == ([600 * 2**20] * 2, 0), seen.errors[:3]
+        assert json.loads(served.done("passerelle", "deploy", "--target", "compose", "--json"))["changed"] is False
+        refused = served.run("passerelle", "deploy", "--target", "compose", variables={"SERVICE_WORKERS": "much"})
+        assert (refused.returncode, "all is as it was before" in refused.stderr) == (3, True), refused.stderr
+        assert limits() == [600 * 2**20] * 2
+    finally:
+        del served.environment["SERVICE_MEMORY"]
+        assert json.loads(served.done("passerelle", "deploy", "--target", "compose", "--json"))["changed"] is True
+    assert limits() == before
+
+
+def test_one_that_is_down_comes_first_and_an_interruption_puts_all_back(second: StackForTests) -> None:
+    tag = next(path.name for path in (second.folder / ".passerelle/bentoml/bentos/classification").iterdir() if path.name.startswith("2-"))
+    command = ["passerelle", "deploy", f"classification:{tag}", "--target", "compose"]
+    before = second.inspected()
+    second.compose("--profile", "service", "stop", "service-2")
+    with traffic(second) as seen:
+        child = subprocess.Popen(
+            command,
+            cwd=second.folder,
+            env=second.environment,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        assert child.stderr is not None
+        began = next(line for line in child.stderr if "service-" in line)
+        assert "service-2" in began, "the one that answers is not replaced before the other is there"
+        with pytest.raises(BusyError, match="is under way"):
+            bring_up(second.stack, init=False, progress=lambda _: None)
+        os.killpg(child.pid, signal.SIGINT)
+        said = child.communicate(timeout=120)[1]
+    assert child.returncode == 130, said
+    assert seen.failed == 0, seen.errors[:3]
+    assert second.inspected()["service-1"]["Id"] == before["service-1"]["Id"]
+    assert "service-2" not in second.inspected(), "it did not run before"
+    second.done("passerelle", "deploy", "--target", "compose")
+    assert {second.inspected()[name]["Image"] for name in ("service-1", "service-2")} == {before["service-1"]["Image"]}
 
 
 def test_an_image_that_does_not_get_ready_leaves_all_as_it_was(served: StackForTests) -> None:
@@ -83,6 +161,7 @@ def test_an_image_that_does_not_get_ready_leaves_all_as_it_was(served: StackForT
         assert said.returncode == 3, said.stdout + said.stderr
         assert "does not get ready" in said.stderr
         assert "PASSERELLE_MAX_BODY_BYTES" in said.stderr
+        assert "all is as it was before" in said.stderr
         assert seen.failed == 0, seen.errors[:3]
         assert {name: held["Image"] for name, held in served.inspected().items()} == before
         assert (served.folder / "deploy" / ".env").read_text() == environment
@@ -111,6 +190,8 @@ def test_the_proxy_speaks_tls_under_a_name(served: StackForTests) -> None:
         headers = {"Authorization": f"Bearer {served.secret('api_key')}"}
         answer = requests.post(f"{address}/classify", json={"text": COMMENT}, headers=headers, verify=authority, timeout=20)
         assert answer.status_code == 200
+        said = json.loads(served.done("passerelle", "env", "--target", "compose", "--json"))
+        assert said["PASSERELLE_SERVICE_ADDRESS"] == address
     finally:
         del served.environment["SITE_ADDRESS"]
         served.compose("up", "--detach", "--wait", "proxy")

@@ -9,7 +9,7 @@ from passerelle.cli.output import Output, plain, relative
 if TYPE_CHECKING:
     from passerelle.cli.run_image import Containerized
     from passerelle.rollout.backup import BackupReport
-    from passerelle.rollout.compose import StackDeployment
+    from passerelle.rollout.compose import Prepared, StackDeployment
     from passerelle.rollout.kubernetes import ClusterDeployment
 
 _MEGABYTE = 1e6
@@ -38,8 +38,12 @@ def image(output: Output, result: Containerized) -> None:
     output.result({**plain(built), "ran": ran})
 
 
-def stack_deployment(output: Output, result: StackDeployment) -> None:
-    """Show what the replicas of the stack serve."""
+def stack_deployment(output: Output, result: StackDeployment | Prepared) -> None:
+    """Show what the replicas of the stack serve, or that there is nothing yet."""
+    from passerelle.rollout.compose import Prepared  # noqa: PLC0415 - slow, and not for the other commands
+
+    if isinstance(result, Prepared):
+        return _prepared(output, result)
     instead = f" in place of {result.replaced[:19]}" if result.replaced else ""
     if result.dry_run:
         output.line(f"would serve {result.image}{instead}" if result.changed else f"{result.image} is served already")
@@ -49,6 +53,13 @@ def stack_deployment(output: Output, result: StackDeployment) -> None:
         output.line(f"{result.bento_tag} answers behind {result.address}{instead}: both replicas within {result.seconds:.1f} s")
     if result.smoke is not None:
         output.line(f"{result.smoke.inputs} golden predictions in each: the same, within {result.smoke.largest_difference:.1g}")
+    output.result(result)
+
+
+def _prepared(output: Output, result: Prepared) -> None:
+    output.line(f"made the secrets {', '.join(result.secrets)}" if result.secrets else "the secrets were there already")
+    output.line(f"the platform runs: MLflow on {result.tracking_uri}")
+    output.line(f"{result.missing}: {result.next_command}")
     output.result(result)
 
 
@@ -73,4 +84,6 @@ def backup(output: Output, result: BackupReport, verb: str) -> None:
         f"{relative(result.path)} {verb} the database of {result.created} and {result.objects} objects ({size}, {result.seconds:.1f} s)"
     )
     output.line(f"  manifest {result.digest}")
+    if result.left_out:
+        output.line(f"  left out: {result.left_out} objects that are neither below mlflow/ nor below ledger/")
     output.result(result)

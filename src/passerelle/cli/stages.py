@@ -178,7 +178,7 @@ def containerize(bento_tag: str | None, smoke: bool, dry_run: bool, as_json: boo
 def deploy(*, bento_tag: str | None, target: str, dry_run: bool, as_json: bool, **how: Any) -> None:
     """Start a bento, wait until it is ready, and hold it to its golden predictions.
 
-    BENTO_TAG is name:version in the BentoML store; by default the bento built last.
+    BENTO_TAG is name:version in the BentoML store; by default the bento built last; for compose, that of the version in production.
     """
     from passerelle.cli import run_deploy
 

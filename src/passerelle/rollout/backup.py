@@ -9,21 +9,26 @@ import os
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote
 
+from botocore.exceptions import BotoCoreError
+from urllib3.exceptions import HTTPError
+
 from passerelle.errors import IntegrityError, OutsideError, UsageError
 from passerelle.registry.lock import promotion_lock
 from passerelle.registry.objects import Objects
 from passerelle.rollout.stack import Stack
+from passerelle.rollout.swap import PSQL, mark, marks, swap
 
 _DATABASE, _MANIFEST, _OBJECTS = "mlflow.dump", "manifest.json", "objects/"
-_PSQL = ("exec", "-T", "postgres", "psql", "--username", "mlflow", "--dbname", "postgres", "--no-psqlrc", "--tuples-only", "--no-align")
+#: What of the bucket is the stack's, and what the user may write who restores.
+_OURS = ("mlflow/", "ledger/")
 _COUNT = "SELECT (SELECT count(*) FROM runs) + (SELECT count(*) FROM registered_models)"
 
 
@@ -34,6 +39,7 @@ class BackupReport:
     Attributes:
         created: ISO 8601, UTC: the moment of the database.
         digest: SHA-256 of the manifest, which holds the digest of all else.
+        left_out: Objects of the bucket, or of an older backup, that are neither MLflow's nor the ledger's.
     """
 
     path: Path
@@ -42,6 +48,7 @@ class BackupReport:
     size_bytes: int
     digest: str
     seconds: float
+    left_out: int = 0
 
 
 def backup(stack: Stack, path: Path, *, objects: Objects, locks: Objects, who: str, progress: Callable[[str], None]) -> BackupReport:
@@ -56,7 +63,7 @@ def backup(stack: Stack, path: Path, *, objects: Objects, locks: Objects, who: s
 
     Raises:
         UsageError: There is such a file already.
-        BusyError: A promotion is under way.
+        BusyError: A promotion is under way, or took the lock over meanwhile.
         OutsideError: PostgreSQL or S3 does not answer.
     """
     if path.exists():
@@ -66,20 +73,43 @@ def backup(stack: Stack, path: Path, *, objects: Objects, locks: Objects, who: s
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
         half = Path(temporary) / path.name
         with tarfile.open(half, "w") as archive, tempfile.TemporaryFile(dir=temporary) as dump:
-            with ExitStack() as held:
-                for model in {unquote(key.split("/")[1]) for key in objects.keys("ledger/")}:
-                    held.enter_context(promotion_lock(locks, model, who, "a backup"))
+            with _nobody_promotes(objects, locks, who) as check_held:
                 created = datetime.now(UTC).isoformat(timespec="seconds")
                 progress("the database")
                 stack.pipe("exec", "-T", "postgres", "pg_dump", "--username", "mlflow", "--format", "custom", "mlflow", target=dump)
-                keys = [key for key in objects.keys("") if not key.endswith("/lock.json")]
+                keys, left_out = _listed(objects)
                 ledger = {key: objects.read(key)[0] for key in keys if key.startswith("ledger/")}
+                check_held()
             progress(f"{len(keys)} objects")
+            if left_out:
+                progress(f"left out: {len(left_out)} objects that are neither MLflow's nor the ledger's, such as {left_out[0]}")
             manifest = _archived(archive, created, dump, objects, keys=keys, ledger=ledger)
         half.chmod(0o600)
         half.rename(path)
     digest = "sha256:" + hashlib.sha256(manifest).hexdigest()
-    return BackupReport(path, created, len(keys), path.stat().st_size, digest, time.monotonic() - began)
+    return BackupReport(path, created, len(keys), path.stat().st_size, digest, time.monotonic() - began, len(left_out))
+
+
+@contextmanager
+def _nobody_promotes(objects: Objects, locks: Objects, who: str) -> Iterator[Callable[[], None]]:
+    """Hold the locks that promotions take, and yield a check that none was taken over meanwhile."""
+    with ExitStack() as locked:
+        held: list[Callable[[], object] | None] = []
+        for model in {unquote(key.split("/")[1]) for key in objects.keys("ledger/")}:
+            held.append(locked.enter_context(promotion_lock(locks, model, who, "a backup")))
+
+        def check_held() -> None:
+            for still_held in held:
+                if still_held is not None:
+                    still_held()
+
+        yield check_held
+
+
+def _listed(objects: Objects) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the names of the objects that a backup holds, and of those that it leaves out; a lock is neither."""
+    keys = [key for key in objects.keys("") if not (key.startswith("ledger/") and key.endswith("/lock.json"))]
+    return [key for key in keys if key.startswith(_OURS)], [key for key in keys if not key.startswith(_OURS)]
 
 
 def _archived(
@@ -111,26 +141,38 @@ def restore(
     began = time.monotonic()
     progress("checking the backup")
     manifest, content = _checked(path)
-    digests: Mapping[str, str] = manifest["digests"]
     digest = "sha256:" + hashlib.sha256(content).hexdigest()
-    _check_empty(stack, objects, digests)
-    if dry_run:
-        return BackupReport(path, str(manifest["created"]), len(digests) - 1, path.stat().st_size, digest, time.monotonic() - began)
+    digests: Mapping[str, str] = {
+        name.removeprefix(_OBJECTS): each for name, each in manifest["digests"].items() if name.startswith(_OBJECTS)
+    }
+    ours = {key: each for key, each in digests.items() if key.startswith(_OURS)}
+    # A restore of this very backup was interrupted when all of it was in its place already.
+    in_place = marks(stack).get("mlflow") == digest
+    if not in_place:
+        _check_empty(stack, objects, ours)
+    if not dry_run:
+        if not in_place:
+            _brought_back(stack, path, objects=objects, digests=ours, digest=digest, progress=progress)
+        swap(stack, digest)
+    seconds = time.monotonic() - began
+    return BackupReport(path, str(manifest["created"]), len(ours), path.stat().st_size, digest, seconds, len(digests) - len(ours))
+
+
+def _brought_back(
+    stack: Stack, path: Path, *, objects: Objects, digests: Mapping[str, str], digest: str, progress: Callable[[str], None]
+) -> None:
+    """Restore the database beside the one in use and the objects, and mark the database once all of them read back."""
     with tarfile.open(path) as archive:
         progress("the database")
         _restore_database(stack, _member(archive, _DATABASE))
-        progress(f"{len(digests) - 1} objects")
-        for name in digests:
-            if name.startswith(_OBJECTS):
-                objects.upload(name.removeprefix(_OBJECTS), _member(archive, name))
+        progress(f"{len(digests)} objects")
+        for key in digests:
+            objects.upload(key, _member(archive, _OBJECTS + key))
     progress("reading them back")
-    for name, expected in digests.items():
-        if name.startswith(_OBJECTS) and _digest_of(objects.stream(name.removeprefix(_OBJECTS))[0]) != expected:
-            raise IntegrityError(
-                f"the object {name.removeprefix(_OBJECTS)} does not read back as it was written", hint="the same command again"
-            )
-    _swap_database(stack)
-    return BackupReport(path, str(manifest["created"]), len(digests) - 1, path.stat().st_size, digest, time.monotonic() - began)
+    for key, expected in digests.items():
+        if _digest_of(objects.stream(key)[0]) != expected:
+            raise IntegrityError(f"the object {key} does not read back as it was written", hint="the same command again")
+    mark(stack, "restoring", digest)
 
 
 class _Counted:
@@ -141,7 +183,10 @@ class _Counted:
         self.sha256 = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
-        content: bytes = self._stream.read(size)
+        try:
+            content: bytes = self._stream.read(size)
+        except (BotoCoreError, HTTPError) as error:
+            raise OutsideError(f"S3 broke off in the middle of an object: {type(error).__name__}", hint="the same command again") from error
         self.sha256.update(content)
         return content
 
@@ -190,8 +235,8 @@ def _checked(path: Path) -> tuple[dict[str, Any], bytes]:
 
 
 def _check_empty(stack: Stack, objects: Objects, digests: Mapping[str, str]) -> None:
-    foreign = [key for key in objects.keys("") if _OBJECTS + key not in digests]
-    counted = stack.compose(*_PSQL, "--dbname", "mlflow", "--command", _COUNT)
+    foreign = [key for key in _listed(objects)[0] if key not in digests]
+    counted = stack.compose(*PSQL, "--dbname", "mlflow", "--command", _COUNT)
     if counted.returncode != 0 and "does not exist" not in counted.stderr:
         raise OutsideError(f"PostgreSQL does not answer: {counted.stderr.strip()}", hint=f"{stack.command} logs postgres")
     if foreign or counted.stdout.strip() not in ("", "0"):
@@ -205,23 +250,10 @@ def _check_empty(stack: Stack, objects: Objects, digests: Mapping[str, str]) -> 
 def _restore_database(stack: Stack, dump: IO[bytes]) -> None:
     """Restore beside the database that is in use."""
     for statement in ("DROP DATABASE IF EXISTS restoring WITH (FORCE)", "CREATE DATABASE restoring"):
-        stack.must(*_PSQL, "--command", statement, of="making a database to restore into")
+        stack.must(*PSQL, "--command", statement, of="making a database to restore into")
     command = ("exec", "-T", "postgres", "pg_restore", "--username", "mlflow", "--no-owner", "--exit-on-error", "--dbname", "restoring")
     with tempfile.TemporaryFile() as file:
         while chunk := dump.read(1 << 20):
             file.write(chunk)
         file.seek(0)
         stack.pipe(*command, source=file)
-
-
-def _swap_database(stack: Stack) -> None:
-    """Let MLflow use the restored database; the empty one before it is dropped."""
-    stack.must("stop", "mlflow", of="stopping MLflow")
-    for statement in (
-        "DROP DATABASE IF EXISTS before_restore WITH (FORCE)",
-        "ALTER DATABASE mlflow RENAME TO before_restore",
-        "ALTER DATABASE restoring RENAME TO mlflow",
-        "DROP DATABASE before_restore WITH (FORCE)",
-    ):
-        stack.must(*_PSQL, "--command", statement, of="putting the restored database in its place")
-    stack.must("up", "--detach", "--wait", "mlflow", of="starting MLflow on the restored database")

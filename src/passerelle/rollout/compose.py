@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from passerelle.bentos.engine import ask, check_architecture, inspect
-from passerelle.errors import IntegrityError, NotFoundError, OutsideError
+from passerelle.errors import BusyError, NotFoundError, OutsideError, PasserelleError
 from passerelle.names import BentoTag
 from passerelle.rollout.release import Release
-from passerelle.rollout.secret_files import API_KEY, check_secrets, make_secrets, read_secret
+from passerelle.rollout.secret_files import API_KEY, read_secret
 from passerelle.rollout.smoke import SmokeReport, inside, replay
 from passerelle.rollout.stack import REPLICAS, Stack
 
 _EXEC_TIMEOUT_S = 120.0
+_READY_WITHIN_S = 120
+#: Started as what the others depend on, or in turn.
+_BY_ITSELF = ("setup", "minio", "postgres", *REPLICAS)
+#: Variables of compose.yaml, by the setting of the service that each becomes.
+_SETTINGS = {
+    "SERVICE_WORKERS": "PASSERELLE_WORKERS",
+    "SERVICE_RATE_LIMIT": "PASSERELLE_RATE_LIMIT",
+    "SERVICE_VERIFY": "PASSERELLE_VERIFY",
+    "PASSERELLE_TRUSTED_TYPES": "PASSERELLE_TRUSTED_TYPES",
+}
+#: What `docker inspect` says of a replica that ran; None for one that did not.
+Former = dict[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -39,20 +55,44 @@ class StackDeployment:
     dry_run: bool = False
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What `deploy --init` did with a stack whose registry has nothing in production yet.
+
+    Attributes:
+        tracking_uri: Address of the stack's MLflow.
+        secrets: Names of those that were made now.
+        missing: What there is to be deployed yet.
+        next_command: What leads there.
+    """
+
+    tracking_uri: str
+    secrets: tuple[str, ...]
+    missing: str
+    next_command: str
+
+
 def bring_up(stack: Stack, *, init: bool, progress: Callable[[str], None]) -> tuple[str, ...]:
-    """Start all that has an image, build what is missing, wait until it is healthy, and return the names of the secrets that were made.
+    """Start the platform, build what is missing, wait until it is healthy, and return the names of the secrets that were made.
+
+    Replicas that run are left alone: compose would give both a changed setting at once. `deploy` replaces them in turn.
 
     Raises:
-        NotFoundError: A secret is missing, and `init` does not ask for it to be made.
+        NotFoundError: A secret is missing, and `init` does not ask for it to be made, or its volume was made with another.
         SettingsError: A secret is empty, or others may read it.
-        BusyError: A port is taken.
+        BusyError: A port is taken, or a deployment is under way.
         OutsideError: There is no engine, or something does not get healthy.
     """
     stack.check()
-    made = make_secrets(stack.secrets) if init else ()
-    check_secrets(stack.secrets)
-    progress("starting the stack; the first time its images are built, which takes some minutes")
-    stack.must("up", "--detach", "--wait", of="starting the stack")
+    with _alone(stack):
+        made = stack.make_secrets() if init else ()
+        stack.check_secrets()
+        progress("starting the stack; the first time its images are built, which takes some minutes")
+        wanted = stack.must("config", "--services", of="reading compose.yaml").split()
+        stack.must("up", "--detach", "--wait", *(name for name in wanted if name not in _BY_ITSELF), of="starting the stack")
+        if set(REPLICAS) & set(wanted):
+            # Not waited for: what is served is not part of the platform, and may be what is to be replaced.
+            stack.compose("up", "--detach", "--no-recreate", "--no-deps", "--no-build", "--pull", "never", *REPLICAS)
     return made
 
 
@@ -61,29 +101,55 @@ def deploy(stack: Stack, release: Release, *, dry_run: bool = False, progress: C
 
     Raises:
         NotFoundError: The engine holds no such image.
-        IntegrityError: A golden prediction differs; the replicas are what they were.
-        OutsideError: A replica does not get healthy; the replicas are what they were.
+        IntegrityError: A golden prediction differs; says what the replicas are.
+        OutsideError: A replica does not get healthy; says what the replicas are.
+        BusyError: Another deployment is under way.
     """
     stack.check()
-    check_secrets(stack.secrets)
+    stack.check_secrets()
+    if dry_run and inspect("docker", release.image) is None:
+        return StackDeployment(None, release.bento_tag, release.image, None, changed=True, dry_run=True)
     check_architecture("docker", release.image)
     held = inspect("docker", release.image)
     if held is None:
         raise NotFoundError(f"docker holds no image {release.image}", hint="passerelle containerize")
-    identity, former = str(held["Id"]), _serving(stack)
-    replaced = next((image for image in former if image not in (None, identity)), None)
+    identity = str(held["Id"])
     if dry_run:
-        changed = former != [identity] * len(REPLICAS)
-        return StackDeployment(None, release.bento_tag, release.image, None, changed, replaced=replaced, dry_run=True)
+        former = _serving(stack)
+        changed = not all(_is_as_wanted(stack, before, identity) for before in former)
+        return StackDeployment(None, release.bento_tag, release.image, None, changed, replaced=_other(former, identity), dry_run=True)
+    with _alone(stack):
+        return _deployed(stack, identity, release, progress)
+
+
+def _deployed(stack: Stack, identity: str, release: Release, progress: Callable[[str], None]) -> StackDeployment:
     began = time.monotonic()
-    if former == [identity] * len(REPLICAS):
+    former = _serving(stack)
+    changed = not all(_is_as_wanted(stack, before, identity) for before in former)
+    if changed:
+        smoke = _replace(stack, identity, former, release, progress)
+    else:
         smoke = [_replayed(stack, replica, release) for replica in REPLICAS][-1]
-        _remember(stack, identity, release)
-        return StackDeployment(stack.address("proxy", 8080), release.bento_tag, release.image, smoke, changed=False, replaced=None)
-    smoke = _replace(stack, identity, former, release, progress)
     _remember(stack, identity, release)
-    seconds = time.monotonic() - began
-    return StackDeployment(stack.address("proxy", 8080), release.bento_tag, release.image, smoke, True, seconds, replaced)
+    seconds = time.monotonic() - began if changed else 0.0
+    return StackDeployment(stack.service_address(), release.bento_tag, release.image, smoke, changed, seconds, _other(former, identity))
+
+
+@contextmanager
+def _alone(stack: Stack) -> Iterator[None]:
+    """Hold the stack for one deployment; another command that changes its replicas is refused."""
+    lock = FileLock(stack.folder / ".deploy.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise BusyError(f"another deployment to {stack.folder} is under way", hint="wait for it, then the same command again") from None
+    except OSError as error:
+        message = f"{lock.lock_file} cannot be written: {error.strerror}"
+        raise OutsideError(message, hint=f'sudo chown -R "$USER" {stack.folder}') from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _remember(stack: Stack, identity: str, release: Release) -> None:
@@ -93,50 +159,88 @@ def _remember(stack: Stack, identity: str, release: Release) -> None:
     )
 
 
-def _serving(stack: Stack) -> list[str | None]:
-    """Return the image of each replica that runs; None for one that does not."""
+def _serving(stack: Stack) -> list[Former]:
+    """Return what the engine knows of each replica that runs; None for one that does not."""
     held = stack.containers()
-    return [held[name]["Image"] if name in held and held[name]["State"]["Running"] else None for name in REPLICAS]
+    return [held[name] if name in held and held[name]["State"]["Running"] else None for name in REPLICAS]
 
 
-def _replace(stack: Stack, identity: str, former: Sequence[str | None], release: Release, progress: Callable[[str], None]) -> SmokeReport:
-    """Replace the replicas in turn; on failure put those that were touched back, and raise.
+def _other(former: Sequence[Former], identity: str) -> str | None:
+    return next((before["Image"] for before in former if before is not None and before["Image"] != identity), None)
+
+
+def _is_as_wanted(stack: Stack, before: Former, identity: str) -> bool:
+    """Return whether a replica runs with this image and with the limits and settings that compose.yaml gives it now."""
+    if before is None or before["Image"] != identity:
+        return False
+    name = before["Config"]["Labels"]["com.docker.compose.service"]
+    said = stack.compose("--profile", "service", "config", "--hash", name, variables={"SERVICE_IMAGE": identity})
+    wanted = said.stdout.split()[-1:]
+    return said.returncode != 0 or wanted == [before["Config"]["Labels"].get("com.docker.compose.config-hash")]
+
+
+def _replace(stack: Stack, identity: str, former: Sequence[Former], release: Release, progress: Callable[[str], None]) -> SmokeReport:
+    """Replace the replicas in turn, one that is down first; when it fails or is interrupted, put those that were touched back.
 
     The proxy needs no word of it: what the replica that goes did not answer, it asks of the other.
     """
     touched: list[int] = []
     try:
-        for place, replica in enumerate(REPLICAS):
+        for place in sorted(range(len(REPLICAS)), key=lambda place: former[place] is not None):
             touched.append(place)
-            progress(f"{replica}: {release.bento_tag}")
+            progress(f"{REPLICAS[place]}: {release.bento_tag}")
             smoke = _replaced(stack, place, identity, release)
-    except (OutsideError, IntegrityError):
-        for place in reversed(touched):
-            progress(f"{REPLICAS[place]}: as it was before")
-            before = former[place]
-            if before is None:
-                stack.compose("--profile", "service", "rm", "--stop", "--force", REPLICAS[place])
-            else:
-                _start(stack, place, before)
+    except BaseException as error:
+        left = [said for place in reversed(touched) if (said := _put_back(stack, place, former[place], progress))]
+        told = "; ".join(left) or "all is as it was before"
+        if isinstance(error, PasserelleError):
+            raise type(error)(f"{error.message}\n  {told}", hint=error.hint) from error
+        if left:
+            raise OutsideError(f"the deployment was interrupted; {told}", hint="passerelle deploy --target compose") from error
         raise
     return smoke
 
 
+def _put_back(stack: Stack, place: int, before: Former, progress: Callable[[str], None]) -> str | None:
+    """Make a replica what it was, and return what is wrong where that fails."""
+    replica = REPLICAS[place]
+    progress(f"{replica}: as it was before")
+    if before is None:
+        done = stack.compose("--profile", "service", "rm", "--stop", "--force", replica)
+    else:
+        done = _start(stack, place, _variables(before))
+    if done.returncode == 0:
+        return None
+    said = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+    return f"{replica} could not be put back to what it was: {said}"
+
+
+def _variables(before: Mapping[str, Any]) -> dict[str, str]:
+    """Return the variables of compose.yaml by which a replica was started."""
+    given = dict(variable.partition("=")[::2] for variable in before["Config"]["Env"])
+    host = before["HostConfig"]
+    limits = {"SERVICE_MEMORY": str(host["Memory"]), "SERVICE_CPUS": f"{host['NanoCpus'] / 1e9:g}"}
+    settings = {variable: given[name] for variable, name in _SETTINGS.items() if given.get(name)}
+    return {"SERVICE_IMAGE": before["Image"], **limits, **settings}
+
+
 def _replaced(stack: Stack, place: int, identity: str, release: Release) -> SmokeReport:
-    done = _start(stack, place, identity)
+    done = _start(stack, place, {"SERVICE_IMAGE": identity})
     if done.returncode != 0:
         log = ask("docker", "logs", "--tail", "12", stack.containers().get(REPLICAS[place], {}).get("Id", REPLICAS[place]))
         said = "\n".join(f"    {line}" for line in (log.stdout + log.stderr).strip().splitlines()[-12:])
         raise OutsideError(
-            f"{REPLICAS[place]} does not get ready with {release.bento_tag}; all is as it was before\n{said or done.stderr.strip()}",
+            f"{REPLICAS[place]} does not get ready with {release.bento_tag}:\n{said or done.stderr.strip()}",
             hint="passerelle containerize; passerelle status",
         )
     return _replayed(stack, REPLICAS[place], release)
 
 
-def _start(stack: Stack, place: int, image: str) -> subprocess.CompletedProcess[str]:
-    arguments = ("--profile", "service", "up", "--detach", "--wait", "--no-deps", "--no-build", REPLICAS[place])
-    return stack.compose(*arguments, variables={"SERVICE_IMAGE": image})
+def _start(stack: Stack, place: int, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    # Bounded: one that the kernel kills again and again for its memory is never « unhealthy », only started anew.
+    waited = ("--wait", "--wait-timeout", str(_READY_WITHIN_S))
+    arguments = ("--profile", "service", "up", "--detach", *waited, "--no-deps", "--no-build", REPLICAS[place])
+    return stack.compose(*arguments, variables=variables)
 
 
 def _replayed(stack: Stack, replica: str, release: Release) -> SmokeReport:

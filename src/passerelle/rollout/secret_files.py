@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,51 +23,98 @@ NAMES = (
 )
 #: Token of the key by which this machine's `deploy` and `monitor` ask the service.
 API_KEY = "api_key"
+#: What is in a volume was made with these.
+VOLUMES = {"postgres_password": "postgres", "minio_root_password": "minio"}
+#: Names the file that holds the key of another S3.
+OTHER_S3 = "S3_SECRET_FILE"
 KEYS_FILE = Path("service") / "keys.json"
 _KEY_NAME = "passerelle deploy"
 _INIT = "passerelle deploy --target compose --init"
 
 
-def make_secrets(folder: Path) -> tuple[str, ...]:
+def make_secrets(folder: Path, *, volume_of: Callable[[str], str | None] = lambda _: None) -> tuple[str, ...]:
     """Make the secrets that are missing, keep those that are there, and return the names of the new ones.
 
     The files can be read by all, as the containers' users are others than this one; the folder around them is its owner's alone.
+
+    Args:
+        volume_of: Names the volume that was made with a secret, where there is one: it opens by no other.
+
+    Raises:
+        NotFoundError: One is missing whose volume is there.
+        SettingsError: This user may not read or write them.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    made = []
-    for name in NAMES:
-        if not (folder / name).exists():
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        missing = [name for name in NAMES if not (folder / name).exists()]
+        for name in missing:
+            _refuse_bound(folder / name, "is missing", volume_of)
+        for name in missing:
             _write(folder / name, secrets.token_urlsafe(30))
-            made.append(name)
+        return (*missing, *_made_key(folder))
+    except PermissionError as error:
+        raise _unreadable(folder, error) from error
+
+
+def _made_key(folder: Path) -> tuple[str, ...]:
     keys = folder / KEYS_FILE
-    if not keys.exists() or not (folder / API_KEY).exists():
-        keys.parent.mkdir(exist_ok=True)
-        keys.parent.chmod(0o755)
-        if not keys.exists():
-            _write(keys, '{"keys": []}\n')
-        with suppress(NotFoundError):
-            revoke_key(keys, _KEY_NAME)
-        _write(folder / API_KEY, make_key(keys, _KEY_NAME).token)
-        made.append(API_KEY)
-    return tuple(made)
+    if keys.exists() and (folder / API_KEY).exists():
+        return ()
+    keys.parent.mkdir(exist_ok=True)
+    keys.parent.chmod(0o755)
+    if not keys.exists():
+        _write(keys, '{"keys": []}\n')
+    with suppress(NotFoundError):
+        revoke_key(keys, _KEY_NAME)
+    _write(folder / API_KEY, make_key(keys, _KEY_NAME).token)
+    return (API_KEY,)
 
 
-def check_secrets(folder: Path) -> None:
+def check_secrets(folder: Path, *also: Path, volume_of: Callable[[str], str | None] = lambda _: None) -> None:
     """Return when every secret is there, is not empty, and is nobody else's to read.
+
+    Args:
+        also: Secrets in other places, which nobody makes anew.
+        volume_of: Names the volume that was made with a secret, where there is one.
 
     Raises:
         NotFoundError: One is missing.
-        SettingsError: One is empty, or others may read it.
+        SettingsError: One is empty, or others may read it, or this user may not.
     """
-    for name in (*NAMES, API_KEY, str(KEYS_FILE)):
-        path = folder / name
-        if not path.is_file():
-            raise NotFoundError(f"the secret {path} is missing", hint=_INIT)
-        if not path.read_text(encoding="utf-8").strip():
-            raise SettingsError(f"the secret {path} is empty", hint=f"restore it, or: rm {path}; {_INIT}")
-        if others_may_read(path):
-            raise SettingsError(f"the secret {path} can be read by everybody on this machine", hint=f"chmod 700 {folder}")
+    for path in (*(folder / name for name in (*NAMES, API_KEY, str(KEYS_FILE))), *also):
+        try:
+            _check(path, ours=path not in also, volume_of=volume_of)
+        except PermissionError as error:
+            raise _unreadable(path, error) from error
+
+
+def _check(path: Path, *, ours: bool, volume_of: Callable[[str], str | None]) -> None:
+    wrong = "is missing" if not path.is_file() else "" if path.read_text(encoding="utf-8").strip() else "is empty"
+    if wrong and ours:
+        _refuse_bound(path, wrong, volume_of)
+    if wrong == "is missing":
+        raise NotFoundError(f"the secret {path} is missing", hint=_INIT if ours else f"write it there, or name another file: {OTHER_S3}")
+    if wrong:
+        raise SettingsError(f"the secret {path} is empty", hint=f"restore it, or: rm {path}; {_INIT}" if ours else f"write it to {path}")
+    if others_may_read(path):
+        hint = f"chmod 700 {path.parent}" if ours else f"chmod o-r {path}, or chmod 700 {path.parent}"
+        raise SettingsError(f"the secret {path} can be read by everybody on this machine", hint=hint)
+
+
+def _refuse_bound(path: Path, wrong: str, volume_of: Callable[[str], str | None]) -> None:
+    volume = volume_of(path.name) if path.name in VOLUMES else None
+    if volume is not None:
+        raise NotFoundError(
+            f"the secret {path} {wrong}, and the volume {volume} opens by no other: none is made anew",
+            hint="write it back from your copy of the secrets; or give up all that the stack holds:"
+            " docker compose -f deploy/compose.yaml down --volumes",
+        )
+
+
+def _unreadable(path: Path, error: PermissionError) -> SettingsError:
+    where = error.filename or path
+    return SettingsError(f"the secret {where} is not this user's to read or write", hint=f'sudo chown -R "$USER" {path.parent}')
 
 
 def read_secret(folder: Path, name: str) -> str:
@@ -74,9 +122,12 @@ def read_secret(folder: Path, name: str) -> str:
 
     Raises:
         NotFoundError: It is missing.
+        SettingsError: This user may not read it.
     """
     try:
         return (folder / name).read_text(encoding="utf-8").strip()
+    except PermissionError as error:
+        raise _unreadable(folder / name, error) from error
     except OSError as error:
         raise NotFoundError(f"the secret {folder / name} cannot be read: {error.strerror}", hint=_INIT) from error
 

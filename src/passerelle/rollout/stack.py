@@ -16,7 +16,7 @@ from dotenv import dotenv_values, set_key
 
 from passerelle.bentos.engine import ask, failed, find_engine
 from passerelle.errors import BusyError, NotFoundError, OutsideError
-from passerelle.rollout.secret_files import API_KEY, KEYS_FILE, read_secret
+from passerelle.rollout.secret_files import API_KEY, KEYS_FILE, OTHER_S3, VOLUMES, check_secrets, make_secrets, read_secret
 
 REPLICAS = ("service-1", "service-2")
 #: `depends_on` with `required: false` came with it.
@@ -24,7 +24,7 @@ OLDEST_COMPOSE = (2, 20)
 _TIMEOUT_S = 1200.0
 _SHORT_S = 60.0
 _TAKEN = re.compile(r"(?:Bind for|listen tcp4?) \S*?:(\d+)[^\n]*(?:already allocated|address already in use)")
-_START = "make stack"
+_START = "passerelle up --target compose --no-model"
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,9 @@ class Stack:
         if taken:
             hint = f"end what listens there, or set another in {self.folder / '.env'}: {', '.join(_ports(self.folder))}"
             raise BusyError(f"the port {taken[1]} is taken; what ran before goes on", hint=hint)
-        raise failed("docker compose", done.stderr + self._last_words(done.stderr), of=of, hint=f"{self.command} logs")
+        # What a container says of its own disk is not the engine's.
+        error = failed("docker", done.stderr, of=of, hint=f"{self.command} logs")
+        raise OutsideError(error.message + self._last_words(done.stderr), hint=error.hint)
 
     def pipe(self, *arguments: str, source: IO[bytes] | None = None, target: IO[bytes] | None = None) -> None:
         """Run `docker compose` with files as its input and output.
@@ -86,16 +88,13 @@ class Stack:
             OutsideError: It fails; holds what it said.
         """
         command = ["docker", "compose", "--file", str(self.folder / "compose.yaml"), *arguments]
-        done = subprocess.run(
-            command,
-            stdin=source or subprocess.DEVNULL,
-            stdout=target or subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
+        given, taken = source or subprocess.DEVNULL, target or subprocess.PIPE
+        try:
+            done = subprocess.run(command, stdin=given, stdout=taken, stderr=subprocess.PIPE, timeout=_TIMEOUT_S, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise OutsideError(f"{arguments[3]} did not end within {_TIMEOUT_S:.0f} s", hint=f"{self.command} ps") from error
         if done.returncode != 0:
-            raise failed("docker compose", done.stderr.decode(), of=arguments[3], hint=f"{self.command} ps")
+            raise failed("docker", done.stderr.decode(errors="replace"), of=arguments[3], hint=f"{self.command} ps")
 
     @property
     def command(self) -> str:
@@ -118,6 +117,27 @@ class Stack:
         if (int(found[1]), int(found[2])) < OLDEST_COMPOSE:
             raise OutsideError(f"docker compose is {said.stdout.strip()}; the stack needs {oldest} or newer", hint="update docker-compose")
 
+    def make_secrets(self) -> tuple[str, ...]:
+        """Make the secrets that are missing, and return their names.
+
+        Raises:
+            As `secret_files.make_secrets`.
+        """
+        return make_secrets(self.secrets, volume_of=self._volume_of)
+
+    def check_secrets(self) -> None:
+        """Return when every secret that compose.yaml names can be used.
+
+        Raises:
+            As `secret_files.check_secrets`.
+        """
+        other = self.values().get(OTHER_S3)
+        check_secrets(self.secrets, *([self.folder / other] if other else []), volume_of=self._volume_of)
+
+    def _volume_of(self, secret: str) -> str | None:
+        name = f"{self.values().get('COMPOSE_PROJECT_NAME') or 'passerelle'}_{VOLUMES[secret]}"
+        return name if ask("docker", "volume", "inspect", name).returncode == 0 else None
+
     def containers(self) -> dict[str, dict[str, Any]]:
         """Return what the engine knows of each service's container, by the service's name; ended ones too."""
         ids = self.compose("--profile", "service", "--profile", "grafana", "ps", "--all", "--quiet", timeout_s=_SHORT_S).stdout.split()
@@ -125,6 +145,11 @@ class Stack:
             return {}
         held = json.loads(ask("docker", "inspect", *ids).stdout or "[]")
         return {each["Config"]["Labels"]["com.docker.compose.service"]: each for each in held}
+
+    def runs(self, service: str) -> bool:
+        """Return whether a service's container runs."""
+        held = self.containers().get(service)
+        return held is not None and bool(held["State"]["Running"])
 
     def address(self, service: str, port: int) -> str:
         """Return where a service's port is published, as `http://host:port`.
@@ -139,9 +164,22 @@ class Stack:
         host, _, number = where.rpartition(":")
         return f"http://{'127.0.0.1' if host in ('0.0.0.0', '[::]') else host}:{number}"  # noqa: S104 - where it listens
 
+    def service_address(self) -> str:
+        """Return where people reach the service: the name that its certificate is for, or else where the proxy's port is published.
+
+        Raises:
+            OutsideError: The proxy does not run.
+        """
+        values = self.values()
+        site = re.split(r"[,\s]+", values.get("SITE_ADDRESS", "").strip())[0]
+        if not site or site.startswith("http://"):
+            return self.address("proxy", 8080)
+        host = re.sub(r":\d+$", "", site.removeprefix("https://").partition("/")[0])
+        port = values.get("SERVICE_TLS_PORT") or "3443"
+        return f"https://{host}" if port == "443" else f"https://{host}:{port}"
+
     def environment(self) -> dict[str, str]:
         """Return the variables by which mlflow, boto3 and passerelle on this machine reach the stack."""
-        values = self.values()
         own = {
             "PASSERELLE_ENVIRONMENT": "production",
             "MLFLOW_TRACKING_URI": self.address("mlflow", 5000),
@@ -149,11 +187,9 @@ class Stack:
             "MLFLOW_TRACKING_PASSWORD": read_secret(self.secrets, "mlflow_admin_password"),
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "BENTOML_DO_NOT_TRACK": "true",
-            "AWS_DEFAULT_REGION": values.get("S3_REGION") or "us-east-1",
-            "PASSERELLE_S3_BUCKET": values.get("S3_BUCKET") or "passerelle",
             "PASSERELLE_KEYS_FILE": str(self.secrets / KEYS_FILE),
             "PASSERELLE_API_KEY": read_secret(self.secrets, API_KEY),
-            "PASSERELLE_SERVICE_ADDRESS": self.address("proxy", 8080),
+            "PASSERELLE_SERVICE_ADDRESS": self.service_address(),
         }
         return own | self.s3_environment("workbench")
 
@@ -161,13 +197,18 @@ class Stack:
         """Return the variables of the S3 for one of MinIO's users, or for the other S3 that the stack was given."""
         values = self.values()
         if values.get("S3_ACCESS_KEY_ID"):
-            path = self.folder / (values.get("S3_SECRET_FILE") or "secrets/s3_mlflow")
+            path = self.folder / (values.get(OTHER_S3) or "secrets/s3_mlflow")
             key_id = values["S3_ACCESS_KEY_ID"]
             endpoint = values.get("PASSERELLE_S3_ENDPOINT_URL") or values.get("S3_ENDPOINT_URL") or ""
             secret = read_secret(path.parent, path.name)
         else:
             endpoint, key_id, secret = self.address("minio", 9000), user, read_secret(self.secrets, f"s3_{user}")
-        found = {"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret}
+        found = {
+            "AWS_ACCESS_KEY_ID": key_id,
+            "AWS_SECRET_ACCESS_KEY": secret,
+            "AWS_DEFAULT_REGION": values.get("S3_REGION") or "us-east-1",
+            "PASSERELLE_S3_BUCKET": values.get("S3_BUCKET") or "passerelle",
+        }
         return found | ({"MLFLOW_S3_ENDPOINT_URL": endpoint, "AWS_ENDPOINT_URL_S3": endpoint} if endpoint else {})
 
     def values(self) -> dict[str, str]:

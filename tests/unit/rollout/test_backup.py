@@ -1,0 +1,110 @@
+"""A backup that cannot be true is not made: its lock was lost, or S3 broke off; one that holds too much restores what it may."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+from urllib3.exceptions import ProtocolError
+
+from passerelle.errors import BusyError, OutsideError
+from passerelle.registry.objects import Objects
+from passerelle.rollout import backup as module
+from passerelle.rollout.backup import BackupReport, backup, restore
+from passerelle.rollout.stack import Stack
+
+
+class Bucket:
+    """A bucket in memory."""
+
+    def __init__(self, **held: bytes) -> None:
+        self.held = dict(held)
+
+    def keys(self, prefix: str) -> tuple[str, ...]:
+        return tuple(sorted(key for key in self.held if key.startswith(prefix)))
+
+    def read(self, key: str) -> tuple[bytes, str]:
+        return self.held[key], ""
+
+    def stream(self, key: str) -> tuple[Any, int]:
+        return io.BytesIO(self.held[key]), len(self.held[key])
+
+    def upload(self, key: str, content: IO[bytes]) -> None:
+        self.held[key] = content.read()
+
+
+class Broken(Bucket):
+    """One that breaks off in the middle of an object."""
+
+    def __init__(self, error: Exception, **held: bytes) -> None:
+        super().__init__(**held)
+        self.error = error
+
+    def stream(self, key: str) -> tuple[Any, int]:
+        return type("Stream", (), {"read": self.fail})(), len(self.held[key])
+
+    def fail(self, _size: int) -> bytes:
+        raise self.error
+
+
+def lock(held: Callable[[], object] | None) -> Callable[..., Any]:
+    @contextmanager
+    def locked(*_: object) -> Iterator[Callable[[], object] | None]:
+        yield held
+
+    return locked
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    def pipe(*_: object, source: IO[bytes] | None = None, target: IO[bytes] | None = None) -> None:
+        if target is not None:
+            target.write(b"dump")
+
+    monkeypatch.setattr(Stack, "pipe", pipe)
+    monkeypatch.setattr(module, "promotion_lock", lock(None))
+    return Bucket(**{"mlflow/a": b"a", "ledger/m/000001.jsonl": b"{}", "ledger/m/lock.json": b"{}", "other/x": b"x"})
+
+
+def made(bucket: Bucket, path: Path) -> BackupReport:
+    objects = cast("Objects", bucket)
+    return backup(Stack(path.parent), path, objects=objects, locks=objects, who="test", progress=lambda _: None)
+
+
+def test_what_is_neither_mlflows_nor_the_ledgers_is_left_out_and_counted(bucket: Bucket, tmp_path: Path) -> None:
+    report = made(bucket, tmp_path / "a.tar")
+    assert (report.objects, report.left_out) == (2, 1)
+
+
+def test_a_lock_that_was_lost_makes_no_backup(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost() -> None:
+        raise BusyError("somebody took the lock over")
+
+    monkeypatch.setattr(module, "promotion_lock", lock(lost))
+    with pytest.raises(BusyError):
+        made(bucket, tmp_path / "a.tar")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [ProtocolError("reset"), ReadTimeoutError(endpoint_url="http://s3")])
+def test_s3_that_breaks_off_in_the_middle(bucket: Bucket, tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(OutsideError, match="S3 broke off in the middle"):
+        made(Broken(error, **bucket.held), tmp_path / "a.tar")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_older_backup_of_the_whole_bucket_restores_what_is_ours(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(module, "_OURS", ("",))
+        assert made(bucket, tmp_path / "a.tar").objects == 3
+    for name in ("marks", "swap", "mark", "_check_empty", "_restore_database"):
+        monkeypatch.setattr(module, name, lambda *_: {})
+    empty = Bucket()
+    report = restore(Stack(tmp_path), tmp_path / "a.tar", objects=cast("Objects", empty))
+    assert set(empty.held) == {"mlflow/a", "ledger/m/000001.jsonl"}
+    assert (report.objects, report.left_out) == (2, 1)

@@ -1,0 +1,109 @@
+"""What the stack says of itself, read back from compose's own view of compose.yaml, and its refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from passerelle.errors import OutsideError
+from passerelle.rollout import stack as module
+from passerelle.rollout.stack import Stack
+from passerelle.settings import LoadingSettings
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def config(**variables: str) -> dict[str, Any]:
+    """Return compose.yaml as compose reads it; needs no engine."""
+    command = ["docker", "compose", "-f", str(ROOT / "deploy" / "compose.yaml"), "--profile", "*", "config", "--format", "json"]
+    if shutil.which("docker") is None or subprocess.run([*command[:2], "version"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("docker compose is not installed")
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables}
+    environment |= {name: os.environ[name] for name in ("DOCKER_CONFIG",) if name in os.environ}
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert said.returncode == 0, said.stderr
+    found: dict[str, Any] = json.loads(said.stdout)["services"]
+    return found
+
+
+def published(services: dict[str, Any]) -> dict[str, set[str]]:
+    return {name: {port["host_ip"] for port in service["ports"]} for name, service in services.items() if service.get("ports")}
+
+
+def test_to_publish_the_service_publishes_nothing_else() -> None:
+    assert set().union(*published(config()).values()) == {"127.0.0.1"}
+    found = published(config(SERVICE_BIND_ADDRESS="0.0.0.0", SITE_ADDRESS="classify.example.org", SERVICE_TLS_PORT="443"))  # noqa: S104
+    assert found.pop("proxy") == {"0.0.0.0"}  # noqa: S104
+    assert set(found) == {"minio", "mlflow", "prometheus", "grafana"}
+    assert set().union(*found.values()) == {"127.0.0.1"}
+    asked = published(config(BIND_ADDRESS="192.0.2.1"))
+    assert asked.pop("proxy") == {"127.0.0.1"}
+    assert set().union(*asked.values()) == {"192.0.2.1"}
+
+
+def test_the_operators_list_of_types_reaches_the_service() -> None:
+    name = "PASSERELLE_TRUSTED_TYPES"
+    assert config()["service-1"]["environment"][name] == LoadingSettings.model_fields["trusted_types"].default
+    for service in ("service-1", "service-2"):
+        assert config(**{name: "sklearn,team"})[service]["environment"][name] == "sklearn,team"
+
+
+@pytest.mark.parametrize(
+    ("values", "address"),
+    [
+        ({}, "http://127.0.0.1:3000"),
+        ({"SITE_ADDRESS": "http://:8080"}, "http://127.0.0.1:3000"),
+        ({"SITE_ADDRESS": "classify.example.org"}, "https://classify.example.org:3443"),
+        ({"SITE_ADDRESS": "classify.example.org", "SERVICE_TLS_PORT": "443"}, "https://classify.example.org"),
+        ({"SITE_ADDRESS": "https://classify.example.org:8443, other.example.org"}, "https://classify.example.org:3443"),
+    ],
+)
+def test_the_service_is_where_its_certificate_is_for(
+    values: dict[str, str], address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Stack, "address", lambda *_: "http://127.0.0.1:3000")
+    for name in ("SITE_ADDRESS", "SERVICE_TLS_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    assert Stack(tmp_path).service_address() == address
+
+
+def fake_docker(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.mkdir()
+    (folder / "docker").write_text(f"#!/bin/bash\n{script}\n")
+    (folder / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+def test_a_full_volume_is_not_the_engines_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inspected = [{"Name": "/p-postgres-1", "Id": "c1", "Config": {"Labels": {"com.docker.compose.service": "postgres"}}}]
+    script = (
+        'case "$*" in *" up "*) echo "container p-postgres-1 is unhealthy" >&2; exit 1;; *"ps --all"*) echo c1;;\n'
+        f"inspect*) echo '{json.dumps(inspected)}';; logs*) echo 'PANIC: No space left on device';; esac"
+    )
+    fake_docker(tmp_path / "bin", script, monkeypatch)
+    with pytest.raises(OutsideError) as found:
+        Stack(tmp_path).must("up", "--detach", of="starting the stack")
+    assert "starting the stack failed" in found.value.message
+    assert "postgres: PANIC: No space left on device" in found.value.message
+    assert "the disk of" not in found.value.message
+
+
+def test_the_engines_full_disk_is_told_with_commands_that_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_docker(tmp_path / "bin", 'echo "write /var/lib: no space left on device" >&2; exit 1', monkeypatch)
+    with pytest.raises(OutsideError, match="the disk of docker is full") as found:
+        Stack(tmp_path).must("up", "--detach", of="starting the stack")
+    assert found.value.hint == "docker system df; docker builder prune"
+
+
+def test_a_dump_that_does_not_end_is_an_error_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_docker(tmp_path / "bin", "exec sleep 30", monkeypatch)
+    monkeypatch.setattr(module, "_TIMEOUT_S", 0.5)
+    with pytest.raises(OutsideError, match="pg_dump did not end within"):
+        Stack(tmp_path).pipe("exec", "-T", "postgres", "pg_dump")
