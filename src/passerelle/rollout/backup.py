@@ -94,14 +94,12 @@ def backup(stack: Stack, path: Path, *, objects: Objects, locks: Objects, who: s
 def _nobody_promotes(objects: Objects, locks: Objects, who: str) -> Iterator[Callable[[], None]]:
     """Hold the locks that promotions take, and yield a check that none was taken over meanwhile."""
     with ExitStack() as locked:
-        held: list[Callable[[], object] | None] = []
-        for model in {unquote(key.split("/")[1]) for key in objects.keys("ledger/")}:
-            held.append(locked.enter_context(promotion_lock(locks, model, who, "a backup")))
+        models = {unquote(key.split("/")[1]) for key in objects.keys("ledger/")}
+        held = [locked.enter_context(promotion_lock(locks, model, who, "a backup")) for model in sorted(models)]
 
         def check_held() -> None:
             for still_held in held:
-                if still_held is not None:
-                    still_held()
+                still_held()
 
         yield check_held
 

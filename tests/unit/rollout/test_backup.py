@@ -52,9 +52,9 @@ class Broken(Bucket):
         raise self.error
 
 
-def lock(held: Callable[[], object] | None) -> Callable[..., Any]:
+def lock(held: Callable[[], object]) -> Callable[..., Any]:
     @contextmanager
-    def locked(*_: object) -> Iterator[Callable[[], object] | None]:
+    def locked(*_: object) -> Iterator[Callable[[], object]]:
         yield held
 
     return locked
@@ -67,7 +67,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Bucket:
             target.write(b"dump")
 
     monkeypatch.setattr(Stack, "pipe", pipe)
-    monkeypatch.setattr(module, "promotion_lock", lock(None))
+    monkeypatch.setattr(module, "promotion_lock", lock(lambda: None))
     return Bucket(**{"mlflow/a": b"a", "ledger/m/000001.jsonl": b"{}", "ledger/m/lock.json": b"{}", "other/x": b"x"})
 
 
