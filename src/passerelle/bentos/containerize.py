@@ -14,7 +14,7 @@ from pathlib import Path
 
 import bentoml
 
-from passerelle.bentos.context import digest_of, write_context
+from passerelle.bentos.context import digest_of, readable_in_image, write_context
 from passerelle.bentos.engine import ask, failed, find_engine, inspect
 from passerelle.bentos.reproducible import rewrite
 from passerelle.bentos.sbom import bill_of_materials, packages_in
@@ -181,6 +181,7 @@ def _built(engine: str, folder: Path, image: ImageRef, wanted: Wanted, labels: M
     lineage = {name: value for name, value in labels.items() if name.startswith(LABEL_PREFIX)}
     content = bill_of_materials(found, name=image.repository, version=image.image_tag, created=labels[_OCI + "created"], labels=lineage)
     (folder / "sbom.cdx.json").write_text(content, encoding="utf-8")
+    readable_in_image(folder)
     named = [part for name, value in sorted(labels.items()) for part in ("--label", f"{name}={value}")]
     made = _build(engine, folder, "listed", [*arguments, *named], image)
     ask(engine, "image", "rm", bare)

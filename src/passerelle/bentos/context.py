@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
 from importlib import resources
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from passerelle.names import BentoTag
 
 _TOOLS = resources.files("passerelle.bentos") / "image"
 _CODE = ("bento.yaml", "README.md", "apis", "src")
+_FILE = 0o644
 
 
 def write_context(folder: Path, *, store: Store, bento_tag: BentoTag, wheels: Path | None) -> None:
@@ -49,13 +51,23 @@ def write_context(folder: Path, *, store: Store, bento_tag: BentoTag, wheels: Pa
             (folder / "tools").mkdir(exist_ok=True)
             (folder / "tools" / tool.name).write_bytes(tool.read_bytes())
     (folder / "Dockerfile").write_bytes((_TOOLS / "Dockerfile").read_bytes())
+    readable_in_image(folder)
+
+
+def readable_in_image(folder: Path) -> None:
+    """Give all below the folder the modes that it has in the image, whatever the umask here: its user is another one."""
+    for path in folder.rglob("*"):
+        mode = 0o755 if path.is_dir() else _FILE
+        # What is linked with the store has its mode already, or it would have been copied.
+        if _mode(path) != mode:
+            path.chmod(mode)
 
 
 def digest_of(folder: Path) -> str:
-    """Return SHA-256 over the names and contents of all files below the folder."""
+    """Return SHA-256 over the names, modes and contents of all files below the folder."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{_mode(path):o}\0".encode())
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return "sha256:" + digest.hexdigest()
@@ -77,10 +89,18 @@ def _placed(source: Path, target: Path) -> None:
 
 
 def _linked(source: str, target: str) -> None:
+    """Link the file, or copy it: where the disk allows no link, and where its mode is to change and the store's is to stay."""
     try:
-        os.link(source, target)
+        if _mode(Path(source)) == _FILE:
+            os.link(source, target)
+            return
     except OSError:
-        shutil.copy2(source, target)
+        pass
+    shutil.copy2(source, target)
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def _given_wheels(wheels: Path, target: Path) -> None:
