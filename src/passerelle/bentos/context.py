@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import stat
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
@@ -18,10 +20,13 @@ _CODE = ("bento.yaml", "README.md", "apis", "src")
 _FILE = 0o644
 
 
-def write_context(folder: Path, *, store: Store, bento_tag: BentoTag, wheels: Path | None) -> None:
+def write_context(folder: Path, *, store: Store, bento_tag: BentoTag, wheels: Path | None, epoch: int | None = None) -> None:
     """Write the bento, its model, the Dockerfile and what it runs into an empty folder.
 
     The model's files are linked where the disk allows, not copied.
+
+    Args:
+        epoch: Seconds since 1970 that stand for when model and bento were made, so that it does not matter when they were.
 
     Raises:
         NotFoundError: The store holds no such bento, or no longer its model.
@@ -40,7 +45,11 @@ def write_context(folder: Path, *, store: Store, bento_tag: BentoTag, wheels: Pa
     requirements = folder / "env" / "python" / "requirements.txt"
     requirements.parent.mkdir(parents=True)
     requirements.write_text(_locked((made / "env" / "python" / "requirements.txt").read_text()))
-    _placed(Path(model.path), folder / "models" / bento_tag.name / bento_tag.version)
+    placed_model = folder / "models" / bento_tag.name / bento_tag.version
+    _placed(Path(model.path), placed_model)
+    if epoch is not None:
+        for described in (folder / "bento" / "bento.yaml", placed_model / "model.yaml"):
+            _made_at(described, epoch)
     (folder / "models" / bento_tag.name / "latest").write_text(bento_tag.version)
     (folder / "wheels").mkdir()
     (folder / "wheels" / "README").write_text("Wheels to install without a network; empty otherwise.\n")
@@ -71,6 +80,14 @@ def digest_of(folder: Path) -> str:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return "sha256:" + digest.hexdigest()
+
+
+def _made_at(path: Path, epoch: int) -> None:
+    """Write the time into BentoML's description of a bento or of a model; the file of the store, which is linked here, stays."""
+    moment = datetime.fromtimestamp(epoch, UTC).isoformat()
+    content = re.sub(r"^( *creation_time: ).*$", rf"\g<1>'{moment}'", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    path.unlink()
+    path.write_text(content, encoding="utf-8")
 
 
 def _locked(requirements: str) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
+from passerelle.bentos.build import build
 from passerelle.bentos.context import digest_of, readable_in_image, write_context
 from passerelle.bentos.store import Store
 from passerelle.settings import StoreSettings
-from tests.engine_fixtures import TAG, write_bento
+from tests.engine_fixtures import ROOT, TAG, write_bento
 
 
 @contextmanager
@@ -67,3 +70,33 @@ def test_a_mode_counts_in_the_digest(tmp_path: Path) -> None:
     before = digest_of(tmp_path)
     (tmp_path / "file").chmod(0o600)
     assert digest_of(tmp_path) != before
+
+
+def remade(store: Store, home: Path) -> Store:
+    """Return a store of the same model and code, both of which came into it at another time."""
+    shutil.copytree(store.home / "models", home / "models", symlinks=True)
+    described = home / "models" / TAG.name / TAG.version / "model.yaml"
+    described.write_text(re.sub(r"^creation_time: .*$", "creation_time: '2020-01-01T00:00:00+00:00'", described.read_text(), flags=re.M))
+    settings = StoreSettings.read(bentoml_home=home)
+    build(settings, bento_model_tag=TAG, project=ROOT)
+    return Store(settings)
+
+
+def test_with_an_epoch_it_does_not_matter_when_model_and_bento_were_made(store: Store, tmp_path: Path) -> None:
+    other = remade(store, tmp_path / "bentoml")
+    described = store.home / "models" / TAG.name / TAG.version / "model.yaml"
+    before = described.read_bytes()
+    digests = {}
+    for epoch in (1_700_000_000, None):
+        for name, each in (("one", store), ("other", other)):
+            folder = tmp_path / f"{name}-{epoch}"
+            folder.mkdir()
+            write_context(folder, store=each, bento_tag=TAG, wheels=None, epoch=epoch)
+            digests[name, epoch] = digest_of(folder)
+    assert digests["one", 1_700_000_000] == digests["other", 1_700_000_000]
+    assert digests["one", None] != digests["other", None]
+    assert described.read_bytes() == before
+    at = tmp_path / "one-1700000000"
+    made = [at / "bento" / "bento.yaml", at / "models" / TAG.name / TAG.version / "model.yaml"]
+    assert all("creation_time: '2023-11-14T22:13:20+00:00'" in path.read_text() for path in made)
+    assert all(yaml.safe_load(path.read_text())["creation_time"] == "2023-11-14T22:13:20+00:00" for path in made)

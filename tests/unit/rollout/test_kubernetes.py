@@ -35,7 +35,11 @@ class ClusterForTests(Cluster):
     asked: list[str] = field(default_factory=list)
 
     def kubectl(
-        self, *arguments: str, given: str | None = None, timeout_s: float = 60, namespaced: bool = True
+        self,
+        *arguments: str,
+        given: str | None = None,
+        timeout_s: float = 60,  # noqa: ARG002 - the signature is kubectl's in src
+        namespaced: bool = True,  # noqa: ARG002
     ) -> subprocess.CompletedProcess[str]:
         self.asked.append(" ".join(arguments[:3]))
         code, out, err = next((said for start, said in self.says.items() if " ".join(arguments).startswith(start)), (0, "", ""))
