@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from typing import Any
 
 import boto3
 import certifi
@@ -15,7 +16,10 @@ from minio.minioadmin import MinioAdmin
 from secret import say, secret, stop
 
 WAIT_S = 60.0
-BUCKET = os.environ.get("S3_BUCKET", "passerelle")
+NOT_FOUND, SERVER_ERROR = 404, 500
+#: Too late, made by another at the same time, too many at once: asked again.
+PASSING = (408, 409, 429)
+BUCKET, REGION = os.environ.get("S3_BUCKET", "passerelle"), os.environ.get("S3_REGION") or "us-east-1"
 ARTIFACTS, LEDGER = f"arn:aws:s3:::{BUCKET}/mlflow/*", f"arn:aws:s3:::{BUCKET}/ledger/*"
 
 
@@ -46,28 +50,56 @@ USERS = {
 
 
 def prepare_bucket(endpoint: str, key_id: str, key: str) -> None:
-    """Make the bucket and switch its versioning on, as soon as the S3 answers."""
+    """Make the bucket where it is not there and switch its versioning on, as soon as the S3 answers."""
     config = Config(s3={"addressing_style": "path"}, connect_timeout=3, retries={"max_attempts": 1})
     client = boto3.client(
-        "s3", endpoint_url=endpoint, aws_access_key_id=key_id, aws_secret_access_key=key, region_name="us-east-1", config=config
+        "s3", endpoint_url=endpoint, aws_access_key_id=key_id, aws_secret_access_key=key, region_name=REGION, config=config
     )
     deadline = time.monotonic() + WAIT_S
     while True:
         try:
-            if BUCKET not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
-                client.create_bucket(Bucket=BUCKET)
-            client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-            return say(f"bucket {BUCKET} at {endpoint}, versioned")
+            make_bucket(client)
+            return say(f"bucket {BUCKET} at {endpoint}, {'versioned' if versioned(client) else 'not versioned'}")
         except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code in ("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied"):
-                stop(f"the S3 at {endpoint} refuses the key {key_id} ({code}); the one that its volume was made with counts: restore it")
+            answer, status = error.response["Error"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+            said = f"{answer['Code']}: {answer.get('Message', '')}"
+            if answer["Code"] in ("InvalidAccessKeyId", "SignatureDoesNotMatch"):
+                stop(f"the S3 at {endpoint} refuses the key {key_id} ({said}); the one that its volume was made with counts: restore it")
+            if status < SERVER_ERROR and status not in PASSING:
+                stop(f"the S3 at {endpoint} refuses {error.operation_name} on the bucket {BUCKET} to the key {key_id} ({said})")
             problem: Exception = error
         except BotoCoreError as error:
             problem = error
         if time.monotonic() > deadline:
-            stop(f"the S3 at {endpoint} did not answer within {WAIT_S:.0f} s: {problem}")
+            stop(f"the S3 at {endpoint} did not become usable within {WAIT_S:.0f} s: {problem}")
         time.sleep(0.5)
+
+
+def make_bucket(client: Any) -> None:
+    """Make the bucket unless it is there; asked for by its name, since a key need not have the right to list all.
+
+    Not by HEAD, whose answer cannot say which error it is.
+    """
+    try:
+        client.list_objects_v2(Bucket=BUCKET, MaxKeys=1)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != NOT_FOUND:
+            raise
+        # AWS takes no place for us-east-1, and wants one for all others.
+        place = {} if REGION == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": REGION}}
+        client.create_bucket(Bucket=BUCKET, **place)
+
+
+def versioned(client: Any) -> bool:
+    """Return whether the bucket keeps former versions now; an S3 that cannot is good enough."""
+    try:
+        client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("NotImplemented", "MethodNotAllowed", "501"):
+            raise
+        say(f"warning: this S3 has no versioning ({error.response['Error']['Code']}); what is overwritten or deleted in it is gone")
+        return False
+    return True
 
 
 def prepare_users(endpoint: str, key_id: str, key: str) -> None:

@@ -1,10 +1,12 @@
-"""Start the MLflow server of the stack: secrets from files, the schema brought up to date once, then the server in this process's place."""
+"""Start the MLflow server of the stack: secrets from files, both schemas brought up to date once, then the server in its place."""
 
 import configparser
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg2
@@ -12,7 +14,7 @@ from secret import say, secret, stop
 
 TMP = Path("/tmp")  # noqa: S108 - a tmpfs of this container alone
 WAIT_S = float(os.environ.get("POSTGRES_WAIT_S", "60"))
-#: Of the advisory lock that one migration at a time holds; any number will do, as long as it stays the same.
+#: Of the advisory lock that one server at a time holds while it looks after the schemas; any number will do, as long as it stays the same.
 LOCK = 0x6D6C666C6F77
 HOST, PORT = os.environ.get("POSTGRES_HOST", "postgres"), os.environ.get("POSTGRES_PORT", "5432")
 USER, DATABASE = os.environ.get("POSTGRES_USER", "mlflow"), os.environ.get("POSTGRES_DB", "mlflow")
@@ -47,28 +49,39 @@ def connected() -> "psycopg2.extensions.connection":
             time.sleep(1)
 
 
-def migrate() -> None:
-    """Bring an older schema up to date, once even when several servers start together; a newer one is refused."""
+@contextmanager
+def alone() -> "Iterator[psycopg2.extensions.cursor]":
+    """Yield a cursor while no other server that starts works on the schemas."""
+    connection = connected()
+    try:
+        # Each question by itself: what is asked within one transaction would hold locks against the migration.
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+            yield cursor
+    finally:
+        connection.close()
+
+
+def migrate(cursor: "psycopg2.extensions.cursor") -> None:
+    """Make the schema of runs and models in an empty database, or bring an older one up to date; a newer one is refused."""
     from alembic.script import ScriptDirectory  # noqa: PLC0415 - slow to import: the secrets are looked at first
     from mlflow.store.db.utils import _get_alembic_config  # noqa: PLC0415
 
-    with connected() as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
-        cursor.execute("SELECT to_regclass('alembic_version')")
-        if cursor.fetchone() == (None,):
-            return  # An empty database: the server makes its schema itself.
+    script = ScriptDirectory.from_config(_get_alembic_config(URI))
+    head, found = script.get_current_head(), None
+    cursor.execute("SELECT to_regclass('alembic_version')")
+    if cursor.fetchone() != (None,):
         cursor.execute("SELECT version_num FROM alembic_version")
         found = (cursor.fetchone() or ("none",))[0]
-        script = ScriptDirectory.from_config(_get_alembic_config(URI))
-        head = script.get_current_head()
-        if found == head:
-            return
-        if found not in {revision.revision for revision in script.walk_revisions()}:
-            stop(f"the schema of {DATABASE} ({found}) is newer than this MLflow knows: start the MLflow image that it was made with")
-        say(f"bringing the schema of {DATABASE} from {found} to {head}")
-        done = subprocess.run([sys.executable, "-m", "mlflow", "db", "upgrade", URI], check=False)
-        if done.returncode != 0:
-            stop("the schema was not brought up to date; the database is as it was. What went wrong is above")
+    if found == head:
+        return
+    if found is not None and found not in {revision.revision for revision in script.walk_revisions()}:
+        stop(f"the schema of {DATABASE} ({found}) is newer than this MLflow knows: start the MLflow image that it was made with")
+    say(f"bringing the schema of {DATABASE} from {found or 'nothing'} to {head}")
+    done = subprocess.run([sys.executable, "-m", "mlflow", "db", "upgrade", URI], check=False)
+    if done.returncode != 0:
+        stop("the schema was not brought up to date; the database is as it was. What went wrong is above")
 
 
 def authentication() -> str:
@@ -91,18 +104,16 @@ def authentication() -> str:
     return str(path)
 
 
-def keep_password() -> None:
-    """Give the administrator the secret's password, where the account was made with another: that is how it is changed."""
+def keep_accounts() -> None:
+    """Bring the schema of the accounts up to date, and give the administrator the secret's password: that is how it is changed."""
     from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415
 
-    with connected() as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('users')")
-        if cursor.fetchone() == (None,):
-            return
     store = SqlAlchemyStore()
     store.init_db(URI)
     name, password = os.environ.get("MLFLOW_ADMIN_USER", "admin"), secret("MLFLOW_ADMIN_PASSWORD")
-    if store.has_user(name) and not store.authenticate_user(name, password):
+    if not store.has_user(name):
+        store.create_user(name, password, is_admin=True)
+    elif not store.authenticate_user(name, password):
         store.update_user(name, password=password, is_admin=True)
         say(f"{name} has the password of the secret now")
 
@@ -116,8 +127,9 @@ def main() -> None:
     )
     os.environ["MLFLOW_FLASK_SERVER_SECRET_KEY"] = secret("MLFLOW_FLASK_KEY")
     os.environ["MLFLOW_AUTH_CONFIG_PATH"] = authentication()
-    migrate()
-    keep_password()
+    with alone() as cursor:
+        migrate(cursor)
+        keep_accounts()
     hosts = os.environ.get("MLFLOW_ALLOWED_HOSTS", "mlflow:*,localhost:*,127.0.0.1:*")
     command = [
         sys.executable, "-m", "mlflow", "server", "--host", "0.0.0.0", "--port", "5000", "--app-name", "basic-auth",  # noqa: S104 - in the container

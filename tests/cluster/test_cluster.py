@@ -150,6 +150,12 @@ def test_an_image_without_a_digest_is_refused(secrets: ClusterForTests) -> None:
     assert (said.returncode, "has no digest" in said.stderr) == (2, True), said.stderr
 
 
+def test_without_a_key_nothing_is_rolled_out(secrets: ClusterForTests) -> None:
+    command = ("passerelle", "deploy", "--target", "kubernetes", "--image", secrets.images["good"], "classification:7-00000000")
+    said = secrets.run("env", "--unset", "PASSERELLE_API_KEY", *command)
+    assert (said.returncode, "PASSERELLE_API_KEY is not set" in said.stderr) == (2, True), said.stderr
+
+
 def test_no_cluster_is_said(cluster: ClusterForTests, tmp_path: Path) -> None:
     (tmp_path / "config").write_text('{"apiVersion": "v1", "kind": "Config"}')
     command = ("passerelle", "deploy", "--target", "kubernetes", "--image", cluster.images["good"], "classification:7-00000000")
@@ -211,19 +217,25 @@ def test_a_rolling_update_and_an_undo_fail_no_request(running: ClusterForTests, 
 
 
 def test_a_bad_image_never_gets_ready_and_the_old_pods_answer(running: ClusterForTests) -> None:
-    before = {pod["metadata"]["name"] for pod in two_ready(running)}
+    names = {pod["metadata"]["name"] for pod in two_ready(running)}
     # It would wait for three minutes; what it does in thirty seconds shows the same.
     running.kubectl(
         "--namespace", NAMESPACE, "patch", "deployment", "classify", "--type=merge", "--patch", '{"spec": {"progressDeadlineSeconds": 30}}'
     )
+    before = running.get("deployment", "classify", "--namespace", NAMESPACE)
     with running.traffic() as seen:
         said = running.deploy("bad")
     assert said.returncode == 3, said.stdout + said.stderr
     assert "do not get ready" in said.stderr
+    assert "not undone" not in said.stderr
     assert "golden" in said.stderr
     assert (list(seen["statuses"]), seen["errors"]) == (["200"], [])
     assert image_of(running) == running.images["good"]
-    assert {pod["metadata"]["name"] for pod in two_ready(running)} == before
+    assert {pod["metadata"]["name"] for pod in two_ready(running)} == names
+    after = running.get("deployment", "classify", "--namespace", NAMESPACE)
+    assert {**after["spec"], "replicas": 2} == {**before["spec"], "replicas": 2}, "the patch above too: it is from before the roll-out"
+    cause = "kubernetes.io/change-cause"
+    assert after["metadata"]["annotations"][cause] == before["metadata"]["annotations"][cause]
 
 
 def test_a_drain_leaves_one_that_answers(running: ClusterForTests) -> None:
@@ -256,7 +268,8 @@ def test_the_memory_limit_is_met_under_load(running: ClusterForTests, record_pro
         "print(open(new if os.path.exists(new) else old).read())"
     )
     peak = int(running.kubectl("--namespace", NAMESPACE, "exec", name, "--", "python3", "-I", "-c", code))
-    assert peak < 384 * 2**20
+    # Of the limit, a good part is left: the kernel would keep any figure under the limit itself.
+    assert peak < 320 * 2**20
     statuses = [pod["status"]["containerStatuses"][0] for pod in two_ready(running)]
     assert [status["restartCount"] for status in statuses] == [0, 0]
     record_property("figure", f"kubernetes: memory peak {peak / 2**20:.0f} MiB of 384 under batches of 1,000")

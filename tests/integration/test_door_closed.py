@@ -159,7 +159,9 @@ def test_one_entry_inserted_at_the_end_and_a_last_one_changed_with_its_head_are_
         return json.dumps({"number": entry.number, "digest": entry.digest, "entry": entry.line().decode()}).encode()
 
     rewritten(registry, head, head_of(forged))
-    assert problems(registry)[-1:] == ["MLflow was never told of the last entry: its promotion was interrupted, or somebody wrote it by hand"]
+    assert problems(registry)[-1:] == [
+        "MLflow was never told of the last entry: its promotion was interrupted, or somebody wrote it by hand"
+    ]
     changed = replace(last, who="nobody@nowhere")
     rewritten(registry, ledger.key(2), changed.line())
     rewritten(registry, head, head_of(changed))

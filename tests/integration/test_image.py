@@ -142,9 +142,17 @@ def test_a_second_time_does_nothing_and_new_code_takes_seconds(bento: BentoForTe
     removed(bento.engine, name)
 
 
-def test_the_same_inputs_give_the_same_digest_from_empty_caches(bento: BentoForTests) -> None:
-    name = f"{bento.repository}:epoch"
-    first, second = (bento.image(name=name, slim=True, epoch=EPOCH, cached=False) for _ in range(2))
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("slim", [False, True], ids=["whole", "slim"])
+def test_the_same_inputs_give_the_same_digest_from_empty_caches(bento: BentoForTests, tmp_path: Path, slim: bool) -> None:
+    name = f"{bento.repository}:epoch-{slim}"
+    first = bento.image(name=name, slim=slim, epoch=EPOCH, cached=False)
+    # Another store of the same model and code, in which the bento was built later.
+    copied_store(bento, tmp_path / "bentoml")
+    shutil.rmtree(tmp_path / "bentoml" / "bentos")
+    settings = StoreSettings.read(bentoml_home=tmp_path / "bentoml")
+    build(settings, bento_model_tag=TAG, project=ROOT)
+    second = containerize(settings, bento_tag=TAG, wanted=Wanted(image_name=name, slim=slim, epoch=EPOCH, cached=False))
     assert second.created
     assert first.image.digest == second.image.digest
     assert second.labels["org.opencontainers.image.created"] == "2023-11-14T22:13:20Z"

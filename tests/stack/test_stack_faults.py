@@ -203,7 +203,8 @@ def test_an_older_schema_is_brought_up_to_date_once(served: StackForTests) -> No
 
 MIGRATE = """
 os.environ["PGPASSFILE"] = start.written("pgpass", f"*:*:*:*:{start.secret('POSTGRES_PASSWORD')}\\n")
-start.migrate()
+with start.alone() as cursor:
+    start.migrate(cursor)
 """
 
 

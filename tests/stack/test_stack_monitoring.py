@@ -33,6 +33,14 @@ def test_promtool_takes_the_configuration_and_the_rules(stack: StackForTests) ->
     assert json.loads(config)["name"] == stack.environment["COMPOSE_PROJECT_NAME"]
 
 
+def test_each_alert_fires_where_it_should_and_only_there(stack: StackForTests) -> None:
+    said = stack.compose("exec", "-T", "prometheus", "/bin/promtool", "test", "rules", "/etc/prometheus/rules.test.yml")
+    assert "SUCCESS" in said
+    groups = yaml.safe_load((ROOT / "deploy" / "prometheus" / "rules.yml").read_text())["groups"]
+    tried = (ROOT / "deploy" / "prometheus" / "rules.test.yml").read_text()
+    assert all(f'alertname="{rule["alert"]}"' in tried for group in groups for rule in group["rules"] if "alert" in rule)
+
+
 def test_every_panel_and_rule_has_data_while_people_ask(served: StackForTests) -> None:
     headers = {"Authorization": f"Bearer {served.secret('api_key')}"}
     records = {"records": [{"text": "rue sans lumière"}, {"text": "merci"}]}

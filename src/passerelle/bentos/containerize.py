@@ -7,15 +7,17 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import bentoml
 
-from passerelle.bentos.context import digest_of, write_context
-from passerelle.bentos.engine import ask, failed, find_engine, inspect
+from passerelle.bentos.context import digest_of, readable_in_image, write_context
+from passerelle.bentos.engine import IN_THE_MAKING, ask, failed, find_engine, inspect
 from passerelle.bentos.reproducible import rewrite
 from passerelle.bentos.sbom import bill_of_materials, packages_in
 from passerelle.bentos.store import LABEL_PREFIX, Store
@@ -83,9 +85,13 @@ def containerize(
     bento_tag: BentoTag,
     wanted: Wanted | None = None,
     dry_run: bool = False,
+    trial: Callable[[str, str], None] = lambda _engine, _image: None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> BuiltImage:
     """Build the bento's image, unless the engine holds it already.
+
+    Args:
+        trial: Given the engine and a passing name of the new image; what it raises keeps the image from getting its own name.
 
     Raises:
         NotFoundError: The store holds no such bento, or no longer its model.
@@ -103,13 +109,16 @@ def containerize(
         return BuiltImage(image, bento_tag, engine, slim=wanted.slim, dry_run=True)
     with tempfile.TemporaryDirectory(dir=store.home, prefix=".passerelle-image-") as temporary:
         folder = Path(temporary)
-        write_context(folder, store=store, bento_tag=bento_tag, wheels=wanted.wheels)
+        write_context(folder, store=store, bento_tag=bento_tag, wheels=wanted.wheels, epoch=wanted.epoch)
         labels = _labels_of(engine, folder, bento, bento_tag, wanted)
         sbom = store.home / "images" / f"{str(image).replace('/', '_').replace(':', '_')}.cdx.json"
         fresh = not (wanted.cached and sbom.exists() and _made_of(engine, image) == labels[_INPUTS])
         if fresh:
             progress(f"{engine} builds {image}; the first time takes a minute")
-            content = _built(engine, folder, image, wanted, labels)
+            with _passing_names(engine, image) as names:
+                content = _built(engine, folder, names, wanted, labels)
+                trial(engine, names.made)
+                _named(engine, names.made, image)
             sbom.parent.mkdir(exist_ok=True)
             sbom.write_text(content, encoding="utf-8")
     return _described(engine, image, bento_tag, wanted.slim, sbom, fresh=fresh, began=began)
@@ -173,23 +182,52 @@ def _base_digest(engine: str, base: str) -> str:
     return of_registry[0] if of_registry else str(held["Id"])
 
 
-def _built(engine: str, folder: Path, image: ImageRef, wanted: Wanted, labels: Mapping[str, str]) -> str:
-    """Build the image and return its bill of materials."""
+@dataclass(frozen=True)
+class _Names:
+    """What an image is called while it is made: of one build alone, since another may come to the same image at the same time."""
+
+    image: ImageRef
+    bare: str
+    listed: str
+    made: str
+
+
+@contextmanager
+def _passing_names(engine: str, image: ImageRef) -> Iterator[_Names]:
+    unique = f"{image.repository}:{IN_THE_MAKING}{uuid.uuid4().hex[:12]}"
+    names = _Names(image, f"{unique}-bare", f"{unique}-listed", unique)
+    try:
+        yield names
+    finally:
+        # An image goes with its last name. Each by itself: one that was not made would keep Podman from removing the others.
+        for name in (names.bare, names.listed, names.made):
+            ask(engine, "image", "rm", name)
+
+
+def _built(engine: str, folder: Path, names: _Names, wanted: Wanted, labels: Mapping[str, str]) -> str:
+    """Build the image under its passing name and return its bill of materials."""
+    image = names.image
     arguments = ["--build-arg", f"BASE={wanted.base}", "--build-arg", f"VARIANT={'slim' if wanted.slim else 'whole'}"]
-    bare = _build(engine, folder, "service", [*arguments, *(() if wanted.cached else ("--no-cache",))], image)
-    found = packages_in(engine, bare)
+    uncached = () if wanted.cached else ("--no-cache",)
+    _build(engine, folder, "service", ["--tag", names.bare, *arguments, *uncached], image)
+    found = packages_in(engine, names.bare)
     lineage = {name: value for name, value in labels.items() if name.startswith(LABEL_PREFIX)}
     content = bill_of_materials(found, name=image.repository, version=image.image_tag, created=labels[_OCI + "created"], labels=lineage)
     (folder / "sbom.cdx.json").write_text(content, encoding="utf-8")
-    named = [part for name, value in sorted(labels.items()) for part in ("--label", f"{name}={value}")]
-    made = _build(engine, folder, "listed", [*arguments, *named], image)
-    ask(engine, "image", "rm", bare)
-    if wanted.epoch is not None:
-        made = rewrite(engine, made, epoch=wanted.epoch, kept=_layers(engine, wanted.base))
+    readable_in_image(folder)
+    described = [part for name, value in sorted(labels.items()) for part in ("--label", f"{name}={value}")]
+    _build(engine, folder, "listed", ["--tag", names.listed, *arguments, *described], image)
+    if wanted.epoch is None:
+        _named(engine, names.listed, names.made)
+    else:
+        rewrite(engine, names.listed, names.made, epoch=wanted.epoch, kept=_layers(engine, wanted.base))
+    return content
+
+
+def _named(engine: str, made: str, image: ImageRef | str) -> None:
     tagged = ask(engine, "tag", made, str(image))
     if tagged.returncode != 0:
         raise failed(engine, tagged.stderr, of=f"naming the image {image}", hint=f"{engine} image ls")
-    return content
 
 
 def _layers(engine: str, image: str) -> Sequence[str]:
@@ -197,22 +235,17 @@ def _layers(engine: str, image: str) -> Sequence[str]:
     return list(held["RootFS"]["Layers"]) if held else []
 
 
-def _build(engine: str, folder: Path, target: str, arguments: Sequence[str], image: ImageRef) -> str:
-    """Return the id of the image that the engine built up to this target."""
-    identity = folder.parent / f"{folder.name}.{target}"
+def _build(engine: str, folder: Path, target: str, arguments: Sequence[str], image: ImageRef) -> None:
+    """Let the engine build the image up to this target."""
     docker_format = ["--format", "docker"] if engine == "podman" else []
-    options = ["--file", str(folder / "Dockerfile"), "--target", target, "--iidfile", str(identity), *arguments]
-    command = [engine, "build", *docker_format, *options, str(folder)]
+    command = [engine, "build", *docker_format, "--file", str(folder / "Dockerfile"), "--target", target, *arguments, str(folder)]
+    environment = dict(os.environ) | {"BUILDKIT_PROGRESS": "plain"}
     try:
-        environment = dict(os.environ) | {"BUILDKIT_PROGRESS": "plain"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_BUILD_TIMEOUT_S, check=False)
-        if done.returncode != 0:
-            raise failed(engine, done.stderr + done.stdout, of=f"the build of {image}", hint="passerelle containerize")
-        return identity.read_text().strip()
     except subprocess.TimeoutExpired as error:
         raise OutsideError(f"the build of {image} took longer than {_BUILD_TIMEOUT_S:.0f} s", hint="passerelle containerize") from error
-    finally:
-        identity.unlink(missing_ok=True)
+    if done.returncode != 0:
+        raise failed(engine, done.stderr + done.stdout, of=f"the build of {image}", hint="passerelle containerize")
 
 
 def _described(engine: str, image: ImageRef, bento_tag: BentoTag, slim: bool, sbom: Path, *, fresh: bool, began: float) -> BuiltImage:

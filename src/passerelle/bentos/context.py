@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
+import stat
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
@@ -14,12 +17,16 @@ from passerelle.names import BentoTag
 
 _TOOLS = resources.files("passerelle.bentos") / "image"
 _CODE = ("bento.yaml", "README.md", "apis", "src")
+_FILE = 0o644
 
 
-def write_context(folder: Path, *, store: Store, bento_tag: BentoTag, wheels: Path | None) -> None:
+def write_context(folder: Path, *, store: Store, bento_tag: BentoTag, wheels: Path | None, epoch: int | None = None) -> None:
     """Write the bento, its model, the Dockerfile and what it runs into an empty folder.
 
     The model's files are linked where the disk allows, not copied.
+
+    Args:
+        epoch: Seconds since 1970 that stand for when model and bento were made, so that it does not matter when they were.
 
     Raises:
         NotFoundError: The store holds no such bento, or no longer its model.
@@ -38,7 +45,11 @@ def write_context(folder: Path, *, store: Store, bento_tag: BentoTag, wheels: Pa
     requirements = folder / "env" / "python" / "requirements.txt"
     requirements.parent.mkdir(parents=True)
     requirements.write_text(_locked((made / "env" / "python" / "requirements.txt").read_text()))
-    _placed(Path(model.path), folder / "models" / bento_tag.name / bento_tag.version)
+    placed_model = folder / "models" / bento_tag.name / bento_tag.version
+    _placed(Path(model.path), placed_model)
+    if epoch is not None:
+        for described in (folder / "bento" / "bento.yaml", placed_model / "model.yaml"):
+            _made_at(described, epoch)
     (folder / "models" / bento_tag.name / "latest").write_text(bento_tag.version)
     (folder / "wheels").mkdir()
     (folder / "wheels" / "README").write_text("Wheels to install without a network; empty otherwise.\n")
@@ -49,16 +60,34 @@ def write_context(folder: Path, *, store: Store, bento_tag: BentoTag, wheels: Pa
             (folder / "tools").mkdir(exist_ok=True)
             (folder / "tools" / tool.name).write_bytes(tool.read_bytes())
     (folder / "Dockerfile").write_bytes((_TOOLS / "Dockerfile").read_bytes())
+    readable_in_image(folder)
+
+
+def readable_in_image(folder: Path) -> None:
+    """Give all below the folder the modes that it has in the image, whatever the umask here: its user is another one."""
+    for path in folder.rglob("*"):
+        mode = 0o755 if path.is_dir() else _FILE
+        # What is linked with the store has its mode already, or it would have been copied.
+        if _mode(path) != mode:
+            path.chmod(mode)
 
 
 def digest_of(folder: Path) -> str:
-    """Return SHA-256 over the names and contents of all files below the folder."""
+    """Return SHA-256 over the names, modes and contents of all files below the folder."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0")
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{_mode(path):o}\0".encode())
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return "sha256:" + digest.hexdigest()
+
+
+def _made_at(path: Path, epoch: int) -> None:
+    """Write the time into BentoML's description of a bento or of a model; the file of the store, which is linked here, stays."""
+    moment = datetime.fromtimestamp(epoch, UTC).isoformat()
+    content = re.sub(r"^( *creation_time: ).*$", rf"\g<1>'{moment}'", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    path.unlink()
+    path.write_text(content, encoding="utf-8")
 
 
 def _locked(requirements: str) -> str:
@@ -77,10 +106,18 @@ def _placed(source: Path, target: Path) -> None:
 
 
 def _linked(source: str, target: str) -> None:
+    """Link the file, or copy it: where the disk allows no link, and where its mode is to change and the store's is to stay."""
     try:
-        os.link(source, target)
+        if _mode(Path(source)) == _FILE:
+            os.link(source, target)
+            return
     except OSError:
-        shutil.copy2(source, target)
+        pass
+    shutil.copy2(source, target)
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def _given_wheels(wheels: Path, target: Path) -> None:

@@ -6,13 +6,15 @@ import json
 import platform
 import shutil
 import subprocess
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from passerelle.errors import NotFoundError, OutsideError
 
 _ASK_TIMEOUT_S = 60.0
 _ENGINES = ("docker", "podman")
+#: In the tag of an image that is not done yet; a build that was killed leaves it behind.
+IN_THE_MAKING = "in-the-making-"
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -78,8 +80,18 @@ def pushed_as(name: str) -> str | None:
     for engine in _ENGINES:
         held = inspect(engine, name) if shutil.which(engine) else None
         if held is not None:
-            return next(iter(held.get("RepoDigests") or ()), None)
+            return of_registry(held.get("RepoDigests") or ())
     return None
+
+
+def of_registry(names: Iterable[str]) -> str | None:
+    """Return the first name that begins with a registry's host; None where none does.
+
+    Podman, and Docker with containerd's store, name what was only built here by digest too. A bare `localhost/` is Podman's word for
+    such an image.
+    """
+    hosts = {name: name.partition("/")[0] for name in names if "/" in name}
+    return next((name for name, host in hosts.items() if "." in host or ":" in host), None)
 
 
 def newest_image(label: str, among: Collection[str]) -> tuple[str, Mapping[str, str]] | None:
@@ -87,11 +99,15 @@ def newest_image(label: str, among: Collection[str]) -> tuple[str, Mapping[str, 
     for engine in _ENGINES:
         listed = ask(engine, "image", "ls", "--quiet", "--filter", f"label={label}").stdout.split() if shutil.which(engine) else []
         held = json.loads(ask(engine, "image", "inspect", *dict.fromkeys(listed)).stdout or "[]") if listed else []
-        ours = [image for image in held if image["Config"]["Labels"].get(label) in among and image.get("RepoTags")]
+        ours = [image for image in held if image["Config"]["Labels"].get(label) in among and _names(image)]
         if ours:
             newest = max(ours, key=lambda image: str(image["Created"]))
-            return str(newest["RepoTags"][0]), dict(newest["Config"]["Labels"])
+            return _names(newest)[0], dict(newest["Config"]["Labels"])
     return None
+
+
+def _names(image: Mapping[str, Any]) -> list[str]:
+    return [name for name in image.get("RepoTags") or () if IN_THE_MAKING not in name]
 
 
 def check_architecture(engine: str, image: str) -> None:

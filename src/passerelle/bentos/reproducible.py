@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -22,8 +23,8 @@ from passerelle.bentos.engine import failed
 _TIMEOUT_S = 600.0
 
 
-def rewrite(engine: str, image: str, *, epoch: int, kept: Collection[str]) -> str:
-    """Return the id of the same image with every time set to the epoch.
+def rewrite(engine: str, image: str, name: str, *, epoch: int, kept: Collection[str]) -> None:
+    """Make the same image under another name, with every time set to the epoch.
 
     Args:
         epoch: Seconds since 1970-01-01 UTC.
@@ -36,19 +37,21 @@ def rewrite(engine: str, image: str, *, epoch: int, kept: Collection[str]) -> st
         saved, made = Path(temporary, "saved.tar"), Path(temporary, "made.tar")
         _run(engine, "save", "--output", str(saved), image)
         with tarfile.open(saved) as source, tarfile.open(made, "w") as target:
-            identity = _rewritten(source, target, epoch, kept, Path(temporary))
+            rewrite_archive(source, target, Path(temporary), name=name, epoch=epoch, kept=kept)
         saved.unlink()
         _run(engine, "load", "--quiet", "--input", str(made))
-    return identity
 
 
-def _rewritten(source: tarfile.TarFile, target: tarfile.TarFile, epoch: int, kept: Collection[str], folder: Path) -> str:
+def rewrite_archive(
+    source: tarfile.TarFile, target: tarfile.TarFile, folder: Path, *, name: str, epoch: int, kept: Collection[str]
+) -> None:
+    """Copy the image in an archive, as `docker save` writes it, with every time set to the epoch."""
     manifest = json.loads(_read(source, "manifest.json"))[0]
     config = json.loads(_read(source, manifest["Config"]))
     digests, names = [], []
-    for name, known in zip(manifest["Layers"], config["rootfs"]["diff_ids"], strict=True):
+    for saved, known in zip(manifest["Layers"], config["rootfs"]["diff_ids"], strict=True):
         layer = folder / "layer.tar"
-        digest = _layer(source, name, layer, epoch, as_it_is=known in kept)
+        digest = _layer(source, saved, layer, epoch, known if known in kept else None)
         digests.append(digest)
         names.append(f"{digest.removeprefix('sha256:')}.tar")
         if names[-1] not in target.getnames():
@@ -57,8 +60,7 @@ def _rewritten(source: tarfile.TarFile, target: tarfile.TarFile, epoch: int, kep
     content = json.dumps(_config(config, digests, moment), sort_keys=True, separators=(",", ":")).encode()
     identity = hashlib.sha256(content).hexdigest()
     _write(target, f"{identity}.json", content)
-    _write(target, "manifest.json", json.dumps([{"Config": f"{identity}.json", "RepoTags": None, "Layers": names}]).encode())
-    return f"sha256:{identity}"
+    _write(target, "manifest.json", json.dumps([{"Config": f"{identity}.json", "RepoTags": [name], "Layers": names}]).encode())
 
 
 def _config(config: dict[str, Any], digests: list[str], moment: str) -> dict[str, Any]:
@@ -72,17 +74,19 @@ def _config(config: dict[str, Any], digests: list[str], moment: str) -> dict[str
     return {**kept, "created": moment, "history": history, "rootfs": {"type": "layers", "diff_ids": digests}}
 
 
-def _layer(source: tarfile.TarFile, name: str, path: Path, epoch: int, *, as_it_is: bool) -> str:
-    """Write the layer with its times set, and return its digest."""
+def _layer(source: tarfile.TarFile, name: str, path: Path, epoch: int, kept: str | None) -> str:
+    """Write the layer with its times set, or as it is where its digest is given, and return its digest."""
     packed = source.extractfile(name)
     if packed is None:
         raise KeyError(name)
-    if as_it_is:
-        path.write_bytes(packed.read())
-    else:
-        with tarfile.open(fileobj=packed) as old, tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as new:
-            for member in old:
-                new.addfile(_stamped(member, epoch), old.extractfile(member) if member.isfile() else None)
+    if kept is not None:
+        # Some engines save it compressed: its digest is that of what it unpacks to, which is known.
+        with path.open("wb") as file:
+            shutil.copyfileobj(packed, file)
+        return kept
+    with tarfile.open(fileobj=packed) as old, tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as new:
+        for member in old:
+            new.addfile(_stamped(member, epoch), old.extractfile(member) if member.isfile() else None)
     with path.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 

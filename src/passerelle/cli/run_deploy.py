@@ -12,7 +12,8 @@ from passerelle.cli.output import Output
 from passerelle.cli.run_bentos import chosen_bento
 from passerelle.errors import UsageError
 from passerelle.rollout import kubernetes
-from passerelle.rollout.kubernetes import ClusterDeployment, find_cluster
+from passerelle.rollout.cluster import find_cluster
+from passerelle.rollout.kubernetes import ClusterDeployment
 from passerelle.settings import ClientSettings
 
 

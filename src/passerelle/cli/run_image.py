@@ -14,9 +14,11 @@ from passerelle.bentos.store import Store
 from passerelle.cli.connect import bento_store, read_state
 from passerelle.cli.run_bentos import chosen_bento
 from passerelle.errors import NotFoundError, PasserelleError, SettingsError
+from passerelle.names import BentoTag
 from passerelle.rollout.container import ContainerReport
 from passerelle.rollout.container import smoke as run_container
 from passerelle.serving.golden import read_golden
+from passerelle.settings import StoreSettings
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,20 @@ def containerize(bento_tag: str | None, wanted: Wanted, *, smoke: bool, dry_run:
             f"SOURCE_DATE_EPOCH is « {epoch} », not seconds since 1970", hint="export SOURCE_DATE_EPOCH=$(git log -1 --pretty=%ct)"
         )
     wanted = replace(wanted, epoch=int(epoch) if epoch else None)
-    built = containerize_stage(store, bento_tag=tag, wanted=wanted, dry_run=dry_run, progress=progress)
-    if dry_run or not smoke or not built.created:
-        return Containerized(built, None)
-    progress(f"{built.engine} runs {built.image} without any privilege")
-    model = Store(store).model(tag)
+    ran: list[ContainerReport] = []
+
+    def trial(engine: str, image: str) -> None:
+        progress(f"{engine} runs the new image without any privilege")
+        ran.append(_tried(store, tag, engine, image))
+
+    tried = {"trial": trial} if smoke else {}
+    built = containerize_stage(store, bento_tag=tag, wanted=wanted, dry_run=dry_run, progress=progress, **tried)
+    return Containerized(built, replace(ran[0], image=str(built.image)) if ran else None)
+
+
+def _tried(settings: StoreSettings, tag: BentoTag, engine: str, image: str) -> ContainerReport:
+    """Return what a hardened container of the image did with the golden inputs of its model."""
+    model = Store(settings).model(tag)
     golden = read_golden(Path(model.path) / "golden.json") if model else None
     if model is None or golden is None:
         raise NotFoundError(f"the model of the bento {tag} is gone from the BentoML store", hint="passerelle import; passerelle build")
@@ -49,11 +60,8 @@ def containerize(bento_tag: str | None, wanted: Wanted, *, smoke: bool, dry_run:
     environment = {name: os.environ[name] for name in PASSED if name in os.environ} | {"PASSERELLE_VERIFY": "off"}
     version = str(model.info.labels.get("passerelle.version", tag.version.partition("-")[0]))
     try:
-        return Containerized(
-            built, run_container(built.engine, str(built.image), golden, expected_version=version, environment=environment)
-        )
-    except PasserelleError:
-        # Without its bill of materials the image does not count as made: the same command makes and tries it again.
-        if built.sbom is not None:
-            built.sbom.unlink(missing_ok=True)
+        return run_container(engine, image, golden, expected_version=version, environment=environment)
+    except PasserelleError as error:
+        # The image is gone with its passing name, and the name that it was to get still means the former one.
+        error.hint = f"to look into it: passerelle containerize {tag} --no-smoke --image passerelle/refused:{tag.version}"
         raise

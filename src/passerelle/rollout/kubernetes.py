@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
 from passerelle.names import BentoTag
+from passerelle.rollout.cluster import NAME, ROLLOUT_S, Cluster, held_before, last_words, undo
 from passerelle.rollout.release import Release
 from passerelle.rollout.smoke import SmokeReport, inside, replay
-
-NAME = "classify"
-_TIMEOUT_S = 60.0
-_ROLLOUT_S = 180
 
 
 @dataclass(frozen=True)
@@ -46,56 +41,6 @@ class ClusterDeployment:
     dry_run: bool = False
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """The namespace of an overlay in the cluster that kubectl's context names."""
-
-    overlay: Path
-    namespace: str
-    objects: Sequence[Mapping[str, Any]]
-
-    def kubectl(
-        self, *arguments: str, given: str | None = None, timeout_s: float = _TIMEOUT_S, namespaced: bool = True
-    ) -> subprocess.CompletedProcess[str]:
-        """Return what kubectl answers."""
-        command = ["kubectl", *(("--namespace", self.namespace) if namespaced else ()), *arguments]
-        try:
-            return subprocess.run(command, input=given, capture_output=True, text=True, timeout=timeout_s, check=False)
-        except subprocess.TimeoutExpired:
-            return subprocess.CompletedProcess(command, 1, "", f"kubectl did not end within {timeout_s:.0f} s")
-
-    def deployment(self) -> dict[str, Any] | None:
-        """Return the deployment as the cluster holds it, or None."""
-        said = self.kubectl("get", "deployment", NAME, "--output", "json", "--ignore-not-found")
-        if said.returncode != 0:
-            raise OutsideError(f"the cluster does not answer: {_last(said)}", hint="kubectl cluster-info; kubectl config get-contexts")
-        return json.loads(said.stdout) if said.stdout.strip() else None
-
-
-def find_cluster(project: Path, overlay: str) -> Cluster:
-    """Return the cluster and the objects of an overlay.
-
-    Raises:
-        OutsideError: kubectl is not installed.
-        UsageError: There is no such overlay, or it is not one.
-    """
-    kubectl = shutil.which("kubectl")
-    if kubectl is None:
-        raise OutsideError("kubectl is not installed", hint="install kubectl, and point it at a cluster: kubectl cluster-info")
-    folder = project.resolve() / "deploy" / "kubernetes" / "overlays" / overlay
-    if not folder.is_dir():
-        names = ", ".join(sorted(path.name for path in folder.parent.glob("*"))) or "none"
-        raise UsageError(f"there is no overlay « {overlay} »: {names}", hint="passerelle deploy --target kubernetes --overlay NAME")
-    said = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-    if said.returncode != 0:
-        raise UsageError(f"the overlay {overlay} does not build: {_last(said)}", hint=f"kubectl kustomize {folder}")
-    objects = [each for each in yaml.safe_load_all(said.stdout) if each]
-    namespaces = [each["metadata"]["name"] for each in objects if each["kind"] == "Namespace"]
-    if len(namespaces) != 1:
-        raise UsageError(f"the overlay {overlay} names {len(namespaces)} namespaces, not one", hint=f"kubectl kustomize {folder}")
-    return Cluster(folder, namespaces[0], objects)
-
-
 def deploy(
     cluster: Cluster, release: Release, *, api_key: str | None, dry_run: bool = False, progress: Callable[[str], None] = lambda _: None
 ) -> ClusterDeployment:
@@ -105,11 +50,12 @@ def deploy(
         release: Its image is named by digest.
 
     Raises:
-        UsageError: The image has no digest.
+        UsageError: The image has no digest, or the pods ask for an API key and there is none.
         NotFoundError: A Secret is missing.
         OutsideError: The cluster refuses, or a new pod does not get ready; the roll-out is undone.
         IntegrityError: A golden prediction differs; the roll-out is undone.
     """
+    _check_key(cluster, api_key)
     if "@sha256:" not in release.image:
         hint = "docker push it, then name it: passerelle deploy --target kubernetes --image registry/name@sha256:…"
         raise UsageError(f"the image {release.image} has no digest of a registry; a tag may name another image tomorrow", hint=hint)
@@ -123,14 +69,19 @@ def deploy(
         return ClusterDeployment(where, release.bento_tag, release.image, 0, None, changed, replaced=replaced, dry_run=True)
     _apply(cluster, [each for each in objects if each["kind"] == "Namespace"])
     _check_secrets(cluster)
+    before = held_before(cluster, objects)
     progress(f"{where}: {release.bento_tag}")
     began = time.monotonic()
     try:
         _apply(cluster, objects)
         pods, smoke = _rolled_out(cluster, release, api_key)
-    except (OutsideError, IntegrityError):
+    except (OutsideError, IntegrityError) as error:
+        problem = undo(cluster, objects, before)
+        if problem is not None:
+            # What went wrong first is still what counts, and what the exit code says.
+            message = f"{error.message}\n  and the roll-out is not undone: {problem}"
+            raise type(error)(message, hint=f"kubectl --namespace {cluster.namespace} get all") from error
         progress(f"{where}: as it was before")
-        _undo(cluster, former)
         raise
     seconds = time.monotonic() - began
     return ClusterDeployment(where, release.bento_tag, release.image, pods, smoke, changed, seconds, replaced if changed else None)
@@ -154,12 +105,31 @@ def _with_image(objects: Sequence[Mapping[str, Any]], release: Release) -> list[
     return copies
 
 
+def _check_key(cluster: Cluster, api_key: str | None) -> None:
+    """Return when the golden inputs can be put to the pods: those that ask for a key would refuse them once they run."""
+    specs = [
+        each["spec"]["template"]["spec"] for each in cluster.objects if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME
+    ]
+    given = [(entry["name"], entry.get("value")) for spec in specs for each in spec["containers"] for entry in each.get("env", ())]
+    if api_key is None and ("PASSERELLE_AUTH", "required") in given:
+        raise UsageError(
+            f"the pods of {cluster.namespace}/{NAME} ask for an API key, and PASSERELLE_API_KEY is not set",
+            hint="export PASSERELLE_API_KEY=… with a key of the Secret; passerelle keys make NAME makes one",
+        )
+
+
 def _check_secrets(cluster: Cluster) -> None:
     """Return when every Secret is there that the pods mount; a pod without one waits for ever."""
     pods = [each["spec"]["template"]["spec"] for each in cluster.objects if each["kind"] == "Deployment"]
     wanted = {volume["secret"]["secretName"] for spec in pods for volume in spec.get("volumes", ()) if "secret" in volume}
     for name in sorted(wanted):
-        if cluster.kubectl("get", "secret", name).returncode != 0:
+        said = cluster.kubectl("get", "secret", name, "--ignore-not-found", "--output", "name")
+        if said.returncode != 0:
+            raise OutsideError(
+                f"whether the namespace {cluster.namespace} holds the Secret {name} cannot be found out: {last_words(said)}",
+                hint=f"kubectl --namespace {cluster.namespace} auth can-i get secrets",
+            )
+        if not said.stdout.strip():
             hint = (
                 f"passerelle keys make NAME; kubectl --namespace {cluster.namespace} create secret generic {name} --from-file=keys.json=…"
             )
@@ -171,17 +141,17 @@ def _apply(cluster: Cluster, objects: Sequence[Mapping[str, Any]], *options: str
     said = cluster.kubectl("apply", *manager, *options, "--filename", "-", given=yaml.safe_dump_all(objects), namespaced=False)
     if said.returncode != 0:
         raise OutsideError(
-            f"the cluster does not take the overlay {cluster.overlay.name}: {_last(said)}", hint=f"kubectl kustomize {cluster.overlay}"
+            f"the cluster does not take the overlay {cluster.overlay.name}: {last_words(said)}", hint=f"kubectl kustomize {cluster.overlay}"
         )
 
 
 def _rolled_out(cluster: Cluster, release: Release, api_key: str | None) -> tuple[int, SmokeReport]:
-    said = cluster.kubectl("rollout", "status", f"deployment/{NAME}", f"--timeout={_ROLLOUT_S}s", timeout_s=_ROLLOUT_S + 30)
+    said = cluster.kubectl("rollout", "status", f"deployment/{NAME}", f"--timeout={ROLLOUT_S}s", timeout_s=ROLLOUT_S + 30)
     pods = _pods(cluster, release.image)
     if said.returncode != 0 or not pods:
         why = "\n".join(f"    {line}" for line in _reasons(cluster, release.image))
         raise OutsideError(
-            f"the new pods of {cluster.namespace}/{NAME} do not get ready; the ones before answer on\n{why or _last(said)}",
+            f"the new pods of {cluster.namespace}/{NAME} do not get ready; the ones before answer on\n{why or last_words(said)}",
             hint=f"kubectl --namespace {cluster.namespace} describe pods",
         )
     for name in pods:
@@ -213,16 +183,3 @@ def _reasons(cluster: Cluster, image: str) -> list[str]:
     about = ("--field-selector", "type=Warning,involvedObject.kind=Pod")
     events = cluster.kubectl("get", "events", *about, "--output", "jsonpath={range .items[*]}{.message}{'\\n'}{end}")
     return [*words[-6:], *dict.fromkeys(events.stdout.splitlines()[-2:])]
-
-
-def _undo(cluster: Cluster, former: Mapping[str, Any] | None) -> None:
-    if former is None:
-        cluster.kubectl("delete", "deployment", NAME, "--wait=false")
-        return
-    revision = former["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
-    cluster.kubectl("rollout", "undo", f"deployment/{NAME}", f"--to-revision={revision}")
-    cluster.kubectl("rollout", "status", f"deployment/{NAME}", f"--timeout={_ROLLOUT_S}s", timeout_s=_ROLLOUT_S + 30)
-
-
-def _last(said: subprocess.CompletedProcess[str]) -> str:
-    return "; ".join((said.stderr.strip() or said.stdout.strip() or "it ended without a word").splitlines()[-3:])

@@ -91,8 +91,7 @@ def inside(run: Callable[[Sequence[str], str], subprocess.CompletedProcess[str]]
         answers: list[dict[str, Any]] = json.loads(done.stdout)
         for answer in answers:
             if answer["status"] != requests.codes.ok:
-                code = answer["body"].get("code")
-                raise OutsideError(f"{where} answers {answer['status']} ({code}) to a golden input", hint="passerelle monitor")
+                raise _refused(where, answer["status"], answer["body"].get("code"))
         return [answer["body"] for answer in answers]
 
     return ask
@@ -122,8 +121,15 @@ def _asked(address: str, record: Mapping[str, Any], api_key: str | None) -> dict
         raise OutsideError(f"the service at {address} does not answer", hint="passerelle status") from error
     if answer.status_code != requests.codes.ok:
         code = answer.json().get("code") if answer.headers.get("content-type", "").startswith("application/json") else None
-        raise OutsideError(f"the service at {address} answers {answer.status_code} ({code}) to a golden input", hint="passerelle monitor")
+        raise _refused(f"the service at {address}", answer.status_code, code)
     return dict(answer.json())
+
+
+def _refused(where: str, status: int, code: object) -> OutsideError:
+    hint = "passerelle monitor"
+    if status in (requests.codes.unauthorized, requests.codes.forbidden):
+        hint = "export PASSERELLE_API_KEY=… with a key that this service knows; passerelle keys make NAME makes one"
+    return OutsideError(f"{where} answers {status} ({code}) to a golden input", hint=hint)
 
 
 def _difference(top: Sequence[Mapping[str, Any]], classes: Sequence[Any], seen: Sequence[float]) -> float:

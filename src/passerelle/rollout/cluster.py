@@ -1,0 +1,133 @@
+"""The cluster that kubectl's context names: what an overlay wants of it, what it holds, and how it is put back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from passerelle.errors import OutsideError, UsageError
+
+NAME = "classify"
+ROLLOUT_S = 180
+_TIMEOUT_S = 60.0
+#: What the cluster writes itself, and what would tie an object to one state of it.
+_ITS_OWN = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The namespace of an overlay in the cluster that kubectl's context names."""
+
+    overlay: Path
+    namespace: str
+    objects: Sequence[Mapping[str, Any]]
+
+    def kubectl(
+        self, *arguments: str, given: str | None = None, timeout_s: float = _TIMEOUT_S, namespaced: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Return what kubectl answers."""
+        command = ["kubectl", *(("--namespace", self.namespace) if namespaced else ()), *arguments]
+        try:
+            return subprocess.run(command, input=given, capture_output=True, text=True, timeout=timeout_s, check=False)
+        except subprocess.TimeoutExpired:
+            return subprocess.CompletedProcess(command, 1, "", f"kubectl did not end within {timeout_s:.0f} s")
+
+    def deployment(self) -> dict[str, Any] | None:
+        """Return the deployment as the cluster holds it, or None."""
+        said = self.kubectl("get", "deployment", NAME, "--output", "json", "--ignore-not-found")
+        if said.returncode != 0:
+            raise OutsideError(f"the cluster does not answer: {last_words(said)}", hint="kubectl cluster-info; kubectl config get-contexts")
+        return json.loads(said.stdout) if said.stdout.strip() else None
+
+
+def find_cluster(project: Path, overlay: str) -> Cluster:
+    """Return the cluster and the objects of an overlay.
+
+    Raises:
+        OutsideError: kubectl is not installed.
+        UsageError: There is no such overlay, or it is not one.
+    """
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        raise OutsideError("kubectl is not installed", hint="install kubectl, and point it at a cluster: kubectl cluster-info")
+    folder = project.resolve() / "deploy" / "kubernetes" / "overlays" / overlay
+    if not folder.is_dir():
+        names = ", ".join(sorted(path.name for path in folder.parent.glob("*"))) or "none"
+        raise UsageError(f"there is no overlay « {overlay} »: {names}", hint="passerelle deploy --target kubernetes --overlay NAME")
+    said = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    if said.returncode != 0:
+        raise UsageError(f"the overlay {overlay} does not build: {last_words(said)}", hint=f"kubectl kustomize {folder}")
+    objects = [each for each in yaml.safe_load_all(said.stdout) if each]
+    namespaces = [each["metadata"]["name"] for each in objects if each["kind"] == "Namespace"]
+    if len(namespaces) != 1:
+        raise UsageError(f"the overlay {overlay} names {len(namespaces)} namespaces, not one", hint=f"kubectl kustomize {folder}")
+    return Cluster(folder, namespaces[0], objects)
+
+
+def held_before(cluster: Cluster, objects: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return those of the objects, the namespace aside, that the cluster holds, as it holds them.
+
+    Raises:
+        OutsideError: It does not say: what cannot be seen could not be put back.
+    """
+    wanted = [each for each in objects if each["kind"] != "Namespace"]
+    said = cluster.kubectl(
+        "get", "--filename", "-", "--output", "json", "--ignore-not-found", given=yaml.safe_dump_all(wanted), namespaced=False
+    )
+    if said.returncode != 0:
+        raise OutsideError(
+            f"the cluster does not say what it holds of the overlay {cluster.overlay.name}: {last_words(said)}",
+            hint=f"kubectl kustomize {cluster.overlay} | kubectl get --filename -",
+        )
+    found = json.loads(said.stdout) if said.stdout.strip() else {"items": []}
+    return list(found["items"]) if "items" in found else [found]
+
+
+def undo(cluster: Cluster, objects: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]]) -> str | None:
+    """Put back what the cluster held before and take away what it did not hold; return what went wrong, or None."""
+    problems = []
+    if before:
+        current = _replicas(cluster)
+        former = [_as_it_was(each, current) for each in before]
+        said = cluster.kubectl("replace", "--filename", "-", given=yaml.safe_dump_all(former), namespaced=False)
+        problems += [last_words(said)] if said.returncode != 0 else []
+    there = {_key(each) for each in before}
+    added = [each for each in objects if each["kind"] != "Namespace" and _key(each) not in there]
+    if added:
+        how = ("--ignore-not-found", "--wait=false", "--filename", "-")
+        said = cluster.kubectl("delete", *how, given=yaml.safe_dump_all(added), namespaced=False)
+        problems += [last_words(said)] if said.returncode != 0 else []
+    if ("Deployment", NAME) in there and not problems:
+        said = cluster.kubectl("rollout", "status", f"deployment/{NAME}", f"--timeout={ROLLOUT_S}s", timeout_s=ROLLOUT_S + 30)
+        problems += [last_words(said)] if said.returncode != 0 else []
+    return "; ".join(problems) or None
+
+
+def _key(each: Mapping[str, Any]) -> tuple[str, str]:
+    return str(each["kind"]), str(each["metadata"]["name"])
+
+
+def _replicas(cluster: Cluster) -> int | None:
+    said = cluster.kubectl("get", "deployment", NAME, "--ignore-not-found", "--output", "jsonpath={.spec.replicas}")
+    return int(said.stdout) if said.returncode == 0 and said.stdout.strip().isdigit() else None
+
+
+def _as_it_was(each: Mapping[str, Any], replicas: int | None) -> dict[str, Any]:
+    """Return the object as it is written; how many pods there are stays the autoscaler's to say."""
+    metadata = {name: value for name, value in each["metadata"].items() if name not in _ITS_OWN}
+    former = {name: value for name, value in each.items() if name != "status"} | {"metadata": metadata}
+    if _key(each) == ("Deployment", NAME) and replicas is not None:
+        former["spec"] = {**each["spec"], "replicas": replicas}
+    return former
+
+
+def last_words(said: subprocess.CompletedProcess[str]) -> str:
+    """Return the end of what kubectl said, on one line."""
+    return "; ".join((said.stderr.strip() or said.stdout.strip() or "it ended without a word").splitlines()[-3:])

@@ -1,0 +1,93 @@
+"""Which name means which image, while it is made and after it failed; and that nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from passerelle.bentos import containerize as stage
+from passerelle.bentos.containerize import Wanted
+from passerelle.bentos.engine import inspect
+from passerelle.cli import run_image
+from passerelle.errors import IntegrityError, OutsideError
+from passerelle.settings import StoreSettings
+from tests.engine_fixtures import TAG, BentoForTests, copied_store, removed
+
+pytestmark = [pytest.mark.integration, pytest.mark.engine]
+
+
+def names(engine: str, repository: str) -> set[str]:
+    listed = [engine, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", repository]
+    return set(subprocess.run(listed, capture_output=True, text=True, check=True, timeout=60).stdout.split())
+
+
+def dangling(engine: str) -> set[str]:
+    listed = [engine, "image", "ls", "--quiet", "--filter", "dangling=true", "--filter", f"label=passerelle.bento_tag={TAG}"]
+    return set(subprocess.run(listed, capture_output=True, text=True, check=True, timeout=60).stdout.split())
+
+
+def spoilt(bento: BentoForTests, home: Path) -> StoreSettings:
+    """Return a copy of the store whose golden predictions are not its model's."""
+    copied_store(bento, home)
+    golden = home / "models" / TAG.name / TAG.version / "golden.json"
+    held = json.loads(golden.read_text())
+    held["labels"] = held["labels"][1:] + held["labels"][:1]
+    held["probabilities"] = None
+    golden.write_text(json.dumps(held, ensure_ascii=False))
+    return StoreSettings.read(bentoml_home=home)
+
+
+def test_an_image_that_fails_its_golden_inputs_does_not_take_the_name(
+    bento: BentoForTests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = f"{bento.repository}-refused"
+    good = bento.image(name=f"{repository}:1")
+    settings = spoilt(bento, tmp_path / "bentoml")
+    # It never gets ready; that it does not is known as well after some seconds.
+    monkeypatch.setattr("passerelle.rollout.container._READY_TIMEOUT_S", 10.0)
+    monkeypatch.setenv("BENTOML_HOME", str(settings.bentoml_home))
+    monkeypatch.setenv("PASSERELLE_STATE_DIR", str(tmp_path / "state"))
+    before = dangling(bento.engine)
+    for name in ("1", "2"):
+        with pytest.raises((IntegrityError, OutsideError)) as told:
+            run_image.containerize(str(TAG), Wanted(image_name=f"{repository}:{name}"), smoke=True, dry_run=False, progress=lambda _: None)
+        assert "--no-smoke" in str(told.value.hint)
+    held = inspect(bento.engine, f"{repository}:1")
+    assert held is not None
+    assert held["Id"] == good.image.digest
+    assert names(bento.engine, repository) == {f"{repository}:1"}
+    assert dangling(bento.engine) == before
+    assert not list((tmp_path / "bentoml" / "images").glob(f"*{repository.replace('/', '_')}_2*")), "no bill of what was not kept"
+    removed(bento.engine, f"{repository}:1")
+
+
+def test_what_fails_half_way_leaves_no_image_behind(bento: BentoForTests, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = f"{bento.repository}-half"
+    before = dangling(bento.engine)
+
+    def no_list(*_: object) -> None:
+        raise OutsideError("listing what is in it failed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "packages_in", no_list)
+        with pytest.raises(OutsideError, match="listing"):
+            bento.image(name=f"{repository}:1")
+    assert names(bento.engine, repository) == set()
+    bento.image(name=f"{repository}:1", epoch=1_700_000_000)
+    assert names(bento.engine, repository) == {f"{repository}:1"}
+    assert dangling(bento.engine) == before
+    removed(bento.engine, f"{repository}:1")
+
+
+def test_two_builds_at_once_come_to_the_same_image_and_keep_it(bento: BentoForTests) -> None:
+    repository = f"{bento.repository}-twice"
+    wanted = [f"{repository}:{number}" for number in range(4)]
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        made = list(pool.map(lambda name: bento.image(name=name), wanted))
+    assert all(each.created for each in made)
+    assert names(bento.engine, repository) == set(wanted)
+    removed(bento.engine, *wanted)

@@ -1,0 +1,185 @@
+"""A roll-out that fails is undone in all its objects; what the cluster says reaches who reads the error. tests/cluster has a real one."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from passerelle.errors import NotFoundError, OutsideError, PasserelleError, UsageError
+from passerelle.names import BentoTag
+from passerelle.rollout.cluster import Cluster, find_cluster
+from passerelle.rollout.kubernetes import deploy
+from passerelle.rollout.release import Release
+from passerelle.serving.golden import Golden
+from tests.engine_fixtures import ROOT
+
+IMAGE = "registry.example/classify@sha256:" + "0" * 64
+RELEASE = Release(BentoTag("classification", "7-aaaa1111"), IMAGE, Golden(({"text": "x"},), ("a",), ("a",), None, 1e-9), "7")
+FORBIDDEN = 'Error from server (Forbidden): secrets "classify-keys" is forbidden: User "x" cannot get resource "secrets"'
+Said = tuple[int, str, str]
+
+
+@dataclass(frozen=True)
+class ClusterForTests(Cluster):
+    """Keeps the objects that it is given, as a cluster does that accepts everything."""
+
+    held: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    says: dict[str, Said] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def kubectl(
+        self,
+        *arguments: str,
+        given: str | None = None,
+        timeout_s: float = 60,  # noqa: ARG002 - the signature is kubectl's in src
+        namespaced: bool = True,  # noqa: ARG002
+    ) -> subprocess.CompletedProcess[str]:
+        self.asked.append(" ".join(arguments[:3]))
+        code, out, err = next((said for start, said in self.says.items() if " ".join(arguments).startswith(start)), (0, "", ""))
+        if code == 0:
+            out = out or self._done(arguments, [each for each in yaml.safe_load_all(given or "") if each])
+        return subprocess.CompletedProcess(arguments, code, out, err)
+
+    def _done(self, arguments: tuple[str, ...], given: list[dict[str, Any]]) -> str:
+        keys = [(each["kind"], each["metadata"]["name"]) for each in given]
+        if arguments[0] in ("apply", "replace"):
+            assert all(key in self.held for key in keys) or arguments[0] == "apply"
+            self.held.update(zip(keys, copy.deepcopy(given), strict=True))
+        elif arguments[0] == "delete":
+            for key in keys:
+                self.held.pop(key, None)
+        elif arguments[:2] == ("get", "--filename"):
+            found = [_as_held(self.held[key]) for key in keys if key in self.held]
+            return json.dumps({"kind": "List", "items": found} if len(found) > 1 else found[0]) if found else ""
+        elif arguments[:2] == ("get", "deployment"):
+            found = [self.held[key] for key in self.held if key[0] == "Deployment"]
+            if found and "--output" in arguments and "json" in arguments:
+                return json.dumps(_as_held(found[0]))
+            return str(found[0]["spec"].get("replicas", 1)) if found else ""
+        elif arguments[:2] == ("get", "secret"):
+            return "secret/classify-keys"
+        return json.dumps({"items": []}) if arguments[:2] == ("get", "pods") else ""
+
+
+def _as_held(each: dict[str, Any]) -> dict[str, Any]:
+    metadata = {**each["metadata"], "uid": "1", "resourceVersion": "12", "managedFields": []}
+    return {**each, "metadata": metadata, "status": {"observedGeneration": 3}}
+
+
+@pytest.fixture
+def cluster() -> ClusterForTests:
+    found = find_cluster(ROOT, "production")
+    return ClusterForTests(found.overlay, found.namespace, found.objects)
+
+
+def fails(cluster: ClusterForTests, error: type[PasserelleError] = OutsideError, key: str | None = "key") -> PasserelleError:
+    with pytest.raises(error) as told:
+        deploy(cluster, RELEASE, api_key=key)
+    return told.value
+
+
+def earlier(cluster: ClusterForTests) -> dict[tuple[str, str], dict[str, Any]]:
+    """Put an earlier state of the overlay into the cluster, other than this one in every object, and return it."""
+    for each in cluster.objects:
+        former = copy.deepcopy(dict(each))
+        former["metadata"]["annotations"] = {"kubernetes.io/change-cause": "earlier"}
+        if each["kind"] == "Deployment":
+            former["spec"] |= {"replicas": 3, "progressDeadlineSeconds": 17, "strategy": {"type": "Recreate"}}
+        if each["kind"] == "HorizontalPodAutoscaler":
+            former["spec"]["maxReplicas"] = 9
+        cluster.held[each["kind"], each["metadata"]["name"]] = former
+    return copy.deepcopy(cluster.held)
+
+
+def test_a_failed_roll_out_puts_every_object_back(cluster: ClusterForTests) -> None:
+    before = earlier(cluster)
+    del cluster.held["Ingress", "classify"]
+    before.pop(("Ingress", "classify"))
+    error = fails(cluster)
+    assert "do not get ready" in error.message
+    assert "not undone" not in error.message
+    before["Deployment", "classify"]["spec"]["replicas"] = 1  # As many as the cluster has by then: the autoscaler's to say.
+    namespace = ("Namespace", "passerelle")
+    assert {key: each for key, each in cluster.held.items() if key != namespace} == {k: e for k, e in before.items() if k != namespace}
+
+
+def test_a_first_roll_out_that_fails_leaves_the_namespace_alone(cluster: ClusterForTests) -> None:
+    fails(cluster)
+    assert list(cluster.held) == [("Namespace", "passerelle")]
+
+
+def test_an_undo_that_fails_is_told_beside_what_went_wrong_first(cluster: ClusterForTests) -> None:
+    earlier(cluster)
+    cluster.says["replace"] = (1, "", "the server has no room")
+    error = fails(cluster)
+    assert "do not get ready" in error.message
+    assert "not undone: the server has no room" in error.message
+
+
+def test_a_deployment_without_a_revision_is_put_back_too(cluster: ClusterForTests) -> None:
+    earlier(cluster)
+    del cluster.held["Deployment", "classify"]["metadata"]["annotations"]
+    fails(cluster)
+    assert "annotations" not in cluster.held["Deployment", "classify"]["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "words"),
+    [
+        ((1, "", FORBIDDEN), OutsideError, "cannot be found out.*Forbidden"),
+        ((0, "\n", ""), NotFoundError, "holds no Secret classify-keys"),
+    ],
+    ids=["forbidden", "missing"],
+)
+def test_a_secret_that_may_not_be_seen_is_told_from_one_that_is_missing(
+    cluster: ClusterForTests, said: Said, error: type[PasserelleError], words: str
+) -> None:
+    cluster.says["get secret"] = said
+    with pytest.raises(error, match=words):
+        deploy(cluster, RELEASE, api_key="key")
+    assert list(cluster.held) == [("Namespace", "passerelle")]
+
+
+def test_what_cannot_be_seen_is_not_changed(cluster: ClusterForTests) -> None:
+    earlier(cluster)
+    cluster.says["get --filename"] = (1, "", FORBIDDEN)
+    assert "does not say what it holds" in fails(cluster).message
+    assert "replace --filename -" not in cluster.asked
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_without_a_key_nothing_is_tried_where_the_pods_ask_for_one(cluster: ClusterForTests, dry_run: bool) -> None:
+    with pytest.raises(UsageError, match="PASSERELLE_API_KEY is not set") as told:
+        deploy(cluster, RELEASE, api_key=None, dry_run=dry_run)
+    assert "export PASSERELLE_API_KEY" in str(told.value.hint)
+    assert cluster.asked == []
+
+
+def test_a_key_that_the_pods_do_not_know_is_named(cluster: ClusterForTests) -> None:
+    pod = {
+        "metadata": {"name": "classify-1"},
+        "spec": {"containers": [{"image": IMAGE}]},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    }
+    cluster.says["get pods"] = (0, json.dumps({"items": [pod]}), "")
+    cluster.says["exec"] = (0, json.dumps([{"status": 401, "body": {"code": "unauthorized"}}]), "")
+    error = fails(cluster)
+    assert "answers 401" in error.message
+    assert "PASSERELLE_API_KEY" in str(error.hint)
+
+
+def test_the_page_exports_the_key_before_it_deploys() -> None:
+    page = (ROOT / "docs" / "08-deploy.md").read_text()
+    assert page.index("passerelle keys make site") < page.index("export PASSERELLE_API_KEY=") < page.index("--overlay production --image")
+
+
+def test_the_project_is_where_the_overlays_are() -> None:
+    with pytest.raises(UsageError, match="there is no overlay"):
+        find_cluster(Path("/nonexistent"), "production")
