@@ -115,10 +115,7 @@ def containerize(
         fresh = not (wanted.cached and sbom.exists() and _made_of(engine, image) == labels[_INPUTS])
         if fresh:
             progress(f"{engine} builds {image}; the first time takes a minute")
-            with _passing_names(engine, image) as names:
-                content = _built(engine, folder, names, wanted, labels)
-                trial(engine, names.made)
-                _named(engine, names.made, image)
+            content = _made(engine, folder, image, wanted, labels, trial=trial)
             sbom.parent.mkdir(exist_ok=True)
             sbom.write_text(content, encoding="utf-8")
     return _described(engine, image, bento_tag, wanted.slim, sbom, fresh=fresh, began=began)
@@ -202,6 +199,17 @@ def _passing_names(engine: str, image: ImageRef) -> Iterator[_Names]:
         # An image goes with its last name. Each by itself: one that was not made would keep Podman from removing the others.
         for name in (names.bare, names.listed, names.made):
             ask(engine, "image", "rm", name)
+
+
+def _made(
+    engine: str, folder: Path, image: ImageRef, wanted: Wanted, labels: Mapping[str, str], *, trial: Callable[[str, str], None]
+) -> str:
+    """Build the image, let it be tried, and only then give it its name; return its bill of materials."""
+    with _passing_names(engine, image) as names:
+        content = _built(engine, folder, names, wanted, labels)
+        trial(engine, names.made)
+        _named(engine, names.made, image)
+    return content
 
 
 def _built(engine: str, folder: Path, names: _Names, wanted: Wanted, labels: Mapping[str, str]) -> str:

@@ -51,10 +51,7 @@ def write_context(folder: Path, *, store: Store, bento_tag: BentoTag, wheels: Pa
         for described in (folder / "bento" / "bento.yaml", placed_model / "model.yaml"):
             _made_at(described, epoch)
     (folder / "models" / bento_tag.name / "latest").write_text(bento_tag.version)
-    (folder / "wheels").mkdir()
-    (folder / "wheels" / "README").write_text("Wheels to install without a network; empty otherwise.\n")
-    if wheels is not None:
-        _given_wheels(wheels, folder / "wheels")
+    _given_wheels(wheels, folder / "wheels")
     for tool in _TOOLS.iterdir():
         if tool.name.endswith(".py"):
             (folder / "tools").mkdir(exist_ok=True)
@@ -120,7 +117,11 @@ def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def _given_wheels(wheels: Path, target: Path) -> None:
+def _given_wheels(wheels: Path | None, target: Path) -> None:
+    target.mkdir()
+    (target / "README").write_text("Wheels to install without a network; empty otherwise.\n")
+    if wheels is None:
+        return
     found = sorted(wheels.glob("*.whl")) if wheels.is_dir() else []
     if not found:
         raise UsageError(

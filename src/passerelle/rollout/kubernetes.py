@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,22 +70,28 @@ def deploy(
         return ClusterDeployment(where, release.bento_tag, release.image, 0, None, changed, replaced=replaced, dry_run=True)
     _apply(cluster, [each for each in objects if each["kind"] == "Namespace"])
     _check_secrets(cluster)
-    before = held_before(cluster, objects)
     progress(f"{where}: {release.bento_tag}")
     began = time.monotonic()
-    try:
+    with _undone_if_it_fails(cluster, objects, progress):
         _apply(cluster, objects)
         pods, smoke = _rolled_out(cluster, release, api_key)
+    seconds = time.monotonic() - began
+    return ClusterDeployment(where, release.bento_tag, release.image, pods, smoke, changed, seconds, replaced if changed else None)
+
+
+@contextmanager
+def _undone_if_it_fails(cluster: Cluster, objects: Sequence[Mapping[str, Any]], progress: Callable[[str], None]) -> Iterator[None]:
+    before = held_before(cluster, objects)
+    try:
+        yield
     except (OutsideError, IntegrityError) as error:
         problem = undo(cluster, objects, before)
         if problem is not None:
             # What went wrong first is still what counts, and what the exit code says.
             message = f"{error.message}\n  and the roll-out is not undone: {problem}"
             raise type(error)(message, hint=f"kubectl --namespace {cluster.namespace} get all") from error
-        progress(f"{where}: as it was before")
+        progress(f"{cluster.namespace}/{NAME}: as it was before")
         raise
-    seconds = time.monotonic() - began
-    return ClusterDeployment(where, release.bento_tag, release.image, pods, smoke, changed, seconds, replaced if changed else None)
 
 
 def _image(deployment: Mapping[str, Any] | None) -> str | None:
