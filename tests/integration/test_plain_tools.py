@@ -14,6 +14,7 @@ import requests
 
 from passerelle.bentos.build import build
 from passerelle.bentos.import_model import import_model
+from passerelle.bentos.store import latest_bento, latest_bento_model
 from passerelle.errors import BusyError, PasserelleError
 from passerelle.names import BentoTag
 from passerelle.platform.child import Child
@@ -132,7 +133,11 @@ def test_plain_bentoml_serve_and_build_work_at_the_root(development: str, store:
     assert answer["model_version"] == "1"
     name = next(path.name for path in ((store.bentoml_home or Path()) / "models").iterdir())
     environment = dict(os.environ) | {"BENTOML_HOME": str(store.bentoml_home)}
+    imported = latest_bento_model(store)
+    assert imported is not None
+    before = build(store, bento_model_tag=imported, project=ROOT).bento_tag
     command = [sys.executable, "-m", "bentoml", "build", "--arg", f"model={name}:latest", "--output", "tag"]
     built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert built.returncode == 0, built.stderr
     assert "classification:" in built.stdout
+    assert latest_bento(store) == before, "one that was built beside passerelle is not what the next stage takes"

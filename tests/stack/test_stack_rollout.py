@@ -66,12 +66,12 @@ def test_a_new_version_and_the_way_back_fail_no_request(second: StackForTests, r
 
 def test_what_was_built_last_is_not_what_is_in_production(served: StackForTests) -> None:
     """A bento of the embedded registry, say, which `make demo` built: it takes its name to deploy that."""
-    bentos = served.folder / ".passerelle" / "bentoml" / "bentos" / "classification"
-    newer = next(path for path in bentos.iterdir() if path.name.startswith("2-"))
-    latest = bentos / "latest"
+    home = served.folder / ".passerelle" / "bentoml"
+    newer = next(path for path in (home / "bentos" / "classification").iterdir() if path.name.startswith("2-"))
+    latest = home / ".passerelle-latest-bentos"
     held = latest.read_text()
     try:
-        latest.write_text(newer.name)
+        latest.write_text(f"classification:{newer.name}")
         said = json.loads(served.done("passerelle", "deploy", "--target", "compose", "--json"))
         assert said["changed"] is False
         assert said["bento_tag"]["version"].startswith("1-")

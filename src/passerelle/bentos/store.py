@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import bentoml
@@ -13,7 +14,7 @@ from bentoml._internal.models.model import ModelStore
 from bentoml.exceptions import BentoMLException, NotFound
 from filelock import FileLock, Timeout
 
-from passerelle.errors import BusyError, OutsideError
+from passerelle.errors import BusyError, OutsideError, UsageError
 from passerelle.names import BentoTag
 from passerelle.settings import StoreSettings
 
@@ -91,35 +92,47 @@ class Store:
         return place
 
     def select(self, kind: str, tag: BentoTag) -> None:
-        """Let `latest` name one that is there, as if it had been made now: what was carried last is what the next stage takes."""
-        pointer = self.home / _STAGING / "latest"
-        pointer.write_text(tag.version)
-        pointer.replace(self.home / kind / tag.name / "latest")
+        """Let `latest` name one that is there, as if it had been made now: what was carried last is what the next stage takes.
+
+        Plain `bentoml build` moves BentoML's `latest` too, hence a pointer of our own beside it.
+        """
+        for place, content in ((self.home / kind / tag.name / "latest", tag.version), (self.home / _pointer(kind), str(tag))):
+            pointer = self.home / _STAGING / "latest"
+            pointer.write_text(content)
+            pointer.replace(place)
 
 
 def latest_bento_model(settings: StoreSettings) -> BentoTag | None:
     """Return the tag of the bento model imported last, or None."""
     store = Store(settings)
-    models = [model for model in store.models.list() if ARTIFACT_DIGEST in model.info.labels]
-    return _latest(store.home / "models", [BentoTag(model.tag.name, str(model.tag.version)) for model in models])
+    ours = [model for model in store.models.list() if ARTIFACT_DIGEST in model.info.labels]
+    return _latest(store, "models", {BentoTag(each.tag.name, str(each.tag.version)): each.info.creation_time for each in ours})
 
 
 def bentos_of(settings: StoreSettings) -> tuple[BentoTag, ...]:
     """Return the tags of all bentos of ours."""
-    bentos = [bento for bento in Store(settings).bentos.list() if ARTIFACT_DIGEST in bento.info.labels]
-    return tuple(BentoTag(bento.tag.name, str(bento.tag.version)) for bento in bentos)
+    return tuple(_bentos(Store(settings)))
 
 
 def latest_bento(settings: StoreSettings) -> BentoTag | None:
     """Return the tag of the bento built last, or None."""
-    return _latest(Store(settings).home / "bentos", bentos_of(settings))
+    store = Store(settings)
+    return _latest(store, "bentos", _bentos(store))
 
 
-def _latest(folder: Path, ours: Collection[BentoTag]) -> BentoTag | None:
-    """Return the one that BentoML's `latest` names; of several names, the one whose pointer was written last."""
-    named = []
-    for pointer in folder.glob("*/latest"):
-        tag = BentoTag(pointer.parent.name, pointer.read_text().strip())
-        if tag in ours:
-            named.append((pointer.stat().st_mtime_ns, tag))
-    return max(named, key=lambda each: each[0])[1] if named else None
+def _bentos(store: Store) -> dict[BentoTag, datetime]:
+    ours = [bento for bento in store.bentos.list() if ARTIFACT_DIGEST in bento.info.labels]
+    return {BentoTag(each.tag.name, str(each.tag.version)): each.info.creation_time for each in ours}
+
+
+def _pointer(kind: str) -> str:
+    return f".passerelle-latest-{kind}"
+
+
+def _latest(store: Store, kind: str, ours: Mapping[BentoTag, datetime]) -> BentoTag | None:
+    """Return the one that was selected last; of a store whose selected one is gone, the one made last."""
+    try:
+        selected = BentoTag.parse((store.home / _pointer(kind)).read_text())
+    except (OSError, UsageError):
+        selected = None
+    return selected if selected in ours else max(ours, key=ours.__getitem__, default=None)
