@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -53,6 +54,10 @@ def write_bento(home: Path, *, version: str = "7", pipeline: Any = None) -> Stor
     labels = {"passerelle.registered_model": "test", "passerelle.version": version, "passerelle.git_commit": "0" * 40}
     with bentoml.models.create(str(TAG), labels=labels, _model_store=ModelStore(home / "models")) as model:
         write_bento_model(Path(model.path), text_pipeline() if pipeline is None else pipeline, text_table()[0], version=version)
+        # As import does: what is said to the store is said beside the model too.
+        said = {name.removeprefix("passerelle."): value for name, value in labels.items()}
+        lineage = Path(model.path) / "lineage.json"
+        lineage.write_text(json.dumps(json.loads(lineage.read_text()) | said))
     for path in (home / "models").rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
     settings = StoreSettings.read(bentoml_home=home)
