@@ -66,7 +66,7 @@ def interrupted_at_each_step(stack: StackForTests, archive: Path, folder: Path) 
         count.write_text(str(step))
         said = stack.run("passerelle", "restore", str(archive), "--json", variables=path)
         assert (said.returncode, count.read_text().strip()) == (3, "0"), said.stdout + said.stderr
-        assert "interrupted: " in said.stderr
+        assert "interrupted: " in said.stdout + said.stderr
 
 
 def test_a_backup_restores_to_the_same(

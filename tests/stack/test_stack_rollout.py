@@ -122,6 +122,8 @@ def test_one_that_is_down_comes_first_and_an_interruption_puts_all_back(second: 
             stdout=subprocess.DEVNULL,
             text=True,
             start_new_session=True,
+            # A shell that started the tests in the background would have them ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
         )
         assert child.stderr is not None
         began = next(line for line in child.stderr if "service-" in line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -130,11 +130,20 @@ class Ledger:
         Raises:
             OutsideError: S3 does not answer, or the entry is not one.
         """
+        return next(self.newest_first(), None)
+
+    def newest_first(self) -> Iterator[Entry]:
+        """Yield the entries, the newest first, each read when it is asked for.
+
+        Raises:
+            As `last`.
+        """
         keys, head = self._keys(), self._head()
         announced = self._announced(keys, head)
         if announced is not None:
-            return _readable(*announced)
-        return _readable(keys[-1], self._objects.read(keys[-1])[0]) if keys else None
+            yield _readable(*announced)
+        for key in reversed(keys):
+            yield _readable(key, self._objects.read(key)[0])
 
     def append(self, entry: Entry) -> Entry | None:
         """Write the entry as the next one; None when somebody else wrote one at its place first.

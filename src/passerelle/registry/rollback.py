@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from passerelle.errors import IntegrityError, NotFoundError, RefusedError
 from passerelle.names import PREVIOUS
@@ -36,7 +36,7 @@ def rollback(
             f"« {name} » has no previous version to go back to", hint="passerelle history; then passerelle rollback --version N"
         )
     info = registry.model_version(name, target)
-    _check_was_there(info, Ledger(registry.objects, name).entries())
+    _check_was_there(info, Ledger(registry.objects, name).newest_first())
     if TRUSTED_PICKLE in info.tags and not development:
         raise RefusedError(
             f"{info.ref} is a pickle that was trusted in development", hint="passerelle history; passerelle rollback --version N"
@@ -62,13 +62,19 @@ def _entry(info: VersionInfo, who: str, reason: str | None) -> Entry:
     )
 
 
-def _check_was_there(info: VersionInfo, entries: Sequence[Entry]) -> None:
-    undone = {entry.number - 1 for entry in entries if entry.what == "undone"}
-    number = info.ref.version
-    there = [each for each in entries if each.to_version == number and each.what != "undone" and each.number not in undone]
-    if not there:
+def _check_was_there(info: VersionInfo, newest_first: Iterable[Entry]) -> None:
+    """Return when the version was in production as it is now; what came last is looked at first, as that is where most go back to."""
+    number, digest = info.ref.version, info.tags.get(ARTIFACT_DIGEST, "")
+    undone, was_there = -1, False
+    for entry in newest_first:
+        if entry.what == "undone":
+            undone = entry.number - 1
+        elif entry.to_version == number and entry.number != undone:
+            if (entry.artifact_digest, entry.run_id) == (digest, info.ref.run_id):
+                return
+            was_there = True
+    if not was_there:
         message = f"{info.ref} was never in production, and a rollback does not ask the gate"
         raise RefusedError(message, hint=f"passerelle promote --version {number}")
-    if not any(each.artifact_digest == info.tags.get(ARTIFACT_DIGEST, "") and each.run_id == info.ref.run_id for each in there):
-        message = f"{info.ref} does not have the digest that it was in production with: somebody changed it"
-        raise IntegrityError(message, hint="passerelle history --verify; passerelle rollback --version N")
+    message = f"{info.ref} does not have the digest that it was in production with: somebody changed it"
+    raise IntegrityError(message, hint="passerelle history --verify; passerelle rollback --version N")
