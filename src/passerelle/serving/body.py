@@ -19,6 +19,10 @@ class ClientLeft(Exception):  # noqa: N818 - nobody is there to be told
     """The client closed the connection before its request was complete."""
 
 
+def _overloaded() -> Refusal:
+    return Refusal(503, "overloaded", "too many requests at once", headers=((b"retry-after", b"1"), (b"connection", b"close")))
+
+
 class BodyReader:
     """Reads bodies within limits.
 
@@ -31,6 +35,9 @@ class BodyReader:
         self._limit_bytes = limit_bytes
         self._timeout_s = timeout_s
         self._held_bytes = 0
+        # Bytes that each half read body may come to, in the order of their beginnings, and those that had to give way.
+        self._half: dict[asyncio.Task[Any], int] = {}
+        self._crowded_out: set[asyncio.Task[Any]] = set()
         # In the order of their beginnings. One look at all of them now and then costs less than a timer for each.
         self._began: dict[asyncio.Task[Any], float] = {}
         self._late: set[asyncio.Task[Any]] = set()
@@ -40,7 +47,8 @@ class BodyReader:
         """Return the body.
 
         Raises:
-            Refusal: 413 as soon as it is known to be over the limit, 408 when it does not come in time, 503 when too much is half read.
+            Refusal: 413 as soon as it is known to be over the limit, 408 when it does not come in time, 503 when it is the one that has
+                been half read the longest, and others need its place.
             ClientLeft: The client closed the connection.
         """
         declared = headers.get(b"content-length", b"0")
@@ -56,20 +64,23 @@ class BodyReader:
                 if len(body) > self._limit_bytes:
                     raise self._too_large()
                 return body
-            return await self._rest(message, receive, int(declared) or self._limit_bytes)
+            return await self._rest(task, message, receive, int(declared) or self._limit_bytes)
         except asyncio.CancelledError:
-            if task not in self._late:
+            if task not in self._late and task not in self._crowded_out:
                 raise
             task.uncancel()
+            if task in self._crowded_out:
+                raise _overloaded() from None
             raise Refusal(408, "body_too_slow", "the body did not arrive in time", headers=((b"connection", b"close"),)) from None
         finally:
             del self._began[task]
             self._late.discard(task)
+            self._crowded_out.discard(task)
 
-    async def _rest(self, message: Any, receive: Receive, expected_bytes: int) -> bytes:
+    async def _rest(self, task: asyncio.Task[Any], message: Any, receive: Receive, expected_bytes: int) -> bytes:
         """Return a body that comes in pieces, whose first one is given."""
-        if self._held_bytes + expected_bytes > HELD_BODIES * self._limit_bytes:
-            raise Refusal(503, "overloaded", "too many requests at once", headers=((b"retry-after", b"1"), (b"connection", b"close")))
+        self._make_room(expected_bytes)
+        self._half[task] = expected_bytes
         self._held_bytes += expected_bytes
         pieces: list[bytes] = []
         size_bytes = 0
@@ -85,7 +96,16 @@ class BodyReader:
                     return b"".join(pieces)
                 message = await receive()
         finally:
-            self._held_bytes -= expected_bytes
+            self._held_bytes -= self._half.pop(task, 0)
+
+    def _make_room(self, expected_bytes: int) -> None:
+        """Let the bodies that have been half read the longest give way: whoever sends slowly keeps nobody else out."""
+        for task in [each for each in self._half if each not in self._late]:
+            if self._held_bytes + expected_bytes <= HELD_BODIES * self._limit_bytes:
+                return
+            self._held_bytes -= self._half.pop(task)
+            self._crowded_out.add(task)
+            task.cancel()
 
     def _too_large(self) -> Refusal:
         """Return the refusal of a body over the limit; the connection is closed, so that the rest is not read."""
@@ -105,7 +125,7 @@ class BodyReader:
         for task, began in self._began.items():
             if began > oldest:
                 break
-            if task not in self._late:
+            if task not in self._late and task not in self._crowded_out:
                 self._late.add(task)
                 task.cancel()
         if self._began and self._looking is not None:

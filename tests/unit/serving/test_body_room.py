@@ -1,0 +1,64 @@
+"""Bodies that are sent slowly keep nobody else out: the one that has been half read the longest gives way."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from passerelle.serving.body import HELD_BODIES, BodyReader
+from passerelle.serving.contract import Refusal
+
+LIMIT = 1_000
+HEADERS = {b"content-length": str(LIMIT).encode()}
+
+
+def piece(body: bytes, *, more: bool) -> dict[str, Any]:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+async def slow() -> dict[str, Any]:
+    await asyncio.sleep(30)
+    raise AssertionError
+
+
+def half_sent() -> Any:
+    messages = iter([piece(b"{", more=True)])
+
+    async def receive() -> dict[str, Any]:
+        message = next(messages, None)
+        return message if message is not None else await slow()
+
+    return receive
+
+
+def in_two_pieces() -> Any:
+    messages = iter([piece(b"{", more=True), piece(b"}", more=False)])
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return next(messages)
+
+    return receive
+
+
+def test_who_sends_slowly_gives_way_to_who_does_not() -> None:
+    async def run() -> None:
+        reader = BodyReader(LIMIT, timeout_s=20.0)
+        held = [asyncio.create_task(reader.read(HEADERS, half_sent())) for _ in range(HELD_BODIES)]
+        await asyncio.sleep(0.01)
+        for _ in range(3):
+            assert await reader.read(HEADERS, in_two_pieces()) == b"{}"
+        await asyncio.sleep(0.01)
+        gone = [each for each in held if each.done()]
+        assert gone == held[:1], "one place was needed, and the oldest gave it"
+        with pytest.raises(Refusal) as told:
+            await gone[0]
+        assert (told.value.status, told.value.code) == (503, "overloaded")
+        for each in held[1:]:
+            each.cancel()
+        await asyncio.gather(*held[1:], return_exceptions=True)
+        assert await reader.read(HEADERS, in_two_pieces()) == b"{}"
+
+    asyncio.run(run())
