@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,7 +112,12 @@ def test_a_disk_that_is_full_leaves_the_engine_as_it_was(bento: BentoForTests, t
     copied_store(bento, tmp_path / "bentoml")
     (tmp_path / "wheels").mkdir()
     (tmp_path / "wheels" / "large.whl").write_bytes(os.urandom(20 * 2**20))
-    with engine_on_a_small_disk(tmp_path) as disk, monkeypatch.context() as patch:
+    # Not in pytest's own folder: the path of a socket is short.
+    with (
+        tempfile.TemporaryDirectory(prefix="engine-") as folder,
+        engine_on_a_small_disk(Path(folder)) as disk,
+        monkeypatch.context() as patch,
+    ):
         patch.setenv("DOCKER_HOST", f"unix://{disk.parent / 'docker.sock'}")
         with pytest.raises(OutsideError, match=r"the disk of docker is full: the build of .* was not made") as told:
             containerize(
