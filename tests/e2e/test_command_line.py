@@ -27,7 +27,7 @@ def cli(platform: RunningPlatform, given_environment: dict[str, str], tmp_path: 
     own = {"PASSERELLE_STATE_DIR": str(tmp_path / "state"), "BENTOML_HOME": str(tmp_path / "bentoml")}
     own |= {"PASSERELLE_EXPERIMENT": name, "PASSERELLE_REGISTERED_MODEL": name}
 
-    def run(*arguments: str, environment: dict[str, str] | None = None, timeout: float = 150) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, environment: dict[str, str] | None = None, timeout: float = 400) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "passerelle", *arguments]
         given = given_environment | dict(platform.environment) | own | (environment or {})
         return subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, timeout=timeout, check=False)
