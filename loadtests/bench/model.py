@@ -49,7 +49,8 @@ def make_model(folder: Path) -> BenchModel:
     pipeline.fit(frame(texts), labels)
     home = folder / "bentoml"
     (home / "models").mkdir(parents=True)
-    with bentoml.models.create("classification:1-bench000", _model_store=ModelStore(home / "models")) as model:
+    # Version and run as write_bento_model says them: the service serves no other.
+    with bentoml.models.create("classification:7-00000000", _model_store=ModelStore(home / "models")) as model:
         write_bento_model(Path(model.path), pipeline, frame(texts[:24]))
         path = Path(model.path)
     # The block moves it to its place in the store when it ends.

@@ -132,7 +132,7 @@ def test_a_second_time_does_nothing_and_new_code_takes_seconds(bento: BentoForTe
     name = f"{bento.repository}:changed"
     changed = containerize(settings, bento_tag=TAG, wanted=Wanted(image_name=name))
     assert changed.created
-    assert changed.seconds < 8
+    assert changed.seconds < 20
     assert changed.image.digest != again.image.digest
     held, former = inspect(bento.engine, name), inspect(bento.engine, str(again.image))
     assert held is not None
