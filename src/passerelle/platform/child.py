@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import requests
@@ -137,14 +138,16 @@ class Child:
         return self._family
 
     def log_tail(self) -> str:
-        """Return the last lines that this process logged."""
+        """Return the last lines that this process logged, without those about its health, which is asked for many times a second."""
         try:
             with self.log_path.open("rb") as log:
                 log.seek(self._log_begin)
                 lines = log.read().decode(errors="replace").splitlines()
         except OSError:
             return "(no log)"
-        return "\n".join(f"    {line}" for line in lines[-_TAIL_LINES:]) or "    (it logged nothing)"
+        health = urlsplit(self.health_url).path
+        said = [line for line in lines if health in ("", "/") or health not in line]
+        return "\n".join(f"    {line}" for line in said[-_TAIL_LINES:]) or "    (it logged nothing)"
 
     def stop(self) -> None:
         """End the process and its descendants: SIGTERM, then SIGKILL for what is left after the grace time."""
