@@ -10,8 +10,12 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.engine_fixtures import bento, engine
 from tests.platform_fixtures import given_environment, plain_environment, platform, registered, trained
 from tests.service_fixtures import bentoml_home, served
+from tests.signing_fixtures import ours, theirs
 
-__all__ = ["bento", "bentoml_home", "engine", "given_environment", "plain_environment", "platform", "registered", "served", "trained"]
+__all__ = [
+    "bento", "bentoml_home", "engine", "given_environment", "ours", "plain_environment", "platform", "registered", "served",
+    "theirs", "trained",
+]  # fmt: skip
 
 
 class OneProcessAFolder(LoadScopeScheduling):  # type: ignore[misc]

@@ -11,8 +11,8 @@ import pytest
 
 from passerelle.registry.signature import sign
 from passerelle.settings import SigningSettings
-from tests.integration.test_signing import make_keys
 from tests.service_fixtures import serve, write_store
+from tests.signing_fixtures import make_keys
 
 pytestmark = pytest.mark.e2e
 

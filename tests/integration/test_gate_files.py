@@ -23,8 +23,8 @@ from passerelle.registry.signature import SIGNATURE, verify_version
 from passerelle.registry.training_data import HELD_OUT, TRAIN_HASHES
 from passerelle.serving.manifest import digest_of_manifest
 from passerelle.settings import SigningSettings
-from tests.integration.test_signing import make_keys
 from tests.platform_fixtures import HERE, RegisteredForTests, changed_object, flipped, model_keys, run_keys
+from tests.signing_fixtures import make_keys
 
 pytestmark = pytest.mark.integration
 LENIENT = Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0, "resamples": 100}})

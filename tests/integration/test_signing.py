@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from model_signing import verifying
 
 from passerelle.bentos.build import build
 from passerelle.bentos.import_model import import_model
@@ -30,54 +25,13 @@ from passerelle.registry.register import register
 from passerelle.registry.signature import SIGNATURE, sign
 from passerelle.serving.manifest import digest_of_folder
 from passerelle.serving.model import load_model
-from passerelle.serving.signature import check_signature
 from passerelle.settings import SigningSettings, StoreSettings
 from tests.platform_fixtures import HERE, RegisteredForTests
 from tests.service_fixtures import ROOT
+from tests.signing_fixtures import MANIFEST, RUN, Keys, check, make_keys, payload_changed
 
 pytestmark = pytest.mark.integration
-MANIFEST: dict[str, object] = {"schema": 1, "files": {"MLmodel": "sha256:a"}, "golden": "sha256:b"}
 LENIENT = Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0}})
-
-
-@dataclass(frozen=True)
-class Keys:
-    private: Path
-    public: Path
-
-
-def make_keys(folder: Path, name: str, curve: ec.EllipticCurve | None = None) -> Keys:
-    key = ec.generate_private_key(curve or ec.SECP256R1())
-    private, public = folder / f"{name}.pem", folder / f"{name}.pub.pem"
-    plain = serialization.NoEncryption()
-    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
-    encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    public.write_bytes(key.public_key().public_bytes(encoding, form))
-    return Keys(private, public)
-
-
-@pytest.fixture
-def ours(tmp_path: Path) -> Keys:
-    return make_keys(tmp_path, "ours")
-
-
-@pytest.fixture
-def theirs(tmp_path: Path) -> Keys:
-    return make_keys(tmp_path, "theirs")
-
-
-RUN = "a" * 32
-
-
-def check(manifest: dict[str, object], bundle: str | None, settings: SigningSettings, run_id: str = RUN) -> str | None:
-    return check_signature(manifest, bundle, settings, of="it", run_id=run_id)
-
-
-def payload_changed(bundle: str) -> str:
-    content = json.loads(bundle)
-    payload = base64.b64decode(content["dsseEnvelope"]["payload"]).replace(RUN.encode(), b"b" * 32)
-    content["dsseEnvelope"]["payload"] = base64.b64encode(payload).decode()
-    return json.dumps(content)
 
 
 def test_a_signature_is_good_for_its_manifest_its_run_and_its_key_alone(ours: Keys, theirs: Keys) -> None:
@@ -293,121 +247,3 @@ def model_keys(registry: Registry, run_id: str) -> list[str]:
     """Return the objects of the run's model, as they lie in S3."""
     folder = registry.model_uri(run_id).removeprefix("models:/")
     return [key for key in registry.objects.keys("mlflow/") if f"/{folder}/" in key]
-
-
-@dataclass(frozen=True)
-class Authority:
-    """A certificate authority of the operator's, or one below it."""
-
-    key: ec.EllipticCurvePrivateKey
-    certificate: x509.Certificate
-
-
-def issued(
-    name: str,
-    key: ec.EllipticCurvePrivateKey,
-    by: Authority | None,
-    *,
-    authority: bool = True,
-    signs: bool = True,
-    days: tuple[int, int] = (-10, 900),
-) -> x509.Certificate:
-    now = datetime.now(UTC)
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    usage = x509.KeyUsage(
-        digital_signature=signs, key_cert_sign=authority, crl_sign=authority, content_commitment=False, key_encipherment=False,
-        data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
-    )  # fmt: skip
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(by.certificate.subject if by else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now + timedelta(days=days[0]))
-        .not_valid_after(now + timedelta(days=days[1]))
-        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        .add_extension(usage, critical=True)
-    )
-    return builder.sign(by.key if by else key, hashes.SHA256())
-
-
-def pem(*certificates: x509.Certificate) -> bytes:
-    return b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates)
-
-
-def authority(name: str, by: Authority | None = None) -> Authority:
-    key = ec.generate_private_key(ec.SECP256R1())
-    return Authority(key, issued(name, key, by))
-
-
-def signer(folder: Path, between: Authority, **how: Any) -> SigningSettings:
-    """Settings that sign with a certificate by this authority."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    private, certificate = folder / "signer.pem", folder / "signer.crt"
-    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-    certificate.write_bytes(pem(issued("signer", key, between, authority=False, **how), between.certificate))
-    return SigningSettings.read(signing_key=private, signing_certificate=certificate)
-
-
-def test_a_certificate_that_leads_to_the_operators_root_is_good(tmp_path: Path) -> None:
-    root = authority("root")
-    team = authority("team", root)
-    settings = signer(tmp_path, team)
-    bundle = sign(MANIFEST, settings, run_id=RUN)
-    trusted = tmp_path / "trusted"
-    trusted.mkdir()
-    (trusted / "root.crt").write_bytes(pem(root.certificate))
-    make_keys(trusted, "another")
-    (trusted / "another.pem").unlink()
-    found = check(MANIFEST, bundle, SigningSettings.read(verify_key=trusted))
-    assert found is not None
-    assert found.startswith("sha256:")
-    assert check(MANIFEST, bundle, SigningSettings.read(verify_key=trusted / "root.crt")) == found
-    with pytest.raises(IntegrityError, match="not for these files"):
-        check(MANIFEST | {"golden": "sha256:c"}, bundle, SigningSettings.read(verify_key=trusted))
-    with pytest.raises(IntegrityError, match="not by a key"):
-        check(MANIFEST, payload_changed(str(bundle)), SigningSettings.read(verify_key=trusted))
-    # The library's own verifier agrees.
-    folder = tmp_path / RUN
-    folder.mkdir()
-    (folder / "manifest.json").write_text(json.dumps(MANIFEST, sort_keys=True, separators=(",", ":")))
-    (tmp_path / "bundle").write_text(str(bundle))
-    verifier: Any = verifying.Config()  # type: ignore[no-untyped-call]
-    verifier.use_certificate_verifier(certificate_chain=[trusted / "root.crt"]).verify(folder, tmp_path / "bundle")
-
-
-def test_a_certificate_alone_is_enough_to_sign(tmp_path: Path) -> None:
-    root = authority("root")
-    settings = signer(tmp_path, root)
-    (tmp_path / "signer.crt").write_bytes(pem(*x509.load_pem_x509_certificates((tmp_path / "signer.crt").read_bytes())[:1]))
-    (tmp_path / "root.crt").write_bytes(pem(root.certificate))
-    assert check(MANIFEST, sign(MANIFEST, settings, run_id=RUN), SigningSettings.read(verify_key=tmp_path / "root.crt"))
-
-
-def test_a_model_outlives_its_signers_certificate(tmp_path: Path) -> None:
-    root = authority("root")
-    bundle = sign(MANIFEST, signer(tmp_path, root, days=(-9, -1)), run_id=RUN)
-    (tmp_path / "root.crt").write_bytes(pem(root.certificate))
-    assert check(MANIFEST, bundle, SigningSettings.read(verify_key=tmp_path / "root.crt"))
-
-
-@pytest.mark.parametrize("how", ["another root", "not made to sign", "not an authority between", "before the root was valid"])
-def test_a_certificate_that_does_not_lead_there_is_refused(tmp_path: Path, how: str) -> None:
-    root = authority("root")
-    (tmp_path / "root.crt").write_bytes(pem((authority("root") if how == "another root" else root).certificate))
-    key = ec.generate_private_key(ec.SECP256R1())
-    plain = Authority(key, issued("plain", key, root, authority=False))
-    between = plain if how == "not an authority between" else root
-    days = (-20, 900) if how == "before the root was valid" else (-10, 900)
-    settings = signer(tmp_path, between, signs=how != "not made to sign", days=days)
-    bundle = sign(MANIFEST, settings, run_id=RUN)
-    with pytest.raises(IntegrityError, match="not by a key"):
-        check(MANIFEST, bundle, SigningSettings.read(verify_key=tmp_path / "root.crt"))
-
-
-def test_a_certificate_of_another_key_cannot_sign(tmp_path: Path, ours: Keys) -> None:
-    signer(tmp_path, authority("root"))
-    settings = SigningSettings.read(signing_key=ours.private, signing_certificate=tmp_path / "signer.crt")
-    with pytest.raises(SettingsError, match="does not match"):
-        sign(MANIFEST, settings, run_id=RUN)

@@ -69,6 +69,26 @@ def interrupted_at_each_step(stack: StackForTests, archive: Path, folder: Path) 
         assert "interrupted: " in said.stdout + said.stderr
 
 
+def damaged_is_refused(stack: StackForTests, archive: Path) -> None:
+    damaged = archive.with_name("damaged.tar")
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    said = stack.run("passerelle", "restore", str(damaged))
+    assert (said.returncode, "not what was backed up" in said.stderr) == (1, True), said.stderr
+    damaged.unlink()
+
+
+def the_same(one: StackForTests, other: StackForTests) -> None:
+    before, after = objects(one), objects(other)
+    assert len(before) > 20
+    assert before == after
+    assert rows(one) == rows(other) != ""
+    verified = other.done("passerelle", "history", "--verify", "--json")
+    assert json.loads(verified)["findings"] == []
+    assert verified == one.done("passerelle", "history", "--verify", "--json")
+
+
 def test_a_backup_restores_to_the_same(
     served: StackForTests, tmp_path_factory: pytest.TempPathFactory, record_property: Callable[[str, object], None]
 ) -> None:
@@ -94,26 +114,14 @@ def test_a_backup_restores_to_the_same(
     empty = copied(tmp_path_factory.mktemp("restored"), "passerelle-test-restored")
     with removed_at_the_end(empty):
         empty.done("passerelle", "up", "--target", "compose", "--no-model", timeout=600)
-        damaged = archive.with_name("damaged.tar")
-        content = bytearray(archive.read_bytes())
-        content[len(content) // 2] ^= 1
-        damaged.write_bytes(content)
-        said = empty.run("passerelle", "restore", str(damaged))
-        assert (said.returncode, "not what was backed up" in said.stderr) == (1, True), said.stderr
-        Path(damaged).unlink()
+        damaged_is_refused(empty, archive)
         interrupted_at_each_step(empty, archive, tmp_path_factory.mktemp("failing"))
         restored = json.loads(empty.done("passerelle", "restore", str(archive), "--json"))
         twice = empty.run("passerelle", "restore", str(archive))
         assert (twice.returncode, "not empty" in twice.stderr) == (2, True), twice.stderr
         empty.connect()
         assert restored["digest"] == made["digest"]
-        before, after = objects(served), objects(empty)
-        assert len(before) > 20
-        assert before == after
-        assert rows(served) == rows(empty) != ""
-        verified = empty.done("passerelle", "history", "--verify", "--json")
-        assert json.loads(verified)["findings"] == []
-        assert verified == served.done("passerelle", "history", "--verify", "--json")
+        the_same(served, empty)
         imported = json.loads(empty.done("passerelle", "import", "--json"))
         assert imported["bento_model_tag"]
     what = f"{made['objects']} objects and the database, {made['size_bytes'] / 1e6:.0f} MB"

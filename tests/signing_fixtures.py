@@ -1,0 +1,113 @@
+"""Keys and certificates made for the tests of signatures, and what they sign."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from passerelle.serving.signature import check_signature
+from passerelle.settings import SigningSettings
+
+MANIFEST: dict[str, object] = {"schema": 1, "files": {"MLmodel": "sha256:a"}, "golden": "sha256:b"}
+RUN = "a" * 32
+
+
+@dataclass(frozen=True)
+class Keys:
+    private: Path
+    public: Path
+
+
+def make_keys(folder: Path, name: str, curve: ec.EllipticCurve | None = None) -> Keys:
+    key = ec.generate_private_key(curve or ec.SECP256R1())
+    private, public = folder / f"{name}.pem", folder / f"{name}.pub.pem"
+    plain = serialization.NoEncryption()
+    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    public.write_bytes(key.public_key().public_bytes(encoding, form))
+    return Keys(private, public)
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Keys:
+    return make_keys(tmp_path, "ours")
+
+
+@pytest.fixture
+def theirs(tmp_path: Path) -> Keys:
+    return make_keys(tmp_path, "theirs")
+
+
+def check(manifest: dict[str, object], bundle: str | None, settings: SigningSettings, run_id: str = RUN) -> str | None:
+    return check_signature(manifest, bundle, settings, of="it", run_id=run_id)
+
+
+def payload_changed(bundle: str) -> str:
+    content = json.loads(bundle)
+    payload = base64.b64decode(content["dsseEnvelope"]["payload"]).replace(RUN.encode(), b"b" * 32)
+    content["dsseEnvelope"]["payload"] = base64.b64encode(payload).decode()
+    return json.dumps(content)
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A certificate authority of the operator's, or one below it."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+
+def issued(
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    by: Authority | None,
+    *,
+    authority: bool = True,
+    signs: bool = True,
+    days: tuple[int, int] = (-10, 900),
+) -> x509.Certificate:
+    now = datetime.now(UTC)
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    usage = x509.KeyUsage(
+        digital_signature=signs, key_cert_sign=authority, crl_sign=authority, content_commitment=False, key_encipherment=False,
+        data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+    )  # fmt: skip
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(by.certificate.subject if by else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + timedelta(days=days[0]))
+        .not_valid_after(now + timedelta(days=days[1]))
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+    )
+    return builder.sign(by.key if by else key, hashes.SHA256())
+
+
+def pem(*certificates: x509.Certificate) -> bytes:
+    return b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in certificates)
+
+
+def authority(name: str, by: Authority | None = None) -> Authority:
+    key = ec.generate_private_key(ec.SECP256R1())
+    return Authority(key, issued(name, key, by))
+
+
+def signer(folder: Path, between: Authority, **how: Any) -> SigningSettings:
+    """Settings that sign with a certificate by this authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    private, certificate = folder / "signer.pem", folder / "signer.crt"
+    private.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    certificate.write_bytes(pem(issued("signer", key, between, authority=False, **how), between.certificate))
+    return SigningSettings.read(signing_key=private, signing_certificate=certificate)
