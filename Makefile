@@ -9,7 +9,7 @@ READY := $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.workbench)
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo up stack test lint format bench images load lock clean
+.PHONY: help demo up stack test lint format bench images load overload lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -45,6 +45,9 @@ images: .venv/.dev  ## the image of the bento built last next to BentoML's and M
 
 load: .venv/.dev  ## mix, spike and soak, 20 s each, on the bento built last or on HOST=…; fails over a threshold
 	@$(BIN)/python -m loadtests.locust $(LOADS) --seconds $(or $(LOAD_SECONDS),20) $(if $(HOST),--host $(HOST)) $(LOAD_ARGS)
+
+overload: .venv/.dev  ## four times what the service can do, for ten minutes or LOAD_SECONDS; fails over a limit
+	@$(BIN)/python -m loadtests.overload --seconds $(or $(LOAD_SECONDS),600)
 
 lock: $(READY)  ## write the locked requirements anew from pyproject.toml
 	@set -x; compile="$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header"; \
