@@ -2,13 +2,15 @@
 
     make images
 
-Each is built without the engine's cache, then again with nothing changed. The table goes to loadtests/results/.
+Each is built without the engine's cache, then again with nothing changed; ours once more with a line of code changed.
+The table goes to loadtests/results/.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from loadtests.machine import describe_machine
+from passerelle.bentos.build import build
 from passerelle.bentos.containerize import Wanted, containerize
 from passerelle.bentos.engine import ask, find_engine, inspect
 from passerelle.bentos.store import Store, latest_bento
@@ -31,7 +34,8 @@ from passerelle.serving.golden import read_golden
 from passerelle.serving.load import MODEL_FOLDER
 from passerelle.settings import StoreSettings
 
-RESULTS = Path(__file__).resolve().parent / "results"
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "loadtests" / "results"
 _TIMEOUT_S = 1800.0
 #: As BentoML's documentation shows a service around a MLflow model.
 _SERVICE = """
@@ -62,6 +66,7 @@ class Measured:
     Attributes:
         build_s: Without the engine's cache.
         again_s: With nothing changed.
+        new_code_s: With a line of code changed; None where it was not measured.
         ready_s: From the start of a container without privileges to its readiness; None for a peer.
         resident_mib: After the golden inputs; None for a peer.
         packages: In the bill of materials; None where there is none.
@@ -74,10 +79,11 @@ class Measured:
     ready_s: float | None = None
     resident_mib: float | None = None
     packages: int | None = None
+    new_code_s: float | None = None
 
 
 def ours(settings: StoreSettings, tag: BentoTag, *, slim: bool) -> Measured:
-    """Build our image twice, and run it."""
+    """Build our image, again with nothing changed and with new code, and run it."""
     name = f"passerelle/measured:{'slim' if slim else 'whole'}"
     built = containerize(settings, bento_tag=tag, wanted=Wanted(image_name=name, slim=slim, cached=False))
     again = containerize(settings, bento_tag=tag, wanted=Wanted(image_name=name, slim=slim))
@@ -95,7 +101,27 @@ def ours(settings: StoreSettings, tag: BentoTag, *, slim: bool) -> Measured:
         ran.ready_seconds,
         ran.resident_bytes / 2**20,
         built.packages,
+        _with_new_code(settings, tag, slim=slim),
     )
+
+
+def _with_new_code(settings: StoreSettings, tag: BentoTag, *, slim: bool) -> float:
+    """Return how long the image takes once a line of the service was changed."""
+    with tempfile.TemporaryDirectory(prefix="passerelle-images-") as temporary:
+        project, store = Path(temporary) / "project", Path(temporary) / "bentoml"
+        project.mkdir()
+        for name in ("bentofile.yaml", "service.py"):
+            shutil.copy2(ROOT / name, project)
+        for name in ("requirements", "src"):
+            shutil.copytree(ROOT / name, project / name)
+        shutil.copytree(Store(settings).home, store, symlinks=True, ignore=shutil.ignore_patterns(".passerelle-*"))
+        with (project / "src/passerelle/serving/__init__.py").open("a") as file:
+            file.write("\n# changed\n")
+        copied = StoreSettings.read(bentoml_home=store)
+        build(copied, bento_model_tag=tag, project=project)
+        changed = containerize(copied, bento_tag=tag, wanted=Wanted(image_name="passerelle/measured:changed", slim=slim))
+    ask(changed.engine, "image", "rm", "passerelle/measured:changed")
+    return changed.seconds
 
 
 def documented(settings: StoreSettings, tag: BentoTag, work: Path) -> Measured:
@@ -144,12 +170,15 @@ def _run(command: list[str], environment: dict[str, str]) -> None:
 def table(rows: list[Measured]) -> str:
     """Return the rows as Markdown, with each size as a share of the peers'."""
     largest = {row.name: row.size_mb for row in rows if row.ready_s is None}
-    lines = ["| image | MB | built | again | ready | resident MiB | packages | " + " | ".join(f"of {name}" for name in largest) + " |"]
-    lines.append("|---|" + "--:|" * (6 + len(largest)))
+    lines = [
+        "| image | MB | built | again | new code | ready | resident MiB | packages | " + " | ".join(f"of {name}" for name in largest) + " |"
+    ]
+    lines.append("|---|" + "--:|" * (7 + len(largest)))
     for row in rows:
         shares = " | ".join(f"{row.size_mb / size:.2f}" for size in largest.values())
         ready = f"{row.ready_s:.1f} s | {row.resident_mib:.0f} | {row.packages}" if row.ready_s is not None else "— | — | —"
-        lines.append(f"| {row.name} | {row.size_mb:,.0f} | {row.build_s:.1f} s | {row.again_s:.1f} s | {ready} | {shares} |")
+        times = f"{row.build_s:.1f} s | {row.again_s:.1f} s | {f'{row.new_code_s:.1f} s' if row.new_code_s is not None else '—'}"
+        lines.append(f"| {row.name} | {row.size_mb:,.0f} | {times} | {ready} | {shares} |")
     return "\n".join(lines) + "\n"
 
 
