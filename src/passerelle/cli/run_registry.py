@@ -181,12 +181,14 @@ def status(registered_model: str | None) -> Status:
     given = ClientSettings.read().service_address
     address = given or (running.address if running else None)
     in_production = _production_model(registry, here)
+    serves, silent = _served(address) if address else (None, None)
     return gather(
         registry,
         bento_model=in_production or latest_bento_model(here.store),
         bento=latest_bento(here.store),
-        service=_served(address) if address else None,
+        service=serves,
         service_address=address,
+        service_silent=silent,
         image=_image(here.store, in_production),
         deploy="passerelle deploy --target compose" if given else "passerelle deploy",
     )
@@ -212,8 +214,11 @@ def _production_model(registry: Registry, here: Surroundings) -> BentoTag | None
     return tag if Store(here.store).model(tag) else None
 
 
-def _served(address: str) -> int | None:
+def _served(address: str) -> tuple[int | None, str | None]:
+    """Return the version that a service says it is ready with; else why none is known."""
     try:
-        return int(requests.get(f"{address}/readyz", timeout=3).json()["model_version"])
+        return int(requests.get(f"{address}/readyz", timeout=3).json()["model_version"]), None
+    except requests.exceptions.SSLError:
+        return None, "has a certificate that is not trusted here (REQUESTS_CA_BUNDLE names the authority's file)"
     except (requests.RequestException, ValueError, KeyError, TypeError):
-        return None
+        return None, "is not ready, or does not answer"

@@ -25,6 +25,7 @@ class Holdings:
         image: Name of the image of the version in production, or of the one made last of a bento in the store.
         image_version: The version that it holds.
         service: Version that the running service serves.
+        service_silent: Why none is known of a service whose address is: what went wrong when it was asked.
     """
 
     registered_model: str
@@ -38,6 +39,7 @@ class Holdings:
     service_address: str | None
     image: str | None = None
     image_version: int | None = None
+    service_silent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def gather(
     bento: BentoTag | None,
     service: int | None,
     service_address: str | None,
+    service_silent: str | None = None,
     image: tuple[str, int] | None = None,
     deploy: str = "passerelle deploy",
 ) -> Status:
@@ -87,6 +90,7 @@ def gather(
         service_address=service_address,
         image=image[0] if image else None,
         image_version=image[1] if image else None,
+        service_silent=service_silent,
     )
     return Status(holdings, disagreements(holdings, deploy=deploy))
 
@@ -104,6 +108,9 @@ def disagreements(held: Holdings, *, deploy: str = "passerelle deploy") -> tuple
         found.append(Disagreement(f"the image is {held.image}, production is version {held.alias}", "passerelle containerize"))
     if held.service is not None and held.service != held.alias:
         found.append(Disagreement(f"the service serves version {held.service}, production is version {held.alias}", deploy))
+    elif held.service is None and held.service_silent is not None:
+        what = f"version {held.alias} is in production and the service at {held.service_address} {held.service_silent}"
+        found.append(Disagreement(what, deploy))
     return tuple(found)
 
 
