@@ -18,6 +18,7 @@ from passerelle.bentos.containerize import BASE, Wanted, containerize
 from passerelle.bentos.engine import check_architecture, failed, find_engine, inspect
 from passerelle.errors import NotFoundError, OutsideError
 from passerelle.names import BentoTag
+from passerelle.rollout.container import smoke
 from passerelle.settings import StoreSettings
 from tests.engine_fixtures import TAG, BentoForTests, copied_store, removed
 
@@ -48,15 +49,23 @@ def test_a_package_that_is_not_the_locked_one_is_not_installed(bento: BentoForTe
     assert inspect(bento.engine, f"{bento.repository}:unlocked") is None
 
 
-def test_an_image_for_another_architecture_is_not_started(bento: BentoForTests, tmp_path: Path) -> None:
+def test_an_image_for_another_architecture_is_not_started_and_made_again_here(bento: BentoForTests, tmp_path: Path) -> None:
     name = f"{bento.repository}:foreign"
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
     foreign = "arm64" if inspect(bento.engine, BASE)["Architecture"] == "amd64" else "amd64"  # type: ignore[index]
+    # Of the same inputs, as if it had come from a colleague's machine.
+    own = bento.image(name=name)
+    labels = [part for label in own.labels.items() for part in ("--label", "=".join(label))]
     subprocess.run(
-        [bento.engine, "build", "--quiet", "--platform", f"linux/{foreign}", "--tag", name, str(tmp_path)], check=True, timeout=60
+        [bento.engine, "build", "--quiet", "--platform", f"linux/{foreign}", *labels, "--tag", name, str(tmp_path)], check=True, timeout=60
     )
     with pytest.raises(OutsideError, match=f"is for {foreign}, and this machine"):
         check_architecture(bento.engine, name)
+    with pytest.raises(OutsideError, match=f"is for {foreign}, and this machine"):
+        smoke(bento.engine, name, bento.golden, expected_version="7", environment={})
+    again = bento.image(name=name)
+    assert again.created
+    check_architecture(bento.engine, name)
     removed(bento.engine, name)
     with pytest.raises(NotFoundError, match="holds no image"):
         check_architecture(bento.engine, name)

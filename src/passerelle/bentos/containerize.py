@@ -17,7 +17,7 @@ from pathlib import Path
 import bentoml
 
 from passerelle.bentos.context import digest_of, readable_in_image, write_context
-from passerelle.bentos.engine import IN_THE_MAKING, ask, failed, find_engine, inspect
+from passerelle.bentos.engine import IN_THE_MAKING, ask, failed, find_engine, inspect, runs_here
 from passerelle.bentos.reproducible import rewrite
 from passerelle.bentos.sbom import bill_of_materials, packages_in
 from passerelle.bentos.store import LABEL_PREFIX, Store
@@ -158,8 +158,9 @@ def _labels_of(engine: str, folder: Path, bento: bentoml.Bento, tag: BentoTag, w
 
 
 def _made_of(engine: str, image: ImageRef) -> str | None:
+    """Return the digest of what the image was made from; None where there is none that runs here."""
     made = inspect(engine, str(image))
-    return (made["Config"].get("Labels") or {}).get(_INPUTS) if made else None
+    return (made["Config"].get("Labels") or {}).get(_INPUTS) if made and runs_here(made) else None
 
 
 def _base_digest(engine: str, base: str) -> str:
@@ -216,15 +217,19 @@ def _built(engine: str, folder: Path, names: _Names, wanted: Wanted, labels: Map
     """Build the image under its passing name and return its bill of materials."""
     image = names.image
     arguments = ["--build-arg", f"BASE={wanted.base}", "--build-arg", f"VARIANT={'slim' if wanted.slim else 'whole'}"]
-    uncached = () if wanted.cached else ("--no-cache",)
-    _build(engine, folder, "service", ["--tag", names.bare, *arguments, *uncached], image)
+    if not wanted.cached:
+        arguments.append("--no-cache")
+    if wanted.wheels is not None:
+        arguments += ["--network", "none"]
+    _build(engine, folder, "service", ["--tag", names.bare, *arguments], image)
     found = packages_in(engine, names.bare)
     lineage = {name: value for name, value in labels.items() if name.startswith(LABEL_PREFIX)}
     content = bill_of_materials(found, name=image.repository, version=image.image_tag, created=labels[_OCI + "created"], labels=lineage)
     (folder / "sbom.cdx.json").write_text(content, encoding="utf-8")
     readable_in_image(folder)
     described = [part for name, value in sorted(labels.items()) for part in ("--label", f"{name}={value}")]
-    _build(engine, folder, "listed", ["--tag", names.listed, *arguments, *described], image)
+    cached = [argument for argument in arguments if argument != "--no-cache"]
+    _build(engine, folder, "listed", ["--tag", names.listed, *cached, *described], image)
     if wanted.epoch is None:
         _named(engine, names.listed, names.made)
     else:

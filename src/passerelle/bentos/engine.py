@@ -120,11 +120,19 @@ def check_architecture(engine: str, image: str) -> None:
     held = inspect(engine, image)
     if held is None:
         raise NotFoundError(f"{engine} holds no image {image}", hint="passerelle containerize")
-    here = _MACHINES.get(platform.machine(), platform.machine())
-    if held.get("Architecture") not in (here, "", None):
+    if not runs_here(held):
         raise OutsideError(
-            f"the image {image} is for {held['Architecture']}, and this machine is {here}", hint="build it here: passerelle containerize"
+            f"the image {image} is for {held['Architecture']}, and this machine is {_here()}", hint="build it here: passerelle containerize"
         )
+
+
+def runs_here(held: Mapping[str, Any]) -> bool:
+    """Return whether what `inspect` returned is an image for this machine's architecture."""
+    return held.get("Architecture") in (_here(), "", None)
+
+
+def _here() -> str:
+    return _MACHINES.get(platform.machine(), platform.machine())
 
 
 def failed(engine: str, said: str, *, of: str, hint: str) -> OutsideError:
