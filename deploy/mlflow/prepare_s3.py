@@ -116,7 +116,7 @@ def prepare_users(endpoint: str, key_id: str, key: str) -> None:
         say(f"user {name}")
 
 
-def main() -> None:
+def prepare_storage() -> None:
     """Prepare MinIO, or only the bucket of another S3, whose users are its operator's."""
     endpoint = os.environ.get("S3_ENDPOINT_URL") or "http://minio:9000"
     if os.environ.get("S3_ACCESS_KEY_ID"):
@@ -130,4 +130,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    prepare_storage()

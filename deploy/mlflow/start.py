@@ -40,7 +40,12 @@ def connected() -> "psycopg2.extensions.connection":
         except psycopg2.OperationalError as error:
             reason = (str(error).strip().splitlines() or ["it does not answer"])[0]
             if "authentication failed" in str(error):
-                stop(f"PostgreSQL refuses the password of {USER}. The one that the volume was made with counts: restore that secret")
+                of = (
+                    "the setup job sets it anew"
+                    if USER != "mlflow"
+                    else "the one that the volume was made with counts: restore that secret"
+                )
+                stop(f"PostgreSQL refuses the password of {USER}; {of}")
             if reason != said:
                 say(f"waiting for PostgreSQL at {HOST}:{PORT}: {reason}")
                 said = reason

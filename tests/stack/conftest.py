@@ -17,6 +17,9 @@ def stack(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
     if engine != "docker":
         pytest.skip("the stack needs Docker with compose")
     made = copied(tmp_path_factory.mktemp("stack"), "passerelle-test-stack")
+    # As after a clone under a strict umask.
+    for path in ((config := made.folder / "deploy" / "prometheus"), *config.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
     with removed_at_the_end(made):
         if not os.environ.get("STACK_IMAGES_ARE_BUILT"):
             made.compose("build", "--quiet", timeout=1500)

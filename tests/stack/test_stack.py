@@ -106,7 +106,7 @@ def test_the_service_reaches_only_what_asks_it(served: StackForTests) -> None:
 def test_no_secret_is_in_a_variable_a_log_or_a_layer(served: StackForTests) -> None:
     names = [path.name for path in (served.folder / "deploy" / "secrets").iterdir() if path.is_file()]
     secrets = {name: served.secret(name) for name in names}
-    assert len(secrets) == 10
+    assert len(secrets) == 11
     held = served.inspected()
     shown = json.dumps({name: [each["Config"], each["Args"]] for name, each in held.items()})
     shown += served.compose("--profile", "*", "logs", "--no-color")
@@ -143,6 +143,41 @@ def client(stack: StackForTests, user: str) -> object:
         aws_secret_access_key=stack.secret("minio_root_password" if user == "admin" else f"s3_{user}"), region_name="us-east-1",
         config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
     )  # fmt: skip
+
+
+SERVER = """
+import sys; sys.path.insert(0, "/app")
+import os, psycopg2, start
+os.environ["PGPASSFILE"] = start.written("pgpass-of-a-test", f"*:*:*:*:{start.secret('POSTGRES_PASSWORD')}\\n")
+for statement in sys.argv[1:]:
+    with start.connected() as connection, connection.cursor() as cursor:
+        try:
+            cursor.execute(statement)
+            print("done")
+        except psycopg2.Error as error:
+            print(type(error).__name__)
+"""
+
+
+def test_the_mlflow_server_owns_its_database_and_nothing_else(stack: StackForTests) -> None:
+    psql = ("exec", "-T", "postgres", "psql", "--username", "mlflow", "--dbname", "mlflow", "--tuples-only", "--no-align", "--command")
+    rights = "SELECT rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls FROM pg_roles WHERE rolname = 'mlflow_server'"
+    assert stack.compose(*psql, rights).strip() == "f|f|f|f|f"
+    connected = "SELECT DISTINCT usename FROM pg_stat_activity WHERE client_addr IS NOT NULL"
+    until(
+        lambda: stack.compose(*psql, connected).split() == ["mlflow_server"],
+        within_s=20, what="MLflow is connected, as this role",
+    )  # fmt: skip
+    refused = (
+        "COPY runs TO PROGRAM 'id'",
+        "SELECT pg_read_file('/etc/passwd')",
+        "CREATE DATABASE another",
+        "CREATE ROLE another SUPERUSER",
+    )
+    said = stack.compose("exec", "-T", "mlflow", "python3", "-c", SERVER, "SELECT count(*) FROM runs", *refused)
+    assert said.split() == ["done", *["InsufficientPrivilege"] * len(refused)]
+    held = {name: [mount["Source"].rpartition("/")[2] for mount in each["Mounts"]] for name, each in stack.inspected().items()}
+    assert sorted(name for name, secrets in held.items() if "postgres_password" in secrets) == ["postgres", "setup"]
 
 
 MODEL, ENTRY, LOCK, OTHER = "mlflow/least/model", "ledger/least/000001.jsonl", "ledger/least/lock.json", "other/least"

@@ -188,7 +188,7 @@ command.upgrade(config, list(ScriptDirectory.from_config(config).walk_revisions(
 
 
 def test_an_older_schema_is_brought_up_to_date_once(served: StackForTests) -> None:
-    served.compose(*PSQL, "postgres", "--command", "CREATE DATABASE older")
+    served.compose(*PSQL, "postgres", "--command", "CREATE DATABASE older OWNER mlflow_server")
     server(served, "POSTGRES_DB=older", code=OLD_SCHEMA)
     version = "SELECT version_num FROM alembic_version"
     old = served.compose(*PSQL, "older", "--command", version).strip()
@@ -208,11 +208,12 @@ with start.alone() as cursor:
 """
 
 
+NEWER = "INSERT INTO alembic_version VALUES ('f00d')"
+
+
 def test_a_newer_schema_is_refused(served: StackForTests) -> None:
-    served.compose(*PSQL, "postgres", "--command", "CREATE DATABASE newer")
-    served.compose(
-        *PSQL, "newer", "--command", "CREATE TABLE alembic_version (version_num varchar(32)); INSERT INTO alembic_version VALUES ('f00d')"
-    )
+    served.compose(*PSQL, "postgres", "--command", "CREATE DATABASE newer OWNER mlflow_server")
+    served.compose(*PSQL, "newer", "--command", "SET ROLE mlflow_server; CREATE TABLE alembic_version (version_num varchar(32)); " + NEWER)
     assert "newer than this MLflow knows" in server(served, "POSTGRES_DB=newer")
 
 

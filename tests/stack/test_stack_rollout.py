@@ -194,9 +194,16 @@ def test_the_proxy_speaks_tls_under_a_name(served: StackForTests) -> None:
         assert answer.status_code == 200
         said = json.loads(served.done("passerelle", "env", "--target", "compose", "--json"))
         assert said["PASSERELLE_SERVICE_ADDRESS"] == address
+        served.connect()
+        [doubt] = json.loads(served.done("passerelle", "status", "--json"))["disagreements"]
+        assert "not trusted here" in doubt["what"]
+        trusting = {"REQUESTS_CA_BUNDLE": authority}
+        trusted = served.run("passerelle", "status", "--json", variables=trusting)
+        assert json.loads(trusted.stdout)["disagreements"] == [], trusted.stderr
     finally:
         del served.environment["SITE_ADDRESS"]
         served.compose("up", "--detach", "--wait", "proxy")
+        served.connect()
 
 
 def test_whatever_is_killed_comes_back(served: StackForTests, record_property: Record) -> None:

@@ -24,7 +24,7 @@ from passerelle.errors import IntegrityError, OutsideError, UsageError
 from passerelle.registry.lock import promotion_lock
 from passerelle.registry.objects import Objects
 from passerelle.rollout.stack import Stack
-from passerelle.rollout.swap import PSQL, mark, marks, swap
+from passerelle.rollout.swap import MLFLOW_ROLE, PSQL, mark, marks, swap
 
 _DATABASE, _MANIFEST, _OBJECTS = "mlflow.dump", "manifest.json", "objects/"
 #: What of the bucket is the stack's, and what the user may write who restores.
@@ -247,9 +247,11 @@ def _check_empty(stack: Stack, objects: Objects, digests: Mapping[str, str]) -> 
 
 def _restore_database(stack: Stack, dump: IO[bytes]) -> None:
     """Restore beside the database that is in use."""
-    for statement in ("DROP DATABASE IF EXISTS restoring WITH (FORCE)", "CREATE DATABASE restoring"):
+    own = f"CREATE DATABASE restoring OWNER {MLFLOW_ROLE}"
+    for statement in ("DROP DATABASE IF EXISTS restoring WITH (FORCE)", own, "REVOKE CONNECT ON DATABASE restoring FROM PUBLIC"):
         stack.must(*PSQL, "--command", statement, of="making a database to restore into")
-    command = ("exec", "-T", "postgres", "pg_restore", "--username", "mlflow", "--no-owner", "--exit-on-error", "--dbname", "restoring")
+    whose = ("--no-owner", "--no-privileges", "--role", MLFLOW_ROLE)
+    command = ("exec", "-T", "postgres", "pg_restore", "--username", "mlflow", *whose, "--exit-on-error", "--dbname", "restoring")
     with tempfile.TemporaryFile() as file:
         while chunk := dump.read(1 << 20):
             file.write(chunk)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -23,6 +24,8 @@ _EXEC_TIMEOUT_S = 120.0
 _READY_WITHIN_S = 120
 #: Started as what the others depend on, or in turn.
 _BY_ITSELF = ("setup", "minio", "postgres", *REPLICAS)
+#: Folders that are mounted as they are.
+_MOUNTED = ("prometheus", "grafana")
 #: Variables of compose.yaml, by the setting of the service that each becomes.
 _SETTINGS = {
     "SERVICE_WORKERS": "PASSERELLE_WORKERS",
@@ -87,6 +90,7 @@ def bring_up(stack: Stack, *, init: bool, progress: Callable[[str], None]) -> tu
     with _alone(stack):
         made = stack.make_secrets() if init else ()
         stack.check_secrets()
+        _readable_in_containers(stack.folder)
         progress("starting the stack; the first time its images are built, which takes some minutes")
         wanted = stack.must("config", "--services", of="reading compose.yaml").split()
         stack.must("up", "--detach", "--wait", *(name for name in wanted if name not in _BY_ITSELF), of="starting the stack")
@@ -94,6 +98,17 @@ def bring_up(stack: Stack, *, init: bool, progress: Callable[[str], None]) -> tu
             # Not waited for: what is served is not part of the platform, and may be what is to be replaced.
             stack.compose("up", "--detach", "--no-recreate", "--no-deps", "--no-build", "--pull", "never", *REPLICAS)
     return made
+
+
+def _readable_in_containers(folder: Path) -> None:
+    """Open the configuration that is mounted, which is no secret, to the containers' users: a clone made under a strict umask is closed."""
+    for path in (path for name in _MOUNTED for path in (folder / name, *(folder / name).rglob("*"))):
+        wanted = 0o755 if path.is_dir() else 0o644
+        if path.stat().st_mode & wanted != wanted:
+            try:
+                path.chmod(wanted)
+            except PermissionError as error:
+                raise OutsideError(f"{path} cannot be read in its container", hint=f"sudo chmod -R go+rX {path.parent}") from error
 
 
 def deploy(stack: Stack, release: Release, *, dry_run: bool = False, progress: Callable[[str], None] = lambda _: None) -> StackDeployment:

@@ -13,6 +13,7 @@ from passerelle.serving.keys import make_key, others_may_read, revoke_key
 NAMES = (
     "minio_root_password",
     "postgres_password",
+    "postgres_mlflow",
     "mlflow_admin_password",
     "mlflow_flask_key",
     "grafana_admin_password",

@@ -8,6 +8,8 @@ from passerelle.errors import OutsideError
 from passerelle.rollout.stack import Stack
 
 PSQL = ("exec", "-T", "postgres", "psql", "--username", "mlflow", "--dbname", "postgres", "--no-psqlrc", "--tuples-only", "--no-align")
+#: Made by the stack's setup; owns MLflow's database.
+MLFLOW_ROLE = "mlflow_server"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MARKS = "SELECT datname, coalesce(shobj_description(oid, 'pg_database'), '') FROM pg_database WHERE NOT datistemplate"
 _OF = "putting the restored database in its place"
