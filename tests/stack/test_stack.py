@@ -171,7 +171,7 @@ def test_the_mlflow_server_owns_its_database_and_nothing_else(stack: StackForTes
     refused = (
         "COPY runs TO PROGRAM 'id'",
         "SELECT pg_read_file('/etc/passwd')",
-        "CREATE DATABASE another",
+        "ALTER ROLE mlflow_server CREATEDB",
         "CREATE ROLE another SUPERUSER",
     )
     said = stack.compose("exec", "-T", "mlflow", "python3", "-c", SERVER, "SELECT count(*) FROM runs", *refused)

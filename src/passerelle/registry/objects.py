@@ -16,6 +16,8 @@ from passerelle.settings import S3Settings
 _CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 _KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403", "Forbidden"}
 _FULL = ("XMinioStorageFull", "InsufficientStorage", "no space left on device")
+#: What MinIO says when its disk gets full in the middle of an object.
+_BROKEN_OFF = "IncompleteBody"
 _MISSING_KEY = {"NoSuchKey", "404"}
 
 
@@ -168,4 +170,9 @@ class Objects:
             return NotFoundError(f"{name} does not exist", hint="passerelle status")
         if any(words in str(error) for words in _FULL):
             return OutsideError(f"the S3 server is full: {name} was not written", hint="give it a larger disk; then the same command again")
+        if code == _BROKEN_OFF:
+            return OutsideError(
+                f"the S3 server broke off while {name} was written, as it does when its disk is full",
+                hint="look at its disk and its log; then the same command again",
+            )
         return OutsideError(f"{name} cannot be read or written: {code}", hint="passerelle status")
