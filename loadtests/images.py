@@ -130,9 +130,10 @@ def documented(settings: StoreSettings, tag: BentoTag, work: Path) -> Measured:
     project = work / "documented"
     project.mkdir()
     (project / "service.py").write_text(_SERVICE % (", ".join(map(repr, pins)), tag, MODEL_FOLDER))
-    environment = {**os.environ, "BENTOML_HOME": str(settings.bentoml_home), "BENTOML_DO_NOT_TRACK": "true"}
+    environment = {**os.environ, "BENTOML_HOME": str(Store(settings).home.resolve()), "BENTOML_DO_NOT_TRACK": "true"}
     bentoml = [sys.executable, "-m", "bentoml"]
-    _run([*bentoml, "build", "service:Documented", "--version", "measured", str(project)], environment)
+    # The service is named, and the folder is the one that this runs in: `bentoml build` takes either.
+    _run([*bentoml, "build", "service:Documented", "--version", "measured"], environment, project)
     image = "passerelle/measured:documented"
     command = [*bentoml, "containerize", "documented:measured", "--image-tag", image]
     try:
@@ -161,8 +162,8 @@ def _peer(name: str, image: str, build: Callable[[list[str]], None], uncached: l
     return Measured(name, (int(held["Size"]) if held else 0) / 1e6, built - began, time.monotonic() - built)
 
 
-def _run(command: list[str], environment: dict[str, str]) -> None:
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+def _run(command: list[str], environment: dict[str, str], folder: Path | None = None) -> None:
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     if done.returncode != 0:
         raise OutsideError(f"{' '.join(command[2:5])} failed: {done.stderr[-800:] or done.stdout[-800:]}")
 
