@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -62,8 +63,8 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes((ROOT / name).read_bytes())
-            (folder / name).chmod((ROOT / name).stat().st_mode)
+            # With its times: make would take newer requirements for changed ones, and install this copy into the environment of both.
+            shutil.copy2(ROOT / name, folder / name)
     (folder / ".venv").symlink_to(ROOT / ".venv")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PASSERELLE_", "MLFLOW_", "AWS_", "BENTOML_"))}
     environment["PATH"] = f"{ROOT / '.venv' / 'bin'}:{environment['PATH']}"
@@ -105,6 +106,10 @@ def test_every_command_of_the_docs_runs_in_the_order_of_the_stages(terminal: Ter
         assert done.returncode == 0, f"{page.name}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     end(terminal.up)
     make_up_answers_until_ctrl_c(terminal)
+    imported = [str(ROOT / ".venv" / "bin" / "python"), "-c", "import passerelle; print(passerelle.__file__)"]
+    elsewhere = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    found = subprocess.run(imported, cwd=terminal.folder, env=elsewhere, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert Path(found.strip()).resolve() == ROOT / "src" / "passerelle" / "__init__.py", "the environment is still the one of this project"
 
 
 def make_up_answers_until_ctrl_c(terminal: Terminal) -> None:
