@@ -28,6 +28,12 @@ with start.alone() as cursor:
     start.keep_accounts()
 """
 
+PREPARE = """
+import sys; sys.path.insert(0, "/app")
+import prepare_postgres
+prepare_postgres.prepare_role()
+"""
+
 
 @dataclass
 class Database:
@@ -37,20 +43,23 @@ class Database:
     container: str
     folder: Path
 
-    def server(self, password: str = "a-long-password") -> subprocess.CompletedProcess[str]:
+    def server(self, password: str = "a-long-password", code: str = START, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run what stands for the server's start, or for the job before it; every secret that it is given is the password."""
         secret = self.folder / f"password-{time.monotonic_ns()}"
         secret.write_text(password)
         secret.chmod(0o644)
         mounts = {
             f"{ROOT}/deploy/mlflow/start.py": "/app/start.py",
             f"{ROOT}/deploy/mlflow/secret.py": "/app/secret.py",
+            f"{ROOT}/deploy/mlflow/prepare_postgres.py": "/app/prepare_postgres.py",
             str(secret): "/password",
         }
+        given = {"POSTGRES_HOST": "127.0.0.1", "MLFLOW_ADMIN_PASSWORD_FILE": "/password", **variables}
         command = [
             self.engine, "run", "--rm", "--network", f"container:{self.container}", "--read-only", "--cap-drop", "ALL", "--tmpfs", "/tmp",  # noqa: S108 - in the container
-            "--env", "POSTGRES_HOST=127.0.0.1", "--env", "MLFLOW_ADMIN_PASSWORD_FILE=/password",
+            *(part for each in given.items() for part in ("--env", "=".join(each))),
             *(part for source, target in mounts.items() for part in ("--volume", f"{source}:{target}:ro")),
-            "--entrypoint", "python3", MLFLOW, "-c", START,
+            "--entrypoint", "python3", MLFLOW, "-c", code,
         ]  # fmt: skip
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
 
@@ -89,3 +98,23 @@ def test_servers_that_start_together_make_the_schemas_once(database: Database) -
     changed = database.server("another-long-password")
     assert (changed.returncode, "admin has the password of the secret now" in changed.stderr) == (0, True), changed.stderr
     assert "bringing" not in changed.stderr
+
+
+def test_what_the_superuser_made_becomes_the_servers_own(database: Database) -> None:
+    former = database.server()
+    assert former.returncode == 0, former.stderr
+    secrets = {"POSTGRES_PASSWORD_FILE": "/password", "POSTGRES_MLFLOW_FILE": "/password"}
+    for _ in range(2):
+        done = database.server("secret", PREPARE, **secrets)
+        assert done.returncode == 0, done.stderr
+    assert (
+        database.ask(
+            "SELECT count(*) > 30, count(*) FILTER (WHERE tableowner <> 'mlflow_server') FROM pg_tables WHERE schemaname = 'public'"
+        )
+        == "t|0"
+    )
+    assert database.ask("SELECT DISTINCT sequenceowner FROM pg_sequences WHERE schemaname = 'public'") == "mlflow_server"
+    own = database.server(POSTGRES_USER="mlflow_server")
+    assert (own.returncode, "bringing" in own.stderr) == (0, False), own.stderr
+    refused = database.server(POSTGRES_USER="mlflow_server", code=START.replace("secret", "another"), POSTGRES_WAIT_S="2")
+    assert "the setup job sets it anew" in refused.stderr
