@@ -33,9 +33,9 @@ from passerelle.rollout.container import smoke
 from passerelle.serving.golden import read_golden
 from passerelle.serving.load import MODEL_FOLDER
 from passerelle.settings import StoreSettings
+from tests.engine_fixtures import copied_project
 
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "loadtests" / "results"
+RESULTS = Path(__file__).resolve().parent / "results"
 _TIMEOUT_S = 1800.0
 #: As BentoML's documentation shows a service around a MLflow model.
 _SERVICE = """
@@ -108,12 +108,7 @@ def ours(settings: StoreSettings, tag: BentoTag, *, slim: bool) -> Measured:
 def _with_new_code(settings: StoreSettings, tag: BentoTag, *, slim: bool) -> float:
     """Return how long the image takes once a line of the service was changed."""
     with tempfile.TemporaryDirectory(prefix="passerelle-images-") as temporary:
-        project, store = Path(temporary) / "project", Path(temporary) / "bentoml"
-        project.mkdir()
-        for name in ("bentofile.yaml", "service.py"):
-            shutil.copy2(ROOT / name, project)
-        for name in ("requirements", "src"):
-            shutil.copytree(ROOT / name, project / name)
+        project, store = copied_project(Path(temporary) / "project"), Path(temporary) / "bentoml"
         shutil.copytree(Store(settings).home, store, symlinks=True, ignore=shutil.ignore_patterns(".passerelle-*"))
         with (project / "src/passerelle/serving/__init__.py").open("a") as file:
             file.write("\n# changed\n")

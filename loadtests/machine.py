@@ -22,6 +22,16 @@ def describe_machine(*packages: str) -> dict[str, str | int]:
     return described | {name: version(name) for name in packages}
 
 
+def resident_mib(pid: int) -> float:
+    """Return the resident memory of a process and of its descendants, in MiB; pages that they share count for each.
+
+    Raises:
+        psutil.NoSuchProcess: One has ended meanwhile.
+    """
+    leader = psutil.Process(pid)
+    return float(sum(each.memory_info().rss for each in [leader, *leader.children(recursive=True)])) / 2**20
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -94,6 +94,16 @@ def copied_store(bento: BentoForTests, target: Path) -> None:
     shutil.copytree(bento.settings.bentoml_home, target, symlinks=True, ignore=shutil.ignore_patterns(".passerelle-*"))
 
 
+def copied_project(folder: Path) -> Path:
+    """Copy what a bento is built from."""
+    folder.mkdir()
+    for name in ("bentofile.yaml", "service.py"):
+        shutil.copy2(ROOT / name, folder)
+    for name in ("requirements", "src"):
+        shutil.copytree(ROOT / name, folder / name)
+    return folder
+
+
 def removed(engine: str, *images: str) -> None:
     """Remove images that a test made for itself."""
     subprocess.run([engine, "image", "rm", "--force", *images], capture_output=True, check=False, timeout=60)

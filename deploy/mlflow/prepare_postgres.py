@@ -6,7 +6,8 @@ from psycopg2 import sql
 from secret import say, secret
 from start import connected, written
 
-ROLE = os.environ.get("MLFLOW_DATABASE_USER", "mlflow_server")
+#: `passerelle restore` and compose.yaml know it by this name.
+ROLE = "mlflow_server"
 #: Of a volume from the time when the server was the superuser, or of a restore: sequences and indexes follow their table.
 _FOREIGN = """
 SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm') AND relowner <> %s::regrole

@@ -40,12 +40,10 @@ def connected() -> "psycopg2.extensions.connection":
         except psycopg2.OperationalError as error:
             reason = (str(error).strip().splitlines() or ["it does not answer"])[0]
             if "authentication failed" in str(error):
-                of = (
-                    "the setup job sets it anew"
-                    if USER != "mlflow"
-                    else "the one that the volume was made with counts: restore that secret"
+                stop(
+                    f"PostgreSQL refuses the password of {USER}. Where it is a server's own, the setup job sets it anew; "
+                    "where it is the superuser's, the one that the volume was made with counts: restore that secret"
                 )
-                stop(f"PostgreSQL refuses the password of {USER}; {of}")
             if reason != said:
                 say(f"waiting for PostgreSQL at {HOST}:{PORT}: {reason}")
                 said = reason

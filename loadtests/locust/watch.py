@@ -15,7 +15,7 @@ import psutil
 from locust import events
 
 from loadtests.locust.thresholds import Figures, Thresholds, growth_mib
-from loadtests.machine import describe_machine
+from loadtests.machine import describe_machine, resident_mib
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 _LOG = logging.getLogger("loadtests")
@@ -55,11 +55,9 @@ class Watch:
 
     def sample(self, environment: Any) -> None:
         """Note the resident memory of the service and its workers, once a second."""
-        leader = psutil.Process(environment.parsed_options.service_pid)
         while environment.runner is not None and environment.runner.state not in ("stopping", "stopped", "cleanup"):
             try:
-                family = [leader, *leader.children(recursive=True)]
-                self.memory_mib.append(sum(each.memory_info().rss for each in family) / 2**20)
+                self.memory_mib.append(resident_mib(environment.parsed_options.service_pid))
             except psutil.NoSuchProcess:
                 return
             gevent.sleep(1)

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from loadtests.machine import resident_mib
 from tests.e2e.traffic import RECORD, Traffic, connections, steady
 from tests.service_fixtures import ServedModel, serve, write_store
 
@@ -27,11 +28,6 @@ HEAD = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\
 def opened(service: ServedModel) -> socket.socket:
     host, _, port = service.address.removeprefix("http://").partition(":")
     return socket.create_connection((host, int(port)), timeout=10)
-
-
-def resident_mib(service: ServedModel) -> float:
-    leader = psutil.Process(service.child.pid)
-    return sum(each.memory_info().rss for each in [leader, *leader.children(recursive=True)]) / 2**20
 
 
 def workers(service: ServedModel) -> list[psutil.Process]:
@@ -80,12 +76,12 @@ async def clients_that_leave(service: ServedModel) -> None:
 
 
 async def larger_than_memory(service: ServedModel) -> None:
-    before_mib = resident_mib(service)
+    before_mib = resident_mib(service.child.pid)
     for head in (b"Content-Length: 99999999999999\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"):
         with closing(opened(service)) as connection:
             connection.sendall(HEAD + head)
             assert (await asyncio.to_thread(refusal_of_endless, connection)).startswith(b"HTTP/1.1 413")
-    assert resident_mib(service) - before_mib < 30
+    assert resident_mib(service.child.pid) - before_mib < 30
 
 
 def refusal_of_endless(connection: socket.socket) -> bytes:

@@ -20,7 +20,7 @@ from passerelle.bentos.engine import inspect
 from passerelle.errors import UsageError
 from passerelle.rollout.container import smoke
 from passerelle.settings import StoreSettings
-from tests.engine_fixtures import ROOT, TAG, BentoForTests, copied_store, removed, write_bento
+from tests.engine_fixtures import ROOT, TAG, BentoForTests, copied_project, copied_store, removed, write_bento
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine]
 EPOCH = 1_700_000_000
@@ -65,16 +65,6 @@ def searched(engine: str, image: str, folder: Path) -> int:
         assert PLANTED not in text
         assert not INDEX.search(text.encode())
     return seen
-
-
-def copied_project(folder: Path) -> Path:
-    """Copy what a bento is built from."""
-    folder.mkdir()
-    for name in ("bentofile.yaml", "service.py"):
-        shutil.copy2(ROOT / name, folder)
-    for name in ("requirements", "src"):
-        shutil.copytree(ROOT / name, folder / name)
-    return folder
 
 
 def plant(project: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

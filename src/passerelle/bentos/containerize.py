@@ -217,19 +217,16 @@ def _built(engine: str, folder: Path, names: _Names, wanted: Wanted, labels: Map
     """Build the image under its passing name and return its bill of materials."""
     image = names.image
     arguments = ["--build-arg", f"BASE={wanted.base}", "--build-arg", f"VARIANT={'slim' if wanted.slim else 'whole'}"]
-    if not wanted.cached:
-        arguments.append("--no-cache")
-    if wanted.wheels is not None:
-        arguments += ["--network", "none"]
-    _build(engine, folder, "service", ["--tag", names.bare, *arguments], image)
+    arguments += [] if wanted.wheels is None else ["--network", "none"]
+    uncached = () if wanted.cached else ("--no-cache",)
+    _build(engine, folder, "service", ["--tag", names.bare, *arguments, *uncached], image)
     found = packages_in(engine, names.bare)
     lineage = {name: value for name, value in labels.items() if name.startswith(LABEL_PREFIX)}
     content = bill_of_materials(found, name=image.repository, version=image.image_tag, created=labels[_OCI + "created"], labels=lineage)
     (folder / "sbom.cdx.json").write_text(content, encoding="utf-8")
     readable_in_image(folder)
     described = [part for name, value in sorted(labels.items()) for part in ("--label", f"{name}={value}")]
-    cached = [argument for argument in arguments if argument != "--no-cache"]
-    _build(engine, folder, "listed", ["--tag", names.listed, *cached, *described], image)
+    _build(engine, folder, "listed", ["--tag", names.listed, *arguments, *described], image)
     if wanted.epoch is None:
         _named(engine, names.listed, names.made)
     else:
