@@ -23,7 +23,7 @@ from passerelle.registry.criteria import Criteria
 from passerelle.registry.promote import Asked, promote
 from passerelle.registry.register import register
 from passerelle.registry.signature import SIGNATURE, sign
-from passerelle.serving.manifest import digest_of_folder
+from passerelle.serving.manifest import digest_of_manifest, manifest_of
 from passerelle.serving.model import load_model
 from passerelle.settings import SigningSettings, StoreSettings
 from tests.platform_fixtures import HERE, RegisteredForTests
@@ -175,10 +175,9 @@ def test_a_signed_model_in_the_place_of_another_is_refused(signed: Signed, regis
     assert one.path is not None
     assert two.path is not None
     lineage = {name: json.loads((path / "lineage.json").read_text()) for name, path in (("one", one.path), ("two", two.path))}
-    for name in ("mlflow_model", "scorer"):
-        shutil.rmtree(two.path / name)
+    shutil.rmtree(two.path / "mlflow_model")
     shutil.copytree(one.path, two.path, dirs_exist_ok=True)
-    said = lineage["two"] | {key: lineage["one"][key] for key in ("artifact_digest", "scorer_digest")}
+    said = lineage["two"] | {"artifact_digest": lineage["one"]["artifact_digest"]}
     (two.path / "lineage.json").write_text(json.dumps(said))
     with pytest.raises(IntegrityError, match=r"lineage\.json and model\.yaml"):
         load_model(two.path)
@@ -188,18 +187,24 @@ def test_a_signed_model_in_the_place_of_another_is_refused(signed: Signed, regis
         load_model(two.path, signing=good)
 
 
-def test_with_a_key_the_packed_scorer_is_not_trusted(signed: Signed, ours: Keys) -> None:
+def test_the_signature_covers_the_compiled_scorer(signed: Signed, ours: Keys) -> None:
+    good = SigningSettings.read(verify_key=ours.public)
     ref = signed.registry.model_version(signed.registry.settings.registered_model, 1).ref
-    imported = import_model(signed.registry, signed.store, ref=ref)
+    imported = import_model(signed.registry, signed.store, ref=ref, signing=good)
     assert imported.path is not None
-    lineage = json.loads((imported.path / "lineage.json").read_text())
-    for path in (imported.path / "scorer").iterdir():
-        path.write_bytes(b"other")
-    (imported.path / "lineage.json").write_text(json.dumps(lineage | {"scorer_digest": digest_of_folder(imported.path / "scorer")}))
-    with pytest.raises(IntegrityError):
-        load_model(imported.path)
-    loaded = load_model(imported.path, signing=SigningSettings.read(verify_key=ours.public))
+    loaded = load_model(imported.path, signing=good)
     assert loaded.scorer is not None
+    assert not loaded.pipeline.is_loaded, "the scorer of the registration answers, and none compiled here"
+    # Whoever can write to the store can make a manifest for another scorer, and no signature for it.
+    for path in (imported.path / "mlflow_model" / "scorer").glob("*.npy"):
+        path.write_bytes(b"other")
+    manifest = manifest_of(imported.path / "mlflow_model", imported.path / "golden.json")
+    (imported.path / "manifest.json").write_text(json.dumps(manifest))
+    lineage = json.loads((imported.path / "lineage.json").read_text()) | {"artifact_digest": digest_of_manifest(manifest)}
+    (imported.path / "lineage.json").write_text(json.dumps(lineage))
+    (imported.path / "model.yaml").unlink()
+    with pytest.raises(IntegrityError, match="not for these files"):
+        load_model(imported.path, signing=good)
 
 
 def test_one_flipped_byte_in_any_file_is_noticed_at_import_at_build_and_at_load(signed: Signed, ours: Keys) -> None:

@@ -21,10 +21,9 @@ from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.ledger import Ledger
 from passerelle.registry.register import GOLDEN, MANIFEST
 from passerelle.registry.signature import stored_signature
-from passerelle.serving.golden import Golden, pipeline_predict, read_golden, replay
+from passerelle.serving.golden import pipeline_predict, read_golden, replay
 from passerelle.serving.load import MODEL_FOLDER, ModelDescription, describe, load_pipeline
 from passerelle.serving.manifest import check_manifest
-from passerelle.serving.model import write_scorer
 from passerelle.serving.signature import SIGNATURE_FILE, check_signature, check_stored_signature
 from passerelle.settings import SigningSettings, StoreSettings
 
@@ -149,7 +148,7 @@ def _imported(
         check_signature(manifest, signature, signing, of=str(version.ref), run_id=version.ref.run_id)
     folder = registry.download_model(version.ref, staging / "download")
     golden_path = registry.run_artifact(version.ref.run_id, GOLDEN, staging / "beside")
-    description, pipeline, golden, difference = checked(folder, golden_path, manifest, digest)
+    description, difference = checked(folder, golden_path, manifest, digest)
     lineage = _lineage(registry, version, digest, description)
     tag = version.ref.bento_model_tag
     with bentoml.models.create(
@@ -161,7 +160,6 @@ def _imported(
         made = Path(model.path)
         shutil.copytree(folder, made / MODEL_FOLDER)
         shutil.copyfile(golden_path, made / "golden.json")
-        lineage["scorer_digest"] = write_scorer(made, pipeline, golden)
         (made / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
         if signature is not None:
             (made / SIGNATURE_FILE).write_text(signature, encoding="utf-8")
@@ -172,8 +170,8 @@ def _imported(
     return ImportedModel(version.ref, tag, path, created=True, artifact_digest=digest, golden_difference=difference)
 
 
-def checked(folder: Path, golden_path: Path, manifest: Mapping[str, Any], digest: str) -> tuple[ModelDescription, Any, Golden, float]:
-    """Return what the model is, its pipeline, its golden predictions and by how much it differs from them, once it does reproduce them.
+def checked(folder: Path, golden_path: Path, manifest: Mapping[str, Any], digest: str) -> tuple[ModelDescription, float]:
+    """Return what the model is and by how much it differs from its golden predictions, once it does reproduce them.
 
     Raises:
         IntegrityError: A file differs from the one that was registered, or a golden prediction.
@@ -181,9 +179,8 @@ def checked(folder: Path, golden_path: Path, manifest: Mapping[str, Any], digest
     check_manifest(folder, golden_path, manifest, expected_digest=digest)
     description = describe(folder)
     pipeline = load_pipeline(folder, description)
-    golden = read_golden(golden_path)
-    difference = replay(golden, pipeline_predict(pipeline, [column.name for column in description.columns]))
-    return description, pipeline, golden, difference
+    difference = replay(read_golden(golden_path), pipeline_predict(pipeline, [column.name for column in description.columns]))
+    return description, difference
 
 
 def readable_by_others(folder: Path) -> None:

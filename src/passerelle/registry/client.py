@@ -12,6 +12,7 @@ from typing import Any
 import mlflow.artifacts
 import requests
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
@@ -87,20 +88,10 @@ class Registry:
             NotFoundError: The experiment does not exist or holds no finished training.
         """
         name = experiment or self.settings.experiment
-        hint = "passerelle train"
-        with translated(f"the experiment « {name} »", hint=hint):
-            found = self._client.get_experiment_by_name(name)
-            if found is None:
-                raise NotFoundError(f"MLflow holds no experiment « {name} »", hint=hint)
-            runs = self._client.search_runs(
-                [found.experiment_id],
-                "tags.`passerelle.kind` = 'training' and attributes.status = 'FINISHED'",
-                max_results=1,
-                order_by=["attributes.start_time DESC"],
-            )
-        if not runs:
-            raise NotFoundError(f"the experiment « {name} » holds no finished training", hint=hint)
-        return str(runs[0].info.run_id)
+        found = self.find_training({}, name)
+        if found is None:
+            raise NotFoundError(f"the experiment « {name} » holds no finished training", hint="passerelle train")
+        return found
 
     def find_training(self, tags: Mapping[str, str], experiment: str | None = None) -> str | None:
         """Return the id of the newest finished parent run with these tags, or None."""
@@ -109,8 +100,8 @@ class Registry:
             found = self._client.get_experiment_by_name(name)
             if found is None:
                 return None
-            wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
-            query = f"tags.`passerelle.kind` = 'training' and attributes.status = 'FINISHED' and {wanted}"
+            wanted = ["attributes.status = 'FINISHED'", *(f"tags.`{key}` = '{value}'" for key, value in tags.items())]
+            query = " and ".join(["tags.`passerelle.kind` = 'training'", *wanted])
             runs = self._client.search_runs([found.experiment_id], query, max_results=1, order_by=["attributes.start_time DESC"])
         return str(runs[0].info.run_id) if runs else None
 
@@ -124,17 +115,7 @@ class Registry:
         with translated(f"the training run {parent_run_id}", hint=hint):
             experiment_id = self._client.get_run(parent_run_id).info.experiment_id
             runs = self._client.search_runs([experiment_id], f"tags.`mlflow.parentRunId` = '{parent_run_id}'", max_results=200)
-        candidates = [
-            CandidateRun(
-                run.info.run_id,
-                run.data.tags.get("passerelle.candidate", run.info.run_name),
-                dict(run.data.metrics),
-                dict(run.data.tags),
-                run.info.status,
-            )
-            for run in runs
-            if run.info.status == "FINISHED"
-        ]
+        candidates = [_candidate(run) for run in runs if run.info.status == "FINISHED"]
         if not candidates:
             raise NotFoundError(f"the training run {parent_run_id} holds no finished candidate", hint=hint)
         return tuple(sorted(candidates, key=lambda run: run.name))
@@ -146,9 +127,7 @@ class Registry:
             NotFoundError: There is no such run.
         """
         with translated(f"the run {run_id}", hint="passerelle compare"):
-            run = self._client.get_run(run_id)
-        name = run.data.tags.get("passerelle.candidate", run.info.run_name)
-        return CandidateRun(run_id, name, dict(run.data.metrics), dict(run.data.tags), run.info.status)
+            return _candidate(self._client.get_run(run_id))
 
     def experiment_of(self, run_id: str) -> str:
         """Return the name of the experiment that the run belongs to."""
@@ -170,6 +149,11 @@ class Registry:
         with translated(f"the registered model « {registered_model} »"):
             found = self._client.search_model_versions(f"name = '{quoted}'", max_results=1000)
         return tuple(sorted((_info(version) for version in found), key=lambda info: -info.ref.version))
+
+    def versions_of_run(self, run_id: str) -> tuple[VersionInfo, ...]:
+        """Return all versions that were made from the run, of any registered model."""
+        with translated(f"the versions of the run {run_id}"):
+            return tuple(map(_info, self._client.search_model_versions(f"run_id = '{run_id}'", max_results=1000)))
 
     def aliases(self, registered_model: str) -> dict[str, int]:
         """Return each alias with the version it points to; none where there is no such registered model."""
@@ -284,6 +268,17 @@ class Registry:
         """Write a JSON artifact of a run."""
         with translated(f"the artifact {path} of the run {run_id}"):
             self._client.log_dict(run_id, dict(content), path)
+
+    def add_to_model(self, run_id: str, folder: Path) -> None:
+        """Put the folder, by its name, into the directory of the model that the run logged."""
+        model_id = self.model_uri(run_id).removeprefix("models:/")
+        with translated(f"the model of the run {run_id}"):
+            self._client.log_model_artifacts(model_id, str(folder), folder.name)
+
+
+def _candidate(run: Run) -> CandidateRun:
+    name = run.data.tags.get("passerelle.candidate", run.info.run_name)
+    return CandidateRun(run.info.run_id, name, dict(run.data.metrics), dict(run.data.tags), run.info.status)
 
 
 def _info(version: ModelVersion) -> VersionInfo:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from passerelle.registry.training_data import TRAINING, digests_of
 from passerelle.serving.golden import pipeline_predict, read_golden, replay
 from passerelle.serving.load import describe, load_pipeline
 from passerelle.serving.manifest import digest_of_manifest, manifest_of
+from passerelle.serving.model import write_scorer
 from passerelle.settings import SigningSettings
 
 MANIFEST = "passerelle/manifest.json"
@@ -71,24 +73,24 @@ def register(
     """
     name = registry.settings.registered_model
     run = registry.run(run_id)
-    earlier = next((info for info in registry.versions(name) if info.ref.run_id == run_id), None)
+    of_run = registry.versions_of_run(run_id)
+    earlier = next((info for info in of_run if info.ref.registered_model == name), None)
     if earlier is not None and ARTIFACT_DIGEST in earlier.tags:
         if signing is not None and not dry_run:
             _sign_later(registry, earlier, signing)
         return _found(earlier, run, dry_run)
-    failures = criteria.check(run.metrics)
-    if failures:
+    if failures := criteria.check(run.metrics):
         listed = "; ".join(failure.message for failure in failures)
         raise RefusedError(f"« {run.name} » does not meet the criteria: {listed}", hint="passerelle compare")
-    manifest, pickled = examined(registry, run_id)
+    held = [info for info in of_run if ARTIFACT_DIGEST in info.tags]
+    keep = (lambda _: None) if dry_run else partial(registry.add_to_model, run_id)
+    # What a version of another registered model vouches for, its scorer too, stays as it is.
+    manifest, pickled = _as_registered(registry, held) if held else examined(registry, run_id, compiled=keep)
     tags = _tags(run, criteria, manifest) | ({TRUSTED_PICKLE: "true"} if pickled else {})
     ref = earlier.ref if earlier else None
     if not dry_run:
         # The manifest comes before the version, and the version is born with its tags: no moment shows one without the other.
-        registry.write_json(run_id, MANIFEST, manifest)
-        signature = sign(manifest, signing, run_id=run_id) if signing else None
-        if signature is not None:
-            registry.write_text(run_id, SIGNATURE, signature)
+        _record(registry, run_id, manifest, signing)
         if ref is None:
             ref = registry.create_version(name, run_id, registry.model_uri(run_id), tags)
         else:
@@ -96,16 +98,32 @@ def register(
     return Registered(name, run_id, run.name, ref, created=True, artifact_digest=tags[ARTIFACT_DIGEST], tags=tags, dry_run=dry_run)
 
 
-def examined(registry: Registry, run_id: str) -> tuple[dict[str, Any], bool]:
-    """Return the manifest of the run's model and whether it is a pickle, once it loaded safely and reproduced its golden predictions."""
+def examined(registry: Registry, run_id: str, *, compiled: Callable[[Path], None] | None = None) -> tuple[dict[str, Any], bool]:
+    """Return the manifest of the run's model and whether it is a pickle, once it loaded safely and reproduced its golden predictions.
+
+    Args:
+        compiled: Given the folder of the scorer that the model compiles to, whose files are in the manifest then; without it the
+            model's files are taken as they are.
+    """
     with tempfile.TemporaryDirectory(prefix="passerelle-register-") as temporary:
         folder = registry.download(registry.model_uri(run_id), Path(temporary) / "model")
         golden = registry.run_artifact(run_id, GOLDEN, Path(temporary))
         description = describe(folder)
         pipeline = load_pipeline(folder, description)
-        replay(read_golden(golden), pipeline_predict(pipeline, [column.name for column in description.columns]))
+        seen = read_golden(golden)
+        replay(seen, pipeline_predict(pipeline, [column.name for column in description.columns]))
+        scorer = write_scorer(folder, pipeline, seen) if compiled else None
+        if compiled and scorer:
+            compiled(scorer)
         left = digests_of(registry, run_id, Path(temporary) / "training")
         return manifest_of(folder, golden) | ({TRAINING: left} if left else {}), description.pickled
+
+
+def _record(registry: Registry, run_id: str, manifest: Mapping[str, Any], signing: SigningSettings | None) -> None:
+    registry.write_json(run_id, MANIFEST, manifest)
+    signature = sign(manifest, signing, run_id=run_id) if signing else None
+    if signature is not None:
+        registry.write_text(run_id, SIGNATURE, signature)
 
 
 def _sign_later(registry: Registry, version: VersionInfo, signing: SigningSettings) -> None:
@@ -116,19 +134,30 @@ def _sign_later(registry: Registry, version: VersionInfo, signing: SigningSettin
     """
     if signing.signing_key is None:
         return
-    run_id, recorded = version.ref.run_id, version.tags[ARTIFACT_DIGEST]
+    run_id = version.ref.run_id
     own = signing.model_copy(update={"verify_key": None, "verify": "required"})
     try:
         verify_version(registry, version.ref, registry.read_json(run_id, MANIFEST), own)
     except IntegrityError:
-        manifest, _ = examined(registry, run_id)
-        if digest_of_manifest(manifest) != recorded:
-            # Versions that were registered before said nothing of the training's data.
-            manifest.pop(TRAINING, None)
-        if digest_of_manifest(manifest) != recorded:
-            message = f"the files of {version.ref} are not those that were registered: they are not signed"
-            raise IntegrityError(message, hint="passerelle rollback goes back to a version that is whole") from None
+        manifest, _ = _as_registered(registry, [version])
         registry.write_text(run_id, SIGNATURE, sign(manifest, signing, run_id=run_id) or "")
+
+
+def _as_registered(registry: Registry, versions: Sequence[VersionInfo]) -> tuple[dict[str, Any], bool]:
+    """Return what `examined` does of the files of a run's versions as they are, once they are those that were registered.
+
+    Raises:
+        IntegrityError: One of them changed since.
+    """
+    manifest, pickled = examined(registry, versions[0].ref.run_id)
+    recorded = {version.tags[ARTIFACT_DIGEST] for version in versions}
+    if digest_of_manifest(manifest) not in recorded:
+        # Versions that were registered before said nothing of the training's data.
+        manifest.pop(TRAINING, None)
+    if digest_of_manifest(manifest) not in recorded:
+        message = f"the files of {versions[0].ref} are not those that were registered"
+        raise IntegrityError(message, hint="passerelle train; passerelle rollback goes back to a version that is whole")
+    return manifest, pickled
 
 
 def _found(version: VersionInfo, run: CandidateRun, dry_run: bool) -> Registered:

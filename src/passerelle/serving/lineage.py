@@ -17,8 +17,6 @@ _HINT = "bentoml models delete; passerelle import; passerelle build"
 _NEEDED = ("version", "run_id", "artifact_digest")
 _VERSION_OF_A_TAG = re.compile(rf"\d+-[0-9a-z]{{{RUN_ID_LENGTH_IN_TAG}}}")
 _LABEL = "passerelle."
-#: Made after the store wrote what it says; the scorer's files are held to it.
-_SAID_HERE_ALONE = frozenset({"scorer_digest"})
 
 
 def read_lineage(folder: Path) -> dict[str, Any]:
@@ -60,7 +58,7 @@ def _first_difference(lineage: Mapping[str, Any], said: Mapping[str, Any]) -> st
         if name not in lineage or _plain(lineage[name]) != _plain(value):
             return str(name)
     # A directory that some other tool wrote may have few labels and no metadata, or none at all.
-    extra = lineage.keys() - said.keys() - _SAID_HERE_ALONE if "signature" in said else ()
+    extra = lineage.keys() - said.keys() if "signature" in said else ()
     return min(extra, default=None)
 
 

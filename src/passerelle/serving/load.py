@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import pickle
 import struct
@@ -14,7 +15,7 @@ from typing import Any, Literal
 
 import yaml
 
-from passerelle.errors import IntegrityError, UsageError
+from passerelle.errors import IntegrityError, OutsideError, UsageError
 from passerelle.settings import LoadingSettings, StateSettings
 
 #: Of a bento model's directory, the MLflow model as it was registered.
@@ -131,9 +132,13 @@ def load_pipeline(folder: Path, description: ModelDescription) -> Any:
     Raises:
         IntegrityError: The file names a type that the operator does not trust, unpacks to too much, or cannot be read.
         UsageError: What is in it cannot classify.
+        OutsideError: The libraries that load it are not installed, as in the image of a compiled model.
     """
     from zipfile import BadZipFile  # noqa: PLC0415
 
+    if not pipelines_load_here():
+        message = "the model's pipeline is needed, and scikit-learn is not installed here"
+        raise OutsideError(message, hint="passerelle containerize --with-pipeline")
     import skops.io  # noqa: PLC0415
     from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415
 
@@ -154,6 +159,11 @@ def load_pipeline(folder: Path, description: ModelDescription) -> Any:
             f"{description.model_file} is not a readable skops file: {type(error).__name__}", hint="passerelle register"
         ) from error
     return _classifier(loaded)
+
+
+def pipelines_load_here() -> bool:
+    """Return whether the libraries that load a pipeline are installed."""
+    return all(importlib.util.find_spec(name) for name in ("skops", "pandas"))
 
 
 def refuse_pickle(form: str) -> None:
@@ -200,11 +210,17 @@ class FittedPipeline:
         """Whether asking for it costs nothing."""
         return self._loaded is not None
 
+    @property
+    def is_available(self) -> bool:
+        """Whether it can be asked for at all."""
+        return self.is_loaded or pipelines_load_here()
+
     def __call__(self) -> Any:
         """Return the pipeline.
 
         Raises:
             IntegrityError: It would run code when loaded, or cannot be read.
+            OutsideError: The libraries that load it are not installed.
         """
         with self._lock:
             if self._loaded is None:

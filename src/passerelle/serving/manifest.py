@@ -19,12 +19,6 @@ def digest_of_file(path: Path) -> str:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def digest_of_folder(folder: Path) -> str:
-    """Return `sha256:` and a digest over the names and contents of all files of a folder."""
-    files = {path.relative_to(folder).as_posix(): digest_of_file(path) for path in sorted(folder.rglob("*")) if path.is_file()}
-    return "sha256:" + hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
-
-
 def manifest_of(folder: Path, golden: Path) -> dict[str, Any]:
     """Return the manifest: the digest of each file of the model's directory by its relative path, and of its golden predictions."""
     files = {path.relative_to(folder).as_posix(): digest_of_file(path) for path in sorted(folder.rglob("*")) if path.is_file()}

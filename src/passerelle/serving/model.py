@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,13 @@ from passerelle.errors import IntegrityError
 from passerelle.serving.golden import Golden, Predict, pipeline_predict, read_golden, replay
 from passerelle.serving.lineage import read_lineage
 from passerelle.serving.load import MODEL_FOLDER, FittedPipeline, ModelDescription, PipelineNeededError, describe
-from passerelle.serving.manifest import check_manifest, digest_of_folder
+from passerelle.serving.manifest import check_manifest
 from passerelle.serving.scorer.packed import pack, unpack
 from passerelle.serving.scorer.scorer import CompiledScorer
 from passerelle.serving.signature import check_stored_signature
 from passerelle.settings import SigningSettings
 
+#: Of the MLflow model's directory, the compiled scorer that registration put there; the manifest holds its files like all others.
 SCORER_FOLDER = "scorer"
 _COLLECTOR_THRESHOLD = 50_000
 
@@ -113,6 +115,7 @@ def load_model(folder: Path, *, signing: SigningSettings | None = None) -> Loade
     Raises:
         IntegrityError: A file is not the one that was registered, the model would run code when loaded, a golden prediction differs,
             or a signature is required and there is none by a key of the operator's.
+        OutsideError: The pipeline is needed, and the libraries that load it are not installed.
     """
     began = time.perf_counter()
     lineage = read_lineage(folder)
@@ -127,8 +130,7 @@ def load_model(folder: Path, *, signing: SigningSettings | None = None) -> Loade
     description = describe(model_folder)
     pipeline = FittedPipeline(model_folder, description)
     golden = read_golden(folder / "golden.json")
-    # No signature covers the packed scorer, which import made: where one is required, the scorer is compiled from what is signed.
-    scorer, why, difference = _scorer(folder, lineage, pipeline, golden) if signer is None else compiled(pipeline(), golden)
+    scorer, why, difference = _scorer(model_folder, pipeline, golden)
     if scorer is None:
         difference = replay(golden, pipeline_predict(pipeline(), [column.name for column in description.columns]))
     return LoadedModel(
@@ -146,16 +148,16 @@ def load_model(folder: Path, *, signing: SigningSettings | None = None) -> Loade
     )
 
 
-def _scorer(
-    folder: Path, lineage: Mapping[str, Any], pipeline: FittedPipeline, golden: Golden
-) -> tuple[CompiledScorer | None, str | None, float]:
+def _scorer(folder: Path, pipeline: FittedPipeline, golden: Golden) -> tuple[CompiledScorer | None, str | None, float]:
     """Return the scorer where there is one that reproduces the golden predictions, else why the pipeline itself answers."""
-    packed = read_scorer(folder, lineage, pipeline)
+    packed = read_scorer(folder, pipeline)
     if packed is not None:
         try:
             return packed, None, replay(golden, scorer_predict(packed))
         except IntegrityError:
-            pass  # made by other libraries, perhaps: it is compiled anew from the pipeline and held to the same predictions
+            # Made by other libraries, perhaps: compiled anew, where that can be done, it is held to the same predictions.
+            if not pipeline.is_available:
+                raise
     return compiled(pipeline(), golden)
 
 
@@ -172,27 +174,29 @@ def compiled(pipeline: Any, golden: Golden) -> tuple[CompiledScorer | None, str 
         return None, f"compiled, it does not reproduce the golden predictions: {error.message}", 0.0
 
 
-def write_scorer(folder: Path, pipeline: Any, golden: Golden) -> str | None:
-    """Write the compiled scorer beside the model of a bento model's directory and return its digest; None where there is none."""
+def write_scorer(folder: Path, pipeline: Any, golden: Golden) -> Path | None:
+    """Write the compiled scorer into the model's directory and return where; None where there is none.
+
+    What lay there before, somebody else's perhaps, is gone in either case.
+    """
+    target = folder / SCORER_FOLDER
+    shutil.rmtree(target, ignore_errors=True)
     scorer, _, _ = compiled(pipeline, golden)
     if scorer is None:
         return None
-    pack(scorer, folder / SCORER_FOLDER)
-    return digest_of_folder(folder / SCORER_FOLDER)
+    pack(scorer, target)
+    return target
 
 
-def read_scorer(folder: Path, lineage: Mapping[str, Any], pipeline: FittedPipeline) -> CompiledScorer | None:
-    """Return the scorer that was written at import, or None where there is none of this format.
+def read_scorer(folder: Path, pipeline: FittedPipeline) -> CompiledScorer | None:
+    """Return the scorer that lies in the model's directory, or None where there is none of this format.
 
     Raises:
-        IntegrityError: Its files are not those that were written.
+        IntegrityError: Its files do not fit each other.
     """
-    recorded = lineage.get("scorer_digest")
-    if recorded is None:
+    if not (folder / SCORER_FOLDER).is_dir():
         return None
-    if not (folder / SCORER_FOLDER).is_dir() or digest_of_folder(folder / SCORER_FOLDER) != recorded:
-        raise IntegrityError("the compiled scorer is not the one that was made at import", hint="bentoml models delete; passerelle import")
-    return unpack(folder / SCORER_FOLDER, pipeline=pipeline)
+    return unpack(folder / SCORER_FOLDER, pipeline=pipeline if pipeline.is_available else None)
 
 
 def scorer_predict(scorer: CompiledScorer) -> Predict:

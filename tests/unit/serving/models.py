@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import mlflow.sklearn
 import pandas as pd
@@ -59,14 +58,14 @@ def write_bento_model(folder: Path, pipeline: Pipeline, example: pd.DataFrame, *
     )
     golden = folder / "golden.json"
     golden.write_text(json.dumps(golden_predictions(pipeline, example), ensure_ascii=False))
+    write_scorer(folder / MODEL_FOLDER, pipeline, read_golden(golden))
     manifest = manifest_of(folder / MODEL_FOLDER, golden)
-    lineage: dict[str, Any] = {
+    lineage = {
         "registered_model": "test",
         "version": version,
         "run_id": "0" * 32,
         "artifact_digest": digest_of_manifest(manifest),
     }
-    lineage["scorer_digest"] = write_scorer(folder, pipeline, read_golden(golden))
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (folder / "lineage.json").write_text(json.dumps(lineage))
     return folder

@@ -26,7 +26,6 @@ def bento_model(tmp_path: Path) -> Path:
     lineage = json.loads((folder / "lineage.json").read_text())
     lineage["signature"], lineage["metrics"] = {"inputs": "[]", "params": None}, {"cv_macro_f1": 0.25, "nothing": float("nan")}
     metadata = {key: value if isinstance(value, str) or key == "metrics" else json.dumps(value) for key, value in lineage.items()}
-    del metadata["scorer_digest"]
     labels = {f"passerelle.{name}": lineage[name] for name in ("version", "run_id", "artifact_digest")}
     (folder / "model.yaml").write_text(yaml.safe_dump({"labels": labels, "metadata": metadata}))
     (folder / "lineage.json").write_text(json.dumps(lineage, ensure_ascii=False, indent=1))
@@ -47,17 +46,14 @@ def test_one_flipped_byte_in_any_file_is_noticed(bento_model: Path) -> None:
     load_model(bento_model)
 
 
-def test_each_flipped_byte_of_the_lineage_is_noticed_or_harmless(bento_model: Path) -> None:
+def test_each_flipped_byte_of_the_lineage_is_noticed(bento_model: Path) -> None:
     path = bento_model / "lineage.json"
-    whole, known = path.read_bytes(), load_model(bento_model).lineage
-    harmless = whole.index(b'"scorer_digest"')
+    whole = path.read_bytes()
+    load_model(bento_model)
     for place in range(0, len(whole), 3):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        try:
-            assert load_model(bento_model).version == known["version"]
-            assert harmless < place < harmless + len('"scorer_digest"'), place
-        except IntegrityError:
-            pass
+        with pytest.raises(IntegrityError):
+            load_model(bento_model)
 
 
 def rewritten(folder: Path, name: str, change: Callable[[Any], Any]) -> None:

@@ -53,11 +53,19 @@ def pack(scorer: CompiledScorer, folder: Path) -> None:
     (folder / INDEX).write_text(json.dumps(content), encoding="ascii")
 
 
-def unpack(folder: Path, *, pipeline: Callable[[], Any]) -> CompiledScorer | None:
+def is_packed(folder: Path) -> bool:
+    """Return whether the folder holds a scorer of this format."""
+    try:
+        return bool(json.loads((folder / INDEX).read_bytes())["format"] == FORMAT)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
+def unpack(folder: Path, *, pipeline: Callable[[], Any] | None) -> CompiledScorer | None:
     """Return the scorer of the folder, or None where it is of another format.
 
     Args:
-        pipeline: Gives the fitted pipeline; called only where rounding decides.
+        pipeline: Gives the fitted pipeline, where there is one; called only where rounding decides.
 
     Raises:
         IntegrityError: A file is missing or does not fit the others.
@@ -71,7 +79,7 @@ def unpack(folder: Path, *, pipeline: Callable[[], Any]) -> CompiledScorer | Non
         scorer = CompiledScorer(sections, rows, head_from(content["head"]), pipeline=pipeline, bare=bool(content["bare"]))
         scorer.__dict__["index_of_nothing"] = int(content["index_of_nothing"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(f"{folder.name} holds no readable compiled scorer", hint="passerelle import") from error
+        raise IntegrityError(f"{folder.name} holds no readable compiled scorer", hint="passerelle register") from error
     return scorer
 
 

@@ -35,10 +35,10 @@ class Answer(NamedTuple):
 
 
 class CompiledScorer:
-    """Scores records as the pipeline does, within rounding, and labels them as it does, always.
+    """Scores records as the pipeline does, within rounding, and labels them as it does.
 
-    Where two classes are so close that rounding decides between them, the pipeline itself is asked for the label. May be called from
-    several threads at a time.
+    Where two classes are so close that rounding decides between them, the pipeline itself is asked for the label; without a pipeline the
+    greater of the two is it. May be called from several threads at a time.
 
     Attributes:
         classes: The labels, as they are in the classifier's `classes_`.
@@ -49,11 +49,13 @@ class CompiledScorer:
         sections: In the order of their columns.
         rows: The arithmetic over them.
         head: What becomes of the scores.
-        pipeline: Gives the fitted pipeline; called only where rounding decides.
+        pipeline: Gives the fitted pipeline, where there is one; called only where rounding decides.
         bare: Whether the pipeline takes texts rather than a table.
     """
 
-    def __init__(self, sections: Sequence[Section], rows: Rows, head: Head, *, pipeline: Callable[[], Any], bare: bool = False) -> None:
+    def __init__(
+        self, sections: Sequence[Section], rows: Rows, head: Head, *, pipeline: Callable[[], Any] | None, bare: bool = False
+    ) -> None:
         self.classes: tuple[Any, ...] = head.classes
         self.columns: tuple[str, ...] = tuple(dict.fromkeys(section.column for section in sections))
         self.has_probabilities = head.link is not None
@@ -84,7 +86,7 @@ class CompiledScorer:
         index = int(deciding.argmax())
         best = float(deciding[index])
         if np.count_nonzero(deciding >= best - NEAR_TIE * (1.0 + abs(best))) > 1:
-            index = (ask or self.ask)(record) if known else self.index_of_nothing
+            index = self._settled(record, index, known=known, ask=ask)
         return Answer(index, rows[0])
 
     def answers(
@@ -103,7 +105,7 @@ class CompiledScorer:
         deciding = self.head.deciding(scores, rows)
         indices = deciding.argmax(axis=1)
         for position in np.flatnonzero(_near_ties(deciding)).tolist():
-            indices[position] = (ask or self.ask)(records[position]) if known[position] else self.index_of_nothing
+            indices[position] = self._settled(records[position], int(indices[position]), known=bool(known[position]), ask=ask)
         return indices, rows
 
     def labels(self, records: Sequence[Mapping[str, object]]) -> list[Any]:
@@ -126,13 +128,25 @@ class CompiledScorer:
         scores = self.linear.scores(np.frombuffer(bytearray().join(cast(Any, runs)), dtype=np.int32))
         return (self.linear.intercepts.copy(), False) if scores is None else (scores, True)
 
+    def _settled(self, record: Mapping[str, object], index: int, *, known: bool, ask: Callable[[Mapping[str, object]], int] | None) -> int:
+        """Return the label's index where rounding decides, and `index` where nobody can be asked."""
+        if not known:
+            return self.index_of_nothing
+        return index if self._pipeline is None else (ask or self.ask)(record)
+
     @cached_property
     def index_of_nothing(self) -> int:
         """The label's index for a text without any known n-gram, which is the same for all of them."""
         return self.ask(dict.fromkeys(self.columns, ""))
 
     def ask(self, record: Mapping[str, object]) -> int:
-        """Return the index of the label that the pipeline itself gives."""
+        """Return the index of the label that the pipeline itself gives.
+
+        Raises:
+            LookupError: There is no pipeline.
+        """
+        if self._pipeline is None:
+            raise LookupError("this scorer has no pipeline to ask")
         if self.bare:
             return self._index[self._pipeline().predict([record[self.columns[0]]]).tolist()[0]]
         import pandas as pd  # noqa: PLC0415 - only needed where rounding decides, and slow to import

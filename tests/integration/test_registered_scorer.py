@@ -1,0 +1,96 @@
+"""The scorer that a model compiles to is registered with it: made at registration, vouched for by its manifest, and never made twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow.models.signature import infer_signature
+from skops.io import dumps, get_untrusted_types
+
+from passerelle.bentos.import_model import import_model
+from passerelle.errors import IntegrityError
+from passerelle.registry import register as register_module
+from passerelle.registry.client import Registry
+from passerelle.registry.criteria import Criteria
+from passerelle.registry.register import MANIFEST, register
+from passerelle.serving.load import MODEL_FOLDER
+from passerelle.serving.model import SCORER_FOLDER, load_model
+from passerelle.settings import StoreSettings
+from tests.platform_fixtures import RegisteredForTests
+from tests.unit.serving.models import text_pipeline, text_table
+from training.golden import golden_predictions
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def run_id(registered: RegisteredForTests) -> str:
+    """A run of its own, which no other test registers."""
+    settings = registered.registry.settings
+    mlflow.set_tracking_uri(settings.tracking_uri)
+    mlflow.set_experiment(settings.experiment)
+    pipeline, table = text_pipeline(), text_table()[0]
+    with mlflow.start_run() as run:
+        mlflow.log_dict(golden_predictions(pipeline, table), "golden.json")
+        mlflow.sklearn.log_model(
+            pipeline,
+            name="model",
+            serialization_format="skops",
+            skops_trusted_types=get_untrusted_types(data=dumps(pipeline)),
+            signature=infer_signature(table, pipeline.predict(table)),
+        )
+    return str(run.info.run_id)
+
+
+def scorer_in(registry: Registry, run_id: str, folder: Path) -> dict[str, bytes]:
+    """Return the files of the scorer beside the model of the run, by name."""
+    model = registry.download(registry.model_uri(run_id), folder)
+    return {path.name: path.read_bytes() for path in sorted((model / SCORER_FOLDER).glob("*"))}
+
+
+def test_it_comes_with_the_import_and_answers(registered: RegisteredForTests, run_id: str, tmp_path: Path) -> None:
+    registry = registered.fresh()
+    planned = register(registry, run_id=run_id, criteria=Criteria(), dry_run=True)
+    assert scorer_in(registry, run_id, tmp_path / "planned") == {}
+    made = register(registry, run_id=run_id, criteria=Criteria())
+    assert made.artifact_digest == planned.artifact_digest
+    manifest = registry.read_json(run_id, MANIFEST)
+    kept = scorer_in(registry, run_id, tmp_path / "kept")
+    assert {f"{SCORER_FOLDER}/{name}" for name in kept} == {name for name in manifest["files"] if name.startswith(SCORER_FOLDER)}
+    imported = import_model(registry, StoreSettings.read(bentoml_home=tmp_path / "bentoml"), ref=made.ref)
+    assert imported.path is not None
+    assert {path.name: path.read_bytes() for path in (imported.path / MODEL_FOLDER / SCORER_FOLDER).iterdir()} == kept
+    loaded = load_model(imported.path)
+    assert (loaded.scorer is not None, loaded.pipeline.is_loaded) == (True, False)
+
+
+def test_a_second_registered_model_takes_it_as_it_is_or_not_at_all(
+    registered: RegisteredForTests, run_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = register(registered.fresh(), run_id=run_id, criteria=Criteria())
+    # Another machine may compile to other bits: what the first version vouches for must not change.
+    monkeypatch.setattr(register_module, "write_scorer", lambda *_: pytest.fail("compiled again"))
+    second = register(registered.fresh(), run_id=run_id, criteria=Criteria())
+    assert first.artifact_digest == second.artifact_digest
+    changed = tmp_path / SCORER_FOLDER
+    changed.mkdir()
+    (changed / "scorer.json").write_text("{}")
+    registered.registry.add_to_model(run_id, changed)
+    with pytest.raises(IntegrityError, match="not those that were registered"):
+        register(registered.fresh(), run_id=run_id, criteria=Criteria())
+
+
+def test_what_somebody_put_in_its_place_is_not_registered(registered: RegisteredForTests, run_id: str, tmp_path: Path) -> None:
+    registry = registered.fresh()
+    planted = tmp_path / SCORER_FOLDER
+    planted.mkdir()
+    for name in ("scorer.json", "more.npy"):
+        (planted / name).write_text('{"format": 1}')
+    registry.add_to_model(run_id, planted)
+    made = register(registry, run_id=run_id, criteria=Criteria())
+    assert scorer_in(registry, run_id, tmp_path / "kept")["scorer.json"] != b'{"format": 1}'
+    assert f"{SCORER_FOLDER}/more.npy" not in registry.read_json(run_id, MANIFEST)["files"]
+    with pytest.raises(IntegrityError, match=r"more\.npy, which was not there at registration"):
+        import_model(registry, StoreSettings.read(bentoml_home=tmp_path / "bentoml"), ref=made.ref)
