@@ -53,7 +53,8 @@ lock: $(READY)  ## write the locked requirements anew from pyproject.toml
 	@set -x; compile="$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header"; \
 	$$compile pyproject.toml --extra workbench --extra dev -o requirements/dev.txt; \
 	$$compile pyproject.toml --extra workbench -c requirements/dev.txt -o requirements/workbench.txt; \
-	$$compile pyproject.toml -c requirements/dev.txt -o requirements/service.txt; \
+	$$compile pyproject.toml --extra pipeline -c requirements/dev.txt -o requirements/service.txt; \
+	$$compile pyproject.toml -c requirements/dev.txt -o requirements/scorer.txt; \
 	$$compile deploy/mlflow/requirements.in -c requirements/dev.txt -o deploy/mlflow/requirements.txt; \
 	grep -E '^uv==' requirements/dev.txt | tr -d '\\ ' | $$compile - -o requirements/uv.txt
 

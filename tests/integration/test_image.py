@@ -112,6 +112,12 @@ def test_the_labels_are_ocis_and_the_lineage(bento: BentoForTests) -> None:
     assert oci["base.digest"] in (base["Id"], *(name.rpartition("@")[2] for name in base.get("RepoDigests") or ()))
 
 
+def locked(name: str) -> set[str]:
+    """Return the packages of a locked file that are installed everywhere, as a bill of materials names them."""
+    pins = re.findall(r"^([a-z0-9._-]+)==([^ ;]+)(?: ; (.*?))? \\$", (ROOT / "requirements" / name).read_text(), re.MULTILINE)
+    return {f"pkg:pypi/{package}@{version}".replace(".", "-").replace("_", "-") for package, version, marker in pins if not marker}
+
+
 @pytest.mark.parametrize("slim", [False, True], ids=["whole", "slim"])
 def test_the_bill_of_materials_lists_what_is_installed(bento: BentoForTests, slim: bool) -> None:
     image = bento.image(slim=slim)
@@ -123,10 +129,10 @@ def test_the_bill_of_materials_lists_what_is_installed(bento: BentoForTests, sli
     bill = json.loads(said)
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
     found = {component["purl"].partition("?")[0] for component in bill["components"]}
-    locked = re.findall(r"^([a-z0-9._-]+)==([^ ;]+)(?: ; (.*?))? \\$", (ROOT / "requirements/service.txt").read_text(), re.MULTILINE)
-    wanted = {f"pkg:pypi/{name.replace('.', '-').replace('_', '-')}@{version}" for name, version, marker in locked if not marker}
+    wanted = locked("scorer.txt")
     assert len(wanted) > 80
-    assert {each.replace(".", "-").replace("_", "-") for each in wanted} <= {each.replace(".", "-").replace("_", "-") for each in found}
+    assert wanted <= {each.replace(".", "-").replace("_", "-") for each in found}
+    assert not [each for each in found if re.search("/(scikit-learn|scipy|pandas|skops)@", each)], "the model is compiled"
     debian = {each for each in found if each.startswith("pkg:deb/debian/")}
     assert any("/libc6@" in each for each in debian)
     assert (len(debian) < 40) is slim
@@ -185,7 +191,7 @@ def test_from_empty_caches_the_digest_is_the_same_and_no_layer_holds_more_than_i
 def test_wheels_from_a_folder_need_no_network(bento: BentoForTests, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no folder with wheels"):
         bento.image(name=f"{bento.repository}:none", wheels=tmp_path)
-    requirements = ROOT / "requirements/service.txt"
+    requirements = ROOT / "requirements/scorer.txt"
     command = ["uv", "tool", "run", "--quiet", "pip", "download", "--quiet", "--require-hashes", "--no-deps", "--only-binary", ":all:",
                "--python-version", "3.11", "--requirement", str(requirements), "--dest", str(tmp_path)]  # fmt: skip
     subprocess.run(command, check=True, timeout=240, env=dict(os.environ) | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})
@@ -206,9 +212,29 @@ def test_a_model_that_is_not_compiled_is_answered_by_its_pipeline(bento: BentoFo
     pipeline.steps[-1] = (pipeline.steps[-1][0], RandomForestClassifier(10, random_state=0))
     settings = write_bento(tmp_path / "bentoml", pipeline=pipeline.fit(texts, labels))
     name = f"{bento.repository}:forest-{slim}"
-    containerize(settings, bento_tag=TAG, wanted=Wanted(image_name=name, slim=slim))
+    built = containerize(settings, bento_tag=TAG, wanted=Wanted(image_name=name, slim=slim))
+    assert built.with_pipeline
+    assert built.sbom is not None
+    found = {component["purl"].partition("?")[0] for component in json.loads(built.sbom.read_text())["components"]}
+    assert locked("service.txt") <= {each.replace(".", "-").replace("_", "-") for each in found}
     forest = BentoForTests(settings, bento.engine, bento.repository)
     assert smoke(bento.engine, name, forest.golden, expected_version="7", environment={}).smoke.largest_difference < 1e-9
+    removed(bento.engine, name)
+
+
+def test_a_compiled_model_gets_its_pipeline_where_it_is_asked_for(bento: BentoForTests) -> None:
+    name = f"{bento.repository}:with-pipeline"
+    without, made = bento.image(slim=True), bento.image(name=name, slim=True, with_pipeline=True)
+    assert (without.with_pipeline, made.with_pipeline) == (False, True)
+    assert (made.size_bytes or 0) - (without.size_bytes or 0) > 100_000_000
+    script = "import pathlib, passerelle.serving.load as load; at = next(pathlib.Path('models/classification').glob('7-*/mlflow_model'));"
+    script += "print(type(load.load_pipeline(at, load.describe(at))).__name__)"
+    for image, status, said in ((name, 0, "Pipeline"), (str(without.image), 1, "scikit-learn is not installed here")):
+        command = [bento.engine, "run", "--rm", "--entrypoint", "python3", image, "-c", script]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == status
+        assert said in done.stdout + done.stderr
+    assert smoke(bento.engine, name, bento.golden, expected_version="7", environment={}).smoke.inputs == len(bento.golden.inputs)
     removed(bento.engine, name)
 
 

@@ -39,7 +39,7 @@ def test_what_cannot_be_made_is_said_in_one_sentence(bento: BentoForTests, tmp_p
 
 def test_a_package_that_is_not_the_locked_one_is_not_installed(bento: BentoForTests, tmp_path: Path) -> None:
     copied_store(bento, tmp_path / "bentoml")
-    locked = tmp_path / "bentoml" / "bentos" / TAG.name / TAG.version / "env/python/requirements.txt"
+    locked = tmp_path / "bentoml" / "bentos" / TAG.name / TAG.version / "src/requirements/scorer.txt"
     text = locked.read_text()
     locked.write_text(re.sub(r"sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, text, count=2))
     with pytest.raises(OutsideError, match="not the one that was locked"):

@@ -26,6 +26,7 @@ PASSED = ("PASSERELLE_ENVIRONMENT", "PASSERELLE_TRUST_PICKLE", "PASSERELLE_TRUST
 CODE = (
     "bentofile.yaml",
     "service.py",
+    "requirements/scorer.txt",
     "requirements/service.txt",
     "src/passerelle/*.py",
     "src/passerelle/serving/**/*.py",

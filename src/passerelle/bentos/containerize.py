@@ -42,6 +42,7 @@ class BuiltImage:
         created: False when the engine held it already, of the same inputs.
         size_bytes: Its size in the engine.
         packages: How many the bill of materials lists.
+        with_pipeline: Whether scikit-learn is among them.
         sbom: Where that bill lies beside the store; the image holds the same as /app/sbom.cdx.json.
     """
 
@@ -52,6 +53,7 @@ class BuiltImage:
     created: bool = True
     size_bytes: int | None = None
     packages: int | None = None
+    with_pipeline: bool | None = None
     sbom: Path | None = None
     seconds: float = 0.0
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -66,6 +68,7 @@ class Wanted:
         image_name: `repository:tag`; by default passerelle/<bento tag>.
         slim: Python and the packages without Debian around them: no shell.
         base: What it starts from, and what the slim one takes Python from.
+        with_pipeline: Install scikit-learn for a compiled model too: its pipeline decides then where two labels are within rounding.
         wheels: Folder that packages are installed from, without a network.
         cached: Whether what the engine has may be used again; without it everything is built anew.
         epoch: Seconds since 1970 that all times in the image are set to, so that the same inputs give the same digest.
@@ -73,6 +76,7 @@ class Wanted:
 
     image_name: str | None = None
     slim: bool = False
+    with_pipeline: bool = False
     base: str = BASE
     wheels: Path | None = None
     cached: bool = True
@@ -109,7 +113,7 @@ def containerize(
         return BuiltImage(image, bento_tag, engine, slim=wanted.slim, dry_run=True)
     with tempfile.TemporaryDirectory(dir=store.home, prefix=".passerelle-image-") as temporary:
         folder = Path(temporary)
-        write_context(folder, store=store, bento_tag=bento_tag, wheels=wanted.wheels, epoch=wanted.epoch)
+        write_context(folder, store, bento_tag, wheels=wanted.wheels, with_pipeline=wanted.with_pipeline, epoch=wanted.epoch)
         labels = _labels_of(engine, folder, bento, bento_tag, wanted)
         sbom = store.home / "images" / f"{str(image).replace('/', '_').replace(':', '_')}.cdx.json"
         fresh = not (wanted.cached and sbom.exists() and _made_of(engine, image) == labels[_INPUTS])
@@ -262,6 +266,7 @@ def _described(engine: str, image: ImageRef, bento_tag: BentoTag, slim: bool, sb
     held = inspect(engine, str(image))
     if held is None:
         raise OutsideError(f"{engine} built {image} and does not find it", hint=f"{engine} image ls")
+    listed = sbom.read_text(encoding="utf-8")
     return BuiltImage(
         ImageRef(image.repository, image.image_tag, str(held["Id"])),
         bento_tag,
@@ -269,7 +274,8 @@ def _described(engine: str, image: ImageRef, bento_tag: BentoTag, slim: bool, sb
         slim=slim,
         created=fresh,
         size_bytes=int(held["Size"]),
-        packages=sbom.read_text(encoding="utf-8").count('"purl"'),
+        packages=listed.count('"purl"'),
+        with_pipeline="pkg:pypi/scikit-learn@" in listed,
         sbom=sbom,
         seconds=time.perf_counter() - began,
         labels=held["Config"].get("Labels") or {},

@@ -14,18 +14,26 @@ from pathlib import Path
 from passerelle.bentos.store import Store
 from passerelle.errors import NotFoundError, UsageError
 from passerelle.names import BentoTag
+from passerelle.serving.load import MODEL_FOLDER
+from passerelle.serving.model import SCORER_FOLDER
+from passerelle.serving.scorer.packed import is_packed
 
 _TOOLS = resources.files("passerelle.bentos") / "image"
 _CODE = ("bento.yaml", "README.md", "apis", "src")
+#: Of a bento, what it takes to answer with any model, and with one that is compiled.
+_LOCKED, _LOCKED_FOR_A_SCORER = "env/python/requirements.txt", "src/requirements/scorer.txt"
 _FILE = 0o644
 
 
-def write_context(folder: Path, *, store: Store, bento_tag: BentoTag, wheels: Path | None, epoch: int | None = None) -> None:
+def write_context(
+    folder: Path, store: Store, bento_tag: BentoTag, *, wheels: Path | None, with_pipeline: bool = False, epoch: int | None = None
+) -> None:
     """Write the bento, its model, the Dockerfile and what it runs into an empty folder.
 
     The model's files are linked where the disk allows, not copied.
 
     Args:
+        with_pipeline: Install what loads the pipeline of a compiled model too, which answers without.
         epoch: Seconds since 1970 that stand for when model and bento were made, so that it does not matter when they were.
 
     Raises:
@@ -42,9 +50,9 @@ def write_context(folder: Path, *, store: Store, bento_tag: BentoTag, wheels: Pa
     made = Path(bento.path)
     for name in _CODE:
         _placed(made / name, folder / "bento" / name)
-    requirements = folder / "env" / "python" / "requirements.txt"
-    requirements.parent.mkdir(parents=True)
-    requirements.write_text(_locked((made / "env" / "python" / "requirements.txt").read_text()))
+    compiled = is_packed(Path(model.path) / MODEL_FOLDER / SCORER_FOLDER)
+    requirements = made / (_LOCKED_FOR_A_SCORER if compiled and not with_pipeline else _LOCKED)
+    (folder / "requirements.txt").write_text(_locked(requirements.read_text()))
     placed_model = folder / "models" / bento_tag.name / bento_tag.version
     _placed(Path(model.path), placed_model)
     if epoch is not None:
@@ -52,11 +60,7 @@ def write_context(folder: Path, *, store: Store, bento_tag: BentoTag, wheels: Pa
             _made_at(described, epoch)
     (folder / "models" / bento_tag.name / "latest").write_text(bento_tag.version)
     _given_wheels(wheels, folder / "wheels")
-    for tool in _TOOLS.iterdir():
-        if tool.name.endswith(".py"):
-            (folder / "tools").mkdir(exist_ok=True)
-            (folder / "tools" / tool.name).write_bytes(tool.read_bytes())
-    (folder / "Dockerfile").write_bytes((_TOOLS / "Dockerfile").read_bytes())
+    _given_tools(folder)
     readable_in_image(folder)
 
 
@@ -115,6 +119,14 @@ def _linked(source: str, target: str) -> None:
 
 def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def _given_tools(folder: Path) -> None:
+    (folder / "tools").mkdir()
+    for tool in _TOOLS.iterdir():
+        if tool.name.endswith(".py"):
+            (folder / "tools" / tool.name).write_bytes(tool.read_bytes())
+    (folder / "Dockerfile").write_bytes((_TOOLS / "Dockerfile").read_bytes())
 
 
 def _given_wheels(wheels: Path | None, target: Path) -> None:

@@ -25,6 +25,8 @@ def image(output: Output, result: Containerized) -> None:
         size = f"{(built.size_bytes or 0) / _MEGABYTE:.0f} MB, {built.packages} packages"
         did = f"built in {built.seconds:.1f} s" if built.created else f"already done ({built.seconds:.1f} s)"
         output.line(f"image {built.image}: {size}; {did}")
+        if not built.with_pipeline:
+            output.line("  without scikit-learn: the model is compiled")
         output.line(f"  digest {built.image.digest}")
         if built.sbom is not None:
             output.line(f"  bill of materials {relative(built.sbom)}, and /app/sbom.cdx.json inside")

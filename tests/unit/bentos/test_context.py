@@ -36,7 +36,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def written(store: Store, folder: Path) -> dict[str, int]:
     """Write a context and return the modes in it."""
     folder.mkdir()
-    write_context(folder, store=store, bento_tag=TAG, wheels=None)
+    write_context(folder, store, TAG, wheels=None)
     (folder / "sbom.cdx.json").write_text("{}")
     readable_in_image(folder)
     return {path.relative_to(folder).as_posix(): path.stat().st_mode & 0o7777 for path in folder.rglob("*")}
@@ -91,7 +91,7 @@ def test_with_an_epoch_it_does_not_matter_when_model_and_bento_were_made(store: 
         for name, each in (("one", store), ("other", other)):
             folder = tmp_path / f"{name}-{epoch}"
             folder.mkdir()
-            write_context(folder, store=each, bento_tag=TAG, wheels=None, epoch=epoch)
+            write_context(folder, each, TAG, wheels=None, epoch=epoch)
             digests[name, epoch] = digest_of(folder)
     assert digests["one", 1_700_000_000] == digests["other", 1_700_000_000]
     assert digests["one", None] != digests["other", None]
@@ -100,3 +100,21 @@ def test_with_an_epoch_it_does_not_matter_when_model_and_bento_were_made(store: 
     made = [at / "bento" / "bento.yaml", at / "models" / TAG.name / TAG.version / "model.yaml"]
     assert all("creation_time: '2023-11-14T22:13:20+00:00'" in path.read_text() for path in made)
     assert all(yaml.safe_load(path.read_text())["creation_time"] == "2023-11-14T22:13:20+00:00" for path in made)
+
+
+def test_scikit_learn_is_installed_for_a_model_that_is_not_compiled_and_where_it_is_asked_for(store: Store, tmp_path: Path) -> None:
+    def locked(name: str, in_store: Store, **wanted: bool) -> str:
+        (tmp_path / name).mkdir()
+        write_context(tmp_path / name, in_store, TAG, wheels=None, **wanted)
+        return (tmp_path / name / "requirements.txt").read_text()
+
+    lean, whole = locked("lean", store), locked("whole", store, with_pipeline=True)
+    shutil.copytree(store.home, tmp_path / "bentoml", symlinks=True)
+    shutil.rmtree(tmp_path / "bentoml" / "models" / TAG.name / TAG.version / "mlflow_model" / "scorer")
+    uncompiled = locked("uncompiled", Store(StoreSettings.read(bentoml_home=tmp_path / "bentoml")))
+    assert whole == uncompiled
+    pinned = {text: set(re.findall(r"^([a-z0-9.-]+)==", text, re.MULTILINE)) for text in (lean, whole)}
+    assert pinned[whole] - pinned[lean] >= {"scikit-learn", "scipy", "pandas", "skops", "joblib"}
+    assert pinned[lean] < pinned[whole]
+    versions = {text: set(re.findall(r"^[^\s;]+==[^\s;]+", text, re.MULTILINE)) for text in (lean, whole)}
+    assert versions[lean] < versions[whole], "the same versions"

@@ -22,10 +22,14 @@ ENTRIES = (
     "bentoml", "bentoml.models", "bentoml_cli.cli", "_bentoml_impl.server.serving", "_bentoml_impl.server.app",
     "_bentoml_impl.worker.service", "_bentoml_impl.loader", "opentelemetry.sdk.trace",
     "opentelemetry.exporter.otlp.proto.http.trace_exporter", "rich.console", "rich.traceback", "uvicorn.protocols.http.httptools_impl",
-    "numpy", "scipy.sparse", "scipy.special", "scipy.stats", "skops.io", "sklearn.calibration", "sklearn.compose",
+    "numpy", "http.client", "multiprocessing.resource_tracker", "runpy",
+)  # fmt: skip
+#: The same, where the pipeline can be loaded.
+PIPELINE = "skops"
+ENTRIES_OF_A_PIPELINE = (
+    "scipy.sparse", "scipy.special", "scipy.stats", "skops.io", "sklearn.calibration", "sklearn.compose",
     "sklearn.ensemble", "sklearn.feature_extraction.text", "sklearn.feature_selection", "sklearn.impute", "sklearn.linear_model",
     "sklearn.naive_bayes", "sklearn.pipeline", "sklearn.preprocessing", "sklearn.svm", "sklearn.tree", "sklearn.decomposition",
-    "http.client", "multiprocessing.resource_tracker", "runpy",
 )  # fmt: skip
 #: Ten megabytes, for the second that a model without a compiled scorer starts later.
 LEFT = "pandas"
@@ -41,7 +45,7 @@ def imported(folder: Path) -> list[Path]:
 
 def print_imported() -> None:
     """Import the entries, all of which must be there, and print where each module comes from."""
-    for entry in ENTRIES:
+    for entry in (*ENTRIES, *(ENTRIES_OF_A_PIPELINE if importlib.util.find_spec(PIPELINE) else ())):
         importlib.import_module(entry)
     print(*(str(getattr(module, "__file__", None)) for module in list(sys.modules.values())), sep="\n")
 
