@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import subprocess
 import threading
 import time
@@ -94,6 +95,17 @@ def test_it_starts_fast_and_holds_little(container: Container) -> None:
         requests.post(f"{container.address}/classify", json={"text": "aucune réponse depuis trois mois"}, timeout=10)
     assert container.ready_seconds < 10, "the figure is measured by loadtests/images.py; this finds a start that went wrong"
     assert resident_bytes(container) < 256 * 2**20
+
+
+@pytest.mark.parametrize("slim", [False, True], ids=["whole", "slim"])
+def test_nothing_is_compiled_when_it_starts(bento: BentoForTests, slim: bool) -> None:
+    environment = {"PASSERELLE_AUTH": "off", "PYTHONVERBOSE": "1"}
+    with running(bento.engine, str(bento.image(slim=slim).image), environment=environment) as container:
+        requests.post(f"{container.address}/classify", json={"text": "aucune réponse depuis trois mois"}, timeout=10).raise_for_status()
+        done = subprocess.run([bento.engine, "logs", container.container_id], capture_output=True, text=True, check=True, timeout=60)
+    taken = set(re.findall(r"code object from '?(/[^' ]+\.pyc?)'?$", done.stderr, re.MULTILINE))
+    assert len(taken) > 500
+    assert {path for path in taken if path.endswith(".py")} == set(), "its root is read-only: they would be compiled at every start"
 
 
 def test_the_slim_image_has_no_shell(bento: BentoForTests) -> None:

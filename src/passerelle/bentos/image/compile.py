@@ -16,13 +16,19 @@ import sys
 import sysconfig
 from pathlib import Path
 
-LARGE = ("google", "narwhals", "numpy", "opentelemetry", "pandas", "pip_requirements_parser", "pygments", "scipy", "sklearn", "wcwidth")
+LARGE = (
+    "aiohttp", "anyio", "cffi", "cryptography", "fsspec", "google", "markdown_it", "narwhals", "numpy", "opentelemetry", "packaging",
+    "pandas", "pip_requirements_parser", "pycparser", "pygments", "rich", "scipy", "sklearn", "tornado", "urllib3", "wcwidth", "zmq",
+)  # fmt: skip
 #: Between them they import what the service does, whatever the model's steps are.
 ENTRIES = (
     "bentoml", "bentoml.models", "bentoml_cli.cli", "_bentoml_impl.server.serving", "_bentoml_impl.server.app",
     "_bentoml_impl.worker.service", "_bentoml_impl.loader", "opentelemetry.sdk.trace",
     "opentelemetry.exporter.otlp.proto.http.trace_exporter", "rich.console", "rich.traceback", "uvicorn.protocols.http.httptools_impl",
-    "numpy", "http.client", "multiprocessing.resource_tracker", "runpy",
+    "opentelemetry.baggage.propagation", "opentelemetry.instrumentation.asgi", "opentelemetry.trace.propagation.tracecontext",
+    "numpy.typing", "http.client", "multiprocessing.resource_tracker", "runpy", "ctypes.util", "encodings.idna", "encodings.utf_16_le",
+    "importlib.readers", "prometheus_client.exposition", "anyio.from_thread", "cryptography.x509",
+    "cryptography.hazmat.primitives.asymmetric.ec", "tornado.platform.asyncio",
 )  # fmt: skip
 #: The same, where the pipeline can be loaded.
 PIPELINE = "skops"
