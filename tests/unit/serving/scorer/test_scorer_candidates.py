@@ -11,6 +11,7 @@ import pytest
 import skops.io
 
 from passerelle.serving.scorer.compile import compile_pipeline
+from passerelle.serving.scorer.packed import pack, unpack
 from passerelle.serving.scorer.scorer import CompiledScorer
 from tests.unit.serving.scorer.scorer_cases import corpus, frame
 from training.candidates import Candidate, text_candidates
@@ -19,31 +20,38 @@ FILE = Path(__file__).resolve().parents[5] / "shared" / "data" / "service_public
 CANDIDATES = [pytest.param(candidate, id=candidate.name) for candidate in text_candidates()]
 
 
-def largest_difference(candidate: Candidate, fit: pd.DataFrame, labels: list[str], ask: list[str]) -> float:
-    """Fit, save and load as the service does, and return the largest difference; the labels must be the same."""
+def largest_difference(candidate: Candidate, fit: pd.DataFrame, labels: list[str], ask: list[str], folder: Path) -> float:
+    """Fit, save and load as the service does, and return the largest difference; labels must be the same, with a pipeline and without."""
     candidate.pipeline.fit(fit[["text"]], labels)
     pipeline = skops.io.loads(skops.io.dumps(candidate.pipeline), trusted=list(candidate.trusted_types))
     scorer = compile_pipeline(pipeline)
     assert isinstance(scorer, CompiledScorer), scorer
     asked = [{"text": text} for text in ask]
     matrix, classifier = pipeline[:-1].transform(frame(ask)[["text"]]), pipeline[-1]
-    assert scorer.labels(asked) == classifier.predict(matrix).tolist()
+    expected = classifier.predict(matrix).tolist()
+    assert scorer.labels(asked) == expected
+    pack(scorer, folder)
+    alone = unpack(folder, pipeline=None)
+    assert alone is not None
+    assert alone.labels(asked) == expected
     return float(np.abs(scorer.many(asked) - classifier.predict_proba(matrix)).max())
 
 
 @pytest.mark.parametrize("candidate", CANDIDATES)
-def test_every_text_candidate_is_compiled_and_gives_the_same_answers(candidate: Candidate) -> None:
+def test_every_text_candidate_is_compiled_and_gives_the_same_answers(candidate: Candidate, tmp_path: Path) -> None:
     records, labels = corpus(4)
-    difference = largest_difference(candidate, records, labels, [*records["title"], "", "…", "\ud800", "Ça ne marche PAS"])
+    ask = [*records["title"], "", "…", "\ud800", "Ça ne marche PAS"]
+    difference = largest_difference(candidate, records, labels, ask, tmp_path / "scorer")
     assert difference <= 1e-9
 
 
 @pytest.mark.skipif(not FILE.is_file(), reason=f"needs {FILE.name} in ../shared/data, which is not part of the repository")
 @pytest.mark.parametrize("candidate", CANDIDATES)
-def test_all_the_public_text(candidate: Candidate, record_property: Callable[[str, object], None]) -> None:
+def test_all_the_public_text(candidate: Candidate, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     questions = pd.read_csv(FILE, dtype=str, keep_default_na=False)
     texts = (questions["texte"] + " " + questions["description"]).astype(object)
     sample = questions.sample(600, random_state=0).index
-    difference = largest_difference(candidate, frame(texts[sample].tolist()), questions["theme"][sample].tolist(), texts.tolist())
+    fit, labels = frame(texts[sample].tolist()), questions["theme"][sample].tolist()
+    difference = largest_difference(candidate, fit, labels, texts.tolist(), tmp_path / "scorer")
     record_property("figure", f"the compiled {candidate.name} on {len(texts)} public texts: largest difference {difference:.1e}")
     assert difference <= 1e-9
