@@ -16,14 +16,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 from loadtests.machine import describe_machine
 from passerelle.bentos.build import build
-from passerelle.bentos.containerize import Wanted, containerize
+from passerelle.bentos.containerize import BASE, Wanted, containerize
 from passerelle.bentos.engine import ask, find_engine, inspect
 from passerelle.bentos.store import Store, latest_bento
 from passerelle.cli.connect import bento_store, read_state
@@ -36,6 +37,12 @@ from passerelle.settings import StoreSettings
 from tests.engine_fixtures import copied_project
 
 RESULTS = Path(__file__).resolve().parent / "results"
+OURS = {
+    "passerelle": Wanted(image_name="passerelle/measured:whole"),
+    "passerelle --slim": Wanted(image_name="passerelle/measured:slim", slim=True),
+    "passerelle --with-pipeline": Wanted(image_name="passerelle/measured:with-pipeline", with_pipeline=True),
+}
+PEERS = ("passerelle/measured:documented", "passerelle/measured:mlflow")
 _TIMEOUT_S = 1800.0
 #: As BentoML's documentation shows a service around a MLflow model.
 _SERVICE = """
@@ -64,6 +71,7 @@ class Measured:
     """One image.
 
     Attributes:
+        base_mb: Of it, the image that it starts from; 0 where nothing of it stays.
         build_s: Without the engine's cache.
         again_s: With nothing changed.
         new_code_s: With a line of code changed; None where it was not measured.
@@ -74,6 +82,7 @@ class Measured:
 
     name: str
     size_mb: float
+    base_mb: float
     build_s: float
     again_s: float
     ready_s: float | None = None
@@ -82,30 +91,29 @@ class Measured:
     new_code_s: float | None = None
 
 
-def ours(settings: StoreSettings, tag: BentoTag, *, slim: bool) -> Measured:
+def ours(settings: StoreSettings, tag: BentoTag, name: str, wanted: Wanted) -> Measured:
     """Build our image, again with nothing changed and with new code, and run it."""
-    name = f"passerelle/measured:{'slim' if slim else 'whole'}"
-    built = containerize(settings, bento_tag=tag, wanted=Wanted(image_name=name, slim=slim, cached=False))
-    again = containerize(settings, bento_tag=tag, wanted=Wanted(image_name=name, slim=slim))
+    built = containerize(settings, bento_tag=tag, wanted=replace(wanted, cached=False))
+    again = containerize(settings, bento_tag=tag, wanted=wanted)
     model = Store(settings).model(tag)
     golden = read_golden(Path(model.path) / "golden.json") if model else None
     if model is None or golden is None:
         raise NotFoundError(f"the model of the bento {tag} is gone", hint="passerelle import; passerelle build")
-    ran = smoke(built.engine, name, golden, expected_version=str(model.info.labels["passerelle.version"]), environment={})
-    size = (built.size_bytes or 0) / 1e6
+    ran = smoke(built.engine, str(wanted.image_name), golden, expected_version=str(model.info.labels["passerelle.version"]), environment={})
     return Measured(
-        f"passerelle{' --slim' if slim else ''}",
-        size,
+        name,
+        (built.size_bytes or 0) / 1e6,
+        0.0 if wanted.slim else _megabytes(wanted.base),
         built.seconds,
         again.seconds,
         ran.ready_seconds,
         ran.resident_bytes / 2**20,
         built.packages,
-        _with_new_code(settings, tag, slim=slim),
+        _with_new_code(settings, tag, wanted),
     )
 
 
-def _with_new_code(settings: StoreSettings, tag: BentoTag, *, slim: bool) -> float:
+def _with_new_code(settings: StoreSettings, tag: BentoTag, wanted: Wanted) -> float:
     """Return how long the image takes once a line of the service was changed."""
     with tempfile.TemporaryDirectory(prefix="passerelle-images-") as temporary:
         project, store = copied_project(Path(temporary) / "project"), Path(temporary) / "bentoml"
@@ -114,7 +122,7 @@ def _with_new_code(settings: StoreSettings, tag: BentoTag, *, slim: bool) -> flo
             file.write("\n# changed\n")
         copied = StoreSettings.read(bentoml_home=store)
         build(copied, bento_model_tag=tag, project=project)
-        changed = containerize(copied, bento_tag=tag, wanted=Wanted(image_name="passerelle/measured:changed", slim=slim))
+        changed = containerize(copied, bento_tag=tag, wanted=replace(wanted, image_name="passerelle/measured:changed"))
     ask(changed.engine, "image", "rm", "passerelle/measured:changed")
     return changed.seconds
 
@@ -129,10 +137,10 @@ def documented(settings: StoreSettings, tag: BentoTag, work: Path) -> Measured:
     bentoml = [sys.executable, "-m", "bentoml"]
     # The service is named, and the folder is the one that this runs in: `bentoml build` takes either.
     _run([*bentoml, "build", "service:Documented", "--version", "measured"], environment, project)
-    image = "passerelle/measured:documented"
+    image = PEERS[0]
     command = [*bentoml, "containerize", "documented:measured", "--image-tag", image]
     try:
-        return _peer("BentoML as documented", image, lambda more: _run([*command, *more], environment), ["--opt", "no-cache"])
+        return _peer("BentoML as documented", image, BASE, lambda more: _run([*command, *more], environment), ["--opt", "no-cache"])
     finally:
         _run([*bentoml, "delete", "--yes", "documented:measured"], environment)
 
@@ -142,19 +150,24 @@ def mlflow_docker(settings: StoreSettings, tag: BentoTag) -> Measured:
     model = Store(settings).model(tag)
     if model is None:
         raise NotFoundError(f"the model of the bento {tag} is gone", hint="passerelle import; passerelle build")
-    image, folder = "passerelle/measured:mlflow", str(Path(model.path) / MODEL_FOLDER)
+    image, folder = PEERS[1], str(Path(model.path) / MODEL_FOLDER)
     command = [sys.executable, "-m", "mlflow", "models", "build-docker", "--model-uri", folder, "--name", image,
                "--env-manager", "local", "--install-mlflow"]  # fmt: skip
-    return _peer("mlflow models build-docker", image, lambda _: _run(command, dict(os.environ)), [])
+    base = f"python:{'.'.join(map(str, sys.version_info[:3]))}-slim"
+    return _peer("mlflow models build-docker", image, base, lambda _: _run(command, dict(os.environ)), [])
 
 
-def _peer(name: str, image: str, build: Callable[[list[str]], None], uncached: list[str]) -> Measured:
+def _megabytes(image: str) -> float:
+    held = inspect("docker", image)
+    return (int(held["Size"]) if held else 0) / 1e6
+
+
+def _peer(name: str, image: str, base: str, build: Callable[[list[str]], None], uncached: list[str]) -> Measured:
     began = time.monotonic()
     build(uncached)
     built = time.monotonic()
     build([])
-    held = inspect("docker", image)
-    return Measured(name, (int(held["Size"]) if held else 0) / 1e6, built - began, time.monotonic() - built)
+    return Measured(name, _megabytes(image), _megabytes(base), built - began, time.monotonic() - built)
 
 
 def _run(command: list[str], environment: dict[str, str], folder: Path | None = None) -> None:
@@ -167,14 +180,16 @@ def table(rows: list[Measured]) -> str:
     """Return the rows as Markdown, with each size as a share of the peers'."""
     largest = {row.name: row.size_mb for row in rows if row.ready_s is None}
     lines = [
-        "| image | MB | built | again | new code | ready | resident MiB | packages | " + " | ".join(f"of {name}" for name in largest) + " |"
+        "| image | MB | above its base | built | again | new code | ready | resident MiB | packages | "
+        + " | ".join(f"of {name}" for name in largest)
+        + " |"
     ]
-    lines.append("|---|" + "--:|" * (7 + len(largest)))
+    lines.append("|---|" + "--:|" * (8 + len(largest)))
     for row in rows:
         shares = " | ".join(f"{row.size_mb / size:.2f}" for size in largest.values())
         ready = f"{row.ready_s:.1f} s | {row.resident_mib:.0f} | {row.packages}" if row.ready_s is not None else "— | — | —"
         times = f"{row.build_s:.1f} s | {row.again_s:.1f} s | {f'{row.new_code_s:.1f} s' if row.new_code_s is not None else '—'}"
-        lines.append(f"| {row.name} | {row.size_mb:,.0f} | {times} | {ready} | {shares} |")
+        lines.append(f"| {row.name} | {row.size_mb:,.0f} | {row.size_mb - row.base_mb:,.0f} | {times} | {ready} | {shares} |")
     return "\n".join(lines) + "\n"
 
 
@@ -189,8 +204,7 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory(prefix="passerelle-images-") as temporary:
         makers: list[tuple[str, Callable[[], Measured]]] = [
-            ("passerelle", lambda: ours(settings, tag, slim=False)),
-            ("passerelle --slim", lambda: ours(settings, tag, slim=True)),
+            *((name, partial(ours, settings, tag, name, wanted)) for name, wanted in OURS.items()),
             ("BentoML", lambda: documented(settings, tag, Path(temporary))),
             ("MLflow", lambda: mlflow_docker(settings, tag)),
         ]
@@ -203,7 +217,7 @@ def main() -> None:
     (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
     (RESULTS / f"{name}.json").write_text(json.dumps({"machine": machine, "images": [asdict(row) for row in rows]}, indent=1) + "\n")
     sys.stdout.write(text)
-    ask("docker", "image", "rm", *(f"passerelle/measured:{each}" for each in ("whole", "slim", "documented", "mlflow")))
+    ask("docker", "image", "rm", *(str(wanted.image_name) for wanted in OURS.values()), *PEERS)
 
 
 if __name__ == "__main__":

@@ -145,7 +145,7 @@ def build(bento_model_tag: str | None, project: Path, dry_run: bool, as_json: bo
 @click.command()
 @click.argument("bento_tag", required=False)
 @click.option("--image", "image_name", help="Name and tag of the image.  [default: passerelle/<bento tag>]")
-@click.option("--slim", is_flag=True, help="Without Debian around Python: no shell, two thirds of the size.")
+@click.option("--slim", is_flag=True, help="Without Debian around Python: no shell, half the size.")
 @click.option("--with-pipeline", is_flag=True, help="Install scikit-learn for a compiled model too, which answers without.")
 @click.option("--base", default="python:3.11-slim", show_default=True, help="What it starts from; name it by digest to pin it.")
 @click.option("--wheels", type=click.Path(path_type=Path, file_okay=False), help="Install from this folder, without a network.")
