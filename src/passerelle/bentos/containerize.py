@@ -259,7 +259,8 @@ def _build(engine: str, folder: Path, target: str, arguments: Sequence[str], ima
     except subprocess.TimeoutExpired as error:
         raise OutsideError(f"the build of {image} took longer than {_BUILD_TIMEOUT_S:.0f} s", hint="passerelle containerize") from error
     if done.returncode != 0:
-        raise failed(engine, done.stderr + done.stdout, of=f"the build of {image}", hint="passerelle containerize")
+        # The former builder tells its steps in the one and the cause in the other.
+        raise failed(engine, done.stdout + done.stderr, of=f"the build of {image}", hint="passerelle containerize")
 
 
 def _described(engine: str, image: ImageRef, bento_tag: BentoTag, slim: bool, sbom: Path, *, fresh: bool, began: float) -> BuiltImage:

@@ -66,7 +66,8 @@ def compile_packages(folder: Path, all_of_python: Path, missing: Path) -> None:
             compileall.compile_dir(place, quiet=2, invalidation_mode=MODE, maxlevels=20)
     library = Path(sysconfig.get_path("stdlib"))
     for root in (all_of_python, missing):
-        root.mkdir(parents=True)
+        # Never empty: Docker's former builder fails on a layer after an empty one.
+        (root / library.relative_to("/")).mkdir(parents=True)
     for path in [*imported(folder), *sorted(folder.glob("*.py"))]:
         target = Path(importlib.util.cache_from_source(str(path)))
         if path.suffix == ".py" and path.is_relative_to(folder) and not (target.exists() or path.is_relative_to(folder / LEFT)):
