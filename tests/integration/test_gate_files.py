@@ -116,7 +116,7 @@ def test_data_that_cannot_be_read_is_a_failure_of_integrity(content: bytes, tmp_
 
 def test_a_version_from_before_the_data_was_recorded_is_judged_and_can_be_signed(registered: RegisteredForTests, tmp_path: Path) -> None:
     registry, run_id = registered.fresh(), registered.run_ids[0]
-    manifest, _ = examined(registry, run_id)
+    manifest = examined(registry, run_id).manifest
     del manifest["training"]
     registry.write_json(run_id, "passerelle/manifest.json", manifest)
     tags = {"passerelle.artifact_digest": digest_of_manifest(manifest)}

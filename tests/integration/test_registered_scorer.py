@@ -7,6 +7,8 @@ from pathlib import Path
 import mlflow
 import pytest
 from mlflow.models.signature import infer_signature
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import Pipeline
 from skops.io import dumps, get_untrusted_types
 
 from passerelle.bentos.import_model import import_model
@@ -25,13 +27,12 @@ from training.golden import golden_predictions
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
-def run_id(registered: RegisteredForTests) -> str:
-    """A run of its own, which no other test registers."""
+def logged(registered: RegisteredForTests, pipeline: Pipeline) -> str:
+    """Return a run with this model, which no other test registers."""
     settings = registered.registry.settings
     mlflow.set_tracking_uri(settings.tracking_uri)
     mlflow.set_experiment(settings.experiment)
-    pipeline, table = text_pipeline(), text_table()[0]
+    table = text_table()[0]
     with mlflow.start_run() as run:
         mlflow.log_dict(golden_predictions(pipeline, table), "golden.json")
         mlflow.sklearn.log_model(
@@ -42,6 +43,11 @@ def run_id(registered: RegisteredForTests) -> str:
             signature=infer_signature(table, pipeline.predict(table)),
         )
     return str(run.info.run_id)
+
+
+@pytest.fixture
+def run_id(registered: RegisteredForTests) -> str:
+    return logged(registered, text_pipeline())
 
 
 def scorer_in(registry: Registry, run_id: str, folder: Path) -> dict[str, bytes]:
@@ -56,6 +62,7 @@ def test_it_comes_with_the_import_and_answers(registered: RegisteredForTests, ru
     assert scorer_in(registry, run_id, tmp_path / "planned") == {}
     made = register(registry, run_id=run_id, criteria=Criteria())
     assert made.artifact_digest == planned.artifact_digest
+    assert (made.compiled, made.not_compiled) == (True, None)
     manifest = registry.read_json(run_id, MANIFEST)
     kept = scorer_in(registry, run_id, tmp_path / "kept")
     assert {f"{SCORER_FOLDER}/{name}" for name in kept} == {name for name in manifest["files"] if name.startswith(SCORER_FOLDER)}
@@ -64,6 +71,16 @@ def test_it_comes_with_the_import_and_answers(registered: RegisteredForTests, ru
     assert {path.name: path.read_bytes() for path in (imported.path / MODEL_FOLDER / SCORER_FOLDER).iterdir()} == kept
     loaded = load_model(imported.path)
     assert (loaded.scorer is not None, loaded.pipeline.is_loaded) == (True, False)
+
+
+def test_what_cannot_be_compiled_is_registered_without_and_says_why(registered: RegisteredForTests, tmp_path: Path) -> None:
+    texts, labels = text_table()
+    pipeline = Pipeline([*text_pipeline().steps[:-1], ("forest", RandomForestClassifier(5, random_state=0))]).fit(texts, labels)
+    run_id = logged(registered, pipeline)
+    made = register(registered.fresh(), run_id=run_id, criteria=Criteria())
+    assert (made.compiled, made.tags["passerelle.compiled"]) == (False, "false")
+    assert "forest" in str(made.not_compiled)
+    assert scorer_in(registered.registry, run_id, tmp_path / "kept") == {}
 
 
 def test_a_second_registered_model_takes_it_as_it_is_or_not_at_all(

@@ -61,6 +61,10 @@ def registered(output: Output, result: Registered) -> None:
         output.line(f"{result.ref}: « {result.candidate} », {result.artifact_digest}")
     else:
         output.line(f"already done: « {result.candidate} » is {result.ref}")
+    if result.compiled:
+        output.line("  compiled: it is served without scikit-learn")
+    elif result.not_compiled:
+        output.line(f"  not compiled, so its pipeline answers: {result.not_compiled}")
     output.result(result)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from passerelle.errors import IntegrityError, RefusedError
 from passerelle.names import ModelVersionRef
@@ -18,7 +18,8 @@ from passerelle.registry.training_data import TRAINING, digests_of
 from passerelle.serving.golden import pipeline_predict, read_golden, replay
 from passerelle.serving.load import describe, load_pipeline
 from passerelle.serving.manifest import digest_of_manifest, manifest_of
-from passerelle.serving.model import write_scorer
+from passerelle.serving.model import SCORER_FOLDER, write_scorer
+from passerelle.serving.scorer.packed import INDEX
 from passerelle.settings import SigningSettings
 
 MANIFEST = "passerelle/manifest.json"
@@ -26,6 +27,8 @@ GOLDEN = "golden.json"
 ARTIFACT_DIGEST = "passerelle.artifact_digest"
 #: On a version whose model is a pickle, which somebody trusted in development.
 TRUSTED_PICKLE = "passerelle.trusted_pickle"
+#: On a version: whether the model is registered with the scorer that it compiles to, and is served without scikit-learn.
+COMPILED = "passerelle.compiled"
 _FROM_RUN = (
     "passerelle.candidate",
     "passerelle.data_digest",
@@ -44,6 +47,7 @@ class Registered:
     Attributes:
         ref: None at a dry run of what is not registered yet.
         created: False when the run was registered before; nothing was changed then.
+        not_compiled: Why the model has no scorer, where that was found out now.
     """
 
     registered_model: str
@@ -53,7 +57,21 @@ class Registered:
     created: bool
     artifact_digest: str
     tags: Mapping[str, str]
+    not_compiled: str | None = None
     dry_run: bool = False
+
+    @property
+    def compiled(self) -> bool:
+        """Whether its scorer is registered with it."""
+        return self.tags.get(COMPILED) == "true"
+
+
+class Examined(NamedTuple):
+    """What a look at a run's model found: its manifest, whether it is a pickle, and why it was not compiled where it could not be."""
+
+    manifest: dict[str, Any]
+    pickled: bool
+    not_compiled: str | None
 
 
 def register(
@@ -85,7 +103,7 @@ def register(
     held = [info for info in of_run if ARTIFACT_DIGEST in info.tags]
     keep = (lambda _: None) if dry_run else partial(registry.add_to_model, run_id)
     # What a version of another registered model vouches for, its scorer too, stays as it is.
-    manifest, pickled = _as_registered(registry, held) if held else examined(registry, run_id, compiled=keep)
+    manifest, pickled, why = _as_registered(registry, held) if held else examined(registry, run_id, compiled=keep)
     tags = _tags(run, criteria, manifest) | ({TRUSTED_PICKLE: "true"} if pickled else {})
     ref = earlier.ref if earlier else None
     if not dry_run:
@@ -95,11 +113,11 @@ def register(
             ref = registry.create_version(name, run_id, registry.model_uri(run_id), tags)
         else:
             registry.set_version_tags(ref, tags)
-    return Registered(name, run_id, run.name, ref, created=True, artifact_digest=tags[ARTIFACT_DIGEST], tags=tags, dry_run=dry_run)
+    return Registered(name, run_id, run.name, ref, True, tags[ARTIFACT_DIGEST], tags, not_compiled=why, dry_run=dry_run)
 
 
-def examined(registry: Registry, run_id: str, *, compiled: Callable[[Path], None] | None = None) -> tuple[dict[str, Any], bool]:
-    """Return the manifest of the run's model and whether it is a pickle, once it loaded safely and reproduced its golden predictions.
+def examined(registry: Registry, run_id: str, *, compiled: Callable[[Path], None] | None = None) -> Examined:
+    """Return what the run's model is, once it loaded safely and reproduced its golden predictions.
 
     Args:
         compiled: Given the folder of the scorer that the model compiles to, whose files are in the manifest then; without it the
@@ -112,11 +130,11 @@ def examined(registry: Registry, run_id: str, *, compiled: Callable[[Path], None
         pipeline = load_pipeline(folder, description)
         seen = read_golden(golden)
         replay(seen, pipeline_predict(pipeline, [column.name for column in description.columns]))
-        scorer = write_scorer(folder, pipeline, seen) if compiled else None
+        scorer, why = write_scorer(folder, pipeline, seen) if compiled else (None, None)
         if compiled and scorer:
             compiled(scorer)
         left = digests_of(registry, run_id, Path(temporary) / "training")
-        return manifest_of(folder, golden) | ({TRAINING: left} if left else {}), description.pickled
+        return Examined(manifest_of(folder, golden) | ({TRAINING: left} if left else {}), description.pickled, why)
 
 
 def _record(registry: Registry, run_id: str, manifest: Mapping[str, Any], signing: SigningSettings | None) -> None:
@@ -139,25 +157,25 @@ def _sign_later(registry: Registry, version: VersionInfo, signing: SigningSettin
     try:
         verify_version(registry, version.ref, registry.read_json(run_id, MANIFEST), own)
     except IntegrityError:
-        manifest, _ = _as_registered(registry, [version])
+        manifest = _as_registered(registry, [version]).manifest
         registry.write_text(run_id, SIGNATURE, sign(manifest, signing, run_id=run_id) or "")
 
 
-def _as_registered(registry: Registry, versions: Sequence[VersionInfo]) -> tuple[dict[str, Any], bool]:
+def _as_registered(registry: Registry, versions: Sequence[VersionInfo]) -> Examined:
     """Return what `examined` does of the files of a run's versions as they are, once they are those that were registered.
 
     Raises:
         IntegrityError: One of them changed since.
     """
-    manifest, pickled = examined(registry, versions[0].ref.run_id)
+    found = examined(registry, versions[0].ref.run_id)
     recorded = {version.tags[ARTIFACT_DIGEST] for version in versions}
-    if digest_of_manifest(manifest) not in recorded:
+    if digest_of_manifest(found.manifest) not in recorded:
         # Versions that were registered before said nothing of the training's data.
-        manifest.pop(TRAINING, None)
-    if digest_of_manifest(manifest) not in recorded:
+        found.manifest.pop(TRAINING, None)
+    if digest_of_manifest(found.manifest) not in recorded:
         message = f"the files of {versions[0].ref} are not those that were registered"
         raise IntegrityError(message, hint="passerelle train; passerelle rollback goes back to a version that is whole")
-    return manifest, pickled
+    return found
 
 
 def _found(version: VersionInfo, run: CandidateRun, dry_run: bool) -> Registered:
@@ -172,4 +190,5 @@ def _tags(run: CandidateRun, criteria: Criteria, manifest: Mapping[str, Any]) ->
         "passerelle.criteria_digest": criteria.digest,
         ARTIFACT_DIGEST: digest_of_manifest(manifest),
         "passerelle.golden_digest": str(manifest["golden"]),
+        COMPILED: "true" if f"{SCORER_FOLDER}/{INDEX}" in manifest["files"] else "false",
     }

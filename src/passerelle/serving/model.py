@@ -174,18 +174,18 @@ def compiled(pipeline: Any, golden: Golden) -> tuple[CompiledScorer | None, str 
         return None, f"compiled, it does not reproduce the golden predictions: {error.message}", 0.0
 
 
-def write_scorer(folder: Path, pipeline: Any, golden: Golden) -> Path | None:
-    """Write the compiled scorer into the model's directory and return where; None where there is none.
+def write_scorer(folder: Path, pipeline: Any, golden: Golden) -> tuple[Path | None, str | None]:
+    """Write the compiled scorer into the model's directory and return where; or why there is none.
 
     What lay there before, somebody else's perhaps, is gone in either case.
     """
     target = folder / SCORER_FOLDER
     shutil.rmtree(target, ignore_errors=True)
-    scorer, _, _ = compiled(pipeline, golden)
+    scorer, why, _ = compiled(pipeline, golden)
     if scorer is None:
-        return None
+        return None, why
     pack(scorer, target)
-    return target
+    return target, None
 
 
 def read_scorer(folder: Path, pipeline: FittedPipeline) -> CompiledScorer | None:
