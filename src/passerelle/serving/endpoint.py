@@ -15,6 +15,7 @@ from passerelle.serving.admission import Admission, Unfinished
 from passerelle.serving.answer import JSON, SECURITY, App, Enveloped, Headers, Receive, Scope, Send, envelope, respond
 from passerelle.serving.body import BodyReader, ClientLeft
 from passerelle.serving.contract import Refusal
+from passerelle.serving.drain import Drain
 from passerelle.serving.runtime import Runtime
 
 _MEDIA_TYPES = (b"application/json",)
@@ -53,6 +54,7 @@ class ClassifyEndpoint:
         self._bodies = BodyReader(settings.max_body_bytes, settings.body_timeout_s)
         self._admission = Admission(settings.max_in_flight)
         self._tracing = Tracing.of(settings.otlp_endpoint)
+        self._drain = Drain()
         self._in_flight = 0
         self._metrics.sample(lambda: (self._in_flight, self._admission.waiting + runtime.queued))
 
@@ -61,6 +63,7 @@ class ClassifyEndpoint:
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 self._metrics.keep_sampling()
+                self._drain.watch()
             await self._app(scope, receive, send)
             return
         path = scope["path"]
@@ -78,7 +81,7 @@ class ClassifyEndpoint:
 
     async def _answer(self, route: str, scope: Scope, receive: Receive, send: Send) -> int:
         """Answer one request and return the status."""
-        began = time.perf_counter()
+        began = self._drain.asked = time.perf_counter()
         headers = dict(scope["headers"])
         request_id = request_id_of(headers)
         self._in_flight += 1
@@ -102,7 +105,7 @@ class ClassifyEndpoint:
         finally:
             self._in_flight -= 1
         if body is not None:
-            await respond(send, status, body, [kind, (b"x-request-id", request_id.encode()), *SECURITY, *told])
+            await respond(send, status, body, [kind, (b"x-request-id", request_id.encode()), *SECURITY, *told, *self._drain.headers])
         seconds = time.perf_counter() - began
         self._metrics.answered(route, status, seconds)
         self._log.write(scope["method"], route, status, seconds, request_id=request_id, traceparent=headers.get(b"traceparent"))

@@ -1,0 +1,48 @@
+"""How a worker goes: clients that keep their connections are told to close them before they are closed."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+import time
+from types import FrameType
+
+from passerelle.serving.answer import Headers
+
+#: How long answers say so. What asks less often than that has a connection that is idle, and finds it closed.
+CLOSING_S = 1.0
+_CLOSE = (b"connection", b"close")
+
+
+class Drain:
+    """From SIGTERM on each answer closes its connection, for a second; then the server ends as it always does.
+
+    A server closes idle connections when it ends. A request that is on its way at that moment fails at its client, who cannot know whether
+    it was taken: RFC 9112, section 9.6.
+
+    Attributes:
+        headers: Of every answer; empty until SIGTERM.
+        asked: When the last request came, by `time.perf_counter`.
+    """
+
+    def __init__(self) -> None:
+        self.headers: Headers = []
+        self.asked = float("-inf")
+
+    def watch(self) -> None:
+        """Stand in front of the server's own handler of SIGTERM; called in its event loop, once the handler is there."""
+        handler = signal.getsignal(signal.SIGTERM)
+        if threading.current_thread() is not threading.main_thread() or not callable(handler):
+            return
+        loop = asyncio.get_running_loop()
+
+        def begin(number: int, frame: FrameType | None) -> None:
+            idle = time.perf_counter() - self.asked > CLOSING_S
+            if self.headers or idle:
+                handler(number, frame)
+                return
+            self.headers = [_CLOSE]
+            loop.call_soon_threadsafe(loop.call_later, CLOSING_S, handler, number, None)
+
+        signal.signal(signal.SIGTERM, begin)
