@@ -17,7 +17,7 @@ import pytest
 from passerelle.bentos.build import build
 from passerelle.bentos.containerize import BASE, Wanted, containerize
 from passerelle.bentos.engine import inspect
-from passerelle.errors import OutsideError, UsageError
+from passerelle.errors import UsageError
 from passerelle.rollout.container import smoke
 from passerelle.settings import StoreSettings
 from tests.engine_fixtures import ROOT, TAG, BentoForTests, copied_project, copied_store, removed, write_bento
@@ -219,19 +219,6 @@ def test_a_model_that_is_not_compiled_is_answered_by_its_pipeline(bento: BentoFo
     assert locked("service.txt") <= {each.replace(".", "-").replace("_", "-") for each in found}
     forest = BentoForTests(settings, bento.engine, bento.repository)
     assert smoke(bento.engine, name, forest.golden, expected_version="7", environment={}).smoke.largest_difference < 1e-9
-    removed(bento.engine, name)
-
-
-def test_docker_without_buildx_makes_it_too(bento: BentoForTests, monkeypatch: pytest.MonkeyPatch) -> None:
-    if bento.engine != "docker":
-        pytest.skip("Docker is missing: the former builder is its own")
-    monkeypatch.setenv("DOCKER_BUILDKIT", "0")
-    name = f"{bento.repository}:former-builder"
-    made = bento.image(name=name, cached=False)
-    assert made.packages == bento.image().packages
-    assert smoke(bento.engine, name, bento.golden, expected_version="7", environment={}).smoke.inputs == len(bento.golden.inputs)
-    with pytest.raises(OutsideError, match="returned a non-zero code"):
-        bento.image(name=f"{name}-not", base="debian:bookworm-slim")
     removed(bento.engine, name)
 
 

@@ -14,6 +14,7 @@ from passerelle.bentos.containerize import Wanted
 from passerelle.bentos.engine import inspect
 from passerelle.cli import run_image
 from passerelle.errors import IntegrityError, OutsideError
+from passerelle.rollout.container import smoke
 from passerelle.settings import StoreSettings
 from tests.engine_fixtures import TAG, BentoForTests, copied_store, removed
 
@@ -91,3 +92,17 @@ def test_two_builds_at_once_come_to_the_same_image_and_keep_it(bento: BentoForTe
     assert all(each.created for each in made)
     assert names(bento.engine, repository) == set(wanted)
     removed(bento.engine, *wanted)
+
+
+def test_docker_without_buildx_makes_it_too(bento: BentoForTests, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Beside the tests above, which count images without a name: this builder leaves its stages behind.
+    if bento.engine != "docker":
+        pytest.skip("Docker is missing: the former builder is its own")
+    monkeypatch.setenv("DOCKER_BUILDKIT", "0")
+    name = f"{bento.repository}:former-builder"
+    made = bento.image(name=name, cached=False)
+    assert made.packages == bento.image().packages
+    assert smoke(bento.engine, name, bento.golden, expected_version="7", environment={}).smoke.inputs == len(bento.golden.inputs)
+    with pytest.raises(OutsideError, match="returned a non-zero code"):
+        bento.image(name=f"{name}-not", base="debian:bookworm-slim")
+    removed(bento.engine, name)
