@@ -32,7 +32,7 @@ def test_everything_leads_to_its_version(registered: RegisteredForTests) -> None
         found, version = find_version(registry, asked)
         assert (found, version.ref.version) == (kind, 2), asked
     assert find_version(registry, first.run_id)[1].ref.version == 1
-    for asked in ("9", "0" * 32, "name:1-00000000", "nothing"):
+    for asked in ("9", "0" * 32, "2625070700000000" * 2, "name:1-00000000", "nothing"):
         with pytest.raises(NotFoundError):
             find_version(registry, asked)
 

@@ -67,7 +67,8 @@ def find_version(registry: Registry, asked: str, labels: Mapping[str, str] | Non
         NotFoundError: No version of the registered model belongs to it.
     """
     name = registry.settings.registered_model
-    if asked.isdigit():
+    # An id of 32 characters may be all digits.
+    if asked.isdigit() and not _RUN.fullmatch(asked):
         return "model version", registry.model_version(name, int(asked))
     versions = registry.versions(name)
     if _RUN.fullmatch(asked):
