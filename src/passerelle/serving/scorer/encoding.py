@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
+import mmh3
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,10 +37,9 @@ def encoder_of(section: Section, first_column: int) -> Encode:
 
 
 def _hash_encoder(width: int, first_column: int, *, signed: bool) -> Encode:
-    from sklearn.utils import murmurhash3_32  # noqa: PLC0415 - slow to import, and only hashing needs it
-
     def code(ngram: str) -> int:
-        value: int = murmurhash3_32(ngram.encode("utf-8"), seed=0)
+        # The same function as scikit-learn's `murmurhash3_bytes_s32`; Python's abs and % give -2**31 the column that scikit-learn gives it.
+        value = mmh3.hash(ngram.encode("utf-8"), seed=0, signed=True)
         return 2 * (first_column + abs(value) % width) + (signed and value < 0)
 
     def encode(ngrams: Sequence[str]) -> list[int]:
