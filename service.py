@@ -14,9 +14,11 @@ from pydantic import BaseModel
 from passerelle.monitoring.shared import make_folder
 from passerelle.serving.contract import BatchPrediction, Prediction
 from passerelle.serving.endpoint import ClassifyEndpoint
+from passerelle.serving.failure import plain_errors
 from passerelle.serving.front import put_in_front
 from passerelle.serving.pages import PASSES, mounted
 from passerelle.serving.runtime import Runtime
+from passerelle.serving.supervisor import close_ports
 from passerelle.settings import ServiceSettings
 
 
@@ -27,9 +29,10 @@ class Arguments(BaseModel):
 
 
 ARGUMENTS = bentoml.use_arguments(Arguments)
-SETTINGS = ServiceSettings.read()
-# Reads the signature, for the schema; the model itself is loaded by each worker.
-RUNTIME = Runtime.or_refused(Path(bentoml.models.get(ARGUMENTS.model).path), SETTINGS)
+with plain_errors():
+    SETTINGS = ServiceSettings.read()
+    # Reads the signature, for the schema; the model itself is loaded by each worker.
+    RUNTIME = Runtime.or_refused(Path(bentoml.models.get(ARGUMENTS.model).path), SETTINGS)
 
 
 @bentoml.service(
@@ -57,6 +60,12 @@ class Classifier:
     def share_metrics() -> None:
         """Make what the workers share before the first of them starts."""
         make_folder(SETTINGS.workers)
+
+    @bentoml.on_deployment
+    @staticmethod
+    def close_control_ports() -> None:
+        """Keep the process that starts the workers from listening for commands on TCP ports."""
+        close_ports()
 
     @bentoml.api(route="/classify", input_spec=RUNTIME.contract.record, output_spec=Prediction)
     async def classify(self, **record: Any) -> Prediction:

@@ -21,6 +21,7 @@ from passerelle.names import RUN_ID_LENGTH_IN_TAG
 from passerelle.serving.admission import Unfinished
 from passerelle.serving.batcher import Lane, MicroBatcher
 from passerelle.serving.contract import Contract, Refusal, contract_of
+from passerelle.serving.failure import loading_failure
 from passerelle.serving.load import MODEL_FOLDER, ModelDescription, PipelineNeededError, describe
 from passerelle.settings import ServiceSettings
 
@@ -71,9 +72,9 @@ class Runtime:
         """Return the runtime of a model; of one that cannot even be described, a runtime that lives and never gets ready."""
         try:
             return cls(folder, settings)
-        except PasserelleError as error:
+        except Exception as error:  # noqa: BLE001 - whatever a damaged file makes its reader raise
             made = cls(folder, settings, description=ModelDescription("", (), {}, {}, None))
-            made.refused = error
+            made.refused = loading_failure(error, folder)
             return made
 
     @cached_property
@@ -99,18 +100,18 @@ class Runtime:
         # A prediction leads back to the run that made the model by its first characters.
         self._run = str(model.lineage["run_id"])[:RUN_ID_LENGTH_IN_TAG]
         self._labels = tuple(str(label) for label in model.classes)
-        self.metrics.model_loaded.labels(model.version).set_to_current_time()
-        self.metrics.model_load_seconds.labels(model.version).set(model.load_seconds)
         created = model.lineage.get("created")
         if created:
             self.metrics.model_created.labels(model.version).set(datetime.fromisoformat(str(created)).timestamp())
+        self.metrics.model_loaded.labels(model.version).set_to_current_time()
+        self.metrics.model_load_seconds.labels(model.version).set(model.load_seconds)
         allow_many_connections()
         freeze()
         self.model = model
         return model
 
     def load_or_refuse(self) -> None:
-        """Load the model; one that is refused leaves a worker that lives, says why, and never gets ready.
+        """Load the model; where that fails, whatever the error, the worker lives, says why, and never gets ready.
 
         A worker that ended instead would be started again and again.
         """
@@ -118,8 +119,10 @@ class Runtime:
             if self.refused is None:
                 self.load()
                 return
-        except PasserelleError as error:
-            self.refused = error
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - a panic in a package written in Rust is no Exception
+            self.refused = loading_failure(error, self.folder)
         print(f"the model is refused: {self.refused.message}\n  next: {self.refused.hint}", file=sys.stderr, flush=True)  # noqa: T201
 
     def readiness(self) -> dict[str, Any]:

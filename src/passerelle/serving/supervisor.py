@@ -1,0 +1,51 @@
+"""The supervisor, the process that starts the workers: it must take commands from nobody else.
+
+BentoML supervises with circus, which listens for commands on one loopback port and publishes its events on another, and asks nobody who
+they are. One of the commands is to run a program. Every user of the machine, and every container of a pod, reaches loopback.
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bentoml._internal.utils import circus
+
+_NUMBERS = itertools.count()
+
+
+def close_ports() -> None:
+    """Let the supervisors that BentoML makes from here on in this process listen on no TCP port."""
+    # `create_standalone_arbiter` has been imported by its caller already, and looks these two up when it is called.
+    for name in ("Arbiter", "ThreadedArbiter"):
+        kind = getattr(circus, name)
+        if not hasattr(kind, "private_endpoints"):
+            setattr(circus, name, _private(kind))
+
+
+def _private(kind: Any) -> Any:
+    class Private(kind):  # type: ignore[misc]
+        """The same supervisor, which only its own process can reach; with plugins, which are processes, only its own user."""
+
+        private_endpoints = True
+
+        def __init__(self, watchers: list[Any], *, plugins: list[Any] | None = None, **options: Any) -> None:
+            where = f"ipc://{_private_folder()}/" if plugins else f"inproc://supervisor-{next(_NUMBERS)}-"
+            options |= {"endpoint": f"{where}control", "pubsub_endpoint": f"{where}events"}
+            super().__init__(watchers, plugins=plugins, **options)
+
+    Private.__name__ = kind.__name__
+    return Private
+
+
+def _private_folder() -> Path:
+    """Return a new folder that no other user can enter; it is removed when this process ends."""
+    folder = tempfile.mkdtemp(prefix="passerelle-")
+    owner = os.getpid()
+    atexit.register(lambda: shutil.rmtree(folder, ignore_errors=True) if os.getpid() == owner else None)
+    return Path(folder)
