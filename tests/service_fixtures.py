@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,8 +29,8 @@ class ServedModel:
     bentoml_home: Path
 
 
-def write_store(folder: Path) -> Path:
-    """Write a BentoML store that holds the small text model as the service expects it, and return it."""
+def write_store(folder: Path, *, pipeline: Any = None) -> Path:
+    """Write a BentoML store that holds the small text model, or another pipeline, as the service expects it, and return it."""
     import bentoml
     from bentoml._internal.models.model import ModelStore
 
@@ -37,17 +38,21 @@ def write_store(folder: Path) -> Path:
 
     (folder / "models").mkdir(parents=True)
     with bentoml.models.create("classification:7-00000000", _model_store=ModelStore(folder / "models")) as model:
-        write_bento_model(Path(model.path), text_pipeline(), text_table()[0])
+        write_bento_model(Path(model.path), text_pipeline() if pipeline is None else pipeline, text_table()[0])
     return folder
 
 
 @contextmanager
-def serve(bentoml_home: Path, *, health: str = "/readyz", **settings: str) -> Iterator[ServedModel]:
+def serve(
+    bentoml_home: Path, *, health: str = "/readyz", options: Sequence[str] = (), python: str = sys.executable, **settings: str
+) -> Iterator[ServedModel]:
     """Serve the store's model as long as the body runs.
 
     Args:
         bentoml_home: Made by `write_store`.
         health: Answers 200 once the service counts as started.
+        options: Of `bentoml serve`.
+        python: Of the environment that it runs in.
         settings: Variables of the service, without their prefix: `max_text_characters="100"`.
     """
     port = free_ports(1)[0]
@@ -61,7 +66,7 @@ def serve(bentoml_home: Path, *, health: str = "/readyz", **settings: str) -> It
         "PASSERELLE_KEYS_FILE": str(bentoml_home / "keys.json"),
         **{f"PASSERELLE_{name.upper()}": value for name, value in settings.items()},
     }
-    command = [sys.executable, "-m", "bentoml", "serve", "service:Classifier", "--host", "127.0.0.1", "--port", str(port)]
+    command = [python, "-m", "bentoml", "serve", "service:Classifier", "--host", "127.0.0.1", "--port", str(port), *options]
     log = bentoml_home / f"service-{port}.log"
     child = Child("the service under test", command, environment, log, f"{address}{health}", cwd=ROOT)
     child.start()

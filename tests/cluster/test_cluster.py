@@ -200,6 +200,14 @@ def test_the_pod_holds_no_privilege(running: ClusterForTests) -> None:
     assert (no_new, seccomp, uid, read_only, token) == ("1", "2", 1034, True, False)
 
 
+def test_the_pod_listens_on_its_http_port_alone(running: ClusterForTests) -> None:
+    two_ready(running)
+    said = running.run("python", "-m", "tests.listening", "bentoml serve /home/bentoml/bento")
+    assert said.returncode == 0, said.stderr
+    found = json.loads(said.stdout)
+    assert found == {"listening": [["tcp", 3000]], "answering": [["tcp", 3000]]}, "a sidecar and a port-forward reach what listens here"
+
+
 def test_a_rolling_update_and_an_undo_fail_no_request(running: ClusterForTests, record_property: Callable[[str, object], None]) -> None:
     with running.traffic() as seen:
         forth = running.deploy("other", "--json")

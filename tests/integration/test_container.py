@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
@@ -16,6 +18,7 @@ import requests
 from passerelle.errors import OutsideError
 from passerelle.rollout.container import Container, resident_bytes, running, smoke
 from tests.engine_fixtures import BentoForTests
+from tests.listening import answering, listening
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine]
 READ_BACK = """
@@ -65,6 +68,16 @@ def test_it_holds_no_privilege(container: Container) -> None:
     assert found["refused"] == dict.fromkeys(found["refused"], True)
     assert int(found["memory"]) == 512 * 2**20
     assert int(found["pids"]) == 100
+
+
+def test_it_listens_on_its_http_port_alone(container: Container) -> None:
+    command = [container.engine, "inspect", "--format", "{{.State.Pid}}", container.container_id]
+    pid = int(subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout)
+    if os.geteuid() != 0 or not Path("/proc", str(pid)).exists():
+        pytest.skip("looking into the container's namespaces needs root, on the engine's machine")
+    opened = listening(pid)
+    assert opened == {("tcp", 3000)}
+    assert answering(pid, opened) == opened
 
 
 def test_its_own_health_check_finds_it_healthy(container: Container) -> None:
