@@ -9,12 +9,13 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.engine_fixtures import bento, engine
 from tests.platform_fixtures import given_environment, plain_environment, platform, registered, trained
+from tests.scorer_fixtures import scorer_python
 from tests.service_fixtures import bentoml_home, served
 from tests.signing_fixtures import ours, theirs
 
 __all__ = [
-    "bento", "bentoml_home", "engine", "given_environment", "ours", "plain_environment", "platform", "registered", "served",
-    "theirs", "trained",
+    "bento", "bentoml_home", "engine", "given_environment", "ours", "plain_environment", "platform", "registered", "scorer_python",
+    "served", "theirs", "trained",
 ]  # fmt: skip
 
 

@@ -13,7 +13,15 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Perceptron, RidgeClassifier, RidgeClassifierCV, SGDClassifier
+from sklearn.linear_model import (
+    LogisticRegression,
+    LogisticRegressionCV,
+    PassiveAggressiveClassifier,
+    Perceptron,
+    RidgeClassifier,
+    RidgeClassifierCV,
+    SGDClassifier,
+)
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.naive_bayes import ComplementNB, MultinomialNB
 from sklearn.pipeline import FeatureUnion, Pipeline
@@ -173,6 +181,7 @@ CLASSIFIERS: dict[str, Callable[[], Any]] = {
     "sgd log": lambda: SGDClassifier(loss="log_loss", alpha=1e-5, random_state=0),
     "sgd huber": lambda: SGDClassifier(loss="modified_huber", random_state=0),
     "perceptron": lambda: Perceptron(random_state=0),
+    "passive aggressive": lambda: PassiveAggressiveClassifier(random_state=0),
     "complement": lambda: ComplementNB(alpha=0.3),
     "complement, normed": lambda: ComplementNB(norm=True),
     "multinomial": MultinomialNB,
