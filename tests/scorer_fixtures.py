@@ -25,7 +25,7 @@ def scorer_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
             uv = [sys.executable, "-m", "uv"]
             run([*uv, "venv", "--quiet", "--python", sys.executable, str(python.parents[1])])
             locked = str(ROOT / "requirements" / "scorer.txt")
-            run([*uv, "pip", "sync", "--quiet", "--compile-bytecode", "--python", str(python), "--require-hashes", locked])
+            run([*uv, "pip", "sync", "--quiet", "--python", str(python), "--require-hashes", locked])
     missing = f"import importlib.util as u; print([n for n in {_PIPELINE_PACKAGES!r} if u.find_spec(n)])"
     assert run([str(python), "-I", "-c", missing]).strip() == "[]", "what loads a pipeline is not in this environment"
     return python

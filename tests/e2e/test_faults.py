@@ -7,8 +7,9 @@ import json
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 import httpx
 import psutil
@@ -167,10 +168,21 @@ def test_a_killed_worker_is_replaced_and_no_other_request_fails(two: ServedModel
     assert after["passerelle_predictions_total"] - before >= traffic.statuses[200]
 
 
-def test_a_model_that_is_refused_leaves_a_live_worker_that_says_so(tmp_path_factory: pytest.TempPathFactory) -> None:
-    home = write_store(tmp_path_factory.mktemp("refused") / "bentoml")
-    [golden] = home.glob("models/*/*/golden.json")
+def another_golden_prediction(model: Path) -> None:
+    golden = model / "golden.json"
     golden.write_text(golden.read_text().replace("0.", "0.1", 1))
+
+
+def an_error_that_is_none_of_ours(model: Path) -> None:
+    lineage = model / "lineage.json"
+    lineage.write_text(json.dumps(json.loads(lineage.read_text()) | {"created": "yesterday"}))
+
+
+@pytest.mark.parametrize("damage", [another_golden_prediction, an_error_that_is_none_of_ours])
+def test_a_model_that_is_refused_leaves_a_live_worker_that_says_so(damage: Callable[[Path], None], tmp_path: Path) -> None:
+    home = write_store(tmp_path / "bentoml")
+    [model] = home.glob("models/*/7-*")
+    damage(model)
     with serve(home, health="/livez") as service:
         deadline = time.monotonic() + 30
         while (said := httpx.get(service.address + "/readyz")).json().get("reason") == "loading" and time.monotonic() < deadline:
