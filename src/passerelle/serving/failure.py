@@ -12,6 +12,9 @@ from bentoml.exceptions import BentoMLException, NotFound
 
 from passerelle.errors import IntegrityError, OutsideError, PasserelleError
 
+_PIPELINE_PACKAGES = frozenset({"sklearn", "scipy", "pandas", "joblib", "skops"})
+_INSTALL = "python -m pip install --require-hashes -r requirements/service.txt; for an image: passerelle containerize --no-cache"
+
 
 def loading_failure(error: BaseException, folder: Path) -> PasserelleError:
     """Return the refusal of a model whose loading ended with an error of any kind.
@@ -23,10 +26,11 @@ def loading_failure(error: BaseException, folder: Path) -> PasserelleError:
         error: What was raised.
         folder: The bento model's directory.
     """
-    if isinstance(error, PasserelleError):
-        return error
     kind, model = type(error).__name__, f"{folder.parent.name}:{folder.name}"
     again = f"bentoml models delete {model} --yes; passerelle import; passerelle build; passerelle deploy"
+    if isinstance(error, PasserelleError):
+        error.hint = error.hint or again
+        return error
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return OutsideError(
             f"there is not enough memory to load {model}: {kind} {_place(error)}",
@@ -35,7 +39,9 @@ def loading_failure(error: BaseException, folder: Path) -> PasserelleError:
     if isinstance(error, ImportError):
         # Only the name: the message of an ImportError is free text.
         missing = f"the package {error.name} cannot be imported" if error.name else "a package cannot be imported"
-        return OutsideError(f"{model} cannot be loaded: {missing}: {kind} {_place(error)}", hint="passerelle containerize --with-pipeline")
+        of_pipeline = str(error.name).partition(".")[0] in _PIPELINE_PACKAGES
+        hint = "passerelle containerize --with-pipeline" if of_pipeline else _INSTALL
+        return OutsideError(f"{model} cannot be loaded: {missing}: {kind} {_place(error)}", hint=hint)
     if isinstance(error, OSError) and error.strerror:
         about = f" {error.filename}" if error.filename else ""
         return OutsideError(f"{model} cannot be loaded: {kind}: {error.strerror}{about}", hint=again)
@@ -61,6 +67,6 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except PasserelleError as error:
-        raise BentoMLException(f"{error.message}\n  next: {error.hint}") from error
+        raise BentoMLException(error.message + (f"\n  next: {error.hint}" if error.hint else "")) from error
     except NotFound as error:
         raise BentoMLException(f"{error}\n  next: passerelle import; bentoml models list") from error

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from bentoml.exceptions import BentoMLException, NotFound
 
-from passerelle.errors import SettingsError
+from passerelle.errors import DataError, SettingsError
 from passerelle.serving import model as loading
 from passerelle.serving.contract import Refusal
 from passerelle.serving.failure import plain_errors
@@ -59,7 +59,10 @@ def refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
     ("error", "words"),
     [
         (ModuleNotFoundError(f"No module named {SECRET}", name="sklearn"), "the package sklearn cannot be imported.*--with-pipeline"),
+        (ModuleNotFoundError(SECRET, name="mmh3"), "the package mmh3 cannot be imported.*pip install --require-hashes"),
         (ImportError(SECRET), "a package cannot be imported"),
+        (DataError("The field holds no text."), "no text. +next: bentoml models delete"),
+        (DataError("The field holds no text.", hint="another"), "no text. +next: another"),
         (MemoryError(SECRET), "not enough memory.*PASSERELLE_WORKERS=1"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "not enough memory"),
         (PermissionError(errno.EACCES, "Permission denied", "/models/table.npy"), "PermissionError: Permission denied /models/table.npy"),
