@@ -164,6 +164,14 @@ class ServiceSettings(Settings):
         description="Most requests of one worker that wait for the model; an eighth of it may be batches. More get 503.",
     )
     body_timeout_s: float = Field(default=10.0, gt=0, description="Longest wait for a body, in seconds; a slower one gets 408.")
+    max_head_bytes: int = Field(
+        default=16_384,
+        ge=1_024,
+        description="Largest request line with headers, in bytes; a larger one gets 431, and 100 headers are the most.",
+    )
+    head_timeout_s: float = Field(
+        default=10.0, gt=0, description="Longest wait for the request line and the headers, in seconds; slower ones get 408."
+    )
     model_timeout_s: float = Field(default=30.0, gt=0, description="Longest wait for the model, in seconds; a slower one gives 504.")
     auth: str = Field(
         default="auto",

@@ -16,6 +16,7 @@ from passerelle.serving.answer import JSON, SECURITY, App, Enveloped, Headers, R
 from passerelle.serving.body import BodyReader, ClientLeft
 from passerelle.serving.contract import Refusal
 from passerelle.serving.drain import Drain
+from passerelle.serving.heads import HeadLimits
 from passerelle.serving.runtime import Runtime
 
 _MEDIA_TYPES = (b"application/json",)
@@ -24,6 +25,8 @@ _READ = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
 _OPEN = frozenset({"/livez", "/readyz", "/healthz"})
 _CARD = "/model"
 _UNKNOWN = "unknown"
+#: The route of what is refused before it can be read.
+_UNREAD = "unread"
 _OWN = _POSTED | _READ | {_UNKNOWN}
 _INTERNAL = Refusal(500, "internal", "the service could not answer; the operator finds the cause by the request id")
 _CLIENT_LEFT = 499
@@ -37,6 +40,9 @@ class ClassifyEndpoint:
         runtime: The model and its contract.
         passes: Paths, or their beginnings when they end in `/`, that the application behind may answer.
         access_log: Gets a line a request.
+
+    Attributes:
+        head_limits: What the connections allow.
     """
 
     def __init__(self, app: App, *, runtime: Runtime, passes: tuple[str, ...] = (), access_log: AccessLog | None = None) -> None:
@@ -55,6 +61,7 @@ class ClassifyEndpoint:
         self._admission = Admission(settings.max_in_flight)
         self._tracing = Tracing.of(settings.otlp_endpoint)
         self._drain = Drain()
+        self.head_limits = HeadLimits(settings.max_head_bytes, settings.head_timeout_s, settings.max_body_bytes)
         self._in_flight = 0
         self._metrics.sample(lambda: (self._in_flight, self._admission.waiting + runtime.queued))
 
@@ -110,6 +117,11 @@ class ClassifyEndpoint:
         self._metrics.answered(route, status, seconds)
         self._log.write(scope["method"], route, status, seconds, request_id=request_id, traceparent=headers.get(b"traceparent"))
         return status
+
+    def refused(self, status: int, request_id: str) -> None:
+        """Count a request that was refused before it could be read."""
+        self._metrics.answered(_UNREAD, status, 0.0)
+        self._log.write("-", _UNREAD, status, 0.0, request_id=request_id)
 
     def _admitted(self, route: str, scope: Scope, headers: dict[bytes, bytes]) -> Headers:
         """Return the headers of an answer to this client.

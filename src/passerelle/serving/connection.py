@@ -1,0 +1,228 @@
+"""One connection of a client: how long and how large the head of a request may be, and how its answer leaves."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any, ClassVar
+
+import httptools
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from passerelle.serving.answer import JSON, SECURITY, Headers, OneWrite, envelope
+from passerelle.serving.contract import Refusal
+from passerelle.serving.heads import AwaitedHeads, HeadLimits, Refused
+
+#: Bytes that the parser gets at a time. It cannot be stopped in between: of 18-byte requests this is 228.
+_SLICE_BYTES = 4_096
+#: Requests of one connection that may wait for the answer to an earlier one.
+_MOST_PIPELINED = 64
+#: After a refusal, so much more is read, and the connection kept for so long, that a client can read the answer: to close a socket
+#: that holds unread bytes makes the kernel drop what was sent.
+_READ_ON_BYTES = 262_144
+_READ_ON_S = 1.0
+#: The answer to the largest batch is 350 KB, and shall leave in one write. A kernel with default settings grants 416 KiB of this.
+_SEND_BUFFER_BYTES = 1_048_576
+
+_UNREADABLE = Refusal(400, "malformed_request", "the request is not HTTP/1.1")
+_PIPELINED = Refusal(503, "overloaded", "too many requests at once", headers=((b"retry-after", b"1"),))
+_TOO_SLOW = Refusal(408, "head_too_slow", "the request line and the headers did not arrive in time")
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's protocol with limits on what is not a body: request line, headers, chunk sizes and trailers.
+
+    The bytes are counted from one event of the parser to the next, so that it costs nothing for each header. A head that follows
+    another request in the same read may exceed the limit by `_SLICE_BYTES`.
+    """
+
+    limits: ClassVar[HeadLimits]
+    heads: ClassVar[AwaitedHeads]
+    refused: ClassVar[Refused]
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._in_head = True
+        self._begun = False
+        self._progressed = False
+        self._pending_bytes = 0
+        self._unwanted_bytes = 0
+        self._dropped_bytes = 0
+        self._refusal: Refusal | None = None
+        self._writer: OneWrite | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait for the first head."""
+        super().connection_made(transport)
+        self._writer = OneWrite(transport)
+        accepted = transport.get_extra_info("socket")
+        if accepted is not None and accepted.family != socket.AF_UNIX:
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        self.heads.begin(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self.heads.end(self)
+        super().connection_lost(exc)
+        if self._writer is not None:
+            self._writer.forget()
+
+    def data_received(self, data: bytes) -> None:
+        """Hand the bytes to the parser as far as the limits allow."""
+        if self._refusal is not None:
+            self._read_on(len(data))
+            return
+        self._unset_keepalive_if_required()
+        size = len(data)
+        if size <= _SLICE_BYTES and self._pending_bytes + size <= self.limits.max_bytes:
+            self._parse(data, size)
+        else:
+            self._parse_slices(memoryview(data))
+        if self._in_head and (self._begun or self._pending_bytes) and self._refusal is None:
+            self.heads.begin(self)
+
+    def _parse_slices(self, data: memoryview) -> None:
+        begin, goes_on = 0, True
+        while goes_on and begin < len(data):
+            piece = data[begin : begin + min(_SLICE_BYTES, self.limits.max_bytes + 1 - self._pending_bytes)]
+            goes_on = self._parse(piece, len(piece))
+            begin += len(piece)
+
+    def _parse(self, data: bytes | memoryview, size: int) -> bool:
+        """Parse a slice; False when what follows it in this read is of no use."""
+        self._progressed = False
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._refuse(_UNREADABLE)
+        except httptools.HttpParserUpgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            return False
+        self._pending_bytes = 0 if self._progressed else self._pending_bytes + size
+        if self._pending_bytes > self.limits.max_bytes:
+            self._refuse(self.limits.too_large)
+        elif len(self.pipeline) > _MOST_PIPELINED:
+            self._refuse(_PIPELINED)
+        elif not self._in_head and self.cycle.response_complete:
+            # The rest of a body that nobody asks for any more.
+            self._unwanted_bytes += size
+            if self._unwanted_bytes > self.limits.max_unwanted_bytes:
+                self.transport.close()
+        return self._refusal is None and not self.transport.is_closing()
+
+    # Events of the parser
+    def on_message_begin(self) -> None:
+        """Note that a head begins."""
+        self._begun = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Start the answer."""
+        self._progressed = True
+        if len(self.headers) > self.limits.max_headers:
+            self._refuse(self.limits.too_large)
+            raise httptools.HttpParserError("too many headers")
+        super().on_headers_complete()
+        self._in_head = self._begun = False
+        self.heads.end(self)
+
+    def on_chunk_header(self) -> None:
+        """Note that the size of a chunk is complete."""
+        self._progressed = True
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._progressed = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that the request is complete; the next head may begin."""
+        self._progressed = True
+        self._in_head = True
+        self._unwanted_bytes = 0
+        super().on_message_complete()
+        if self.cycle is not None and self.cycle.response_complete:
+            self.heads.end(self)
+
+    # Answers
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        assert self._writer is not None  # noqa: S101 - there is a connection
+        self._writer.begin(cycle)
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or with the refusal of what followed this one."""
+        last = not self.pipeline
+        if self._writer is not None:
+            self._writer.finish()
+        super().on_response_complete()
+        if self.transport.is_closing() or not last:
+            return
+        if self._refusal is not None:
+            self._send_refusal()
+        elif not self._in_head:
+            self.heads.begin(self)
+
+    def too_late(self) -> None:
+        """End a connection whose next head is not complete in time; one that has sent nothing of it is owed no answer."""
+        if self._in_head and (self._begun or self._pending_bytes):
+            self._refuse(_TOO_SLOW)
+        else:
+            self.transport.close()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer what cannot be read after all that was asked before it, then close the connection."""
+        if self._refusal is not None:
+            return
+        self._refusal = refusal
+        self.heads.end(self)
+        cycle = self.cycle
+        if cycle is None or (self._in_head and cycle.response_complete):
+            self._send_refusal()
+        elif not self._in_head and self.pipeline:
+            # The body of a request that is not being answered yet.
+            self.pipeline.popleft()
+        elif not self._in_head and cycle.response_started:
+            self.transport.close()
+        elif not self._in_head:
+            cycle.disconnected = True
+            cycle.message_event.set()
+            self._send_refusal()
+
+    def _send_refusal(self) -> None:
+        refusal = self._refusal
+        assert refusal is not None  # noqa: S101 - there is one
+        request_id = os.urandom(8).hex()
+        body = envelope(refusal, request_id)
+        headers: Headers = [
+            *self.server_state.default_headers, JSON, (b"x-request-id", request_id.encode()), *SECURITY, *refusal.headers,
+            (b"connection", b"close"), (b"content-length", b"%d" % len(body)),
+        ]  # fmt: skip
+        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        self.transport.write(STATUS_LINE[refusal.status] + lines + b"\r\n" + body)
+        type(self).refused(refusal.status, request_id)
+        self._unset_keepalive_if_required()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.loop.call_later(_READ_ON_S, self.transport.abort)
+        else:
+            self.transport.close()
+
+    def _read_on(self, size: int) -> None:
+        """Drop what comes after a refusal; from a limit on, leave it in the kernel, so that its sender has to wait."""
+        self._dropped_bytes += size
+        if self._dropped_bytes > _READ_ON_BYTES:
+            self.flow.pause_reading()
+
+
+def connection_of(limits: HeadLimits, refused: Refused) -> type[Connection]:
+    """Return the protocol of one worker's connections.
+
+    Args:
+        limits: Of each head.
+        refused: Counts the refusals that no application sees.
+    """
+    members = {"limits": limits, "heads": AwaitedHeads(limits.timeout_s), "refused": staticmethod(refused)}
+    return type("Connection", (Connection,), members)

@@ -1,0 +1,94 @@
+"""The heads of requests that are not complete: how large one may be, how long it may take, and how many there may be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+from passerelle.serving.contract import Refusal
+
+#: Gets the status and the request id of each refusal.
+Refused = Callable[[int, str], None]
+_LOOKS = 10
+#: Connections of one worker that may be without a complete head at a time; the one that has been so the longest gives way.
+MOST_AWAITED = 1_024
+MOST_HEADERS = 100
+
+
+@dataclass(frozen=True)
+class HeadLimits:
+    """What the head of a request may be.
+
+    Attributes:
+        max_bytes: Size of the request line and the headers together; of a chunk's size line and of the trailers likewise.
+        timeout_s: Longest wait for a head; kept to a tenth of itself.
+        max_unwanted_bytes: Size of the rest of a body that comes after the answer.
+        max_headers: Number of headers.
+    """
+
+    max_bytes: int
+    timeout_s: float
+    max_unwanted_bytes: int
+    max_headers: int = MOST_HEADERS
+
+    @cached_property
+    def too_large(self) -> Refusal:
+        """The refusal of a head over the limits."""
+        message = f"the request line and the headers are larger than {self.max_bytes} bytes, or more than {self.max_headers} headers"
+        return Refusal(431, "head_too_large", message)
+
+
+class Awaiting(Protocol):
+    """A connection that waits for a head."""
+
+    def too_late(self) -> None:
+        """End it."""
+
+
+class AwaitedHeads:
+    """The connections without a complete head, in the order in which they began to be so.
+
+    One look at the oldest of them now and then costs less than a timer for each.
+
+    Args:
+        timeout_s: A connection that waits longer is told that it is too late; kept to a tenth of itself.
+        most: Most connections that may wait.
+    """
+
+    def __init__(self, timeout_s: float, most: int = MOST_AWAITED) -> None:
+        self._timeout_s = timeout_s
+        self._most = most
+        self._began: dict[Any, float] = {}
+        self._looking = False
+
+    def begin(self, connection: Awaiting) -> None:
+        """Count from now on, unless it is counted already."""
+        if connection in self._began:
+            return
+        if len(self._began) >= self._most:
+            self._end(next(iter(self._began)))
+        loop = asyncio.get_running_loop()
+        self._began[connection] = loop.time()
+        if not self._looking:
+            self._looking = True
+            loop.call_later(self._timeout_s / _LOOKS, self._look)
+
+    def end(self, connection: Awaiting) -> None:
+        """Count no longer."""
+        self._began.pop(connection, None)
+
+    def _end(self, connection: Awaiting) -> None:
+        self._began.pop(connection, None)
+        connection.too_late()
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        oldest = loop.time() - self._timeout_s
+        for connection in [each for each, began in self._began.items() if began <= oldest]:
+            self._end(connection)
+        self._looking = bool(self._began)
+        if self._looking:
+            loop.call_later(self._timeout_s / _LOOKS, self._look)
