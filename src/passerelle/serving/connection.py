@@ -85,7 +85,11 @@ class Connection(HttpToolsProtocol):
     def _parse_slices(self, data: memoryview) -> None:
         begin, goes_on = 0, True
         while goes_on and begin < len(data):
-            piece = data[begin : begin + min(_SLICE_BYTES, self.limits.max_bytes + 1 - self._pending_bytes)]
+            most = min(_SLICE_BYTES, self.limits.max_bytes - self._pending_bytes)
+            if most == 0:
+                self._refuse(self.limits.too_large)
+                return
+            piece = data[begin : begin + most]
             goes_on = self._parse(piece, len(piece))
             begin += len(piece)
 
@@ -101,9 +105,7 @@ class Connection(HttpToolsProtocol):
                 self.handle_websocket_upgrade()
             return False
         self._pending_bytes = 0 if self._progressed else self._pending_bytes + size
-        if self._pending_bytes > self.limits.max_bytes:
-            self._refuse(self.limits.too_large)
-        elif len(self.pipeline) > _MOST_PIPELINED:
+        if len(self.pipeline) > _MOST_PIPELINED:
             self._refuse(_PIPELINED)
         elif not self._in_head and self.cycle.response_complete:
             # The rest of a body that nobody asks for any more.

@@ -1,0 +1,316 @@
+"""What a connection takes and gives, on a real socket in process: heads without end, slow ones, pipelines, and answers in one write."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from passerelle.serving.answer import Receive, Scope, Send
+from passerelle.serving.connection import Connection, connection_of
+from passerelle.serving.heads import AwaitedHeads, HeadLimits
+
+LIMIT = 2_048
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+class Server:
+    """The application, the connections' protocol and what they did."""
+
+    def __init__(self, *, timeout_s: float = 30.0) -> None:
+        self.refused: list[int] = []
+        self.writes: list[bytes] = []
+        self.goes_on = asyncio.Event()
+        self.protocol = connection_of(HeadLimits(LIMIT, timeout_s, 100_000), lambda status, _: self.refused.append(status))
+        self.config = uvicorn.Config(self.app, log_config=None, interface="asgi3")
+        self.state = ServerState()
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if path == "/reads":
+            while (message := await receive()).get("more_body"):
+                pass
+            if message["type"] == "http.disconnect":
+                return
+        if path == "/slow":
+            await self.goes_on.wait()
+        streamed = path in ("/streamed", "/broken")
+        headers = [] if streamed else [(b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if streamed:
+            await asyncio.sleep(0)
+            await send({"type": "http.response.body", "body": b"o", "more_body": True})
+            await asyncio.sleep(0)
+        if path == "/broken":
+            raise RuntimeError
+        await send({"type": "http.response.body", "body": b"k" if streamed else b"ok"})
+
+    def connection(self) -> Connection:
+        written = self.writes
+
+        class Seen:
+            """The transport, with a list of what was written."""
+
+            def __init__(self, transport: Any) -> None:
+                self._transport = transport
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(self._transport, name)
+
+            def write(self, data: bytes) -> None:
+                written.append(bytes(data))
+                self._transport.write(data)
+
+        class SeenConnection(self.protocol):  # type: ignore[name-defined, misc]
+            def connection_made(self, transport: Any) -> None:
+                super().connection_made(Seen(transport))
+
+        made: Connection = SeenConnection(config=self.config, server_state=self.state, app_state={})
+        return made
+
+
+@asynccontextmanager
+async def serving(**options: Any) -> AsyncIterator[tuple[Server, int]]:
+    server = Server(**options)
+    listener = await asyncio.get_running_loop().create_server(server.connection, "127.0.0.1", 0)
+    async with listener:
+        yield server, listener.sockets[0].getsockname()[1]
+
+
+async def read_all(reader: asyncio.StreamReader) -> bytes:
+    came = b""
+    with suppress(ConnectionError):
+        while piece := await asyncio.wait_for(reader.read(65_536), 5):
+            came += piece
+    return came
+
+
+async def exchanged(port: int, *pieces: bytes, answers: int | None = None) -> list[int]:
+    """Return the status of each answer, up to a number of them or to the end of the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    came = b""
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(0.01)
+        while answers is None or len(statuses(came)) < answers:
+            piece = await asyncio.wait_for(reader.read(65_536), 10)
+            if not piece:
+                break
+            came += piece
+    except ConnectionError:
+        pass
+    finally:
+        writer.close()
+    return statuses(came)
+
+
+def statuses(came: bytes) -> list[int]:
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3})", came)]
+
+
+def head_of(size: int) -> bytes:
+    begin = b"GET / HTTP/1.1\r\nHost: x\r\nX: "
+    return begin + b"a" * (size - len(begin) - 4) + b"\r\n\r\n"
+
+
+ENDLESS = {
+    "a header without end": (b"GET / HTTP/1.1\r\nX: ", b"a"),
+    "headers without end": (b"GET / HTTP/1.1\r\n", b"X-Header: abc\r\n"),
+    "tiny headers": (b"GET / HTTP/1.1\r\n", b"a:\r\n"),
+    "a method without end": (b"", b"A"),
+    "a path without end": (b"GET /", b"a"),
+    "blank lines without end": (b"", b"\r\n"),
+    "a chunk extension without end": (CHUNKED + b"5;", b"a"),
+    "a chunk size without end": (CHUNKED, b"0"),
+    "trailers without end": (CHUNKED + b"0\r\n", b"X-Trailer: abc\r\n"),
+}
+
+
+@pytest.mark.parametrize("piece_bytes", [7, 1_000, 200_000])
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_a_head_without_end_is_ended(kind: str, piece_bytes: int) -> None:
+    begin, repeated = ENDLESS[kind]
+    endless = repeated * (20 * LIMIT // len(repeated))
+    if begin.startswith(b"POST / "):
+        begin = begin.replace(b"POST / ", b"POST /reads ")
+
+    async def go() -> None:
+        async with serving() as (server, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(begin)
+            for place in range(0, min(len(endless), 1_000 * piece_bytes), piece_bytes):
+                writer.write(endless[place : place + piece_bytes])
+                await asyncio.sleep(0)
+            came = await read_all(reader)
+            writer.close()
+            # What is no HTTP from its first bytes on is refused before the limit.
+            expected = 400 if kind == "a method without end" else 431
+            assert (statuses(came), server.refused) == ([expected], [expected])
+            assert b"connection: close" in came
+            assert b'"code":"' in came
+
+    asyncio.run(go())
+
+
+def test_the_limit_is_exact() -> None:
+    async def go() -> None:
+        async with serving() as (_server, port):
+            for pieces in ([LIMIT], [1_000, LIMIT - 1_000], [1] * 30 + [LIMIT - 30]):
+                for more, expected in ((0, 200), (1, 431)):
+                    whole, begin, cut = head_of(LIMIT + more), 0, []
+                    for size in pieces:
+                        cut.append(whole[begin : begin + size])
+                        begin += size
+                    assert await exchanged(port, *cut, whole[begin:], answers=1) == [expected]
+
+    asyncio.run(go())
+
+
+def test_a_hundred_headers_are_the_most() -> None:
+    async def go() -> None:
+        async with serving() as (_server, port):
+            for count, expected in ((100, 200), (101, 431)):
+                whole = b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * count + b"\r\n"
+                assert await exchanged(port, whole, answers=1) == [expected]
+
+    asyncio.run(go())
+
+
+def test_a_large_body_and_many_chunks_are_no_head() -> None:
+    async def go() -> None:
+        async with serving() as (_server, port):
+            length = b"POST /reads HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n" + b"a" * 500_000
+            chunks = CHUNKED.replace(b"/ ", b"/reads ", 1) + b"1\r\na\r\n" * 20_000 + b"0\r\n\r\n"
+            assert await exchanged(port, length, chunks, GET, answers=3) == [200, 200, 200]
+
+    asyncio.run(go())
+
+
+def test_a_slow_head_is_ended_and_an_idle_connection_too() -> None:
+    async def go() -> None:
+        async with serving(timeout_s=0.1) as (server, port):
+            slow = b"GET / HTTP/1.1\r\nHost: x\r\nX: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+            assert await exchanged(port, *[slow[place : place + 1] for place in range(len(slow))]) == [408]
+            assert await exchanged(port, b"\r\n") == [408]
+            assert await exchanged(port, GET, GET[:9]) == [200, 408]
+            assert await exchanged(port) == [], "nothing was asked"
+            assert server.refused == [408] * 3
+            # What was asked is answered, however long that takes.
+            asking = asyncio.create_task(exchanged(port, GET.replace(b"/ ", b"/slow ", 1), GET[:9]))
+            await asyncio.sleep(0.3)
+            assert not asking.done()
+            server.goes_on.set()
+            assert await asking == [200, 408]
+
+    asyncio.run(go())
+
+
+def test_a_refusal_waits_for_the_answers_before_it() -> None:
+    slow, reads = GET.replace(b"/ ", b"/slow ", 1), CHUNKED.replace(b"/ ", b"/reads ", 1)
+
+    async def go() -> None:
+        for wrong, expected in ((b"\xff\xff\r\n\r\n", 400), (head_of(LIMIT + 5_000), 431), (reads + b"zz\r\n", 400)):
+            async with serving() as (server, port):
+                asking = asyncio.create_task(exchanged(port, slow + wrong))
+                await asyncio.sleep(0.05)
+                assert not asking.done()
+                server.goes_on.set()
+                assert await asking == [200, expected]
+
+    asyncio.run(go())
+
+
+def test_pipelined_requests_are_answered_in_their_order_up_to_a_number() -> None:
+    async def go() -> None:
+        async with serving() as (_server, port):
+            assert await exchanged(port, GET * 60, answers=60) == [200] * 60
+            came = await exchanged(port, GET * 50_000)
+            assert came[-1] == 503
+            assert set(came[:-1]) == {200}
+            assert len(came) < 400
+
+    asyncio.run(go())
+
+
+def test_a_body_without_end_is_ended_after_its_answer() -> None:
+    chunk = b"10000\r\n" + b"a" * 0x10000 + b"\r\n"
+
+    async def go() -> None:
+        async with serving(timeout_s=0.1) as (_server, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(CHUNKED)
+            with pytest.raises(ConnectionError):
+                for _ in range(1_000):
+                    writer.write(chunk)
+                    await writer.drain()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(CHUNKED)
+            assert statuses(await reader.readuntil(b"ok")) == [200]
+            with pytest.raises(ConnectionError):
+                for _ in range(500):
+                    writer.write(b"1\r\na\r\n")
+                    await asyncio.sleep(0.01)
+                    await writer.drain()
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("path", ["/", "/streamed", "/reads"])
+def test_an_answer_leaves_in_one_write(path: str) -> None:
+    async def go() -> None:
+        async with serving() as (server, port):
+            for method in (b"GET", b"HEAD"):
+                request = GET.replace(b"GET / ", method + b" " + path.encode() + b" ", 1)
+                assert await exchanged(port, request, request.replace(b"Host", b"Connection: close\r\nHost")) == [200, 200]
+            assert len(server.writes) == 4
+
+    asyncio.run(go())
+
+
+def test_who_asks_whether_to_send_is_told_at_once() -> None:
+    async def go() -> None:
+        async with serving() as (server, port):
+            asks = b"POST /reads HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+            assert await exchanged(port, asks, answers=1) == [100]
+            assert await exchanged(port, asks, b"ab", answers=2) == [100, 200]
+            assert len(server.writes) == 3
+
+    asyncio.run(go())
+
+
+def test_an_answer_that_fails_half_way_is_none() -> None:
+    async def go() -> None:
+        async with serving() as (server, port):
+            assert await exchanged(port, GET.replace(b"/ ", b"/broken ", 1)) == []
+            assert server.writes == []
+
+    asyncio.run(go())
+
+
+def test_the_head_that_is_awaited_longest_gives_way() -> None:
+    class Waiting:
+        late = False
+
+        def too_late(self) -> None:
+            self.late = True
+
+    async def go() -> None:
+        heads = AwaitedHeads(30.0, most=3)
+        waiting = [Waiting() for _ in range(5)]
+        for each in waiting[:3]:
+            heads.begin(each)
+        heads.begin(waiting[0])
+        heads.end(waiting[1])
+        for each in waiting[3:]:
+            heads.begin(each)
+        assert [each.late for each in waiting] == [True, False, False, False, False]
+
+    asyncio.run(go())
