@@ -35,7 +35,15 @@ SENT: dict[str, tuple[bytes, list[int]]] = {
     "a chunk without a size": (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + GOOD, [400]),
     "a chunk of more than there is": (HEAD + b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n" + GOOD, [400]),
     "a header over two lines": (HEAD + b"X-A: 1\r\n  2\r\nContent-Length: 17\r\n\r\n" + GOOD, [400]),
-    "a path of 100 KB": (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", [400]),
+    "a path of 100 KB": (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", [431]),
+    "headers of 100 KB": (HEAD + b"X-A: " + b"a" * 100_000 + b"\r\n\r\n", [431]),
+    "100,000 headers": (HEAD + b"a:\r\n" * 100_000 + b"\r\n", [431]),
+    "a chunk extension of 100 KB": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n11;" + b"a" * 100_000, [431]),
+    "trailers of 100 KB": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + CHUNKS[:-2] + b"a: b\r\n" * 16_000, [431]),
+    "headers that do not end": (HEAD + b"X-A: a", [408]),
+    "a good request and half of one": (WHOLE + HEAD, [200, 408]),
+    "what is no HTTP after a good request": (WHOLE + b"\xff" * 20, [200, 400]),
+    "more requests than wait": (b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 100, [200] * 100 + [503]),
     "NUL in the path": (b"GET /a%00b HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
     "a broken escape in the path": (b"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
     "a request id that is none": (WHOLE.replace(b"Host: x", b"Host: x\r\nX-Request-Id: \xc3\xa9\xff"), [200]),
@@ -56,7 +64,7 @@ SENT: dict[str, tuple[bytes, list[int]]] = {
 
 @pytest.fixture(scope="module")
 def impatient(served: ServedModel) -> Iterator[ServedModel]:
-    with serve(served.bentoml_home, body_timeout_s="0.5") as running:
+    with serve(served.bentoml_home, body_timeout_s="0.5", head_timeout_s="0.5") as running:
         yield running
 
 
@@ -69,7 +77,7 @@ def exchanged(service: ServedModel, sent: bytes) -> bytes:
         try:
             while piece := connection.recv(65_536):
                 came += piece
-                connection.settimeout(0.3)
+                connection.settimeout(1)
         except (TimeoutError, ConnectionResetError):
             pass
     return came

@@ -18,10 +18,10 @@ from passerelle.serving.heads import AwaitedHeads, HeadLimits, Refused
 _SLICE_BYTES = 4_096
 #: Requests of one connection that may wait for the answer to an earlier one.
 _MOST_PIPELINED = 64
-#: After a refusal, so much more is read, and the connection kept for so long, that a client can read the answer: to close a socket
-#: that holds unread bytes makes the kernel drop what was sent.
-_READ_ON_BYTES = 262_144
-_READ_ON_S = 1.0
+#: A refused connection is closed after a while, and of what comes meanwhile so much is read: to close a socket that holds unread bytes
+#: makes the kernel drop what the client has not read yet. Who sends more than that has to wait.
+_LINGER_S = 0.5
+_DROPPED_BYTES = 16_384
 #: The answer to the largest batch is 350 KB, and shall leave in one write. A kernel with default settings grants 416 KiB of this.
 _SEND_BUFFER_BYTES = 1_048_576
 
@@ -71,7 +71,7 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Hand the bytes to the parser as far as the limits allow."""
         if self._refusal is not None:
-            self._read_on(len(data))
+            self._drop(len(data))
             return
         self._unset_keepalive_if_required()
         size = len(data)
@@ -79,7 +79,9 @@ class Connection(HttpToolsProtocol):
             self._parse(data, size)
         else:
             self._parse_slices(memoryview(data))
-        if self._in_head and (self._begun or self._pending_bytes) and self._refusal is None:
+        if self._refusal is not None:
+            self._drop(size)
+        elif self._in_head and (self._begun or self._pending_bytes):
             self.heads.begin(self)
 
     def _parse_slices(self, data: memoryview) -> None:
@@ -206,16 +208,11 @@ class Connection(HttpToolsProtocol):
         self.transport.write(STATUS_LINE[refusal.status] + lines + b"\r\n" + body)
         type(self).refused(refusal.status, request_id)
         self._unset_keepalive_if_required()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-            self.loop.call_later(_READ_ON_S, self.transport.abort)
-        else:
-            self.transport.close()
+        self.loop.call_later(_LINGER_S, self.transport.abort)
 
-    def _read_on(self, size: int) -> None:
-        """Drop what comes after a refusal; from a limit on, leave it in the kernel, so that its sender has to wait."""
+    def _drop(self, size: int) -> None:
         self._dropped_bytes += size
-        if self._dropped_bytes > _READ_ON_BYTES:
+        if self._dropped_bytes > _DROPPED_BYTES and not self.transport.is_closing():
             self.flow.pause_reading()
 
 

@@ -84,10 +84,10 @@ async def serving(**options: Any) -> AsyncIterator[tuple[Server, int]]:
         yield server, listener.sockets[0].getsockname()[1]
 
 
-async def read_all(reader: asyncio.StreamReader) -> bytes:
+async def read_all(reader: asyncio.StreamReader, answers: int | None = None) -> bytes:
     came = b""
     with suppress(ConnectionError):
-        while piece := await asyncio.wait_for(reader.read(65_536), 5):
+        while (answers is None or len(statuses(came)) < answers) and (piece := await asyncio.wait_for(reader.read(65_536), 10)):
             came += piece
     return came
 
@@ -95,20 +95,13 @@ async def read_all(reader: asyncio.StreamReader) -> bytes:
 async def exchanged(port: int, *pieces: bytes, answers: int | None = None) -> list[int]:
     """Return the status of each answer, up to a number of them or to the end of the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    came = b""
-    try:
-        for piece in pieces:
+    reading = asyncio.create_task(read_all(reader, answers))
+    for piece in pieces:
+        if not reading.done():
             writer.write(piece)
             await asyncio.sleep(0.01)
-        while answers is None or len(statuses(came)) < answers:
-            piece = await asyncio.wait_for(reader.read(65_536), 10)
-            if not piece:
-                break
-            came += piece
-    except ConnectionError:
-        pass
-    finally:
-        writer.close()
+    came = await reading
+    writer.close()
     return statuses(came)
 
 
