@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
 
 from passerelle.serving.load import Column
+from passerelle.serving.structure import Excess, Structure
 
-#: Over this, a body is looked at before it is held to the schema; a text of ten pages is under it.
-_LARGE_BYTES = 32_768
 _NUMBERS: Mapping[str, Any] = {
     "boolean": bool,
     "integer": Annotated[int, Field(ge=-(2**31), lt=2**31)],
@@ -76,12 +74,14 @@ class Contract:
         batch: The pydantic model of `{"records": [...]}`.
         columns: The fields' names, in the order of the signature.
         renamed: Column of each attribute, for columns that cannot be a Python name; empty when all can.
+        most_records: Most records of one batch.
     """
 
     record: type[BaseModel]
     batch: type[BaseModel]
     columns: tuple[str, ...]
     renamed: Mapping[str, str]
+    most_records: int
 
     def read_record(self, body: bytes) -> dict[str, Any]:
         """Return the record of a body.
@@ -89,8 +89,7 @@ class Contract:
         Raises:
             Refusal: 400 for what is not JSON, 422 for what is not a record; names the field.
         """
-        if len(body) > _LARGE_BYTES:
-            _refuse_unknown(_loaded(body), self.columns)
+        self._refuse_excess(body, Structure(0, self.columns))
         try:
             return self.fields(self.record.__pydantic_validator__.validate_json(body))
         except ValidationError as error:
@@ -102,16 +101,28 @@ class Contract:
         Raises:
             Refusal: As `read_record`.
         """
-        if len(body) > _LARGE_BYTES:
-            content = _loaded(body)
-            _refuse_unknown(content, ("records",))
-            records = content.get("records") if isinstance(content, dict) else None
-            for place, record in enumerate(records if isinstance(records, list) else ()):
-                _refuse_unknown(record, self.columns, f"records.{place}.")
+        self._refuse_excess(body, Structure(self.most_records, self.columns))
         try:
             return [self.fields(record) for record in self.batch.__pydantic_validator__.validate_json(body).records]
         except ValidationError as error:
             raise refusal_of(error) from None
+
+    def _refuse_excess(self, body: bytes, structure: Structure) -> None:
+        """Refuse a body that holds more than the schema has room for, before the parser builds all of it.
+
+        Raises:
+            Refusal: 422; what else is wrong is left to the schema.
+        """
+        excess = structure.excess(body)
+        if excess is Excess.RECORDS:
+            raise Refusal(422, "too_many_records", f"has more than {self.most_records} records", "records")
+        if excess is Excess.VALUES:
+            unknown = structure.unknown_field(body)
+            if unknown is not None:
+                raise Refusal(422, "invalid_record", _MESSAGES["extra_forbidden"], unknown[:_LONGEST_FIELD])
+            raise Refusal(422, "invalid_record", "has more values than a record has fields")
+        if excess is Excess.DIGITS:
+            raise Refusal(422, "invalid_record", "holds a number of 1000 digits or more")
 
     def fields(self, record: BaseModel) -> dict[str, Any]:
         """Return the values of a record by the names of their columns."""
@@ -147,25 +158,7 @@ def contract_of(columns: Sequence[Column], *, max_text_characters: int, max_reco
         records=(Annotated[list[record], Field(min_length=1, max_length=max_records)], ...),
     )
     renamed = {attribute: column.name for attribute, column in attributes.items() if attribute != column.name}
-    return Contract(record, batch, tuple(column.name for column in columns), renamed)
-
-
-def _refuse_unknown(record: Any, known: Sequence[str], place: str = "") -> None:
-    """Refuse an unknown field of a large body: pydantic takes a tenth of a second to note each of a hundred thousand.
-
-    Raises:
-        Refusal: 422, with the field; what else is wrong is left to the schema.
-    """
-    unknown = next((name for name in record if name not in known), None) if isinstance(record, dict) else None
-    if unknown is not None:
-        raise Refusal(422, "invalid_record", _MESSAGES["extra_forbidden"], f"{place}{unknown}"[:_LONGEST_FIELD])
-
-
-def _loaded(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except ValueError:
-        return None
+    return Contract(record, batch, tuple(column.name for column in columns), renamed, max_records)
 
 
 def _attribute(name: str, place: int) -> str:
