@@ -29,14 +29,16 @@ class Admission:
     """Counts the requests whose body is read and that wait for the model.
 
     Args:
-        most: Most of them at a time; batches that wait are an eighth of it at most.
+        most: Most of them at a time; batches are an eighth of it at most, and another eighth is kept for what takes no more than a turn.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._most_batches = max(1, most // _RECORDS_A_BATCH)
+        self._most_long = max(1, most - self._most_batches)
         self.waiting = 0
         self._batches = 0
+        self._long = 0
         self._spent_seconds = 0.0
         self._ends_turn = False
 
@@ -60,26 +62,33 @@ class Admission:
         self._spent_seconds = 0.0
         self._ends_turn = False
 
-    def check(self, *, batch: bool) -> None:
+    def check(self, *, long: bool, batch: bool = False) -> None:
         """Refuse a request that there is no room for.
+
+        Args:
+            long: Whether it takes more than a turn at the model, as every batch does.
+            batch: Whether it is a batch.
 
         Raises:
             Refusal: 503, with the seconds to wait.
         """
-        if self.waiting >= self._most or (batch and self._batches >= self._most_batches):
+        crowded = self.waiting >= self._most or (long and self._long >= self._most_long)
+        if crowded or (batch and self._batches >= self._most_batches):
             raise Refusal(503, "overloaded", "too many requests at once", headers=((b"retry-after", b"1"),))
 
-    def enter(self, *, batch: bool) -> None:
+    def enter(self, *, long: bool, batch: bool) -> None:
         """Take a place; whoever took it gives it back with `leave`.
 
         Raises:
             Refusal: As `check`.
         """
-        self.check(batch=batch)
+        self.check(long=long, batch=batch)
         self.waiting += 1
+        self._long += long
         self._batches += batch
 
-    def leave(self, *, batch: bool) -> None:
+    def leave(self, *, long: bool, batch: bool) -> None:
         """Give a place back."""
         self.waiting -= 1
+        self._long -= long
         self._batches -= batch

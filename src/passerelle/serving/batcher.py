@@ -47,12 +47,24 @@ class MicroBatcher:
     Args:
         predict: Takes records, returns one answer each.
         lane: Where it is called.
+        length_of: Characters of a record.
+        most_characters: Most characters of one prediction of several records.
         most_records: Most records of one prediction.
     """
 
-    def __init__(self, predict: Callable[[Sequence[Record]], Sequence[Any]], lane: Lane, most_records: int = 256) -> None:
+    def __init__(
+        self,
+        predict: Callable[[Sequence[Record]], Sequence[Any]],
+        lane: Lane,
+        *,
+        length_of: Callable[[Record], int],
+        most_characters: int,
+        most_records: int = 256,
+    ) -> None:
         self._predict = predict
         self._lane = lane
+        self._length_of = length_of
+        self._most_characters = most_characters
         self._most_records = most_records
         self._waiting: Batch = {}
         self._running: dict[asyncio.Future[Any], asyncio.Future[None]] = {}
@@ -93,7 +105,7 @@ class MicroBatcher:
 
         def prepared() -> Callable[[], list[Any]]:
             # When it is its turn, so that all that came in until then is in it, and nobody who gave up.
-            for future in [] if batch else list(self._waiting)[: self._most_records]:
+            for future in [] if batch else self._next():
                 batch[future] = self._waiting.pop(future)
                 self._running[future] = ended
             records = list(batch.values())
@@ -115,6 +127,17 @@ class MicroBatcher:
         for future, answer in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(answer)
+
+    def _next(self) -> list[asyncio.Future[Any]]:
+        """Return those of the next batch: the first that waits, and others as long as the batch stays short."""
+        chosen: list[asyncio.Future[Any]] = []
+        left = self._most_characters
+        for future, record in self._waiting.items():
+            left -= self._length_of(record)
+            if chosen and (left < 0 or len(chosen) == self._most_records):
+                break
+            chosen.append(future)
+        return chosen
 
     def _whole(self, records: Sequence[Record]) -> list[Any]:
         answers = list(self._predict(records)) if records else []

@@ -13,6 +13,8 @@ _LOOKS = 10
 _LONGEST_LENGTH = 18
 #: So many of the largest bodies may be half read at a time.
 HELD_BODIES = 64
+#: So many batches may be half read at a time, however small they say they are.
+HELD_BATCHES = 16
 
 
 class ClientLeft(Exception):  # noqa: N818 - nobody is there to be told
@@ -37,14 +39,20 @@ class BodyReader:
         self._held_bytes = 0
         # Bytes that each half read body may come to, in the order of their beginnings, and those that had to give way.
         self._half: dict[asyncio.Task[Any], int] = {}
+        self._half_batches: dict[asyncio.Task[Any], None] = {}
         self._crowded_out: set[asyncio.Task[Any]] = set()
         # In the order of their beginnings. One look at all of them now and then costs less than a timer for each.
         self._began: dict[asyncio.Task[Any], float] = {}
         self._late: set[asyncio.Task[Any]] = set()
         self._looking: asyncio.AbstractEventLoop | None = None
 
-    async def read(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    async def read(self, headers: dict[bytes, bytes], receive: Receive, *, batch: bool = False) -> bytes:
         """Return the body.
+
+        Args:
+            headers: Of the request.
+            receive: Gives the body's pieces.
+            batch: Whether it counts as one of the batches that are half read.
 
         Raises:
             Refusal: 413 as soon as it is known to be over the limit, 408 when it does not come in time, 503 when it is the one that has
@@ -64,6 +72,8 @@ class BodyReader:
                 if len(body) > self._limit_bytes:
                     raise self._too_large()
                 return body
+            if batch:
+                self._make_room_for_batch(task)
             return await self._rest(task, message, receive, int(declared) or self._limit_bytes)
         except asyncio.CancelledError:
             if task not in self._late and task not in self._crowded_out:
@@ -74,6 +84,7 @@ class BodyReader:
             raise Refusal(408, "body_too_slow", "the body did not arrive in time", headers=((b"connection", b"close"),)) from None
         finally:
             del self._began[task]
+            self._half_batches.pop(task, None)
             self._late.discard(task)
             self._crowded_out.discard(task)
 
@@ -103,9 +114,20 @@ class BodyReader:
         for task in [each for each in self._half if each not in self._late]:
             if self._held_bytes + expected_bytes <= HELD_BODIES * self._limit_bytes:
                 return
-            self._held_bytes -= self._half.pop(task)
-            self._crowded_out.add(task)
-            task.cancel()
+            self._crowd_out(task)
+
+    def _make_room_for_batch(self, batch: asyncio.Task[Any]) -> None:
+        """Let the batch that has been half read the longest give way where there are too many."""
+        oldest = next((each for each in self._half_batches if each in self._half and each not in self._late), None)
+        if oldest is not None and len(self._half_batches) >= HELD_BATCHES:
+            self._crowd_out(oldest)
+        self._half_batches[batch] = None
+
+    def _crowd_out(self, task: asyncio.Task[Any]) -> None:
+        self._held_bytes -= self._half.pop(task)
+        self._half_batches.pop(task, None)
+        self._crowded_out.add(task)
+        task.cancel()
 
     def _too_large(self) -> Refusal:
         """Return the refusal of a body over the limit; the connection is closed, so that the rest is not read."""

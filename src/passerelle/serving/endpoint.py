@@ -18,6 +18,7 @@ from passerelle.serving.contract import Refusal
 from passerelle.serving.drain import Drain
 from passerelle.serving.heads import HeadLimits
 from passerelle.serving.runtime import Runtime
+from passerelle.serving.slices import ONE_TURN_BYTES
 
 _MEDIA_TYPES = (b"application/json",)
 _POSTED = frozenset({"/classify", "/classify/batch"})
@@ -160,25 +161,37 @@ class ClassifyEndpoint:
         check_media_type(headers)
         if runtime.refused is not None:
             runtime.ready()  # a model that is refused may have no contract to hold a body to
-        self._admission.check(batch=batch)
-        body = await self._bodies.read(headers, receive)
-        self._admission.enter(batch=batch)
+        self._admission.check(long=batch, batch=batch)
+        body = await self._bodies.read(headers, receive, batch=batch)
+        # What is read at once needs no more than one turn; anything else leaves room for what does.
+        long = batch or len(body) > ONE_TURN_BYTES
+        self._admission.enter(long=long, batch=batch)
         unfinished: Unfinished | None = None
         try:
             await self._admission.turn()
             if batch:
-                return orjson.dumps(await runtime.classify_batch(runtime.contract.read_batch(body)))
+                return await self._batch(body)
+            if long:
+                record = await runtime.predictor.slices.once(lambda: runtime.contract.read_record(body))
+                return orjson.dumps(await runtime.classify(record))
             began = time.perf_counter()
-            answer = orjson.dumps(await runtime.classify(runtime.contract.read_record(body)))
-            self._admission.spent(time.perf_counter() - began)
-            return answer  # noqa: TRY300 - what is below is for all the ways out
+            try:
+                return orjson.dumps(await runtime.classify(runtime.contract.read_record(body)))
+            finally:
+                self._admission.spent(time.perf_counter() - began)
         except Unfinished as late:
             unfinished = late
-            late.work.add_done_callback(lambda _: self._admission.leave(batch=batch))
+            late.work.add_done_callback(lambda _: self._admission.leave(long=long, batch=batch))
             raise
         finally:
             if unfinished is None:
-                self._admission.leave(batch=batch)
+                self._admission.leave(long=long, batch=batch)
+
+    async def _batch(self, body: bytes) -> bytes:
+        """Return the answer to a batch; to read it, and to write the answer, holds the event loop for a slice each."""
+        runtime, slices = self._runtime, self._runtime.predictor.slices
+        answer = await runtime.classify_batch(await slices.once(lambda: runtime.contract.read_batch(body)))
+        return await slices.once(lambda: orjson.dumps(answer))
 
     async def _behind(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
         """Let the application behind answer, and return the status."""

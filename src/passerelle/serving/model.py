@@ -6,7 +6,7 @@ import gc
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,13 +83,14 @@ class LoadedModel:
         index, row = scorer.answer(record, ask=self._ask)
         return Row(index, row.tolist() if scorer.has_probabilities else None)
 
-    def rows_at_once(self, scorer: CompiledScorer, records: Sequence[Mapping[str, Any]]) -> list[Row]:
-        """Return what the scorer says of each record, within a millisecond a record.
+    def row_in_slices(self, scorer: CompiledScorer, record: Mapping[str, Any]) -> Generator[None, None, Row]:
+        """Return what `row_at_once` returns, of a record of any length; yields at least once a millisecond.
 
         Raises:
             PipelineNeededError: As `row_at_once`.
         """
-        return scorer_rows(scorer, records, ask=self._ask)
+        index, row = yield from scorer.answer_in_slices(record, ask=self._ask)
+        return Row(index, row.tolist() if scorer.has_probabilities else None)
 
     def _ask(self, record: Mapping[str, object]) -> int:
         if not self.pipeline.is_loaded or self.scorer is None:
@@ -97,11 +98,9 @@ class LoadedModel:
         return self.scorer.ask(record)
 
 
-def scorer_rows(
-    scorer: CompiledScorer, records: Sequence[Mapping[str, Any]], *, ask: Callable[[Mapping[str, object]], int] | None = None
-) -> list[Row]:
+def scorer_rows(scorer: CompiledScorer, records: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Return what the compiled scorer says of each record."""
-    indices, table = scorer.answers(records, ask=ask)
+    indices, table = scorer.answers(records)
     probabilities = table.tolist() if scorer.has_probabilities else [None] * len(records)
     return [Row(index, row) for index, row in zip(indices.tolist(), probabilities, strict=True)]
 

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import os
 import resource
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from passerelle.errors import DataError, PasserelleError
+from passerelle.errors import PasserelleError
 from passerelle.monitoring.metrics import Metrics
 from passerelle.monitoring.shared import shared_folder
 from passerelle.names import RUN_ID_LENGTH_IN_TAG
-from passerelle.serving.admission import Unfinished
-from passerelle.serving.batcher import Lane, MicroBatcher
 from passerelle.serving.contract import Contract, Refusal, contract_of
 from passerelle.serving.failure import loading_failure
-from passerelle.serving.load import MODEL_FOLDER, ModelDescription, PipelineNeededError, describe
+from passerelle.serving.load import MODEL_FOLDER, ModelDescription, describe
+from passerelle.serving.predictor import Predictor
 from passerelle.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from passerelle.serving.model import LoadedModel, Row
-    from passerelle.serving.scorer.scorer import CompiledScorer
 
-#: So many records of a batch are scored before others get their turn.
-RECORDS_A_TURN = 16
+#: So many answers of a batch are made before others get their turn.
+_ANSWERS_A_SLICE = 64
 _TOP = 3
 
 
@@ -61,11 +56,8 @@ class Runtime:
         self.refused: PasserelleError | None = None
         self._labels: tuple[str, ...] = ()
         self._run = ""
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predict")
-        self._lane = Lane(self._executor)
-        self._batcher = MicroBatcher(self._predict, self._lane)
-        self._one_batch = asyncio.Semaphore(1)
         self._text_columns = tuple(column.name for column in self.description.columns if column.type == "string")
+        self.predictor = Predictor(settings, self._text_columns, together=self._predicted_together)
 
     @classmethod
     def or_refused(cls, folder: Path, settings: ServiceSettings) -> Runtime:
@@ -82,10 +74,13 @@ class Runtime:
         """The metrics of this worker; the process that starts the workers has none."""
         return Metrics(shared_folder())
 
+    def _predicted_together(self, records: int) -> None:
+        self.metrics.together.observe(records)
+
     @property
     def queued(self) -> int:
         """How many records wait for the pipeline."""
-        return self._batcher.queued
+        return self.predictor.queued
 
     def load(self) -> LoadedModel:
         """Load the model and hold it to its golden predictions; from here on the service is ready.
@@ -106,6 +101,7 @@ class Runtime:
         self.metrics.model_loaded.labels(model.version).set_to_current_time()
         self.metrics.model_load_seconds.labels(model.version).set(model.load_seconds)
         allow_many_connections()
+        self.predictor.prepare(model)
         freeze()
         self.model = model
         return model
@@ -149,16 +145,7 @@ class Runtime:
             Refusal: 503 until the model is loaded, 422 for values that it cannot take, 504 when it takes too long.
         """
         model = self.ready()
-        if model.scorer is not None:
-            try:
-                return self._answer(model, record, model.row_at_once(model.scorer, record))
-            except PipelineNeededError:
-                row = (await self._in_time(self._beside(model.rows, (record,))))[0]
-            except DataError:
-                raise _without_text(model.scorer, (record,)) from None
-        else:
-            row = await self._in_time(self._batcher.answer(record))
-        return self._answer(model, record, row)
+        return self._answer(model, record, await self.predictor.one(model, record))
 
     async def classify_batch(self, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Return the answers to several records, in their order.
@@ -168,49 +155,18 @@ class Runtime:
         """
         model = self.ready()
         self.metrics.batch_records.observe(len(records))
-        if model.scorer is not None:
-            try:
-                rows = await self._in_time(self._in_turns(model, model.scorer, records))
-            except DataError:
-                raise _without_text(model.scorer, records, batch=True) from None
-        else:
-            rows = await self._in_time(self._beside(model.rows, records))
-        return {"predictions": [self._answer(model, record, row) for record, row in zip(records, rows, strict=True)]}
+        rows = await self.predictor.several(model, records)
+        return {"predictions": await self.predictor.slices.run(self._answers(model, records, rows))}
 
-    async def _in_turns(self, model: LoadedModel, scorer: CompiledScorer, records: Sequence[Mapping[str, Any]]) -> list[Row]:
-        """Return the rows of a batch; other requests are answered between its parts, other batches after it."""
-        rows: list[Row] = []
-        async with self._one_batch:
-            for begin in range(0, len(records), RECORDS_A_TURN):
-                part = records[begin : begin + RECORDS_A_TURN]
-                try:
-                    rows += model.rows_at_once(scorer, part)
-                except PipelineNeededError:
-                    rows += await self._beside(model.rows, part)
-                await asyncio.sleep(0)
-        return rows
-
-    async def _beside(self, predict: Callable[[Sequence[Mapping[str, Any]]], list[Row]], records: Sequence[Mapping[str, Any]]) -> list[Row]:
-        return await self._lane.run(lambda: functools.partial(predict, records))
-
-    async def _in_time(self, answering: Any) -> Any:
-        task = asyncio.ensure_future(answering)
-        try:
-            done, _ = await asyncio.wait({task}, timeout=self.settings.model_timeout_s)
-        except asyncio.CancelledError:
-            task.cancel()
-            raise
-        if not done:
-            task.cancel()
-            raise Unfinished(task)
-        try:
-            return task.result()
-        except (ValueError, OverflowError, TypeError, AttributeError):  # a vectorizer says the last two of what is no text
-            raise Refusal(422, "invalid_record", "holds a value that the model cannot take") from None
-
-    def _predict(self, records: Sequence[Mapping[str, Any]]) -> list[Row]:
-        self.metrics.together.observe(len(records))
-        return self.ready().rows(records)
+    def _answers(
+        self, model: LoadedModel, records: Sequence[Mapping[str, Any]], rows: Sequence[Row]
+    ) -> Generator[None, None, list[dict[str, Any]]]:
+        answers = []
+        for record, row in zip(records, rows, strict=True):
+            answers.append(self._answer(model, record, row))
+            if len(answers) % _ANSWERS_A_SLICE == 0:
+                yield
+        return answers
 
     def _answer(self, model: LoadedModel, record: Mapping[str, Any], row: Row) -> dict[str, Any]:
         index, values = row
@@ -253,17 +209,6 @@ class Runtime:
             "not_compiled_because": model.not_compiled,
             "review_threshold": self.settings.review_threshold,
         }
-
-
-def _without_text(scorer: CompiledScorer, records: Sequence[Mapping[str, Any]], *, batch: bool = False) -> Refusal:
-    """Return the refusal of records the first of which lacks a text that the model reads: the signature lets it be left out."""
-    fields = (
-        f"records.{place}.{column}" if batch else column
-        for place, record in enumerate(records)
-        for column in scorer.columns
-        if not isinstance(record.get(column), str)
-    )
-    return Refusal(422, "invalid_record", "must be a text: the model reads it", next(fields, None))
 
 
 def allow_many_connections() -> None:

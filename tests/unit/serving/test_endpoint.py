@@ -197,7 +197,7 @@ def test_a_slow_model_times_out(app: ClassifyEndpoint, runtime: Runtime, monkeyp
         await asyncio.sleep(5)
 
     monkeypatch.setattr(LoadedModel, "row_at_once", undecided)
-    monkeypatch.setattr(runtime, "_beside", slow)
+    monkeypatch.setattr(runtime.predictor, "_beside", slow)
     refused(ask(app, "POST", "/classify", json={"text": "a"}), 504, "too_slow")
 
 

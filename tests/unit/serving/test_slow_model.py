@@ -85,7 +85,7 @@ def test_what_timed_out_is_dropped_and_keeps_its_place_only_while_it_runs(runtim
             # They only waited: their places are free again, and nothing of them is left.
             await until(lambda: app._admission.waiting == 2)
             assert runtime.queued == 0
-            assert runtime._executor._work_queue.qsize() == 0
+            assert runtime.predictor._executor._work_queue.qsize() == 0
         assert {answer.status for answer in await first} == {504}
         assert (app._admission.waiting, app._in_flight) == (2, 0)
         refused = await sent(app, *[SINGLE] * (PLACES - 1))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -145,3 +145,32 @@ def char_wb_ngrams_of_chunk(chunk: str, smallest: int, largest: int) -> list[str
             break
         ngrams.extend([padded[i : i + n] for i in range(len(padded) - n + 1)])
     return ngrams
+
+
+def word_ngrams_in_slices(tokens: Sequence[str], smallest: int, largest: int, size: int) -> Iterator[list[str]]:
+    """Yield the n-grams of `word_ngrams`, at most `size` of them at a time."""
+    for n in range(smallest, largest + 1):
+        for begin in range(0, len(tokens) - n + 1, size):
+            yield word_ngrams(tokens[begin : begin + size + n - 1], n, n)
+
+
+def char_ngrams_in_slices(text: str, smallest: int, largest: int, size: int) -> Iterator[list[str]]:
+    """Yield the n-grams of `char_ngrams`, at most `size` of them at a time."""
+    text = _WHITE_SPACES.sub(" ", text)
+    for n in range(smallest, largest + 1):
+        yield from _of_length(text, n, size)
+
+
+def char_wb_ngrams_of_chunk_in_slices(chunk: str, smallest: int, largest: int, size: int) -> Iterator[list[str]]:
+    """Yield the n-grams of `char_wb_ngrams_of_chunk`, at most `size` of them at a time."""
+    padded = f" {chunk} "
+    for n in range(smallest, largest + 1):
+        if len(padded) <= n:
+            yield [padded]
+            break
+        yield from _of_length(padded, n, size)
+
+
+def _of_length(text: str, n: int, size: int) -> Iterator[list[str]]:
+    for begin in range(0, len(text) - n + 1, size):
+        yield [text[i : i + n] for i in range(begin, min(begin + size, len(text) - n + 1))]

@@ -6,7 +6,7 @@ A code is twice the n-gram's column, counted over all sections, plus 1 where a h
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ import mmh3
 import numpy as np
 from numpy.typing import NDArray
 
-from passerelle.serving.scorer.analyzers import word_ngrams
+from passerelle.serving.scorer.analyzers import word_ngrams, word_ngrams_in_slices
 from passerelle.serving.scorer.sections import Hashing, Section
 
 Codes = NDArray[np.int32]
@@ -57,6 +57,9 @@ class Across(Protocol):
     def codes(self, shares: list[Any]) -> Codes:
         """Return the codes of a text from the shares of its chunks, in order."""
 
+    def codes_in_slices(self, shares: list[Any], size: int) -> Iterator[Codes]:
+        """Yield what `codes` returns, of at most `size` n-grams at a time where each of them costs much."""
+
 
 def across_of(section: Section, first_column: int, encode: Encode) -> Across:
     """Return how this section finds n-grams of two tokens and more."""
@@ -80,6 +83,12 @@ class Joined:
         """Return the codes of the n-grams of all these tokens."""
         tokens = [token for share in shares for token in share]
         return np.array(self._encode(word_ngrams(tokens, self._smallest, self._largest)), dtype=np.int32)
+
+    def codes_in_slices(self, shares: list[tuple[str, ...]], size: int) -> Iterator[Codes]:
+        """Yield the codes of at most `size` n-grams at a time."""
+        tokens = [token for share in shares for token in share]
+        for ngrams in word_ngrams_in_slices(tokens, self._smallest, self._largest, size):
+            yield np.array(self._encode(ngrams), dtype=np.int32)
 
 
 @dataclass(frozen=True)
@@ -113,6 +122,10 @@ class Pairs:
         places = self.keys.searchsorted(keys)
         codes: Codes = self.known[places[self.keys[places] == keys]]
         return codes
+
+    def codes_in_slices(self, shares: list[bytes], size: int) -> Iterator[Codes]:  # noqa: ARG002 - a pair takes nanoseconds
+        """Yield the codes of all pairs."""
+        yield self.codes(shares)
 
 
 def pairs_of(terms: Mapping[str, int], first_column: int) -> Pairs:

@@ -7,13 +7,23 @@ a chunk is its codes and its share of the n-grams that cross whitespace.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from passerelle.serving.scorer.analyzers import Analyzer, char_ngrams, char_wb_ngrams_of_chunk, preprocess_of, tokenizer_of, word_ngrams
+from passerelle.serving.scorer.analyzers import (
+    Analyzer,
+    char_ngrams,
+    char_ngrams_in_slices,
+    char_wb_ngrams_of_chunk,
+    char_wb_ngrams_of_chunk_in_slices,
+    preprocess_of,
+    tokenizer_of,
+    word_ngrams,
+    word_ngrams_in_slices,
+)
 from passerelle.serving.scorer.encoding import Across, Codes, Encode, across_of, encoder_of
 from passerelle.serving.scorer.sections import Section
 
@@ -21,6 +31,10 @@ from passerelle.serving.scorer.sections import Section
 LONGEST_CHUNK = 48
 #: What one generation of remembered chunks may take, approximately; two generations exist at a time.
 GENERATION_BYTES = 8 * 2**20
+#: n-grams of a long text that are cut between two places where the work may be interrupted.
+SLICE = 512
+#: So many times the work of a remembered chunk is in each character of one that is not.
+UNSEEN = 4
 #: What a remembered chunk takes besides its codes: dict slot, key, tuples, objects' headers.
 ENTRY_BYTES = 400
 
@@ -56,6 +70,20 @@ class _Cut:
         if self.analyzer.kind == "char":
             return self.encode(char_ngrams(text, smallest, largest))
         return self.encode(word_ngrams(self.tokenize(text), smallest, largest))
+
+    def of_chunk_in_slices(self, chunk: str) -> Iterator[list[int]]:
+        smallest, largest = self.analyzer.ngrams
+        if self.analyzer.kind == "char_wb":
+            yield from map(self.encode, char_wb_ngrams_of_chunk_in_slices(chunk, smallest, largest, SLICE))
+        elif smallest == 1:
+            yield from map(self.encode, word_ngrams_in_slices(self.tokenize(chunk), 1, 1, SLICE))
+
+    def of_text_in_slices(self, text: str) -> Iterator[list[int]]:
+        smallest, largest = self.analyzer.ngrams
+        if self.analyzer.kind == "char":
+            yield from map(self.encode, char_ngrams_in_slices(text, smallest, largest, SLICE))
+        else:
+            yield from map(self.encode, word_ngrams_in_slices(self.tokenize(text), smallest, largest, SLICE))
 
 
 class Source:
@@ -109,6 +137,48 @@ class Source:
             text = self._preprocess(text)
             runs.extend(np.array(cut.of_text(text), dtype=np.int32) for cut in self._by_text)
         return runs
+
+    def codes_in_slices(self, text: str) -> Generator[None, None, list[bytes | Codes]]:
+        """Return what `codes` returns, in another order; yields after about `SLICE` n-grams, wherever the text may be interrupted."""
+        runs: list[bytes | Codes] = []
+        if self._by_chunk:
+            entries, work = [], 0
+            for chunk in (text if self._late else self._preprocess(text)).split():
+                entry = self._young.get(chunk)
+                work += 1
+                if entry is None and len(chunk) <= LONGEST_CHUNK:
+                    entry = self._remember(chunk)
+                    work += len(chunk) * UNSEEN
+                elif entry is None:
+                    entry = yield from self._make_in_slices(chunk)
+                entries.append(entry)
+                if work >= SLICE:
+                    yield
+                    work = 0
+            runs = [entry[0] for entry in entries]
+            for position, (_, across) in enumerate(self._across):
+                for codes in across.codes_in_slices([entry[1][position] for entry in entries], SLICE):
+                    runs.append(codes)
+                    yield
+        if self._by_text:
+            text = self._preprocess(text)
+            for cut in self._by_text:
+                for numbers in cut.of_text_in_slices(text):
+                    runs.append(np.array(numbers, dtype=np.int32))
+                    yield
+        return runs
+
+    def _make_in_slices(self, chunk: str) -> Generator[None, None, Entry]:
+        """Return the entry of `_make` for a long chunk."""
+        pieces = self._preprocess(chunk).split() if self._late else [chunk]
+        codes = array("i")
+        for cut in self._by_chunk:
+            for piece in pieces:
+                for numbers in cut.of_chunk_in_slices(piece):
+                    codes.extend(numbers)
+                    yield
+        shares = tuple([across.share([token for piece in pieces for token in cut.tokenize(piece)]) for cut, across in self._across])
+        return Entry(codes.tobytes(), shares)
 
     def _remember(self, chunk: str) -> Entry:
         entry = self._old.get(chunk) or self._make(chunk)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, cast
 
@@ -79,7 +79,20 @@ class CompiledScorer:
 
     def answer(self, record: Mapping[str, object], *, ask: Callable[[Mapping[str, object]], int] | None = None) -> Answer:
         """Return label and probabilities of one record; `ask` as in `answers`."""
-        scores, known = self._scores(record)
+        return self._answer(record, *self._scores(record), ask)
+
+    def answer_in_slices(
+        self, record: Mapping[str, object], *, ask: Callable[[Mapping[str, object]], int] | None = None
+    ) -> Generator[None, None, Answer]:
+        """Return what `answer` returns, to the bit; yields every few hundred n-grams, so that something else can be done in between."""
+        runs: list[bytes | Codes] = [_END_BYTES]
+        for source in self._sources:
+            runs += yield from source.codes_in_slices(_text(record, source.column))
+        return self._answer(record, *self._scores_of(runs), ask)
+
+    def _answer(
+        self, record: Mapping[str, object], scores: Floats, known: bool, ask: Callable[[Mapping[str, object]], int] | None
+    ) -> Answer:
         table = scores[np.newaxis]
         rows = self.head.rows(table)
         deciding = self.head.deciding(table, rows)[0]
@@ -124,6 +137,9 @@ class CompiledScorer:
         runs: list[bytes | Codes] = [_END_BYTES]
         for source in self._sources:
             runs += source.codes(_text(record, source.column))
+        return self._scores_of(runs)
+
+    def _scores_of(self, runs: Sequence[bytes | Codes]) -> tuple[Floats, bool]:
         # A bytearray makes an array that can be sorted in place.
         scores = self.linear.scores(np.frombuffer(bytearray().join(cast(Any, runs)), dtype=np.int32))
         return (self.linear.intercepts.copy(), False) if scores is None else (scores, True)

@@ -1,0 +1,196 @@
+"""From checked records to rows: by the compiled scorer in slices, by the pipeline in a thread, within the time that a client waits."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from passerelle.errors import DataError
+from passerelle.serving.admission import Unfinished
+from passerelle.serving.batcher import Lane, MicroBatcher
+from passerelle.serving.contract import Refusal
+from passerelle.serving.load import PipelineNeededError
+from passerelle.serving.slices import ONE_TURN_BYTES, Slices
+from passerelle.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from passerelle.serving.model import LoadedModel, Row
+    from passerelle.serving.record_texts import RecordTexts
+    from passerelle.serving.scorer.scorer import CompiledScorer
+
+#: The pipeline predicts so many characters at a time, or one record.
+PIPELINE_CHARACTERS = 100_000
+#: The event loop waits so long for Python's lock while the pipeline predicts in its thread; by default it is ten times as long.
+SWITCH_SECONDS = 0.0005
+_RECORDS_A_SLICE = 64
+
+
+class Predictor:
+    """Asks the model of one worker.
+
+    Attributes:
+        slices: Runs whatever holds the event loop for long.
+
+    Args:
+        settings: Limits of texts and of time.
+        text_columns: The fields that hold text.
+        together: Is told how many records the pipeline predicts together.
+    """
+
+    def __init__(self, settings: ServiceSettings, text_columns: Sequence[str], *, together: Callable[[int], None]) -> None:
+        self.slices = Slices()
+        self._settings = settings
+        self._text_columns = tuple(text_columns)
+        self._together = together
+        self._model: LoadedModel | None = None
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predict")
+        self._lane = Lane(self._executor)
+        self._batcher = MicroBatcher(self._predict, self._lane, length_of=self._characters, most_characters=PIPELINE_CHARACTERS)
+        self._one_batch = asyncio.Semaphore(1)
+
+    @property
+    def queued(self) -> int:
+        """How many records wait for the pipeline."""
+        return self._batcher.queued
+
+    @cached_property
+    def texts(self) -> RecordTexts:
+        """The limits of the texts; only a worker needs them."""
+        from passerelle.serving.record_texts import RecordTexts  # noqa: PLC0415 - what they read of Unicode takes time and memory
+
+        settings = self._settings
+        return RecordTexts(
+            self._text_columns, most_characters=settings.max_text_characters, most_batch_characters=settings.max_batch_characters
+        )
+
+    def prepare(self, model: LoadedModel) -> None:
+        """Take the model that was loaded; what the first request would wait for is done now."""
+        self._model = model
+        _ = self.texts
+        if model.scorer is None:
+            sys.setswitchinterval(SWITCH_SECONDS)
+
+    async def one(self, model: LoadedModel, record: Mapping[str, Any]) -> Row:
+        """Return the row of one record.
+
+        Raises:
+            Refusal: 422 for values that the model cannot take, 504 when it takes too long.
+        """
+        size_bytes = self.texts.size_bytes(record)
+        if model.scorer is None:
+            row: Row = await self._in_time(self._batcher.answer(record))
+            return row
+        try:
+            if size_bytes <= ONE_TURN_BYTES:
+                return model.row_at_once(model.scorer, record)
+            row = await self._in_time(self.slices.run(model.row_in_slices(model.scorer, record)))
+        except PipelineNeededError:
+            row = (await self._in_time(self._beside(model.rows, (record,))))[0]
+        except DataError:
+            raise _without_text(model.scorer, (record,)) from None
+        return row
+
+    async def several(self, model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """Return the rows of a batch, in their order.
+
+        Raises:
+            Refusal: As `one`.
+        """
+        try:
+            rows: list[Row] = await self._in_time(self._rows(model, records))
+        except DataError:
+            assert model.scorer is not None  # noqa: S101 - nothing else raises it
+            raise _without_text(model.scorer, records, batch=True) from None
+        return rows
+
+    async def _rows(self, model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """Return the rows of a batch; other requests are answered between its slices, other batches after it."""
+        async with self._one_batch:
+            sizes_bytes = await self.slices.run(self._sizes_bytes(records))
+            if model.scorer is None:
+                return await self._by_pipeline(model, records)
+            rows = await self.slices.run(_rows_in_slices(model, model.scorer, records, sizes_bytes))
+            undecided = [record for record, row in zip(records, rows, strict=True) if row is None]
+            decided = iter(await self._by_pipeline(model, undecided))
+            return [next(decided) if row is None else row for row in rows]
+
+    async def _by_pipeline(self, model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """Return the rows of these records; others are predicted between their parts."""
+        rows: list[Row] = []
+        for part in self.texts.parts(records, PIPELINE_CHARACTERS):
+            rows += await self._beside(model.rows, part)
+        return rows
+
+    def _sizes_bytes(self, records: Sequence[Mapping[str, Any]]) -> Generator[None, None, list[int]]:
+        self.texts.check_batch(records)
+        sizes, looked_at = [], 0
+        for place, record in enumerate(records):
+            sizes.append(self.texts.size_bytes(record, f"records.{place}."))
+            looked_at += sizes[-1] + ONE_TURN_BYTES // _RECORDS_A_SLICE
+            if looked_at > 8 * ONE_TURN_BYTES:  # to look at a text takes a fraction of what it takes to score it
+                looked_at = 0
+                yield
+        return sizes
+
+    async def _beside(self, predict: Callable[[Sequence[Mapping[str, Any]]], list[Row]], records: Sequence[Mapping[str, Any]]) -> list[Row]:
+        return await self._lane.run(lambda: functools.partial(predict, records))
+
+    async def _in_time(self, answering: Any) -> Any:
+        task = asyncio.ensure_future(answering)
+        try:
+            done, _ = await asyncio.wait({task}, timeout=self._settings.model_timeout_s)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if not done:
+            task.cancel()
+            raise Unfinished(task)
+        try:
+            return task.result()
+        except (ValueError, OverflowError, TypeError, AttributeError):  # a vectorizer says the last two of what is no text
+            raise Refusal(422, "invalid_record", "holds a value that the model cannot take") from None
+
+    def _characters(self, record: Mapping[str, Any]) -> int:
+        return sum(len(record.get(column) or "") for column in self._text_columns)
+
+    def _predict(self, records: Sequence[Mapping[str, Any]]) -> list[Row]:
+        assert self._model is not None  # noqa: S101 - nothing is asked before a model is there
+        self._together(len(records))
+        return self._model.rows(records)
+
+
+def _rows_in_slices(
+    model: LoadedModel, scorer: CompiledScorer, records: Sequence[Mapping[str, Any]], sizes_bytes: Sequence[int]
+) -> Generator[None, None, list[Row | None]]:
+    """Return the rows of these records, None where the pipeline must be asked; yields at least once a millisecond."""
+    rows: list[Row | None] = []
+    scored_bytes = 0
+    for record, size_bytes in zip(records, sizes_bytes, strict=True):
+        if scored_bytes + size_bytes > ONE_TURN_BYTES:
+            scored_bytes = 0
+            yield
+        try:
+            if size_bytes > ONE_TURN_BYTES:
+                rows.append((yield from model.row_in_slices(scorer, record)))
+            else:
+                rows.append(model.row_at_once(scorer, record))
+        except PipelineNeededError:
+            rows.append(None)
+        scored_bytes += size_bytes
+    return rows
+
+
+def _without_text(scorer: CompiledScorer, records: Sequence[Mapping[str, Any]], *, batch: bool = False) -> Refusal:
+    """Return the refusal of records the first of which lacks a text that the model reads: the signature lets it be left out."""
+    fields = (
+        f"records.{place}.{column}" if batch else column
+        for place, record in enumerate(records)
+        for column in scorer.columns
+        if not isinstance(record.get(column), str)
+    )
+    return Refusal(422, "invalid_record", "must be a text: the model reads it", next(fields, None))

@@ -1,0 +1,72 @@
+"""The texts of a record: how much work they are, and whether that is bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from passerelle.serving.contract import Refusal
+from passerelle.text_limits import text_fault
+
+
+class RecordTexts:
+    """Holds the texts of records to their limits.
+
+    Args:
+        columns: The fields that hold text.
+        most_characters: Longest text of one field.
+        most_batch_characters: Most characters of all texts of a batch.
+    """
+
+    def __init__(self, columns: Sequence[str], *, most_characters: int, most_batch_characters: int) -> None:
+        self._columns = tuple(columns)
+        self._most_characters = most_characters
+        self._most_batch_characters = most_batch_characters
+        text_fault("\u0301")  # reads what Unicode says of the characters, before the first request comes
+
+    def size_bytes(self, record: Mapping[str, Any], place: str = "") -> int:
+        """Return the length in UTF-8 of a record's texts.
+
+        Args:
+            record: Its texts are no longer than `most_characters`.
+            place: What stands before a field in a refusal.
+
+        Raises:
+            Refusal: 422, with the field: a text costs more than its length tells.
+        """
+        size = 0
+        for column in self._columns:
+            text = record.get(column)
+            if not text:
+                continue
+            if text.isascii():
+                size += len(text)
+                continue
+            fault = text_fault(text, most_characters=self._most_characters)
+            if fault is not None:
+                raise Refusal(422, "invalid_record", fault, f"{place}{column}")
+            size += len(text.encode("utf-8", "surrogatepass"))
+        return size
+
+    def check_batch(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Check that the texts of a batch are not too long together.
+
+        Raises:
+            Refusal: 422.
+        """
+        characters = sum(len(record.get(column) or "") for record in records for column in self._columns)
+        if characters > self._most_batch_characters:
+            raise Refusal(422, "invalid_record", f"holds more than {self._most_batch_characters} characters of text", "records")
+
+    def parts(self, records: Sequence[Mapping[str, Any]], most_characters: int) -> list[Sequence[Mapping[str, Any]]]:
+        """Return the records in parts, in their order; a part has so many characters at most, or is one record."""
+        parts: list[list[Mapping[str, Any]]] = []
+        left = 0
+        for record in records:
+            characters = sum(len(record.get(column) or "") for column in self._columns)
+            if not parts or characters > left:
+                parts.append([])
+                left = most_characters
+            parts[-1].append(record)
+            left -= characters
+        return list(parts)
