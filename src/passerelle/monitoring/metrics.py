@@ -12,9 +12,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_LATENCY_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_LATENCY_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _CHARACTERS = (10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000)
 _SAMPLE_S = 1.0
+_LAG_SAMPLE_S = 0.1
 _RECORDS = (1, 2, 5, 10, 50, 100, 500, 1_000)
 
 
@@ -35,6 +37,12 @@ class Metrics:
         )
         self.in_flight = Gauge(
             "passerelle_requests_in_flight", "Requests that are being answered.", registry=registry, multiprocess_mode="livesum"
+        )
+        self.lag = Histogram(
+            "passerelle_event_loop_lag_seconds",
+            "How late the event loop came to a timer: whatever arrived meanwhile waited as long before it was looked at.",
+            buckets=_LAG_SECONDS,
+            registry=registry,
         )
         self.queued = Gauge(
             "passerelle_requests_queued", "Requests that wait for the model.", registry=registry, multiprocess_mode="livesum"
@@ -88,10 +96,23 @@ class Metrics:
         self._look = look
 
     def keep_sampling(self) -> None:
-        """Tell the other workers once a second; called in the event loop."""
+        """Tell the other workers once a second, and look ten times a second how late the event loop is; called in the event loop."""
+        loop = asyncio.get_running_loop()
+        self._sample_lag(loop, loop.time() + _LAG_SAMPLE_S)
         if self._folder is not None:
-            self._take_sample()
-            asyncio.get_running_loop().call_later(_SAMPLE_S, self.keep_sampling)
+            self._tell_others(loop)
+
+    def _tell_others(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._take_sample()
+        loop.call_later(_SAMPLE_S, self._tell_others, loop)
+
+    def _sample_lag(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
+        def look() -> None:
+            now = loop.time()
+            self.lag.observe(max(0.0, now - due))
+            self._sample_lag(loop, now + _LAG_SAMPLE_S)
+
+        loop.call_at(due, look)
 
     async def rendered(self) -> bytes:
         """Return the metrics of all workers in the text format, made beside the event loop where there are files to read."""
