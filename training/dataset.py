@@ -12,6 +12,7 @@ from typing import Literal
 import pandas as pd
 
 from passerelle.errors import DataError, UsageError
+from passerelle.text_limits import text_fault
 from training.reading import read_table
 
 #: The one field of a record of text, whatever its column was called in the file.
@@ -67,7 +68,7 @@ def read_data(
         text_column: Column of the text; it is called `text` in the records.
         label_column: Column of the class.
         feature_columns: Columns of a table without text, in place of `text_column`.
-        drop_missing: Leave rows without text, feature or class out instead of refusing the file.
+        drop_missing: Leave rows without text, feature or class, and texts that the service refuses, out instead of refusing the file.
 
     Raises:
         DataError: The file or a column is absent, empty, unreadable, or holds one class only.
@@ -79,6 +80,9 @@ def read_data(
     if text_column is not None:
         _check_is_text(path, table[text_column])
     table, dropped = _complete(path, table, drop_missing=drop_missing)
+    if text_column is not None:
+        table, faulty = _bounded(path, table, text_column, drop=drop_missing)
+        dropped = (*dropped, *faulty)
     labels = _labels(path, table[label_column])
     if text_column is not None:
         records = pd.DataFrame({TEXT: table[text_column].astype(str)})
@@ -147,12 +151,33 @@ def _complete(path: Path, table: pd.DataFrame, *, drop_missing: bool) -> tuple[p
             raise DataError(f"{path}: every row misses a value", hint=f"passerelle train --data {path} with columns that are filled")
         return table[~gaps].reset_index(drop=True), (f"{int(gaps.sum())} of {len(table)} rows miss a value and are left out",)
     name = next(name for name in blank.columns if blank[name].any())
-    rows = [row + 2 for row in blank.index[blank[name]]]
-    named = ", ".join(map(str, rows[:_ROWS_NAMED])) + (", …" if len(rows) > _ROWS_NAMED else "")
     raise DataError(
-        f"{path}: the column « {name} » is empty in {len(rows)} of {len(table)} rows: {named} (the header is row 1)",
+        f"{path}: the column « {name} » is empty in {int(blank[name].sum())} of {len(table)} rows: {_named(blank[name])}",
         hint="fill them, or add --drop-missing to leave them out",
     )
+
+
+def _bounded(path: Path, table: pd.DataFrame, column: str, *, drop: bool) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return the rows whose text the service accepts, counted anew; refuse to leave any out unless asked to."""
+    faults = table[column].map(text_fault)
+    faulty = faults.notna()
+    if not faulty.any():
+        return table, ()
+    if drop and not faulty.all():
+        return table[~faulty].reset_index(drop=True), (
+            f"{int(faulty.sum())} of {len(table)} rows have a text that the service refuses and are left out",
+        )
+    raise DataError(
+        f"{path}: the service refuses the text of {int(faulty.sum())} of {len(table)} rows: {_named(faulty)}; "
+        f"the first {faults[faulty].iloc[0]}",
+        hint="correct them, or add --drop-missing to leave them out",
+    )
+
+
+def _named(chosen: pd.Series) -> str:
+    """Return the numbers of the first rows that are chosen, as a spreadsheet counts them."""
+    rows = [row + 2 for row in chosen.index[chosen]]
+    return ", ".join(map(str, rows[:_ROWS_NAMED])) + (", …" if len(rows) > _ROWS_NAMED else "") + " (the header is row 1)"
 
 
 def _labels(path: Path, column: pd.Series) -> pd.Series:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from passerelle.text_limits import TEXT_CHARACTERS, text_fault
 from training.dataset import TEXT
 from training.evaluate import predict
 
@@ -25,7 +26,11 @@ def golden_records(records: pd.DataFrame, labels: pd.Series, *, number: int) -> 
         labels: One a record.
         number: Records to return; more when there are more classes than room for them.
     """
-    odd = _odd_texts(records) if list(records.columns) == [TEXT] else _extreme_rows(records)
+    is_text = list(records.columns) == [TEXT]
+    if is_text:
+        accepted = records[TEXT].map(_is_accepted)
+        records, labels = records[accepted], labels[accepted]
+    odd = _odd_texts(records) if is_text else _extreme_rows(records)
     shuffled = records.assign(_label=labels.to_numpy(), _order=np.arange(len(records)))
     shuffled["_turn"] = shuffled.groupby("_label").cumcount()
     usual = shuffled.sort_values(["_turn", "_label", "_order"]).drop(columns=["_label", "_order", "_turn"])
@@ -53,7 +58,12 @@ def _odd_texts(records: pd.DataFrame) -> pd.DataFrame:
     decomposed = unicodedata.normalize("NFD", middle)
     without_accents = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
     texts = [shortest, longest, middle.upper(), without_accents, decomposed, f"{middle} 😡🙏", "ok", "zzzz 404 ?!"]
-    return pd.DataFrame({TEXT: texts})
+    return pd.DataFrame({TEXT: [text for text in texts if _is_accepted(text)]})
+
+
+def _is_accepted(text: str) -> bool:
+    """Return whether a service with the usual limits accepts a text: a roll-out puts the golden inputs to it."""
+    return len(text) <= TEXT_CHARACTERS and text_fault(text) is None
 
 
 def _extreme_rows(records: pd.DataFrame) -> pd.DataFrame:
