@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from statistics import median
 
 import pytest
@@ -26,7 +27,7 @@ def p99_ms(address: str) -> float:
     return traffic.p99_ms
 
 
-def test_an_honest_client_hardly_notices_an_attack(served: ServedModel, record_property: pytest.RecordProperty) -> None:
+def test_an_honest_client_hardly_notices_an_attack(served: ServedModel, record_property: Callable[[str, object], None]) -> None:
     quiet, beside = [], []
     p99_ms(served.address)
     for _ in range(ROUNDS):
