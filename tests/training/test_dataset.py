@@ -138,6 +138,18 @@ def test_missing_rows_are_left_out_when_asked(write: Write) -> None:
     assert data.notes == ("1 of 3 rows miss a value and are left out",)
 
 
+def test_texts_that_the_service_refuses_are_refused_or_left_out_when_asked(write: Write) -> None:
+    path = write("avis.csv", f"avis,motif\na,x\n{'e' + chr(0x301) * 31},y\nb,y\n")
+    with pytest.raises(
+        DataError, match=r"refuses the text of 1 of 3 rows: 3 \(the header is row 1\); the first has more than 30 comb"
+    ) as refused:
+        read(path)
+    assert refused.value.hint == "correct them, or add --drop-missing to leave them out"
+    data = read_data(path, text_column="avis", label_column="motif", drop_missing=True)
+    assert list(data.records["text"]) == ["a", "b"]
+    assert data.notes == ("1 of 3 rows have a text that the service refuses and are left out",)
+
+
 def test_contradicting_records_are_noted(write: Write) -> None:
     assert read(write("avis.csv", "avis,motif\na,x\na,y\nb,y\n")).notes == ("1 records appear with more than one class",)
 

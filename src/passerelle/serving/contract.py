@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
 
 from passerelle.serving.load import Column
-from passerelle.serving.structure import Excess, Structure
+from passerelle.serving.structure import SMALL_BYTES, Excess, Structure
 
 _NUMBERS: Mapping[str, Any] = {
     "boolean": bool,
@@ -89,7 +89,8 @@ class Contract:
         Raises:
             Refusal: 400 for what is not JSON, 422 for what is not a record; names the field.
         """
-        self._refuse_excess(body, Structure(0, self.columns))
+        if len(body) > SMALL_BYTES:
+            self._refuse_excess(body, Structure(0, self.columns))
         try:
             return self.fields(self.record.__pydantic_validator__.validate_json(body))
         except ValidationError as error:
@@ -101,7 +102,8 @@ class Contract:
         Raises:
             Refusal: As `read_record`.
         """
-        self._refuse_excess(body, Structure(self.most_records, self.columns))
+        if len(body) > SMALL_BYTES:
+            self._refuse_excess(body, Structure(self.most_records, self.columns))
         try:
             return [self.fields(record) for record in self.batch.__pydantic_validator__.validate_json(body).records]
         except ValidationError as error:

@@ -25,6 +25,7 @@ from passerelle.settings import SigningSettings
 #: Of the MLflow model's directory, the compiled scorer that registration put there; the manifest holds its files like all others.
 SCORER_FOLDER = "scorer"
 _COLLECTOR_THRESHOLD = 50_000
+_UNDECIDED = -1
 
 
 class Row(NamedTuple):
@@ -91,6 +92,28 @@ class LoadedModel:
         """
         index, row = yield from scorer.answer_in_slices(record, ask=self._ask)
         return Row(index, row.tolist() if scorer.has_probabilities else None)
+
+    def rows_in_slices(
+        self, scorer: CompiledScorer, records: Sequence[Mapping[str, Any]], lengths: Sequence[int], *, at_once: int
+    ) -> Generator[None, None, list[Row | None]]:
+        """Return what the scorer says of each record, None where the pipeline must be asked and is not loaded.
+
+        Args:
+            scorer: Of this model.
+            records: Any number.
+            lengths: Of the texts of each record.
+            at_once: So much length is scored between two yields.
+        """
+
+        def ask(record: Mapping[str, object]) -> int:
+            try:
+                return self._ask(record)
+            except PipelineNeededError:
+                return _UNDECIDED
+
+        indices, table = yield from scorer.answers_in_slices(records, lengths, at_once=at_once, ask=ask)
+        probabilities = table.tolist() if scorer.has_probabilities else [None] * len(records)
+        return [None if index == _UNDECIDED else Row(index, row) for index, row in zip(indices.tolist(), probabilities, strict=True)]
 
     def _ask(self, record: Mapping[str, object]) -> int:
         if not self.pipeline.is_loaded or self.scorer is None:

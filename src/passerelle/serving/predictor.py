@@ -114,7 +114,7 @@ class Predictor:
             sizes_bytes = await self.slices.run(self._sizes_bytes(records))
             if model.scorer is None:
                 return await self._by_pipeline(model, records)
-            rows = await self.slices.run(_rows_in_slices(model, model.scorer, records, sizes_bytes))
+            rows = await self.slices.run(model.rows_in_slices(model.scorer, records, sizes_bytes, at_once=ONE_TURN_BYTES))
             undecided = [record for record, row in zip(records, rows, strict=True) if row is None]
             decided = iter(await self._by_pipeline(model, undecided))
             return [next(decided) if row is None else row for row in rows]
@@ -162,27 +162,6 @@ class Predictor:
         assert self._model is not None  # noqa: S101 - nothing is asked before a model is there
         self._together(len(records))
         return self._model.rows(records)
-
-
-def _rows_in_slices(
-    model: LoadedModel, scorer: CompiledScorer, records: Sequence[Mapping[str, Any]], sizes_bytes: Sequence[int]
-) -> Generator[None, None, list[Row | None]]:
-    """Return the rows of these records, None where the pipeline must be asked; yields at least once a millisecond."""
-    rows: list[Row | None] = []
-    scored_bytes = 0
-    for record, size_bytes in zip(records, sizes_bytes, strict=True):
-        if scored_bytes + size_bytes > ONE_TURN_BYTES:
-            scored_bytes = 0
-            yield
-        try:
-            if size_bytes > ONE_TURN_BYTES:
-                rows.append((yield from model.row_in_slices(scorer, record)))
-            else:
-                rows.append(model.row_at_once(scorer, record))
-        except PipelineNeededError:
-            rows.append(None)
-        scored_bytes += size_bytes
-    return rows
 
 
 def _without_text(scorer: CompiledScorer, records: Sequence[Mapping[str, Any]], *, batch: bool = False) -> Refusal:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 #: A smaller body is read at once, whatever it holds.
-_SMALL_BYTES = 4_096
+SMALL_BYTES = 4_096
 #: No number of a record has so many digits; to read longer ones takes time in the square of their length.
 _LONG_NUMBER = re.compile(rb"\d{1000}")
 _LONGEST_SPACE, _LONGEST_NAME = 80, 320
@@ -35,8 +35,6 @@ class Structure:
 
     def excess(self, body: bytes) -> Excess | None:
         """Return what a body has too much of to fit the schema, or None where a parser may read it; in linear time."""
-        if len(body) <= _SMALL_BYTES:
-            return None
         bare = _without_escaped_quotes(body)
         if bare.count(b'"') > self._quotes:
             return self._which(body)

@@ -171,12 +171,15 @@ class Source:
     def _make_in_slices(self, chunk: str) -> Generator[None, None, Entry]:
         """Return the entry of `_make` for a long chunk."""
         pieces = self._preprocess(chunk).split() if self._late else [chunk]
-        codes = array("i")
+        codes, work = array("i"), 0
         for cut in self._by_chunk:
             for piece in pieces:
                 for numbers in cut.of_chunk_in_slices(piece):
                     codes.extend(numbers)
-                    yield
+                    work += min(len(piece) * UNSEEN, SLICE)
+                    if work >= SLICE:
+                        yield
+                        work = 0
         shares = tuple([across.share([token for piece in pieces for token in cut.tokenize(piece)]) for cut, across in self._across])
         return Entry(codes.tobytes(), shares)
 

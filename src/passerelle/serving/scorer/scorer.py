@@ -19,6 +19,9 @@ from passerelle.serving.scorer.sections import Floats, Section
 #: Deciding values that are closer than this, relative to their size, may be in another order after other rounding.
 NEAR_TIE = 1e-9
 
+#: Of a batch, so many rows of scores become probabilities at once.
+ROWS = 64
+
 _END_BYTES = END.tobytes()
 
 
@@ -85,10 +88,41 @@ class CompiledScorer:
         self, record: Mapping[str, object], *, ask: Callable[[Mapping[str, object]], int] | None = None
     ) -> Generator[None, None, Answer]:
         """Return what `answer` returns, to the bit; yields every few hundred n-grams, so that something else can be done in between."""
-        runs: list[bytes | Codes] = [_END_BYTES]
-        for source in self._sources:
-            runs += yield from source.codes_in_slices(_text(record, source.column))
-        return self._answer(record, *self._scores_of(runs), ask)
+        scores, known = yield from self._scores_in_slices(record)
+        return self._answer(record, scores, known, ask)
+
+    def answers_in_slices(
+        self,
+        records: Sequence[Mapping[str, object]],
+        lengths: Sequence[int],
+        *,
+        at_once: int,
+        ask: Callable[[Mapping[str, object]], int] | None = None,
+    ) -> Generator[None, None, tuple[NDArray[np.intp], Floats]]:
+        """Return what `answers` returns, to the bit; yields as `answer_in_slices`, and between records.
+
+        Args:
+            records: Any number.
+            lengths: Of the texts of each record.
+            at_once: So much length is scored without a yield.
+            ask: As in `answers`.
+        """
+        scores = np.empty((len(records), self.head.scores))
+        known = np.empty(len(records), dtype=np.bool_)
+        scored = 0
+        for position, (record, length) in enumerate(zip(records, lengths, strict=True)):
+            if scored + length > at_once:
+                scored = 0
+                yield
+            scored += length
+            scores[position], known[position] = (yield from self._scores_in_slices(record)) if length > at_once else self._scores(record)
+        parts = []
+        for begin in range(0, len(records), ROWS):
+            part = slice(begin, begin + ROWS)
+            yield
+            parts.append(self._answers(records[part], scores[part], known[part], ask))
+        indices, rows = zip(*parts, strict=True)
+        return np.concatenate(indices), np.concatenate(rows)
 
     def _answer(
         self, record: Mapping[str, object], scores: Floats, known: bool, ask: Callable[[Mapping[str, object]], int] | None
@@ -113,7 +147,15 @@ class CompiledScorer:
         Raises:
             DataError: A record lacks a column or does not hold text in it.
         """
-        scores, known = self._score_table(records)
+        return self._answers(records, *self._score_table(records), ask)
+
+    def _answers(
+        self,
+        records: Sequence[Mapping[str, object]],
+        scores: Floats,
+        known: NDArray[np.bool_],
+        ask: Callable[[Mapping[str, object]], int] | None,
+    ) -> tuple[NDArray[np.intp], Floats]:
         rows = self.head.rows(scores)
         deciding = self.head.deciding(scores, rows)
         indices = deciding.argmax(axis=1)
@@ -137,6 +179,12 @@ class CompiledScorer:
         runs: list[bytes | Codes] = [_END_BYTES]
         for source in self._sources:
             runs += source.codes(_text(record, source.column))
+        return self._scores_of(runs)
+
+    def _scores_in_slices(self, record: Mapping[str, object]) -> Generator[None, None, tuple[Floats, bool]]:
+        runs: list[bytes | Codes] = [_END_BYTES]
+        for source in self._sources:
+            runs += yield from source.codes_in_slices(_text(record, source.column))
         return self._scores_of(runs)
 
     def _scores_of(self, runs: Sequence[bytes | Codes]) -> tuple[Floats, bool]:
