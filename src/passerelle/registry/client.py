@@ -5,52 +5,25 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import mlflow.artifacts
 import requests
 from mlflow import MlflowClient
-from mlflow.entities import Run
-from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from passerelle.errors import NotFoundError, OutsideError
 from passerelle.names import ModelVersionRef
+from passerelle.registry.entities import CandidateRun, VersionInfo, candidate_of, info_of
 from passerelle.registry.objects import Objects
 from passerelle.registry.translate import parsed, translated
 from passerelle.settings import MlflowSettings, S3Settings
 
+__all__ = ["ARCHIVED_STAGE", "PRODUCTION_STAGE", "CandidateRun", "Registry", "VersionInfo"]
+
 PRODUCTION_STAGE = "Production"
 ARCHIVED_STAGE = "Archived"
-
-
-@dataclass(frozen=True)
-class CandidateRun:
-    """One candidate's finished run.
-
-    Attributes:
-        metrics: As logged; names as in docs/01-train.md.
-    """
-
-    run_id: str
-    name: str
-    metrics: Mapping[str, float]
-    tags: Mapping[str, str]
-    status: str
-
-
-@dataclass(frozen=True)
-class VersionInfo:
-    """A model version as the registry holds it."""
-
-    ref: ModelVersionRef
-    tags: Mapping[str, str]
-    stage: str
-    source: str
-    created: int
-    aliases: tuple[str, ...] = field(default=())
 
 
 class Registry:
@@ -115,7 +88,7 @@ class Registry:
         with translated(f"the training run {parent_run_id}", hint=hint):
             experiment_id = self._client.get_run(parent_run_id).info.experiment_id
             runs = self._client.search_runs([experiment_id], f"tags.`mlflow.parentRunId` = '{parent_run_id}'", max_results=200)
-        candidates = [_candidate(run) for run in runs if run.info.status == "FINISHED"]
+        candidates = [candidate_of(run) for run in runs if run.info.status == "FINISHED"]
         if not candidates:
             raise NotFoundError(f"the training run {parent_run_id} holds no finished candidate", hint=hint)
         return tuple(sorted(candidates, key=lambda run: run.name))
@@ -127,7 +100,7 @@ class Registry:
             NotFoundError: There is no such run.
         """
         with translated(f"the run {run_id}", hint="passerelle compare"):
-            return _candidate(self._client.get_run(run_id))
+            return candidate_of(self._client.get_run(run_id))
 
     def experiment_of(self, run_id: str) -> str:
         """Return the name of the experiment that the run belongs to."""
@@ -141,19 +114,19 @@ class Registry:
             NotFoundError: The version does not exist, or was deleted.
         """
         with translated(f"version {version} of « {registered_model} »", hint="passerelle status"):
-            return _info(self._client.get_model_version(registered_model, str(version)))
+            return info_of(self._client.get_model_version(registered_model, str(version)))
 
     def versions(self, registered_model: str) -> tuple[VersionInfo, ...]:
         """Return all versions, the newest first; none where there is no such registered model."""
         quoted = registered_model.replace("'", "''")
         with translated(f"the registered model « {registered_model} »"):
             found = self._client.search_model_versions(f"name = '{quoted}'", max_results=1000)
-        return tuple(sorted((_info(version) for version in found), key=lambda info: -info.ref.version))
+        return tuple(sorted((info_of(version) for version in found), key=lambda info: -info.ref.version))
 
     def versions_of_run(self, run_id: str) -> tuple[VersionInfo, ...]:
         """Return all versions that were made from the run, of any registered model."""
         with translated(f"the versions of the run {run_id}"):
-            return tuple(map(_info, self._client.search_model_versions(f"run_id = '{run_id}'", max_results=1000)))
+            return tuple(map(info_of, self._client.search_model_versions(f"run_id = '{run_id}'", max_results=1000)))
 
     def aliases(self, registered_model: str) -> dict[str, int]:
         """Return each alias with the version it points to; none where there is no such registered model."""
@@ -186,7 +159,7 @@ class Registry:
             made = self._client.create_model_version(
                 registered_model, model_uri, run_id=run_id, tags=dict(tags), model_id=model_uri.removeprefix("models:/")
             )
-        return _info(made).ref
+        return info_of(made).ref
 
     def model_uri(self, run_id: str) -> str:
         """Return the address of the model that the run logged.
@@ -206,6 +179,19 @@ class Registry:
         with translated(str(ref)):
             for name, value in tags.items():
                 self._client.set_model_version_tag(ref.registered_model, str(ref.version), name, value)
+
+    def model_tags(self, registered_model: str) -> dict[str, str]:
+        """Return the tags of the registered model itself; none where there is no such registered model."""
+        try:
+            with translated(f"the registered model « {registered_model} »"):
+                return dict(self._client.get_registered_model(registered_model).tags)
+        except NotFoundError:
+            return {}
+
+    def set_model_tag(self, registered_model: str, name: str, value: str) -> None:
+        """Set a tag of the registered model itself."""
+        with translated(f"the registered model « {registered_model} »"):
+            self._client.set_registered_model_tag(registered_model, name, value)
 
     def set_alias(self, ref: ModelVersionRef, alias: str) -> None:
         """Let the alias point to the version."""
@@ -274,20 +260,3 @@ class Registry:
         model_id = self.model_uri(run_id).removeprefix("models:/")
         with translated(f"the model of the run {run_id}"):
             self._client.log_model_artifacts(model_id, str(folder), folder.name)
-
-
-def _candidate(run: Run) -> CandidateRun:
-    name = run.data.tags.get("passerelle.candidate", run.info.run_name)
-    return CandidateRun(run.info.run_id, name, dict(run.data.metrics), dict(run.data.tags), run.info.status)
-
-
-def _info(version: ModelVersion) -> VersionInfo:
-    ref = ModelVersionRef(version.name, int(version.version), version.run_id or "")
-    return VersionInfo(
-        ref,
-        dict(version.tags),
-        version.current_stage or "None",
-        version.source or "",
-        int(version.creation_timestamp),
-        tuple(version.aliases),
-    )
