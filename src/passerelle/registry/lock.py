@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
-from passerelle.errors import BusyError, NotFoundError, OutsideError
+from passerelle.errors import BusyError, IntegrityError, NotFoundError, OutsideError
 from passerelle.registry.objects import Objects
 
 #: A lock older than this belongs to a process that was killed.
 STALE_S = 120.0
+_MOST_BYTES = 4_096
 
 
 @contextmanager
@@ -42,22 +43,25 @@ def promotion_lock(objects: Objects, registered_model: str, who: str, doing: str
 
 def _is(objects: Objects, key: str, content: bytes) -> bool:
     try:
-        return objects.read(key)[0] == content
-    except NotFoundError:
+        return objects.read(key, most_bytes=_MOST_BYTES)[0] == content
+    except (NotFoundError, IntegrityError):
         return False
 
 
 def _take_over(objects: Objects, key: str, content: bytes) -> None:
     try:
-        held, tag = objects.read(key)
+        held, tag = objects.read(key, most_bytes=_MOST_BYTES)
         # Not by this machine's clock, nor by the holder's: the two may disagree.
         age_s = objects.age_s(key)
     except NotFoundError:
         raise BusyError("another promotion has just ended", hint="passerelle status; then the same command again") from None
+    except IntegrityError as error:
+        hint = "look at who may write below ledger/ in the bucket, and remove this object; then the same command again"
+        raise IntegrityError(error.message, hint=hint) from error
     try:
         holder = {"who": "somebody", "doing": "something"} | dict(json.loads(held))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         holder = {"who": "somebody", "doing": "something"}
     if age_s <= STALE_S or not objects.replace(key, content, entity_tag=tag):
-        message = f"{holder['who']} won: {holder['doing']} is under way since {age_s:.0f} s"
+        message = f"{holder['who']} holds the lock: {holder['doing']}, for {age_s:.0f} s now"
         raise BusyError(message, hint="passerelle status; then the same command again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from typing import IO, Any
 
 import boto3
@@ -10,7 +11,7 @@ from boto3.exceptions import S3UploadFailedError
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
 
-from passerelle.errors import NotFoundError, OutsideError
+from passerelle.errors import IntegrityError, NotFoundError, OutsideError
 from passerelle.settings import S3Settings
 
 _CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
@@ -71,23 +72,29 @@ class Objects:
             hint = "passerelle up, in another terminal; or set MLFLOW_S3_ENDPOINT_URL"
             raise OutsideError(f"S3 does not answer at {where}", hint=hint) from error
 
-    def keys(self, prefix: str) -> tuple[str, ...]:
-        """Return the names of all objects below the prefix, in order."""
+    def keys(self, prefix: str, *, most: int | None = None) -> tuple[str, ...]:
+        """Return the names of all objects below the prefix, in order; of the first of them where `most` limits their number."""
         try:
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.settings.bucket, Prefix=prefix)
-            return tuple(sorted(item["Key"] for page in pages for item in page.get("Contents", ())))
+            return tuple(sorted(islice((item["Key"] for page in pages for item in page.get("Contents", ())), most)))
         except (BotoCoreError, ClientError) as error:
             raise self._failed(prefix, error) from error
 
-    def read(self, key: str) -> tuple[bytes, str]:
+    def read(self, key: str, *, most_bytes: int | None = None) -> tuple[bytes, str]:
         """Return an object's content and its entity tag.
 
         Raises:
             NotFoundError: There is no such object.
+            IntegrityError: It is larger than what passerelle writes under such a name; it is not read then.
             OutsideError: S3 does not answer.
         """
         try:
             answer = self._client.get_object(Bucket=self.settings.bucket, Key=key)
+            size = int(answer["ContentLength"])
+            if most_bytes is not None and size > most_bytes:
+                answer["Body"].close()
+                message = f"s3://{self.settings.bucket}/{key} holds {size:,} bytes, and passerelle writes at most {most_bytes:,} there"
+                raise IntegrityError(message, hint="passerelle history --verify")
             return answer["Body"].read(), str(answer["ETag"])
         except (BotoCoreError, ClientError) as error:
             raise self._failed(key, error) from error
