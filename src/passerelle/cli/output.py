@@ -43,12 +43,14 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Se
     """Print a small table; the columns named in `right` hold figures."""
     from rich import box  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
         grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        grid.add_row(*(str(cell) for cell in row))
+        # As text: a reason or a name that somebody wrote is neither rich's markup nor a control sequence for the terminal.
+        grid.add_row(*(Text("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(cell))) for cell in row))
     console().print(grid)
 
 
