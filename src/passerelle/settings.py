@@ -108,10 +108,10 @@ class StoreSettings(Settings):
 
 
 class SigningSettings(Settings):
-    """The keys that models are signed and verified with."""
+    """The keys that models and the ledger are signed and verified with."""
 
     signing_key: Path | None = Field(
-        default=None, description="Private key, EC in PEM, that `register` signs with; none leaves models unsigned."
+        default=None, description="Private key, EC in PEM, that models and the ledger's entries are signed with; none leaves them unsigned."
     )
     signing_certificate: Path | None = Field(
         default=None,
@@ -120,7 +120,7 @@ class SigningSettings(Settings):
     signing_key_password: SecretStr | None = Field(default=None, description="Password of that key.")
     verify_key: Path | None = Field(
         default=None,
-        description="Public key or root certificate, or folder of them, that `promote`, `import`, `build` and the service verify with.",
+        description="Public key or root certificate, or folder of them, that models and the ledger are verified with.",
     )
     verify: str = Field(
         default="auto",

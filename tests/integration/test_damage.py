@@ -10,7 +10,7 @@ import pytest
 
 from passerelle.bentos.import_model import import_model
 from passerelle.cli.main import passerelle
-from passerelle.errors import IntegrityError, RefusedError
+from passerelle.errors import IntegrityError
 from passerelle.registry.client import Registry
 from passerelle.registry.criteria import Criteria
 from passerelle.registry.ledger import Ledger
@@ -71,7 +71,7 @@ def test_history_ends_with_one_when_it_finds_something(
     key = Ledger(registry.objects, name).key(1)
     content, tag = registry.objects.read(key)
     registry.objects.replace(key, content.replace(b"test@here", b"marie@bureau"), entity_tag=tag)
-    with pytest.raises(RefusedError, match="not as it was written"):
+    with pytest.raises(IntegrityError, match="not as passerelle wrote it"):
         passerelle.main(command, standalone_mode=False)
     assert "entry 1: " in capsys.readouterr().out
     with pytest.raises(SystemExit) as ended:

@@ -25,9 +25,9 @@ from passerelle.names import ModelVersionRef
 from passerelle.platform.state import RunningPlatform
 from passerelle.registry.client import Registry
 from passerelle.registry.criteria import Criteria
-from passerelle.registry.ledger import Ledger
 from passerelle.registry.promote import REPORT, Asked, promote
 from passerelle.registry.register import register
+from passerelle.registry.verified import verified_ledger
 from passerelle.settings import MlflowSettings
 from tests.platform_fixtures import COMMENTS, HERE
 from training.candidates import Candidate
@@ -225,7 +225,7 @@ def test_a_bad_model_is_refused_for_the_right_reason(ground: Ground, planted: st
     failed = {each["check"]: each["message"] for each in found["findings"] if not each["passed"]}
     assert check in failed
     assert ground.registry.aliases(ground.registry.settings.registered_model)["production"] == ground.champion.version
-    assert len(Ledger(ground.registry.objects, ground.registry.settings.registered_model).entries()) == 1
+    assert verified_ledger(ground.registry, ground.registry.settings.registered_model).number == 1
     sys.stdout.write(f"| {planted} | refused | {failed[check]} |\n")
 
 

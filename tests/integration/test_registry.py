@@ -16,12 +16,12 @@ from passerelle.names import ModelVersionRef
 from passerelle.registry import move
 from passerelle.registry.client import Registry
 from passerelle.registry.criteria import Criteria
-from passerelle.registry.ledger import Ledger
 from passerelle.registry.move import Standing, settled, standing
 from passerelle.registry.promote import Asked, Promotion, promote
 from passerelle.registry.register import register
 from passerelle.registry.rollback import rollback
 from passerelle.registry.status import gather
+from passerelle.registry.verified import history as history_of
 from passerelle.settings import MlflowSettings, S3Settings
 from tests.platform_fixtures import HERE, RegisteredForTests
 
@@ -123,7 +123,7 @@ def test_alias_and_stage_move_together_and_back(registered: RegisteredForTests) 
     back = rollback(registry, who="test@here", reason="it was wrong")
     assert (back.ref.version, back.previous) == (1, 2)
     assert settled(standing(registry, name), 1)
-    history = Ledger(registry.objects, name).verify()
+    history = history_of(registry, name)
     assert [(entry.what, entry.from_version, entry.to_version) for entry in history.entries] == [
         ("promote", None, 1),
         ("promote", 1, 2),
@@ -199,7 +199,7 @@ def test_a_step_that_fails_puts_everything_back(registered: RegisteredForTests, 
         patch.setattr(move, "plan", breaks)
         put(registry, second)
     assert standing(registry, name) == before
-    history = Ledger(registry.objects, name).verify()
+    history = history_of(registry, name)
     assert [entry.what for entry in history.entries] == ["promote", "promote", "undone"]
     assert history.findings == ()
     assert gather(registry, bento_model=None, bento=None, service=None, service_address=None).disagreements == ()
@@ -237,7 +237,7 @@ def test_rivals_never_leave_it_in_between(registered: RegisteredForTests) -> Non
             rival.join()
         assert gather(registry, bento_model=None, bento=None, service=None, service_address=None).disagreements == ()
     assert all(isinstance(error, BusyError) for error in losers)
-    assert Ledger(registry.objects, name).verify().findings == ()
+    assert history_of(registry, name).findings == ()
 
 
 def test_a_hand_that_moved_the_alias_is_noticed_and_mended(registered: RegisteredForTests) -> None:

@@ -17,10 +17,11 @@ from bentoml._internal.models.model import ModelStore
 from passerelle.bentos.store import ARTIFACT_DIGEST, Store
 from passerelle.errors import IntegrityError, OutsideError
 from passerelle.names import BentoTag, ModelVersionRef
+from passerelle.registry.chain import stood
 from passerelle.registry.client import Registry, VersionInfo
-from passerelle.registry.ledger import Ledger
 from passerelle.registry.register import GOLDEN, MANIFEST
 from passerelle.registry.signature import stored_signature
+from passerelle.registry.verified import verified_ledger
 from passerelle.serving.golden import pipeline_predict, read_golden, replay
 from passerelle.serving.load import MODEL_FOLDER, ModelDescription, describe, load_pipeline
 from passerelle.serving.manifest import check_manifest
@@ -61,16 +62,16 @@ def import_model(
 
     Args:
         ref: The version; by default the one that holds the alias, asked for once.
-        signing: What its signature is verified with, where one is required.
+        signing: What its signature and the ledger are verified with, where signatures are required.
 
     Raises:
         NotFoundError: No version holds the alias.
-        IntegrityError: The version that holds the alias is not the one that was promoted last.
+        IntegrityError: The version that holds the alias is not the one that was promoted last, or the ledger is broken.
         IntegrityError: A file is not the one that was registered, or a golden prediction is not reproduced.
         OutsideError: MLflow or S3 does not answer, or the disk is full; the store is as it was.
         BusyError: Another import holds the store.
     """
-    version, digest = _looked_up(registry, ref)
+    version, digest = _looked_up(registry, ref, signing)
     store = Store(settings)
     if dry_run:
         found = _already_there(store, version.ref, digest, signing)
@@ -87,7 +88,7 @@ def import_model(
             raise _cannot_write(store, error) from error
 
 
-def _looked_up(registry: Registry, ref: ModelVersionRef | None) -> tuple[VersionInfo, str]:
+def _looked_up(registry: Registry, ref: ModelVersionRef | None, signing: SigningSettings | None) -> tuple[VersionInfo, str]:
     """Return the version and the digest of its files; the one that holds the alias must be the one that was promoted."""
     name = registry.settings.registered_model
     version = registry.model_version(name, (ref or registry.resolve(name, registry.settings.alias)).version)
@@ -96,18 +97,20 @@ def _looked_up(registry: Registry, ref: ModelVersionRef | None) -> tuple[Version
         hint = f"passerelle register --run {version.ref.run_id}"
         raise IntegrityError(f"{version.ref} has no digest of its files: it was not registered by passerelle", hint=hint)
     if ref is None:
-        _check_promoted(registry, version, digest)
+        _check_promoted(registry, version, digest, signing)
     return version, digest
 
 
-def _check_promoted(registry: Registry, version: VersionInfo, digest: str) -> None:
-    """Return when the ledger's last entry put this version into production, with these files."""
-    last = Ledger(registry.objects, version.ref.registered_model).last()
-    if last is None or last.to_version != version.ref.version:
-        held = f"the ledger's last entry {last.to_version or 'none'}" if last else "the ledger is empty"
+def _check_promoted(registry: Registry, version: VersionInfo, digest: str, signing: SigningSettings | None) -> None:
+    """Check that the ledger's last entry left this version in production, with these files; raises IntegrityError otherwise."""
+    ledger = verified_ledger(registry, version.ref.registered_model, signing)
+    if ledger.last is None or ledger.in_production != version.ref.version:
+        held = f"the ledger's last entry {ledger.in_production or 'none'}" if ledger.last else "the ledger is empty"
         message = f"the alias holds {version.ref}, {held}: no promotion put it there"
-        raise IntegrityError(message, hint="passerelle status names the command that mends it")
-    if last.artifact_digest not in (digest, "") or (last.artifact_digest == "" and last.what != "undone"):
+        raise IntegrityError(message, hint="passerelle status")
+    # The last entry names no digest where it undid the one before.
+    there = [entry.artifact_digest for entry in stood(ledger.entries) if entry.to_version == version.ref.version]
+    if there and there[-1] != digest:
         message = f"{version.ref} does not have the digest that it was promoted with: somebody changed it"
         raise IntegrityError(message, hint="passerelle history --verify; passerelle rollback --version N")
 

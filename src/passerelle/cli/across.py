@@ -18,7 +18,7 @@ from passerelle.cli.options import (
     version_option,
 )
 from passerelle.cli.output import Output
-from passerelle.errors import RefusedError
+from passerelle.errors import IntegrityError
 
 # Each command imports its own late, so that `--help` answers at once.
 # ruff: noqa: PLC0415
@@ -105,7 +105,11 @@ def status(registered_model: str | None, as_json: bool) -> None:
     """Show which version the alias, the stage, the store and the service hold, and what disagrees."""
     from passerelle.cli import run_registry, show
 
-    show.status(Output(as_json=as_json), run_registry.status(registered_model))
+    found = run_registry.status(registered_model)
+    show.status(Output(as_json=as_json), found)
+    if found.ledger_findings and as_json:  # the one object holds the findings already
+        raise SystemExit(IntegrityError.exit_code)
+    run_registry.refuse_broken(found.holdings.registered_model, found.ledger_findings)
 
 
 @click.command()
@@ -119,8 +123,8 @@ def history(registered_model: str | None, verify: bool, as_json: bool) -> None:
     found = run_registry.history(registered_model, verify=verify)
     show.history(Output(as_json=as_json), found)
     if found.findings and as_json:  # the one object holds the findings already
-        raise SystemExit(RefusedError.exit_code)
-    run_registry.refuse_forged(found)
+        raise SystemExit(IntegrityError.exit_code)
+    run_registry.refuse_broken(found.registered_model, found.findings)
 
 
 @click.command()

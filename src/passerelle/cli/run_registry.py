@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import socket
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,18 +17,20 @@ from packaging.requirements import Requirement
 from passerelle.bentos.engine import newest_image
 from passerelle.bentos.store import LABEL_PREFIX, Store, bentos_of, latest_bento, latest_bento_model
 from passerelle.cli.connect import Surroundings, open_registry, project_folder, surroundings
-from passerelle.errors import NotFoundError, RefusedError, UsageError
+from passerelle.errors import IntegrityError, NotFoundError, RefusedError, UsageError
 from passerelle.names import BentoTag, ModelVersionRef
+from passerelle.registry.chain import Finding
 from passerelle.registry.client import Registry
 from passerelle.registry.compare import compare
 from passerelle.registry.criteria import Criteria, read_criteria
-from passerelle.registry.ledger import History, Ledger
-from passerelle.registry.move import known_entries, plan, standing
+from passerelle.registry.move import plan, standing
 from passerelle.registry.promote import Asked, Promotion
 from passerelle.registry.promote import promote as promote_stage
 from passerelle.registry.register import Registered, register
 from passerelle.registry.rollback import rollback as rollback_stage
 from passerelle.registry.status import Status, gather
+from passerelle.registry.verified import History, verified_ledger
+from passerelle.registry.verified import history as history_stage
 from passerelle.rollout.local import running_service
 from passerelle.settings import ClientSettings, StoreSettings
 
@@ -100,7 +103,7 @@ def promote(
     if best:
         found = register(registry, run_id=best_run(registry, criteria), criteria=criteria, signing=here.signing, dry_run=dry_run)
         if found.ref is None:
-            return _planned(registry, found)
+            return _planned(registry, found, here)
         ref = found.ref
     else:
         ref = registry.model_version(here.mlflow.registered_model, version).ref if version else newest_version(registry)
@@ -122,9 +125,10 @@ def asked_here(here: Surroundings, project: Path, **how: Any) -> Asked:
     return Asked(who=who(), development=development, serving=serving_libraries(project), signing=here.signing, **how)
 
 
-def _planned(registry: Registry, best: Registered) -> Promotion:
+def _planned(registry: Registry, best: Registered, here: Surroundings) -> Promotion:
     """Return what promoting the best candidate would do, which is no version yet; the gate judges it once it is one."""
     name = registry.settings.registered_model
+    verified_ledger(registry, name, here.signing)
     now, known = standing(registry, name), registry.versions(name)
     ref = ModelVersionRef(name, known[0].ref.version + 1 if known else 1, best.run_id)
     first = (f"register « {best.candidate} » as version {ref.version}", "the gate judges it", "ledger: a new entry")
@@ -149,28 +153,34 @@ def rollback(registered_model: str | None, version: int | None, *, reason: str |
     """Go back to the version that was named, or to the one before."""
     here = surroundings(registered_model=registered_model)
     development = here.state.environment == "development"
-    return rollback_stage(open_registry(here), who=who(), version=version, reason=reason, development=development, dry_run=dry_run)
+    return rollback_stage(
+        open_registry(here),
+        who=who(),
+        version=version,
+        reason=reason,
+        development=development,
+        signing=here.signing,
+        dry_run=dry_run,
+    )
 
 
 def history(registered_model: str | None, *, verify: bool) -> History:
     """Return the ledger, with what its verification found where that was asked for."""
-    registry = open_registry(surroundings(registered_model=registered_model))
-    name = registry.settings.registered_model
-    ledger = Ledger(registry.objects, name)
-    return ledger.verify(known_entries(registry, name)) if verify else History(name, ledger.entries())
+    here = surroundings(registered_model=registered_model)
+    found = history_stage(open_registry(here), here.mlflow.registered_model, here.signing)
+    return found if verify else replace(found, verified=False, findings=())
 
 
-def refuse_forged(found: History) -> None:
-    """Return when the verification found nothing.
+def refuse_broken(registered_model: str, findings: Sequence[Finding]) -> None:
+    """Check that the verification found nothing wrong with the ledger.
 
     Raises:
-        RefusedError: It found entries that were changed, removed or inserted.
+        IntegrityError: It found entries that were changed, removed or inserted.
     """
-    if found.findings:
-        hint = "look at who may write below ledger/ in the bucket; passerelle restore puts a backup's ledger into an empty stack"
-        raise RefusedError(
-            f"the ledger of « {found.registered_model} » is not as it was written: {len(found.findings)} findings", hint=hint
-        )
+    if findings:
+        hint = "look at who may write below ledger/ in the bucket; then passerelle restore FILE, into an empty stack, brings a backup back"
+        message = f"the ledger of « {registered_model} » is not as passerelle wrote it: {len(findings)} findings"
+        raise IntegrityError(message, hint=hint)
 
 
 def status(registered_model: str | None) -> Status:
@@ -191,6 +201,7 @@ def status(registered_model: str | None) -> Status:
         service_silent=silent,
         image=_image(here.store, in_production),
         deploy="passerelle deploy --target compose" if given else "passerelle deploy",
+        signing=here.signing,
     )
 
 

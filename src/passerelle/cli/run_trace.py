@@ -23,7 +23,7 @@ def trace(registered_model: str | None, asked: str) -> Trace:
     kind, version = find_version(registry, asked, labels_of(asked) if ":" in asked or "/" in asked else None)
     first = (Link("prediction", asked, "its first eight characters are the run's"),) if kind == "prediction" else ()
     built = tuple(_built(here, version.ref.bento_model_tag, asked if kind == "image" else None))
-    return Trace(asked, kind, version.ref.version, (*first, *built, *links_of(registry, version)))
+    return Trace(asked, kind, version.ref.version, (*first, *built, *links_of(registry, version, here.signing)))
 
 
 def _built(here: Surroundings, tag: BentoTag, image: str | None) -> Iterator[Link]:

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from passerelle.cli.run_reproduce import Reproduction
     from passerelle.monitoring.figures import Figures
     from passerelle.registry.compare import Comparison
-    from passerelle.registry.ledger import History
     from passerelle.registry.promote import Promotion
     from passerelle.registry.register import Registered
     from passerelle.registry.status import Status
     from passerelle.registry.trace import Trace
+    from passerelle.registry.verified import History
     from passerelle.rollout.local import Deployment
 
 _COMPARED = (
@@ -157,7 +157,7 @@ def status(output: Output, result: Status) -> None:
         ("alias production", held.alias or "—"),
         ("alias previous", held.previous or "—"),
         ("stage Production", ", ".join(map(str, held.stage)) or "—"),
-        ("ledger", held.ledger or "—"),
+        ("ledger", "broken" if result.ledger_findings else held.ledger or "—"),
         ("bento model", held.bento_model or "—"),
         ("bento", held.bento or "—"),
         ("image", held.image or "—"),
@@ -165,7 +165,7 @@ def status(output: Output, result: Status) -> None:
     ]
     output.table((held.registered_model, "version"), rows)
     for disagreement in result.disagreements:
-        output.line(f"disagrees: {disagreement.what}")
+        output.line(disagreement.what if result.ledger_findings else f"disagrees: {disagreement.what}")
         output.line(f"  next: {disagreement.command}")
     if not result.disagreements:
         output.line("nothing disagrees")
@@ -183,7 +183,16 @@ def history(output: Output, result: History) -> None:
         output.line(f"entry {finding.number}: {finding.problem}")
     if result.verified and not result.findings:
         output.line(f"verified: {len(result.entries)} entries, none changed, removed or inserted")
+        if result.entries:
+            output.line(_signatures(result))
     output.result(result)
+
+
+def _signatures(result: History) -> str:
+    if result.signed_from is None:
+        return "  none is signed: MLflow alone vouches for them"
+    before = f"; its signature covers the {result.signed_from - 1} before it" if result.signed_from > 1 else ""
+    return f"  signed since entry {result.signed_from}{before}"
 
 
 def traced(output: Output, result: Trace) -> None:

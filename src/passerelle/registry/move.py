@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from passerelle.errors import BusyError, PasserelleError
 from passerelle.names import PREVIOUS, ModelVersionRef
 from passerelle.registry import ledger as ledgers
+from passerelle.registry.anchors import confirm
 from passerelle.registry.client import ARCHIVED_STAGE, PRODUCTION_STAGE, Registry
-from passerelle.registry.ledger import Entry, Ledger
-
-#: On a version: number and digest of the ledger's entry that last moved it, so that the ledger cannot be forged alone.
-LEDGER_ENTRY = "passerelle.ledger_entry"
+from passerelle.registry.ledger import Entry
+from passerelle.registry.verified import VerifiedLedger, append, verified_ledger
+from passerelle.settings import SigningSettings
 
 
 @dataclass(frozen=True)
@@ -43,21 +43,6 @@ def settled(now: Standing, version: int) -> bool:
     return now.production == version and staged == [version]
 
 
-def in_production(last: Entry | None) -> int | None:
-    """Return the version that the ledger's last entry left in production."""
-    return (last.to_version or None) if last else None
-
-
-def known_entries(registry: Registry, registered_model: str) -> dict[int, str]:
-    """Return the digest of each entry of the ledger that a version's tag names, by its number."""
-    known = {}
-    for info in registry.versions(registered_model):
-        number, _, digest = info.tags.get(LEDGER_ENTRY, "").partition(" ")
-        if number.isdigit():
-            known[int(number)] = digest
-    return known
-
-
 def plan(registry: Registry, ref: ModelVersionRef, now: Standing) -> list[tuple[str, Callable[[], None]]]:
     """Return the steps to put the version into production, each with what it does in words.
 
@@ -80,36 +65,43 @@ def plan(registry: Registry, ref: ModelVersionRef, now: Standing) -> list[tuple[
     return steps
 
 
-def carry_out(registry: Registry, ref: ModelVersionRef, now: Standing, entry: Entry, *, held: Callable[[], None]) -> Entry:
+def carry_out(
+    registry: Registry,
+    ref: ModelVersionRef,
+    now: Standing,
+    entry: Entry,
+    *,
+    ledger: VerifiedLedger,
+    signing: SigningSettings | None,
+    held: Callable[[], None],
+) -> Entry:
     """Write the ledger and carry out the plan; return the entry as it was written.
 
     Args:
+        ledger: As it was verified under the lock.
         held: Raises once the lock was lost; asked before each step.
 
     Raises:
         BusyError: Somebody else wrote the ledger first, or went on because this took too long.
         PasserelleError: A step failed; alias and stage are back where they were, and the ledger says so.
     """
-    ledger = Ledger(registry.objects, ref.registered_model)
-    written = ledger.append(entry)
+    written = append(registry, ledger, entry, signing, held=held)
     if written is None:
-        winner = ledger.last()
-        who = f"{winner.who} promoted version {winner.to_version} at {winner.when}" if winner else "somebody else was first"
-        raise BusyError(f"the ledger moved on: {who}", hint="passerelle status; then the same command again")
+        winner = verified_ledger(registry, ref.registered_model, signing).last
+        did = f"{winner.what} of version {winner.to_version} by {winner.who} at {winner.when[:19]}" if winner else "unknown"
+        raise BusyError(f"the ledger has a new entry, {did}", hint="passerelle status; then the same command again")
     try:
-        _tell(registry, ref, written)
+        held()
+        confirm(registry, written)
         for _, step in plan(registry, ref, now):
             held()
             step()
     except BaseException as error:
         if not _lost(held):
-            _put_back(registry, ref, now, written, error)
+            entry = _undone(written, now, error)
+            _put_back(registry, ref, now, lambda: _note(registry, entry, signing, held), error)
         raise
     return written
-
-
-def _tell(registry: Registry, ref: ModelVersionRef, entry: Entry) -> None:
-    registry.set_version_tags(ref, {LEDGER_ENTRY: f"{entry.number} {entry.digest}"})
 
 
 def _lost(held: Callable[[], None]) -> bool:
@@ -123,8 +115,8 @@ def _lost(held: Callable[[], None]) -> bool:
     return False
 
 
-def _put_back(registry: Registry, ref: ModelVersionRef, then: Standing, written: Entry, error: BaseException) -> None:
-    """Put alias and stage back as they stood, and say so in the ledger.
+def _put_back(registry: Registry, ref: ModelVersionRef, then: Standing, note: Callable[[], None], error: BaseException) -> None:
+    """Put alias and stage back as they stood, and note it in the ledger.
 
     What cannot be put back because the registry is gone, `passerelle status` shows with the command that mends it.
     """
@@ -138,29 +130,32 @@ def _put_back(registry: Registry, ref: ModelVersionRef, then: Standing, written:
     for number, stage in then.stages.items():
         if stage == PRODUCTION_STAGE or number == ref.version:
             undo.append(lambda number=number, stage=stage: registry.set_stage(ModelVersionRef(name, number, ""), stage))  # type: ignore[misc]
-    undo.append(lambda: _note_undone(registry, ref, then, written, error))
-    for each in undo:
+    for each in (*undo, note):
         try:
             each()
         except PasserelleError as further:
             error.add_note(f"not put back: {further.message}")
 
 
-def _note_undone(registry: Registry, ref: ModelVersionRef, then: Standing, written: Entry, error: BaseException) -> None:
-    undone = Ledger(registry.objects, ref.registered_model).append(
-        Entry(
-            number=written.number + 1,
-            before=written.digest,
-            when=ledgers.now(),
-            who=written.who,
-            what="undone",
-            registered_model=ref.registered_model,
-            from_version=written.to_version,
-            to_version=then.production or 0,
-            run_id="",
-            artifact_digest="",
-            reason=f"{written.what} {written.number} failed: {type(error).__name__}",
-        )
+def _undone(written: Entry, then: Standing, error: BaseException) -> Entry:
+    """Return the entry that says that the one before was not carried out."""
+    return Entry(
+        number=written.number + 1,
+        before=written.digest,
+        when=ledgers.now(),
+        who=written.who,
+        what="undone",
+        registered_model=written.registered_model,
+        from_version=written.to_version,
+        to_version=then.production or 0,
+        run_id="",
+        artifact_digest="",
+        reason=f"{written.what} {written.number} failed: {type(error).__name__}",
     )
-    if undone is not None:
-        _tell(registry, ref, undone)
+
+
+def _note(registry: Registry, entry: Entry, signing: SigningSettings | None, held: Callable[[], None]) -> None:
+    """Write the entry, unless the ledger was changed since; raises IntegrityError then."""
+    noted = append(registry, verified_ledger(registry, entry.registered_model, signing), entry, signing, held=held)
+    if noted is not None:
+        confirm(registry, noted)

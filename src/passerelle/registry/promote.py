@@ -17,9 +17,10 @@ from passerelle.registry.gate.verdict import Verdict, allow, judge
 from passerelle.registry.gate.words import Language
 from passerelle.registry.ledger import Entry, Ledger, now
 from passerelle.registry.lock import promotion_lock
-from passerelle.registry.move import carry_out, in_production, plan, settled, standing
+from passerelle.registry.move import carry_out, plan, settled, standing
 from passerelle.registry.register import ARTIFACT_DIGEST, MANIFEST, TRUSTED_PICKLE
 from passerelle.registry.signature import verify_version
+from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.serving.manifest import digest_of_manifest
 from passerelle.settings import SigningSettings
 
@@ -81,7 +82,7 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, ask
 
     Raises:
         RefusedError: The gate refuses, or forcing or waiving is not allowed here.
-        IntegrityError: The version was not registered by passerelle: it has no artifact digest.
+        IntegrityError: The version was not registered by passerelle: it has no artifact digest. Or the ledger is broken; says where.
         NotFoundError: There is nothing to judge by.
         BusyError: Somebody else promotes at this moment; says who.
     """
@@ -94,11 +95,11 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, ask
             message = f"the manifest of {version.ref} is signed, and not the one that it was registered with"
             raise IntegrityError(message, hint=f"passerelle register --run {version.ref.run_id}")
     allow(criteria, asked.waive, who=asked.who, reason=asked.reason)
-    before, last = standing(registry, ref.registered_model), Ledger(registry.objects, ref.registered_model).last()
-    if settled(before, ref.version) and in_production(last) == ref.version:
+    before, ledger = standing(registry, ref.registered_model), verified_ledger(registry, ref.registered_model, asked.signing)
+    if settled(before, ref.version) and ledger.in_production == ref.version:
         return Promotion(version.ref, before.previous, changed=False, dry_run=dry_run)
     # What the ledger put into production is what is to be beaten: an alias that was moved by hand decides nothing.
-    verdict = _judged(registry, version.ref, in_production(last) or before.production, criteria, asked)
+    verdict = _judged(registry, version.ref, ledger.in_production or before.production, criteria, asked)
     page = report.html(verdict, language=asked.language) if verdict else ""
     where = _store(registry, verdict, page, asked, dry_run=dry_run) if verdict else None
     if verdict and not verdict.passed and not asked.force:
@@ -108,7 +109,7 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, ask
     entry = replace(_entry(version, criteria, verdict, asked), report_digest=_digest(page) if page else None)
     if not dry_run:
         _keep(registry, ref.registered_model, criteria)
-    moved = put_in_production(registry, version.ref, entry, since=last.number if last else 0, dry_run=dry_run)
+    moved = put_in_production(registry, version.ref, entry, since=ledger, judged=True, signing=asked.signing, dry_run=dry_run)
     return replace(moved, findings=verdict.findings if verdict else (), report=where)
 
 
@@ -119,8 +120,10 @@ def _digest(content: str) -> str:
 def _keep(registry: Registry, registered_model: str, criteria: Criteria) -> None:
     """Keep the criteria beside the ledger, whose entries name them by their digest: the file's own SHA-256."""
     content = json.dumps(criteria.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    folder = Ledger(registry.objects, registered_model).criteria_folder
-    registry.objects.create(f"{folder}{criteria.digest.removeprefix('sha256:')}.json", content.encode())
+    key = f"{Ledger(registry.objects, registered_model).criteria_folder}{criteria.digest.removeprefix('sha256:')}.json"
+    if not registry.objects.create(key, content.encode()):
+        message = f"the object {key} does not hold the criteria that it is named after: somebody wrote it by hand"
+        raise IntegrityError(message, hint="look at who may write below ledger/ in the bucket, remove the object; then passerelle promote")
 
 
 def _judged(registry: Registry, ref: ModelVersionRef, production: int | None, criteria: Criteria, asked: Asked) -> Verdict | None:
@@ -183,38 +186,62 @@ def _entry(version: VersionInfo, criteria: Criteria, verdict: Verdict | None, as
 
 
 def put_in_production(
-    registry: Registry, ref: ModelVersionRef, entry: Entry, *, since: int | None = None, dry_run: bool = False
+    registry: Registry,
+    ref: ModelVersionRef,
+    entry: Entry,
+    *,
+    since: VerifiedLedger | None = None,
+    judged: bool = False,
+    signing: SigningSettings | None = None,
+    dry_run: bool = False,
 ) -> Promotion:
     """Move alias and stage to the version under the lock, with the entry in the ledger.
 
     Args:
-        since: Number of the ledger's last entry when the version was judged; 0 for none, None where nothing was judged.
+        since: The ledger as it was verified for this decision before the lock was taken.
+        judged: Whether the version was judged next to what the ledger had in production then.
+        signing: What the entry is signed with, and the ledger verified with.
 
     Raises:
         BusyError: Somebody else promotes at this moment, or did so since the version was judged: the verdict is about another champion.
+        IntegrityError: The ledger is broken; says where.
     """
-    name = ref.registered_model
+    decision = _Decision(registry, ref, entry, since, judged, signing)
     if dry_run:
-        return _moved(registry, ref, entry, since, lambda: None, dry_run=True)
-    with promotion_lock(registry.objects, name, entry.who, f"{entry.what} of version {ref.version}") as held:
-        return _moved(registry, ref, entry, since, held, dry_run=False)
+        return _moved(decision, lambda: None, dry_run=True)
+    with promotion_lock(registry.objects, ref.registered_model, entry.who, f"{entry.what} of version {ref.version}") as held:
+        return _moved(decision, held, dry_run=False)
 
 
-def _moved(
-    registry: Registry, ref: ModelVersionRef, entry: Entry, since: int | None, held: Callable[[], None], *, dry_run: bool
-) -> Promotion:
-    before, last = standing(registry, ref.registered_model), Ledger(registry.objects, ref.registered_model).last()
-    if settled(before, ref.version) and in_production(last) == ref.version:
+@dataclass(frozen=True)
+class _Decision:
+    """What `put_in_production` was asked for."""
+
+    registry: Registry
+    ref: ModelVersionRef
+    entry: Entry
+    since: VerifiedLedger | None
+    judged: bool
+    signing: SigningSettings | None
+
+
+def _moved(asked: _Decision, held: Callable[[], None], *, dry_run: bool) -> Promotion:
+    registry, ref, since = asked.registry, asked.ref, asked.since
+    before = standing(registry, ref.registered_model)
+    ledger = verified_ledger(registry, ref.registered_model, asked.signing, since=since)
+    if settled(before, ref.version) and ledger.in_production == ref.version:
         return Promotion(ref, before.previous, changed=False, dry_run=dry_run)
-    if last is not None and since is not None and last.number != since:
-        message = f"{last.who} won: {last.what} of version {last.to_version} at {last.when[:19]}, while version {ref.version} was judged"
+    last = ledger.last
+    if last is not None and asked.judged and since is not None and ledger.number != since.number:
+        did = f"{last.what} of version {last.to_version} by {last.who} at {last.when[:19]}"
+        message = f"the ledger has a new entry, {did}, since version {ref.version} was checked"
         raise BusyError(message, hint="passerelle status; then the same command again, which judges anew")
     former = before.previous if before.production == ref.version else before.production
-    steps = ("ledger: entry " + str(last.number + 1 if last else 1), *(words for words, _ in plan(registry, ref, before)))
+    steps = (f"ledger: entry {ledger.number + 1}", *(words for words, _ in plan(registry, ref, before)))
     if dry_run:
         return Promotion(ref, former, changed=True, steps=steps, dry_run=True)
-    numbered = replace(entry, number=last.number + 1 if last else 1, from_version=before.production)
-    written = carry_out(registry, ref, before, numbered, held=held)
+    numbered = replace(asked.entry, number=ledger.number + 1, from_version=before.production)
+    written = carry_out(registry, ref, before, numbered, ledger=ledger, signing=asked.signing, held=held)
     return Promotion(ref, former, changed=True, steps=steps, entry=written)
 
 

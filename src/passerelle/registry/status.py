@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from passerelle.names import BentoTag
+from passerelle.registry.chain import Finding
 from passerelle.registry.client import PRODUCTION_STAGE, Registry
-from passerelle.registry.ledger import Ledger
-from passerelle.registry.move import in_production, standing
+from passerelle.registry.move import standing
+from passerelle.registry.verified import History, broken, history
+from passerelle.settings import SigningSettings
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Holdings:
         alias: Version that holds the alias.
         previous: Version that a rollback goes to.
         stage: Versions in the stage Production.
-        ledger: Version that the ledger's last entry put into production.
+        ledger: Version that the ledger's last entry put into production; None where the ledger is broken.
         bento_model: Tag of the version in production in the BentoML store, or of the one imported last.
         bento: Tag of the bento built last.
         image: Name of the image of the version in production, or of the one made last of a bento in the store.
@@ -52,10 +54,15 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Status:
-    """Where everything stands."""
+    """Where everything stands.
+
+    Attributes:
+        ledger_findings: Where the ledger is broken; no command is named then that moves production or follows it.
+    """
 
     holdings: Holdings
     disagreements: tuple[Disagreement, ...]
+    ledger_findings: tuple[Finding, ...] = ()
 
 
 def gather(
@@ -68,22 +75,23 @@ def gather(
     service_silent: str | None = None,
     image: tuple[str, int] | None = None,
     deploy: str = "passerelle deploy",
+    signing: SigningSettings | None = None,
 ) -> Status:
     """Return where everything stands; the store, the engine and the service are looked at by the caller, which knows where they are.
 
     Args:
         image: Name of an image, and the version that it holds.
         deploy: Command that brings the service up to date.
+        signing: What the ledger is verified with.
     """
     name = registry.settings.registered_model
-    now = standing(registry, name)
-    last = Ledger(registry.objects, name).last()
+    found, now = history(registry, name, signing), standing(registry, name)
     holdings = Holdings(
         registered_model=name,
         alias=now.production,
         previous=now.previous,
         stage=tuple(sorted(version for version, stage in now.stages.items() if stage == PRODUCTION_STAGE)),
-        ledger=in_production(last),
+        ledger=_in_production(found),
         bento_model=str(bento_model) if bento_model else None,
         bento=str(bento) if bento else None,
         service=service,
@@ -92,7 +100,14 @@ def gather(
         image_version=image[1] if image else None,
         service_silent=service_silent,
     )
+    if found.findings:
+        error = broken(name, found.findings)
+        return Status(holdings, (Disagreement(error.message, "passerelle history --verify"),), found.findings)
     return Status(holdings, disagreements(holdings, deploy=deploy))
+
+
+def _in_production(found: History) -> int | None:
+    return (found.entries[-1].to_version or None) if found.entries and not found.findings else None
 
 
 def disagreements(held: Holdings, *, deploy: str = "passerelle deploy") -> tuple[Disagreement, ...]:

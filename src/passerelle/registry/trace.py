@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 
-from passerelle.errors import NotFoundError
+from passerelle.errors import IntegrityError, NotFoundError
 from passerelle.names import RUN_ID_LENGTH_IN_TAG
+from passerelle.registry.chain import stood
 from passerelle.registry.client import Registry, VersionInfo
-from passerelle.registry.ledger import Ledger
+from passerelle.registry.verified import verified_ledger
+from passerelle.settings import SigningSettings
 
 GIT_DIRTY = "passerelle.git_dirty"
 _RUN = re.compile(r"[0-9a-f]{32}")
@@ -112,8 +113,12 @@ def _unknown(registered_model: str, asked: str) -> NotFoundError:
     return NotFoundError(message, hint=f"{hint}; an image that is not here: docker pull {asked}" if ":" in asked else hint)
 
 
-def links_of(registry: Registry, version: VersionInfo) -> Iterator[Link]:
-    """Yield the links from the version back to the data, and to who put it into production."""
+def links_of(registry: Registry, version: VersionInfo, signing: SigningSettings | None = None) -> Iterator[Link]:
+    """Yield the links from the version back to the data, and to who put it into production.
+
+    Args:
+        signing: What the ledger is verified with; a broken one gives no link.
+    """
     tags = version.tags
     yield Link("model version", str(version.ref.version), f"stage {version.stage}, {tags.get('passerelle.candidate', 'candidate unknown')}")
     yield _tag(version, "artifact digest", "artifact_digest", "passerelle register records it")
@@ -129,7 +134,7 @@ def links_of(registry: Registry, version: VersionInfo) -> Iterator[Link]:
     yield _tag(version, "git commit", "git_commit", "trained outside of a git checkout", changed)
     yield _tag(version, "seed", "seed", "the training did not record it")
     yield _tag(version, "criteria", "criteria_digest", "the version was not registered by passerelle")
-    yield _promotion(registry, version)
+    yield _promotion(registry, version, signing)
 
 
 def _tag(version: VersionInfo, name: str, tag: str, why_not: str, note: str = "") -> Link:
@@ -137,11 +142,12 @@ def _tag(version: VersionInfo, name: str, tag: str, why_not: str, note: str = ""
     return Link(name, value, note) if value and value != "unknown" else Link(name, None, why_not)
 
 
-def _promotion(registry: Registry, version: VersionInfo) -> Link:
-    entries = Ledger(registry.objects, version.ref.registered_model).entries()
-    # An entry whose steps failed is followed by one that says so: it put nothing into production.
-    stood = [entry for entry, then in zip_longest(entries, entries[1:]) if then is None or then.what != "undone"]
-    last = next((entry for entry in reversed(stood) if entry.to_version == version.ref.version and entry.what != "undone"), None)
+def _promotion(registry: Registry, version: VersionInfo, signing: SigningSettings | None) -> Link:
+    try:
+        entries = verified_ledger(registry, version.ref.registered_model, signing).entries
+    except IntegrityError as error:
+        return Link("ledger entry", None, f"{error.message}; {error.hint}")
+    last = next((entry for entry in reversed(list(stood(entries))) if entry.to_version == version.ref.version), None)
     if last is None:
         return Link("ledger entry", None, "it was never put into production")
     reason = f": {last.reason}" if last.reason else ""

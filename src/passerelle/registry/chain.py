@@ -1,0 +1,143 @@
+"""Whether the stored lines of a ledger are the ones that were written: each chained to the one before, and known to MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from passerelle.registry.ledger import BEGINNING, Entry, Ledger, Stored, digest_of, parsed_entry, parsed_head
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the verification found wrong, and at which entry."""
+
+    number: int
+    problem: str
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """The entries that MLflow knows, as number and digest: whoever forges the ledger would have to forge that too.
+
+    Attributes:
+        confirmed: Those that were written.
+        announced: The one that was about to be written last. Its writer may have been interrupted before or after.
+    """
+
+    confirmed: frozenset[tuple[int, str]] = frozenset()
+    announced: tuple[int, str] | None = None
+
+    def know(self, entry: Entry) -> bool:
+        """Return whether MLflow was told of this entry, before it was written or after."""
+        return (entry.number, entry.digest) in self.confirmed or (entry.number, entry.digest) == self.announced
+
+    @property
+    def last_number(self) -> int:
+        """Number of the last entry that MLflow was told of; 0 for none."""
+        return max((number for number, _ in (*self.confirmed, self.announced or (0, ""))), default=0)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The entries that could be read, the oldest first, with what is wrong with them.
+
+    Attributes:
+        unwritten: Whether the last entry was read from the head alone: its writer was interrupted before the entry's own object.
+    """
+
+    entries: tuple[Entry, ...]
+    findings: tuple[Finding, ...]
+    unwritten: bool = False
+
+
+def examine(ledger: Ledger, registered_model: str, stored: Stored, anchors: Anchors | None) -> Chain:
+    """Return the chain of the stored lines, held against what MLflow knows; without that where MLflow cannot be asked."""
+    findings: list[Finding] = []
+    entries: list[Entry] = []
+    before = BEGINNING
+    for expected, (key, content) in enumerate(stored.lines, start=1):
+        entry = parsed_entry(content) if content is not None else None
+        if entry is None or key != ledger.key(expected):
+            # What follows is chained to something unknown.
+            return Chain(tuple(entries), (Finding(expected, _unreadable(key, content, own=ledger.key(expected))),))
+        findings += [Finding(expected, problem) for problem in _problems(entry, content, expected, before, registered_model)]
+        entries.append(entry)
+        before = digest_of(content or b"")
+    unwritten = _unwritten(stored.head, entries, before, registered_model)
+    if unwritten is not None:
+        entries.append(unwritten)
+        before = unwritten.digest
+        if anchors is not None and (unwritten.number, unwritten.digest) in anchors.confirmed:
+            findings.append(Finding(unwritten.number, "its object was removed: only the head still holds it"))
+    findings += _head_problems(stored.head, len(entries), before)
+    findings += _unknown(entries, anchors) if anchors is not None else ()
+    return Chain(tuple(entries), tuple(sorted(findings, key=lambda finding: finding.number)), unwritten is not None)
+
+
+def stood(entries: Sequence[Entry]) -> Iterator[Entry]:
+    """Yield the promotions and rollbacks that were carried out, the oldest first: not those that were undone, nor what undid them."""
+    for entry, then in zip_longest(entries, entries[1:]):
+        if entry.what != "undone" and (then is None or then.what != "undone"):
+            yield entry
+
+
+def _unreadable(key: str, content: bytes | None, *, own: str) -> str:
+    if key != own:
+        return f"its object {own} is missing: the next one there is {key!r}"
+    if content is None:
+        return f"its object {key} is larger than any entry, or was removed while it was read"
+    return f"its object {key} does not hold an entry"
+
+
+def _problems(entry: Entry, content: bytes | None, expected: int, before: str, registered_model: str) -> Iterator[str]:
+    if entry.number != expected:
+        yield f"its object holds entry {entry.number}"
+    if entry.registered_model != registered_model:
+        yield "it is an entry of another registered model"
+    if entry.before != before:
+        yield "it is not chained to the entry before: one of the two was changed, or an entry was removed or inserted"
+    if entry.line() != content:
+        yield "its line is not the one that passerelle writes for these fields"
+
+
+def _unwritten(head: bytes | None, entries: Sequence[Entry], before: str, registered_model: str) -> Entry | None:
+    """Return the entry that the head holds and that has no object of its own, if it continues the chain."""
+    held = parsed_head(head) if head is not None else None
+    if held is None or held.number != len(entries) + 1:
+        return None
+    entry = parsed_entry(held.entry.encode())
+    if entry is None or entry.line() != held.entry.encode() or entry.digest != held.digest:
+        return None
+    expected = (held.number, before, registered_model)
+    return entry if (entry.number, entry.before, entry.registered_model) == expected else None
+
+
+def _head_problems(head: bytes | None, last: int, last_digest: str) -> Iterator[Finding]:
+    if head is None:
+        if last:
+            yield Finding(last, "the head, the object that names the last entry, is missing")
+        return
+    held = parsed_head(head)
+    if held is None:
+        yield Finding(last, "the head, the object that names the last entry, cannot be read")
+    elif held.number > last:
+        yield Finding(last + 1, f"it is missing: the head names entry {held.number} as the last one")
+    elif held.number < last:
+        yield Finding(held.number + 1, f"it was inserted: the head names entry {held.number} as the last one")
+    elif held.digest != last_digest:
+        yield Finding(last, "the head names another entry of this number: one of the two was changed")
+
+
+def _unknown(entries: Sequence[Entry], anchors: Anchors) -> Iterator[Finding]:
+    for number, digest in sorted(anchors.confirmed):
+        if not 1 <= number <= len(entries):
+            yield Finding(number, "MLflow knows it, and it is missing here: it was removed")
+        elif entries[number - 1].digest != digest:
+            yield Finding(number, "MLflow knows another entry of this number: this one was changed or inserted")
+    known = {number for number, _ in anchors.confirmed}
+    if entries and len(entries) not in known and not anchors.know(entries[-1]):
+        yield Finding(
+            len(entries), "MLflow does not know it, and passerelle tells MLflow of an entry before it writes one: somebody else wrote it"
+        )

@@ -1,0 +1,161 @@
+"""The ledger as decisions read and write it: verified in full, and never written when it is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from passerelle.errors import BusyError, IntegrityError, UsageError
+from passerelle.registry.anchors import announce, confirm, read_anchors
+from passerelle.registry.chain import Anchors, Chain, Finding, examine
+from passerelle.registry.client import Registry
+from passerelle.registry.entry_signature import signature_findings, signed
+from passerelle.registry.ledger import BEGINNING, MOST_ENTRY_BYTES, Entry, Ledger, Stored
+from passerelle.settings import SigningSettings
+
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class History:
+    """The entries of one registered model, the oldest first, with what the verification found.
+
+    Attributes:
+        signed_from: Number of the first entry with a signature; None where none has one.
+    """
+
+    registered_model: str
+    entries: tuple[Entry, ...]
+    verified: bool = False
+    findings: tuple[Finding, ...] = ()
+    signed_from: int | None = None
+
+
+@dataclass(frozen=True)
+class VerifiedLedger:
+    """The entries of one registered model, the oldest first, none of them changed, removed or inserted.
+
+    Attributes:
+        head_tag: Entity tag of the head that they were read with; None for an empty ledger.
+        unwritten: Whether the last entry's own object is still missing: its writer was interrupted.
+        unconfirmed: Whether MLflow was told of the last entry before it was written, and not after: its writer was interrupted.
+    """
+
+    registered_model: str
+    entries: tuple[Entry, ...]
+    head_tag: str | None = None
+    unwritten: bool = False
+    unconfirmed: bool = False
+
+    @property
+    def last(self) -> Entry | None:
+        """The newest entry; None of an empty ledger."""
+        return self.entries[-1] if self.entries else None
+
+    @property
+    def number(self) -> int:
+        """Number of the newest entry; 0 of an empty ledger."""
+        return len(self.entries)
+
+    @property
+    def in_production(self) -> int | None:
+        """The version that the newest entry left in production."""
+        return (self.last.to_version or None) if self.last else None
+
+
+def verified_ledger(
+    registry: Registry, registered_model: str, signing: SigningSettings | None = None, *, since: VerifiedLedger | None = None
+) -> VerifiedLedger:
+    """Return the ledger for a decision, verified in full: objects, chain, head, what MLflow knows, and signatures where they are required.
+
+    Args:
+        since: What was read for the same decision before; returned as it is while the head is the same.
+
+    Raises:
+        IntegrityError: An entry was changed, removed or inserted; says which.
+        BusyError: Somebody writes the ledger all the time.
+        OutsideError: MLflow or S3 does not answer.
+    """
+    if since is not None and Ledger(registry.objects, registered_model).read_head()[1] == since.head_tag:
+        return since
+    stored, anchors, chain = _read(registry, registered_model, signing)
+    if chain.findings:
+        raise broken(registered_model, chain.findings)
+    last = chain.entries[-1] if chain.entries else None
+    unconfirmed = last is not None and (last.number, last.digest) not in anchors.confirmed
+    return VerifiedLedger(registered_model, chain.entries, stored.head_tag, chain.unwritten, unconfirmed)
+
+
+def broken(registered_model: str, findings: tuple[Finding, ...]) -> IntegrityError:
+    """Return the error that stops a decision, naming the first entry that is wrong."""
+    first, more = findings[0], f" ({len(findings) - 1} more findings)" if len(findings) > 1 else ""
+    message = f"the ledger of « {registered_model} » is broken at entry {first.number}: {first.problem}{more}"
+    return IntegrityError(message, hint="passerelle history --verify")
+
+
+def history(registry: Registry, registered_model: str, signing: SigningSettings | None = None) -> History:
+    """Return the entries with whatever the verification found.
+
+    Raises:
+        BusyError: Somebody writes the ledger all the time.
+        OutsideError: MLflow or S3 does not answer.
+    """
+    _, _, chain = _read(registry, registered_model, signing)
+    signed_from = next((entry.number for entry in chain.entries if entry.signature), None)
+    return History(registered_model, chain.entries, verified=True, findings=chain.findings, signed_from=signed_from)
+
+
+def append(
+    registry: Registry, ledger: VerifiedLedger, entry: Entry, signing: SigningSettings | None, *, held: Callable[[], None]
+) -> Entry | None:
+    """Write the entry as the next one; None when somebody else wrote one at its place first.
+
+    MLflow is told of the entry first, so that an entry which it does not know was not written by passerelle. The conditional write of
+    the head is where two writers at once are decided: exactly one gets the number. `confirm` tells MLflow that the entry is there.
+
+    Args:
+        ledger: What the decision was made on, from `verified_ledger`.
+        held: Raises BusyError once the lock was lost.
+
+    Raises:
+        UsageError: The entry is too long.
+        OutsideError: MLflow or S3 does not answer.
+    """
+    if entry.number not in (0, ledger.number + 1):
+        return None
+    objects, last = Ledger(registry.objects, ledger.registered_model), ledger.last
+    before = last.digest if last else BEGINNING
+    chained = replace(entry, number=ledger.number + 1, before=before, registered_model=ledger.registered_model)
+    chained = signed(chained, signing, last=last)
+    if len(chained.line()) > MOST_ENTRY_BYTES:
+        message = f"the entry takes {len(chained.line()):,} bytes, and the ledger holds at most {MOST_ENTRY_BYTES:,} an entry"
+        raise UsageError(message, hint="the same command with a shorter --reason")
+    if last is not None and (ledger.unwritten or ledger.unconfirmed):
+        held()
+        objects.write(last)
+        confirm(registry, last)
+    held()
+    announce(registry, chained)
+    if not objects.write_head(chained, head_tag=ledger.head_tag):
+        return None
+    objects.write(chained)
+    return chained
+
+
+def _read(registry: Registry, registered_model: str, signing: SigningSettings | None) -> tuple[Stored, Anchors, Chain]:
+    """Return what is stored, what MLflow knows, and the chain of both.
+
+    A writer may be between two of its steps while this reads, so that the parts do not fit. What is found wrong counts once two
+    readings in a row agree: nothing was written in between.
+    """
+    ledger, former = Ledger(registry.objects, registered_model), None
+    for _ in range(_ATTEMPTS):
+        anchors = read_anchors(registry, registered_model)
+        stored = ledger.read(most=anchors.last_number)
+        chain = examine(ledger, registered_model, stored, anchors)
+        if not chain.findings or (stored, anchors) == former:
+            if not chain.findings:
+                chain = replace(chain, findings=tuple(signature_findings(chain.entries, signing)))
+            return stored, anchors, chain
+        former = (stored, anchors)
+    raise BusyError(f"the ledger of « {registered_model} » is being written all the time", hint="passerelle status")

@@ -1,0 +1,325 @@
+"""A ledger that was forged in S3, in any way, stops every decision, and no command writes over it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from passerelle.bentos.import_model import import_model
+from passerelle.errors import IntegrityError, NotFoundError, RefusedError, UsageError
+from passerelle.registry.anchors import LEDGER_ENTRY
+from passerelle.registry.ledger import BEGINNING, MOST_ENTRY_BYTES, Entry, Head, Ledger, now, parsed_entry, parsed_head
+from passerelle.registry.objects import Objects
+from passerelle.registry.promote import Promotion, put_in_production
+from passerelle.registry.rollback import rollback
+from passerelle.registry.status import gather
+from passerelle.registry.trace import links_of
+from passerelle.registry.verified import History, history, verified_ledger
+from passerelle.settings import SigningSettings, StoreSettings
+from tests.unit.registry.memory import NAME, Bucket, Mlflow, real, ref
+
+Forge = Callable[["Forger"], None]
+
+
+def entry_of(version: int, **fields: Any) -> Entry:
+    fixed = Entry(0, "", now(), "marie@here", "promote", NAME, None, version, ref(version).run_id, f"sha256:{version}")
+    return replace(fixed, **fields)
+
+
+def put(mlflow: Mlflow, version: int, signing: SigningSettings | None = None) -> Promotion:
+    return put_in_production(real(mlflow), ref(version), entry_of(version), signing=signing)
+
+
+def gathered(mlflow: Mlflow) -> list[str]:
+    status = gather(real(mlflow), bento_model=None, bento=None, service=None, service_address=None)
+    return [each.command for each in status.disagreements]
+
+
+def found(mlflow: Mlflow) -> History:
+    return history(real(mlflow), NAME)
+
+
+@pytest.fixture
+def mlflow() -> Mlflow:
+    return Mlflow(Bucket())
+
+
+class Forger:
+    """Somebody who may write to S3, and not to MLflow."""
+
+    def __init__(self, mlflow: Mlflow) -> None:
+        self.held = mlflow.objects.held
+        self.ledger = Ledger(cast("Objects", mlflow.objects), NAME)
+        self.entries = found(mlflow).entries
+
+    def write(self, number: int, entry: Entry) -> None:
+        self.held[self.ledger.key(number)] = entry.line()
+
+    def head(self, entry: Entry) -> None:
+        self.held[self.ledger.head_key] = Head(entry.number, entry.digest, entry.line().decode()).content()
+
+    def chained(self, entry: Entry) -> Entry:
+        last = self.entries[-1] if self.entries else None
+        return replace(entry, number=len(self.entries) + 1, before=last.digest if last else BEGINNING)
+
+
+def append_with_head(forger: Forger) -> None:
+    entry = forger.chained(entry_of(3))
+    forger.write(entry.number, entry)
+    forger.head(entry)
+
+
+def append_in_the_head_alone(forger: Forger) -> None:
+    forger.head(forger.chained(entry_of(3)))
+
+
+def append_without_head(forger: Forger) -> None:
+    entry = forger.chained(entry_of(3))
+    forger.write(entry.number, entry)
+
+
+def change_the_middle(forger: Forger) -> None:
+    forger.write(2, replace(forger.entries[1], who="nobody"))
+
+
+def change_the_last_with_head(forger: Forger) -> None:
+    entry = replace(forger.entries[2], to_version=3, artifact_digest="sha256:3", run_id=ref(3).run_id)
+    forger.write(3, entry)
+    forger.head(entry)
+
+
+def write_the_end_anew(forger: Forger) -> None:
+    second = replace(forger.entries[1], to_version=3)
+    third = replace(forger.entries[2], before=second.digest)
+    forger.write(2, second)
+    forger.write(3, third)
+    forger.head(third)
+
+
+def remove_the_first(forger: Forger) -> None:
+    del forger.held[forger.ledger.key(1)]
+
+
+def remove_the_middle(forger: Forger) -> None:
+    del forger.held[forger.ledger.key(2)]
+
+
+def remove_the_last(forger: Forger) -> None:
+    del forger.held[forger.ledger.key(3)]
+
+
+def remove_the_last_with_head(forger: Forger) -> None:
+    del forger.held[forger.ledger.key(3)]
+    forger.head(forger.entries[1])
+
+
+def remove_the_head(forger: Forger) -> None:
+    del forger.held[forger.ledger.head_key]
+
+
+def remove_all(forger: Forger) -> None:
+    forger.held.clear()
+
+
+def swap(forger: Forger) -> None:
+    forger.write(2, forger.entries[2])
+    forger.write(3, forger.entries[1])
+
+
+def another_models_ledger(forger: Forger) -> None:
+    before, entry = BEGINNING, forger.entries[0]
+    for number, entry in enumerate((replace(each, registered_model="other") for each in forger.entries), start=1):
+        entry = replace(entry, before=before)  # noqa: PLW2901
+        before = entry.digest
+        forger.write(number, entry)
+    forger.head(entry)
+
+
+def spaces_in_a_line(forger: Forger) -> None:
+    key = forger.ledger.key(2)
+    forger.held[key] = forger.held[key].replace(b":", b": ", 1)
+
+
+def a_huge_entry(forger: Forger) -> None:
+    forger.held[forger.ledger.key(2)] = b"x" * (MOST_ENTRY_BYTES + 1)
+
+
+def a_huge_head(forger: Forger) -> None:
+    forger.held[forger.ledger.head_key] = b"x" * 300_000
+
+
+def nested_beyond_measure(forger: Forger) -> None:
+    forger.held[forger.ledger.key(3)] = b"[" * 60_000
+
+
+def a_number_that_is_text(forger: Forger) -> None:
+    key = forger.ledger.key(3)
+    forger.held[key] = forger.held[key].replace(b'"number":3', b'"number":"3"')
+
+
+def half_a_surrogate_pair(forger: Forger) -> None:
+    key = forger.ledger.key(3)
+    forger.held[key] = forger.held[key].replace(b"marie", b"\\ud800")
+
+
+def a_head_that_counts_to_the_moon(forger: Forger) -> None:
+    forger.held[forger.ledger.head_key] = json.dumps({"number": 10**300, "digest": "", "entry": ""}).encode()
+
+
+def ten_thousand_entries(forger: Forger) -> None:
+    forger.held |= {forger.ledger.key(number): b"{}" for number in range(4, 10_000)}
+
+
+def another_name_between(forger: Forger) -> None:
+    forger.held[forger.ledger.key(1).replace("000001", "000001a")] = b"{}"
+
+
+FORGERIES: dict[Forge, int] = {
+    append_with_head: 4, append_in_the_head_alone: 4, append_without_head: 4, change_the_middle: 2, change_the_last_with_head: 3,
+    write_the_end_anew: 2, remove_the_first: 1, remove_the_middle: 2, remove_the_last: 3, remove_the_last_with_head: 3,
+    remove_the_head: 3, remove_all: 2, swap: 2, another_models_ledger: 1, spaces_in_a_line: 2, a_huge_entry: 2, a_huge_head: 3,
+    nested_beyond_measure: 3, a_number_that_is_text: 3, half_a_surrogate_pair: 3, a_head_that_counts_to_the_moon: 4,
+    ten_thousand_entries: 4, another_name_between: 2,
+}  # fmt: skip
+
+
+def decisions(mlflow: Mlflow, tmp_path: Path) -> dict[str, Callable[[], object]]:
+    registry, store = real(mlflow), StoreSettings.read(bentoml_home=tmp_path / "bentoml")
+    return {
+        "promote": lambda: put(mlflow, 3),
+        "promote --dry-run": lambda: put_in_production(registry, ref(3), entry_of(3), dry_run=True),
+        "rollback": lambda: rollback(registry, who="paul@here"),
+        "rollback --version 3": lambda: rollback(registry, who="paul@here", version=3),
+        "rollback --version 1": lambda: rollback(registry, who="paul@here", version=1),
+        "import": lambda: import_model(registry, store),
+        "import --dry-run": lambda: import_model(registry, store, dry_run=True),
+    }
+
+
+@pytest.mark.parametrize("forge", FORGERIES, ids=lambda forge: forge.__name__)
+def test_a_forgery_stops_every_decision_names_the_entry_and_is_not_written_over(mlflow: Mlflow, forge: Forge, tmp_path: Path) -> None:
+    for version in (1, 2):
+        put(mlflow, version)
+    rollback(real(mlflow), who="marie@here")
+    assert found(mlflow).findings == ()
+    forge(Forger(mlflow))
+    left = dict(mlflow.objects.held)
+    mlflow.objects.reads = 0
+    first = found(mlflow).findings[0]
+    assert first.number == FORGERIES[forge]
+    assert mlflow.objects.reads < 12, "whoever fills the folder does not decide how much is read"
+    moved = dict(mlflow.held_aliases), dict(mlflow.stages)
+    for name, decide in decisions(mlflow, tmp_path).items():
+        with pytest.raises(IntegrityError, match=f"is broken at entry {first.number}: ") as refused:
+            decide()
+        assert refused.value.hint == "passerelle history --verify", name
+    assert gathered(mlflow) == ["passerelle history --verify"]
+    *_, link = links_of(cast("Any", Traced(mlflow)), real(mlflow).model_version(NAME, 1))
+    assert (link.value, "broken at entry" in link.note) == (None, True)
+    assert mlflow.objects.held == left
+    assert (mlflow.held_aliases, mlflow.stages) == moved
+    assert found(mlflow).findings[0] == first
+
+
+class Traced:
+    """The registry as `trace` asks it, without a run."""
+
+    def __init__(self, mlflow: Mlflow) -> None:
+        self._mlflow = mlflow
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._mlflow, name)
+
+    def run(self, run_id: str) -> Any:
+        raise NotFoundError(run_id)
+
+
+@pytest.mark.parametrize("forge", [append_with_head, append_in_the_head_alone, append_without_head], ids=lambda forge: forge.__name__)
+def test_a_first_entry_that_was_forged_is_found_where_mlflow_knows_of_none(mlflow: Mlflow, forge: Forge) -> None:
+    forge(Forger(mlflow))
+    left = dict(mlflow.objects.held)
+    assert found(mlflow).findings[0].number == 1
+    assert gathered(mlflow) == ["passerelle history --verify"]
+    with pytest.raises(IntegrityError, match="is broken at entry 1: "):
+        rollback(real(mlflow), who="paul@here", version=3)
+    with pytest.raises(IntegrityError, match="is broken at entry 1: "):
+        put(mlflow, 1)
+    assert mlflow.objects.held == left
+    assert mlflow.held_aliases == {}
+
+
+def test_status_shows_all_else_and_marks_the_break(mlflow: Mlflow) -> None:
+    put(mlflow, 1)
+    append_with_head(Forger(mlflow))
+    status = gather(real(mlflow), bento_model=None, bento=None, service=2, service_address="http://there")
+    assert (status.holdings.alias, status.holdings.stage, status.holdings.service, status.holdings.ledger) == (1, (1,), 2, None)
+    assert [finding.number for finding in status.ledger_findings] == [2]
+    assert "is broken at entry 2" in status.disagreements[0].what
+
+
+def test_a_version_of_the_last_entry_that_was_deleted_breaks_nothing(mlflow: Mlflow) -> None:
+    put(mlflow, 1)
+    put(mlflow, 2)
+    mlflow.delete_version(2)
+    assert found(mlflow).findings == ()
+    assert put(mlflow, 3).entry is not None
+
+
+def test_a_ledger_whose_tags_are_of_the_versions_alone_goes_on(mlflow: Mlflow) -> None:
+    put(mlflow, 1)
+    put(mlflow, 2)
+    mlflow.held_model_tags.clear()
+    assert found(mlflow).findings == ()
+    put(mlflow, 3)
+    assert mlflow.held_model_tags[LEDGER_ENTRY].startswith("3 ")
+
+
+def test_after_a_promotion_was_undone_the_files_are_still_compared(mlflow: Mlflow, tmp_path: Path) -> None:
+    put(mlflow, 1)
+
+    def fails(what: str) -> None:
+        if what == "stage Production":
+            mlflow.before_write = lambda _: None
+            raise UsageError("no")
+
+    mlflow.before_write = fails
+    with pytest.raises(UsageError):
+        put(mlflow, 2)
+    assert [entry.what for entry in found(mlflow).entries] == ["promote", "promote", "undone"]
+    mlflow.tags[1]["passerelle.artifact_digest"] = "sha256:other"
+    with pytest.raises(IntegrityError, match="does not have the digest"):
+        import_model(real(mlflow), StoreSettings.read(bentoml_home=tmp_path / "bentoml"))
+    with pytest.raises(RefusedError, match="was never in production"):
+        rollback(real(mlflow), who="paul@here", version=2)
+
+
+def test_a_decision_reads_each_entry_once(mlflow: Mlflow) -> None:
+    for number in range(50):
+        put(mlflow, number % 2 + 1)
+    mlflow.objects.reads = 0
+    rollback(real(mlflow), who="marie@here")
+    lock, heads = 10, 3
+    assert mlflow.objects.reads <= 50 + lock + heads
+    assert len(found(mlflow).entries) == 51
+
+
+def test_a_line_reads_back_as_it_was_written() -> None:
+    metrics = {"a": 1, "b": 1.0, "c": 0.1 + 0.2, "d": 5e-324, "e": 1.7976931348623157e308, "f": float("inf"), "size": 10**15}
+    entry = entry_of(1, metrics=metrics, who="él\u2028@here", reason="«\u0000»", waived={"size_bytes": "marie: ok"})
+    read = parsed_entry(entry.line())
+    assert read is not None
+    assert read.line() == entry.line()
+    assert "signature" not in json.loads(entry.line())
+    assert parsed_head(b'{"number": 1, "digest": "sha256:"}') is not None, "heads of former versions hold no entry"
+
+
+def test_an_entry_that_nobody_would_read_is_not_written(mlflow: Mlflow) -> None:
+    with pytest.raises(UsageError, match="the ledger holds at most"):
+        put_in_production(real(mlflow), ref(1), entry_of(1, reason="x" * MOST_ENTRY_BYTES))
+    assert found(mlflow).entries == ()
+    assert verified_ledger(real(mlflow), NAME).last is None
