@@ -149,7 +149,10 @@ def backup(path: Path | None, project: Path, as_json: bool) -> None:
     from passerelle.cli import run_stack, show_stack
 
     output = Output(as_json=as_json)
-    show_stack.backup(output, run_stack.back_up(output, path, project), "holds")
+    report = run_stack.back_up(output, path, project)
+    show_stack.backup(output, report, "holds")
+    if report.broken_ledgers:
+        raise SystemExit(IntegrityError.exit_code)
 
 
 @click.command()
@@ -163,7 +166,10 @@ def restore(path: Path, project: Path, dry_run: bool, as_json: bool) -> None:
 
     output = Output(as_json=as_json)
     verb = "is whole, and would be restored:" if dry_run else "is restored:"
-    show_stack.backup(output, run_stack.restored(output, path, project, dry_run=dry_run), verb)
+    report = run_stack.restored(output, path, project, dry_run=dry_run)
+    show_stack.backup(output, report, verb)
+    if report.broken_ledgers:
+        raise SystemExit(IntegrityError.exit_code)
 
 
 @click.command()

@@ -88,4 +88,6 @@ def backup(output: Output, result: BackupReport, verb: str) -> None:
     output.line(f"  manifest {result.digest}")
     if result.left_out:
         output.line(f"  left out: {result.left_out} objects that are neither below mlflow/ nor below ledger/")
+    for sentence in result.broken_ledgers:
+        output.line(f"  {sentence}")
     output.result(result)

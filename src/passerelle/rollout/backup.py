@@ -21,14 +21,16 @@ from botocore.exceptions import BotoCoreError
 from urllib3.exceptions import HTTPError
 
 from passerelle.errors import IntegrityError, OutsideError, UsageError
+from passerelle.registry.ledger import MOST_HEAD_BYTES
 from passerelle.registry.lock import promotion_lock
 from passerelle.registry.objects import Objects
+from passerelle.rollout.backed_up_ledger import LEDGER, broken_ledgers
 from passerelle.rollout.stack import Stack
 from passerelle.rollout.swap import MLFLOW_ROLE, PSQL, mark, marks, swap
 
 _DATABASE, _MANIFEST, _OBJECTS = "mlflow.dump", "manifest.json", "objects/"
 #: What of the bucket is the stack's, and what the user may write who restores.
-_OURS = ("mlflow/", "ledger/")
+_OURS = ("mlflow/", LEDGER)
 _COUNT = "SELECT (SELECT count(*) FROM runs) + (SELECT count(*) FROM registered_models)"
 
 
@@ -40,6 +42,7 @@ class BackupReport:
         created: ISO 8601, UTC: the moment of the database.
         digest: SHA-256 of the manifest, which holds the digest of all else.
         left_out: Objects of the bucket, or of an older backup, that are neither MLflow's nor the ledger's.
+        broken_ledgers: What is wrong with the ledgers in it, which are backed up and restored as they are.
     """
 
     path: Path
@@ -49,6 +52,7 @@ class BackupReport:
     digest: str
     seconds: float
     left_out: int = 0
+    broken_ledgers: tuple[str, ...] = ()
 
 
 def backup(stack: Stack, path: Path, *, objects: Objects, locks: Objects, who: str, progress: Callable[[str], None]) -> BackupReport:
@@ -78,7 +82,7 @@ def backup(stack: Stack, path: Path, *, objects: Objects, locks: Objects, who: s
                 progress("the database")
                 stack.pipe("exec", "-T", "postgres", "pg_dump", "--username", "mlflow", "--format", "custom", "mlflow", target=dump)
                 keys, left_out = _listed(objects)
-                ledger = {key: objects.read(key)[0] for key in keys if key.startswith("ledger/")}
+                ledger = {key: objects.read(key, most_bytes=MOST_HEAD_BYTES)[0] for key in keys if key.startswith(LEDGER)}
                 check_held()
             progress(f"{len(keys)} objects")
             if left_out:
@@ -87,7 +91,8 @@ def backup(stack: Stack, path: Path, *, objects: Objects, locks: Objects, who: s
         half.chmod(0o600)
         half.rename(path)
     digest = "sha256:" + hashlib.sha256(manifest).hexdigest()
-    return BackupReport(path, created, len(keys), path.stat().st_size, digest, time.monotonic() - began, len(left_out))
+    size, broken = path.stat().st_size, broken_ledgers(ledger)
+    return BackupReport(path, created, len(keys), size, digest, time.monotonic() - began, len(left_out), broken)
 
 
 @contextmanager
@@ -133,7 +138,7 @@ def restore(
 
     Raises:
         IntegrityError: The file is not what the backup wrote, or an object does not read back as it was written.
-        UsageError: The stack is not empty.
+        UsageError: The stack is not empty; a ledger that holds other entries than the backup counts, too.
         OutsideError: PostgreSQL or S3 does not answer.
     """
     began = time.monotonic()
@@ -152,8 +157,14 @@ def restore(
         if not in_place:
             _brought_back(stack, path, objects=objects, digests=ours, digest=digest, progress=progress)
         swap(stack, digest)
-    seconds = time.monotonic() - began
-    return BackupReport(path, str(manifest["created"]), len(ours), path.stat().st_size, digest, seconds, len(digests) - len(ours))
+    seconds, size = time.monotonic() - began, path.stat().st_size
+    broken = broken_ledgers(_ledgers(path, ours))
+    return BackupReport(path, str(manifest["created"]), len(ours), size, digest, seconds, len(digests) - len(ours), broken)
+
+
+def _ledgers(path: Path, digests: Mapping[str, str]) -> dict[str, bytes]:
+    with tarfile.open(path) as archive:
+        return {key: _member(archive, _OBJECTS + key).read() for key in digests if key.startswith(LEDGER)}
 
 
 def _brought_back(
@@ -233,14 +244,16 @@ def _checked(path: Path) -> tuple[dict[str, Any], bytes]:
 
 
 def _check_empty(stack: Stack, objects: Objects, digests: Mapping[str, str]) -> None:
-    foreign = [key for key in _listed(objects)[0] if key not in digests]
+    held = _listed(objects)[0]
+    # A restore that was interrupted left objects of this backup, and no others.
+    foreign = [key for key in held if key not in digests or (key.startswith(LEDGER) and _digest_of(objects.stream(key)[0]) != digests[key])]
     counted = stack.compose(*PSQL, "--dbname", "mlflow", "--command", _COUNT)
     if counted.returncode != 0 and "does not exist" not in counted.stderr:
         raise OutsideError(f"PostgreSQL does not answer: {counted.stderr.strip()}", hint=f"{stack.command} logs postgres")
     if foreign or counted.stdout.strip() not in ("", "0"):
-        held = f"{len(foreign)} other objects" if foreign else f"{counted.stdout.strip()} runs and models"
+        what = f"{len(foreign)} other objects, such as {foreign[0]}" if foreign else f"{counted.stdout.strip()} runs and models"
         raise UsageError(
-            f"the stack is not empty: it holds {held}",
+            f"the stack is not empty: it holds {what}",
             hint=f"restore into a new one (COMPOSE_PROJECT_NAME=…), or give this one up: {stack.command} down --volumes",
         )
 

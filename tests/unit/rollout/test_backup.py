@@ -6,13 +6,15 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, Any, cast
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
 from urllib3.exceptions import ProtocolError
 
-from passerelle.errors import BusyError, OutsideError
+from passerelle.errors import BusyError, OutsideError, UsageError
+from passerelle.registry.ledger import BEGINNING, Entry, Head, now
 from passerelle.registry.objects import Objects
 from passerelle.rollout import backup as module
 from passerelle.rollout.backup import BackupReport, backup, restore
@@ -28,7 +30,8 @@ class Bucket:
     def keys(self, prefix: str) -> tuple[str, ...]:
         return tuple(sorted(key for key in self.held if key.startswith(prefix)))
 
-    def read(self, key: str) -> tuple[bytes, str]:
+    def read(self, key: str, *, most_bytes: int) -> tuple[bytes, str]:
+        assert len(self.held[key]) <= most_bytes
         return self.held[key], ""
 
     def stream(self, key: str) -> tuple[Any, int]:
@@ -108,3 +111,30 @@ def test_an_older_backup_of_the_whole_bucket_restores_what_is_ours(bucket: Bucke
     report = restore(Stack(tmp_path), tmp_path / "a.tar", objects=cast("Objects", empty))
     assert set(empty.held) == {"mlflow/a", "ledger/m/000001.jsonl"}
     assert (report.objects, report.left_out) == (2, 1)
+
+
+def test_a_broken_ledger_is_said_and_a_whole_one_is_not(bucket: Bucket, tmp_path: Path) -> None:
+    assert made(bucket, tmp_path / "a.tar").broken_ledgers == (
+        "the ledger of « m » is broken at entry 1: its object ledger/m/000001.jsonl does not hold an entry",
+    )
+    entry = Entry(1, BEGINNING, now(), "marie@here", "promote", "d'été", None, 1, "r", "sha256:1")
+    head = Head(1, entry.digest, entry.line().decode()).content()
+    folder = "ledger/d%27%C3%A9t%C3%A9"
+    whole = {f"{folder}/000001.jsonl": entry.line(), f"{folder}/head.json": head, f"{folder}/criteria/a.json": b"{}"}
+    assert made(Bucket(**whole), tmp_path / "b.tar").broken_ledgers == ()
+    whole[f"{folder}/head.json"] = head.replace(b'"number": 1', b'"number": 2')
+    assert "is missing: the head names entry 2" in made(Bucket(**whole), tmp_path / "c.tar").broken_ledgers[0]
+
+
+def test_a_restore_writes_over_no_other_ledger(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(bucket, tmp_path / "a.tar")
+    for name in ("marks", "swap", "mark", "_restore_database"):
+        monkeypatch.setattr(module, name, lambda *_: {})
+    monkeypatch.setattr(Stack, "compose", lambda *_: SimpleNamespace(returncode=0, stdout="0"))
+    forged = Bucket(**{"ledger/m/000001.jsonl": b"forged"})
+    with pytest.raises(UsageError, match=r"other objects, such as ledger/m/000001\.jsonl"):
+        restore(Stack(tmp_path), tmp_path / "a.tar", objects=cast("Objects", forged))
+    assert forged.held == {"ledger/m/000001.jsonl": b"forged"}
+    interrupted = Bucket(**{"ledger/m/000001.jsonl": b"{}", "mlflow/a": b"a"})
+    restore(Stack(tmp_path), tmp_path / "a.tar", objects=cast("Objects", interrupted))
+    assert set(interrupted.held) == {"mlflow/a", "ledger/m/000001.jsonl"}

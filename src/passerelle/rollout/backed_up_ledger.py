@@ -1,0 +1,35 @@
+"""Whether the ledgers of a backup are whole: their objects, chains and heads. What MLflow knows of them is in the database's dump."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import cast
+from urllib.parse import unquote
+
+from passerelle.registry.chain import examine
+from passerelle.registry.ledger import Ledger, Stored
+from passerelle.registry.objects import Objects
+
+LEDGER = "ledger/"
+
+
+def broken_ledgers(objects: Mapping[str, bytes]) -> tuple[str, ...]:
+    """Return a sentence for each ledger that is not whole, naming the first entry that is wrong.
+
+    Args:
+        objects: Name and content of what lies below `ledger/`.
+    """
+    by_model: dict[str, dict[str, bytes]] = defaultdict(dict)
+    for key in sorted(objects):
+        folder, _, name = key.removeprefix(LEDGER).partition("/")
+        if "/" not in name:
+            by_model[unquote(folder)][key] = objects[key]
+    return tuple(sentence for model, held in by_model.items() for sentence in _broken(model, held))
+
+
+def _broken(model: str, held: Mapping[str, bytes]) -> list[str]:
+    ledger = Ledger(cast("Objects", None), model)
+    lines = tuple((key, content) for key, content in held.items() if key.endswith(".jsonl"))
+    findings = examine(ledger, model, Stored(lines, held.get(ledger.head_key), None), None).findings
+    return [f"the ledger of « {model} » is broken at entry {each.number}: {each.problem}" for each in findings[:1]]
