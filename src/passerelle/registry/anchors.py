@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 from passerelle.errors import NotFoundError
@@ -14,6 +15,7 @@ from passerelle.registry.ledger import Entry
 LEDGER_ENTRY = "passerelle.ledger_entry"
 #: On the registered model: number and digest of the entry that is about to be written.
 LEDGER_ANNOUNCED = "passerelle.ledger_announced"
+_TAG = re.compile(r"([0-9]{1,12}) (sha256:[0-9a-f]{64})")
 
 
 def read_anchors(registry: Registry, registered_model: str) -> Anchors:
@@ -44,5 +46,5 @@ def _text(entry: Entry) -> str:
 
 
 def _parsed(text: str) -> tuple[int, str] | None:
-    number, _, digest = text.partition(" ")
-    return (int(number), digest) if number.isdecimal() else None
+    found = _TAG.fullmatch(text)
+    return (int(found[1]), found[2]) if found else None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from passerelle.registry.ledger import BEGINNING, Entry, Ledger, Stored, digest_of, parsed_entry, parsed_head
+from passerelle.registry.ledger import BEGINNING, Entry, Stored, digest_of, entry_name, folder_of, parsed_entry, parsed_head
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,16 @@ class Chain:
     unwritten: bool = False
 
 
-def examine(ledger: Ledger, registered_model: str, stored: Stored, anchors: Anchors | None) -> Chain:
+def examine(registered_model: str, stored: Stored, anchors: Anchors | None) -> Chain:
     """Return the chain of the stored lines, held against what MLflow knows; without that where MLflow cannot be asked."""
     findings: list[Finding] = []
     entries: list[Entry] = []
-    before = BEGINNING
+    before, folder = BEGINNING, folder_of(registered_model)
     for expected, (key, content) in enumerate(stored.lines, start=1):
-        entry = parsed_entry(content) if content is not None else None
-        if entry is None or key != ledger.key(expected):
+        entry, own = parsed_entry(content) if content is not None else None, f"{folder}{entry_name(expected)}"
+        if entry is None or key != own:
             # What follows is chained to something unknown.
-            return Chain(tuple(entries), (Finding(expected, _unreadable(key, content, own=ledger.key(expected))),))
+            return Chain(tuple(entries), (Finding(expected, _unreadable(key, content, own=own)),))
         findings += [Finding(expected, problem) for problem in _problems(entry, content, expected, before, registered_model)]
         entries.append(entry)
         before = digest_of(content or b"")

@@ -20,6 +20,7 @@ from passerelle.registry.objects import Objects
 BEGINNING = "sha256:" + hashlib.sha256(b"passerelle ledger").hexdigest()
 #: An entry with its metrics and a signature by a certificate takes 10 KiB; the head holds an entry as a JSON string.
 MOST_ENTRY_BYTES, MOST_HEAD_BYTES = 65_536, 262_144
+HEAD_NAME = "head.json"
 _READERS = 8
 #: The criteria, the head and the lock lie in the same folder, after the entries.
 _OTHER_OBJECTS = 16
@@ -121,16 +122,16 @@ class Ledger:
 
     def __init__(self, objects: Objects, registered_model: str) -> None:
         self._objects = objects
-        self._folder = f"ledger/{quote(registered_model, safe='')}/"
+        self._folder = folder_of(registered_model)
 
     def key(self, number: int) -> str:
         """Return the object's name of an entry."""
-        return f"{self._folder}{number:06d}.jsonl"
+        return f"{self._folder}{entry_name(number)}"
 
     @property
     def head_key(self) -> str:
         """The head's name."""
-        return f"{self._folder}head.json"
+        return f"{self._folder}{HEAD_NAME}"
 
     @property
     def criteria_folder(self) -> str:
@@ -183,6 +184,16 @@ class Ledger:
             return self._objects.read(key, most_bytes=MOST_ENTRY_BYTES)[0]
         except (NotFoundError, IntegrityError):
             return None
+
+
+def folder_of(registered_model: str) -> str:
+    """Return what the names of all objects of a ledger begin with."""
+    return f"ledger/{quote(registered_model, safe='')}/"
+
+
+def entry_name(number: int) -> str:
+    """Return the name of an entry's object in the ledger's folder."""
+    return f"{number:06d}.jsonl"
 
 
 def digest_of(line: bytes) -> str:

@@ -152,7 +152,7 @@ def _read(registry: Registry, registered_model: str, signing: SigningSettings | 
     for _ in range(_ATTEMPTS):
         anchors = read_anchors(registry, registered_model)
         stored = ledger.read(most=anchors.last_number)
-        chain = examine(ledger, registered_model, stored, anchors)
+        chain = examine(registered_model, stored, anchors)
         if not chain.findings or (stored, anchors) == former:
             if not chain.findings:
                 chain = replace(chain, findings=tuple(signature_findings(chain.entries, signing)))

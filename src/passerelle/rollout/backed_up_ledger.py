@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import cast
 from urllib.parse import unquote
 
 from passerelle.registry.chain import examine
-from passerelle.registry.ledger import Ledger, Stored
-from passerelle.registry.objects import Objects
+from passerelle.registry.ledger import HEAD_NAME, Stored, folder_of
 
 LEDGER = "ledger/"
 
@@ -29,7 +27,6 @@ def broken_ledgers(objects: Mapping[str, bytes]) -> tuple[str, ...]:
 
 
 def _broken(model: str, held: Mapping[str, bytes]) -> list[str]:
-    ledger = Ledger(cast("Objects", None), model)
     lines = tuple((key, content) for key, content in held.items() if key.endswith(".jsonl"))
-    findings = examine(ledger, model, Stored(lines, held.get(ledger.head_key), None), None).findings
+    findings = examine(model, Stored(lines, held.get(folder_of(model) + HEAD_NAME), None), None).findings
     return [f"the ledger of « {model} » is broken at entry {each.number}: {each.problem}" for each in findings[:1]]
