@@ -1,9 +1,8 @@
-"""The figures of a candidate: cross-validated, held-out, and what a prediction costs."""
+"""The figures of a candidate: cross-validated and held-out."""
 
 from __future__ import annotations
 
 import re
-import time
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -123,20 +122,6 @@ def per_class(classes: Sequence[str], truth: Labels, metrics: Mapping[str, float
         for name, slug in zip(classes, slugs(classes), strict=True)
     ]
     return {"classes": rows}
-
-
-def latency(pipeline: Pipeline, records: pd.DataFrame, *, repeats: int) -> dict[str, float]:
-    """Return the median and the 95th percentile of one prediction for one record, in milliseconds."""
-    ask = pipeline.predict_proba if hasattr(pipeline, "predict_proba") else pipeline.predict
-    singles = [records.iloc[[position % len(records)]] for position in range(repeats)]
-    for single in singles[:5]:  # the first calls pay for imports and caches
-        ask(single)
-    taken = []
-    for single in singles:
-        start = time.perf_counter()
-        ask(single)
-        taken.append((time.perf_counter() - start) * 1000)
-    return {"latency_p50_ms": float(np.percentile(taken, 50)), "latency_p95_ms": float(np.percentile(taken, 95))}
 
 
 def slugs(classes: Sequence[str]) -> list[str]:

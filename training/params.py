@@ -14,14 +14,14 @@ class Params:
         folds: Folds of the cross-validation; the held-out test set is one fold of as many.
         near_duplicate_similarity: Cosine of character 5-grams from which two texts count as the same.
         golden_records: Records whose outputs travel with the model; more when there are more classes.
-        latency_records: Predictions of one record each that the latency is measured on.
+        latency_records: Records that the latency is measured on.
         calibration_bins: Bins of equal width of the expected calibration error.
     """
 
     folds: int = 5
     near_duplicate_similarity: float = 0.8
     golden_records: int = 24
-    latency_records: int = 100
+    latency_records: int = 30
     calibration_bins: int = 10
 
     @property

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
+from passerelle.registry.latency import latency
 from training import evaluate, plots, tracking
 from training.candidates import Candidate, candidates_for
 from training.dataset import Dataset
@@ -180,14 +181,16 @@ def _measure(candidate: Candidate, data: Dataset, parts: Split, params: Params) 
     records, labels = data.records.iloc[parts.train], data.labels.iloc[parts.train]
     truth, held_out_truth = labels.to_numpy(dtype=str), data.labels.iloc[parts.held_out].to_numpy(dtype=str)
     said = evaluate.out_of_fold(candidate.pipeline, records, truth, parts.folds)
-    start = time.perf_counter()
+    start = time.process_time()  # criteria may limit it, and other people's work is none of the candidate's
     pipeline = clone(candidate.pipeline).fit(records, truth)
-    fit_seconds = time.perf_counter() - start
+    fit_seconds = time.process_time() - start
     held_out = evaluate.predict(pipeline, data.records.iloc[parts.held_out])
+    cost = latency(pipeline, records.head(params.latency_records))
     metrics = {
         **evaluate.figures(truth, said, prefix="cv", bins=params.calibration_bins),
         **evaluate.figures(held_out_truth, held_out, prefix="test", bins=params.calibration_bins),
-        **evaluate.latency(pipeline, records, repeats=params.latency_records),
+        "latency_p50_ms": cost.p50_ms,
+        "latency_p95_ms": cost.p95_ms,
         "fit_seconds": fit_seconds,
     }
     golden = golden_records(records, labels, number=params.golden_records)

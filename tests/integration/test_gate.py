@@ -182,7 +182,7 @@ def over_confident(ground: Ground) -> ModelVersionRef:
 
 
 def too_slow(ground: Ground) -> ModelVersionRef:
-    return ground.train(pipeline(TfidfVectorizer(), RandomForestClassifier(n_estimators=1_200, max_depth=12, random_state=0)))
+    return ground.train(pipeline(TfidfVectorizer(), RandomForestClassifier(n_estimators=400, max_depth=12, random_state=0)))
 
 
 def other_signature(ground: Ground) -> ModelVersionRef:

@@ -81,12 +81,6 @@ def test_out_of_fold_predictions_come_back_in_the_records_order(fitted: tuple[Pi
     assert said.probabilities.shape == (30, 2)
 
 
-def test_latency_is_in_milliseconds_and_ordered(fitted: tuple[Pipeline, pd.DataFrame, pd.Series]) -> None:
-    pipeline, records, _ = fitted
-    measured = evaluate.latency(pipeline, records, repeats=20)
-    assert 0 < measured["latency_p50_ms"] <= measured["latency_p95_ms"] < 1000
-
-
 def test_golden_records_hold_every_class_and_what_is_odd(fitted: tuple[Pipeline, pd.DataFrame, pd.Series]) -> None:
     pipeline, records, labels = fitted
     golden = golden_predictions(pipeline, golden_records(records, labels, number=24))

@@ -25,7 +25,7 @@ _COMPARED = (
     ("cv_accuracy", "accuracy", ".3f"),
     ("cv_log_loss", "log loss", ".3f"),
     ("cv_calibration_error", "calibration error", ".3f"),
-    ("latency_p95_ms", "p95 ms", ".1f"),
+    ("latency_p95_ms", "p95 ms", ".2f"),
     ("size_bytes", "MB", ".1f"),
     ("test_macro_f1", "held-out macro-F1", ".3f"),
 )

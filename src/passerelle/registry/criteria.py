@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from passerelle.errors import UsageError
 
 HigherIsBetter = Literal["cv_accuracy", "cv_macro_f1"]
 LowerIsBetter = Literal["cv_log_loss", "cv_calibration_error", "latency_p50_ms", "latency_p95_ms", "size_bytes", "fit_seconds"]
 HIGHER_IS_BETTER = frozenset({"cv_accuracy", "cv_macro_f1"})
+#: The same each time that a candidate is trained; times are not, and by them chance would rank.
+Repeatable = Literal["cv_accuracy", "cv_macro_f1", "cv_log_loss", "cv_calibration_error", "size_bytes"]
+_TIMES = frozenset({"latency_p50_ms", "latency_p95_ms", "fit_seconds"})
 Check = Literal[
     "leakage", "label_in_text", "signature", "classes", "libraries", "training_rows", "never_predicted", "swapped",
     "accuracy", "macro_f1", "log_loss", "calibration_error", "latency_p95_ms", "size_bytes", "memory_mib",
@@ -51,9 +54,17 @@ class _Section(BaseModel):
 class Ranking(_Section):
     """How candidates that meet the criteria are ordered."""
 
-    primary: HigherIsBetter | LowerIsBetter = Field(default="cv_macro_f1", description="The metric that decides.")
+    primary: Repeatable = Field(default="cv_macro_f1", description="The metric that decides.")
     tie_within: float = Field(default=0.0, ge=0, description="Candidates closer than this to the best are equal by the primary metric.")
-    tie_breaks: tuple[HigherIsBetter | LowerIsBetter, ...] = Field(default=(), description="Metrics that decide between equals, in order.")
+    tie_breaks: tuple[Repeatable, ...] = Field(default=(), description="Metrics that decide between equals, in order.")
+
+    @field_validator("primary", "tie_breaks", mode="before")
+    @classmethod
+    def _no_time_decides(cls, given: Any) -> Any:
+        times = [name for name in (given if isinstance(given, list | tuple) else [given]) if isinstance(name, str) and name in _TIMES]
+        if times:
+            raise ValueError(f"{times[0]} is measured anew by each training, so chance would rank; give it a limit under maximum")
+        return given
 
 
 class PerClass(_Section):

@@ -241,7 +241,7 @@ def _in_production(evidence: Evidence) -> int:
 
 def in_units(name: str, value: float) -> str:
     """Return a figure as people read it, with the unit that its name tells."""
-    units = {"size_bytes": f"{value / 1e6:.1f} MB", "latency_p95_ms": f"{value:.1f} ms", "memory_mib": f"{value:.0f} MiB"}
+    units = {"size_bytes": f"{value / 1e6:.1f} MB", "latency_p95_ms": f"{value:.2f} ms", "memory_mib": f"{value:.0f} MiB"}
     return units.get(name, f"{value:.3f}")
 
 

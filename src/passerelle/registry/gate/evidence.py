@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,9 +21,10 @@ from passerelle.registry.client import Registry
 from passerelle.registry.gate.files import LABEL, Files, held_out, train_hashes, whole
 from passerelle.registry.gate.rows import row_hashes
 from passerelle.registry.gate.scores import Scores
+from passerelle.registry.latency import latency
 from passerelle.serving.load import Column, ModelDescription, describe, load_pipeline
 
-_LATENCY_RECORDS = 40
+_LATENCY_RECORDS = 30
 _GROUP = "group"
 
 
@@ -140,9 +140,9 @@ def _contender(registry: Registry, files: Files, *, hashes: frozenset[str] | Non
         said, classes = np.asarray(pipeline.predict(table), dtype=str), tuple(map(str, pipeline.classes_))
         if said.shape != (len(table),) or not (probabilities is None or _are_probabilities(probabilities, len(table), len(classes))):
             raise ValueError("not a label and a probability of each class for each row")
-        latency_p95_ms = _latency_p95_ms(pipeline, table)
+        cost = latency(pipeline, table.head(_LATENCY_RECORDS))
     size_bytes = float(sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
-    scores = Scores(truth, said, probabilities, classes, latency_p95_ms, size_bytes)
+    scores = Scores(truth, said, probabilities, classes, cost.p95_ms, size_bytes)
     candidate = registry.run(files.ref.run_id).name
     return Contender(files.ref.version, candidate, scores, description.columns, description.libraries, hashes, memory_mib)
 
@@ -170,13 +170,3 @@ def _loaded(path: Path, description: ModelDescription) -> tuple[Any, float]:
     before = process.memory_info().rss
     pipeline = load_pipeline(path, description)
     return pipeline, max(0.0, (process.memory_info().rss - before) / 2**20)
-
-
-def _latency_p95_ms(pipeline: Any, table: pd.DataFrame) -> float:
-    singles = [table.iloc[[place % len(table)]] for place in range(_LATENCY_RECORDS)]
-    taken = []
-    for single in [*singles[:3], *singles]:
-        began = time.perf_counter()
-        pipeline.predict(single)
-        taken.append((time.perf_counter() - began) * 1_000)
-    return float(np.percentile(taken[3:], 95))

@@ -24,7 +24,7 @@ class Scores:
         said: The model's labels, shape (n,).
         probabilities: Shape (n, classes) in the order of `classes`, or None.
         classes: The model's classes.
-        latency_p95_ms: Of one prediction alone, by the fitted pipeline.
+        latency_p95_ms: Processor time of one answer, by what answers in production.
         size_bytes: Of the model's files.
     """
 
