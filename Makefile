@@ -18,11 +18,11 @@ help:  ## list the targets
 demo: $(READY)  ## train, compare, register, promote, import, build, serve and ask, on the embedded platform
 	@$(BIN)/passerelle demo
 
-up: $(READY)  ## the embedded platform and the service, until Ctrl-C
+up: $(READY)  ## the embedded platform and the service of what is in production, until Ctrl-C
 	@$(BIN)/passerelle up
 
 stack: $(READY)  ## the whole stack with compose, and the demo's model in it; MODEL=no leaves the model out
-	@$(BIN)/passerelle up --target compose $(if $(filter no,$(MODEL)),--no-model)
+	@$(BIN)/passerelle $(if $(filter no,$(MODEL)),up --target compose --no-model,demo --target compose)
 
 test: .venv/.dev  ## all tests; those that need what this machine lacks say what is missing
 	@echo "tests: unit, integration and end to end, on all cores"

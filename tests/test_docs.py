@@ -124,7 +124,7 @@ def make_up_answers_until_ctrl_c(terminal: Terminal) -> None:
             address = waited_for(re.compile(r"^API +(http://[\d.:]+)/docs", re.MULTILINE), shown, up)
             answer = requests.post(f"{address}/classify", json={"text": "Aucune réponse depuis trois mois"}, timeout=10).json()
             assert answer["label"] == "Pb de suivi /Délai"
-            assert shown.read_text().count("already done") >= 5
+            assert shown.read_text().count("already done") == 2, "imported and built: it trains, registers and promotes nothing"
         finally:
             os.killpg(up.pid, signal.SIGINT)
             up.wait(timeout=60)

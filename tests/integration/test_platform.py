@@ -82,11 +82,11 @@ def test_it_starts_holds_data_through_a_crash_and_leaves_nothing_running(tmp_pat
 
 @pytest.fixture
 def up(tmp_path: Path, given_environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """`passerelle up --platform-only`, in a folder of the test's own."""
+    """`passerelle up`, in a folder of the test's own, where nothing is in production."""
     environment = given_environment | {"PASSERELLE_STATE_DIR": str(tmp_path)}
     with (tmp_path / "up.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "passerelle", "up", "--platform-only"], env=environment, stdout=log, stderr=log, start_new_session=True
+            [sys.executable, "-m", "passerelle", "up"], env=environment, stdout=log, stderr=log, start_new_session=True
         )
         try:
             yield process
@@ -105,9 +105,26 @@ def wait_until_running(folder: Path, process: subprocess.Popen[bytes]) -> list[i
     pytest.fail("the platform did not start")
 
 
+def wait_until_on(folder: Path, process: subprocess.Popen[bytes]) -> str:
+    for _ in range(900):
+        if "Ctrl-C ends it." in (said := (folder / "up.log").read_text()):
+            return said
+        assert process.poll() is None, said
+        time.sleep(0.1)
+    pytest.fail("it did not say how to end it")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_all_in_order(tmp_path: Path, up: subprocess.Popen[bytes], number: signal.Signals) -> None:
     pids = wait_until_running(tmp_path, up)
+    said = wait_until_on(tmp_path, up)
+    assert "nothing is in production, as no version of classification holds the alias production" in said
+    assert "  make demo\n" in said
+    found = state.running(tmp_path)
+    assert found is not None
+    client = mlflow.MlflowClient(found.tracking_uri)
+    assert [each.name for each in client.search_experiments()] == ["Default"], "it trains nothing"
+    assert list(client.search_registered_models()) == []
     up.send_signal(number)
     assert up.wait(30) == 0
     assert all_ended(pids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -34,7 +35,11 @@ def stack(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
 @pytest.fixture(scope="session")
 def served(stack: StackForTests) -> StackForTests:
     """The same with the demo's model, served by both replicas."""
+    said = stack.done("passerelle", "up", "--target", "compose", timeout=600)
+    assert "nothing is in production" in said
+    assert json.loads(stack.done("passerelle", "status", "--json"))["holdings"]["ledger"] is None, "`up` promotes nothing"
     began = time.monotonic()
-    stack.done("passerelle", "up", "--target", "compose", timeout=600)
+    asked = json.loads(stack.done("passerelle", "demo", "--target", "compose", "--json", timeout=600))["answer"]
+    assert (asked["label"], asked["model_version"]) == ("Pb de suivi /Délai", "1")
     stack.figures["model_s"] = time.monotonic() - began
     return stack

@@ -27,27 +27,31 @@ from passerelle.errors import IntegrityError
 @click.command()
 @project_option
 @criteria_option
+@target_option
 @json_option
-def demo(project: Path, criteria_path: Path, as_json: bool) -> None:
-    """Run every stage on the embedded platform, ask the service, and leave nothing running."""
-    from passerelle.cli import run_demo
+def demo(project: Path, criteria_path: Path, target: str, as_json: bool) -> None:
+    """Run every stage on a platform of its own, ask the service, and leave nothing running; or on the stack, which stays on.
 
-    run_demo.run(Output(as_json=as_json), project, criteria_path)
+    What others put into production stays there, and is served and asked.
+    """
+    from passerelle.cli import run_demo, run_stack
+
+    run_on = run_stack.demo if target == "compose" else run_demo.run
+    run_on(Output(as_json=as_json), project, criteria_path)
 
 
 @click.command()
 @project_option
-@criteria_option
 @click.option("--platform-only", "--no-model", "platform_only", is_flag=True, help="The platform alone, without the service.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the service on loopback.  [default: a free one]")
 @target_option
-def up(project: Path, criteria_path: Path, platform_only: bool, port: int, target: str) -> None:
-    """Keep the embedded platform and the service on until Ctrl-C, or start the compose stack."""
+def up(project: Path, platform_only: bool, port: int, target: str) -> None:
+    """Keep the embedded platform and the service of what is in production on until Ctrl-C, or start the compose stack."""
     from passerelle.cli import run_stack, run_up
 
     if target == "compose":
-        return run_stack.up(Output(as_json=False), project, criteria_path, platform_only=platform_only)
-    run_up.run(Output(as_json=False), project, criteria_path, platform_only=platform_only, port=port)
+        return run_stack.up(Output(as_json=False), project, platform_only=platform_only)
+    run_up.run(Output(as_json=False), project, platform_only=platform_only, port=port)
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,14 @@ _MLFLOW = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
+#: Read before the variables that a platform gives.
+_POINTS_ELSEWHERE = (
+    "PASSERELLE_TRACKING_URI",
+    "PASSERELLE_S3_ENDPOINT_URL",
+    "PASSERELLE_S3_ACCESS_KEY_ID",
+    "PASSERELLE_S3_SECRET_ACCESS_KEY",
+    "PASSERELLE_S3_REGION",
+)
 START = "passerelle up, in another terminal; or set MLFLOW_TRACKING_URI (and the S3 variables) to a server of yours"
 
 
@@ -48,6 +57,13 @@ def bento_store(state: StateSettings) -> StoreSettings:
     os.environ["BENTOML_HOME"] = str(home)
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
     return StoreSettings.read(bentoml_home=home)
+
+
+def reach(environment: Mapping[str, str]) -> None:
+    """Let what follows use the platform of this environment, whatever this process was pointed at before."""
+    for name in _POINTS_ELSEWHERE:
+        os.environ.pop(name, None)
+    os.environ.update(environment)
 
 
 def surroundings(*, registered_model: str | None = None, experiment: str | None = None) -> Surroundings:

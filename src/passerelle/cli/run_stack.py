@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from passerelle.bentos.build import build
 from passerelle.bentos.containerize import Wanted
 from passerelle.bentos.import_model import import_model
 from passerelle.bentos.store import Store
 from passerelle.cli import run_image, show_stack
-from passerelle.cli.connect import Surroundings, bento_store, open_registry, project_folder, read_state, surroundings
+from passerelle.cli.connect import Surroundings, bento_store, open_registry, project_folder, reach, read_state, surroundings
 from passerelle.cli.output import Output
-from passerelle.cli.run_demo import path_to_bento
+from passerelle.cli.run_demo import Steps, answered, path_to_bento, show_results
+from passerelle.cli.run_production import bento_in_production, golden_of, is_in_production, say_nothing_is_in_production, unshown
 from passerelle.cli.run_registry import who
 from passerelle.errors import NotFoundError
 from passerelle.names import BentoTag
@@ -23,18 +25,14 @@ from passerelle.rollout.backup import BackupReport, backup, restore
 from passerelle.rollout.compose import Prepared, StackDeployment, bring_up
 from passerelle.rollout.compose import deploy as deploy_stage
 from passerelle.rollout.release import Release
+from passerelle.rollout.secret_files import API_KEY, read_secret
 from passerelle.rollout.stack import Stack, find_stack
-from passerelle.serving.golden import read_golden
 from passerelle.settings import S3Settings
 
 _FILL = 'eval "$(passerelle env --target compose)"; passerelle train; passerelle promote --best; passerelle deploy --target compose'
-#: Read before what `Stack.environment` gives.
-_POINTS_ELSEWHERE = (
-    "PASSERELLE_TRACKING_URI",
-    "PASSERELLE_S3_ENDPOINT_URL",
-    "PASSERELLE_S3_ACCESS_KEY_ID",
-    "PASSERELLE_S3_SECRET_ACCESS_KEY",
-    "PASSERELLE_S3_REGION",
+_NEXT = (
+    ("make stack", "trains the demo's candidates, promotes the best one and serves it"),
+    (_FILL, "the same by its stages; docs/01-train.md says how to train on your data"),
 )
 
 
@@ -45,16 +43,13 @@ def release_of(bento_tag: BentoTag, *, dry_run: bool, output: Output, image: str
         NotFoundError: The bento's model is gone from the store.
     """
     store = bento_store(read_state())
+    golden = golden_of(store, bento_tag)
     model = Store(store).model(bento_tag)
-    golden = read_golden(Path(model.path) / "golden.json") if model else None
-    if model is None or golden is None:
-        raise NotFoundError(
-            f"the model of the bento {bento_tag} is gone from the BentoML store", hint="passerelle import; passerelle build"
-        )
     if image is None:
         made = run_image.containerize(str(bento_tag), Wanted(), smoke=True, dry_run=dry_run, progress=output.progress)
         image = str(made.built.image)
-    version = str(model.info.labels.get("passerelle.version", bento_tag.version.partition("-")[0]))
+    labels = model.info.labels if model else {}
+    version = str(labels.get("passerelle.version", bento_tag.version.partition("-")[0]))
     return Release(bento_tag, image, golden, version)
 
 
@@ -72,7 +67,7 @@ def deploy(output: Output, bento_tag: str | None, project: Path, *, init: bool, 
     stack.check_secrets()
     if bento_tag is not None:
         return _deployed(output, stack, BentoTag.parse(bento_tag), dry_run=dry_run)
-    _reach(stack)
+    reach(stack.environment())
     here = surroundings()
     registry = open_registry(here)
     model = here.mlflow.registered_model
@@ -84,25 +79,56 @@ def deploy(output: Output, bento_tag: str | None, project: Path, *, init: bool, 
     wanted = _would_make(here, registry, project) if dry_run else None
     if wanted is not None:
         return StackDeployment(None, wanted, f"passerelle/{wanted}", None, changed=True, dry_run=True)
-    return _deployed(output, stack, _bento_of(here, registry, project), dry_run=dry_run)
+    return _deployed(output, stack, bento_in_production(here, registry, project, unshown), dry_run=dry_run)
 
 
 def _deployed(output: Output, stack: Stack, tag: BentoTag, *, dry_run: bool) -> StackDeployment:
     return deploy_stage(stack, release_of(tag, dry_run=dry_run, output=output), dry_run=dry_run, progress=output.progress)
 
 
-def up(output: Output, project: Path, criteria_path: Path, *, platform_only: bool) -> None:
-    """Bring the stack up, carry the demo's model across where the registry is empty, and serve what is in production."""
+def up(output: Output, project: Path, *, platform_only: bool) -> None:
+    """Bring the stack up and serve what is in production; where nothing is, say what to type."""
     stack = find_stack(project)
-    _brought_up(output, stack, init=True)
-    _reach(stack)
-    output.line(f"MLflow      {stack.address('mlflow', 5000)}   user admin, password in {stack.secrets / 'mlflow_admin_password'}")
-    output.line(f"S3          {os.environ.get('MLFLOW_S3_ENDPOINT_URL', 'AWS')}")
-    output.line(f"Prometheus  {stack.address('prometheus', 9090)}")
+    _on(output, stack)
     if platform_only:
         output.line(f"No model is deployed: {_FILL}")
         return
-    show_stack.stack_deployment(output, _deployed(output, stack, _production_bento(output, project, criteria_path), dry_run=False))
+    here = surroundings()
+    registry = open_registry(here)
+    if not is_in_production(registry):
+        say_nothing_is_in_production(output, registry, *_NEXT)
+        return
+    tag = bento_in_production(here, registry, project, unshown)
+    show_stack.stack_deployment(output, _deployed(output, stack, tag, dry_run=False))
+
+
+def demo(output: Output, project: Path, criteria_path: Path) -> None:
+    """Bring the stack up, go the whole path on it, and ask its service; what others put into production is served as it is."""
+    stack = find_stack(project)
+    steps = Steps(output)
+    _on(output, stack)
+    tag = path_to_bento(output, project, criteria_path, steps)
+    output.line("\n▸ containerize and deploy")
+    deployment = _deployed(output, stack, tag, dry_run=False)
+    if not output.as_json:
+        show_stack.stack_deployment(output, deployment)
+    address = str(deployment.address)
+    if address.startswith("https://"):
+        # Its certificate is for a name that this machine may not know.
+        output.line(f"\nthe golden inputs were asked inside of the containers; outside it is {address}")
+        answer: dict[str, Any] = {}
+    else:
+        golden = golden_of(bento_store(read_state()), tag)
+        answer = answered(output, address, golden, api_key=read_secret(stack.secrets, API_KEY))
+    show_results(output, steps, deployment, answer)
+
+
+def _on(output: Output, stack: Stack) -> None:
+    _brought_up(output, stack, init=True)
+    reach(stack.environment())
+    output.line(f"MLflow      {stack.address('mlflow', 5000)}   user admin, password in {stack.secrets / 'mlflow_admin_password'}")
+    output.line(f"S3          {os.environ.get('MLFLOW_S3_ENDPOINT_URL', 'AWS')}")
+    output.line(f"Prometheus  {stack.address('prometheus', 9090)}")
 
 
 def _brought_up(output: Output, stack: Stack, *, init: bool) -> tuple[str, ...]:
@@ -110,30 +136,6 @@ def _brought_up(output: Output, stack: Stack, *, init: bool) -> tuple[str, ...]:
     if made:
         output.progress(f"made {len(made)} secrets in {stack.secrets}")
     return made
-
-
-def _reach(stack: Stack) -> None:
-    """Let what follows use the stack's registry, whatever this process was pointed at before."""
-    found = stack.environment()
-    for name in _POINTS_ELSEWHERE:
-        os.environ.pop(name, None)
-    os.environ.update(found)
-
-
-def _production_bento(output: Output, project: Path, criteria_path: Path) -> BentoTag:
-    """Return the bento of the version in production; of the demo's model where nothing is in production yet."""
-    here = surroundings()
-    registry = open_registry(here)
-    if registry.aliases(here.mlflow.registered_model).get(here.mlflow.alias) is None:
-        output.line("The registry has nothing in production: the demo's model goes the whole way.")
-        return path_to_bento(output, project, criteria_path)
-    return _bento_of(here, registry, project)
-
-
-def _bento_of(here: Surroundings, registry: Registry, project: Path) -> BentoTag:
-    """Return the bento of the version in production, imported and built where it is not there."""
-    tag = import_model(registry, here.store, signing=here.signing).bento_model_tag
-    return build(here.store, bento_model_tag=tag, project=project_folder(project), signing=here.signing).bento_tag
 
 
 def _would_make(here: Surroundings, registry: Registry, project: Path) -> BentoTag | None:

@@ -64,6 +64,7 @@ class Asked:
         language: Of the gate's report.
         signing: What the version's signature is verified with, where one is required.
         on_report: Gets the report's page, before anything is refused.
+        since: The ledger as it was when the caller decided to promote; None where the caller did not look.
     """
 
     who: str
@@ -75,6 +76,7 @@ class Asked:
     language: Language = "fr"
     signing: SigningSettings | None = None
     on_report: Callable[[str], None] = lambda _: None
+    since: VerifiedLedger | None = None
 
 
 def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, asked: Asked, dry_run: bool = False) -> Promotion:
@@ -95,7 +97,8 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, ask
             message = f"the manifest of {version.ref} is signed, and not the one that it was registered with"
             raise IntegrityError(message, hint=f"passerelle register --run {version.ref.run_id}")
     allow(criteria, asked.waive, who=asked.who, reason=asked.reason)
-    before, ledger = standing(registry, ref.registered_model), verified_ledger(registry, ref.registered_model, asked.signing)
+    before = standing(registry, ref.registered_model)
+    ledger = asked.since or verified_ledger(registry, ref.registered_model, asked.signing)
     if settled(before, ref.version) and ledger.in_production == ref.version:
         return Promotion(version.ref, before.previous, changed=False, dry_run=dry_run)
     # What the ledger put into production is what is to be beaten: an alias that was moved by hand decides nothing.

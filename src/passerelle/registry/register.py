@@ -29,6 +29,8 @@ ARTIFACT_DIGEST = "passerelle.artifact_digest"
 TRUSTED_PICKLE = "passerelle.trusted_pickle"
 #: On a version: whether the model is registered with the scorer that it compiles to, and is served without scikit-learn.
 COMPILED = "passerelle.compiled"
+Tags = Mapping[str, str]
+NONE: Tags = {}
 _FROM_RUN = (
     "passerelle.candidate",
     "passerelle.data_digest",
@@ -75,7 +77,7 @@ class Examined(NamedTuple):
 
 
 def register(
-    registry: Registry, *, run_id: str, criteria: Criteria, signing: SigningSettings | None = None, dry_run: bool = False
+    registry: Registry, *, run_id: str, criteria: Criteria, signing: SigningSettings | None = None, dry_run: bool = False, tags: Tags = NONE
 ) -> Registered:
     """Make the run's model a version, after a look at what it is and a replay of its golden predictions.
 
@@ -83,6 +85,7 @@ def register(
 
     Args:
         signing: With a key, the manifest is signed.
+        tags: Further ones, for a version that is made now.
 
     Raises:
         RefusedError: The candidate does not meet the criteria.
@@ -97,14 +100,13 @@ def register(
         if signing is not None and not dry_run:
             _sign_later(registry, earlier, signing)
         return _found(earlier, run, dry_run)
-    if failures := criteria.check(run.metrics):
-        listed = "; ".join(failure.message for failure in failures)
-        raise RefusedError(f"« {run.name} » does not meet the criteria: {listed}", hint="passerelle compare")
+    if failures := "; ".join(failure.message for failure in criteria.check(run.metrics)):
+        raise RefusedError(f"« {run.name} » does not meet the criteria: {failures}", hint="passerelle compare")
     held = [info for info in of_run if ARTIFACT_DIGEST in info.tags]
     keep = (lambda _: None) if dry_run else partial(registry.add_to_model, run_id)
     # What a version of another registered model vouches for, its scorer too, stays as it is.
     manifest, pickled, why = _as_registered(registry, held) if held else examined(registry, run_id, compiled=keep)
-    tags = _tags(run, criteria, manifest) | ({TRUSTED_PICKLE: "true"} if pickled else {})
+    tags = {**tags, **_tags(run, criteria, manifest)} | ({TRUSTED_PICKLE: "true"} if pickled else {})
     ref = earlier.ref if earlier else None
     if not dry_run:
         # The manifest comes before the version, and the version is born with its tags: no moment shows one without the other.
