@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from passerelle.cli import run_demo, run_training, run_up
+from passerelle.cli import run_demo, run_training, run_up, show
 from passerelle.cli.output import Output
 from passerelle.errors import BusyError, NotFoundError
 from passerelle.names import ModelVersionRef
@@ -115,7 +115,7 @@ def test_a_promotion_during_the_demo_stays(
 
     monkeypatch.setattr(run_demo, "found_by_demo", found)
     monkeypatch.setattr(run_demo, "compare", lambda *_, **__: SimpleNamespace(best=SimpleNamespace(run_id=registered.run_ids[1]), rows=()))
-    monkeypatch.setattr(run_demo.show, "comparison", lambda *_: None)
+    monkeypatch.setattr(show, "comparison", lambda *_: None)
     with pytest.raises(BusyError, match="marie@bureau"):
         demonstrated(criteria)
     assert [entry.who for entry in entries(registry)] == ["marie@bureau"]
