@@ -76,10 +76,10 @@ def newest_version(registry: Registry) -> ModelVersionRef:
         NotFoundError: There is none.
     """
     name = registry.settings.registered_model
-    versions = registry.versions(name)
-    if not versions:
+    newest = registry.newest_version(name)
+    if newest is None:
         raise NotFoundError(f"« {name} » has no version", hint="passerelle register")
-    return versions[0].ref
+    return newest.ref
 
 
 def promote(
@@ -129,8 +129,8 @@ def _planned(registry: Registry, best: Registered, here: Surroundings) -> Promot
     """Return what promoting the best candidate would do, which is no version yet; the gate judges it once it is one."""
     name = registry.settings.registered_model
     verified_ledger(registry, name, here.signing)
-    now, known = standing(registry, name), registry.versions(name)
-    ref = ModelVersionRef(name, known[0].ref.version + 1 if known else 1, best.run_id)
+    now, newest = standing(registry, name), registry.newest_version(name)
+    ref = ModelVersionRef(name, newest.ref.version + 1 if newest else 1, best.run_id)
     first = (f"register « {best.candidate} » as version {ref.version}", "the gate judges it", "ledger: a new entry")
     return Promotion(ref, now.production, changed=True, steps=(*first, *(words for words, _ in plan(registry, ref, now))), dry_run=True)
 

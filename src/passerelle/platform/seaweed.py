@@ -124,7 +124,8 @@ def make_bucket(s3: S3Settings) -> None:
         config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 6, "mode": "standard"}, connect_timeout=5, read_timeout=15),
     )
     try:
-        if s3.bucket not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
+        pages = client.get_paginator("list_buckets").paginate()
+        if s3.bucket not in {bucket["Name"] for page in pages for bucket in page["Buckets"]}:
             client.create_bucket(Bucket=s3.bucket)
         _wait_until_it_reads(client, s3.bucket)
     except (BotoCoreError, ClientError) as error:

@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 
 from passerelle.errors import NotFoundError, OutsideError
 from passerelle.names import ModelVersionRef
-from passerelle.registry.entities import CandidateRun, VersionInfo, candidate_of, info_of
+from passerelle.registry.entities import CandidateRun, VersionInfo, all_pages, candidate, version_info
 from passerelle.registry.objects import Objects
 from passerelle.registry.translate import parsed, translated
 from passerelle.settings import MlflowSettings, S3Settings
@@ -87,8 +87,9 @@ class Registry:
         hint = "passerelle train"
         with translated(f"the training run {parent_run_id}", hint=hint):
             experiment_id = self._client.get_run(parent_run_id).info.experiment_id
-            runs = self._client.search_runs([experiment_id], f"tags.`mlflow.parentRunId` = '{parent_run_id}'", max_results=200)
-        candidates = [candidate_of(run) for run in runs if run.info.status == "FINISHED"]
+            of_parent = f"tags.`mlflow.parentRunId` = '{parent_run_id}'"
+            runs = all_pages(self._client.search_runs, [experiment_id], of_parent, order_by="attributes.start_time ASC")
+        candidates = [candidate(run) for run in runs if run.info.status == "FINISHED"]
         if not candidates:
             raise NotFoundError(f"the training run {parent_run_id} holds no finished candidate", hint=hint)
         return tuple(sorted(candidates, key=lambda run: run.name))
@@ -100,7 +101,7 @@ class Registry:
             NotFoundError: There is no such run.
         """
         with translated(f"the run {run_id}", hint="passerelle compare"):
-            return candidate_of(self._client.get_run(run_id))
+            return candidate(self._client.get_run(run_id))
 
     def experiment_of(self, run_id: str) -> str:
         """Return the name of the experiment that the run belongs to."""
@@ -114,19 +115,27 @@ class Registry:
             NotFoundError: The version does not exist, or was deleted.
         """
         with translated(f"version {version} of « {registered_model} »", hint="passerelle status"):
-            return info_of(self._client.get_model_version(registered_model, str(version)))
+            return version_info(self._client.get_model_version(registered_model, str(version)))
 
     def versions(self, registered_model: str) -> tuple[VersionInfo, ...]:
         """Return all versions, the newest first; none where there is no such registered model."""
         quoted = registered_model.replace("'", "''")
         with translated(f"the registered model « {registered_model} »"):
-            found = self._client.search_model_versions(f"name = '{quoted}'", max_results=1000)
-        return tuple(sorted((info_of(version) for version in found), key=lambda info: -info.ref.version))
+            found = all_pages(self._client.search_model_versions, f"name = '{quoted}'", order_by="version_number ASC")
+        return tuple(sorted(map(version_info, found), key=lambda info: -info.ref.version))
+
+    def newest_version(self, registered_model: str) -> VersionInfo | None:
+        """Return the version with the highest number; None where there is none."""
+        quoted = registered_model.replace("'", "''")
+        with translated(f"the registered model « {registered_model} »"):
+            found = self._client.search_model_versions(f"name = '{quoted}'", max_results=1, order_by=["version_number DESC"])
+        return version_info(found[0]) if found else None
 
     def versions_of_run(self, run_id: str) -> tuple[VersionInfo, ...]:
         """Return all versions that were made from the run, of any registered model."""
         with translated(f"the versions of the run {run_id}"):
-            return tuple(map(info_of, self._client.search_model_versions(f"run_id = '{run_id}'", max_results=1000)))
+            found = all_pages(self._client.search_model_versions, f"run_id = '{run_id}'", order_by="creation_timestamp ASC")
+        return tuple(map(version_info, found))
 
     def aliases(self, registered_model: str) -> dict[str, int]:
         """Return each alias with the version it points to; none where there is no such registered model."""
@@ -159,7 +168,7 @@ class Registry:
             made = self._client.create_model_version(
                 registered_model, model_uri, run_id=run_id, tags=dict(tags), model_id=model_uri.removeprefix("models:/")
             )
-        return info_of(made).ref
+        return version_info(made).ref
 
     def model_uri(self, run_id: str) -> str:
         """Return the address of the model that the run logged.

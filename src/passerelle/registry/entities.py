@@ -1,14 +1,21 @@
-"""What the registry gives of MLflow's own entities."""
+"""Runs and model versions as the registry holds them, and the pages that MLflow lists them in."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
+from mlflow.store.entities import PagedList
+from mlflow.utils import get_results_from_paginated_fn
 
 from passerelle.names import ModelVersionRef
+
+#: Entities that one request asks for.
+PAGE_SIZE = 1_000
+_Listed = TypeVar("_Listed")
 
 
 @dataclass(frozen=True)
@@ -17,6 +24,7 @@ class CandidateRun:
 
     Attributes:
         metrics: As logged; names as in docs/01-train.md.
+        params: As logged; MLflow lets nobody change one afterwards.
     """
 
     run_id: str
@@ -24,6 +32,7 @@ class CandidateRun:
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
     status: str
+    params: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,20 +47,34 @@ class VersionInfo:
     aliases: tuple[str, ...] = field(default=())
 
 
-def candidate_of(run: Run) -> CandidateRun:
-    """Return the run of a candidate."""
+def candidate(run: Run) -> CandidateRun:
+    """Return a run of MLflow's as one of ours."""
     name = run.data.tags.get("passerelle.candidate", run.info.run_name)
-    return CandidateRun(run.info.run_id, name, dict(run.data.metrics), dict(run.data.tags), run.info.status)
+    data = run.data
+    return CandidateRun(run.info.run_id, name, dict(data.metrics), dict(data.tags), run.info.status, dict(data.params))
 
 
-def info_of(version: ModelVersion) -> VersionInfo:
-    """Return the model version as MLflow gave it."""
-    ref = ModelVersionRef(version.name, int(version.version), version.run_id or "")
+def version_info(version: ModelVersion) -> VersionInfo:
+    """Return a model version of MLflow's as one of ours."""
     return VersionInfo(
-        ref,
+        ModelVersionRef(version.name, int(version.version), version.run_id or ""),
         dict(version.tags),
         version.current_stage or "None",
         version.source or "",
         int(version.creation_timestamp),
         tuple(version.aliases),
     )
+
+
+def all_pages(search: Callable[..., PagedList[_Listed]], *args: Any, order_by: str) -> list[_Listed]:
+    """Return everything that a search of `MlflowClient` finds, over all its pages.
+
+    Args:
+        args: Passed to the search.
+        order_by: An order in which new entities come last: a page token is an offset, and MLflow's own order puts first what was
+            changed last, so that a change between two requests would hide an entity.
+    """
+    found: list[_Listed] = get_results_from_paginated_fn(
+        lambda size, token: search(*args, max_results=size, order_by=[order_by], page_token=token), PAGE_SIZE
+    )
+    return found
