@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+#: The next commands where a model is not what was registered. Registering the same run again would not make it so.
+TRAIN_AGAIN = "passerelle rollback; or, for a new version: passerelle train --again; passerelle register"
+
 
 class PasserelleError(Exception):
     """What failed, on which object, and what to type next.

@@ -84,7 +84,7 @@ class Registry:
         Raises:
             NotFoundError: There is no such run, or it has no candidates.
         """
-        hint = "passerelle train"
+        hint = "passerelle train --again"
         with translated(f"the training run {parent_run_id}", hint=hint):
             experiment_id = self._client.get_run(parent_run_id).info.experiment_id
             of_parent = f"tags.`mlflow.parentRunId` = '{parent_run_id}'"

@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from passerelle.errors import IntegrityError
+from passerelle.errors import TRAIN_AGAIN, IntegrityError
 
 #: What training writes; a file may ask for less, never for more.
 MOST_TOLERANCE = 1e-6
-_HINT = "passerelle register, on a run that training logged"
 
 #: Takes records, returns the label of each and its probabilities in the order of `Golden.classes`, or None without probabilities.
 Predict = Callable[[Sequence[Mapping[str, Any]]], tuple[Sequence[Any], Sequence[Sequence[float]] | None]]
@@ -51,13 +50,13 @@ def read_golden(path: Path) -> Golden:
         inputs = tuple(dict(record) for record in content["inputs"])
         golden = Golden(inputs, tuple(content["labels"]), tuple(content["classes"]), probabilities, float(content["tolerance"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise IntegrityError(f"{path.name} holds no golden predictions", hint=_HINT) from error
+        raise IntegrityError(f"{path.name} holds no golden predictions", hint=TRAIN_AGAIN) from error
     if content.get("schema") != 1 or not golden.inputs or len(golden.inputs) != len(golden.labels):
-        raise IntegrityError(f"{path.name} holds no golden predictions of schema 1", hint=_HINT)
+        raise IntegrityError(f"{path.name} holds no golden predictions of schema 1", hint=TRAIN_AGAIN)
     if probabilities is not None and (len(probabilities) != len(inputs) or any(len(row) != len(golden.classes) for row in probabilities)):
-        raise IntegrityError(f"{path.name} holds another number of probabilities than of inputs and classes", hint=_HINT)
+        raise IntegrityError(f"{path.name} holds another number of probabilities than of inputs and classes", hint=TRAIN_AGAIN)
     if not golden.tolerance >= 0:
-        raise IntegrityError(f"{path.name} has no usable tolerance", hint=_HINT)
+        raise IntegrityError(f"{path.name} has no usable tolerance", hint=TRAIN_AGAIN)
     return replace(golden, tolerance=min(golden.tolerance, MOST_TOLERANCE))
 
 
@@ -76,7 +75,7 @@ def replay(golden: Golden, predict: Predict) -> float:
     if golden.probabilities is None or probabilities is None:
         return 0.0
     if len(probabilities) != len(golden.probabilities) or any(len(row) != len(golden.classes) for row in probabilities):
-        raise IntegrityError(f"the model gives other probabilities than for its {len(golden.classes)} classes", hint=_HINT)
+        raise IntegrityError(f"the model gives other probabilities than for its {len(golden.classes)} classes", hint=TRAIN_AGAIN)
     largest = 0.0
     for place, (row, now_row) in enumerate(zip(golden.probabilities, probabilities, strict=True)):
         difference = max(abs(a - float(b)) for a, b in zip(row, now_row, strict=True))

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import yaml
 
-from passerelle.errors import IntegrityError, OutsideError, UsageError
+from passerelle.errors import TRAIN_AGAIN, IntegrityError, OutsideError, UsageError
 from passerelle.settings import LoadingSettings, StateSettings
 
 #: Of a bento model's directory, the MLflow model as it was registered.
@@ -87,7 +87,7 @@ def describe(folder: Path) -> ModelDescription:
     try:
         return _described(folder)
     except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-        raise IntegrityError(f"the MLmodel file of {folder} means nothing: {type(error).__name__}", hint="passerelle register") from error
+        raise IntegrityError(f"the MLmodel file of {folder} means nothing: {type(error).__name__}", hint=TRAIN_AGAIN) from error
 
 
 def _described(folder: Path) -> ModelDescription:
@@ -95,7 +95,7 @@ def _described(folder: Path) -> ModelDescription:
         content = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
         flavors, signature = dict(content["flavors"]), dict(content.get("signature") or {})
     except (yaml.YAMLError, *_UNREADABLE) as error:
-        raise IntegrityError(f"{folder} holds no readable MLmodel file", hint="passerelle register") from error
+        raise IntegrityError(f"{folder} holds no readable MLmodel file", hint=TRAIN_AGAIN) from error
     flavor = flavors.get("sklearn")
     if not isinstance(flavor, dict):
         names = ", ".join(sorted(flavors)) or "none"
@@ -106,7 +106,7 @@ def _described(folder: Path) -> ModelDescription:
     model_file = str(flavor.get("pickled_model", ""))
     target = (folder / model_file).resolve()
     if not model_file or folder.resolve() not in target.parents or not target.is_file():
-        raise IntegrityError(f"the MLmodel file names « {model_file} », which is not a file of the model", hint="passerelle register")
+        raise IntegrityError(f"the MLmodel file names « {model_file} », which is not a file of the model", hint=TRAIN_AGAIN)
     libraries = {"scikit-learn": str(flavor.get("sklearn_version", "")), **_pinned(folder / "requirements.txt")}
     columns = _columns(signature)
     example = {column.name: EXAMPLES[column.type] for column in columns}
@@ -121,9 +121,7 @@ def refuse_links(folder: Path) -> None:
     """
     for path in folder.rglob("*"):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise IntegrityError(
-                f"the model holds {path.relative_to(folder)}, which is neither a file nor a folder", hint="passerelle register"
-            )
+            raise IntegrityError(f"the model holds {path.relative_to(folder)}, which is neither a file nor a folder", hint=TRAIN_AGAIN)
 
 
 def load_pipeline(folder: Path, description: ModelDescription) -> Any:
@@ -155,9 +153,7 @@ def load_pipeline(folder: Path, description: ModelDescription) -> Any:
             raise IntegrityError(f"the model holds types that are not trusted: {', '.join(foreign)}", hint=hint)
         loaded = skops.io.load(path, trusted=named)
     except (UntrustedTypesFoundException, BadZipFile, *_UNREADABLE) as error:
-        raise IntegrityError(
-            f"{description.model_file} is not a readable skops file: {type(error).__name__}", hint="passerelle register"
-        ) from error
+        raise IntegrityError(f"{description.model_file} is not a readable skops file: {type(error).__name__}", hint=TRAIN_AGAIN) from error
     return _classifier(loaded)
 
 
@@ -187,7 +183,7 @@ def _unpickled(path: Path) -> Any:
         with path.open("rb") as file:
             return pickle.load(file)  # noqa: S301 - the operator said to trust it
     except _UNREADABLE as error:
-        raise IntegrityError(f"{path.name} is not a readable pickle: {type(error).__name__}", hint="passerelle register") from error
+        raise IntegrityError(f"{path.name} is not a readable pickle: {type(error).__name__}", hint=TRAIN_AGAIN) from error
 
 
 def _classifier(loaded: Any) -> Any:
@@ -261,9 +257,9 @@ def refuse_bombs(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             size_bytes = sum(item.file_size for item in archive.infolist())
     except (zipfile.BadZipFile, *_UNREADABLE) as error:
-        raise IntegrityError(f"{path.name} is not a skops file", hint="passerelle register") from error
+        raise IntegrityError(f"{path.name} is not a skops file", hint=TRAIN_AGAIN) from error
     if size_bytes > _LARGEST_UNPACKED_BYTES:
-        raise IntegrityError(f"{path.name} unpacks to {size_bytes >> 20} MiB", hint="passerelle register")
+        raise IntegrityError(f"{path.name} unpacks to {size_bytes >> 20} MiB", hint=TRAIN_AGAIN)
 
 
 def _columns(signature: dict[str, Any]) -> tuple[Column, ...]:

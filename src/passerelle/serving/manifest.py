@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from passerelle.errors import IntegrityError
+from passerelle.errors import TRAIN_AGAIN, IntegrityError
 
 SCHEMA = 1
 
@@ -19,10 +19,14 @@ def digest_of_file(path: Path) -> str:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def digests_of_files(folder: Path) -> dict[str, str]:
+    """Return the digest of each file below the folder, by its relative path."""
+    return {path.relative_to(folder).as_posix(): digest_of_file(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
 def manifest_of(folder: Path, golden: Path) -> dict[str, Any]:
-    """Return the manifest: the digest of each file of the model's directory by its relative path, and of its golden predictions."""
-    files = {path.relative_to(folder).as_posix(): digest_of_file(path) for path in sorted(folder.rglob("*")) if path.is_file()}
-    return {"schema": SCHEMA, "files": files, "golden": digest_of_file(golden)}
+    """Return the manifest: the digest of each file of the model's directory, and of its golden predictions."""
+    return {"schema": SCHEMA, "files": digests_of_files(folder), "golden": digest_of_file(golden)}
 
 
 def digest_of_manifest(manifest: Mapping[str, Any]) -> str:
@@ -33,7 +37,7 @@ def digest_of_manifest(manifest: Mapping[str, Any]) -> str:
 
 
 def check_manifest(folder: Path, golden: Path, manifest: Mapping[str, Any], *, expected_digest: str | None = None) -> None:
-    """Return when each file is as recorded, none is missing and none was added.
+    """Check that each file is as recorded, that none is missing and that none was added.
 
     Args:
         expected_digest: The artifact digest that the registry holds, if one is known.
@@ -41,19 +45,18 @@ def check_manifest(folder: Path, golden: Path, manifest: Mapping[str, Any], *, e
     Raises:
         IntegrityError: Names the first file that differs.
     """
-    hint = "passerelle register makes a new version of the run; passerelle rollback goes back to one that is whole"
     if expected_digest is not None and digest_of_manifest(manifest) != expected_digest:
-        raise IntegrityError("the manifest is not the one that was recorded at registration", hint=hint)
+        raise IntegrityError("the manifest is not the one that was recorded at registration", hint=TRAIN_AGAIN)
     try:
         now, recorded = manifest_of(folder, golden), dict(manifest["files"])
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise IntegrityError("the manifest names no files, or the golden predictions cannot be read", hint=hint) from error
+        raise IntegrityError("the manifest names no files, or the golden predictions cannot be read", hint=TRAIN_AGAIN) from error
     for name in sorted(recorded.keys() | now["files"].keys()):
         if name not in now["files"]:
-            raise IntegrityError(f"the model's file {name} is missing", hint=hint)
+            raise IntegrityError(f"the model's file {name} is missing", hint=TRAIN_AGAIN)
         if name not in recorded:
-            raise IntegrityError(f"the model holds {name}, which was not there at registration", hint=hint)
+            raise IntegrityError(f"the model holds {name}, which was not there at registration", hint=TRAIN_AGAIN)
         if recorded[name] != now["files"][name]:
-            raise IntegrityError(f"the model's file {name} is not the one that was registered", hint=hint)
+            raise IntegrityError(f"the model's file {name} is not the one that was registered", hint=TRAIN_AGAIN)
     if manifest.get("golden") != now["golden"]:
-        raise IntegrityError("the golden predictions are not those that were registered", hint=hint)
+        raise IntegrityError("the golden predictions are not those that were registered", hint=TRAIN_AGAIN)

@@ -15,7 +15,7 @@ import pandas as pd
 import psutil
 from numpy.typing import NDArray
 
-from passerelle.errors import IntegrityError, NotFoundError
+from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
 from passerelle.registry.gate.files import LABEL, Files, held_out, train_hashes, whole
@@ -26,6 +26,7 @@ from passerelle.serving.load import Column, ModelDescription, describe, load_pip
 
 _LATENCY_RECORDS = 30
 _GROUP = "group"
+_TRAIN = "passerelle train --again; passerelle register"
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def gather(
         records, truth = table.drop(columns=[LABEL, _GROUP], errors="ignore"), table[LABEL].to_numpy(dtype=str)
         learned = train_hashes(registry, ours, folder / "challenger")
         if learned is None:
-            raise NotFoundError(f"the run of {challenger} does not say what it learned from", hint="passerelle train; passerelle register")
+            raise NotFoundError(f"the run of {challenger} does not say what it learned from", hint=_TRAIN)
         known = train_hashes(registry, theirs, folder / "champion") if theirs else None
         leaked, familiar = _among(records, learned), _among(records, known or frozenset())
         # Rows that the champion learned from flatter it; but too few rows tell nothing.
@@ -154,7 +155,7 @@ def _predicting(ref: ModelVersionRef) -> Iterator[None]:
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError) as error:
         # What scikit-learn says quotes the record.
         message = f"the model {ref} does not predict the held-out rows: {type(error).__name__}"
-        raise IntegrityError(message, hint="passerelle train; passerelle register") from None
+        raise IntegrityError(message, hint=TRAIN_AGAIN) from None
 
 
 def _are_probabilities(given: NDArray[np.float64], rows: int, classes: int) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 from pyarrow import ArrowException
 
-from passerelle.errors import IntegrityError, NotFoundError
+from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
 from passerelle.registry.register import ARTIFACT_DIGEST, GOLDEN, MANIFEST
@@ -19,7 +19,6 @@ from passerelle.registry.training_data import HELD_OUT, TRAIN_HASHES, TRAINING, 
 from passerelle.serving.manifest import check_manifest, digest_of_file
 
 _UNREADABLE = (ArrowException, ValueError, TypeError, LookupError, AttributeError, RuntimeError, EOFError, OSError)
-_HINT = "passerelle train; passerelle register"
 LABEL = "label"
 
 
@@ -74,11 +73,11 @@ def held_out(registry: Registry, files: Files, folder: Path) -> pd.DataFrame:
         path = _as_recorded(registry, files, HELD_OUT, folder)
     except NotFoundError as error:
         message = f"the training {files.training} of {files.ref} holds no {HELD_OUT}: nothing to judge by"
-        raise NotFoundError(message, hint="passerelle train") from error
+        raise NotFoundError(message, hint="passerelle train --again; passerelle register") from error
     with _readable(files, HELD_OUT):
         table = pd.read_parquet(path)
     if table.empty or LABEL not in table:
-        raise IntegrityError(f"{HELD_OUT} of the training {files.training} holds no labelled rows", hint="passerelle train")
+        raise IntegrityError(f"{HELD_OUT} of the training {files.training} holds no labelled rows", hint=TRAIN_AGAIN)
     return table
 
 
@@ -103,7 +102,7 @@ def _as_recorded(registry: Registry, files: Files, name: str, folder: Path) -> P
     path = registry.run_artifact(files.training, name, folder)
     if files.recorded.get(name, digest := digest_of_file(path)) != digest:
         message = f"{name} of the training {files.training} is not the one that {files.ref} was registered with"
-        raise IntegrityError(message, hint=_HINT)
+        raise IntegrityError(message, hint=TRAIN_AGAIN)
     return path
 
 
@@ -114,4 +113,4 @@ def _readable(files: Files, name: str) -> Iterator[None]:
     except _UNREADABLE as error:
         # What a parser says may quote a row.
         message = f"{name} of the training {files.training} cannot be read: {type(error).__name__}"
-        raise IntegrityError(message, hint=_HINT) from None
+        raise IntegrityError(message, hint=TRAIN_AGAIN) from None

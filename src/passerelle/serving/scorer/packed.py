@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from passerelle.errors import IntegrityError
+from passerelle.errors import TRAIN_AGAIN, IntegrityError
 from passerelle.serving.scorer.analyzers import Analyzer
 from passerelle.serving.scorer.encoding import Pairs, pairs_of
 from passerelle.serving.scorer.head import head_from
@@ -79,7 +79,7 @@ def unpack(folder: Path, *, pipeline: Callable[[], Any] | None) -> CompiledScore
         scorer = CompiledScorer(sections, rows, head_from(content["head"]), pipeline=pipeline, bare=bool(content["bare"]))
         scorer.__dict__["index_of_nothing"] = int(content["index_of_nothing"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(f"{folder.name} holds no readable compiled scorer", hint="passerelle register") from error
+        raise IntegrityError(f"{folder.name} holds no readable compiled scorer", hint=TRAIN_AGAIN) from error
     return scorer
 
 
