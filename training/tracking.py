@@ -8,7 +8,7 @@ import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import boto3.exceptions
 import botocore.exceptions
 import mlflow
+import mlflow.artifacts
 import mlflow.sklearn
 import pandas as pd
 import requests
@@ -29,7 +30,9 @@ from pandas.api.types import is_numeric_dtype
 from sklearn.pipeline import Pipeline
 
 from passerelle.errors import OutsideError, UsageError
+from passerelle.names import DIGEST_PARAM, LOGGED_MODEL
 from passerelle.serving.load import EXAMPLES
+from passerelle.serving.manifest import digest_of_file, digest_of_manifest, digests_of_files
 from training.dataset import Dataset
 
 #: Name of the model in its run.
@@ -111,8 +114,12 @@ def log_dataset(data: Dataset, records: pd.DataFrame, labels: pd.Series, *, cont
     mlflow.log_input(logged, context=context)
 
 
-def log_files(files: Mapping[str, Any]) -> None:
-    """Log each value under its path: a table as Parquet, a figure as PNG, else JSON; none is left out."""
+def log_files(files: Mapping[str, Any], *, digests_of: Collection[str] = ()) -> None:
+    """Log each value under its path: a table as Parquet, a figure as PNG, else JSON; none is left out.
+
+    Args:
+        digests_of: Paths of those that registration compares with what was written here.
+    """
     with tempfile.TemporaryDirectory(prefix="passerelle-train-") as folder:
         for name, content in files.items():
             path = Path(folder, name)
@@ -124,10 +131,14 @@ def log_files(files: Mapping[str, Any]) -> None:
             elif content is not None:
                 path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
         mlflow.log_artifacts(folder)
+        # As parameters: MLflow lets nobody change those of a run, as it does tags.
+        mlflow.log_params({f"{DIGEST_PARAM}{name}": digest_of_file(Path(folder, name)) for name in digests_of})
 
 
 def log_model(pipeline: Pipeline, records: pd.DataFrame, *, trusted_types: Sequence[str]) -> int:
     """Log the fitted pipeline in the skops format with signature, example and pinned requirements; return its bytes.
+
+    The digest of its files is a parameter of the run, for registration to compare with what lies there then.
 
     Args:
         records: What it learned from; only their columns and types are logged.
@@ -144,7 +155,12 @@ def log_model(pipeline: Pipeline, records: pd.DataFrame, *, trusted_types: Seque
         input_example=made_up(records),
         pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
     )
-    return int(mlflow.models.Model.load(info.model_uri).model_size_bytes or 0)
+    with tempfile.TemporaryDirectory(prefix="passerelle-train-") as folder:
+        logged = Path(mlflow.artifacts.download_artifacts(info.model_uri, dst_path=folder))
+        # MLflow's own note of where it downloaded from; it is not among the artifacts.
+        (logged / "registered_model_meta").unlink(missing_ok=True)
+        mlflow.log_param(f"{DIGEST_PARAM}{LOGGED_MODEL}", digest_of_manifest({"files": digests_of_files(logged)}))
+        return int(mlflow.models.Model.load(str(logged)).model_size_bytes or 0)
 
 
 def made_up(records: pd.DataFrame) -> pd.DataFrame:

@@ -157,7 +157,8 @@ def _log_parent(training: _Training) -> None:
     mlflow.log_params({**training.logged_params(), **training.params.as_logged()})
     tracking.log_dataset(data, data.records, data.labels, context="training")
     hashes = {"rows": row_hashes(data.records.iloc[parts.train])}
-    tracking.log_files({"data/held_out.parquet": held_out, "data/train_hashes.json": hashes})
+    files = {"data/held_out.parquet": held_out, "data/train_hashes.json": hashes}
+    tracking.log_files(files, digests_of=files)
 
 
 def _train_one(candidate: Candidate, training: _Training) -> CandidateResult:
@@ -170,7 +171,7 @@ def _train_one(candidate: Candidate, training: _Training) -> CandidateResult:
         tracking.log_dataset(data, records, labels, context="training")
         measured = _measure(candidate, data, training.parts, training.params)
         mlflow.log_metrics(measured.metrics)
-        tracking.log_files(measured.files)
+        tracking.log_files(measured.files, digests_of=("golden.json",))
         size = float(tracking.log_model(measured.pipeline, records, trusted_types=candidate.trusted_types))
         mlflow.log_metric("size_bytes", size)
     return CandidateResult(candidate.name, run_id, {**measured.metrics, "size_bytes": size})

@@ -7,6 +7,13 @@ from dataclasses import dataclass
 
 from passerelle.errors import UsageError
 
+#: On a version that was registered with a key: a signature that is missing afterwards was deleted.
+SIGNED = "passerelle.signed"
+#: Parameters of a run, which MLflow lets nobody change, hold the digest of what training left there: this, and the file's path.
+DIGEST_PARAM = "digest."
+#: In the place of a path, all files of the model as they were logged.
+LOGGED_MODEL = "model"
+
 #: The bento model tag and the bento tag carry the run id's first characters.
 RUN_ID_LENGTH_IN_TAG = 8
 
