@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import mlflow
 import pandas as pd
 import pytest
+from mlflow.models.signature import infer_signature
+from sklearn.pipeline import Pipeline
 
 from passerelle.names import ModelVersionRef
 from passerelle.platform.embedded import EmbeddedPlatform
@@ -95,6 +98,29 @@ def registered(platform: RunningPlatform, trained: tuple[str, str, tuple[str, ..
     experiment, parent_run_id, run_ids = trained
     settings = MlflowSettings.read(tracking_uri=platform.tracking_uri, experiment=experiment)
     return RegisteredForTests(Registry(settings, platform.s3), run_ids, parent_run_id, Criteria())
+
+
+def logged(registered: RegisteredForTests, pipeline: Pipeline) -> str:
+    """Return a run with this model, which no other test registers, and of which training says nothing."""
+    from skops.io import dumps, get_untrusted_types
+
+    from tests.unit.serving.models import text_table
+    from training.golden import golden_predictions
+
+    settings = registered.registry.settings
+    mlflow.set_tracking_uri(settings.tracking_uri)
+    mlflow.set_experiment(settings.experiment)
+    table = text_table()[0]
+    with mlflow.start_run() as run:
+        mlflow.log_dict(golden_predictions(pipeline, table), "golden.json")
+        mlflow.sklearn.log_model(
+            pipeline,
+            name="model",
+            serialization_format="skops",
+            skops_trusted_types=get_untrusted_types(data=dumps(pipeline)),
+            signature=infer_signature(table, pipeline.predict(table)),
+        )
+    return str(run.info.run_id)
 
 
 def run_keys(registry: Registry, run_id: str, *endings: str) -> list[str]:

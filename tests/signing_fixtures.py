@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,9 +15,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from mlflow import MlflowClient
 
+from passerelle.names import SIGNED
+from passerelle.registry.client import Registry
+from passerelle.registry.signature import SIGNATURE, stored_signature
 from passerelle.serving.signature import check_signature
 from passerelle.settings import SigningSettings
+from tests.platform_fixtures import run_keys
 
 MANIFEST: dict[str, object] = {"schema": 1, "files": {"MLmodel": "sha256:a"}, "golden": "sha256:b"}
 RUN = "a" * 32
@@ -37,18 +44,41 @@ def make_keys(folder: Path, name: str, curve: ec.EllipticCurve | None = None) ->
     return Keys(private, public)
 
 
-@pytest.fixture
-def ours(tmp_path: Path) -> Keys:
-    return make_keys(tmp_path, "ours")
+# One pair each for all tests of a process: they sign the same runs, and a run that another key signed is refused.
+@pytest.fixture(scope="session")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    return make_keys(tmp_path_factory.mktemp("ours"), "ours")
 
 
-@pytest.fixture
-def theirs(tmp_path: Path) -> Keys:
-    return make_keys(tmp_path, "theirs")
+@pytest.fixture(scope="session")
+def theirs(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    return make_keys(tmp_path_factory.mktemp("theirs"), "theirs")
 
 
 def check(manifest: dict[str, object], bundle: str | None, settings: SigningSettings, run_id: str = RUN) -> str | None:
     return check_signature(manifest, bundle, settings, of="it", run_id=run_id)
+
+
+@contextmanager
+def unsigned(registry: Registry, run_id: str) -> Iterator[None]:
+    """Let the run have no signature, as before there was a key, until the end."""
+    signature = stored_signature(registry, run_id)
+    signed = [info.ref for info in registry.versions_of_run(run_id) if SIGNED in info.tags]
+    for key in run_keys(registry, run_id, SIGNATURE):
+        registry.objects.delete(key)
+    client = MlflowClient(tracking_uri=registry.settings.tracking_uri)
+    for ref in signed:
+        client.delete_model_version_tag(ref.registered_model, str(ref.version), SIGNED)
+    try:
+        yield
+    finally:
+        for key in run_keys(registry, run_id, SIGNATURE):
+            registry.objects.delete(key)
+        for info in registry.versions_of_run(run_id):
+            if SIGNED in info.tags:
+                client.delete_model_version_tag(info.ref.registered_model, str(info.ref.version), SIGNED)
+        if signature is not None:
+            registry.write_text(run_id, SIGNATURE, signature)
 
 
 def payload_changed(bundle: str) -> str:

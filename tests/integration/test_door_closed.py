@@ -110,9 +110,12 @@ def test_an_alias_moved_by_hand_is_not_the_champion_and_is_not_imported(register
     assert "champion" in {finding.check for finding in done.findings}, "it is compared with the version that the ledger names"
     rollback(registry, who="test@here", version=1)
     assert import_model(registry, store).created
+    digest = registry.model_version(first.registered_model, 1).tags[ARTIFACT_DIGEST]
     registry.set_version_tags(first, {ARTIFACT_DIGEST: "sha256:" + "0" * 64})
     with pytest.raises(IntegrityError, match="somebody changed it"):
         import_model(registry, StoreSettings.read(bentoml_home=tmp_path / "other"))
+    # Tests that sign a version of this run look at all its versions.
+    registry.set_version_tags(first, {ARTIFACT_DIGEST: digest})
 
 
 def test_status_names_one_command_and_it_mends(registered: RegisteredForTests) -> None:

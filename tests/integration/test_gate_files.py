@@ -18,13 +18,13 @@ from passerelle.registry.client import Registry
 from passerelle.registry.criteria import Criteria, Waivable
 from passerelle.registry.gate.files import Files, held_out, train_hashes
 from passerelle.registry.promote import Asked, promote
-from passerelle.registry.register import examined, register
-from passerelle.registry.signature import SIGNATURE, verify_version
+from passerelle.registry.register import MANIFEST, examined, register
+from passerelle.registry.signature import verify_version
 from passerelle.registry.training_data import HELD_OUT, TRAIN_HASHES
 from passerelle.serving.manifest import digest_of_manifest
 from passerelle.settings import SigningSettings
 from tests.platform_fixtures import HERE, RegisteredForTests, changed_object, flipped, model_keys, run_keys
-from tests.signing_fixtures import make_keys
+from tests.signing_fixtures import Keys, unsigned
 
 pytestmark = pytest.mark.integration
 LENIENT = Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0, "resamples": 100}})
@@ -114,18 +114,25 @@ def test_data_that_cannot_be_read_is_a_failure_of_integrity(content: bytes, tmp_
             read(cast(Any, Stored()), files, tmp_path)
 
 
-def test_a_version_from_before_the_data_was_recorded_is_judged_and_can_be_signed(registered: RegisteredForTests, tmp_path: Path) -> None:
-    registry, run_id = registered.fresh(), registered.run_ids[0]
+def test_a_version_from_before_the_data_was_recorded_is_judged_and_can_be_signed(two: Two, ours: Keys) -> None:
+    registry, run_id = two.registry, two.challenger.run_id
+    digests = {info.ref: info.tags["passerelle.artifact_digest"] for info in registry.versions_of_run(run_id)}
+    whole = registry.read_json(run_id, MANIFEST)
     manifest = examined(registry, run_id).manifest
     del manifest["training"]
-    registry.write_json(run_id, "passerelle/manifest.json", manifest)
-    tags = {"passerelle.artifact_digest": digest_of_manifest(manifest)}
-    old = registry.create_version(registry.settings.registered_model, run_id, registry.model_uri(run_id), tags)
-    promote(registry, ref=old, criteria=LENIENT, asked=Asked(who="test@here", serving=HERE))
-    key = SigningSettings.read(signing_key=make_keys(tmp_path, "ours").private)
-    registry.write_text(run_id, SIGNATURE, "")
-    assert not register(registry, run_id=run_id, criteria=Criteria(), signing=key).created
-    assert verify_version(registry, old, manifest, key)
+    key = SigningSettings.read(signing_key=ours.private)
+    with unsigned(registry, run_id):
+        try:
+            registry.write_json(run_id, MANIFEST, manifest)
+            for ref in digests:
+                registry.set_version_tags(ref, {"passerelle.artifact_digest": digest_of_manifest(manifest)})
+            promote(registry, ref=two.challenger, criteria=LENIENT, asked=Asked(who="test@here", serving=HERE))
+            assert not register(registry, run_id=run_id, criteria=Criteria(), signing=key).created
+            assert verify_version(registry, two.challenger, manifest, key)
+        finally:
+            registry.write_json(run_id, MANIFEST, whole)
+            for ref, digest in digests.items():
+                registry.set_version_tags(ref, {"passerelle.artifact_digest": digest})
 
 
 def test_what_the_champion_learned_from_is_gone_and_that_is_said(two: Two, registered: RegisteredForTests) -> None:

@@ -4,45 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import mlflow
 import pytest
-from mlflow.models.signature import infer_signature
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import Pipeline
-from skops.io import dumps, get_untrusted_types
 
 from passerelle.bentos.import_model import import_model
 from passerelle.errors import IntegrityError
-from passerelle.registry import register as register_module
+from passerelle.registry import authenticity
 from passerelle.registry.client import Registry
 from passerelle.registry.criteria import Criteria
 from passerelle.registry.register import MANIFEST, register
 from passerelle.serving.load import MODEL_FOLDER
 from passerelle.serving.model import SCORER_FOLDER, load_model
 from passerelle.settings import StoreSettings
-from tests.platform_fixtures import RegisteredForTests
+from tests.platform_fixtures import RegisteredForTests, logged
 from tests.unit.serving.models import text_pipeline, text_table
-from training.golden import golden_predictions
 
 pytestmark = pytest.mark.integration
-
-
-def logged(registered: RegisteredForTests, pipeline: Pipeline) -> str:
-    """Return a run with this model, which no other test registers."""
-    settings = registered.registry.settings
-    mlflow.set_tracking_uri(settings.tracking_uri)
-    mlflow.set_experiment(settings.experiment)
-    table = text_table()[0]
-    with mlflow.start_run() as run:
-        mlflow.log_dict(golden_predictions(pipeline, table), "golden.json")
-        mlflow.sklearn.log_model(
-            pipeline,
-            name="model",
-            serialization_format="skops",
-            skops_trusted_types=get_untrusted_types(data=dumps(pipeline)),
-            signature=infer_signature(table, pipeline.predict(table)),
-        )
-    return str(run.info.run_id)
 
 
 @pytest.fixture
@@ -88,7 +66,7 @@ def test_a_second_registered_model_takes_it_as_it_is_or_not_at_all(
 ) -> None:
     first = register(registered.fresh(), run_id=run_id, criteria=Criteria())
     # Another machine may compile to other bits: what the first version vouches for must not change.
-    monkeypatch.setattr(register_module, "write_scorer", lambda *_: pytest.fail("compiled again"))
+    monkeypatch.setattr(authenticity, "write_scorer", lambda *_: pytest.fail("compiled again"))
     second = register(registered.fresh(), run_id=run_id, criteria=Criteria())
     assert first.artifact_digest == second.artifact_digest
     changed = tmp_path / SCORER_FOLDER

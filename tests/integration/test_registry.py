@@ -23,7 +23,8 @@ from passerelle.registry.rollback import rollback
 from passerelle.registry.status import gather
 from passerelle.registry.verified import history as history_of
 from passerelle.settings import MlflowSettings, S3Settings
-from tests.platform_fixtures import HERE, RegisteredForTests
+from tests.platform_fixtures import HERE, RegisteredForTests, logged
+from tests.unit.serving.models import text_pipeline
 
 pytestmark = pytest.mark.integration
 LENIENT = Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0, "resamples": 100}})
@@ -78,11 +79,15 @@ def test_a_candidate_that_misses_the_criteria_is_not_registered(registered: Regi
 def test_a_model_that_does_not_reproduce_its_golden_predictions_is_refused(registered: RegisteredForTests, tmp_path: Path) -> None:
     registry = registered.fresh()
     run_id = registered.run_ids[1]
+    foreign = logged(registered, text_pipeline())
+    golden = registry.read_json(foreign, "golden.json")
+    registry.write_json(foreign, "golden.json", golden | {"labels": golden["labels"][::-1]})
+    with pytest.raises(IntegrityError, match="golden prediction"):
+        register(registry, run_id=foreign, criteria=registered.criteria)
     whole = registry.run_artifact(run_id, "golden.json", tmp_path).read_text(encoding="utf-8")
-    golden = json.loads(whole)
     try:
-        registry.write_json(run_id, "golden.json", golden | {"labels": golden["labels"][::-1]})
-        with pytest.raises(IntegrityError, match="golden prediction"):
+        registry.write_json(run_id, "golden.json", json.loads(whole))
+        with pytest.raises(IntegrityError, match=r"golden\.json of the run .* is not what training logged"):
             register(registry, run_id=run_id, criteria=registered.criteria)
     finally:
         # To the byte: other tests' versions vouch for it.

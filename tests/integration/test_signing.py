@@ -28,7 +28,7 @@ from passerelle.serving.model import load_model
 from passerelle.settings import SigningSettings, StoreSettings
 from tests.platform_fixtures import HERE, RegisteredForTests
 from tests.service_fixtures import ROOT
-from tests.signing_fixtures import MANIFEST, RUN, Keys, check, make_keys, payload_changed
+from tests.signing_fixtures import MANIFEST, RUN, Keys, check, make_keys, payload_changed, unsigned
 
 pytestmark = pytest.mark.integration
 LENIENT = Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0}})
@@ -158,14 +158,18 @@ def test_what_was_registered_before_the_key_is_signed_by_registering_it_again(
 ) -> None:
     registry = registered.fresh()
     run_id = registered.run_ids[1]
-    registry.write_text(run_id, SIGNATURE, "")
-    ref = registered.register(registry, 1)
     key = SigningSettings.read(signing_key=ours.private)
-    with pytest.raises(IntegrityError, match="not a readable bundle"):
-        import_model(registry, StoreSettings.read(bentoml_home=tmp_path / "bentoml"), ref=ref, signing=key)
-    again = register(registry, run_id=run_id, criteria=Criteria(), signing=key)
-    assert (again.created, again.ref) == (False, ref)
-    assert import_model(registry, StoreSettings.read(bentoml_home=tmp_path / "bentoml"), ref=ref, signing=key).created
+    with unsigned(registry, run_id):
+        ref = registered.register(registry, 1)
+        with pytest.raises(IntegrityError, match="is not signed") as told:
+            import_model(registry, StoreSettings.read(bentoml_home=tmp_path / "bentoml"), ref=ref, signing=key)
+        assert f"passerelle register --run {run_id}" in str(told.value.hint)
+        again = register(registry, run_id=run_id, criteria=Criteria(), signing=key)
+        assert (again.created, again.ref) == (False, ref)
+        assert import_model(registry, StoreSettings.read(bentoml_home=tmp_path / "bentoml"), ref=ref, signing=key).created
+        registry.write_text(run_id, SIGNATURE, "")
+        with pytest.raises(IntegrityError, match="not a readable bundle"):
+            register(registry, run_id=run_id, criteria=Criteria(), signing=key)
 
 
 def test_a_signed_model_in_the_place_of_another_is_refused(signed: Signed, registered: RegisteredForTests, ours: Keys) -> None:

@@ -74,7 +74,7 @@ def all_pages(search: Callable[..., PagedList[_Listed]], *args: Any, order_by: s
         order_by: An order in which new entities come last: a page token is an offset, and MLflow's own order puts first what was
             changed last, so that a change between two requests would hide an entity.
     """
-    found: list[_Listed] = get_results_from_paginated_fn(
+    found: list[_Listed] = get_results_from_paginated_fn(  # type: ignore[no-untyped-call]
         lambda size, token: search(*args, max_results=size, order_by=[order_by], page_token=token), PAGE_SIZE
     )
     return found

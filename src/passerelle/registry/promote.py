@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from passerelle.errors import BusyError, IntegrityError, NotFoundError, RefusedError, UsageError
+from passerelle.errors import TRAIN_AGAIN, BusyError, IntegrityError, NotFoundError, RefusedError, UsageError
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.criteria import Criteria
@@ -95,7 +95,7 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, ask
         verify_version(registry, version.ref, manifest, asked.signing)
         if digest_of_manifest(manifest) != version.tags[ARTIFACT_DIGEST]:
             message = f"the manifest of {version.ref} is signed, and not the one that it was registered with"
-            raise IntegrityError(message, hint=f"passerelle register --run {version.ref.run_id}")
+            raise IntegrityError(message, hint=TRAIN_AGAIN)
     allow(criteria, asked.waive, who=asked.who, reason=asked.reason)
     before = standing(registry, ref.registered_model)
     ledger = asked.since or verified_ledger(registry, ref.registered_model, asked.signing)

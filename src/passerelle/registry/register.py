@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from passerelle.errors import IntegrityError, RefusedError
-from passerelle.names import ModelVersionRef
+from passerelle.errors import TRAIN_AGAIN, IntegrityError, RefusedError
+from passerelle.names import SIGNED, ModelVersionRef
+from passerelle.registry.authenticity import (
+    ARTIFACT_DIGEST,
+    GOLDEN,
+    MANIFEST,
+    Earlier,
+    Examined,
+    earlier_registration,
+    examined,
+    examined_again,
+)  # fmt: skip
 from passerelle.registry.client import CandidateRun, Registry, VersionInfo
 from passerelle.registry.criteria import Criteria
-from passerelle.registry.signature import SIGNATURE, sign, verify_version
-from passerelle.registry.training_data import TRAINING, digests_of
-from passerelle.serving.golden import pipeline_predict, read_golden, replay
-from passerelle.serving.load import describe, load_pipeline
-from passerelle.serving.manifest import digest_of_manifest, manifest_of
-from passerelle.serving.model import SCORER_FOLDER, write_scorer
+from passerelle.registry.signature import SIGNATURE, sign
+from passerelle.registry.training_data import TRAINING
+from passerelle.serving.manifest import digest_of_manifest
+from passerelle.serving.model import SCORER_FOLDER
 from passerelle.serving.scorer.packed import INDEX
 from passerelle.settings import SigningSettings
 
-MANIFEST = "passerelle/manifest.json"
-GOLDEN = "golden.json"
-ARTIFACT_DIGEST = "passerelle.artifact_digest"
+__all__ = ["ARTIFACT_DIGEST", "COMPILED", "GOLDEN", "MANIFEST", "TRUSTED_PICKLE", "Registered", "examined", "register"]
+
 #: On a version whose model is a pickle, which somebody trusted in development.
 TRUSTED_PICKLE = "passerelle.trusted_pickle"
 #: On a version: whether the model is registered with the scorer that it compiles to, and is served without scikit-learn.
@@ -68,14 +73,6 @@ class Registered:
         return self.tags.get(COMPILED) == "true"
 
 
-class Examined(NamedTuple):
-    """What a look at a run's model found: its manifest, whether it is a pickle, and why it was not compiled where it could not be."""
-
-    manifest: dict[str, Any]
-    pickled: bool
-    not_compiled: str | None
-
-
 def register(
     registry: Registry, *, run_id: str, criteria: Criteria, signing: SigningSettings | None = None, dry_run: bool = False, tags: Tags = NONE
 ) -> Registered:
@@ -84,87 +81,70 @@ def register(
     A run is registered once: a second call returns the same version, and completes one that has no digest, or no signature by the key.
 
     Args:
-        signing: With a key, the manifest is signed.
+        signing: With a key, the manifest is signed: of a run that was registered before, only where its signature verifies, if it has
+            one, and where the model that was logged, compiled and digested anew, gives the manifest that is stored.
         tags: Further ones, for a version that is made now.
 
     Raises:
         RefusedError: The candidate does not meet the criteria.
         UsageError: The model is not a classifier of a flavor that can be served.
-        IntegrityError: The model does not reproduce its golden predictions, or would run code when loaded.
+        IntegrityError: The model does not reproduce its golden predictions, would run code when loaded, or is not what was logged
+            or registered; nothing is written.
     """
     name = registry.settings.registered_model
     run = registry.run(run_id)
     of_run = registry.versions_of_run(run_id)
-    earlier = next((info for info in of_run if info.ref.registered_model == name), None)
-    if earlier is not None and ARTIFACT_DIGEST in earlier.tags:
-        if signing is not None and not dry_run:
-            _sign_later(registry, earlier, signing)
-        return _found(earlier, run, dry_run)
+    version = next((info for info in of_run if info.ref.registered_model == name), None)
+    earlier = earlier_registration(registry, run_id, of_run, signing)
+    if version is not None and ARTIFACT_DIGEST in version.tags:
+        if earlier.to_sign and earlier.manifest is not None and signing is not None:
+            _sign_later(registry, version, earlier.manifest, signing, dry_run=dry_run)
+        return _found(version, run, dry_run)
     if failures := "; ".join(failure.message for failure in criteria.check(run.metrics)):
         raise RefusedError(f"« {run.name} » does not meet the criteria: {failures}", hint="passerelle compare")
-    held = [info for info in of_run if ARTIFACT_DIGEST in info.tags]
-    keep = (lambda _: None) if dry_run else partial(registry.add_to_model, run_id)
-    # What a version of another registered model vouches for, its scorer too, stays as it is.
-    manifest, pickled, why = _as_registered(registry, held) if held else examined(registry, run_id, compiled=keep)
+    manifest, _, pickled, why = _looked_at(registry, run_id, of_run, earlier, dry_run=dry_run)
     tags = {**tags, **_tags(run, criteria, manifest)} | ({TRUSTED_PICKLE: "true"} if pickled else {})
-    ref = earlier.ref if earlier else None
+    tags |= {SIGNED: "true"} if earlier.to_sign or earlier.verified else {}
     if not dry_run:
         # The manifest comes before the version, and the version is born with its tags: no moment shows one without the other.
-        _record(registry, run_id, manifest, signing)
-        if ref is None:
-            ref = registry.create_version(name, run_id, registry.model_uri(run_id), tags)
-        else:
-            registry.set_version_tags(ref, tags)
+        registry.write_json(run_id, MANIFEST, manifest)
+        if earlier.to_sign and signing is not None:
+            _sign(registry, run_id, manifest, signing)
+    ref = _with_tags(registry, version, run_id, tags, dry_run=dry_run)
     return Registered(name, run_id, run.name, ref, True, tags[ARTIFACT_DIGEST], tags, not_compiled=why, dry_run=dry_run)
 
 
-def examined(registry: Registry, run_id: str, *, compiled: Callable[[Path], None] | None = None) -> Examined:
-    """Return what the run's model is, once it loaded safely and reproduced its golden predictions.
-
-    Args:
-        compiled: Given the folder of the scorer that the model compiles to, whose files are in the manifest then; without it the
-            model's files are taken as they are.
-    """
-    with tempfile.TemporaryDirectory(prefix="passerelle-register-") as temporary:
-        folder = registry.download(registry.model_uri(run_id), Path(temporary) / "model")
-        golden = registry.run_artifact(run_id, GOLDEN, Path(temporary))
-        description = describe(folder)
-        pipeline = load_pipeline(folder, description)
-        seen = read_golden(golden)
-        replay(seen, pipeline_predict(pipeline, [column.name for column in description.columns]))
-        scorer, why = write_scorer(folder, pipeline, seen) if compiled else (None, None)
-        if compiled and scorer:
-            compiled(scorer)
-        left = digests_of(registry, run_id, Path(temporary) / "training")
-        return Examined(manifest_of(folder, golden) | ({TRAINING: left} if left else {}), description.pickled, why)
+def _with_tags(
+    registry: Registry, version: VersionInfo | None, run_id: str, tags: Mapping[str, str], *, dry_run: bool
+) -> ModelVersionRef | None:
+    """Return the version with these tags, made where there is none; at a dry run, the one that is there."""
+    if version is None:
+        name = registry.settings.registered_model
+        return None if dry_run else registry.create_version(name, run_id, registry.model_uri(run_id), tags)
+    if not dry_run:
+        registry.set_version_tags(version.ref, tags)
+    return version.ref
 
 
-def _record(registry: Registry, run_id: str, manifest: Mapping[str, Any], signing: SigningSettings | None) -> None:
-    registry.write_json(run_id, MANIFEST, manifest)
-    signature = sign(manifest, signing, run_id=run_id) if signing else None
-    if signature is not None:
-        registry.write_text(run_id, SIGNATURE, signature)
-
-
-def _sign_later(registry: Registry, version: VersionInfo, signing: SigningSettings) -> None:
-    """Sign a version that was registered before there was this key, once its files were looked at anew.
+def _looked_at(registry: Registry, run_id: str, of_run: Sequence[VersionInfo], earlier: Earlier, *, dry_run: bool) -> Examined:
+    """Return what the run's model is; a model that was registered before stays as it is, and is compared with what was recorded then.
 
     Raises:
-        IntegrityError: The files are no longer those that were registered.
+        IntegrityError: It is not what was recorded.
     """
-    if signing.signing_key is None:
-        return
-    run_id = version.ref.run_id
-    own = signing.model_copy(update={"verify_key": None, "verify": "required"})
-    try:
-        verify_version(registry, version.ref, registry.read_json(run_id, MANIFEST), own)
-    except IntegrityError:
-        manifest = _as_registered(registry, [version]).manifest
-        registry.write_text(run_id, SIGNATURE, sign(manifest, signing, run_id=run_id) or "")
+    registered = [info for info in of_run if ARTIFACT_DIGEST in info.tags]
+    if earlier.manifest is not None and (earlier.verified or of_run):
+        of = str(of_run[0].ref) if of_run else f"the model of run {run_id}"
+        return examined_again(registry, run_id, earlier.manifest, of=of, compile_anew=earlier.to_sign)
+    if registered:
+        return _as_registered(registry, registered)
+    return examined(registry, run_id, compiled=(lambda _: None) if dry_run else partial(registry.add_to_model, run_id))
 
 
 def _as_registered(registry: Registry, versions: Sequence[VersionInfo]) -> Examined:
     """Return what `examined` does of the files of a run's versions as they are, once they are those that were registered.
+
+    Nothing is signed on the word of these digests: `examined_again` compares file by file.
 
     Raises:
         IntegrityError: One of them changed since.
@@ -175,9 +155,26 @@ def _as_registered(registry: Registry, versions: Sequence[VersionInfo]) -> Exami
         # Versions that were registered before said nothing of the training's data.
         found.manifest.pop(TRAINING, None)
     if digest_of_manifest(found.manifest) not in recorded:
-        message = f"the files of {versions[0].ref} are not those that were registered"
-        raise IntegrityError(message, hint="passerelle train; passerelle rollback goes back to a version that is whole")
+        raise IntegrityError(f"the files of {versions[0].ref} are not those that were registered", hint=TRAIN_AGAIN)
     return found
+
+
+def _sign_later(registry: Registry, version: VersionInfo, manifest: Mapping[str, Any], signing: SigningSettings, *, dry_run: bool) -> None:
+    """Sign a version that was registered before there was this key, once its model was compiled and digested anew.
+
+    Raises:
+        IntegrityError: The manifest does not name the files of that model; nothing is written.
+    """
+    found = examined_again(registry, version.ref.run_id, manifest, of=str(version.ref), compile_anew=True)
+    if not dry_run:
+        _sign(registry, version.ref.run_id, found.manifest, signing)
+        registry.set_version_tags(version.ref, {SIGNED: "true"})
+
+
+def _sign(registry: Registry, run_id: str, manifest: Mapping[str, Any], signing: SigningSettings) -> None:
+    """Store the signature of a manifest that was made in this process, and not of one that was read."""
+    if (signature := sign(manifest, signing, run_id=run_id)) is not None:
+        registry.write_text(run_id, SIGNATURE, signature)
 
 
 def _found(version: VersionInfo, run: CandidateRun, dry_run: bool) -> Registered:

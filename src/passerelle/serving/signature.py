@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from passerelle.errors import IntegrityError, SettingsError
+from passerelle.errors import TRAIN_AGAIN, IntegrityError, SettingsError
 from passerelle.serving.certificate import certified_key
 from passerelle.serving.manifest import digest_of_manifest
 from passerelle.settings import SigningSettings
@@ -32,13 +32,16 @@ _KEY_FILES = ("*.pem", "*.pub", "*.crt")
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 
-def check_signature(manifest: Mapping[str, Any], bundle: str | None, settings: SigningSettings, *, of: str, run_id: str) -> str | None:
+def check_signature(
+    manifest: Mapping[str, Any], bundle: str | None, settings: SigningSettings, *, of: str, run_id: str, own: bool = False
+) -> str | None:
     """Return the fingerprint of the key or certificate that signed the manifest; None where no signature is required.
 
     Args:
         bundle: What `register` stored; None where there is none.
         of: What is verified, for the message.
         run_id: The run that the model is said to come from; the signature of another run's model is refused.
+        own: Trust the key that signs here too, where other keys are set to verify with.
 
     Raises:
         SettingsError: A signature is required and there is no key to verify it with, or the key cannot be read.
@@ -46,13 +49,12 @@ def check_signature(manifest: Mapping[str, Any], bundle: str | None, settings: S
     """
     if not settings.required:
         return None
-    keys, roots = dict(_keys(settings)), _roots(settings)
+    keys, roots = {**dict(_keys(settings)), **dict(_own_key(settings) if own else ())}, _roots(settings)
     if not keys and not roots:
-        raise SettingsError(
-            "signatures are required, and no key is set to verify them with", hint="export PASSERELLE_VERIFY_KEY=public.pem"
-        )
-    hint = "passerelle register, with PASSERELLE_SIGNING_KEY set; PASSERELLE_VERIFY=off goes without, in development"
+        message = "signatures are required, and no key is set to verify them with"
+        raise SettingsError(message, hint="export PASSERELLE_VERIFY_KEY=public.pem")
     if bundle is None:
+        hint = f"export PASSERELLE_SIGNING_KEY=key.pem; passerelle register --run {run_id}"
         raise IntegrityError(f"{of} is not signed, and a signature is required", hint=hint)
     try:
         payload, signature, chain = _opened(bundle)
@@ -60,14 +62,15 @@ def check_signature(manifest: Mapping[str, Any], bundle: str | None, settings: S
         keys.update([certified] if certified else [])
         signer = next((name for name, key in keys.items() if _signed_by(key, payload, signature)), None)
         if signer is None:
-            raise IntegrityError(f"the signature of {of} is not by a key of {settings.verify_key or settings.signing_key}", hint=hint)
+            place = settings.verify_key or settings.signing_key
+            raise IntegrityError(f"the signature of {of} is not by a key of {place}", hint=TRAIN_AGAIN)
         subject, digests = _statement(payload)
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise IntegrityError(f"the signature of {of} is not a readable bundle", hint=hint) from error
+        raise IntegrityError(f"the signature of {of} is not a readable bundle", hint=TRAIN_AGAIN) from error
     if digests != {SIGNED_FILE: digest_of_manifest(manifest)}:
-        raise IntegrityError(f"the signature of {of} is not for these files", hint=hint)
+        raise IntegrityError(f"the signature of {of} is not for these files", hint=TRAIN_AGAIN)
     if subject != run_id:
-        raise IntegrityError(f"the signature of {of} is that of another run's model: {subject}", hint=hint)
+        raise IntegrityError(f"the signature of {of} is that of another run's model: {subject}", hint=TRAIN_AGAIN)
     return signer
 
 
@@ -85,21 +88,39 @@ def check_stored_signature(folder: Path, manifest: Mapping[str, Any], settings: 
     return check_signature(manifest, bundle, settings, of=f"the model of run {run_id}", run_id=run_id)
 
 
+def own_fingerprint(settings: SigningSettings) -> str | None:
+    """Return the fingerprint of the key that signs here; None without one.
+
+    Raises:
+        SettingsError: The key cannot be read.
+    """
+    return next((fingerprint for fingerprint, _ in _own_key(settings)), None)
+
+
+def _own_key(settings: SigningSettings) -> Iterator[tuple[str, EllipticCurvePublicKey]]:
+    """Yield the public half of the key that signs, with its fingerprint, where one is set."""
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - only where a key is set
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+
+    if settings.signing_key is None:
+        return
+    password = settings.signing_key_password
+    secret = password.get_secret_value().encode() if password else None
+    try:
+        private: Any = serialization.load_pem_private_key(settings.signing_key.read_bytes(), secret)
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        message = f"the key {settings.signing_key} cannot sign: {type(error).__name__}"
+        raise SettingsError(message, hint="openssl ecparam -name prime256v1 -genkey -noout -out key.pem") from error
+    yield _fingerprint(private.public_key()), private.public_key()
+
+
 def _keys(settings: SigningSettings) -> Iterator[tuple[str, EllipticCurvePublicKey]]:
     """Yield the operator's public keys with their fingerprints: those to verify with, else the public half of the one that signs."""
     from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - only where a key is set
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
 
-    place = settings.verify_key
-    if place is None and settings.signing_key is not None:
-        password = settings.signing_key_password
-        secret = password.get_secret_value().encode() if password else None
-        try:
-            private: Any = serialization.load_pem_private_key(settings.signing_key.read_bytes(), secret)
-        except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise _unusable(settings.signing_key, error) from error
-        yield _fingerprint(private.public_key()), private.public_key()
-        return
+    if settings.verify_key is None:
+        yield from _own_key(settings)
     for path in _files(settings):
         try:
             content = path.read_bytes()
