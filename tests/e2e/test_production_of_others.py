@@ -19,10 +19,12 @@ from passerelle.registry import demo as rule
 from passerelle.registry.client import Registry
 from passerelle.registry.criteria import Criteria
 from passerelle.registry.demo import MADE_BY_DEMO, REASON
-from passerelle.registry.ledger import Entry, Ledger
+from passerelle.registry.ledger import Entry
 from passerelle.registry.promote import Asked, promote
 from passerelle.registry.rollback import rollback
+from passerelle.registry.verified import history
 from passerelle.serving.golden import Golden
+from passerelle.settings import SigningSettings
 from tests.platform_fixtures import HERE, RegisteredForTests, changed_object, flipped, model_keys
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
@@ -55,7 +57,7 @@ def criteria(tmp_path: Path) -> Path:
 
 
 def entries(registry: Registry) -> tuple[Entry, ...]:
-    return Ledger(registry.objects, registry.settings.registered_model).entries()
+    return history(registry, registry.settings.registered_model).entries
 
 
 def in_production(registry: Registry) -> int | None:
@@ -106,8 +108,8 @@ def test_a_promotion_during_the_demo_stays(
 ) -> None:
     looked: list[rule.Production] = []
 
-    def found(of: Registry) -> rule.Production:
-        result = rule.found_by_demo(of)
+    def found(of: Registry, signing: SigningSettings | None) -> rule.Production:
+        result = rule.found_by_demo(of, signing)
         looked.append(result)
         if len(looked) == 2:  # right before the demo promotes
             promoted(registry, registered.register(registry, 0))

@@ -9,8 +9,9 @@ import pytest
 from mlflow import MlflowClient
 
 from passerelle.cli.run_registry import newest_version
+from passerelle.registry.anchors import LEDGER_ENTRY, read_anchors
 from passerelle.registry.client import Registry
-from passerelle.registry.move import LEDGER_ENTRY, known_entries, standing
+from passerelle.registry.move import standing
 from passerelle.registry.status import gather
 from tests.platform_fixtures import RegisteredForTests
 
@@ -30,13 +31,17 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(MlflowClient, name, small)
 
 
+def digest(number: int) -> str:
+    return f"sha256:{number:064x}"
+
+
 @pytest.fixture
 def registry(registered: RegisteredForTests) -> Registry:
     """A registered model with more versions than two pages hold, all of one run; the first is in production."""
     fresh = registered.fresh()
     name, run_id = fresh.settings.registered_model, registered.run_ids[0]
     for number in range(1, VERSIONS + 1):
-        fresh.create_version(name, run_id, fresh.model_uri(run_id), {LEDGER_ENTRY: f"{number} sha256:{number}"})
+        fresh.create_version(name, run_id, fresh.model_uri(run_id), {LEDGER_ENTRY: f"{number} {digest(number)}"})
     first = fresh.model_version(name, 1).ref
     fresh.set_alias(first, "production")
     fresh.set_stage(first, "Production")
@@ -50,7 +55,7 @@ def test_all_versions_are_found(registry: Registry) -> None:
     of_run = [info for info in registry.versions_of_run(versions[0].ref.run_id) if info.ref.registered_model == name]
     assert sorted(info.ref.version for info in of_run) == [1, 2, 3, 4, 5]
     assert standing(registry, name).stages[1] == "Production"
-    assert known_entries(registry, name) == {number: f"sha256:{number}" for number in range(1, VERSIONS + 1)}
+    assert read_anchors(registry, name).confirmed == {(number, digest(number)) for number in range(1, VERSIONS + 1)}
     assert newest_version(registry).version == VERSIONS
     held = gather(registry, bento_model=None, bento=None, service=None, service_address=None).holdings
     assert (held.alias, held.stage) == (1, (1,))
