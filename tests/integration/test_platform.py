@@ -143,7 +143,7 @@ def test_a_killed_owner_leaves_no_server_and_the_next_start_repairs(tmp_path: Pa
 
 
 def test_a_start_killed_in_the_middle_repairs_itself(tmp_path: Path, up: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
+    for _ in range(1_800):
         if (tmp_path / "platform" / "platform.json").exists():
             break
         time.sleep(0.05)
