@@ -72,9 +72,7 @@ class BodyReader:
                 if len(body) > self._limit_bytes:
                     raise self._too_large()
                 return body
-            if batch:
-                self._make_room_for_batch(task)
-            return await self._rest(task, message, receive, int(declared) or self._limit_bytes)
+            return await self._rest(task, message, receive, int(declared) or self._limit_bytes, batch=batch)
         except asyncio.CancelledError:
             if task not in self._late and task not in self._crowded_out:
                 raise
@@ -88,8 +86,10 @@ class BodyReader:
             self._late.discard(task)
             self._crowded_out.discard(task)
 
-    async def _rest(self, task: asyncio.Task[Any], message: Any, receive: Receive, expected_bytes: int) -> bytes:
+    async def _rest(self, task: asyncio.Task[Any], message: Any, receive: Receive, expected_bytes: int, *, batch: bool) -> bytes:
         """Return a body that comes in pieces, whose first one is given."""
+        if batch:
+            self._make_room_for_batch(task)
         self._make_room(expected_bytes)
         self._half[task] = expected_bytes
         self._held_bytes += expected_bytes

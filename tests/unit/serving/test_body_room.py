@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from passerelle.serving.body import HELD_BODIES, BodyReader
+from passerelle.serving.body import HELD_BATCHES, HELD_BODIES, BodyReader
 from passerelle.serving.contract import Refusal
 
 LIMIT = 1_000
@@ -60,5 +60,25 @@ def test_who_sends_slowly_gives_way_to_who_does_not() -> None:
             each.cancel()
         await asyncio.gather(*held[1:], return_exceptions=True)
         assert await reader.read(HEADERS, in_two_pieces()) == b"{}"
+
+    asyncio.run(run())
+
+
+def test_batches_that_are_sent_slowly_give_way_however_small_they_are() -> None:
+    async def run() -> None:
+        reader = BodyReader(LIMIT, timeout_s=20.0)
+        small = {b"content-length": b"2"}
+        held = [asyncio.create_task(reader.read(small, half_sent(), batch=True)) for _ in range(HELD_BATCHES)]
+        single = asyncio.create_task(reader.read(small, half_sent()))
+        await asyncio.sleep(0.01)
+        assert await reader.read(small, in_two_pieces(), batch=True) == b"{}"
+        await asyncio.sleep(0.01)
+        assert [each for each in held if each.done()] == held[:1]
+        assert not single.done()
+        with pytest.raises(Refusal):
+            await held[0]
+        for each in (*held[1:], single):
+            each.cancel()
+        await asyncio.gather(*held[1:], single, return_exceptions=True)
 
     asyncio.run(run())
