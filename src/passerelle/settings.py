@@ -155,7 +155,9 @@ class ServiceSettings(Settings):
     max_text_characters: int = Field(default=20_000, gt=0, description="Longest text of one field, in characters; a longer one gets 422.")
     max_records: int = Field(default=1_000, gt=0, description="Most records of one batch request; more get 422.")
     max_batch_characters: int = Field(
-        default=1_048_576, gt=0, description="Most characters of all texts of one batch request together; more get 422."
+        default=1_048_576,
+        gt=0,
+        description="Most characters of all texts of one batch request together, decomposed (Unicode NFKD); more get 422.",
     )
     review_threshold: float = Field(
         default=0.5, ge=0, le=1, description="A label with a probability under this is marked for a person to look at."

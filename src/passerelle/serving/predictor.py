@@ -127,10 +127,11 @@ class Predictor:
         return rows
 
     def _sizes_bytes(self, records: Sequence[Mapping[str, Any]]) -> Generator[None, None, list[int]]:
-        self.texts.check_batch(records)
-        sizes, looked_at = [], 0
+        sizes, looked_at, characters = [], 0, 0
         for place, record in enumerate(records):
             sizes.append(self.texts.size_bytes(record, f"records.{place}."))
+            characters += self.texts.characters(record)
+            self.texts.check_batch(characters)
             looked_at += sizes[-1] + ONE_TURN_BYTES // _RECORDS_A_SLICE
             if looked_at > 8 * ONE_TURN_BYTES:  # to look at a text takes a fraction of what it takes to score it
                 looked_at = 0

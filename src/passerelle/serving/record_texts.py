@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from passerelle.serving.contract import Refusal
-from passerelle.text_limits import text_fault
+from passerelle.text_limits import decomposed_length, text_fault
 
 
 class RecordTexts:
@@ -15,7 +15,7 @@ class RecordTexts:
     Args:
         columns: The fields that hold text.
         most_characters: Longest text of one field.
-        most_batch_characters: Most characters of all texts of a batch.
+        most_batch_characters: Most characters of all texts of a batch, once decomposed.
     """
 
     def __init__(self, columns: Sequence[str], *, most_characters: int, most_batch_characters: int) -> None:
@@ -48,15 +48,23 @@ class RecordTexts:
             size += len(text.encode("utf-8", "surrogatepass"))
         return size
 
-    def check_batch(self, records: Sequence[Mapping[str, Any]]) -> None:
+    def characters(self, record: Mapping[str, Any]) -> int:
+        """Return the length of a record's texts once their characters are decomposed (Unicode NFKD)."""
+        texts = [record.get(column) or "" for column in self._columns]
+        return sum(len(text) if text.isascii() else decomposed_length(text) for text in texts)
+
+    def check_batch(self, characters: int) -> None:
         """Check that the texts of a batch are not too long together.
+
+        Args:
+            characters: Of its records so far, as `characters` counts them.
 
         Raises:
             Refusal: 422.
         """
-        characters = sum(len(record.get(column) or "") for record in records for column in self._columns)
         if characters > self._most_batch_characters:
-            raise Refusal(422, "invalid_record", f"holds more than {self._most_batch_characters} characters of text", "records")
+            message = f"holds more than {self._most_batch_characters} characters of text, once decomposed (Unicode NFKD)"
+            raise Refusal(422, "invalid_record", message, "records")
 
     def parts(self, records: Sequence[Mapping[str, Any]], most_characters: int) -> list[Sequence[Mapping[str, Any]]]:
         """Return the records in parts, in their order; a part has so many characters at most, or is one record."""

@@ -64,9 +64,11 @@ def test_a_text_without_bound_is_refused_with_its_field(runtime: Runtime, text: 
 def test_a_batch_of_too_many_characters_is_refused(folder: Path) -> None:
     runtime = Runtime(folder, ServiceSettings.read(access_log=False, max_batch_characters=100))
     runtime.load()
-    answer = asyncio.run(posted(service(runtime), "/classify/batch", {"records": [{"text": "a" * 51}] * 2}))
-    said = json.loads(answer.body)
-    assert (answer.status, said["field"], said["message"]) == (422, "records", "holds more than 100 characters of text")
+    for text in ("a" * 51, "\ufdfa" * 3):
+        answer = asyncio.run(posted(service(runtime), "/classify/batch", {"records": [{"text": text}] * 2}))
+        said = json.loads(answer.body)
+        assert (answer.status, said["field"]) == (422, "records")
+        assert said["message"] == "holds more than 100 characters of text, once decomposed (Unicode NFKD)"
 
 
 def filled(unit: bytes, before: bytes, after: bytes, size: int) -> bytes:
