@@ -129,7 +129,7 @@ def test_an_answer_is_one_write(bentoml_home: Path) -> None:
     record = {"text": "aucune réponse depuis trois mois"}
     with serve(bentoml_home, access_log="false") as service, httpx.Client(base_url=service.address) as client:
         [worker] = workers(service)
-        asked = {
+        asked: dict[str, Callable[[], httpx.Response]] = {
             "/classify": lambda: client.post("/classify", json=record),
             "/classify/batch": lambda: client.post("/classify/batch", json={"records": [record] * 1_000}),
             "/model": lambda: client.get("/model"),
