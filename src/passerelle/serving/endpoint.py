@@ -219,9 +219,10 @@ def check_media_type(headers: dict[bytes, bytes]) -> None:
         raise Refusal(415, "unsupported_media_type", "send application/json")
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise Refusal(415, "unsupported_encoding", "send the body without a content encoding")
-    # The HTTP parser takes all that follows such a header for another protocol, so that the body is lost.
+    # The HTTP parser takes what follows such a header for another protocol: the body is lost, or taken for the next request.
     if b"upgrade" in headers and b"upgrade" in headers.get(b"connection", b"").lower():
-        raise Refusal(400, "upgrade_not_supported", "ask with plain HTTP/1.1, without an Upgrade header")
+        message = "ask with plain HTTP/1.1, without an Upgrade header"
+        raise Refusal(400, "upgrade_not_supported", message, headers=((b"connection", b"close"),))
 
 
 def _place(error: BaseException) -> str:

@@ -16,7 +16,7 @@ _ERRORS: tuple[tuple[int, str, dict[str, Any]], ...] = (
     (400, "The body is not JSON.", {"code": "malformed_json", "message": "the body is not JSON"}),
     (401, "Away from loopback an API key is needed.", {"code": "unauthorized", "message": "send a valid API key: Authorization: Bearer …"}),
     (405, "Only POST is answered here.", {"code": "wrong_method", "message": "only POST is answered here"}),
-    (408, "The body did not arrive in time.", {"code": "body_too_slow", "message": "the body did not arrive in time"}),
+    (408, "The headers or the body did not arrive in time.", {"code": "body_too_slow", "message": "the body did not arrive in time"}),
     (413, "The body is over the limit; it was not read.", {"code": "body_too_large", "message": "the body is larger than 1048576 bytes"}),
     (415, "The media type is not application/json.", {"code": "unsupported_media_type", "message": "send application/json"}),
     (
@@ -28,6 +28,11 @@ _ERRORS: tuple[tuple[int, str, dict[str, Any]], ...] = (
         429,
         "This key has asked too often; Retry-After says when to come back.",
         {"code": "rate_limited", "message": "this key has asked too often"},
+    ),
+    (
+        431,
+        "The request line and the headers are over the limit, or too many.",
+        {"code": "head_too_large", "message": "the request line and the headers are larger than 16384 bytes, or more than 100 headers"},
     ),
     (
         503,

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from uvicorn.server import ServerState
 
 from passerelle.serving.answer import Receive, Scope, Send
 from passerelle.serving.connection import Connection, connection_of
+from passerelle.serving.front import speak_http
 from passerelle.serving.heads import AwaitedHeads, HeadLimits
 
 LIMIT = 2_048
@@ -286,6 +288,16 @@ def test_an_answer_that_fails_half_way_is_none() -> None:
             assert server.writes == []
 
     asyncio.run(go())
+
+
+def test_a_server_that_chooses_its_protocol_by_itself_takes_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As BentoML's worker does."""
+    monkeypatch.setattr(uvicorn.config, "HTTP_PROTOCOLS", dict(uvicorn.config.HTTP_PROTOCOLS))
+    speak_http(SimpleNamespace(head_limits=HeadLimits(LIMIT, 1.0, 1), refused=print))  # type: ignore[arg-type]
+    config = uvicorn.Config(Server().app, log_config=None)
+    config.load()
+    assert issubclass(config.http_protocol_class, Connection)
+    assert config.http_protocol_class.limits.max_bytes == LIMIT
 
 
 def test_the_head_that_is_awaited_longest_gives_way() -> None:
