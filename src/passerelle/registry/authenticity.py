@@ -12,6 +12,7 @@ from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
 from passerelle.names import DIGEST_PARAM, LOGGED_MODEL, SIGNED
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.signature import stored_signature
+from passerelle.registry.token_patterns import check_token_patterns
 from passerelle.registry.training_data import TRAINING, digests_of
 from passerelle.serving.golden import pipeline_predict, read_golden, replay
 from passerelle.serving.load import describe, load_pipeline
@@ -66,6 +67,7 @@ def examined(registry: Registry, run_id: str, *, compiled: Callable[[Path], None
 
     Raises:
         IntegrityError: The model does not reproduce its golden predictions, would run code when loaded, or is not what training logged.
+        RefusedError: As `check_token_patterns`.
     """
     with tempfile.TemporaryDirectory(prefix="passerelle-register-") as temporary:
         folder = registry.download(registry.model_uri(run_id), Path(temporary) / "model")
@@ -76,6 +78,7 @@ def examined(registry: Registry, run_id: str, *, compiled: Callable[[Path], None
         _check_logged(registry, run_id, stored)
         description = describe(folder)
         pipeline = load_pipeline(folder, description)
+        check_token_patterns(pipeline)
         seen = read_golden(golden)
         replay(seen, pipeline_predict(pipeline, [column.name for column in description.columns]))
         if compiled is None:
