@@ -85,7 +85,8 @@ def _longest_run(text: str) -> int:
 def _codes(text: str) -> NDArray[np.int32]:
     import numpy as np  # noqa: PLC0415 - as above
 
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.int32)
+    # No codec of Python's own library, which an image holds without bytecode.
+    return np.array([text]).view(np.int32)[: len(text)]
 
 
 @lru_cache(maxsize=1)

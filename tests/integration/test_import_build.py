@@ -194,7 +194,7 @@ def test_a_bento_pins_one_model_and_holds_only_what_it_needs(promoted: Registry,
     assert bento["labels"]["passerelle.version"] == "1"
     code = {path for path in content(first.path / "src") if path.endswith((".py", ".json", ".env")) or "/" not in path}
     assert {path.split("/")[2] for path in code if path.startswith("src/passerelle/")} == {
-        "__init__.py", "errors.py", "names.py", "settings.py", "serving", "monitoring",
+        "__init__.py", "errors.py", "names.py", "settings.py", "text_limits.py", "serving", "monitoring",
     }  # fmt: skip
     assert {path for path in code if not path.startswith("src/passerelle/")} <= {"service.py", "bentofile.yaml"}
     assert "--hash=sha256:" in (first.path / "env" / "python" / "requirements.txt").read_text()
