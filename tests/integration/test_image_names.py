@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from passerelle.bentos import containerize as stage
-from passerelle.bentos.containerize import Wanted
+from passerelle.bentos.containerize import BASE, Wanted
 from passerelle.bentos.engine import inspect
 from passerelle.cli import run_image
 from passerelle.errors import IntegrityError, OutsideError
@@ -27,8 +27,11 @@ def names(engine: str, repository: str) -> set[str]:
 
 
 def dangling(engine: str) -> set[str]:
+    """Return the images of the test's bento that have no name, but for the one of another architecture that another test makes."""
     listed = [engine, "image", "ls", "--quiet", "--filter", "dangling=true", "--filter", f"label=passerelle.bento_tag={TAG}"]
-    return set(subprocess.run(listed, capture_output=True, text=True, check=True, timeout=60).stdout.split())
+    found = subprocess.run(listed, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+    own = (inspect(engine, BASE) or {})["Architecture"]
+    return {image for image in found if (inspect(engine, image) or {}).get("Architecture") == own}
 
 
 def spoilt(bento: BentoForTests, home: Path) -> StoreSettings:
