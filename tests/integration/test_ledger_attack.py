@@ -52,12 +52,18 @@ def forge(s3: Objects, ref: ModelVersionRef, digest: str, after: Any) -> None:
     assert ledger.write_head(entry, head_tag=ledger.read_head()[1])
 
 
+def everything(registry: Registry) -> tuple[Any, ...]:
+    """Return all that a command may change: the ledger's objects, alias and stage, and the tags that vouch for entries."""
+    name = registry.settings.registered_model
+    objects = {key: registry.objects.read(key) for key in registry.objects.keys(f"ledger/{name}/")}
+    return objects, standing(registry, name), registry.model_tags(name), [info.tags for info in registry.versions(name)]
+
+
 def test_a_version_that_the_gate_refused_stays_out(
     registered: RegisteredForTests, typed: tuple[Registry, Typed], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     registry, run = typed
-    name = registry.settings.registered_model
-    promote = ("promote", "--project", str(ROOT), "--criteria")
+    name, promote = registry.settings.registered_model, ("promote", "--project", str(ROOT), "--criteria")
     registered.register(registry, 0)
     run(*promote, str(tmp_path / "lenient.yaml"))
     second = registered.register(registry, 1)
@@ -68,12 +74,7 @@ def test_a_version_that_the_gate_refused_stays_out(
 
     last = verified_ledger(registry, name).last
     forge(Objects(registry.objects.settings), second, registry.model_version(name, 2).tags[ARTIFACT_DIGEST], last)
-
-    def everything() -> tuple[Any, ...]:
-        objects = {key: registry.objects.read(key) for key in registry.objects.keys(f"ledger/{name}/")}
-        return objects, standing(registry, name), registry.model_tags(name), [info.tags for info in registry.versions(name)]
-
-    left = everything()
+    left = everything(registry)
     with pytest.raises(SystemExit) as ended:
         run("status", "--json")
     shown = json.loads(capsys.readouterr().out)
@@ -83,7 +84,7 @@ def test_a_version_that_the_gate_refused_stays_out(
     def refused(*command: str) -> PasserelleError:
         with pytest.raises(IntegrityError) as told:
             run(*command)
-        assert everything() == left, command
+        assert everything(registry) == left, command
         return told.value
 
     for command in (
@@ -96,8 +97,7 @@ def test_a_version_that_the_gate_refused_stays_out(
     capsys.readouterr()
     for _ in range(2):
         error = refused("history", "--verify")
-        assert "is not as passerelle wrote it" in error.message
-        assert "rollback" not in str(error.hint)
+        assert ("is not as passerelle wrote it" in error.message, "rollback" in str(error.hint)) == (True, False)
         assert "entry 2: MLflow does not know it" in capsys.readouterr().out
 
 

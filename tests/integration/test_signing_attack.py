@@ -174,9 +174,8 @@ def test_no_step_of_the_attack_gets_a_signature(attacked: Attacked, registered: 
     registry.set_version_tags(ref, {ARTIFACT_DIGEST: attacked.rewrite_manifest()})
     attacked.refused("model of the run .* is not what training logged")
     closed()
-    client = MlflowClient(tracking_uri=registry.settings.tracking_uri)
     with pytest.raises(MlflowException, match=r"(?i)changing param values is not allowed"):
-        client.log_param(attacked.run_id, "digest.model", "sha256:0")
+        MlflowClient(tracking_uri=registry.settings.tracking_uri).log_param(attacked.run_id, "digest.model", "sha256:0")
 
 
 def test_a_model_that_was_swapped_before_its_registration_is_refused(attacked: Attacked) -> None:

@@ -12,8 +12,9 @@ from passerelle.registry.anchors import LEDGER_ANNOUNCED
 from passerelle.registry.ledger import Head, Ledger
 from passerelle.registry.objects import Objects
 from passerelle.registry.rollback import rollback
+from tests.unit.registry.ledger_forgeries import Forger, append_with_head, found, put
 from tests.unit.registry.memory import NAME, Bucket, Mlflow, real
-from tests.unit.registry.test_ledger import Forger, append_with_head, found, gathered, put
+from tests.unit.registry.test_ledger import gathered
 
 #: What a promotion writes, in order, and the version that the ledger has in production when the writer dies just before.
 STEPS = {

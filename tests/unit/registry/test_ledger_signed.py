@@ -18,8 +18,8 @@ from passerelle.registry.status import gather
 from passerelle.registry.verified import history
 from passerelle.settings import SigningSettings
 from tests.signing_fixtures import Keys, authority, pem, signer
+from tests.unit.registry.ledger_forgeries import entry_of, found, put
 from tests.unit.registry.memory import NAME, Bucket, Mlflow, real
-from tests.unit.registry.test_ledger import entry_of, found, put
 
 
 @pytest.fixture
