@@ -68,6 +68,18 @@ class RegisteredForTests:
         settings = self.registry.settings.model_copy(update={"registered_model": f"test-{uuid.uuid4().hex[:8]}"})
         return Registry(settings, self.registry.objects.settings)
 
+    def named(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> Registry:
+        """Return the same as `fresh`, which the commands find by the environment, with their state and their store in this folder."""
+        fresh = self.fresh()
+        for name, value in {
+            "PASSERELLE_REGISTERED_MODEL": fresh.settings.registered_model,
+            "PASSERELLE_EXPERIMENT": fresh.settings.experiment,
+            "PASSERELLE_STATE_DIR": str(folder / "state"),
+            "BENTOML_HOME": str(folder / "bentoml"),
+        }.items():
+            monkeypatch.setenv(name, value)
+        return fresh
+
     def register(self, registry: Registry, number: int = 0) -> ModelVersionRef:
         """Register one of the candidates and return its version."""
         from passerelle.registry.register import register

@@ -35,14 +35,7 @@ LOOSE = Criteria.model_validate({"champion": {"must_be_better": False, "not_wors
 @pytest.fixture
 def registry(registered: RegisteredForTests, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Registry:
     """A registered model of the test's own, which the commands find by the environment, with a training that the demo finds done."""
-    fresh = registered.fresh()
-    for name, value in {
-        "PASSERELLE_REGISTERED_MODEL": fresh.settings.registered_model,
-        "PASSERELLE_EXPERIMENT": fresh.settings.experiment,
-        "PASSERELLE_STATE_DIR": str(tmp_path / "state"),
-        "BENTOML_HOME": str(tmp_path / "bentoml"),
-    }.items():
-        monkeypatch.setenv(name, value)
+    fresh = registered.named(monkeypatch, tmp_path)
     found = SimpleNamespace(parent_run_id=registered.parent_run_id)
     monkeypatch.setattr(run_training, "train_or_find", lambda *_, **__: found)
     monkeypatch.setattr(run_training, "show", lambda *_: None)

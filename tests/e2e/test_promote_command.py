@@ -27,14 +27,7 @@ Typed = Callable[..., Any]
 @pytest.fixture
 def registry(registered: RegisteredForTests, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Registry:
     """A registered model of the test's own, which the commands find by the environment, typed in a folder that is no project."""
-    fresh = registered.fresh()
-    for name, value in {
-        "PASSERELLE_REGISTERED_MODEL": fresh.settings.registered_model,
-        "PASSERELLE_EXPERIMENT": fresh.settings.experiment,
-        "PASSERELLE_STATE_DIR": str(tmp_path / "state"),
-        "BENTOML_HOME": str(tmp_path / "bentoml"),
-    }.items():
-        monkeypatch.setenv(name, value)
+    fresh = registered.named(monkeypatch, tmp_path)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     return fresh

@@ -30,10 +30,7 @@ Typed = Callable[..., Any]
 @pytest.fixture
 def typed(registered: RegisteredForTests, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Registry, Typed]:
     """A registered model of the test's own, and what types a command about it."""
-    registry = registered.fresh()
-    monkeypatch.setenv("PASSERELLE_REGISTERED_MODEL", registry.settings.registered_model)
-    monkeypatch.setenv("PASSERELLE_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.setenv("BENTOML_HOME", str(tmp_path / "bentoml"))
+    registry = registered.named(monkeypatch, tmp_path)
     (tmp_path / "lenient.yaml").write_text("champion: {must_be_better: false, not_worse_by: 1.0}\n")
     (tmp_path / "strict.yaml").write_text("held_out: {minimum: {macro_f1: 1.0}}\n")
 
