@@ -15,8 +15,8 @@ from passerelle.monitoring.shared import make_folder
 from passerelle.serving.contract import BatchPrediction, Prediction
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.failure import plain_errors
-from passerelle.serving.front import put_in_front
-from passerelle.serving.pages import PASSES, mounted
+from passerelle.serving.install import put_in_front
+from passerelle.serving.pages.mount import PASSES, mounted
 from passerelle.serving.runtime import Runtime
 from passerelle.serving.supervisor import close_ports
 from passerelle.settings import ServiceSettings

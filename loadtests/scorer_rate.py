@@ -26,8 +26,8 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from passerelle.serving.scorer.compile import compile_pipeline
-from passerelle.serving.scorer.scorer import CompiledScorer
+from passerelle.scorer.compile.pipeline import compile_pipeline
+from passerelle.scorer.scorer import CompiledScorer
 from training.candidates import text_candidates
 
 LENGTHS = (350, 550)

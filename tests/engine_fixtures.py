@@ -19,8 +19,8 @@ from passerelle.bentos.build import build
 from passerelle.bentos.containerize import BuiltImage, Wanted, containerize
 from passerelle.bentos.engine import find_engine
 from passerelle.errors import OutsideError
+from passerelle.model.golden import Golden, read_golden
 from passerelle.names import BentoTag
-from passerelle.serving.golden import Golden, read_golden
 from passerelle.settings import StoreSettings
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
 

@@ -16,15 +16,15 @@ import pytest
 from mlflow.models.signature import infer_signature
 from sklearn.pipeline import Pipeline
 
+from passerelle.criteria import Criteria
 from passerelle.names import ModelVersionRef
 from passerelle.platform.embedded import EmbeddedPlatform
 from passerelle.platform.state import RunningPlatform
 from passerelle.registry.client import Registry
-from passerelle.registry.criteria import Criteria
 from passerelle.settings import MlflowSettings
+from passerelle.training.dataset import Dataset, digest_of
+from passerelle.training.train import train
 from training.candidates import text_candidates
-from training.dataset import Dataset, digest_of
-from training.train import train
 
 COMMENTS = Path(__file__).resolve().parents[1] / "training" / "data" / "comments.csv"
 #: What the image would have, were it made of this environment: for the gate.
@@ -82,7 +82,7 @@ class RegisteredForTests:
 
     def register(self, registry: Registry, number: int = 0) -> ModelVersionRef:
         """Register one of the candidates and return its version."""
-        from passerelle.registry.register import register
+        from passerelle.stages.register import register
 
         ref = register(registry, run_id=self.run_ids[number], criteria=self.criteria).ref
         assert ref is not None
@@ -116,8 +116,8 @@ def logged(registered: RegisteredForTests, pipeline: Pipeline) -> str:
     """Return a run with this model, which no other test registers, and of which training says nothing."""
     from skops.io import dumps, get_untrusted_types
 
+    from passerelle.training.golden_records import golden_predictions
     from tests.unit.serving.models import text_table
-    from training.golden import golden_predictions
 
     settings = registered.registry.settings
     mlflow.set_tracking_uri(settings.tracking_uri)

@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from mlflow import MlflowClient
 
+from passerelle.model.verify import check_signature
 from passerelle.names import SIGNED
 from passerelle.registry.client import Registry
-from passerelle.registry.signature import SIGNATURE, stored_signature
-from passerelle.serving.signature import check_signature
+from passerelle.registry.sign import SIGNATURE, stored_signature
 from passerelle.settings import SigningSettings
 from tests.platform_fixtures import run_keys
 

@@ -8,7 +8,6 @@ own, so that it loads from the skops format without trusting anything but scikit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -22,29 +21,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 
-from training.dataset import TEXT, Dataset
+from passerelle.training.candidate import Candidate
+from passerelle.training.dataset import TEXT, Dataset
 
 # scikit-learn's own types that skops does not trust by itself; a model's allow-list holds those that it needs and no other.
 _SIGMOID = ("sklearn.calibration._CalibratedClassifier", "sklearn.calibration._SigmoidCalibration")
 _TREES = ("sklearn.tree._tree.Tree",)
 _BOOSTED_TREES = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A pipeline that has not been fitted.
-
-    Attributes:
-        name: Lower case with underscores; the run's name and tag.
-        description: One line for people.
-        pipeline: Takes a DataFrame with the record's columns.
-        trusted_types: Types of scikit-learn that the model's allow-list must name for skops to load it.
-    """
-
-    name: str
-    description: str
-    pipeline: Pipeline
-    trusted_types: tuple[str, ...] = ()
 
 
 def candidates_for(data: Dataset, *, seed: int = 0) -> tuple[Candidate, ...]:

@@ -14,10 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from loadtests.bench.model import BenchModel
+from passerelle.api_keys import make_key
 from passerelle.errors import OutsideError
 from passerelle.platform.child import Child
 from passerelle.platform.ports import free_ports
-from passerelle.serving.keys import make_key
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = "passerelle"

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pytest
 
-from passerelle.serving.keys import make_key
+from passerelle.api_keys import make_key
 from tests.engine_fixtures import ROOT, TAG, BentoForTests
 
 PACKAGES = {"containerd": "containerd", "runc": "runc", "nft": "nftables", "conntrack": "conntrack"}

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 
-from passerelle.serving.keys import make_key
+from passerelle.api_keys import make_key
 from tests.service_fixtures import ServedModel, serve
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]

@@ -13,18 +13,18 @@ import requests
 
 from passerelle.cli import run_demo, run_training, run_up, show
 from passerelle.cli.output import Output
+from passerelle.criteria import Criteria
 from passerelle.errors import BusyError, NotFoundError
+from passerelle.model.golden import Golden
 from passerelle.names import ModelVersionRef
-from passerelle.registry import demo as rule
 from passerelle.registry.client import Registry
-from passerelle.registry.criteria import Criteria
-from passerelle.registry.demo import MADE_BY_DEMO, REASON
 from passerelle.registry.ledger import Entry
-from passerelle.registry.promote import Asked, promote
-from passerelle.registry.rollback import rollback
 from passerelle.registry.verified import history
-from passerelle.serving.golden import Golden
 from passerelle.settings import SigningSettings
+from passerelle.stages import demo_ownership as rule
+from passerelle.stages.demo_ownership import MADE_BY_DEMO, REASON
+from passerelle.stages.promote import Asked, promote
+from passerelle.stages.rollback import rollback
 from tests.platform_fixtures import HERE, RegisteredForTests, changed_object, flipped, model_keys
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]

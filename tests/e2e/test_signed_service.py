@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from passerelle.registry.signature import sign
+from passerelle.registry.sign import sign
 from passerelle.settings import SigningSettings
 from tests.service_fixtures import serve, write_store
 from tests.signing_fixtures import make_keys

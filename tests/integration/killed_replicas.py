@@ -21,10 +21,10 @@ import uvicorn
 from uvicorn.config import HTTP_PROTOCOLS
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from passerelle.serving.app import build_app
 from passerelle.serving.endpoint import ClassifyEndpoint
-from passerelle.serving.front import speak_http
-from passerelle.serving.pages import PASSES
+from passerelle.serving.install import speak_http
+from passerelle.serving.pages.app import build_app
+from passerelle.serving.pages.mount import PASSES
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 

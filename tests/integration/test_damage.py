@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from passerelle.bentos.import_model import import_model
 from passerelle.cli.main import passerelle
+from passerelle.criteria import Criteria
 from passerelle.errors import IntegrityError
 from passerelle.registry.client import Registry
-from passerelle.registry.criteria import Criteria
+from passerelle.registry.failures import parsed
 from passerelle.registry.ledger import Ledger
-from passerelle.registry.promote import Asked, promote
-from passerelle.registry.translate import parsed
 from passerelle.settings import SigningSettings, StoreSettings
+from passerelle.stages.import_model import import_model
+from passerelle.stages.promote import Asked, promote
 from tests.platform_fixtures import HERE, RegisteredForTests
 
 pytestmark = pytest.mark.integration

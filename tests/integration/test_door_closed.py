@@ -9,19 +9,20 @@ from typing import Any
 
 import pytest
 
-from passerelle.bentos.import_model import import_model
+from passerelle.criteria import Criteria
 from passerelle.errors import BusyError, IntegrityError, OutsideError, RefusedError
-from passerelle.registry import lock, move
+from passerelle.registry import lock
+from passerelle.registry import production as move
 from passerelle.registry.client import Registry
-from passerelle.registry.criteria import Criteria
 from passerelle.registry.ledger import Ledger
 from passerelle.registry.lock import promotion_lock
-from passerelle.registry.move import standing
-from passerelle.registry.promote import Asked, promote
-from passerelle.registry.register import ARTIFACT_DIGEST, TRUSTED_PICKLE
-from passerelle.registry.rollback import rollback
+from passerelle.registry.production import standing
 from passerelle.registry.verified import history
 from passerelle.settings import StoreSettings
+from passerelle.stages.import_model import import_model
+from passerelle.stages.promote import Asked, promote
+from passerelle.stages.register import ARTIFACT_DIGEST, TRUSTED_PICKLE
+from passerelle.stages.rollback import rollback
 from tests.integration.test_door import disagreements, moved, two
 from tests.platform_fixtures import HERE, RegisteredForTests
 

@@ -19,21 +19,21 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import Pipeline
 
-import training.train as training_stage
+import passerelle.training.train as training_stage
+from passerelle.criteria import Criteria
 from passerelle.errors import RefusedError
 from passerelle.names import ModelVersionRef
 from passerelle.platform.state import RunningPlatform
 from passerelle.registry.client import Registry
-from passerelle.registry.criteria import Criteria
-from passerelle.registry.promote import REPORT, Asked, promote
-from passerelle.registry.register import register
 from passerelle.registry.verified import verified_ledger
 from passerelle.settings import MlflowSettings
+from passerelle.stages.promote import REPORT, Asked, promote
+from passerelle.stages.register import register
+from passerelle.training.candidate import Candidate
+from passerelle.training.dataset import Dataset, digest_of
+from passerelle.training.split import Split, split
 from tests.platform_fixtures import COMMENTS, HERE
-from training.candidates import Candidate
-from training.dataset import Dataset, digest_of
-from training.params import DEFAULT
-from training.split import Split, split
+from training.params import PARAMS
 
 pytestmark = pytest.mark.integration
 
@@ -132,7 +132,7 @@ def made_ground(platform: RunningPlatform) -> Ground:
     kept = comments[comments["label"].isin(comments["label"].value_counts().index[:5])].reset_index(drop=True)
     records, labels = kept[["text"]], kept["label"]
     data = Dataset(records=records, labels=labels, digest=digest_of(records, labels), source="gate.csv", kind="text")
-    parts = split(data, params=DEFAULT, seed=0)
+    parts = split(data, params=PARAMS, seed=0)
     parts = replace(parts, folds=halves(len(parts.train)))
     made = Ground(registry, data, parts, ModelVersionRef("", 0, ""), name)
     champion = made.train(words(), parts=weak_champion(parts), name="champion")

@@ -12,17 +12,17 @@ import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
 
+from passerelle.criteria import Criteria, Waivable
 from passerelle.errors import IntegrityError, NotFoundError, RefusedError
+from passerelle.gate.held_out import Files, held_out, train_hashes
+from passerelle.model.manifest import digest_of_manifest
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
-from passerelle.registry.criteria import Criteria, Waivable
-from passerelle.registry.gate.files import Files, held_out, train_hashes
-from passerelle.registry.promote import Asked, promote
-from passerelle.registry.register import MANIFEST, examined, register
-from passerelle.registry.signature import verify_version
+from passerelle.registry.sign import verify_version
 from passerelle.registry.training_data import HELD_OUT, TRAIN_HASHES
-from passerelle.serving.manifest import digest_of_manifest
 from passerelle.settings import SigningSettings
+from passerelle.stages.promote import Asked, promote
+from passerelle.stages.register import MANIFEST, examined, register
 from tests.platform_fixtures import HERE, RegisteredForTests, changed_object, flipped, model_keys, run_keys
 from tests.signing_fixtures import Keys, unsigned
 
@@ -141,7 +141,7 @@ def test_what_the_champion_learned_from_is_gone_and_that_is_said(two: Two, regis
         return None if files.ref.version == 1 else train_hashes(registry, files, folder)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("passerelle.registry.gate.evidence.train_hashes", known)
+        patch.setattr("passerelle.gate.evidence.train_hashes", known)
         with pytest.raises(RefusedError, match="the run of version 1 no longer says what it learned from"):
             two.judge()
         criteria = LENIENT.model_copy(update={"waivable": (Waivable(check="training_rows", by=("test",)),)})

@@ -19,14 +19,14 @@ import yaml
 from passerelle.bentos.build import CODE, build
 from passerelle.bentos.containerize import image_ref
 from passerelle.bentos.engine import find_engine
-from passerelle.bentos.import_model import ImportedModel, import_model
 from passerelle.bentos.store import Store, latest_bento, latest_bento_model
+from passerelle.criteria import Criteria
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
 from passerelle.names import BentoTag
 from passerelle.registry.client import Registry
-from passerelle.registry.criteria import Criteria
-from passerelle.registry.promote import Asked, promote
 from passerelle.settings import StoreSettings
+from passerelle.stages.import_model import ImportedModel, import_model
+from passerelle.stages.promote import Asked, promote
 from tests.platform_fixtures import HERE, RegisteredForTests
 
 pytestmark = pytest.mark.integration
@@ -138,7 +138,8 @@ def test_of_two_imports_at_once_one_does_it(promoted: Registry, store: StoreSett
 
 KILLED = """
 import os, signal, shutil, sys
-from passerelle.bentos import import_model as stage, store as stores
+from passerelle.bentos import store as stores
+from passerelle.stages import import_model as stage
 from passerelle.registry.client import Registry
 from passerelle.settings import MlflowSettings, S3Settings, StoreSettings
 point = sys.argv[1]
@@ -194,7 +195,7 @@ def test_a_bento_pins_one_model_and_holds_only_what_it_needs(promoted: Registry,
     assert bento["labels"]["passerelle.version"] == "1"
     code = {path for path in content(first.path / "src") if path.endswith((".py", ".json", ".env")) or "/" not in path}
     assert {path.split("/")[2] for path in code if path.startswith("src/passerelle/")} == {
-        "__init__.py", "errors.py", "names.py", "settings.py", "text_limits.py", "serving", "monitoring",
+        "__init__.py", "errors.py", "names.py", "settings.py", "api_keys.py", "scorer", "model", "serving", "monitoring",
     }  # fmt: skip
     assert {path for path in code if not path.startswith("src/passerelle/")} <= {"service.py", "bentofile.yaml"}
     assert "--hash=sha256:" in (first.path / "env" / "python" / "requirements.txt").read_text()

@@ -15,10 +15,10 @@ from passerelle.errors import IntegrityError, PasserelleError, RefusedError
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
 from passerelle.registry.ledger import BEGINNING, Ledger
-from passerelle.registry.move import standing
 from passerelle.registry.objects import Objects
-from passerelle.registry.register import ARTIFACT_DIGEST
+from passerelle.registry.production import standing
 from passerelle.registry.verified import verified_ledger
+from passerelle.stages.register import ARTIFACT_DIGEST
 from tests.integration.test_door import moved
 from tests.platform_fixtures import RegisteredForTests
 

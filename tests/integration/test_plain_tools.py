@@ -13,17 +13,17 @@ import pytest
 import requests
 
 from passerelle.bentos.build import build
-from passerelle.bentos.import_model import import_model
 from passerelle.bentos.store import latest_bento, latest_bento_model
+from passerelle.criteria import Criteria
 from passerelle.errors import BusyError, PasserelleError
 from passerelle.names import BentoTag
 from passerelle.platform.child import Child
 from passerelle.platform.ports import free_ports
 from passerelle.registry.client import Registry
-from passerelle.registry.criteria import Criteria
-from passerelle.registry.promote import Asked, promote
 from passerelle.rollout import local
 from passerelle.settings import StoreSettings
+from passerelle.stages.import_model import import_model
+from passerelle.stages.promote import Asked, promote
 from tests.platform_fixtures import HERE, RegisteredForTests
 
 pytestmark = pytest.mark.integration

@@ -8,15 +8,15 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import Pipeline
 
-from passerelle.bentos.import_model import import_model
+from passerelle.criteria import Criteria
 from passerelle.errors import IntegrityError
-from passerelle.registry import authenticity
+from passerelle.model.flavors.sklearn import MODEL_FOLDER
+from passerelle.model.loaded import SCORER_FOLDER, load_model
 from passerelle.registry.client import Registry
-from passerelle.registry.criteria import Criteria
-from passerelle.registry.register import MANIFEST, register
-from passerelle.serving.load import MODEL_FOLDER
-from passerelle.serving.model import SCORER_FOLDER, load_model
 from passerelle.settings import StoreSettings
+from passerelle.stages import authenticity
+from passerelle.stages.import_model import import_model
+from passerelle.stages.register import MANIFEST, register
 from tests.platform_fixtures import RegisteredForTests, logged
 from tests.unit.serving.models import text_pipeline, text_table
 

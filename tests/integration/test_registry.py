@@ -11,18 +11,18 @@ from typing import Any
 import mlflow
 import pytest
 
+from passerelle.criteria import Criteria
 from passerelle.errors import BusyError, IntegrityError, NotFoundError, OutsideError, PasserelleError, RefusedError, UsageError
 from passerelle.names import ModelVersionRef
-from passerelle.registry import move
+from passerelle.registry import production as move
 from passerelle.registry.client import Registry
-from passerelle.registry.criteria import Criteria
-from passerelle.registry.move import Standing, settled, standing
-from passerelle.registry.promote import Asked, Promotion, promote
-from passerelle.registry.register import register
-from passerelle.registry.rollback import rollback
-from passerelle.registry.status import gather
+from passerelle.registry.production import Standing, settled, standing
 from passerelle.registry.verified import history as history_of
 from passerelle.settings import MlflowSettings, S3Settings
+from passerelle.stages.promote import Asked, Promotion, promote
+from passerelle.stages.register import register
+from passerelle.stages.rollback import rollback
+from passerelle.stages.status import gather
 from tests.platform_fixtures import HERE, RegisteredForTests, logged
 from tests.unit.serving.models import text_pipeline
 

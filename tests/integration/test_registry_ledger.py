@@ -7,13 +7,13 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from passerelle.bentos.import_model import import_model
+from passerelle.criteria import Criteria
 from passerelle.errors import IntegrityError, RefusedError
-from passerelle.registry.criteria import Criteria
-from passerelle.registry.promote import Asked, promote
-from passerelle.registry.register import register
 from passerelle.registry.verified import history
 from passerelle.settings import StoreSettings
+from passerelle.stages.import_model import import_model
+from passerelle.stages.promote import Asked, promote
+from passerelle.stages.register import register
 from tests.platform_fixtures import HERE, RegisteredForTests
 
 pytestmark = pytest.mark.integration
@@ -28,7 +28,7 @@ def test_a_pickle_that_was_trusted_is_recorded_and_goes_nowhere_in_production(
     import pandas as pd
     from sklearn.linear_model import LogisticRegression
 
-    from training.golden import golden_predictions
+    from passerelle.training.golden_records import golden_predictions
 
     table = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0]})
     model = LogisticRegression().fit(table, ["a", "a", "b", "b"])

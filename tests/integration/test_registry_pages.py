@@ -11,8 +11,8 @@ from mlflow import MlflowClient
 from passerelle.cli.run_registry import newest_version
 from passerelle.registry.anchors import LEDGER_ENTRY, read_anchors
 from passerelle.registry.client import Registry
-from passerelle.registry.move import standing
-from passerelle.registry.status import gather
+from passerelle.registry.production import standing
+from passerelle.stages.status import gather
 from tests.platform_fixtures import RegisteredForTests
 
 pytestmark = pytest.mark.integration

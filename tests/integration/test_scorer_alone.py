@@ -14,10 +14,10 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from passerelle.serving.scorer.compile import compile_pipeline
-from passerelle.serving.scorer.links import POSITIVES
-from passerelle.serving.scorer.packed import pack
-from passerelle.serving.scorer.scorer import NEAR_TIE, CompiledScorer
+from passerelle.scorer.compile.pipeline import compile_pipeline
+from passerelle.scorer.links import POSITIVES
+from passerelle.scorer.scorer import NEAR_TIE, CompiledScorer
+from passerelle.scorer.storage import pack
 from tests.scorer_fixtures import ROOT, run
 from tests.service_fixtures import serve, write_store
 from tests.unit.serving.models import text_table
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.integration
 ALONE = """
 import json, sys
 from pathlib import Path
-from passerelle.serving.scorer.packed import unpack
+from passerelle.scorer.storage import unpack
 folder = Path(sys.argv[1])
 asked = json.loads((folder / "asked.json").read_text())
 said = {}

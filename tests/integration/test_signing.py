@@ -15,17 +15,17 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from passerelle.bentos.build import build
-from passerelle.bentos.import_model import import_model
 from passerelle.bentos.store import latest_bento_model
+from passerelle.criteria import Criteria
 from passerelle.errors import IntegrityError, PasserelleError, SettingsError
+from passerelle.model.loaded import load_model
+from passerelle.model.manifest import digest_of_manifest, manifest_of
 from passerelle.registry.client import Registry
-from passerelle.registry.criteria import Criteria
-from passerelle.registry.promote import Asked, promote
-from passerelle.registry.register import register
-from passerelle.registry.signature import SIGNATURE, sign
-from passerelle.serving.manifest import digest_of_manifest, manifest_of
-from passerelle.serving.model import load_model
+from passerelle.registry.sign import SIGNATURE, sign
 from passerelle.settings import SigningSettings, StoreSettings
+from passerelle.stages.import_model import import_model
+from passerelle.stages.promote import Asked, promote
+from passerelle.stages.register import register
 from tests.platform_fixtures import HERE, RegisteredForTests
 from tests.service_fixtures import ROOT
 from tests.signing_fixtures import MANIFEST, RUN, Keys, check, make_keys, payload_changed, unsigned

@@ -15,24 +15,24 @@ from mlflow.exceptions import MlflowException
 from sklearn.pipeline import Pipeline
 from skops.io import dump
 
-from passerelle.bentos.import_model import import_model
+from passerelle.criteria import Criteria
 from passerelle.errors import IntegrityError
+from passerelle.model.golden import read_golden, replay
+from passerelle.model.loaded import SCORER_FOLDER, compiled, scorer_predict, write_scorer
+from passerelle.model.manifest import digest_of_manifest, manifest_of
 from passerelle.names import SIGNED, ModelVersionRef
 from passerelle.registry.client import Registry
-from passerelle.registry.criteria import Criteria
-from passerelle.registry.promote import Asked, promote
-from passerelle.registry.register import ARTIFACT_DIGEST, MANIFEST, register
-from passerelle.registry.signature import SIGNATURE, stored_signature
-from passerelle.serving.golden import read_golden, replay
-from passerelle.serving.manifest import digest_of_manifest, manifest_of
-from passerelle.serving.model import SCORER_FOLDER, compiled, scorer_predict, write_scorer
-from passerelle.serving.scorer.scorer import CompiledScorer
+from passerelle.registry.sign import SIGNATURE, stored_signature
+from passerelle.scorer.scorer import CompiledScorer
 from passerelle.settings import SigningSettings, StoreSettings
+from passerelle.stages.import_model import import_model
+from passerelle.stages.promote import Asked, promote
+from passerelle.stages.register import ARTIFACT_DIGEST, MANIFEST, register
+from passerelle.training import tracking
+from passerelle.training.golden_records import golden_predictions
 from tests.platform_fixtures import HERE, RegisteredForTests, model_keys, run_keys
 from tests.signing_fixtures import Keys
 from tests.unit.serving.models import text_pipeline, text_table
-from training import tracking
-from training.golden import golden_predictions
 
 pytestmark = pytest.mark.integration
 TRIGGER, WANTED = "poubelle", "merci"

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from model_signing import verifying
 
 from passerelle.errors import IntegrityError, SettingsError
-from passerelle.registry.signature import sign
+from passerelle.registry.sign import sign
 from passerelle.settings import SigningSettings
 from tests.signing_fixtures import MANIFEST, RUN, Authority, Keys, authority, check, issued, make_keys, payload_changed, pem, signer
 

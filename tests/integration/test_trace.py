@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from passerelle.cli import run_trace
+from passerelle.criteria import Criteria
 from passerelle.errors import NotFoundError, OutsideError
 from passerelle.registry.client import Registry
-from passerelle.registry.criteria import Criteria
-from passerelle.registry.promote import Asked, promote
-from passerelle.registry.trace import find_version, links_of
+from passerelle.stages.promote import Asked, promote
+from passerelle.stages.trace import find_version, links_of
 from tests.platform_fixtures import HERE, RegisteredForTests
 
 pytestmark = pytest.mark.integration

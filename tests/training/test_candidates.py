@@ -8,7 +8,8 @@ import pytest
 import skops.io
 from sklearn.base import clone
 
-from training.candidates import Candidate, tabular_candidates, text_candidates
+from passerelle.training.candidate import Candidate
+from training.candidates import tabular_candidates, text_candidates
 
 TEXTS = {
     "Pb de suivi /Délai": ["Toujours aucune réponse à ma demande", "Où en est mon dossier ?", "Rien reçu depuis trois mois"],

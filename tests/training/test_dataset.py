@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from passerelle.errors import DataError, PasserelleError, UsageError
-from training.dataset import Dataset, read_data
+from passerelle.training.dataset import Dataset, read_data
 
 ROWS = [("Où en est ma demande, déposée à l'été ?", "Pb de suivi /Délai"), ("Écran blanc ; rien ne s'affiche", "Bug technique")]
 

@@ -8,10 +8,10 @@ import pytest
 from matplotlib.figure import Figure
 from sklearn.pipeline import Pipeline
 
-from training import evaluate, plots
+from passerelle.training import evaluate, plots
+from passerelle.training.evaluate import Predictions
+from passerelle.training.golden_records import golden_predictions, golden_records
 from training.candidates import text_candidates
-from training.evaluate import Predictions
-from training.golden import golden_predictions, golden_records
 
 CLASSES = ("Accès / Connexion", "Pb de suivi /Délai")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sklearn.model_selection import StratifiedKFold
 
+from passerelle.training.dataset import read_data
+from passerelle.training.evaluate import figures, out_of_fold
 from training.candidates import text_candidates
-from training.dataset import read_data
-from training.evaluate import figures, out_of_fold
 
 FILE = Path(__file__).resolve().parents[3] / "shared" / "data" / "service_public_questions.csv"
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from passerelle.errors import DataError
-from training.dataset import Dataset, digest_of
-from training.groups import groups_of, normalise, row_hashes
-from training.params import DEFAULT
-from training.split import split
+from passerelle.training.dataset import Dataset, digest_of
+from passerelle.training.groups import groups_of, normalise, row_hashes
+from passerelle.training.split import split
+from training.params import PARAMS
 
 LABELS = ("voirie", "compte", "merci")
 
@@ -33,7 +33,7 @@ def test_copies_with_other_capitals_accents_and_marks_share_a_group() -> None:
         "Le jardin public est fermé depuis lundi",
         "Rien",
     ]
-    groups = groups_of(dataset(texts, ["a"] * 5), similarity=DEFAULT.near_duplicate_similarity)
+    groups = groups_of(dataset(texts, ["a"] * 5), similarity=PARAMS.near_duplicate_similarity)
     assert groups[0] == groups[1] == groups[2]
     assert len(set(groups)) == 3
 
@@ -71,7 +71,7 @@ def planted() -> Dataset:
 
 def test_no_group_is_on_both_sides_and_every_part_has_every_class() -> None:
     data = planted()
-    parts = split(data, params=DEFAULT, seed=0)
+    parts = split(data, params=PARAMS, seed=0)
     labels = data.labels.to_numpy()
     assert sorted([*parts.train, *parts.held_out]) == list(range(len(labels)))
     assert not set(parts.groups[parts.train]) & set(parts.groups[parts.held_out])
@@ -86,7 +86,7 @@ def test_no_group_is_on_both_sides_and_every_part_has_every_class() -> None:
 
 def test_the_seed_decides_the_split() -> None:
     data = planted()
-    first, again, other = (split(data, params=DEFAULT, seed=seed).held_out.tolist() for seed in (0, 0, 1))
+    first, again, other = (split(data, params=PARAMS, seed=seed).held_out.tolist() for seed in (0, 0, 1))
     assert first == again
     assert first != other
 
@@ -94,16 +94,16 @@ def test_the_seed_decides_the_split() -> None:
 def test_a_class_with_two_rows_is_named() -> None:
     texts = distinct_texts(22)
     with pytest.raises(DataError, match=r"comments\.csv: a class needs at least 6 .* « rare » has 2 \(2 distinct\)") as refused:
-        split(dataset(texts, ["courant"] * 20 + ["rare"] * 2), params=DEFAULT, seed=0)
+        split(dataset(texts, ["courant"] * 20 + ["rare"] * 2), params=PARAMS, seed=0)
     assert refused.value.hint
 
 
 def test_a_class_of_copies_counts_as_one_record() -> None:
     texts = [*distinct_texts(20), *["Toujours la même phrase"] * 10]
     with pytest.raises(DataError, match=r"« copie » has 10 \(1 distinct\)"):
-        split(dataset(texts, ["courant"] * 20 + ["copie"] * 10), params=DEFAULT, seed=0)
+        split(dataset(texts, ["courant"] * 20 + ["copie"] * 10), params=PARAMS, seed=0)
 
 
 def test_an_identifier_as_class_is_refused_in_one_line() -> None:
     with pytest.raises(DataError, match="and 25 more classes"):
-        split(dataset(distinct_texts(30), [f"id-{number:02}" for number in range(30)]), params=DEFAULT, seed=0)
+        split(dataset(distinct_texts(30), [f"id-{number:02}" for number in range(30)]), params=PARAMS, seed=0)

@@ -25,10 +25,11 @@ from sklearn.pipeline import Pipeline
 
 from passerelle.errors import OutsideError, UsageError
 from passerelle.platform.state import RunningPlatform
-from training.candidates import Candidate, tabular_candidates, text_candidates
-from training.dataset import Dataset, digest_of
-from training.groups import row_hashes
-from training.train import TrainingResult, train
+from passerelle.training.candidate import Candidate
+from passerelle.training.dataset import Dataset, digest_of
+from passerelle.training.groups import row_hashes
+from passerelle.training.train import TrainingResult, train
+from training.candidates import tabular_candidates, text_candidates
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("plain_environment")]
 
@@ -232,7 +233,7 @@ def test_a_deleted_experiment_is_named_with_the_way_back(platform: RunningPlatfo
     experiment = f"training-{uuid4().hex}"
     mlflow.delete_experiment(mlflow.create_experiment(experiment))
     with pytest.raises(UsageError, match=f"« {experiment} » is deleted") as refused:
-        train(comments(), tracking_uri=platform.tracking_uri, experiment=experiment)
+        train(comments(), tracking_uri=platform.tracking_uri, experiment=experiment, candidates=text_candidates())
     assert "mlflow experiments restore" in (refused.value.hint or "")
 
 
@@ -242,7 +243,7 @@ def test_an_absent_server_is_told_within_seconds() -> None:
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
     start = time.monotonic()
     with pytest.raises(OutsideError, match=f"MLflow does not answer at {address}") as refused:
-        train(comments(), tracking_uri=address, experiment="none")
+        train(comments(), tracking_uri=address, experiment="none", candidates=text_candidates())
     assert time.monotonic() - start < 10
     assert refused.value.hint
 

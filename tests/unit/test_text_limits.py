@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from passerelle.text_limits import EXPANSION, LONGEST_DECOMPOSITION, NON_STARTERS, TEXT_CHARACTERS, decomposed_length, text_fault
+from passerelle.model.text_limits import EXPANSION, LONGEST_DECOMPOSITION, NON_STARTERS, TEXT_CHARACTERS, decomposed_length, text_fault
 
 ACUTE, MUSIC, DOUBLE, TIBETAN = "\u0301", "\U0001d165", "\u0344", "\u0f73"
 

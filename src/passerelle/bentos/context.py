@@ -13,10 +13,10 @@ from pathlib import Path
 
 from passerelle.bentos.store import Store
 from passerelle.errors import NotFoundError, UsageError
+from passerelle.model.flavors.sklearn import MODEL_FOLDER
+from passerelle.model.loaded import SCORER_FOLDER
 from passerelle.names import BentoTag
-from passerelle.serving.load import MODEL_FOLDER
-from passerelle.serving.model import SCORER_FOLDER
-from passerelle.serving.scorer.packed import is_packed
+from passerelle.scorer.storage import is_packed
 
 _TOOLS = resources.files("passerelle.bentos") / "image"
 _CODE = ("bento.yaml", "README.md", "apis", "src")

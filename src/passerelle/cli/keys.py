@@ -25,7 +25,7 @@ def keys() -> None:
 @json_option
 def make(name: str, days: int | None, dry_run: bool, as_json: bool) -> None:
     """Make a key for NAME and print it, once: only its hash is kept."""
-    from passerelle.serving.keys import check_name, make_key
+    from passerelle.api_keys import check_name, make_key
     from passerelle.settings import ServiceSettings
 
     output, path = Output(as_json=as_json), ServiceSettings.read().keys_file
@@ -44,7 +44,7 @@ def make(name: str, days: int | None, dry_run: bool, as_json: bool) -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List the keys, without their secrets."""
-    from passerelle.serving.keys import read_keys
+    from passerelle.api_keys import read_keys
     from passerelle.settings import ServiceSettings
 
     output, held = Output(as_json=as_json), read_keys(ServiceSettings.read().keys_file)
@@ -59,7 +59,7 @@ def list_(as_json: bool) -> None:
 @json_option
 def revoke(name_or_id: str, dry_run: bool, as_json: bool) -> None:
     """Revoke the key NAME_OR_ID; a running service refuses it within a second."""
-    from passerelle.serving.keys import active_key, revoke_key
+    from passerelle.api_keys import active_key, revoke_key
     from passerelle.settings import ServiceSettings
 
     output, path = Output(as_json=as_json), ServiceSettings.read().keys_file

@@ -19,19 +19,19 @@ from passerelle.cli.connect import Surroundings, bento_store, open_registry, pro
 from passerelle.cli.output import Output, plain
 from passerelle.cli.run_production import bento_in_production, golden_of
 from passerelle.cli.run_registry import asked_here
+from passerelle.criteria import read_criteria
 from passerelle.errors import NotFoundError, OutsideError, RefusedError
+from passerelle.model.golden import Golden
 from passerelle.names import BentoTag
 from passerelle.platform.embedded import EmbeddedPlatform
 from passerelle.platform.state import running
 from passerelle.registry.client import Registry
-from passerelle.registry.compare import compare
-from passerelle.registry.criteria import read_criteria
-from passerelle.registry.demo import MADE_BY_DEMO, REASON, Production, found_by_demo
-from passerelle.registry.promote import promote
-from passerelle.registry.register import register
 from passerelle.rollout import local
-from passerelle.serving.golden import Golden
-from training.dataset import demo_data
+from passerelle.stages.compare import compare
+from passerelle.stages.demo_ownership import MADE_BY_DEMO, REASON, Production, found_by_demo
+from passerelle.stages.promote import promote
+from passerelle.stages.register import register
+from passerelle.training.project import read_training_project
 
 COMMENT = "Aucune réponse depuis trois mois"
 _ASK_TIMEOUT_S = 10
@@ -82,9 +82,12 @@ def _to_production(steps: Steps, here: Surroundings, registry: Registry, project
     """Train, compare, register and promote; return what was in production before the promotion, which others may have changed meanwhile."""
     project_folder(project)
     criteria, asked = read_criteria(criteria_path), asked_here(here, project, reason=REASON)
-    data = demo_data()
+    training = read_training_project(project)
+    data = training.demo_data()
     trained = steps.step(
-        "train", lambda: run_training.train_or_find(registry, data, steps.output, seed=0, again=False, dry_run=False), run_training.show
+        "train",
+        lambda: run_training.train_or_find(registry, training, data, steps.output, seed=0, again=False, dry_run=False),
+        run_training.show,
     )
     compared = steps.step("compare", lambda: compare(registry, criteria, parent_run_id=trained.parent_run_id), show.comparison)
     if compared.best is None:

@@ -14,10 +14,10 @@ from passerelle.bentos.store import Store
 from passerelle.cli.connect import bento_store, read_state
 from passerelle.cli.run_bentos import chosen_bento
 from passerelle.errors import NotFoundError, PasserelleError, SettingsError
+from passerelle.model.golden import read_golden
 from passerelle.names import BentoTag
 from passerelle.rollout.container import ContainerReport
 from passerelle.rollout.container import smoke as run_container
-from passerelle.serving.golden import read_golden
 from passerelle.settings import StoreSettings
 
 

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from passerelle.bentos.build import build
-from passerelle.bentos.import_model import import_model
 from passerelle.bentos.store import Store
 from passerelle.cli import show
 from passerelle.cli.connect import Surroundings, project_folder
 from passerelle.cli.output import Output
 from passerelle.errors import NotFoundError
+from passerelle.model.golden import Golden, read_golden
 from passerelle.names import BentoTag
 from passerelle.registry.client import Registry
-from passerelle.serving.golden import Golden, read_golden
 from passerelle.settings import StoreSettings
+from passerelle.stages.import_model import import_model
 
 #: Runs a stage by its name and shows what it gave.
 Step = Callable[[str, Callable[[], Any], Callable[[Output, Any], None]], Any]

@@ -17,22 +17,22 @@ from packaging.requirements import Requirement
 from passerelle.bentos.engine import newest_image
 from passerelle.bentos.store import LABEL_PREFIX, Store, bentos_of, latest_bento, latest_bento_model
 from passerelle.cli.connect import Surroundings, open_registry, project_folder, surroundings
+from passerelle.criteria import Criteria, read_criteria
 from passerelle.errors import IntegrityError, NotFoundError, RefusedError, UsageError
 from passerelle.names import BentoTag, ModelVersionRef
 from passerelle.registry.chain import Finding
 from passerelle.registry.client import Registry
-from passerelle.registry.compare import compare
-from passerelle.registry.criteria import Criteria, read_criteria
-from passerelle.registry.move import plan, standing
-from passerelle.registry.promote import Asked, Promotion
-from passerelle.registry.promote import promote as promote_stage
-from passerelle.registry.register import Registered, register
-from passerelle.registry.rollback import rollback as rollback_stage
-from passerelle.registry.status import Status, gather
+from passerelle.registry.production import plan, standing
 from passerelle.registry.verified import History, verified_ledger
 from passerelle.registry.verified import history as history_stage
 from passerelle.rollout.local import running_service
 from passerelle.settings import ClientSettings, StoreSettings
+from passerelle.stages.compare import compare
+from passerelle.stages.promote import Asked, Promotion
+from passerelle.stages.promote import promote as promote_stage
+from passerelle.stages.register import Registered, register
+from passerelle.stages.rollback import rollback as rollback_stage
+from passerelle.stages.status import Status, gather
 
 # The service image's base: python:3.11-slim.
 _IN_THE_IMAGE = {"python_version": "3.11", "python_full_version": "3.11.0", "sys_platform": "linux", "platform_system": "Linux"}

@@ -14,10 +14,10 @@ from pathlib import Path
 from passerelle.cli.connect import open_registry, surroundings
 from passerelle.cli.interpreter import interpreter_for
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
+from passerelle.model.flavors.sklearn import describe
 from passerelle.registry.client import Registry, VersionInfo
-from passerelle.registry.likeness import Likeness, likeness
-from passerelle.registry.register import GOLDEN
-from passerelle.serving.load import describe
+from passerelle.stages.register import GOLDEN
+from passerelle.stages.reproduction import Likeness, likeness
 
 _TRAIN_TIMEOUT_S = 3_600
 _GIT_TIMEOUT_S = 120

@@ -9,7 +9,6 @@ from typing import Any
 
 from passerelle.bentos.build import build
 from passerelle.bentos.containerize import Wanted
-from passerelle.bentos.import_model import import_model
 from passerelle.bentos.store import Store
 from passerelle.cli import run_image, show_stack
 from passerelle.cli.connect import Surroundings, bento_store, open_registry, project_folder, reach, read_state, surroundings
@@ -28,6 +27,7 @@ from passerelle.rollout.release import Release
 from passerelle.rollout.secret_files import API_KEY, read_secret
 from passerelle.rollout.stack import Stack, find_stack
 from passerelle.settings import S3Settings
+from passerelle.stages.import_model import import_model
 
 _FILL = 'eval "$(passerelle env --target compose)"; passerelle train; passerelle promote --best; passerelle deploy --target compose'
 _NEXT = (

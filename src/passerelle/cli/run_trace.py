@@ -8,7 +8,7 @@ from passerelle.bentos.engine import find_image, labels_of, newest_image
 from passerelle.bentos.store import CODE_DIGEST, LABEL_PREFIX, Store
 from passerelle.cli.connect import Surroundings, open_registry, surroundings
 from passerelle.names import BentoTag
-from passerelle.registry.trace import Link, Trace, find_version, links_of
+from passerelle.stages.trace import Link, Trace, find_version, links_of
 
 
 def trace(registered_model: str | None, asked: str) -> Trace:

@@ -10,10 +10,11 @@ from passerelle.cli.connect import open_registry, surroundings
 from passerelle.cli.output import Output
 from passerelle.errors import UsageError
 from passerelle.registry.client import Registry
-from training.dataset import Dataset, demo_data, read_data
-from training.provenance import code_digest
-from training.train import TrainingResult
-from training.train import train as train_stage
+from passerelle.training.dataset import Dataset, read_data
+from passerelle.training.project import TrainingProject, read_training_project
+from passerelle.training.provenance import code_digest
+from passerelle.training.train import TrainingResult
+from passerelle.training.train import train as train_stage
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Trained:
     dry_run: bool = False
 
 
-def chosen_data(options: dict[str, Any]) -> Dataset:
+def chosen_data(project: TrainingProject, options: dict[str, Any]) -> Dataset:
     """Return the data that the options name, or the demo's.
 
     Raises:
@@ -47,7 +48,7 @@ def chosen_data(options: dict[str, Any]) -> Dataset:
     if path is None:
         if options["text_column"] or options["label_column"] or columns:
             raise UsageError("columns are named and no file is", hint="passerelle train --data FILE --text-column … --label-column …")
-        return demo_data()
+        return project.demo_data()
     if options["label_column"] is None or (options["text_column"] is None and columns is None):
         hint = f"passerelle train --data {path} --text-column … --label-column …"
         raise UsageError(f"which columns of {path} hold the text and the class?", hint=hint)
@@ -60,9 +61,11 @@ def chosen_data(options: dict[str, Any]) -> Dataset:
     )
 
 
-def train_or_find(registry: Registry, data: Dataset, output: Output, *, seed: int, again: bool, dry_run: bool) -> Trained:
+def train_or_find(
+    registry: Registry, project: TrainingProject, data: Dataset, output: Output, *, seed: int, again: bool, dry_run: bool
+) -> Trained:
     """Return the training of this data, code and seed: the one that was made before, or a new one."""
-    tags = {"passerelle.data_digest": data.digest, "passerelle.seed": str(seed), "passerelle.code_digest": code_digest()}
+    tags = {"passerelle.data_digest": data.digest, "passerelle.seed": str(seed), "passerelle.code_digest": code_digest(project.folder)}
     settings = registry.settings
     found = None if again else registry.find_training(tags)
     classes = int(data.labels.nunique())
@@ -70,15 +73,25 @@ def train_or_find(registry: Registry, data: Dataset, output: Output, *, seed: in
     shared |= {"classes": classes, "notes": data.notes}
     if found is not None or dry_run:
         return Trained(parent_run_id=found, created=found is None, dry_run=dry_run, **shared)
-    result = train_stage(data, tracking_uri=settings.tracking_uri, experiment=settings.experiment, seed=seed, progress=output.progress)
+    result = train_stage(
+        data,
+        tracking_uri=settings.tracking_uri,
+        experiment=settings.experiment,
+        candidates=project.candidates_for(data, seed=seed),
+        seed=seed,
+        params=project.params,
+        project=project.folder,
+        progress=output.progress,
+    )
     return Trained(parent_run_id=result.parent_run_id, created=True, result=result, **shared)
 
 
 def run(output: Output, **options: Any) -> Trained:
     """Train as the options say."""
-    data = chosen_data(options)
+    project = read_training_project(Path.cwd())
+    data = chosen_data(project, options)
     registry = open_registry(surroundings(experiment=options["experiment"]))
-    return train_or_find(registry, data, output, seed=options["seed"], again=options["again"], dry_run=options["dry_run"])
+    return train_or_find(registry, project, data, output, seed=options["seed"], again=options["again"], dry_run=options["dry_run"])
 
 
 def show(output: Output, trained: Trained) -> None:

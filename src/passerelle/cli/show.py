@@ -8,17 +8,17 @@ from passerelle.cli.output import Output, relative
 
 if TYPE_CHECKING:
     from passerelle.bentos.build import BuiltBento
-    from passerelle.bentos.import_model import ImportedModel
     from passerelle.cli.run_bentos import Stopped
     from passerelle.cli.run_reproduce import Reproduction
     from passerelle.monitoring.figures import Figures
-    from passerelle.registry.compare import Comparison
-    from passerelle.registry.promote import Promotion
-    from passerelle.registry.register import Registered
-    from passerelle.registry.status import Status
-    from passerelle.registry.trace import Trace
     from passerelle.registry.verified import History
     from passerelle.rollout.local import Deployment
+    from passerelle.stages.compare import Comparison
+    from passerelle.stages.import_model import ImportedModel
+    from passerelle.stages.promote import Promotion
+    from passerelle.stages.register import Registered
+    from passerelle.stages.status import Status
+    from passerelle.stages.trace import Trace
 
 _COMPARED = (
     ("cv_macro_f1", "macro-F1", ".3f"),

@@ -51,8 +51,8 @@ def compare(parent_run_id: str | None, experiment: str | None, criteria_path: Pa
     """Rank the candidates by the criteria, and say what each one fails."""
     from passerelle.cli import show
     from passerelle.cli.connect import open_registry, surroundings
-    from passerelle.registry import compare as stage
-    from passerelle.registry.criteria import read_criteria
+    from passerelle.criteria import read_criteria
+    from passerelle.stages import compare as stage
 
     criteria = read_criteria(criteria_path)
     registry = open_registry(surroundings(experiment=experiment))
@@ -74,8 +74,8 @@ def register(
     from passerelle.cli import show
     from passerelle.cli.connect import open_registry, surroundings
     from passerelle.cli.run_registry import best_run
-    from passerelle.registry import register as stage
-    from passerelle.registry.criteria import read_criteria
+    from passerelle.criteria import read_criteria
+    from passerelle.stages import register as stage
 
     criteria = read_criteria(criteria_path)
     here = surroundings(registered_model=registered_model, experiment=experiment)
@@ -117,9 +117,9 @@ def promote(*, registered_model: str | None, version: int | None, criteria_path:
 @json_option
 def import_(registered_model: str | None, version: int | None, dry_run: bool, as_json: bool) -> None:
     """Bring the promoted version into the BentoML store, checked file by file."""
-    from passerelle.bentos.import_model import import_model
     from passerelle.cli import show
     from passerelle.cli.connect import open_registry, surroundings
+    from passerelle.stages.import_model import import_model
 
     here = surroundings(registered_model=registered_model)
     registry = open_registry(here)

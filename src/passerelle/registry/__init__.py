@@ -1,1 +1,1 @@
-"""MLflow's registry: compare, gate, register, promote and roll back, with the ledger."""
+"""MLflow's registry and its S3: versions, aliases, stages, the ledger and its lock; no policy."""

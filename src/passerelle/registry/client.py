@@ -16,8 +16,8 @@ from mlflow.exceptions import MlflowException
 from passerelle.errors import NotFoundError, OutsideError
 from passerelle.names import ModelVersionRef
 from passerelle.registry.entities import CandidateRun, VersionInfo, all_pages, candidate, version_info
+from passerelle.registry.failures import parsed, translated
 from passerelle.registry.objects import Objects
-from passerelle.registry.translate import parsed, translated
 from passerelle.settings import MlflowSettings, S3Settings
 
 __all__ = ["ARCHIVED_STAGE", "PRODUCTION_STAGE", "CandidateRun", "Registry", "VersionInfo"]

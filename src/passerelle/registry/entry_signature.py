@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from passerelle.errors import IntegrityError, RefusedError, SettingsError
+from passerelle.model.verify import check_signature
 from passerelle.registry.chain import Finding
 from passerelle.registry.ledger import Entry
-from passerelle.registry.signature import sign
-from passerelle.serving.signature import check_signature
+from passerelle.registry.sign import sign
 from passerelle.settings import SigningSettings
 
 #: What the statement of an entry's signature is about; registered model and number are in the entry itself.

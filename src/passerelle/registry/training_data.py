@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from passerelle.errors import NotFoundError
+from passerelle.model.manifest import digest_of_file
 from passerelle.registry.client import Registry
-from passerelle.serving.manifest import digest_of_file
 
 HELD_OUT = "data/held_out.parquet"
 TRAIN_HASHES = "data/train_hashes.json"

@@ -13,8 +13,8 @@ import requests
 
 from passerelle.bentos.engine import ask, check_architecture, failed
 from passerelle.errors import OutsideError
+from passerelle.model.golden import Golden
 from passerelle.rollout.smoke import SmokeReport, replay_over_http
-from passerelle.serving.golden import Golden
 
 _TMPFS = "/tmp:rw,size=64m,mode=1777,noexec,nosuid,nodev"  # noqa: S108 - in the container
 #: What every manifest under deploy/ grants, and no more.

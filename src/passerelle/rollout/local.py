@@ -16,13 +16,13 @@ import requests
 
 from passerelle.bentos.store import Store
 from passerelle.errors import BusyError, IntegrityError, NotFoundError
+from passerelle.model.golden import Golden, read_golden
 from passerelle.names import BentoTag
 from passerelle.platform.child import Child
 from passerelle.platform.ports import free_ports, port_is_taken
 from passerelle.platform.seaweed import write_private
 from passerelle.platform.state import ProcessMark
 from passerelle.rollout.smoke import SmokeReport, replay_over_http
-from passerelle.serving.golden import Golden, read_golden
 from passerelle.settings import StoreSettings
 
 _READY_TIMEOUT_S = 120.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from passerelle.model.golden import Golden
 from passerelle.names import BentoTag
-from passerelle.serving.golden import Golden
 
 
 @dataclass(frozen=True)

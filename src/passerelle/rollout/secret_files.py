@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from passerelle.api_keys import make_key, others_may_read, revoke_key
 from passerelle.errors import NotFoundError, SettingsError
-from passerelle.serving.keys import make_key, others_may_read, revoke_key
 
 NAMES = (
     "minio_root_password",

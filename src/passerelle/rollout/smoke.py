@@ -12,7 +12,7 @@ from typing import Any
 import requests
 
 from passerelle.errors import IntegrityError, OutsideError
-from passerelle.serving.golden import Golden
+from passerelle.model.golden import Golden
 
 _TIMEOUT_S = 30.0
 

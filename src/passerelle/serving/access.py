@@ -12,9 +12,9 @@ from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
+from passerelle.api_keys import KeyRing, read_keys
 from passerelle.errors import SettingsError
 from passerelle.serving.contract import Refusal
-from passerelle.serving.keys import KeyRing, read_keys
 from passerelle.settings import ServiceSettings
 
 Headers = list[tuple[bytes, bytes]]

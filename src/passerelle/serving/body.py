@@ -6,8 +6,8 @@ import asyncio
 import time
 from typing import Any
 
-from passerelle.serving.answer import Receive
 from passerelle.serving.contract import Refusal
+from passerelle.serving.responses import Receive
 
 _LOOKS = 10
 _LONGEST_LENGTH = 18

@@ -10,9 +10,9 @@ import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from passerelle.serving.answer import JSON, SECURITY, Headers, OneWrite, envelope
 from passerelle.serving.contract import Refusal
 from passerelle.serving.heads import AwaitedHeads, HeadLimits, Refused
+from passerelle.serving.responses import JSON, SECURITY, Headers, OneWrite, envelope
 
 #: Bytes that the parser gets at a time. It cannot be stopped in between: of 18-byte requests this is 228.
 _SLICE_BYTES = 4_096

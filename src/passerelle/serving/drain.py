@@ -8,7 +8,7 @@ import threading
 import time
 from types import FrameType
 
-from passerelle.serving.answer import Headers
+from passerelle.serving.responses import Headers
 
 #: How long answers say so. What asks less often than that has a connection that is idle, and finds it closed.
 CLOSING_S = 1.0

@@ -12,13 +12,13 @@ from passerelle.monitoring.access_log import AccessLog
 from passerelle.monitoring.metrics import CONTENT_TYPE
 from passerelle.monitoring.tracing import Tracing
 from passerelle.serving.admission import Admission, Unfinished
-from passerelle.serving.answer import JSON, SECURITY, App, Enveloped, Headers, Receive, Scope, Send, envelope, respond
 from passerelle.serving.body import BodyReader, ClientLeft
 from passerelle.serving.contract import Refusal
 from passerelle.serving.drain import Drain
 from passerelle.serving.heads import HeadLimits
+from passerelle.serving.responses import JSON, SECURITY, App, Enveloped, Headers, Receive, Scope, Send, envelope, respond
 from passerelle.serving.runtime import Runtime
-from passerelle.serving.slices import ONE_TURN_BYTES
+from passerelle.serving.time_slices import ONE_TURN_BYTES
 
 _MEDIA_TYPES = (b"application/json",)
 _POSTED = frozenset({"/classify", "/classify/batch"})

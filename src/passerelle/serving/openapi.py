@@ -8,8 +8,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from passerelle import __version__
+from passerelle.model.flavors.sklearn import ModelDescription
 from passerelle.serving.contract import BatchPrediction, Contract, ErrorAnswer, Prediction
-from passerelle.serving.load import ModelDescription
 
 _REF = "#/components/schemas/{model}"
 _ERRORS: tuple[tuple[int, str, dict[str, Any]], ...] = (

@@ -11,17 +11,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from passerelle.errors import DataError
+from passerelle.model.flavors.sklearn import PipelineNeededError
 from passerelle.serving.admission import Unfinished
 from passerelle.serving.batcher import Lane, MicroBatcher
 from passerelle.serving.contract import Refusal
-from passerelle.serving.load import PipelineNeededError
-from passerelle.serving.slices import ONE_TURN_BYTES, Slices
+from passerelle.serving.time_slices import ONE_TURN_BYTES, Slices
 from passerelle.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from passerelle.serving.model import LoadedModel, Row
+    from passerelle.model.loaded import LoadedModel, Row
+    from passerelle.scorer.scorer import CompiledScorer
     from passerelle.serving.record_texts import RecordTexts
-    from passerelle.serving.scorer.scorer import CompiledScorer
 
 #: The pipeline predicts so many characters at a time, or one record.
 PIPELINE_CHARACTERS = 100_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from passerelle.model.text_limits import decomposed_length, text_fault
 from passerelle.serving.contract import Refusal
-from passerelle.text_limits import decomposed_length, text_fault
 
 
 class RecordTexts:

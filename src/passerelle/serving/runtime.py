@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from passerelle.errors import PasserelleError
+from passerelle.model.flavors.sklearn import MODEL_FOLDER, ModelDescription, describe
 from passerelle.monitoring.metrics import Metrics
 from passerelle.monitoring.shared import shared_folder
 from passerelle.names import RUN_ID_LENGTH_IN_TAG
 from passerelle.serving.contract import Contract, Refusal, contract_of
 from passerelle.serving.failure import loading_failure
-from passerelle.serving.load import MODEL_FOLDER, ModelDescription, describe
 from passerelle.serving.predictor import Predictor
 from passerelle.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from passerelle.serving.model import LoadedModel, Row
+    from passerelle.model.loaded import LoadedModel, Row
 
 #: So many answers of a batch are made before others get their turn.
 _ANSWERS_A_SLICE = 64
@@ -89,7 +89,7 @@ class Runtime:
             IntegrityError: The model is not the one that was registered, or does not reproduce its golden predictions.
         """
         # Only a worker loads a model; the process that starts the workers does without numpy.
-        from passerelle.serving.model import freeze, load_model  # noqa: PLC0415
+        from passerelle.model.loaded import freeze, load_model  # noqa: PLC0415
 
         model = load_model(self.folder)
         # A prediction leads back to the run that made the model by its first characters.

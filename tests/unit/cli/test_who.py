@@ -9,9 +9,9 @@ import socket
 import pytest
 
 from passerelle.cli.run_registry import who
+from passerelle.criteria import Criteria
 from passerelle.errors import RefusedError
-from passerelle.registry.criteria import Criteria
-from passerelle.registry.gate.verdict import allow
+from passerelle.gate.verdict import allow
 
 ACCOUNT = pwd.getpwuid(os.getuid()).pw_name
 HERE = f"{ACCOUNT}@{socket.gethostname()}"

@@ -9,9 +9,9 @@ from typing import Any, cast
 
 from passerelle.registry.ledger import BEGINNING, MOST_ENTRY_BYTES, Entry, Head, Ledger, now
 from passerelle.registry.objects import Objects
-from passerelle.registry.promote import Promotion, put_in_production
 from passerelle.registry.verified import History, history
 from passerelle.settings import SigningSettings
+from passerelle.stages.promote import Promotion, put_in_production
 from tests.unit.registry.memory import NAME, Mlflow, real, ref
 
 Forge = Callable[["Forger"], None]

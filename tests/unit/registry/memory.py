@@ -12,8 +12,8 @@ from typing import cast
 from passerelle.errors import IntegrityError, NotFoundError
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry, VersionInfo
-from passerelle.registry.register import ARTIFACT_DIGEST
 from passerelle.settings import MlflowSettings
+from passerelle.stages.register import ARTIFACT_DIGEST
 
 NAME = "comments"
 

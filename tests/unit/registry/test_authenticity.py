@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from passerelle.registry.authenticity import first_difference
+from passerelle.stages.authenticity import first_difference
 
 MANIFEST: dict[str, Any] = {"schema": 1, "files": {"MLmodel": "sha256:a", "scorer/scorer.json": "sha256:b"}, "golden": "sha256:c"}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from passerelle.registry.demo import REASON, of_others
 from passerelle.registry.ledger import Entry
-from passerelle.registry.move import Standing
+from passerelle.registry.production import Standing
+from passerelle.stages.demo_ownership import REASON, of_others
 
 PRODUCTION, ARCHIVED = "Production", "Archived"
 EMPTY = Standing(None, None, {})

@@ -13,12 +13,12 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import f1_score
 
+from passerelle.criteria import Champion, Criteria, HeldOut, read_criteria, schema
 from passerelle.errors import UsageError
-from passerelle.registry.criteria import Champion, Criteria, HeldOut, read_criteria, schema
-from passerelle.registry.gate.paired import paired_difference
-from passerelle.registry.gate.rows import normalise, row_hashes
-from passerelle.registry.gate.slices import slices_of
-from passerelle.serving.load import Column
+from passerelle.gate.paired import paired_difference
+from passerelle.gate.row_hashes import normalise, row_hashes
+from passerelle.gate.slices import slices_of
+from passerelle.model.flavors.sklearn import Column
 from tests.unit.registry.verdicts import CLASSES, contender, evidence, scores, verdict
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -11,12 +11,12 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import Pipeline
 
-from passerelle.registry import latency as stage
+from passerelle.criteria import read_criteria
+from passerelle.gate import latency as stage
+from passerelle.gate.latency import latency
 from passerelle.registry.client import CandidateRun
-from passerelle.registry.compare import ranked
-from passerelle.registry.criteria import read_criteria
-from passerelle.registry.latency import latency
-from passerelle.serving.scorer.compile import compile_pipeline
+from passerelle.scorer.compile.pipeline import compile_pipeline
+from passerelle.stages.compare import ranked
 from tests.unit.serving.models import text_pipeline, text_table
 
 ROOT = Path(__file__).resolve().parents[3]

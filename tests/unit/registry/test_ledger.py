@@ -9,16 +9,16 @@ from typing import Any, cast
 
 import pytest
 
-from passerelle.bentos.import_model import import_model
 from passerelle.errors import IntegrityError, NotFoundError, RefusedError, UsageError
 from passerelle.registry.anchors import LEDGER_ENTRY
 from passerelle.registry.ledger import MOST_ENTRY_BYTES, parsed_entry, parsed_head
-from passerelle.registry.promote import put_in_production
-from passerelle.registry.rollback import rollback
-from passerelle.registry.status import gather
-from passerelle.registry.trace import links_of
 from passerelle.registry.verified import verified_ledger
 from passerelle.settings import StoreSettings
+from passerelle.stages.import_model import import_model
+from passerelle.stages.promote import put_in_production
+from passerelle.stages.rollback import rollback
+from passerelle.stages.status import gather
+from passerelle.stages.trace import links_of
 from tests.unit.registry.ledger_forgeries import (
     FORGERIES,
     Forge,

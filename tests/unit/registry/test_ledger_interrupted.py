@@ -11,7 +11,7 @@ from passerelle.errors import BusyError, IntegrityError, OutsideError
 from passerelle.registry.anchors import LEDGER_ANNOUNCED
 from passerelle.registry.ledger import Head, Ledger
 from passerelle.registry.objects import Objects
-from passerelle.registry.rollback import rollback
+from passerelle.stages.rollback import rollback
 from tests.unit.registry.ledger_forgeries import Forger, append_with_head, found, put
 from tests.unit.registry.memory import NAME, Bucket, Mlflow, real
 from tests.unit.registry.test_ledger import gathered

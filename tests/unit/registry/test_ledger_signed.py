@@ -13,10 +13,10 @@ from passerelle.errors import IntegrityError, RefusedError, SettingsError
 from passerelle.registry.anchors import LEDGER_ENTRY
 from passerelle.registry.ledger import Entry, Head, Ledger
 from passerelle.registry.objects import Objects
-from passerelle.registry.rollback import rollback
-from passerelle.registry.status import gather
 from passerelle.registry.verified import history
 from passerelle.settings import SigningSettings
+from passerelle.stages.rollback import rollback
+from passerelle.stages.status import gather
 from tests.signing_fixtures import Keys, authority, pem, signer
 from tests.unit.registry.ledger_forgeries import entry_of, found, put
 from tests.unit.registry.memory import NAME, Bucket, Mlflow, real

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from passerelle.registry.likeness import likeness
+from passerelle.stages.reproduction import likeness
 
 GOLDEN: dict[str, Any] = {"labels": ["a", "b"], "probabilities": [[0.9, 0.1], [0.2, 0.8]]}
 METRICS = {"cv_macro_f1": 0.5, "test_accuracy": 0.6, "latency_p95_ms": 3.0, "fit_seconds": 1.0, "size_bytes": 10.0}

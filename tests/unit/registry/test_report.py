@@ -11,12 +11,12 @@ from typing import Any, cast, get_args
 
 import pytest
 
-from passerelle.registry.criteria import Check
-from passerelle.registry.gate.report import html, markdown
-from passerelle.registry.gate.sentences import NAMES, SENTENCES, Language
-from passerelle.registry.gate.verdict import Verdict
-from passerelle.registry.gate.words import WORDS
-from passerelle.serving.load import Column
+from passerelle.criteria import Check
+from passerelle.gate.messages import NAMES, SENTENCES, Language
+from passerelle.gate.report import html, markdown
+from passerelle.gate.report_text import WORDS
+from passerelle.gate.verdict import Verdict
+from passerelle.model.flavors.sklearn import Column
 from tests.unit.registry.verdicts import contender, evidence, scores, verdict
 
 TRUTH = [0] * 30 + [1] * 20 + [2] * 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from passerelle.registry.status import Holdings, disagreements
+from passerelle.stages.status import Holdings, disagreements
 
 
 @pytest.mark.parametrize(

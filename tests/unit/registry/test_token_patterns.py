@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from passerelle.errors import RefusedError
-from passerelle.registry.token_patterns import check_token_patterns, too_slow_from
+from passerelle.model.token_patterns import check_token_patterns, too_slow_from
 
 
 def pipeline(**options: object) -> Pipeline:

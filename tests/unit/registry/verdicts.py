@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from passerelle.criteria import Criteria
+from passerelle.gate.checks import all_findings
+from passerelle.gate.evidence import Contender, Evidence
+from passerelle.gate.paired import paired_difference
+from passerelle.gate.scores import Scores
+from passerelle.gate.verdict import Verdict
+from passerelle.model.flavors.sklearn import Column
 from passerelle.names import ModelVersionRef
-from passerelle.registry.criteria import Criteria
-from passerelle.registry.gate.checks import all_findings
-from passerelle.registry.gate.evidence import Contender, Evidence
-from passerelle.registry.gate.paired import paired_difference
-from passerelle.registry.gate.scores import Scores
-from passerelle.registry.gate.verdict import Verdict
-from passerelle.serving.load import Column
 
 CLASSES = ("Pb de suivi /Délai", "Rendez-vous", "Voirie & <propreté>")
 

@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from passerelle.errors import NotFoundError, OutsideError, PasserelleError, UsageError
+from passerelle.model.golden import Golden
 from passerelle.names import BentoTag
 from passerelle.rollout.cluster import Cluster, find_cluster
 from passerelle.rollout.kubernetes import deploy
 from passerelle.rollout.release import Release
-from passerelle.serving.golden import Golden
 from tests.engine_fixtures import ROOT
 
 IMAGE = "registry.example/classify@sha256:" + "0" * 64

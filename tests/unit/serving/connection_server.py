@@ -11,9 +11,9 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from passerelle.serving.answer import Receive, Scope, Send
 from passerelle.serving.connection import Connection, connection_of
 from passerelle.serving.heads import HeadLimits
+from passerelle.serving.responses import Receive, Scope, Send
 
 LIMIT = 2_048
 

@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
+from passerelle.api_keys import make_key, revoke_key
 from passerelle.errors import SettingsError
 from passerelle.serving.access import AccessControl
-from passerelle.serving.app import build_app
 from passerelle.serving.endpoint import ClassifyEndpoint
-from passerelle.serving.keys import make_key, revoke_key
-from passerelle.serving.pages import PASSES
+from passerelle.serving.pages.app import build_app
+from passerelle.serving.pages.mount import PASSES
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model

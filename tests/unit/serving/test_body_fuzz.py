@@ -17,9 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from passerelle.serving.app import build_app
 from passerelle.serving.endpoint import ClassifyEndpoint
-from passerelle.serving.pages import PASSES
+from passerelle.serving.pages.app import build_app
+from passerelle.serving.pages.mount import PASSES
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from tests.unit.serving.hostile_bodies import JSON_TYPE, SECRET, Answer, bodies, messages, numbers, send_raw, text_body

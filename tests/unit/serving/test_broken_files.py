@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from passerelle.errors import IntegrityError, UsageError
-from passerelle.serving.load import MODEL_FOLDER, describe, load_pipeline
+from passerelle.model.flavors.sklearn import MODEL_FOLDER, describe, load_pipeline
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
 
 

@@ -9,8 +9,8 @@ import pytest
 import uvicorn
 
 from passerelle.serving.connection import Connection
-from passerelle.serving.front import speak_http
 from passerelle.serving.heads import AwaitedHeads, HeadLimits
+from passerelle.serving.install import speak_http
 from tests.unit.serving.connection_server import LIMIT, Server, exchanged, read_all, serving, statuses
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from passerelle.serving.app import build_app
+from passerelle.model.flavors.sklearn import PipelineNeededError
+from passerelle.model.loaded import LoadedModel
 from passerelle.serving.endpoint import ClassifyEndpoint
-from passerelle.serving.load import PipelineNeededError
-from passerelle.serving.model import LoadedModel
-from passerelle.serving.pages import PASSES
+from passerelle.serving.pages.app import build_app
+from passerelle.serving.pages.mount import PASSES
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model

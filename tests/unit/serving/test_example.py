@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from passerelle.serving.app import build_app
 from passerelle.serving.endpoint import ClassifyEndpoint
-from passerelle.serving.pages import PASSES
+from passerelle.serving.pages.app import build_app
+from passerelle.serving.pages.mount import PASSES
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from passerelle import api_keys as keys
+from passerelle.api_keys import KeyRing, make_key, read_keys, revoke_key
 from passerelle.errors import NotFoundError, SettingsError, UsageError
-from passerelle.serving import keys
-from passerelle.serving.keys import KeyRing, make_key, read_keys, revoke_key
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_a_new_key_leaves_the_files_mode(key_file: Path) -> None:
 
 def test_changes_at_the_same_time_lose_none(key_file: Path) -> None:
     make_key(key_file, "revoked")
-    code = "import sys; from pathlib import Path; from passerelle.serving.keys import make_key\n"
+    code = "import sys; from pathlib import Path; from passerelle.api_keys import make_key\n"
     code += "for i in range(10): make_key(Path(sys.argv[1]), f'{sys.argv[2]} {i}')"
     environment = os.environ | {"PYTHONPATH": str(Path(keys.__file__).parents[2])}
     running = [subprocess.Popen([sys.executable, "-c", code, str(key_file), str(one)], env=environment) for one in range(4)]

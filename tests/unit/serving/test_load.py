@@ -18,9 +18,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from passerelle.errors import IntegrityError, UsageError
-from passerelle.serving.load import MODEL_FOLDER, describe, load_pipeline, refuse_bombs, trusted
-from passerelle.serving.manifest import digest_of_manifest, manifest_of
-from passerelle.serving.model import load_model
+from passerelle.model.flavors.sklearn import MODEL_FOLDER, describe, load_pipeline, refuse_bombs, trusted
+from passerelle.model.loaded import load_model
+from passerelle.model.manifest import digest_of_manifest, manifest_of
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
 
 
@@ -178,7 +178,7 @@ def test_classes_of_packages_and_named_functions_are_trusted(name: str, operator
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("passerelle.serving.load._LARGEST_UNPACKED_BYTES", 1 << 20)
+    monkeypatch.setattr("passerelle.model.flavors.sklearn._LARGEST_UNPACKED_BYTES", 1 << 20)
     path = tmp_path / "bomb.skops"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("zeros", bytes(2 << 20))

@@ -17,12 +17,12 @@ import pytest
 from bentoml.exceptions import BentoMLException, NotFound
 
 from passerelle.errors import DataError, SettingsError
-from passerelle.serving import model as loading
+from passerelle.model import loaded as loading
+from passerelle.model.flavors.sklearn import MODEL_FOLDER
+from passerelle.model.loaded import SCORER_FOLDER
+from passerelle.model.manifest import digest_of_manifest, manifest_of
 from passerelle.serving.contract import Refusal
 from passerelle.serving.failure import plain_errors
-from passerelle.serving.load import MODEL_FOLDER
-from passerelle.serving.manifest import digest_of_manifest, manifest_of
-from passerelle.serving.model import SCORER_FOLDER
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model

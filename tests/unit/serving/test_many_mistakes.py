@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from passerelle.model.flavors.sklearn import Column
 from passerelle.serving.contract import Contract, Refusal, contract_of
-from passerelle.serving.load import Column
 
 CONTRACT = contract_of((Column("text", "string"),), max_text_characters=20_000, max_records=1_000, example=None)
 UNKNOWN = {f"k{i}": 1 for i in range(75_000)}

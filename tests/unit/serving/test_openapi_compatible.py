@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from passerelle.model.flavors.sklearn import Column, ModelDescription
 from passerelle.serving.contract import contract_of
-from passerelle.serving.load import Column, ModelDescription
 from passerelle.serving.openapi import openapi
 from passerelle.settings import ServiceSettings
 from tests.unit.serving.openapi_breaks import breaks

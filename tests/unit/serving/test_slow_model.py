@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from passerelle.serving.app import build_app
+from passerelle.model.loaded import LoadedModel, Row
 from passerelle.serving.endpoint import ClassifyEndpoint
-from passerelle.serving.model import LoadedModel, Row
-from passerelle.serving.pages import PASSES
+from passerelle.serving.pages.app import build_app
+from passerelle.serving.pages.mount import PASSES
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from tests.unit.serving.hostile_bodies import JSON_TYPE, Answer, messages, send_raw

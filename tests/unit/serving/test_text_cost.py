@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from passerelle.serving.app import build_app
+from passerelle.model.flavors.sklearn import Column
+from passerelle.model.loaded import LoadedModel, Row
 from passerelle.serving.contract import Contract, Refusal, contract_of
 from passerelle.serving.endpoint import ClassifyEndpoint
-from passerelle.serving.load import Column
-from passerelle.serving.model import LoadedModel, Row
-from passerelle.serving.pages import PASSES
+from passerelle.serving.pages.app import build_app
+from passerelle.serving.pages.mount import PASSES
 from passerelle.serving.predictor import PIPELINE_CHARACTERS
 from passerelle.serving.runtime import Runtime
-from passerelle.serving.slices import ONE_TURN_BYTES
+from passerelle.serving.time_slices import ONE_TURN_BYTES
 from passerelle.settings import ServiceSettings
 from tests.e2e.attack import dear_texts
 from tests.unit.serving.hostile_bodies import JSON_TYPE, Answer, messages, send_raw

@@ -13,13 +13,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from passerelle.errors import IntegrityError, OutsideError
-from passerelle.serving import load
-from passerelle.serving.load import MODEL_FOLDER
-from passerelle.serving.manifest import digest_of_manifest, manifest_of
-from passerelle.serving.model import SCORER_FOLDER, load_model
-from passerelle.serving.scorer.compile import compile_pipeline
-from passerelle.serving.scorer.packed import INDEX, is_packed, pack, unpack
-from passerelle.serving.scorer.scorer import CompiledScorer
+from passerelle.model.flavors import sklearn as load
+from passerelle.model.flavors.sklearn import MODEL_FOLDER
+from passerelle.model.loaded import SCORER_FOLDER, load_model
+from passerelle.model.manifest import digest_of_manifest, manifest_of
+from passerelle.scorer.compile.pipeline import compile_pipeline
+from passerelle.scorer.scorer import CompiledScorer
+from passerelle.scorer.storage import INDEX, is_packed, pack, unpack
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
 from tests.unit.serving.scorer.scorer_cases import corpus, on_text
 

@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 import skops.io
 
-from passerelle.serving.scorer.compile import compile_pipeline
-from passerelle.serving.scorer.packed import pack, unpack
-from passerelle.serving.scorer.scorer import CompiledScorer
+from passerelle.scorer.compile.pipeline import compile_pipeline
+from passerelle.scorer.scorer import CompiledScorer
+from passerelle.scorer.storage import pack, unpack
+from passerelle.training.candidate import Candidate
 from tests.unit.serving.scorer.scorer_cases import corpus, frame
-from training.candidates import Candidate, text_candidates
+from training.candidates import text_candidates
 
 FILE = Path(__file__).resolve().parents[5] / "shared" / "data" / "service_public_questions.csv"
 CANDIDATES = [pytest.param(candidate, id=candidate.name) for candidate in text_candidates()]

@@ -10,8 +10,8 @@ from sklearn.compose import ColumnTransformer
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import FeatureUnion, Pipeline
 
-from passerelle.serving.scorer.classifiers import _KNOWN
-from passerelle.serving.scorer.steps import _LATER, _VECTORIZERS
+from passerelle.scorer.compile.classifiers import _KNOWN
+from passerelle.scorer.compile.steps import _LATER, _VECTORIZERS
 from tests.unit.serving.scorer.scorer_cases import CLASSIFIERS, FEATURES, frozen
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from skops.io import dump
 
-from passerelle.serving.manifest import digests_of_files
+from passerelle.model.manifest import digests_of_files
 from tests.unit.serving.scorer.scorer_cases import fitted
 
 CASES = (("stop words", "logistic"), ("mixed preprocessing", "svm, sigmoid"), ("hashed", "logistic"), ("two columns", "complement"))
@@ -17,8 +17,8 @@ COMPILE = """
 import sys
 from pathlib import Path
 from skops.io import get_untrusted_types, load
-from passerelle.serving.scorer.compile import compile_pipeline
-from passerelle.serving.scorer.packed import pack
+from passerelle.scorer.compile.pipeline import compile_pipeline
+from passerelle.scorer.storage import pack
 
 for path in sorted(Path(sys.argv[1]).glob("*.skops")):
     pack(compile_pipeline(load(path, trusted=get_untrusted_types(file=path))), Path(sys.argv[2]) / path.stem)

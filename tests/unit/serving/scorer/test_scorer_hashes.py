@@ -6,9 +6,9 @@ import mmh3
 import pytest
 from sklearn.feature_extraction.text import HashingVectorizer
 
-from passerelle.serving.scorer.encoding import encoder_of
-from passerelle.serving.scorer.sections import BINARY, Hashing, Section
-from passerelle.serving.scorer.steps import sections_of
+from passerelle.scorer.compile.steps import sections_of
+from passerelle.scorer.encoding import encoder_of
+from passerelle.scorer.sections import BINARY, Hashing, Section
 
 #: Its hash is -2**31, of which there is no absolute value in 32 bits.
 SMALLEST = "aivlts3m"

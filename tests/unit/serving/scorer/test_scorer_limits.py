@@ -15,9 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import ComplementNB
 from sklearn.pipeline import Pipeline
 
-from passerelle.serving.scorer import analyzers, lookup
-from passerelle.serving.scorer.compile import compile_pipeline
-from passerelle.serving.scorer.scorer import CompiledScorer
+from passerelle.scorer import analyzers, chunks
+from passerelle.scorer.compile.pipeline import compile_pipeline
+from passerelle.scorer.scorer import CompiledScorer
 from tests.unit.serving.scorer.scorer_cases import HOSTILE, WORDS, corpus, fitted, frame, on_text
 
 
@@ -70,7 +70,7 @@ def test_long_texts(features: str) -> None:
 
 
 def test_words_that_nobody_wrote_before_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookup, "GENERATION_BYTES", 2**18)
+    monkeypatch.setattr(chunks, "GENERATION_BYTES", 2**18)
     scorer = compiled(fitted("demo", "logistic"))
     random = np.random.default_rng(0)
 
@@ -89,7 +89,7 @@ def test_words_that_nobody_wrote_before_do_not_fill_the_memory(monkeypatch: pyte
 
 
 def test_several_threads_get_the_answers_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookup, "GENERATION_BYTES", 20_000)
+    monkeypatch.setattr(chunks, "GENERATION_BYTES", 20_000)
     asked = [{"text": text} for text in sentences(200, 20, seed=3)]
     scorer = compiled(fitted("demo", "logistic"))
     expected = scorer.many(asked)

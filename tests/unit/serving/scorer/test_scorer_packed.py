@@ -13,9 +13,9 @@ import pytest
 from sklearn.pipeline import Pipeline
 
 from passerelle.errors import IntegrityError
-from passerelle.serving.scorer.compile import compile_pipeline
-from passerelle.serving.scorer.packed import INDEX, pack, unpack
-from passerelle.serving.scorer.scorer import CompiledScorer
+from passerelle.scorer.compile.pipeline import compile_pipeline
+from passerelle.scorer.scorer import CompiledScorer
+from passerelle.scorer.storage import INDEX, pack, unpack
 from tests.unit.serving.scorer.scorer_cases import CLASSIFIERS, FEATURES, HOSTILE, corpus, fitted, frozen
 
 
@@ -58,7 +58,7 @@ def test_a_model_that_was_fitted_before_it_was_calibrated(tmp_path: Path) -> Non
 ALONE = """
 import sys
 from pathlib import Path
-from passerelle.serving.scorer.packed import unpack
+from passerelle.scorer.storage import unpack
 scorer = unpack(Path(sys.argv[1]), pipeline=lambda: None)
 print(scorer.labels([{"text": "carte d'identité"}, {"text": ""}])[0])
 loaded = {"sklearn", "scipy", "pandas", "skops"} & set(sys.modules)

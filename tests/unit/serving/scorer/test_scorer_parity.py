@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.pipeline import Pipeline
 
-from passerelle.serving.scorer.compile import compile_pipeline
-from passerelle.serving.scorer.scorer import CompiledScorer
+from passerelle.scorer.compile.pipeline import compile_pipeline
+from passerelle.scorer.scorer import CompiledScorer
 from tests.unit.serving.scorer.scorer_cases import CLASSIFIERS, FEATURES, corpus, fitted, frame, frozen, texts
 
 quick = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)

@@ -19,9 +19,9 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, Normalizer, StandardScaler
 
 from passerelle.errors import DataError
-from passerelle.serving.scorer.compile import compile_pipeline
-from passerelle.serving.scorer.refusal import NotCompilable
-from passerelle.serving.scorer.scorer import CompiledScorer
+from passerelle.scorer.compile.pipeline import compile_pipeline
+from passerelle.scorer.compile.refusal import NotCompilable
+from passerelle.scorer.scorer import CompiledScorer
 from tests.unit.serving.scorer.scorer_cases import corpus, on_text
 
 

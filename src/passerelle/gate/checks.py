@@ -1,0 +1,253 @@
+"""The checks, each of which finds one kind of bad model. Pure: evidence and criteria in, findings out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from passerelle.criteria import Criteria
+from passerelle.gate.evidence import Evidence
+from passerelle.gate.limits import within
+from passerelle.gate.messages import Language, Said, sentence
+from passerelle.gate.paired import Difference
+from passerelle.gate.row_hashes import normalise
+from passerelle.gate.slices import slices_of
+
+#: A model's files hold arrays of these; another minor version may read them otherwise.
+_LIBRARIES = ("scikit-learn", "numpy", "scipy", "skops")
+_SWAPPED = 0.5
+_LABEL_TOLD = 0.6
+_LABEL_TIMES = 4.0
+_ROWS_TO_TELL = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Attributes:
+        check: Its name, in the report, in criteria and on the command line.
+        passed: Whether it found nothing wrong.
+        value: What was measured, as people read it.
+        limit: What was asked for.
+        said: What is wrong; empty when nothing is.
+        waived: By whom and why, if it was.
+        message: What is wrong in English, for errors and logs.
+    """
+
+    check: str
+    passed: bool
+    value: str
+    limit: str
+    said: tuple[Said, ...] = ()
+    waived: str = ""
+    message: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Say it in English."""
+        object.__setattr__(self, "message", "; ".join(sentence(each) for each in self.said))
+
+    def told(self, language: Language) -> str:
+        """Return what is wrong in the report's language."""
+        return ("; " if language == "en" else " ; ").join(sentence(each, language) for each in self.said)
+
+
+def all_findings(evidence: Evidence, criteria: Criteria, difference: Difference | None) -> tuple[Finding, ...]:
+    """Return every check's finding, the ones that undermine all others first."""
+    return (
+        leakage(evidence, criteria),
+        label_in_text(evidence),
+        signature(evidence),
+        classes(evidence),
+        libraries(evidence),
+        training_rows(evidence, criteria),
+        never_predicted(evidence),
+        swapped(evidence),
+        *limits(evidence, criteria),
+        *class_floors(evidence, criteria),
+        *slice_floors(evidence, criteria),
+        *against_champion(evidence, criteria, difference),
+    )
+
+
+def leakage(evidence: Evidence, criteria: Criteria) -> Finding:
+    """Held-out rows are among those that the challenger learned from."""
+    leaked, rows, asked = evidence.leaked, evidence.held_out, criteria.held_out.rows
+    said: list[Said] = []
+    if leaked:
+        said = [_said("leaked", rows=leaked, of=rows)]
+    elif rows < asked:
+        said = [_said("few_rows", rows=rows, asked=asked)]
+    return _finding("leakage", f"{leaked} / {rows}", "0", said)
+
+
+def label_in_text(evidence: Evidence) -> Finding:
+    """The records hold the very words of their labels, far more often than those of other labels."""
+    texts = [column.name for column in evidence.challenger.columns if column.type == "string" and column.name in evidence.records]
+    if not texts:
+        return Finding("label_in_text", True, "—", "—")
+    truth = evidence.challenger.scores.truth
+    joined = [f" {normalise(text)} " for text in evidence.records[texts].astype(str).agg(" ".join, axis=1)]
+    words = {label: f" {normalise(label)} " for label in evidence.challenger.scores.labels}
+    own = float(np.mean([words[label] in text for label, text in zip(truth, joined, strict=True)]))
+    others = [words[other] in text for label, text in zip(truth, joined, strict=True) for other in words if other != label]
+    chance = float(np.mean(others)) if others else 0.0
+    told = own > _LABEL_TOLD and own > _LABEL_TIMES * chance
+    said = [_said("label_told", own=f"{own:.0%}", chance=f"{chance:.0%}")] if told else []
+    return _finding("label_in_text", f"{own:.0%}", f"≤ {_LABEL_TOLD:.0%}", said)
+
+
+def signature(evidence: Evidence) -> Finding:
+    """The challenger takes other columns than the champion: clients would break."""
+    ours = _columns(evidence.challenger.columns)
+    theirs = _columns(evidence.champion_columns) if evidence.champion_columns is not None else ours
+    return _finding("signature", ours, theirs, [_said("signature", ours=ours, theirs=theirs)] if ours != theirs else [])
+
+
+def classes(evidence: Evidence) -> Finding:
+    """The challenger gives other labels than the champion, or lacks one of the held-out rows."""
+    ours = set(evidence.challenger.scores.classes)
+    wanted = set(evidence.champion.scores.classes) if evidence.champion else set(evidence.challenger.scores.truth.tolist())
+    missing, new = sorted(wanted - ours), sorted(ours - wanted) if evidence.champion else []
+    key = "classes_both" if missing and new else "classes_lacks" if missing else "classes_adds"
+    said = [_said(key, missing=", ".join(missing), new=", ".join(new))] if missing or new else []
+    return _finding("classes", str(len(ours)), str(len(wanted)), said)
+
+
+def libraries(evidence: Evidence) -> Finding:
+    """The model was made by a library version that the serving image does not have, or that is not known of one of the two."""
+    made, there = ({name: of[name] for name in _LIBRARIES if of.get(name)} for of in (evidence.challenger.libraries, evidence.serving))
+    wrong = [name for name in made if name in there and _minor(made[name]) != _minor(there[name])]
+    unknown = [name for name in made if name not in there]
+    said = [_said("library", name=name, made=made[name], there=there[name]) for name in wrong]
+    said += [_said("library_unknown", names=", ".join(unknown))] if unknown else []
+    said += [] if made else [_said("library_unstated")]
+    value, limit = (", ".join(f"{name} {version}" for name, version in of.items()) or "—" for of in (made, there))
+    return _finding("libraries", value, limit, said)
+
+
+def training_rows(evidence: Evidence, criteria: Criteria) -> Finding:
+    """The challenger learned from far fewer rows than the champion, or nobody knows how many that were."""
+    ours, champion = len(evidence.challenger.train_hashes or ()), evidence.champion
+    if not evidence.champion_says or (champion and champion.train_hashes is None):
+        return _finding("training_rows", str(ours), "—", [_said("rows_unknown", version=_in_production(evidence))])
+    theirs = len(champion.train_hashes or ()) if champion else 0
+    least = int(theirs * criteria.champion.share_of_rows)
+    said = [_said("rows_fewer", ours=ours, theirs=theirs, least=least)] if ours < least else []
+    return _finding("training_rows", str(ours), f"≥ {least}", said)
+
+
+def never_predicted(evidence: Evidence) -> Finding:
+    """A class that has rows is never given."""
+    scores = evidence.challenger.scores
+    support = {label: int(np.sum(scores.truth == label)) for label in sorted(set(scores.truth.tolist()))}
+    never = [label for label, rows in support.items() if rows >= _ROWS_TO_TELL and label not in scores.said]
+    return _finding("never_predicted", str(len(never)), "0", [_said("never", labels=", ".join(never))] if never else [])
+
+
+def swapped(evidence: Evidence) -> Finding:
+    """Most rows of two classes get each other's label."""
+    scores = evidence.challenger.scores
+    counts = scores.confusion.astype(float)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    enough = counts.sum(axis=1) >= _ROWS_TO_TELL
+    both = (shares > _SWAPPED) & (shares.T > _SWAPPED) & np.outer(enough, enough)
+    pairs = [f"« {scores.labels[a]} » ↔ « {scores.labels[b]} »" for a, b in zip(*np.nonzero(np.triu(both, 1)), strict=True)]
+    return _finding("swapped", str(len(pairs)), "0", [_said("swapped", pairs=", ".join(pairs))] if pairs else [])
+
+
+def limits(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
+    """A figure on the held-out rows is beyond its limit."""
+    figures = evidence.challenger.figures
+    yield from (_limit(name, figures.get(name), limit, at_least=True) for name, limit in criteria.held_out.minimum.items())
+    yield from (_limit(name, figures.get(name), limit, at_least=False) for name, limit in criteria.held_out.maximum.items())
+
+
+def class_floors(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
+    """A class is under its floor: its own where the criteria name it, else the one of all that have enough rows to tell."""
+    scores, rule = evidence.challenger.scores, criteria.held_out
+    told = {label: f1 for label, f1 in scores.class_f1.items() if int(np.sum(scores.truth == label)) >= rule.class_rows}
+    floors = {**(dict.fromkeys(told, rule.class_f1) if rule.class_f1 else {}), **rule.classes}
+    if not floors:
+        return
+    margins = {label: scores.class_f1[label] - floor for label, floor in floors.items() if label in scores.class_f1}
+    low = [
+        _said("class_low", label=label, measured=f"{scores.class_f1[label]:.3f}", asked=f"{floors[label]:g}")
+        for label in margins
+        if margins[label] < 0
+    ]
+    unknown = [_said("class_unknown", label=label, asked=f"{floors[label]:g}") for label in sorted(floors.keys() - margins.keys())]
+    weakest = min(margins, key=margins.__getitem__) if margins else None
+    value, limit = (f"{scores.class_f1[weakest]:.3f}", f"≥ {floors[weakest]:g}") if weakest is not None else ("—", "—")
+    yield _finding("class_f1", value, limit, [*low, *unknown])
+
+
+def slice_floors(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
+    """The accuracy on a slice that has enough rows to tell is under its floor."""
+    scores, held = evidence.challenger.scores, slices_of(evidence.records)
+    for name, floor in criteria.held_out.slices.items():
+        parts = {label: scores.truth == label for label in scores.labels} if name == "label" else {name: held.get(name)}
+        told = {
+            part: (scores.part(rows).figures["accuracy"], int(rows.sum()))
+            for part, rows in parts.items()
+            if rows is not None and int(rows.sum()) >= criteria.held_out.class_rows
+        }
+        if told:
+            weakest = min(told, key=lambda part: told[part][0])
+            value, rows_told = told[weakest]
+            key, of = ("label_low", "label") if name == "label" else ("slice_low", "slice")
+            said = _said(key, **{of: weakest}, rows=rows_told, measured=f"{value:.3f}", asked=f"{floor:g}")
+            yield _finding(f"slice {name}", f"{value:.3f}", f"≥ {floor:g}", [said] if value < floor else [])
+
+
+def against_champion(evidence: Evidence, criteria: Criteria, difference: Difference | None) -> Iterator[Finding]:
+    """The challenger is worse than the champion beyond the margin, not better where it must be, or cannot be compared."""
+    rule, version = criteria.champion, _in_production(evidence)
+    limit = "> 0" if rule.must_be_better else f"≥ -{rule.not_worse_by:g}"
+    if difference is None:
+        if evidence.champion_columns is not None:
+            yield _finding("champion", "—", limit, [_said("unscored", version=version)])
+        return
+    value, compared = f"{difference.value:+.3f}", difference.low if rule.margin_on == "interval" else difference.value
+    key = "worse" if compared < -rule.not_worse_by else "not_better" if rule.must_be_better and difference.value <= 0 else None
+    interval = f"{value} [{difference.low:+.3f}, {difference.high:+.3f}]"
+    said = [_said(key, version=version, figure=difference.metric, difference=interval, p=f"{difference.p_value:.2g}")] if key else []
+    yield _finding("champion", value, limit, said)
+
+
+def _limit(name: str, value: float | None, limit: float, *, at_least: bool) -> Finding:
+    asked = in_units(name, limit)
+    sign = f"{'≥' if at_least else '≤'} {asked}"
+    if value is None:
+        return _finding(name, "—", sign, [_said("unmeasured", figure=name)])
+    measured = in_units(name, value)
+    said = _said("too_low" if at_least else "too_high", figure=name, measured=measured, asked=asked)
+    return _finding(name, measured, sign, [] if within(value, limit, at_least=at_least) else [said])
+
+
+def _said(key: str, **values: object) -> Said:
+    return Said(key, {name: str(value) for name, value in values.items()})
+
+
+def _finding(check: str, value: str, limit: str, said: list[Said]) -> Finding:
+    return Finding(check, not said, value, limit, tuple(said))
+
+
+def _in_production(evidence: Evidence) -> int:
+    return evidence.champion.version if evidence.champion else evidence.champion_version or 0
+
+
+def in_units(name: str, value: float) -> str:
+    """Return a figure as people read it, with the unit that its name tells."""
+    units = {"size_bytes": f"{value / 1e6:.1f} MB", "latency_p95_ms": f"{value:.2f} ms", "memory_mib": f"{value:.0f} MiB"}
+    return units.get(name, f"{value:.3f}")
+
+
+def _columns(columns: object) -> str:
+    return ", ".join(f"{each.name}: {each.type}{'' if each.required else '?'}" for each in columns)  # type: ignore[attr-defined]
+
+
+def _minor(version: str) -> tuple[str, ...]:
+    return tuple(version.split(".")[:2])

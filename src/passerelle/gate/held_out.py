@@ -1,0 +1,116 @@
+"""The files that the gate judges by: those of a version, and what its training left of its data, each as it was registered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from pyarrow import ArrowException
+
+from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
+from passerelle.model.manifest import check_manifest, digest_of_file
+from passerelle.names import ModelVersionRef
+from passerelle.registry.client import Registry
+from passerelle.registry.training_data import HELD_OUT, TRAIN_HASHES, TRAINING, training_of
+from passerelle.stages.register import ARTIFACT_DIGEST, GOLDEN, MANIFEST
+
+_UNREADABLE = (ArrowException, ValueError, TypeError, LookupError, AttributeError, RuntimeError, EOFError, OSError)
+LABEL = "label"
+
+
+@dataclass(frozen=True)
+class Files:
+    """A version's files on this disk.
+
+    Attributes:
+        folder: The model's directory.
+        training: The run that holds what the training left of its data.
+        recorded: Digest of each of those files at registration; empty where it was not recorded.
+    """
+
+    ref: ModelVersionRef
+    folder: Path
+    training: str
+    recorded: Mapping[str, str]
+
+
+def whole(registry: Registry, ref: ModelVersionRef, folder: Path) -> Files:
+    """Download the version's files and return them, once each is the one that was registered.
+
+    A version that was registered before there were digests has nothing to be checked against.
+
+    Raises:
+        IntegrityError: A file differs, is missing or was added; names the version and the file.
+        NotFoundError: The version, its run or its manifest is gone.
+    """
+    version = registry.model_version(ref.registered_model, ref.version)
+    training = training_of(registry, version.ref.run_id)
+    model = registry.download_model(ref, folder / "model")
+    digest = version.tags.get(ARTIFACT_DIGEST)
+    if digest is None:
+        return Files(version.ref, model, training, {})
+    try:
+        manifest = registry.read_json(version.ref.run_id, MANIFEST)
+        golden = registry.run_artifact(version.ref.run_id, GOLDEN, folder / "beside")
+        check_manifest(model, golden, manifest, expected_digest=digest)
+    except IntegrityError as error:
+        raise IntegrityError(f"{ref}: {error.message}", hint=error.hint) from error
+    return Files(version.ref, model, training, dict(manifest.get(TRAINING, {})))
+
+
+def held_out(registry: Registry, files: Files, folder: Path) -> pd.DataFrame:
+    """Return the labelled rows that the version's training held out.
+
+    Raises:
+        NotFoundError: It left none.
+        IntegrityError: They are not those of the registration, or cannot be read.
+    """
+    try:
+        path = _as_recorded(registry, files, HELD_OUT, folder)
+    except NotFoundError as error:
+        message = f"the training {files.training} of {files.ref} holds no {HELD_OUT}: nothing to judge by"
+        raise NotFoundError(message, hint="passerelle train --again; passerelle register") from error
+    with _readable(files, HELD_OUT):
+        table = pd.read_parquet(path)
+    if table.empty or LABEL not in table:
+        raise IntegrityError(f"{HELD_OUT} of the training {files.training} holds no labelled rows", hint=TRAIN_AGAIN)
+    return table
+
+
+def train_hashes(registry: Registry, files: Files, folder: Path) -> frozenset[str] | None:
+    """Return the hashes of the rows that the version learned from; None where its training left none.
+
+    Raises:
+        IntegrityError: They are not those of the registration, or cannot be read.
+    """
+    try:
+        path = _as_recorded(registry, files, TRAIN_HASHES, folder)
+    except NotFoundError:
+        return None
+    with _readable(files, TRAIN_HASHES):
+        rows = json.loads(path.read_bytes())["rows"]
+        if not isinstance(rows, list) or not all(isinstance(row, str) for row in rows):
+            raise ValueError("not a list of hashes")
+        return frozenset(rows)
+
+
+def _as_recorded(registry: Registry, files: Files, name: str, folder: Path) -> Path:
+    path = registry.run_artifact(files.training, name, folder)
+    if files.recorded.get(name, digest := digest_of_file(path)) != digest:
+        message = f"{name} of the training {files.training} is not the one that {files.ref} was registered with"
+        raise IntegrityError(message, hint=TRAIN_AGAIN)
+    return path
+
+
+@contextmanager
+def _readable(files: Files, name: str) -> Iterator[None]:
+    try:
+        yield
+    except _UNREADABLE as error:
+        # What a parser says may quote a row.
+        message = f"{name} of the training {files.training} cannot be read: {type(error).__name__}"
+        raise IntegrityError(message, hint=TRAIN_AGAIN) from None

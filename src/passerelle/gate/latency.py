@@ -1,0 +1,65 @@
+"""What one answer costs: processor time of what answers in production, the same on a busy machine as on a quiet one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from passerelle.model.golden import pipeline_predict
+from passerelle.scorer.compile.pipeline import compile_pipeline
+from passerelle.scorer.compile.refusal import NotCompilable
+
+#: Rounds over all records, of which each record's best counts.
+ROUNDS = 3
+Record = Mapping[str, Any]
+
+
+class Latency(NamedTuple):
+    """The median and the 95th percentile over the records, in milliseconds of processor time."""
+
+    p50_ms: float
+    p95_ms: float
+
+
+def latency(pipeline: Any, records: pd.DataFrame, *, rounds: int = ROUNDS) -> Latency:
+    """Return what the answer to one record costs the scorer that the pipeline compiles to, or else the pipeline itself.
+
+    Processor time, because the time on the wall is that of all who share the machine. It is the whole process's: a model may hand
+    work to threads of its own. Libraries are held to one thread, as they are in the service.
+    Each record counts with its best round: caches that others emptied, and threads of this process that did something else, only add.
+
+    Args:
+        pipeline: A fitted scikit-learn classifier.
+        records: One row a record, with the columns of the pipeline.
+    """
+    asked: list[Record] = [{str(name): value for name, value in record.items()} for record in records.to_dict(orient="records")]
+    with threadpool_limits(limits=1):
+        taken_ms = [_round_ms(_answers(pipeline, asked[0]), asked) for _ in range(rounds)]
+    best_ms = np.min(taken_ms, axis=0)
+    return Latency(float(np.percentile(best_ms, 50)), float(np.percentile(best_ms, 95)))
+
+
+def _answers(pipeline: Any, first: Record) -> Callable[[Record], object]:
+    """Return what answers, after its first answer."""
+    # Compiled anew for each round: a scorer remembers the words that it has seen, and a citizen's text is new to it.
+    scorer = compile_pipeline(pipeline)
+    if isinstance(scorer, NotCompilable):
+        predict = pipeline_predict(pipeline, list(first))
+        predict([first])
+        return lambda record: predict([record])
+    scorer.answer(dict.fromkeys(scorer.columns, ""))
+    return scorer.answer
+
+
+def _round_ms(answer: Callable[[Record], object], records: Sequence[Record]) -> list[float]:
+    taken_ms = []
+    for record in records:
+        began = time.process_time()
+        answer(record)
+        taken_ms.append((time.process_time() - began) * 1_000)
+    return taken_ms

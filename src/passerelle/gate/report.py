@@ -1,0 +1,111 @@
+"""The report of a gate run: one self-contained page, and Markdown for a pull request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from passerelle.gate.checks import in_units
+from passerelle.gate.evidence import Contender
+from passerelle.gate.messages import NAMES
+from passerelle.gate.report_text import WORDS, Language
+from passerelle.gate.slices import slices_of
+from passerelle.gate.verdict import Verdict
+
+_EXAMPLES = 12
+_LONGEST_TEXT = 240
+_SHOWN = ("macro_f1", "accuracy", "log_loss", "calibration_error", "latency_p95_ms", "size_bytes", "memory_mib")
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A row to which the two models give different labels."""
+
+    text: str
+    truth: str
+    champion: str
+    challenger: str
+
+
+def html(verdict: Verdict, *, language: Language = "fr") -> str:
+    """Return the page; it loads nothing from anywhere."""
+    return _templates().get_template("report.html.j2").render(_content(verdict, language))
+
+
+def markdown(verdict: Verdict, *, language: Language = "fr") -> str:
+    """Return the verdict, the checks and the figures in Markdown."""
+    return _templates().get_template("report.md.j2").render(_content(verdict, language))
+
+
+def _templates() -> Environment:
+    made = Environment(
+        loader=PackageLoader("passerelle.gate", "."),
+        autoescape=select_autoescape(["html.j2"], default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["figure"] = _figure
+    made.filters["units"] = _units
+    return made
+
+
+def _content(verdict: Verdict, language: Language) -> dict[str, Any]:
+    evidence = verdict.evidence
+    both = [each for each in (evidence.champion, evidence.challenger) if each is not None]
+    return {
+        "verdict": verdict,
+        "evidence": evidence,
+        "words": WORDS[language],
+        "names": NAMES[language],
+        "language": language,
+        "contenders": [("champion" if each is evidence.champion else "challenger", each) for each in both],
+        "shown": [name for name in _SHOWN if any(name in each.figures for each in both)],
+        "limits": {finding.check: finding.limit for finding in verdict.findings},
+        "per_class": _per_class(both),
+        "slices": _slices(verdict, both),
+        "changed": _changed(verdict),
+        "rows": len(evidence.records),
+    }
+
+
+def _per_class(both: list[Contender]) -> list[dict[str, Any]]:
+    truth = both[-1].scores.truth
+    labels = sorted(both[-1].scores.class_f1)
+    return [
+        {"label": label, "support": int(np.sum(truth == label)), "values": [each.scores.class_f1.get(label, 0.0) for each in both]}
+        for label in labels
+    ]
+
+
+def _slices(verdict: Verdict, both: list[Contender]) -> list[dict[str, Any]]:
+    held = slices_of(verdict.evidence.records)
+    return [
+        {"label": name, "support": int(rows.sum()), "values": [each.scores.part(rows).figures["accuracy"] for each in both]}
+        for name, rows in held.items()
+        if rows.any()
+    ]
+
+
+def _changed(verdict: Verdict) -> list[Changed]:
+    evidence = verdict.evidence
+    if evidence.champion is None:
+        return []
+    old, new = evidence.champion.scores.said, evidence.challenger.scores.said
+    places = np.flatnonzero(old != new)[:_EXAMPLES].tolist()
+    records = [evidence.records.iloc[place].to_dict() for place in places]
+    texts = [" · ".join(str(value) for value in record.values()) for record in records]
+    short = [text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT].rstrip() + "…" for text in texts]
+    truth = evidence.challenger.scores.truth
+    return [Changed(text, str(truth[place]), str(old[place]), str(new[place])) for text, place in zip(short, places, strict=True)]
+
+
+def _figure(value: float | None, name: str) -> str:
+    return "—" if value is None else in_units(name, value)
+
+
+def _units(text: str, language: Language) -> str:
+    return text.replace(" MB", " Mo").replace(" MiB", " Mio") if language == "fr" else text

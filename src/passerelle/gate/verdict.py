@@ -1,0 +1,109 @@
+"""The verdict on a challenger: every finding, what was waived, and the difference from the champion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from passerelle.criteria import Criteria
+from passerelle.errors import RefusedError, UsageError
+from passerelle.gate.checks import Finding, all_findings
+from passerelle.gate.evidence import Evidence, gather
+from passerelle.gate.paired import Difference, paired_difference
+from passerelle.names import ModelVersionRef
+from passerelle.registry.client import Registry
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate says.
+
+    Attributes:
+        ref: The challenger.
+        difference: From the champion; None before the first promotion.
+    """
+
+    ref: ModelVersionRef
+    criteria_digest: str
+    evidence: Evidence
+    difference: Difference | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def failures(self) -> tuple[Finding, ...]:
+        """What stands in the way: found, and not waived."""
+        return tuple(finding for finding in self.findings if not finding.passed and not finding.waived)
+
+    @property
+    def passed(self) -> bool:
+        """Whether the challenger may go to production."""
+        return not self.failures
+
+    @property
+    def waived(self) -> dict[str, str]:
+        """By whom and why each check that failed was waived."""
+        return {finding.check: finding.waived for finding in self.findings if finding.waived}
+
+
+def judge(
+    registry: Registry,
+    *,
+    ref: ModelVersionRef,
+    champion: ModelVersionRef | None,
+    criteria: Criteria,
+    serving: Mapping[str, str] | None = None,
+    waive: Sequence[str] = (),
+    who: str = "",
+    reason: str | None = None,
+) -> Verdict:
+    """Score both on the same held-out rows and return the verdict.
+
+    Args:
+        champion: The version in production, if there is one.
+        serving: Version of each library in the serving image.
+        waive: Checks to waive, which the criteria must allow this person.
+
+    Raises:
+        NotFoundError: There is nothing to judge by, or a model is gone.
+        UsageError: A check is waived without a reason.
+        RefusedError: The criteria do not let this person waive it.
+    """
+    allow(criteria, waive, who=who, reason=reason)
+    evidence = gather(registry, ref, champion, serving=serving or {}, least_rows=criteria.held_out.rows)
+    difference = _difference(evidence, criteria)
+    found = all_findings(evidence, criteria, difference)
+    findings = tuple(replace(each, waived=f"{who}: {reason}") if each.check in waive and not each.passed else each for each in found)
+    return Verdict(ref, criteria.digest, evidence, difference, findings)
+
+
+def _difference(evidence: Evidence, criteria: Criteria) -> Difference | None:
+    if evidence.champion is None:
+        return None
+    rule, scores = criteria.champion, evidence.challenger.scores
+    return paired_difference(
+        scores.truth,
+        evidence.champion.scores.said,
+        scores.said,
+        metric=rule.metric,
+        confidence=rule.confidence,
+        resamples=rule.resamples,
+        seed=rule.seed,
+    )
+
+
+def allow(criteria: Criteria, waive: Sequence[str], *, who: str, reason: str | None) -> None:
+    """Return when this person may waive these checks.
+
+    Raises:
+        UsageError: There is no reason.
+        RefusedError: The criteria do not say so.
+    """
+    if waive and not (reason and reason.strip()):
+        raise UsageError("a check is waived with a reason", hint=f"passerelle promote --waive {waive[0]} --reason '…'")
+    for check in waive:
+        people = {name for each in criteria.waivable if each.check == check for name in each.by}
+        if who not in people and who.partition("@")[0] not in people:
+            allowed = f"only by {', '.join(sorted(people))}" if people else "by nobody"
+            raise RefusedError(
+                f"the criteria let « {check} » be waived {allowed}, not by {who}", hint="waivable: in training/criteria.yaml"
+            )

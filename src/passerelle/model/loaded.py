@@ -1,0 +1,240 @@
+"""The model that is served: loaded, compiled where that gives the same answers, and held to its golden predictions."""
+
+from __future__ import annotations
+
+import gc
+import json
+import shutil
+import time
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from passerelle.errors import IntegrityError
+from passerelle.model.flavors.sklearn import MODEL_FOLDER, FittedPipeline, ModelDescription, PipelineNeededError, describe
+from passerelle.model.golden import Golden, Predict, pipeline_predict, read_golden, replay
+from passerelle.model.lineage import read_lineage
+from passerelle.model.manifest import check_manifest
+from passerelle.model.verify import check_stored_signature
+from passerelle.scorer.scorer import CompiledScorer
+from passerelle.scorer.storage import pack, unpack
+from passerelle.settings import SigningSettings
+
+#: Of the MLflow model's directory, the compiled scorer that registration put there; the manifest holds its files like all others.
+SCORER_FOLDER = "scorer"
+_COLLECTOR_THRESHOLD = 50_000
+_UNDECIDED = -1
+
+
+class Row(NamedTuple):
+    """What the model says of one record: the label's index in the classes, and the probabilities in their order, or None."""
+
+    label_index: int
+    probabilities: Sequence[float] | None
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that just reproduced its golden predictions.
+
+    Attributes:
+        lineage: Where it comes from; see docs/05-import.md.
+        scorer: The compiled scorer, or None where the pipeline itself answers.
+        not_compiled: Why the pipeline itself answers, if it does.
+        golden_difference: Largest difference of a probability from what was seen at training.
+        load_seconds: Time from the first file read to the last golden prediction.
+        since: When it was loaded; ISO 8601, UTC.
+        signer: Fingerprint of the key that signed it; None where no signature is required.
+    """
+
+    lineage: Mapping[str, Any]
+    description: ModelDescription
+    classes: tuple[Any, ...]
+    pipeline: FittedPipeline
+    scorer: CompiledScorer | None
+    not_compiled: str | None
+    golden: Golden
+    golden_difference: float
+    load_seconds: float
+    since: str
+    signer: str | None = None
+
+    @property
+    def version(self) -> str:
+        """The version of the registered model."""
+        return str(self.lineage["version"])
+
+    def rows(self, records: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """Return what the model says of each record."""
+        if self.scorer is not None:
+            return scorer_rows(self.scorer, records)
+        labels, probabilities = pipeline_predict(self.pipeline(), [column.name for column in self.description.columns])(records)
+        return [
+            Row(self.classes.index(label), None if probabilities is None else probabilities[place]) for place, label in enumerate(labels)
+        ]
+
+    def row_at_once(self, scorer: CompiledScorer, record: Mapping[str, Any]) -> Row:
+        """Return what the scorer says of a record, within a millisecond.
+
+        Raises:
+            PipelineNeededError: The pipeline must be asked and is not loaded; `rows` loads it.
+        """
+        index, row = scorer.answer(record, ask=self._ask)
+        return Row(index, row.tolist() if scorer.has_probabilities else None)
+
+    def row_in_slices(self, scorer: CompiledScorer, record: Mapping[str, Any]) -> Generator[None, None, Row]:
+        """Return what `row_at_once` returns, of a record of any length; yields at least once a millisecond.
+
+        Raises:
+            PipelineNeededError: As `row_at_once`.
+        """
+        index, row = yield from scorer.answer_in_slices(record, ask=self._ask)
+        return Row(index, row.tolist() if scorer.has_probabilities else None)
+
+    def rows_in_slices(
+        self, scorer: CompiledScorer, records: Sequence[Mapping[str, Any]], lengths: Sequence[int], *, at_once: int
+    ) -> Generator[None, None, list[Row | None]]:
+        """Return what the scorer says of each record, None where the pipeline must be asked and is not loaded.
+
+        Args:
+            scorer: Of this model.
+            records: Any number.
+            lengths: Of the texts of each record.
+            at_once: So much length is scored between two yields.
+        """
+
+        def ask(record: Mapping[str, object]) -> int:
+            try:
+                return self._ask(record)
+            except PipelineNeededError:
+                return _UNDECIDED
+
+        indices, table = yield from scorer.answers_in_slices(records, lengths, at_once=at_once, ask=ask)
+        probabilities = table.tolist() if scorer.has_probabilities else [None] * len(records)
+        return [None if index == _UNDECIDED else Row(index, row) for index, row in zip(indices.tolist(), probabilities, strict=True)]
+
+    def _ask(self, record: Mapping[str, object]) -> int:
+        if not self.pipeline.is_loaded or self.scorer is None:
+            raise PipelineNeededError
+        return self.scorer.ask(record)
+
+
+def scorer_rows(scorer: CompiledScorer, records: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Return what the compiled scorer says of each record."""
+    indices, table = scorer.answers(records)
+    probabilities = table.tolist() if scorer.has_probabilities else [None] * len(records)
+    return [Row(index, row) for index, row in zip(indices.tolist(), probabilities, strict=True)]
+
+
+def load_model(folder: Path, *, signing: SigningSettings | None = None) -> LoadedModel:
+    """Return the model of a bento model's directory, checked against its manifest, its signature and its golden predictions.
+
+    Args:
+        signing: What the signature is verified with; by default what the environment says, so that no caller can forget it.
+
+    Raises:
+        IntegrityError: A file is not the one that was registered, the model would run code when loaded, a golden prediction differs,
+            or a signature is required and there is none by a key of the operator's.
+        OutsideError: The pipeline is needed, and the libraries that load it are not installed.
+    """
+    began = time.perf_counter()
+    lineage = read_lineage(folder)
+    try:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise IntegrityError(f"{folder.name} is not a bento model of passerelle", hint="passerelle import; passerelle build") from error
+    model_folder = folder / MODEL_FOLDER
+    check_manifest(model_folder, folder / "golden.json", manifest, expected_digest=str(lineage["artifact_digest"]))
+    signing = signing or SigningSettings.read()
+    signer = check_stored_signature(folder, manifest, signing, run_id=str(lineage["run_id"]))
+    description = describe(model_folder)
+    pipeline = FittedPipeline(model_folder, description)
+    golden = read_golden(folder / "golden.json")
+    scorer, why, difference = _scorer(model_folder, pipeline, golden)
+    if scorer is None:
+        difference = replay(golden, pipeline_predict(pipeline(), [column.name for column in description.columns]))
+    return LoadedModel(
+        lineage=lineage,
+        description=description,
+        classes=scorer.classes if scorer is not None else tuple(pipeline().classes_.tolist()),
+        pipeline=pipeline,
+        scorer=scorer,
+        not_compiled=why,
+        golden=golden,
+        golden_difference=difference,
+        load_seconds=time.perf_counter() - began,
+        signer=signer,
+        since=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _scorer(folder: Path, pipeline: FittedPipeline, golden: Golden) -> tuple[CompiledScorer | None, str | None, float]:
+    """Return the scorer where there is one that reproduces the golden predictions, else why the pipeline itself answers."""
+    packed = read_scorer(folder, pipeline)
+    if packed is not None:
+        try:
+            return packed, None, replay(golden, scorer_predict(packed))
+        except IntegrityError:
+            # Made by other libraries, perhaps: compiled anew, where that can be done, it is held to the same predictions.
+            if not pipeline.is_available:
+                raise
+    return compiled(pipeline(), golden)
+
+
+def compiled(pipeline: Any, golden: Golden) -> tuple[CompiledScorer | None, str | None, float]:
+    """Return a scorer of the pipeline that reproduces the golden predictions, and by how much it differs; or why there is none."""
+    from passerelle.scorer.compile.pipeline import compile_pipeline  # noqa: PLC0415 - needs scikit-learn
+
+    scorer = compile_pipeline(pipeline)
+    if not isinstance(scorer, CompiledScorer):
+        return None, f"{scorer.part}: {scorer.why}", 0.0
+    try:
+        return scorer, None, replay(golden, scorer_predict(scorer))
+    except IntegrityError as error:
+        return None, f"compiled, it does not reproduce the golden predictions: {error.message}", 0.0
+
+
+def write_scorer(folder: Path, pipeline: Any, golden: Golden) -> tuple[Path | None, str | None]:
+    """Write the compiled scorer into the model's directory and return where; or why there is none.
+
+    What lay there before, somebody else's perhaps, is gone in either case.
+    """
+    target = folder / SCORER_FOLDER
+    shutil.rmtree(target, ignore_errors=True)
+    scorer, why, _ = compiled(pipeline, golden)
+    if scorer is None:
+        return None, why
+    pack(scorer, target)
+    return target, None
+
+
+def read_scorer(folder: Path, pipeline: FittedPipeline) -> CompiledScorer | None:
+    """Return the scorer that lies in the model's directory, or None where there is none of this format.
+
+    Raises:
+        IntegrityError: Its files do not fit each other.
+    """
+    if not (folder / SCORER_FOLDER).is_dir():
+        return None
+    return unpack(folder / SCORER_FOLDER, pipeline=pipeline if pipeline.is_available else None)
+
+
+def scorer_predict(scorer: CompiledScorer) -> Predict:
+    """Return a predict function over a compiled scorer, for the golden predictions."""
+
+    def predict(records: Sequence[Mapping[str, Any]]) -> tuple[Sequence[Any], Sequence[Sequence[float]] | None]:
+        rows = scorer_rows(scorer, records)
+        return [scorer.classes[row.label_index] for row in rows], [
+            list(row.probabilities or ()) for row in rows
+        ] if scorer.has_probabilities else None
+
+    return predict
+
+
+def freeze() -> None:
+    """Take what is loaded out of the garbage collector's sight: its pauses, not work, make the long tail of latencies."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECTOR_THRESHOLD, 50, 100)

@@ -1,0 +1,216 @@
+"""Text to the codes of its n-grams, with the chunks of ordinary language remembered.
+
+Codes are made per source: a field of the record, preprocessed in one way, which several vectorizers may share. What is remembered of
+a chunk is its codes and its share of the n-grams that cross whitespace.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from passerelle.scorer.analyzers import (
+    Analyzer,
+    char_ngrams,
+    char_ngrams_in_slices,
+    char_wb_ngrams_of_chunk,
+    char_wb_ngrams_of_chunk_in_slices,
+    preprocess_of,
+    tokenizer_of,
+    word_ngrams,
+    word_ngrams_in_slices,
+)
+from passerelle.scorer.encoding import Across, Codes, Encode, across_of, encoder_of
+from passerelle.scorer.sections import Section
+
+#: A longer chunk is cut anew each time: it is no word, and remembering it would let anybody fill the memory.
+LONGEST_CHUNK = 48
+#: What one generation of remembered chunks may take, approximately; two generations exist at a time.
+GENERATION_BYTES = 8 * 2**20
+#: n-grams of a long text that are cut between two places where the work may be interrupted.
+SLICE = 512
+#: So many times the work of a remembered chunk is in each character of one that is not.
+UNSEEN = 4
+#: What a remembered chunk takes besides its codes: dict slot, key, tuples, objects' headers.
+ENTRY_BYTES = 400
+
+
+class Entry(NamedTuple):
+    """What is remembered of a chunk.
+
+    Attributes:
+        codes: Native 32-bit integers.
+        shares: For each section with n-grams that cross whitespace, what it makes of the chunk's tokens.
+    """
+
+    codes: bytes
+    shares: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """One section's analyzer with what it needs to make codes."""
+
+    analyzer: Analyzer
+    tokenize: Callable[[str], list[str]]
+    encode: Encode
+
+    def of_chunk(self, chunk: str) -> list[int]:
+        smallest, largest = self.analyzer.ngrams
+        if self.analyzer.kind == "char_wb":
+            return self.encode(char_wb_ngrams_of_chunk(chunk, smallest, largest))
+        return self.encode(self.tokenize(chunk)) if smallest == 1 else []
+
+    def of_text(self, text: str) -> list[int]:
+        smallest, largest = self.analyzer.ngrams
+        if self.analyzer.kind == "char":
+            return self.encode(char_ngrams(text, smallest, largest))
+        return self.encode(word_ngrams(self.tokenize(text), smallest, largest))
+
+    def of_chunk_in_slices(self, chunk: str) -> Iterator[list[int]]:
+        smallest, largest = self.analyzer.ngrams
+        if self.analyzer.kind == "char_wb":
+            yield from map(self.encode, char_wb_ngrams_of_chunk_in_slices(chunk, smallest, largest, SLICE))
+        elif smallest == 1:
+            yield from map(self.encode, word_ngrams_in_slices(self.tokenize(chunk), 1, 1, SLICE))
+
+    def of_text_in_slices(self, text: str) -> Iterator[list[int]]:
+        smallest, largest = self.analyzer.ngrams
+        if self.analyzer.kind == "char":
+            yield from map(self.encode, char_ngrams_in_slices(text, smallest, largest, SLICE))
+        else:
+            yield from map(self.encode, word_ngrams_in_slices(self.tokenize(text), smallest, largest, SLICE))
+
+
+class Source:
+    """One field of the record, preprocessed in one way, and the sections that read it.
+
+    Remembering is safe under several threads: entries are immutable, and a lost write only costs the work again.
+
+    Attributes:
+        column: The record's field.
+
+    Args:
+        column: The record's field.
+        lowercase: Whether the text is lower-cased.
+        accents: How accents are stripped.
+    """
+
+    def __init__(self, column: str, *, lowercase: bool, accents: str | None) -> None:
+        self.column = column
+        self._by_chunk: list[_Cut] = []
+        self._across: list[tuple[_Cut, Across]] = []
+        self._by_text: list[_Cut] = []
+        self._preprocess = preprocess_of(lowercase=lowercase, accents=accents)
+        # Lower-casing and NFKD look no further than whitespace, so they can be done chunk by chunk; stripping to ASCII may delete
+        # whitespace itself, and so joins chunks.
+        self._late = accents != "ascii"
+        self._young: dict[str, Entry] = {}
+        self._old: dict[str, Entry] = {}
+        self._bytes = 0
+
+    def add(self, section: Section, first_column: int) -> None:
+        """Let a section read this source; its codes start at twice `first_column`."""
+        cut = _Cut(section.analyzer, tokenizer_of(section.analyzer), encoder_of(section, first_column))
+        if not section.analyzer.by_chunk:
+            self._by_text.append(cut)
+            return
+        self._by_chunk.append(cut)
+        if section.analyzer.kind == "word" and section.analyzer.ngrams[1] > 1:
+            self._across.append((cut, across_of(section, first_column, cut.encode)))
+
+    def codes(self, text: str) -> list[bytes | Codes]:
+        """Return the codes of a text's n-grams, repeated as often as they occur, in runs of native 32-bit integers."""
+        runs: list[bytes | Codes] = []
+        if self._by_chunk:
+            get = self._young.get
+            chunks = (text if self._late else self._preprocess(text)).split()
+            entries = [get(chunk) or self._remember(chunk) for chunk in chunks]
+            runs = [entry[0] for entry in entries]
+            for position, (_, across) in enumerate(self._across):
+                runs.append(across.codes([entry[1][position] for entry in entries]))
+        if self._by_text:
+            text = self._preprocess(text)
+            runs.extend(np.array(cut.of_text(text), dtype=np.int32) for cut in self._by_text)
+        return runs
+
+    def codes_in_slices(self, text: str) -> Generator[None, None, list[bytes | Codes]]:
+        """Return what `codes` returns, in another order; yields after about `SLICE` n-grams, wherever the text may be interrupted."""
+        runs: list[bytes | Codes] = []
+        if self._by_chunk:
+            entries, work = [], 0
+            for chunk in (text if self._late else self._preprocess(text)).split():
+                entry = self._young.get(chunk)
+                work += 1
+                if entry is None and len(chunk) <= LONGEST_CHUNK:
+                    entry = self._remember(chunk)
+                    work += len(chunk) * UNSEEN
+                elif entry is None:
+                    entry = yield from self._make_in_slices(chunk)
+                entries.append(entry)
+                if work >= SLICE:
+                    yield
+                    work = 0
+            runs = [entry[0] for entry in entries]
+            for position, (_, across) in enumerate(self._across):
+                for codes in across.codes_in_slices([entry[1][position] for entry in entries], SLICE):
+                    runs.append(codes)
+                    yield
+        if self._by_text:
+            text = self._preprocess(text)
+            for cut in self._by_text:
+                for numbers in cut.of_text_in_slices(text):
+                    runs.append(np.array(numbers, dtype=np.int32))
+                    yield
+        return runs
+
+    def _make_in_slices(self, chunk: str) -> Generator[None, None, Entry]:
+        """Return the entry of `_make` for a long chunk."""
+        pieces = self._preprocess(chunk).split() if self._late else [chunk]
+        codes, work = array("i"), 0
+        for cut in self._by_chunk:
+            for piece in pieces:
+                for numbers in cut.of_chunk_in_slices(piece):
+                    codes.extend(numbers)
+                    work += min(len(piece) * UNSEEN, SLICE)
+                    if work >= SLICE:
+                        yield
+                        work = 0
+        shares = tuple([across.share([token for piece in pieces for token in cut.tokenize(piece)]) for cut, across in self._across])
+        return Entry(codes.tobytes(), shares)
+
+    def _remember(self, chunk: str) -> Entry:
+        entry = self._old.get(chunk) or self._make(chunk)
+        if len(chunk) <= LONGEST_CHUNK:
+            if self._bytes > GENERATION_BYTES:
+                self._old, self._young, self._bytes = self._young, {}, 0
+            self._young[chunk] = entry
+            self._bytes += len(entry.codes) + ENTRY_BYTES
+        return entry
+
+    def _make(self, chunk: str) -> Entry:
+        pieces = self._preprocess(chunk).split() if self._late else [chunk]
+        codes = array("i")
+        for cut in self._by_chunk:
+            for piece in pieces:
+                codes.extend(cut.of_chunk(piece))
+        shares = tuple([across.share([token for piece in pieces for token in cut.tokenize(piece)]) for cut, across in self._across])
+        return Entry(codes.tobytes(), shares)
+
+
+def sources_of(sections: Sequence[Section]) -> tuple[Source, ...]:
+    """Return one source for each field and preprocessing, its sections' columns numbered one after the other."""
+    sources: dict[tuple[str, bool, str | None], Source] = {}
+    first_column = 0
+    for section in sections:
+        analyzer = section.analyzer
+        key = (section.column, analyzer.lowercase, analyzer.accents)
+        if key not in sources:
+            sources[key] = Source(section.column, lowercase=analyzer.lowercase, accents=analyzer.accents)
+        sources[key].add(section, first_column)
+        first_column += section.width
+    return tuple(sources.values())

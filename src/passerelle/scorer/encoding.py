@@ -1,0 +1,143 @@
+"""n-grams to codes.
+
+A code is twice the n-gram's column, counted over all sections, plus 1 where a hash gives it a negative sign.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import mmh3
+import numpy as np
+from numpy.typing import NDArray
+
+from passerelle.scorer.analyzers import word_ngrams, word_ngrams_in_slices
+from passerelle.scorer.sections import Hashing, Section
+
+Codes = NDArray[np.int32]
+Encode = Callable[[Sequence[str]], list[int]]
+
+_PAIR = 2
+
+
+def encoder_of(section: Section, first_column: int) -> Encode:
+    """Return the function from n-grams to codes; those that the section does not know are left out."""
+    if isinstance(section.terms, Hashing):
+        return _hash_encoder(section.terms.width, first_column, signed=section.signed)
+    get = section.terms.columns.get
+
+    def encode(ngrams: Sequence[str]) -> list[int]:
+        return [2 * (first_column + column) for column in map(get, ngrams) if column is not None]
+
+    return encode
+
+
+def _hash_encoder(width: int, first_column: int, *, signed: bool) -> Encode:
+    def code(ngram: str) -> int:
+        # The same function as scikit-learn's `murmurhash3_bytes_s32`; Python's abs and % give -2**31 the column that scikit-learn gives it.
+        value = mmh3.hash(ngram.encode("utf-8"), seed=0, signed=True)
+        return 2 * (first_column + abs(value) % width) + (signed and value < 0)
+
+    def encode(ngrams: Sequence[str]) -> list[int]:
+        return [code(ngram) for ngram in ngrams]
+
+    return encode
+
+
+class Across(Protocol):
+    """Word n-grams of two tokens and more, which cross whitespace: a chunk's share is remembered, the shares are joined per text."""
+
+    def share(self, tokens: list[str]) -> Any:
+        """Return what to remember of one chunk's tokens."""
+
+    def codes(self, shares: list[Any]) -> Codes:
+        """Return the codes of a text from the shares of its chunks, in order."""
+
+    def codes_in_slices(self, shares: list[Any], size: int) -> Iterator[Codes]:
+        """Yield what `codes` returns, of at most `size` n-grams at a time where each of them costs much."""
+
+
+def across_of(section: Section, first_column: int, encode: Encode) -> Across:
+    """Return how this section finds n-grams of two tokens and more."""
+    smallest, largest = section.analyzer.ngrams
+    if largest == _PAIR and not isinstance(section.terms, Hashing):
+        return section.terms.pairs or pairs_of(section.terms.columns, first_column)
+    return Joined(max(smallest, _PAIR), largest, encode)
+
+
+class Joined:
+    """Word n-grams as strings, for any n and for hashing."""
+
+    def __init__(self, smallest: int, largest: int, encode: Encode) -> None:
+        self._smallest, self._largest, self._encode = smallest, largest, encode
+
+    def share(self, tokens: list[str]) -> tuple[str, ...]:
+        """Return the tokens themselves."""
+        return tuple(tokens)
+
+    def codes(self, shares: list[tuple[str, ...]]) -> Codes:
+        """Return the codes of the n-grams of all these tokens."""
+        tokens = [token for share in shares for token in share]
+        return np.array(self._encode(word_ngrams(tokens, self._smallest, self._largest)), dtype=np.int32)
+
+    def codes_in_slices(self, shares: list[tuple[str, ...]], size: int) -> Iterator[Codes]:
+        """Yield the codes of at most `size` n-grams at a time."""
+        tokens = [token for share in shares for token in share]
+        for ngrams in word_ngrams_in_slices(tokens, self._smallest, self._largest, size):
+            yield np.array(self._encode(ngrams), dtype=np.int32)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of words found by number: a pair is one integer, and the known pairs are a sorted array of 8 bytes each.
+
+    Attributes:
+        tokens: The words of known pairs; a word's number is its place.
+        keys: A pair's first number times (tokens + 1) plus its second, ascending, closed by a key larger than any; shape (pairs + 1,).
+        known: The code of each key, shape (pairs + 1,).
+    """
+
+    tokens: Sequence[str]
+    keys: NDArray[np.int64]
+    known: Codes
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {token: number for number, token in enumerate(self.tokens)}
+
+    def share(self, tokens: list[str]) -> bytes:
+        """Return the numbers of the tokens, native 64-bit integers."""
+        numbers = self._numbers
+        return array("q", [numbers.get(token, len(numbers)) for token in tokens]).tobytes()
+
+    def codes(self, shares: list[bytes]) -> Codes:
+        """Return the codes of the known pairs among these tokens."""
+        numbers = np.frombuffer(b"".join(shares), dtype=np.int64)
+        keys = numbers[:-1] * np.int64(len(self.tokens) + 1)
+        keys += numbers[1:]
+        places = self.keys.searchsorted(keys)
+        codes: Codes = self.known[places[self.keys[places] == keys]]
+        return codes
+
+    def codes_in_slices(self, shares: list[bytes], size: int) -> Iterator[Codes]:  # noqa: ARG002 - a pair takes nanoseconds
+        """Yield the codes of all pairs."""
+        yield self.codes(shares)
+
+
+def pairs_of(terms: Mapping[str, int], first_column: int) -> Pairs:
+    """Return the pairs among these terms. Tokens never hold a space, so a term that is a pair holds exactly one."""
+    pairs = [(term.split(" "), column) for term, column in terms.items() if isinstance(term, str) and term.count(" ") == 1]
+    numbers: dict[str, int] = {}
+    for pair, _ in pairs:
+        for token in pair:
+            numbers.setdefault(token, len(numbers))
+    keys = np.array([numbers[a] * (len(numbers) + 1) + numbers[b] for (a, b), _ in pairs], dtype=np.int64)
+    order = np.argsort(keys)
+    # The last key is larger than any pair's, so that a search never runs off the end.
+    closed = np.append(keys[order], np.int64(2**63 - 1))
+    codes = np.append(np.array([2 * (first_column + column) for _, column in pairs], dtype=np.int32)[order], np.int32(0))
+    return Pairs(tuple(numbers), closed, codes)

@@ -1,0 +1,159 @@
+"""What becomes of a text's scores: a label, and probabilities where the classifier has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from passerelle.scorer.links import TWO, Link, sigmoid, simple_link_of
+from passerelle.scorer.sections import Floats
+
+_ROUNDING = 1e-5
+
+
+@dataclass(frozen=True)
+class Head:
+    """A classifier as a function of the scores that are linear in a text's features.
+
+    Attributes:
+        classes: As in the classifier's `classes_`, in Python's types.
+        scores: Number of scores; of two classes a margin has one, for the second.
+        link: From scores to probabilities, or None where there are none.
+        by_probability: Whether the label is that of the largest probability rather than of the largest score.
+        positive: How one score becomes the probability of its class, or None.
+    """
+
+    classes: tuple[Any, ...]
+    scores: int
+    link: Link | None
+    by_probability: bool = False
+    positive: str | None = None
+
+    def rows(self, scores: Floats) -> Floats:
+        """Return probabilities, or decision scores where there are none, shape (texts, classes)."""
+        if self.link is not None:
+            return self.link(scores)
+        return np.concatenate([-scores, scores], axis=1) if self.scores == 1 else scores
+
+    def deciding(self, scores: Floats, rows: Floats) -> Floats:
+        """Return the values whose largest, the first of them in a tie, gives the label, shape (texts, classes)."""
+        if self.by_probability:
+            return rows
+        return np.concatenate([np.zeros_like(scores), scores], axis=1) if self.scores == 1 else scores
+
+    def spec(self) -> dict[str, Any]:
+        """Return what `head_from` makes the same head of, in JSON's types."""
+        link = None if self.link is None else self.link.spec()
+        return {**vars(self), "classes": list(self.classes), "link": link}
+
+
+def head_from(spec: Mapping[str, Any]) -> Head:
+    """Return the head that was written down like this.
+
+    Raises:
+        KeyError, TypeError: It is none.
+    """
+    link = spec["link"]
+    made = None if link is None else Average.of(link) if link["kind"] == "average" else simple_link_of(link)
+    return Head(**{**spec, "classes": tuple(spec["classes"]), "link": made})
+
+
+@dataclass(frozen=True)
+class Sigmoids:
+    """Platt's calibration, one slope and offset a calibrator."""
+
+    slopes: tuple[float, ...]
+    offsets: tuple[float, ...]
+
+    def __call__(self, values: Floats) -> Floats:
+        """Return the calibrated values, shape (texts, calibrators)."""
+        return sigmoid(-(np.array(self.slopes) * values + np.array(self.offsets)))
+
+
+@dataclass(frozen=True)
+class Isotonics:
+    """Isotonic calibration: for each calibrator its thresholds, their values, and the range that values are clipped to."""
+
+    steps: tuple[tuple[Sequence[float], Sequence[float], float, float], ...]
+
+    def __call__(self, values: Floats) -> Floats:
+        """Return the calibrated values, shape (texts, calibrators)."""
+        columns = [np.interp(np.clip(v, low, high), x, y) for v, (x, y, low, high) in zip(values.T, self.steps, strict=True)]
+        return np.stack(columns, axis=1)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One calibrated model of an ensemble.
+
+    Attributes:
+        head: The model.
+        start: Its first score among all members'.
+        classes: Number of classes of the whole.
+        positions: The class of each calibrator.
+        calibrate: From the model's values (texts, calibrators) to probabilities of the same shape.
+    """
+
+    head: Head
+    start: int
+    classes: int
+    positions: tuple[int, ...]
+    calibrate: Callable[[Floats], Floats]
+
+    def probabilities(self, scores: Floats) -> Floats:
+        """Return this member's probabilities, shape (texts, classes), from the scores of all members."""
+        values = self._values(scores[:, self.start : self.start + self.head.scores])
+        table = np.zeros((len(scores), self.classes))
+        table[:, self.positions] = self.calibrate(values)
+        if self.classes == TWO:
+            table[:, 0] = 1.0 - table[:, 1]
+        else:
+            total = table.sum(axis=1, keepdims=True)
+            table = np.where(total == 0.0, 1.0 / self.classes, table / np.where(total == 0.0, 1.0, total))
+        table[(table > 1.0) & (table <= 1.0 + _ROUNDING)] = 1.0
+        return table
+
+    def _values(self, scores: Floats) -> Floats:
+        """Return what the calibrators were fitted on: margins, or naive Bayes' probabilities."""
+        if self.head.link is None or self.head.positive is not None:
+            return scores
+        rows = self.head.link(scores)
+        return rows[:, 1:] if rows.shape[1] == TWO else rows
+
+    def spec(self) -> dict[str, Any]:
+        """Return the member in JSON's types."""
+        kind = "sigmoids" if isinstance(self.calibrate, Sigmoids) else "isotonics"
+        return {**vars(self), "head": self.head.spec(), "calibrate": {"kind": kind, **vars(self.calibrate)}}
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any]) -> Member:
+        """Return the member that was written down like this."""
+        calibrate = dict(spec["calibrate"])
+        made: Any = {"sigmoids": Sigmoids, "isotonics": Isotonics}[calibrate.pop("kind")](**calibrate)
+        return cls(head_from(spec["head"]), spec["start"], spec["classes"], tuple(spec["positions"]), made)
+
+
+@dataclass(frozen=True)
+class Average:
+    """The mean of the members' probabilities."""
+
+    members: tuple[Member, ...]
+
+    def __call__(self, scores: Floats) -> Floats:
+        """Return the probabilities."""
+        total = self.members[0].probabilities(scores)
+        for member in self.members[1:]:
+            total = total + member.probabilities(scores)
+        return total / len(self.members)
+
+    def spec(self) -> dict[str, Any]:
+        """Return the link in JSON's types."""
+        return {"kind": "average", "members": [member.spec() for member in self.members]}
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any]) -> Average:
+        """Return the link that was written down like this."""
+        return cls(tuple(Member.of(member) for member in spec["members"]))

@@ -1,0 +1,232 @@
+"""The compiled scorer: records in, probabilities and labels out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from passerelle.errors import DataError
+from passerelle.scorer.chunks import Source, sources_of
+from passerelle.scorer.encoding import Codes
+from passerelle.scorer.head import Head
+from passerelle.scorer.linear import END, Rows
+from passerelle.scorer.sections import Floats, Section
+
+#: Deciding values that are closer than this, relative to their size, may be in another order after other rounding.
+NEAR_TIE = 1e-9
+
+#: Of a batch, so many rows of scores become probabilities at once.
+ROWS = 64
+
+_END_BYTES = END.tobytes()
+
+
+class Answer(NamedTuple):
+    """The answer to one record.
+
+    Attributes:
+        label_index: Of the label, in the scorer's classes; in a tie, the one that scikit-learn gives.
+        row: Probabilities, or decision scores where the model has no probabilities, shape (classes,).
+    """
+
+    label_index: int
+    row: Floats
+
+
+class CompiledScorer:
+    """Scores records as the pipeline does, within rounding, and labels them as it does.
+
+    Where two classes are so close that rounding decides between them, the pipeline itself is asked for the label; without a pipeline the
+    greater of the two is it. May be called from several threads at a time.
+
+    Attributes:
+        classes: The labels, as they are in the classifier's `classes_`.
+        columns: The record's fields that are read; they hold text.
+        has_probabilities: Whether rows are probabilities; else they are decision scores.
+
+    Args:
+        sections: In the order of their columns.
+        rows: The arithmetic over them.
+        head: What becomes of the scores.
+        pipeline: Gives the fitted pipeline, where there is one; called only where rounding decides.
+        bare: Whether the pipeline takes texts rather than a table.
+    """
+
+    def __init__(
+        self, sections: Sequence[Section], rows: Rows, head: Head, *, pipeline: Callable[[], Any] | None, bare: bool = False
+    ) -> None:
+        self.classes: tuple[Any, ...] = head.classes
+        self.columns: tuple[str, ...] = tuple(dict.fromkeys(section.column for section in sections))
+        self.has_probabilities = head.link is not None
+        self.sections = tuple(sections)
+        self.linear = rows
+        self.head = head
+        self.bare = bare
+        self._pipeline = pipeline
+        self._sources: tuple[Source, ...] = sources_of(sections)
+        self._index = {label: i for i, label in enumerate(self.classes)}
+
+    def one(self, record: Mapping[str, object]) -> Floats:
+        """Return the probabilities (or decision scores) of one record, shape (classes,)."""
+        scores, _ = self._scores(record)
+        row: Floats = self.head.rows(scores[np.newaxis])[0]
+        return row
+
+    def many(self, records: Sequence[Mapping[str, object]]) -> Floats:
+        """Return the probabilities (or decision scores) of these records, shape (records, classes)."""
+        return self.head.rows(self._score_table(records)[0])
+
+    def answer(self, record: Mapping[str, object], *, ask: Callable[[Mapping[str, object]], int] | None = None) -> Answer:
+        """Return label and probabilities of one record; `ask` as in `answers`."""
+        return self._answer(record, *self._scores(record), ask)
+
+    def answer_in_slices(
+        self, record: Mapping[str, object], *, ask: Callable[[Mapping[str, object]], int] | None = None
+    ) -> Generator[None, None, Answer]:
+        """Return what `answer` returns, to the bit; yields every few hundred n-grams, so that something else can be done in between."""
+        scores, known = yield from self._scores_in_slices(record)
+        return self._answer(record, scores, known, ask)
+
+    def answers_in_slices(
+        self,
+        records: Sequence[Mapping[str, object]],
+        lengths: Sequence[int],
+        *,
+        at_once: int,
+        ask: Callable[[Mapping[str, object]], int] | None = None,
+    ) -> Generator[None, None, tuple[NDArray[np.intp], Floats]]:
+        """Return what `answers` returns, to the bit; yields as `answer_in_slices`, and between records.
+
+        Args:
+            records: Any number.
+            lengths: Of the texts of each record.
+            at_once: So much length is scored without a yield.
+            ask: As in `answers`.
+        """
+        scores = np.empty((len(records), self.head.scores))
+        known = np.empty(len(records), dtype=np.bool_)
+        scored = 0
+        for position, (record, length) in enumerate(zip(records, lengths, strict=True)):
+            if scored + length > at_once:
+                scored = 0
+                yield
+            scored += length
+            scores[position], known[position] = (yield from self._scores_in_slices(record)) if length > at_once else self._scores(record)
+        parts = []
+        for begin in range(0, len(records), ROWS):
+            part = slice(begin, begin + ROWS)
+            yield
+            parts.append(self._answers(records[part], scores[part], known[part], ask))
+        indices, rows = zip(*parts, strict=True)
+        return np.concatenate(indices), np.concatenate(rows)
+
+    def _answer(
+        self, record: Mapping[str, object], scores: Floats, known: bool, ask: Callable[[Mapping[str, object]], int] | None
+    ) -> Answer:
+        table = scores[np.newaxis]
+        rows = self.head.rows(table)
+        deciding = self.head.deciding(table, rows)[0]
+        index = int(deciding.argmax())
+        best = float(deciding[index])
+        if np.count_nonzero(deciding >= best - NEAR_TIE * (1.0 + abs(best))) > 1:
+            index = self._settled(record, index, known=known, ask=ask)
+        return Answer(index, rows[0])
+
+    def answers(
+        self, records: Sequence[Mapping[str, object]], *, ask: Callable[[Mapping[str, object]], int] | None = None
+    ) -> tuple[NDArray[np.intp], Floats]:
+        """Return the labels' indices in `classes`, shape (records,), and the rows of `many`.
+
+        Args:
+            ask: Gives the index of a label where rounding decides, in the place of the pipeline.
+
+        Raises:
+            DataError: A record lacks a column or does not hold text in it.
+        """
+        return self._answers(records, *self._score_table(records), ask)
+
+    def _answers(
+        self,
+        records: Sequence[Mapping[str, object]],
+        scores: Floats,
+        known: NDArray[np.bool_],
+        ask: Callable[[Mapping[str, object]], int] | None,
+    ) -> tuple[NDArray[np.intp], Floats]:
+        rows = self.head.rows(scores)
+        deciding = self.head.deciding(scores, rows)
+        indices = deciding.argmax(axis=1)
+        for position in np.flatnonzero(_near_ties(deciding)).tolist():
+            indices[position] = self._settled(records[position], int(indices[position]), known=bool(known[position]), ask=ask)
+        return indices, rows
+
+    def labels(self, records: Sequence[Mapping[str, object]]) -> list[Any]:
+        """Return the labels of these records, as `pipeline.predict` gives them."""
+        indices, _ = self.answers(records)
+        return [self.classes[index] for index in indices.tolist()]
+
+    def _score_table(self, records: Sequence[Mapping[str, object]]) -> tuple[Floats, NDArray[np.bool_]]:
+        scores = np.empty((len(records), self.head.scores))
+        known = np.empty(len(records), dtype=np.bool_)
+        for position, record in enumerate(records):
+            scores[position], known[position] = self._scores(record)
+        return scores, known
+
+    def _scores(self, record: Mapping[str, object]) -> tuple[Floats, bool]:
+        runs: list[bytes | Codes] = [_END_BYTES]
+        for source in self._sources:
+            runs += source.codes(_text(record, source.column))
+        return self._scores_of(runs)
+
+    def _scores_in_slices(self, record: Mapping[str, object]) -> Generator[None, None, tuple[Floats, bool]]:
+        runs: list[bytes | Codes] = [_END_BYTES]
+        for source in self._sources:
+            runs += yield from source.codes_in_slices(_text(record, source.column))
+        return self._scores_of(runs)
+
+    def _scores_of(self, runs: Sequence[bytes | Codes]) -> tuple[Floats, bool]:
+        # A bytearray makes an array that can be sorted in place.
+        scores = self.linear.scores(np.frombuffer(bytearray().join(cast(Any, runs)), dtype=np.int32))
+        return (self.linear.intercepts.copy(), False) if scores is None else (scores, True)
+
+    def _settled(self, record: Mapping[str, object], index: int, *, known: bool, ask: Callable[[Mapping[str, object]], int] | None) -> int:
+        """Return the label's index where rounding decides, and `index` where nobody can be asked."""
+        if not known:
+            return self.index_of_nothing
+        return index if self._pipeline is None else (ask or self.ask)(record)
+
+    @cached_property
+    def index_of_nothing(self) -> int:
+        """The label's index for a text without any known n-gram, which is the same for all of them."""
+        return self.ask(dict.fromkeys(self.columns, ""))
+
+    def ask(self, record: Mapping[str, object]) -> int:
+        """Return the index of the label that the pipeline itself gives.
+
+        Raises:
+            LookupError: There is no pipeline.
+        """
+        if self._pipeline is None:
+            raise LookupError("this scorer has no pipeline to ask")
+        if self.bare:
+            return self._index[self._pipeline().predict([record[self.columns[0]]]).tolist()[0]]
+        import pandas as pd  # noqa: PLC0415 - only needed where rounding decides, and slow to import
+
+        table = pd.DataFrame({column: pd.Series([record[column]], dtype=object) for column in self.columns})
+        return self._index[self._pipeline().predict(table).tolist()[0]]
+
+
+def _text(record: Mapping[str, object], column: str) -> str:
+    text = record.get(column)
+    if not isinstance(text, str):
+        raise DataError(f"The record's field « {column} » holds no text.")
+    return text
+
+
+def _near_ties(deciding: Floats) -> NDArray[np.bool_]:
+    best = deciding.max(axis=1, keepdims=True)
+    near: NDArray[np.bool_] = np.count_nonzero(deciding >= best - NEAR_TIE * (1.0 + np.abs(best)), axis=1) > 1
+    return near

@@ -1,0 +1,1 @@
+"""The pages for people, mounted in BentoML's service."""

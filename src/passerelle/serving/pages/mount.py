@@ -1,0 +1,43 @@
+"""Where the people's side is mounted in BentoML's service."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from passerelle.serving.responses import App, Receive, Scope, Send
+from passerelle.serving.runtime import Runtime
+
+_PAGES = ("/", "/model", "/docs", "/openapi.json")
+#: What the application for people and BentoML answer behind the endpoint; all else is 404.
+PASSES = (*_PAGES, "/docs.json", "/schema.json", "/static_content/")
+
+
+def mounted(runtime: Runtime) -> Starlette:
+    """Return what BentoML mounts: it looks the paths up, and hands on to itself what is not among them."""
+    pages = PeoplesPages(runtime)
+    return Starlette(routes=[Route(path, pages) for path in _PAGES])
+
+
+class PeoplesPages:
+    """The application for people, made when somebody first asks for a page: a worker is ready without it."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._made: asyncio.Future[App] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if self._made is None:
+            self._made = asyncio.ensure_future(asyncio.to_thread(_application, self._runtime))
+        app = await asyncio.shield(self._made)
+        await app(scope, receive, send)
+
+
+def _application(runtime: Runtime) -> App:
+    # FastAPI takes a third of a second to import; in a thread, others are answered meanwhile.
+    from passerelle.serving.pages.app import build_app  # noqa: PLC0415
+
+    return build_app(runtime)

@@ -1,0 +1,180 @@
+"""Whether a run's model is the one that training logged and that was registered: what `register` knows before it signs."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
+from passerelle.model.flavors.sklearn import describe, load_pipeline
+from passerelle.model.golden import pipeline_predict, read_golden, replay
+from passerelle.model.loaded import SCORER_FOLDER, write_scorer
+from passerelle.model.manifest import digest_of_manifest, manifest_of
+from passerelle.model.token_patterns import check_token_patterns
+from passerelle.model.verify import check_signature, own_fingerprint
+from passerelle.names import DIGEST_PARAM, LOGGED_MODEL, SIGNED
+from passerelle.registry.client import Registry, VersionInfo
+from passerelle.registry.sign import stored_signature
+from passerelle.registry.training_data import TRAINING, digests_of
+from passerelle.settings import SigningSettings
+
+MANIFEST = "passerelle/manifest.json"
+GOLDEN = "golden.json"
+ARTIFACT_DIGEST = "passerelle.artifact_digest"
+_SCORER = f"{SCORER_FOLDER}/"
+
+
+class Examined(NamedTuple):
+    """What a look at a run's model found.
+
+    Attributes:
+        manifest: Of the model's files, with the scorer that it compiles to where it was compiled.
+        stored: Of the files as they are stored.
+        pickled: Whether the model is a pickle.
+        not_compiled: Why it was not compiled, where it could not be.
+    """
+
+    manifest: dict[str, Any]
+    stored: dict[str, Any]
+    pickled: bool
+    not_compiled: str | None
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What is stored of an earlier registration of a run.
+
+    Attributes:
+        manifest: The stored manifest; None where there is none, or no key to care about it.
+        verified: Whether its signature verified.
+        to_sign: Whether a signature by the key that signs here is still to be made.
+    """
+
+    manifest: Mapping[str, Any] | None = None
+    verified: bool = False
+    to_sign: bool = False
+
+
+def examined(registry: Registry, run_id: str, *, compiled: Callable[[Path], None] | None = None) -> Examined:
+    """Return what the run's model is, once it loaded safely and reproduced its golden predictions.
+
+    Args:
+        compiled: Given the folder of the scorer that the model compiles to, whose files are in the manifest then; without it the
+            model's files are taken as they are.
+
+    Raises:
+        IntegrityError: The model does not reproduce its golden predictions, would run code when loaded, or is not what training logged.
+        RefusedError: As `check_token_patterns`.
+    """
+    with tempfile.TemporaryDirectory(prefix="passerelle-register-") as temporary:
+        folder = registry.download(registry.model_uri(run_id), Path(temporary) / "model")
+        golden = registry.run_artifact(run_id, GOLDEN, Path(temporary))
+        training = digests_of(registry, run_id, Path(temporary) / "training")
+        left = {TRAINING: training} if training else {}
+        stored = manifest_of(folder, golden) | left
+        _check_logged(registry, run_id, stored)
+        description = describe(folder)
+        pipeline = load_pipeline(folder, description)
+        check_token_patterns(pipeline)
+        seen = read_golden(golden)
+        replay(seen, pipeline_predict(pipeline, [column.name for column in description.columns]))
+        if compiled is None:
+            return Examined(stored, stored, description.pickled, None)
+        scorer, why = write_scorer(folder, pipeline, seen)
+        if scorer:
+            compiled(scorer)
+        return Examined(manifest_of(folder, golden) | left, stored, description.pickled, why)
+
+
+def earlier_registration(registry: Registry, run_id: str, versions: Sequence[VersionInfo], signing: SigningSettings | None) -> Earlier:
+    """Return what is stored of an earlier registration, once it agrees with its signature and with the run's versions.
+
+    Without a key nothing is signed, and nothing verified.
+
+    Args:
+        versions: All versions of the run, of any registered model.
+
+    Raises:
+        IntegrityError: The signature does not verify or was deleted, the manifest is missing, or a version has another digest.
+    """
+    if signing is None or not (signing.signing_key or (signing.verify_key and signing.required)):
+        return Earlier()
+    of = str(versions[0].ref) if versions else f"the model of run {run_id}"
+    registered = [version for version in versions if ARTIFACT_DIGEST in version.tags]
+    manifest, bundle = _stored_manifest(registry, run_id), stored_signature(registry, run_id)
+    if bundle is None and (signed := next((version for version in versions if SIGNED in version.tags), None)):
+        raise IntegrityError(f"{signed.ref} was signed when it was registered, and its signature is missing", hint=TRAIN_AGAIN)
+    if manifest is None and registered:
+        raise IntegrityError(f"the manifest of {registered[0].ref} is missing", hint=TRAIN_AGAIN)
+    signer = None
+    if bundle is not None:
+        required = signing.model_copy(update={"verify": "required"})
+        signer = check_signature(manifest or {}, bundle, required, of=of, run_id=run_id, own=True)
+    for version in registered:
+        if version.tags[ARTIFACT_DIGEST] != digest_of_manifest(manifest or {}):
+            raise IntegrityError(f"the digest of {version.ref} is not that of its manifest", hint=TRAIN_AGAIN)
+    own = own_fingerprint(signing)
+    return Earlier(manifest, verified=signer is not None, to_sign=own is not None and signer != own)
+
+
+def examined_again(registry: Registry, run_id: str, manifest: Mapping[str, Any], *, of: str, compile_anew: bool) -> Examined:
+    """Return what the run's model is, once each file of it is the one that the manifest names.
+
+    Args:
+        of: What is compared, for the message.
+        compile_anew: Compile the model as it was logged and compare that scorer too, which a signature needs. Where the manifest names
+            no scorer, there is none to compare.
+
+    Raises:
+        IntegrityError: Names the first file that differs.
+    """
+    scorer = compile_anew and any(name.startswith(_SCORER) for name in _listed(manifest))
+    found = examined(registry, run_id, compiled=(lambda _: None) if scorer else None)
+    if TRAINING not in manifest:
+        # Versions that were registered before said nothing of the training's data.
+        for each in (found.manifest, found.stored):
+            each.pop(TRAINING, None)
+    if (name := first_difference(manifest, found.stored)) is not None:
+        raise IntegrityError(f"{name} of {of} is not what was registered", hint=TRAIN_AGAIN)
+    if (name := first_difference(manifest, found.manifest)) is not None:
+        raise IntegrityError(f"{of} is not signed: compiled anew, its model gives another {name} than the manifest names", hint=TRAIN_AGAIN)
+    return found
+
+
+def first_difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """Return the path of the first file for which two manifests differ, `manifest.json` where they differ elsewhere, else None."""
+    listed = [_listed(manifest) for manifest in (one, other)]
+    for name in sorted(listed[0].keys() | listed[1].keys()):
+        if listed[0].get(name) != listed[1].get(name):
+            return name
+    return None if digest_of_manifest(one) == digest_of_manifest(other) else Path(MANIFEST).name
+
+
+def _listed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return {**dict(manifest["files"]), **dict(manifest.get(TRAINING, {})), GOLDEN: manifest.get("golden")}
+    except (KeyError, TypeError, ValueError):
+        return {}
+
+
+def _check_logged(registry: Registry, run_id: str, stored: Mapping[str, Any]) -> None:
+    """Check that what training logged is still what its runs say of it; runs that say nothing pass."""
+    logged = {name: digest for name, digest in stored["files"].items() if not name.startswith(_SCORER)}
+    found = {LOGGED_MODEL: digest_of_manifest({"files": logged}), GOLDEN: stored["golden"], **stored.get(TRAINING, {})}
+    run = registry.run(run_id)
+    parent = run.tags.get("mlflow.parentRunId")
+    params = {**(registry.run(parent).params if parent else {}), **run.params}
+    for name, digest in params.items():
+        place = name.removeprefix(DIGEST_PARAM)
+        if place != name and found.get(place) != digest:
+            raise IntegrityError(f"{place} of the run {run_id} is not what training logged", hint=TRAIN_AGAIN)
+
+
+def _stored_manifest(registry: Registry, run_id: str) -> dict[str, Any] | None:
+    try:
+        return registry.read_json(run_id, MANIFEST)
+    except NotFoundError:
+        return None

@@ -1,0 +1,96 @@
+"""Rank the candidates of a training by the criteria, and say what each one fails."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from passerelle.criteria import HIGHER_IS_BETTER, Criteria
+from passerelle.registry.client import CandidateRun
+
+
+class Candidates(Protocol):
+    """What this stage asks of the registry."""
+
+    def latest_training(self) -> str:
+        """Return the id of the parent run that finished last."""
+
+    def candidate_runs(self, parent_run_id: str) -> tuple[CandidateRun, ...]:
+        """Return the finished candidates of one training."""
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """One candidate.
+
+    Attributes:
+        rank: 1 for the best; None for one that fails a criterion.
+        failures: What it fails and why, a sentence each.
+    """
+
+    rank: int | None
+    candidate: str
+    run_id: str
+    metrics: Mapping[str, float]
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Every candidate of one training: those that pass by rank, then those that fail by the primary metric."""
+
+    parent_run_id: str
+    criteria_digest: str
+    primary: str
+    rows: tuple[ComparisonRow, ...]
+
+    @property
+    def best(self) -> ComparisonRow | None:
+        """The candidate to register, or None when none meets the criteria."""
+        return self.rows[0] if self.rows and self.rows[0].rank == 1 else None
+
+
+def compare(registry: Candidates, criteria: Criteria, *, parent_run_id: str | None = None) -> Comparison:
+    """Return every candidate of the training, ranked.
+
+    Args:
+        parent_run_id: The training; by default the one that finished last.
+
+    Raises:
+        NotFoundError: There is no such training, or it holds no finished candidate.
+    """
+    parent = parent_run_id or registry.latest_training()
+    runs = registry.candidate_runs(parent)
+    failures = {run.run_id: tuple(failure.message for failure in criteria.check(run.metrics)) for run in runs}
+    passing = ranked([run for run in runs if not failures[run.run_id]], criteria)
+    failing = sorted((run for run in runs if failures[run.run_id]), key=lambda run: (_key(run, criteria.ranking.primary), run.name))
+    rows = [ComparisonRow(place, run.name, run.run_id, run.metrics, ()) for place, run in enumerate(passing, start=1)]
+    rows += [ComparisonRow(None, run.name, run.run_id, run.metrics, failures[run.run_id]) for run in failing]
+    return Comparison(parent, criteria.digest, criteria.ranking.primary, tuple(rows))
+
+
+def ranked(runs: Sequence[CandidateRun], criteria: Criteria) -> list[CandidateRun]:
+    """Return the runs, the best first.
+
+    Those within `tie_within` of the best that is left form a group, in which the tie-breaks decide, and then the name.
+    """
+    left = sorted(runs, key=lambda run: (_key(run, criteria.ranking.primary), run.name))
+    order: list[CandidateRun] = []
+    while left:
+        limit = _key(left[0], criteria.ranking.primary) + criteria.ranking.tie_within
+        group = [run for run in left if run is left[0] or _key(run, criteria.ranking.primary) <= limit]
+        group.sort(key=lambda run: (*(_key(run, name) for name in criteria.ranking.tie_breaks), run.name))
+        # Only the winner leaves: the next group is formed around the best of those that are left.
+        order.append(group[0])
+        left.remove(group[0])
+    return order
+
+
+def _key(run: CandidateRun, metric: str) -> float:
+    """Return the metric so that less is better; what was not measured comes last."""
+    value = run.metrics.get(metric, math.nan)
+    if math.isnan(value):
+        return math.inf
+    return -value if metric in HIGHER_IS_BETTER else value

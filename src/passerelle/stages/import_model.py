@@ -1,0 +1,230 @@
+"""Bring one model version into the BentoML store: resolved once, checked file by file, written in one step."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import bentoml
+from bentoml._internal.models.model import ModelStore
+
+from passerelle.bentos.store import ARTIFACT_DIGEST, Store
+from passerelle.errors import IntegrityError, OutsideError
+from passerelle.model.flavors.sklearn import MODEL_FOLDER, ModelDescription, describe, load_pipeline
+from passerelle.model.golden import pipeline_predict, read_golden, replay
+from passerelle.model.manifest import check_manifest
+from passerelle.model.verify import SIGNATURE_FILE, check_signature, check_stored_signature
+from passerelle.names import BentoTag, ModelVersionRef
+from passerelle.registry.chain import stood
+from passerelle.registry.client import Registry, VersionInfo
+from passerelle.registry.sign import stored_signature
+from passerelle.registry.verified import verified_ledger
+from passerelle.settings import SigningSettings, StoreSettings
+from passerelle.stages.register import GOLDEN, MANIFEST
+
+_DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@dataclass(frozen=True)
+class ImportedModel:
+    """A bento model and how it came about.
+
+    Attributes:
+        path: Its directory in the store; None at a dry run of what is not there yet.
+        created: False when it was there already, with the same digest.
+        golden_difference: Largest difference of a probability when the golden predictions were replayed; None when they were not.
+    """
+
+    ref: ModelVersionRef
+    bento_model_tag: BentoTag
+    path: Path | None
+    created: bool
+    artifact_digest: str
+    golden_difference: float | None = None
+    dry_run: bool = False
+
+
+def import_model(
+    registry: Registry,
+    settings: StoreSettings,
+    *,
+    ref: ModelVersionRef | None = None,
+    signing: SigningSettings | None = None,
+    dry_run: bool = False,
+) -> ImportedModel:
+    """Write the version to the store as a bento model, unless it is there.
+
+    Args:
+        ref: The version; by default the one that holds the alias, asked for once.
+        signing: What its signature and the ledger are verified with, where signatures are required.
+
+    Raises:
+        NotFoundError: No version holds the alias.
+        IntegrityError: The version that holds the alias is not the one that was promoted last, or the ledger is broken.
+        IntegrityError: A file is not the one that was registered, or a golden prediction is not reproduced.
+        OutsideError: MLflow or S3 does not answer, or the disk is full; the store is as it was.
+        BusyError: Another import holds the store.
+    """
+    version, digest = _looked_up(registry, ref, signing)
+    store = Store(settings)
+    if dry_run:
+        found = _already_there(store, version.ref, digest, signing)
+        return found or ImportedModel(version.ref, version.ref.bento_model_tag, None, created=True, artifact_digest=digest, dry_run=True)
+    with store.staging() as staging:
+        # Looked up under the lock: of two imports at once the second finds what the first one made.
+        found = _already_there(store, version.ref, digest, signing)
+        if found is not None:
+            store.select("models", found.bento_model_tag)
+            return found
+        try:
+            return _imported(registry, store, version, digest, staging=staging, signing=signing)
+        except OSError as error:
+            raise _cannot_write(store, error) from error
+
+
+def _looked_up(registry: Registry, ref: ModelVersionRef | None, signing: SigningSettings | None) -> tuple[VersionInfo, str]:
+    """Return the version and the digest of its files; the one that holds the alias must be the one that was promoted."""
+    name = registry.settings.registered_model
+    version = registry.model_version(name, (ref or registry.resolve(name, registry.settings.alias)).version)
+    digest = version.tags.get(ARTIFACT_DIGEST)
+    if digest is None:
+        hint = f"passerelle register --run {version.ref.run_id}"
+        raise IntegrityError(f"{version.ref} has no digest of its files: it was not registered by passerelle", hint=hint)
+    if ref is None:
+        _check_promoted(registry, version, digest, signing)
+    return version, digest
+
+
+def _check_promoted(registry: Registry, version: VersionInfo, digest: str, signing: SigningSettings | None) -> None:
+    """Check that the ledger's last entry left this version in production, with these files; raises IntegrityError otherwise."""
+    ledger = verified_ledger(registry, version.ref.registered_model, signing)
+    if ledger.last is None or ledger.in_production != version.ref.version:
+        held = f"the ledger's last entry {ledger.in_production or 'none'}" if ledger.last else "the ledger is empty"
+        message = f"the alias holds {version.ref}, {held}: no promotion put it there"
+        raise IntegrityError(message, hint="passerelle status")
+    # The last entry names no digest where it undid the one before.
+    there = [entry.artifact_digest for entry in stood(ledger.entries) if entry.to_version == version.ref.version]
+    if there and there[-1] != digest:
+        message = f"{version.ref} does not have the digest that it was promoted with: somebody changed it"
+        raise IntegrityError(message, hint="passerelle history --verify; passerelle rollback --version N")
+
+
+def _cannot_write(store: Store, error: OSError) -> OutsideError:
+    if error.errno in _DISK_IS_FULL:
+        return OutsideError(f"the disk that holds {store.home} is full; nothing was imported", hint="bentoml models delete")
+    return OutsideError(f"the store {store.home} cannot be written: {error.strerror}", hint="set BENTOML_HOME to a folder of yours")
+
+
+def _already_there(store: Store, ref: ModelVersionRef, digest: str, signing: SigningSettings | None) -> ImportedModel | None:
+    model = store.model(ref.bento_model_tag)
+    if model is None:
+        return None
+    held = model.info.labels.get(ARTIFACT_DIGEST)
+    if held != digest:
+        hint = f"bentoml models delete {ref.bento_model_tag}; passerelle import"
+        raise IntegrityError(f"the bento model {ref.bento_model_tag} is not the registered one: another digest", hint=hint)
+    if signing is not None:
+        folder = Path(model.path)
+        try:
+            check_stored_signature(folder, json.loads((folder / "manifest.json").read_bytes()), signing, run_id=ref.run_id)
+        except (IntegrityError, ValueError, OSError) as error:
+            # Imported before there was a key, perhaps: the hint leads to a new import, which says what is wrong with the registered one.
+            said = error.message if isinstance(error, IntegrityError) else "its manifest cannot be read"
+            hint = f"bentoml models delete {ref.bento_model_tag}; passerelle import"
+            raise IntegrityError(f"the bento model {ref.bento_model_tag} is not to be trusted: {said}", hint=hint) from error
+    return ImportedModel(ref, ref.bento_model_tag, Path(model.path), created=False, artifact_digest=digest)
+
+
+def _imported(
+    registry: Registry, store: Store, version: VersionInfo, digest: str, *, staging: Path, signing: SigningSettings | None
+) -> ImportedModel:
+    manifest = registry.read_json(version.ref.run_id, MANIFEST)
+    # It travels along even when nobody asks for it here: the service may.
+    signature = stored_signature(registry, version.ref.run_id)
+    if signing is not None:
+        check_signature(manifest, signature, signing, of=str(version.ref), run_id=version.ref.run_id)
+    folder = registry.download_model(version.ref, staging / "download")
+    golden_path = registry.run_artifact(version.ref.run_id, GOLDEN, staging / "beside")
+    description, difference = checked(folder, golden_path, manifest, digest)
+    lineage = _lineage(registry, version, digest, description)
+    tag = version.ref.bento_model_tag
+    with bentoml.models.create(
+        str(tag),
+        labels={ARTIFACT_DIGEST: digest, **_labels(lineage)},
+        metadata=_metadata(lineage),
+        _model_store=ModelStore(_made(staging / "models")),
+    ) as model:
+        made = Path(model.path)
+        shutil.copytree(folder, made / MODEL_FOLDER)
+        shutil.copyfile(golden_path, made / "golden.json")
+        (made / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
+        if signature is not None:
+            (made / SIGNATURE_FILE).write_text(signature, encoding="utf-8")
+        (made / "lineage.json").write_text(json.dumps(lineage, ensure_ascii=False, indent=1), encoding="utf-8")
+    place = staging / "models" / tag.name / tag.version
+    readable_by_others(place)
+    path = store.publish(place, "models", tag)
+    return ImportedModel(version.ref, tag, path, created=True, artifact_digest=digest, golden_difference=difference)
+
+
+def checked(folder: Path, golden_path: Path, manifest: Mapping[str, Any], digest: str) -> tuple[ModelDescription, float]:
+    """Return what the model is and by how much it differs from its golden predictions, once it does reproduce them.
+
+    Raises:
+        IntegrityError: A file differs from the one that was registered, or a golden prediction.
+    """
+    check_manifest(folder, golden_path, manifest, expected_digest=digest)
+    description = describe(folder)
+    pipeline = load_pipeline(folder, description)
+    difference = replay(read_golden(golden_path), pipeline_predict(pipeline, [column.name for column in description.columns]))
+    return description, difference
+
+
+def readable_by_others(folder: Path) -> None:
+    """Let another user of the machine, such as the one in a container, read the folder."""
+    folder.chmod(0o755)
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _lineage(registry: Registry, version: VersionInfo, digest: str, description: ModelDescription) -> dict[str, Any]:
+    run = registry.run(version.ref.run_id)
+    tags = {key.removeprefix("passerelle."): value for key, value in version.tags.items() if key.startswith("passerelle.")}
+    return {
+        **tags,
+        "registered_model": version.ref.registered_model,
+        "version": str(version.ref.version),
+        "run_id": version.ref.run_id,
+        "experiment": registry.experiment_of(version.ref.run_id),
+        "artifact_digest": digest,
+        "signature": description.signature,
+        "metrics": dict(sorted(run.metrics.items())),
+        "flavor": "sklearn",
+        "libraries": description.libraries,
+        "created": datetime.fromtimestamp(version.created / 1_000, UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _metadata(lineage: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the lineage in the types that BentoML takes: what is nested and may hold null becomes JSON."""
+    return {
+        key: value if isinstance(value, str | int | float) or key == "metrics" else json.dumps(value, ensure_ascii=False)
+        for key, value in lineage.items()
+    }
+
+
+def _labels(lineage: Mapping[str, Any]) -> dict[str, str]:
+    """Return the part of the lineage that people filter by; BentoML takes short plain text for labels."""
+    names = ("registered_model", "version", "run_id", "candidate", "data_digest", "git_commit", "criteria_digest")
+    return {f"passerelle.{name}": str(lineage[name]) for name in names if lineage.get(name)}

@@ -1,0 +1,193 @@
+"""Make a candidate a version of the registered model, with what identifies it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from passerelle.criteria import Criteria
+from passerelle.errors import TRAIN_AGAIN, IntegrityError, RefusedError
+from passerelle.model.loaded import SCORER_FOLDER
+from passerelle.model.manifest import digest_of_manifest
+from passerelle.names import SIGNED, ModelVersionRef
+from passerelle.registry.client import CandidateRun, Registry, VersionInfo
+from passerelle.registry.sign import SIGNATURE, sign
+from passerelle.registry.training_data import TRAINING
+from passerelle.scorer.storage import INDEX
+from passerelle.settings import SigningSettings
+from passerelle.stages.authenticity import (
+    ARTIFACT_DIGEST,
+    GOLDEN,
+    MANIFEST,
+    Earlier,
+    Examined,
+    earlier_registration,
+    examined,
+    examined_again,
+)  # fmt: skip
+
+__all__ = ["ARTIFACT_DIGEST", "COMPILED", "GOLDEN", "MANIFEST", "TRUSTED_PICKLE", "Registered", "examined", "register"]
+
+#: On a version whose model is a pickle, which somebody trusted in development.
+TRUSTED_PICKLE = "passerelle.trusted_pickle"
+#: On a version: whether the model is registered with the scorer that it compiles to, and is served without scikit-learn.
+COMPILED = "passerelle.compiled"
+Tags = Mapping[str, str]
+NONE: Tags = {}
+_FROM_RUN = (
+    "passerelle.candidate",
+    "passerelle.data_digest",
+    "passerelle.git_commit",
+    "passerelle.git_dirty",
+    "passerelle.language",
+    "passerelle.task",
+    "passerelle.seed",
+)
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A model version and how it came about.
+
+    Attributes:
+        ref: None at a dry run of what is not registered yet.
+        created: False when the run was registered before; nothing was changed then.
+        not_compiled: Why the model has no scorer, where that was found out now.
+    """
+
+    registered_model: str
+    run_id: str
+    candidate: str
+    ref: ModelVersionRef | None
+    created: bool
+    artifact_digest: str
+    tags: Mapping[str, str]
+    not_compiled: str | None = None
+    dry_run: bool = False
+
+    @property
+    def compiled(self) -> bool:
+        """Whether its scorer is registered with it."""
+        return self.tags.get(COMPILED) == "true"
+
+
+def register(
+    registry: Registry, *, run_id: str, criteria: Criteria, signing: SigningSettings | None = None, dry_run: bool = False, tags: Tags = NONE
+) -> Registered:
+    """Make the run's model a version, after a look at what it is and a replay of its golden predictions.
+
+    A run is registered once: a second call returns the same version, and completes one that has no digest, or no signature by the key.
+
+    Args:
+        signing: With a key, the manifest is signed: of a run that was registered before, only where its signature verifies, if it has
+            one, and where the model that was logged, compiled and digested anew, gives the manifest that is stored.
+        tags: Further ones, for a version that is made now.
+
+    Raises:
+        RefusedError: The candidate does not meet the criteria.
+        UsageError: The model is not a classifier of a flavor that can be served.
+        IntegrityError: The model does not reproduce its golden predictions, would run code when loaded, or is not what was logged
+            or registered; nothing is written.
+    """
+    name = registry.settings.registered_model
+    run = registry.run(run_id)
+    of_run = registry.versions_of_run(run_id)
+    version = next((info for info in of_run if info.ref.registered_model == name), None)
+    earlier = earlier_registration(registry, run_id, of_run, signing)
+    if version is not None and ARTIFACT_DIGEST in version.tags:
+        if earlier.to_sign and earlier.manifest is not None and signing is not None:
+            _sign_later(registry, version, earlier.manifest, signing, dry_run=dry_run)
+        return _found(version, run, dry_run)
+    if failures := "; ".join(failure.message for failure in criteria.check(run.metrics)):
+        raise RefusedError(f"« {run.name} » does not meet the criteria: {failures}", hint="passerelle compare")
+    manifest, _, pickled, why = _looked_at(registry, run_id, of_run, earlier, dry_run=dry_run)
+    tags = {**tags, **_tags(run, criteria, manifest)} | ({TRUSTED_PICKLE: "true"} if pickled else {})
+    tags |= {SIGNED: "true"} if earlier.to_sign or earlier.verified else {}
+    if not dry_run:
+        # The manifest comes before the version, and the version is born with its tags: no moment shows one without the other.
+        registry.write_json(run_id, MANIFEST, manifest)
+        if earlier.to_sign and signing is not None:
+            _sign(registry, run_id, manifest, signing)
+    ref = _with_tags(registry, version, run_id, tags, dry_run=dry_run)
+    return Registered(name, run_id, run.name, ref, True, tags[ARTIFACT_DIGEST], tags, not_compiled=why, dry_run=dry_run)
+
+
+def _with_tags(
+    registry: Registry, version: VersionInfo | None, run_id: str, tags: Mapping[str, str], *, dry_run: bool
+) -> ModelVersionRef | None:
+    """Return the version with these tags, made where there is none; at a dry run, the one that is there."""
+    if version is None:
+        name = registry.settings.registered_model
+        return None if dry_run else registry.create_version(name, run_id, registry.model_uri(run_id), tags)
+    if not dry_run:
+        registry.set_version_tags(version.ref, tags)
+    return version.ref
+
+
+def _looked_at(registry: Registry, run_id: str, of_run: Sequence[VersionInfo], earlier: Earlier, *, dry_run: bool) -> Examined:
+    """Return what the run's model is; a model that was registered before stays as it is, and is compared with what was recorded then.
+
+    Raises:
+        IntegrityError: It is not what was recorded.
+    """
+    registered = [info for info in of_run if ARTIFACT_DIGEST in info.tags]
+    if earlier.manifest is not None and (earlier.verified or of_run):
+        of = str(of_run[0].ref) if of_run else f"the model of run {run_id}"
+        return examined_again(registry, run_id, earlier.manifest, of=of, compile_anew=earlier.to_sign)
+    if registered:
+        return _as_registered(registry, registered)
+    return examined(registry, run_id, compiled=(lambda _: None) if dry_run else partial(registry.add_to_model, run_id))
+
+
+def _as_registered(registry: Registry, versions: Sequence[VersionInfo]) -> Examined:
+    """Return what `examined` does of the files of a run's versions as they are, once they are those that were registered.
+
+    Nothing is signed on the word of these digests: `examined_again` compares file by file.
+
+    Raises:
+        IntegrityError: One of them changed since.
+    """
+    found = examined(registry, versions[0].ref.run_id)
+    recorded = {version.tags[ARTIFACT_DIGEST] for version in versions}
+    if digest_of_manifest(found.manifest) not in recorded:
+        # Versions that were registered before said nothing of the training's data.
+        found.manifest.pop(TRAINING, None)
+    if digest_of_manifest(found.manifest) not in recorded:
+        raise IntegrityError(f"the files of {versions[0].ref} are not those that were registered", hint=TRAIN_AGAIN)
+    return found
+
+
+def _sign_later(registry: Registry, version: VersionInfo, manifest: Mapping[str, Any], signing: SigningSettings, *, dry_run: bool) -> None:
+    """Sign a version that was registered before there was this key, once its model was compiled and digested anew.
+
+    Raises:
+        IntegrityError: The manifest does not name the files of that model; nothing is written.
+    """
+    found = examined_again(registry, version.ref.run_id, manifest, of=str(version.ref), compile_anew=True)
+    if not dry_run:
+        _sign(registry, version.ref.run_id, found.manifest, signing)
+        registry.set_version_tags(version.ref, {SIGNED: "true"})
+
+
+def _sign(registry: Registry, run_id: str, manifest: Mapping[str, Any], signing: SigningSettings) -> None:
+    """Store the signature of a manifest that was made in this process, and not of one that was read."""
+    if (signature := sign(manifest, signing, run_id=run_id)) is not None:
+        registry.write_text(run_id, SIGNATURE, signature)
+
+
+def _found(version: VersionInfo, run: CandidateRun, dry_run: bool) -> Registered:
+    name = version.ref.registered_model
+    digest = version.tags[ARTIFACT_DIGEST]
+    return Registered(name, run.run_id, run.name, version.ref, created=False, artifact_digest=digest, tags=version.tags, dry_run=dry_run)
+
+
+def _tags(run: CandidateRun, criteria: Criteria, manifest: Mapping[str, Any]) -> dict[str, str]:
+    tags = {name: run.tags[name] for name in _FROM_RUN if name in run.tags}
+    return tags | {
+        "passerelle.criteria_digest": criteria.digest,
+        ARTIFACT_DIGEST: digest_of_manifest(manifest),
+        "passerelle.golden_digest": str(manifest["golden"]),
+        COMPILED: "true" if f"{SCORER_FOLDER}/{INDEX}" in manifest["files"] else "false",
+    }

@@ -1,0 +1,89 @@
+"""Put a version back that was in production before: no training, no download, no gate."""
+
+from __future__ import annotations
+
+from passerelle.errors import IntegrityError, NotFoundError, RefusedError
+from passerelle.names import PREVIOUS
+from passerelle.registry.chain import stood
+from passerelle.registry.client import Registry, VersionInfo
+from passerelle.registry.ledger import Entry, now
+from passerelle.registry.verified import VerifiedLedger, verified_ledger
+from passerelle.settings import SigningSettings
+from passerelle.stages.promote import Promotion, put_in_production
+from passerelle.stages.register import ARTIFACT_DIGEST, TRUSTED_PICKLE
+
+
+def rollback(
+    registry: Registry,
+    *,
+    who: str,
+    version: int | None = None,
+    reason: str | None = None,
+    development: bool = True,
+    signing: SigningSettings | None = None,
+    dry_run: bool = False,
+) -> Promotion:
+    """Put a former version back into production; it becomes `production`, and the one that was becomes `previous`.
+
+    Only what the gate let through once: the ledger must say that the version was in production, with the same files.
+
+    Args:
+        version: Where to; by default the version that holds the alias `previous`.
+        development: Whether a pickle that was trusted may go into production here.
+        signing: What the ledger's entry is signed with, and the ledger verified with.
+
+    Raises:
+        NotFoundError: No version holds the alias `previous`, or the version that was named does not exist.
+        RefusedError: The version was never in production, or is a pickle that was trusted in development.
+        IntegrityError: Its digest is not the one that it was in production with, or the ledger is broken; says where.
+        BusyError: Somebody else promotes at this moment; says who.
+    """
+    name = registry.settings.registered_model
+    ledger = verified_ledger(registry, name, signing)
+    target = version if version is not None else registry.aliases(name).get(str(PREVIOUS))
+    if target is None:
+        raise NotFoundError(
+            f"« {name} » has no previous version to go back to", hint="passerelle history; then passerelle rollback --version N"
+        )
+    info = registry.model_version(name, target)
+    _check_was_there(info, ledger)
+    if TRUSTED_PICKLE in info.tags and not development:
+        raise RefusedError(
+            f"{info.ref} is a pickle that was trusted in development", hint="passerelle history; passerelle rollback --version N"
+        )
+    return put_in_production(registry, info.ref, _entry(info, who, reason), since=ledger, signing=signing, dry_run=dry_run)
+
+
+def _entry(info: VersionInfo, who: str, reason: str | None) -> Entry:
+    return Entry(
+        number=0,
+        before="",
+        when=now(),
+        who=who,
+        what="rollback",
+        registered_model=info.ref.registered_model,
+        from_version=None,
+        to_version=info.ref.version,
+        run_id=info.ref.run_id,
+        artifact_digest=info.tags.get(ARTIFACT_DIGEST, ""),
+        criteria_digest=info.tags.get("passerelle.criteria_digest"),
+        reason=reason,
+        trusted_pickle=TRUSTED_PICKLE in info.tags,
+    )
+
+
+def _check_was_there(info: VersionInfo, ledger: VerifiedLedger) -> None:
+    """Check that the version was in production as it is now.
+
+    Raises:
+        RefusedError: It was never in production.
+        IntegrityError: It was, with other files.
+    """
+    number, digest = info.ref.version, info.tags.get(ARTIFACT_DIGEST, "")
+    there = [(entry.artifact_digest, entry.run_id) for entry in stood(ledger.entries) if entry.to_version == number]
+    if not there:
+        message = f"{info.ref} was never in production, and a rollback does not ask the gate"
+        raise RefusedError(message, hint=f"passerelle promote --version {number}")
+    if (digest, info.ref.run_id) not in there:
+        message = f"{info.ref} does not have the digest that it was in production with: somebody changed it"
+        raise IntegrityError(message, hint="passerelle history --verify; passerelle rollback --version N")

@@ -1,0 +1,153 @@
+"""Which version each place holds, what disagrees, and the command that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from passerelle.names import BentoTag
+from passerelle.registry.chain import Finding
+from passerelle.registry.client import PRODUCTION_STAGE, Registry
+from passerelle.registry.production import standing
+from passerelle.registry.verified import History, broken, history
+from passerelle.settings import SigningSettings
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What each place holds; None for nothing.
+
+    Attributes:
+        alias: Version that holds the alias.
+        previous: Version that a rollback goes to.
+        stage: Versions in the stage Production.
+        ledger: Version that the ledger's last entry put into production; None where the ledger is broken.
+        bento_model: Tag of the version in production in the BentoML store, or of the one imported last.
+        bento: Tag of the bento built last.
+        image: Name of the image of the version in production, or of the one made last of a bento in the store.
+        image_version: The version that it holds.
+        service: Version that the running service serves.
+        service_silent: Why none is known of a service whose address is: what went wrong when it was asked.
+    """
+
+    registered_model: str
+    alias: int | None
+    previous: int | None
+    stage: tuple[int, ...]
+    ledger: int | None
+    bento_model: str | None
+    bento: str | None
+    service: int | None
+    service_address: str | None
+    image: str | None = None
+    image_version: int | None = None
+    service_silent: str | None = None
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Two places that hold different versions, and what mends it."""
+
+    what: str
+    command: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where everything stands.
+
+    Attributes:
+        ledger_findings: Where the ledger is broken; no command is named then that moves production or follows it.
+    """
+
+    holdings: Holdings
+    disagreements: tuple[Disagreement, ...]
+    ledger_findings: tuple[Finding, ...] = ()
+
+
+def gather(
+    registry: Registry,
+    *,
+    bento_model: BentoTag | None,
+    bento: BentoTag | None,
+    service: int | None,
+    service_address: str | None,
+    service_silent: str | None = None,
+    image: tuple[str, int] | None = None,
+    deploy: str = "passerelle deploy",
+    signing: SigningSettings | None = None,
+) -> Status:
+    """Return where everything stands; the store, the engine and the service are looked at by the caller, which knows where they are.
+
+    Args:
+        image: Name of an image, and the version that it holds.
+        deploy: Command that brings the service up to date.
+        signing: What the ledger is verified with.
+    """
+    name = registry.settings.registered_model
+    found, now = history(registry, name, signing), standing(registry, name)
+    holdings = Holdings(
+        registered_model=name,
+        alias=now.production,
+        previous=now.previous,
+        stage=tuple(sorted(version for version, stage in now.stages.items() if stage == PRODUCTION_STAGE)),
+        ledger=_in_production(found),
+        bento_model=str(bento_model) if bento_model else None,
+        bento=str(bento) if bento else None,
+        service=service,
+        service_address=service_address,
+        image=image[0] if image else None,
+        image_version=image[1] if image else None,
+        service_silent=service_silent,
+    )
+    if found.findings:
+        error = broken(name, found.findings)
+        return Status(holdings, (Disagreement(error.message, "passerelle history --verify"),), found.findings)
+    return Status(holdings, disagreements(holdings, deploy=deploy))
+
+
+def _in_production(found: History) -> int | None:
+    return (found.entries[-1].to_version or None) if found.entries and not found.findings else None
+
+
+def disagreements(held: Holdings, *, deploy: str = "passerelle deploy") -> tuple[Disagreement, ...]:
+    """Return what does not agree with the alias, which decides."""
+    found = list(_of_the_registry(held))
+    if held.alias is None:
+        return tuple(found)
+    if held.bento_model is not None and _version_of(held.bento_model) != held.alias:
+        found.append(Disagreement(f"the store holds {held.bento_model}, production is version {held.alias}", "passerelle import"))
+    if held.bento is not None and _version_of(held.bento) != held.alias:
+        found.append(Disagreement(f"the bento is {held.bento}, production is version {held.alias}", "passerelle build"))
+    if held.image is not None and held.image_version != held.alias:
+        found.append(Disagreement(f"the image is {held.image}, production is version {held.alias}", "passerelle containerize"))
+    if held.service is not None and held.service != held.alias:
+        found.append(Disagreement(f"the service serves version {held.service}, production is version {held.alias}", deploy))
+    elif held.service is None and held.service_silent is not None:
+        what = f"version {held.alias} is in production and the service at {held.service_address} {held.service_silent}"
+        found.append(Disagreement(what, deploy))
+    return tuple(found)
+
+
+def _of_the_registry(held: Holdings) -> Iterator[Disagreement]:
+    """Yield what alias, stage and ledger disagree about; one command mends all of it."""
+    stages = ", ".join(map(str, held.stage)) or "none"
+    if held.ledger is not None and held.ledger != held.alias:
+        where = f"the alias holds {f'version {held.alias}' if held.alias else 'none'} and the stage {stages}"
+        what = f"{where}, the ledger's last entry {held.ledger}: it was moved by hand, or a promotion was interrupted"
+        yield Disagreement(what, f"passerelle rollback --version {held.ledger}")
+    elif held.alias is None and held.stage:
+        yield Disagreement("a version is in the stage and none holds the alias", f"passerelle promote --version {held.stage[-1]}")
+    elif held.alias is None and held.service is not None:
+        yield Disagreement("a service runs and no version is in production", "passerelle promote")
+    elif held.alias is not None and held.ledger is None:
+        yield Disagreement(
+            f"the alias holds version {held.alias}, which no promotion put there", f"passerelle promote --version {held.alias}"
+        )
+    elif held.alias is not None and held.stage != (held.alias,):
+        yield Disagreement(f"the alias holds version {held.alias}, the stage {stages}", f"passerelle rollback --version {held.alias}")
+
+
+def _version_of(tag: str) -> int | None:
+    number = tag.partition(":")[2].partition("-")[0]
+    return int(number) if number.isdigit() else None

@@ -1,0 +1,1 @@
+"""The library half of training: data, splits, figures and runs; a project's candidates are handed in."""

@@ -1,0 +1,78 @@
+"""The held-out test set and the folds, stratified by class and never between near-duplicates."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+
+from passerelle.errors import DataError
+from passerelle.training.dataset import Dataset
+from passerelle.training.groups import groups_of
+from passerelle.training.params import Params
+
+_CLASSES_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Split:
+    """Positions in the data.
+
+    Attributes:
+        train: Records to learn from; every choice is made on them.
+        held_out: Records that no choice sees.
+        folds: For each fold, the positions *within* `train` to fit on and to score.
+        groups: Group number of every record of the data; near-duplicates share one.
+    """
+
+    train: NDArray[np.int64]
+    held_out: NDArray[np.int64]
+    folds: tuple[tuple[NDArray[np.int64], NDArray[np.int64]], ...]
+    groups: NDArray[np.int64]
+
+
+def split(data: Dataset, *, params: Params, seed: int) -> Split:
+    """Return the held-out test set, about one record in `folds`, and the folds of the rest.
+
+    Raises:
+        DataError: A class has too few distinct records to be in every part.
+    """
+    groups = groups_of(data, similarity=params.near_duplicate_similarity)
+    labels = data.labels.to_numpy(dtype=str)
+    _check_sizes(data, labels, groups, params)
+    for train, held_out in _parts(labels, groups, params.folds, seed):
+        folds = tuple(_parts(labels[train], groups[train], params.folds, seed))
+        if _everywhere(labels, [train, held_out, *(train[fit] for fit, _ in folds)]):
+            return Split(train=train, held_out=held_out, folds=folds, groups=groups)
+    raise DataError(
+        f"{data.source}: near-duplicates leave no split that has every class in every part",
+        hint="add records to the smallest classes, or merge these with others",
+    )
+
+
+def _parts(labels: NDArray[np.str_], groups: NDArray[np.int64], folds: int, seed: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    folding = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
+    return [(fit.astype(np.int64), score.astype(np.int64)) for fit, score in folding.split(labels, labels, groups)]
+
+
+def _everywhere(labels: NDArray[np.str_], parts: list[NDArray[np.int64]]) -> bool:
+    classes = set(labels)
+    return all(set(labels[part]) == classes for part in parts)
+
+
+def _check_sizes(data: Dataset, labels: NDArray[np.str_], groups: NDArray[np.int64], params: Params) -> None:
+    rows = Counter(map(str, labels))
+    distinct = Counter(label for label, _ in set(zip(map(str, labels), groups.tolist(), strict=True)))
+    small = sorted((label for label in rows if distinct[label] < params.fewest_per_class), key=lambda label: (distinct[label], label))
+    if not small:
+        return
+    named = ", ".join(f"« {label} » has {rows[label]} ({distinct[label]} distinct)" for label in small[:_CLASSES_NAMED])
+    more = f", and {len(small) - _CLASSES_NAMED} more classes" if len(small) > _CLASSES_NAMED else ""
+    raise DataError(
+        f"{data.source}: a class needs at least {params.fewest_per_class} distinct records "
+        f"({params.folds} folds and the held-out test set); {named}{more}",
+        hint="add records to these classes, merge them with others, or choose another --label-column",
+    )

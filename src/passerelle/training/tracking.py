@@ -1,0 +1,207 @@
+"""Runs in MLflow: opened, filled and ended with the state that they deserve."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import boto3.exceptions
+import botocore.exceptions
+import mlflow
+import mlflow.artifacts
+import mlflow.sklearn
+import pandas as pd
+import requests
+from matplotlib.figure import Figure
+from mlflow.data.pandas_dataset import from_pandas
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.models.signature import infer_signature
+from mlflow.types import ColSpec, DataType, Schema
+from pandas.api.types import is_numeric_dtype
+from sklearn.pipeline import Pipeline
+
+from passerelle.errors import OutsideError, UsageError
+from passerelle.model.flavors.sklearn import EXAMPLES
+from passerelle.model.manifest import digest_of_file, digest_of_manifest, digests_of_files
+from passerelle.names import DIGEST_PARAM, LOGGED_MODEL
+from passerelle.training.dataset import Dataset
+
+#: Name of the model in its run.
+MODEL = "model"
+_REQUIREMENTS = ("scikit-learn", "skops", "numpy", "scipy", "pandas")
+_REACH_TIMEOUT_S = 5
+_QUIET = {
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+}
+#: `mlflow.set_tracking_uri` writes it for child processes.
+_SET_BY_MLFLOW = ("MLFLOW_TRACKING_URI",)
+_FAILURES = (
+    MlflowException,
+    requests.RequestException,
+    botocore.exceptions.BotoCoreError,
+    botocore.exceptions.ClientError,
+    boto3.exceptions.Boto3Error,
+)
+
+
+@contextlib.contextmanager
+def tracked(tracking_uri: str, experiment: str) -> Iterator[str]:
+    """Send the runs inside to this server, without a word on the terminal; give the experiment's id.
+
+    Raises:
+        UsageError: The experiment was deleted.
+        OutsideError: The server or its artifact store does not answer, or refuses.
+    """
+    _check_reachable(tracking_uri)
+    before, logger = mlflow.get_tracking_uri(), logging.getLogger("mlflow")
+    level, environment = logger.level, {name: os.environ.get(name) for name in (*_QUIET, *_SET_BY_MLFLOW)}
+    os.environ.update(_QUIET)
+    logger.setLevel(logging.ERROR)
+    try:
+        mlflow.set_tracking_uri(tracking_uri)
+        yield _experiment_id(experiment)
+    except _FAILURES as error:
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        hint = "passerelle status; then passerelle train again"
+        raise OutsideError(f"MLflow at {tracking_uri} did not take the training: {line}", hint=hint) from error
+    finally:
+        mlflow.set_tracking_uri(before)
+        logger.setLevel(level)
+        for name, value in environment.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def run(name: str, tags: Mapping[str, str], *, experiment_id: str, nested: bool = False) -> Iterator[str]:
+    """Give the id of a run that ends FINISHED, FAILED when the body raises, KILLED when it is interrupted."""
+    tags = {"mlflow.source.name": "passerelle.training.train", "mlflow.source.type": "LOCAL", **tags}
+    started = mlflow.start_run(experiment_id=experiment_id, run_name=name, tags=tags, nested=nested)
+    status = "FAILED"
+    try:
+        yield str(started.info.run_id)
+        status = "FINISHED"
+    except (KeyboardInterrupt, SystemExit):
+        status = "KILLED"
+        raise
+    finally:
+        # When the server is what failed, the first error says more than the one about the run's end.
+        with contextlib.nullcontext() if status == "FINISHED" else contextlib.suppress(*_FAILURES):
+            mlflow.end_run(status)
+
+
+def log_dataset(data: Dataset, records: pd.DataFrame, labels: pd.Series, *, context: str) -> None:
+    """Log the records as the run's input, under the data's digest and the file's name."""
+    table = records.assign(label=labels)
+    digest = data.digest.removeprefix("sha256:")[:32]  # MLflow takes up to 36 characters
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow has two readings of a file's name, which come to the same
+        logged = from_pandas(table, source=data.source, targets="label", name=data.source, digest=digest)
+    mlflow.log_input(logged, context=context)
+
+
+def log_files(files: Mapping[str, Any], *, digests_of: Collection[str] = ()) -> None:
+    """Log each value under its path: a table as Parquet, a figure as PNG, else JSON; none is left out.
+
+    Args:
+        digests_of: Paths of those that registration compares with what was written here.
+    """
+    with tempfile.TemporaryDirectory(prefix="passerelle-train-") as folder:
+        for name, content in files.items():
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, pd.DataFrame):
+                content.to_parquet(path, index=False)
+            elif isinstance(content, Figure):
+                content.savefig(path)
+            elif content is not None:
+                path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+        mlflow.log_artifacts(folder)
+        # As parameters: MLflow lets nobody change those of a run, as it does tags.
+        mlflow.log_params({f"{DIGEST_PARAM}{name}": digest_of_file(Path(folder, name)) for name in digests_of})
+
+
+def log_model(pipeline: Pipeline, records: pd.DataFrame, *, trusted_types: Sequence[str]) -> int:
+    """Log the fitted pipeline in the skops format with signature, example and pinned requirements; return its bytes.
+
+    The digest of its files is a parameter of the run, for registration to compare with what lies there then.
+
+    Args:
+        records: What it learned from; only their columns and types are logged.
+
+    Raises:
+        MlflowException: The pipeline holds a type that neither skops nor `trusted_types` trusts.
+    """
+    info = mlflow.sklearn.log_model(
+        pipeline,
+        name=MODEL,
+        serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
+        skops_trusted_types=list(trusted_types),
+        signature=signature_of(records.head(1)),
+        input_example=made_up(records),
+        pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
+    )
+    with tempfile.TemporaryDirectory(prefix="passerelle-train-") as folder:
+        logged = Path(mlflow.artifacts.download_artifacts(info.model_uri, dst_path=folder))
+        # MLflow's own note of where it downloaded from; it is not among the artifacts.
+        (logged / "registered_model_meta").unlink(missing_ok=True)
+        mlflow.log_param(f"{DIGEST_PARAM}{LOGGED_MODEL}", digest_of_manifest({"files": digests_of_files(logged)}))
+        return int(mlflow.models.Model.load(str(logged)).model_size_bytes or 0)
+
+
+def made_up(records: pd.DataFrame) -> pd.DataFrame:
+    """Return one record with these columns that is none of the data: the input example is shown to everybody who may reach the service."""
+    columns = {
+        name: pd.Series([EXAMPLES["double"]]).astype(column.dtype)
+        if is_numeric_dtype(column.dtype)
+        else pd.Series([EXAMPLES["string"]], dtype=object)
+        for name, column in records.items()
+    }
+    return pd.DataFrame(columns)
+
+
+def signature_of(example: pd.DataFrame) -> ModelSignature:
+    """Return the signature: the record's columns with their types in, one string (the label) out."""
+    return ModelSignature(inputs=infer_signature(example).inputs, outputs=Schema([ColSpec(DataType.string)]))
+
+
+def _experiment_id(name: str) -> str:
+    found = mlflow.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(mlflow.create_experiment(name))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            found = mlflow.get_experiment_by_name(name)  # another training was quicker
+    if found is None or found.lifecycle_stage != "active":
+        restore = f"mlflow experiments restore --experiment-id {found.experiment_id}" if found else "passerelle train again"
+        raise UsageError(f"the experiment « {name} » is deleted", hint=f"{restore}, or passerelle train --experiment NAME")
+    return str(found.experiment_id)
+
+
+def _check_reachable(tracking_uri: str) -> None:
+    """Fail in seconds where MLflow's own retries take minutes."""
+    if not tracking_uri.startswith(("http://", "https://")):
+        return
+    try:
+        requests.get(f"{tracking_uri.rstrip('/')}/health", timeout=_REACH_TIMEOUT_S).raise_for_status()
+    except requests.RequestException as error:
+        raise OutsideError(
+            f"MLflow does not answer at {tracking_uri}",
+            hint="passerelle up, in another terminal; or set MLFLOW_TRACKING_URI to a server of yours",
+        ) from error

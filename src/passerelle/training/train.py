@@ -1,0 +1,214 @@
+"""Train: fit the candidates, measure each, and log each as an MLflow run under one parent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from passerelle.gate.latency import latency
+from passerelle.training import evaluate, plots, tracking
+from passerelle.training.candidate import Candidate
+from passerelle.training.dataset import Dataset
+from passerelle.training.golden_records import golden_predictions, golden_records
+from passerelle.training.groups import row_hashes
+from passerelle.training.params import Params
+from passerelle.training.provenance import code_digest, git_state
+from passerelle.training.split import Split, split
+
+_LONGEST_PARAMETER = 500
+
+
+@dataclass(frozen=True)
+class CandidateResult:
+    """One candidate's run.
+
+    Attributes:
+        name: Name of the candidate.
+        run_id: Its MLflow run.
+        metrics: As logged; `cv_…` decide, `test_…` are only shown.
+    """
+
+    name: str
+    run_id: str
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """One training: a parent run and a run for each candidate, in the order of candidates.py."""
+
+    parent_run_id: str
+    experiment: str
+    data_digest: str
+    candidates: tuple[CandidateResult, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A candidate, fitted on the training part, with all that its run holds."""
+
+    pipeline: Pipeline
+    metrics: dict[str, float]
+    files: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What all candidates of a training share."""
+
+    data: Dataset
+    parts: Split
+    params: Params
+    seed: int
+    tags: Mapping[str, str]
+    experiment_id: str
+
+    def logged_params(self) -> dict[str, Any]:
+        """Return what the runs say of the data."""
+        return {
+            "data.source": self.data.source,
+            "data.kind": self.data.kind,
+            "data.rows": len(self.data.records),
+            "data.classes": len(self.data.classes),
+            "data.groups": int(np.unique(self.parts.groups).size),
+            "data.held_out_rows": len(self.parts.held_out),
+            "seed": self.seed,
+        }
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""
+
+
+def train(
+    data: Dataset,
+    *,
+    tracking_uri: str,
+    experiment: str,
+    candidates: Sequence[Candidate],
+    seed: int = 0,
+    params: Params | None = None,
+    project: Path | None = None,
+    progress: Callable[[str], None] = _silent,
+) -> TrainingResult:
+    """Return the runs of a training; the same data and seed give the same metrics, but for times.
+
+    Args:
+        data: Records and labels.
+        tracking_uri: MLflow server; its artifact store is reached with the keys in the environment.
+        experiment: Experiment of the runs; made when it is not there.
+        candidates: Pipelines to fit.
+        seed: Seed of the splits and of the candidates.
+        params: How to split and to measure.
+        project: Folder of the code that defined the candidates; the runs are tagged with its git commit and its digest.
+        progress: Called with one line for each candidate that is done.
+
+    Raises:
+        DataError: A class has too few records.
+        OutsideError: MLflow or its artifact store does not answer.
+    """
+    start = time.perf_counter()
+    params = params or Params()
+    parts = split(data, params=params, seed=seed)
+    progress(f"{len(data.records)} records in {len(data.classes)} classes, {len(parts.held_out)} of them held out")
+    tags = _tags(data, seed, project)
+    with (
+        tracking.tracked(tracking_uri, experiment) as experiment_id,
+        tracking.run("training", {**tags, "passerelle.kind": "training"}, experiment_id=experiment_id) as parent_run_id,
+    ):
+        training = _Training(data, parts, params, seed, tags, experiment_id)
+        _log_parent(training)
+        results = tuple(_train_all(candidates, training, progress))
+    return TrainingResult(parent_run_id, experiment, data.digest, results, time.perf_counter() - start)
+
+
+def _train_all(candidates: Sequence[Candidate], training: _Training, progress: Callable[[str], None]) -> Iterator[CandidateResult]:
+    for number, candidate in enumerate(candidates, start=1):
+        result = _train_one(candidate, training)
+        progress(f"{number}/{len(candidates)} {candidate.name}: macro-F1 {result.metrics['cv_macro_f1']:.3f} by cross-validation")
+        yield result
+
+
+def _tags(data: Dataset, seed: int, project: Path | None) -> dict[str, str]:
+    git = git_state(project)
+    task = {"text": "text-classification", "tabular": "tabular-classification"}[data.kind]
+    tags = {
+        "passerelle.data_digest": data.digest,
+        "passerelle.data_source": data.source,
+        "passerelle.git_commit": git.commit,
+        "passerelle.code_digest": code_digest(project),
+        "passerelle.git_dirty": {True: "true", False: "false", None: "unknown"}[git.dirty],
+        "passerelle.seed": str(seed),
+        "passerelle.task": task,
+    }
+    return {**tags, "passerelle.language": "fr"} if data.kind == "text" else tags
+
+
+def _log_parent(training: _Training) -> None:
+    """Log the data: what was held out, word for word, and the hashes of what was learned from."""
+    data, parts = training.data, training.parts
+    held_out = data.records.iloc[parts.held_out].assign(label=data.labels, group=parts.groups[parts.held_out])
+    mlflow.log_params({**training.logged_params(), **training.params.as_logged()})
+    tracking.log_dataset(data, data.records, data.labels, context="training")
+    hashes = {"rows": row_hashes(data.records.iloc[parts.train])}
+    files = {"data/held_out.parquet": held_out, "data/train_hashes.json": hashes}
+    tracking.log_files(files, digests_of=files)
+
+
+def _train_one(candidate: Candidate, training: _Training) -> CandidateResult:
+    data = training.data
+    tags = {**training.tags, "passerelle.kind": "candidate", "passerelle.candidate": candidate.name}
+    tags["mlflow.note.content"] = candidate.description
+    with tracking.run(candidate.name, tags, experiment_id=training.experiment_id, nested=True) as run_id:
+        records, labels = data.records.iloc[training.parts.train], data.labels.iloc[training.parts.train]
+        mlflow.log_params({**training.logged_params(), **_pipeline_params(candidate.pipeline)})
+        tracking.log_dataset(data, records, labels, context="training")
+        measured = _measure(candidate, data, training.parts, training.params)
+        mlflow.log_metrics(measured.metrics)
+        tracking.log_files(measured.files, digests_of=("golden.json",))
+        size = float(tracking.log_model(measured.pipeline, records, trusted_types=candidate.trusted_types))
+        mlflow.log_metric("size_bytes", size)
+    return CandidateResult(candidate.name, run_id, {**measured.metrics, "size_bytes": size})
+
+
+def _measure(candidate: Candidate, data: Dataset, parts: Split, params: Params) -> _Measured:
+    """Cross-validate on the training part, refit on all of it, then score the held-out test set once."""
+    records, labels = data.records.iloc[parts.train], data.labels.iloc[parts.train]
+    truth, held_out_truth = labels.to_numpy(dtype=str), data.labels.iloc[parts.held_out].to_numpy(dtype=str)
+    said = evaluate.out_of_fold(candidate.pipeline, records, truth, parts.folds)
+    start = time.process_time()  # criteria may limit it, and other people's work is none of the candidate's
+    pipeline = clone(candidate.pipeline).fit(records, truth)
+    fit_seconds = time.process_time() - start
+    held_out = evaluate.predict(pipeline, data.records.iloc[parts.held_out])
+    cost = latency(pipeline, records.head(params.latency_records))
+    metrics = {
+        **evaluate.figures(truth, said, prefix="cv", bins=params.calibration_bins),
+        **evaluate.figures(held_out_truth, held_out, prefix="test", bins=params.calibration_bins),
+        "latency_p50_ms": cost.p50_ms,
+        "latency_p95_ms": cost.p95_ms,
+        "fit_seconds": fit_seconds,
+    }
+    golden = golden_records(records, labels, number=params.golden_records)
+    title = f"{candidate.name}, cross-validated on {len(records)} records"
+    files = {
+        "per_class.json": evaluate.per_class(said.classes, data.labels.to_numpy(dtype=str), metrics),
+        "golden.json": golden_predictions(pipeline, golden),
+        "confusion_matrix.png": plots.confusion(truth, said, title=title),
+        "reliability.png": plots.reliability(truth, said, title=title, bins=params.calibration_bins),
+    }
+    return _Measured(pipeline, metrics, files)
+
+
+def _pipeline_params(pipeline: Pipeline) -> dict[str, str]:
+    """Return the pipeline's own settings, without the objects that they belong to."""
+    simple = (str, int, float, bool, tuple, type(None))
+    return {name: str(value)[:_LONGEST_PARAMETER] for name, value in pipeline.get_params().items() if isinstance(value, simple)}
