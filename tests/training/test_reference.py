@@ -11,11 +11,10 @@ from passerelle.training.dataset import read_data
 from passerelle.training.evaluate import figures, out_of_fold
 from training.candidates import text_candidates
 
-FILE = Path(__file__).resolve().parents[3] / "shared" / "data" / "service_public_questions.csv"
+FILE = Path(__file__).resolve().parents[1] / "data" / "service_public_questions.csv"
 
 
 @pytest.mark.integration
-@pytest.mark.skipif(not FILE.is_file(), reason=f"needs {FILE.name} in ../shared/data, which is not part of the repository")
 def test_mixed_lr_reaches_the_reference() -> None:
     questions = read_data(FILE, text_column="texte", label_column="theme")
     candidate = next(candidate for candidate in text_candidates() if candidate.name == "mixed_lr")

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import skops.io
 
+import tests
 from passerelle.scorer.compile.pipeline import compile_pipeline
 from passerelle.scorer.scorer import CompiledScorer
 from passerelle.scorer.storage import pack, unpack
@@ -17,7 +18,7 @@ from passerelle.training.candidate import Candidate
 from tests.unit.serving.scorer.scorer_cases import corpus, frame
 from training.candidates import text_candidates
 
-FILE = Path(__file__).resolve().parents[5] / "shared" / "data" / "service_public_questions.csv"
+FILE = Path(tests.__file__).parent / "data" / "service_public_questions.csv"
 CANDIDATES = [pytest.param(candidate, id=candidate.name) for candidate in text_candidates()]
 
 
@@ -46,7 +47,6 @@ def test_every_text_candidate_is_compiled_and_gives_the_same_answers(candidate: 
     assert difference <= 1e-9
 
 
-@pytest.mark.skipif(not FILE.is_file(), reason=f"needs {FILE.name} in ../shared/data, which is not part of the repository")
 @pytest.mark.parametrize("candidate", CANDIDATES)
 def test_all_the_public_text(candidate: Candidate, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     questions = pd.read_csv(FILE, dtype=str, keep_default_na=False)

@@ -1,0 +1,75 @@
+"""Tests read no file outside of the repository."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tests
+
+ROOT = Path(tests.__file__).resolve().parents[1]
+HERE = Path(__file__).resolve()
+FILES = sorted({path for folder in ("tests", "loadtests", "training") for path in (ROOT / folder).rglob("*.py")} - {HERE})
+#: A string that leaves the repository: upwards, or by the path of somebody's home or of a checkout.
+LEAVES = re.compile(r"(^|/)\.\.(/|$)|^/(home|work|srv|mnt|opt|Users)(/|$)")
+#: Paths that a model must not name; the test asserts that they are refused.
+REFUSED = {("tests/unit/serving/test_load.py", "../golden.json")}
+
+
+def steps_up(node: ast.expr) -> int | None:
+    """Return how many folders an expression on `__file__` goes up, or None for any other expression."""
+    match node:
+        case ast.Name(id="__file__"):
+            return 0
+        case ast.Attribute(value=inner, attr="parent"):
+            up = steps_up(inner)
+            return None if up is None else up + 1
+        case ast.Subscript(value=ast.Attribute(value=inner, attr="parents"), slice=ast.Constant(value=int(number))):
+            up = steps_up(inner)
+            return None if up is None else up + number + 1
+        case ast.Call(func=ast.Attribute(value=inner, attr="resolve" | "absolute")):
+            return steps_up(inner)
+        case ast.Call(func=ast.Name(id="Path"), args=[inner]):
+            return steps_up(inner)
+    return None
+
+
+def paths_outside(text: str, name: str) -> Iterator[str]:
+    """Yield each path in the text of the file with this name that leads out of the repository."""
+    depth = len(Path(name).parts)
+    for node in (each for each in ast.walk(ast.parse(text)) if isinstance(each, ast.expr)):
+        match node:
+            case ast.Constant(value=str(string)):
+                outside = bool(LEAVES.search(string)) and (name, string) not in REFUSED
+            case ast.Attribute(value=ast.Name(id="ROOT"), attr="parent" | "parents"):
+                outside = True
+            case _:
+                outside = (steps_up(node) or 0) > depth
+        if outside:
+            yield f"{name}:{node.lineno}: {ast.unparse(node)}"
+
+
+def test_no_test_names_a_path_outside_of_the_repository() -> None:
+    assert len(FILES) > 100
+    assert [found for path in FILES for found in paths_outside(path.read_text(), str(path.relative_to(ROOT)))] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "outside"),
+    [
+        ("Path(__file__).resolve().parents[2] / 'tests'", False),
+        ("Path(__file__).resolve().parents[3] / 'shared' / 'data.csv'", True),
+        ("Path(__file__).parent.parent.parent", False),
+        ("Path(__file__).parent.parent.parent.parent", True),
+        ("open('../shared/data.csv')", True),
+        ("open('/home/marie/data.csv')", True),
+        ("ROOT.parent / 'shared'", True),
+        ("folder.parent / 'data.csv'", False),
+    ],
+)
+def test_the_search_finds_such_paths(code: str, outside: bool) -> None:
+    assert bool(list(paths_outside(code, "tests/unit/test_example.py"))) is outside
