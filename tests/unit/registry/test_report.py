@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
 from html import unescape
-from pathlib import Path
 from string import Formatter
 from typing import Any, cast, get_args
 
@@ -112,32 +110,3 @@ def test_the_markdown_holds_every_check() -> None:
         assert f"| {finding.check} |" in text
     assert "**Refused**" in text
     assert "\n\n\n\n" not in text
-
-
-@pytest.fixture(scope="module")
-def browser() -> Any:
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("Chromium is missing: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=quiet)
-        yield running
-        running.close()
-
-
-@pytest.mark.chromium
-@pytest.mark.parametrize("width", [360, 1280])
-@pytest.mark.parametrize("of", [BETTER, WORSE, ALONE], ids=["better", "worse", "alone"])
-def test_a_phone_and_a_screen_reader_can_read_it(browser: Any, of: Any, width: int, tmp_path: Path) -> None:
-    from axe_core_python.sync_playwright import Axe
-
-    (tmp_path / "report.html").write_text(html(judged(of), language="fr"), encoding="utf-8")
-    page = browser.new_page(viewport={"width": width, "height": 900})
-    page.goto((tmp_path / "report.html").as_uri())
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    violations = Axe().run(page)["violations"]
-    assert [(each["id"], each["nodes"][0]["html"][:120]) for each in violations] == []
-    page.close()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -53,24 +51,6 @@ def test_every_kind_of_classifier(classifier: str, classes: int, tmp_path: Path)
 
 def test_a_model_that_was_fitted_before_it_was_calibrated(tmp_path: Path) -> None:
     hold_same(frozen(), tmp_path / "scorer")
-
-
-ALONE = """
-import sys
-from pathlib import Path
-from passerelle.scorer.storage import unpack
-scorer = unpack(Path(sys.argv[1]), pipeline=lambda: None)
-print(scorer.labels([{"text": "carte d'identité"}, {"text": ""}])[0])
-loaded = {"sklearn", "scipy", "pandas", "skops"} & set(sys.modules)
-assert not loaded, loaded
-"""
-
-
-def test_reading_and_answering_need_no_scikit_learn(tmp_path: Path) -> None:
-    pipeline = fitted("demo", "svm, sigmoid")
-    hold_same(pipeline, tmp_path / "scorer")
-    done = subprocess.run([sys.executable, "-c", ALONE, str(tmp_path / "scorer")], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 def test_another_format_is_not_read_and_a_broken_one_is_refused(tmp_path: Path) -> None:

@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from skops.io import dump
 
 from passerelle.model.manifest import digests_of_files
 from tests.unit.serving.scorer.scorer_cases import fitted
+
+pytestmark = pytest.mark.integration
 
 CASES = (("stop words", "logistic"), ("mixed preprocessing", "svm, sigmoid"), ("hashed", "logistic"), ("two columns", "complement"))
 COMPILE = """

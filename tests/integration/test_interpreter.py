@@ -16,6 +16,8 @@ from passerelle.cli.interpreter import LOCKED, interpreter_for
 from passerelle.cli.run_reproduce import _trained
 from passerelle.errors import OutsideError
 
+pytestmark = pytest.mark.integration
+
 NAME = "passerelle-test-tiny"
 
 
@@ -51,7 +53,7 @@ def test_equal_libraries_use_the_running_interpreter(tmp_path: Path) -> None:
 
 
 def test_the_projects_own_lock_is_what_runs_here(tmp_path: Path) -> None:
-    found = interpreter_for(Path(__file__).resolve().parents[3], tmp_path / "environment", silent)
+    found = interpreter_for(Path(__file__).resolve().parents[2], tmp_path / "environment", silent)
     assert found.python == Path(sys.executable), found.note
 
 

@@ -18,6 +18,8 @@ from passerelle.bentos.store import Store
 from passerelle.settings import StoreSettings
 from tests.engine_fixtures import ROOT, TAG, write_bento
 
+pytestmark = pytest.mark.integration
+
 
 @contextmanager
 def umask(mask: int) -> Iterator[None]:
@@ -62,14 +64,6 @@ def test_the_files_of_the_store_keep_their_modes(store: Store, tmp_path: Path) -
     assert private.stat().st_mode & 0o777 == 0o600
     linked = tmp_path / "context" / "models" / TAG.name / TAG.version / "manifest.json"
     assert linked.stat().st_nlink == 2, "what has its mode already is not copied"
-
-
-def test_a_mode_counts_in_the_digest(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    (tmp_path / "file").chmod(0o644)
-    before = digest_of(tmp_path)
-    (tmp_path / "file").chmod(0o600)
-    assert digest_of(tmp_path) != before
 
 
 def remade(store: Store, home: Path) -> Store:

@@ -12,6 +12,8 @@ from passerelle.errors import OutsideError
 from passerelle.platform.child import Child
 from passerelle.platform.ports import free_ports
 
+pytestmark = pytest.mark.integration
+
 #: Answers 503 and logs each time that it was asked, as a service does whose model was refused.
 _REFUSING = """
 import sys
