@@ -41,14 +41,16 @@ FORBIDDEN = {
 }
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_layers_stay_apart(path: Path) -> None:
-    names = list(imports(path))
-    here = package(path)
-    if here not in {"cli", "__main__"}:
-        assert not [name for name in names if name.startswith("passerelle.cli")], "nothing imports the command line"
-    for forbidden in FORBIDDEN.get(here, ()):
-        assert not [name for name in names if name == forbidden or name.startswith(forbidden + ".")]
+def test_layers_stay_apart() -> None:
+    everybody = ("passerelle.cli",)
+    offenders = [
+        f"{path.relative_to(SOURCE)} imports {name}"
+        for path in MODULES
+        for name in imports(path)
+        for forbidden in (*FORBIDDEN.get(package(path), ()), *(() if package(path) in {"cli", "__main__"} else everybody))
+        if name == forbidden or name.startswith(forbidden + ".")
+    ]
+    assert offenders == []
 
 
 def test_only_the_registry_client_calls_mlflows_client() -> None:
@@ -92,10 +94,29 @@ def test_each_stage_of_the_docstring_is_a_module() -> None:
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
 
 
-@pytest.mark.parametrize("path", [*MODULES, *sorted((ROOT / "training").rglob("*.py"))], ids=lambda path: str(path.relative_to(ROOT)))
-def test_files_and_functions_stay_small(path: Path) -> None:
-    text = path.read_text()
-    assert text.count("\n") <= LONGEST_FILE
+def too_long(path: Path) -> Iterator[str]:
+    """Yield what of a file is longer than it may be."""
+    text, name = path.read_text(), path.relative_to(ROOT)
+    if (lines := text.count("\n")) > LONGEST_FILE:
+        yield f"{name}: {lines} lines"
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert (node.end_lineno or 0) - node.lineno < LONGEST_FUNCTION, node.name
+        if (
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and (lines := (node.end_lineno or 0) - node.lineno + 1) > LONGEST_FUNCTION
+        ):
+            yield f"{name}: {node.name} has {lines} lines"
+
+
+def test_files_and_functions_stay_small() -> None:
+    assert [each for path in [*MODULES, *sorted((ROOT / "training").rglob("*.py"))] for each in too_long(path)] == []
+
+
+def folders(root: Path, pattern: str) -> set[str]:
+    """Return the folders, by their path below the root, that hold such a file themselves."""
+    return {path.parent.relative_to(root).as_posix() for path in root.rglob(pattern) if path.name != "__init__.py"} - {"."}
+
+
+def test_unit_tests_mirror_the_package() -> None:
+    packages, tests = folders(SOURCE, "*.py"), folders(ROOT / "tests" / "unit", "test_*.py")
+    assert sorted(tests - packages) == [], "unit tests of a package that does not exist"
+    assert sorted(packages - tests) == [], "packages without a unit test"

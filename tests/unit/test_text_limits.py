@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from passerelle.model.text_limits import EXPANSION, LONGEST_DECOMPOSITION, NON_STARTERS, TEXT_CHARACTERS, decomposed_length, text_fault
@@ -60,7 +60,6 @@ def test_marks_that_decompose_into_two_count_as_two(mark: str) -> None:
     assert text_fault("é" + mark * 15) is not None
 
 
-@settings(deadline=None, max_examples=300, derandomize=True, database=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["e", "é", "\u1fb7", "각", " ", ACUTE, DOUBLE, TIBETAN, MUSIC, "\uff9e", "İ"]), st.integers(1, 32)))
 )

@@ -19,11 +19,16 @@ NAME = "comments"
 
 
 class Bucket:
-    """Objects with entity tags. `reads` counts; `before_write` is called with the name of each object that is about to be written."""
+    """Objects with entity tags.
+
+    `reads` counts; `before_write` is called with the name of each object that is about to be written; `ages_s` are those of objects
+    that were not written just now.
+    """
 
     def __init__(self) -> None:
         self.held: dict[str, bytes] = {}
         self.reads = 0
+        self.ages_s: dict[str, float] = {}
         self.before_write: Callable[[str], None] = lambda _: None
 
     def keys(self, prefix: str, *, most: int | None = None) -> tuple[str, ...]:
@@ -47,13 +52,17 @@ class Bucket:
         if key not in self.held or self.read(key)[1] != entity_tag:
             return False
         self.held[key] = content
+        self.ages_s.pop(key, None)
         return True
 
     def delete(self, key: str) -> None:
         self.held.pop(key, None)
+        self.ages_s.pop(key, None)
 
     def age_s(self, key: str) -> float:
-        return 0.0 if key in self.held else 1e9
+        if key not in self.held:
+            raise NotFoundError(f"{key} does not exist")
+        return self.ages_s.get(key, 0.0)
 
 
 class Mlflow:
