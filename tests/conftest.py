@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.engine_fixtures import bento, engine
@@ -17,6 +18,11 @@ __all__ = [
     "bento", "bentoml_home", "engine", "given_environment", "ours", "plain_environment", "platform", "registered", "scorer_python",
     "served", "theirs", "trained",
 ]  # fmt: skip
+
+# Each run draws the same few examples; `make fuzz` draws many others. A test that needs a number of its own takes it from these.
+settings.register_profile("small", max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+settings.register_profile("fuzz", settings.get_profile("small"), max_examples=2_000, derandomize=False)
+settings.load_profile("small")
 
 
 class OneProcessAFolder(LoadScopeScheduling):  # type: ignore[misc]

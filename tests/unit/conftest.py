@@ -13,8 +13,9 @@ import pytest
 def _no_process() -> Iterator[None]:
     """Refuse to start processes: a test that needs one is an integration test."""
 
-    def refuse(*arguments: Any, **_: Any) -> None:
-        raise AssertionError(f"a unit test starts {arguments[0]!r}: move it to tests/integration")
+    def refuse(process: Any, command: Any, *_: Any, **__: Any) -> None:
+        process._child_created = False
+        raise AssertionError(f"a unit test starts {command!r}: move it to tests/integration")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(subprocess.Popen, "__init__", refuse)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from passerelle.serving.endpoint import ClassifyEndpoint
@@ -36,7 +36,6 @@ GOOD = (
 )
 CODES = {400: {"malformed_json"}, 413: {"body_too_large"}, 415: {"unsupported_media_type", "unsupported_encoding"}}
 CODES |= {422: {"invalid_record", "too_many_records"}}
-FUZZ = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @dataclass
@@ -141,13 +140,11 @@ def strictly(body: bytes) -> Any:
     return content
 
 
-@settings(FUZZ, max_examples=1_500)
 @given(body=bodies(GOOD), path=st.sampled_from(PATHS))
 def test_any_body_is_answered_or_refused(texts: Service, body: bytes, path: str) -> None:
     held_as_json(texts.post(body, path), body, path)
 
 
-@settings(FUZZ, max_examples=500)
 @given(body=st.one_of(st.sampled_from(GOOD), bodies(GOOD)), cuts=st.lists(st.integers(0, 300), max_size=6), path=st.sampled_from(PATHS))
 def test_a_body_in_pieces_is_answered_as_in_one(texts: Service, body: bytes, cuts: list[int], path: str) -> None:
     whole, pieces = texts.post(body, path), texts.send(path, messages(body, cuts), [JSON_TYPE])
@@ -157,13 +154,11 @@ def test_a_body_in_pieces_is_answered_as_in_one(texts: Service, body: bytes, cut
         assert [json.loads(each.body).get("code") for each in (pieces, whole)] == [json.loads(whole.body)["code"]] * 2
 
 
-@settings(FUZZ, max_examples=200)
 @given(body=st.sampled_from(GOOD), cuts=st.lists(st.integers(0, 300), max_size=6), path=st.sampled_from(PATHS))
 def test_a_client_that_leaves_anywhere_gets_nothing(texts: Service, body: bytes, cuts: list[int], path: str) -> None:
     assert texts.send(path, messages(body, cuts, complete=False), [JSON_TYPE]).messages == []
 
 
-@settings(FUZZ, max_examples=200)
 @given(extra=st.integers(1, 3_000), cuts=st.lists(st.integers(0, LIMIT), max_size=6), declared=st.sampled_from((None, b"5", b"0")))
 def test_a_body_over_the_limit_is_refused_whatever_it_says_of_its_size(
     texts: Service, extra: int, cuts: list[int], declared: bytes | None
@@ -183,7 +178,6 @@ LIES = st.one_of(
 HEADER_NAMES = (b"content-length", b"x-request-id", b"traceparent", b"authorization", b"content-encoding", b"content-type", b"accept")
 
 
-@settings(FUZZ, max_examples=700)
 @given(
     body=st.sampled_from(GOOD),
     declared=st.one_of(st.none(), LIES),
@@ -194,7 +188,6 @@ def test_headers_that_lie_or_mean_nothing(texts: Service, body: bytes, declared:
     held(texts.send(PATHS[0], messages(body, []), [JSON_TYPE, *given_length, *others]), body)
 
 
-@settings(FUZZ, max_examples=300)
 @given(size=numbers(), count=st.one_of(numbers(), st.just(b"1")))
 def test_any_number_is_answered_or_refused(rows: Service, size: bytes, count: bytes) -> None:
     body = b'{"size": ' + size + b', "count": ' + count + b"}"

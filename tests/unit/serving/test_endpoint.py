@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from passerelle.model.flavors.sklearn import PipelineNeededError
@@ -276,14 +276,12 @@ def test_the_description_has_an_example_that_works(app: ClassifyEndpoint) -> Non
         assert answer["content"]["application/json"]["example"], status
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(alphabet=st.characters(), min_size=1, max_size=100))
 def test_any_text_is_answered_or_refused(app: ClassifyEndpoint, text: str) -> None:
     body = json.dumps({"text": text}).encode()
     assert ask(app, "POST", "/classify", content=body, headers={"content-type": "application/json"}).status_code in {200, 400, 422}
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=st.binary(max_size=300))
 def test_any_bytes_are_answered_or_refused(app: ClassifyEndpoint, body: bytes) -> None:
     assert ask(app, "POST", "/classify", content=body, headers={"content-type": "application/json"}).status_code in {200, 400, 422}

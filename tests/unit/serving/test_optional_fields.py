@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -16,7 +16,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from tests.unit.serving.hostile_bodies import JSON_TYPE, Answer, bodies, messages, send_raw
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
-from tests.unit.serving.test_body_fuzz import FUZZ, GOOD, PATHS, Service, held, service
+from tests.unit.serving.test_body_fuzz import GOOD, PATHS, Service, held, service
 
 EMPTY = (b"{}", b'{"text": null}')
 
@@ -73,7 +73,6 @@ def outcome(answer: Answer, body: bytes) -> None:
     assert answer.status != 500
 
 
-@settings(FUZZ, max_examples=300)
 @given(body=st.one_of(st.sampled_from(EMPTY), bodies((*GOOD, *EMPTY))), path=st.sampled_from(PATHS))
 def test_any_body_is_answered_or_refused_when_no_field_is_required(compiled: Service, behind: Service, body: bytes, path: str) -> None:
     outcome(compiled.post(body, path), body)

@@ -40,7 +40,7 @@ def test_a_tie_is_decided_as_scikit_learn_decides_it(nudge: float) -> None:
     classifier = pipeline.named_steps["classifier"]
     classifier.coef_[2] = classifier.coef_[1] * (1.0 + nudge)
     classifier.intercept_[1:3] = 5.0
-    texts = ["", "…", *sentences(150, 30)]
+    texts = ["", "…", *sentences(20, 30)]
     scorer = compiled(pipeline)
     asked = [{"text": text} for text in texts]
     expected = pipeline.predict(frame(texts)).tolist()
@@ -70,7 +70,7 @@ def test_long_texts(features: str) -> None:
 
 
 def test_words_that_nobody_wrote_before_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunks, "GENERATION_BYTES", 2**18)
+    monkeypatch.setattr(chunks, "GENERATION_BYTES", 2**15)
     scorer = compiled(fitted("demo", "logistic"))
     random = np.random.default_rng(0)
 
@@ -78,14 +78,14 @@ def test_words_that_nobody_wrote_before_do_not_fill_the_memory(monkeypatch: pyte
         for _ in range(count):
             scorer.one({"text": " ".join(f"carte{number}mairie" for number in random.integers(0, 10**12, 50))})
 
-    ask(40)
+    ask(10)
     tracemalloc.start()
-    ask(120)
-    for number in range(100):
+    ask(20)
+    for number in range(20):
         scorer.one({"text": "☃" * 5000 + str(number)})
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert kept < 3 * 2**18, f"{kept} bytes kept after 6,000 unique words and 100 of 10 KB"
+    assert kept < 3 * 2**15, f"{kept} bytes kept after 1,000 unique words and 20 of 10 KB"
 
 
 def test_several_threads_get_the_answers_of_one(monkeypatch: pytest.MonkeyPatch) -> None:

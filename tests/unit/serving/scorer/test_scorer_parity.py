@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.pipeline import Pipeline
 
@@ -14,7 +14,8 @@ from passerelle.scorer.compile.pipeline import compile_pipeline
 from passerelle.scorer.scorer import CompiledScorer
 from tests.unit.serving.scorer.scorer_cases import CLASSIFIERS, FEATURES, corpus, fitted, frame, frozen, texts
 
-quick = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
+#: There are seventy kinds, and scikit-learn takes a tenth of a second for an example.
+quick = settings(max_examples=settings().max_examples // 8)
 
 
 def compiled(pipeline: Pipeline) -> CompiledScorer:
