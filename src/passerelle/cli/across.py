@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from passerelle.cli import prerequisites
 from passerelle.cli.options import (
     criteria_option,
     dry_run_option,
@@ -18,6 +19,7 @@ from passerelle.cli.options import (
     version_option,
 )
 from passerelle.cli.output import Output
+from passerelle.cli.prerequisites import needs
 from passerelle.errors import IntegrityError
 
 # Each command imports its own late, so that `--help` answers at once.
@@ -29,6 +31,7 @@ from passerelle.errors import IntegrityError
 @criteria_option
 @target_option
 @json_option
+@needs(prerequisites.project, prerequisites.criteria, prerequisites.stack)
 def demo(project: Path, criteria_path: Path, target: str, as_json: bool) -> None:
     """Run every stage on a platform of its own, ask the service, and leave nothing running; or on the stack, which stays on.
 
@@ -45,6 +48,7 @@ def demo(project: Path, criteria_path: Path, target: str, as_json: bool) -> None
 @click.option("--platform-only", "--no-model", "platform_only", is_flag=True, help="The platform alone, without the service.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the service on loopback.  [default: a free one]")
 @target_option
+@needs(prerequisites.stack)
 def up(project: Path, platform_only: bool, port: int, target: str) -> None:
     """Keep the embedded platform and the service of what is in production on until Ctrl-C, or start the compose stack."""
     from passerelle.cli import run_stack, run_up
@@ -80,6 +84,7 @@ def env(target: str, project: Path, as_json: bool) -> None:
 @click.option("--feature-column", "feature_columns", multiple=True, help="Column of a table without text; once for each.")
 @click.option("--drop-missing", is_flag=True, help="As at the first training.")
 @json_option
+@needs(prerequisites.registry)
 def reproduce(version: int, registered_model: str | None, as_json: bool, **data: Any) -> None:
     """Train a version again from its commit, data and seed, and say whether the same model comes out."""
     from passerelle.cli import run_reproduce, show
@@ -95,6 +100,7 @@ def reproduce(version: int, registered_model: str | None, as_json: bool, **data:
 @click.argument("asked", metavar="PREDICTION_ID|IMAGE|BENTO_TAG|VERSION|RUN_ID")
 @model_option()
 @json_option
+@needs(prerequisites.registry)
 def trace(asked: str, registered_model: str | None, as_json: bool) -> None:
     """Show where something comes from: image, bento, version, run, data, code, criteria and ledger entry."""
     from passerelle.cli import run_trace, show
@@ -105,6 +111,7 @@ def trace(asked: str, registered_model: str | None, as_json: bool) -> None:
 @click.command()
 @model_option()
 @json_option
+@needs(prerequisites.registry)
 def status(registered_model: str | None, as_json: bool) -> None:
     """Show which version the alias, the stage, the store and the service hold, and what disagrees."""
     from passerelle.cli import run_registry, show
@@ -120,6 +127,7 @@ def status(registered_model: str | None, as_json: bool) -> None:
 @model_option()
 @click.option("--verify", is_flag=True, help="Look for entries that were changed, removed or inserted.")
 @json_option
+@needs(prerequisites.registry)
 def history(registered_model: str | None, verify: bool, as_json: bool) -> None:
     """Print the ledger of promotions and rollbacks."""
     from passerelle.cli import run_registry, show
@@ -137,6 +145,7 @@ def history(registered_model: str | None, verify: bool, as_json: bool) -> None:
 @click.option("--reason", help="Why; written in the ledger.")
 @dry_run_option
 @json_option
+@needs(prerequisites.registry)
 def rollback(registered_model: str | None, version: int | None, reason: str | None, dry_run: bool, as_json: bool) -> None:
     """Put the previous version back into production."""
     from passerelle.cli import run_registry, show
@@ -148,6 +157,7 @@ def rollback(registered_model: str | None, version: int | None, reason: str | No
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @project_option
 @json_option
+@needs(prerequisites.stack)
 def backup(path: Path | None, project: Path, as_json: bool) -> None:
     """Write the stack's database, artifacts and ledger to one file."""
     from passerelle.cli import run_stack, show_stack
@@ -164,6 +174,7 @@ def backup(path: Path | None, project: Path, as_json: bool) -> None:
 @project_option
 @dry_run_option
 @json_option
+@needs(prerequisites.stack)
 def restore(path: Path, project: Path, dry_run: bool, as_json: bool) -> None:
     """Put a backup into an empty stack, and check every object."""
     from passerelle.cli import run_stack, show_stack
@@ -178,6 +189,7 @@ def restore(path: Path, project: Path, dry_run: bool, as_json: bool) -> None:
 
 @click.command()
 @click.argument("bento_model_tag", required=False)
+@needs(prerequisites.bento_model)
 def openapi(bento_model_tag: str | None) -> None:
     """Print the OpenAPI description of the service, as JSON.
 

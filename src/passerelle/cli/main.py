@@ -12,6 +12,7 @@ from passerelle import __version__
 from passerelle.cli import across, stages
 from passerelle.cli.keys import keys
 from passerelle.cli.output import print_error
+from passerelle.cli.prerequisites import without_workbench
 from passerelle.errors import OutsideError, PasserelleError
 
 STAGES: Sequence[click.Command] = (
@@ -83,6 +84,12 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except PasserelleError as error:
         print_error(error, as_json="--json" in given)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError:
+        lacking = without_workbench()
+        if lacking is None:
+            raise
+        print_error(lacking, as_json="--json" in given)
+        sys.exit(lacking.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(2)

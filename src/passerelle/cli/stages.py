@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from passerelle.cli import prerequisites
 from passerelle.cli.options import (
     criteria_option,
     dry_run_option,
@@ -17,6 +18,7 @@ from passerelle.cli.options import (
     version_option,
 )
 from passerelle.cli.output import Output
+from passerelle.cli.prerequisites import needs
 
 # The stages import MLflow, scikit-learn or BentoML: each command imports its own late, so that `--help` answers at once.
 # ruff: noqa: PLC0415
@@ -33,6 +35,7 @@ from passerelle.cli.output import Output
 @click.option("--again", is_flag=True, help="Train even when the same data, code and seed were trained on before.")
 @dry_run_option
 @json_option
+@needs(prerequisites.registry)
 def train(*, as_json: bool, **options: object) -> None:
     """Fit the candidates and log each as an MLflow run."""
     from passerelle.cli import run_training
@@ -47,6 +50,7 @@ def train(*, as_json: bool, **options: object) -> None:
 @click.option("--experiment", help="MLflow experiment.  [default: PASSERELLE_EXPERIMENT or classification]")
 @criteria_option
 @json_option
+@needs(prerequisites.criteria, prerequisites.registry)
 def compare(parent_run_id: str | None, experiment: str | None, criteria_path: Path, as_json: bool) -> None:
     """Rank the candidates by the criteria, and say what each one fails."""
     from passerelle.cli import show
@@ -67,6 +71,7 @@ def compare(parent_run_id: str | None, experiment: str | None, criteria_path: Pa
 @trust_pickle_option
 @dry_run_option
 @json_option
+@needs(prerequisites.criteria, prerequisites.registry)
 def register(
     *, run_id: str | None, experiment: str | None, registered_model: str | None, criteria_path: Path, dry_run: bool, as_json: bool
 ) -> None:
@@ -99,6 +104,7 @@ def register(
 @trust_pickle_option
 @dry_run_option
 @json_option
+@needs(prerequisites.criteria, prerequisites.registry)
 def promote(*, registered_model: str | None, version: int | None, criteria_path: Path, as_json: bool, **how: Any) -> None:
     """Give a version the alias and the stage, if it passes the gate.
 
@@ -115,6 +121,7 @@ def promote(*, registered_model: str | None, version: int | None, criteria_path:
 @trust_pickle_option
 @dry_run_option
 @json_option
+@needs(prerequisites.registry)
 def import_(registered_model: str | None, version: int | None, dry_run: bool, as_json: bool) -> None:
     """Bring the promoted version into the BentoML store, checked file by file."""
     from passerelle.cli import show
@@ -132,6 +139,7 @@ def import_(registered_model: str | None, version: int | None, dry_run: bool, as
 @project_option
 @dry_run_option
 @json_option
+@needs(prerequisites.bento_model)
 def build(bento_model_tag: str | None, project: Path, dry_run: bool, as_json: bool) -> None:
     """Build a bento that pins exactly one model version.
 
@@ -153,6 +161,7 @@ def build(bento_model_tag: str | None, project: Path, dry_run: bool, as_json: bo
 @click.option("--smoke/--no-smoke", default=True, show_default=True, help="Run it and replay the golden inputs.")
 @dry_run_option
 @json_option
+@needs(prerequisites.bento)
 def containerize(bento_tag: str | None, smoke: bool, dry_run: bool, as_json: bool, **wanted: Any) -> None:
     """Make an OCI image of a bento; needs a container engine.
 
@@ -176,6 +185,7 @@ def containerize(bento_tag: str | None, smoke: bool, dry_run: bool, as_json: boo
 @project_option
 @dry_run_option
 @json_option
+@needs(prerequisites.stack, prerequisites.bento)
 def deploy(*, bento_tag: str | None, target: str, dry_run: bool, as_json: bool, **how: Any) -> None:
     """Start a bento, wait until it is ready, and hold it to its golden predictions.
 
@@ -190,6 +200,7 @@ def deploy(*, bento_tag: str | None, target: str, dry_run: bool, as_json: bool, 
 @click.argument("bento_tag", required=False)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback.  [default: a free one]")
 @json_option
+@needs(prerequisites.bento)
 def serve(bento_tag: str | None, port: int, as_json: bool) -> None:
     """Answer /classify in this terminal, until Ctrl-C.
 
@@ -203,6 +214,7 @@ def serve(bento_tag: str | None, port: int, as_json: bool) -> None:
 @click.command()
 @click.option("--address", help="Address of the service.  [default: the one that deploy started]")
 @json_option
+@needs(prerequisites.service)
 def monitor(address: str | None, as_json: bool) -> None:
     """Show what the running service answered: requests, latency, classes, share to review."""
     from passerelle.cli import run_bentos, show

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import mlflow.artifacts
-import requests
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from passerelle.errors import NotFoundError, OutsideError
+from passerelle.errors import NotFoundError
 from passerelle.names import ModelVersionRef
 from passerelle.registry.entities import CandidateRun, VersionInfo, all_pages, candidate, version_info
 from passerelle.registry.failures import parsed, translated
 from passerelle.registry.objects import Objects
+from passerelle.registry.reachable import check_mlflow
 from passerelle.settings import MlflowSettings, S3Settings
 
 __all__ = ["ARCHIVED_STAGE", "PRODUCTION_STAGE", "CandidateRun", "Registry", "VersionInfo"]
@@ -40,18 +40,12 @@ class Registry:
         self._client = MlflowClient(tracking_uri=mlflow.tracking_uri, registry_uri=mlflow.tracking_uri)
 
     def check(self) -> None:
-        """Return when both answer; fails within seconds, where MLflow's own retries take minutes.
+        """Check that both answer; takes seconds at most, where MLflow's own retries take minutes.
 
         Raises:
             OutsideError: Names which of the two does not answer, or what S3 refuses.
         """
-        address = self.settings.tracking_uri
-        if address.startswith(("http://", "https://")):
-            try:
-                requests.get(f"{address.rstrip('/')}/health", timeout=self.settings.timeout_s).raise_for_status()
-            except requests.RequestException as error:
-                hint = 'passerelle up, in another terminal; then eval "$(passerelle env)"; or set MLFLOW_TRACKING_URI'
-                raise OutsideError(f"MLflow does not answer at {address}", hint=hint) from error
+        check_mlflow(self.settings)
         self.objects.check()
 
     def latest_training(self, experiment: str | None = None) -> str:

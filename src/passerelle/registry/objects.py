@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
 
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError
+from passerelle.registry.reachable import S3_HINT
 from passerelle.settings import S3Settings
 
 _CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
@@ -69,8 +70,7 @@ class Objects:
                 raise OutsideError(f"the S3 at {where} refuses these keys ({code})", hint=hint) from error
             raise OutsideError(f"the S3 at {where} refuses: {code}", hint="read the log of the S3 server") from error
         except (EndpointConnectionError, BotoCoreError) as error:
-            hint = "passerelle up, in another terminal; or set MLFLOW_S3_ENDPOINT_URL"
-            raise OutsideError(f"S3 does not answer at {where}", hint=hint) from error
+            raise OutsideError(f"S3 does not answer at {where}", hint=S3_HINT) from error
 
     def keys(self, prefix: str, *, most: int | None = None) -> tuple[str, ...]:
         """Return the names of all objects below the prefix, in order; of the first of them where `most` limits their number."""

@@ -22,21 +22,14 @@ from passerelle.platform.child import Child
 from passerelle.platform.ports import free_ports, port_is_taken
 from passerelle.platform.seaweed import write_private
 from passerelle.platform.state import ProcessMark
+from passerelle.rollout.service_state import RunningService, running_service, state_path
 from passerelle.rollout.smoke import SmokeReport, replay_over_http
 from passerelle.settings import StoreSettings
 
+__all__ = ["Deployment", "RunningService", "attached", "deploy", "running_service", "service_child", "stop"]
+
 _READY_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 20.0
-
-
-@dataclass(frozen=True)
-class RunningService:
-    """The service that `deploy` started on this machine."""
-
-    address: str
-    bento_tag: str
-    model_version: str
-    mark: ProcessMark
 
 
 @dataclass(frozen=True)
@@ -92,7 +85,7 @@ def deploy(bento_tag: BentoTag, *, settings: StoreSettings, state_dir: Path, por
     if former is not None:
         stop(state_dir)
     service = RunningService(address, _identity(path, bento_tag), version, ProcessMark.of(child.pid))
-    write_private(_state_path(state_dir), json.dumps(asdict(service), indent=1))
+    write_private(state_path(state_dir), json.dumps(asdict(service), indent=1))
     return Deployment(address, bento_tag, child.pid, ready_seconds, smoke, changed=True, replaced=replaced)
 
 
@@ -142,16 +135,6 @@ def service_child(bento_tag: BentoTag, path: Path, settings: StoreSettings, stat
     return Child(f"the service {bento_tag}", command, environment, log, f"{address}/readyz", cwd=state_dir.resolve()), address
 
 
-def running_service(state_dir: Path) -> RunningService | None:
-    """Return the service that `deploy` started and that still runs, or None."""
-    try:
-        held = json.loads(_state_path(state_dir).read_text())
-        service = RunningService(**(held | {"mark": ProcessMark(**held["mark"])}))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return service if service.mark.alive() else None
-
-
 def stop(state_dir: Path) -> RunningService | None:
     """End the service that `deploy` started; what is in flight is answered first. Return it, or None when none ran."""
     service = running_service(state_dir)
@@ -162,7 +145,7 @@ def stop(state_dir: Path) -> RunningService | None:
         _, left = psutil.wait_procs(family, timeout=_STOP_TIMEOUT_S)
         for each in left:
             each.kill()
-    _state_path(state_dir).unlink(missing_ok=True)
+    state_path(state_dir).unlink(missing_ok=True)
     return service
 
 
@@ -194,10 +177,6 @@ def _bento(settings: StoreSettings, bento_tag: BentoTag) -> tuple[Path, Golden, 
 def _identity(path: Path, bento_tag: BentoTag) -> str:
     """Return the tag with the time of the build: a bento that was built again is another one."""
     return f"{bento_tag}#{path.stat().st_mtime_ns}"
-
-
-def _state_path(state_dir: Path) -> Path:
-    return state_dir.resolve() / "service.json"
 
 
 def _holder(port: int) -> str:

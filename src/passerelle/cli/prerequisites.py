@@ -1,0 +1,143 @@
+"""What a command needs, checked before the stage is imported: a stage imports MLflow, scikit-learn or BentoML, which takes seconds."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from passerelle.errors import NotFoundError, OutsideError, UsageError
+
+# Each check imports its own late, so that `--help` answers at once.
+# ruff: noqa: PLC0415
+
+Options = Mapping[str, Any]
+Command = Callable[..., Any]
+#: One module of each kind that only the extra brings: the registry, S3, the pipeline and the store's lock.
+_WORKBENCH = ("mlflow", "boto3", "sklearn", "filelock")
+
+
+def needs(*checks: Callable[[Options], None]) -> Callable[[Command], Command]:
+    """Return what lets a command run only where the workbench is installed and the checks, in this order, pass."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def checked(**options: Any) -> Any:
+            missing = without_workbench()
+            if missing is not None:
+                raise missing
+            for check in checks:
+                check(options)
+            return command(**options)
+
+        return checked
+
+    return decorate
+
+
+def without_workbench() -> UsageError | None:
+    """Return the error of a command that is run where the extra is not installed; None where it is."""
+    missing = next((name for name in _WORKBENCH if find_spec(name) is None), None)
+    if missing is None:
+        return None
+    message = f"this command needs passerelle[workbench], which is not installed: there is no module {missing}"
+    return UsageError(message, hint="pip install 'passerelle[workbench]'")
+
+
+def registry(_: Options) -> None:
+    """Check that MLflow and S3 answer.
+
+    Raises:
+        OutsideError: No MLflow server is named, or one of the two does not answer.
+    """
+    from passerelle.cli.connect import surroundings
+    from passerelle.registry.reachable import check_mlflow, check_s3_listens
+
+    here = surroundings()
+    check_mlflow(here.mlflow)
+    check_s3_listens(here.s3)
+
+
+def criteria(options: Options) -> None:
+    """Check the file of the criteria.
+
+    Raises:
+        UsageError: As `read_criteria`.
+    """
+    from passerelle.criteria import read_criteria
+
+    read_criteria(options["criteria_path"])
+
+
+def project(options: Options) -> None:
+    """Check that the folder is a project.
+
+    Raises:
+        UsageError: It holds no bentofile.yaml.
+    """
+    from passerelle.cli.connect import project_folder
+
+    project_folder(options["project"])
+
+
+def stack(options: Options) -> None:
+    """Check the stack's folder and the engine, where the target is the stack or the command knows no other.
+
+    Raises:
+        NotFoundError: The project holds no deploy/compose.yaml.
+        OutsideError: No engine answers.
+    """
+    from passerelle.rollout.stack import find_stack
+
+    if options.get("target", "compose") == "compose":
+        find_stack(options["project"]).check()
+
+
+def bento_model(options: Options) -> None:
+    """Check that the store holds a bento model, where none was named.
+
+    Raises:
+        NotFoundError: It holds none.
+    """
+    if options["bento_model_tag"] is None and not _holds("models"):
+        raise NotFoundError("the BentoML store holds no model", hint="passerelle import")
+
+
+def bento(options: Options) -> None:
+    """Check that the store holds a bento, where one is needed and none was named.
+
+    Raises:
+        NotFoundError: It holds none.
+    """
+    elsewhere = options.get("target") == "compose" or options.get("stop")
+    if options["bento_tag"] is None and not elsewhere and not _holds("bentos"):
+        raise NotFoundError("the BentoML store holds no bento", hint="passerelle build")
+
+
+def _holds(kind: str) -> bool:
+    from passerelle.cli.connect import bento_store, read_state
+
+    home = bento_store(read_state()).bentoml_home or Path()
+    return any((home / kind).glob("*/*/*.yaml"))
+
+
+def service(options: Options) -> None:
+    """Check that a service is known and that something listens at its address.
+
+    Raises:
+        NotFoundError: None was named, and `deploy` started none here.
+        OutsideError: Nothing listens there.
+    """
+    from passerelle.cli.connect import read_state
+    from passerelle.registry.reachable import listens
+    from passerelle.rollout.service_state import running_service
+    from passerelle.settings import ClientSettings
+
+    address = options["address"] or ClientSettings.read().service_address
+    running = None if address else running_service(read_state().state_dir)
+    if address is None and running is None:
+        raise NotFoundError("no service runs here", hint="passerelle deploy, or name one with --address")
+    if address and not listens(address, timeout_s=5):
+        raise OutsideError(f"nothing listens at {address}", hint="passerelle deploy; then passerelle monitor, without --address")

@@ -1,0 +1,61 @@
+"""Whether MLflow and S3 answer, asked without importing MLflow or boto3, which takes seconds."""
+
+from __future__ import annotations
+
+import socket
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from passerelle.errors import OutsideError
+from passerelle.settings import MlflowSettings, S3Settings
+
+MLFLOW_HINT = 'passerelle up, in another terminal; then eval "$(passerelle env)"; or set MLFLOW_TRACKING_URI'
+S3_HINT = "passerelle up, in another terminal; or set MLFLOW_S3_ENDPOINT_URL"
+_PORTS = {"http": 80, "https": 443}
+_S3_TIMEOUT_S = 5.0
+
+
+def listens(address: str, timeout_s: float) -> bool:
+    """Return whether somebody accepts connections at the address.
+
+    True as well where this cannot be told: for an address that is not HTTP, and for one that a proxy of the environment is asked for.
+    """
+    parts = urlsplit(address)
+    if parts.scheme not in _PORTS or not parts.hostname:
+        return True
+    if parts.scheme in getproxies() and not proxy_bypass(parts.hostname):
+        return True
+    try:
+        socket.create_connection((parts.hostname, parts.port or _PORTS[parts.scheme]), timeout_s).close()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def check_mlflow(settings: MlflowSettings) -> None:
+    """Check that the MLflow server is healthy; takes seconds at most, where MLflow's own retries take minutes.
+
+    Raises:
+        OutsideError: It does not answer.
+    """
+    address = settings.tracking_uri
+    if not address.startswith(("http://", "https://")):
+        return
+    if not listens(address, settings.timeout_s):
+        raise OutsideError(f"MLflow does not answer at {address}", hint=MLFLOW_HINT)
+    import requests  # noqa: PLC0415 - takes as long to import as all else that a refusal needs
+
+    try:
+        requests.get(f"{address.rstrip('/')}/health", timeout=settings.timeout_s).raise_for_status()
+    except requests.RequestException as error:
+        raise OutsideError(f"MLflow does not answer at {address}", hint=MLFLOW_HINT) from error
+
+
+def check_s3_listens(settings: S3Settings) -> None:
+    """Check that something listens at the address of the S3; whether it accepts the keys is for `Objects.check`.
+
+    Raises:
+        OutsideError: Nothing does.
+    """
+    if settings.endpoint_url and not listens(settings.endpoint_url, _S3_TIMEOUT_S):
+        raise OutsideError(f"S3 does not answer at {settings.endpoint_url}", hint=S3_HINT)

@@ -1,0 +1,106 @@
+"""What a command needs is checked before anything slow is imported: a mistake or a server that is down is said at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from passerelle.cli.main import ACROSS, STAGES
+
+SLOW = ("mlflow", "sklearn", "pandas", "bentoml", "boto3", "scipy", "matplotlib", "rich")
+NOWHERE = "http://127.0.0.1:9"
+#: Where neither a server nor a service runs and nothing was made: each command with its exit code and words of its message.
+REFUSED: list[tuple[str, int, str]] = [
+    ("status", 3, "no MLflow server is named"),
+    ("history", 3, "no MLflow server is named"),
+    ("rollback", 3, "no MLflow server is named"),
+    ("trace 1", 3, "no MLflow server is named"),
+    ("reproduce 1", 3, "no MLflow server is named"),
+    ("train", 3, "no MLflow server is named"),
+    ("import", 3, "no MLflow server is named"),
+    ("promote", 2, "the criteria training/criteria.yaml cannot be read"),
+    ("compare", 2, "the criteria training/criteria.yaml cannot be read"),
+    ("register", 2, "the criteria training/criteria.yaml cannot be read"),
+    ("build", 2, "the BentoML store holds no model"),
+    ("openapi", 2, "the BentoML store holds no model"),
+    ("containerize", 2, "the BentoML store holds no bento"),
+    ("deploy", 2, "the BentoML store holds no bento"),
+    ("serve", 2, "the BentoML store holds no bento"),
+    ("monitor", 2, "no service runs here"),
+    (f"monitor --address {NOWHERE}", 3, "nothing listens at"),
+    ("demo", 2, "holds no bentofile.yaml"),
+    ("up --target compose", 2, "holds no deploy/compose.yaml"),
+    ("backup", 2, "holds no deploy/compose.yaml"),
+    ("restore file.tar", 2, "holds no deploy/compose.yaml"),
+    ("statsu", 2, "No such command"),
+    ("status --jsn", 2, "No such option"),
+    ("--version", 0, "passerelle"),
+    ("--help", 0, "The ten stages, in order"),
+]
+#: Runs each command, then prints its exit code and which of the modules it was the first to import.
+EACH = """
+import contextlib, io, json, sys
+from passerelle.cli.main import run
+for command in json.loads(sys.argv[1]):
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            run(command.split())
+            code = 0
+        except SystemExit as end:
+            code = end.code or 0
+    print(json.dumps([command, code, said.getvalue(), [name for name in json.loads(sys.argv[2]) if name in sys.modules]]))
+"""
+
+
+def test_the_table_holds_every_command() -> None:
+    commands = {str(each.name) for each in (*STAGES, *ACROSS)}
+    # `env` and `keys` need neither a server nor what is slow.
+    assert commands - {command.split()[0] for command, _, _ in REFUSED} == {"env", "keys"}
+
+
+def answers(given: dict[str, str], folder: Path, *commands: str) -> dict[str, tuple[int, str, list[str]]]:
+    done = subprocess.run(
+        [sys.executable, "-c", EACH, json.dumps(commands), json.dumps(SLOW)],
+        cwd=folder, env=given, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    return {command: (code, said, slow) for command, code, said, slow in map(json.loads, done.stdout.splitlines())}
+
+
+def test_no_command_imports_what_is_slow_before_it_knows_that_it_can_work(given_environment: dict[str, str], tmp_path: Path) -> None:
+    found = answers(given_environment, tmp_path, *(command for command, _, _ in REFUSED))
+    for command, code, words in REFUSED:
+        assert found[command][0] == code, found[command]
+        assert words in found[command][1], command
+        assert found[command][2] == [], command
+
+
+def test_servers_that_are_named_and_down_are_known_before_too(given_environment: dict[str, str], tmp_path: Path) -> None:
+    for variables, words in (
+        ({"MLFLOW_TRACKING_URI": NOWHERE}, f"MLflow does not answer at {NOWHERE}"),
+        ({"MLFLOW_TRACKING_URI": "file:///nowhere", "MLFLOW_S3_ENDPOINT_URL": NOWHERE}, f"S3 does not answer at {NOWHERE}"),
+    ):
+        code, said, slow = answers(given_environment | variables, tmp_path, "status")["status"]
+        assert (code, slow) == (3, [])
+        assert words in said
+
+
+@pytest.mark.parametrize("command", ["status", "history", "--help", "--version", "status --jsn", "statsu"])
+def test_a_first_answer_takes_less_than_half_a_second_of_processor_time(
+    command: str, given_environment: dict[str, str], tmp_path: Path
+) -> None:
+    # The best of three: what else runs on the machine lengthens processor time as well.
+    assert any(processor_time_s(command, given_environment, tmp_path) < 0.5 for _ in range(3))
+
+
+def processor_time_s(command: str, given: dict[str, str], folder: Path) -> float:
+    arguments = [sys.executable, "-m", "passerelle", *command.split()]
+    child = subprocess.Popen(arguments, cwd=folder, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, _, used = os.wait4(child.pid, 0)
+    child.returncode = 0
+    return used.ru_utime + used.ru_stime
