@@ -89,7 +89,7 @@ def end(process: subprocess.Popen[str]) -> None:
 def wait_until_up(up: subprocess.Popen[str], folder: Path, environment: dict[str, str], log: str) -> None:
     for _ in range(60):
         asked = subprocess.run(["passerelle", "env"], cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
-        if asked.returncode == 0:
+        if "MLFLOW_TRACKING_URI" in asked.stdout:
             return
         assert up.poll() is None, Path(log).read_text()
     pytest.fail(f"the platform did not come up: {Path(log).read_text()}")

@@ -56,6 +56,7 @@ def test_it_starts_holds_data_through_a_crash_and_leaves_nothing_running(tmp_pat
             connection.laddr.ip for pid in pids for connection in psutil.Process(pid).net_connections() if connection.status == "LISTEN"
         }
         assert listening == {"127.0.0.1"}
+        assert state.own_environment(tmp_path).items() <= dict(first.running.environment).items(), "what `env` prints when it is off"
         with pytest.raises(BusyError, match=str(os.getpid())), EmbeddedPlatform(tmp_path):
             pass
         mlflow.MlflowClient(first.running.tracking_uri).create_experiment("kept")

@@ -64,13 +64,16 @@ def up(project: Path, platform_only: bool, port: int, target: str) -> None:
 @project_option
 @json_option
 def env(target: str, project: Path, as_json: bool) -> None:
-    """Print `export` lines for mlflow, bentoml and boto3: eval "$(passerelle env)"."""
-    from passerelle.cli.run_up import running_platform
+    """Print `export` lines for mlflow, bentoml and boto3: eval "$(passerelle env)".
+
+    While the embedded platform is off: what does not depend on it, which is the BentoML store.
+    """
+    from passerelle.cli.connect import embedded_environment
     from passerelle.platform.state import exports
     from passerelle.rollout.stack import find_stack
 
     output = Output(as_json=as_json)
-    environment = find_stack(project).environment() if target == "compose" else running_platform().environment
+    environment = find_stack(project).environment() if target == "compose" else embedded_environment(output)
     output.result(environment)
     output.line(exports(environment).rstrip())
 

@@ -13,6 +13,7 @@ from passerelle.errors import OutsideError
 from passerelle.settings import MlflowSettings, S3Settings, SigningSettings, StateSettings, StoreSettings, refuse_unknown
 
 if TYPE_CHECKING:
+    from passerelle.cli.output import Output
     from passerelle.registry.client import Registry
 
 # MLflow's own retries take minutes, and its progress bars and telemetry are not for a command line.
@@ -57,6 +58,19 @@ def bento_store(state: StateSettings) -> StoreSettings:
     os.environ["BENTOML_HOME"] = str(home)
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "true")
     return StoreSettings.read(bentoml_home=home)
+
+
+def embedded_environment(output: Output) -> Mapping[str, str]:
+    """Return the variables of the embedded platform; while it is off, those that do not depend on it, with a note of what is missing."""
+    from passerelle.platform.state import own_environment, running  # noqa: PLC0415
+
+    state = read_state()
+    platform = running(state.state_dir)
+    if platform is not None:
+        return platform.environment
+    output.note(f"the embedded platform in {state.state_dir} is off: no MLFLOW_TRACKING_URI and no variables of the S3")
+    output.note("to start it: passerelle up, in another terminal")
+    return own_environment(state.state_dir)
 
 
 def reach(environment: Mapping[str, str]) -> None:

@@ -64,6 +64,10 @@ class Output:
         """Print what is going on to stderr, so that stdout holds the result alone."""
         click.echo(f"  {line}", err=True)
 
+    def note(self, line: str) -> None:
+        """Print to stderr, as a comment of the shell, what stdout lacks."""
+        click.echo(f"# {line}", err=True)
+
     def line(self, text: str) -> None:
         """Print a line for a person; programs do not get it."""
         if not self.as_json:

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from passerelle.cli.connect import open_registry, reach, read_state, surroundings
 from passerelle.cli.output import Output, print_error
-from passerelle.errors import OutsideError, PasserelleError
+from passerelle.errors import PasserelleError
 from passerelle.platform.child import Child
 from passerelle.platform.embedded import EmbeddedPlatform
-from passerelle.platform.state import RunningPlatform, running
 from passerelle.rollout import local
 
 _NEXT = (
@@ -21,19 +20,6 @@ _NEXT = (
     ),
     ("passerelle import; passerelle build; passerelle deploy", "then serves it; so does `passerelle up` after Ctrl-C here"),
 )
-
-
-def running_platform() -> RunningPlatform:
-    """Return the embedded platform that runs.
-
-    Raises:
-        OutsideError: None does.
-    """
-    state = read_state()
-    platform = running(state.state_dir)
-    if platform is None:
-        raise OutsideError(f"the embedded platform in {state.state_dir} does not run", hint="passerelle up, in another terminal")
-    return platform
 
 
 def run(output: Output, project: Path, *, platform_only: bool, port: int) -> None:

@@ -89,9 +89,7 @@ class EmbeddedPlatform:
             child.start()
         environment = {
             "MLFLOW_TRACKING_URI": tracking_uri,
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "BENTOML_HOME": str(self._state_dir.resolve() / "bentoml"),
-            "BENTOML_DO_NOT_TRACK": "true",
+            **state.own_environment(self._state_dir),
             **s3_environment(s3),
             **no_proxy_environment(),
         }

@@ -58,6 +58,15 @@ class RunningPlatform:
     owner: ProcessMark
 
 
+def own_environment(state_dir: Path) -> dict[str, str]:
+    """Return the variables that hold whether the platform runs or not: the BentoML store, and no telemetry."""
+    return {
+        "BENTOML_HOME": str(state_dir.resolve() / "bentoml"),
+        "BENTOML_DO_NOT_TRACK": "true",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+
+
 def exports(environment: Mapping[str, str]) -> str:
     """Return shell lines that put the environment into a shell."""
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(environment.items()))
