@@ -53,9 +53,10 @@ def registry(_: Options) -> None:
         OutsideError: No MLflow server is named, or one of the two does not answer.
     """
     from passerelle.cli.connect import surroundings
-    from passerelle.registry.reachable import check_mlflow, check_s3_listens
 
     here = surroundings()
+    from passerelle.registry.reachable import check_mlflow, check_s3_listens
+
     check_mlflow(here.mlflow)
     check_s3_listens(here.s3)
 

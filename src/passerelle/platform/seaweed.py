@@ -16,6 +16,7 @@ from typing import Any
 from passerelle.errors import OutsideError
 from passerelle.platform.child import Child
 from passerelle.platform.ports import free_ports
+from passerelle.platform.private_file import write_private
 from passerelle.settings import S3Settings
 
 BUCKET = "passerelle"
@@ -50,14 +51,6 @@ def keys(folder: Path) -> tuple[str, str]:
         made = {"access_key_id": "passerelle-" + secrets.token_hex(4), "secret_access_key": secrets.token_urlsafe(30)}
         write_private(path, json.dumps(made))
         return made["access_key_id"], made["secret_access_key"]
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write the file in one step, readable by its owner alone."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    temporary.replace(path)
 
 
 def s3_server(folder: Path, logs: Path) -> tuple[Child, S3Settings]:

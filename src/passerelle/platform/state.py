@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
-
 from passerelle.errors import SettingsError
-from passerelle.platform.child import end_group
-from passerelle.platform.seaweed import write_private
+from passerelle.platform.private_file import write_private
 from passerelle.settings import S3Settings
+
+# psutil and what ends processes are imported late: `status` answers sooner where no state says that anything runs.
+# ruff: noqa: PLC0415
 
 _SAME_START_S = 1.0
 
@@ -30,10 +30,14 @@ class ProcessMark:
     @classmethod
     def of(cls, pid: int) -> ProcessMark:
         """Return the mark of a running process."""
+        import psutil
+
         return cls(pid, psutil.Process(pid).create_time())
 
     def alive(self) -> bool:
         """Return whether this very process still runs."""
+        import psutil
+
         try:
             process = psutil.Process(self.pid)
             return abs(process.create_time() - self.started) < _SAME_START_S and process.status() != psutil.STATUS_ZOMBIE
@@ -128,6 +132,8 @@ def owner(state_dir: Path) -> int | None:
 
 def sweep(state_dir: Path) -> None:
     """End what a killed platform left running, and forget it."""
+    from passerelle.platform.child import end_group
+
     try:
         children = json.loads(_state_path(state_dir).read_text())["children"].values()
         left = [mark for mark in (ProcessMark(**child) for child in children) if mark.alive()]

@@ -20,7 +20,7 @@ from passerelle.model.golden import Golden, read_golden
 from passerelle.names import BentoTag
 from passerelle.platform.child import Child
 from passerelle.platform.ports import free_ports, port_is_taken
-from passerelle.platform.seaweed import write_private
+from passerelle.platform.private_file import write_private
 from passerelle.platform.state import ProcessMark
 from passerelle.rollout.service_state import RunningService, running_service, state_path
 from passerelle.rollout.smoke import SmokeReport, replay_over_http
