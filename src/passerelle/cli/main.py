@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import click
 
-from passerelle import __version__
 from passerelle.cli import across, stages
 from passerelle.cli.keys import keys
-from passerelle.cli.output import print_error
+from passerelle.cli.output import Output, print_error
 from passerelle.cli.prerequisites import without_workbench
+from passerelle.cli.version import installed_version
 from passerelle.errors import OutsideError, PasserelleError
 
 STAGES: Sequence[click.Command] = (
@@ -61,12 +61,25 @@ class Ordered(click.Group):
 
 @click.group(
     cls=Ordered,
+    invoke_without_command=True,
+    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     epilog="Exit codes: 0 done, 1 refused by the criteria or a check, 2 usage, 3 an outside system failed.",
 )
-@click.version_option(__version__, prog_name="passerelle")
-def passerelle() -> None:
+@click.option("--version", "version_asked", is_flag=True, help="Print the version, its commit, and those of BentoML and MLflow.")
+@click.option("--json", "as_json", is_flag=True, help="With --version: print them as one JSON object.")
+@click.pass_context
+def passerelle(context: click.Context, version_asked: bool, as_json: bool) -> None:
     """The footbridge from an MLflow registry to a container in production."""
+    if version_asked:
+        output, found = Output(as_json=as_json), installed_version()
+        output.line(str(found))
+        output.result(found)
+        context.exit()
+    if context.invoked_subcommand is None and not as_json:
+        context.fail("Missing command.")
+    if as_json:
+        context.fail(f"--json goes after the command: passerelle {context.invoked_subcommand or 'COMMAND'} --json")
 
 
 for _command in (*STAGES, *ACROSS):
