@@ -13,6 +13,7 @@ from tests.platform_fixtures import given_environment, plain_environment, platfo
 from tests.scorer_fixtures import scorer_python
 from tests.service_fixtures import bentoml_home, served
 from tests.signing_fixtures import ours, theirs
+from tests.timing import CACHE_KEY, may_be_tried_again
 
 __all__ = [
     "bento", "bentoml_home", "engine", "given_environment", "ours", "plain_environment", "platform", "registered", "scorer_python",
@@ -40,8 +41,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessAF
     return OneProcessAFolder(config, log)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what tests measured, whether they ran here or in another process."""
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
+    """Print what tests measured, whether they ran here or in another process, and note which failures may be tried again."""
+    if config.cache is not None:
+        failed = [report for outcome in ("failed", "error") for report in terminalreporter.getreports(outcome)]
+        config.cache.set(CACHE_KEY, may_be_tried_again(failed, exitstatus))
     reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
     figures = [str(value) for report in reports for name, value in getattr(report, "user_properties", ()) if name == "figure"]
     if figures:

@@ -174,6 +174,7 @@ def test_what_is_not_there_is_said(cli: Cli) -> None:
     refused(cli("rollback"), 2, "previous")
 
 
+@pytest.mark.timing
 def test_servers_that_do_not_answer_are_named_within_seconds(cli: Cli) -> None:
     began = time.monotonic()
     refused(cli("compare", environment={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}), 3, "MLflow does not answer", "127.0.0.1:9")

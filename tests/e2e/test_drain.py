@@ -21,6 +21,7 @@ def ended(process: psutil.Process, began: float) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_kept_connection_is_told_to_close_before_it_is_closed(bentoml_home: Path, workers: str) -> None:
     with serve(bentoml_home, workers=workers) as running, requests.Session() as session:
@@ -38,6 +39,7 @@ def test_a_kept_connection_is_told_to_close_before_it_is_closed(bentoml_home: Pa
         assert CLOSING_S <= ended(process, began) < CLOSING_S + 5
 
 
+@pytest.mark.timing
 def test_one_that_nobody_asks_ends_at_once(bentoml_home: Path) -> None:
     with serve(bentoml_home) as running:
         requests.post(f"{running.address}/classify", json={"text": "un grand merci"}, timeout=10).raise_for_status()

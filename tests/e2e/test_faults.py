@@ -100,6 +100,7 @@ def refusal_of_endless(connection: socket.socket) -> bytes:
         return b""
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("fault", [idle, slowloris, clients_that_leave, larger_than_memory])
 def test_the_rest_of_the_traffic_does_not_notice(served: ServedModel, fault: object) -> None:
     async def go() -> Traffic:
@@ -140,6 +141,7 @@ def test_metrics_are_right_across_workers(two: ServedModel) -> None:
     assert waiting == 0
 
 
+@pytest.mark.timing
 def test_a_killed_worker_is_replaced_and_no_other_request_fails(two: ServedModel) -> None:
     clients = 3
 

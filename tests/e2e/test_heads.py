@@ -59,6 +59,7 @@ def p99_s(service: ServedModel) -> float:
     return quantiles(seconds, n=100)[98]
 
 
+@pytest.mark.timing
 def test_headers_without_end_disturb_nobody(served: ServedModel, record_property: Callable[[str, object], None]) -> None:
     [worker] = workers(served)
     p99_s(served)
@@ -79,6 +80,7 @@ def test_headers_without_end_disturb_nobody(served: ServedModel, record_property
     assert median(beside) <= 2 * max(median(quiet), FLOOR_S)
 
 
+@pytest.mark.timing
 def test_slow_heads_are_ended_and_counted(bentoml_home: Path) -> None:
     with serve(bentoml_home, head_timeout_s="0.5") as service:
         held = [opened(service) for _ in range(50)]

@@ -20,6 +20,7 @@ def small(bentoml_home: object, served: ServedModel) -> Iterator[ServedModel]:
         yield running
 
 
+@pytest.mark.timing
 def test_overload_is_refused_at_once_and_what_is_admitted_stays_quick(small: ServedModel) -> None:
     found = overload(small, seconds=10.0)
     sys.stdout.write("\n" + found.line())

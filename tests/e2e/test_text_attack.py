@@ -27,6 +27,7 @@ def p99_ms(address: str) -> float:
     return traffic.p99_ms
 
 
+@pytest.mark.timing
 def test_an_honest_client_hardly_notices_an_attack(served: ServedModel, record_property: Callable[[str, object], None]) -> None:
     quiet, beside = [], []
     p99_ms(served.address)

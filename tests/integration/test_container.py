@@ -44,6 +44,20 @@ print(json.dumps({
 }))
 """
 
+#: Leaves a process that outlives its parent by a moment, and prints its number.
+ORPHAN = """
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    orphan = os.fork()
+    if orphan == 0:
+        time.sleep(0.2)
+    else:
+        print(orphan, flush=True)
+    os._exit(0)
+os.wait()
+"""
+
 
 @pytest.fixture(scope="module", params=[False, True], ids=["whole", "slim"])
 def container(bento: BentoForTests, request: pytest.FixtureRequest) -> Iterator[Container]:
@@ -92,17 +106,15 @@ def test_its_own_health_check_finds_it_healthy(container: Container) -> None:
 
 
 def test_its_first_process_reaps_orphans(container: Container) -> None:
-    orphan = (
-        "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(0.2)\n    os._exit(0)\nos.wait()"
-    )
-    inside(container, orphan)
-    zombies = "import glob; print(sum(') Z ' in open(f).read() for f in glob.glob('/proc/[0-9]*/stat')))"
+    orphan = int(inside(container, ORPHAN))
     deadline = time.monotonic() + 15
-    while (left := int(inside(container, zombies))) and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert left == 0
+    # One that is not reaped stays there as a zombie.
+    while inside(container, f"import os; print(os.path.exists('/proc/{orphan}'))") == "True\n":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
+@pytest.mark.timing
 def test_it_starts_fast_and_holds_little(container: Container) -> None:
     for _ in range(50):
         requests.post(f"{container.address}/classify", json={"text": "aucune réponse depuis trois mois"}, timeout=10)

@@ -141,6 +141,7 @@ def test_the_bill_of_materials_lists_what_is_installed(bento: BentoForTests, sli
     assert image.packages == len(bill["components"])
 
 
+@pytest.mark.timing
 def test_a_second_time_does_nothing_and_new_code_takes_seconds(bento: BentoForTests, tmp_path: Path) -> None:
     again = bento.image()
     assert not again.created

@@ -226,6 +226,7 @@ def test_the_image_needs_a_name_and_an_engine(tmp_path: Path, monkeypatch: pytes
             find_engine()
 
 
+@pytest.mark.timing
 def test_the_lock_is_waited_for_and_not_forever(store: StoreSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("passerelle.bentos.store._LOCK_TIMEOUT_S", 0.3)
     began = time.monotonic()

@@ -174,6 +174,7 @@ def wait_for_proxy(clients: Clients, port: int) -> None:
     raise AssertionError("the proxy does not answer")
 
 
+@pytest.mark.timing
 def test_no_answer_is_lost(engine: str, tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     began = time.monotonic()
     clients = killed(engine, tmp_path, kills=200, protocol="ours")
@@ -183,6 +184,7 @@ def test_no_answer_is_lost(engine: str, tmp_path: Path, record_property: Callabl
     assert clients.answered > 200
 
 
+@pytest.mark.timing
 def test_two_writes_would_lose_some(engine: str, tmp_path: Path) -> None:
     """With uvicorn's own protocol, which writes head and body one after the other, the same kills are seen."""
     assert killed(engine, tmp_path, kills=25, protocol="plain").failed

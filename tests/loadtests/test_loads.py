@@ -31,6 +31,7 @@ def run(load: str, host: str, seconds: float, results: Path, *further: str) -> t
     return done.returncode, done.stdout + done.stderr, json.loads(written[0].read_text())
 
 
+@pytest.mark.timing
 def test_the_mix_keeps_its_thresholds(served: ServedModel, tmp_path: Path) -> None:
     code, said, found = run("mix", served.address, 8, tmp_path, *EASY, "--service-pid", str(served.child.pid))
     assert code == 0, said
@@ -47,6 +48,7 @@ def test_the_mix_keeps_its_thresholds(served: ServedModel, tmp_path: Path) -> No
         assert [row["name"] for row in csv.DictReader(file)] == [each["name"] for each in found["figures"]]
 
 
+@pytest.mark.timing
 def test_the_spike_is_told_by_its_stages(served: ServedModel, tmp_path: Path) -> None:
     code, said, found = run("spike", served.address, 6.5, tmp_path, *EASY, "--many", "60")
     assert code == 0, said

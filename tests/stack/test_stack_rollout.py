@@ -206,6 +206,7 @@ def test_the_proxy_speaks_tls_under_a_name(served: StackForTests) -> None:
         served.connect()
 
 
+@pytest.mark.timing
 def test_whatever_is_killed_comes_back(served: StackForTests, record_property: Record) -> None:
     rows = []
     for name in ("minio", "postgres", "mlflow", "prometheus", "service-1", "service-2", "proxy"):

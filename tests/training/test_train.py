@@ -19,6 +19,7 @@ import skops.io
 import yaml
 from mlflow.entities import Run
 from mlflow.store.artifact.s3_artifact_repo import _cached_get_s3_client
+from passerelle.training.candidate import Candidate
 from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
@@ -237,6 +238,7 @@ def test_a_deleted_experiment_is_named_with_the_way_back(platform: RunningPlatfo
     assert "mlflow experiments restore" in (refused.value.hint or "")
 
 
+@pytest.mark.timing
 def test_an_absent_server_is_told_within_seconds() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

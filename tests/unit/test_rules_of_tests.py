@@ -1,4 +1,4 @@
-"""Tests read no file outside of the repository."""
+"""Tests read no file outside of the repository, and only tests of time are tried again."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 import tests
+from tests.timing import may_be_tried_again
 
 ROOT = Path(tests.__file__).resolve().parents[1]
 HERE = Path(__file__).resolve()
@@ -73,3 +75,41 @@ def test_no_test_names_a_path_outside_of_the_repository() -> None:
 )
 def test_the_search_finds_such_paths(code: str, outside: bool) -> None:
     assert bool(list(paths_outside(code, "tests/unit/test_example.py"))) is outside
+
+
+#: An assertion on what a clock showed.
+ON_TIME = re.compile(r"(monotonic|perf_counter|process_time)\(\) - |\bseconds\(|p99_ms <|\.(ready_|own_)?seconds <|_s'\] <")
+
+
+def test_assertions_on_time_are_marked() -> None:
+    unmarked = []
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                asserted = [ast.unparse(each.test) for each in ast.walk(node) if isinstance(each, ast.Assert)]
+                marked = "pytest.mark.timing" in map(ast.unparse, node.decorator_list)
+                if any(map(ON_TIME.search, asserted)) and not marked:
+                    unmarked.append(f"{path.relative_to(ROOT)}::{node.name}")
+    assert unmarked == []
+
+
+def report(name: str, *markers: str, when: Literal["setup", "call", "teardown"] = "call") -> pytest.TestReport:
+    return pytest.TestReport(name, ("tests.py", 1, name), dict.fromkeys(markers, 1), "failed", None, when)
+
+
+def test_only_tests_of_time_are_tried_again() -> None:
+    slow, other = report("slow", "timing", "e2e"), report("other", "e2e")
+    assert may_be_tried_again([slow], 1) == ["slow"]
+    assert may_be_tried_again([slow, other], 1) == [], "a failure that is not about time fails CI at once"
+    assert may_be_tried_again([other], 1) == []
+    assert may_be_tried_again([report("slow", "timing", when="setup")], 1) == [], "its fixture failed"
+    assert may_be_tried_again([slow], 2) == [], "the run was interrupted"
+    assert may_be_tried_again([], 1) == []
+
+
+def test_ci_tries_nothing_else_again() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    again = script[script.index("timing/failed") :]
+    assert "--last-failed" not in script.partition("timing/failed")[0]
+    assert again.count("--last-failed ") == 1
+    assert "tried again" in again

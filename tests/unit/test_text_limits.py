@@ -88,6 +88,7 @@ def test_a_text_that_decomposes_into_too_much_is_refused() -> None:
     assert text_fault("\ufdfa" * 23, most_characters=100) is not None
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(
     "make",
     [

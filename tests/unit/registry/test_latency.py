@@ -43,6 +43,7 @@ def forest(kind: type[RandomForestClassifier] = RandomForestClassifier) -> Pipel
     return Pipeline([features, ("classifier", kind(n_estimators=2, random_state=0))]).fit(records, labels)
 
 
+@pytest.mark.timing
 def test_waiting_costs_nothing() -> None:
     assert latency(forest(Waiting), RECORDS.head(1), rounds=1).p95_ms < 400
 

@@ -41,6 +41,7 @@ BODIES: dict[str, tuple[Callable[[Contract], Callable[[bytes], Any]], Any, str |
 }
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("name", BODIES)
 def test_many_mistakes_are_refused_quickly(name: str) -> None:
     reader, content, field = BODIES[name]

@@ -73,6 +73,7 @@ async def until(condition: Any) -> None:
     raise AssertionError("it did not come back")
 
 
+@pytest.mark.timing
 def test_what_timed_out_is_dropped_and_keeps_its_place_only_while_it_runs(runtime: Runtime, model: Model) -> None:
     app = ClassifyEndpoint(build_app(runtime), runtime=runtime, passes=PASSES)
 

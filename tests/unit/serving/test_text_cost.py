@@ -94,6 +94,7 @@ READERS: dict[str, Callable[[Contract, bytes], Any]] = {
 }
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("name", BODIES)
 def test_no_body_costs_much_more_to_refuse_than_a_good_one_to_read(name: str, reader: str) -> None:
@@ -235,6 +236,7 @@ def test_the_pipeline_predicts_a_bounded_number_of_characters_at_a_time(folder: 
     assert max(asked) <= PIPELINE_CHARACTERS
 
 
+@pytest.mark.timing
 def test_a_stall_of_the_event_loop_is_seen(runtime: Runtime) -> None:
     async def go() -> None:
         runtime.metrics.keep_sampling()
