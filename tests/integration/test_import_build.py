@@ -138,7 +138,7 @@ def test_of_two_imports_at_once_one_does_it(promoted: Registry, store: StoreSett
 
 KILLED = """
 import os, signal, shutil, sys
-from passerelle.bentos import store as stores
+from passerelle.bentos import bento_model, store as stores
 from passerelle.stages import import_model as stage
 from passerelle.registry.client import Registry
 from passerelle.settings import MlflowSettings, S3Settings, StoreSettings
@@ -146,7 +146,7 @@ point = sys.argv[1]
 def die(*a, **k):
     os.kill(os.getpid(), signal.SIGKILL)
 if point == "download": Registry.read_json = die
-elif point == "copied": stage.readable_by_others = die
+elif point == "copied": bento_model.readable_by_others = die
 elif point == "published": stores.Path.replace = die
 stage.import_model(Registry(MlflowSettings.read(), S3Settings.read()), StoreSettings.read())
 """

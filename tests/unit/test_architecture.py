@@ -37,6 +37,7 @@ FORBIDDEN = {
     "monitoring": ("passerelle.registry", "passerelle.bentos", "passerelle.rollout", "passerelle.platform", "training", "mlflow"),
     "registry": ("passerelle.bentos", "passerelle.rollout", "training", "bentoml"),
     "platform": ("passerelle.registry", "passerelle.bentos", "passerelle.rollout", "training"),
+    "bentos": ("passerelle.registry", "passerelle.gate", "passerelle.stages", "passerelle.rollout"),
     "rollout": ("training",),
 }
 

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from passerelle.bentos.bento_model import readable_by_others
 from passerelle.bentos.store import ARTIFACT_DIGEST, CODE_DIGEST, Store
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
 from passerelle.model.flavors.sklearn import MODEL_FOLDER
@@ -17,7 +18,6 @@ from passerelle.model.manifest import check_manifest
 from passerelle.model.verify import check_stored_signature
 from passerelle.names import BentoTag
 from passerelle.settings import SigningSettings, StoreSettings
-from passerelle.stages.import_model import readable_by_others
 
 _TIMEOUT_S = 180.0
 #: service.py reads the model's signature while it is built, and refuses what may not be loaded.

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import errno
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import bentoml
-from bentoml._internal.models.model import ModelStore
-
+from passerelle.bentos.bento_model import CheckedModel, write_bento_model
 from passerelle.bentos.store import ARTIFACT_DIGEST, Store
 from passerelle.errors import IntegrityError, OutsideError
-from passerelle.model.flavors.sklearn import MODEL_FOLDER, ModelDescription, describe, load_pipeline
+from passerelle.model.flavors.sklearn import ModelDescription, describe, load_pipeline
 from passerelle.model.golden import pipeline_predict, read_golden, replay
 from passerelle.model.manifest import check_manifest
-from passerelle.model.verify import SIGNATURE_FILE, check_signature, check_stored_signature
+from passerelle.model.verify import check_signature, check_stored_signature
 from passerelle.names import BentoTag, ModelVersionRef
 from passerelle.registry.chain import stood
 from passerelle.registry.client import Registry, VersionInfo
@@ -152,24 +149,10 @@ def _imported(
     folder = registry.download_model(version.ref, staging / "download")
     golden_path = registry.run_artifact(version.ref.run_id, GOLDEN, staging / "beside")
     description, difference = checked(folder, golden_path, manifest, digest)
-    lineage = _lineage(registry, version, digest, description)
     tag = version.ref.bento_model_tag
-    with bentoml.models.create(
-        str(tag),
-        labels={ARTIFACT_DIGEST: digest, **_labels(lineage)},
-        metadata=_metadata(lineage),
-        _model_store=ModelStore(_made(staging / "models")),
-    ) as model:
-        made = Path(model.path)
-        shutil.copytree(folder, made / MODEL_FOLDER)
-        shutil.copyfile(golden_path, made / "golden.json")
-        (made / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False, indent=1), encoding="utf-8")
-        if signature is not None:
-            (made / SIGNATURE_FILE).write_text(signature, encoding="utf-8")
-        (made / "lineage.json").write_text(json.dumps(lineage, ensure_ascii=False, indent=1), encoding="utf-8")
-    place = staging / "models" / tag.name / tag.version
-    readable_by_others(place)
-    path = store.publish(place, "models", tag)
+    lineage = _lineage(registry, version, digest, description)
+    found = CheckedModel(folder, golden_path, manifest, digest, signature, lineage)
+    path = write_bento_model(store, tag, found, staging=staging)
     return ImportedModel(version.ref, tag, path, created=True, artifact_digest=digest, golden_difference=difference)
 
 
@@ -184,18 +167,6 @@ def checked(folder: Path, golden_path: Path, manifest: Mapping[str, Any], digest
     pipeline = load_pipeline(folder, description)
     difference = replay(read_golden(golden_path), pipeline_predict(pipeline, [column.name for column in description.columns]))
     return description, difference
-
-
-def readable_by_others(folder: Path) -> None:
-    """Let another user of the machine, such as the one in a container, read the folder."""
-    folder.chmod(0o755)
-    for path in folder.rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True)
-    return folder
 
 
 def _lineage(registry: Registry, version: VersionInfo, digest: str, description: ModelDescription) -> dict[str, Any]:
@@ -214,17 +185,3 @@ def _lineage(registry: Registry, version: VersionInfo, digest: str, description:
         "libraries": description.libraries,
         "created": datetime.fromtimestamp(version.created / 1_000, UTC).isoformat(timespec="seconds"),
     }
-
-
-def _metadata(lineage: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the lineage in the types that BentoML takes: what is nested and may hold null becomes JSON."""
-    return {
-        key: value if isinstance(value, str | int | float) or key == "metrics" else json.dumps(value, ensure_ascii=False)
-        for key, value in lineage.items()
-    }
-
-
-def _labels(lineage: Mapping[str, Any]) -> dict[str, str]:
-    """Return the part of the lineage that people filter by; BentoML takes short plain text for labels."""
-    names = ("registered_model", "version", "run_id", "candidate", "data_digest", "git_commit", "criteria_digest")
-    return {f"passerelle.{name}": str(lineage[name]) for name in names if lineage.get(name)}

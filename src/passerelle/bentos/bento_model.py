@@ -1,0 +1,96 @@
+"""Write a bento model from a model's files, once they have been checked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bentoml._internal.models.model import Model, ModelContext, ModelOptions, ModelStore
+
+from passerelle.bentos.store import ARTIFACT_DIGEST, Store
+from passerelle.model.flavors.sklearn import MODEL_FOLDER
+from passerelle.model.verify import SIGNATURE_FILE
+from passerelle.names import BentoTag
+
+#: The part of the lineage that people filter by; BentoML takes short plain text for labels.
+_LABELS = ("registered_model", "version", "run_id", "candidate", "data_digest", "git_commit", "criteria_digest")
+
+
+@dataclass(frozen=True)
+class CheckedModel:
+    """The files of one model version, checked against what was registered.
+
+    Attributes:
+        folder: The model's directory, as MLflow wrote it.
+        golden: The file of the golden predictions.
+        manifest: What the files were checked against.
+        digest: Of the manifest.
+        signature: Of the manifest, where the model was signed.
+        lineage: Where the model comes from.
+    """
+
+    folder: Path
+    golden: Path
+    manifest: Mapping[str, Any]
+    digest: str
+    signature: str | None
+    lineage: Mapping[str, Any]
+
+
+def write_bento_model(store: Store, tag: BentoTag, checked: CheckedModel, *, staging: Path) -> Path:
+    """Write the bento model and return where it is in the store.
+
+    Args:
+        staging: The store's own empty folder, from `Store.staging`.
+    """
+    models = staging / "models"
+    models.mkdir(parents=True)
+    # Not bentoml.models.create: it reports every model to BentoML's makers unless a variable of the environment forbids it.
+    model = Model.create(
+        str(tag),
+        module="",
+        api_version="v1",
+        signatures={},
+        labels={ARTIFACT_DIGEST: checked.digest, **_labels(checked.lineage)},
+        metadata=_metadata(checked.lineage),
+        options=ModelOptions(),
+        context=ModelContext("", {}),
+    )
+    _write_files(Path(model.path), checked)
+    model.flush()
+    model.save(ModelStore(models))
+    place = models / tag.name / tag.version
+    readable_by_others(place)
+    return store.publish(place, "models", tag)
+
+
+def readable_by_others(folder: Path) -> None:
+    """Let another user of the machine, such as the one in a container, read the folder."""
+    folder.chmod(0o755)
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def _write_files(place: Path, checked: CheckedModel) -> None:
+    shutil.copytree(checked.folder, place / MODEL_FOLDER)
+    shutil.copyfile(checked.golden, place / "golden.json")
+    (place / "manifest.json").write_text(json.dumps(checked.manifest, ensure_ascii=False, indent=1), encoding="utf-8")
+    if checked.signature is not None:
+        (place / SIGNATURE_FILE).write_text(checked.signature, encoding="utf-8")
+    (place / "lineage.json").write_text(json.dumps(checked.lineage, ensure_ascii=False, indent=1), encoding="utf-8")
+
+
+def _metadata(lineage: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the lineage in the types that BentoML takes: what is nested and may hold null becomes JSON."""
+    return {
+        key: value if isinstance(value, str | int | float) or key == "metrics" else json.dumps(value, ensure_ascii=False)
+        for key, value in lineage.items()
+    }
+
+
+def _labels(lineage: Mapping[str, Any]) -> dict[str, str]:
+    return {f"passerelle.{name}": str(lineage[name]) for name in _LABELS if lineage.get(name)}
