@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from passerelle.errors import SettingsError
 
 PREFIX = "PASSERELLE_"
+#: What settings are read from in place of this process's environment.
+_GIVEN: ContextVar[Mapping[str, str] | None] = ContextVar("given_environment", default=None)
+
+
+@contextmanager
+def reading_from(environment: Mapping[str, str] | None) -> Iterator[None]:
+    """Let all settings that are read inside come from these variables, and from none of this process; None is this process's own."""
+    token = _GIVEN.set(environment)
+    try:
+        yield
+    finally:
+        _GIVEN.reset(token)
 
 
 class Settings(BaseSettings):
@@ -21,14 +36,28 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", populate_by_name=True)
 
     @classmethod
-    def read(cls, **given: Any) -> Self:
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, env_settings: PydanticBaseSettingsSource, **_: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the variables that `read` was given stand in for those of this process."""
+        given = _GIVEN.get()
+        if given is not None and isinstance(env_settings, EnvSettingsSource):
+            env_settings.env_vars = {name.lower(): value for name, value in given.items()}
+        return init_settings, env_settings
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] | None = None, /, **given: Any) -> Self:
         """Return the settings from the environment, overridden by what is given.
+
+        Args:
+            environment: Variables to read in place of those of this process.
 
         Raises:
             SettingsError: A value has the wrong type or range; names the variable, never the value.
         """
         try:
-            return cls(**{name: value for name, value in given.items() if value is not None})
+            with reading_from(environment if environment is not None else _GIVEN.get()):
+                return cls(**{name: value for name, value in given.items() if value is not None})
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             name = str(first["loc"][0]) if first["loc"] else cls.__name__
@@ -95,6 +124,18 @@ class S3Settings(Settings):
         validation_alias=AliasChoices("bucket", "PASSERELLE_S3_BUCKET"),
         description="Bucket of the artifacts and of the ledger.",
     )
+
+
+    def variables(self) -> dict[str, str]:
+        """Return the variables by which MLflow and boto3 reach this S3."""
+        values = {
+            "MLFLOW_S3_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ENDPOINT_URL_S3": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key.get_secret_value() if self.secret_access_key else None,
+            "AWS_DEFAULT_REGION": self.region,
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
 
 class StoreSettings(Settings):
@@ -218,7 +259,7 @@ def all_settings() -> tuple[type[Settings], ...]:
     return (StateSettings, MlflowSettings, S3Settings, StoreSettings, SigningSettings, LoadingSettings, ServiceSettings, ClientSettings)
 
 
-def refuse_unknown(environment: dict[str, str] | None = None) -> None:
+def refuse_unknown(environment: Mapping[str, str] | None = None) -> None:
     """Refuse a variable with our prefix that no setting knows.
 
     Raises:

@@ -16,14 +16,7 @@ from passerelle.settings import S3Settings
 
 def s3_environment(s3: S3Settings) -> dict[str, str]:
     """Return the variables by which MLflow and boto3 reach the S3 server."""
-    values = {
-        "MLFLOW_S3_ENDPOINT_URL": s3.endpoint_url,
-        "AWS_ENDPOINT_URL_S3": s3.endpoint_url,
-        "AWS_ACCESS_KEY_ID": s3.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": s3.secret_access_key.get_secret_value() if s3.secret_access_key else None,
-        "AWS_DEFAULT_REGION": s3.region,
-    }
-    return {name: value for name, value in values.items() if value is not None}
+    return s3.variables()
 
 
 def no_proxy_environment() -> dict[str, str]:

@@ -1,1 +1,5 @@
-"""The ten stages and the commands across them, as functions: settings in, a frozen dataclass out; they print nothing."""
+"""The ten stages and the commands across them, for programs: a module for each command, with a function `run`.
+
+`run` takes a `Context`, which the caller builds once, and returns a frozen dataclass. It prints nothing, reads no environment but the
+context's, and tells progress to a callback.
+"""

@@ -1,0 +1,99 @@
+"""What MLflow's and boto3's own code reads from the environment, set for the length of a call: the one place that writes `os.environ`.
+
+MLflow takes the address of its server as an argument, but reads the rest from the environment of the process, whoever calls it: the keys
+and the endpoint of S3, the user and the password of the server, retries and timeouts.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+import boto3
+from mlflow.store.artifact.s3_artifact_repo import _cached_get_s3_client
+
+from passerelle.settings import MlflowSettings, S3Settings
+
+_PREFIXES = ("MLFLOW_", "AWS_")
+#: MLflow's own retries take minutes, and its progress bars and its telemetry are for nobody here.
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+#: The environment is the process's: calls for two servers wait for each other. Re-entrant, for a call within a call.
+_LOCK = threading.RLock()
+
+
+class MlflowEnvironment:
+    """The environment of all calls for one MLflow server and its S3.
+
+    Args:
+        mlflow: Names the server.
+        s3: Where the artifacts are, and the keys.
+        variables: Which of MLFLOW_… and AWS_… hold, in place of those of this process; None adds to those of this process.
+    """
+
+    def __init__(self, mlflow: MlflowSettings, s3: S3Settings, variables: Mapping[str, str] | None = None) -> None:
+        given = {name: value for name, value in (variables or {}).items() if name.startswith(_PREFIXES)}
+        self._alone = variables is not None
+        self._values = {**given, **s3.variables(), "MLFLOW_TRACKING_URI": mlflow.tracking_uri}
+        self._s3 = s3
+        self._session: boto3.Session | None = None
+
+    @contextmanager
+    def calling(self, *, artifacts: bool = False) -> Iterator[None]:
+        """Let MLflow's code that is called inside see this environment and no other; the former one is back afterwards.
+
+        Args:
+            artifacts: Whether artifacts are read or written, for which boto3's session and MLflow's S3 client change too: MLflow keeps
+                a client whatever keys it was made with.
+        """
+        with _LOCK, ExitStack() as stack:
+            stack.enter_context(self._variables())
+            if artifacts:
+                stack.enter_context(self._session_of_this_s3())
+            yield
+
+    @contextmanager
+    def _variables(self) -> Iterator[None]:
+        hidden = [name for name in os.environ if self._alone and name.startswith(_PREFIXES)]
+        wanted = {**{name: value for name, value in _QUIET.items() if self._alone or name not in os.environ}, **self._values}
+        former = {name: os.environ.get(name) for name in {*hidden, *wanted}}
+        logger = logging.getLogger("mlflow")
+        level = logger.level
+        for name in hidden:
+            del os.environ[name]
+        os.environ.update(wanted)
+        logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+            for name, value in former.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+    @contextmanager
+    def _session_of_this_s3(self) -> Iterator[None]:
+        former = boto3.DEFAULT_SESSION
+        if self._session is None:
+            secret = self._s3.secret_access_key
+            self._session = boto3.Session(
+                aws_access_key_id=self._s3.access_key_id,
+                aws_secret_access_key=secret.get_secret_value() if secret else None,
+                region_name=self._s3.region,
+            )
+        boto3.DEFAULT_SESSION = self._session
+        _cached_get_s3_client.cache_clear()
+        try:
+            yield
+        finally:
+            boto3.DEFAULT_SESSION = former
+            _cached_get_s3_client.cache_clear()

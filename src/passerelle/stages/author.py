@@ -1,0 +1,33 @@
+"""Who acts, for the ledger."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import socket
+from collections.abc import Mapping
+from urllib.parse import quote
+
+_JOBS = ("GITHUB_RUN_ID", "CI_JOB_URL", "BUILD_URL")
+
+
+def author(environment: Mapping[str, str]) -> str:
+    """Return account@host for the ledger, with the CI job in front where there is one: `ci:JOB by account@host`.
+
+    The account is the system's: $LOGNAME and the like name whomever the shell wants. A job's variables do too, so a job never stands
+    without the account, and never as a person.
+
+    Args:
+        environment: Holds the job's variables.
+    """
+    account = f"{_account()}@{socket.gethostname()}"
+    job = next((environment[variable] for variable in _JOBS if environment.get(variable)), None)
+    # An @ would end the name that the criteria's lists are asked for.
+    return f"ci:{quote(job, safe=':/')} by {account}" if job else account
+
+
+def _account() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid-{os.getuid()}"

@@ -1,0 +1,154 @@
+"""What every stage is run with: settings, and the registry and the store that they name."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+from passerelle.errors import OutsideError, UsageError
+from passerelle.platform.state import running
+from passerelle.settings import (
+    ClientSettings,
+    MlflowSettings,
+    S3Settings,
+    SigningSettings,
+    StateSettings,
+    StoreSettings,
+    reading_from,
+    refuse_unknown,
+)
+from passerelle.stages.author import author
+
+if TYPE_CHECKING:
+    from passerelle.registry.client import Registry
+
+Progress = Callable[[str], None]
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_SERVER = ("PASSERELLE_TRACKING_URI", "MLFLOW_TRACKING_URI")
+#: Read before the variables that a platform gives.
+_POINTS_ELSEWHERE = (
+    "PASSERELLE_TRACKING_URI",
+    "PASSERELLE_S3_ENDPOINT_URL",
+    "PASSERELLE_S3_ACCESS_KEY_ID",
+    "PASSERELLE_S3_SECRET_ACCESS_KEY",
+    "PASSERELLE_S3_REGION",
+)
+START = "passerelle up, in another terminal; or set MLFLOW_TRACKING_URI (and the S3 variables) to a server of yours"
+CRITERIA = Path("training/criteria.yaml")
+
+
+def silent(_: str) -> None:
+    """Tell nobody of any progress."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """The settings of one platform and of one project's state; two of them in one process do not mix.
+
+    Attributes:
+        environment: The variables that it was built from; child processes and MLflow's own code get these.
+        server: Address of the MLflow server with the names in it; None where none was named, for stages that need none.
+        author: Who acts, for the ledger: account@host, with the CI job in front where there is one.
+    """
+
+    environment: Mapping[str, str] = field(repr=False)
+    state: StateSettings
+    store: StoreSettings
+    s3: S3Settings
+    server: MlflowSettings | None
+    signing: SigningSettings
+    client: ClientSettings
+    author: str
+
+    @property
+    def mlflow(self) -> MlflowSettings:
+        """The MLflow server.
+
+        Raises:
+            OutsideError: None was named, and the embedded platform did not run when the context was built.
+        """
+        if self.server is None:
+            raise OutsideError("no MLflow server is named, and the embedded platform does not run", hint=START)
+        return self.server
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The registry, which answered when it was first asked for.
+
+        Raises:
+            OutsideError: MLflow or S3 does not answer, or refuses the keys.
+        """
+        settings = self.mlflow
+        from passerelle.registry.client import Registry  # noqa: PLC0415 - MLflow takes seconds to import, and not every stage needs it
+
+        registry = Registry(settings, self.s3, self.environment)
+        registry.check()
+        return registry
+
+    @property
+    def development(self) -> bool:
+        """Whether promotions may be forced here."""
+        return self.state.environment == "development"
+
+    def naming(self, *, registered_model: str | None = None, experiment: str | None = None) -> Context:
+        """Return the same context for another registered model or experiment."""
+        named = {name: value for name, value in (("registered_model", registered_model), ("experiment", experiment)) if value is not None}
+        return replace(self, server=self.mlflow.model_copy(update=named)) if named else self
+
+    def at(self, platform: Mapping[str, str]) -> Context:
+        """Return the context of another platform, from the variables by which it is reached."""
+        kept = {name: value for name, value in self.environment.items() if name not in _POINTS_ELSEWHERE}
+        return context_of({**kept, **platform})
+
+
+def context_of(environment: Mapping[str, str], *, registered_model: str | None = None, experiment: str | None = None) -> Context:
+    """Return the context that variables describe, as `os.environ` holds them; where they name no MLflow server, of the embedded platform.
+
+    Raises:
+        SettingsError: A variable has a wrong value, or our prefix and no meaning.
+    """
+    refuse_unknown(environment)
+    state = StateSettings.read(environment)
+    variables = dict(environment)
+    if not any(name in variables for name in _SERVER):
+        platform = running(state.state_dir)
+        variables |= platform.environment if platform else {}
+    named = any(name in variables for name in _SERVER)
+    home = StoreSettings.read(environment).bentoml_home or state.state_dir.resolve() / "bentoml"
+    return Context(
+        environment=variables,
+        state=state,
+        store=StoreSettings.read(environment, bentoml_home=home),
+        s3=S3Settings.read(variables),
+        server=MlflowSettings.read(variables, registered_model=registered_model, experiment=experiment) if named else None,
+        signing=SigningSettings.read(variables),
+        client=ClientSettings.read(variables),
+        author=author(variables),
+    )
+
+
+def stage(function: Callable[Concatenate[Context, _P], _R]) -> Callable[Concatenate[Context, _P], _R]:
+    """Let all settings that the function reads come from the variables of its context."""
+
+    @functools.wraps(function)
+    def run(context: Context, *arguments: _P.args, **options: _P.kwargs) -> _R:
+        with reading_from(context.environment):
+            return function(context, *arguments, **options)
+
+    return run
+
+
+def project_folder(project: Path) -> Path:
+    """Return the folder that holds bentofile.yaml.
+
+    Raises:
+        UsageError: It does not hold one.
+    """
+    if not (project / "bentofile.yaml").is_file():
+        raise UsageError(f"{project.resolve()} holds no bentofile.yaml", hint="cd to the root of the project, or give it with --project")
+    return project.resolve()
