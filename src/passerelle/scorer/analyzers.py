@@ -12,9 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
-
-from passerelle.scorer.compile.refusal import Refusal
 
 DEFAULT_TOKEN_PATTERN = r"(?u)\b\w\w+\b"  # noqa: S105 - scikit-learn's own default, not a secret
 _BMP_END = 0x10000
@@ -50,31 +47,6 @@ class Analyzer:
     def by_pairs(self) -> bool:
         """Whether the n-grams that cross whitespace are pairs of words."""
         return self.kind == "word" and self.by_chunk and self.ngrams[1] == 2  # noqa: PLR2004 - a pair
-
-
-def analyzer_of(vectorizer: Any, part: str) -> Analyzer:
-    """Return how this vectorizer cuts a text.
-
-    Raises:
-        Refusal: It calls a function of its owner's, or an option has no exact counterpart here.
-    """
-    for option in ("analyzer", "tokenizer", "preprocessor", "strip_accents"):
-        if callable(getattr(vectorizer, option)):
-            raise Refusal(part, f"{option} is a function of its own")
-    if vectorizer.input != "content":
-        raise Refusal(part, f"input={vectorizer.input!r} reads files, a record holds the text")
-    smallest, largest = vectorizer.ngram_range
-    if not 1 <= smallest <= largest:
-        raise Refusal(part, f"ngram_range={vectorizer.ngram_range!r} is not a range of positive lengths")
-    pattern, stop_words = DEFAULT_TOKEN_PATTERN, frozenset[str]()
-    if vectorizer.analyzer == "word":
-        if vectorizer.token_pattern is None:
-            raise Refusal(part, "token_pattern is None and there is no tokenizer")
-        pattern, stop_words = str(vectorizer.token_pattern), frozenset(vectorizer.get_stop_words() or ())
-        if re.compile(pattern).groups > 1:
-            raise Refusal(part, "token_pattern has more than one group")
-    accents = vectorizer.strip_accents or None
-    return Analyzer(vectorizer.analyzer, (int(smallest), int(largest)), bool(vectorizer.lowercase), accents, pattern, stop_words)
 
 
 def preprocess_of(*, lowercase: bool, accents: str | None) -> Callable[[str], str]:

@@ -24,7 +24,8 @@ from passerelle.scorer.analyzers import (
     word_ngrams,
     word_ngrams_in_slices,
 )
-from passerelle.scorer.encoding import Across, Codes, Encode, across_of, encoder_of
+from passerelle.scorer.encoding import Across, Encode, across_of, encoder_of
+from passerelle.scorer.pairs import Codes
 from passerelle.scorer.sections import Section
 
 #: A longer chunk is cut anew each time: it is no word, and remembering it would let anybody fill the memory.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from passerelle.scorer.encoding import Codes
+from passerelle.scorer.pairs import Codes
 from passerelle.scorer.sections import BINARY, SUBLINEAR, Floats, Norm, Section
 
 Columns = NDArray[np.int32]

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from passerelle.errors import DataError
 from passerelle.scorer.chunks import Source, sources_of
-from passerelle.scorer.encoding import Codes
 from passerelle.scorer.head import Head
 from passerelle.scorer.linear import END, Rows
+from passerelle.scorer.pairs import Codes
 from passerelle.scorer.sections import Floats, Section
 
 #: Deciding values that are closer than this, relative to their size, may be in another order after other rounding.

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from passerelle.errors import TRAIN_AGAIN, IntegrityError
 from passerelle.scorer.analyzers import Analyzer
-from passerelle.scorer.encoding import Pairs, pairs_of
 from passerelle.scorer.head import head_from
 from passerelle.scorer.linear import Rows
+from passerelle.scorer.pairs import Pairs, pairs_of
 from passerelle.scorer.scorer import CompiledScorer
 from passerelle.scorer.sections import Hashing, Section, Vocabulary
 

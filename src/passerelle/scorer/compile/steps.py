@@ -11,9 +11,10 @@ from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, 
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer, MaxAbsScaler, Normalizer, StandardScaler
 
-from passerelle.scorer.analyzers import analyzer_of
 from passerelle.scorer.compile.refusal import Refusal, named
-from passerelle.scorer.sections import Hashing, Section, Vocabulary, binarize, join, multiply, normalize, take_log
+from passerelle.scorer.compile.transforms import binarize, join, multiply, normalize, take_log
+from passerelle.scorer.compile.vectorizers import analyzer_of
+from passerelle.scorer.sections import Hashing, Section, Vocabulary
 
 
 def steps_of(pipeline: Any) -> list[tuple[str, Any]]:
