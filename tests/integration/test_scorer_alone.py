@@ -33,7 +33,7 @@ folder = Path(sys.argv[1])
 asked = json.loads((folder / "asked.json").read_text())
 said = {}
 for name, place in json.loads((folder / "names.json").read_text()).items():
-    scorer = unpack(folder / place, pipeline=None)
+    scorer = unpack(folder / place, pipeline_label=None)
     indices, rows = scorer.answers(asked)
     assert [scorer.answer(record).label_index for record in asked] == indices.tolist(), name
     said[name] = [list(scorer.classes), indices.tolist(), rows.tolist()]

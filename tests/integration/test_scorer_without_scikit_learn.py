@@ -17,7 +17,7 @@ ALONE = """
 import sys
 from pathlib import Path
 from passerelle.scorer.storage import unpack
-scorer = unpack(Path(sys.argv[1]), pipeline=lambda: None)
+scorer = unpack(Path(sys.argv[1]), pipeline_label=lambda _: None)
 print(scorer.labels([{"text": "carte d'identité"}, {"text": ""}])[0])
 loaded = {"sklearn", "scipy", "pandas", "skops"} & set(sys.modules)
 assert not loaded, loaded

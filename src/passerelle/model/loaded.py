@@ -218,7 +218,7 @@ def read_scorer(folder: Path, pipeline: FittedPipeline) -> CompiledScorer | None
     """
     if not (folder / SCORER_FOLDER).is_dir():
         return None
-    return unpack(folder / SCORER_FOLDER, pipeline=pipeline if pipeline.is_available else None)
+    return unpack(folder / SCORER_FOLDER, pipeline_label=pipeline.label if pipeline.is_available else None)
 
 
 def scorer_predict(scorer: CompiledScorer) -> Predict:

@@ -24,7 +24,7 @@ from passerelle.scorer.analyzers import (
     word_ngrams,
     word_ngrams_in_slices,
 )
-from passerelle.scorer.encoding import Across, Encode, across_of, encoder_of
+from passerelle.scorer.encoding import CrossingNgrams, Encode, crossing_ngrams_of, encoder_of
 from passerelle.scorer.pairs import Codes
 from passerelle.scorer.sections import Section
 
@@ -104,7 +104,7 @@ class Source:
     def __init__(self, column: str, *, lowercase: bool, accents: str | None) -> None:
         self.column = column
         self._by_chunk: list[_Cut] = []
-        self._across: list[tuple[_Cut, Across]] = []
+        self._crossing: list[tuple[_Cut, CrossingNgrams]] = []
         self._by_text: list[_Cut] = []
         self._preprocess = preprocess_of(lowercase=lowercase, accents=accents)
         # Lower-casing and NFKD look no further than whitespace, so they can be done chunk by chunk; stripping to ASCII may delete
@@ -122,7 +122,7 @@ class Source:
             return
         self._by_chunk.append(cut)
         if section.analyzer.kind == "word" and section.analyzer.ngrams[1] > 1:
-            self._across.append((cut, across_of(section, first_column, cut.encode)))
+            self._crossing.append((cut, crossing_ngrams_of(section, first_column, cut.encode)))
 
     def codes(self, text: str) -> list[bytes | Codes]:
         """Return the codes of a text's n-grams, repeated as often as they occur, in runs of native 32-bit integers."""
@@ -132,8 +132,8 @@ class Source:
             chunks = (text if self._late else self._preprocess(text)).split()
             entries = [get(chunk) or self._remember(chunk) for chunk in chunks]
             runs = [entry[0] for entry in entries]
-            for position, (_, across) in enumerate(self._across):
-                runs.append(across.codes([entry[1][position] for entry in entries]))
+            for position, (_, crossing) in enumerate(self._crossing):
+                runs.append(crossing.codes([entry[1][position] for entry in entries]))
         if self._by_text:
             text = self._preprocess(text)
             runs.extend(np.array(cut.of_text(text), dtype=np.int32) for cut in self._by_text)
@@ -157,8 +157,8 @@ class Source:
                     yield
                     work = 0
             runs = [entry[0] for entry in entries]
-            for position, (_, across) in enumerate(self._across):
-                for codes in across.codes_in_slices([entry[1][position] for entry in entries], SLICE):
+            for position, (_, crossing) in enumerate(self._crossing):
+                for codes in crossing.codes_in_slices([entry[1][position] for entry in entries], SLICE):
                     runs.append(codes)
                     yield
         if self._by_text:
@@ -181,7 +181,7 @@ class Source:
                     if work >= SLICE:
                         yield
                         work = 0
-        shares = tuple([across.share([token for piece in pieces for token in cut.tokenize(piece)]) for cut, across in self._across])
+        shares = tuple([crossing.share([token for piece in pieces for token in cut.tokenize(piece)]) for cut, crossing in self._crossing])
         return Entry(codes.tobytes(), shares)
 
     def _remember(self, chunk: str) -> Entry:
@@ -199,7 +199,7 @@ class Source:
         for cut in self._by_chunk:
             for piece in pieces:
                 codes.extend(cut.of_chunk(piece))
-        shares = tuple([across.share([token for piece in pieces for token in cut.tokenize(piece)]) for cut, across in self._across])
+        shares = tuple([crossing.share([token for piece in pieces for token in cut.tokenize(piece)]) for cut, crossing in self._crossing])
         return Entry(codes.tobytes(), shares)
 
 

@@ -44,7 +44,7 @@ def _hash_encoder(width: int, first_column: int, *, signed: bool) -> Encode:
     return encode
 
 
-class Across(Protocol):
+class CrossingNgrams(Protocol):
     """Word n-grams of two tokens and more, which cross whitespace: a chunk's share is remembered, the shares are joined per text."""
 
     def share(self, tokens: list[str]) -> Any:
@@ -57,7 +57,7 @@ class Across(Protocol):
         """Yield what `codes` returns, of at most `size` n-grams at a time where each of them costs much."""
 
 
-def across_of(section: Section, first_column: int, encode: Encode) -> Across:
+def crossing_ngrams_of(section: Section, first_column: int, encode: Encode) -> CrossingNgrams:
     """Return how this section finds n-grams of two tokens and more."""
     smallest, largest = section.analyzer.ngrams
     if largest == _PAIR and not isinstance(section.terms, Hashing):

@@ -19,7 +19,7 @@ END = np.int32(2**31 - 1)
 
 
 @dataclass(frozen=True)
-class Rows:
+class LinearScores:
     """The arithmetic from the codes of a text to its scores.
 
     Attributes:
@@ -45,8 +45,8 @@ class Rows:
     union: Floats | None
 
     @classmethod
-    def of(cls, sections: Sequence[Section], coefficients: Floats, intercepts: Floats) -> Rows:
-        """Return the rows of these sections, in the order of their columns, and a classifier's coefficients (columns, scores)."""
+    def of(cls, sections: Sequence[Section], coefficients: Floats, intercepts: Floats) -> LinearScores:
+        """Return the arithmetic of these sections, in the order of their columns, and a classifier's coefficients (columns, scores)."""
         scale = np.concatenate([section.scale for section in sections])
         return cls(
             table=np.ascontiguousarray(coefficients * scale[:, np.newaxis]),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from passerelle.errors import DataError
 from passerelle.scorer.chunks import Source, sources_of
 from passerelle.scorer.head import Head
-from passerelle.scorer.linear import END, Rows
+from passerelle.scorer.linear import END, LinearScores
 from passerelle.scorer.pairs import Codes
 from passerelle.scorer.sections import Floats, Section
 
@@ -23,6 +23,10 @@ NEAR_TIE = 1e-9
 ROWS = 64
 
 _END_BYTES = END.tobytes()
+
+
+#: Gives the pipeline's own label of a record that holds the scorer's columns, or of one text where the pipeline takes no table.
+PipelineLabel = Callable[[Mapping[str, object] | str], object]
 
 
 class Answer(NamedTuple):
@@ -52,12 +56,18 @@ class CompiledScorer:
         sections: In the order of their columns.
         rows: The arithmetic over them.
         head: What becomes of the scores.
-        pipeline: Gives the fitted pipeline, where there is one; called only where rounding decides.
+        pipeline_label: Asks the fitted pipeline, where there is one; called only where rounding decides.
         bare: Whether the pipeline takes texts rather than a table.
     """
 
     def __init__(
-        self, sections: Sequence[Section], rows: Rows, head: Head, *, pipeline: Callable[[], Any] | None, bare: bool = False
+        self,
+        sections: Sequence[Section],
+        rows: LinearScores,
+        head: Head,
+        *,
+        pipeline_label: PipelineLabel | None,
+        bare: bool = False,
     ) -> None:
         self.classes: tuple[Any, ...] = head.classes
         self.columns: tuple[str, ...] = tuple(dict.fromkeys(section.column for section in sections))
@@ -66,7 +76,7 @@ class CompiledScorer:
         self.linear = rows
         self.head = head
         self.bare = bare
-        self._pipeline = pipeline
+        self._pipeline_label = pipeline_label
         self._sources: tuple[Source, ...] = sources_of(sections)
         self._index = {label: i for i, label in enumerate(self.classes)}
 
@@ -196,7 +206,7 @@ class CompiledScorer:
         """Return the label's index where rounding decides, and `index` where nobody can be asked."""
         if not known:
             return self.index_of_nothing
-        return index if self._pipeline is None else (ask or self.ask)(record)
+        return index if self._pipeline_label is None else (ask or self.ask)(record)
 
     @cached_property
     def index_of_nothing(self) -> int:
@@ -209,14 +219,11 @@ class CompiledScorer:
         Raises:
             LookupError: There is no pipeline.
         """
-        if self._pipeline is None:
+        if self._pipeline_label is None:
             raise LookupError("this scorer has no pipeline to ask")
         if self.bare:
-            return self._index[self._pipeline().predict([record[self.columns[0]]]).tolist()[0]]
-        import pandas as pd  # noqa: PLC0415 - only needed where rounding decides, and slow to import
-
-        table = pd.DataFrame({column: pd.Series([record[column]], dtype=object) for column in self.columns})
-        return self._index[self._pipeline().predict(table).tolist()[0]]
+            return self._index[self._pipeline_label(_text(record, self.columns[0]))]
+        return self._index[self._pipeline_label({column: record[column] for column in self.columns})]
 
 
 def _text(record: Mapping[str, object], column: str) -> str:

@@ -6,7 +6,7 @@ What is large lies in arrays that are mapped into memory, so that the workers of
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from passerelle.errors import TRAIN_AGAIN, IntegrityError
 from passerelle.scorer.analyzers import Analyzer
 from passerelle.scorer.head import head_from
-from passerelle.scorer.linear import Rows
+from passerelle.scorer.linear import LinearScores
 from passerelle.scorer.pairs import Pairs, pairs_of
-from passerelle.scorer.scorer import CompiledScorer
+from passerelle.scorer.scorer import CompiledScorer, PipelineLabel
 from passerelle.scorer.sections import Hashing, Section, Vocabulary
 
 #: Counted up when the meaning of a file changes; a scorer of another format is not read.
@@ -61,11 +61,11 @@ def is_packed(folder: Path) -> bool:
         return False
 
 
-def unpack(folder: Path, *, pipeline: Callable[[], Any] | None) -> CompiledScorer | None:
+def unpack(folder: Path, *, pipeline_label: PipelineLabel | None) -> CompiledScorer | None:
     """Return the scorer of the folder, or None where it is of another format.
 
     Args:
-        pipeline: Gives the fitted pipeline, where there is one; called only where rounding decides.
+        pipeline_label: Asks the fitted pipeline, where there is one; called only where rounding decides.
 
     Raises:
         IntegrityError: A file is missing or does not fit the others.
@@ -76,7 +76,7 @@ def unpack(folder: Path, *, pipeline: Callable[[], Any] | None) -> CompiledScore
             return None
         sections = [_section(entry, folder, number) for number, entry in enumerate(content["sections"])]
         rows = _rows(content["rows"], folder, sum(section.width for section in sections))
-        scorer = CompiledScorer(sections, rows, head_from(content["head"]), pipeline=pipeline, bare=bool(content["bare"]))
+        scorer = CompiledScorer(sections, rows, head_from(content["head"]), pipeline_label=pipeline_label, bare=bool(content["bare"]))
         scorer.__dict__["index_of_nothing"] = int(content["index_of_nothing"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{folder.name} holds no readable compiled scorer", hint=TRAIN_AGAIN) from error
@@ -114,10 +114,10 @@ def _section(entry: Mapping[str, Any], folder: Path, number: int) -> Section:
     return Section(entry["column"], Analyzer(**analyzer), Vocabulary(columns, int(entry["width"]), pairs), entry["shape"])
 
 
-def _rows(entry: Mapping[str, Any], folder: Path, columns: int) -> Rows:
+def _rows(entry: Mapping[str, Any], folder: Path, columns: int) -> LinearScores:
     arrays: dict[str, Any] = {name: _load(folder, name) for name in _ROWS}
     plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
-    rows = Rows(**arrays, **plain)
+    rows = LinearScores(**arrays, **plain)
     if len(rows.table) != columns:
         raise ValueError(f"{columns} columns do not fit a table of {len(rows.table)}")
     return rows

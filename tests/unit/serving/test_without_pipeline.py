@@ -97,7 +97,7 @@ def test_the_greater_of_two_labels_within_rounding_is_the_answer(tmp_path: Path)
     scorer = compile_pipeline(pipeline)
     assert isinstance(scorer, CompiledScorer)
     pack(scorer, tmp_path / "scorer")
-    alone = unpack(tmp_path / "scorer", pipeline=None)
+    alone = unpack(tmp_path / "scorer", pipeline_label=None)
     assert alone is not None
     asked = [{"text": text} for text in records["text"][:40]]
     indices, rows = alone.answers(asked)

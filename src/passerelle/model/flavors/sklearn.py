@@ -16,6 +16,7 @@ from typing import Any, Literal
 import yaml
 
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, OutsideError, UsageError
+from passerelle.scorer.compile.pipeline_label import pipeline_label
 from passerelle.settings import LoadingSettings, StateSettings
 
 #: Of a bento model's directory, the MLflow model as it was registered.
@@ -222,6 +223,15 @@ class FittedPipeline:
             if self._loaded is None:
                 self._loaded = load_pipeline(self._folder, self._description)
             return self._loaded
+
+    def label(self, question: Mapping[str, object] | str) -> Any:
+        """Return the pipeline's own label of a record, or of a text where it takes no table.
+
+        Raises:
+            IntegrityError: As `__call__`.
+            OutsideError: As `__call__`.
+        """
+        return pipeline_label(self(), question)
 
 
 class PipelineNeededError(Exception):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from sklearn.pipeline import Pipeline
 
 from passerelle.scorer.compile.calibrated import plane_of
+from passerelle.scorer.compile.pipeline_label import pipeline_label
 from passerelle.scorer.compile.refusal import NotCompilable, Refusal, named
 from passerelle.scorer.compile.steps import sections_of, steps_of
-from passerelle.scorer.linear import Rows
+from passerelle.scorer.linear import LinearScores
 from passerelle.scorer.scorer import CompiledScorer
 from passerelle.scorer.sections import Section
 
@@ -42,8 +44,8 @@ def _compile(pipeline: Any, text_column: str | None) -> CompiledScorer:
     columns = sum(section.width for section in sections)
     if columns != plane.coefficients.shape[0] or columns > _MOST_COLUMNS:
         raise Refusal(part, f"{plane.coefficients.shape[0]} coefficients do not fit {columns} columns")
-    rows = Rows.of(sections, plane.coefficients, plane.intercepts)
-    return CompiledScorer(sections, rows, plane.head, pipeline=lambda: pipeline, bare=bare)
+    rows = LinearScores.of(sections, plane.coefficients, plane.intercepts)
+    return CompiledScorer(sections, rows, plane.head, pipeline_label=partial(pipeline_label, pipeline), bare=bare)
 
 
 def _sections(transformers: list[tuple[str, Any]], text_column: str | None) -> tuple[list[Section], bool]:

@@ -33,7 +33,7 @@ def largest_difference(candidate: Candidate, fit: pd.DataFrame, labels: list[str
     expected = classifier.predict(matrix).tolist()
     assert scorer.labels(asked) == expected
     pack(scorer, folder)
-    alone = unpack(folder, pipeline=None)
+    alone = unpack(folder, pipeline_label=None)
     assert alone is not None
     assert alone.labels(asked) == expected
     return float(np.abs(scorer.many(asked) - classifier.predict_proba(matrix)).max())

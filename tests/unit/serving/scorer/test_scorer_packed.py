@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from sklearn.pipeline import Pipeline
 
 from passerelle.errors import IntegrityError
 from passerelle.scorer.compile.pipeline import compile_pipeline
+from passerelle.scorer.compile.pipeline_label import pipeline_label
 from passerelle.scorer.scorer import CompiledScorer
 from passerelle.scorer.storage import INDEX, pack, unpack
 from tests.unit.serving.scorer.scorer_cases import CLASSIFIERS, FEATURES, HOSTILE, corpus, fitted, frozen
 
 
-def nothing() -> Any:
+def nothing(_: object) -> Any:
     raise AssertionError("the pipeline was asked")
 
 
@@ -25,7 +27,7 @@ def hold_same(pipeline: Pipeline, folder: Path) -> CompiledScorer:
     scorer = compile_pipeline(pipeline)
     assert isinstance(scorer, CompiledScorer), scorer
     pack(scorer, folder)
-    again = unpack(folder, pipeline=lambda: pipeline)
+    again = unpack(folder, pipeline_label=partial(pipeline_label, pipeline))
     assert again is not None
     records, _ = corpus(4)
     texts = [*records["text"][:40], *HOSTILE, "", "zzzz qqqq"]
@@ -59,13 +61,13 @@ def test_another_format_is_not_read_and_a_broken_one_is_refused(tmp_path: Path) 
     index = folder / INDEX
     content = json.loads(index.read_text())
     index.write_text(json.dumps({**content, "format": 99}))
-    assert unpack(folder, pipeline=nothing) is None
+    assert unpack(folder, pipeline_label=nothing) is None
     broken: Any
     for broken in ({**content, "sections": content["sections"][:1]}, {**content, "head": {}}, []):
         index.write_text(json.dumps(broken))
         with pytest.raises(IntegrityError, match="no readable compiled scorer"):
-            unpack(folder, pipeline=nothing)
+            unpack(folder, pipeline_label=nothing)
     index.write_text(json.dumps(content))
     (folder / "table.npy").write_bytes((folder / "table.npy").read_bytes()[:200])
     with pytest.raises(IntegrityError):
-        unpack(folder, pipeline=nothing)
+        unpack(folder, pipeline_label=nothing)
