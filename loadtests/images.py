@@ -29,9 +29,8 @@ from passerelle.bentos.engine import ask, find_engine, inspect
 from passerelle.bentos.store import Store, latest_bento
 from passerelle.cli.connect import bento_store, read_state
 from passerelle.errors import NotFoundError, OutsideError
-from passerelle.model.flavors.sklearn import MODEL_FOLDER
 from passerelle.model.golden import read_golden
-from passerelle.names import BentoTag
+from passerelle.names import MODEL_FOLDER, BentoTag
 from passerelle.rollout.container import smoke
 from passerelle.settings import StoreSettings
 from tests.engine_fixtures import copied_project

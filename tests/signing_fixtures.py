@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from mlflow import MlflowClient
 
 from passerelle.model.verify import check_signature
-from passerelle.names import SIGNED
+from passerelle.names import SIGNATURE, SIGNED
 from passerelle.registry.client import Registry
-from passerelle.registry.sign import SIGNATURE, stored_signature
+from passerelle.registry.sign import stored_signature
 from passerelle.settings import SigningSettings
 from tests.platform_fixtures import run_keys
 

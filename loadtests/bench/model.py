@@ -12,7 +12,7 @@ import bentoml
 from bentoml._internal.models.model import ModelStore
 
 from loadtests.scorer_rate import LENGTHS, frame, made_up
-from passerelle.model.flavors.sklearn import MODEL_FOLDER
+from passerelle.names import MODEL_FOLDER
 from tests.unit.serving.models import write_bento_model
 from training.candidates import text_candidates
 

@@ -4,15 +4,80 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
 from passerelle.errors import UsageError
 
+#: What every tag and label of passerelle begins with.
+PREFIX: Final = "passerelle."
+
+# Tags of a run. Registration copies them to the version, import to the bento model's labels, from there to the bento and the image.
+KIND: Final = PREFIX + "kind"
+CANDIDATE: Final = PREFIX + "candidate"
+CODE_DIGEST: Final = PREFIX + "code_digest"
+DATA_DIGEST: Final = PREFIX + "data_digest"
+DATA_SOURCE: Final = PREFIX + "data_source"
+GIT_COMMIT: Final = PREFIX + "git_commit"
+GIT_DIRTY: Final = PREFIX + "git_dirty"
+LANGUAGE: Final = PREFIX + "language"
+SEED: Final = PREFIX + "seed"
+TASK: Final = PREFIX + "task"
+
+# Tags of a version.
+ARTIFACT_DIGEST: Final = PREFIX + "artifact_digest"
+CRITERIA_DIGEST: Final = PREFIX + "criteria_digest"
+GOLDEN_DIGEST: Final = PREFIX + "golden_digest"
+#: Whether the model is registered with the scorer that it compiles to, and is served without scikit-learn.
+COMPILED: Final = PREFIX + "compiled"
+#: On a version that the demo registered.
+MADE_BY_DEMO: Final = PREFIX + "demo"
 #: On a version that was registered with a key: a signature that is missing afterwards was deleted.
-SIGNED = "passerelle.signed"
+SIGNED: Final = PREFIX + "signed"
+#: On a version whose model is a pickle, which somebody trusted in development.
+TRUSTED_PICKLE: Final = PREFIX + "trusted_pickle"
+
+# Tags of a registered model: number and digest of a ledger entry.
+#: The last entry; on a version, the entry that last moved it.
+LEDGER_ENTRY: Final = PREFIX + "ledger_entry"
+#: The entry that is about to be written.
+LEDGER_ANNOUNCED: Final = PREFIX + "ledger_announced"
+
+# Labels of a bento model, a bento and an image, beside those that come from the tags above.
+REGISTERED_MODEL_LABEL: Final = PREFIX + "registered_model"
+VERSION_LABEL: Final = PREFIX + "version"
+RUN_ID_LABEL: Final = PREFIX + "run_id"
+
+# Labels of an image.
+BENTO_TAG_LABEL: Final = PREFIX + "bento_tag"
+INPUTS_DIGEST_LABEL: Final = PREFIX + "inputs_digest"
+#: What the annotations that the OCI image specification names begin with.
+OCI_PREFIX: Final = "org.opencontainers.image."
+
+#: MLflow's own tag for the run that a run is part of.
+PARENT_RUN: Final = "mlflow.parentRunId"
+
 #: Parameters of a run, which MLflow lets nobody change, hold the digest of what training left there: this, and the file's path.
-DIGEST_PARAM = "digest."
+DIGEST_PARAM: Final = "digest."
 #: In the place of a path, all files of the model as they were logged.
-LOGGED_MODEL = "model"
+LOGGED_MODEL: Final = "model"
+
+# Files among a run's artifacts, and beside the model in a bento model's directory.
+GOLDEN: Final = "golden.json"
+PER_CLASS: Final = "per_class.json"
+#: The labelled rows that a training held out, on the parent run.
+HELD_OUT: Final = "data/held_out.parquet"
+#: Which rows a training learned from, on the parent run.
+TRAIN_HASHES: Final = "data/train_hashes.json"
+MANIFEST_FILE: Final = "manifest.json"
+SIGNATURE_FILE: Final = "manifest.sig"
+MANIFEST: Final = f"passerelle/{MANIFEST_FILE}"
+SIGNATURE: Final = f"passerelle/{SIGNATURE_FILE}"
+
+# In a bento model's directory.
+MODEL_FOLDER: Final = "mlflow_model"
+LINEAGE_FILE: Final = "lineage.json"
+#: In the model's folder, where the model is compiled.
+SCORER_FOLDER: Final = "scorer"
 
 #: The bento model tag and the bento tag carry the run id's first characters.
 RUN_ID_LENGTH_IN_TAG = 8
@@ -30,7 +95,6 @@ class Alias:
         return self.name
 
 
-PRODUCTION = Alias("production")
 PREVIOUS = Alias("previous")
 
 

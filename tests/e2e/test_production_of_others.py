@@ -16,13 +16,13 @@ from passerelle.cli.output import Output
 from passerelle.criteria import Criteria
 from passerelle.errors import BusyError, NotFoundError
 from passerelle.model.golden import Golden
-from passerelle.names import ModelVersionRef
+from passerelle.names import MADE_BY_DEMO, ModelVersionRef
 from passerelle.registry.client import Registry
 from passerelle.registry.ledger import Entry
 from passerelle.registry.verified import history
 from passerelle.settings import SigningSettings
 from passerelle.stages import demo_ownership as rule
-from passerelle.stages.demo_ownership import MADE_BY_DEMO, REASON
+from passerelle.stages.demo_ownership import REASON
 from passerelle.stages.promote import Asked, promote
 from passerelle.stages.rollback import rollback
 from tests.platform_fixtures import HERE, RegisteredForTests, changed_object, flipped, model_keys

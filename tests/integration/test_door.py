@@ -11,14 +11,13 @@ from dataclasses import replace
 import pytest
 
 from passerelle.errors import BusyError, OutsideError, PasserelleError
-from passerelle.names import ModelVersionRef
+from passerelle.names import ARTIFACT_DIGEST, ModelVersionRef
 from passerelle.registry import ledger as ledgers
 from passerelle.registry import production as move
 from passerelle.registry.client import Registry
 from passerelle.registry.ledger import Entry, Ledger
 from passerelle.registry.verified import history as history_of
 from passerelle.stages.promote import Promotion, put_in_production
-from passerelle.stages.register import ARTIFACT_DIGEST
 from passerelle.stages.rollback import rollback
 from passerelle.stages.status import gather
 from tests.platform_fixtures import RegisteredForTests

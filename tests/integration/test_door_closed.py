@@ -11,6 +11,7 @@ import pytest
 
 from passerelle.criteria import Criteria
 from passerelle.errors import BusyError, IntegrityError, OutsideError, RefusedError
+from passerelle.names import ARTIFACT_DIGEST, TRUSTED_PICKLE
 from passerelle.registry import lock
 from passerelle.registry import production as move
 from passerelle.registry.client import Registry
@@ -21,7 +22,6 @@ from passerelle.registry.verified import history
 from passerelle.settings import StoreSettings
 from passerelle.stages.import_model import import_model
 from passerelle.stages.promote import Asked, promote
-from passerelle.stages.register import ARTIFACT_DIGEST, TRUSTED_PICKLE
 from passerelle.stages.rollback import rollback
 from tests.integration.test_door import disagreements, moved, two
 from tests.platform_fixtures import HERE, RegisteredForTests

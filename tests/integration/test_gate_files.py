@@ -16,13 +16,13 @@ from passerelle.criteria import Criteria, Waivable
 from passerelle.errors import IntegrityError, NotFoundError, RefusedError
 from passerelle.gate.held_out import Files, held_out, train_hashes
 from passerelle.model.manifest import digest_of_manifest
-from passerelle.names import ModelVersionRef
+from passerelle.names import HELD_OUT, MANIFEST, TRAIN_HASHES, ModelVersionRef
 from passerelle.registry.client import Registry
 from passerelle.registry.sign import verify_version
-from passerelle.registry.training_data import HELD_OUT, TRAIN_HASHES
 from passerelle.settings import SigningSettings
+from passerelle.stages.authenticity import examined
 from passerelle.stages.promote import Asked, promote
-from passerelle.stages.register import MANIFEST, examined, register
+from passerelle.stages.register import register
 from tests.platform_fixtures import HERE, RegisteredForTests, changed_object, flipped, model_keys, run_keys
 from tests.signing_fixtures import Keys, unsigned
 

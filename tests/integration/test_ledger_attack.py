@@ -12,13 +12,12 @@ import pytest
 
 from passerelle.cli.main import passerelle
 from passerelle.errors import IntegrityError, PasserelleError, RefusedError
-from passerelle.names import ModelVersionRef
+from passerelle.names import ARTIFACT_DIGEST, ModelVersionRef
 from passerelle.registry.client import Registry
 from passerelle.registry.ledger import BEGINNING, Ledger
 from passerelle.registry.objects import Objects
 from passerelle.registry.production import standing
 from passerelle.registry.verified import verified_ledger
-from passerelle.stages.register import ARTIFACT_DIGEST
 from tests.integration.test_door import moved
 from tests.platform_fixtures import RegisteredForTests
 

@@ -10,13 +10,13 @@ from sklearn.pipeline import Pipeline
 
 from passerelle.criteria import Criteria
 from passerelle.errors import IntegrityError
-from passerelle.model.flavors.sklearn import MODEL_FOLDER
-from passerelle.model.loaded import SCORER_FOLDER, load_model
+from passerelle.model.loaded import load_model
+from passerelle.names import MANIFEST, MODEL_FOLDER, SCORER_FOLDER
 from passerelle.registry.client import Registry
 from passerelle.settings import StoreSettings
 from passerelle.stages import authenticity
 from passerelle.stages.import_model import import_model
-from passerelle.stages.register import MANIFEST, register
+from passerelle.stages.register import register
 from tests.platform_fixtures import RegisteredForTests, logged
 from tests.unit.serving.models import text_pipeline, text_table
 

@@ -9,7 +9,8 @@ import pytest
 from mlflow import MlflowClient
 
 from passerelle.cli.run_registry import newest_version
-from passerelle.registry.anchors import LEDGER_ENTRY, read_anchors
+from passerelle.names import LEDGER_ENTRY
+from passerelle.registry.anchors import read_anchors
 from passerelle.registry.client import Registry
 from passerelle.registry.production import standing
 from passerelle.stages.status import gather

@@ -20,8 +20,9 @@ from passerelle.criteria import Criteria
 from passerelle.errors import IntegrityError, PasserelleError, SettingsError
 from passerelle.model.loaded import load_model
 from passerelle.model.manifest import digest_of_manifest, manifest_of
+from passerelle.names import SIGNATURE
 from passerelle.registry.client import Registry
-from passerelle.registry.sign import SIGNATURE, sign
+from passerelle.registry.sign import sign
 from passerelle.settings import SigningSettings, StoreSettings
 from passerelle.stages.import_model import import_model
 from passerelle.stages.promote import Asked, promote

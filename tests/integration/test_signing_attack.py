@@ -18,16 +18,16 @@ from skops.io import dump
 from passerelle.criteria import Criteria
 from passerelle.errors import IntegrityError
 from passerelle.model.golden import read_golden, replay
-from passerelle.model.loaded import SCORER_FOLDER, compiled, scorer_predict, write_scorer
+from passerelle.model.loaded import compiled, scorer_predict, write_scorer
 from passerelle.model.manifest import digest_of_manifest, manifest_of
-from passerelle.names import SIGNED, ModelVersionRef
+from passerelle.names import ARTIFACT_DIGEST, MANIFEST, SCORER_FOLDER, SIGNATURE, SIGNED, ModelVersionRef
 from passerelle.registry.client import Registry
-from passerelle.registry.sign import SIGNATURE, stored_signature
+from passerelle.registry.sign import stored_signature
 from passerelle.scorer.scorer import CompiledScorer
 from passerelle.settings import SigningSettings, StoreSettings
 from passerelle.stages.import_model import import_model
 from passerelle.stages.promote import Asked, promote
-from passerelle.stages.register import ARTIFACT_DIGEST, MANIFEST, register
+from passerelle.stages.register import register
 from passerelle.training import tracking
 from passerelle.training.golden_records import golden_predictions
 from tests.platform_fixtures import HERE, RegisteredForTests, model_keys, run_keys

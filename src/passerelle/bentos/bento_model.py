@@ -11,10 +11,8 @@ from typing import Any
 
 from bentoml._internal.models.model import Model, ModelContext, ModelOptions, ModelStore
 
-from passerelle.bentos.store import ARTIFACT_DIGEST, Store
-from passerelle.model.flavors.sklearn import MODEL_FOLDER
-from passerelle.model.verify import SIGNATURE_FILE
-from passerelle.names import BentoTag
+from passerelle.bentos.store import Store
+from passerelle.names import ARTIFACT_DIGEST, GOLDEN, LINEAGE_FILE, MANIFEST_FILE, MODEL_FOLDER, PREFIX, SIGNATURE_FILE, BentoTag
 
 #: The part of the lineage that people filter by; BentoML takes short plain text for labels.
 _LABELS = ("registered_model", "version", "run_id", "candidate", "data_digest", "git_commit", "criteria_digest")
@@ -77,11 +75,11 @@ def readable_by_others(folder: Path) -> None:
 
 def _write_files(place: Path, checked: CheckedModel) -> None:
     shutil.copytree(checked.folder, place / MODEL_FOLDER)
-    shutil.copyfile(checked.golden, place / "golden.json")
-    (place / "manifest.json").write_text(json.dumps(checked.manifest, ensure_ascii=False, indent=1), encoding="utf-8")
+    shutil.copyfile(checked.golden, place / GOLDEN)
+    (place / MANIFEST_FILE).write_text(json.dumps(checked.manifest, ensure_ascii=False, indent=1), encoding="utf-8")
     if checked.signature is not None:
         (place / SIGNATURE_FILE).write_text(checked.signature, encoding="utf-8")
-    (place / "lineage.json").write_text(json.dumps(checked.lineage, ensure_ascii=False, indent=1), encoding="utf-8")
+    (place / LINEAGE_FILE).write_text(json.dumps(checked.lineage, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
 def _metadata(lineage: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,4 +91,4 @@ def _metadata(lineage: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _labels(lineage: Mapping[str, Any]) -> dict[str, str]:
-    return {f"passerelle.{name}": str(lineage[name]) for name in _LABELS if lineage.get(name)}
+    return {f"{PREFIX}{name}": str(lineage[name]) for name in _LABELS if lineage.get(name)}

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from passerelle.bentos.bento_model import readable_by_others
-from passerelle.bentos.store import ARTIFACT_DIGEST, CODE_DIGEST, Store
+from passerelle.bentos.store import Store
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
-from passerelle.model.flavors.sklearn import MODEL_FOLDER
 from passerelle.model.manifest import check_manifest
 from passerelle.model.verify import check_stored_signature
-from passerelle.names import BentoTag
+from passerelle.names import ARTIFACT_DIGEST, CODE_DIGEST, GOLDEN, MANIFEST_FILE, MODEL_FOLDER, RUN_ID_LABEL, BentoTag
 from passerelle.settings import SigningSettings, StoreSettings
 
 _TIMEOUT_S = 180.0
@@ -106,13 +105,13 @@ def check_whole(store: Store, tag: BentoTag, signing: SigningSettings | None) ->
         return
     folder, labels = Path(model.path), model.info.labels
     try:
-        manifest = dict(json.loads((folder / "manifest.json").read_bytes()))
+        manifest = dict(json.loads((folder / MANIFEST_FILE).read_bytes()))
     except (OSError, ValueError, TypeError) as error:
         hint = f"bentoml models delete {tag}; passerelle import"
         raise IntegrityError(f"the bento model {tag} has no readable manifest", hint=hint) from error
-    check_manifest(folder / MODEL_FOLDER, folder / "golden.json", manifest, expected_digest=labels.get(ARTIFACT_DIGEST))
+    check_manifest(folder / MODEL_FOLDER, folder / GOLDEN, manifest, expected_digest=labels.get(ARTIFACT_DIGEST))
     if signing is not None:
-        check_stored_signature(folder, manifest, signing, run_id=labels.get("passerelle.run_id", ""))
+        check_stored_signature(folder, manifest, signing, run_id=labels.get(RUN_ID_LABEL, ""))
 
 
 def code_digest(project: Path) -> str:

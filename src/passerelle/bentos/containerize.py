@@ -20,15 +20,23 @@ from passerelle.bentos.context import digest_of, readable_in_image, write_contex
 from passerelle.bentos.engine import IN_THE_MAKING, ask, failed, find_engine, inspect, runs_here
 from passerelle.bentos.reproducible import rewrite
 from passerelle.bentos.sbom import bill_of_materials, packages_in
-from passerelle.bentos.store import LABEL_PREFIX, Store
+from passerelle.bentos.store import Store
 from passerelle.errors import NotFoundError, OutsideError, UsageError
-from passerelle.names import BentoTag, ImageRef
+from passerelle.names import (
+    BENTO_TAG_LABEL,
+    CODE_DIGEST,
+    GIT_COMMIT,
+    INPUTS_DIGEST_LABEL,
+    OCI_PREFIX,
+    PREFIX,
+    REGISTERED_MODEL_LABEL,
+    BentoTag,
+    ImageRef,
+)
 from passerelle.settings import StoreSettings
 
 #: Its digest is recorded in each image; name one by digest with `--base` to pin it.
 BASE = "python:3.11-slim"
-_OCI = "org.opencontainers.image."
-_INPUTS = LABEL_PREFIX + "inputs_digest"
 _BUILD_TIMEOUT_S = 1_800.0
 
 
@@ -116,7 +124,7 @@ def containerize(
         write_context(folder, store, bento_tag, wheels=wanted.wheels, with_pipeline=wanted.with_pipeline, epoch=wanted.epoch)
         labels = _labels_of(engine, folder, bento, bento_tag, wanted)
         sbom = store.home / "images" / f"{str(image).replace('/', '_').replace(':', '_')}.cdx.json"
-        fresh = not (wanted.cached and sbom.exists() and _made_of(engine, image) == labels[_INPUTS])
+        fresh = not (wanted.cached and sbom.exists() and _made_of(engine, image) == labels[INPUTS_DIGEST_LABEL])
         if fresh:
             progress(f"{engine} builds {image}; the first time takes a minute")
             content = _made(engine, folder, image, wanted, labels, trial=trial)
@@ -145,18 +153,18 @@ def _labels_of(engine: str, folder: Path, bento: bentoml.Bento, tag: BentoTag, w
     # Nothing of another image of this bento may pass for it: variant, base and times count as inputs.
     inputs = hashlib.sha256(f"{digest_of(folder)} {base_digest} {wanted.slim} {wanted.epoch}".encode()).hexdigest()
     created = datetime.fromtimestamp(wanted.epoch, UTC) if wanted.epoch is not None else bento.info.creation_time
-    lineage = {name: value for name, value in bento.info.labels.items() if name.startswith(LABEL_PREFIX)}
+    lineage = {name: value for name, value in bento.info.labels.items() if name.startswith(PREFIX)}
     return {
-        _OCI + "title": tag.name,
-        _OCI + "description": f"Classifies the records of {lineage.get(LABEL_PREFIX + 'registered_model', tag.name)}",
-        _OCI + "version": tag.version,
-        _OCI + "revision": lineage.get(LABEL_PREFIX + "git_commit", lineage.get(LABEL_PREFIX + "code_digest", "")),
-        _OCI + "created": created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        _OCI + "licenses": "Apache-2.0",
-        _OCI + "base.name": wanted.base,
-        _OCI + "base.digest": base_digest,
-        LABEL_PREFIX + "bento_tag": str(tag),
-        _INPUTS: f"sha256:{inputs}",
+        OCI_PREFIX + "title": tag.name,
+        OCI_PREFIX + "description": f"Classifies the records of {lineage.get(REGISTERED_MODEL_LABEL, tag.name)}",
+        OCI_PREFIX + "version": tag.version,
+        OCI_PREFIX + "revision": lineage.get(GIT_COMMIT, lineage.get(CODE_DIGEST, "")),
+        OCI_PREFIX + "created": created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        OCI_PREFIX + "licenses": "Apache-2.0",
+        OCI_PREFIX + "base.name": wanted.base,
+        OCI_PREFIX + "base.digest": base_digest,
+        BENTO_TAG_LABEL: str(tag),
+        INPUTS_DIGEST_LABEL: f"sha256:{inputs}",
         **lineage,
     }
 
@@ -164,7 +172,7 @@ def _labels_of(engine: str, folder: Path, bento: bentoml.Bento, tag: BentoTag, w
 def _made_of(engine: str, image: ImageRef) -> str | None:
     """Return the digest of what the image was made from; None where there is none that runs here."""
     made = inspect(engine, str(image))
-    return (made["Config"].get("Labels") or {}).get(_INPUTS) if made and runs_here(made) else None
+    return (made["Config"].get("Labels") or {}).get(INPUTS_DIGEST_LABEL) if made and runs_here(made) else None
 
 
 def _base_digest(engine: str, base: str) -> str:
@@ -225,8 +233,10 @@ def _built(engine: str, folder: Path, names: _Names, wanted: Wanted, labels: Map
     uncached = () if wanted.cached else ("--no-cache",)
     _build(engine, folder, "service", ["--tag", names.bare, *arguments, *uncached], image)
     found = packages_in(engine, names.bare)
-    lineage = {name: value for name, value in labels.items() if name.startswith(LABEL_PREFIX)}
-    content = bill_of_materials(found, name=image.repository, version=image.image_tag, created=labels[_OCI + "created"], labels=lineage)
+    lineage = {name: value for name, value in labels.items() if name.startswith(PREFIX)}
+    content = bill_of_materials(
+        found, name=image.repository, version=image.image_tag, created=labels[OCI_PREFIX + "created"], labels=lineage
+    )
     (folder / "sbom.cdx.json").write_text(content, encoding="utf-8")
     readable_in_image(folder)
     described = [part for name, value in sorted(labels.items()) for part in ("--label", f"{name}={value}")]

@@ -13,9 +13,7 @@ from pathlib import Path
 
 from passerelle.bentos.store import Store
 from passerelle.errors import NotFoundError, UsageError
-from passerelle.model.flavors.sklearn import MODEL_FOLDER
-from passerelle.model.loaded import SCORER_FOLDER
-from passerelle.names import BentoTag
+from passerelle.names import MODEL_FOLDER, SCORER_FOLDER, BentoTag
 from passerelle.scorer.storage import is_packed
 
 _TOOLS = resources.files("passerelle.bentos") / "image"

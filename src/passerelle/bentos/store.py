@@ -15,13 +15,9 @@ from bentoml.exceptions import BentoMLException, NotFound
 from filelock import FileLock, Timeout
 
 from passerelle.errors import BusyError, OutsideError, UsageError
-from passerelle.names import BentoTag
+from passerelle.names import ARTIFACT_DIGEST, BentoTag
 from passerelle.settings import StoreSettings
 
-#: Labels by which passerelle knows its own bento models and bentos.
-LABEL_PREFIX = "passerelle."
-ARTIFACT_DIGEST = "passerelle.artifact_digest"
-CODE_DIGEST = "passerelle.code_digest"
 _STAGING = ".passerelle-staging"
 _LOCK_TIMEOUT_S = 300.0
 

@@ -22,13 +22,13 @@ from passerelle.cli.run_registry import asked_here
 from passerelle.criteria import read_criteria
 from passerelle.errors import NotFoundError, OutsideError, RefusedError
 from passerelle.model.golden import Golden
-from passerelle.names import BentoTag
+from passerelle.names import MADE_BY_DEMO, BentoTag
 from passerelle.platform.embedded import EmbeddedPlatform
 from passerelle.platform.state import running
 from passerelle.registry.client import Registry
 from passerelle.rollout import local
 from passerelle.stages.compare import compare
-from passerelle.stages.demo_ownership import MADE_BY_DEMO, REASON, Production, found_by_demo
+from passerelle.stages.demo_ownership import REASON, Production, found_by_demo
 from passerelle.stages.promote import promote
 from passerelle.stages.register import register
 from passerelle.training.project import read_training_project

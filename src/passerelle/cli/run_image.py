@@ -15,7 +15,7 @@ from passerelle.cli.connect import bento_store, read_state
 from passerelle.cli.run_bentos import chosen_bento
 from passerelle.errors import NotFoundError, PasserelleError, SettingsError
 from passerelle.model.golden import read_golden
-from passerelle.names import BentoTag
+from passerelle.names import GOLDEN, VERSION_LABEL, BentoTag
 from passerelle.rollout.container import ContainerReport
 from passerelle.rollout.container import smoke as run_container
 from passerelle.settings import StoreSettings
@@ -53,12 +53,12 @@ def containerize(bento_tag: str | None, wanted: Wanted, *, smoke: bool, dry_run:
 def _tried(settings: StoreSettings, tag: BentoTag, engine: str, image: str) -> ContainerReport:
     """Return what a hardened container of the image did with the golden inputs of its model."""
     model = Store(settings).model(tag)
-    golden = read_golden(Path(model.path) / "golden.json") if model else None
+    golden = read_golden(Path(model.path) / GOLDEN) if model else None
     if model is None or golden is None:
         raise NotFoundError(f"the model of the bento {tag} is gone from the BentoML store", hint="passerelle import; passerelle build")
     # Verified when it was imported and built; the container has no keys.
     environment = {name: os.environ[name] for name in PASSED if name in os.environ} | {"PASSERELLE_VERIFY": "off"}
-    version = str(model.info.labels.get("passerelle.version", tag.version.partition("-")[0]))
+    version = str(model.info.labels.get(VERSION_LABEL, tag.version.partition("-")[0]))
     try:
         return run_container(engine, image, golden, expected_version=version, environment=environment)
     except PasserelleError as error:

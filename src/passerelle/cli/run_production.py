@@ -13,7 +13,7 @@ from passerelle.cli.connect import Surroundings, project_folder
 from passerelle.cli.output import Output
 from passerelle.errors import NotFoundError
 from passerelle.model.golden import Golden, read_golden
-from passerelle.names import BentoTag
+from passerelle.names import GOLDEN, BentoTag
 from passerelle.registry.client import Registry
 from passerelle.settings import StoreSettings
 from passerelle.stages.import_model import import_model
@@ -67,7 +67,7 @@ def golden_of(store: StoreSettings, bento_tag: BentoTag) -> Golden:
         raise NotFoundError(
             f"the model of the bento {bento_tag} is gone from the BentoML store", hint="passerelle import; passerelle build"
         )
-    return read_golden(Path(model.path) / "golden.json")
+    return read_golden(Path(model.path) / GOLDEN)
 
 
 def say_nothing_is_in_production(output: Output, registry: Registry, *commands: tuple[str, str]) -> None:

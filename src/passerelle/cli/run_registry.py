@@ -15,11 +15,11 @@ import requests
 from packaging.requirements import Requirement
 
 from passerelle.bentos.engine import newest_image
-from passerelle.bentos.store import LABEL_PREFIX, Store, bentos_of, latest_bento, latest_bento_model
+from passerelle.bentos.store import Store, bentos_of, latest_bento, latest_bento_model
 from passerelle.cli.connect import Surroundings, open_registry, project_folder, surroundings
 from passerelle.criteria import Criteria, read_criteria
 from passerelle.errors import IntegrityError, NotFoundError, RefusedError, UsageError
-from passerelle.names import BentoTag, ModelVersionRef
+from passerelle.names import BENTO_TAG_LABEL, VERSION_LABEL, BentoTag, ModelVersionRef
 from passerelle.registry.chain import Finding
 from passerelle.registry.client import Registry
 from passerelle.registry.production import plan, standing
@@ -210,10 +210,9 @@ def _image(store: StoreSettings, in_production: BentoTag | None) -> tuple[str, i
 
     After a rollback the engine holds the former image already: it is older than the one that was taken back, and the right one.
     """
-    label = LABEL_PREFIX + "bento_tag"
-    wanted = newest_image(label, [str(in_production)]) if in_production else None
-    found = wanted or newest_image(label, [str(tag) for tag in bentos_of(store)])
-    version = found[1].get(LABEL_PREFIX + "version", "") if found else ""
+    wanted = newest_image(BENTO_TAG_LABEL, [str(in_production)]) if in_production else None
+    found = wanted or newest_image(BENTO_TAG_LABEL, [str(tag) for tag in bentos_of(store)])
+    version = found[1].get(VERSION_LABEL, "") if found else ""
     return (found[0], int(version)) if found and version.isdigit() else None
 
 

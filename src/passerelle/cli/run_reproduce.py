@@ -15,8 +15,8 @@ from passerelle.cli.connect import open_registry, surroundings
 from passerelle.cli.interpreter import interpreter_for
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
 from passerelle.model.flavors.sklearn import describe
+from passerelle.names import DATA_DIGEST, GIT_COMMIT, GIT_DIRTY, GOLDEN, SEED
 from passerelle.registry.client import Registry, VersionInfo
-from passerelle.stages.register import GOLDEN
 from passerelle.stages.reproduction import Likeness, likeness
 
 _TRAIN_TIMEOUT_S = 3_600
@@ -61,20 +61,20 @@ def reproduce(registered_model: str | None, number: int, train_options: Sequence
     """
     registry = open_registry(surroundings(registered_model=registered_model))
     version = registry.model_version(registry.settings.registered_model, number)
-    commit = version.tags.get("passerelle.git_commit", "unknown")
+    commit = version.tags.get(GIT_COMMIT, "unknown")
     if commit == "unknown":
         raise UsageError(f"{version.ref} was trained outside of a git checkout: there is nothing to go back to", hint="passerelle trace")
     run = registry.run(version.ref.run_id)
     with checkout(commit) as folder:
         interpreter = interpreter_for(folder, folder.parent / "environment", progress)
-        progress(f"train again from {commit[:12]}, seed {run.tags.get('passerelle.seed', '0')}; this takes as long as the first time")
-        wanted = run.tags.get("passerelle.data_digest", "")
-        parent = _trained(folder, interpreter.python, run.tags.get("passerelle.seed", "0"), train_options, wanted=wanted)
+        progress(f"train again from {commit[:12]}, seed {run.tags.get(SEED, '0')}; this takes as long as the first time")
+        wanted = run.tags.get(DATA_DIGEST, "")
+        parent = _trained(folder, interpreter.python, run.tags.get(SEED, "0"), train_options, wanted=wanted)
     again = next((each for each in registry.candidate_runs(parent) if each.name == run.name), None)
     if again is None:
         raise NotFoundError(f"the training {parent} has no candidate « {run.name} »", hint="passerelle compare")
     alike = likeness(run.metrics, again.metrics, registry.read_json(run.run_id, GOLDEN), registry.read_json(again.run_id, GOLDEN))
-    dirty = run.tags.get("passerelle.git_dirty") == "true"
+    dirty = run.tags.get(GIT_DIRTY) == "true"
     notes = ("it was trained with changes that no commit holds",) if dirty else ()
     differing = _differing(registry, version, again.run_id)
     return Reproduction(number, run.name, commit, again.run_id, alike, differing, (interpreter.note, *notes))

@@ -17,7 +17,7 @@ from passerelle.cli.run_demo import Steps, answered, path_to_bento, show_results
 from passerelle.cli.run_production import bento_in_production, golden_of, is_in_production, say_nothing_is_in_production, unshown
 from passerelle.cli.run_registry import who
 from passerelle.errors import NotFoundError
-from passerelle.names import BentoTag
+from passerelle.names import VERSION_LABEL, BentoTag
 from passerelle.registry.client import Registry
 from passerelle.registry.objects import Objects
 from passerelle.rollout.backup import BackupReport, backup, restore
@@ -49,7 +49,7 @@ def release_of(bento_tag: BentoTag, *, dry_run: bool, output: Output, image: str
         made = run_image.containerize(str(bento_tag), Wanted(), smoke=True, dry_run=dry_run, progress=output.progress)
         image = str(made.built.image)
     labels = model.info.labels if model else {}
-    version = str(labels.get("passerelle.version", bento_tag.version.partition("-")[0]))
+    version = str(labels.get(VERSION_LABEL, bento_tag.version.partition("-")[0]))
     return Release(bento_tag, image, golden, version)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from passerelle.bentos.engine import find_image, labels_of, newest_image
-from passerelle.bentos.store import CODE_DIGEST, LABEL_PREFIX, Store
+from passerelle.bentos.store import Store
 from passerelle.cli.connect import Surroundings, open_registry, surroundings
-from passerelle.names import BentoTag
+from passerelle.names import BENTO_TAG_LABEL, CODE_DIGEST, BentoTag
 from passerelle.stages.trace import Link, Trace, find_version, links_of
 
 
@@ -28,7 +28,7 @@ def trace(registered_model: str | None, asked: str) -> Trace:
 
 def _built(here: Surroundings, tag: BentoTag, image: str | None) -> Iterator[Link]:
     store = Store(here.store)
-    newest = None if image else newest_image(LABEL_PREFIX + "bento_tag", [str(tag)])
+    newest = None if image else newest_image(BENTO_TAG_LABEL, [str(tag)])
     name = image or (newest[0] if newest else f"passerelle/{tag}")
     digest = find_image(name)
     yield Link("image", name if digest else None, digest or f"no engine here holds {name}: passerelle containerize")

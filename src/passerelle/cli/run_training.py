@@ -9,6 +9,7 @@ from typing import Any
 from passerelle.cli.connect import open_registry, surroundings
 from passerelle.cli.output import Output
 from passerelle.errors import UsageError
+from passerelle.names import CODE_DIGEST, DATA_DIGEST, SEED
 from passerelle.registry.client import Registry
 from passerelle.training.dataset import Dataset, read_data
 from passerelle.training.project import TrainingProject, read_training_project
@@ -65,7 +66,7 @@ def train_or_find(
     registry: Registry, project: TrainingProject, data: Dataset, output: Output, *, seed: int, again: bool, dry_run: bool
 ) -> Trained:
     """Return the training of this data, code and seed: the one that was made before, or a new one."""
-    tags = {"passerelle.data_digest": data.digest, "passerelle.seed": str(seed), "passerelle.code_digest": code_digest(project.folder)}
+    tags = {DATA_DIGEST: data.digest, SEED: str(seed), CODE_DIGEST: code_digest(project.folder)}
     settings = registry.settings
     found = None if again else registry.find_training(tags)
     classes = int(data.labels.nunique())

@@ -13,10 +13,9 @@ from pyarrow import ArrowException
 
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
 from passerelle.model.manifest import check_manifest, digest_of_file
-from passerelle.names import ModelVersionRef
+from passerelle.names import ARTIFACT_DIGEST, GOLDEN, HELD_OUT, MANIFEST, TRAIN_HASHES, ModelVersionRef
 from passerelle.registry.client import Registry
-from passerelle.registry.training_data import HELD_OUT, TRAIN_HASHES, TRAINING, training_of
-from passerelle.stages.register import ARTIFACT_DIGEST, GOLDEN, MANIFEST
+from passerelle.registry.training_data import TRAINING, training_of
 
 _UNREADABLE = (ArrowException, ValueError, TypeError, LookupError, AttributeError, RuntimeError, EOFError, OSError)
 LABEL = "label"

@@ -11,12 +11,11 @@ from typing import Any
 import yaml
 
 from passerelle.errors import IntegrityError
-from passerelle.names import RUN_ID_LENGTH_IN_TAG
+from passerelle.names import LINEAGE_FILE, PREFIX, RUN_ID_LENGTH_IN_TAG
 
 _HINT = "bentoml models delete; passerelle import; passerelle build"
 _NEEDED = ("version", "run_id", "artifact_digest")
 _VERSION_OF_A_TAG = re.compile(rf"\d+-[0-9a-z]{{{RUN_ID_LENGTH_IN_TAG}}}")
-_LABEL = "passerelle."
 
 
 def read_lineage(folder: Path) -> dict[str, Any]:
@@ -28,7 +27,7 @@ def read_lineage(folder: Path) -> dict[str, Any]:
         IntegrityError: It cannot be read, or says something else than the directory's name or model.yaml, where there are these.
     """
     try:
-        lineage = json.loads((folder / "lineage.json").read_bytes())
+        lineage = json.loads((folder / LINEAGE_FILE).read_bytes())
         version, run_id, _ = (str(lineage[name]) for name in _NEEDED)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise IntegrityError(f"{folder.name} is not a bento model of passerelle", hint=_HINT) from error
@@ -46,7 +45,7 @@ def _said_by_the_store(folder: Path) -> Mapping[str, Any]:
         return {}
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        labels = {key.removeprefix(_LABEL): value for key, value in dict(content.get("labels") or {}).items() if key.startswith(_LABEL)}
+        labels = {key.removeprefix(PREFIX): value for key, value in dict(content.get("labels") or {}).items() if key.startswith(PREFIX)}
         return {**labels, **dict(content.get("metadata") or {})}
     except (OSError, yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise IntegrityError(f"{path} cannot be read", hint=_HINT) from error

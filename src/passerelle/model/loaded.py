@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from passerelle.errors import IntegrityError
-from passerelle.model.flavors.sklearn import MODEL_FOLDER, FittedPipeline, ModelDescription, PipelineNeededError, describe
+from passerelle.model.flavors.sklearn import FittedPipeline, ModelDescription, PipelineNeededError, describe
 from passerelle.model.golden import Golden, Predict, pipeline_predict, read_golden, replay
 from passerelle.model.lineage import read_lineage
 from passerelle.model.manifest import check_manifest
 from passerelle.model.verify import check_stored_signature
+from passerelle.names import GOLDEN, MANIFEST_FILE, MODEL_FOLDER, SCORER_FOLDER
 from passerelle.scorer.scorer import CompiledScorer
 from passerelle.scorer.storage import pack, unpack
 from passerelle.settings import SigningSettings
 
-#: Of the MLflow model's directory, the compiled scorer that registration put there; the manifest holds its files like all others.
-SCORER_FOLDER = "scorer"
 _COLLECTOR_THRESHOLD = 50_000
 _UNDECIDED = -1
 
@@ -142,16 +141,16 @@ def load_model(folder: Path, *, signing: SigningSettings | None = None) -> Loade
     began = time.perf_counter()
     lineage = read_lineage(folder)
     try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
+        manifest = json.loads((folder / MANIFEST_FILE).read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise IntegrityError(f"{folder.name} is not a bento model of passerelle", hint="passerelle import; passerelle build") from error
     model_folder = folder / MODEL_FOLDER
-    check_manifest(model_folder, folder / "golden.json", manifest, expected_digest=str(lineage["artifact_digest"]))
+    check_manifest(model_folder, folder / GOLDEN, manifest, expected_digest=str(lineage["artifact_digest"]))
     signing = signing or SigningSettings.read()
     signer = check_stored_signature(folder, manifest, signing, run_id=str(lineage["run_id"]))
     description = describe(model_folder)
     pipeline = FittedPipeline(model_folder, description)
-    golden = read_golden(folder / "golden.json")
+    golden = read_golden(folder / GOLDEN)
     scorer, why, difference = _scorer(model_folder, pipeline, golden)
     if scorer is None:
         difference = replay(golden, pipeline_predict(pipeline(), [column.name for column in description.columns]))

@@ -16,15 +16,13 @@ from typing import TYPE_CHECKING, Any
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, SettingsError
 from passerelle.model.certificate import certified_key
 from passerelle.model.manifest import digest_of_manifest
+from passerelle.names import MANIFEST_FILE, SIGNATURE_FILE
 from passerelle.settings import SigningSettings
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
     from cryptography.x509 import Certificate
 
-#: Beside manifest.json, in the run's artifacts and in the bento model.
-SIGNATURE_FILE = "manifest.sig"
-SIGNED_FILE = "manifest.json"
 _PAYLOAD_TYPE = "application/vnd.in-toto+json"
 _STATEMENT = "https://in-toto.io/Statement/v1"
 _PREDICATE = "https://model_signing/signature/v1.0"
@@ -67,7 +65,7 @@ def check_signature(
         subject, digests = _statement(payload)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise IntegrityError(f"the signature of {of} is not a readable bundle", hint=TRAIN_AGAIN) from error
-    if digests != {SIGNED_FILE: digest_of_manifest(manifest)}:
+    if digests != {MANIFEST_FILE: digest_of_manifest(manifest)}:
         raise IntegrityError(f"the signature of {of} is not for these files", hint=TRAIN_AGAIN)
     if subject != run_id:
         raise IntegrityError(f"the signature of {of} is that of another run's model: {subject}", hint=TRAIN_AGAIN)

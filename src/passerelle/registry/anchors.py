@@ -6,15 +6,11 @@ import re
 from contextlib import suppress
 
 from passerelle.errors import NotFoundError
-from passerelle.names import ModelVersionRef
+from passerelle.names import LEDGER_ANNOUNCED, LEDGER_ENTRY, ModelVersionRef
 from passerelle.registry.chain import Anchors
 from passerelle.registry.client import Registry
 from passerelle.registry.ledger import Entry
 
-#: On the registered model: number and digest of the last entry. On a version: of the entry that last moved it.
-LEDGER_ENTRY = "passerelle.ledger_entry"
-#: On the registered model: number and digest of the entry that is about to be written.
-LEDGER_ANNOUNCED = "passerelle.ledger_announced"
 _TAG = re.compile(r"([0-9]{1,12}) (sha256:[0-9a-f]{64})")
 
 

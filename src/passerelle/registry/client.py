@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from passerelle.errors import NotFoundError
-from passerelle.names import ModelVersionRef
+from passerelle.names import KIND, PARENT_RUN, ModelVersionRef
 from passerelle.registry.entities import CandidateRun, VersionInfo, all_pages, candidate, version_info
 from passerelle.registry.failures import parsed, translated
 from passerelle.registry.mlflow_environment import MlflowEnvironment
@@ -78,7 +78,7 @@ class Registry:
             if found is None:
                 return None
             wanted = ["attributes.status = 'FINISHED'", *(f"tags.`{key}` = '{value}'" for key, value in tags.items())]
-            query = " and ".join(["tags.`passerelle.kind` = 'training'", *wanted])
+            query = " and ".join([f"tags.`{KIND}` = 'training'", *wanted])
             runs = self._client.search_runs([found.experiment_id], query, max_results=1, order_by=["attributes.start_time DESC"])
         return str(runs[0].info.run_id) if runs else None
 
@@ -91,7 +91,7 @@ class Registry:
         hint = "passerelle train --again"
         with self._asked(f"the training run {parent_run_id}", hint=hint):
             experiment_id = self._client.get_run(parent_run_id).info.experiment_id
-            of_parent = f"tags.`mlflow.parentRunId` = '{parent_run_id}'"
+            of_parent = f"tags.`{PARENT_RUN}` = '{parent_run_id}'"
             runs = all_pages(self._client.search_runs, [experiment_id], of_parent, order_by="attributes.start_time ASC")
         candidates = [candidate(run) for run in runs if run.info.status == "FINISHED"]
         if not candidates:

@@ -11,7 +11,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.store.entities import PagedList
 from mlflow.utils import get_results_from_paginated_fn
 
-from passerelle.names import ModelVersionRef
+from passerelle.names import CANDIDATE, ModelVersionRef
 
 #: Entities that one request asks for.
 PAGE_SIZE = 1_000
@@ -49,7 +49,7 @@ class VersionInfo:
 
 def candidate(run: Run) -> CandidateRun:
     """Return a run of MLflow's as one of ours."""
-    name = run.data.tags.get("passerelle.candidate", run.info.run_name)
+    name = run.data.tags.get(CANDIDATE, run.info.run_name)
     data = run.data
     return CandidateRun(run.info.run_id, name, dict(data.metrics), dict(data.tags), run.info.status, dict(data.params))
 

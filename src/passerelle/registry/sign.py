@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from passerelle.errors import NotFoundError, SettingsError
-from passerelle.model.verify import SIGNATURE_FILE, SIGNED_FILE, check_signature
-from passerelle.names import ModelVersionRef
+from passerelle.model.verify import check_signature
+from passerelle.names import MANIFEST_FILE, SIGNATURE, ModelVersionRef
 from passerelle.registry.client import Registry
 from passerelle.settings import SigningSettings
-
-#: Where it is, among the artifacts of a run; beside the manifest, which holds the digest of every file of the model.
-SIGNATURE = f"passerelle/{SIGNATURE_FILE}"
 
 
 def sign(manifest: Mapping[str, Any], settings: SigningSettings, *, run_id: str) -> str | None:
@@ -33,7 +30,9 @@ def sign(manifest: Mapping[str, Any], settings: SigningSettings, *, run_id: str)
         # The folder's name becomes the subject of the statement.
         folder, bundle = Path(temporary) / run_id, Path(temporary) / "bundle"
         folder.mkdir()
-        (folder / SIGNED_FILE).write_text(json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False), encoding="utf-8")
+        (folder / MANIFEST_FILE).write_text(
+            json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False), encoding="utf-8"
+        )
         try:
             if settings.signing_certificate is not None:
                 config = signing.Config().use_certificate_signer(

@@ -6,18 +6,16 @@ from pathlib import Path
 
 from passerelle.errors import NotFoundError
 from passerelle.model.manifest import digest_of_file
+from passerelle.names import HELD_OUT, PARENT_RUN, TRAIN_HASHES
 from passerelle.registry.client import Registry
 
-HELD_OUT = "data/held_out.parquet"
-TRAIN_HASHES = "data/train_hashes.json"
 #: Of the manifest: the digest of each of the two at registration.
 TRAINING = "training"
-_PARENT = "mlflow.parentRunId"
 
 
 def training_of(registry: Registry, run_id: str) -> str:
     """Return the training that a candidate's run belongs to; a run without one is its own."""
-    return registry.run(run_id).tags.get(_PARENT, run_id)
+    return registry.run(run_id).tags.get(PARENT_RUN, run_id)
 
 
 def digests_of(registry: Registry, run_id: str, folder: Path) -> dict[str, str]:

@@ -17,7 +17,7 @@ import requests
 from passerelle.bentos.store import Store
 from passerelle.errors import BusyError, IntegrityError, NotFoundError
 from passerelle.model.golden import Golden, read_golden
-from passerelle.names import BentoTag
+from passerelle.names import GOLDEN, VERSION_LABEL, BentoTag
 from passerelle.platform.child import Child
 from passerelle.platform.ports import free_ports, port_is_taken
 from passerelle.platform.private_file import write_private
@@ -171,7 +171,7 @@ def _bento(settings: StoreSettings, bento_tag: BentoTag) -> tuple[Path, Golden, 
     if bento is None or model is None:
         raise NotFoundError(f"the BentoML store holds no bento {bento_tag} with its model", hint="passerelle build; bentoml list")
     folder = Path(model.path)
-    return Path(bento.path), read_golden(folder / "golden.json"), str(model.info.labels["passerelle.version"])
+    return Path(bento.path), read_golden(folder / GOLDEN), str(model.info.labels[VERSION_LABEL])
 
 
 def _identity(path: Path, bento_tag: BentoTag) -> str:

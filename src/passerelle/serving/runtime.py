@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from passerelle.errors import PasserelleError
-from passerelle.model.flavors.sklearn import MODEL_FOLDER, ModelDescription, describe
+from passerelle.model.flavors.sklearn import ModelDescription, describe
 from passerelle.monitoring.metrics import Metrics
 from passerelle.monitoring.shared import shared_folder
-from passerelle.names import RUN_ID_LENGTH_IN_TAG
+from passerelle.names import MODEL_FOLDER, RUN_ID_LENGTH_IN_TAG
 from passerelle.serving.contract import Contract, Refusal, contract_of
 from passerelle.serving.failure import loading_failure
 from passerelle.serving.predictor import Predictor

@@ -11,19 +11,16 @@ from typing import Any, NamedTuple
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
 from passerelle.model.flavors.sklearn import describe, load_pipeline
 from passerelle.model.golden import pipeline_predict, read_golden, replay
-from passerelle.model.loaded import SCORER_FOLDER, write_scorer
+from passerelle.model.loaded import write_scorer
 from passerelle.model.manifest import digest_of_manifest, manifest_of
 from passerelle.model.token_patterns import check_token_patterns
 from passerelle.model.verify import check_signature, own_fingerprint
-from passerelle.names import DIGEST_PARAM, LOGGED_MODEL, SIGNED
+from passerelle.names import ARTIFACT_DIGEST, DIGEST_PARAM, GOLDEN, LOGGED_MODEL, MANIFEST, PARENT_RUN, SCORER_FOLDER, SIGNED
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.sign import stored_signature
 from passerelle.registry.training_data import TRAINING, digests_of
 from passerelle.settings import SigningSettings
 
-MANIFEST = "passerelle/manifest.json"
-GOLDEN = "golden.json"
-ARTIFACT_DIGEST = "passerelle.artifact_digest"
 _SCORER = f"{SCORER_FOLDER}/"
 
 
@@ -165,7 +162,7 @@ def _check_logged(registry: Registry, run_id: str, stored: Mapping[str, Any]) ->
     logged = {name: digest for name, digest in stored["files"].items() if not name.startswith(_SCORER)}
     found = {LOGGED_MODEL: digest_of_manifest({"files": logged}), GOLDEN: stored["golden"], **stored.get(TRAINING, {})}
     run = registry.run(run_id)
-    parent = run.tags.get("mlflow.parentRunId")
+    parent = run.tags.get(PARENT_RUN)
     params = {**(registry.run(parent).params if parent else {}), **run.params}
     for name, digest in params.items():
         place = name.removeprefix(DIGEST_PARAM)

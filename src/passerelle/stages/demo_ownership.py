@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from passerelle.names import MADE_BY_DEMO
 from passerelle.registry.chain import stood
 from passerelle.registry.client import PRODUCTION_STAGE, Registry
 from passerelle.registry.ledger import Entry
@@ -12,8 +13,6 @@ from passerelle.registry.production import Standing, standing
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
 
-#: Tag of a version that the demo registered.
-MADE_BY_DEMO = "passerelle.demo"
 #: In the ledger, of what the demo promoted: the account that ran it is named as ever.
 REASON = "promoted by the demo"
 

@@ -11,19 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from passerelle.bentos.bento_model import CheckedModel, write_bento_model
-from passerelle.bentos.store import ARTIFACT_DIGEST, Store
+from passerelle.bentos.store import Store
 from passerelle.errors import IntegrityError, OutsideError
 from passerelle.model.flavors.sklearn import ModelDescription, describe, load_pipeline
 from passerelle.model.golden import pipeline_predict, read_golden, replay
 from passerelle.model.manifest import check_manifest
 from passerelle.model.verify import check_signature, check_stored_signature
-from passerelle.names import BentoTag, ModelVersionRef
+from passerelle.names import ARTIFACT_DIGEST, GOLDEN, MANIFEST, MANIFEST_FILE, PREFIX, BentoTag, ModelVersionRef
 from passerelle.registry.chain import stood
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.sign import stored_signature
 from passerelle.registry.verified import verified_ledger
 from passerelle.settings import SigningSettings, StoreSettings
-from passerelle.stages.register import GOLDEN, MANIFEST
 
 _DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -129,7 +128,7 @@ def _already_there(store: Store, ref: ModelVersionRef, digest: str, signing: Sig
     if signing is not None:
         folder = Path(model.path)
         try:
-            check_stored_signature(folder, json.loads((folder / "manifest.json").read_bytes()), signing, run_id=ref.run_id)
+            check_stored_signature(folder, json.loads((folder / MANIFEST_FILE).read_bytes()), signing, run_id=ref.run_id)
         except (IntegrityError, ValueError, OSError) as error:
             # Imported before there was a key, perhaps: the hint leads to a new import, which says what is wrong with the registered one.
             said = error.message if isinstance(error, IntegrityError) else "its manifest cannot be read"
@@ -171,7 +170,7 @@ def checked(folder: Path, golden_path: Path, manifest: Mapping[str, Any], digest
 
 def _lineage(registry: Registry, version: VersionInfo, digest: str, description: ModelDescription) -> dict[str, Any]:
     run = registry.run(version.ref.run_id)
-    tags = {key.removeprefix("passerelle."): value for key, value in version.tags.items() if key.startswith("passerelle.")}
+    tags = {key.removeprefix(PREFIX): value for key, value in version.tags.items() if key.startswith(PREFIX)}
     return {
         **tags,
         "registered_model": version.ref.registered_model,

@@ -14,7 +14,7 @@ from passerelle.gate.checks import Finding
 from passerelle.gate.report_text import Language
 from passerelle.gate.verdict import Verdict, allow, judge
 from passerelle.model.manifest import digest_of_manifest
-from passerelle.names import ModelVersionRef
+from passerelle.names import ARTIFACT_DIGEST, MANIFEST, TRUSTED_PICKLE, ModelVersionRef
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.ledger import Entry, Ledger, now
 from passerelle.registry.lock import promotion_lock
@@ -22,7 +22,6 @@ from passerelle.registry.production import carry_out, plan, settled, standing
 from passerelle.registry.sign import verify_version
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
-from passerelle.stages.register import ARTIFACT_DIGEST, MANIFEST, TRUSTED_PICKLE
 
 REPORT = "gate/report.html"
 

@@ -9,42 +9,36 @@ from typing import Any
 
 from passerelle.criteria import Criteria
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, RefusedError
-from passerelle.model.loaded import SCORER_FOLDER
 from passerelle.model.manifest import digest_of_manifest
-from passerelle.names import SIGNED, ModelVersionRef
+from passerelle.names import (
+    ARTIFACT_DIGEST,
+    CANDIDATE,
+    COMPILED,
+    CRITERIA_DIGEST,
+    DATA_DIGEST,
+    GIT_COMMIT,
+    GIT_DIRTY,
+    GOLDEN_DIGEST,
+    LANGUAGE,
+    MANIFEST,
+    SCORER_FOLDER,
+    SEED,
+    SIGNATURE,
+    SIGNED,
+    TASK,
+    TRUSTED_PICKLE,
+    ModelVersionRef,
+)
 from passerelle.registry.client import CandidateRun, Registry, VersionInfo
-from passerelle.registry.sign import SIGNATURE, sign
+from passerelle.registry.sign import sign
 from passerelle.registry.training_data import TRAINING
 from passerelle.scorer.storage import INDEX
 from passerelle.settings import SigningSettings
-from passerelle.stages.authenticity import (
-    ARTIFACT_DIGEST,
-    GOLDEN,
-    MANIFEST,
-    Earlier,
-    Examined,
-    earlier_registration,
-    examined,
-    examined_again,
-)  # fmt: skip
+from passerelle.stages.authenticity import Earlier, Examined, earlier_registration, examined, examined_again
 
-__all__ = ["ARTIFACT_DIGEST", "COMPILED", "GOLDEN", "MANIFEST", "TRUSTED_PICKLE", "Registered", "examined", "register"]
-
-#: On a version whose model is a pickle, which somebody trusted in development.
-TRUSTED_PICKLE = "passerelle.trusted_pickle"
-#: On a version: whether the model is registered with the scorer that it compiles to, and is served without scikit-learn.
-COMPILED = "passerelle.compiled"
 Tags = Mapping[str, str]
 NONE: Tags = {}
-_FROM_RUN = (
-    "passerelle.candidate",
-    "passerelle.data_digest",
-    "passerelle.git_commit",
-    "passerelle.git_dirty",
-    "passerelle.language",
-    "passerelle.task",
-    "passerelle.seed",
-)
+_FROM_RUN = (CANDIDATE, DATA_DIGEST, GIT_COMMIT, GIT_DIRTY, LANGUAGE, TASK, SEED)
 
 
 @dataclass(frozen=True)
@@ -186,8 +180,8 @@ def _found(version: VersionInfo, run: CandidateRun, dry_run: bool) -> Registered
 def _tags(run: CandidateRun, criteria: Criteria, manifest: Mapping[str, Any]) -> dict[str, str]:
     tags = {name: run.tags[name] for name in _FROM_RUN if name in run.tags}
     return tags | {
-        "passerelle.criteria_digest": criteria.digest,
+        CRITERIA_DIGEST: criteria.digest,
         ARTIFACT_DIGEST: digest_of_manifest(manifest),
-        "passerelle.golden_digest": str(manifest["golden"]),
+        GOLDEN_DIGEST: str(manifest["golden"]),
         COMPILED: "true" if f"{SCORER_FOLDER}/{INDEX}" in manifest["files"] else "false",
     }

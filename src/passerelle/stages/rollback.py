@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from passerelle.errors import IntegrityError, NotFoundError, RefusedError
-from passerelle.names import PREVIOUS
+from passerelle.names import ARTIFACT_DIGEST, CRITERIA_DIGEST, PREVIOUS, TRUSTED_PICKLE
 from passerelle.registry.chain import stood
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.ledger import Entry, now
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
 from passerelle.stages.promote import Promotion, put_in_production
-from passerelle.stages.register import ARTIFACT_DIGEST, TRUSTED_PICKLE
 
 
 def rollback(
@@ -66,7 +65,7 @@ def _entry(info: VersionInfo, who: str, reason: str | None) -> Entry:
         to_version=info.ref.version,
         run_id=info.ref.run_id,
         artifact_digest=info.tags.get(ARTIFACT_DIGEST, ""),
-        criteria_digest=info.tags.get("passerelle.criteria_digest"),
+        criteria_digest=info.tags.get(CRITERIA_DIGEST),
         reason=reason,
         trusted_pickle=TRUSTED_PICKLE in info.tags,
     )

@@ -7,13 +7,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from passerelle.errors import IntegrityError, NotFoundError
-from passerelle.names import RUN_ID_LENGTH_IN_TAG
+from passerelle.names import (
+    ARTIFACT_DIGEST,
+    CANDIDATE,
+    CRITERIA_DIGEST,
+    DATA_DIGEST,
+    GIT_COMMIT,
+    GIT_DIRTY,
+    REGISTERED_MODEL_LABEL,
+    RUN_ID_LABEL,
+    RUN_ID_LENGTH_IN_TAG,
+    SEED,
+    VERSION_LABEL,
+)
 from passerelle.registry.chain import stood
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.verified import verified_ledger
 from passerelle.settings import SigningSettings
 
-GIT_DIRTY = "passerelle.git_dirty"
 _RUN = re.compile(r"[0-9a-f]{32}")
 _IN_TAG = re.compile(rf"(\d+)-([0-9a-f]{{{RUN_ID_LENGTH_IN_TAG}}})")
 
@@ -94,7 +105,7 @@ def _tagged(versions: Sequence[VersionInfo], asked: str) -> VersionInfo | None:
 
 
 def _labelled(registry: Registry, versions: Sequence[VersionInfo], asked: str, labels: Mapping[str, str]) -> VersionInfo:
-    run, model, number = (labels.get(f"passerelle.{name}", "") for name in ("run_id", "registered_model", "version"))
+    run, model, number = (labels.get(name, "") for name in (RUN_ID_LABEL, REGISTERED_MODEL_LABEL, VERSION_LABEL))
     found = next((info for info in versions if run and (info.ref.run_id, str(info.ref.version)) == (run, number)), None)
     if found is not None:
         return found
@@ -120,8 +131,8 @@ def links_of(registry: Registry, version: VersionInfo, signing: SigningSettings 
         signing: What the ledger is verified with; a broken one gives no link.
     """
     tags = version.tags
-    yield Link("model version", str(version.ref.version), f"stage {version.stage}, {tags.get('passerelle.candidate', 'candidate unknown')}")
-    yield _tag(version, "artifact digest", "artifact_digest", "passerelle register records it")
+    yield Link("model version", str(version.ref.version), f"stage {version.stage}, {tags.get(CANDIDATE, 'candidate unknown')}")
+    yield _tag(version, "artifact digest", ARTIFACT_DIGEST, "passerelle register records it")
     dirty = tags.get(GIT_DIRTY)
     try:
         run = registry.run(version.ref.run_id)
@@ -129,16 +140,16 @@ def links_of(registry: Registry, version: VersionInfo, signing: SigningSettings 
         yield Link("run", run.run_id, f"{run.name}, {registry.experiment_of(run.run_id)}")
     except NotFoundError:
         yield Link("run", None, f"{version.ref.run_id} is gone from MLflow")
-    yield _tag(version, "data digest", "data_digest", "the training did not record it")
+    yield _tag(version, "data digest", DATA_DIGEST, "the training did not record it")
     changed = "trained with changes that no commit holds" if dirty == "true" else ""
-    yield _tag(version, "git commit", "git_commit", "trained outside of a git checkout", changed)
-    yield _tag(version, "seed", "seed", "the training did not record it")
-    yield _tag(version, "criteria", "criteria_digest", "the version was not registered by passerelle")
+    yield _tag(version, "git commit", GIT_COMMIT, "trained outside of a git checkout", changed)
+    yield _tag(version, "seed", SEED, "the training did not record it")
+    yield _tag(version, "criteria", CRITERIA_DIGEST, "the version was not registered by passerelle")
     yield _promotion(registry, version, signing)
 
 
 def _tag(version: VersionInfo, name: str, tag: str, why_not: str, note: str = "") -> Link:
-    value = version.tags.get(f"passerelle.{tag}")
+    value = version.tags.get(tag)
     return Link(name, value, note) if value and value != "unknown" else Link(name, None, why_not)
 
 

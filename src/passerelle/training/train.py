@@ -14,6 +14,22 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from passerelle.gate.latency import latency
+from passerelle.names import (
+    CANDIDATE,
+    CODE_DIGEST,
+    DATA_DIGEST,
+    DATA_SOURCE,
+    GIT_COMMIT,
+    GIT_DIRTY,
+    GOLDEN,
+    HELD_OUT,
+    KIND,
+    LANGUAGE,
+    PER_CLASS,
+    SEED,
+    TASK,
+    TRAIN_HASHES,
+)
 from passerelle.training import evaluate, plots, tracking
 from passerelle.training.candidate import Candidate
 from passerelle.training.dataset import Dataset
@@ -123,7 +139,7 @@ def train(
     tags = _tags(data, seed, project)
     with (
         tracking.tracked(tracking_uri, experiment) as experiment_id,
-        tracking.run("training", {**tags, "passerelle.kind": "training"}, experiment_id=experiment_id) as parent_run_id,
+        tracking.run("training", {**tags, KIND: "training"}, experiment_id=experiment_id) as parent_run_id,
     ):
         training = _Training(data, parts, params, seed, tags, experiment_id)
         _log_parent(training)
@@ -142,15 +158,15 @@ def _tags(data: Dataset, seed: int, project: Path | None) -> dict[str, str]:
     git = git_state(project)
     task = {"text": "text-classification", "tabular": "tabular-classification"}[data.kind]
     tags = {
-        "passerelle.data_digest": data.digest,
-        "passerelle.data_source": data.source,
-        "passerelle.git_commit": git.commit,
-        "passerelle.code_digest": code_digest(project),
-        "passerelle.git_dirty": {True: "true", False: "false", None: "unknown"}[git.dirty],
-        "passerelle.seed": str(seed),
-        "passerelle.task": task,
+        DATA_DIGEST: data.digest,
+        DATA_SOURCE: data.source,
+        GIT_COMMIT: git.commit,
+        CODE_DIGEST: code_digest(project),
+        GIT_DIRTY: {True: "true", False: "false", None: "unknown"}[git.dirty],
+        SEED: str(seed),
+        TASK: task,
     }
-    return {**tags, "passerelle.language": "fr"} if data.kind == "text" else tags
+    return {**tags, LANGUAGE: "fr"} if data.kind == "text" else tags
 
 
 def _log_parent(training: _Training) -> None:
@@ -160,13 +176,13 @@ def _log_parent(training: _Training) -> None:
     mlflow.log_params({**training.logged_params(), **training.params.as_logged()})
     tracking.log_dataset(data, data.records, data.labels, context="training")
     hashes = {"rows": row_hashes(data.records.iloc[parts.train])}
-    files = {"data/held_out.parquet": held_out, "data/train_hashes.json": hashes}
+    files = {HELD_OUT: held_out, TRAIN_HASHES: hashes}
     tracking.log_files(files, digests_of=files)
 
 
 def _train_one(candidate: Candidate, training: _Training) -> CandidateResult:
     data = training.data
-    tags = {**training.tags, "passerelle.kind": "candidate", "passerelle.candidate": candidate.name}
+    tags = {**training.tags, KIND: "candidate", CANDIDATE: candidate.name}
     tags["mlflow.note.content"] = candidate.description
     with tracking.run(candidate.name, tags, experiment_id=training.experiment_id, nested=True) as run_id:
         records, labels = data.records.iloc[training.parts.train], data.labels.iloc[training.parts.train]
@@ -174,7 +190,7 @@ def _train_one(candidate: Candidate, training: _Training) -> CandidateResult:
         tracking.log_dataset(data, records, labels, context="training")
         measured = _measure(candidate, data, training.parts, training.params)
         mlflow.log_metrics(measured.metrics)
-        tracking.log_files(measured.files, digests_of=("golden.json",))
+        tracking.log_files(measured.files, digests_of=(GOLDEN,))
         size = float(tracking.log_model(measured.pipeline, records, trusted_types=candidate.trusted_types))
         mlflow.log_metric("size_bytes", size)
     return CandidateResult(candidate.name, run_id, {**measured.metrics, "size_bytes": size})
@@ -200,8 +216,8 @@ def _measure(candidate: Candidate, data: Dataset, parts: Split, params: Params) 
     golden = golden_records(records, labels, number=params.golden_records)
     title = f"{candidate.name}, cross-validated on {len(records)} records"
     files = {
-        "per_class.json": evaluate.per_class(said.classes, data.labels.to_numpy(dtype=str), metrics),
-        "golden.json": golden_predictions(pipeline, golden),
+        PER_CLASS: evaluate.per_class(said.classes, data.labels.to_numpy(dtype=str), metrics),
+        GOLDEN: golden_predictions(pipeline, golden),
         "confusion_matrix.png": plots.confusion(truth, said, title=title),
         "reliability.png": plots.reliability(truth, said, title=title, bins=params.calibration_bins),
     }

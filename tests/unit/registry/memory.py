@@ -10,10 +10,9 @@ from collections.abc import Callable
 from typing import cast
 
 from passerelle.errors import IntegrityError, NotFoundError
-from passerelle.names import ModelVersionRef
+from passerelle.names import ARTIFACT_DIGEST, ModelVersionRef
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.settings import MlflowSettings
-from passerelle.stages.register import ARTIFACT_DIGEST
 
 NAME = "comments"
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from passerelle.errors import IntegrityError, NotFoundError, RefusedError, UsageError
-from passerelle.registry.anchors import LEDGER_ENTRY
+from passerelle.names import LEDGER_ENTRY
 from passerelle.registry.ledger import MOST_ENTRY_BYTES, parsed_entry, parsed_head
 from passerelle.registry.verified import verified_ledger
 from passerelle.settings import StoreSettings

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from passerelle.errors import BusyError, IntegrityError, OutsideError
-from passerelle.registry.anchors import LEDGER_ANNOUNCED
+from passerelle.names import LEDGER_ANNOUNCED
 from passerelle.registry.ledger import Head, Ledger
 from passerelle.registry.objects import Objects
 from passerelle.stages.rollback import rollback

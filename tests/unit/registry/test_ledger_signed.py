@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from passerelle.errors import IntegrityError, RefusedError, SettingsError
-from passerelle.registry.anchors import LEDGER_ENTRY
+from passerelle.names import LEDGER_ENTRY
 from passerelle.registry.ledger import Entry, Head, Ledger
 from passerelle.registry.objects import Objects
 from passerelle.registry.verified import history

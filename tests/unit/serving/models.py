@@ -12,10 +12,10 @@ from mlflow.types import ColSpec, Schema
 from sklearn.pipeline import Pipeline
 from skops.io import dumps, get_untrusted_types
 
-from passerelle.model.flavors.sklearn import MODEL_FOLDER
 from passerelle.model.golden import read_golden
 from passerelle.model.loaded import write_scorer
 from passerelle.model.manifest import digest_of_manifest, manifest_of
+from passerelle.names import MODEL_FOLDER
 from passerelle.training.golden_records import golden_predictions
 from training.candidates import text_candidates
 

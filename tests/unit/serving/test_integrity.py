@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from passerelle.errors import IntegrityError, PasserelleError
-from passerelle.model.flavors.sklearn import MODEL_FOLDER
 from passerelle.model.loaded import load_model
 from passerelle.model.manifest import digest_of_manifest, manifest_of
+from passerelle.names import MODEL_FOLDER
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model

@@ -18,9 +18,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from passerelle.errors import IntegrityError, UsageError
-from passerelle.model.flavors.sklearn import MODEL_FOLDER, describe, load_pipeline, refuse_bombs, trusted
+from passerelle.model.flavors.sklearn import describe, load_pipeline, refuse_bombs, trusted
 from passerelle.model.loaded import load_model
 from passerelle.model.manifest import digest_of_manifest, manifest_of
+from passerelle.names import MODEL_FOLDER
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
 
 

@@ -18,9 +18,8 @@ from bentoml.exceptions import BentoMLException, NotFound
 
 from passerelle.errors import DataError, SettingsError
 from passerelle.model import loaded as loading
-from passerelle.model.flavors.sklearn import MODEL_FOLDER
-from passerelle.model.loaded import SCORER_FOLDER
 from passerelle.model.manifest import digest_of_manifest, manifest_of
+from passerelle.names import MODEL_FOLDER, SCORER_FOLDER
 from passerelle.serving.contract import Refusal
 from passerelle.serving.failure import plain_errors
 from passerelle.serving.runtime import Runtime

@@ -14,9 +14,9 @@ from sklearn.pipeline import Pipeline
 
 from passerelle.errors import IntegrityError, OutsideError
 from passerelle.model.flavors import sklearn as load
-from passerelle.model.flavors.sklearn import MODEL_FOLDER
-from passerelle.model.loaded import SCORER_FOLDER, load_model
+from passerelle.model.loaded import load_model
 from passerelle.model.manifest import digest_of_manifest, manifest_of
+from passerelle.names import MODEL_FOLDER, SCORER_FOLDER
 from passerelle.scorer.compile.pipeline import compile_pipeline
 from passerelle.scorer.scorer import CompiledScorer
 from passerelle.scorer.storage import INDEX, is_packed, pack, unpack

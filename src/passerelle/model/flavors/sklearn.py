@@ -19,8 +19,6 @@ from passerelle.errors import TRAIN_AGAIN, IntegrityError, OutsideError, UsageEr
 from passerelle.scorer.compile.pipeline_label import pipeline_label
 from passerelle.settings import LoadingSettings, StateSettings
 
-#: Of a bento model's directory, the MLflow model as it was registered.
-MODEL_FOLDER = "mlflow_model"
 _TRUSTED_BUILTINS = frozenset(
     f"builtins.{name}" for name in ("bool", "bytes", "dict", "float", "frozenset", "int", "list", "range", "set", "slice", "str", "tuple")
 ) | {"collections.defaultdict", "collections.OrderedDict"}

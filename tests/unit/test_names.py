@@ -1,0 +1,54 @@
+"""Every tag, label and artifact path is written once, in names.py."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from passerelle import names
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src" / "passerelle"
+FILES = [path for path in (*sorted(SOURCE.rglob("*.py")), ROOT / "service.py") if path != SOURCE / "names.py"]
+PARTS_OF_THE_PACKAGE = {path.stem for path in SOURCE.iterdir()}
+#: Of a saved image and of a backup: files of other formats that bear the same name.
+OTHER_MANIFESTS = {SOURCE / "bentos" / "reproducible.py", SOURCE / "rollout" / "backup.py"}
+PATHS = {names.GOLDEN, names.PER_CLASS, names.HELD_OUT, names.TRAIN_HASHES, names.MANIFEST, names.MANIFEST_FILE, names.SIGNATURE}
+PATHS |= {names.SIGNATURE_FILE, names.MODEL_FOLDER, names.LINEAGE_FILE}
+
+
+def strings(path: Path) -> Iterator[str]:
+    """Yield every string of the file that is not a docstring, and the fixed parts of its f-strings."""
+    tree = ast.parse(path.read_text())
+    prose = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    yield from (
+        node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in prose
+    )
+
+
+def test_tags_and_labels_are_written_in_names_alone() -> None:
+    tag = re.compile(r"(?<![\w.])passerelle\.([a-z_]*)")
+    found = [
+        (str(path.relative_to(ROOT)), text)
+        for path in FILES
+        for text in strings(path)
+        if any(name not in PARTS_OF_THE_PACKAGE for name in tag.findall(text)) or names.OCI_PREFIX in text or text == names.PARENT_RUN
+    ]
+    assert found == []
+
+
+def test_artifact_paths_are_written_in_names_alone() -> None:
+    found = [
+        (str(path.relative_to(ROOT)), text)
+        for path in FILES
+        for text in strings(path)
+        if text in PATHS and not (text == names.MANIFEST_FILE and path in OTHER_MANIFESTS)
+    ]
+    assert found == []
+
+
+def test_no_two_names_stand_for_the_same_tag() -> None:
+    tags = [value for value in vars(names).values() if isinstance(value, str) and value.startswith(names.PREFIX)]
+    assert len(tags) == len(set(tags))
