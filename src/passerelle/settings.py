@@ -244,6 +244,7 @@ class ClientSettings(Settings):
     service_address: str | None = Field(
         default=None, description="Address of the service for `monitor` and `status`; by default the one that `deploy` started here."
     )
+    demo_text: str = Field(default="Aucune réponse depuis trois mois", description="Text that `demo` asks the service about.")
 
 
 def variable_of(settings: type[Settings], field: str) -> str:

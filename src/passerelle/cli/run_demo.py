@@ -27,13 +27,13 @@ from passerelle.platform.embedded import EmbeddedPlatform
 from passerelle.platform.state import running
 from passerelle.registry.client import Registry
 from passerelle.rollout import local
+from passerelle.settings import ClientSettings
 from passerelle.stages.compare import compare
 from passerelle.stages.demo_ownership import REASON, Production, found_by_demo
 from passerelle.stages.promote import promote
 from passerelle.stages.register import register
 from passerelle.training.project import read_training_project
 
-COMMENT = "Aucune réponse depuis trois mois"
 _ASK_TIMEOUT_S = 10
 #: The proxy of the stack looks every second which replicas are ready.
 _RETRY = Retry(total=5, backoff_factor=0.5, status_forcelist=(502, 503), allowed_methods=None)
@@ -135,7 +135,7 @@ def run(output: Output, project: Path, criteria_path: Path) -> None:
     output.line(f"\nDone in {time.monotonic() - began:.0f} s; nothing is left running. Next:")
     output.line("  make up                  the same platform and the service, on stay: MLflow's pages, S3, the API's page")
     output.line("  passerelle --help        one command a stage (in .venv/bin); README.md has the table")
-    output.line("  training/                the part to replace by yours; docs/01-train.md says how")
+    output.line("  training/                the part to replace by yours; its README.md says how")
 
 
 def show_results(output: Output, steps: Steps, deployment: Any, answer: Mapping[str, Any]) -> None:
@@ -182,12 +182,13 @@ def answered(output: Output, address: str, golden: Golden, *, api_key: str | Non
         OutsideError: It does not answer.
     """
     takes_a_text = set(golden.inputs[0]) == {"text"} and isinstance(golden.inputs[0]["text"], str)
-    record = {"text": COMMENT} if takes_a_text else golden.inputs[0]
+    text = ClientSettings.read().demo_text
+    record = {"text": text} if takes_a_text else golden.inputs[0]
     output.line("\n▸ serve")
     answer = _ask(address, record, api_key)
     certainty = "" if answer.get("probability") is None else f"{answer['probability']:.0%}, "
     # The fields' values are the training's data.
-    asked, of = (f'{{"text": "{COMMENT}"}}', f"« {COMMENT} »") if takes_a_text else ("the first golden input", ", ".join(record))
+    asked, of = (f'{{"text": "{text}"}}', f"« {text} »") if takes_a_text else ("the first golden input", ", ".join(record))
     output.line(f"  POST /classify   {asked}")
     output.line(f"  {of}  →  « {answer['label']} »   ({certainty}version {answer['model_version']})")
     return answer

@@ -82,6 +82,7 @@ def train_or_find(
         seed=seed,
         params=project.params,
         project=project.folder,
+        language=project.file.language,
         progress=output.progress,
     )
     return Trained(parent_run_id=result.parent_run_id, created=True, result=result, **shared)

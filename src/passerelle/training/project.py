@@ -10,12 +10,13 @@ from pathlib import Path
 from types import ModuleType
 
 from passerelle.errors import UsageError
+from passerelle.project_file import ProjectFile, read_project_file
 from passerelle.training.candidate import Candidate
-from passerelle.training.dataset import TEXT, Dataset, read_data
+from passerelle.training.dataset import Dataset, read_data
 from passerelle.training.params import Params
 
 FOLDER = "training"
-_NEW_PROJECT = "cd to the root of the project"
+_NEW_PROJECT = "cd to the root of the project; passerelle new my-project makes one"
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,20 @@ class TrainingProject:
         folder: That folder; its code is part of what a training is known by.
         candidates_for: Returns the candidates for a data set and a seed.
         params: How to split and to measure.
+        file: The project's passerelle.toml: its name, language and data.
     """
 
     folder: Path
     candidates_for: Callable[..., tuple[Candidate, ...]]
     params: Params
+    file: ProjectFile
 
     def demo_data(self) -> Dataset:
-        """Return the labelled comments that come with the project."""
-        return read_data(self.folder / "data" / "comments.csv", text_column=TEXT, label_column="label")
+        """Return the labelled records that come with the project."""
+        data = self.file.data
+        path = self.folder.parent / data.file
+        columns = data.feature_columns or None
+        return read_data(path, text_column=data.text_column, label_column=data.label_column, feature_columns=columns)
 
 
 def read_training_project(root: Path) -> TrainingProject:
@@ -46,6 +52,7 @@ def read_training_project(root: Path) -> TrainingProject:
     Raises:
         UsageError: One of the files is missing, cannot be imported, or lacks `candidates_for` or `PARAMS`.
     """
+    file = read_project_file(root)
     folder = root.resolve() / FOLDER
     candidates, params = _module(folder / "candidates.py"), _module(folder / "params.py")
     found = getattr(candidates, "candidates_for", None)
@@ -54,7 +61,7 @@ def read_training_project(root: Path) -> TrainingProject:
     figures = getattr(params, "PARAMS", None)
     if not isinstance(figures, Params):
         raise UsageError(f"{folder / 'params.py'} defines no PARAMS of the class passerelle.training.params.Params", hint=_NEW_PROJECT)
-    return TrainingProject(folder, found, figures)
+    return TrainingProject(folder, found, figures, file)
 
 
 def _module(path: Path) -> ModuleType:

@@ -114,6 +114,7 @@ def train(
     seed: int = 0,
     params: Params | None = None,
     project: Path | None = None,
+    language: str = "fr",
     progress: Callable[[str], None] = _silent,
 ) -> TrainingResult:
     """Return the runs of a training; the same data and seed give the same metrics, but for times.
@@ -126,6 +127,7 @@ def train(
         seed: Seed of the splits and of the candidates.
         params: How to split and to measure.
         project: Folder of the code that defined the candidates; the runs are tagged with its git commit and its digest.
+        language: Of the texts; the runs are tagged with it.
         progress: Called with one line for each candidate that is done.
 
     Raises:
@@ -136,7 +138,7 @@ def train(
     params = params or Params()
     parts = split(data, params=params, seed=seed)
     progress(f"{len(data.records)} records in {len(data.classes)} classes, {len(parts.held_out)} of them held out")
-    tags = _tags(data, seed, project)
+    tags = _tags(data, seed, project, language)
     with (
         tracking.tracked(tracking_uri, experiment) as experiment_id,
         tracking.run("training", {**tags, KIND: "training"}, experiment_id=experiment_id) as parent_run_id,
@@ -154,7 +156,7 @@ def _train_all(candidates: Sequence[Candidate], training: _Training, progress: C
         yield result
 
 
-def _tags(data: Dataset, seed: int, project: Path | None) -> dict[str, str]:
+def _tags(data: Dataset, seed: int, project: Path | None, language: str) -> dict[str, str]:
     git = git_state(project)
     task = {"text": "text-classification", "tabular": "tabular-classification"}[data.kind]
     tags = {
@@ -166,7 +168,7 @@ def _tags(data: Dataset, seed: int, project: Path | None) -> dict[str, str]:
         SEED: str(seed),
         TASK: task,
     }
-    return {**tags, LANGUAGE: "fr"} if data.kind == "text" else tags
+    return {**tags, LANGUAGE: language} if data.kind == "text" else tags
 
 
 def _log_parent(training: _Training) -> None:
