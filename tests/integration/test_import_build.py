@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from passerelle.bentos.build import CODE, build
+from passerelle.bentos.build import build
+from passerelle.bentos.code import code_files
 from passerelle.bentos.containerize import image_ref
 from passerelle.bentos.engine import find_engine
 from passerelle.bentos.store import Store, latest_bento, latest_bento_model
@@ -175,10 +176,9 @@ def test_a_killed_import_leaves_nothing_half_made(promoted: Registry, store: Sto
 
 def test_a_bento_pins_one_model_and_holds_only_what_it_needs(promoted: Registry, store: StoreSettings, tmp_path: Path) -> None:
     project = tmp_path / "project"
-    for pattern in CODE:
-        for path in ROOT.glob(pattern):
-            (project / path.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, project / path.relative_to(ROOT))
+    for name, path in code_files(ROOT).items():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, project / name)
     for stray in ("tests/test_a.py", "training/a.py", ".env", ".passerelle/platform/s3-keys.json", "src/passerelle/cli/main.py"):
         (project / stray).parent.mkdir(parents=True, exist_ok=True)
         (project / stray).write_text("secret = 1")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
@@ -11,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from passerelle.bentos.bento_model import readable_by_others
+from passerelle.bentos.code import add_package, code_digest
 from passerelle.bentos.store import Store
-from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
+from passerelle.errors import IntegrityError, NotFoundError, OutsideError
 from passerelle.model.manifest import check_manifest
 from passerelle.model.verify import check_stored_signature
 from passerelle.names import ARTIFACT_DIGEST, CODE_DIGEST, GOLDEN, MANIFEST_FILE, MODEL_FOLDER, RUN_ID_LABEL, BentoTag
@@ -21,16 +21,6 @@ from passerelle.settings import SigningSettings, StoreSettings
 _TIMEOUT_S = 180.0
 #: service.py reads the model's signature while it is built, and refuses what may not be loaded.
 PASSED = ("PASSERELLE_ENVIRONMENT", "PASSERELLE_TRUST_PICKLE", "PASSERELLE_TRUSTED_TYPES")
-#: What bentofile.yaml lets into the bento, and the file itself: what the code digest is over.
-CODE = (
-    "bentofile.yaml",
-    "service.py",
-    "requirements/scorer.txt",
-    "requirements/service.txt",
-    "src/passerelle/*.py",
-    "src/passerelle/serving/**/*.py",
-    "src/passerelle/monitoring/**/*.py",
-)
 
 
 @dataclass(frozen=True)
@@ -114,23 +104,6 @@ def check_whole(store: Store, tag: BentoTag, signing: SigningSettings | None) ->
         check_stored_signature(folder, manifest, signing, run_id=labels.get(RUN_ID_LABEL, ""))
 
 
-def code_digest(project: Path) -> str:
-    """Return SHA-256 over the names and contents of the files that enter the bento.
-
-    Raises:
-        UsageError: One of the files that a bento needs is missing.
-    """
-    digest = hashlib.sha256()
-    for pattern in CODE:
-        paths = sorted(path for path in project.glob(pattern) if path.is_file() and "__pycache__" not in path.parts)
-        if not paths and "*" not in pattern:
-            raise UsageError(f"{project} holds no {pattern}", hint="cd to the root of the project, or give it with --project")
-        for path in paths:
-            digest.update(path.relative_to(project).as_posix().encode() + b"\0")
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return "sha256:" + digest.hexdigest()
-
-
 def _already_there(store: Store, tag: BentoTag, code: str) -> BuiltBento | None:
     model = store.model(tag)
     if model is None:
@@ -167,5 +140,6 @@ def _built(store: Store, tag: BentoTag, project: Path, code: str, staging: Path)
     if done.returncode != 0 or not made.is_dir():
         said = "\n".join(f"    {line}" for line in (done.stderr or done.stdout).strip().splitlines()[-12:])
         raise OutsideError(f"bentoml build of {tag} failed:\n{said}", hint=f"bentoml build --arg model={tag} {project}")
+    add_package(project, made)
     readable_by_others(made)
     return made
