@@ -33,6 +33,8 @@ COMPILED: Final = PREFIX + "compiled"
 MADE_BY_DEMO: Final = PREFIX + "demo"
 #: On a version that was registered with a key: a signature that is missing afterwards was deleted.
 SIGNED: Final = PREFIX + "signed"
+#: The project that registered it.
+PROJECT: Final = PREFIX + "project"
 #: On a version whose model is a pickle, which somebody trusted in development.
 TRUSTED_PICKLE: Final = PREFIX + "trusted_pickle"
 

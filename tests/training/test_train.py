@@ -19,7 +19,6 @@ import skops.io
 import yaml
 from mlflow.entities import Run
 from mlflow.store.artifact.s3_artifact_repo import _cached_get_s3_client
-from passerelle.training.candidate import Candidate
 from sklearn.datasets import load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline

@@ -38,7 +38,9 @@ def demo(project: Path, criteria_path: Path, target: str, as_json: bool) -> None
     What others put into production stays there, and is served and asked.
     """
     from passerelle.cli import run_demo, run_stack
+    from passerelle.cli.run_new import check
 
+    check(project, criteria_path)
     run_on = run_stack.demo if target == "compose" else run_demo.run
     run_on(Output(as_json=as_json), project, criteria_path)
 
@@ -52,7 +54,10 @@ def demo(project: Path, criteria_path: Path, target: str, as_json: bool) -> None
 def up(project: Path, platform_only: bool, port: int, target: str) -> None:
     """Keep the embedded platform and the service of what is in production on until Ctrl-C, or start the compose stack."""
     from passerelle.cli import run_stack, run_up
+    from passerelle.cli.run_new import check
 
+    if not platform_only:
+        check(project)
     if target == "compose":
         return run_stack.up(Output(as_json=False), project, platform_only=platform_only)
     run_up.run(Output(as_json=False), project, platform_only=platform_only, port=port)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from passerelle.cli import across, stages
 from passerelle.cli.keys import keys
+from passerelle.cli.new import new
+from passerelle.cli.options import read_project_settings
 from passerelle.cli.output import Output, print_error
 from passerelle.cli.prerequisites import without_workbench
 from passerelle.cli.version import installed_version
@@ -28,6 +31,7 @@ STAGES: Sequence[click.Command] = (
     stages.monitor,
 )
 ACROSS: Sequence[click.Command] = (
+    new,
     across.demo,
     across.up,
     across.env,
@@ -80,6 +84,8 @@ def passerelle(context: click.Context, version_asked: bool, as_json: bool) -> No
         context.fail("Missing command.")
     if as_json:
         context.fail(f"--json goes after the command: passerelle {context.invoked_subcommand or 'COMMAND'} --json")
+    if context.invoked_subcommand != new.name:
+        read_project_settings(context, None, Path())
 
 
 for _command in (*STAGES, *ACROSS):

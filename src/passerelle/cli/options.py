@@ -21,10 +21,25 @@ criteria_option = click.option(
     show_default=True,
     help="What a model must reach and how models are ranked.",
 )
+
+
+def read_project_settings(ctx: click.Context, _: click.Parameter | None, project: Path) -> Path:
+    """Put the settings of a project's passerelle.toml into the environment, in the place of those of a project that was read before."""
+    if not (project / "passerelle.toml").is_file():
+        return project
+    from passerelle.project_file import apply_settings  # noqa: PLC0415 - `--help` answers without it
+
+    for variable in ctx.meta.pop("passerelle.toml", ()):
+        os.environ.pop(variable, None)
+    ctx.meta["passerelle.toml"] = apply_settings(project)
+    return project
+
+
 project_option = click.option(
     "--project",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path(),
+    callback=read_project_settings,
     show_default="this folder",
     help="Folder that holds bentofile.yaml and service.py.",
 )

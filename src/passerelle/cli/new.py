@@ -1,0 +1,41 @@
+"""The command that writes a project of one's own, or shows what a newer passerelle writes otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from passerelle.cli.options import dry_run_option, json_option
+from passerelle.cli.output import Output
+
+# ruff: noqa: PLC0415 - imported late, so that `--help` answers at once
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=Path())
+@click.option("--name", help="Of the project, its registered model and its experiment.  [default: the folder's]")
+@click.option("--language", type=click.Choice(["fr", "en"]), help="Of the README and of the texts.  [default: fr]")
+@click.option("--text-column", help="Column of the text.  [default: text]")
+@click.option("--table", is_flag=True, help="Learn from a table without text.")
+@click.option("--feature-column", "feature_columns", multiple=True, help="With --data: column of a table without text; once for each.")
+@click.option("--label-column", help="Column of the class.  [default: label]")
+@click.option("--target", type=click.Choice(["embedded", "compose", "kubernetes"]), help="Where it is served.  [default: embedded]")
+@click.option("--data", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="CSV or Parquet.  [default: a small data set]")
+@click.option("--update", "updating", is_flag=True, help="Show what this passerelle would write otherwise into the project.")
+@click.option("--yes", is_flag=True, help="Ask nothing; with --update, write what it shows.")
+@dry_run_option
+@json_option
+def new(*, folder: Path, updating: bool, yes: bool, dry_run: bool, as_json: bool, **given: Any) -> None:
+    """Write a project of your own: service, training, data, criteria, tests and deployment.
+
+    What no option answers is asked in a terminal. The folder must not exist, or be empty; nothing is overwritten.
+    """
+    from passerelle.cli import run_new
+
+    output = Output(as_json=as_json)
+    if updating:
+        return run_new.update(output, folder, given, apply=yes and not dry_run)
+    run_new.create(output, folder, given, ask=not (yes or as_json), dry_run=dry_run)
+    return None

@@ -1,0 +1,30 @@
+"""Which of the root's files every project gets; read while the wheel is built too, so it imports nothing but the standard library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PATTERNS = (
+    "service.py",
+    "bentofile.yaml",
+    ".gitignore",
+    "requirements/scorer.txt",
+    "requirements/service.txt",
+    "requirements/workbench.txt",
+    "training/*.py",
+    "training/*.md",
+    "training/criteria.*",
+    "training/tests/*.py",
+    "deploy/.dockerignore",
+    "deploy/compose.yaml",
+    # By name: beside them lie the secrets of a stack that was started here.
+    *(f"deploy/{folder}/**/*" for folder in ("grafana", "healthy", "kubernetes", "minio", "mlflow", "prometheus", "proxy")),
+)
+#: The data set that comes with a French project, which the wheel holds too.
+DATA = ("training/data/comments.csv", "training/data/README.md")
+
+
+def matching(root: Path) -> list[str]:
+    """Return the paths of the files, relative to the root."""
+    found = (path for pattern in (*PATTERNS, *DATA) for path in sorted(root.glob(pattern)))
+    return [path.relative_to(root).as_posix() for path in found if path.is_file() and "__pycache__" not in path.parts]
