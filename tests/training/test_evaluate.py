@@ -8,6 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from sklearn.pipeline import Pipeline
 
+from passerelle.gate.scores import calibration_error
 from passerelle.training import evaluate, plots
 from passerelle.training.evaluate import Predictions
 from passerelle.training.golden_records import golden_predictions, golden_records
@@ -20,16 +21,16 @@ def test_calibration_error_by_hand() -> None:
     truth = np.array([CLASSES[0]] * 4)
     probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.35, 0.65], [0.35, 0.65]])
     # Two records at 0.9, both right; two at 0.65, none right.
-    assert evaluate.calibration_error(truth, probabilities, CLASSES) == pytest.approx((2 * 0.1 + 2 * 0.65) / 4)
+    assert calibration_error(truth, probabilities, CLASSES) == pytest.approx((2 * 0.1 + 2 * 0.65) / 4)
 
 
 def test_calibration_error_of_honest_probabilities_is_small_and_of_boasting_large() -> None:
     random = np.random.default_rng(0)
     honest = random.uniform(0.5, 1.0, 20_000)
     truth = np.where(random.uniform(size=honest.size) < honest, CLASSES[0], CLASSES[1])
-    assert evaluate.calibration_error(truth, np.stack([honest, 1 - honest], axis=1), CLASSES) < 0.01
+    assert calibration_error(truth, np.stack([honest, 1 - honest], axis=1), CLASSES) < 0.01
     certain = np.tile([1.0, 0.0], (honest.size, 1))
-    assert evaluate.calibration_error(truth, certain, CLASSES) == pytest.approx(0.25, abs=0.01)
+    assert calibration_error(truth, certain, CLASSES) == pytest.approx(0.25, abs=0.01)
 
 
 def test_figures_by_hand() -> None:

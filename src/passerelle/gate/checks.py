@@ -9,7 +9,6 @@ import numpy as np
 
 from passerelle.criteria import Criteria
 from passerelle.gate.evidence import Evidence
-from passerelle.gate.limits import within
 from passerelle.gate.messages import Language, Said, sentence
 from passerelle.gate.paired import Difference
 from passerelle.gate.row_hashes import normalise
@@ -143,7 +142,7 @@ def never_predicted(evidence: Evidence) -> Finding:
     """A class that has rows is never given."""
     scores = evidence.challenger.scores
     support = {label: int(np.sum(scores.truth == label)) for label in sorted(set(scores.truth.tolist()))}
-    never = [label for label, rows in support.items() if rows >= _ROWS_TO_TELL and label not in scores.said]
+    never = [label for label, rows in support.items() if rows >= _ROWS_TO_TELL and label not in scores.predicted]
     return _finding("never_predicted", str(len(never)), "0", [_said("never", labels=", ".join(never))] if never else [])
 
 
@@ -224,7 +223,12 @@ def _limit(name: str, value: float | None, limit: float, *, at_least: bool) -> F
         return _finding(name, "—", sign, [_said("unmeasured", figure=name)])
     measured = in_units(name, value)
     said = _said("too_low" if at_least else "too_high", figure=name, measured=measured, asked=asked)
-    return _finding(name, measured, sign, [] if within(value, limit, at_least=at_least) else [said])
+    return _finding(name, measured, sign, [] if within_limit(value, limit, at_least=at_least) else [said])
+
+
+def within_limit(value: float, limit: float, *, at_least: bool) -> bool:
+    """Return whether a figure keeps to its limit, which is itself allowed; one that is not a number keeps to none."""
+    return value >= limit if at_least else value <= limit
 
 
 def _said(key: str, **values: object) -> Said:

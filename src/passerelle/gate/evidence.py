@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
 from passerelle.gate.held_out import LABEL, Files, held_out, train_hashes, whole
-from passerelle.gate.latency import latency
+from passerelle.gate.latency import RECORDS, latency
 from passerelle.gate.row_hashes import row_hashes
 from passerelle.gate.scores import Scores
 from passerelle.model.flavors.sklearn import Column, ModelDescription, describe, load_pipeline
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
 
-_LATENCY_RECORDS = 30
 _GROUP = "group"
 _TRAIN = "passerelle train --again; passerelle register"
 
@@ -141,7 +140,7 @@ def _contender(registry: Registry, files: Files, *, hashes: frozenset[str] | Non
         said, classes = np.asarray(pipeline.predict(table), dtype=str), tuple(map(str, pipeline.classes_))
         if said.shape != (len(table),) or not (probabilities is None or _are_probabilities(probabilities, len(table), len(classes))):
             raise ValueError("not a label and a probability of each class for each row")
-        cost = latency(pipeline, table.head(_LATENCY_RECORDS))
+        cost = latency(pipeline, table.head(RECORDS))
     size_bytes = float(sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
     scores = Scores(truth, said, probabilities, classes, cost.p95_ms, size_bytes)
     candidate = registry.run(files.ref.run_id).name

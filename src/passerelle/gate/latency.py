@@ -16,6 +16,8 @@ from passerelle.scorer.compile.refusal import NotCompilable
 
 #: Rounds over all records, of which each record's best counts.
 ROUNDS = 3
+#: Records that a model is asked.
+RECORDS = 30
 Record = Mapping[str, Any]
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from statsmodels.stats.contingency_tables import mcnemar
 
-from passerelle.gate.scores import Labels
+from passerelle.gate.scores import Codes, Labels, accuracy, macro_f1
 
 _FEW = 25
+_METRICS: Mapping[str, Callable[[Codes, Codes, int], float]] = {
+    "accuracy": lambda truth, predicted, _: accuracy(truth, predicted),
+    "macro_f1": macro_f1,
+}
 
 
 @dataclass(frozen=True)
@@ -64,21 +67,3 @@ def paired_difference(
     test = mcnemar([[both, only_new], [only_old, neither]], exact=only_new + only_old < _FEW)
     value = score(right, new, len(names)) - score(right, old, len(names))
     return Difference(metric, float(value), float(low), float(high), float(test.pvalue), only_new, only_old)
-
-
-Codes = NDArray[np.int64]
-
-
-def _accuracy(right: Codes, said: Codes, _: int) -> float:
-    return float(np.mean(right == said))
-
-
-def _macro_f1(right: Codes, said: Codes, classes: int) -> float:
-    """Mean F1 over the classes that are right for some row; bincount, since scikit-learn's takes a millisecond a resample."""
-    hits = np.bincount(right[right == said], minlength=classes)
-    support, given = np.bincount(right, minlength=classes), np.bincount(said, minlength=classes)
-    present = support > 0
-    return float(np.mean(2 * hits[present] / (support[present] + given[present])))
-
-
-_METRICS: dict[str, Callable[[Codes, Codes, int], float]] = {"accuracy": _accuracy, "macro_f1": _macro_f1}

@@ -94,7 +94,7 @@ def _changed(verdict: Verdict) -> list[Changed]:
     evidence = verdict.evidence
     if evidence.champion is None:
         return []
-    old, new = evidence.champion.scores.said, evidence.challenger.scores.said
+    old, new = evidence.champion.scores.predicted, evidence.challenger.scores.predicted
     places = np.flatnonzero(old != new)[:_EXAMPLES].tolist()
     records = [evidence.records.iloc[place].to_dict() for place in places]
     texts = [" · ".join(str(value) for value in record.values()) for record in records]

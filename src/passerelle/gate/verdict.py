@@ -82,8 +82,8 @@ def _difference(evidence: Evidence, criteria: Criteria) -> Difference | None:
     rule, scores = criteria.champion, evidence.challenger.scores
     return paired_difference(
         scores.truth,
-        evidence.champion.scores.said,
-        scores.said,
+        evidence.champion.scores.predicted,
+        scores.predicted,
         metric=rule.metric,
         confidence=rule.confidence,
         resamples=rule.resamples,

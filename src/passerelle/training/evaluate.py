@@ -11,11 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.metrics import accuracy_score, f1_score, log_loss
 from sklearn.pipeline import Pipeline
 
-Labels = NDArray[np.str_]
-Probabilities = NDArray[np.float64]
+from passerelle.gate.scores import Floats, Labels, class_f1, figures_of
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Predictions:
     """
 
     labels: Labels
-    probabilities: Probabilities | None
+    probabilities: Floats | None
     classes: tuple[str, ...]
 
 
@@ -73,39 +71,12 @@ def figures(truth: Labels, said: Predictions, *, prefix: str, bins: int) -> dict
         prefix: `cv` or `test`; starts each name.
         bins: Bins of the calibration error.
     """
-    classes = list(said.classes)
-    by_class = f1_score(truth, said.labels, labels=classes, average=None, zero_division=0)
-    result = {
-        f"{prefix}_accuracy": float(accuracy_score(truth, said.labels)),
-        f"{prefix}_macro_f1": float(np.mean(by_class)),
-        **{f"{prefix}_f1/{slug}": float(value) for slug, value in zip(slugs(classes), by_class, strict=True)},
+    found = figures_of(truth, said.labels, said.probabilities, said.classes, bins=bins)
+    by_class = class_f1(truth, said.labels, said.classes)
+    return {
+        **{f"{prefix}_{name}": value for name, value in found.items()},
+        **{f"{prefix}_f1/{slug}": value for slug, value in zip(slugs(said.classes), by_class.values(), strict=True)},
     }
-    if said.probabilities is not None:
-        result[f"{prefix}_log_loss"] = float(log_loss(truth, said.probabilities, labels=classes))
-        result[f"{prefix}_calibration_error"] = calibration_error(truth, said.probabilities, classes, bins=bins)
-    return result
-
-
-def calibration_error(truth: Labels, probabilities: Probabilities, classes: Sequence[str], *, bins: int = 10) -> float:
-    """Return the expected calibration error of the likeliest label, from 0 (honest) to 1.
-
-    The mean over bins of equal width, weighted by their records, of |share that is right - mean probability|:
-    Naeini, Cooper, Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning", AAAI 2015;
-    for several classes as in Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
-    """
-    confidence, right, place = binned_confidence(truth, probabilities, classes, bins=bins)
-    counts = np.bincount(place, minlength=bins)
-    gaps = np.abs(np.bincount(place, right, minlength=bins) - np.bincount(place, confidence, minlength=bins))
-    return float(gaps.sum() / counts.sum())
-
-
-def binned_confidence(
-    truth: Labels, probabilities: Probabilities, classes: Sequence[str], *, bins: int
-) -> tuple[Probabilities, Probabilities, NDArray[np.int64]]:
-    """Return each record's highest probability, 1.0 where its label is right, and its bin (0 to bins - 1)."""
-    confidence = probabilities.max(axis=1)
-    right = (np.asarray(classes)[probabilities.argmax(axis=1)] == truth).astype(np.float64)
-    return confidence, right, np.minimum((confidence * bins).astype(np.int64), bins - 1)
 
 
 def per_class(classes: Sequence[str], truth: Labels, metrics: Mapping[str, float]) -> dict[str, object]:

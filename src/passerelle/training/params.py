@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from passerelle.gate.latency import RECORDS
+from passerelle.gate.scores import BINS
+
 
 @dataclass(frozen=True)
 class Params:
@@ -21,8 +24,8 @@ class Params:
     folds: int = 5
     near_duplicate_similarity: float = 0.8
     golden_records: int = 24
-    latency_records: int = 30
-    calibration_bins: int = 10
+    latency_records: int = RECORDS
+    calibration_bins: int = BINS
 
     @property
     def fewest_per_class(self) -> int:

@@ -6,7 +6,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
-from passerelle.training.evaluate import Labels, Predictions, binned_confidence
+from passerelle.gate import scores
+from passerelle.gate.scores import Labels
+from passerelle.training.evaluate import Predictions
 
 _LONGEST_NAME = 30
 _MOST_CLASSES_WITH_FIGURES = 25
@@ -37,15 +39,13 @@ def reliability(truth: Labels, said: Predictions, *, title: str, bins: int) -> F
     """Return share right against probability, with the number of records under it; none without probabilities."""
     if said.probabilities is None:
         return None
-    confidence, right, place = binned_confidence(truth, said.probabilities, said.classes, bins=bins)
-    counts = np.bincount(place, minlength=bins)
-    filled = counts > 0
-    mean_confidence = np.bincount(place, confidence, minlength=bins)[filled] / counts[filled]
-    share_right = np.bincount(place, right, minlength=bins)[filled] / counts[filled]
+    filled = scores.reliability(truth, said.probabilities, said.classes, bins=bins)
+    counts = np.zeros(bins)
+    counts[[each.place for each in filled]] = [each.rows for each in filled]
     figure = Figure(figsize=(5.5, 6.0), layout="constrained", dpi=_DOTS_PER_INCH)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     above.plot([0, 1], [0, 1], color="grey", linestyle="--", label="honest")
-    above.plot(mean_confidence, share_right, marker="o", color="tab:blue", label="this candidate")
+    above.plot([each.stated for each in filled], [each.right for each in filled], marker="o", color="tab:blue", label="this candidate")
     above.set(title=title, ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
     above.legend(loc="upper left")
     below.bar((np.arange(bins) + 0.5) / bins, counts, width=0.9 / bins, color="tab:blue")

@@ -61,6 +61,6 @@ def verdict(of: Evidence, criteria: Mapping[str, Any]) -> Verdict:
     if of.champion:
         mine = of.challenger.scores
         difference = paired_difference(
-            mine.truth, of.champion.scores.said, mine.said, metric=rules.champion.metric, confidence=0.95, resamples=200, seed=0
+            mine.truth, of.champion.scores.predicted, mine.predicted, metric=rules.champion.metric, confidence=0.95, resamples=200, seed=0
         )
     return Verdict(ModelVersionRef("classification", 2, "r" * 32), rules.digest, of, difference, all_findings(of, rules, difference))
