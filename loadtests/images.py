@@ -27,12 +27,12 @@ from passerelle.bentos.build import build
 from passerelle.bentos.containerize import BASE, Wanted, containerize
 from passerelle.bentos.engine import ask, find_engine, inspect
 from passerelle.bentos.store import Store, latest_bento
-from passerelle.cli.connect import bento_store, read_state
 from passerelle.errors import NotFoundError, OutsideError
 from passerelle.model.golden import read_golden
 from passerelle.names import MODEL_FOLDER, BentoTag
 from passerelle.rollout.container import smoke
 from passerelle.settings import StoreSettings
+from passerelle.stages.context import context_of
 from tests.engine_fixtures import copied_project
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -196,7 +196,7 @@ def main() -> None:
     """Build and measure all of them."""
     if find_engine() != "docker":
         raise OutsideError("the images are measured with Docker", hint="install docker")
-    settings = bento_store(read_state())
+    settings = context_of(os.environ).store
     tag = latest_bento(settings)
     if tag is None:
         raise NotFoundError("the BentoML store holds no bento", hint="make demo")

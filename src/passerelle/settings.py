@@ -37,7 +37,12 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, env_settings: PydanticBaseSettingsSource, **_: Any
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic names its arguments
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the variables that `read` was given stand in for those of this process."""
         given = _GIVEN.get()
@@ -124,7 +129,6 @@ class S3Settings(Settings):
         validation_alias=AliasChoices("bucket", "PASSERELLE_S3_BUCKET"),
         description="Bucket of the artifacts and of the ledger.",
     )
-
 
     def variables(self) -> dict[str, str]:
         """Return the variables by which MLflow and boto3 reach this S3."""

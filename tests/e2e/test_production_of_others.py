@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,21 +12,27 @@ from typing import Any
 import pytest
 import requests
 
-from passerelle.cli import run_demo, run_training, run_up, show
 from passerelle.cli.output import Output
+from passerelle.cli.show_steps import StepsShown
 from passerelle.criteria import Criteria
 from passerelle.errors import BusyError, NotFoundError
 from passerelle.model.golden import Golden
 from passerelle.names import MADE_BY_DEMO, ModelVersionRef
+from passerelle.platform.child import Child
 from passerelle.registry.client import Registry
 from passerelle.registry.ledger import Entry
 from passerelle.registry.verified import history
 from passerelle.settings import SigningSettings
+from passerelle.stages import demo, first_answer, train, up
 from passerelle.stages import demo_ownership as rule
+from passerelle.stages.context import context_of, silent
 from passerelle.stages.demo_ownership import REASON
+from passerelle.stages.events import Ended, Steps
 from passerelle.stages.promote import Asked, promote
 from passerelle.stages.rollback import rollback
 from tests.platform_fixtures import HERE, RegisteredForTests, changed_object, flipped, model_keys
+
+COMMENT = "Aucune réponse depuis trois mois"
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,8 +44,7 @@ def registry(registered: RegisteredForTests, monkeypatch: pytest.MonkeyPatch, tm
     """A registered model of the test's own, which the commands find by the environment, with a training that the demo finds done."""
     fresh = registered.named(monkeypatch, tmp_path)
     found = SimpleNamespace(parent_run_id=registered.parent_run_id)
-    monkeypatch.setattr(run_training, "train_or_find", lambda *_, **__: found)
-    monkeypatch.setattr(run_training, "show", lambda *_: None)
+    monkeypatch.setattr(train, "train_or_find", lambda *_, **__: found)
     return fresh
 
 
@@ -62,7 +68,13 @@ def promoted(registry: Registry, ref: ModelVersionRef) -> None:
 
 
 def demonstrated(criteria: Path) -> str:
-    return str(run_demo.path_to_bento(Output(as_json=False), ROOT, criteria))
+    steps = Steps(StepsShown(Output(as_json=False)))
+    return str(demo.path_to_bento(context_of(os.environ), ROOT, criteria, steps, silent))
+
+
+def served(stack: ExitStack) -> Child | None:
+    steps = Steps(StepsShown(Output(as_json=False), timed=False))
+    return up.service_of_production(context_of(os.environ), stack, ROOT, port=None, steps=steps)
 
 
 def test_the_demo_promotes_its_own_and_leaves_what_others_promoted(
@@ -108,9 +120,8 @@ def test_a_promotion_during_the_demo_stays(
             promoted(registry, registered.register(registry, 0))
         return result
 
-    monkeypatch.setattr(run_demo, "found_by_demo", found)
-    monkeypatch.setattr(run_demo, "compare", lambda *_, **__: SimpleNamespace(best=SimpleNamespace(run_id=registered.run_ids[1]), rows=()))
-    monkeypatch.setattr(show, "comparison", lambda *_: None)
+    monkeypatch.setattr(demo, "found_by_demo", found)
+    monkeypatch.setattr(demo, "compare", lambda *_, **__: SimpleNamespace(best=SimpleNamespace(run_id=registered.run_ids[1]), rows=()))
     with pytest.raises(BusyError, match="marie@bureau"):
         demonstrated(criteria)
     assert [entry.who for entry in entries(registry)] == ["marie@bureau"]
@@ -120,7 +131,7 @@ def test_up_serves_what_is_in_production_and_changes_nothing(
     registered: RegisteredForTests, registry: Registry, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with ExitStack() as stack:
-        assert run_up.service_of_production(Output(as_json=False), stack, ROOT, port=0) is None
+        assert served(stack) is None
     said = capsys.readouterr().out
     assert f"no version of {registry.settings.registered_model} holds the alias production" in said
     assert "make demo" in said
@@ -129,7 +140,7 @@ def test_up_serves_what_is_in_production_and_changes_nothing(
     promoted(registry, ref)
     newer = registered.register(registry, 1)
     with ExitStack() as stack:
-        child = run_up.service_of_production(Output(as_json=False), stack, ROOT, port=0)
+        child = served(stack)
         assert child is not None
         address = next(line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("API"))
         ready = requests.get(f"{address.removesuffix('/docs')}/readyz", timeout=10).json()
@@ -145,7 +156,7 @@ def test_up_stays_on_where_what_is_in_production_cannot_be_served(
     promoted(registry, ref)
     key = next(key for key in model_keys(registry, ref.run_id) if key.endswith("MLmodel"))
     with changed_object(registry, key, flipped), ExitStack() as stack:
-        assert run_up.service_of_production(Output(as_json=False), stack, ROOT, port=0) is None
+        assert served(stack) is None
     printed = capsys.readouterr()
     assert "MLmodel" in printed.err
     assert "next: " in printed.err
@@ -156,7 +167,7 @@ def test_up_stays_on_where_what_is_in_production_cannot_be_served(
 @pytest.mark.parametrize(
     ("record", "label", "asked"),
     [
-        ({"text": "un texte de l'apprentissage"}, "Pb de suivi /Délai", {"text": run_demo.COMMENT}),
+        ({"text": "un texte de l'apprentissage"}, "Pb de suivi /Délai", {"text": COMMENT}),
         ({"alcohol": 13.2, "proline": 1065.0}, "barolo", {"alcohol": 13.2, "proline": 1065.0}),
         ({"text": "un texte de l'apprentissage", "place": "Paris 12"}, "Voirie", None),
     ],
@@ -170,8 +181,9 @@ def test_each_model_is_asked_what_it_takes(
         sent.append(given)
         return {"label": label, "probability": None, "model_version": "3"}
 
-    monkeypatch.setattr(run_demo, "_ask", ask)
-    run_demo.answered(Output(as_json=False), "http://127.0.0.1:1", Golden((record,), (label,), (label,), None, 1e-6))
+    monkeypatch.setattr(first_answer, "ask", ask)
+    answer = first_answer.first_answer("http://127.0.0.1:1", Golden((record,), (label,), (label,), None, 1e-6), comment=COMMENT)
+    StepsShown(Output(as_json=False))(Ended("serve", answer, 0.1))
     said = capsys.readouterr().out
     assert sent == [asked or record]
     assert f"→  « {label} »   (version 3)" in said

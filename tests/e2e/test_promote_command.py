@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from passerelle.cli import run_demo, run_training
-from passerelle.cli.connect import surroundings
 from passerelle.cli.main import passerelle
-from passerelle.cli.output import Output
-from passerelle.cli.run_registry import asked_here
 from passerelle.errors import RefusedError, UsageError
 from passerelle.registry.client import Registry
+from passerelle.stages import demo, train
+from passerelle.stages.context import context_of, silent
+from passerelle.stages.events import Steps
+from passerelle.stages.promote import asked_by
 from tests.platform_fixtures import RegisteredForTests
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
@@ -80,10 +81,9 @@ def test_the_whole_path_asks_the_gate_as_promote_does(
     registered: RegisteredForTests, registry: Registry, other_project: Path, criteria: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = SimpleNamespace(parent_run_id=registered.parent_run_id)
-    monkeypatch.setattr(run_training, "train_or_find", lambda *_, **__: found)
-    monkeypatch.setattr(run_training, "show", lambda *_: None)
+    monkeypatch.setattr(train, "train_or_find", lambda *_, **__: found)
     with pytest.raises(RefusedError, match=r"the serving image has 0\.1\.0"):
-        run_demo.path_to_bento(Output(as_json=True), other_project, criteria)
+        demo.path_to_bento(context_of(os.environ), other_project, criteria, Steps(), silent)
     assert registry.aliases(registry.settings.registered_model) == {}
 
 
@@ -100,8 +100,8 @@ def test_a_dry_run_of_the_best_shows_its_registration_first(registry: Registry, 
 
 
 def test_forcing_is_for_development(registry: Registry, other_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert asked_here(surroundings(), other_project).development
+    assert asked_by(context_of(os.environ), other_project).development
     monkeypatch.setenv("PASSERELLE_ENVIRONMENT", "production")
-    asked = asked_here(surroundings(), other_project)
+    asked = asked_by(context_of(os.environ), other_project)
     assert not asked.development
     assert asked.serving == {"scikit-learn": "0.1.0"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,10 +13,11 @@ import pytest
 from passerelle.bentos import containerize as stage
 from passerelle.bentos.containerize import BASE, Wanted
 from passerelle.bentos.engine import inspect
-from passerelle.cli import run_image
 from passerelle.errors import IntegrityError, OutsideError
 from passerelle.rollout.container import smoke
 from passerelle.settings import StoreSettings
+from passerelle.stages import containerize
+from passerelle.stages.context import context_of
 from tests.engine_fixtures import TAG, BentoForTests, copied_store, removed
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine]
@@ -58,7 +60,7 @@ def test_an_image_that_fails_its_golden_inputs_does_not_take_the_name(
     before = dangling(bento.engine)
     for name in ("1", "2"):
         with pytest.raises((IntegrityError, OutsideError)) as told:
-            run_image.containerize(str(TAG), Wanted(image_name=f"{repository}:{name}"), smoke=True, dry_run=False, progress=lambda _: None)
+            containerize.run(context_of(os.environ), str(TAG), Wanted(image_name=f"{repository}:{name}"))
         assert "--no-smoke" in str(told.value.hint)
     held = inspect(bento.engine, f"{repository}:1")
     assert held is not None

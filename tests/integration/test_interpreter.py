@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from passerelle.cli.interpreter import LOCKED, interpreter_for
-from passerelle.cli.run_reproduce import _trained
 from passerelle.errors import OutsideError
+from passerelle.stages.interpreter import LOCKED, Interpreter
+from passerelle.stages.interpreter import interpreter_for as interpreter_of
+from passerelle.stages.reproduce import _trained
 
 pytestmark = pytest.mark.integration
 
 NAME = "passerelle-test-tiny"
+
+
+def interpreter_for(checkout: Path, environment: Path, progress: Callable[[str], None]) -> Interpreter:
+    return interpreter_of(checkout, environment, progress, path=os.environ["PATH"])
 
 
 def silent(_: str) -> None:
@@ -78,7 +85,7 @@ def test_different_libraries_make_an_environment_that_the_training_runs_in(tmp_p
     (package / "__main__.py").write_text(
         f"import json, sys, passerelle_test_tiny\nprint(json.dumps({answer} | {{'parent_run_id': sys.executable}}))\n"
     )
-    assert _trained(folder, found.python, "0", [], wanted="sha256:d") == str(found.python)
+    assert _trained(folder, found.python, ["--seed", "0"], wanted="sha256:d", environment=os.environ) == str(found.python)
 
 
 def test_an_environment_that_cannot_be_made_is_said(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from passerelle.cli.run_registry import newest_version
 from passerelle.names import LEDGER_ENTRY
 from passerelle.registry.anchors import read_anchors
 from passerelle.registry.client import Registry
@@ -57,7 +56,9 @@ def test_all_versions_are_found(registry: Registry) -> None:
     assert sorted(info.ref.version for info in of_run) == [1, 2, 3, 4, 5]
     assert standing(registry, name).stages[1] == "Production"
     assert read_anchors(registry, name).confirmed == {(number, digest(number)) for number in range(1, VERSIONS + 1)}
-    assert newest_version(registry).version == VERSIONS
+    newest = registry.newest_version(name)
+    assert newest is not None
+    assert newest.ref.version == VERSIONS
     held = gather(registry, bento_model=None, bento=None, service=None, service_address=None).holdings
     assert (held.alias, held.stage) == (1, (1,))
 

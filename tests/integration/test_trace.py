@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 
-from passerelle.cli import run_trace
 from passerelle.criteria import Criteria
 from passerelle.errors import NotFoundError, OutsideError
 from passerelle.registry.client import Registry
+from passerelle.stages import trace as stage
+from passerelle.stages.context import context_of
 from passerelle.stages.promote import Asked, promote
 from passerelle.stages.trace import find_version, links_of
 from tests.platform_fixtures import HERE, RegisteredForTests
@@ -81,8 +83,8 @@ def test_the_command_asks_the_engine_for_the_labels(registered: RegisteredForTes
     ref, model = registered.register(registry, 0), registry.settings.registered_model
     monkeypatch.setenv("PASSERELLE_STATE_DIR", str(tmp_path))
     labels = {"passerelle.registered_model": model, "passerelle.version": "1", "passerelle.run_id": ref.run_id}
-    monkeypatch.setattr(run_trace, "labels_of", lambda name: labels if name == "registry.example.org/x@sha256:0" else None)
-    traced = run_trace.trace(model, "docker-pullable://registry.example.org/x@sha256:0")
+    monkeypatch.setattr(stage, "labels_of", lambda name: labels if name == "registry.example.org/x@sha256:0" else None)
+    traced = stage.run(context_of(os.environ, registered_model=model), "docker-pullable://registry.example.org/x@sha256:0")
     assert (traced.kind, traced.version) == ("image", 1)
 
 

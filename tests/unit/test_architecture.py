@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 import passerelle
-from passerelle.cli.main import STAGES
+from passerelle.cli.main import ACROSS, STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "passerelle"
@@ -93,6 +96,67 @@ def test_each_stage_of_the_docstring_is_a_module() -> None:
 
 
 LONGEST_FILE, LONGEST_FUNCTION = 300, 40
+CLI = sorted((SOURCE / "cli").glob("*.py"))
+STAGE_MODULES = [path for path in MODULES if package(path) == "stages"]
+LONGEST_COMMAND = 14
+
+
+def commands_of(path: Path) -> Iterator[ast.FunctionDef]:
+    """Yield the functions that click makes commands of."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef) and any("command(" in ast.unparse(decorator) for decorator in node.decorator_list):
+            yield node
+
+
+def test_a_commands_body_is_short_and_calls_a_stage() -> None:
+    found = {command.name: command for path in CLI for command in commands_of(path)}
+    assert {name.rstrip("_") for name in found} >= {str(command.name) for command in STAGES}
+    for name, command in found.items():
+        body = command.body[1:]  # without the docstring
+        assert (body[-1].end_lineno or 0) - body[0].lineno < LONGEST_COMMAND, name
+        late = {node.module for node in ast.walk(command) if isinstance(node, ast.ImportFrom)}
+        assert any(module and module.startswith("passerelle.stages") for module in late), name
+
+
+def test_the_command_line_works_through_the_stages_alone() -> None:
+    layers = tuple(f"passerelle.{layer}" for layer in ("registry", "bentos", "rollout", "gate", "training", "serving", "monitoring"))
+    for path in CLI:
+        imported = {name for name in run_time_imports(path) if name.startswith(layers)}
+        # Kinds of results, for `isinstance`.
+        assert all(name.rpartition(".")[2][0].isupper() for name in imported), (path.name, imported)
+
+
+def run_time_imports(path: Path) -> Iterator[str]:
+    """Yield what the file imports, but for what only the type checker reads."""
+    tree = ast.parse(path.read_text())
+    typing_only = {id(node) for block in ast.walk(tree) if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
+                   for node in ast.walk(block)}  # fmt: skip
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and id(node) not in typing_only:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", STAGE_MODULES, ids=lambda path: path.name)
+def test_a_stage_reads_no_environment_prints_nothing_and_knows_no_command_line(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    used = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Name)}
+    assert used.isdisjoint({"os.environ", "os.getenv", "os.putenv", "print", "sys.exit", "sys.stdout", "sys.stderr", "SystemExit"})
+    assert not [name for name in imports(path) if name.partition(".")[0] in {"click", "rich"}]
+    options = {node.args.kwarg.arg for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.args.kwarg}
+    assert options <= {"options"}, "parameters are typed, not **options"
+
+
+@pytest.mark.parametrize("command", [*STAGES, *ACROSS], ids=lambda command: str(command.name))
+def test_each_command_can_be_called_from_python(command: click.Command) -> None:
+    name = {"import": "import_model"}.get(str(command.name), command.name)
+    module = importlib.import_module(f"passerelle.stages.{name}")
+    functions = [module.run] if hasattr(module, "run") else [module.make, module.listed, module.revoke]
+    for function in functions:
+        signature = inspect.signature(function)
+        assert next(iter(signature.parameters.values())).annotation == "Context"
+        assert inspect.getdoc(function)
+        if "project" in {parameter.name for parameter in command.params}:
+            assert "project" in signature.parameters
 
 
 def too_long(path: Path) -> Iterator[str]:

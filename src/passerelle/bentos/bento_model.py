@@ -59,7 +59,7 @@ def write_bento_model(store: Store, tag: BentoTag, checked: CheckedModel, *, sta
         context=ModelContext("", {}),
     )
     _write_files(Path(model.path), checked)
-    model.flush()
+    model.flush()  # type: ignore[no-untyped-call]
     model.save(ModelStore(models))
     place = models / tag.name / tag.version
     readable_by_others(place)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,13 @@ class BuiltBento:
 
 
 def build(
-    settings: StoreSettings, *, bento_model_tag: BentoTag, project: Path, signing: SigningSettings | None = None, dry_run: bool = False
+    settings: StoreSettings,
+    *,
+    bento_model_tag: BentoTag,
+    project: Path,
+    signing: SigningSettings | None = None,
+    environment: Mapping[str, str] | None = None,
+    dry_run: bool = False,
 ) -> BuiltBento:
     """Write a bento of the model and of the project's code to the store, unless it is there.
 
@@ -52,6 +59,7 @@ def build(
     Args:
         project: Folder with bentofile.yaml, service.py and the locked requirements.
         signing: What the model's signature is verified with, where one is required.
+        environment: Variables of the process that builds; by default those of this one.
 
     Raises:
         NotFoundError: The store holds no such bento model.
@@ -63,15 +71,7 @@ def build(
     store = Store(settings)
     code = code_digest(project)
     if dry_run:
-        return _already_there(store, bento_model_tag, code) or BuiltBento(
-            bento_model_tag,
-            bento_model_tag,
-            None,
-            created=True,
-            code_digest=code,
-            replaced=store.bento(bento_model_tag) is not None,
-            dry_run=True,
-        )
+        return _already_there(store, bento_model_tag, code) or _would_build(store, bento_model_tag, code)
     with store.staging() as staging:
         check_whole(store, bento_model_tag, signing)
         found = _already_there(store, bento_model_tag, code)
@@ -79,7 +79,7 @@ def build(
             store.select("bentos", bento_model_tag)
             return found
         replaced = store.bento(bento_model_tag) is not None
-        made = _built(store, bento_model_tag, project, code, staging)
+        made = _built(store, bento_model_tag, project, code, staging, given=os.environ if environment is None else environment)
         path = store.publish(made, "bentos", bento_model_tag)
     return BuiltBento(bento_model_tag, bento_model_tag, path, created=True, code_digest=code, replaced=replaced)
 
@@ -104,6 +104,10 @@ def check_whole(store: Store, tag: BentoTag, signing: SigningSettings | None) ->
         check_stored_signature(folder, manifest, signing, run_id=labels.get(RUN_ID_LABEL, ""))
 
 
+def _would_build(store: Store, tag: BentoTag, code: str) -> BuiltBento:
+    return BuiltBento(tag, tag, None, created=True, code_digest=code, replaced=store.bento(tag) is not None, dry_run=True)
+
+
 def _already_there(store: Store, tag: BentoTag, code: str) -> BuiltBento | None:
     model = store.model(tag)
     if model is None:
@@ -117,7 +121,7 @@ def _already_there(store: Store, tag: BentoTag, code: str) -> BuiltBento | None:
     return BuiltBento(tag, tag, Path(bento.path), created=False, code_digest=code)
 
 
-def _built(store: Store, tag: BentoTag, project: Path, code: str, staging: Path) -> Path:
+def _built(store: Store, tag: BentoTag, project: Path, code: str, staging: Path, *, given: Mapping[str, str]) -> Path:
     """Run `bentoml build` into the staging folder and return where the bento is.
 
     A process of its own, so that importing service.py leaves nothing behind in this one.
@@ -130,7 +134,7 @@ def _built(store: Store, tag: BentoTag, project: Path, code: str, staging: Path)
         *(part for name, value in labels.items() for part in ("--label", f"{name}={value}")),
         str(project),
     ]  # fmt: skip
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("PASSERELLE_") or key in PASSED}
+    environment = {key: value for key, value in given.items() if not key.startswith("PASSERELLE_") or key in PASSED}
     environment |= {"BENTOML_HOME": str(staging), "BENTOML_DO_NOT_TRACK": "true", "PYTHONPATH": str(project / "src")}
     try:
         done = subprocess.run(command, env=environment, cwd=project, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)

@@ -51,7 +51,8 @@ def read_bentofile(project: Path) -> Bentofile:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         python = content.get("python") or {}
         lists = (tuple(map(str, content.get(key) or default)) for key, default in (("include", ("**",)), ("exclude", ())))
-        return Bentofile(str(content["service"]), *lists, python.get("requirements_txt"))
+        include, exclude = lists
+        return Bentofile(str(content["service"]), include, exclude, python.get("requirements_txt"))
     except (OSError, ValueError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
         raise UsageError(f"cannot read {path}: {type(error).__name__}: {error}", hint=f"correct {path}") from error
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from passerelle.cli import prerequisites
+from passerelle.cli.connect import surroundings
 from passerelle.cli.options import (
     criteria_option,
     dry_run_option,
@@ -32,17 +33,20 @@ from passerelle.errors import IntegrityError
 @target_option
 @json_option
 @needs(prerequisites.project, prerequisites.criteria, prerequisites.stack)
-def demo(project: Path, criteria_path: Path, target: str, as_json: bool) -> None:
+def demo(project: Path, criteria_path: Path, target: Literal["embedded", "compose"], as_json: bool) -> None:
     """Run every stage on a platform of its own, ask the service, and leave nothing running; or on the stack, which stays on.
 
     What others put into production stays there, and is served and asked.
     """
-    from passerelle.cli import run_demo, run_stack
     from passerelle.cli.run_new import check
+    from passerelle.cli.show_steps import StepsShown
+    from passerelle.stages import demo as stage
 
     check(project, criteria_path)
-    run_on = run_stack.demo if target == "compose" else run_demo.run
-    run_on(Output(as_json=as_json), project, criteria_path)
+    output = Output(as_json=as_json)
+    shown = StepsShown(output)
+    result = stage.run(surroundings(), target, project=project, criteria=criteria_path, progress=output.progress, on_event=shown)
+    shown.demonstration(result)
 
 
 @click.command()
@@ -53,14 +57,18 @@ def demo(project: Path, criteria_path: Path, target: str, as_json: bool) -> None
 @needs(prerequisites.stack)
 def up(project: Path, platform_only: bool, port: int, target: str) -> None:
     """Keep the embedded platform and the service of what is in production on until Ctrl-C, or start the compose stack."""
-    from passerelle.cli import run_stack, run_up
     from passerelle.cli.run_new import check
+    from passerelle.cli.show_steps import StepsShown
+    from passerelle.stages import up as stage
 
     if not platform_only:
         check(project)
+    output = Output(as_json=False)
+    shown = StepsShown(output, timed=False)
     if target == "compose":
-        return run_stack.up(Output(as_json=False), project, platform_only=platform_only)
-    run_up.run(Output(as_json=False), project, platform_only=platform_only, port=port)
+        result = stage.run_stack(surroundings(), project=project, platform_only=platform_only, progress=output.progress, on_event=shown)
+        return shown.stack(result)
+    stage.run(surroundings(), project=project, platform_only=platform_only, port=port or None, progress=output.progress, on_event=shown)
     return None
 
 
@@ -68,19 +76,16 @@ def up(project: Path, platform_only: bool, port: int, target: str) -> None:
 @target_option
 @project_option
 @json_option
-def env(target: str, project: Path, as_json: bool) -> None:
+def env(target: Literal["embedded", "compose"], project: Path, as_json: bool) -> None:
     """Print `export` lines for mlflow, bentoml and boto3: eval "$(passerelle env)".
 
     While the embedded platform is off: what does not depend on it, which is the BentoML store.
     """
-    from passerelle.cli.connect import embedded_environment
-    from passerelle.platform.state import exports
-    from passerelle.rollout.stack import find_stack
+    from passerelle.cli import show
+    from passerelle.stages import env as stage
 
     output = Output(as_json=as_json)
-    environment = find_stack(project).environment() if target == "compose" else embedded_environment(output)
-    output.result(environment)
-    output.line(exports(environment).rstrip())
+    show.environment(output, stage.run(surroundings(), target, project=project, progress=output.note))
 
 
 @click.command()
@@ -95,11 +100,13 @@ def env(target: str, project: Path, as_json: bool) -> None:
 @needs(prerequisites.registry)
 def reproduce(version: int, registered_model: str | None, as_json: bool, **data: Any) -> None:
     """Train a version again from its commit, data and seed, and say whether the same model comes out."""
-    from passerelle.cli import run_reproduce, show
+    from passerelle.cli import show_training
+    from passerelle.stages import reproduce as stage
+    from passerelle.stages.train import TrainingData
 
-    output = Output(as_json=as_json)
-    found = run_reproduce.reproduce(registered_model, version, run_reproduce.train_options(**data), output.line)
-    show.reproduced(output, found)
+    output, wanted = Output(as_json=as_json), TrainingData(path=data.pop("data"), **data)
+    found = stage.run(surroundings(registered_model=registered_model), version, wanted, progress=output.line)
+    show_training.reproduced(output, found)
     if not found.same:
         raise SystemExit(1)
 
@@ -111,9 +118,10 @@ def reproduce(version: int, registered_model: str | None, as_json: bool, **data:
 @needs(prerequisites.registry)
 def trace(asked: str, registered_model: str | None, as_json: bool) -> None:
     """Show where something comes from: image, bento, version, run, data, code, criteria and ledger entry."""
-    from passerelle.cli import run_trace, show
+    from passerelle.cli import show
+    from passerelle.stages import trace as stage
 
-    show.traced(Output(as_json=as_json), run_trace.trace(registered_model, asked))
+    show.traced(Output(as_json=as_json), stage.run(surroundings(registered_model=registered_model), asked))
 
 
 @click.command()
@@ -122,13 +130,15 @@ def trace(asked: str, registered_model: str | None, as_json: bool) -> None:
 @needs(prerequisites.registry)
 def status(registered_model: str | None, as_json: bool) -> None:
     """Show which version the alias, the stage, the store and the service hold, and what disagrees."""
-    from passerelle.cli import run_registry, show
+    from passerelle.cli import show
+    from passerelle.stages import status as stage
+    from passerelle.stages.history import refuse_broken
 
-    found = run_registry.status(registered_model)
+    found = stage.run(surroundings(registered_model=registered_model))
     show.status(Output(as_json=as_json), found)
     if found.ledger_findings and as_json:  # the one object holds the findings already
         raise SystemExit(IntegrityError.exit_code)
-    run_registry.refuse_broken(found.holdings.registered_model, found.ledger_findings)
+    refuse_broken(found.holdings.registered_model, found.ledger_findings)
 
 
 @click.command()
@@ -138,13 +148,14 @@ def status(registered_model: str | None, as_json: bool) -> None:
 @needs(prerequisites.registry)
 def history(registered_model: str | None, verify: bool, as_json: bool) -> None:
     """Print the ledger of promotions and rollbacks."""
-    from passerelle.cli import run_registry, show
+    from passerelle.cli import show
+    from passerelle.stages import history as stage
 
-    found = run_registry.history(registered_model, verify=verify)
+    found = stage.run(surroundings(registered_model=registered_model), verify=verify)
     show.history(Output(as_json=as_json), found)
     if found.findings and as_json:  # the one object holds the findings already
         raise SystemExit(IntegrityError.exit_code)
-    run_registry.refuse_broken(found.registered_model, found.findings)
+    stage.refuse_broken(found.registered_model, found.findings)
 
 
 @click.command()
@@ -156,9 +167,11 @@ def history(registered_model: str | None, verify: bool, as_json: bool) -> None:
 @needs(prerequisites.registry)
 def rollback(registered_model: str | None, version: int | None, reason: str | None, dry_run: bool, as_json: bool) -> None:
     """Put the previous version back into production."""
-    from passerelle.cli import run_registry, show
+    from passerelle.cli import show
+    from passerelle.stages import rollback as stage
 
-    show.promotion(Output(as_json=as_json), run_registry.rollback(registered_model, version, reason=reason, dry_run=dry_run))
+    result = stage.run(surroundings(registered_model=registered_model), version=version, reason=reason, dry_run=dry_run)
+    show.promotion(Output(as_json=as_json), result)
 
 
 @click.command()
@@ -168,10 +181,11 @@ def rollback(registered_model: str | None, version: int | None, reason: str | No
 @needs(prerequisites.stack)
 def backup(path: Path | None, project: Path, as_json: bool) -> None:
     """Write the stack's database, artifacts and ledger to one file."""
-    from passerelle.cli import run_stack, show_stack
+    from passerelle.cli import show_stack
+    from passerelle.stages import backup as stage
 
     output = Output(as_json=as_json)
-    report = run_stack.back_up(output, path, project)
+    report = stage.run(surroundings(), path, project=project, progress=output.progress)
     show_stack.backup(output, report, "holds")
     if report.broken_ledgers:
         raise SystemExit(IntegrityError.exit_code)
@@ -185,11 +199,12 @@ def backup(path: Path | None, project: Path, as_json: bool) -> None:
 @needs(prerequisites.stack)
 def restore(path: Path, project: Path, dry_run: bool, as_json: bool) -> None:
     """Put a backup into an empty stack, and check every object."""
-    from passerelle.cli import run_stack, show_stack
+    from passerelle.cli import show_stack
+    from passerelle.stages import restore as stage
 
     output = Output(as_json=as_json)
     verb = "is whole, and would be restored:" if dry_run else "is restored:"
-    report = run_stack.restored(output, path, project, dry_run=dry_run)
+    report = stage.run(surroundings(), path, project=project, dry_run=dry_run, progress=output.progress)
     show_stack.backup(output, report, verb)
     if report.broken_ledgers:
         raise SystemExit(IntegrityError.exit_code)
@@ -203,6 +218,6 @@ def openapi(bento_model_tag: str | None) -> None:
 
     BENTO_MODEL_TAG is name:version in the BentoML store; by default the model imported last.
     """
-    from passerelle.cli import run_bentos
+    from passerelle.stages import openapi as stage
 
-    click.echo(json.dumps(run_bentos.description(bento_model_tag), ensure_ascii=False, indent=2))
+    click.echo(json.dumps(stage.run(surroundings(), bento_model_tag), ensure_ascii=False, indent=2))

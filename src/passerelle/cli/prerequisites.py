@@ -78,7 +78,7 @@ def project(options: Options) -> None:
     Raises:
         UsageError: It holds no bentofile.yaml.
     """
-    from passerelle.cli.connect import project_folder
+    from passerelle.stages.context import project_folder
 
     project_folder(options["project"])
 

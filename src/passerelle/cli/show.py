@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from passerelle.cli.output import Output, relative
 
 if TYPE_CHECKING:
     from passerelle.bentos.build import BuiltBento
-    from passerelle.cli.run_bentos import Stopped
-    from passerelle.cli.run_reproduce import Reproduction
     from passerelle.monitoring.figures import Figures
     from passerelle.registry.verified import History
     from passerelle.rollout.local import Deployment
     from passerelle.stages.compare import Comparison
+    from passerelle.stages.deploy import Stopped
     from passerelle.stages.import_model import ImportedModel
-    from passerelle.stages.promote import Promotion
+    from passerelle.stages.promotion import Promotion
     from passerelle.stages.register import Registered
     from passerelle.stages.status import Status
     from passerelle.stages.trace import Trace
@@ -115,7 +116,7 @@ def built(output: Output, result: BuiltBento) -> None:
 
 def deployment(output: Output, result: Deployment | Stopped) -> None:
     """Show where the service answers."""
-    from passerelle.cli.run_bentos import Stopped  # noqa: PLC0415
+    from passerelle.stages.deploy import Stopped  # noqa: PLC0415
 
     if isinstance(result, Stopped):
         output.line(f"the service at {result.address} is ended" if result.address else "no service runs here")
@@ -203,17 +204,16 @@ def traced(output: Output, result: Trace) -> None:
     output.result({**vars(result), "missing": result.missing})
 
 
-def reproduced(output: Output, result: Reproduction) -> None:
-    """Show each metric of both trainings, and the verdict."""
-    rows = [(each.metric, f"{each.recorded:.6f}", "—" if each.again is None else f"{each.again:.6f}", "same" if each.same else "differs")
-            for each in result.likeness.metrics]  # fmt: skip
-    output.table(("metric", "recorded", "again", ""), rows, right=("recorded", "again"))
-    for note in (*result.differing_libraries, *result.notes):
-        output.line(note)
-    largest = result.likeness.largest_difference
-    told = "" if largest is None else f", a golden probability differs by {largest:.1e} at most"
-    output.line(f"{result.likeness.labels_differ} golden labels differ{told}")
-    output.line(
-        f"version {result.version}, « {result.candidate} »: {'the same model came out' if result.same else 'another model came out'}"
-    )
-    output.result({**vars(result), "same": result.same})
+def served(output: Output, result: Deployment) -> None:
+    """Show where the service of this terminal answers."""
+    output.line(f"{result.bento_tag} answers on {result.address} (Ctrl-C ends it)")
+    output.result(result)
+    sys.stdout.flush()
+
+
+def environment(output: Output, variables: Mapping[str, str]) -> None:
+    """Show the variables as lines for a shell."""
+    from passerelle.platform.state import exports  # noqa: PLC0415
+
+    output.result(variables)
+    output.line(exports(variables).rstrip())

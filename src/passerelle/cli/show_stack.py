@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from passerelle.cli import show
 from passerelle.cli.output import Output, plain, relative
 
 if TYPE_CHECKING:
-    from passerelle.cli.run_image import Containerized
     from passerelle.rollout.backup import BackupReport
     from passerelle.rollout.compose import Prepared, StackDeployment
     from passerelle.rollout.kubernetes import ClusterDeployment
+    from passerelle.stages.containerize import Containerized
+    from passerelle.stages.deploy import Deployed
 
 _MEGABYTE = 1e6
 _MEBIBYTE = 2**20
@@ -38,6 +40,19 @@ def image(output: Output, result: Containerized) -> None:
     if not built.dry_run:
         output.line(f"try it: {built.engine} run --rm --publish 127.0.0.1:3000:3000 --env PASSERELLE_AUTH=off {built.image}")
     output.result({**plain(built), "ran": ran})
+
+
+def deployed(output: Output, result: Deployed) -> None:
+    """Show what was deployed, wherever it was."""
+    from passerelle.rollout.compose import Prepared, StackDeployment  # noqa: PLC0415 - slow, and not for the other commands
+    from passerelle.rollout.kubernetes import ClusterDeployment  # noqa: PLC0415
+
+    if isinstance(result, ClusterDeployment):
+        cluster_deployment(output, result)
+    elif isinstance(result, StackDeployment | Prepared):
+        stack_deployment(output, result)
+    else:
+        show.deployment(output, result)
 
 
 def stack_deployment(output: Output, result: StackDeployment | Prepared) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from passerelle.cli import prerequisites
+from passerelle.cli.connect import surroundings
 from passerelle.cli.options import (
     criteria_option,
     dry_run_option,
@@ -33,16 +34,19 @@ from passerelle.cli.prerequisites import needs
 @click.option("--experiment", help="MLflow experiment.  [default: PASSERELLE_EXPERIMENT or classification]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the splits and of the candidates.")
 @click.option("--again", is_flag=True, help="Train even when the same data, code and seed were trained on before.")
+@project_option
 @dry_run_option
 @json_option
 @needs(prerequisites.registry)
-def train(*, as_json: bool, **options: object) -> None:
+def train(*, experiment: str | None, seed: int, again: bool, project: Path, dry_run: bool, as_json: bool, **data: Any) -> None:
     """Fit the candidates and log each as an MLflow run."""
-    from passerelle.cli import run_training
+    from passerelle.cli import show_training
+    from passerelle.stages import train as stage
 
-    output = Output(as_json=as_json)
-    result = run_training.run(output, **options)
-    run_training.show(output, result)
+    output, wanted = Output(as_json=as_json), stage.TrainingData(path=data.pop("data"), **data)
+    context = surroundings(experiment=experiment)
+    result = stage.run(context, wanted, project=project, seed=seed, again=again, dry_run=dry_run, progress=output.progress)
+    show_training.trained(output, result)
 
 
 @click.command()
@@ -54,13 +58,10 @@ def train(*, as_json: bool, **options: object) -> None:
 def compare(parent_run_id: str | None, experiment: str | None, criteria_path: Path, as_json: bool) -> None:
     """Rank the candidates by the criteria, and say what each one fails."""
     from passerelle.cli import show
-    from passerelle.cli.connect import open_registry, surroundings
-    from passerelle.criteria import read_criteria
     from passerelle.stages import compare as stage
 
-    criteria = read_criteria(criteria_path)
-    registry = open_registry(surroundings(experiment=experiment))
-    show.comparison(Output(as_json=as_json), stage.compare(registry, criteria, parent_run_id=parent_run_id))
+    result = stage.run(surroundings(experiment=experiment), criteria=criteria_path, parent_run_id=parent_run_id)
+    show.comparison(Output(as_json=as_json), result)
 
 
 @click.command()
@@ -77,17 +78,10 @@ def register(
 ) -> None:
     """Make the best candidate a version of the registered model."""
     from passerelle.cli import show
-    from passerelle.cli.connect import open_registry, surroundings
-    from passerelle.cli.run_registry import best_run
-    from passerelle.criteria import read_criteria
     from passerelle.stages import register as stage
 
-    criteria = read_criteria(criteria_path)
-    here = surroundings(registered_model=registered_model, experiment=experiment)
-    registry = open_registry(here)
-    chosen = run_id or best_run(registry, criteria)
-    result = stage.register(registry, run_id=chosen, criteria=criteria, signing=here.signing, dry_run=dry_run)
-    show.registered(Output(as_json=as_json), result)
+    context = surroundings(registered_model=registered_model, experiment=experiment)
+    show.registered(Output(as_json=as_json), stage.run(context, run_id=run_id, criteria=criteria_path, dry_run=dry_run))
 
 
 @click.command()
@@ -105,14 +99,17 @@ def register(
 @dry_run_option
 @json_option
 @needs(prerequisites.criteria, prerequisites.registry)
-def promote(*, registered_model: str | None, version: int | None, criteria_path: Path, as_json: bool, **how: Any) -> None:
+def promote(*, registered_model: str | None, criteria_path: Path, project: Path, dry_run: bool, as_json: bool, **wanted: Any) -> None:
     """Give a version the alias and the stage, if it passes the gate.
 
     The gate scores the version and the one in production again, on rows that neither learned from.
     """
-    from passerelle.cli import run_registry, show
+    from passerelle.cli import show
+    from passerelle.stages import promote as stage
 
-    show.promotion(Output(as_json=as_json), run_registry.promote(registered_model, version, criteria_path, **how))
+    context = surroundings(registered_model=registered_model)
+    result = stage.run(context, stage.Wanted(**wanted), project=project, criteria=criteria_path, dry_run=dry_run)
+    show.promotion(Output(as_json=as_json), result)
 
 
 @click.command("import")
@@ -125,13 +122,10 @@ def promote(*, registered_model: str | None, version: int | None, criteria_path:
 def import_(registered_model: str | None, version: int | None, dry_run: bool, as_json: bool) -> None:
     """Bring the promoted version into the BentoML store, checked file by file."""
     from passerelle.cli import show
-    from passerelle.cli.connect import open_registry, surroundings
-    from passerelle.stages.import_model import import_model
+    from passerelle.stages import import_model as stage
 
-    here = surroundings(registered_model=registered_model)
-    registry = open_registry(here)
-    ref = registry.model_version(here.mlflow.registered_model, version).ref if version else None
-    show.imported(Output(as_json=as_json), import_model(registry, here.store, ref=ref, signing=here.signing, dry_run=dry_run))
+    result = stage.run(surroundings(registered_model=registered_model), version, dry_run=dry_run)
+    show.imported(Output(as_json=as_json), result)
 
 
 @click.command()
@@ -145,9 +139,10 @@ def build(bento_model_tag: str | None, project: Path, dry_run: bool, as_json: bo
 
     BENTO_MODEL_TAG is name:version in the BentoML store; by default the model imported last.
     """
-    from passerelle.cli import run_bentos, show
+    from passerelle.cli import show
+    from passerelle.stages import build as stage
 
-    show.built(Output(as_json=as_json), run_bentos.build(bento_model_tag, project, dry_run=dry_run))
+    show.built(Output(as_json=as_json), stage.run(surroundings(), bento_model_tag, project=project, dry_run=dry_run))
 
 
 @click.command()
@@ -167,11 +162,12 @@ def containerize(bento_tag: str | None, smoke: bool, dry_run: bool, as_json: boo
 
     BENTO_TAG is name:version in the BentoML store; by default the bento built last.
     """
-    from passerelle.bentos.containerize import Wanted
-    from passerelle.cli import run_image, show_stack
+    from passerelle.cli import show_stack
+    from passerelle.stages import containerize as stage
 
     output = Output(as_json=as_json)
-    show_stack.image(output, run_image.containerize(bento_tag, Wanted(**wanted), smoke=smoke, dry_run=dry_run, progress=output.progress))
+    result = stage.run(surroundings(), bento_tag, stage.Wanted(**wanted), smoke=smoke, dry_run=dry_run, progress=output.progress)
+    show_stack.image(output, result)
 
 
 @click.command()
@@ -186,14 +182,17 @@ def containerize(bento_tag: str | None, smoke: bool, dry_run: bool, as_json: boo
 @dry_run_option
 @json_option
 @needs(prerequisites.stack, prerequisites.bento)
-def deploy(*, bento_tag: str | None, target: str, dry_run: bool, as_json: bool, **how: Any) -> None:
+def deploy(*, bento_tag: str | None, project: Path, dry_run: bool, as_json: bool, **place: Any) -> None:
     """Start a bento, wait until it is ready, and hold it to its golden predictions.
 
     BENTO_TAG is name:version in the BentoML store; by default the bento built last; for compose, that of the version in production.
     """
-    from passerelle.cli import run_deploy
+    from passerelle.cli import show_stack
+    from passerelle.stages import deploy as stage
 
-    run_deploy.deploy(Output(as_json=as_json), target, bento_tag, run_deploy.How(**how), dry_run=dry_run)
+    output = Output(as_json=as_json)
+    result = stage.run(surroundings(), bento_tag, stage.Place(**place), project=project, dry_run=dry_run, progress=output.progress)
+    show_stack.deployed(output, result)
 
 
 @click.command()
@@ -206,9 +205,11 @@ def serve(bento_tag: str | None, port: int, as_json: bool) -> None:
 
     BENTO_TAG is name:version in the BentoML store; by default the bento built last.
     """
-    from passerelle.cli import run_bentos
+    from passerelle.cli import show
+    from passerelle.stages import serve as stage
 
-    run_bentos.serve(Output(as_json=as_json), bento_tag, port)
+    output = Output(as_json=as_json)
+    stage.run(surroundings(), bento_tag, port=port or None, on_ready=lambda deployment: show.served(output, deployment))
 
 
 @click.command()
@@ -217,6 +218,7 @@ def serve(bento_tag: str | None, port: int, as_json: bool) -> None:
 @needs(prerequisites.service)
 def monitor(address: str | None, as_json: bool) -> None:
     """Show what the running service answered: requests, latency, classes, share to review."""
-    from passerelle.cli import run_bentos, show
+    from passerelle.cli import show
+    from passerelle.stages import monitor as stage
 
-    show.figures(Output(as_json=as_json), run_bentos.figures(address))
+    show.figures(Output(as_json=as_json), stage.run(surroundings(), address))

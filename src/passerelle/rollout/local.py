@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -53,8 +53,20 @@ class Deployment:
     dry_run: bool = False
 
 
-def deploy(bento_tag: BentoTag, *, settings: StoreSettings, state_dir: Path, port: int | None = None, dry_run: bool = False) -> Deployment:
+def deploy(
+    bento_tag: BentoTag,
+    *,
+    settings: StoreSettings,
+    state_dir: Path,
+    port: int | None = None,
+    environment: Mapping[str, str] | None = None,
+    dry_run: bool = False,
+) -> Deployment:
     """Serve the bento in the background and end the former one once the new one is good.
+
+    Args:
+        port: On loopback; None for a free one.
+        environment: Variables of the service's process; by default those of this one.
 
     Raises:
         NotFoundError: The store holds no such bento.
@@ -64,7 +76,7 @@ def deploy(bento_tag: BentoTag, *, settings: StoreSettings, state_dir: Path, por
     """
     path, golden, version = _bento(settings, bento_tag)
     former = running_service(state_dir)
-    if former is not None and former.bento_tag == _identity(path, bento_tag) and port in (None, int(former.address.rpartition(":")[2])):
+    if former is not None and _is_as_wanted(former, _identity(path, bento_tag), port):
         smoke = replay_over_http(former.address, golden, expected_version=version)
         return Deployment(former.address, bento_tag, former.mark.pid, 0.0, smoke, changed=False, dry_run=dry_run)
     replaced = former.bento_tag.partition("#")[0] if former else None
@@ -72,26 +84,49 @@ def deploy(bento_tag: BentoTag, *, settings: StoreSettings, state_dir: Path, por
         return Deployment(None, bento_tag, None, 0.0, None, changed=True, replaced=replaced, dry_run=True)
     if former is not None and port is not None and former.address.endswith(f":{port}"):
         stop(state_dir)
-    began = time.monotonic()
-    child, address = service_child(bento_tag, path, settings, state_dir, port)
+    child, address = service_child(bento_tag, path, settings, state_dir, port, environment=environment)
     child.start(detached=True)
-    try:
-        child.wait_until_healthy(_READY_TIMEOUT_S, also=lambda: _check_not_refused(address, bento_tag, child))
-        ready_seconds = time.monotonic() - began
+    with _ended_on_failure(child):
+        ready_seconds = _ready(child, address, bento_tag)
         smoke = replay_over_http(address, golden, expected_version=version)
-    except BaseException:
-        child.stop()
-        raise
     if former is not None:
         stop(state_dir)
-    service = RunningService(address, _identity(path, bento_tag), version, ProcessMark.of(child.pid))
-    write_private(state_path(state_dir), json.dumps(asdict(service), indent=1))
+    _remember(state_dir, RunningService(address, _identity(path, bento_tag), version, ProcessMark.of(child.pid)))
     return Deployment(address, bento_tag, child.pid, ready_seconds, smoke, changed=True, replaced=replaced)
 
 
 @contextmanager
+def _ended_on_failure(child: Child) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        child.stop()
+        raise
+
+
+def _ready(child: Child, address: str, bento_tag: BentoTag) -> float:
+    """Wait until the service that was just started is ready, and return how many seconds that took."""
+    began = time.monotonic()
+    child.wait_until_healthy(_READY_TIMEOUT_S, also=lambda: _check_not_refused(address, bento_tag, child))
+    return time.monotonic() - began
+
+
+def _is_as_wanted(former: RunningService, identity: str, port: int | None) -> bool:
+    return former.bento_tag == identity and port in (None, int(former.address.rpartition(":")[2]))
+
+
+def _remember(state_dir: Path, service: RunningService) -> None:
+    write_private(state_path(state_dir), json.dumps(asdict(service), indent=1))
+
+
+@contextmanager
 def attached(
-    bento_tag: BentoTag, *, settings: StoreSettings, state_dir: Path, port: int | None = None
+    bento_tag: BentoTag,
+    *,
+    settings: StoreSettings,
+    state_dir: Path,
+    port: int | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[Child, Deployment]]:
     """Serve the bento as long as the body runs; it ends with this process, whatever happens to it.
 
@@ -99,19 +134,25 @@ def attached(
         As `deploy`.
     """
     path, golden, version = _bento(settings, bento_tag)
-    began = time.monotonic()
-    child, address = service_child(bento_tag, path, settings, state_dir, port)
+    child, address = service_child(bento_tag, path, settings, state_dir, port, environment=environment)
     child.start()
     try:
-        child.wait_until_healthy(_READY_TIMEOUT_S, also=lambda: _check_not_refused(address, bento_tag, child))
-        ready_seconds = time.monotonic() - began
+        ready_seconds = _ready(child, address, bento_tag)
         smoke = replay_over_http(address, golden, expected_version=version)
         yield child, Deployment(address, bento_tag, child.pid, ready_seconds, smoke, changed=True)
     finally:
         child.stop()
 
 
-def service_child(bento_tag: BentoTag, path: Path, settings: StoreSettings, state_dir: Path, port: int | None) -> tuple[Child, str]:
+def service_child(
+    bento_tag: BentoTag,
+    path: Path,
+    settings: StoreSettings,
+    state_dir: Path,
+    port: int | None,
+    *,
+    environment: Mapping[str, str] | None = None,
+) -> tuple[Child, str]:
     """Return the service's process, not yet started, and its address.
 
     Raises:
@@ -122,17 +163,18 @@ def service_child(bento_tag: BentoTag, path: Path, settings: StoreSettings, stat
     number = port or free_ports(1)[0]
     address = f"http://127.0.0.1:{number}"
     command = [sys.executable, "-m", "bentoml", "serve", str(bento_tag), "--host", "127.0.0.1", "--port", str(number)]
-    environment = dict(os.environ) | {
+    given = os.environ if environment is None else environment
+    variables = dict(given) | {
         "BENTOML_HOME": str(settings.bentoml_home),
         "BENTOML_DO_NOT_TRACK": "true",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-        "PASSERELLE_KEYS_FILE": os.environ.get("PASSERELLE_KEYS_FILE", str(state_dir.resolve() / "keys.json")),
+        "PASSERELLE_KEYS_FILE": given.get("PASSERELLE_KEYS_FILE", str(state_dir.resolve() / "keys.json")),
         # The bento's own code answers, not the one that is being worked on.
         "PYTHONPATH": str(path / "src" / "src"),
     }
     log = state_dir.resolve() / "logs" / f"service-{number}.log"
-    return Child(f"the service {bento_tag}", command, environment, log, f"{address}/readyz", cwd=state_dir.resolve()), address
+    return Child(f"the service {bento_tag}", command, variables, log, f"{address}/readyz", cwd=state_dir.resolve()), address
 
 
 def stop(state_dir: Path) -> RunningService | None:

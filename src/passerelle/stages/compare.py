@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
-from passerelle.criteria import HIGHER_IS_BETTER, Criteria
+from passerelle.criteria import HIGHER_IS_BETTER, Criteria, read_criteria
+from passerelle.errors import RefusedError
 from passerelle.registry.client import CandidateRun
+from passerelle.stages.context import CRITERIA, Context, stage
 
 
 class Candidates(Protocol):
@@ -50,6 +53,35 @@ class Comparison:
     def best(self) -> ComparisonRow | None:
         """The candidate to register, or None when none meets the criteria."""
         return self.rows[0] if self.rows and self.rows[0].rank == 1 else None
+
+
+@stage
+def run(context: Context, *, criteria: Path = CRITERIA, parent_run_id: str | None = None) -> Comparison:
+    """Return the candidates of a training, ranked by the criteria.
+
+    Args:
+        criteria: File of the criteria.
+        parent_run_id: The training; by default the latest of the experiment.
+
+    Raises:
+        UsageError: The file of the criteria is missing or wrong.
+        NotFoundError: There is no such training, or it has no candidates.
+        OutsideError: MLflow or S3 does not answer.
+    """
+    read = read_criteria(criteria)
+    return compare(context.registry, read, parent_run_id=parent_run_id)
+
+
+def best_run(registry: Candidates, criteria: Criteria) -> str:
+    """Return the run of the best candidate of the latest training.
+
+    Raises:
+        RefusedError: No candidate meets the criteria.
+    """
+    best = compare(registry, criteria).best
+    if best is None:
+        raise RefusedError("no candidate of the latest training meets the criteria", hint="passerelle compare")
+    return best.run_id
 
 
 def compare(registry: Candidates, criteria: Criteria, *, parent_run_id: str | None = None) -> Comparison:

@@ -136,7 +136,7 @@ def stage(function: Callable[Concatenate[Context, _P], _R]) -> Callable[Concaten
     """Let all settings that the function reads come from the variables of its context."""
 
     @functools.wraps(function)
-    def run(context: Context, *arguments: _P.args, **options: _P.kwargs) -> _R:
+    def run(context: Context, /, *arguments: _P.args, **options: _P.kwargs) -> _R:
         with reading_from(context.environment):
             return function(context, *arguments, **options)
 

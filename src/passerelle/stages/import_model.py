@@ -23,6 +23,7 @@ from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.sign import stored_signature
 from passerelle.registry.verified import verified_ledger
 from passerelle.settings import SigningSettings, StoreSettings
+from passerelle.stages.context import Context, stage
 
 _DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -44,6 +45,22 @@ class ImportedModel:
     artifact_digest: str
     golden_difference: float | None = None
     dry_run: bool = False
+
+
+@stage
+def run(context: Context, version: int | None = None, *, dry_run: bool = False) -> ImportedModel:
+    """Write a version to the store as a bento model, unless it is there.
+
+    Args:
+        version: By default the one in production.
+
+    Raises:
+        NotFoundError: There is no such version, or none is in production.
+        As `import_model`.
+    """
+    registry = context.registry
+    ref = registry.model_version(registry.settings.registered_model, version).ref if version else None
+    return import_model(registry, context.store, ref=ref, signing=context.signing, dry_run=dry_run)
 
 
 def import_model(

@@ -6,47 +6,33 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
-from passerelle.criteria import Criteria
-from passerelle.errors import TRAIN_AGAIN, BusyError, IntegrityError, NotFoundError, RefusedError, UsageError
+from packaging.requirements import Requirement
+
+from passerelle.criteria import Criteria, read_criteria
+from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError, RefusedError, UsageError
 from passerelle.gate import report
-from passerelle.gate.checks import Finding
 from passerelle.gate.report_text import Language
 from passerelle.gate.verdict import Verdict, allow, judge
 from passerelle.model.manifest import digest_of_manifest
 from passerelle.names import ARTIFACT_DIGEST, MANIFEST, TRUSTED_PICKLE, ModelVersionRef
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.ledger import Entry, Ledger, now
-from passerelle.registry.lock import promotion_lock
-from passerelle.registry.production import carry_out, plan, settled, standing
+from passerelle.registry.production import plan, settled, standing
 from passerelle.registry.sign import verify_version
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
+from passerelle.stages.compare import best_run
+from passerelle.stages.context import CRITERIA, Context, project_folder, stage
+from passerelle.stages.promotion import Promotion, put_in_production
+from passerelle.stages.register import Registered, register
+
+__all__ = ["Asked", "Promotion", "Wanted", "asked_by", "promote", "put_in_production", "run", "serving_libraries"]
 
 REPORT = "gate/report.html"
-
-
-@dataclass(frozen=True)
-class Promotion:
-    """What a promotion or a rollback did, or would do.
-
-    Attributes:
-        previous: The version that was in production before, if there was one.
-        changed: False when the version was in production already; nothing was changed then.
-        steps: What was done, or would be, in order.
-        entry: The ledger's entry.
-        findings: What the gate found; empty where it was not asked.
-        report: Where the gate's page is, among the artifacts of the version's run.
-    """
-
-    ref: ModelVersionRef
-    previous: int | None
-    changed: bool
-    steps: tuple[str, ...] = ()
-    entry: Entry | None = None
-    dry_run: bool = False
-    findings: tuple[Finding, ...] = ()
-    report: str | None = None
+# The service image's base: python:3.11-slim.
+_IN_THE_IMAGE = {"python_version": "3.11", "python_full_version": "3.11.0", "sys_platform": "linux", "platform_system": "Linux"}
 
 
 @dataclass(frozen=True)
@@ -76,6 +62,114 @@ class Asked:
     signing: SigningSettings | None = None
     on_report: Callable[[str], None] = lambda _: None
     since: VerifiedLedger | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to promote, and how.
+
+    Attributes:
+        version: None for the newest one, or for the best candidate.
+        best: Promote the best candidate of the latest training, registered first if it is not yet.
+        force: Promote although the gate refuses; needs a reason.
+        waive: Checks of the gate to waive, as far as the criteria allow; needs a reason.
+        reason: Written in the ledger.
+        report: File that gets the gate's page too.
+        language: Of the gate's page.
+    """
+
+    version: int | None = None
+    best: bool = False
+    force: bool = False
+    waive: tuple[str, ...] = ()
+    reason: str | None = None
+    report: Path | None = None
+    language: Language = "fr"
+
+
+NEWEST = Wanted()
+
+
+@stage
+def run(
+    context: Context, wanted: Wanted = NEWEST, *, project: Path = Path(), criteria: Path = CRITERIA, dry_run: bool = False
+) -> Promotion:
+    """Put a version into production, unless it is there already or the gate refuses it.
+
+    Args:
+        project: Root of the project, which says which libraries the serving image gets.
+        criteria: File of the criteria.
+
+    Raises:
+        UsageError: `best` and a version are wanted, the criteria are wrong, or the folder is no project.
+        As `promote`.
+    """
+    if wanted.best and wanted.version is not None:
+        raise UsageError("--best and --version name two versions", hint="passerelle promote --best, or --version N")
+    read, asked = read_criteria(criteria), asked_by(context, project, wanted)
+    registry = context.registry
+    if not wanted.best:
+        return promote(registry, ref=_chosen(registry, wanted.version), criteria=read, asked=asked, dry_run=dry_run)
+    best = register(registry, run_id=best_run(registry, read), criteria=read, signing=context.signing, dry_run=dry_run)
+    if best.ref is None:
+        return _planned(registry, best, context.signing)
+    return promote(registry, ref=best.ref, criteria=read, asked=asked, dry_run=dry_run)
+
+
+def asked_by(context: Context, project: Path, wanted: Wanted = NEWEST) -> Asked:
+    """Return how a promotion is asked for in a context: by whom, in which environment, for which serving image.
+
+    Raises:
+        UsageError: The project does not say what its image gets.
+    """
+
+    def write(page: str) -> None:
+        if wanted.report is not None:
+            wanted.report.write_text(page, encoding="utf-8")
+
+    return Asked(
+        who=context.author,
+        force=wanted.force,
+        reason=wanted.reason,
+        waive=wanted.waive,
+        development=context.development,
+        serving=serving_libraries(project),
+        language=wanted.language,
+        signing=context.signing,
+        on_report=write,
+    )
+
+
+def serving_libraries(project: Path) -> dict[str, str]:
+    """Return the version of each library that the serving image gets, from the project's locked requirements.
+
+    Raises:
+        UsageError: The folder is no project, or its requirements are missing.
+    """
+    requirements = project_folder(project) / "requirements" / "service.txt"
+    if not requirements.is_file():
+        raise UsageError(f"{requirements} is missing: it says which libraries the image gets", hint="make lock, in the project")
+    lines = (line.rstrip(" \\") for line in requirements.read_text(encoding="utf-8").splitlines() if line[:1].isalpha() and "==" in line)
+    pinned = (Requirement(line) for line in lines)
+    return {each.name: str(each.specifier)[2:] for each in pinned if each.marker is None or each.marker.evaluate(_IN_THE_IMAGE)}
+
+
+def _chosen(registry: Registry, version: int | None) -> ModelVersionRef:
+    name = registry.settings.registered_model
+    found = registry.model_version(name, version) if version else registry.newest_version(name)
+    if found is None:
+        raise NotFoundError(f"« {name} » has no version", hint="passerelle register")
+    return found.ref
+
+
+def _planned(registry: Registry, best: Registered, signing: SigningSettings) -> Promotion:
+    """Return what promoting the best candidate would do, which is no version yet; the gate judges it once it is one."""
+    name = registry.settings.registered_model
+    verified_ledger(registry, name, signing)
+    now, newest = standing(registry, name), registry.newest_version(name)
+    ref = ModelVersionRef(name, newest.ref.version + 1 if newest else 1, best.run_id)
+    first = (f"register « {best.candidate} » as version {ref.version}", "the gate judges it", "ledger: a new entry")
+    return Promotion(ref, now.production, changed=True, steps=(*first, *(words for words, _ in plan(registry, ref, now))), dry_run=True)
 
 
 def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, asked: Asked, dry_run: bool = False) -> Promotion:
@@ -185,66 +279,6 @@ def _entry(version: VersionInfo, criteria: Criteria, verdict: Verdict | None, as
         waived=verdict.waived if verdict else {},
         trusted_pickle=TRUSTED_PICKLE in version.tags,
     )
-
-
-def put_in_production(
-    registry: Registry,
-    ref: ModelVersionRef,
-    entry: Entry,
-    *,
-    since: VerifiedLedger | None = None,
-    judged: bool = False,
-    signing: SigningSettings | None = None,
-    dry_run: bool = False,
-) -> Promotion:
-    """Move alias and stage to the version under the lock, with the entry in the ledger.
-
-    Args:
-        since: The ledger as it was verified for this decision before the lock was taken.
-        judged: Whether the version was judged next to what the ledger had in production then.
-        signing: What the entry is signed with, and the ledger verified with.
-
-    Raises:
-        BusyError: Somebody else promotes at this moment, or did so since the version was judged: the verdict is about another champion.
-        IntegrityError: The ledger is broken; says where.
-    """
-    decision = _Decision(registry, ref, entry, since, judged, signing)
-    if dry_run:
-        return _moved(decision, lambda: None, dry_run=True)
-    with promotion_lock(registry.objects, ref.registered_model, entry.who, f"{entry.what} of version {ref.version}") as held:
-        return _moved(decision, held, dry_run=False)
-
-
-@dataclass(frozen=True)
-class _Decision:
-    """What `put_in_production` was asked for."""
-
-    registry: Registry
-    ref: ModelVersionRef
-    entry: Entry
-    since: VerifiedLedger | None
-    judged: bool
-    signing: SigningSettings | None
-
-
-def _moved(asked: _Decision, held: Callable[[], None], *, dry_run: bool) -> Promotion:
-    registry, ref, since = asked.registry, asked.ref, asked.since
-    before = standing(registry, ref.registered_model)
-    ledger = verified_ledger(registry, ref.registered_model, asked.signing, since=since)
-    if settled(before, ref.version) and ledger.in_production == ref.version:
-        return Promotion(ref, before.previous, changed=False, dry_run=dry_run)
-    last = ledger.last
-    if last is not None and asked.judged and since is not None and ledger.number != since.number:
-        did = f"{last.what} of version {last.to_version} by {last.who} at {last.when[:19]}"
-        message = f"the ledger has a new entry, {did}, since version {ref.version} was checked"
-        raise BusyError(message, hint="passerelle status; then the same command again, which judges anew")
-    former = before.previous if before.production == ref.version else before.production
-    steps = (f"ledger: entry {ledger.number + 1}", *(words for words, _ in plan(registry, ref, before)))
-    if dry_run:
-        return Promotion(ref, former, changed=True, steps=steps, dry_run=True)
-    numbered = replace(asked.entry, number=ledger.number + 1, from_version=before.production)
-    written = carry_out(registry, ref, before, numbered, ledger=ledger, signing=asked.signing, held=held)
-    return Promotion(ref, former, changed=True, steps=steps, entry=written)
 
 
 def _examine(version: VersionInfo, asked: Asked) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from passerelle.criteria import Criteria
+from passerelle.criteria import Criteria, read_criteria
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, RefusedError
 from passerelle.model.manifest import digest_of_manifest
 from passerelle.names import (
@@ -35,6 +36,8 @@ from passerelle.registry.training_data import TRAINING
 from passerelle.scorer.storage import INDEX
 from passerelle.settings import SigningSettings
 from passerelle.stages.authenticity import Earlier, Examined, earlier_registration, examined, examined_again
+from passerelle.stages.compare import best_run
+from passerelle.stages.context import CRITERIA, Context, stage
 
 Tags = Mapping[str, str]
 NONE: Tags = {}
@@ -65,6 +68,24 @@ class Registered:
     def compiled(self) -> bool:
         """Whether its scorer is registered with it."""
         return self.tags.get(COMPILED) == "true"
+
+
+@stage
+def run(context: Context, *, run_id: str | None = None, criteria: Path = CRITERIA, dry_run: bool = False) -> Registered:
+    """Make a candidate a version of the registered model.
+
+    Args:
+        run_id: The candidate's run; by default the best one of the latest training.
+        criteria: File of the criteria.
+
+    Raises:
+        UsageError: The file of the criteria is missing or wrong.
+        As `register`.
+    """
+    read = read_criteria(criteria)
+    registry = context.registry
+    chosen = run_id or best_run(registry, read)
+    return register(registry, run_id=chosen, criteria=read, signing=context.signing, dry_run=dry_run)
 
 
 def register(

@@ -9,7 +9,31 @@ from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.ledger import Entry, now
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
-from passerelle.stages.promote import Promotion, put_in_production
+from passerelle.stages.context import Context, stage
+from passerelle.stages.promotion import Promotion, put_in_production
+
+
+@stage
+def run(context: Context, *, version: int | None = None, reason: str | None = None, dry_run: bool = False) -> Promotion:
+    """Put a former version back into production.
+
+    Args:
+        version: Where to; by default the version that was in production before.
+        reason: Written in the ledger.
+
+    Raises:
+        OutsideError: MLflow or S3 does not answer.
+        As `rollback`.
+    """
+    return rollback(
+        context.registry,
+        who=context.author,
+        version=version,
+        reason=reason,
+        development=context.development,
+        signing=context.signing,
+        dry_run=dry_run,
+    )
 
 
 def rollback(

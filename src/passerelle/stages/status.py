@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from passerelle.names import BentoTag
+import requests
+
+from passerelle.bentos.engine import newest_image
+from passerelle.bentos.store import Store, bentos_of, latest_bento, latest_bento_model
+from passerelle.names import BENTO_TAG_LABEL, VERSION_LABEL, BentoTag
 from passerelle.registry.chain import Finding
 from passerelle.registry.client import PRODUCTION_STAGE, Registry
 from passerelle.registry.production import standing
 from passerelle.registry.verified import History, broken, history
-from passerelle.settings import SigningSettings
+from passerelle.rollout.local import running_service
+from passerelle.settings import SigningSettings, StoreSettings
+from passerelle.stages.context import Context, stage
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,63 @@ class Status:
     holdings: Holdings
     disagreements: tuple[Disagreement, ...]
     ledger_findings: tuple[Finding, ...] = ()
+
+
+@stage
+def run(context: Context) -> Status:
+    """Return which version the alias, the stage, the store and the service hold, and what disagrees.
+
+    Raises:
+        OutsideError: MLflow or S3 does not answer.
+    """
+    registry = context.registry
+    running = running_service(context.state.state_dir)
+    given = context.client.service_address
+    address = given or (running.address if running else None)
+    in_production = _production_model(registry, context.store)
+    serves, silent = _served(address) if address else (None, None)
+    return gather(
+        registry,
+        bento_model=in_production or latest_bento_model(context.store),
+        bento=latest_bento(context.store),
+        service=serves,
+        service_address=address,
+        service_silent=silent,
+        image=_image(context.store, in_production),
+        deploy="passerelle deploy --target compose" if given else "passerelle deploy",
+        signing=context.signing,
+    )
+
+
+def _image(store: StoreSettings, in_production: BentoTag | None) -> tuple[str, int] | None:
+    """Return the image of the version in production, or else the one that was made last of a bento in the store, and the version inside.
+
+    After a rollback the engine holds the former image already: it is older than the one that was taken back, and the right one.
+    """
+    label = BENTO_TAG_LABEL
+    wanted = newest_image(label, [str(in_production)]) if in_production else None
+    found = wanted or newest_image(label, [str(tag) for tag in bentos_of(store)])
+    version = found[1].get(VERSION_LABEL, "") if found else ""
+    return (found[0], int(version)) if found and version.isdigit() else None
+
+
+def _production_model(registry: Registry, store: StoreSettings) -> BentoTag | None:
+    name = registry.settings.registered_model
+    version = registry.aliases(name).get(registry.settings.alias)
+    if version is None:
+        return None
+    tag = registry.model_version(name, version).ref.bento_model_tag
+    return tag if Store(store).model(tag) else None
+
+
+def _served(address: str) -> tuple[int | None, str | None]:
+    """Return the version that a service says it is ready with; else why none is known."""
+    try:
+        return int(requests.get(f"{address}/readyz", timeout=3).json()["model_version"]), None
+    except requests.exceptions.SSLError:
+        return None, "has a certificate that is not trusted here (REQUESTS_CA_BUNDLE names the authority's file)"
+    except (requests.RequestException, ValueError, KeyError, TypeError):
+        return None, "is not ready, or does not answer"
 
 
 def gather(

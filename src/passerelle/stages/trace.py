@@ -6,10 +6,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from passerelle.bentos.engine import find_image, labels_of, newest_image
+from passerelle.bentos.store import Store
 from passerelle.errors import IntegrityError, NotFoundError
 from passerelle.names import (
     ARTIFACT_DIGEST,
+    BENTO_TAG_LABEL,
     CANDIDATE,
+    CODE_DIGEST,
     CRITERIA_DIGEST,
     DATA_DIGEST,
     GIT_COMMIT,
@@ -19,11 +23,13 @@ from passerelle.names import (
     RUN_ID_LENGTH_IN_TAG,
     SEED,
     VERSION_LABEL,
+    BentoTag,
 )
 from passerelle.registry.chain import stood
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.verified import verified_ledger
-from passerelle.settings import SigningSettings
+from passerelle.settings import SigningSettings, StoreSettings
+from passerelle.stages.context import Context, stage
 
 _RUN = re.compile(r"[0-9a-f]{32}")
 _IN_TAG = re.compile(rf"(\d+)-([0-9a-f]{{{RUN_ID_LENGTH_IN_TAG}}})")
@@ -61,6 +67,37 @@ class Trace:
     def missing(self) -> tuple[str, ...]:
         """The links that are not there."""
         return tuple(link.name for link in self.links if link.value is None)
+
+
+@stage
+def run(context: Context, asked: str) -> Trace:
+    """Return the chain of what was asked for, from the answer to the data.
+
+    Args:
+        asked: A version's number, a run id, a prediction id, a bento (model) tag, or the name of an image.
+
+    Raises:
+        NotFoundError: Nothing of the registered model is known by that name.
+        OutsideError: MLflow or S3 does not answer.
+    """
+    registry = context.registry
+    asked = asked.rpartition("://")[2]  # Kubernetes writes docker-pullable:// in front of some
+    kind, version = find_version(registry, asked, labels_of(asked) if ":" in asked or "/" in asked else None)
+    first = (Link("prediction", asked, "its first eight characters are the run's"),) if kind == "prediction" else ()
+    built = tuple(_built(context.store, version.ref.bento_model_tag, asked if kind == "image" else None))
+    return Trace(asked, kind, version.ref.version, (*first, *built, *links_of(registry, version, context.signing)))
+
+
+def _built(settings: StoreSettings, tag: BentoTag, image: str | None) -> Iterator[Link]:
+    store = Store(settings)
+    newest = None if image else newest_image(BENTO_TAG_LABEL, [str(tag)])
+    name = image or (newest[0] if newest else f"passerelle/{tag}")
+    digest = find_image(name)
+    yield Link("image", name if digest else None, digest or f"no engine here holds {name}: passerelle containerize")
+    bento = store.bento(tag)
+    yield Link("bento", str(tag) if bento else None, f"code {bento.info.labels.get(CODE_DIGEST, '')}" if bento else "passerelle build")
+    model = store.model(tag)
+    yield Link("bento model", str(tag) if model else None, "" if model else "passerelle import")
 
 
 def looks_like_an_image(asked: str) -> bool:

@@ -10,8 +10,7 @@ import pytest
 
 from passerelle.bentos.bento_model import CheckedModel, write_bento_model
 from passerelle.bentos.store import Store
-from passerelle.model.flavors.sklearn import MODEL_FOLDER
-from passerelle.names import BentoTag
+from passerelle.names import MODEL_FOLDER, BentoTag
 from passerelle.settings import StoreSettings
 
 TAG = BentoTag("classification", "1-aaaa1111")
@@ -50,7 +49,8 @@ def test_the_model_is_whole_and_readable_by_others(checked: CheckedModel, tmp_pa
     }
     assert model.info.metadata["libraries"] == '{"numpy": "2"}'
     written = {str(each.relative_to(path)) for each in path.rglob("*") if each.is_file()}
-    assert written == {"model.yaml", "golden.json", "lineage.json", "manifest.json", f"{MODEL_FOLDER}/MLmodel", f"{MODEL_FOLDER}/scorer/index.json"}
+    model_files = {f"{MODEL_FOLDER}/MLmodel", f"{MODEL_FOLDER}/scorer/index.json"}
+    assert written == {"model.yaml", "golden.json", "lineage.json", "manifest.json", *model_files}
     assert json.loads((path / "lineage.json").read_text()) == checked.lineage
     assert (path / MODEL_FOLDER / "MLmodel").stat().st_mode & 0o777 == 0o644
     assert not (store.home / ".passerelle-staging").exists()

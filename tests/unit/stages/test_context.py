@@ -45,13 +45,14 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 def seen_by_mlflow(registry: Registry) -> Mapping[str, str | None]:
     """Return what MLflow's and boto3's own code finds within a call."""
     with registry.environment.calling(artifacts=True):
-        credentials = boto3.DEFAULT_SESSION.get_credentials()
+        session = boto3.DEFAULT_SESSION
+        credentials = session.get_credentials() if session else None
         names = ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_S3_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN")
-        return {"session": credentials.access_key, **{name: os.environ.get(name) for name in names}}
+        return {"session": credentials.access_key if credentials else None, **{name: os.environ.get(name) for name in names}}
 
 
 def test_two_contexts_in_one_process_do_not_mix(tmp_path: Path) -> None:
-    before = dict(os.environ)
+    before, session = dict(os.environ), boto3.DEFAULT_SESSION
     one, other = (context_of(variables(name, tmp_path)) for name in ("one", "other"))
     for context, name in ((one, "one"), (other, "other"), (one, "one")):
         assert context.mlflow.registered_model == f"model-of-{name}"
@@ -65,7 +66,7 @@ def test_two_contexts_in_one_process_do_not_mix(tmp_path: Path) -> None:
             "AWS_SESSION_TOKEN": None,
         }
     assert dict(os.environ) == before
-    assert boto3.DEFAULT_SESSION is None or boto3.DEFAULT_SESSION.get_credentials().access_key not in {"one", "other"}
+    assert boto3.DEFAULT_SESSION is session
 
 
 def test_two_threads_do_not_see_the_servers_of_each_other(tmp_path: Path) -> None:

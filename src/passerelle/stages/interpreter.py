@@ -27,11 +27,12 @@ class Interpreter:
     note: str
 
 
-def interpreter_for(checkout: Path, environment: Path, progress: Callable[[str], None]) -> Interpreter:
+def interpreter_for(checkout: Path, environment: Path, progress: Callable[[str], None], *, path: str) -> Interpreter:
     """Return the Python that holds what the checkout locks.
 
     Args:
         environment: Where one is made if this one does not.
+        path: Folders that uv is looked for in, after this Python's own, as $PATH has them.
 
     Raises:
         OutsideError: It cannot be made.
@@ -47,7 +48,7 @@ def interpreter_for(checkout: Path, environment: Path, progress: Callable[[str],
     progress(
         f"this environment has other libraries than the commit's {LOCKED} ({differing[0]}; {len(differing)} in all): one is made for it"
     )
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{path}")
     if uv is None:
         raise OutsideError(f"the environment of the commit's {LOCKED} cannot be made: there is no uv", hint="make .venv/.workbench")
     python = environment / "bin" / "python"

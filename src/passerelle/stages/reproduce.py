@@ -6,18 +6,19 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from passerelle.cli.connect import open_registry, surroundings
-from passerelle.cli.interpreter import interpreter_for
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
 from passerelle.model.flavors.sklearn import describe
 from passerelle.names import DATA_DIGEST, GIT_COMMIT, GIT_DIRTY, GOLDEN, SEED
 from passerelle.registry.client import Registry, VersionInfo
+from passerelle.stages.context import Context, Progress, silent, stage
+from passerelle.stages.interpreter import interpreter_for
 from passerelle.stages.reproduction import Likeness, likeness
+from passerelle.stages.train import DEMO, TrainingData
 
 _TRAIN_TIMEOUT_S = 3_600
 _GIT_TIMEOUT_S = 120
@@ -48,28 +49,35 @@ class Reproduction:
         return self.likeness.same
 
 
-def reproduce(registered_model: str | None, number: int, train_options: Sequence[str], progress: Callable[[str], None]) -> Reproduction:
-    """Train the version again in a checkout of its commit, and compare.
+@stage
+def run(
+    context: Context, number: int, data: TrainingData = DEMO, *, repository: Path = Path(), progress: Progress = silent
+) -> Reproduction:
+    """Train a version again in a checkout of its commit, and compare.
 
     Args:
-        train_options: Where its data is, as `passerelle train` takes it; nothing for the demo's.
+        number: Of the version.
+        data: What it was trained on; by default the demo's comments.
+        repository: A git repository that holds the commit.
+        progress: Called with a line for what takes time.
 
     Raises:
         UsageError: The version says no commit, or the commit is not in this repository.
         IntegrityError: The data is not what it was trained on.
         OutsideError: The environment of that commit cannot be made, or the training failed.
     """
-    registry = open_registry(surroundings(registered_model=registered_model))
+    registry = context.registry
     version = registry.model_version(registry.settings.registered_model, number)
     commit = version.tags.get(GIT_COMMIT, "unknown")
     if commit == "unknown":
         raise UsageError(f"{version.ref} was trained outside of a git checkout: there is nothing to go back to", hint="passerelle trace")
     run = registry.run(version.ref.run_id)
-    with checkout(commit) as folder:
-        interpreter = interpreter_for(folder, folder.parent / "environment", progress)
+    with checkout(repository.resolve(), commit) as folder:
+        interpreter = interpreter_for(folder, folder.parent / "environment", progress, path=context.environment.get("PATH", ""))
         progress(f"train again from {commit[:12]}, seed {run.tags.get(SEED, '0')}; this takes as long as the first time")
         wanted = run.tags.get(DATA_DIGEST, "")
-        parent = _trained(folder, interpreter.python, run.tags.get(SEED, "0"), train_options, wanted=wanted)
+        options = ["--seed", run.tags.get(SEED, "0"), *train_options(data)]
+        parent = _trained(folder, interpreter.python, options, wanted=wanted, environment=context.environment)
     again = next((each for each in registry.candidate_runs(parent) if each.name == run.name), None)
     if again is None:
         raise NotFoundError(f"the training {parent} has no candidate « {run.name} »", hint="passerelle compare")
@@ -80,24 +88,22 @@ def reproduce(registered_model: str | None, number: int, train_options: Sequence
     return Reproduction(number, run.name, commit, again.run_id, alike, differing, (interpreter.note, *notes))
 
 
-def train_options(
-    *, data: Path | None, text_column: str | None, label_column: str | None, feature_columns: Sequence[str], drop_missing: bool
-) -> list[str]:
+def train_options(data: TrainingData) -> list[str]:
     """Return what `passerelle train` is told of the data."""
-    named = {"--data": data, "--text-column": text_column, "--label-column": label_column}
+    path = data.path.resolve() if data.path else None
+    named = {"--data": path, "--text-column": data.text_column, "--label-column": data.label_column}
     options = [part for name, value in named.items() if value is not None for part in (name, str(value))]
-    options += [part for column in feature_columns for part in ("--feature-column", column)]
-    return [*options, "--drop-missing"] if drop_missing else options
+    options += [part for column in data.feature_columns for part in ("--feature-column", column)]
+    return [*options, "--drop-missing"] if data.drop_missing else options
 
 
 @contextmanager
-def checkout(commit: str) -> Iterator[Path]:
-    """Check the commit out beside this one, for as long as the body runs.
+def checkout(root: Path, commit: str) -> Iterator[Path]:
+    """Check the commit of a repository out beside it, for as long as the body runs.
 
     Raises:
         UsageError: This is no git repository, or it does not hold the commit.
     """
-    root = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="passerelle-reproduce-") as temporary:
         folder = Path(temporary) / "checkout"
         added = _git(root, "worktree", "add", "--detach", str(folder), commit)
@@ -115,11 +121,11 @@ def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=False)
 
 
-def _trained(folder: Path, python: Path, seed: str, options: Sequence[str], *, wanted: str) -> str:
+def _trained(folder: Path, python: Path, options: Sequence[str], *, wanted: str, environment: Mapping[str, str]) -> str:
     """Return the parent run of a training by the code in the folder."""
-    command = [str(python), "-m", "passerelle", "train", "--json", "--again", "--seed", seed, "--experiment", _EXPERIMENT, *options]
-    environment = dict(os.environ) | {"PYTHONPATH": f"{folder / 'src'}{os.pathsep}{folder}"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=_TRAIN_TIMEOUT_S, check=False)
+    command = [str(python), "-m", "passerelle", "train", "--json", "--again", "--experiment", _EXPERIMENT, *options]
+    variables = dict(environment) | {"PYTHONPATH": f"{folder / 'src'}{os.pathsep}{folder}"}
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=_TRAIN_TIMEOUT_S, check=False)
     if done.returncode != 0:
         said = "\n".join(f"    {line}" for line in (done.stderr or done.stdout).strip().splitlines()[-6:])
         raise OutsideError(f"the training from that commit failed:\n{said}", hint="passerelle train, in a checkout of it")

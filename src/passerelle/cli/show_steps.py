@@ -1,0 +1,144 @@
+"""How the commands of several stages look while they run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from passerelle.bentos.build import BuiltBento
+from passerelle.cli import show, show_stack, show_training
+from passerelle.cli.output import Output, print_error
+from passerelle.rollout.compose import StackDeployment
+from passerelle.rollout.local import Deployment
+from passerelle.stages.compare import Comparison
+from passerelle.stages.demo import Demonstration, OfOthers, PlatformRuns, as_object
+from passerelle.stages.events import Began, Ended
+from passerelle.stages.first_answer import FirstAnswer
+from passerelle.stages.import_model import ImportedModel
+from passerelle.stages.production_bento import NothingInProduction
+from passerelle.stages.promotion import Promotion
+from passerelle.stages.register import Registered
+from passerelle.stages.stack_deploy import StackRuns
+from passerelle.stages.train import Trained
+from passerelle.stages.up import NotServed, PlatformOnly, ServiceRuns
+
+if TYPE_CHECKING:
+    from passerelle.stages.deploy import Deployed
+
+#: Results that are shown without the time that they took.
+_UNTIMED = (OfOthers, Deployment, StackDeployment, FirstAnswer)
+
+
+class StepsShown:
+    """Prints each stage as it begins and ends; nothing of it for a program, which gets the whole result at the end.
+
+    Args:
+        timed: Whether each stage has a heading and its time: `demo` does, `up` does not.
+    """
+
+    def __init__(self, output: Output, *, timed: bool = True) -> None:
+        self.output = output
+        self._timed = timed
+        self._began = time.monotonic()
+
+    def __call__(self, event: Began | Ended) -> None:
+        """Print what an event says."""
+        if self.output.as_json:
+            return
+        if isinstance(event, Began):
+            self._heading(event.name)
+            return
+        self._result(event.result)
+        if self._timed and event.seconds and not isinstance(event.result, _UNTIMED):
+            self.output.line(f"  {event.seconds:.1f} s")
+
+    def demonstration(self, result: Demonstration) -> None:
+        """Print how the demo ended."""
+        self.output.result(as_object(result))
+        if isinstance(result.deployment, StackDeployment):
+            if result.answer is None:
+                address = result.deployment.address
+                self.output.line(f"\nthe golden inputs were asked inside of the containers; outside it is {address}")
+            return
+        self.output.line(f"\nDone in {time.monotonic() - self._began:.0f} s; nothing is left running. Next:")
+        self.output.line("  make up                  the same platform and the service, on stay: MLflow's pages, S3, the API's page")
+        self.output.line("  passerelle --help        one command a stage (in .venv/bin); README.md has the table")
+        self.output.line("  training/                the part to replace by yours; its README.md says how")
+
+    def stack(self, result: Deployed | NothingInProduction | PlatformOnly) -> None:
+        """Print what the stack serves, or how it comes to serve something."""
+        self._result(result)
+
+    def _heading(self, name: str) -> None:
+        if name == "wait":
+            self.output.line('In another terminal: eval "$(passerelle env)", then mlflow, bentoml, boto3 and passerelle reach it.')
+            self.output.line("Ctrl-C ends it.")
+        elif self._timed:
+            self.output.line(f"▸ {name}" if name == "platform" else f"\n▸ {name}")
+
+    def _result(self, result: object) -> None:
+        for kind, shown in self._shown().items():
+            if isinstance(result, kind):
+                return shown(result)
+        self.output.line("ending" if result is None else str(result))
+        return None
+
+    def _shown(self) -> dict[type, Callable[[Any], None]]:
+        """Return how each kind of result is shown."""
+        output = self.output
+        return {
+            Trained: lambda result: show_training.trained(output, result),
+            Comparison: lambda result: show.comparison(output, result),
+            Registered: lambda result: show.registered(output, result),
+            Promotion: lambda result: show.promotion(output, result),
+            ImportedModel: lambda result: show.imported(output, result),
+            BuiltBento: lambda result: show.built(output, result),
+            Deployment: lambda result: show.deployment(output, result),
+            StackDeployment: lambda result: show_stack.stack_deployment(output, result),
+            PlatformRuns: self._platform,
+            StackRuns: self._stack_runs,
+            OfOthers: self._of_others,
+            FirstAnswer: self._answer,
+            NothingInProduction: self._nothing,
+            NotServed: self._not_served,
+            PlatformOnly: lambda result: output.line(f"No model is deployed: {result.next_command}"),
+            ServiceRuns: lambda result: output.line(f"API      {result.address}/docs  ({result.bento_tag})"),
+        }
+
+    def _platform(self, result: PlatformRuns) -> None:
+        if not self._timed:
+            self.output.line(f"MLflow   {result.tracking_uri}")
+            self.output.line(f"S3       {result.s3}  (bucket {result.bucket})")
+        elif not result.started:
+            self.output.line(f"the embedded platform runs already: MLflow on {result.tracking_uri}")
+
+    def _stack_runs(self, result: StackRuns) -> None:
+        self.output.line(f"MLflow      {result.mlflow}   user admin, password in {result.password_file}")
+        self.output.line(f"S3          {result.s3 or 'AWS'}")
+        self.output.line(f"Prometheus  {result.prometheus}")
+
+    def _of_others(self, result: OfOthers) -> None:
+        self.output.line(f"  {result.of_others}: it stays there, and the demo trains and promotes nothing")
+        self.output.line("  a demo of its own beside it: PASSERELLE_REGISTERED_MODEL=demo PASSERELLE_EXPERIMENT=demo make demo")
+
+    def _answer(self, result: FirstAnswer) -> None:
+        answer = result.answer
+        certainty = "" if answer.get("probability") is None else f"{answer['probability']:.0%}, "
+        # The fields' values are the training's data.
+        fields = ", ".join(result.fields)
+        asked, of = (f'{{"text": "{result.comment}"}}', f"« {result.comment} »") if result.comment else ("the first golden input", fields)
+        self.output.line(f"  POST /classify   {asked}")
+        self.output.line(f"  {of}  →  « {answer['label']} »   ({certainty}version {answer['model_version']})")
+
+    def _nothing(self, result: NothingInProduction) -> None:
+        name, alias = result.registered_model, result.alias
+        self.output.line(f"No service: nothing is in production, as no version of {name} holds the alias {alias}. Next:")
+        for command, does in result.next_commands:
+            self.output.line(f"  {command}")
+            self.output.line(f"      {does}")
+
+    def _not_served(self, result: NotServed) -> None:
+        print_error(result.error, as_json=False)
+        self.output.line("No service: what is in production cannot be served. The platform stays on, so that it can be mended;")
+        self.output.line("then, in another terminal: passerelle import; passerelle build; passerelle deploy")

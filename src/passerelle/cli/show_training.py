@@ -1,0 +1,47 @@
+"""How trainings look, and their comparison with a second one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from passerelle.cli.output import Output
+
+if TYPE_CHECKING:
+    from passerelle.stages.reproduce import Reproduction
+    from passerelle.stages.train import Trained
+
+
+def trained(output: Output, result: Trained) -> None:
+    """Print what was trained."""
+    for note in result.notes:
+        output.line(f"note: {note}")
+    what = f"{result.rows} records in {result.classes} classes"
+    if result.dry_run:
+        output.line(f"would train on {what}" if result.created else f"would change nothing: trained on before, run {result.parent_run_id}")
+    elif not result.created:
+        output.line(f"already done: the same data, code and seed, run {result.parent_run_id} (--again trains all the same)")
+    elif result.result is not None:
+        rows = [
+            (each.name, *(f"{each.metrics[name]:.3f}" for name in ("cv_macro_f1", "cv_accuracy", "test_macro_f1", "test_accuracy")))
+            for each in sorted(result.result.candidates, key=lambda each: -each.metrics["cv_macro_f1"])
+        ]
+        columns = ("candidate", "macro-F1", "accuracy", "held-out macro-F1", "held-out accuracy")
+        output.table(columns, rows, right=columns[1:])
+        output.line(f"{len(rows)} candidates on {what} in {result.result.seconds:.0f} s; run {result.parent_run_id}")
+    output.result(result)
+
+
+def reproduced(output: Output, result: Reproduction) -> None:
+    """Show each metric of both trainings, and the verdict."""
+    rows = [(each.metric, f"{each.recorded:.6f}", "—" if each.again is None else f"{each.again:.6f}", "same" if each.same else "differs")
+            for each in result.likeness.metrics]  # fmt: skip
+    output.table(("metric", "recorded", "again", ""), rows, right=("recorded", "again"))
+    for note in (*result.differing_libraries, *result.notes):
+        output.line(note)
+    largest = result.likeness.largest_difference
+    told = "" if largest is None else f", a golden probability differs by {largest:.1e} at most"
+    output.line(f"{result.likeness.labels_differ} golden labels differ{told}")
+    output.line(
+        f"version {result.version}, « {result.candidate} »: {'the same model came out' if result.same else 'another model came out'}"
+    )
+    output.result({**vars(result), "same": result.same})

@@ -1,0 +1,93 @@
+"""Make an OCI image of a bento, and hold a container of it to the golden predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from passerelle.bentos.build import PASSED
+from passerelle.bentos.containerize import BuiltImage, Wanted, containerize
+from passerelle.bentos.store import Store
+from passerelle.errors import NotFoundError, PasserelleError, SettingsError
+from passerelle.model.golden import read_golden
+from passerelle.names import GOLDEN, VERSION_LABEL, BentoTag
+from passerelle.rollout.container import ContainerReport
+from passerelle.rollout.container import smoke as run_container
+from passerelle.stages.build import chosen_bento
+from passerelle.stages.context import Context, Progress, silent, stage
+
+__all__ = ["Containerized", "Wanted", "run"]
+
+BY_DEFAULT = Wanted()
+
+
+@dataclass(frozen=True)
+class Containerized:
+    """An image, and what a hardened container of it did with the golden inputs; None where that was not asked for."""
+
+    built: BuiltImage
+    ran: ContainerReport | None
+
+
+@stage
+def run(
+    context: Context,
+    bento_tag: str | None = None,
+    wanted: Wanted = BY_DEFAULT,
+    *,
+    smoke: bool = True,
+    dry_run: bool = False,
+    progress: Progress = silent,
+) -> Containerized:
+    """Make an image of a bento; it gets its name once a container of it reproduced the golden predictions.
+
+    Args:
+        bento_tag: `name:version` in the BentoML store; by default the bento built last.
+        wanted: Which image; `epoch` is the context's SOURCE_DATE_EPOCH where it is None.
+        smoke: Whether to run it and to replay the golden inputs.
+        progress: Called with a line for what takes time.
+
+    Raises:
+        SettingsError: SOURCE_DATE_EPOCH is no number.
+        NotFoundError: The store holds no such bento, or no longer its model.
+        IntegrityError: A golden prediction differs.
+        OutsideError: No container engine answers, or it cannot build or run the image.
+    """
+    tag = chosen_bento(context.store, bento_tag)
+    wanted = replace(wanted, epoch=_epoch(context.environment) if wanted.epoch is None else wanted.epoch)
+    ran: list[ContainerReport] = []
+
+    def trial(engine: str, image: str) -> None:
+        progress(f"{engine} runs the new image without any privilege")
+        ran.append(_tried(context, tag, engine, image))
+
+    tried = {"trial": trial} if smoke else {}
+    built = containerize(context.store, bento_tag=tag, wanted=wanted, dry_run=dry_run, progress=progress, **tried)
+    return Containerized(built, replace(ran[0], image=str(built.image)) if ran else None)
+
+
+def _epoch(environment: Mapping[str, str]) -> int | None:
+    epoch = environment.get("SOURCE_DATE_EPOCH")
+    if epoch is not None and not epoch.isdigit():
+        raise SettingsError(
+            f"SOURCE_DATE_EPOCH is « {epoch} », not seconds since 1970", hint="export SOURCE_DATE_EPOCH=$(git log -1 --pretty=%ct)"
+        )
+    return int(epoch) if epoch else None
+
+
+def _tried(context: Context, tag: BentoTag, engine: str, image: str) -> ContainerReport:
+    """Return what a hardened container of the image did with the golden inputs of its model."""
+    model = Store(context.store).model(tag)
+    golden = read_golden(Path(model.path) / GOLDEN) if model else None
+    if model is None or golden is None:
+        raise NotFoundError(f"the model of the bento {tag} is gone from the BentoML store", hint="passerelle import; passerelle build")
+    # Verified when it was imported and built; the container has no keys.
+    environment = {name: context.environment[name] for name in PASSED if name in context.environment} | {"PASSERELLE_VERIFY": "off"}
+    version = str(model.info.labels.get(VERSION_LABEL, tag.version.partition("-")[0]))
+    try:
+        return run_container(engine, image, golden, expected_version=version, environment=environment)
+    except PasserelleError as error:
+        # The image is gone with its passing name, and the name that it was to get still means the former one.
+        error.hint = f"to look into it: passerelle containerize {tag} --no-smoke --image passerelle/refused:{tag.version}"
+        raise

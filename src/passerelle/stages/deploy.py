@@ -1,0 +1,118 @@
+"""Start what was built: on this machine, in the compose stack, or on a cluster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from passerelle.bentos.engine import pushed_as
+from passerelle.errors import UsageError
+from passerelle.names import BentoTag
+from passerelle.rollout import kubernetes, local
+from passerelle.rollout.cluster import find_cluster
+from passerelle.rollout.compose import Prepared, StackDeployment
+from passerelle.rollout.kubernetes import ClusterDeployment
+from passerelle.rollout.local import Deployment
+from passerelle.rollout.stack import find_stack
+from passerelle.stages.build import chosen_bento
+from passerelle.stages.context import Context, Progress, silent, stage
+from passerelle.stages.stack_deploy import deploy_to_stack, release_of
+
+Target = Literal["local", "compose", "kubernetes"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to deploy; each of the options belongs to one target.
+
+    Attributes:
+        port: On loopback, for local; 0 for a free one.
+        stop: End the service that runs here, for local.
+        init: Make the secrets that are missing and start the platform, for compose.
+        overlay: Of deploy/kubernetes/overlays, for kubernetes; by default development.
+        image: By its digest, for kubernetes; by default the bento's, as it was pushed.
+    """
+
+    target: Target = "local"
+    port: int = 0
+    stop: bool = False
+    init: bool = False
+    overlay: str | None = None
+    image: str | None = None
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The service that was ended, or None when none ran."""
+
+    address: str | None
+
+
+Deployed = Deployment | Stopped | StackDeployment | Prepared | ClusterDeployment
+HERE = Place()
+_OF = {"port": "local", "stop": "local", "init": "compose", "overlay": "kubernetes", "image": "kubernetes"}
+
+
+@stage
+def run(
+    context: Context,
+    bento_tag: str | None = None,
+    place: Place = HERE,
+    *,
+    project: Path = Path(),
+    dry_run: bool = False,
+    progress: Progress = silent,
+) -> Deployed:
+    """Start a bento, wait until it is ready, and hold it to its golden predictions.
+
+    Args:
+        bento_tag: `name:version` in the BentoML store; by default the bento built last; for compose, that of the version in production.
+        project: Root of the project, for compose and kubernetes.
+        progress: Called with a line for what takes time.
+
+    Raises:
+        UsageError: An option is given that belongs to another target.
+        NotFoundError: The store holds no such bento, or there is nothing to deploy.
+        IntegrityError: A golden prediction differs; what was served before goes on.
+        OutsideError: The service does not get ready; what was served before goes on.
+    """
+    for option, of in _OF.items():
+        if getattr(place, option) and of != place.target:
+            raise UsageError(f"--{option} belongs to --target {of}", hint=f"passerelle deploy --target {of} --{option}")
+    if place.target == "kubernetes":
+        return _to_kubernetes(context, bento_tag, place, project, dry_run=dry_run, progress=progress)
+    if place.target == "compose":
+        tag = BentoTag.parse(bento_tag) if bento_tag is not None else None
+        return deploy_to_stack(context, find_stack(project), tag, project, init=place.init, dry_run=dry_run, progress=progress)
+    return _here(context, bento_tag, place, dry_run=dry_run)
+
+
+def _here(context: Context, bento_tag: str | None, place: Place, *, dry_run: bool) -> Deployment | Stopped:
+    state_dir = context.state.state_dir
+    if place.stop:
+        running = local.running_service(state_dir)
+        if running is not None and not dry_run:
+            local.stop(state_dir)
+        return Stopped(running.address if running else None)
+    return local.deploy(
+        chosen_bento(context.store, bento_tag),
+        settings=context.store,
+        state_dir=state_dir,
+        port=place.port or None,
+        environment=context.environment,
+        dry_run=dry_run,
+    )
+
+
+def _to_kubernetes(
+    context: Context, bento_tag: str | None, place: Place, project: Path, *, dry_run: bool, progress: Progress
+) -> ClusterDeployment:
+    cluster = find_cluster(project, place.overlay or "development")
+    tag = chosen_bento(context.store, bento_tag)
+    release = release_of(context, tag, dry_run=dry_run, progress=progress, image=place.image)
+    if place.image is None:
+        release = replace(release, image=pushed_as(release.image) or release.image)
+    key = context.client.api_key
+    secret = key.get_secret_value() if key else None
+    return kubernetes.deploy(cluster, release, api_key=secret, dry_run=dry_run, progress=progress)

@@ -1,0 +1,35 @@
+"""The ledger of promotions and rollbacks, and whether it is as it was written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from passerelle.errors import IntegrityError
+from passerelle.registry.chain import Finding
+from passerelle.registry.verified import History, history
+from passerelle.stages.context import Context, stage
+
+
+@stage
+def run(context: Context, *, verify: bool = False) -> History:
+    """Return the ledger, with what its verification found where that was asked for.
+
+    Raises:
+        OutsideError: MLflow or S3 does not answer.
+    """
+    registry = context.registry
+    found = history(registry, registry.settings.registered_model, context.signing)
+    return found if verify else replace(found, verified=False, findings=())
+
+
+def refuse_broken(registered_model: str, findings: Sequence[Finding]) -> None:
+    """Check that the verification found nothing wrong with the ledger.
+
+    Raises:
+        IntegrityError: It found entries that were changed, removed or inserted.
+    """
+    if findings:
+        hint = "look at who may write below ledger/ in the bucket; then passerelle restore FILE, into an empty stack, brings a backup back"
+        message = f"the ledger of « {registered_model} » is not as passerelle wrote it: {len(findings)} findings"
+        raise IntegrityError(message, hint=hint)

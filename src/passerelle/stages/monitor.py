@@ -1,0 +1,43 @@
+"""What a running service answered so far."""
+
+from __future__ import annotations
+
+import requests
+
+from passerelle.errors import NotFoundError, OutsideError
+from passerelle.monitoring.figures import Figures, read_figures
+from passerelle.rollout.local import running_service
+from passerelle.stages.context import Context, stage
+
+
+@stage
+def run(context: Context, address: str | None = None) -> Figures:
+    """Return what the service counted: requests, latency, classes, share to review.
+
+    Args:
+        address: Of the service; by default the one that the settings name, else the one that `deploy` started.
+
+    Raises:
+        NotFoundError: No service runs here, and none is named.
+        OutsideError: The service does not give its metrics.
+    """
+    where = _address(context, address)
+    key = context.client.api_key
+    headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+    try:
+        answer = requests.get(f"{where}/metrics", headers=headers, timeout=5)
+        answer.raise_for_status()
+    except requests.RequestException as error:
+        hint = "passerelle status; for the stack, its Prometheus and Grafana count all replicas: docs/10-monitor.md"
+        raise OutsideError(f"the service at {where} does not give its metrics", hint=hint) from error
+    return read_figures(answer.text, address=where)
+
+
+def _address(context: Context, address: str | None) -> str:
+    chosen = address or context.client.service_address
+    if chosen is not None:
+        return chosen.rstrip("/")
+    running = running_service(context.state.state_dir)
+    if running is None:
+        raise NotFoundError("no service runs here", hint="passerelle deploy, or name one with --address")
+    return running.address

@@ -1,0 +1,35 @@
+"""Answer /classify as long as this process runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from passerelle.errors import OutsideError
+from passerelle.platform.embedded import stopped_by_signal
+from passerelle.rollout import local
+from passerelle.rollout.local import Deployment
+from passerelle.stages.build import chosen_bento
+from passerelle.stages.context import Context, stage
+
+
+@stage
+def run(context: Context, bento_tag: str | None = None, *, port: int | None = None, on_ready: Callable[[Deployment], None]) -> None:
+    """Serve a bento until SIGINT or SIGTERM.
+
+    Args:
+        bento_tag: `name:version` in the BentoML store; by default the bento built last.
+        port: On loopback; None for a free one.
+        on_ready: Called once the service answers and reproduced its golden predictions.
+
+    Raises:
+        NotFoundError: The store holds no such bento.
+        IntegrityError: A golden prediction differs.
+        OutsideError: The service did not get ready, or ended by itself.
+    """
+    tag = chosen_bento(context.store, bento_tag)
+    attached = local.attached(tag, settings=context.store, state_dir=context.state.state_dir, port=port, environment=context.environment)
+    with stopped_by_signal() as asked, attached as (child, deployment):
+        on_ready(deployment)
+        while not asked.wait(0.25):
+            if not child.alive():
+                raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"read {child.log_path}")

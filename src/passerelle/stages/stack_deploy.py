@@ -1,0 +1,110 @@
+"""The compose stack: brought up, and given what is in production to serve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from passerelle.bentos.build import build
+from passerelle.bentos.store import Store
+from passerelle.errors import NotFoundError
+from passerelle.names import VERSION_LABEL, BentoTag
+from passerelle.rollout.compose import Prepared, StackDeployment, bring_up, deploy
+from passerelle.rollout.release import Release
+from passerelle.rollout.stack import Stack
+from passerelle.stages import containerize
+from passerelle.stages.context import Context, Progress, project_folder
+from passerelle.stages.events import Steps
+from passerelle.stages.import_model import import_model
+from passerelle.stages.production_bento import bento_in_production, golden_of
+
+FILL = 'eval "$(passerelle env --target compose)"; passerelle train; passerelle promote --best; passerelle deploy --target compose'
+
+
+@dataclass(frozen=True)
+class StackRuns:
+    """Where the parts of the stack that runs answer.
+
+    Attributes:
+        password_file: Password of MLflow's user admin.
+        s3: None for AWS.
+    """
+
+    mlflow: str
+    password_file: Path
+    s3: str | None
+    prometheus: str
+
+
+def brought_up(context: Context, stack: Stack, *, progress: Progress) -> tuple[Context, StackRuns]:
+    """Bring the stack up, its secrets made where they are missing; return its context and where it answers."""
+    _bring_up(stack, init=True, progress=progress)
+    there = context.at(stack.environment())
+    addresses = stack.address("mlflow", 5000), stack.address("prometheus", 9090)
+    return there, StackRuns(addresses[0], stack.secrets / "mlflow_admin_password", there.s3.endpoint_url, addresses[1])
+
+
+def release_of(context: Context, bento_tag: BentoTag, *, dry_run: bool, progress: Progress, image: str | None = None) -> Release:
+    """Return what is to be served: the image that was named, or the bento's, made now where the engine has none.
+
+    Raises:
+        NotFoundError: The bento's model is gone from the store.
+    """
+    golden = golden_of(context.store, bento_tag)
+    model = Store(context.store).model(bento_tag)
+    if image is None:
+        made = containerize.run(context, str(bento_tag), dry_run=dry_run, progress=progress)
+        image = str(made.built.image)
+    labels = model.info.labels if model else {}
+    version = str(labels.get(VERSION_LABEL, bento_tag.version.partition("-")[0]))
+    return Release(bento_tag, image, golden, version)
+
+
+def deploy_to_stack(
+    context: Context, stack: Stack, bento_tag: BentoTag | None, project: Path, *, init: bool, dry_run: bool, progress: Progress
+) -> StackDeployment | Prepared:
+    """Serve the version in production, or the bento that was named, from the stack, which is brought up first where it does not run.
+
+    Raises:
+        NotFoundError: A secret is missing, or nothing is in production.
+    """
+    stack.check()
+    made: tuple[str, ...] = ()
+    if not dry_run and (init or not stack.runs("proxy")):
+        made = _bring_up(stack, init=init, progress=progress)
+    stack.check_secrets()
+    if bento_tag is not None:
+        return deployed(context, stack, bento_tag, dry_run=dry_run, progress=progress)
+    there = context.at(stack.environment())
+    settings = there.registry.settings
+    if there.registry.aliases(settings.registered_model).get(settings.alias) is None:
+        missing = f"no version of {settings.registered_model} is « {settings.alias} » in the stack's registry"
+        if not init:
+            raise NotFoundError(f"{missing}: there is nothing to deploy", hint=FILL)
+        return Prepared(stack.address("mlflow", 5000), made, missing, FILL)
+    wanted = _would_make(there, project) if dry_run else None
+    if wanted is not None:
+        return StackDeployment(None, wanted, f"passerelle/{wanted}", None, changed=True, dry_run=True)
+    return deployed(there, stack, bento_in_production(there, project, Steps()), dry_run=dry_run, progress=progress)
+
+
+def deployed(context: Context, stack: Stack, tag: BentoTag, *, dry_run: bool, progress: Progress) -> StackDeployment:
+    """Put the bento's image behind the stack's proxy."""
+    return deploy(stack, release_of(context, tag, dry_run=dry_run, progress=progress), dry_run=dry_run, progress=progress)
+
+
+def _bring_up(stack: Stack, *, init: bool, progress: Progress) -> tuple[str, ...]:
+    made = bring_up(stack, init=init, progress=progress)
+    if made:
+        progress(f"made {len(made)} secrets in {stack.secrets}")
+    return made
+
+
+def _would_make(context: Context, project: Path) -> BentoTag | None:
+    """Return the bento of the version in production where it has to be imported or built first; None where it is there."""
+    imported = import_model(context.registry, context.store, signing=context.signing, dry_run=True)
+    tag = imported.bento_model_tag
+    if imported.created:
+        return tag
+    built = build(context.store, bento_model_tag=tag, project=project_folder(project), signing=context.signing, dry_run=True)
+    return tag if built.created else None
