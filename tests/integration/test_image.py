@@ -228,9 +228,9 @@ def test_a_compiled_model_gets_its_pipeline_where_it_is_asked_for(bento: BentoFo
     without, made = bento.image(slim=True), bento.image(name=name, slim=True, with_pipeline=True)
     assert (without.with_pipeline, made.with_pipeline) == (False, True)
     assert (made.size_bytes or 0) - (without.size_bytes or 0) > 100_000_000
-    script = "import pathlib; from passerelle.model.flavors import sklearn as load; "
+    script = "import pathlib; from passerelle.model.classifier import load_pipeline; from passerelle.model.mlmodel import describe; "
     script += "at = next(pathlib.Path('models/classification').glob('7-*/mlflow_model'));"
-    script += "print(type(load.load_pipeline(at, load.describe(at))).__name__)"
+    script += "print(type(load_pipeline(at, describe(at))).__name__)"
     for image, status, said in ((name, 0, "Pipeline"), (str(without.image), 1, "scikit-learn is not installed here")):
         command = [bento.engine, "run", "--rm", "--entrypoint", "python3", image, "-c", script]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)

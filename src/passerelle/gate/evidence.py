@@ -20,7 +20,11 @@ from passerelle.gate.held_out import LABEL, Files, held_out, train_hashes, whole
 from passerelle.gate.latency import RECORDS, latency
 from passerelle.gate.row_hashes import row_hashes
 from passerelle.gate.scores import Scores
-from passerelle.model.flavors.sklearn import Column, ModelDescription, describe, load_pipeline
+from passerelle.model.answer import answer_of
+from passerelle.model.classifier import load_pipeline, pipeline_rows
+from passerelle.model.flavors import FLAVORS
+from passerelle.model.mlmodel import ModelDescription, describe
+from passerelle.model.record import Column
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
 
@@ -134,13 +138,16 @@ def _contender(registry: Registry, files: Files, *, hashes: frozenset[str] | Non
     path = files.folder
     description = describe(path)
     pipeline, memory_mib = _loaded(path, description)
-    table = records.reindex(columns=[column.name for column in description.columns])
+    table = records.reindex(columns=description.column_names)
     with _predicting(files.ref):
-        probabilities = np.asarray(pipeline.predict_proba(table), dtype=np.float64) if hasattr(pipeline, "predict_proba") else None
-        said, classes = np.asarray(pipeline.predict(table), dtype=str), tuple(map(str, pipeline.classes_))
-        if said.shape != (len(table),) or not (probabilities is None or _are_probabilities(probabilities, len(table), len(classes))):
+        classes = tuple(map(str, FLAVORS[description.flavor].classes(pipeline)))
+        asked = [{str(name): value for name, value in record.items()} for record in table.to_dict(orient="records")]
+        rows = pipeline_rows(pipeline, description.column_names, asked, flavor=description.flavor)
+        said = np.asarray([answer_of(row, classes).label for row in rows], dtype=str)
+        probabilities = None if rows[0].probabilities is None else np.asarray([row.probabilities for row in rows], dtype=np.float64)
+        if not (probabilities is None or _are_probabilities(probabilities, len(table), len(classes))):
             raise ValueError("not a label and a probability of each class for each row")
-        cost = latency(pipeline, table.head(RECORDS))
+        cost = latency(pipeline, table.head(RECORDS), flavor=description.flavor)
     size_bytes = float(sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
     scores = Scores(truth, said, probabilities, classes, cost.p95_ms, size_bytes)
     candidate = registry.run(files.ref.run_id).name

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from passerelle.model.golden import pipeline_predict
+from passerelle.model.classifier import pipeline_predict
+from passerelle.model.flavors import TRAINED_FLAVOR
 from passerelle.scorer.compile.pipeline import compile_pipeline
 from passerelle.scorer.compile.refusal import NotCompilable
 
@@ -28,7 +29,7 @@ class Latency(NamedTuple):
     p95_ms: float
 
 
-def latency(pipeline: Any, records: pd.DataFrame, *, rounds: int = ROUNDS) -> Latency:
+def latency(pipeline: Any, records: pd.DataFrame, *, rounds: int = ROUNDS, flavor: str = TRAINED_FLAVOR) -> Latency:
     """Return what the answer to one record costs the scorer that the pipeline compiles to, or else the pipeline itself.
 
     Processor time, because the time on the wall is that of all who share the machine. It is the whole process's: a model may hand
@@ -36,22 +37,23 @@ def latency(pipeline: Any, records: pd.DataFrame, *, rounds: int = ROUNDS) -> La
     Each record counts with its best round: caches that others emptied, and threads of this process that did something else, only add.
 
     Args:
-        pipeline: A fitted scikit-learn classifier.
+        pipeline: A fitted classifier.
         records: One row a record, with the columns of the pipeline.
+        flavor: Of the pipeline.
     """
     asked: list[Record] = [{str(name): value for name, value in record.items()} for record in records.to_dict(orient="records")]
     with threadpool_limits(limits=1):
-        taken_ms = [_round_ms(_answers(pipeline, asked[0]), asked) for _ in range(rounds)]
+        taken_ms = [_round_ms(_answers(pipeline, asked[0], flavor), asked) for _ in range(rounds)]
     best_ms = np.min(taken_ms, axis=0)
     return Latency(float(np.percentile(best_ms, 50)), float(np.percentile(best_ms, 95)))
 
 
-def _answers(pipeline: Any, first: Record) -> Callable[[Record], object]:
+def _answers(pipeline: Any, first: Record, flavor: str) -> Callable[[Record], object]:
     """Return what answers, after its first answer."""
     # Compiled anew for each round: a scorer remembers the words that it has seen, and a citizen's text is new to it.
     scorer = compile_pipeline(pipeline)
     if isinstance(scorer, NotCompilable):
-        predict = pipeline_predict(pipeline, list(first))
+        predict = pipeline_predict(pipeline, list(first), flavor=flavor)
         predict([first])
         return lambda record: predict([record])
     scorer.answer(dict.fromkeys(scorer.columns, ""))

@@ -84,16 +84,3 @@ def replay(golden: Golden, predict: Predict) -> float:
             raise IntegrityError(message, hint="serve it with the libraries that it was trained with")
         largest = max(largest, difference)
     return largest
-
-
-def pipeline_predict(pipeline: Any, column_names: Sequence[str]) -> Predict:
-    """Return a predict function over a fitted scikit-learn classifier that takes a table."""
-
-    def predict(records: Sequence[Mapping[str, Any]]) -> tuple[Sequence[Any], Sequence[Sequence[float]] | None]:
-        import pandas as pd  # noqa: PLC0415
-
-        table = pd.DataFrame([dict(record) for record in records], columns=list(column_names))
-        labels = pipeline.predict(table).tolist()
-        return labels, pipeline.predict_proba(table).tolist() if hasattr(pipeline, "predict_proba") else None
-
-    return predict

@@ -9,29 +9,25 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from passerelle.errors import IntegrityError
-from passerelle.model.flavors.sklearn import FittedPipeline, ModelDescription, PipelineNeededError, describe
-from passerelle.model.golden import Golden, Predict, pipeline_predict, read_golden, replay
+from passerelle.model.answer import Answer, ScoredRow, answer_of, predict_with
+from passerelle.model.classifier import FittedPipeline, PipelineNeededError
+from passerelle.model.golden import Golden, Predict, read_golden, replay
 from passerelle.model.lineage import read_lineage
 from passerelle.model.manifest import check_manifest
+from passerelle.model.mlmodel import ModelDescription, describe
 from passerelle.model.verify import check_stored_signature
-from passerelle.names import GOLDEN, MANIFEST_FILE, MODEL_FOLDER, SCORER_FOLDER
+from passerelle.names import GOLDEN, MANIFEST_FILE, MODEL_FOLDER, RUN_ID_LENGTH_IN_TAG, SCORER_FOLDER
 from passerelle.scorer.scorer import CompiledScorer
 from passerelle.scorer.storage import pack, unpack
 from passerelle.settings import SigningSettings
 
 _COLLECTOR_THRESHOLD = 50_000
 _UNDECIDED = -1
-
-
-class Row(NamedTuple):
-    """What the model says of one record: the label's index in the classes, and the probabilities in their order, or None."""
-
-    label_index: int
-    probabilities: Sequence[float] | None
 
 
 @dataclass(frozen=True)
@@ -60,41 +56,52 @@ class LoadedModel:
     since: str
     signer: str | None = None
 
-    @property
+    @cached_property
     def version(self) -> str:
         """The version of the registered model."""
         return str(self.lineage["version"])
 
-    def rows(self, records: Sequence[Mapping[str, Any]]) -> list[Row]:
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The classes as answers name them."""
+        return tuple(str(label) for label in self.classes)
+
+    @cached_property
+    def prediction_prefix(self) -> str:
+        """What a prediction's id begins with, so that it leads back to the run that made the model."""
+        return str(self.lineage["run_id"])[:RUN_ID_LENGTH_IN_TAG]
+
+    def answer(self, row: ScoredRow, *, review_threshold: float) -> Answer[str]:
+        """Return the answer that a row of this model amounts to."""
+        return answer_of(row, self.labels, review_threshold=review_threshold)
+
+    def rows(self, records: Sequence[Mapping[str, Any]]) -> list[ScoredRow]:
         """Return what the model says of each record."""
         if self.scorer is not None:
             return scorer_rows(self.scorer, records)
-        labels, probabilities = pipeline_predict(self.pipeline(), [column.name for column in self.description.columns])(records)
-        return [
-            Row(self.classes.index(label), None if probabilities is None else probabilities[place]) for place, label in enumerate(labels)
-        ]
+        return self.pipeline.rows(records)
 
-    def row_at_once(self, scorer: CompiledScorer, record: Mapping[str, Any]) -> Row:
+    def row_at_once(self, scorer: CompiledScorer, record: Mapping[str, Any]) -> ScoredRow:
         """Return what the scorer says of a record, within a millisecond.
 
         Raises:
             PipelineNeededError: The pipeline must be asked and is not loaded; `rows` loads it.
         """
         index, row = scorer.answer(record, ask=self._ask)
-        return Row(index, row.tolist() if scorer.has_probabilities else None)
+        return ScoredRow(index, row.tolist() if scorer.has_probabilities else None)
 
-    def row_in_slices(self, scorer: CompiledScorer, record: Mapping[str, Any]) -> Generator[None, None, Row]:
+    def row_in_slices(self, scorer: CompiledScorer, record: Mapping[str, Any]) -> Generator[None, None, ScoredRow]:
         """Return what `row_at_once` returns, of a record of any length; yields at least once a millisecond.
 
         Raises:
             PipelineNeededError: As `row_at_once`.
         """
         index, row = yield from scorer.answer_in_slices(record, ask=self._ask)
-        return Row(index, row.tolist() if scorer.has_probabilities else None)
+        return ScoredRow(index, row.tolist() if scorer.has_probabilities else None)
 
     def rows_in_slices(
         self, scorer: CompiledScorer, records: Sequence[Mapping[str, Any]], lengths: Sequence[int], *, at_once: int
-    ) -> Generator[None, None, list[Row | None]]:
+    ) -> Generator[None, None, list[ScoredRow | None]]:
         """Return what the scorer says of each record, None where the pipeline must be asked and is not loaded.
 
         Args:
@@ -112,7 +119,7 @@ class LoadedModel:
 
         indices, table = yield from scorer.answers_in_slices(records, lengths, at_once=at_once, ask=ask)
         probabilities = table.tolist() if scorer.has_probabilities else [None] * len(records)
-        return [None if index == _UNDECIDED else Row(index, row) for index, row in zip(indices.tolist(), probabilities, strict=True)]
+        return [None if index == _UNDECIDED else ScoredRow(index, row) for index, row in zip(indices.tolist(), probabilities, strict=True)]
 
     def _ask(self, record: Mapping[str, object]) -> int:
         if not self.pipeline.is_loaded or self.scorer is None:
@@ -120,11 +127,11 @@ class LoadedModel:
         return self.scorer.ask(record)
 
 
-def scorer_rows(scorer: CompiledScorer, records: Sequence[Mapping[str, Any]]) -> list[Row]:
+def scorer_rows(scorer: CompiledScorer, records: Sequence[Mapping[str, Any]]) -> list[ScoredRow]:
     """Return what the compiled scorer says of each record."""
     indices, table = scorer.answers(records)
     probabilities = table.tolist() if scorer.has_probabilities else [None] * len(records)
-    return [Row(index, row) for index, row in zip(indices.tolist(), probabilities, strict=True)]
+    return [ScoredRow(index, row) for index, row in zip(indices.tolist(), probabilities, strict=True)]
 
 
 def load_model(folder: Path, *, signing: SigningSettings | None = None) -> LoadedModel:
@@ -153,11 +160,11 @@ def load_model(folder: Path, *, signing: SigningSettings | None = None) -> Loade
     golden = read_golden(folder / GOLDEN)
     scorer, why, difference = _scorer(model_folder, pipeline, golden)
     if scorer is None:
-        difference = replay(golden, pipeline_predict(pipeline(), [column.name for column in description.columns]))
+        difference = replay(golden, predict_with(pipeline.rows, pipeline.classes))
     return LoadedModel(
         lineage=lineage,
         description=description,
-        classes=scorer.classes if scorer is not None else tuple(pipeline().classes_.tolist()),
+        classes=scorer.classes if scorer is not None else pipeline.classes,
         pipeline=pipeline,
         scorer=scorer,
         not_compiled=why,
@@ -222,14 +229,7 @@ def read_scorer(folder: Path, pipeline: FittedPipeline) -> CompiledScorer | None
 
 def scorer_predict(scorer: CompiledScorer) -> Predict:
     """Return a predict function over a compiled scorer, for the golden predictions."""
-
-    def predict(records: Sequence[Mapping[str, Any]]) -> tuple[Sequence[Any], Sequence[Sequence[float]] | None]:
-        rows = scorer_rows(scorer, records)
-        return [scorer.classes[row.label_index] for row in rows], [
-            list(row.probabilities or ()) for row in rows
-        ] if scorer.has_probabilities else None
-
-    return predict
+    return predict_with(partial(scorer_rows, scorer), scorer.classes)
 
 
 def freeze() -> None:

@@ -29,8 +29,8 @@ _END_BYTES = END.tobytes()
 PipelineLabel = Callable[[Mapping[str, object] | str], object]
 
 
-class Answer(NamedTuple):
-    """The answer to one record.
+class RowScore(NamedTuple):
+    """What is computed of one record.
 
     Attributes:
         label_index: Of the label, in the scorer's classes; in a tie, the one that scikit-learn gives.
@@ -90,13 +90,13 @@ class CompiledScorer:
         """Return the probabilities (or decision scores) of these records, shape (records, classes)."""
         return self.head.rows(self._score_table(records)[0])
 
-    def answer(self, record: Mapping[str, object], *, ask: Callable[[Mapping[str, object]], int] | None = None) -> Answer:
+    def answer(self, record: Mapping[str, object], *, ask: Callable[[Mapping[str, object]], int] | None = None) -> RowScore:
         """Return label and probabilities of one record; `ask` as in `answers`."""
         return self._answer(record, *self._scores(record), ask)
 
     def answer_in_slices(
         self, record: Mapping[str, object], *, ask: Callable[[Mapping[str, object]], int] | None = None
-    ) -> Generator[None, None, Answer]:
+    ) -> Generator[None, None, RowScore]:
         """Return what `answer` returns, to the bit; yields every few hundred n-grams, so that something else can be done in between."""
         scores, known = yield from self._scores_in_slices(record)
         return self._answer(record, scores, known, ask)
@@ -136,7 +136,7 @@ class CompiledScorer:
 
     def _answer(
         self, record: Mapping[str, object], scores: Floats, known: bool, ask: Callable[[Mapping[str, object]], int] | None
-    ) -> Answer:
+    ) -> RowScore:
         table = scores[np.newaxis]
         rows = self.head.rows(table)
         deciding = self.head.deciding(table, rows)[0]
@@ -144,7 +144,7 @@ class CompiledScorer:
         best = float(deciding[index])
         if np.count_nonzero(deciding >= best - NEAR_TIE * (1.0 + abs(best))) > 1:
             index = self._settled(record, index, known=known, ask=ask)
-        return Answer(index, rows[0])
+        return RowScore(index, rows[0])
 
     def answers(
         self, records: Sequence[Mapping[str, object]], *, ask: Callable[[Mapping[str, object]], int] | None = None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
-Record = Mapping[str, Any]
+Record = Any
 #: Of a record that waits: its answer, and, once its batch runs, that batch's end.
 Batch = dict[asyncio.Future[Any], Record]
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
 
-from passerelle.model.flavors.sklearn import Column
+from passerelle.model.record import Column
 from passerelle.serving.structure import SMALL_BYTES, Excess, Structure
 
 _NUMBERS: Mapping[str, Any] = {

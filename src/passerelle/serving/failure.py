@@ -11,8 +11,8 @@ from pathlib import Path
 from bentoml.exceptions import BentoMLException, NotFound
 
 from passerelle.errors import IntegrityError, OutsideError, PasserelleError
+from passerelle.model.flavors import FLAVORS
 
-_PIPELINE_PACKAGES = frozenset({"sklearn", "scipy", "pandas", "joblib", "skops"})
 _INSTALL = "python -m pip install --require-hashes -r requirements/service.txt; for an image: passerelle containerize --no-cache"
 
 
@@ -39,7 +39,7 @@ def loading_failure(error: BaseException, folder: Path) -> PasserelleError:
     if isinstance(error, ImportError):
         # Only the name: the message of an ImportError is free text.
         missing = f"the package {error.name} cannot be imported" if error.name else "a package cannot be imported"
-        of_pipeline = str(error.name).partition(".")[0] in _PIPELINE_PACKAGES
+        of_pipeline = str(error.name).partition(".")[0] in frozenset[str]().union(*(flavor.packages for flavor in FLAVORS.values()))
         hint = "passerelle containerize --with-pipeline" if of_pipeline else _INSTALL
         return OutsideError(f"{model} cannot be loaded: {missing}: {kind} {_place(error)}", hint=hint)
     if isinstance(error, OSError) and error.strerror:

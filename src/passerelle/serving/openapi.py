@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from passerelle import __version__
-from passerelle.model.flavors.sklearn import ModelDescription
+from passerelle.model.mlmodel import ModelDescription
 from passerelle.serving.contract import BatchPrediction, Contract, ErrorAnswer, Prediction
 
 _REF = "#/components/schemas/{model}"

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from passerelle.errors import DataError
-from passerelle.model.flavors.sklearn import PipelineNeededError
+from passerelle.model.classifier import PipelineNeededError
 from passerelle.serving.admission import Unfinished
 from passerelle.serving.batcher import Lane, MicroBatcher
 from passerelle.serving.contract import Refusal
@@ -19,7 +20,8 @@ from passerelle.serving.time_slices import ONE_TURN_BYTES, Slices
 from passerelle.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from passerelle.model.loaded import LoadedModel, Row
+    from passerelle.model.answer import ScoredRow
+    from passerelle.model.loaded import LoadedModel
     from passerelle.scorer.scorer import CompiledScorer
     from passerelle.serving.record_texts import RecordTexts
 
@@ -28,6 +30,10 @@ PIPELINE_CHARACTERS = 100_000
 #: The event loop waits so long for Python's lock while the pipeline predicts in its thread; by default it is ten times as long.
 SWITCH_SECONDS = 0.0005
 _RECORDS_A_SLICE = 64
+
+
+#: A record, and the model that it is put to.
+Question = tuple["LoadedModel", Mapping[str, Any]]
 
 
 class Predictor:
@@ -47,7 +53,6 @@ class Predictor:
         self._settings = settings
         self._text_columns = tuple(text_columns)
         self._together = together
-        self._model: LoadedModel | None = None
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predict")
         self._lane = Lane(self._executor)
         self._batcher = MicroBatcher(self._predict, self._lane, length_of=self._characters, most_characters=PIPELINE_CHARACTERS)
@@ -69,13 +74,12 @@ class Predictor:
         )
 
     def prepare(self, model: LoadedModel) -> None:
-        """Take the model that was loaded; what the first request would wait for is done now."""
-        self._model = model
+        """Do now what the first request to a model would wait for."""
         _ = self.texts
         if model.scorer is None:
             sys.setswitchinterval(SWITCH_SECONDS)
 
-    async def one(self, model: LoadedModel, record: Mapping[str, Any]) -> Row:
+    async def one(self, model: LoadedModel, record: Mapping[str, Any]) -> ScoredRow:
         """Return the row of one record.
 
         Raises:
@@ -83,32 +87,32 @@ class Predictor:
         """
         size_bytes = self.texts.size_bytes(record)
         if model.scorer is None:
-            row: Row = await self._in_time(self._batcher.answer(record))
+            row: ScoredRow = await self._in_time(self._batcher.answer((model, record)))
             return row
         try:
             if size_bytes <= ONE_TURN_BYTES:
                 return model.row_at_once(model.scorer, record)
             row = await self._in_time(self.slices.run(model.row_in_slices(model.scorer, record)))
         except PipelineNeededError:
-            row = (await self._in_time(self._beside(model.rows, (record,))))[0]
+            row = (await self._in_time(self._beside(model, (record,))))[0]
         except DataError:
             raise _without_text(model.scorer, (record,)) from None
         return row
 
-    async def several(self, model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> list[Row]:
+    async def several(self, model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> list[ScoredRow]:
         """Return the rows of a batch, in their order.
 
         Raises:
             Refusal: As `one`.
         """
         try:
-            rows: list[Row] = await self._in_time(self._rows(model, records))
+            rows: list[ScoredRow] = await self._in_time(self._rows(model, records))
         except DataError:
             assert model.scorer is not None  # noqa: S101 - nothing else raises it
             raise _without_text(model.scorer, records, batch=True) from None
         return rows
 
-    async def _rows(self, model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> list[Row]:
+    async def _rows(self, model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> list[ScoredRow]:
         """Return the rows of a batch; other requests are answered between its slices, other batches after it."""
         async with self._one_batch:
             sizes_bytes = await self.slices.run(self._sizes_bytes(records))
@@ -119,11 +123,11 @@ class Predictor:
             decided = iter(await self._by_pipeline(model, undecided))
             return [next(decided) if row is None else row for row in rows]
 
-    async def _by_pipeline(self, model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> list[Row]:
+    async def _by_pipeline(self, model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> list[ScoredRow]:
         """Return the rows of these records; others are predicted between their parts."""
-        rows: list[Row] = []
+        rows: list[ScoredRow] = []
         for part in self.texts.parts(records, PIPELINE_CHARACTERS):
-            rows += await self._beside(model.rows, part)
+            rows += await self._beside(model, part)
         return rows
 
     def _sizes_bytes(self, records: Sequence[Mapping[str, Any]]) -> Generator[None, None, list[int]]:
@@ -138,8 +142,8 @@ class Predictor:
                 yield
         return sizes
 
-    async def _beside(self, predict: Callable[[Sequence[Mapping[str, Any]]], list[Row]], records: Sequence[Mapping[str, Any]]) -> list[Row]:
-        return await self._lane.run(lambda: functools.partial(predict, records))
+    async def _beside(self, model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> list[ScoredRow]:
+        return await self._lane.run(lambda: functools.partial(model.rows, records))
 
     async def _in_time(self, answering: Any) -> Any:
         task = asyncio.ensure_future(answering)
@@ -156,13 +160,17 @@ class Predictor:
         except (ValueError, OverflowError, TypeError, AttributeError):  # a vectorizer says the last two of what is no text
             raise Refusal(422, "invalid_record", "holds a value that the model cannot take") from None
 
-    def _characters(self, record: Mapping[str, Any]) -> int:
-        return sum(len(record.get(column) or "") for column in self._text_columns)
+    def _characters(self, question: Question) -> int:
+        return sum(len(question[1].get(column) or "") for column in self._text_columns)
 
-    def _predict(self, records: Sequence[Mapping[str, Any]]) -> list[Row]:
-        assert self._model is not None  # noqa: S101 - nothing is asked before a model is there
-        self._together(len(records))
-        return self._model.rows(records)
+    def _predict(self, questions: Sequence[Question]) -> list[ScoredRow]:
+        """Return the rows of these questions, each by the model that it was put to: another may have been swapped in meanwhile."""
+        self._together(len(questions))
+        rows: list[ScoredRow] = []
+        for _, group in groupby(questions, key=lambda question: id(question[0])):
+            together = list(group)
+            rows += together[0][0].rows([record for _, record in together])
+        return rows
 
 
 def _without_text(scorer: CompiledScorer, records: Sequence[Mapping[str, Any]], *, batch: bool = False) -> Refusal:

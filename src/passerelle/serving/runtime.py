@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from passerelle.errors import PasserelleError
-from passerelle.model.flavors.sklearn import ModelDescription, describe
+from passerelle.model.mlmodel import ModelDescription, describe
 from passerelle.monitoring.metrics import Metrics
 from passerelle.monitoring.shared import shared_folder
-from passerelle.names import MODEL_FOLDER, RUN_ID_LENGTH_IN_TAG
+from passerelle.names import MODEL_FOLDER
 from passerelle.serving.contract import Contract, Refusal, contract_of
 from passerelle.serving.failure import loading_failure
 from passerelle.serving.predictor import Predictor
 from passerelle.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from passerelle.model.loaded import LoadedModel, Row
+    from passerelle.model.answer import ScoredRow
+    from passerelle.model.loaded import LoadedModel
 
 #: So many answers of a batch are made before others get their turn.
 _ANSWERS_A_SLICE = 64
-_TOP = 3
 
 
 class Runtime:
@@ -54,8 +54,6 @@ class Runtime:
         )
         self.model: LoadedModel | None = None
         self.refused: PasserelleError | None = None
-        self._labels: tuple[str, ...] = ()
-        self._run = ""
         self._text_columns = tuple(column.name for column in self.description.columns if column.type == "string")
         self.predictor = Predictor(settings, self._text_columns, together=self._predicted_together)
 
@@ -92,9 +90,6 @@ class Runtime:
         from passerelle.model.loaded import freeze, load_model  # noqa: PLC0415
 
         model = load_model(self.folder)
-        # A prediction leads back to the run that made the model by its first characters.
-        self._run = str(model.lineage["run_id"])[:RUN_ID_LENGTH_IN_TAG]
-        self._labels = tuple(str(label) for label in model.classes)
         created = model.lineage.get("created")
         if created:
             self.metrics.model_created.labels(model.version).set(datetime.fromisoformat(str(created)).timestamp())
@@ -103,6 +98,7 @@ class Runtime:
         allow_many_connections()
         self.predictor.prepare(model)
         freeze()
+        # All that answers depend on is in the model, so that this one assignment is the swap.
         self.model = model
         return model
 
@@ -159,7 +155,7 @@ class Runtime:
         return {"predictions": await self.predictor.slices.run(self._answers(model, records, rows))}
 
     def _answers(
-        self, model: LoadedModel, records: Sequence[Mapping[str, Any]], rows: Sequence[Row]
+        self, model: LoadedModel, records: Sequence[Mapping[str, Any]], rows: Sequence[ScoredRow]
     ) -> Generator[None, None, list[dict[str, Any]]]:
         answers = []
         for record, row in zip(records, rows, strict=True):
@@ -168,30 +164,20 @@ class Runtime:
                 yield
         return answers
 
-    def _answer(self, model: LoadedModel, record: Mapping[str, Any], row: Row) -> dict[str, Any]:
-        index, values = row
-        label = self._labels[index]
-        self.metrics.predicted(label, model.version)
+    def _answer(self, model: LoadedModel, record: Mapping[str, Any], row: ScoredRow) -> dict[str, Any]:
+        answer = model.answer(row, review_threshold=self.settings.review_threshold)
+        self.metrics.predicted(answer.label, model.version)
         for column in self._text_columns:
             self.metrics.characters.observe(len(record[column] or ""))
-        probability, top, review = None, [], False
-        if values is not None:
-            order = sorted(range(len(values)), key=values.__getitem__, reverse=True)
-            if order[0] != index:  # a tie, in which the pipeline gives another of the two
-                order.remove(index)
-                order.insert(0, index)
-            top = [{"label": self._labels[place], "probability": values[place]} for place in order[:_TOP]]
-            probability = values[index]
-            review = probability < self.settings.review_threshold
-        if review:
+        if answer.review:
             self.metrics.review(model.version)
         return {
-            "label": label,
-            "probability": probability,
-            "top": top,
+            "label": answer.label,
+            "probability": answer.probability,
+            "top": [{"label": label, "probability": probability} for label, probability in answer.top],
             "model_version": model.version,
-            "prediction_id": self._run + os.urandom(12).hex(),
-            "review": review,
+            "prediction_id": model.prediction_prefix + os.urandom(12).hex(),
+            "review": answer.review,
         }
 
     def card(self) -> dict[str, Any]:
@@ -200,7 +186,7 @@ class Runtime:
         lineage = model.lineage
         return {
             **{key: lineage.get(key) for key in _CARD},
-            "classes": [str(label) for label in model.classes],
+            "classes": list(model.labels),
             "columns": [{"name": column.name, "type": column.type} for column in model.description.columns],
             "serving_since": model.since,
             "golden_predictions": len(model.golden.inputs),

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
-from passerelle.model.flavors.sklearn import describe, load_pipeline
-from passerelle.model.golden import pipeline_predict, read_golden, replay
+from passerelle.model.classifier import load_pipeline, pipeline_predict
+from passerelle.model.golden import read_golden, replay
 from passerelle.model.loaded import write_scorer
 from passerelle.model.manifest import digest_of_manifest, manifest_of
+from passerelle.model.mlmodel import describe
 from passerelle.model.token_patterns import check_token_patterns
 from passerelle.model.verify import check_signature, own_fingerprint
 from passerelle.names import ARTIFACT_DIGEST, DIGEST_PARAM, GOLDEN, LOGGED_MODEL, MANIFEST, PARENT_RUN, SCORER_FOLDER, SIGNED
@@ -77,7 +78,7 @@ def examined(registry: Registry, run_id: str, *, compiled: Callable[[Path], None
         pipeline = load_pipeline(folder, description)
         check_token_patterns(pipeline)
         seen = read_golden(golden)
-        replay(seen, pipeline_predict(pipeline, [column.name for column in description.columns]))
+        replay(seen, pipeline_predict(pipeline, description.column_names, flavor=description.flavor))
         if compiled is None:
             return Examined(stored, stored, description.pickled, None)
         scorer, why = write_scorer(folder, pipeline, seen)

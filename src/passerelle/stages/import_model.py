@@ -13,11 +13,20 @@ from typing import Any
 from passerelle.bentos.bento_model import CheckedModel, write_bento_model
 from passerelle.bentos.store import Store
 from passerelle.errors import IntegrityError, OutsideError
-from passerelle.model.flavors.sklearn import ModelDescription, describe, load_pipeline
-from passerelle.model.golden import pipeline_predict, read_golden, replay
+from passerelle.model.classifier import load_pipeline, pipeline_predict
+from passerelle.model.golden import read_golden, replay
 from passerelle.model.manifest import check_manifest
+from passerelle.model.mlmodel import ModelDescription, describe
 from passerelle.model.verify import check_signature, check_stored_signature
-from passerelle.names import ARTIFACT_DIGEST, GOLDEN, MANIFEST, MANIFEST_FILE, PREFIX, BentoTag, ModelVersionRef
+from passerelle.names import (
+    ARTIFACT_DIGEST,
+    GOLDEN,
+    MANIFEST,
+    MANIFEST_FILE,
+    PREFIX,
+    BentoTag,
+    ModelVersionRef,
+)
 from passerelle.registry.chain import stood
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.sign import stored_signature
@@ -181,7 +190,7 @@ def checked(folder: Path, golden_path: Path, manifest: Mapping[str, Any], digest
     check_manifest(folder, golden_path, manifest, expected_digest=digest)
     description = describe(folder)
     pipeline = load_pipeline(folder, description)
-    difference = replay(read_golden(golden_path), pipeline_predict(pipeline, [column.name for column in description.columns]))
+    difference = replay(read_golden(golden_path), pipeline_predict(pipeline, description.column_names, flavor=description.flavor))
     return description, difference
 
 
@@ -197,7 +206,7 @@ def _lineage(registry: Registry, version: VersionInfo, digest: str, description:
         "artifact_digest": digest,
         "signature": description.signature,
         "metrics": dict(sorted(run.metrics.items())),
-        "flavor": "sklearn",
+        "flavor": description.flavor,
         "libraries": description.libraries,
         "created": datetime.fromtimestamp(version.created / 1_000, UTC).isoformat(timespec="seconds"),
     }

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
-from passerelle.model.flavors.sklearn import describe
+from passerelle.model.mlmodel import describe
 from passerelle.names import DATA_DIGEST, GIT_COMMIT, GIT_DIRTY, GOLDEN, SEED
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.stages.context import Context, Progress, silent, stage

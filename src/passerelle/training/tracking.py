@@ -30,8 +30,8 @@ from pandas.api.types import is_numeric_dtype
 from sklearn.pipeline import Pipeline
 
 from passerelle.errors import OutsideError, UsageError
-from passerelle.model.flavors.sklearn import EXAMPLES
 from passerelle.model.manifest import digest_of_file, digest_of_manifest, digests_of_files
+from passerelle.model.record import EXAMPLES
 from passerelle.names import DIGEST_PARAM, LOGGED_MODEL
 from passerelle.training.dataset import Dataset
 

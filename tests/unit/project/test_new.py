@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from passerelle.errors import OutsideError, PasserelleError, UsageError
-from passerelle.project import create as create_module
 from passerelle.project.answers import answers, answers_of, check_name, similar
 from passerelle.project.check import check_project
 from passerelle.project.create import create
@@ -142,7 +141,7 @@ def test_a_disk_that_cannot_be_written_leaves_nothing_and_is_said(tmp_path: Path
             raise OSError(errno.EROFS, "Read-only file system")
         return write(path, content)
 
-    monkeypatch.setattr(create_module.Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OutsideError, match=r"cannot write the project to .*a: Read-only file system") as refused:
         create(tmp_path / "a", answers("a"))
     assert refused.value.hint == f"passerelle new {Path.home() / 'a'}"

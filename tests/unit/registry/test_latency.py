@@ -66,7 +66,8 @@ def test_a_model_that_compiles_is_measured_by_its_scorer(pipeline: Pipeline, mon
 def test_one_that_does_not_is_measured_as_the_service_asks_it(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
-    def predictor(_: Any, columns: Any) -> Any:
+    def predictor(_: Any, columns: Any, *, flavor: str) -> Any:
+        assert flavor == "sklearn"
         asked.append(columns)
         return asked.append
 

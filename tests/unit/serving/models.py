@@ -41,7 +41,9 @@ def text_pipeline(name: str = "mixed_lr") -> Pipeline:
     return candidate.pipeline.fit(records, labels)
 
 
-def write_bento_model(folder: Path, pipeline: Pipeline, example: pd.DataFrame, *, version: str = "7", required: bool = True) -> Path:
+def write_bento_model(
+    folder: Path, pipeline: Pipeline, example: pd.DataFrame, *, version: str = "7", run_id: str = "0" * 32, required: bool = True
+) -> Path:
     """Write what `import` would: the MLflow directory, golden predictions, manifest and lineage."""
     folder.mkdir(parents=True, exist_ok=True)
     signature = infer_signature(example, pipeline.predict(example.head(1)))
@@ -63,7 +65,7 @@ def write_bento_model(folder: Path, pipeline: Pipeline, example: pd.DataFrame, *
     lineage = {
         "registered_model": "test",
         "version": version,
-        "run_id": "0" * 32,
+        "run_id": run_id,
         "artifact_digest": digest_of_manifest(manifest),
     }
     (folder / "manifest.json").write_text(json.dumps(manifest))

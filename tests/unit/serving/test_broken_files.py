@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from passerelle.errors import IntegrityError, UsageError
-from passerelle.model.flavors.sklearn import describe, load_pipeline
+from passerelle.model.classifier import load_pipeline
+from passerelle.model.mlmodel import describe
 from passerelle.names import MODEL_FOLDER
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
 

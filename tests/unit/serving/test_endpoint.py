@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from passerelle.model.flavors.sklearn import PipelineNeededError
+from passerelle.model.classifier import PipelineNeededError
 from passerelle.model.loaded import LoadedModel
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.pages.app import build_app

@@ -18,9 +18,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from passerelle.errors import IntegrityError, UsageError
-from passerelle.model.flavors.sklearn import describe, load_pipeline, refuse_bombs, trusted
+from passerelle.model.classifier import load_pipeline
 from passerelle.model.loaded import load_model
 from passerelle.model.manifest import digest_of_manifest, manifest_of
+from passerelle.model.mlmodel import describe
+from passerelle.model.trust import refuse_bombs, trusted
 from passerelle.names import MODEL_FOLDER
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
 
@@ -179,7 +181,7 @@ def test_classes_of_packages_and_named_functions_are_trusted(name: str, operator
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("passerelle.model.flavors.sklearn._LARGEST_UNPACKED_BYTES", 1 << 20)
+    monkeypatch.setattr("passerelle.model.trust._LARGEST_UNPACKED_BYTES", 1 << 20)
     path = tmp_path / "bomb.skops"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("zeros", bytes(2 << 20))
@@ -192,5 +194,5 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypa
 def test_another_flavor_is_refused(bento_model: Path, flavors: dict[str, object]) -> None:
     path = bento_model / MODEL_FOLDER / "MLmodel"
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"flavors": flavors}))
-    with pytest.raises(UsageError, match="only scikit-learn classifiers"):
+    with pytest.raises(UsageError, match="only scikit-learn classifiers can be served"):
         describe(bento_model / MODEL_FOLDER)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from passerelle.model.flavors.sklearn import Column
+from passerelle.model.record import Column
 from passerelle.serving.contract import Contract, Refusal, contract_of
 
 CONTRACT = contract_of((Column("text", "string"),), max_text_characters=20_000, max_records=1_000, example=None)

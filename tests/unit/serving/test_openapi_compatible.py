@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from passerelle.model.flavors.sklearn import Column, ModelDescription
+from passerelle.model.mlmodel import ModelDescription
+from passerelle.model.record import Column
 from passerelle.serving.contract import contract_of
 from passerelle.serving.openapi import openapi
 from passerelle.settings import ServiceSettings

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from passerelle.model.loaded import LoadedModel, Row
+from passerelle.model.answer import ScoredRow
+from passerelle.model.loaded import LoadedModel
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.pages.app import build_app
 from passerelle.serving.pages.mount import PASSES
@@ -23,8 +24,8 @@ PLACES = 16
 SINGLE, BATCH = ("/classify", b'{"text": "merci"}'), ("/classify/batch", b'{"records": [{"text": "merci"}]}')
 
 
-def good(records: Sequence[Mapping[str, Any]]) -> list[Row]:
-    return [Row(0, [1.0, 0.0, 0.0])] * len(records)
+def good(records: Sequence[Mapping[str, Any]]) -> list[ScoredRow]:
+    return [ScoredRow(0, [1.0, 0.0, 0.0])] * len(records)
 
 
 class Model:
@@ -33,9 +34,9 @@ class Model:
     def __init__(self) -> None:
         self.go = threading.Event()
         self.asked: list[int] = []
-        self.answers: Callable[[Sequence[Mapping[str, Any]]], list[Row]] = good
+        self.answers: Callable[[Sequence[Mapping[str, Any]]], list[ScoredRow]] = good
 
-    def rows(self, records: Sequence[Mapping[str, Any]]) -> list[Row]:
+    def rows(self, records: Sequence[Mapping[str, Any]]) -> list[ScoredRow]:
         self.asked.append(len(records))
         assert self.go.wait(10)
         return self.answers(records)

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from passerelle.model.flavors.sklearn import Column
-from passerelle.model.loaded import LoadedModel, Row
+from passerelle.model.answer import ScoredRow
+from passerelle.model.loaded import LoadedModel
+from passerelle.model.record import Column
 from passerelle.serving.contract import Contract, Refusal, contract_of
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.pages.app import build_app
@@ -186,7 +187,7 @@ def test_many_long_texts_get_one_slice_a_turn_together(runtime: Runtime) -> None
             slices["in this turn"] += 1
             slices["most"] = max(slices["most"], slices["in this turn"])
             yield
-        return Row(0, None)
+        return ScoredRow(0, None)
 
     async def go() -> None:
         works = asyncio.gather(*(runtime.predictor.slices.run(counted()) for _ in range(8)))
@@ -218,9 +219,9 @@ def test_long_requests_leave_room_for_short_ones(folder: Path) -> None:
 def test_the_pipeline_predicts_a_bounded_number_of_characters_at_a_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
-    def rows(_: LoadedModel, records: Any) -> list[Row]:
+    def rows(_: LoadedModel, records: Any) -> list[ScoredRow]:
         asked.append(sum(len(record["text"]) for record in records))
-        return [Row(0, [1.0, 0.0, 0.0])] * len(records)
+        return [ScoredRow(0, [1.0, 0.0, 0.0])] * len(records)
 
     monkeypatch.setattr(LoadedModel, "rows", rows)
     runtime = Runtime(folder, ServiceSettings.read(access_log=False))

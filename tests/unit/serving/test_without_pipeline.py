@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
 from passerelle.errors import IntegrityError, OutsideError
-from passerelle.model.flavors import sklearn as load
+from passerelle.model import classifier
 from passerelle.model.loaded import load_model
 from passerelle.model.manifest import digest_of_manifest, manifest_of
 from passerelle.names import MODEL_FOLDER, SCORER_FOLDER
@@ -26,7 +26,7 @@ from tests.unit.serving.scorer.scorer_cases import corpus, on_text
 
 @pytest.fixture
 def without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "pipelines_load_here", lambda: False)
+    monkeypatch.setattr(classifier, "pipelines_load_here", lambda _: False)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_a_scorer_of_another_format_is_no_scorer(tmp_path: Path, monkeypatch: py
     model = load_model(folder)
     assert model.scorer is not None
     assert model.pipeline.is_loaded, "compiled anew"
-    monkeypatch.setattr(load, "pipelines_load_here", lambda: False)
+    monkeypatch.setattr(classifier, "pipelines_load_here", lambda _: False)
     with pytest.raises(OutsideError):
         load_model(folder)
 
@@ -83,7 +83,7 @@ def test_a_scorer_that_answers_otherwise_than_at_training_is_compiled_anew_or_re
     np.save(path, np.load(path) + np.array([1.0, 0.0, 0.0]))
     changed(folder, f"{SCORER_FOLDER}/intercepts.npy", path.read_bytes())
     assert load_model(folder).golden_difference < 1e-9
-    monkeypatch.setattr(load, "pipelines_load_here", lambda: False)
+    monkeypatch.setattr(classifier, "pipelines_load_here", lambda _: False)
     with pytest.raises(IntegrityError, match="golden prediction"):
         load_model(folder)
 

@@ -18,7 +18,7 @@ from passerelle.errors import UsageError
 from passerelle.gate.paired import paired_difference
 from passerelle.gate.row_hashes import normalise, row_hashes
 from passerelle.gate.slices import slices_of
-from passerelle.model.flavors.sklearn import Column
+from passerelle.model.record import Column
 from tests.unit.registry.gate.verdicts import CLASSES, contender, evidence, scores, verdict
 
 ROOT = Path(__file__).resolve().parents[4]

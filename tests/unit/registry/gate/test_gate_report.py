@@ -14,7 +14,7 @@ from passerelle.gate.messages import NAMES, SENTENCES, Language
 from passerelle.gate.report import html, markdown
 from passerelle.gate.report_text import WORDS
 from passerelle.gate.verdict import Verdict
-from passerelle.model.flavors.sklearn import Column
+from passerelle.model.record import Column
 from tests.unit.registry.gate.verdicts import contender, evidence, scores, verdict
 
 TRUTH = [0] * 30 + [1] * 20 + [2] * 10

@@ -110,7 +110,7 @@ def test_the_evidence_is_asked_for_with_the_criterias_own_numbers(asked: dict[st
 
 def test_the_difference_is_taken_by_the_criterias_own_rule(asked: dict[str, Any]) -> None:
     rule: dict[str, Any] = {"metric": "accuracy", "confidence": 0.8, "resamples": 150, "seed": 5}
-    truth, old, new = GOOD.scores.truth, LATER.scores.said, GOOD.scores.said
+    truth, old, new = GOOD.scores.truth, LATER.scores.predicted, GOOD.scores.predicted
     expected = paired_difference(truth, old, new, **rule)
     assert judged({"champion": rule}).difference == expected
     assert expected.value == pytest.approx(20 / 60)
@@ -131,4 +131,4 @@ def test_the_gates_findings_decide(asked: dict[str, Any]) -> None:
     assert [each.check for each in found.failures] == ["leakage"]
     asked["evidence"] = evidence(LATER, GOOD)
     assert "champion" in {each.check for each in judged({}).failures}
-    assert np.array_equal(asked["evidence"].challenger.scores.said, LATER.scores.said)
+    assert np.array_equal(asked["evidence"].challenger.scores.predicted, LATER.scores.predicted)

@@ -14,7 +14,7 @@ from passerelle.gate.evidence import Contender, Evidence
 from passerelle.gate.paired import paired_difference
 from passerelle.gate.scores import Scores
 from passerelle.gate.verdict import Verdict
-from passerelle.model.flavors.sklearn import Column
+from passerelle.model.record import Column
 from passerelle.names import ModelVersionRef
 
 CLASSES = ("Pb de suivi /Délai", "Rendez-vous", "Voirie & <propreté>")

@@ -1,0 +1,65 @@
+"""From what a model says of a record to the answer: the one function behind serving, the gate and the replay of golden predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from passerelle.model.golden import Predict
+
+Label = TypeVar("Label")
+#: So many classes are in an answer, the most probable first.
+TOP = 3
+
+
+class ScoredRow(NamedTuple):
+    """What the model says of one record: the label's index in the classes, and the probabilities in their order, or None."""
+
+    label_index: int
+    probabilities: Sequence[float] | None
+
+
+class Answer(NamedTuple, Generic[Label]):
+    """The answer to one record.
+
+    Attributes:
+        label: The class that the model gives.
+        probability: Its probability; None for a model without probabilities.
+        top: The most probable classes with their probabilities, the label first; empty for a model without probabilities.
+        review: Whether a person should look: the probability is under the review threshold.
+    """
+
+    label: Label
+    probability: float | None
+    top: list[tuple[Label, float]]
+    review: bool
+
+
+def answer_of(row: ScoredRow, labels: Sequence[Label], *, review_threshold: float = 0.0) -> Answer[Label]:
+    """Return the answer that a row amounts to.
+
+    Args:
+        row: What the model says.
+        labels: The model's classes, in the order of the row's probabilities.
+        review_threshold: A label that is less probable is for a person to look at.
+    """
+    index, values = row
+    if values is None:
+        return Answer(labels[index], None, [], review=False)
+    order = sorted(range(len(values)), key=values.__getitem__, reverse=True)
+    if order[0] != index:  # a tie, in which the pipeline gives another of the two
+        order.remove(index)
+        order.insert(0, index)
+    probability = values[index]
+    return Answer(labels[index], probability, [(labels[place], values[place]) for place in order[:TOP]], probability < review_threshold)
+
+
+def predict_with(rows: Callable[[Sequence[Mapping[str, Any]]], list[ScoredRow]], classes: Sequence[Any]) -> Predict:
+    """Return a predict function for the golden predictions, over a function from records to rows."""
+
+    def predict(records: Sequence[Mapping[str, Any]]) -> tuple[Sequence[Any], Sequence[Sequence[float]] | None]:
+        scored = rows(records)
+        probabilities = [row.probabilities for row in scored if row.probabilities is not None]
+        return [answer_of(row, classes).label for row in scored], probabilities if len(probabilities) == len(scored) else None
+
+    return predict

@@ -1,0 +1,62 @@
+"""What a flavor does: the one interface between MLflow's ways to save a model and everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+Records = Sequence[Mapping[str, Any]]
+
+
+class ModelFile(NamedTuple):
+    """The file that holds the fitted model.
+
+    Attributes:
+        path: Relative to the model's directory.
+        pickled: Whether it is a pickle, which runs code when it is loaded.
+    """
+
+    path: str
+    pickled: bool
+
+
+class Flavor(Protocol):
+    """One of MLflow's flavors.
+
+    Attributes:
+        title: The library's name, for messages.
+        requirements: Packages, by the name that is imported, without which no model of the flavor can be loaded.
+        packages: All packages, by the name that is imported, that loading may ask for.
+    """
+
+    title: str
+    requirements: tuple[str, ...]
+    packages: frozenset[str]
+
+    def describe(self, entry: Mapping[str, Any]) -> ModelFile:
+        """Return the model's file, as the flavor's entry in the MLmodel file names it; nothing is loaded.
+
+        Raises:
+            IntegrityError: It is of a form that the operator does not trust.
+        """
+
+    def libraries(self, entry: Mapping[str, Any]) -> dict[str, str]:
+        """Return the version of each library that the flavor's entry in the MLmodel file names, by the library's name."""
+
+    def load(self, path: Path, *, pickled: bool) -> Any:
+        """Return the fitted classifier of the file.
+
+        Raises:
+            IntegrityError: The file names a type that the operator does not trust, unpacks to too much, or cannot be read.
+            UsageError: What is in it cannot classify.
+        """
+
+    def classes(self, classifier: Any) -> tuple[Any, ...]:
+        """Return the classifier's classes, in Python's types."""
+
+    def predict(self, classifier: Any, columns: Sequence[str], records: Records) -> tuple[Sequence[Any], Sequence[Sequence[float]] | None]:
+        """Return the label of each record, and its probabilities in the order of the classes, or None without probabilities."""
+
+    def label(self, classifier: Any, question: Mapping[str, object] | str) -> Any:
+        """Return the label of one record, or of one text where the classifier takes no table."""

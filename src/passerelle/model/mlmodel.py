@@ -1,0 +1,87 @@
+"""The MLmodel file: what it says of a model before anything is loaded, without MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from passerelle.errors import TRAIN_AGAIN, IntegrityError, UsageError
+from passerelle.model.flavors import FLAVORS
+from passerelle.model.record import EXAMPLES, Column, columns_of
+from passerelle.model.trust import UNREADABLE, refuse_links
+
+#: Of a bento model's directory, the MLflow model as it was registered.
+MODEL_FOLDER = "mlflow_model"
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What the MLmodel file says of a model, before anything is loaded.
+
+    Attributes:
+        model_file: The skops file, or the pickle where the operator trusts pickles, relative to the model's directory.
+        columns: The record's fields, in the order of the signature.
+        libraries: Version of each library at training, by name.
+        example: A made-up record of these columns, for the documentation; the stored input example may be a citizen's own words.
+        pickled: Whether it is a pickle.
+        flavor: A name in `FLAVORS`; empty for a model that cannot be described.
+    """
+
+    model_file: str
+    columns: tuple[Column, ...]
+    libraries: dict[str, str]
+    signature: dict[str, Any]
+    example: dict[str, Any] | None
+    pickled: bool = False
+    flavor: str = ""
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the record's fields, in the order of the signature."""
+        return [column.name for column in self.columns]
+
+
+def describe(folder: Path) -> ModelDescription:
+    """Return what the directory's MLmodel file says.
+
+    Raises:
+        UsageError: It has no flavor that can be served, it has no signature, or a column is of a type that no record can hold.
+        IntegrityError: The model is a pickle, or its file lies outside of the directory or is a link.
+    """
+    refuse_links(folder)
+    try:
+        return _described(folder)
+    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        raise IntegrityError(f"cannot parse {folder / 'MLmodel'}: {type(error).__name__}", hint=TRAIN_AGAIN) from error
+
+
+def _described(folder: Path) -> ModelDescription:
+    try:
+        content = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+        entries, signature = dict(content["flavors"]), dict(content.get("signature") or {})
+    except (yaml.YAMLError, *UNREADABLE) as error:
+        raise IntegrityError(f"{folder} holds no readable MLmodel file", hint=TRAIN_AGAIN) from error
+    name = next((name for name in FLAVORS if isinstance(entries.get(name), dict)), None)
+    if name is None:
+        found, known = ", ".join(sorted(entries)) or "none", " and ".join(flavor.title for flavor in FLAVORS.values())
+        hint = f"log it with mlflow.{next(iter(FLAVORS))}.log_model"
+        raise UsageError(f"the model's flavors are {found}: only {known} classifiers can be served", hint=hint)
+    flavor, entry = FLAVORS[name], entries[name]
+    file = flavor.describe(entry)
+    target = (folder / file.path).resolve()
+    if not file.path or folder.resolve() not in target.parents or not target.is_file():
+        raise IntegrityError(f"the MLmodel file names « {file.path} », which is not a file of the model", hint=TRAIN_AGAIN)
+    libraries = {**flavor.libraries(entry), **_pinned(folder / "requirements.txt")}
+    columns = columns_of(signature)
+    example = {column.name: EXAMPLES[column.type] for column in columns}
+    return ModelDescription(file.path, columns, libraries, signature, example, pickled=file.pickled, flavor=name)
+
+
+def _pinned(path: Path) -> dict[str, str]:
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    pins: Iterator[tuple[str, str, str]] = (line.partition("==") for line in lines if "==" in line)
+    return {name.strip(): pinned.partition(";")[0].strip() for name, _, pinned in pins}
