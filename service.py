@@ -16,7 +16,7 @@ from passerelle.serving.contract import BatchPrediction, Prediction
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.failure import plain_errors
 from passerelle.serving.install import put_in_front
-from passerelle.serving.pages.mount import PASSES, mounted
+from passerelle.serving.pages.mount import mounted
 from passerelle.serving.runtime import Runtime
 from passerelle.serving.supervisor import close_ports
 from passerelle.settings import ServiceSettings
@@ -57,14 +57,9 @@ class Classifier:
 
     @bentoml.on_deployment
     @staticmethod
-    def share_metrics() -> None:
-        """Make what the workers share before the first of them starts."""
+    def before_the_workers() -> None:
+        """Make what the workers share, and keep the process that starts them from listening for commands on TCP ports."""
         make_folder(SETTINGS.workers)
-
-    @bentoml.on_deployment
-    @staticmethod
-    def close_control_ports() -> None:
-        """Keep the process that starts the workers from listening for commands on TCP ports."""
         close_ports()
 
     @bentoml.api(route="/classify", input_spec=RUNTIME.contract.record, output_spec=Prediction)
@@ -78,4 +73,4 @@ class Classifier:
         return BatchPrediction(**await RUNTIME.classify_batch([RUNTIME.contract.fields(record) for record in records]))
 
 
-put_in_front(Classifier, lambda behind: ClassifyEndpoint(behind, runtime=RUNTIME, passes=PASSES))
+put_in_front(Classifier, lambda app: ClassifyEndpoint(app, runtime=RUNTIME))

@@ -24,7 +24,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.install import speak_http
 from passerelle.serving.pages.app import build_app
-from passerelle.serving.pages.mount import PASSES
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 
@@ -56,7 +55,7 @@ class Mortal:
 
 
 def endpoint_of(runtime: Runtime) -> ClassifyEndpoint:
-    return ClassifyEndpoint(build_app(runtime), runtime=runtime, passes=PASSES)
+    return ClassifyEndpoint(build_app(runtime), runtime=runtime)
 
 
 def serve(runtime: Runtime, port: int, *, plain: bool) -> None:

@@ -14,7 +14,7 @@ from limits.strategies import FixedWindowRateLimiter
 
 from passerelle.api_keys import KeyRing, read_keys
 from passerelle.errors import SettingsError
-from passerelle.serving.contract import Refusal
+from passerelle.serving.contract import RequestError
 from passerelle.settings import ServiceSettings
 
 Headers = list[tuple[bytes, bytes]]
@@ -56,7 +56,7 @@ class AccessControl:
         """Return who asks, and the headers that tell how often they may.
 
         Raises:
-            Refusal: 401 without an active key where one is required, 429 over the rate limit.
+            RequestError: 401 without an active key where one is required, 429 over the rate limit.
         """
         name = self._owner(server, headers)
         if self._limit is None:
@@ -65,7 +65,7 @@ class AccessControl:
             return name, self._told(name)
         told = self._told(name)
         retry = next(value for key, value in told if key == b"ratelimit-reset")
-        raise Refusal(429, "rate_limited", "this key has asked too often", headers=(*told, (b"retry-after", retry)))
+        raise RequestError(429, "rate_limited", "this key has asked too often", headers=(*told, (b"retry-after", retry)))
 
     def _owner(self, server: tuple[str, int | None] | None, headers: dict[bytes, bytes]) -> str:
         given = headers.get(b"authorization")
@@ -84,7 +84,7 @@ class AccessControl:
         if not self.required(server):
             return _ANONYMOUS
         message = "send a valid API key: Authorization: Bearer …"
-        raise Refusal(401, "unauthorized", message, headers=((b"www-authenticate", b'Bearer realm="passerelle"'),))
+        raise RequestError(401, "unauthorized", message, headers=((b"www-authenticate", b'Bearer realm="passerelle"'),))
 
     def _keys(self) -> KeyRing:
         """Return the keys; a key that was made or revoked counts within a second."""

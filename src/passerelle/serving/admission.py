@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from passerelle.serving.contract import Refusal
+from passerelle.serving.contract import RequestError
 
 #: One batch keeps the model as long as many records do.
 _RECORDS_A_BATCH = 8
@@ -13,7 +13,7 @@ _RECORDS_A_BATCH = 8
 _TURN_SECONDS = 0.005
 
 
-class Unfinished(Refusal):
+class UnfinishedError(RequestError):
     """504: the model did not answer in time.
 
     Args:
@@ -70,17 +70,17 @@ class Admission:
             batch: Whether it is a batch.
 
         Raises:
-            Refusal: 503, with the seconds to wait.
+            RequestError: 503, with the seconds to wait.
         """
         crowded = self.waiting >= self._most or (long and self._long >= self._most_long)
         if crowded or (batch and self._batches >= self._most_batches):
-            raise Refusal(503, "overloaded", "too many requests at once", headers=((b"retry-after", b"1"),))
+            raise RequestError(503, "overloaded", "too many requests at once", headers=((b"retry-after", b"1"),))
 
     def enter(self, *, long: bool, batch: bool) -> None:
         """Take a place; whoever took it gives it back with `leave`.
 
         Raises:
-            Refusal: As `check`.
+            RequestError: As `check`.
         """
         self.check(long=long, batch=batch)
         self.waiting += 1

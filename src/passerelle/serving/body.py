@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Any
 
-from passerelle.serving.contract import Refusal
+from passerelle.serving.contract import RequestError
 from passerelle.serving.responses import Receive
 
 _LOOKS = 10
@@ -21,8 +21,8 @@ class ClientLeft(Exception):  # noqa: N818 - nobody is there to be told
     """The client closed the connection before its request was complete."""
 
 
-def _overloaded() -> Refusal:
-    return Refusal(503, "overloaded", "too many requests at once", headers=((b"retry-after", b"1"), (b"connection", b"close")))
+def _overloaded() -> RequestError:
+    return RequestError(503, "overloaded", "too many requests at once", headers=((b"retry-after", b"1"), (b"connection", b"close")))
 
 
 class BodyReader:
@@ -55,8 +55,8 @@ class BodyReader:
             batch: Whether it counts as one of the batches that are half read.
 
         Raises:
-            Refusal: 413 as soon as it is known to be over the limit, 408 when it does not come in time, 503 when it is the one that has
-                been half read the longest, and others need its place.
+            RequestError: 413 as soon as it is known to be over the limit, 408 when it does not come in time, 503 when it is the
+                one that has been half read the longest, and others need its place.
             ClientLeft: The client closed the connection.
         """
         declared = headers.get(b"content-length", b"0")
@@ -79,7 +79,7 @@ class BodyReader:
             task.uncancel()
             if task in self._crowded_out:
                 raise _overloaded() from None
-            raise Refusal(408, "body_too_slow", "the body did not arrive in time", headers=((b"connection", b"close"),)) from None
+            raise RequestError(408, "body_too_slow", "the body did not arrive in time", headers=((b"connection", b"close"),)) from None
         finally:
             del self._began[task]
             self._half_batches.pop(task, None)
@@ -129,10 +129,10 @@ class BodyReader:
         self._crowded_out.add(task)
         task.cancel()
 
-    def _too_large(self) -> Refusal:
+    def _too_large(self) -> RequestError:
         """Return the refusal of a body over the limit; the connection is closed, so that the rest is not read."""
         message = f"the body is larger than {self._limit_bytes} bytes"
-        return Refusal(413, "body_too_large", message, headers=((b"connection", b"close"),))
+        return RequestError(413, "body_too_large", message, headers=((b"connection", b"close"),))
 
     def _watch(self, task: asyncio.Task[Any]) -> None:
         self._began[task] = time.monotonic()

@@ -10,7 +10,7 @@ import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from passerelle.serving.contract import Refusal
+from passerelle.serving.contract import RequestError
 from passerelle.serving.heads import AwaitedHeads, HeadLimits, Refused
 from passerelle.serving.responses import JSON, SECURITY, Headers, OneWrite, envelope
 
@@ -25,9 +25,9 @@ _DROPPED_BYTES = 16_384
 #: The answer to the largest batch is 350 KB, and shall leave in one write. A kernel with default settings grants 416 KiB of this.
 _SEND_BUFFER_BYTES = 1_048_576
 
-_UNREADABLE = Refusal(400, "malformed_request", "the request is not HTTP/1.1")
-_PIPELINED = Refusal(503, "overloaded", "too many requests at once", headers=((b"retry-after", b"1"),))
-_TOO_SLOW = Refusal(408, "head_too_slow", "the request line and the headers did not arrive in time")
+_UNREADABLE = RequestError(400, "malformed_request", "the request is not HTTP/1.1")
+_PIPELINED = RequestError(503, "overloaded", "too many requests at once", headers=((b"retry-after", b"1"),))
+_TOO_SLOW = RequestError(408, "head_too_slow", "the request line and the headers did not arrive in time")
 
 
 class Connection(HttpToolsProtocol):
@@ -49,7 +49,7 @@ class Connection(HttpToolsProtocol):
         self._pending_bytes = 0
         self._unwanted_bytes = 0
         self._dropped_bytes = 0
-        self._refusal: Refusal | None = None
+        self._refusal: RequestError | None = None
         self._writer: OneWrite | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -176,7 +176,7 @@ class Connection(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: RequestError) -> None:
         """Answer what cannot be read after all that was asked before it, then close the connection."""
         if self._refusal is not None:
             return

@@ -55,7 +55,7 @@ class ErrorAnswer(BaseModel):
 
 
 @dataclass(eq=False)
-class Refusal(Exception):  # noqa: N818 - an answer to the client, not a failure of the service
+class RequestError(Exception):
     """A request that is refused, as it is answered."""
 
     status: int
@@ -87,44 +87,44 @@ class Contract:
         """Return the record of a body.
 
         Raises:
-            Refusal: 400 for what is not JSON, 422 for what is not a record; names the field.
+            RequestError: 400 for what is not JSON, 422 for what is not a record; names the field.
         """
         if len(body) > SMALL_BYTES:
             self._refuse_excess(body, Structure(0, self.columns))
         try:
             return self.fields(self.record.__pydantic_validator__.validate_json(body))
         except ValidationError as error:
-            raise refusal_of(error) from None
+            raise request_error_of(error) from None
 
     def read_batch(self, body: bytes) -> list[dict[str, Any]]:
         """Return the records of a body.
 
         Raises:
-            Refusal: As `read_record`.
+            RequestError: As `read_record`.
         """
         if len(body) > SMALL_BYTES:
             self._refuse_excess(body, Structure(self.most_records, self.columns))
         try:
             return [self.fields(record) for record in self.batch.__pydantic_validator__.validate_json(body).records]
         except ValidationError as error:
-            raise refusal_of(error) from None
+            raise request_error_of(error) from None
 
     def _refuse_excess(self, body: bytes, structure: Structure) -> None:
         """Refuse a body that holds more than the schema has room for, before the parser builds all of it.
 
         Raises:
-            Refusal: 422; what else is wrong is left to the schema.
+            RequestError: 422; what else is wrong is left to the schema.
         """
         excess = structure.excess(body)
         if excess is Excess.RECORDS:
-            raise Refusal(422, "too_many_records", f"has more than {self.most_records} records", "records")
+            raise RequestError(422, "too_many_records", f"has more than {self.most_records} records", "records")
         if excess is Excess.VALUES:
             unknown = structure.unknown_field(body)
             if unknown is not None:
-                raise Refusal(422, "invalid_record", _MESSAGES["extra_forbidden"], unknown[:_LONGEST_FIELD])
-            raise Refusal(422, "invalid_record", "has more values than a record has fields")
+                raise RequestError(422, "invalid_record", _MESSAGES["extra_forbidden"], unknown[:_LONGEST_FIELD])
+            raise RequestError(422, "invalid_record", "has more values than a record has fields")
         if excess is Excess.DIGITS:
-            raise Refusal(422, "invalid_record", "holds a number of 1000 digits or more")
+            raise RequestError(422, "invalid_record", "holds a number of 1000 digits or more")
 
     def fields(self, record: BaseModel) -> dict[str, Any]:
         """Return the values of a record by the names of their columns."""
@@ -198,23 +198,23 @@ _LONGEST_FIELD = 80
 _MOST_ERRORS = 100
 
 
-def refusal_of(error: ValidationError) -> Refusal:
+def request_error_of(error: ValidationError) -> RequestError:
     """Return how the first problem is answered: the field is named, its content never."""
     if error.error_count() > _MOST_ERRORS:  # to list them holds up everybody else
-        return Refusal(422, "invalid_record", f"has more than {_MOST_ERRORS} mistakes")
+        return RequestError(422, "invalid_record", f"has more than {_MOST_ERRORS} mistakes")
     first = error.errors(include_input=False, include_url=False)[0]
     kind = str(first["type"])
     if kind == "json_invalid":
-        return Refusal(400, "malformed_json", "the body is not JSON")
+        return RequestError(400, "malformed_json", "the body is not JSON")
     field = ".".join(str(part) for part in first["loc"])
     context = first.get("ctx", {})
     message = _MESSAGES.get(kind, "is not acceptable")
     if kind == "string_too_long":
         message = f"is longer than {context.get('max_length')} characters"
     elif kind == "too_long":
-        return Refusal(422, "too_many_records", f"has more than {context.get('max_length')} records", field)
+        return RequestError(422, "too_many_records", f"has more than {context.get('max_length')} records", field)
     elif kind == "too_short":
         message = "must hold at least one record"
     elif kind.startswith(("greater_than", "less_than", "int_parsing")):
         message = "is out of range"
-    return Refusal(422, "invalid_record", message, field[:_LONGEST_FIELD] or None)
+    return RequestError(422, "invalid_record", message, field[:_LONGEST_FIELD] or None)

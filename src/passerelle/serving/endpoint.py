@@ -11,42 +11,34 @@ import orjson
 from passerelle.monitoring.access_log import AccessLog
 from passerelle.monitoring.metrics import CONTENT_TYPE
 from passerelle.monitoring.tracing import Tracing
-from passerelle.serving.admission import Admission, Unfinished
+from passerelle.serving.admission import Admission, UnfinishedError
 from passerelle.serving.body import BodyReader, ClientLeft
-from passerelle.serving.contract import Refusal
+from passerelle.serving.contract import RequestError
 from passerelle.serving.drain import Drain
 from passerelle.serving.heads import HeadLimits
 from passerelle.serving.responses import JSON, SECURITY, App, Enveloped, Headers, Receive, Scope, Send, envelope, respond
+from passerelle.serving.routes import UNKNOWN, UNREAD, Access, AnsweredBy, Route, route_of
 from passerelle.serving.runtime import Runtime
 from passerelle.serving.time_slices import ONE_TURN_BYTES
 
 _MEDIA_TYPES = (b"application/json",)
-_POSTED = frozenset({"/classify", "/classify/batch"})
-_READ = frozenset({"/livez", "/readyz", "/healthz", "/metrics"})
-_OPEN = frozenset({"/livez", "/readyz", "/healthz"})
-_CARD = "/model"
-_UNKNOWN = "unknown"
-#: The route of what is refused before it can be read.
-_UNREAD = "unread"
-_OWN = _POSTED | _READ | {_UNKNOWN}
-_INTERNAL = Refusal(500, "internal", "the service could not answer; the operator finds the cause by the request id")
+_INTERNAL = RequestError(500, "internal", "the service could not answer; the operator finds the cause by the request id")
 _CLIENT_LEFT = 499
 
 
 class ClassifyEndpoint:
-    """Answers what the contract covers; `app` gets the rest.
+    """Answers what the contract covers; BentoML's application answers the rest.
 
     Args:
-        app: The application behind.
+        app: BentoML's application, with the pages in it: it answers the routes that are not the endpoint's own.
         runtime: The model and its contract.
-        passes: Paths, or their beginnings when they end in `/`, that the application behind may answer.
         access_log: Gets a line a request.
 
     Attributes:
         head_limits: What the connections allow.
     """
 
-    def __init__(self, app: App, *, runtime: Runtime, passes: tuple[str, ...] = (), access_log: AccessLog | None = None) -> None:
+    def __init__(self, app: App, *, runtime: Runtime, access_log: AccessLog | None = None) -> None:
         # Only a worker has an endpoint; the process that starts the workers does without the rate limits' library.
         from passerelle.serving.access import AccessControl  # noqa: PLC0415
 
@@ -54,8 +46,6 @@ class ClassifyEndpoint:
         self._app = app
         self._runtime = runtime
         self._metrics = runtime.metrics
-        self._passes = frozenset(passes)
-        self._folders = tuple(begin for begin in passes if begin.endswith("/") and len(begin) > 1)
         self._log = access_log or AccessLog(enabled=settings.access_log)
         self._access = AccessControl(settings)
         self._bodies = BodyReader(settings.max_body_bytes, settings.body_timeout_s)
@@ -74,20 +64,14 @@ class ClassifyEndpoint:
                 self._drain.watch()
             await self._app(scope, receive, send)
             return
-        path = scope["path"]
-        if path in _POSTED or path in _READ or path in self._passes:
-            route = path
-        elif path.startswith(self._folders):
-            route = "static"
-        else:
-            route = _UNKNOWN
+        route = route_of(scope["path"])
         if self._tracing is None:
             await self._answer(route, scope, receive, send)
             return
-        with self._tracing.span(scope["method"], route, dict(scope["headers"])) as span:
+        with self._tracing.span(scope["method"], route.metric, dict(scope["headers"])) as span:
             span.answered(await self._answer(route, scope, receive, send))
 
-    async def _answer(self, route: str, scope: Scope, receive: Receive, send: Send) -> int:
+    async def _answer(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
         """Answer one request and return the status."""
         began = self._drain.asked = time.perf_counter()
         headers = dict(scope["headers"])
@@ -95,17 +79,17 @@ class ClassifyEndpoint:
         self._in_flight += 1
         told: Headers = []
         try:
-            if route not in _OPEN:
-                told = self._admitted(route, scope, headers)
-            if route in _OWN:
-                status, body, kind = await self._respond(route, scope["method"], headers, receive)
+            told = self._admitted(route, scope, headers)
+            check_method(route, scope["method"])
+            if route.answered_by is AnsweredBy.ENDPOINT:
+                status, body, kind = await self._respond(route, headers, receive)
             else:
-                status, body, kind = await self._behind(scope, receive, send, request_id), None, JSON
-        except Refusal as refusal:
+                status, body, kind = await self._by_application(scope, receive, send, request_id), None, JSON
+        except RequestError as refusal:
             status, told = refusal.status, [*told, *refusal.headers]
             body, kind = envelope(refusal, request_id), JSON
         except ClientLeft:
-            self._metrics.answered(route, _CLIENT_LEFT, time.perf_counter() - began)
+            self._metrics.answered(route.metric, _CLIENT_LEFT, time.perf_counter() - began)
             return _CLIENT_LEFT
         except Exception as error:  # noqa: BLE001 - the boundary: a client never sees what went wrong inside, and the log no text
             status, body, kind = 500, envelope(_INTERNAL, request_id), JSON
@@ -115,49 +99,42 @@ class ClassifyEndpoint:
         if body is not None:
             await respond(send, status, body, [kind, (b"x-request-id", request_id.encode()), *SECURITY, *told, *self._drain.headers])
         seconds = time.perf_counter() - began
-        self._metrics.answered(route, status, seconds)
-        self._log.write(scope["method"], route, status, seconds, request_id=request_id, traceparent=headers.get(b"traceparent"))
+        self._metrics.answered(route.metric, status, seconds)
+        self._log.write(scope["method"], route.metric, status, seconds, request_id=request_id, traceparent=headers.get(b"traceparent"))
         return status
 
     def refused(self, status: int, request_id: str) -> None:
         """Count a request that was refused before it could be read."""
-        self._metrics.answered(_UNREAD, status, 0.0)
-        self._log.write("-", _UNREAD, status, 0.0, request_id=request_id)
+        self._metrics.answered(UNREAD, status, 0.0)
+        self._log.write("-", UNREAD, status, 0.0, request_id=request_id)
 
-    def _admitted(self, route: str, scope: Scope, headers: dict[bytes, bytes]) -> Headers:
+    def _admitted(self, route: Route, scope: Scope, headers: dict[bytes, bytes]) -> Headers:
         """Return the headers of an answer to this client.
 
         Raises:
-            Refusal: The client may not ask.
+            RequestError: The client may not ask.
         """
-        needed = route in _POSTED or route in (_CARD, _UNKNOWN) or (route == "/metrics" and not self._runtime.settings.metrics_public)
-        return self._access.admit(scope.get("server"), headers)[1] if needed else []
+        opened = route.access is Access.METRICS and self._runtime.settings.metrics_public
+        return [] if route.access is Access.OPEN or opened else self._access.admit(scope.get("server"), headers)[1]
 
-    async def _respond(
-        self, route: str, method: str, headers: dict[bytes, bytes], receive: Receive
-    ) -> tuple[int, bytes, tuple[bytes, bytes]]:
+    async def _respond(self, route: Route, headers: dict[bytes, bytes], receive: Receive) -> tuple[int, bytes, tuple[bytes, bytes]]:
         """Return the status and the body of an answer, and its media type.
 
         Raises:
-            Refusal: The request is not acceptable.
+            RequestError: The request is not acceptable.
         """
-        if route in _POSTED:
-            if method != "POST":
-                raise Refusal(405, "wrong_method", "only POST is answered here", headers=((b"allow", b"POST"),))
-            return 200, await self._classified(route, headers, receive), JSON
-        if route not in _READ:
-            raise Refusal(404, "not_found", "there is nothing at this path; /docs shows what there is")
-        if method not in ("GET", "HEAD"):
-            raise Refusal(405, "wrong_method", "only GET is answered here", headers=((b"allow", b"GET"),))
-        if route == "/metrics":
+        if route is UNKNOWN:
+            raise RequestError(404, "not_found", "there is nothing at this path; /docs shows what there is")
+        if route.path in ("/classify", "/classify/batch"):
+            return 200, await self._classified(headers, receive, batch=route.path == "/classify/batch"), JSON
+        if route.path == "/metrics":
             return 200, await self._metrics.rendered(), (b"content-type", CONTENT_TYPE.encode())
-        if route == "/readyz":
+        if route.path == "/readyz":
             return 200 if self._runtime.model else 503, orjson.dumps(self._runtime.readiness()), JSON
         return 200, b'{"live":true}', JSON
 
-    async def _classified(self, route: str, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    async def _classified(self, headers: dict[bytes, bytes], receive: Receive, *, batch: bool) -> bytes:
         runtime = self._runtime
-        batch = route != "/classify"
         check_media_type(headers)
         if runtime.refused is not None:
             runtime.ready()  # a model that is refused may have no contract to hold a body to
@@ -166,7 +143,7 @@ class ClassifyEndpoint:
         # What is read at once needs no more than one turn; anything else leaves room for what does.
         long = batch or len(body) > ONE_TURN_BYTES
         self._admission.enter(long=long, batch=batch)
-        unfinished: Unfinished | None = None
+        unfinished: UnfinishedError | None = None
         try:
             await self._admission.turn()
             if batch:
@@ -179,7 +156,7 @@ class ClassifyEndpoint:
                 return orjson.dumps(await runtime.classify(runtime.contract.read_record(body)))
             finally:
                 self._admission.spent(time.perf_counter() - began)
-        except Unfinished as late:
+        except UnfinishedError as late:
             unfinished = late
             late.work.add_done_callback(lambda _: self._admission.leave(long=long, batch=batch))
             raise
@@ -193,8 +170,8 @@ class ClassifyEndpoint:
         answer = await runtime.classify_batch(await slices.once(lambda: runtime.contract.read_batch(body)))
         return await slices.once(lambda: orjson.dumps(answer))
 
-    async def _behind(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
-        """Let the application behind answer, and return the status."""
+    async def _by_application(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
+        """Let BentoML's application answer, and return the status."""
         enveloped = Enveloped(send, request_id)
         await self._app(scope, receive, enveloped)
         return enveloped.status
@@ -208,21 +185,32 @@ def request_id_of(headers: dict[bytes, bytes]) -> str:
     return os.urandom(8).hex()
 
 
+def check_method(route: Route, method: str) -> None:
+    """Check that the route is asked with one of its methods; a path that is unknown has none to check.
+
+    Raises:
+        RequestError: 405, with the methods that are answered.
+    """
+    if route.methods and method not in route.methods:
+        allowed = ", ".join(route.methods).encode()
+        raise RequestError(405, "wrong_method", f"only {route.methods[0]} is answered here", headers=((b"allow", allowed),))
+
+
 def check_media_type(headers: dict[bytes, bytes]) -> None:
     """Refuse what is not said to be JSON, and a body that the server could not read.
 
     Raises:
-        Refusal: 415, or 400 for a request to change the protocol.
+        RequestError: 415, or 400 for a request to change the protocol.
     """
     given = headers.get(b"content-type", b"")
     if given not in _MEDIA_TYPES and given.partition(b";")[0].strip().lower() not in _MEDIA_TYPES:
-        raise Refusal(415, "unsupported_media_type", "send application/json")
+        raise RequestError(415, "unsupported_media_type", "send application/json")
     if headers.get(b"content-encoding", b"identity") != b"identity":
-        raise Refusal(415, "unsupported_encoding", "send the body without a content encoding")
+        raise RequestError(415, "unsupported_encoding", "send the body without a content encoding")
     # The HTTP parser takes what follows such a header for another protocol: the body is lost, or taken for the next request.
     if b"upgrade" in headers and b"upgrade" in headers.get(b"connection", b"").lower():
         message = "ask with plain HTTP/1.1, without an Upgrade header"
-        raise Refusal(400, "upgrade_not_supported", message, headers=((b"connection", b"close"),))
+        raise RequestError(400, "upgrade_not_supported", message, headers=((b"connection", b"close"),))
 
 
 def _place(error: BaseException) -> str:

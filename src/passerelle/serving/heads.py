@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
-from passerelle.serving.contract import Refusal
+from passerelle.serving.contract import RequestError
 
 #: Gets the status and the request id of each refusal.
 Refused = Callable[[int, str], None]
@@ -35,10 +35,10 @@ class HeadLimits:
     max_headers: int = MOST_HEADERS
 
     @cached_property
-    def too_large(self) -> Refusal:
+    def too_large(self) -> RequestError:
         """The refusal of a head over the limits."""
         message = f"the request line and the headers are larger than {self.max_bytes} bytes, or more than {self.max_headers} headers"
-        return Refusal(431, "head_too_large", message)
+        return RequestError(431, "head_too_large", message)
 
 
 class Awaiting(Protocol):

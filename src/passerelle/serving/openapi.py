@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 from passerelle import __version__
 from passerelle.model.mlmodel import ModelDescription
 from passerelle.serving.contract import BatchPrediction, Contract, ErrorAnswer, Prediction
+from passerelle.serving.routes import Access, route_of
 
 _REF = "#/components/schemas/{model}"
 _ERRORS: tuple[tuple[int, str, dict[str, Any]], ...] = (
@@ -70,9 +71,11 @@ def openapi(contract: Contract, description: ModelDescription, *, title: str = "
                     answer={"predictions": [answer]},
                 )
             },
-            "/model": {"get": _read("model_card", "The card of the model that is served")},
-            "/livez": {"get": _read("livez", "Whether the event loop turns")},
-            "/readyz": {"get": _read("readyz", "Whether the model is loaded and reproduced its golden predictions", not_ready=True)},
+            "/model": {"get": _read("/model", "model_card", "The card of the model that is served", not_ready=True)},
+            "/livez": {"get": _read("/livez", "livez", "Whether the event loop turns")},
+            "/readyz": {
+                "get": _read("/readyz", "readyz", "Whether the model is loaded and reproduced its golden predictions", not_ready=True)
+            },
         },
         "components": {"schemas": definitions["$defs"], "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
         "security": [{}, {"key": []}],
@@ -89,15 +92,15 @@ def _operation(name: str, summary: str, *, takes: str, example: dict[str, Any], 
     return {"operationId": name, "summary": summary, "requestBody": {"required": True, "content": content}, "responses": responses}
 
 
-def _read(name: str, summary: str, *, not_ready: bool = False) -> dict[str, Any]:
+def _read(path: str, name: str, summary: str, *, not_ready: bool = False) -> dict[str, Any]:
     responses: dict[str, Any] = {"200": {"description": "The answer.", "content": {"application/json": {"schema": {"type": "object"}}}}}
     error = {"code": "wrong_method", "message": "only GET is answered here", "request_id": "5f0c4b7d2a1e9c38"}
     responses["405"] = _json("Only GET is answered here.", "ErrorAnswer", error)
-    if name == "model_card":
+    if route_of(path).access is Access.KEY:
         for status, text_of_error, content in _ERRORS:
             if status in (401, 429):
                 responses[str(status)] = _json(text_of_error, "ErrorAnswer", {**content, "request_id": "5f0c4b7d2a1e9c38"})
-    if not_ready or name == "model_card":
+    if not_ready:
         responses["503"] = {"description": "Not ready yet.", "content": {"application/json": {"schema": {"type": "object"}}}}
     return {"operationId": name, "summary": summary, "responses": responses}
 

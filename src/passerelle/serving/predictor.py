@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from passerelle.errors import DataError
 from passerelle.model.classifier import PipelineNeededError
-from passerelle.serving.admission import Unfinished
+from passerelle.serving.admission import UnfinishedError
 from passerelle.serving.batcher import Lane, MicroBatcher
-from passerelle.serving.contract import Refusal
+from passerelle.serving.contract import RequestError
 from passerelle.serving.time_slices import ONE_TURN_BYTES, Slices
 from passerelle.settings import ServiceSettings
 
@@ -83,7 +83,7 @@ class Predictor:
         """Return the row of one record.
 
         Raises:
-            Refusal: 422 for values that the model cannot take, 504 when it takes too long.
+            RequestError: 422 for values that the model cannot take, 504 when it takes too long.
         """
         size_bytes = self.texts.size_bytes(record)
         if model.scorer is None:
@@ -103,7 +103,7 @@ class Predictor:
         """Return the rows of a batch, in their order.
 
         Raises:
-            Refusal: As `one`.
+            RequestError: As `one`.
         """
         try:
             rows: list[ScoredRow] = await self._in_time(self._rows(model, records))
@@ -154,11 +154,11 @@ class Predictor:
             raise
         if not done:
             task.cancel()
-            raise Unfinished(task)
+            raise UnfinishedError(task)
         try:
             return task.result()
         except (ValueError, OverflowError, TypeError, AttributeError):  # a vectorizer says the last two of what is no text
-            raise Refusal(422, "invalid_record", "holds a value that the model cannot take") from None
+            raise RequestError(422, "invalid_record", "holds a value that the model cannot take") from None
 
     def _characters(self, question: Question) -> int:
         return sum(len(question[1].get(column) or "") for column in self._text_columns)
@@ -173,7 +173,7 @@ class Predictor:
         return rows
 
 
-def _without_text(scorer: CompiledScorer, records: Sequence[Mapping[str, Any]], *, batch: bool = False) -> Refusal:
+def _without_text(scorer: CompiledScorer, records: Sequence[Mapping[str, Any]], *, batch: bool = False) -> RequestError:
     """Return the refusal of records the first of which lacks a text that the model reads: the signature lets it be left out."""
     fields = (
         f"records.{place}.{column}" if batch else column
@@ -181,4 +181,4 @@ def _without_text(scorer: CompiledScorer, records: Sequence[Mapping[str, Any]], 
         for column in scorer.columns
         if not isinstance(record.get(column), str)
     )
-    return Refusal(422, "invalid_record", "must be a text: the model reads it", next(fields, None))
+    return RequestError(422, "invalid_record", "must be a text: the model reads it", next(fields, None))

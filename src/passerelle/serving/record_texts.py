@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from passerelle.model.text_limits import decomposed_length, text_fault
-from passerelle.serving.contract import Refusal
+from passerelle.serving.contract import RequestError
 
 
 class RecordTexts:
@@ -32,7 +32,7 @@ class RecordTexts:
             place: What stands before a field in a refusal.
 
         Raises:
-            Refusal: 422, with the field: a text costs more than its length tells.
+            RequestError: 422, with the field: a text costs more than its length tells.
         """
         size = 0
         for column in self._columns:
@@ -44,7 +44,7 @@ class RecordTexts:
                 continue
             fault = text_fault(text, most_characters=self._most_characters)
             if fault is not None:
-                raise Refusal(422, "invalid_record", fault, f"{place}{column}")
+                raise RequestError(422, "invalid_record", fault, f"{place}{column}")
             size += len(text.encode("utf-8", "surrogatepass"))
         return size
 
@@ -60,11 +60,11 @@ class RecordTexts:
             characters: Of its records so far, as `characters` counts them.
 
         Raises:
-            Refusal: 422.
+            RequestError: 422.
         """
         if characters > self._most_batch_characters:
             message = f"holds more than {self._most_batch_characters} characters of text, once decomposed (Unicode NFKD)"
-            raise Refusal(422, "invalid_record", message, "records")
+            raise RequestError(422, "invalid_record", message, "records")
 
     def parts(self, records: Sequence[Mapping[str, Any]], most_characters: int) -> list[Sequence[Mapping[str, Any]]]:
         """Return the records in parts, in their order; a part has so many characters at most, or is one record."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from passerelle.serving.contract import Refusal
+from passerelle.serving.contract import RequestError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -25,7 +25,7 @@ SECURITY: Headers = [
 ]
 
 
-def envelope(refusal: Refusal, request_id: str) -> bytes:
+def envelope(refusal: RequestError, request_id: str) -> bytes:
     """Return the one error envelope."""
     content: dict[str, Any] = {"code": refusal.code, "message": refusal.message, "request_id": request_id}
     if refusal.field is not None:
@@ -142,5 +142,5 @@ class Enveloped:
             self.status, ("internal", "the service could not answer; the operator finds the cause by the request id")
         )
         allowed = [(name, value) for name, value in message.get("headers", []) if name.lower() == b"allow"]
-        body = envelope(Refusal(self.status, code, text), self._request_id)
+        body = envelope(RequestError(self.status, code, text), self._request_id)
         await respond(self._send, self.status, body, [JSON, identity, *allowed, *SECURITY])

@@ -16,7 +16,7 @@ from passerelle.model.mlmodel import ModelDescription, describe
 from passerelle.monitoring.metrics import Metrics
 from passerelle.monitoring.shared import shared_folder
 from passerelle.names import MODEL_FOLDER
-from passerelle.serving.contract import Contract, Refusal, contract_of
+from passerelle.serving.contract import Contract, RequestError, contract_of
 from passerelle.serving.failure import loading_failure
 from passerelle.serving.predictor import Predictor
 from passerelle.settings import ServiceSettings
@@ -127,18 +127,18 @@ class Runtime:
         """Return the loaded model.
 
         Raises:
-            Refusal: 503 until it is loaded.
+            RequestError: 503 until it is loaded.
         """
         if self.model is None:
             message = "the model is refused; the operator finds the cause in the log" if self.refused else "the model is not loaded yet"
-            raise Refusal(503, "not_ready", message, headers=((b"retry-after", b"1"),))
+            raise RequestError(503, "not_ready", message, headers=((b"retry-after", b"1"),))
         return self.model
 
     async def classify(self, record: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer to one record, as the contract has it.
 
         Raises:
-            Refusal: 503 until the model is loaded, 422 for values that it cannot take, 504 when it takes too long.
+            RequestError: 503 until the model is loaded, 422 for values that it cannot take, 504 when it takes too long.
         """
         model = self.ready()
         return self._answer(model, record, await self.predictor.one(model, record))
@@ -147,7 +147,7 @@ class Runtime:
         """Return the answers to several records, in their order.
 
         Raises:
-            Refusal: As `classify`.
+            RequestError: As `classify`.
         """
         model = self.ready()
         self.metrics.batch_records.observe(len(records))

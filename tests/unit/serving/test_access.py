@@ -15,7 +15,6 @@ from passerelle.errors import SettingsError
 from passerelle.serving.access import AccessControl
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.pages.app import build_app
-from passerelle.serving.pages.mount import PASSES
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
@@ -29,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def service(folder: Path, **settings: Any) -> ClassifyEndpoint:
     runtime = Runtime(folder, ServiceSettings.read(access_log=False, **settings))
     runtime.load()
-    return ClassifyEndpoint(build_app(runtime), runtime=runtime, passes=PASSES)
+    return ClassifyEndpoint(build_app(runtime), runtime=runtime)
 
 
 def ask(app: ClassifyEndpoint, path: str = "/classify", *, host: str = "10.0.0.7", key: str | None = None) -> httpx.Response:

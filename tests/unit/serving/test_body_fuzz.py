@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.pages.app import build_app
-from passerelle.serving.pages.mount import PASSES
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from tests.unit.serving.hostile_bodies import JSON_TYPE, SECRET, Answer, bodies, messages, numbers, send_raw, text_body
@@ -64,7 +63,7 @@ def service(folder: Path) -> Iterator[Service]:
     runtime = Runtime(folder, ServiceSettings.read(access_log=False, **limits))
     runtime.load()
     with asyncio.Runner() as runner:
-        yield Service(ClassifyEndpoint(build_app(runtime), runtime=runtime, passes=PASSES), runtime, runner)
+        yield Service(ClassifyEndpoint(build_app(runtime), runtime=runtime), runtime, runner)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 
 from passerelle.serving import body as module
 from passerelle.serving.body import HELD_BATCHES, HELD_BODIES, BodyReader, ClientLeft
-from passerelle.serving.contract import Refusal
+from passerelle.serving.contract import RequestError
 from tests.unit.serving.virtual_time import VirtualLoop
 
 LIMIT = 1_000
@@ -71,7 +71,7 @@ def read(loop: VirtualLoop, reader: BodyReader, receive: Receive, headers: dict[
 
 
 def refused(loop: VirtualLoop, reader: BodyReader, receive: Receive, headers: dict[bytes, bytes] | None = None) -> Told:
-    with pytest.raises(Refusal) as found:
+    with pytest.raises(RequestError) as found:
         read(loop, reader, receive, headers)
     return astuple(found.value)
 
@@ -141,7 +141,7 @@ def test_the_time_is_kept_to_a_tenth_of_itself(loop: VirtualLoop, reader: BodyRe
     async def run() -> list[float]:
         async def ended(after_s: float) -> float:
             await asyncio.sleep(after_s)
-            with pytest.raises(Refusal):
+            with pytest.raises(RequestError):
                 await reader.read({}, sends())
             return loop.now
 
@@ -157,7 +157,7 @@ def test_who_is_late_is_told_so_and_nothing_else_is_cancelled(loop: VirtualLoop,
         task = asyncio.current_task()
         assert task is not None
         began = loop.now
-        with pytest.raises(Refusal) as found:
+        with pytest.raises(RequestError) as found:
             await reader.read({}, sends(piece(b"x"), 3.0, piece(b"x"), 3.0, piece(b"x"), 3.0, piece(b"x")))
         assert astuple(found.value) == TOO_SLOW
         assert loop.now - began <= 1.1 * TIMEOUT_S
@@ -208,7 +208,7 @@ async def half_read(reader: BodyReader, count: int, headers: dict[bytes, bytes],
 
 def told(task: asyncio.Task[bytes]) -> Told:
     refusal = task.exception()
-    assert isinstance(refusal, Refusal)
+    assert isinstance(refusal, RequestError)
     return astuple(refusal)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from passerelle.serving.body import HELD_BATCHES, HELD_BODIES, BodyReader
-from passerelle.serving.contract import Refusal
+from passerelle.serving.contract import RequestError
 
 LIMIT = 1_000
 HEADERS = {b"content-length": str(LIMIT).encode()}
@@ -53,7 +53,7 @@ def test_who_sends_slowly_gives_way_to_who_does_not() -> None:
         await asyncio.sleep(0.01)
         gone = [each for each in held if each.done()]
         assert gone == held[:1], "one place was needed, and the oldest gave it"
-        with pytest.raises(Refusal) as told:
+        with pytest.raises(RequestError) as told:
             await gone[0]
         assert (told.value.status, told.value.code) == (503, "overloaded")
         for each in held[1:]:
@@ -75,7 +75,7 @@ def test_batches_that_are_sent_slowly_give_way_however_small_they_are() -> None:
         await asyncio.sleep(0.01)
         assert [each for each in held if each.done()] == held[:1]
         assert not single.done()
-        with pytest.raises(Refusal):
+        with pytest.raises(RequestError):
             await held[0]
         for each in (*held[1:], single):
             each.cancel()

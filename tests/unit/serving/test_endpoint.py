@@ -17,7 +17,6 @@ from passerelle.model.classifier import PipelineNeededError
 from passerelle.model.loaded import LoadedModel
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.pages.app import build_app
-from passerelle.serving.pages.mount import PASSES
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
@@ -42,7 +41,7 @@ def runtime(folder: Path) -> Runtime:
 
 @pytest.fixture(scope="module")
 def app(runtime: Runtime) -> ClassifyEndpoint:
-    return ClassifyEndpoint(build_app(runtime), runtime=runtime, passes=PASSES)
+    return ClassifyEndpoint(build_app(runtime), runtime=runtime)
 
 
 def ask(app: ClassifyEndpoint, method: str, path: str, **options: Any) -> httpx.Response:
@@ -217,7 +216,7 @@ def test_what_goes_wrong_inside_is_not_shown(
 def test_more_requests_at_once_than_allowed_are_told_to_come_back(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runtime = Runtime(folder, ServiceSettings.read(max_in_flight=2, access_log=False))
     runtime.load()
-    app = ClassifyEndpoint(build_app(runtime), runtime=runtime, passes=PASSES)
+    app = ClassifyEndpoint(build_app(runtime), runtime=runtime)
 
     async def waits(_: Any) -> dict[str, Any]:
         await asyncio.sleep(0.3)
@@ -239,7 +238,7 @@ def test_more_requests_at_once_than_allowed_are_told_to_come_back(folder: Path, 
 
 def test_not_ready_until_the_model_is_loaded(folder: Path) -> None:
     runtime = Runtime(folder, ServiceSettings.read(access_log=False))
-    app = ClassifyEndpoint(build_app(runtime), runtime=runtime, passes=PASSES)
+    app = ClassifyEndpoint(build_app(runtime), runtime=runtime)
     assert ask(app, "GET", "/readyz").status_code == 503
     assert ask(app, "GET", "/livez").status_code == 200
     refused(ask(app, "POST", "/classify", json={"text": "a"}), 503, "not_ready")
@@ -258,7 +257,7 @@ def test_the_card_says_what_is_served(app: ClassifyEndpoint) -> None:
 def test_metrics_count_what_was_answered(folder: Path) -> None:
     runtime = Runtime(folder, ServiceSettings.read(access_log=False))
     runtime.load()
-    app = ClassifyEndpoint(build_app(runtime), runtime=runtime, passes=PASSES)
+    app = ClassifyEndpoint(build_app(runtime), runtime=runtime)
     ask(app, "POST", "/classify", json={"text": "merci"})
     ask(app, "POST", "/classify", json={"text": ""})
     text = ask(app, "GET", "/metrics").text

@@ -9,7 +9,6 @@ import pandas as pd
 
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.pages.app import build_app
-from passerelle.serving.pages.mount import PASSES
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
@@ -22,7 +21,7 @@ def test_a_record_of_the_data_that_was_logged_as_the_example_is_not_shown(tmp_pa
     assert SECRET in json.loads((folder / "mlflow_model" / "input_example.json").read_text())["data"][0]
     runtime = Runtime(folder, ServiceSettings.read(access_log=False))
     runtime.load()
-    app = ClassifyEndpoint(build_app(runtime), runtime=runtime, passes=PASSES)
+    app = ClassifyEndpoint(build_app(runtime), runtime=runtime)
     shown = [ask(app, "GET", path).text for path in ("/openapi.json", "/docs", "/model")]
     shown += [json.dumps(kind.model_json_schema(), ensure_ascii=False) for kind in (runtime.contract.record, runtime.contract.batch)]
     assert not [text for text in shown if SECRET in text]

@@ -20,7 +20,7 @@ from passerelle.errors import DataError, SettingsError
 from passerelle.model import loaded as loading
 from passerelle.model.manifest import digest_of_manifest, manifest_of
 from passerelle.names import MODEL_FOLDER, SCORER_FOLDER
-from passerelle.serving.contract import Refusal
+from passerelle.serving.contract import RequestError
 from passerelle.serving.failure import plain_errors
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
@@ -44,7 +44,7 @@ def refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
     runtime.load_or_refuse()
     said = capsys.readouterr().err
     assert runtime.readiness() == {"ready": False, "model_version": None, "reason": "model_refused"}
-    with pytest.raises(Refusal, match="the model is refused") as raised:
+    with pytest.raises(RequestError, match="the model is refused") as raised:
         asyncio.run(runtime.classify({"text": "un grand merci"}))
     assert raised.value.status == 503
     assert said.startswith("the model is refused: ")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from passerelle.model.record import Column
-from passerelle.serving.contract import Contract, Refusal, contract_of
+from passerelle.serving.contract import Contract, RequestError, contract_of
 
 CONTRACT = contract_of((Column("text", "string"),), max_text_characters=20_000, max_records=1_000, example=None)
 UNKNOWN = {f"k{i}": 1 for i in range(75_000)}
@@ -27,8 +27,8 @@ def seconds(ask: Callable[[], Any]) -> float:
     return min(once() for _ in range(5))
 
 
-def refusal(read: Callable[[bytes], Any], body: bytes) -> Refusal:
-    with pytest.raises(Refusal) as refused:
+def refusal(read: Callable[[bytes], Any], body: bytes) -> RequestError:
+    with pytest.raises(RequestError) as refused:
         read(body)
     return refused.value
 

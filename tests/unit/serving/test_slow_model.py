@@ -14,7 +14,6 @@ from passerelle.model.answer import ScoredRow
 from passerelle.model.loaded import LoadedModel
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.pages.app import build_app
-from passerelle.serving.pages.mount import PASSES
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from tests.unit.serving.hostile_bodies import JSON_TYPE, Answer, messages, send_raw
@@ -76,7 +75,7 @@ async def until(condition: Any) -> None:
 
 @pytest.mark.timing
 def test_what_timed_out_is_dropped_and_keeps_its_place_only_while_it_runs(runtime: Runtime, model: Model) -> None:
-    app = ClassifyEndpoint(build_app(runtime), runtime=runtime, passes=PASSES)
+    app = ClassifyEndpoint(build_app(runtime), runtime=runtime)
 
     async def go() -> None:
         first = asyncio.create_task(sent(app, SINGLE, SINGLE))
@@ -102,7 +101,7 @@ def test_what_timed_out_is_dropped_and_keeps_its_place_only_while_it_runs(runtim
 
 
 def test_a_model_that_answers_too_few_does_not_stop_the_batches(runtime: Runtime, model: Model) -> None:
-    app = ClassifyEndpoint(build_app(runtime), runtime=runtime, passes=PASSES)
+    app = ClassifyEndpoint(build_app(runtime), runtime=runtime)
     model.go.set()
 
     async def go() -> None:

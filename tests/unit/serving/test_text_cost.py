@@ -15,10 +15,9 @@ import pytest
 from passerelle.model.answer import ScoredRow
 from passerelle.model.loaded import LoadedModel
 from passerelle.model.record import Column
-from passerelle.serving.contract import Contract, Refusal, contract_of
+from passerelle.serving.contract import Contract, RequestError, contract_of
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.pages.app import build_app
-from passerelle.serving.pages.mount import PASSES
 from passerelle.serving.predictor import PIPELINE_CHARACTERS
 from passerelle.serving.runtime import Runtime
 from passerelle.serving.time_slices import ONE_TURN_BYTES
@@ -44,7 +43,7 @@ def runtime(folder: Path) -> Runtime:
 
 
 def service(runtime: Runtime) -> ClassifyEndpoint:
-    return ClassifyEndpoint(build_app(runtime), runtime=runtime, passes=PASSES)
+    return ClassifyEndpoint(build_app(runtime), runtime=runtime)
 
 
 async def posted(app: ClassifyEndpoint, path: str, content: Any) -> Answer:
@@ -102,7 +101,7 @@ def test_no_body_costs_much_more_to_refuse_than_a_good_one_to_read(name: str, re
     def seconds(read: Callable[[Contract, bytes], Any], body: bytes) -> float:
         def once() -> float:
             began = time.process_time()
-            with contextlib.suppress(Refusal):
+            with contextlib.suppress(RequestError):
                 read(CONTRACT, body)
             return time.process_time() - began
 
@@ -128,7 +127,7 @@ def test_what_a_large_batch_holds_is_counted_outside_of_its_texts(content: Any, 
     if code is None:
         assert CONTRACT.read_batch(body) == content["records"]
         return
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         CONTRACT.read_batch(body)
     assert (refused.value.status, refused.value.code, refused.value.field) == (422, code, field)
 
@@ -139,7 +138,7 @@ def test_a_batch_of_too_many_records_is_refused_before_they_are_built(monkeypatc
             raise AssertionError("the records were built")
 
     monkeypatch.setattr(CONTRACT.batch, "__pydantic_validator__", Untouched())
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         CONTRACT.read_batch(json.dumps({"records": [{"text": "a"}] * 1_001}).encode())
     assert refused.value.code == "too_many_records"
 

@@ -2,42 +2,26 @@
 
 from __future__ import annotations
 
+import html
+from importlib import resources
+from string import Template
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
-from passerelle.serving.contract import Refusal
+from passerelle.serving.contract import RequestError
 from passerelle.serving.openapi import openapi
 from passerelle.serving.responses import envelope
 from passerelle.serving.runtime import Runtime
-
-# BentoML serves Swagger's files itself, so that the page needs no other host.
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>passerelle · {title}</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="./static_content/swagger-ui.css">
-</head>
-<body>
-<div id="swagger-ui"></div>
-<script src="./static_content/swagger-ui-bundle.js"></script>
-<script>
-SwaggerUIBundle({{url: "./openapi.json", dom_id: "#swagger-ui", tryItOutEnabled: true, deepLinking: true, defaultModelsExpandDepth: 0}});
-</script>
-</body>
-</html>
-"""
 
 
 def build_app(runtime: Runtime) -> FastAPI:
     """Return the application for people, over the same runtime as the endpoint."""
     app = FastAPI(title="passerelle", docs_url=None, redoc_url=None, openapi_url=None)
 
-    @app.exception_handler(Refusal)
-    async def refused(_: Request, refusal: Refusal) -> HTMLResponse:
+    @app.exception_handler(RequestError)
+    async def refused(_: Request, refusal: RequestError) -> HTMLResponse:
         return HTMLResponse(envelope(refusal, "-"), status_code=refusal.status, media_type="application/json")
 
     @app.get("/model")
@@ -48,9 +32,12 @@ def build_app(runtime: Runtime) -> FastAPI:
     async def description() -> dict[str, Any]:
         return openapi(runtime.contract, runtime.description)
 
+    # BentoML serves Swagger's files itself, so that the page needs no other host.
+    template = Template((resources.files("passerelle.serving.pages") / "docs.html").read_text(encoding="utf-8"))
+
     @app.get("/docs")
     async def page() -> HTMLResponse:
-        return HTMLResponse(_PAGE.format(title=runtime.folder.name))
+        return HTMLResponse(template.substitute(title=html.escape(runtime.folder.name)))
 
     @app.get("/")
     async def start() -> RedirectResponse:

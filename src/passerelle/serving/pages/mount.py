@@ -8,17 +8,14 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from passerelle.serving.responses import App, Receive, Scope, Send
+from passerelle.serving.routes import ROUTES, AnsweredBy
 from passerelle.serving.runtime import Runtime
-
-_PAGES = ("/", "/model", "/docs", "/openapi.json")
-#: What the application for people and BentoML answer behind the endpoint; all else is 404.
-PASSES = (*_PAGES, "/docs.json", "/schema.json", "/static_content/")
 
 
 def mounted(runtime: Runtime) -> Starlette:
     """Return what BentoML mounts: it looks the paths up, and hands on to itself what is not among them."""
     pages = PeoplesPages(runtime)
-    return Starlette(routes=[Route(path, pages) for path in _PAGES])
+    return Starlette(routes=[Route(route.path, pages) for route in ROUTES if route.answered_by is AnsweredBy.PAGES])
 
 
 class PeoplesPages:

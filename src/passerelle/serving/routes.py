@@ -1,0 +1,73 @@
+"""The routes of the service: one table of path, methods, access, name in the metrics, and what answers."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Access(Enum):
+    """Who may ask."""
+
+    OPEN = "anybody, without a rate limit"
+    KEY = "whoever has an API key, where keys are required, within the rate limit"
+    METRICS = "as KEY, unless the setting metrics_public opens it"
+
+
+class AnsweredBy(Enum):
+    """What answers."""
+
+    ENDPOINT = "the endpoint itself"
+    PAGES = "the application for people"
+    BENTOML = "BentoML"
+
+
+class Route(NamedTuple):
+    """One route.
+
+    Attributes:
+        path: The whole path, or its beginning where it ends in `/`.
+        methods: That are answered; any other gets 405.
+        access: Who may ask.
+        metric: Its name in metrics, access log and traces; never a path that a client made up.
+        answered_by: What answers.
+    """
+
+    path: str
+    methods: tuple[str, ...]
+    access: Access
+    metric: str
+    answered_by: AnsweredBy
+
+
+_POST, _GET, _READ = ("POST",), ("GET",), ("GET", "HEAD")
+ROUTES = (
+    Route("/classify", _POST, Access.KEY, "/classify", AnsweredBy.ENDPOINT),
+    Route("/classify/batch", _POST, Access.KEY, "/classify/batch", AnsweredBy.ENDPOINT),
+    Route("/livez", _READ, Access.OPEN, "/livez", AnsweredBy.ENDPOINT),
+    Route("/readyz", _READ, Access.OPEN, "/readyz", AnsweredBy.ENDPOINT),
+    Route("/healthz", _READ, Access.OPEN, "/healthz", AnsweredBy.ENDPOINT),
+    Route("/metrics", _READ, Access.METRICS, "/metrics", AnsweredBy.ENDPOINT),
+    Route("/", _GET, Access.OPEN, "/", AnsweredBy.PAGES),
+    Route("/model", _GET, Access.KEY, "/model", AnsweredBy.PAGES),
+    Route("/docs", _GET, Access.OPEN, "/docs", AnsweredBy.PAGES),
+    Route("/openapi.json", _GET, Access.OPEN, "/openapi.json", AnsweredBy.PAGES),
+    Route("/docs.json", _READ, Access.OPEN, "/docs.json", AnsweredBy.BENTOML),
+    Route("/schema.json", _READ, Access.OPEN, "/schema.json", AnsweredBy.BENTOML),
+    Route("/static_content/", _READ, Access.OPEN, "static", AnsweredBy.BENTOML),
+)
+#: What stands for every other path: 404, for those who may ask.
+UNKNOWN = Route("", (), Access.KEY, "unknown", AnsweredBy.ENDPOINT)
+#: The name in the metrics of what is refused before its path can be read.
+UNREAD = "unread"
+
+_BY_PATH = {route.path: route for route in ROUTES}
+_FOLDERS = tuple(route for route in ROUTES if route.path.endswith("/") and len(route.path) > 1)
+
+
+def route_of(path: str) -> Route:
+    """Return the route of a request's path, `UNKNOWN` where there is none."""
+    found = _BY_PATH.get(path)
+    if found is not None:
+        return found
+    return next((folder for folder in _FOLDERS if path.startswith(folder.path)), UNKNOWN)
