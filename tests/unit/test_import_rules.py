@@ -45,6 +45,7 @@ MAY_KNOW: Mapping[str, tuple[str, ...]] = {
     "fastapi": ("serving",),
     "click": ("cli",),
 }
+SAY_WHY_LATE = {"gate", "registry", "bentos", "training", "platform", "rollout", "monitoring"}
 BENTOS_IMPORTS_STAGES = pytest.mark.xfail(reason="bentos.build imports stages.import_model, which is to move into bentos")
 STAGES_WRITE_A_BENTO_MODEL = pytest.mark.xfail(reason="stages.import_model writes a bento model, which is to move into bentos")
 
@@ -142,6 +143,16 @@ def test_the_scorer_takes_arrays_and_knows_no_table() -> None:
     assert {
         module for module in modules() if room(module) == "scorer" and any(n.split(".")[0] == "pandas" for n in imported(module))
     } == set()
+
+
+def test_an_import_inside_of_a_function_says_why() -> None:
+    late = [
+        (str(path.relative_to(SOURCE)), line.strip())
+        for path in sorted(SOURCE.rglob("*.py"))
+        for line in path.read_text().splitlines()
+        if "PLC0415" in line and path.relative_to(SOURCE).parts[0] in SAY_WHY_LATE
+    ]
+    assert [(path, line) for path, line in late if "PLC0415 - " not in line] == []
 
 
 def test_a_circle_is_found_and_named() -> None:

@@ -20,7 +20,7 @@ class RequestSpan:
 
     def answered(self, status: int) -> None:
         """Record the status of the answer."""
-        from opentelemetry.trace import StatusCode  # noqa: PLC0415
+        from opentelemetry.trace import StatusCode  # noqa: PLC0415 - only where an endpoint is set
 
         self._span.set_attribute("http.response.status_code", status)
         if status >= _ERROR:
@@ -35,10 +35,10 @@ class Tracing:
     """
 
     def __init__(self, endpoint: str) -> None:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
-        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - only where an endpoint is set
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - only where an endpoint is set
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - only where an endpoint is set
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - only where an endpoint is set
 
         # OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER and the like are read by the library itself.
         provider = TracerProvider(resource=Resource.create({"service.name": "passerelle"}))
@@ -53,8 +53,8 @@ class Tracing:
     @contextmanager
     def span(self, method: str, route: str, headers: Mapping[bytes, bytes]) -> Iterator[RequestSpan]:
         """Return the span of a request, a child of the one that `traceparent` names; attributes are HTTP's semantic conventions."""
-        from opentelemetry.trace import SpanKind  # noqa: PLC0415
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415
+        from opentelemetry.trace import SpanKind  # noqa: PLC0415 - only where an endpoint is set
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415 - only where an endpoint is set
 
         given = {name: headers[name.encode()].decode("latin-1") for name in ("traceparent", "tracestate") if name.encode() in headers}
         parent: Any = TraceContextTextMapPropagator().extract(given)

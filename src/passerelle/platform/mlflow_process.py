@@ -24,9 +24,9 @@ def serve(port: int, store_uri: str, artifact_root: str) -> None:
         "_MLFLOW_SERVER_BOOT_ID": uuid.uuid4().hex,
         "_MLFLOW_SGI_NAME": "uvicorn",
     }
-    import uvicorn  # noqa: PLC0415
+    import uvicorn  # noqa: PLC0415 - without looking for garbage, as what follows
     from mlflow.server.fastapi_app import app  # noqa: PLC0415 - reads the variables when it is imported
-    from mlflow.server.handlers import initialize_backend_stores  # noqa: PLC0415
+    from mlflow.server.handlers import initialize_backend_stores  # noqa: PLC0415 - as the line before
 
     initialize_backend_stores(store_uri, store_uri, artifact_root)
     gc.freeze()

@@ -103,9 +103,9 @@ def make_bucket(s3: S3Settings) -> None:
     Raises:
         OutsideError: The S3 server refuses.
     """
-    import boto3  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    import boto3  # noqa: PLC0415 - the S3 server starts in the meantime
+    from botocore.config import Config  # noqa: PLC0415 - the S3 server starts in the meantime
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - the S3 server starts in the meantime
 
     secret = s3.secret_access_key.get_secret_value() if s3.secret_access_key else None
     client = boto3.client(
@@ -131,7 +131,7 @@ def _wait_until_it_reads(client: Any, bucket: str) -> None:
     Raises:
         ClientError: It does not read in time.
     """
-    from botocore.exceptions import ClientError  # noqa: PLC0415
+    from botocore.exceptions import ClientError  # noqa: PLC0415 - the S3 server starts in the meantime
 
     deadline = time.monotonic() + _READS_WITHIN_S
     while True:

@@ -51,8 +51,8 @@ def sign(manifest: Mapping[str, Any], settings: SigningSettings, *, run_id: str)
 
 def _separated(path: Path, folder: Path) -> dict[str, Any]:
     """Return the signer's certificate and those between it and a root as the files that model-signing reads; one file holds them all."""
-    from cryptography import x509  # noqa: PLC0415
-    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
+    from cryptography import x509  # noqa: PLC0415 - only where a certificate signs
+    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415 - only where a certificate signs
 
     files = []
     for place, certificate in enumerate(x509.load_pem_x509_certificates(path.read_bytes())):
