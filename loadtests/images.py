@@ -24,7 +24,7 @@ from pathlib import Path
 
 from loadtests.machine import describe_machine
 from passerelle.bentos.build import build
-from passerelle.bentos.containerize import BASE, Wanted, containerize
+from passerelle.bentos.containerize import BASE, ImageOptions, containerize
 from passerelle.bentos.engine import ask, find_engine, inspect
 from passerelle.bentos.store import Store, latest_bento
 from passerelle.errors import NotFoundError, OutsideError
@@ -37,9 +37,9 @@ from tests.engine_fixtures import copied_project
 
 RESULTS = Path(__file__).resolve().parent / "results"
 OURS = {
-    "passerelle": Wanted(image_name="passerelle/measured:whole"),
-    "passerelle --slim": Wanted(image_name="passerelle/measured:slim", slim=True),
-    "passerelle --with-pipeline": Wanted(image_name="passerelle/measured:with-pipeline", with_pipeline=True),
+    "passerelle": ImageOptions(image_name="passerelle/measured:whole"),
+    "passerelle --slim": ImageOptions(image_name="passerelle/measured:slim", slim=True),
+    "passerelle --with-pipeline": ImageOptions(image_name="passerelle/measured:with-pipeline", with_pipeline=True),
 }
 PEERS = ("passerelle/measured:documented", "passerelle/measured:mlflow")
 _TIMEOUT_S = 1800.0
@@ -90,10 +90,10 @@ class Measured:
     new_code_s: float | None = None
 
 
-def ours(settings: StoreSettings, tag: BentoTag, name: str, wanted: Wanted) -> Measured:
+def ours(settings: StoreSettings, tag: BentoTag, name: str, wanted: ImageOptions) -> Measured:
     """Build our image, again with nothing changed and with new code, and run it."""
-    built = containerize(settings, bento_tag=tag, wanted=replace(wanted, cached=False))
-    again = containerize(settings, bento_tag=tag, wanted=wanted)
+    built = containerize(settings, bento_tag=tag, options=replace(wanted, cached=False))
+    again = containerize(settings, bento_tag=tag, options=wanted)
     model = Store(settings).model(tag)
     golden = read_golden(Path(model.path) / "golden.json") if model else None
     if model is None or golden is None:
@@ -112,7 +112,7 @@ def ours(settings: StoreSettings, tag: BentoTag, name: str, wanted: Wanted) -> M
     )
 
 
-def _with_new_code(settings: StoreSettings, tag: BentoTag, wanted: Wanted) -> float:
+def _with_new_code(settings: StoreSettings, tag: BentoTag, wanted: ImageOptions) -> float:
     """Return how long the image takes once a line of the service was changed."""
     with tempfile.TemporaryDirectory(prefix="passerelle-images-") as temporary:
         project, store = copied_project(Path(temporary) / "project"), Path(temporary) / "bentoml"
@@ -121,7 +121,7 @@ def _with_new_code(settings: StoreSettings, tag: BentoTag, wanted: Wanted) -> fl
             file.write("\n# changed\n")
         copied = StoreSettings.read(bentoml_home=store)
         build(copied, bento_model_tag=tag, project=project)
-        changed = containerize(copied, bento_tag=tag, wanted=replace(wanted, image_name="passerelle/measured:changed"))
+        changed = containerize(copied, bento_tag=tag, options=replace(wanted, image_name="passerelle/measured:changed"))
     ask(changed.engine, "image", "rm", "passerelle/measured:changed")
     return changed.seconds
 

@@ -16,7 +16,7 @@ from bentoml._internal.models.model import ModelStore
 from filelock import FileLock
 
 from passerelle.bentos.build import build
-from passerelle.bentos.containerize import BuiltImage, Wanted, containerize
+from passerelle.bentos.containerize import BuiltImage, ImageOptions, containerize
 from passerelle.bentos.engine import find_engine
 from passerelle.errors import OutsideError
 from passerelle.model.golden import Golden, read_golden
@@ -39,7 +39,7 @@ class BentoForTests:
     def image(self, *, name: str = "", slim: bool = False, **wanted: Any) -> BuiltImage:
         """Build the bento's image, or take the one that is there."""
         tag = name or f"{self.repository}:{'slim' if slim else 'whole'}"
-        return containerize(self.settings, bento_tag=TAG, wanted=Wanted(image_name=tag, slim=slim, **wanted))
+        return containerize(self.settings, bento_tag=TAG, options=ImageOptions(image_name=tag, slim=slim, **wanted))
 
     @property
     def golden(self) -> Golden:

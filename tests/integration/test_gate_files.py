@@ -14,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 
 from passerelle.criteria import Criteria, Waivable
 from passerelle.errors import IntegrityError, NotFoundError, RefusedError
-from passerelle.gate.held_out import Files, held_out, train_hashes
+from passerelle.gate.held_out import VersionFiles, held_out, train_hashes
 from passerelle.model.manifest import digest_of_manifest
 from passerelle.names import HELD_OUT, MANIFEST, TRAIN_HASHES, ModelVersionRef
 from passerelle.registry.client import Registry
@@ -108,7 +108,7 @@ def test_data_that_cannot_be_read_is_a_failure_of_integrity(content: bytes, tmp_
             (folder / "file").write_bytes(content)
             return folder / "file"
 
-    files = Files(ModelVersionRef("m", 1, "r" * 32), tmp_path, "t" * 32, {})
+    files = VersionFiles(ModelVersionRef("m", 1, "r" * 32), tmp_path, "t" * 32, {})
     for read in (held_out, train_hashes):
         with pytest.raises(IntegrityError, match="cannot be read"):
             read(cast(Any, Stored()), files, tmp_path)
@@ -137,7 +137,7 @@ def test_a_version_from_before_the_data_was_recorded_is_judged_and_can_be_signed
 
 def test_what_the_champion_learned_from_is_gone_and_that_is_said(two: Two, registered: RegisteredForTests) -> None:
     # Both come from one training: the challenger must keep what the champion loses.
-    def known(registry: Registry, files: Files, folder: Path) -> frozenset[str] | None:
+    def known(registry: Registry, files: VersionFiles, folder: Path) -> frozenset[str] | None:
         return None if files.ref.version == 1 else train_hashes(registry, files, folder)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from passerelle.bentos.build import build
-from passerelle.bentos.containerize import BASE, Wanted, containerize
+from passerelle.bentos.containerize import BASE, ImageOptions, containerize
 from passerelle.bentos.engine import inspect
 from passerelle.errors import UsageError
 from passerelle.rollout.container import smoke
@@ -153,7 +153,7 @@ def test_a_second_time_does_nothing_and_new_code_takes_seconds(bento: BentoForTe
     settings = StoreSettings.read(bentoml_home=tmp_path / "bentoml")
     assert build(settings, bento_model_tag=TAG, project=project).replaced
     name = f"{bento.repository}:changed"
-    changed = containerize(settings, bento_tag=TAG, wanted=Wanted(image_name=name))
+    changed = containerize(settings, bento_tag=TAG, options=ImageOptions(image_name=name))
     assert changed.created
     assert changed.seconds < 20, "the figure is measured by loadtests/images.py; this finds packages that were installed again"
     assert changed.image.digest != again.image.digest
@@ -179,7 +179,7 @@ def test_from_empty_caches_the_digest_is_the_same_and_no_layer_holds_more_than_i
     plant(project, tmp_path / "home", monkeypatch)
     settings = StoreSettings.read(bentoml_home=tmp_path / "bentoml")
     build(settings, bento_model_tag=TAG, project=project)
-    second = containerize(settings, bento_tag=TAG, wanted=Wanted(image_name=name, slim=slim, epoch=EPOCH, cached=False))
+    second = containerize(settings, bento_tag=TAG, options=ImageOptions(image_name=name, slim=slim, epoch=EPOCH, cached=False))
     assert second.created
     assert first.image.digest == second.image.digest
     assert second.labels["org.opencontainers.image.created"] == "2023-11-14T22:13:20Z"
@@ -213,7 +213,7 @@ def test_a_model_that_is_not_compiled_is_answered_by_its_pipeline(bento: BentoFo
     pipeline.steps[-1] = (pipeline.steps[-1][0], RandomForestClassifier(10, random_state=0))
     settings = write_bento(tmp_path / "bentoml", pipeline=pipeline.fit(texts, labels))
     name = f"{bento.repository}:forest-{slim}"
-    built = containerize(settings, bento_tag=TAG, wanted=Wanted(image_name=name, slim=slim))
+    built = containerize(settings, bento_tag=TAG, options=ImageOptions(image_name=name, slim=slim))
     assert built.with_pipeline
     assert built.sbom is not None
     found = {component["purl"].partition("?")[0] for component in json.loads(built.sbom.read_text())["components"]}

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from passerelle.bentos.containerize import BASE, Wanted, containerize
+from passerelle.bentos.containerize import BASE, ImageOptions, containerize
 from passerelle.bentos.engine import check_architecture, failed, find_engine, inspect
 from passerelle.errors import NotFoundError, OutsideError
 from passerelle.names import BentoTag
@@ -44,7 +44,9 @@ def test_a_package_that_is_not_the_locked_one_is_not_installed(bento: BentoForTe
     locked.write_text(re.sub(r"sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, text, count=2))
     with pytest.raises(OutsideError, match="not the one that was locked"):
         containerize(
-            StoreSettings.read(bentoml_home=tmp_path / "bentoml"), bento_tag=TAG, wanted=Wanted(image_name=f"{bento.repository}:unlocked")
+            StoreSettings.read(bentoml_home=tmp_path / "bentoml"),
+            bento_tag=TAG,
+            options=ImageOptions(image_name=f"{bento.repository}:unlocked"),
         )
     assert inspect(bento.engine, f"{bento.repository}:unlocked") is None
 
@@ -132,7 +134,7 @@ def test_a_disk_that_is_full_leaves_the_engine_as_it_was(bento: BentoForTests, t
             containerize(
                 StoreSettings.read(bentoml_home=tmp_path / "bentoml"),
                 bento_tag=TAG,
-                wanted=Wanted(image_name=f"{bento.repository}:full", wheels=tmp_path / "wheels"),
+                options=ImageOptions(image_name=f"{bento.repository}:full", wheels=tmp_path / "wheels"),
             )
         assert "docker system df" in str(told.value.hint)
         assert inspect(bento.engine, BASE) is not None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from passerelle.bentos import containerize as stage
-from passerelle.bentos.containerize import BASE, Wanted
+from passerelle.bentos.containerize import BASE, ImageOptions
 from passerelle.bentos.engine import inspect
 from passerelle.errors import IntegrityError, OutsideError
 from passerelle.rollout.container import smoke
@@ -60,7 +60,7 @@ def test_an_image_that_fails_its_golden_inputs_does_not_take_the_name(
     before = dangling(bento.engine)
     for name in ("1", "2"):
         with pytest.raises((IntegrityError, OutsideError)) as told:
-            containerize.run(context_of(os.environ), str(TAG), Wanted(image_name=f"{repository}:{name}"))
+            containerize.run(context_of(os.environ), str(TAG), ImageOptions(image_name=f"{repository}:{name}"))
         assert "--no-smoke" in str(told.value.hint)
     held = inspect(bento.engine, f"{repository}:1")
     assert held is not None

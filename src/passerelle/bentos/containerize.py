@@ -69,7 +69,7 @@ class BuiltImage:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ImageOptions:
     """How an image is to be made.
 
     Attributes:
@@ -95,7 +95,7 @@ def containerize(
     settings: StoreSettings,
     *,
     bento_tag: BentoTag,
-    wanted: Wanted | None = None,
+    options: ImageOptions | None = None,
     dry_run: bool = False,
     trial: Callable[[str, str], None] = lambda _engine, _image: None,
     progress: Callable[[str], None] = lambda _: None,
@@ -110,27 +110,27 @@ def containerize(
         OutsideError: No engine answers, or the build fails; holds what it said. An image of that name stays as it was.
     """
     began = time.perf_counter()
-    wanted = wanted or Wanted()
+    options = options or ImageOptions()
     store = Store(settings)
     bento = store.bento(bento_tag)
     if bento is None:
         raise NotFoundError(f"the BentoML store holds no bento {bento_tag}", hint="passerelle build; bentoml list")
-    image = image_ref(wanted.image_name or f"passerelle/{bento_tag}{'-slim' if wanted.slim else ''}")
+    image = image_ref(options.image_name or f"passerelle/{bento_tag}{'-slim' if options.slim else ''}")
     engine = find_engine()
     if dry_run:
-        return BuiltImage(image, bento_tag, engine, slim=wanted.slim, dry_run=True)
+        return BuiltImage(image, bento_tag, engine, slim=options.slim, dry_run=True)
     with tempfile.TemporaryDirectory(dir=store.home, prefix=".passerelle-image-") as temporary:
         folder = Path(temporary)
-        write_context(folder, store, bento_tag, wheels=wanted.wheels, with_pipeline=wanted.with_pipeline, epoch=wanted.epoch)
-        labels = _labels_of(engine, folder, bento, bento_tag, wanted)
+        write_context(folder, store, bento_tag, wheels=options.wheels, with_pipeline=options.with_pipeline, epoch=options.epoch)
+        labels = _labels_of(engine, folder, bento, bento_tag, options)
         sbom = store.home / "images" / f"{str(image).replace('/', '_').replace(':', '_')}.cdx.json"
-        fresh = not (wanted.cached and sbom.exists() and _made_of(engine, image) == labels[INPUTS_DIGEST_LABEL])
+        fresh = not (options.cached and sbom.exists() and _made_of(engine, image) == labels[INPUTS_DIGEST_LABEL])
         if fresh:
             progress(f"{engine} builds {image}; the first time takes a minute")
-            content = _made(engine, folder, image, wanted, labels, trial=trial)
+            content = _made(engine, folder, image, options, labels, trial=trial)
             sbom.parent.mkdir(exist_ok=True)
             sbom.write_text(content, encoding="utf-8")
-    return _described(engine, image, bento_tag, wanted.slim, sbom, fresh=fresh, began=began)
+    return _described(engine, image, bento_tag, options.slim, sbom, fresh=fresh, began=began)
 
 
 def image_ref(name: str) -> ImageRef:
@@ -147,12 +147,12 @@ def image_ref(name: str) -> ImageRef:
     return ImageRef(repository, image_tag)
 
 
-def _labels_of(engine: str, folder: Path, bento: bentoml.Bento, tag: BentoTag, wanted: Wanted) -> dict[str, str]:
+def _labels_of(engine: str, folder: Path, bento: bentoml.Bento, tag: BentoTag, options: ImageOptions) -> dict[str, str]:
     """Return OCI's annotations, the lineage, which the bento carries as labels, and the digest of what the image is made from."""
-    base_digest = _base_digest(engine, wanted.base)
+    base_digest = _base_digest(engine, options.base)
     # Nothing of another image of this bento may pass for it: variant, base and times count as inputs.
-    inputs = hashlib.sha256(f"{digest_of(folder)} {base_digest} {wanted.slim} {wanted.epoch}".encode()).hexdigest()
-    created = datetime.fromtimestamp(wanted.epoch, UTC) if wanted.epoch is not None else bento.info.creation_time
+    inputs = hashlib.sha256(f"{digest_of(folder)} {base_digest} {options.slim} {options.epoch}".encode()).hexdigest()
+    created = datetime.fromtimestamp(options.epoch, UTC) if options.epoch is not None else bento.info.creation_time
     lineage = {name: value for name, value in bento.info.labels.items() if name.startswith(PREFIX)}
     return {
         OCI_PREFIX + "title": tag.name,
@@ -161,7 +161,7 @@ def _labels_of(engine: str, folder: Path, bento: bentoml.Bento, tag: BentoTag, w
         OCI_PREFIX + "revision": lineage.get(GIT_COMMIT, lineage.get(CODE_DIGEST, "")),
         OCI_PREFIX + "created": created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         OCI_PREFIX + "licenses": "Apache-2.0",
-        OCI_PREFIX + "base.name": wanted.base,
+        OCI_PREFIX + "base.name": options.base,
         OCI_PREFIX + "base.digest": base_digest,
         BENTO_TAG_LABEL: str(tag),
         INPUTS_DIGEST_LABEL: f"sha256:{inputs}",
@@ -215,22 +215,22 @@ def _passing_names(engine: str, image: ImageRef) -> Iterator[_Names]:
 
 
 def _made(
-    engine: str, folder: Path, image: ImageRef, wanted: Wanted, labels: Mapping[str, str], *, trial: Callable[[str, str], None]
+    engine: str, folder: Path, image: ImageRef, options: ImageOptions, labels: Mapping[str, str], *, trial: Callable[[str, str], None]
 ) -> str:
     """Build the image, let it be tried, and only then give it its name; return its bill of materials."""
     with _passing_names(engine, image) as names:
-        content = _built(engine, folder, names, wanted, labels)
+        content = _built(engine, folder, names, options, labels)
         trial(engine, names.made)
         _named(engine, names.made, image)
     return content
 
 
-def _built(engine: str, folder: Path, names: _Names, wanted: Wanted, labels: Mapping[str, str]) -> str:
+def _built(engine: str, folder: Path, names: _Names, options: ImageOptions, labels: Mapping[str, str]) -> str:
     """Build the image under its passing name and return its bill of materials."""
     image = names.image
-    arguments = ["--build-arg", f"BASE={wanted.base}", "--build-arg", f"VARIANT={'slim' if wanted.slim else 'whole'}"]
-    arguments += [] if wanted.wheels is None else ["--network", "none"]
-    uncached = () if wanted.cached else ("--no-cache",)
+    arguments = ["--build-arg", f"BASE={options.base}", "--build-arg", f"VARIANT={'slim' if options.slim else 'whole'}"]
+    arguments += [] if options.wheels is None else ["--network", "none"]
+    uncached = () if options.cached else ("--no-cache",)
     _build(engine, folder, "service", ["--tag", names.bare, *arguments, *uncached], image)
     found = packages_in(engine, names.bare)
     lineage = {name: value for name, value in labels.items() if name.startswith(PREFIX)}
@@ -241,10 +241,10 @@ def _built(engine: str, folder: Path, names: _Names, wanted: Wanted, labels: Map
     readable_in_image(folder)
     described = [part for name, value in sorted(labels.items()) for part in ("--label", f"{name}={value}")]
     _build(engine, folder, "listed", ["--tag", names.listed, *arguments, *described], image)
-    if wanted.epoch is None:
+    if options.epoch is None:
         _named(engine, names.listed, names.made)
     else:
-        rewrite(engine, names.listed, names.made, epoch=wanted.epoch, kept=_layers(engine, wanted.base))
+        rewrite(engine, names.listed, names.made, epoch=options.epoch, kept=_layers(engine, options.base))
     return content
 
 

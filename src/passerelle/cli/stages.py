@@ -166,7 +166,7 @@ def containerize(bento_tag: str | None, smoke: bool, dry_run: bool, as_json: boo
     from passerelle.stages import containerize as stage
 
     output = Output(as_json=as_json)
-    result = stage.run(surroundings(), bento_tag, stage.Wanted(**wanted), smoke=smoke, dry_run=dry_run, progress=output.progress)
+    result = stage.run(surroundings(), bento_tag, stage.ImageOptions(**wanted), smoke=smoke, dry_run=dry_run, progress=output.progress)
     show_stack.image(output, result)
 
 

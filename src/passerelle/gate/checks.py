@@ -9,7 +9,7 @@ import numpy as np
 
 from passerelle.criteria import Criteria
 from passerelle.gate.evidence import Evidence
-from passerelle.gate.messages import Language, Said, sentence
+from passerelle.gate.messages import Language, Message, message_text
 from passerelle.gate.paired import Difference
 from passerelle.gate.row_hashes import normalise
 from passerelle.gate.slices import slices_of
@@ -31,7 +31,7 @@ class Finding:
         passed: Whether it found nothing wrong.
         value: What was measured, as people read it.
         limit: What was asked for.
-        said: What is wrong; empty when nothing is.
+        problems: What is wrong; empty when nothing is.
         waived: By whom and why, if it was.
         message: What is wrong in English, for errors and logs.
     """
@@ -40,17 +40,17 @@ class Finding:
     passed: bool
     value: str
     limit: str
-    said: tuple[Said, ...] = ()
+    problems: tuple[Message, ...] = ()
     waived: str = ""
     message: str = field(init=False)
 
     def __post_init__(self) -> None:
-        """Say it in English."""
-        object.__setattr__(self, "message", "; ".join(sentence(each) for each in self.said))
+        """Write the message in English."""
+        object.__setattr__(self, "message", "; ".join(message_text(each) for each in self.problems))
 
     def told(self, language: Language) -> str:
         """Return what is wrong in the report's language."""
-        return ("; " if language == "en" else " ; ").join(sentence(each, language) for each in self.said)
+        return ("; " if language == "en" else " ; ").join(message_text(each, language) for each in self.problems)
 
 
 def all_findings(evidence: Evidence, criteria: Criteria, difference: Difference | None) -> tuple[Finding, ...]:
@@ -74,12 +74,12 @@ def all_findings(evidence: Evidence, criteria: Criteria, difference: Difference 
 def leakage(evidence: Evidence, criteria: Criteria) -> Finding:
     """Held-out rows are among those that the challenger learned from."""
     leaked, rows, asked = evidence.leaked, evidence.held_out, criteria.held_out.rows
-    said: list[Said] = []
+    problems: list[Message] = []
     if leaked:
-        said = [_said("leaked", rows=leaked, of=rows)]
+        problems = [_message("leaked", rows=leaked, of=rows)]
     elif rows < asked:
-        said = [_said("few_rows", rows=rows, asked=asked)]
-    return _finding("leakage", f"{leaked} / {rows}", "0", said)
+        problems = [_message("few_rows", rows=rows, asked=asked)]
+    return _finding("leakage", f"{leaked} / {rows}", "0", problems)
 
 
 def label_in_text(evidence: Evidence) -> Finding:
@@ -94,15 +94,15 @@ def label_in_text(evidence: Evidence) -> Finding:
     others = [words[other] in text for label, text in zip(truth, joined, strict=True) for other in words if other != label]
     chance = float(np.mean(others)) if others else 0.0
     told = own > _LABEL_TOLD and own > _LABEL_TIMES * chance
-    said = [_said("label_told", own=f"{own:.0%}", chance=f"{chance:.0%}")] if told else []
-    return _finding("label_in_text", f"{own:.0%}", f"≤ {_LABEL_TOLD:.0%}", said)
+    problems = [_message("label_told", own=f"{own:.0%}", chance=f"{chance:.0%}")] if told else []
+    return _finding("label_in_text", f"{own:.0%}", f"≤ {_LABEL_TOLD:.0%}", problems)
 
 
 def signature(evidence: Evidence) -> Finding:
     """The challenger takes other columns than the champion: clients would break."""
     ours = _columns(evidence.challenger.columns)
     theirs = _columns(evidence.champion_columns) if evidence.champion_columns is not None else ours
-    return _finding("signature", ours, theirs, [_said("signature", ours=ours, theirs=theirs)] if ours != theirs else [])
+    return _finding("signature", ours, theirs, [_message("signature", ours=ours, theirs=theirs)] if ours != theirs else [])
 
 
 def classes(evidence: Evidence) -> Finding:
@@ -111,8 +111,8 @@ def classes(evidence: Evidence) -> Finding:
     wanted = set(evidence.champion.scores.classes) if evidence.champion else set(evidence.challenger.scores.truth.tolist())
     missing, new = sorted(wanted - ours), sorted(ours - wanted) if evidence.champion else []
     key = "classes_both" if missing and new else "classes_lacks" if missing else "classes_adds"
-    said = [_said(key, missing=", ".join(missing), new=", ".join(new))] if missing or new else []
-    return _finding("classes", str(len(ours)), str(len(wanted)), said)
+    problems = [_message(key, missing=", ".join(missing), new=", ".join(new))] if missing or new else []
+    return _finding("classes", str(len(ours)), str(len(wanted)), problems)
 
 
 def libraries(evidence: Evidence) -> Finding:
@@ -120,22 +120,22 @@ def libraries(evidence: Evidence) -> Finding:
     made, there = ({name: of[name] for name in _LIBRARIES if of.get(name)} for of in (evidence.challenger.libraries, evidence.serving))
     wrong = [name for name in made if name in there and _minor(made[name]) != _minor(there[name])]
     unknown = [name for name in made if name not in there]
-    said = [_said("library", name=name, made=made[name], there=there[name]) for name in wrong]
-    said += [_said("library_unknown", names=", ".join(unknown))] if unknown else []
-    said += [] if made else [_said("library_unstated")]
+    problems = [_message("library", name=name, made=made[name], there=there[name]) for name in wrong]
+    problems += [_message("library_unknown", names=", ".join(unknown))] if unknown else []
+    problems += [] if made else [_message("library_unstated")]
     value, limit = (", ".join(f"{name} {version}" for name, version in of.items()) or "—" for of in (made, there))
-    return _finding("libraries", value, limit, said)
+    return _finding("libraries", value, limit, problems)
 
 
 def training_rows(evidence: Evidence, criteria: Criteria) -> Finding:
     """The challenger learned from far fewer rows than the champion, or nobody knows how many that were."""
     ours, champion = len(evidence.challenger.train_hashes or ()), evidence.champion
     if not evidence.champion_says or (champion and champion.train_hashes is None):
-        return _finding("training_rows", str(ours), "—", [_said("rows_unknown", version=_in_production(evidence))])
+        return _finding("training_rows", str(ours), "—", [_message("rows_unknown", version=_in_production(evidence))])
     theirs = len(champion.train_hashes or ()) if champion else 0
     least = int(theirs * criteria.champion.share_of_rows)
-    said = [_said("rows_fewer", ours=ours, theirs=theirs, least=least)] if ours < least else []
-    return _finding("training_rows", str(ours), f"≥ {least}", said)
+    problems = [_message("rows_fewer", ours=ours, theirs=theirs, least=least)] if ours < least else []
+    return _finding("training_rows", str(ours), f"≥ {least}", problems)
 
 
 def never_predicted(evidence: Evidence) -> Finding:
@@ -143,7 +143,7 @@ def never_predicted(evidence: Evidence) -> Finding:
     scores = evidence.challenger.scores
     support = {label: int(np.sum(scores.truth == label)) for label in sorted(set(scores.truth.tolist()))}
     never = [label for label, rows in support.items() if rows >= _ROWS_TO_TELL and label not in scores.predicted]
-    return _finding("never_predicted", str(len(never)), "0", [_said("never", labels=", ".join(never))] if never else [])
+    return _finding("never_predicted", str(len(never)), "0", [_message("never", labels=", ".join(never))] if never else [])
 
 
 def swapped(evidence: Evidence) -> Finding:
@@ -154,7 +154,7 @@ def swapped(evidence: Evidence) -> Finding:
     enough = counts.sum(axis=1) >= _ROWS_TO_TELL
     both = (shares > _SWAPPED) & (shares.T > _SWAPPED) & np.outer(enough, enough)
     pairs = [f"« {scores.labels[a]} » ↔ « {scores.labels[b]} »" for a, b in zip(*np.nonzero(np.triu(both, 1)), strict=True)]
-    return _finding("swapped", str(len(pairs)), "0", [_said("swapped", pairs=", ".join(pairs))] if pairs else [])
+    return _finding("swapped", str(len(pairs)), "0", [_message("swapped", pairs=", ".join(pairs))] if pairs else [])
 
 
 def limits(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
@@ -173,11 +173,11 @@ def class_floors(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
         return
     margins = {label: scores.class_f1[label] - floor for label, floor in floors.items() if label in scores.class_f1}
     low = [
-        _said("class_low", label=label, measured=f"{scores.class_f1[label]:.3f}", asked=f"{floors[label]:g}")
+        _message("class_low", label=label, measured=f"{scores.class_f1[label]:.3f}", asked=f"{floors[label]:g}")
         for label in margins
         if margins[label] < 0
     ]
-    unknown = [_said("class_unknown", label=label, asked=f"{floors[label]:g}") for label in sorted(floors.keys() - margins.keys())]
+    unknown = [_message("class_unknown", label=label, asked=f"{floors[label]:g}") for label in sorted(floors.keys() - margins.keys())]
     weakest = min(margins, key=margins.__getitem__) if margins else None
     value, limit = (f"{scores.class_f1[weakest]:.3f}", f"≥ {floors[weakest]:g}") if weakest is not None else ("—", "—")
     yield _finding("class_f1", value, limit, [*low, *unknown])
@@ -197,8 +197,8 @@ def slice_floors(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
             weakest = min(told, key=lambda part: told[part][0])
             value, rows_told = told[weakest]
             key, of = ("label_low", "label") if name == "label" else ("slice_low", "slice")
-            said = _said(key, **{of: weakest}, rows=rows_told, measured=f"{value:.3f}", asked=f"{floor:g}")
-            yield _finding(f"slice {name}", f"{value:.3f}", f"≥ {floor:g}", [said] if value < floor else [])
+            problem = _message(key, **{of: weakest}, rows=rows_told, measured=f"{value:.3f}", asked=f"{floor:g}")
+            yield _finding(f"slice {name}", f"{value:.3f}", f"≥ {floor:g}", [problem] if value < floor else [])
 
 
 def against_champion(evidence: Evidence, criteria: Criteria, difference: Difference | None) -> Iterator[Finding]:
@@ -207,23 +207,23 @@ def against_champion(evidence: Evidence, criteria: Criteria, difference: Differe
     limit = "> 0" if rule.must_be_better else f"≥ -{rule.not_worse_by:g}"
     if difference is None:
         if evidence.champion_columns is not None:
-            yield _finding("champion", "—", limit, [_said("unscored", version=version)])
+            yield _finding("champion", "—", limit, [_message("unscored", version=version)])
         return
     value, compared = f"{difference.value:+.3f}", difference.low if rule.margin_on == "interval" else difference.value
     key = "worse" if compared < -rule.not_worse_by else "not_better" if rule.must_be_better and difference.value <= 0 else None
     interval = f"{value} [{difference.low:+.3f}, {difference.high:+.3f}]"
-    said = [_said(key, version=version, figure=difference.metric, difference=interval, p=f"{difference.p_value:.2g}")] if key else []
-    yield _finding("champion", value, limit, said)
+    problems = [_message(key, version=version, figure=difference.metric, difference=interval, p=f"{difference.p_value:.2g}")] if key else []
+    yield _finding("champion", value, limit, problems)
 
 
 def _limit(name: str, value: float | None, limit: float, *, at_least: bool) -> Finding:
     asked = in_units(name, limit)
     sign = f"{'≥' if at_least else '≤'} {asked}"
     if value is None:
-        return _finding(name, "—", sign, [_said("unmeasured", figure=name)])
+        return _finding(name, "—", sign, [_message("unmeasured", figure=name)])
     measured = in_units(name, value)
-    said = _said("too_low" if at_least else "too_high", figure=name, measured=measured, asked=asked)
-    return _finding(name, measured, sign, [] if within_limit(value, limit, at_least=at_least) else [said])
+    problem = _message("too_low" if at_least else "too_high", figure=name, measured=measured, asked=asked)
+    return _finding(name, measured, sign, [] if within_limit(value, limit, at_least=at_least) else [problem])
 
 
 def within_limit(value: float, limit: float, *, at_least: bool) -> bool:
@@ -231,12 +231,12 @@ def within_limit(value: float, limit: float, *, at_least: bool) -> bool:
     return value >= limit if at_least else value <= limit
 
 
-def _said(key: str, **values: object) -> Said:
-    return Said(key, {name: str(value) for name, value in values.items()})
+def _message(key: str, **values: object) -> Message:
+    return Message(key, {name: str(value) for name, value in values.items()})
 
 
-def _finding(check: str, value: str, limit: str, said: list[Said]) -> Finding:
-    return Finding(check, not said, value, limit, tuple(said))
+def _finding(check: str, value: str, limit: str, problems: list[Message]) -> Finding:
+    return Finding(check, not problems, value, limit, tuple(problems))
 
 
 def _in_production(evidence: Evidence) -> int:

@@ -16,7 +16,7 @@ import psutil
 from numpy.typing import NDArray
 
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
-from passerelle.gate.held_out import LABEL, Files, held_out, train_hashes, whole
+from passerelle.gate.held_out import LABEL, VersionFiles, download_version, held_out, train_hashes
 from passerelle.gate.latency import RECORDS, latency
 from passerelle.gate.row_hashes import row_hashes
 from passerelle.gate.scores import Scores
@@ -71,7 +71,6 @@ class Evidence:
         champion_says: Whether the run of the one in production still says what it learned from.
         held_out: Rows that the challenger's training held out.
         leaked: Rows among them that the challenger learned from all the same.
-        champion_knows: Rows among them that the champion learned from; they are left out where enough others remain.
         serving: Version of each library in the serving image; empty where that is not known.
     """
 
@@ -82,7 +81,6 @@ class Evidence:
     champion_columns: tuple[Column, ...] | None
     held_out: int
     leaked: int
-    champion_knows: int
     serving: Mapping[str, str]
     champion_version: int | None = None
     champion_says: bool = True
@@ -99,8 +97,8 @@ def gather(
     """
     with tempfile.TemporaryDirectory(prefix="passerelle-gate-") as temporary:
         folder = Path(temporary)
-        ours = whole(registry, challenger, folder / "challenger")
-        theirs = whole(registry, champion, folder / "champion") if champion else None
+        ours = download_version(registry, challenger, folder / "challenger")
+        theirs = download_version(registry, champion, folder / "champion") if champion else None
         table = held_out(registry, ours, folder / "challenger")
         records, truth = table.drop(columns=[LABEL, _GROUP], errors="ignore"), table[LABEL].to_numpy(dtype=str)
         learned = train_hashes(registry, ours, folder / "challenger")
@@ -123,7 +121,6 @@ def gather(
             columns,
             len(table),
             int(leaked.sum()),
-            int(familiar.sum()),
             serving,
             theirs.ref.version if theirs else None,
             theirs is None or known is not None,
@@ -134,7 +131,7 @@ def _among(records: pd.DataFrame, hashes: frozenset[str]) -> NDArray[np.bool_]:
     return np.isin(np.array(row_hashes(records)), list(hashes)) if hashes else np.zeros(len(records), dtype=np.bool_)
 
 
-def _contender(registry: Registry, files: Files, *, hashes: frozenset[str] | None, records: pd.DataFrame, truth: Any) -> Contender:
+def _contender(registry: Registry, files: VersionFiles, *, hashes: frozenset[str] | None, records: pd.DataFrame, truth: Any) -> Contender:
     path = files.folder
     description = describe(path)
     pipeline, memory_mib = _loaded(path, description)
@@ -143,13 +140,13 @@ def _contender(registry: Registry, files: Files, *, hashes: frozenset[str] | Non
         classes = tuple(map(str, FLAVORS[description.flavor].classes(pipeline)))
         asked = [{str(name): value for name, value in record.items()} for record in table.to_dict(orient="records")]
         rows = pipeline_rows(pipeline, description.column_names, asked, flavor=description.flavor)
-        said = np.asarray([answer_of(row, classes).label for row in rows], dtype=str)
+        predicted = np.asarray([answer_of(row, classes).label for row in rows], dtype=str)
         probabilities = None if rows[0].probabilities is None else np.asarray([row.probabilities for row in rows], dtype=np.float64)
         if not (probabilities is None or _are_probabilities(probabilities, len(table), len(classes))):
             raise ValueError("not a label and a probability of each class for each row")
         cost = latency(pipeline, table.head(RECORDS), flavor=description.flavor)
     size_bytes = float(sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
-    scores = Scores(truth, said, probabilities, classes, cost.p95_ms, size_bytes)
+    scores = Scores(truth, predicted, probabilities, classes, cost.p95_ms, size_bytes)
     candidate = registry.run(files.ref.run_id).name
     return Contender(files.ref.version, candidate, scores, description.columns, description.libraries, hashes, memory_mib)
 

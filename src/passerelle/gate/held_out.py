@@ -22,7 +22,7 @@ LABEL = "label"
 
 
 @dataclass(frozen=True)
-class Files:
+class VersionFiles:
     """A version's files on this disk.
 
     Attributes:
@@ -37,8 +37,8 @@ class Files:
     recorded: Mapping[str, str]
 
 
-def whole(registry: Registry, ref: ModelVersionRef, folder: Path) -> Files:
-    """Download the version's files and return them, once each is the one that was registered.
+def download_version(registry: Registry, ref: ModelVersionRef, folder: Path) -> VersionFiles:
+    """Return the version's files, downloaded and compared with what was registered.
 
     A version that was registered before there were digests has nothing to be checked against.
 
@@ -51,17 +51,17 @@ def whole(registry: Registry, ref: ModelVersionRef, folder: Path) -> Files:
     model = registry.download_model(ref, folder / "model")
     digest = version.tags.get(ARTIFACT_DIGEST)
     if digest is None:
-        return Files(version.ref, model, training, {})
+        return VersionFiles(version.ref, model, training, {})
     try:
         manifest = registry.read_json(version.ref.run_id, MANIFEST)
         golden = registry.run_artifact(version.ref.run_id, GOLDEN, folder / "beside")
         check_manifest(model, golden, manifest, expected_digest=digest)
     except IntegrityError as error:
         raise IntegrityError(f"{ref}: {error.message}", hint=error.hint) from error
-    return Files(version.ref, model, training, dict(manifest.get(TRAINING, {})))
+    return VersionFiles(version.ref, model, training, dict(manifest.get(TRAINING, {})))
 
 
-def held_out(registry: Registry, files: Files, folder: Path) -> pd.DataFrame:
+def held_out(registry: Registry, files: VersionFiles, folder: Path) -> pd.DataFrame:
     """Return the labelled rows that the version's training held out.
 
     Raises:
@@ -80,7 +80,7 @@ def held_out(registry: Registry, files: Files, folder: Path) -> pd.DataFrame:
     return table
 
 
-def train_hashes(registry: Registry, files: Files, folder: Path) -> frozenset[str] | None:
+def train_hashes(registry: Registry, files: VersionFiles, folder: Path) -> frozenset[str] | None:
     """Return the hashes of the rows that the version learned from; None where its training left none.
 
     Raises:
@@ -97,7 +97,7 @@ def train_hashes(registry: Registry, files: Files, folder: Path) -> frozenset[st
         return frozenset(rows)
 
 
-def _as_recorded(registry: Registry, files: Files, name: str, folder: Path) -> Path:
+def _as_recorded(registry: Registry, files: VersionFiles, name: str, folder: Path) -> Path:
     path = registry.run_artifact(files.training, name, folder)
     if files.recorded.get(name, digest := digest_of_file(path)) != digest:
         message = f"{name} of the training {files.training} is not the one that {files.ref} was registered with"
@@ -106,7 +106,7 @@ def _as_recorded(registry: Registry, files: Files, name: str, folder: Path) -> P
 
 
 @contextmanager
-def _readable(files: Files, name: str) -> Iterator[None]:
+def _readable(files: VersionFiles, name: str) -> Iterator[None]:
     try:
         yield
     except _UNREADABLE as error:

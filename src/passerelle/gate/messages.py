@@ -1,4 +1,4 @@
-"""What a check says, in French and in English: a key and its values make a sentence, and each check and figure has a name."""
+"""The messages of the checks in French and in English, and the names of checks and figures."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Language = Literal["fr", "en"]
 
 
 @dataclass(frozen=True)
-class Said:
-    """One thing that is wrong.
+class Message:
+    """One thing that is wrong with a model.
 
     Attributes:
-        key: Of `SENTENCES`.
-        values: What its sentence names. Those in `_NAMED` are the name of a figure or of a slice, which has a name in each language.
+        key: Of `MESSAGES`.
+        values: What its text names. Those in `_NAMED` are figures and slices, which have a name in each language.
     """
 
     key: str
@@ -23,7 +23,7 @@ class Said:
 
 
 _NAMED = ("figure", "slice")
-SENTENCES: Mapping[Language, Mapping[str, str]] = {
+MESSAGES: Mapping[Language, Mapping[str, str]] = {
     "en": {
         "leaked": "{rows} of {of} held-out rows were learned from: the figures say nothing",
         "few_rows": "only {rows} held-out rows are left, {asked} are asked for",
@@ -128,10 +128,10 @@ NAMES: Mapping[Language, Mapping[str, str]] = {
 }
 
 
-def sentence(said: Said, language: Language | None = None) -> str:
-    """Return what is wrong in the language; without one in English, with figures by their names in the criteria: for errors and logs."""
+def message_text(message: Message, language: Language | None = None) -> str:
+    """Return the message in the language; without one, in English with figures under their names in the criteria, for errors and logs."""
     if language is None:
-        return SENTENCES["en"][said.key].format_map(said.values)
+        return MESSAGES["en"][message.key].format_map(message.values)
     names = NAMES[language]
-    named = {key: names.get(value, names.get(f"slice {value}", value)) if key in _NAMED else value for key, value in said.values.items()}
-    return SENTENCES[language][said.key].format_map(named)
+    named = {key: names.get(value, names.get(f"slice {value}", value)) if key in _NAMED else value for key, value in message.values.items()}
+    return MESSAGES[language][message.key].format_map(named)

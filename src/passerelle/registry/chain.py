@@ -10,7 +10,7 @@ from passerelle.registry.ledger import BEGINNING, Entry, Stored, digest_of, entr
 
 
 @dataclass(frozen=True)
-class Finding:
+class LedgerFault:
     """What the verification found wrong, and at which entry."""
 
     number: int
@@ -48,21 +48,21 @@ class Chain:
     """
 
     entries: tuple[Entry, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[LedgerFault, ...]
     unwritten: bool = False
 
 
 def examine(registered_model: str, stored: Stored, anchors: Anchors | None) -> Chain:
     """Return the chain of the stored lines, held against what MLflow knows; without that where MLflow cannot be asked."""
-    findings: list[Finding] = []
+    findings: list[LedgerFault] = []
     entries: list[Entry] = []
     before, folder = BEGINNING, folder_of(registered_model)
     for expected, (key, content) in enumerate(stored.lines, start=1):
         entry, own = parsed_entry(content) if content is not None else None, f"{folder}{entry_name(expected)}"
         if entry is None or key != own:
             # What follows is chained to something unknown.
-            return Chain(tuple(entries), (Finding(expected, _unreadable(key, content, own=own)),))
-        findings += [Finding(expected, problem) for problem in _problems(entry, content, expected, before, registered_model)]
+            return Chain(tuple(entries), (LedgerFault(expected, _unreadable(key, content, own=own)),))
+        findings += [LedgerFault(expected, problem) for problem in _problems(entry, content, expected, before, registered_model)]
         entries.append(entry)
         before = digest_of(content or b"")
     unwritten = _unwritten(stored.head, entries, before, registered_model)
@@ -70,7 +70,7 @@ def examine(registered_model: str, stored: Stored, anchors: Anchors | None) -> C
         entries.append(unwritten)
         before = unwritten.digest
         if anchors is not None and (unwritten.number, unwritten.digest) in anchors.confirmed:
-            findings.append(Finding(unwritten.number, "its object was removed: only the head still holds it"))
+            findings.append(LedgerFault(unwritten.number, "its object was removed: only the head still holds it"))
     findings += _head_problems(stored.head, len(entries), before)
     findings += _unknown(entries, anchors) if anchors is not None else ()
     return Chain(tuple(entries), tuple(sorted(findings, key=lambda finding: finding.number)), unwritten is not None)
@@ -114,30 +114,30 @@ def _unwritten(head: bytes | None, entries: Sequence[Entry], before: str, regist
     return entry if (entry.number, entry.before, entry.registered_model) == expected else None
 
 
-def _head_problems(head: bytes | None, last: int, last_digest: str) -> Iterator[Finding]:
+def _head_problems(head: bytes | None, last: int, last_digest: str) -> Iterator[LedgerFault]:
     if head is None:
         if last:
-            yield Finding(last, "the head, the object that names the last entry, is missing")
+            yield LedgerFault(last, "the head, the object that names the last entry, is missing")
         return
     held = parsed_head(head)
     if held is None:
-        yield Finding(last, "the head, the object that names the last entry, cannot be read")
+        yield LedgerFault(last, "the head, the object that names the last entry, cannot be read")
     elif held.number > last:
-        yield Finding(last + 1, f"it is missing: the head names entry {held.number} as the last one")
+        yield LedgerFault(last + 1, f"it is missing: the head names entry {held.number} as the last one")
     elif held.number < last:
-        yield Finding(held.number + 1, f"it was inserted: the head names entry {held.number} as the last one")
+        yield LedgerFault(held.number + 1, f"it was inserted: the head names entry {held.number} as the last one")
     elif held.digest != last_digest:
-        yield Finding(last, "the head names another entry of this number: one of the two was changed")
+        yield LedgerFault(last, "the head names another entry of this number: one of the two was changed")
 
 
-def _unknown(entries: Sequence[Entry], anchors: Anchors) -> Iterator[Finding]:
+def _unknown(entries: Sequence[Entry], anchors: Anchors) -> Iterator[LedgerFault]:
     for number, digest in sorted(anchors.confirmed):
         if not 1 <= number <= len(entries):
-            yield Finding(number, "MLflow knows it, and it is missing here: it was removed")
+            yield LedgerFault(number, "MLflow knows it, and it is missing here: it was removed")
         elif entries[number - 1].digest != digest:
-            yield Finding(number, "MLflow knows another entry of this number: this one was changed or inserted")
+            yield LedgerFault(number, "MLflow knows another entry of this number: this one was changed or inserted")
     known = {number for number, _ in anchors.confirmed}
     if entries and len(entries) not in known and not anchors.know(entries[-1]):
-        yield Finding(
+        yield LedgerFault(
             len(entries), "MLflow does not know it, and passerelle tells MLflow of an entry before it writes one: somebody else wrote it"
         )

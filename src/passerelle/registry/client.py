@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from passerelle.errors import NotFoundError
 from passerelle.names import KIND, PARENT_RUN, ModelVersionRef
 from passerelle.registry.entities import CandidateRun, VersionInfo, all_pages, candidate, version_info
-from passerelle.registry.failures import parsed, translated
+from passerelle.registry.failures import mlflow_errors, parsed
 from passerelle.registry.mlflow_environment import MlflowEnvironment
 from passerelle.registry.objects import Objects
 from passerelle.registry.reachable import check_mlflow
@@ -55,7 +55,7 @@ class Registry:
     @contextmanager
     def _asked(self, what: str, *, hint: str | None = None, artifacts: bool = False) -> Iterator[None]:
         """Call MLflow in the environment of this server, and turn its failures into ours."""
-        with self.environment.calling(artifacts=artifacts), translated(what, hint=hint):
+        with self.environment.calling(artifacts=artifacts), mlflow_errors(what, hint=hint):
             yield
 
     def latest_training(self, experiment: str | None = None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from passerelle.errors import IntegrityError, RefusedError, SettingsError
 from passerelle.model.verify import check_signature
-from passerelle.registry.chain import Finding
+from passerelle.registry.chain import LedgerFault
 from passerelle.registry.ledger import Entry
 from passerelle.registry.sign import sign
 from passerelle.settings import SigningSettings
@@ -38,7 +38,7 @@ def signed(entry: Entry, settings: SigningSettings | None, *, last: Entry | None
     return complete
 
 
-def signature_findings(entries: Sequence[Entry], settings: SigningSettings | None) -> Iterator[Finding]:
+def signature_findings(entries: Sequence[Entry], settings: SigningSettings | None) -> Iterator[LedgerFault]:
     """Yield the entries whose signature is missing or not by a trusted key, where signatures are required.
 
     A good signature covers all entries before it through the chain, also those from before there was a key or by a key of former times.
@@ -51,18 +51,18 @@ def signature_findings(entries: Sequence[Entry], settings: SigningSettings | Non
     first = next((entry.number for entry in entries if entry.signature), None)
     if first is None:
         if settings.verify == "required":
-            yield Finding(len(entries), "it is not signed, nor is any before it, and PASSERELLE_VERIFY=required asks for a signature")
+            yield LedgerFault(len(entries), "it is not signed, nor is any before it, and PASSERELLE_VERIFY=required asks for a signature")
         return
     found = []
     for entry in reversed(entries):
         if not entry.signature:
-            found.append(Finding(entry.number, f"it is not signed, and entries are signed since entry {first}"))
+            found.append(LedgerFault(entry.number, f"it is not signed, and entries are signed since entry {first}"))
         else:
             try:
                 _check(entry, settings)
                 break
             except IntegrityError as error:
-                found.append(Finding(entry.number, f"its signature is not good: {error.message}"))
+                found.append(LedgerFault(entry.number, f"its signature is not good: {error.message}"))
         if entry.number == first:
             break
     yield from reversed(found)

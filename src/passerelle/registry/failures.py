@@ -25,7 +25,7 @@ _FAILURES = (
 
 
 @contextmanager
-def translated(what: str, *, hint: str | None = None) -> Iterator[None]:
+def mlflow_errors(what: str, *, hint: str | None = None) -> Iterator[None]:
     """Turn failures of MLflow and of S3 into ours, naming the object; the one place that does.
 
     Raises:

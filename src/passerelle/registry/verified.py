@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from passerelle.errors import BusyError, IntegrityError, UsageError
 from passerelle.registry.anchors import announce, confirm, read_anchors
-from passerelle.registry.chain import Anchors, Chain, Finding, examine
+from passerelle.registry.chain import Anchors, Chain, LedgerFault, examine
 from passerelle.registry.client import Registry
 from passerelle.registry.entry_signature import signature_findings, signed
 from passerelle.registry.ledger import BEGINNING, MOST_ENTRY_BYTES, Entry, Ledger, Stored
@@ -27,7 +27,7 @@ class History:
     registered_model: str
     entries: tuple[Entry, ...]
     verified: bool = False
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[LedgerFault, ...] = ()
     signed_from: int | None = None
 
 
@@ -86,7 +86,7 @@ def verified_ledger(
     return VerifiedLedger(registered_model, chain.entries, stored.head_tag, chain.unwritten, unconfirmed)
 
 
-def broken(registered_model: str, findings: tuple[Finding, ...]) -> IntegrityError:
+def broken(registered_model: str, findings: tuple[LedgerFault, ...]) -> IntegrityError:
     """Return the error that stops a decision, naming the first entry that is wrong."""
     first, more = findings[0], f" ({len(findings) - 1} more findings)" if len(findings) > 1 else ""
     message = f"the ledger of « {registered_model} » is broken at entry {first.number}: {first.problem}{more}"

@@ -32,13 +32,12 @@ class ClassifyEndpoint:
     Args:
         app: BentoML's application, with the pages in it: it answers the routes that are not the endpoint's own.
         runtime: The model and its contract.
-        access_log: Gets a line a request.
 
     Attributes:
         head_limits: What the connections allow.
     """
 
-    def __init__(self, app: App, *, runtime: Runtime, access_log: AccessLog | None = None) -> None:
+    def __init__(self, app: App, *, runtime: Runtime) -> None:
         # Only a worker has an endpoint; the process that starts the workers does without the rate limits' library.
         from passerelle.serving.access import AccessControl  # noqa: PLC0415
 
@@ -46,7 +45,7 @@ class ClassifyEndpoint:
         self._app = app
         self._runtime = runtime
         self._metrics = runtime.metrics
-        self._log = access_log or AccessLog(enabled=settings.access_log)
+        self._log = AccessLog(enabled=settings.access_log)
         self._access = AccessControl(settings)
         self._bodies = BodyReader(settings.max_body_bytes, settings.body_timeout_s)
         self._admission = Admission(settings.max_in_flight)

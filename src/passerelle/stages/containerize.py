@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from passerelle.bentos.build import PASSED
-from passerelle.bentos.containerize import BuiltImage, Wanted, containerize
+from passerelle.bentos.containerize import BuiltImage, ImageOptions, containerize
 from passerelle.bentos.store import Store
 from passerelle.errors import NotFoundError, PasserelleError, SettingsError
 from passerelle.model.golden import read_golden
@@ -17,9 +17,9 @@ from passerelle.rollout.container import smoke as run_container
 from passerelle.stages.build import chosen_bento
 from passerelle.stages.context import Context, Progress, silent, stage
 
-__all__ = ["Containerized", "Wanted", "run"]
+__all__ = ["Containerized", "ImageOptions", "run"]
 
-BY_DEFAULT = Wanted()
+BY_DEFAULT = ImageOptions()
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Containerized:
 def run(
     context: Context,
     bento_tag: str | None = None,
-    wanted: Wanted = BY_DEFAULT,
+    wanted: ImageOptions = BY_DEFAULT,
     *,
     smoke: bool = True,
     dry_run: bool = False,
@@ -63,7 +63,7 @@ def run(
         ran.append(_tried(context, tag, engine, image))
 
     tried = {"trial": trial} if smoke else {}
-    built = containerize(context.store, bento_tag=tag, wanted=wanted, dry_run=dry_run, progress=progress, **tried)
+    built = containerize(context.store, bento_tag=tag, options=wanted, dry_run=dry_run, progress=progress, **tried)
     return Containerized(built, replace(ran[0], image=str(built.image)) if ran else None)
 
 

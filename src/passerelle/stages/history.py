@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from passerelle.errors import IntegrityError
-from passerelle.registry.chain import Finding
+from passerelle.registry.chain import LedgerFault
 from passerelle.registry.verified import History, history
 from passerelle.stages.context import Context, stage
 
@@ -23,7 +23,7 @@ def run(context: Context, *, verify: bool = False) -> History:
     return found if verify else replace(found, verified=False, findings=())
 
 
-def refuse_broken(registered_model: str, findings: Sequence[Finding]) -> None:
+def refuse_broken(registered_model: str, findings: Sequence[LedgerFault]) -> None:
     """Check that the verification found nothing wrong with the ledger.
 
     Raises:

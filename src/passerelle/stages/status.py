@@ -10,7 +10,7 @@ import requests
 from passerelle.bentos.engine import newest_image
 from passerelle.bentos.store import Store, bentos_of, latest_bento, latest_bento_model
 from passerelle.names import BENTO_TAG_LABEL, VERSION_LABEL, BentoTag
-from passerelle.registry.chain import Finding
+from passerelle.registry.chain import LedgerFault
 from passerelle.registry.client import PRODUCTION_STAGE, Registry
 from passerelle.registry.production import standing
 from passerelle.registry.verified import History, broken, history
@@ -68,7 +68,7 @@ class Status:
 
     holdings: Holdings
     disagreements: tuple[Disagreement, ...]
-    ledger_findings: tuple[Finding, ...] = ()
+    ledger_findings: tuple[LedgerFault, ...] = ()
 
 
 @stage

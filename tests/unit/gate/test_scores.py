@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
@@ -30,6 +30,7 @@ def both(truth: list[str], probabilities: list[list[float]]) -> tuple[dict[str, 
     return logged, scores
 
 
+@settings(deadline=None, max_examples=50)
 @given(ROWS)
 def test_training_and_gate_give_the_same_figures(rows: list[tuple[str, list[float]]]) -> None:
     logged, scores = both([truth for truth, _ in rows], [stated for _, stated in rows])
@@ -39,6 +40,7 @@ def test_training_and_gate_give_the_same_figures(rows: list[tuple[str, list[floa
     assert all(logged[f"test_f1/{name}"] == value for name, value in scores.class_f1.items() if name in KNOWN)
 
 
+@settings(deadline=None, max_examples=50)
 @given(ROWS)
 def test_the_figures_are_scikit_learns_over_the_classes_that_have_rows(rows: list[tuple[str, list[float]]]) -> None:
     _, scores = both([truth for truth, _ in rows], [stated for _, stated in rows])
@@ -49,6 +51,7 @@ def test_the_figures_are_scikit_learns_over_the_classes_that_have_rows(rows: lis
     assert scores.figures["accuracy"] == pytest.approx(accuracy_score(scores.truth, scores.predicted))
 
 
+@settings(deadline=None, max_examples=50)
 @given(ROWS, st.sampled_from(["macro_f1", "accuracy"]))
 def test_the_difference_from_the_champion_is_that_of_the_figures(rows: list[tuple[str, list[float]]], metric: str) -> None:
     _, scores = both([truth for truth, _ in rows], [stated for _, stated in rows])

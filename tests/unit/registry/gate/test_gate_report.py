@@ -10,7 +10,7 @@ from typing import Any, cast, get_args
 import pytest
 
 from passerelle.criteria import Check
-from passerelle.gate.messages import NAMES, SENTENCES, Language
+from passerelle.gate.messages import MESSAGES, NAMES, Language
 from passerelle.gate.report import html, markdown
 from passerelle.gate.report_text import WORDS
 from passerelle.gate.verdict import Verdict
@@ -38,10 +38,10 @@ def judged(of: Any) -> Verdict:
 
 def test_both_languages_have_the_same_words() -> None:
     assert WORDS["fr"].keys() == WORDS["en"].keys()
-    assert SENTENCES["fr"].keys() == SENTENCES["en"].keys()
+    assert MESSAGES["fr"].keys() == MESSAGES["en"].keys()
     assert NAMES["fr"].keys() == NAMES["en"].keys() == set(get_args(Check))
-    for key, english in SENTENCES["en"].items():
-        fields = [{name for _, name, _, _ in Formatter().parse(text) if name} for text in (english, SENTENCES["fr"][key])]
+    for key, english in MESSAGES["en"].items():
+        fields = [{name for _, name, _, _ in Formatter().parse(text) if name} for text in (english, MESSAGES["fr"][key])]
         assert fields[0] == fields[1], key
 
 
@@ -66,7 +66,7 @@ def test_a_french_page_says_in_french_what_is_wrong() -> None:
             for page in pages:
                 assert finding.message not in page
                 assert finding.told("fr").replace(" MB", " Mo").replace(" MiB", " Mio") in page
-            seen |= {said.key for said in finding.said}
+            seen |= {problem.key for problem in finding.problems}
             assert NAMES["fr"][finding.check] in pages[0]
         for english in (" is ", "asked for", "which is in production", "held-out", "learned", "never", " MB", "calibration_error is"):
             for page in pages:

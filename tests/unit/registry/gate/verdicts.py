@@ -47,7 +47,6 @@ def evidence(challenger: Contender, champion: Contender | None = None, **changed
         "records": pd.DataFrame({"text": [f"Le trottoir numéro {place} est cassé <b>depuis</b> trois mois" for place in range(rows)]}),
         "held_out": rows,
         "leaked": 0,
-        "champion_knows": 0,
         "champion_columns": champion.columns if champion else None,
         "serving": {"scikit-learn": "1.9.0", "numpy": "2.4.6"},
     }
