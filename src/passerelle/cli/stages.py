@@ -81,7 +81,8 @@ def register(
     from passerelle.stages import register as stage
 
     context = surroundings(registered_model=registered_model, experiment=experiment)
-    show.registered(Output(as_json=as_json), stage.run(context, run_id=run_id, criteria=criteria_path, dry_run=dry_run))
+    output = Output(as_json=as_json)
+    show.registered(output, stage.run(context, run_id=run_id, criteria=criteria_path, dry_run=dry_run, progress=output.progress))
 
 
 @click.command()

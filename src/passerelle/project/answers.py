@@ -103,11 +103,11 @@ def check_name(name: str) -> None:
     rule = (
         f"use at most {_LONGEST_NAME} lower-case letters and digits, with single hyphens between them and a letter first; no Python keyword"
     )
-    raise UsageError(f"{name!r} cannot name a project: {rule}", hint=f"passerelle new --name {similar(name)}")
+    raise UsageError(f"{name!r} cannot name a project: {rule}", hint=f"passerelle new {similar(name)}")
 
 
 def similar(name: str) -> str:
     """Return a name that can be used, as like the given one as possible."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    joined = re.sub(r"[^a-z0-9]+", "-", plain).strip("-0123456789")[:_LONGEST_NAME].strip("-")
+    joined = re.sub(r"[^a-z0-9]+", "-", plain).lstrip("-0123456789")[:_LONGEST_NAME].strip("-")
     return joined if joined and not keyword.iskeyword(joined) else f"{joined or 'my'}-project"

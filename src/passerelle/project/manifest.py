@@ -52,3 +52,9 @@ def read_manifest(root: Path) -> ProjectManifest | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         message = f"cannot read {path}: {type(error).__name__}: {error}; it is written by passerelle new and not meant to be edited"
         raise UsageError(message, hint=f"git checkout {FILE}") from error
+
+
+def project_id(root: Path, name: str) -> str:
+    """Return what tells a project from others on the same server: its name, and the id that `passerelle new` gave it."""
+    manifest = read_manifest(root)
+    return name if manifest is None else f"{name} ({manifest.id})"

@@ -29,6 +29,7 @@ from passerelle.stages.first_answer import FirstAnswer, first_answer
 from passerelle.stages.production_bento import bento_in_production, golden_of
 from passerelle.stages.promote import Wanted, asked_by, promote
 from passerelle.stages.register import register
+from passerelle.stages.shared_model import name_other_projects, tags_of_project
 from passerelle.stages.stack_deploy import brought_up, deployed
 from passerelle.training.project import read_training_project
 
@@ -174,8 +175,9 @@ def _to_production(context: Context, project: Path, criteria_path: Path, steps: 
     compared = steps.step("compare", lambda: compare(registry, criteria, parent_run_id=trained.parent_run_id))
     if compared.best is None:
         raise RefusedError("no candidate meets the criteria", hint="passerelle compare; training/criteria.yaml")
-    run_id, tags = compared.best.run_id, {MADE_BY_DEMO: "true"}
+    run_id, tags = compared.best.run_id, {MADE_BY_DEMO: "true", **tags_of_project(project)}
     registered = steps.step("register", lambda: register(registry, run_id=run_id, criteria=criteria, signing=signing, tags=tags))
+    name_other_projects(registry, project, progress)
     found = found_by_demo(registry, signing)
     ref = registered.ref
     if found.of_others is None and ref is not None:

@@ -27,6 +27,7 @@ from passerelle.stages.compare import best_run
 from passerelle.stages.context import CRITERIA, Context, project_folder, stage
 from passerelle.stages.promotion import Promotion, put_in_production
 from passerelle.stages.register import Registered, register
+from passerelle.stages.shared_model import tags_of_project
 
 __all__ = ["Asked", "Promotion", "Wanted", "asked_by", "promote", "put_in_production", "run", "serving_libraries"]
 
@@ -110,7 +111,8 @@ def run(
     registry = context.registry
     if not wanted.best:
         return promote(registry, ref=_chosen(registry, wanted.version), criteria=read, asked=asked, dry_run=dry_run)
-    best = register(registry, run_id=best_run(registry, read), criteria=read, signing=context.signing, dry_run=dry_run)
+    tags, run_id = tags_of_project(project), best_run(registry, read)
+    best = register(registry, run_id=run_id, criteria=read, signing=context.signing, dry_run=dry_run, tags=tags)
     if best.ref is None:
         return _planned(registry, best, context.signing)
     return promote(registry, ref=best.ref, criteria=read, asked=asked, dry_run=dry_run)

@@ -37,7 +37,8 @@ from passerelle.scorer.storage import INDEX
 from passerelle.settings import SigningSettings
 from passerelle.stages.authenticity import Earlier, Examined, earlier_registration, examined, examined_again
 from passerelle.stages.compare import best_run
-from passerelle.stages.context import CRITERIA, Context, stage
+from passerelle.stages.context import CRITERIA, Context, Progress, silent, stage
+from passerelle.stages.shared_model import name_other_projects, tags_of_project
 
 Tags = Mapping[str, str]
 NONE: Tags = {}
@@ -71,12 +72,22 @@ class Registered:
 
 
 @stage
-def run(context: Context, *, run_id: str | None = None, criteria: Path = CRITERIA, dry_run: bool = False) -> Registered:
+def run(
+    context: Context,
+    *,
+    run_id: str | None = None,
+    project: Path = Path(),
+    criteria: Path = CRITERIA,
+    dry_run: bool = False,
+    progress: Progress = silent,
+) -> Registered:
     """Make a candidate a version of the registered model.
 
     Args:
         run_id: The candidate's run; by default the best one of the latest training.
+        project: Root of the project that registers; the version is tagged with it.
         criteria: File of the criteria.
+        progress: Told which other projects register versions of the same registered model.
 
     Raises:
         UsageError: The file of the criteria is missing or wrong.
@@ -85,7 +96,10 @@ def run(context: Context, *, run_id: str | None = None, criteria: Path = CRITERI
     read = read_criteria(criteria)
     registry = context.registry
     chosen = run_id or best_run(registry, read)
-    return register(registry, run_id=chosen, criteria=read, signing=context.signing, dry_run=dry_run)
+    tags = tags_of_project(project)
+    registered = register(registry, run_id=chosen, criteria=read, signing=context.signing, dry_run=dry_run, tags=tags)
+    name_other_projects(registry, project, progress)
+    return registered
 
 
 def register(

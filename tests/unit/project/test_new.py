@@ -80,7 +80,7 @@ def test_data_of_ones_own_are_copied_and_checked_first(tmp_path: Path) -> None:
 def test_a_name_that_python_or_docker_cannot_take_is_refused_with_one_that_both_can(name: str) -> None:
     with pytest.raises(UsageError, match="cannot name a project") as refused:
         check_name(name)
-    assert refused.value.hint == f"passerelle new --name {similar(name)}"
+    assert refused.value.hint == f"passerelle new {similar(name)}"
     check_name(similar(name))
 
 

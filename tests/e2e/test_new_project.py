@@ -1,0 +1,106 @@
+"""Outside of the checkout, with nothing but the wheel: two new projects side by side go the whole path, and keep apart."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from passerelle.bentos.code import code_files
+from passerelle.cli.output import Output
+from passerelle.project.answers import answers
+from passerelle.project.create import create
+from passerelle.stages.shared_model import name_other_projects, tags_of_project
+from tests.platform_fixtures import RegisteredForTests
+
+pytestmark = [pytest.mark.e2e, pytest.mark.integration]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(folder: Path, *command: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False)
+
+
+@pytest.fixture
+def wheel_python(tmp_path: Path) -> Path:
+    """The Python of an environment that has passerelle from its wheel, and the libraries of this environment."""
+    uv = [sys.executable, "-m", "uv"]
+    python = tmp_path / "venv" / "bin" / "python"
+    for command in (
+        [*uv, "build", "--quiet", "--wheel", "--no-build-isolation", "--python", sys.executable, "--out-dir", str(tmp_path), str(ROOT)],
+        [*uv, "venv", "--quiet", "--python", sys.executable, str(tmp_path / "venv")],
+        [
+            *uv,
+            "pip",
+            "install",
+            "--quiet",
+            "--offline",
+            "--no-deps",
+            "--python",
+            str(python),
+            str(tmp_path / "passerelle-0.1.0-py3-none-any.whl"),
+        ],
+    ):
+        done = run(tmp_path, *command)
+        assert done.returncode == 0, done.stderr
+    # Other .pth files of that folder, hence the checkout, are not read.
+    (found,) = python.parents[1].glob("lib/*/site-packages")
+    (found / "libraries.pth").write_text(sysconfig.get_path("purelib"))
+    return python
+
+
+@pytest.mark.timeout(1_500)
+def test_two_projects_go_the_whole_path_from_the_wheel_alone(wheel_python: Path, given_environment: dict[str, str], tmp_path: Path) -> None:
+    environment = given_environment | {"PATH": f"{wheel_python.parent}:{given_environment['PATH']}", "HOME": str(tmp_path)}
+    environment.pop("PYTHONPATH", None)
+    projects = [tmp_path / "mes-demandes", tmp_path / "requests"]
+    for project, language in zip(projects, ("fr", "en"), strict=True):
+        command = ["passerelle", "new", str(project), "--table", "--label-column", "urgency", "--language", language]
+        done = run(tmp_path, *command, environment=environment)
+        assert done.returncode == 0, done.stderr
+        assert not (project / "src").exists()
+        candidates = project / "training" / "candidates.py"
+        candidates.write_text(
+            candidates.read_text().replace(
+                "return tabular_candidates(numbers, words, seed=seed)", "return tabular_candidates(numbers, words, seed=seed)[:1]"
+            )
+        )
+    demos = [
+        subprocess.Popen(["make", "demo"], cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for project in projects
+    ]
+    for project, demo in zip(projects, demos, strict=True):
+        said = demo.communicate(timeout=900)[0]
+        assert demo.returncode == 0, said
+        assert f"{project.name} version 1 is in production" in said
+        assert "version 1)" in said.rpartition("POST /classify")[2]
+    for project in projects:
+        (bento,) = (project / ".passerelle" / "bentoml" / "bentos" / project.name).glob("1-*/src")
+        there = {path.relative_to(bento).as_posix() for path in bento.rglob("*.py")}
+        ours = {name: path for name, path in code_files(ROOT).items() if name.endswith(".py")}
+        assert there == set(ours), "the bento holds what one of the checkout holds"
+        assert all((bento / name).read_bytes() == path.read_bytes() for name, path in ours.items() if name != "service.py")
+    tested = run(projects[0], "make", "test", environment=environment)
+    assert tested.returncode == 0, tested.stderr
+    (projects[0] / "service.py").unlink()
+    refused = run(projects[0], "make", "demo", environment=environment)
+    assert "service.py is missing" in refused.stderr
+    assert "▸ platform" not in refused.stdout, "said before any server starts"
+
+
+def test_a_registered_model_of_two_projects_is_told(
+    registered: RegisteredForTests, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry = registered.fresh()
+    first, second = (create(tmp_path / name, answers("motifs")).folder for name in ("a", "b"))
+    ref = registered.register(registry)
+    registry.set_version_tags(ref, tags_of_project(first))
+    name_other_projects(registry, first, Output(as_json=False).progress)
+    assert capsys.readouterr().err == ""
+    name_other_projects(registry, second, Output(as_json=False).progress)
+    identifier = json.loads((first / ".passerelle-project.json").read_text())["id"]
+    assert f"has versions of other projects too: motifs ({identifier})" in capsys.readouterr().err
