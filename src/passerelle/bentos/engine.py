@@ -11,6 +11,8 @@ from typing import Any
 
 from passerelle.errors import NotFoundError, OutsideError
 
+#: What an engine says of an image or a container; the parts that are read are the same in Docker and in Podman.
+Inspected = dict[str, Any]
 _ASK_TIMEOUT_S = 60.0
 _ENGINES = ("docker", "podman")
 #: In the tag of an image that is not done yet; a build that was killed leaves it behind.
@@ -51,7 +53,7 @@ def ask(engine: str, *arguments: str, timeout_s: float = _ASK_TIMEOUT_S) -> subp
         return subprocess.CompletedProcess([engine], 1, "", f"{engine} does not answer: {error}")
 
 
-def inspect(engine: str, image: str) -> dict[str, Any] | None:
+def inspect(engine: str, image: str) -> Inspected | None:
     """Return what the engine knows of an image; None where it holds none of this name."""
     asked = ask(engine, "image", "inspect", image)
     return dict(json.loads(asked.stdout)[0]) if asked.returncode == 0 else None
@@ -106,7 +108,7 @@ def newest_image(label: str, among: Collection[str]) -> tuple[str, Mapping[str, 
     return None
 
 
-def _names(image: Mapping[str, Any]) -> list[str]:
+def _names(image: Inspected) -> list[str]:
     return [name for name in image.get("RepoTags") or () if IN_THE_MAKING not in name]
 
 
@@ -126,7 +128,7 @@ def check_architecture(engine: str, image: str) -> None:
         )
 
 
-def runs_here(held: Mapping[str, Any]) -> bool:
+def runs_here(held: Inspected) -> bool:
     """Return whether what `inspect` returned is an image for this machine's architecture."""
     return held.get("Architecture") in (_here(), "", None)
 

@@ -22,6 +22,9 @@ from passerelle.bentos.engine import failed
 
 _TIMEOUT_S = 600.0
 
+#: An image's configuration as the OCI image specification has it, with what Docker adds.
+ImageConfig = dict[str, Any]
+
 
 def rewrite(engine: str, image: str, name: str, *, epoch: int, kept: Collection[str]) -> None:
     """Make the same image under another name, with every time set to the epoch.
@@ -63,7 +66,7 @@ def rewrite_archive(
     _write(target, "manifest.json", json.dumps([{"Config": f"{identity}.json", "RepoTags": [name], "Layers": names}]).encode())
 
 
-def _config(config: dict[str, Any], digests: list[str], moment: str) -> dict[str, Any]:
+def _config(config: ImageConfig, digests: list[str], moment: str) -> ImageConfig:
     """Return the image's configuration with its new layers, and without what only tells who built it when."""
     history = [{**entry, "created": moment} for entry in config.get("history", [])]
     kept = {

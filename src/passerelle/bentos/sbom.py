@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from importlib import resources
-from typing import Any
+from typing import TypedDict
 
 from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import Property
@@ -21,7 +21,31 @@ from passerelle.bentos.engine import ask, failed
 _LIST_TIMEOUT_S = 120.0
 
 
-def packages_in(engine: str, image: str) -> dict[str, Any]:
+class PythonPackage(TypedDict):
+    """A package of Python; its licence is empty where it states none."""
+
+    name: str
+    version: str
+    licence: str
+
+
+class DebianPackage(TypedDict):
+    """A package of Debian."""
+
+    name: str
+    version: str
+    architecture: str
+
+
+class Packages(TypedDict):
+    """What image/packages.py finds: the interpreter's version, and what is installed."""
+
+    python: str
+    packages: list[PythonPackage]
+    debian: list[DebianPackage]
+
+
+def packages_in(engine: str, image: str) -> Packages:
     """Return what is installed in the image, asked of its own interpreter in a container without a network.
 
     Raises:
@@ -32,10 +56,11 @@ def packages_in(engine: str, image: str) -> dict[str, Any]:
     said = ask(engine, "run", "--rm", *without_anything, "--entrypoint", "python3", image, "-c", script, timeout_s=_LIST_TIMEOUT_S)
     if said.returncode != 0:
         raise failed(engine, said.stderr, of=f"listing what is in {image}", hint="passerelle containerize")
-    return dict(json.loads(said.stdout))
+    found: Packages = json.loads(said.stdout)
+    return found
 
 
-def bill_of_materials(found: Mapping[str, Any], *, name: str, version: str, created: str, labels: Mapping[str, str]) -> str:
+def bill_of_materials(found: Packages, *, name: str, version: str, created: str, labels: Mapping[str, str]) -> str:
     """Return the CycloneDX 1.6 document, the same each time for the same packages.
 
     Args:
@@ -55,7 +80,7 @@ def bill_of_materials(found: Mapping[str, Any], *, name: str, version: str, crea
     return str(JsonV1Dot6(bom).output_as_string(indent=1))
 
 
-def _python(found: Mapping[str, Any]) -> Iterable[Component]:
+def _python(found: Packages) -> Iterable[Component]:
     licences = LicenseFactory()
     interpreter = PackageURL("generic", None, "python", found["python"])
     yield Component(name="python", version=found["python"], type=ComponentType.PLATFORM, purl=interpreter, bom_ref=str(interpreter))
@@ -67,7 +92,7 @@ def _python(found: Mapping[str, Any]) -> Iterable[Component]:
         )
 
 
-def _debian(found: Mapping[str, Any]) -> Iterable[Component]:
+def _debian(found: Packages) -> Iterable[Component]:
     for package in found["debian"]:
         purl = PackageURL("deb", "debian", package["name"], package["version"], {"arch": package["architecture"]})
         yield Component(name=package["name"], version=package["version"], type=ComponentType.LIBRARY, purl=purl, bom_ref=str(purl))

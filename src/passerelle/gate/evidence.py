@@ -8,18 +8,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import psutil
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
 from passerelle.gate.held_out import LABEL, VersionFiles, download_version, held_out, train_hashes
 from passerelle.gate.latency import RECORDS, latency
 from passerelle.gate.row_hashes import row_hashes
-from passerelle.gate.scores import Scores
+from passerelle.gate.scores import Labels, Scores
 from passerelle.model.answer import answer_of
 from passerelle.model.classifier import load_pipeline, pipeline_rows
 from passerelle.model.flavors import FLAVORS
@@ -131,7 +131,9 @@ def _among(records: pd.DataFrame, hashes: frozenset[str]) -> NDArray[np.bool_]:
     return np.isin(np.array(row_hashes(records)), list(hashes)) if hashes else np.zeros(len(records), dtype=np.bool_)
 
 
-def _contender(registry: Registry, files: VersionFiles, *, hashes: frozenset[str] | None, records: pd.DataFrame, truth: Any) -> Contender:
+def _contender(
+    registry: Registry, files: VersionFiles, *, hashes: frozenset[str] | None, records: pd.DataFrame, truth: Labels
+) -> Contender:
     path = files.folder
     description = describe(path)
     pipeline, memory_mib = _loaded(path, description)
@@ -165,7 +167,7 @@ def _are_probabilities(given: NDArray[np.float64], rows: int, classes: int) -> b
     return given.shape == (rows, classes) and bool(np.isfinite(given).all())
 
 
-def _loaded(path: Path, description: ModelDescription) -> tuple[Any, float]:
+def _loaded(path: Path, description: ModelDescription) -> tuple[BaseEstimator, float]:
     """Return the pipeline and by how much this process grew with it, in MiB; what is freed in between makes it less."""
     import skops.io  # noqa: F401, PLC0415 - not to be counted
 

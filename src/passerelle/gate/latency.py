@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits
 
 from passerelle.model.classifier import pipeline_predict
@@ -19,7 +20,7 @@ from passerelle.scorer.compile.refusal import NotCompilable
 ROUNDS = 3
 #: Records that a model is asked.
 RECORDS = 30
-Record = Mapping[str, Any]
+Record = Mapping[str, object]
 
 
 class Latency(NamedTuple):
@@ -29,7 +30,7 @@ class Latency(NamedTuple):
     p95_ms: float
 
 
-def latency(pipeline: Any, records: pd.DataFrame, *, rounds: int = ROUNDS, flavor: str = TRAINED_FLAVOR) -> Latency:
+def latency(pipeline: BaseEstimator, records: pd.DataFrame, *, rounds: int = ROUNDS, flavor: str = TRAINED_FLAVOR) -> Latency:
     """Return what the answer to one record costs the scorer that the pipeline compiles to, or else the pipeline itself.
 
     Processor time, because the time on the wall is that of all who share the machine. It is the whole process's: a model may hand
@@ -48,7 +49,7 @@ def latency(pipeline: Any, records: pd.DataFrame, *, rounds: int = ROUNDS, flavo
     return Latency(float(np.percentile(best_ms, 50)), float(np.percentile(best_ms, 95)))
 
 
-def _answers(pipeline: Any, first: Record, flavor: str) -> Callable[[Record], object]:
+def _answers(pipeline: BaseEstimator, first: Record, flavor: str) -> Callable[[Record], object]:
     """Return what answers, after its first answer."""
     # Compiled anew for each round: a scorer remembers the words that it has seen, and a citizen's text is new to it.
     scorer = compile_pipeline(pipeline)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -30,6 +30,14 @@ class Changed:
     challenger: str
 
 
+class Row(TypedDict):
+    """A row of a table of the report: a class or a slice, its rows, and the figure of each model."""
+
+    label: str
+    support: int
+    values: list[float]
+
+
 def html(verdict: Verdict, *, language: Language = "fr") -> str:
     """Return the page; it loads nothing from anywhere."""
     return _templates().get_template("report.html.j2").render(_content(verdict, language))
@@ -53,7 +61,7 @@ def _templates() -> Environment:
     return made
 
 
-def _content(verdict: Verdict, language: Language) -> dict[str, Any]:
+def _content(verdict: Verdict, language: Language) -> dict[str, object]:
     evidence = verdict.evidence
     both = [each for each in (evidence.champion, evidence.challenger) if each is not None]
     return {
@@ -72,7 +80,7 @@ def _content(verdict: Verdict, language: Language) -> dict[str, Any]:
     }
 
 
-def _per_class(both: list[Contender]) -> list[dict[str, Any]]:
+def _per_class(both: list[Contender]) -> list[Row]:
     truth = both[-1].scores.truth
     labels = sorted(both[-1].scores.class_f1)
     return [
@@ -81,7 +89,7 @@ def _per_class(both: list[Contender]) -> list[dict[str, Any]]:
     ]
 
 
-def _slices(verdict: Verdict, both: list[Contender]) -> list[dict[str, Any]]:
+def _slices(verdict: Verdict, both: list[Contender]) -> list[Row]:
     held = slices_of(verdict.evidence.records)
     return [
         {"label": name, "support": int(rows.sum()), "values": [each.scores.part(rows).figures["accuracy"] for each in both]}

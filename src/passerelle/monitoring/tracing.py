@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
@@ -57,7 +57,7 @@ class Tracing:
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415 - only where an endpoint is set
 
         given = {name: headers[name.encode()].decode("latin-1") for name in ("traceparent", "tracestate") if name.encode() in headers}
-        parent: Any = TraceContextTextMapPropagator().extract(given)
+        parent = TraceContextTextMapPropagator().extract(given)
         attributes = {"http.request.method": method, "http.route": route}
         with self._tracer.start_as_current_span(f"{method} {route}", context=parent, kind=SpanKind.SERVER, attributes=attributes) as span:
             yield RequestSpan(span)

@@ -11,13 +11,16 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from passerelle.errors import OutsideError
 from passerelle.platform.child import Child
 from passerelle.platform.ports import free_ports
 from passerelle.platform.private_file import write_private
 from passerelle.settings import S3Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 BUCKET = "passerelle"
 REGION = "us-east-1"
@@ -125,7 +128,7 @@ def make_bucket(s3: S3Settings) -> None:
         raise OutsideError(f"the bucket « {s3.bucket} » cannot be made: {error}") from error
 
 
-def _wait_until_it_reads(client: Any, bucket: str) -> None:
+def _wait_until_it_reads(client: S3Client, bucket: str) -> None:
     """Read an object that an earlier start wrote: the server says that it is healthy a moment before it knows where its objects are.
 
     Raises:

@@ -263,7 +263,7 @@ class Registry:
         with self._asked(f"the artifact {path} of the run {run_id}", artifacts=True):
             self._client.log_text(run_id, content, path)
 
-    def write_json(self, run_id: str, path: str, content: Mapping[str, Any]) -> None:
+    def write_json(self, run_id: str, path: str, content: Mapping[str, object]) -> None:
         """Write a JSON artifact of a run."""
         with self._asked(f"the artifact {path} of the run {run_id}", artifacts=True):
             self._client.log_dict(run_id, dict(content), path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
@@ -66,7 +66,7 @@ def version_info(version: ModelVersion) -> VersionInfo:
     )
 
 
-def all_pages(search: Callable[..., PagedList[_Listed]], *args: Any, order_by: str) -> list[_Listed]:
+def all_pages(search: Callable[..., PagedList[_Listed]], *args: object, order_by: str) -> list[_Listed]:
     """Return everything that a search of `MlflowClient` finds, over all its pages.
 
     Args:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
@@ -64,7 +63,7 @@ class Entry:
     report_digest: str | None = None
     signature: str | None = None
 
-    def content(self) -> dict[str, Any]:
+    def content(self) -> dict[str, object]:
         """Return the fields as they are stored."""
         content = asdict(self)
         # What came later is left out where it says nothing: lines written before stay what they were.

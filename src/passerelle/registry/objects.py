@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
 from itertools import islice
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Protocol, TypedDict, Unpack
 
 import boto3
 from boto3.exceptions import S3UploadFailedError
@@ -15,6 +15,9 @@ from passerelle.errors import IntegrityError, NotFoundError, OutsideError
 from passerelle.registry.reachable import S3_HINT
 from passerelle.settings import S3Settings
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
 _CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 _KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403", "Forbidden"}
 _FULL = ("XMinioStorageFull", "InsufficientStorage", "no space left on device")
@@ -23,15 +26,29 @@ _BROKEN_OFF = "IncompleteBody"
 _MISSING_KEY = {"NoSuchKey", "404"}
 
 
+class Readable(Protocol):
+    """What bytes are read from."""
+
+    def read(self, size: int = ..., /) -> bytes:
+        """Return that many bytes, or all that are left."""
+
+
+class Condition(TypedDict, total=False):
+    """On what S3 writes an object; the names are those of its API."""
+
+    IfNoneMatch: str
+    IfMatch: str
+
+
 class Objects:
     """The bucket of the settings; the client is made on first use."""
 
     def __init__(self, s3: S3Settings) -> None:
         self.settings = s3
-        self._made: Any = None
+        self._made: S3Client | None = None
 
     @property
-    def _client(self) -> Any:
+    def _client(self) -> S3Client:
         if self._made is None:
             secret = self.settings.secret_access_key
             self._made = boto3.client(
@@ -99,7 +116,7 @@ class Objects:
         except (BotoCoreError, ClientError) as error:
             raise self._failed(key, error) from error
 
-    def stream(self, key: str) -> tuple[IO[bytes], int]:
+    def stream(self, key: str) -> tuple[Readable, int]:
         """Return an object's content as it arrives, and its size in bytes.
 
         Raises:
@@ -152,7 +169,7 @@ class Objects:
         except (BotoCoreError, ClientError) as error:
             raise self._failed(key, error) from error
 
-    def _put(self, key: str, content: bytes, **condition: str) -> bool:
+    def _put(self, key: str, content: bytes, **condition: Unpack[Condition]) -> bool:
         try:
             self._client.put_object(Bucket=self.settings.bucket, Key=key, Body=content, **condition)
         except ClientError as error:

@@ -6,7 +6,6 @@ import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from passerelle.errors import NotFoundError, SettingsError
 from passerelle.model.verify import check_signature
@@ -15,7 +14,7 @@ from passerelle.registry.client import Registry
 from passerelle.settings import SigningSettings
 
 
-def sign(manifest: Mapping[str, Any], settings: SigningSettings, *, run_id: str) -> str | None:
+def sign(manifest: Mapping[str, object], settings: SigningSettings, *, run_id: str) -> str | None:
     """Return the manifest's signature, a Sigstore bundle as JSON, with the run as its subject; None without a key to sign with.
 
     Raises:
@@ -35,8 +34,9 @@ def sign(manifest: Mapping[str, Any], settings: SigningSettings, *, run_id: str)
         )
         try:
             if settings.signing_certificate is not None:
+                own, chain = _separated(settings.signing_certificate, Path(temporary))
                 config = signing.Config().use_certificate_signer(
-                    private_key=settings.signing_key, **_separated(settings.signing_certificate, Path(temporary))
+                    private_key=settings.signing_key, signing_certificate=own, certificate_chain=chain
                 )
             else:
                 config = signing.Config().use_elliptic_key_signer(
@@ -49,7 +49,7 @@ def sign(manifest: Mapping[str, Any], settings: SigningSettings, *, run_id: str)
         return bundle.read_text(encoding="utf-8")
 
 
-def _separated(path: Path, folder: Path) -> dict[str, Any]:
+def _separated(path: Path, folder: Path) -> tuple[Path, list[Path]]:
     """Return the signer's certificate and those between it and a root as the files that model-signing reads; one file holds them all."""
     from cryptography import x509  # noqa: PLC0415 - only where a certificate signs
     from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415 - only where a certificate signs
@@ -59,7 +59,7 @@ def _separated(path: Path, folder: Path) -> dict[str, Any]:
         files.append(folder / f"certificate-{place}.pem")
         files[-1].write_bytes(certificate.public_bytes(Encoding.PEM))
     # Its chain may not be empty: the signer's own certificate adds nothing there.
-    return {"signing_certificate": files[0], "certificate_chain": files[1:] or files[:1]}
+    return files[0], files[1:] or files[:1]
 
 
 def stored_signature(registry: Registry, run_id: str) -> str | None:
@@ -73,7 +73,7 @@ def stored_signature(registry: Registry, run_id: str) -> str | None:
         return ""
 
 
-def verify_version(registry: Registry, ref: ModelVersionRef, manifest: Mapping[str, Any], settings: SigningSettings) -> str | None:
+def verify_version(registry: Registry, ref: ModelVersionRef, manifest: Mapping[str, object], settings: SigningSettings) -> str | None:
     """Return the signature of a version's manifest, once it is verified where that is required; None where there is none.
 
     Raises:

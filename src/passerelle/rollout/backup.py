@@ -23,7 +23,7 @@ from urllib3.exceptions import HTTPError
 from passerelle.errors import IntegrityError, OutsideError, UsageError
 from passerelle.registry.ledger import MOST_HEAD_BYTES
 from passerelle.registry.lock import promotion_lock
-from passerelle.registry.objects import Objects
+from passerelle.registry.objects import Objects, Readable
 from passerelle.rollout.backed_up_ledger import LEDGER, broken_ledgers
 from passerelle.rollout.stack import Stack
 from passerelle.rollout.swap import MLFLOW_ROLE, PSQL, mark, marks, swap
@@ -187,7 +187,7 @@ def _brought_back(
 class _Counted:
     """A stream that hashes what is read from it."""
 
-    def __init__(self, stream: Any) -> None:
+    def __init__(self, stream: Readable) -> None:
         self._stream = stream
         self.sha256 = hashlib.sha256()
 
@@ -200,7 +200,7 @@ class _Counted:
         return content
 
 
-def _added(archive: tarfile.TarFile, name: str, stream: Any, size: int) -> str:
+def _added(archive: tarfile.TarFile, name: str, stream: Readable, size: int) -> str:
     """Add a stream to the archive and return its digest."""
     member = tarfile.TarInfo(name)
     member.size = size
@@ -210,7 +210,7 @@ def _added(archive: tarfile.TarFile, name: str, stream: Any, size: int) -> str:
     return "sha256:" + counted.sha256.hexdigest()
 
 
-def _digest_of(stream: Any) -> str:
+def _digest_of(stream: Readable) -> str:
     counted = _Counted(stream)
     while counted.read(1 << 20):
         pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ _TIMEOUT_S = 60.0
 #: What the cluster writes itself, and what would tie an object to one state of it.
 _ITS_OWN = ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink")
 
+#: An object as Kubernetes writes it.
+KubernetesObject = dict[str, Any]
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -27,7 +30,7 @@ class Cluster:
 
     overlay: Path
     namespace: str
-    objects: Sequence[Mapping[str, Any]]
+    objects: Sequence[KubernetesObject]
 
     def kubectl(
         self, *arguments: str, given: str | None = None, timeout_s: float = _TIMEOUT_S, namespaced: bool = True
@@ -39,7 +42,7 @@ class Cluster:
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(command, 1, "", f"kubectl did not end within {timeout_s:.0f} s")
 
-    def deployment(self) -> dict[str, Any] | None:
+    def deployment(self) -> KubernetesObject | None:
         """Return the deployment as the cluster holds it, or None."""
         said = self.kubectl("get", "deployment", NAME, "--output", "json", "--ignore-not-found")
         if said.returncode != 0:
@@ -71,7 +74,7 @@ def find_cluster(project: Path, overlay: str) -> Cluster:
     return Cluster(folder, namespaces[0], objects)
 
 
-def held_before(cluster: Cluster, objects: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def held_before(cluster: Cluster, objects: Sequence[KubernetesObject]) -> list[KubernetesObject]:
     """Return those of the objects, the namespace aside, that the cluster holds, as it holds them.
 
     Raises:
@@ -90,7 +93,7 @@ def held_before(cluster: Cluster, objects: Sequence[Mapping[str, Any]]) -> list[
     return list(found["items"]) if "items" in found else [found]
 
 
-def undo(cluster: Cluster, objects: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]]) -> str | None:
+def undo(cluster: Cluster, objects: Sequence[KubernetesObject], before: Sequence[KubernetesObject]) -> str | None:
     """Put back what the cluster held before and take away what it did not hold; return what went wrong, or None."""
     problems = []
     if before:
@@ -110,7 +113,7 @@ def undo(cluster: Cluster, objects: Sequence[Mapping[str, Any]], before: Sequenc
     return "; ".join(problems) or None
 
 
-def _key(each: Mapping[str, Any]) -> tuple[str, str]:
+def _key(each: KubernetesObject) -> tuple[str, str]:
     return str(each["kind"]), str(each["metadata"]["name"])
 
 
@@ -119,7 +122,7 @@ def _replicas(cluster: Cluster) -> int | None:
     return int(said.stdout) if said.returncode == 0 and said.stdout.strip().isdigit() else None
 
 
-def _as_it_was(each: Mapping[str, Any], replicas: int | None) -> dict[str, Any]:
+def _as_it_was(each: KubernetesObject, replicas: int | None) -> KubernetesObject:
     """Return the object as it is written; how many pods there are stays the autoscaler's to say."""
     metadata = {name: value for name, value in each["metadata"].items() if name not in _ITS_OWN}
     former = {name: value for name, value in each.items() if name != "status"} | {"metadata": metadata}

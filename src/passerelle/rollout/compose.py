@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
-from passerelle.bentos.engine import ask, check_architecture, inspect
+from passerelle.bentos.engine import Inspected, ask, check_architecture, inspect
 from passerelle.errors import BusyError, NotFoundError, OutsideError, PasserelleError
 from passerelle.names import BentoTag
 from passerelle.rollout.release import Release
@@ -34,7 +33,7 @@ _SETTINGS = {
     "PASSERELLE_TRUSTED_TYPES": "PASSERELLE_TRUSTED_TYPES",
 }
 #: What `docker inspect` says of a replica that ran; None for one that did not.
-Former = dict[str, Any] | None
+Former = Inspected | None
 
 
 @dataclass(frozen=True)
@@ -230,7 +229,7 @@ def _put_back(stack: Stack, place: int, before: Former, progress: Callable[[str]
     return f"{replica} could not be put back to what it was: {said}"
 
 
-def _variables(before: Mapping[str, Any]) -> dict[str, str]:
+def _variables(before: Inspected) -> dict[str, str]:
     """Return the variables of compose.yaml by which a replica was started."""
     given = dict(variable.partition("=")[::2] for variable in before["Config"]["Env"])
     host = before["HostConfig"]

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import yaml
 
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
 from passerelle.names import BentoTag
-from passerelle.rollout.cluster import NAME, ROLLOUT_S, Cluster, held_before, last_words, undo
+from passerelle.rollout.cluster import NAME, ROLLOUT_S, Cluster, KubernetesObject, held_before, last_words, undo
 from passerelle.rollout.release import Release
 from passerelle.rollout.smoke import SmokeReport, inside, replay
 
@@ -80,7 +79,7 @@ def deploy(
 
 
 @contextmanager
-def _undone_if_it_fails(cluster: Cluster, objects: Sequence[Mapping[str, Any]], progress: Callable[[str], None]) -> Iterator[None]:
+def _undone_if_it_fails(cluster: Cluster, objects: Sequence[KubernetesObject], progress: Callable[[str], None]) -> Iterator[None]:
     before = held_before(cluster, objects)
     try:
         yield
@@ -94,13 +93,13 @@ def _undone_if_it_fails(cluster: Cluster, objects: Sequence[Mapping[str, Any]], 
         raise
 
 
-def _image(deployment: Mapping[str, Any] | None) -> str | None:
+def _image(deployment: KubernetesObject | None) -> str | None:
     return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"]) if deployment else None
 
 
-def _with_image(objects: Sequence[Mapping[str, Any]], release: Release) -> list[dict[str, Any]]:
+def _with_image(objects: Sequence[KubernetesObject], release: Release) -> list[KubernetesObject]:
     """Return the objects with the image in the deployment, and what it holds as annotations."""
-    copies: list[dict[str, Any]] = json.loads(json.dumps(objects))
+    copies: list[KubernetesObject] = json.loads(json.dumps(objects))
     for each in copies:
         if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME:
             each["metadata"].setdefault("annotations", {})["kubernetes.io/change-cause"] = f"{release.bento_tag} {release.image}"
@@ -143,7 +142,7 @@ def _check_secrets(cluster: Cluster) -> None:
             raise NotFoundError(f"the namespace {cluster.namespace} holds no Secret {name}", hint=hint)
 
 
-def _apply(cluster: Cluster, objects: Sequence[Mapping[str, Any]], *options: str) -> None:
+def _apply(cluster: Cluster, objects: Sequence[KubernetesObject], *options: str) -> None:
     manager = () if "--dry-run=client" in options else ("--server-side", "--force-conflicts", "--field-manager", "passerelle")
     said = cluster.kubectl("apply", *manager, *options, "--filename", "-", given=yaml.safe_dump_all(objects), namespaced=False)
     if said.returncode != 0:

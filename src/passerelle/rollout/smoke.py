@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import requests
 
@@ -32,8 +32,23 @@ class SmokeReport:
     model_version: str
 
 
+class TopLabel(TypedDict):
+    """One of the likeliest labels."""
+
+    label: str
+    probability: float
+
+
+class Answer(TypedDict):
+    """What is read of the service's answer to a record."""
+
+    model_version: str
+    label: str
+    top: list[TopLabel]
+
+
 #: Gives the service's answers to all of the records, in their order.
-Asker = Callable[[Sequence[Mapping[str, Any]]], Sequence[Mapping[str, Any]]]
+Asker = Callable[[Sequence[Mapping[str, object]]], Sequence[Answer]]
 
 
 def replay(ask: Asker, golden: Golden, *, where: str, expected_version: str) -> SmokeReport:
@@ -82,7 +97,7 @@ def inside(run: Callable[[Sequence[str], str], subprocess.CompletedProcess[str]]
         run: Runs a command in the container with this text as its input.
     """
 
-    def ask(records: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    def ask(records: Sequence[Mapping[str, object]]) -> Sequence[Answer]:
         given = json.dumps({"records": [dict(record) for record in records], "key": api_key})
         done = run(("python3", "-I", "-S", "-c", _ASK_INSIDE), given)
         if done.returncode != 0:
@@ -113,7 +128,7 @@ print(json.dumps(answers))
 """
 
 
-def _asked(address: str, record: Mapping[str, Any], api_key: str | None) -> dict[str, Any]:
+def _asked(address: str, record: Mapping[str, object], api_key: str | None) -> Answer:
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     try:
         answer = requests.post(f"{address}/classify", json=dict(record), headers=headers, timeout=_TIMEOUT_S)
@@ -122,7 +137,8 @@ def _asked(address: str, record: Mapping[str, Any], api_key: str | None) -> dict
     if answer.status_code != requests.codes.ok:
         code = answer.json().get("code") if answer.headers.get("content-type", "").startswith("application/json") else None
         raise _refused(f"the service at {address}", answer.status_code, code)
-    return dict(answer.json())
+    given: Answer = answer.json()
+    return given
 
 
 def _refused(where: str, status: int, code: object) -> OutsideError:
@@ -132,6 +148,6 @@ def _refused(where: str, status: int, code: object) -> OutsideError:
     return OutsideError(f"{where} answers {status} ({code}) to a golden input", hint=hint)
 
 
-def _difference(top: Sequence[Mapping[str, Any]], classes: Sequence[Any], seen: Sequence[float]) -> float:
+def _difference(top: Sequence[TopLabel], classes: Sequence[object], seen: Sequence[float]) -> float:
     by_class = dict(zip(map(str, classes), seen, strict=True))
     return max(abs(float(entry["probability"]) - by_class[entry["label"]]) for entry in top)

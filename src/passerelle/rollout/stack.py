@@ -10,11 +10,11 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from dotenv import dotenv_values, set_key
 
-from passerelle.bentos.engine import ask, failed, find_engine
+from passerelle.bentos.engine import Inspected, ask, failed, find_engine
 from passerelle.errors import BusyError, NotFoundError, OutsideError
 from passerelle.rollout.secret_files import API_KEY, KEYS_FILE, OTHER_S3, VOLUMES, check_secrets, make_secrets, read_secret
 
@@ -138,7 +138,7 @@ class Stack:
         name = f"{self.values().get('COMPOSE_PROJECT_NAME') or 'passerelle'}_{VOLUMES[secret]}"
         return name if ask("docker", "volume", "inspect", name).returncode == 0 else None
 
-    def containers(self) -> dict[str, dict[str, Any]]:
+    def containers(self) -> dict[str, Inspected]:
         """Return what the engine knows of each service's container, by the service's name; ended ones too."""
         ids = self.compose("--profile", "service", "--profile", "grafana", "ps", "--all", "--quiet", timeout_s=_SHORT_S).stdout.split()
         if not ids:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from passerelle.gate.latency import RECORDS
 from passerelle.gate.scores import BINS
@@ -32,6 +31,6 @@ class Params:
         """One for each fold and one for the held-out test set."""
         return self.folds + 1
 
-    def as_logged(self) -> dict[str, Any]:
+    def as_logged(self) -> dict[str, int | float]:
         """Return the figures under the names that MLflow shows."""
         return {f"params.{name}": value for name, value in vars(self).items()}

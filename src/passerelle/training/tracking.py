@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import boto3.exceptions
 import botocore.exceptions
@@ -114,7 +113,7 @@ def log_dataset(data: Dataset, records: pd.DataFrame, labels: pd.Series, *, cont
     mlflow.log_input(logged, context=context)
 
 
-def log_files(files: Mapping[str, Any], *, digests_of: Collection[str] = ()) -> None:
+def log_files(files: Mapping[str, object], *, digests_of: Collection[str] = ()) -> None:
     """Log each value under its path: a table as Parquet, a figure as PNG, else JSON; none is left out.
 
     Args:

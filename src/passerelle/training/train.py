@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import numpy as np
@@ -74,7 +73,7 @@ class _Measured:
 
     pipeline: Pipeline
     metrics: dict[str, float]
-    files: dict[str, Any]
+    files: dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class _Training:
     tags: Mapping[str, str]
     experiment_id: str
 
-    def logged_params(self) -> dict[str, Any]:
+    def logged_params(self) -> dict[str, object]:
         """Return what the runs say of the data."""
         return {
             "data.source": self.data.source,
