@@ -120,7 +120,7 @@ def _variables(path: Path, given: Mapping[str, Any]) -> dict[str, str]:
     for key, value in given.items():
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"remove {key} from {path}; docs/settings.md lists the settings"
+            hint = f"did you mean {close[0]}?" if close else f"remove {key} from {path}"
             raise SettingsError(f"{path}: {key} is not a setting of passerelle", hint=hint)
         group, name = known[key]
         variable = variable_of(group, name)

@@ -55,8 +55,12 @@ def wheel_python(tmp_path: Path) -> Path:
 
 @pytest.mark.timeout(1_500)
 def test_two_projects_go_the_whole_path_from_the_wheel_alone(wheel_python: Path, given_environment: dict[str, str], tmp_path: Path) -> None:
-    environment = given_environment | {"PATH": f"{wheel_python.parent}:{given_environment['PATH']}", "HOME": str(tmp_path)}
+    # The libraries' commands, such as the S3 server's, come from this environment, and passerelle's from the wheel's.
+    path = f"{wheel_python.parent}:{Path(sys.executable).parent}:{given_environment['PATH']}"
+    environment = given_environment | {"PATH": path, "HOME": str(tmp_path)}
     environment.pop("PYTHONPATH", None)
+    imported = run(tmp_path, str(wheel_python), "-c", "import passerelle; print(passerelle.__file__)", environment=environment)
+    assert Path(imported.stdout).is_relative_to(wheel_python.parents[1]), imported.stdout + imported.stderr
     projects = [tmp_path / "mes-demandes", tmp_path / "requests"]
     for project, language in zip(projects, ("fr", "en"), strict=True):
         command = ["passerelle", "new", str(project), "--table", "--label-column", "urgency", "--language", language]

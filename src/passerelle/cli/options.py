@@ -29,9 +29,13 @@ def read_project_settings(ctx: click.Context, _: click.Parameter | None, project
         return project
     from passerelle.project_file import apply_settings  # noqa: PLC0415 - `--help` answers without it
 
-    for variable in ctx.meta.pop("passerelle.toml", ()):
-        os.environ.pop(variable, None)
+    def forget() -> None:
+        for variable in ctx.meta.pop("passerelle.toml", ()):
+            os.environ.pop(variable, None)
+
+    forget()
     ctx.meta["passerelle.toml"] = apply_settings(project)
+    ctx.call_on_close(forget)
     return project
 
 

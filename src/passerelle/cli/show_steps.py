@@ -63,7 +63,7 @@ class StepsShown:
             return
         self.output.line(f"\nDone in {time.monotonic() - self._began:.0f} s; nothing is left running. Next:")
         self.output.line("  make up                  the same platform and the service, on stay: MLflow's pages, S3, the API's page")
-        self.output.line("  passerelle --help        one command a stage (in .venv/bin); README.md has the table")
+        self.output.line("  passerelle --help        one command a stage, in their order")
         self.output.line("  training/                the part to replace by yours; its README.md says how")
 
     def stack(self, result: Deployed | NothingInProduction | PlatformOnly) -> None:

@@ -150,7 +150,10 @@ def serving_libraries(project: Path) -> dict[str, str]:
     """
     requirements = project_folder(project) / "requirements" / "service.txt"
     if not requirements.is_file():
-        raise UsageError(f"{requirements} is missing: it says which libraries the image gets", hint="make lock, in the project")
+        raise UsageError(
+            f"{requirements} is missing: it says which libraries the image gets",
+            hint="git checkout requirements; or, in a project of passerelle new: passerelle new --update --yes",
+        )
     lines = (line.rstrip(" \\") for line in requirements.read_text(encoding="utf-8").splitlines() if line[:1].isalpha() and "==" in line)
     pinned = (Requirement(line) for line in lines)
     return {each.name: str(each.specifier)[2:] for each in pinned if each.marker is None or each.marker.evaluate(_IN_THE_IMAGE)}

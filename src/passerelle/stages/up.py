@@ -23,13 +23,13 @@ _NEXT = (
     ("make demo", "trains the demo's candidates and promotes the best one, in another terminal"),
     (
         "passerelle train; passerelle promote --best",
-        "the same by its stages; docs/01-train.md says how to train on your data",
+        "the same by its stages; training/README.md says how to train on your data",
     ),
     ("passerelle import; passerelle build; passerelle deploy", "then serves it; so does `passerelle up` after Ctrl-C here"),
 )
 _NEXT_ON_THE_STACK = (
     ("make stack", "trains the demo's candidates, promotes the best one and serves it"),
-    (FILL, "the same by its stages; docs/01-train.md says how to train on your data"),
+    (FILL, "the same by its stages; training/README.md says how to train on your data"),
 )
 
 

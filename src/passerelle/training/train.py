@@ -119,10 +119,8 @@ def train(
     """Return the runs of a training; the same data and seed give the same metrics, but for times.
 
     Args:
-        data: Records and labels.
         tracking_uri: MLflow server; its artifact store is reached with the keys in the environment.
         experiment: Experiment of the runs; made when it is not there.
-        candidates: Pipelines to fit.
         seed: Seed of the splits and of the candidates.
         params: How to split and to measure.
         project: Folder of the code that defined the candidates; the runs are tagged with its git commit and its digest.

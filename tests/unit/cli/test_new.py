@@ -69,4 +69,25 @@ def test_the_settings_of_the_project_that_is_named_take_the_place_of_those_of_th
         read_project_settings(context, None, tmp_path / name)
         assert os.environ["PASSERELLE_REGISTERED_MODEL"] == name
         assert os.environ["PASSERELLE_EXPERIMENT"] == "of-the-environment"
-    monkeypatch.delenv("PASSERELLE_REGISTERED_MODEL")
+    context.close()
+    assert "PASSERELLE_REGISTERED_MODEL" not in os.environ
+    assert os.environ["PASSERELLE_EXPERIMENT"] == "of-the-environment"
+
+
+def test_in_a_terminal_what_no_option_answers_is_asked_in_at_most_five_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def prompt(question: str, **how: object) -> object:
+        asked.append(question)
+        return "table" if "table" in question else how["default"]
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr(click, "prompt", prompt)
+    assert passerelle("new", str(tmp_path / "Mes Demandes")) == 0
+    assert len(asked) == 5
+    assert 'name = "mes-demandes"' in (tmp_path / "Mes Demandes" / "passerelle.toml").read_text()
+    assert (tmp_path / "Mes Demandes" / "training/data/requests.csv").is_file()
+    asked.clear()
+    options = ["--name", "a", "--language", "fr", "--table", "--label-column", "y", "--target", "compose"]
+    assert passerelle("new", str(tmp_path / "b"), *options) == 0
+    assert asked == []
