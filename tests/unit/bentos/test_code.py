@@ -1,0 +1,68 @@
+"""The code of a bento: what bentofile.yaml includes, from the project or from the installed package, and its digest over exactly that."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import passerelle
+from passerelle.bentos.code import add_package, code_digest, code_files
+from passerelle.errors import UsageError
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A project that holds the package's serving code itself, as the checkout does."""
+    for name, path in code_files(ROOT).items():
+        (tmp_path / "checkout" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, tmp_path / "checkout" / name)
+    return tmp_path / "checkout"
+
+
+@pytest.fixture
+def outside(checkout: Path, tmp_path: Path) -> Path:
+    """The same project without the package."""
+    shutil.copytree(checkout, tmp_path / "outside", ignore=shutil.ignore_patterns("src"))
+    return tmp_path / "outside"
+
+
+@pytest.mark.parametrize("room", ["scorer", "model", "serving", "monitoring"])
+def test_a_change_in_any_room_of_the_bento_changes_the_digest(checkout: Path, room: str) -> None:
+    before = code_digest(checkout)
+    with (checkout / "src" / "passerelle" / room / "__init__.py").open("a") as module:
+        module.write("# changed\n")
+    assert code_digest(checkout) != before
+
+
+def test_what_the_bento_does_not_hold_leaves_the_digest_alone(checkout: Path) -> None:
+    before = code_digest(checkout)
+    for stray in ("training/a.py", "src/passerelle/cli/main.py", "src/passerelle/serving/__pycache__/a.py", ".venv/service.py"):
+        (checkout / stray).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / stray).write_text("stray = 1\n")
+    assert code_digest(checkout) == before
+
+
+def test_outside_of_the_checkout_the_installed_package_gives_the_same_bento(checkout: Path, outside: Path, tmp_path: Path) -> None:
+    assert code_digest(outside) == code_digest(checkout)
+    bento = tmp_path / "bento"
+    add_package(outside, bento)
+    added = {path.relative_to(bento / "src").as_posix(): path.read_bytes() for path in bento.rglob("*") if path.is_file()}
+    assert added == {name: path.read_bytes() for name, path in code_files(checkout).items() if name.startswith("src/passerelle/")}
+    assert added["src/passerelle/__init__.py"] == Path(passerelle.__file__).read_bytes()
+
+
+def test_a_project_that_holds_the_package_gets_nothing_added(checkout: Path, tmp_path: Path) -> None:
+    add_package(checkout, tmp_path / "bento")
+    assert not (tmp_path / "bento").exists()
+
+
+@pytest.mark.parametrize("name", ["bentofile.yaml", "service.py", "requirements/scorer.txt", "requirements/service.txt"])
+def test_a_file_that_the_bentofile_names_and_the_project_lacks_is_named(outside: Path, name: str) -> None:
+    (outside / name).unlink()
+    with pytest.raises(UsageError, match=f"holds no {name}") as refused:
+        code_files(outside)
+    assert refused.value.hint
