@@ -9,7 +9,7 @@ READY := $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.workbench)
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo up stack test lint format bench images load overload lock clean
+.PHONY: help demo up stack test lint docs format bench images load overload lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -32,6 +32,9 @@ lint: .venv/.dev  ## ruff and mypy strict
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: .venv/.dev  ## the documentation as a site in .cache/docs/site; a link or an anchor that leads nowhere ends it
+	@$(BIN)/python docs/build_site.py
 
 format: .venv/.dev  ## put the code in ruff's format
 	$(BIN)/ruff format .
