@@ -57,6 +57,7 @@ def other_project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
     (folder / "requirements").mkdir(parents=True)
     (folder / "bentofile.yaml").touch()
+    (folder / "training").symlink_to(ROOT / "training")
     (folder / "requirements" / "service.txt").write_text("scikit-learn==0.1.0 \\\n    --hash=sha256:0\n")
     return folder
 

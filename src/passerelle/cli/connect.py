@@ -6,10 +6,12 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from passerelle.settings import StateSettings, StoreSettings, refuse_unknown
-
 if TYPE_CHECKING:
+    from passerelle.settings import StateSettings, StoreSettings
     from passerelle.stages.context import Context
+
+# Settings are imported late: pydantic is not for `--help`.
+# ruff: noqa: PLC0415
 
 # Both libraries read these as they are imported.
 _QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "BENTOML_DO_NOT_TRACK": "true"}
@@ -17,7 +19,7 @@ _QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "BENTOML_DO_NOT_TRACK": "true"}
 
 def surroundings(*, registered_model: str | None = None, experiment: str | None = None) -> Context:
     """Return the context that the environment describes; a stage that needs an MLflow server says where none is named."""
-    from passerelle.stages.context import context_of  # noqa: PLC0415 - pydantic is not for `--help`
+    from passerelle.stages.context import context_of
 
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
@@ -27,11 +29,15 @@ def surroundings(*, registered_model: str | None = None, experiment: str | None 
 
 def read_state() -> StateSettings:
     """Return the state folder's settings; refuse variables that no setting knows."""
+    from passerelle.settings import StateSettings, refuse_unknown
+
     refuse_unknown()
     return StateSettings.read()
 
 
 def bento_store(state: StateSettings) -> StoreSettings:
     """Return the BentoML store of the environment, else the one in the state folder."""
+    from passerelle.settings import StoreSettings
+
     home = StoreSettings.read().bentoml_home or state.state_dir.resolve() / "bentoml"
     return StoreSettings.read(bentoml_home=home)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 import boto3
+import mlflow
 from mlflow.store.artifact.s3_artifact_repo import _cached_get_s3_client
 
 from passerelle.settings import MlflowSettings, S3Settings
@@ -33,15 +34,15 @@ class MlflowEnvironment:
     """The environment of all calls for one MLflow server and its S3.
 
     Args:
-        mlflow: Names the server.
+        server: Its address.
         s3: Where the artifacts are, and the keys.
         variables: Which of MLFLOW_… and AWS_… hold, in place of those of this process; None adds to those of this process.
     """
 
-    def __init__(self, mlflow: MlflowSettings, s3: S3Settings, variables: Mapping[str, str] | None = None) -> None:
+    def __init__(self, server: MlflowSettings, s3: S3Settings, variables: Mapping[str, str] | None = None) -> None:
         given = {name: value for name, value in (variables or {}).items() if name.startswith(_PREFIXES)}
         self._alone = variables is not None
-        self._values = {**given, **s3.variables(), "MLFLOW_TRACKING_URI": mlflow.tracking_uri}
+        self._values = {**given, **s3.variables(), "MLFLOW_TRACKING_URI": server.tracking_uri}
         self._s3 = s3
         self._session: boto3.Session | None = None
 
@@ -58,6 +59,17 @@ class MlflowEnvironment:
             if artifacts:
                 stack.enter_context(self._session_of_this_s3())
             yield
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """As `calling` with artifacts, for MLflow's own functions that log runs: these keep the server's address beside the environment."""
+        with _LOCK:
+            former = mlflow.get_tracking_uri()
+            with self.calling(artifacts=True):
+                try:
+                    yield
+                finally:
+                    mlflow.set_tracking_uri(former)
 
     @contextmanager
     def _variables(self) -> Iterator[None]:
