@@ -28,10 +28,11 @@ test: .venv/.dev  ## all tests; those that need what this machine lacks say what
 	@echo "tests: unit, integration and end to end, on all cores"
 	@$(BIN)/python -m pytest -n auto --dist loadscope $(PYTEST_ARGS)
 
-lint: .venv/.dev  ## ruff and mypy strict
+lint: .venv/.dev  ## ruff, mypy strict, and a licence for each file
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/reuse lint --quiet
 
 docs: .venv/.dev  ## the documentation as a site in .cache/docs/site; a link or an anchor that leads nowhere ends it
 	@$(BIN)/python docs/build_site.py
