@@ -9,7 +9,7 @@ READY := $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.workbench)
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo up stack test lint docs format bench images load overload lock clean
+.PHONY: help demo up stack test fuzz mutants lint docs format bench images load overload lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -27,6 +27,12 @@ stack: $(READY)  ## the whole stack with compose, and the demo's model in it; MO
 test: .venv/.dev  ## all tests; those that need what this machine lacks say what is missing
 	@echo "tests: unit, integration and end to end, on all cores"
 	@$(BIN)/python -m pytest -n auto --dist loadscope $(PYTEST_ARGS)
+
+fuzz: .venv/.dev  ## the unit tests that draw their input, with 2,000 other examples each
+	@$(BIN)/python -m pytest -n auto --dist loadscope --hypothesis-profile=fuzz -m hypothesis tests/unit $(PYTEST_ARGS)
+
+mutants: .venv/.dev  ## change the modules that decide, and count what no unit test notices; MUTANTS=all, MODULES="gate ledger"
+	@$(BIN)/python -m tests.mutants $(if $(MUTANTS),--count $(MUTANTS)) $(MODULES)
 
 lint: .venv/.dev  ## ruff, mypy strict, and a licence for each file
 	$(BIN)/ruff check .

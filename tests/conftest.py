@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
+import tests.profiles  # noqa: F401 - sets the profile of Hypothesis
 from tests.engine_fixtures import bento, engine
 from tests.platform_fixtures import given_environment, plain_environment, platform, registered, trained
 from tests.scorer_fixtures import scorer_python
@@ -19,11 +19,6 @@ __all__ = [
     "bento", "bentoml_home", "engine", "given_environment", "ours", "plain_environment", "platform", "registered", "scorer_python",
     "served", "theirs", "trained",
 ]  # fmt: skip
-
-# Each run draws the same few examples; `make fuzz` draws many others. A test that needs a number of its own takes it from these.
-settings.register_profile("small", max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-settings.register_profile("fuzz", settings.get_profile("small"), max_examples=2_000, derandomize=False)
-settings.load_profile("small")
 
 
 class OneProcessAFolder(LoadScopeScheduling):  # type: ignore[misc]

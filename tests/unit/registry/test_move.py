@@ -223,7 +223,7 @@ def test_nothing_is_noted_in_a_ledger_that_was_forged_meanwhile(mlflow: Mlflow) 
 def test_the_plan_names_other_versions_without_their_run() -> None:
     seen: list[ModelVersionRef] = []
     mlflow = Mlflow(Bucket())
-    mlflow.set_alias = lambda of, alias: seen.append(of)  # type: ignore[method-assign]  # noqa: ARG005
+    mlflow.set_alias = lambda of, alias: seen.append(of)  # type: ignore[method-assign]  # noqa: ARG005 - called by position
     for _, step in plan(real(mlflow), ref(3), Standing(1, None, {3: "Production"})):
         step()
     assert seen == [ModelVersionRef(NAME, 1, ""), ref(3)]
