@@ -30,23 +30,14 @@ def wheel_python(tmp_path: Path) -> Path:
     """The Python of an environment that has passerelle from its wheel, and the libraries of this environment."""
     uv = [sys.executable, "-m", "uv"]
     python = tmp_path / "venv" / "bin" / "python"
-    for command in (
-        [*uv, "build", "--quiet", "--wheel", "--no-build-isolation", "--python", sys.executable, "--out-dir", str(tmp_path), str(ROOT)],
-        [*uv, "venv", "--quiet", "--python", sys.executable, str(tmp_path / "venv")],
-        [
-            *uv,
-            "pip",
-            "install",
-            "--quiet",
-            "--offline",
-            "--no-deps",
-            "--python",
-            str(python),
-            str(tmp_path / "passerelle-0.1.0-py3-none-any.whl"),
-        ],
-    ):
-        done = run(tmp_path, *command)
+    build = ["build", "--quiet", "--wheel", "--no-build-isolation", "--python", sys.executable, "--out-dir", str(tmp_path), str(ROOT)]
+    venv = ["venv", "--quiet", "--python", sys.executable, str(tmp_path / "venv")]
+    for command in (build, venv):
+        done = run(tmp_path, *uv, *command)
         assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    done = run(tmp_path, *uv, "pip", "install", "--quiet", "--offline", "--no-deps", "--python", str(python), str(wheel))
+    assert done.returncode == 0, done.stderr
     # Other .pth files of that folder, hence the checkout, are not read.
     (found,) = python.parents[1].glob("lib/*/site-packages")
     (found / "libraries.pth").write_text(sysconfig.get_path("purelib"))
@@ -103,6 +94,7 @@ def test_a_registered_model_of_two_projects_is_told(
     first, second = (create(tmp_path / name, answers("motifs")).folder for name in ("a", "b"))
     ref = registered.register(registry)
     registry.set_version_tags(ref, tags_of_project(first))
+    capsys.readouterr()
     name_other_projects(registry, first, Output(as_json=False).progress)
     assert capsys.readouterr().err == ""
     name_other_projects(registry, second, Output(as_json=False).progress)
