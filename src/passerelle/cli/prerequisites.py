@@ -141,4 +141,6 @@ def service(options: Options) -> None:
     if address is None and running is None:
         raise NotFoundError("no service runs here", hint="passerelle deploy, or name one with --address")
     if address and not listens(address, timeout_s=5):
-        raise OutsideError(f"nothing listens at {address}", hint="passerelle deploy; then passerelle monitor, without --address")
+        of_the_stack = "passerelle deploy --target compose; or: unset PASSERELLE_SERVICE_ADDRESS"
+        hint = "passerelle deploy; then passerelle monitor, without --address" if options["address"] else of_the_stack
+        raise OutsideError(f"nothing listens at {address}", hint=hint)
