@@ -24,8 +24,8 @@ SOURCE = ROOT / "src"
 _OURS = ("passerelle", "tests", "training", "conftest")
 #: The fixtures of the other tests import all of the package, which takes seconds.
 ARGUMENTS = ("-q", "--noconftest", "-p", "tests.profiles", "-p", "no:cacheprovider", "-n", "0")
-#: Exit codes of pytest.
-PASSED, FAILED = 0, 1
+#: Exit codes of pytest; a test file that could not be imported interrupts it.
+PASSED, FAILED, NOT_IMPORTED = 0, 1, 2
 
 
 @dataclass(frozen=True)
