@@ -175,7 +175,7 @@ def by_digest(made: ClusterForTests, archives: Mapping[str, Path], bento: BentoF
         made.images[name] = pinned
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(bento: BentoForTests) -> Iterator[ClusterForTests]:
     """A cluster whose one node really runs the service's images; the Secrets are there."""
     program = control_plane()

@@ -14,6 +14,7 @@ import pytest
 from sklearn.datasets import load_wine
 
 from passerelle.platform.state import RunningPlatform
+from tests.warm_command import run_command
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,9 +29,8 @@ def cli(platform: RunningPlatform, given_environment: dict[str, str], tmp_path: 
     own |= {"PASSERELLE_EXPERIMENT": name, "PASSERELLE_REGISTERED_MODEL": name}
 
     def run(*arguments: str, environment: dict[str, str] | None = None, timeout: float = 400) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "passerelle", *arguments]
         given = given_environment | dict(platform.environment) | own | (environment or {})
-        return subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, timeout=timeout, check=False)
+        return run_command(arguments, environment=given, cwd=ROOT, timeout_s=timeout)
 
     return run
 

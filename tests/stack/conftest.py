@@ -12,7 +12,7 @@ import pytest
 from tests.stack.stack_fixtures import StackForTests, copied, removed_at_the_end
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackForTests]:
     """The platform from nothing, with images that are built already or now, and the demo's model in it: what `make stack` does."""
     if engine != "docker":
@@ -32,7 +32,7 @@ def stack(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sta
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def served(stack: StackForTests) -> StackForTests:
     """The same with the demo's model, served by both replicas."""
     said = stack.done("passerelle", "up", "--target", "compose", timeout=600)

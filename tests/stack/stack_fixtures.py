@@ -18,6 +18,7 @@ import requests
 
 from passerelle.platform.ports import free_ports
 from passerelle.rollout.stack import Stack
+from tests.warm_command import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = ("MLFLOW_PORT", "MINIO_PORT", "MINIO_CONSOLE_PORT", "SERVICE_PORT", "SERVICE_TLS_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT")
@@ -34,6 +35,8 @@ class StackForTests:
 
     def run(self, *command: str, timeout: float = 280, variables: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         environment = {**self.environment, **(variables or {})}
+        if command[0] == "passerelle":
+            return run_command(command[1:], environment=environment, cwd=self.folder, timeout_s=timeout)
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
 
     def done(self, *command: str, timeout: float = 280) -> str:
