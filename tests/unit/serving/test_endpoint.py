@@ -17,6 +17,7 @@ from passerelle.model.classifier import PipelineNeededError
 from passerelle.model.loaded import LoadedModel
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.pages.app import build_app
+from passerelle.serving.routes import ROUTES
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
@@ -128,6 +129,10 @@ def test_other_paths_and_methods_are_refused(app: ClassifyEndpoint) -> None:
     refused(ask(app, "GET", "/classify"), 405, "wrong_method")
     assert ask(app, "GET", "/classify").headers["allow"] == "POST"
     refused(ask(app, "POST", "/livez"), 405, "wrong_method")
+    for route in ROUTES:
+        answer = ask(app, "DELETE", route.path)
+        refused(answer, 405, "wrong_method")
+        assert answer.headers["allow"] == ", ".join(route.methods)
 
 
 def scope(headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
