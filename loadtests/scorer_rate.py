@@ -89,10 +89,10 @@ def measure(pipeline: Pipeline, texts: list[str], rounds: int) -> None:
     def fresh() -> None:
         again = compile_pipeline(pipeline)
         assert isinstance(again, CompiledScorer)  # noqa: S101 - compiled a moment ago
-        again.many(batch)
+        again.answers(batch)[1]
 
     compare(f"{len(batch)} in one call, first of all", fresh, lambda: pipeline.predict_proba(table), len(batch), rounds)
-    compare(f"{len(batch)} in one call", lambda: scorer.many(batch), lambda: pipeline.predict_proba(table), len(batch), rounds)
+    compare(f"{len(batch)} in one call", lambda: scorer.answers(batch)[1], lambda: pipeline.predict_proba(table), len(batch), rounds)
 
     def ours() -> None:
         for record, _ in alone:
@@ -103,7 +103,7 @@ def measure(pipeline: Pipeline, texts: list[str], rounds: int) -> None:
             pipeline.predict_proba(row)
 
     compare("alone", ours, theirs, len(alone), rounds)
-    difference = float(np.abs(scorer.many(batch) - pipeline.predict_proba(table)).max())
+    difference = float(np.abs(scorer.answers(batch)[1] - pipeline.predict_proba(table)).max())
     same = scorer.labels(batch) == pipeline.predict(table).tolist()
     print(f"largest difference of a probability {difference:.1e}, labels {'all the same' if same else 'NOT ALL THE SAME'}")
 

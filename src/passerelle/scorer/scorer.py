@@ -86,10 +86,6 @@ class CompiledScorer:
         row: Floats = self.head.rows(scores[np.newaxis])[0]
         return row
 
-    def many(self, records: Sequence[Mapping[str, object]]) -> Floats:
-        """Return the probabilities (or decision scores) of these records, shape (records, classes)."""
-        return self.head.rows(self._score_table(records)[0])
-
     def answer(self, record: Mapping[str, object], *, ask: Callable[[Mapping[str, object]], int] | None = None) -> RowScore:
         """Return label and probabilities of one record; `ask` as in `answers`."""
         return self._answer(record, *self._scores(record), ask)
@@ -149,7 +145,7 @@ class CompiledScorer:
     def answers(
         self, records: Sequence[Mapping[str, object]], *, ask: Callable[[Mapping[str, object]], int] | None = None
     ) -> tuple[NDArray[np.intp], Floats]:
-        """Return the labels' indices in `classes`, shape (records,), and the rows of `many`.
+        """Return the labels' indices in `classes`, shape (records,), and the probabilities or scores, shape (records, classes).
 
         Args:
             ask: Gives the index of a label where rounding decides, in the place of the pipeline.

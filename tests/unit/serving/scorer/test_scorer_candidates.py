@@ -36,7 +36,7 @@ def largest_difference(candidate: Candidate, fit: pd.DataFrame, labels: list[str
     alone = unpack(folder, pipeline_label=None)
     assert alone is not None
     assert alone.labels(asked) == expected
-    return float(np.abs(scorer.many(asked) - classifier.predict_proba(matrix)).max())
+    return float(np.abs(scorer.answers(asked)[1] - classifier.predict_proba(matrix)).max())
 
 
 @pytest.mark.parametrize("candidate", CANDIDATES)

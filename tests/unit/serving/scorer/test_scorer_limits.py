@@ -65,7 +65,7 @@ def test_long_texts(features: str) -> None:
     pipeline = fitted(features, "logistic")
     scorer = compiled(pipeline)
     asked = [{"text": text} for text in texts]
-    assert np.abs(scorer.many(asked) - pipeline.predict_proba(frame(texts))).max() <= 1e-9
+    assert np.abs(scorer.answers(asked)[1] - pipeline.predict_proba(frame(texts))).max() <= 1e-9
     assert scorer.labels(asked) == pipeline.predict(frame(texts)).tolist()
 
 
@@ -92,7 +92,7 @@ def test_several_threads_get_the_answers_of_one(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(chunks, "GENERATION_BYTES", 20_000)
     asked = [{"text": text} for text in sentences(200, 20, seed=3)]
     scorer = compiled(fitted("demo", "logistic"))
-    expected = scorer.many(asked)
+    expected = scorer.answers(asked)[1]
     found: dict[int, np.ndarray] = {}
 
     def ask(number: int) -> None:
@@ -137,7 +137,7 @@ def test_hashes_that_cancel_each_other() -> None:
     texts = [" ".join(pair) for pair in combinations(("carte", "mairie", "vélo", "impôt", "école", "retard", "merci"), 2)]
     hashed = pipeline[:-1].transform(frame(texts))
     assert min(abs(hashed).sum(axis=1)) == 0.0
-    rows = compiled(pipeline).many([{"text": text} for text in texts])
+    rows = compiled(pipeline).answers([{"text": text} for text in texts])[1]
     assert np.abs(rows - pipeline.predict_proba(frame(texts))).max() <= 1e-9
 
 
@@ -152,5 +152,5 @@ def test_no_class_is_likely(classifier: str) -> None:
     texts = ["", "merci", *sentences(10, 10)]
     expected = pipeline.predict_proba(frame(texts))
     scorer = compiled(pipeline)
-    assert np.abs(scorer.many([{"text": text} for text in texts]) - expected).max() <= 1e-9
+    assert np.abs(scorer.answers([{"text": text} for text in texts])[1] - expected).max() <= 1e-9
     assert np.ptp(expected, axis=1).max() <= 1e-9, "the case is the one that is meant"

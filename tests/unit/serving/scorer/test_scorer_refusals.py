@@ -168,7 +168,7 @@ def test_a_bare_vectorizer_with_a_named_field() -> None:
     assert isinstance(scorer, CompiledScorer)
     assert scorer.columns == ("comment",)
     asked = [{"comment": text} for text in records["title"]]
-    assert np.abs(scorer.many(asked) - pipeline.predict_proba(records["title"])).max() <= 1e-9
+    assert np.abs(scorer.answers(asked)[1] - pipeline.predict_proba(records["title"])).max() <= 1e-9
     assert scorer.labels(asked) == pipeline.predict(records["title"]).tolist()
 
 
