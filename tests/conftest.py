@@ -21,6 +21,16 @@ __all__ = [
 ]  # fmt: skip
 
 
+#: The longest of those that share nothing begin first, so that none of them is left alone at the end.
+LONGEST_FIRST = (
+    "tests/test_docs.py::test_every_command",
+    "tests/e2e/test_command_line.py::test_a_table_of_numbers",
+    "tests/integration/test_image.py::test_from_empty_caches",
+    "tests/integration/test_killed_replicas.py::test_no_answer_is_lost",
+    "tests/loadtests/test_bench.py::test_a_short_run",
+)
+
+
 class OneProcessAFolder(LoadScopeScheduling):  # type: ignore[misc]
     """Gives all tests that share one stack, or one cluster, to one process, the longest first; any other test to whichever is free.
 
@@ -34,6 +44,11 @@ class OneProcessAFolder(LoadScopeScheduling):  # type: ignore[misc]
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessAFolder:
     """Distribute the tests as above."""
     return OneProcessAFolder(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest tests in front; the order of the rest stays."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST_FIRST))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:

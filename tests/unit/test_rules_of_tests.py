@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -112,4 +113,17 @@ def test_ci_tries_nothing_else_again() -> None:
     again = script[script.index("timing/failed") :]
     assert "--last-failed" not in script.partition("timing/failed")[0]
     assert again.count("--last-failed ") == 1
-    assert "tried again" in again
+    assert "were tried again" in again
+
+
+def test_coverage_is_printed_by_folder() -> None:
+    def file(*counts: int) -> dict[str, dict[str, int]]:
+        return {"summary": dict(zip(("num_statements", "covered_lines", "num_branches", "covered_branches"), counts, strict=True))}
+
+    files = {
+        "src/passerelle/cli/main.py": file(10, 5, 0, 0), "src/passerelle/cli/run/a.py": file(6, 6, 4, 2),
+        "src/passerelle/errors.py": file(4, 4, 0, 0), "src/passerelle/training/train.py": file(0, 0, 0, 0),
+    }  # fmt: skip
+    table = runpy.run_path(str(ROOT / ".ci" / "coverage_by_folder.py"))["table"](files)
+    expected = ["passerelle/cli 16 4 65 %", "passerelle 4 0 100 %", "training 0 0 -", "all 20 4 71 %"]
+    assert [" ".join(line.split()) for line in table[1:]] == expected
