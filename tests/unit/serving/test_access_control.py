@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from limits.strategies import FixedWindowRateLimiter
 
-from passerelle.api_keys import KeyRing, make_key, revoke_key
+from passerelle.api_keys import KeyRing, make_key, read_keys, revoke_key
 from passerelle.errors import SettingsError
 from passerelle.serving import access as module
 from passerelle.serving.access import AccessControl
-from passerelle.serving.contract import Refusal
+from passerelle.serving.contract import RequestError
 from passerelle.settings import ServiceSettings
 
 HERE, THERE = ("127.0.0.1", 3000), ("10.0.0.7", 3000)
@@ -53,7 +53,7 @@ def bearer(token: str) -> dict[bytes, bytes]:
 
 
 def refused(ask: Callable[[], Any]) -> tuple[Any, ...]:
-    with pytest.raises(Refusal) as found:
+    with pytest.raises(RequestError) as found:
         ask()
     return found.value.status, found.value.code, found.value.message, found.value.headers
 
@@ -119,7 +119,12 @@ def test_a_key_that_was_made_or_revoked_counts_after_a_second(path: Path, clock:
 def test_a_key_is_looked_up_once_a_second(path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     token, looked_up = make_key(path, "agents").token, []
     owner = KeyRing.owner
-    monkeypatch.setattr(KeyRing, "owner", lambda ring, given: looked_up.append(given) or owner(ring, given))
+
+    def noted(ring: KeyRing, given: str) -> str | None:
+        looked_up.append(given)
+        return owner(ring, given)
+
+    monkeypatch.setattr(KeyRing, "owner", noted)
     of = control(path)
     for _ in range(5):
         assert of.admit(THERE, bearer(token))[0] == "agents"
@@ -134,8 +139,12 @@ def test_a_key_is_looked_up_once_a_second(path: Path, clock: Clock, monkeypatch:
 
 def test_the_file_is_read_again_only_where_it_changed(path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     token, read = make_key(path, "agents").token, []
-    read_keys = module.read_keys
-    monkeypatch.setattr(module, "read_keys", lambda given: read.append(given) or read_keys(given))
+
+    def noted(given: Path) -> Any:
+        read.append(given)
+        return read_keys(given)
+
+    monkeypatch.setattr(module, "read_keys", noted)
     of = control(path)
     for _ in range(3):
         of.admit(THERE, bearer(token))

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from passerelle.model.flavors.sklearn import Column
+from passerelle.model.record import Column
 from passerelle.serving.contract import (
     BatchPrediction,
     Contract,
     ErrorAnswer,
     LabelProbability,
     Prediction,
-    Refusal,
+    RequestError,
     contract_of,
     not_blank,
 )
@@ -41,7 +41,7 @@ TEXT = contract(Column("text", "string"))
 
 def told(of: Contract, body: Any, *, batch: bool = False) -> tuple[int, str, str, str | None]:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    with pytest.raises(Refusal) as found:
+    with pytest.raises(RequestError) as found:
         (of.read_batch if batch else of.read_record)(content)
     refusal = found.value
     assert refusal.headers == ()

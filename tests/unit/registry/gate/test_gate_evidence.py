@@ -17,15 +17,14 @@ import pytest
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
 from passerelle.gate import evidence as module
 from passerelle.gate.evidence import Evidence, gather
-from passerelle.gate.held_out import Files, held_out, train_hashes, whole
+from passerelle.gate.held_out import VersionFiles, download_version, held_out, train_hashes
 from passerelle.gate.latency import Latency
 from passerelle.gate.row_hashes import row_hashes
-from passerelle.model.flavors.sklearn import Column
 from passerelle.model.manifest import digest_of_file, digest_of_manifest, manifest_of
-from passerelle.names import ModelVersionRef
+from passerelle.model.record import Column
+from passerelle.names import ARTIFACT_DIGEST, GOLDEN, HELD_OUT, MANIFEST, TRAIN_HASHES, ModelVersionRef
 from passerelle.registry.client import CandidateRun, Registry, VersionInfo
-from passerelle.registry.training_data import HELD_OUT, TRAIN_HASHES, TRAINING
-from passerelle.stages.register import ARTIFACT_DIGEST, GOLDEN, MANIFEST
+from passerelle.registry.training_data import TRAINING
 from tests.unit.registry.memory import ref
 
 ROWS = 12
@@ -150,7 +149,7 @@ def models(monkeypatch: pytest.MonkeyPatch) -> Models:
     monkeypatch.setattr(module, "describe", described)
     monkeypatch.setattr(module, "load_pipeline", lambda folder, _: found.pipelines[version(folder)])
     monkeypatch.setattr(module, "latency", timed)
-    monkeypatch.setattr(module.psutil, "Process", process)
+    monkeypatch.setattr("passerelle.gate.evidence.psutil.Process", process)
     return found
 
 
@@ -174,7 +173,7 @@ def test_both_are_scored_on_the_challengers_held_out_rows(registry: Folders, mod
     assert (found.registered_model, found.serving) == (ref(2).registered_model, {"numpy": "2"})
     assert list(found.records.columns) == ["text"], "neither the label nor the group is shown to a model"
     assert found.records["text"].tolist() == TEXTS
-    assert (found.held_out, found.leaked, found.champion_knows) == (ROWS, 0, 0)
+    assert (found.held_out, found.leaked) == (ROWS, 0)
     assert (found.champion_version, found.champion_says, found.champion_columns) == (1, True, (Column("text", "string"),))
     ours, theirs = found.challenger, found.champion
     assert theirs is not None
@@ -193,7 +192,7 @@ def test_both_are_scored_on_the_challengers_held_out_rows(registry: Folders, mod
 def test_without_a_champion_there_is_none(registry: Folders, models: Models) -> None:
     found = gathered(registry, None)
     assert (found.champion, found.champion_columns, found.champion_version, found.champion_says) == (None, None, None, True)
-    assert (found.champion_knows, len(found.records)) == (0, ROWS)
+    assert len(found.records) == ROWS
 
 
 def test_rows_that_the_challenger_learned_from_are_counted_and_left_out(registry: Folders, models: Models) -> None:
@@ -220,14 +219,14 @@ def test_rows_that_the_champion_learned_from_are_left_out_where_enough_remain(
 ) -> None:
     learned(registry, 1, hashes(*range(known)))
     found = gathered(registry, least=least)
-    assert (found.champion_knows, len(found.records), found.leaked) == (known, left, 0)
+    assert (len(found.records), found.leaked) == (left, 0)
 
 
 def test_a_row_that_both_learned_from_is_left_out_whatever_remains(registry: Folders, models: Models) -> None:
     learned(registry, 1, hashes(*range(2, 11)))
     learned(registry, 2, hashes(0, 1, 2))
     found = gathered(registry)
-    assert (found.leaked, found.champion_knows) == (3, 9)
+    assert found.leaked == 3
     assert found.records["text"].tolist() == TEXTS[3:]
 
 
@@ -256,7 +255,9 @@ def test_a_column_that_the_rows_lack_is_empty_for_the_challenger(registry: Folde
     models.columns["2"] = (Column("text", "string"), Column("title", "string", required=False))
     seen: list[Any] = []
     pipeline = Pipeline()
-    models.pipelines["2"] = SimpleNamespace(classes_=Pipeline.classes_, predict=lambda table: seen.append(table) or pipeline.predict(table))
+    models.pipelines["2"] = SimpleNamespace(
+        classes_=Pipeline.classes_, predict=lambda table: (seen.append(table), pipeline.predict(table))[1]
+    )
     found = gathered(registry)
     assert list(seen[0].columns) == ["text", "title"]
     assert seen[0]["title"].isna().all()
@@ -307,8 +308,8 @@ def test_a_model_that_does_not_predict_is_told_without_a_word_of_the_rows(
     assert refused.value.__cause__ is None
 
 
-def files(registry: Folders, version: int, folder: Path) -> Files:
-    return whole(cast("Registry", registry), ref(version), folder)
+def files(registry: Folders, version: int, folder: Path) -> VersionFiles:
+    return download_version(cast("Registry", registry), ref(version), folder)
 
 
 def test_the_files_of_a_version_are_those_of_its_registration(registry: Folders, tmp_path: Path) -> None:
@@ -344,7 +345,7 @@ def test_a_file_that_was_changed_since_is_named_with_its_version(registry: Folde
     assert refused.value.hint == TRAIN_AGAIN
 
 
-def data(registry: Folders, tmp_path: Path) -> tuple[Registry, Files]:
+def data(registry: Folders, tmp_path: Path) -> tuple[Registry, VersionFiles]:
     return cast("Registry", registry), files(registry, 2, tmp_path / "there")
 
 
@@ -362,7 +363,7 @@ def test_held_out_rows_are_read_as_they_were_recorded(registry: Folders, tmp_pat
         train_hashes(of, found, tmp_path)
 
 
-def unrecorded(registry: Folders, tmp_path: Path) -> tuple[Registry, Files]:
+def unrecorded(registry: Folders, tmp_path: Path) -> tuple[Registry, VersionFiles]:
     registry.tags[2] = {}
     return data(registry, tmp_path)
 
