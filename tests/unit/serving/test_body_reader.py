@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from passerelle.serving import body as module
-from passerelle.serving.body import HELD_BATCHES, HELD_BODIES, BodyReader, ClientLeft
+from passerelle.serving.body import BodyReader, ClientLeft
 from passerelle.serving.contract import RequestError
 from tests.unit.serving.virtual_time import VirtualLoop
 
 LIMIT = 1_000
+#: Not imported, so that another number is noticed.
+HELD_BODIES, HELD_BATCHES = 64, 16
 TIMEOUT_S = 10.0
 CLOSE = (b"connection", b"close")
 Message = dict[str, Any]
@@ -307,21 +309,36 @@ def test_the_batch_that_has_been_half_read_the_longest_gives_way(loop: VirtualLo
     assert loop.run_until_complete(run()) == [[], [], [0], [0], [0, 1]]
 
 
-def test_who_is_late_already_does_not_give_way_as_well(loop: VirtualLoop, reader: BodyReader) -> None:
-    """A body that is over its time ends by itself: nobody else has to go in its place, and it is told that it was late."""
+@pytest.mark.parametrize(("batch", "fit", "size"), [(False, HELD_BODIES, LIMIT), (True, HELD_BATCHES, 2)])
+def test_who_is_late_already_does_not_give_way_as_well(loop: VirtualLoop, reader: BodyReader, batch: bool, fit: int, size: int) -> None:
+    """A body that is over its time ends by itself: another gives way in its place, and it is told that it was late."""
 
     async def run() -> tuple[list[int], Told]:
-        stubborn = asyncio.create_task(reader.read(length(LIMIT), _ends_slowly()))
+        stubborn = asyncio.create_task(reader.read(length(size), _ends_slowly(), batch=batch))
         await asyncio.sleep(5)
-        tasks = await half_read(reader, HELD_BODIES - 1, length(LIMIT))
+        tasks = await half_read(reader, fit - 1, length(size), batch=batch)
         await asyncio.sleep(5.5)
-        tasks += await half_read(reader, 1, length(LIMIT))
+        tasks += await half_read(reader, 1, length(size), batch=batch)
         gone = crowded_out(tasks)
         await asyncio.wait([stubborn])
         await give_up(tasks)
         return gone, told(stubborn)
 
     assert loop.run_until_complete(run()) == ([0], TOO_SLOW)
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_who_gave_way_and_takes_long_to_go_is_not_late_as_well(loop: VirtualLoop, reader: BodyReader, batch: bool) -> None:
+    async def run() -> Told:
+        stubborn = asyncio.create_task(reader.read(length(LIMIT), _ends_slowly(), batch=batch))
+        await asyncio.sleep(8)
+        tasks = await half_read(reader, HELD_BODIES, length(LIMIT), batch=batch)
+        await asyncio.wait([stubborn])
+        await give_up(tasks)
+        return told(stubborn)
+
+    assert loop.run_until_complete(run()) == CROWDED_OUT
+    assert loop.now == pytest.approx(8 + 3, abs=0.1), "it was cancelled once"
 
 
 def _ends_slowly() -> Receive:
