@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from passerelle.gate.report import html
-from tests.unit.registry.gate.test_gate_report import ALONE, BETTER, WORSE, judged
+from tests.unit.gate.test_gate_report import ALONE, BETTER, WORSE, judged
 
 pytestmark = pytest.mark.integration
 

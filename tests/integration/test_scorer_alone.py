@@ -21,7 +21,7 @@ from passerelle.scorer.storage import pack
 from tests.scorer_fixtures import ROOT, run
 from tests.service_fixtures import serve, write_store
 from tests.unit.serving.models import text_table
-from tests.unit.serving.scorer.scorer_cases import CLASSIFIERS, FEATURES, HOSTILE, corpus, fitted, frame, frozen, on_text
+from tests.unit.scorer.scorer_cases import CLASSIFIERS, FEATURES, HOSTILE, corpus, fitted, frame, frozen, on_text
 
 pytestmark = pytest.mark.integration
 

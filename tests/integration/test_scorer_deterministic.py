@@ -11,7 +11,7 @@ import pytest
 from skops.io import dump
 
 from passerelle.model.manifest import digests_of_files
-from tests.unit.serving.scorer.scorer_cases import fitted
+from tests.unit.scorer.scorer_cases import fitted
 
 pytestmark = pytest.mark.integration
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.serving.scorer.scorer_cases import fitted
-from tests.unit.serving.scorer.test_scorer_packed import hold_same
+from tests.unit.scorer.scorer_cases import fitted
+from tests.unit.scorer.test_scorer_packed import hold_same
 
 pytestmark = pytest.mark.integration
 

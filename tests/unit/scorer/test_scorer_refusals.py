@@ -22,7 +22,7 @@ from passerelle.errors import DataError
 from passerelle.scorer.compile.pipeline import compile_pipeline
 from passerelle.scorer.compile.refusal import NotCompilable
 from passerelle.scorer.scorer import CompiledScorer
-from tests.unit.serving.scorer.scorer_cases import corpus, on_text
+from tests.unit.scorer.scorer_cases import corpus, on_text
 
 
 class OwnVectorizer(TfidfVectorizer):  # type: ignore[misc]

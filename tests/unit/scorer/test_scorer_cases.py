@@ -12,7 +12,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 
 from passerelle.scorer.compile.classifiers import _KNOWN
 from passerelle.scorer.compile.steps import _LATER, _VECTORIZERS
-from tests.unit.serving.scorer.scorer_cases import CLASSIFIERS, FEATURES, frozen
+from tests.unit.scorer.scorer_cases import CLASSIFIERS, FEATURES, frozen
 
 
 def parts(step: Any) -> Iterator[type]:

@@ -16,7 +16,7 @@ from passerelle.scorer.compile.pipeline import compile_pipeline
 from passerelle.scorer.compile.pipeline_label import pipeline_label
 from passerelle.scorer.scorer import CompiledScorer
 from passerelle.scorer.storage import INDEX, pack, unpack
-from tests.unit.serving.scorer.scorer_cases import CLASSIFIERS, FEATURES, HOSTILE, corpus, fitted, frozen
+from tests.unit.scorer.scorer_cases import CLASSIFIERS, FEATURES, HOSTILE, corpus, fitted, frozen
 
 
 def nothing(_: object) -> Any:

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from passerelle.scorer.compile.pipeline import compile_pipeline
 from passerelle.scorer.scorer import CompiledScorer
-from tests.unit.serving.scorer.scorer_cases import CLASSIFIERS, FEATURES, corpus, fitted, frame, frozen, texts
+from tests.unit.scorer.scorer_cases import CLASSIFIERS, FEATURES, corpus, fitted, frame, frozen, texts
 
 #: There are seventy kinds, and scikit-learn takes a tenth of a second for an example.
 quick = settings(max_examples=settings().max_examples // 8)

@@ -19,9 +19,9 @@ from passerelle.gate.paired import paired_difference
 from passerelle.gate.row_hashes import normalise, row_hashes
 from passerelle.gate.slices import slices_of
 from passerelle.model.record import Column
-from tests.unit.registry.gate.verdicts import CLASSES, contender, evidence, scores, verdict
+from tests.unit.gate.verdicts import CLASSES, contender, evidence, scores, verdict
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[3]
 TRUTH = [0] * 30 + [1] * 20 + [2] * 10
 PERFECT = contender(2, scores(TRUTH, TRUTH, sure=0.95))
 HALF = contender(1, scores(TRUTH, [0] * 40 + [1] * 20))

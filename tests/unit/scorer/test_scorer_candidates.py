@@ -15,7 +15,7 @@ from passerelle.scorer.compile.pipeline import compile_pipeline
 from passerelle.scorer.scorer import CompiledScorer
 from passerelle.scorer.storage import pack, unpack
 from passerelle.training.candidate import Candidate
-from tests.unit.serving.scorer.scorer_cases import corpus, frame
+from tests.unit.scorer.scorer_cases import corpus, frame
 from training.candidates import text_candidates
 
 FILE = Path(tests.__file__).parent / "data" / "service_public_questions.csv"

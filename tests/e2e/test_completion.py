@@ -13,7 +13,7 @@ from click.shell_completion import ShellComplete
 
 from passerelle.cli.main import ACROSS, STAGES, passerelle
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def completed(*words: str) -> list[str]:

@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 from passerelle.scorer import analyzers, chunks
 from passerelle.scorer.compile.pipeline import compile_pipeline
 from passerelle.scorer.scorer import CompiledScorer
-from tests.unit.serving.scorer.scorer_cases import HOSTILE, WORDS, corpus, fitted, frame, on_text
+from tests.unit.scorer.scorer_cases import HOSTILE, WORDS, corpus, fitted, frame, on_text
 
 
 def compiled(pipeline: Pipeline) -> CompiledScorer:

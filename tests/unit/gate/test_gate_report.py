@@ -15,7 +15,7 @@ from passerelle.gate.report import html, markdown
 from passerelle.gate.report_text import WORDS
 from passerelle.gate.verdict import Verdict
 from passerelle.model.record import Column
-from tests.unit.registry.gate.verdicts import contender, evidence, scores, verdict
+from tests.unit.gate.verdicts import contender, evidence, scores, verdict
 
 TRUTH = [0] * 30 + [1] * 20 + [2] * 10
 BETTER = evidence(contender(2, scores(TRUTH, TRUTH, sure=0.9)), contender(1, scores(TRUTH, [0] * 40 + [1] * 20)))

@@ -15,7 +15,7 @@ from passerelle.gate.evidence import Evidence
 from passerelle.gate.paired import paired_difference
 from passerelle.gate.verdict import Verdict, allow, judge
 from passerelle.registry.client import Registry
-from tests.unit.registry.gate.verdicts import contender, evidence, scores
+from tests.unit.gate.verdicts import contender, evidence, scores
 from tests.unit.registry.memory import ref
 
 TRUTH = [0] * 30 + [1] * 20 + [2] * 10
