@@ -20,8 +20,8 @@ from passerelle.scorer.scorer import NEAR_TIE, CompiledScorer
 from passerelle.scorer.storage import pack
 from tests.scorer_fixtures import ROOT, run
 from tests.service_fixtures import serve, write_store
-from tests.unit.serving.models import text_table
 from tests.unit.scorer.scorer_cases import CLASSIFIERS, FEATURES, HOSTILE, corpus, fitted, frame, frozen, on_text
+from tests.unit.serving.models import text_table
 
 pytestmark = pytest.mark.integration
 

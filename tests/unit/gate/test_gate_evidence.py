@@ -255,9 +255,12 @@ def test_a_column_that_the_rows_lack_is_empty_for_the_challenger(registry: Folde
     models.columns["2"] = (Column("text", "string"), Column("title", "string", required=False))
     seen: list[Any] = []
     pipeline = Pipeline()
-    models.pipelines["2"] = SimpleNamespace(
-        classes_=Pipeline.classes_, predict=lambda table: (seen.append(table), pipeline.predict(table))[1]
-    )
+
+    def noted(table: Any) -> Any:
+        seen.append(table)
+        return pipeline.predict(table)
+
+    models.pipelines["2"] = SimpleNamespace(classes_=Pipeline.classes_, predict=noted)
     found = gathered(registry)
     assert list(seen[0].columns) == ["text", "title"]
     assert seen[0]["title"].isna().all()

@@ -20,8 +20,8 @@ from passerelle.names import MODEL_FOLDER, SCORER_FOLDER
 from passerelle.scorer.compile.pipeline import compile_pipeline
 from passerelle.scorer.scorer import CompiledScorer
 from passerelle.scorer.storage import INDEX, is_packed, pack, unpack
-from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
 from tests.unit.scorer.scorer_cases import corpus, on_text
+from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
 
 
 @pytest.fixture
