@@ -84,5 +84,5 @@ def test_a_store_is_found_only_where_passerelle_keeps_one(folder: Path, monkeypa
 
 def test_the_operators_own_store_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / ".passerelle" / "bentoml").mkdir(parents=True)
-    monkeypatch.setenv("BENTOML_HOME", "/srv/bentoml")
+    monkeypatch.setenv("BENTOML_HOME", str(folder / "own"))
     assert store_of_this_folder() is None

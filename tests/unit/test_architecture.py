@@ -120,7 +120,10 @@ def test_a_commands_body_is_short_and_calls_a_stage() -> None:
 
 def test_the_command_line_works_through_the_stages_alone() -> None:
     layers = tuple(f"passerelle.{layer}" for layer in ("registry", "bentos", "rollout", "gate", "training", "serving", "monitoring"))
+    # prerequisites.py looks at servers and stores before a stage, which imports MLflow, is imported at all.
     for path in CLI:
+        if path.name == "prerequisites.py":
+            continue
         imported = {name for name in run_time_imports(path) if name.startswith(layers)}
         # Kinds of results, for `isinstance`.
         assert all(name.rpartition(".")[2][0].isupper() for name in imported), (path.name, imported)
@@ -153,7 +156,8 @@ def test_each_command_can_be_called_from_python(command: click.Command) -> None:
     functions = [module.run] if hasattr(module, "run") else [module.make, module.listed, module.revoke]
     for function in functions:
         signature = inspect.signature(function)
-        assert next(iter(signature.parameters.values())).annotation == "Context"
+        if name != "new":  # which needs no server
+            assert next(iter(signature.parameters.values())).annotation == "Context"
         assert inspect.getdoc(function)
         if "project" in {parameter.name for parameter in command.params}:
             assert "project" in signature.parameters

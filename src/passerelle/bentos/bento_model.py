@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bentoml._internal.models.model import Model, ModelContext, ModelOptions, ModelStore
 
@@ -33,10 +32,10 @@ class CheckedModel:
 
     folder: Path
     golden: Path
-    manifest: Mapping[str, Any]
+    manifest: Mapping[str, object]
     digest: str
     signature: str | None
-    lineage: Mapping[str, Any]
+    lineage: Mapping[str, object]
 
 
 def write_bento_model(store: Store, tag: BentoTag, checked: CheckedModel, *, staging: Path) -> Path:
@@ -82,7 +81,7 @@ def _write_files(place: Path, checked: CheckedModel) -> None:
     (place / LINEAGE_FILE).write_text(json.dumps(checked.lineage, ensure_ascii=False, indent=1), encoding="utf-8")
 
 
-def _metadata(lineage: Mapping[str, Any]) -> dict[str, Any]:
+def _metadata(lineage: Mapping[str, object]) -> dict[str, object]:
     """Return the lineage in the types that BentoML takes: what is nested and may hold null becomes JSON."""
     return {
         key: value if isinstance(value, str | int | float) or key == "metrics" else json.dumps(value, ensure_ascii=False)
@@ -90,5 +89,5 @@ def _metadata(lineage: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _labels(lineage: Mapping[str, Any]) -> dict[str, str]:
+def _labels(lineage: Mapping[str, object]) -> dict[str, str]:
     return {f"{PREFIX}{name}": str(lineage[name]) for name in _LABELS if lineage.get(name)}

@@ -38,11 +38,9 @@ def demo(project: Path, criteria_path: Path, target: Literal["embedded", "compos
 
     What others put into production stays there, and is served and asked.
     """
-    from passerelle.cli.run_new import check
     from passerelle.cli.show_steps import StepsShown
     from passerelle.stages import demo as stage
 
-    check(project, criteria_path)
     output = Output(as_json=as_json)
     shown = StepsShown(output)
     result = stage.run(surroundings(), target, project=project, criteria=criteria_path, progress=output.progress, on_event=shown)
@@ -57,12 +55,9 @@ def demo(project: Path, criteria_path: Path, target: Literal["embedded", "compos
 @needs(prerequisites.stack)
 def up(project: Path, platform_only: bool, port: int, target: str) -> None:
     """Keep the embedded platform and the service of what is in production on until Ctrl-C, or start the compose stack."""
-    from passerelle.cli.run_new import check
     from passerelle.cli.show_steps import StepsShown
     from passerelle.stages import up as stage
 
-    if not platform_only:
-        check(project)
     output = Output(as_json=False)
     shown = StepsShown(output, timed=False)
     if target == "compose":

@@ -32,10 +32,12 @@ def new(*, folder: Path, updating: bool, yes: bool, dry_run: bool, as_json: bool
 
     What no option answers is asked in a terminal. The folder must not exist, or be empty; nothing is overwritten.
     """
-    from passerelle.cli import run_new
+    from passerelle.cli import show_new
+    from passerelle.stages import new as stage
 
-    output = Output(as_json=as_json)
+    output, applied = Output(as_json=as_json), yes and not dry_run
     if updating:
-        return run_new.update(output, folder, given, apply=yes and not dry_run)
-    run_new.create(output, folder, given, ask=not (yes or as_json), dry_run=dry_run)
-    return None
+        show_new.refuse_answers(folder, given)
+        return show_new.updated(output, stage.update(folder, apply=applied), folder, applied=applied)
+    answers = show_new.answers_of(folder, given, ask=not (yes or as_json))
+    return show_new.created(output, stage.run(folder, answers, data=given["data"], dry_run=dry_run))

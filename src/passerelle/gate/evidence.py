@@ -144,7 +144,7 @@ def _contender(
         rows = pipeline_rows(pipeline, description.column_names, asked, flavor=description.flavor)
         predicted = np.asarray([answer_of(row, classes).label for row in rows], dtype=str)
         probabilities = None if rows[0].probabilities is None else np.asarray([row.probabilities for row in rows], dtype=np.float64)
-        if not (probabilities is None or _are_probabilities(probabilities, len(table), len(classes))):
+        if predicted.shape != (len(table),) or not (probabilities is None or _are_probabilities(probabilities, len(table), len(classes))):
             raise ValueError("not a label and a probability of each class for each row")
         cost = latency(pipeline, table.head(RECORDS), flavor=description.flavor)
     size_bytes = float(sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))

@@ -14,9 +14,6 @@ from passerelle.model.flavors import FLAVORS
 from passerelle.model.record import EXAMPLES, Column, columns_of
 from passerelle.model.trust import UNREADABLE, refuse_links
 
-#: Of a bento model's directory, the MLflow model as it was registered.
-MODEL_FOLDER = "mlflow_model"
-
 
 @dataclass(frozen=True)
 class ModelDescription:

@@ -15,7 +15,6 @@ from passerelle.platform.private_file import write_private
 from passerelle.settings import S3Settings
 
 # psutil and what ends processes are imported late: `status` answers sooner where no state says that anything runs.
-# ruff: noqa: PLC0415
 
 _SAME_START_S = 1.0
 
@@ -30,13 +29,13 @@ class ProcessMark:
     @classmethod
     def of(cls, pid: int) -> ProcessMark:
         """Return the mark of a running process."""
-        import psutil
+        import psutil  # noqa: PLC0415 - slow to import, and only a process that is looked at needs it
 
         return cls(pid, psutil.Process(pid).create_time())
 
     def alive(self) -> bool:
         """Return whether this very process still runs."""
-        import psutil
+        import psutil  # noqa: PLC0415 - as above
 
         try:
             process = psutil.Process(self.pid)
@@ -132,7 +131,7 @@ def owner(state_dir: Path) -> int | None:
 
 def sweep(state_dir: Path) -> None:
     """End what a killed platform left running, and forget it."""
-    from passerelle.platform.child import end_group
+    from passerelle.platform.child import end_group  # noqa: PLC0415 - only who ends a platform needs it
 
     try:
         children = json.loads(_state_path(state_dir).read_text())["children"].values()

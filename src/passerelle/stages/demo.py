@@ -26,6 +26,7 @@ from passerelle.stages.demo_ownership import REASON, Production, found_by_demo
 from passerelle.stages.env import Platform
 from passerelle.stages.events import OnEvent, Steps, unseen
 from passerelle.stages.first_answer import FirstAnswer, first_answer
+from passerelle.stages.new import check
 from passerelle.stages.production_bento import bento_in_production, golden_of
 from passerelle.stages.promote import Wanted, asked_by, promote
 from passerelle.stages.register import register
@@ -94,6 +95,7 @@ def run(
         NotFoundError: Others took what was in production away.
         As the stages.
     """
+    check(project, criteria, progress)
     steps = Steps(on_event)
     if target == "compose":
         return _on_the_stack(context, project, criteria, steps, progress)

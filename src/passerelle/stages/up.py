@@ -16,6 +16,7 @@ from passerelle.rollout.stack import find_stack
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.demo import PlatformRuns
 from passerelle.stages.events import OnEvent, Steps, unseen
+from passerelle.stages.new import check
 from passerelle.stages.production_bento import NothingInProduction, bento_in_production, nothing_in_production
 from passerelle.stages.stack_deploy import FILL, brought_up, deployed
 
@@ -80,6 +81,8 @@ def run(
         BusyError: Another process runs the platform.
         OutsideError: The platform or the service does not start, or ended by itself.
     """
+    if not platform_only:
+        check(project, None, progress)
     steps = Steps(on_event)
     with ExitStack() as stack:
         platform = stack.enter_context(EmbeddedPlatform(context.state.state_dir, progress))
@@ -121,6 +124,8 @@ def run_stack(
         NotFoundError: The project holds no stack.
         OutsideError: No engine answers, or a part of the stack does not start.
     """
+    if not platform_only:
+        check(project, None, progress)
     stack = find_stack(project)
     there, found = brought_up(context, stack, progress=progress)
     Steps(on_event).found("stack", found)

@@ -136,9 +136,11 @@ def models(monkeypatch: pytest.MonkeyPatch) -> Models:
 
     def described(folder: Path) -> Any:
         columns = found.columns.get(version(folder), (Column("text", "string"),))
-        return SimpleNamespace(columns=columns, libraries={"numpy": version(folder)})
+        names = [column.name for column in columns]
+        return SimpleNamespace(columns=columns, column_names=names, flavor="sklearn", libraries={"numpy": version(folder)})
 
-    def timed(_: Any, table: pd.DataFrame) -> Latency:
+    def timed(_: Any, table: pd.DataFrame, *, flavor: str) -> Latency:
+        assert flavor == "sklearn"
         found.timed.append(len(table))
         return Latency(1.0, 2.5)
 
@@ -295,7 +297,7 @@ def raising(error: BaseException) -> Callable[[Any], Any]:
         (SimpleNamespace(predict=Pipeline().predict), "AttributeError"),
         (answers(predict=lambda _: np.array([["voirie"]])), "ValueError"),
         (answers(predict=lambda _: np.array(["voirie"])), "ValueError"),
-        (answers(predict_proba=lambda table: np.full((len(table), 3), 0.3)), "ValueError"),
+        (answers(predict_proba=lambda table: np.full((len(table), 3), 0.3)), "IndexError"),
         (answers(predict_proba=lambda table: np.full((len(table), 2), np.nan)), "ValueError"),
         (answers(predict_proba=lambda table: np.full((len(table) - 1, 2), 0.5)), "ValueError"),
     ],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,15 +68,6 @@ def test_what_the_team_left_alone_is_replaced_and_what_it_changed_is_shown(proje
     assert not (project / "Makefile").exists()
     assert json.loads((project / ".passerelle-project.json").read_text())["passerelle"] == "0.2.0"
     assert update.update(project, apply=True).changes == (), "what was shown once is not shown again"
-
-
-def test_the_diff_is_one_that_git_applies(project: Path, newer: Newer) -> None:
-    newer(service_DOT_py=b"# theirs", other__new_DOT_py=b"1\n", without="Makefile")
-    diff = "".join(change.diff for change in update.update(project).changes)
-    subprocess.run(["git", "apply", "-"], cwd=project, input=diff, text=True, check=True, timeout=20)
-    assert (project / "service.py").read_bytes() == b"# theirs"
-    assert (project / "other" / "new.py").read_bytes() == b"1\n"
-    assert not (project / "Makefile").exists()
 
 
 def test_an_update_that_was_interrupted_is_done_again(project: Path, newer: Newer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What `new` asks and prints, and the check of a project before a command starts servers."""
+"""What `new` asks and prints."""
 
 from __future__ import annotations
 
@@ -13,28 +13,30 @@ import click
 from passerelle.cli.output import Output, relative
 from passerelle.errors import UsageError
 from passerelle.project.answers import Answers, answers, similar
-from passerelle.project.check import check_project
-from passerelle.project.create import check_free
-from passerelle.project.create import create as create_project
-from passerelle.project.update import update as update_project
+from passerelle.project.create import NewProject, check_free
+from passerelle.project.update import Update
 from passerelle.project_file import LANGUAGES, TARGETS
 
 _ACTIONS = {"add": "added", "replace": "replaced", "remove": "removed", "keep": "yours, left as it is"}
 
 
-def check(project: Path, criteria_path: Path | None = None) -> None:
-    """Check that the folder is a project, and say what a person should know, on stderr."""
-    for note in check_project(project, criteria_path):
-        click.echo(f"note: {note}", err=True)
+def answers_of(folder: Path, given: Mapping[str, Any], *, ask: bool) -> Answers:
+    """Return the checked answers: given by options, asked in a terminal, or by default.
 
-
-def create(output: Output, folder: Path, given: Mapping[str, Any], *, ask: bool, dry_run: bool) -> None:
-    """Write a project, after the questions that no option answers."""
+    Raises:
+        UsageError: The folder holds something, or an answer cannot be used.
+    """
     check_free(folder.absolute())
     asked = _asked(folder, given) if ask and sys.stdin.isatty() else {}
-    made = create_project(folder, _answers(folder, {**given, **asked}), data=given["data"], dry_run=dry_run)
+    kept = {key: value for key, value in {**given, **asked}.items() if key not in {"name", "data"} and value is not None}
+    data = {"data": given["data"]} if given["data"] is not None else {}
+    return answers(asked.get("name") or given["name"] or folder.absolute().name, **kept, **data)
+
+
+def created(output: Output, made: NewProject) -> None:
+    """Print what was written, and what to type next."""
     output.result(made)
-    if dry_run:
+    if made.dry_run:
         output.line(f"would write {len(made.files)} files to {made.folder}:")
         for name in made.files:
             output.line(f"  {name}")
@@ -46,33 +48,26 @@ def create(output: Output, folder: Path, given: Mapping[str, Any], *, ask: bool,
     output.line("  make test        the project's own tests")
 
 
-def update(output: Output, folder: Path, given: Mapping[str, Any], *, apply: bool) -> None:
-    """Print the diff of an update, and whether it was applied.
-
-    Raises:
-        UsageError: An answer is given, which an update takes from passerelle.toml.
-    """
+def refuse_answers(folder: Path, given: Mapping[str, Any]) -> None:
+    """Check that no answer is given to an update, which takes them from passerelle.toml; raises UsageError otherwise."""
     if any(value not in (None, False, ()) for value in given.values()):
         message = "--update takes the project's answers from its passerelle.toml"
         raise UsageError(message, hint=f"edit {folder / 'passerelle.toml'}; passerelle new {shlex.quote(str(folder))} --update")
-    found = update_project(folder, apply=apply)
+
+
+def updated(output: Output, found: Update, folder: Path, *, applied: bool) -> None:
+    """Print the diff of an update, and whether it was applied."""
     output.result(found)
     for change in found.changes:
         output.line(change.diff.rstrip("\n"))
     for change in found.changes:
         output.line(
-            f"{change.path}: {_ACTIONS[change.action] if apply or change.action == 'keep' else 'would be ' + _ACTIONS[change.action]}"
+            f"{change.path}: {_ACTIONS[change.action] if applied or change.action == 'keep' else 'would be ' + _ACTIONS[change.action]}"
         )
     if not found.changes:
         output.line(f"up to date: passerelle {found.version} would write nothing otherwise")
-    elif not apply and any(change.action != "keep" for change in found.changes):
+    elif not applied and any(change.action != "keep" for change in found.changes):
         output.line(f"next: passerelle new {shlex.quote(str(folder))} --update --yes")
-
-
-def _answers(folder: Path, given: Mapping[str, Any]) -> Answers:
-    """Return the checked answers, with the defaults of what is not given."""
-    kept = {key: value for key, value in given.items() if key != "name" and value is not None}
-    return answers(given["name"] or folder.absolute().name, **kept)
 
 
 def _asked(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:

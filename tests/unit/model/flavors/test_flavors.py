@@ -21,7 +21,7 @@ from tests.unit.test_architecture import SOURCE, imports
 #: What may know scikit-learn besides its flavor: what compiles its pipelines, what trains them, and what computes figures by its metrics.
 KNOWS = ("scorer/compile/", "model/flavors/", "training/", "gate/")
 #: Lists of packages for the image and of trusted types, which name it as text.
-NAMES_IT = ("bentos/image/", "settings.py", "model/trust.py")
+NAMES_IT = ("bentos/image/", "settings.py", "model/trust.py", "cli/prerequisites.py")
 
 
 def test_scikit_learn_is_known_where_it_must_be() -> None:

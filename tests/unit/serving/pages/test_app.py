@@ -1,0 +1,36 @@
+"""The pages for people, asked in this process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from fastapi.testclient import TestClient
+
+from passerelle.serving.contract import RequestError
+from passerelle.serving.pages.app import build_app
+from passerelle.serving.runtime import Runtime
+
+
+def client(**runtime: Any) -> TestClient:
+    return TestClient(build_app(cast("Runtime", SimpleNamespace(**runtime))))
+
+
+def test_the_start_leads_to_the_page_whose_title_is_the_models() -> None:
+    answer = client(folder=Path("/store/<b>1</b>")).get("/")
+    assert answer.status_code == 200
+    assert answer.url.path == "/docs"
+    assert "&lt;b&gt;" not in answer.text, "only the folder's own name is shown"
+    assert "b&gt;" in answer.text
+    assert "<b>1" not in answer.text
+
+
+def test_the_card_is_the_runtimes_and_a_refusal_has_the_envelope() -> None:
+    assert client(card=lambda: {"version": "7"}).get("/model").json() == {"version": "7"}
+
+    def refused() -> dict[str, Any]:
+        raise RequestError(503, "not_ready", "the model is not loaded yet")
+
+    answer = client(card=refused).get("/model")
+    assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
