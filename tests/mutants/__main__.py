@@ -61,13 +61,14 @@ def _drawn(found: dict[str, list[Mutant]], count: int) -> dict[str, list[Mutant]
 
 def _run(module: str, mutants: Sequence[Mutant], of: int, tests: Sequence[Path], workers: int) -> bool:
     """Print the module's line and its survivors, and return whether enough were killed."""
-    alone = {file: (code, seconds) for file in tests for _, code, seconds in run_all([Job("", "", [file], 600)], 1)}
+    fixtures = _SETTINGS["modules"][module].get("fixtures", [])
+    alone = {file: (code, seconds) for file in tests for _, code, seconds in run_all([Job("", "", [file], fixtures, 600)], 1)}
     failed = [str(file.relative_to(ROOT)) for file, (code, _) in alone.items() if code != PASSED]
     if failed:
         sys.exit(f"tests of {module} fail without any change: make test PYTEST_ARGS='{' '.join(failed)}'")
     quickest = sorted(tests, key=lambda file: alone[file][1])
     limit_s = max(_LEAST_LIMIT_S, int(5 * sum(seconds for _, seconds in alone.values())))
-    jobs = [Job(name_of(mutant.path), mutant.source(), quickest, limit_s) for mutant in mutants]
+    jobs = [Job(name_of(mutant.path), mutant.source(), quickest, fixtures, limit_s) for mutant in mutants]
     survived = 0
     for place, code, _ in run_all(jobs, workers):
         if code > FAILED and code != NOT_IMPORTED:

@@ -36,12 +36,14 @@ class Job:
         name: Of the changed module; empty for none.
         source: Its changed content.
         tests: Files, the quickest first.
+        fixtures: Modules of fixtures that the tests need.
         limit_s: Processor time that the run may take; twenty times that on the clock, for what waits for ever.
     """
 
     name: str
     source: str
     tests: Sequence[Path]
+    fixtures: Sequence[str]
     limit_s: int
 
 
@@ -125,7 +127,8 @@ def _started(job: Job) -> int:
         if job.name:
             sys.meta_path.insert(0, _Finder(job.name, job.source))
         # One by one: a file is not even imported where a quicker one notices.
-        code = next((failed for file in job.tests if (failed := int(pytest.main(["-x", "--timeout=0", *ARGUMENTS, str(file)])))), PASSED)
+        asked = ["-x", "--timeout=0", *ARGUMENTS, *(f"-p{each}" for each in job.fixtures)]
+        code = next((failed for file in job.tests if (failed := int(pytest.main([*asked, str(file)])))), PASSED)
     finally:
         os._exit(code)
 
