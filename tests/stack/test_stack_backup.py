@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from passerelle.rollout.secret_files import API_KEY, NAMES
 from tests.stack.stack_fixtures import StackForTests, copied, removed_at_the_end
+from tests.stack.test_stack_faults import refused
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(1800)]
 ROWS = (
@@ -82,6 +84,28 @@ def damaged_is_refused(stack: StackForTests, archive: Path) -> None:
     damaged.unlink()
 
 
+@pytest.fixture(scope="module")
+def empty(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StackForTests, dict[str, Any]]]:
+    """A stack of an empty registry, brought up by `deploy --init` in a new clone, and what that command said."""
+    assert engine
+    clone = copied(tmp_path_factory.mktemp("restored"), "passerelle-test-restored")
+    with removed_at_the_end(clone):
+        assert "is missing" in refused(clone)
+        said = json.loads(clone.done("passerelle", "deploy", "--target", "compose", "--init", "--json", timeout=600))
+        yield clone, said
+
+
+def test_init_on_an_empty_registry_makes_the_secrets_and_says_what_is_missing(empty: tuple[StackForTests, dict[str, Any]]) -> None:
+    clone, said = empty
+    assert set(said["secrets"]) == {*NAMES, API_KEY}
+    assert "no version of classification is « production »" in said["missing"]
+    assert "passerelle promote --best" in said["next_command"]
+    again = json.loads(clone.done("passerelle", "deploy", "--target", "compose", "--init", "--json"))
+    assert again["secrets"] == []
+    assert "there is nothing to deploy" in refused(clone)
+    assert "service-1" not in clone.inspected()
+
+
 def the_same(one: StackForTests, other: StackForTests) -> None:
     before, after = objects(one), objects(other)
     assert len(before) > 20
@@ -93,7 +117,10 @@ def the_same(one: StackForTests, other: StackForTests) -> None:
 
 
 def test_a_backup_restores_to_the_same(
-    served: StackForTests, tmp_path_factory: pytest.TempPathFactory, record_property: Callable[[str, object], None]
+    served: StackForTests,
+    empty: tuple[StackForTests, dict[str, Any]],
+    tmp_path_factory: pytest.TempPathFactory,
+    record_property: Callable[[str, object], None],
 ) -> None:
     archive = tmp_path_factory.mktemp("backup") / "passerelle.tar"
     root = as_user(served, "admin", "minio_root_password")
@@ -114,19 +141,17 @@ def test_a_backup_restores_to_the_same(
     again = served.run("passerelle", "backup", str(archive))
     assert (again.returncode, "is there already" in again.stderr) == (2, True)
 
-    empty = copied(tmp_path_factory.mktemp("restored"), "passerelle-test-restored")
-    with removed_at_the_end(empty):
-        empty.done("passerelle", "up", "--target", "compose", "--no-model", timeout=600)
-        damaged_is_refused(empty, archive)
-        interrupted_twice(empty, archive, tmp_path_factory.mktemp("failing"))
-        restored = json.loads(empty.done("passerelle", "restore", str(archive), "--json"))
-        twice = empty.run("passerelle", "restore", str(archive))
-        assert (twice.returncode, "not empty" in twice.stderr) == (2, True), twice.stderr
-        empty.connect()
-        assert restored["digest"] == made["digest"]
-        the_same(served, empty)
-        imported = json.loads(empty.done("passerelle", "import", "--json"))
-        assert imported["bento_model_tag"]
+    target, _ = empty
+    damaged_is_refused(target, archive)
+    interrupted_twice(target, archive, tmp_path_factory.mktemp("failing"))
+    restored = json.loads(target.done("passerelle", "restore", str(archive), "--json"))
+    twice = target.run("passerelle", "restore", str(archive))
+    assert (twice.returncode, "not empty" in twice.stderr) == (2, True), twice.stderr
+    target.connect()
+    assert restored["digest"] == made["digest"]
+    the_same(served, target)
+    imported = json.loads(target.done("passerelle", "import", "--json"))
+    assert imported["bento_model_tag"]
     what = f"{made['objects']} objects and the database, {made['size_bytes'] / 1e6:.0f} MB"
     record_property(
         "figure", f"backup of {what}: {made['seconds']:.1f} s; restored into an empty stack and read back: {restored['seconds']:.1f} s"

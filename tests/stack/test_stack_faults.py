@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from passerelle.rollout.secret_files import API_KEY, NAMES, make_secrets
+from passerelle.rollout.secret_files import NAMES, make_secrets
 from tests.stack.stack_fixtures import StackForTests, copied, removed_at_the_end, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(900)]
@@ -105,23 +104,6 @@ def test_a_secret_that_goes_missing_stops_nothing(served: StackForTests) -> None
             path.write_text(held)
             path.chmod(0o444)
         assert (ids(), served.ask().status_code) == (before, 200)
-
-
-def test_init_on_an_empty_registry_makes_the_secrets_and_says_what_is_missing(
-    engine: str, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    assert engine
-    clone = copied(tmp_path_factory.mktemp("clone"), "passerelle-test-clone")
-    with removed_at_the_end(clone):
-        assert "is missing" in refused(clone)
-        said = json.loads(clone.done("passerelle", "deploy", "--target", "compose", "--init", "--json", timeout=600))
-        assert set(said["secrets"]) == {*NAMES, API_KEY}
-        assert "no version of classification is « production »" in said["missing"]
-        assert "passerelle promote --best" in said["next_command"]
-        again = json.loads(clone.done("passerelle", "deploy", "--target", "compose", "--init", "--json"))
-        assert again["secrets"] == []
-        assert "there is nothing to deploy" in refused(clone)
-        assert "service-1" not in clone.inspected()
 
 
 def test_a_port_that_is_taken(served: StackForTests) -> None:
