@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 import boto3
-import mlflow
 from mlflow.store.artifact.s3_artifact_repo import _cached_get_s3_client
+from mlflow.tracking._tracking_service.utils import _use_tracking_uri
 
 from passerelle.settings import MlflowSettings, S3Settings
 
@@ -43,6 +43,7 @@ class MlflowEnvironment:
         given = {name: value for name, value in (variables or {}).items() if name.startswith(_PREFIXES)}
         self._alone = variables is not None
         self._values = {**given, **s3.variables(), "MLFLOW_TRACKING_URI": server.tracking_uri}
+        self._server = server.tracking_uri
         self._s3 = s3
         self._session: boto3.Session | None = None
 
@@ -56,20 +57,11 @@ class MlflowEnvironment:
         """
         with _LOCK, ExitStack() as stack:
             stack.enter_context(self._variables())
+            # An address that somebody set goes before the variable, in MLflow's functions that take no server.
+            stack.enter_context(_use_tracking_uri(self._server))
             if artifacts:
                 stack.enter_context(self._session_of_this_s3())
             yield
-
-    @contextmanager
-    def training(self) -> Iterator[None]:
-        """As `calling` with artifacts, for MLflow's own functions that log runs: these keep the server's address beside the environment."""
-        with _LOCK:
-            former = mlflow.get_tracking_uri()
-            with self.calling(artifacts=True):
-                try:
-                    yield
-                finally:
-                    mlflow.set_tracking_uri(former)
 
     @contextmanager
     def _variables(self) -> Iterator[None]:

@@ -129,7 +129,7 @@ def train_or_find(
     )
     if earlier is not None or dry_run:
         return found
-    with registry.environment.training():
+    with registry.environment.calling(artifacts=True):
         result = train(
             data,
             tracking_uri=settings.tracking_uri,

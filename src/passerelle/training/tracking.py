@@ -24,6 +24,7 @@ from mlflow.data.pandas_dataset import from_pandas
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.models.signature import infer_signature
+from mlflow.tracking._tracking_service.utils import _use_tracking_uri
 from mlflow.types import ColSpec, DataType, Schema
 from pandas.api.types import is_numeric_dtype
 from sklearn.pipeline import Pipeline
@@ -44,7 +45,7 @@ _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
 }
-#: `mlflow.set_tracking_uri` writes it for child processes.
+#: MLflow writes it for child processes while an address is set.
 _SET_BY_MLFLOW = ("MLFLOW_TRACKING_URI",)
 _FAILURES = (
     MlflowException,
@@ -64,19 +65,18 @@ def tracked(tracking_uri: str, experiment: str) -> Iterator[str]:
         OutsideError: The server or its artifact store does not answer, or refuses.
     """
     _check_reachable(tracking_uri)
-    before, logger = mlflow.get_tracking_uri(), logging.getLogger("mlflow")
+    logger = logging.getLogger("mlflow")
     level, environment = logger.level, {name: os.environ.get(name) for name in (*_QUIET, *_SET_BY_MLFLOW)}
     os.environ.update(_QUIET)
     logger.setLevel(logging.ERROR)
     try:
-        mlflow.set_tracking_uri(tracking_uri)
-        yield _experiment_id(experiment)
+        with _use_tracking_uri(tracking_uri):
+            yield _experiment_id(experiment)
     except _FAILURES as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         hint = "passerelle status; then passerelle train again"
         raise OutsideError(f"MLflow at {tracking_uri} did not take the training: {line}", hint=hint) from error
     finally:
-        mlflow.set_tracking_uri(before)
         logger.setLevel(level)
         for name, value in environment.items():
             if value is None:

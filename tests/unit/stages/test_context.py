@@ -73,7 +73,7 @@ def test_two_contexts_in_one_process_do_not_mix(tmp_path: Path) -> None:
 def test_a_training_leaves_the_server_of_plain_mlflow_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", None)
     context = context_of(variables("one", tmp_path))
-    with Registry(context.mlflow, context.s3, context.environment).environment.training():
+    with Registry(context.mlflow, context.s3, context.environment).environment.calling(artifacts=True):
         assert mlflow.get_tracking_uri() == "http://one.example.org"
         mlflow.set_tracking_uri("http://one.example.org")
     assert mlflow.get_tracking_uri() == os.environ["MLFLOW_TRACKING_URI"] == "http://elsewhere.example.org"
