@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from passerelle.platform import state
 from passerelle.platform.ports import free_ports, port_is_taken
 from passerelle.platform.state import ProcessMark, RunningPlatform, exports, owner, remove_state, running, sweep, write_state
 from passerelle.settings import S3Settings
@@ -77,7 +76,7 @@ def test_what_a_killed_platform_left_is_ended_and_nothing_else(folder: Path, mon
     def end(pid: int, number: int) -> None:
         ended.append((pid, number))
 
-    monkeypatch.setattr(state, "end_group", end)
+    monkeypatch.setattr("passerelle.platform.child.end_group", end)
     monkeypatch.setattr(ProcessMark, "alive", lambda mark: mark.pid in alive and not ended)
     changed(folder, children={"s3": {"pid": os.getpid(), "started": 0.0}, "mlflow": {"pid": GONE.pid, "started": 0.0}})
     sweep(folder)
