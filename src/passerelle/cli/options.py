@@ -25,7 +25,7 @@ criteria_option = click.option(
 
 def read_project_settings(ctx: click.Context, _: click.Parameter | None, project: Path) -> Path:
     """Put the settings of a project's passerelle.toml into the environment, in the place of those of a project that was read before."""
-    if not (project / "passerelle.toml").is_file():
+    if ctx.resilient_parsing or not (project / "passerelle.toml").is_file():  # the shell completes a line, and nothing will run
         return project
     from passerelle.project_file import apply_settings  # noqa: PLC0415 - `--help` answers without it
 
