@@ -13,7 +13,7 @@ import pytest
 from passerelle.cli.main import ACROSS, STAGES
 from passerelle.cli.version import described
 from tests.scorer_fixtures import ROOT, run
-from tests.unit.cli.several_commands import Answer, answers
+from tests.e2e.several_commands import Answer, answers
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
 UV = [sys.executable, "-m", "uv"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from passerelle.cli.main import ACROSS, STAGES
-from tests.unit.cli.several_commands import answers
+from tests.e2e.several_commands import answers
 
 SLOW = ("mlflow", "sklearn", "pandas", "bentoml", "boto3", "scipy", "matplotlib", "rich")
 NOWHERE = "http://127.0.0.1:9"
@@ -46,8 +46,8 @@ REFUSED: list[tuple[str, int, str]] = [
 
 def test_the_table_holds_every_command() -> None:
     commands = {str(each.name) for each in (*STAGES, *ACROSS)}
-    # `env` and `keys` need neither a server nor what is slow.
-    assert commands - {command.split()[0] for command, _, _ in REFUSED} == {"env", "keys"}
+    # `env`, `keys` and `new` need neither a server nor what is slow.
+    assert commands - {command.split()[0] for command, _, _ in REFUSED} == {"env", "keys", "new"}
 
 
 def test_no_command_imports_what_is_slow_before_it_knows_that_it_can_work(given_environment: dict[str, str], tmp_path: Path) -> None:
