@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
+import numpy as np
+
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, UsageError
 from passerelle.model.flavors.flavor import ModelFile, Records
 from passerelle.model.trust import UNREADABLE, refuse_bombs, refuse_pickle, trusted
@@ -49,8 +51,9 @@ class Sklearn:
         import pandas as pd  # noqa: PLC0415 - slow to import, and not there where a compiled scorer answers
 
         table = pd.DataFrame([dict(record) for record in records], columns=list(columns))
-        labels = classifier.predict(table).tolist()
-        return labels, classifier.predict_proba(table).tolist() if hasattr(classifier, "predict_proba") else None
+        # What a classifier returns may be a list.
+        labels = np.asarray(classifier.predict(table)).tolist()
+        return labels, np.asarray(classifier.predict_proba(table)).tolist() if hasattr(classifier, "predict_proba") else None
 
     def label(self, classifier: Any, question: Mapping[str, object] | str) -> Any:
         """Return the label of one record or text."""
