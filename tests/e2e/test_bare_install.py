@@ -12,8 +12,8 @@ import pytest
 
 from passerelle.cli.main import ACROSS, STAGES
 from passerelle.cli.version import described
-from tests.scorer_fixtures import ROOT, run
 from tests.e2e.several_commands import Answer, answers
+from tests.scorer_fixtures import ROOT, run
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
 UV = [sys.executable, "-m", "uv"]
