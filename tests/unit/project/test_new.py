@@ -152,4 +152,4 @@ def test_every_python_file_of_a_project_is_python_and_names_nothing_of_the_check
     for name, content in render(replace(answers("a"), language="en")).items():
         if name.endswith(".py"):
             ast.parse(content)
-        assert b"/work/" not in content
+        assert str(ROOT).encode() not in content
