@@ -11,6 +11,7 @@ from typing import Any
 import bentoml
 from pydantic import BaseModel
 
+from passerelle.bentos.service_image import ServiceImage
 from passerelle.monitoring.shared import make_folder
 from passerelle.serving.contract import BatchPrediction, Prediction
 from passerelle.serving.endpoint import ClassifyEndpoint
@@ -38,7 +39,7 @@ with plain_errors():
 @bentoml.service(
     name="classification",
     # Our own base image without BentoML's layer of compilers; `distro="custom"` is what leaves it out.
-    image=bentoml.images.Image(base_image="python:3.11-slim", distro="custom", lock_python_packages=False),
+    image=ServiceImage(base_image="python:3.11-slim", distro="custom", lock_python_packages=False),
     workers=SETTINGS.workers,
     # Each of these costs more per request than the prediction; the endpoint has its own.
     metrics={"enabled": False},

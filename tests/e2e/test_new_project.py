@@ -79,6 +79,11 @@ def test_two_projects_go_the_whole_path_from_the_wheel_alone(wheel_python: Path,
         ours = {name: path for name, path in code_files(ROOT).items() if name.endswith(".py")}
         assert there == set(ours), "the bento holds what one of the checkout holds"
         assert all((bento / name).read_bytes() == path.read_bytes() for name, path in ours.items() if name != "service.py")
+    plain = run(projects[1], "bentoml", "build", "--arg", f"model={projects[1].name}:latest", "--output", "tag", environment=environment)
+    assert plain.returncode == 0, plain.stderr
+    tag = plain.stdout.strip().removeprefix("__tag__:")
+    made = projects[1] / ".passerelle" / "bentoml" / "bentos" / Path(*tag.split(":")) / "src"
+    assert {path.relative_to(made).as_posix() for path in made.rglob("*.py")} == there, "plain bentoml adds the same code"
     tested = run(projects[0], "make", "test", environment=environment)
     assert tested.returncode == 0, tested.stderr
     (projects[0] / "service.py").unlink()

@@ -144,6 +144,7 @@ def _built(store: Store, tag: BentoTag, project: Path, code: str, staging: Path,
     if done.returncode != 0 or not made.is_dir():
         said = "\n".join(f"    {line}" for line in (done.stderr or done.stdout).strip().splitlines()[-12:])
         raise OutsideError(f"bentoml build of {tag} failed:\n{said}", hint=f"bentoml build --arg model={tag} {project}")
-    add_package(project, made)
+    # Of a project whose service.py declares an image of its own.
+    add_package(made / "src")
     readable_by_others(made)
     return made

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pathspec import GitIgnoreSpec
@@ -48,7 +47,7 @@ def read_bentofile(project: Path) -> Bentofile:
     if not path.is_file():
         raise UsageError(f"{project} holds no {BENTOFILE}", hint=_ROOT)
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         python = content.get("python") or {}
         lists = (tuple(map(str, content.get(key) or default)) for key, default in (("include", ("**",)), ("exclude", ())))
         include, exclude = lists
@@ -79,9 +78,7 @@ def code_files(project: Path) -> dict[str, Path]:
         UsageError: bentofile.yaml, or a file that it names in full, is missing.
     """
     bentofile = read_bentofile(project)
-    wanted, unwanted = GitIgnoreSpec.from_lines(bentofile.include), GitIgnoreSpec.from_lines(bentofile.exclude)
-    available = {**dict(_files(project)), **{f"{_PACKAGE}/{name}": path for name, path in _files(_package(project))}}
-    found = {name: path for name, path in available.items() if wanted.match_file(name) and not unwanted.match_file(name)}
+    found = _chosen(bentofile, {**dict(_files(project)), **_package_files(_package(project))})
     found[BENTOFILE] = project / BENTOFILE
     if bentofile.requirements is not None:
         found[bentofile.requirements] = project / bentofile.requirements
@@ -92,15 +89,33 @@ def code_files(project: Path) -> dict[str, Path]:
     return found
 
 
-def add_package(project: Path, bento: Path) -> None:
-    """Copy the installed package's serving code into the bento of a project that does not hold it."""
-    if _package(project).is_relative_to(project.resolve()):
+def add_package(code: Path) -> None:
+    """Add the installed package's serving code to the code of a bento, unless the project's own copy of it is there.
+
+    Args:
+        code: The folder src/ of the bento, which holds its bentofile.yaml.
+
+    Raises:
+        UsageError: bentofile.yaml is missing or cannot be read.
+    """
+    package = _package(code)
+    if package.is_relative_to(code.resolve()):
         return
-    for name, path in code_files(project).items():
-        if name.startswith(_PACKAGE + "/"):
-            target = bento / "src" / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
+    for name, path in _chosen(read_bentofile(code), _package_files(package)).items():
+        target = code / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+
+
+def _chosen(bentofile: Bentofile, available: Mapping[str, Path]) -> dict[str, Path]:
+    """Return those of the files that the bentofile includes and does not exclude."""
+    wanted, unwanted = GitIgnoreSpec.from_lines(bentofile.include), GitIgnoreSpec.from_lines(bentofile.exclude)
+    return {name: path for name, path in available.items() if wanted.match_file(name) and not unwanted.match_file(name)}
+
+
+def _package_files(package: Path) -> dict[str, Path]:
+    """Return the package's files by their names in a bento."""
+    return {f"{_PACKAGE}/{name}": path for name, path in _files(package)}
 
 
 def _package(project: Path) -> Path:

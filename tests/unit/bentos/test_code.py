@@ -48,16 +48,20 @@ def test_what_the_bento_does_not_hold_leaves_the_digest_alone(checkout: Path) ->
 
 def test_outside_of_the_checkout_the_installed_package_gives_the_same_bento(checkout: Path, outside: Path, tmp_path: Path) -> None:
     assert code_digest(outside) == code_digest(checkout)
-    bento = tmp_path / "bento"
-    add_package(outside, bento)
-    added = {path.relative_to(bento / "src").as_posix(): path.read_bytes() for path in bento.rglob("*") if path.is_file()}
+    code = tmp_path / "bento" / "src"
+    code.mkdir(parents=True)
+    shutil.copyfile(outside / "bentofile.yaml", code / "bentofile.yaml")
+    add_package(code)
+    added = {path.relative_to(code).as_posix(): path.read_bytes() for path in (code / "src").rglob("*") if path.is_file()}
     assert added == {name: path.read_bytes() for name, path in code_files(checkout).items() if name.startswith("src/passerelle/")}
     assert added["src/passerelle/__init__.py"] == Path(passerelle.__file__).read_bytes()
 
 
-def test_a_project_that_holds_the_package_gets_nothing_added(checkout: Path, tmp_path: Path) -> None:
-    add_package(checkout, tmp_path / "bento")
-    assert not (tmp_path / "bento").exists()
+def test_a_project_that_holds_the_package_keeps_its_own(checkout: Path) -> None:
+    own = checkout / "src" / "passerelle" / "errors.py"
+    own.write_text("# of the team\n")
+    add_package(checkout)
+    assert own.read_text() == "# of the team\n"
 
 
 @pytest.mark.parametrize("name", ["bentofile.yaml", "service.py", "requirements/scorer.txt", "requirements/service.txt"])
