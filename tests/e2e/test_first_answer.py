@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,17 @@ REFUSED: list[tuple[str, int, str]] = [
     ("containerize", 2, "the BentoML store holds no bento"),
     ("deploy", 2, "the BentoML store holds no bento"),
     ("serve", 2, "the BentoML store holds no bento"),
+    ("deploy --init", 2, "--init belongs to --target compose, and the target is local"),
+    ("deploy --stop --target compose", 2, "--stop belongs to --target local"),
+    ("deploy --overlay production", 2, "next: passerelle deploy --target kubernetes --overlay production"),
+    ("promote --best --version 1", 2, "--best and --version name two versions"),
+    ("promote --force", 2, "a forced promotion needs a reason"),
+    ("promote --waive latency", 2, "a check is waived with a reason"),
+    ("build Model", 2, "is not a bento tag"),
+    ("openapi Model", 2, "is not a bento tag"),
+    ("containerize Model", 2, "is not a bento tag"),
+    ("deploy Model", 2, "is not a bento tag"),
+    ("serve Model", 2, "is not a bento tag"),
     ("monitor", 2, "no service runs here"),
     (f"monitor --address {NOWHERE}", 3, "nothing listens at"),
     ("demo", 2, "holds no bentofile.yaml"),
@@ -57,6 +70,27 @@ def test_no_command_imports_what_is_slow_before_it_knows_that_it_can_work(given_
         assert found[command].code == code, found[command]
         assert words in found[command].out + found[command].err, command
         assert found[command].imported == [], command
+
+
+class Metrics(BaseHTTPRequestHandler):
+    """What a service that has answered nothing yet gives at /metrics."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_monitor_shows_figures_without_bentoml(given_environment: dict[str, str], tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Metrics) as service:
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        command = f"monitor --json --address http://127.0.0.1:{service.server_port}"
+        found = answers(sys.executable, tmp_path, given_environment, command, modules=SLOW)[command]
+        service.shutdown()
+    assert (found.code, found.err) == (0, "")
+    assert found.imported == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -61,6 +62,28 @@ def registry(_: Options) -> None:
     check_s3_listens(here.s3)
 
 
+def place(options: Options) -> None:
+    """Check that each option of `deploy` belongs to its target.
+
+    Raises:
+        UsageError: As `Place.check`.
+    """
+    from passerelle.stages.place import Place
+
+    Place(**{field.name: options[field.name] for field in dataclasses.fields(Place)}).check()
+
+
+def wanted(options: Options) -> None:
+    """Check that the options of `promote` name one version, and a reason where one is needed.
+
+    Raises:
+        UsageError: As `Wanted.check`.
+    """
+    from passerelle.stages.wanted import Wanted
+
+    Wanted(**{field.name: options[field.name] for field in dataclasses.fields(Wanted)}).check()
+
+
 def criteria(options: Options) -> None:
     """Check the file of the criteria.
 
@@ -97,24 +120,32 @@ def stack(options: Options) -> None:
 
 
 def bento_model(options: Options) -> None:
-    """Check that the store holds a bento model, where none was named.
+    """Check the tag that was named; where none was, check that the store holds a bento model.
 
     Raises:
+        UsageError: As `BentoTag.parse`.
         NotFoundError: It holds none.
     """
-    if options["bento_model_tag"] is None and not _holds("models"):
+    if not _names_a_tag(options["bento_model_tag"]) and not _holds("models"):
         raise NotFoundError("the BentoML store holds no model", hint="passerelle import")
 
 
 def bento(options: Options) -> None:
-    """Check that the store holds a bento, where one is needed and none was named.
+    """Check the tag that was named; where none was and one is needed, check that the store holds a bento.
 
     Raises:
+        UsageError: As `BentoTag.parse`.
         NotFoundError: It holds none.
     """
     elsewhere = options.get("target") == "compose" or options.get("stop")
-    if options["bento_tag"] is None and not elsewhere and not _holds("bentos"):
+    if not _names_a_tag(options["bento_tag"]) and not elsewhere and not _holds("bentos"):
         raise NotFoundError("the BentoML store holds no bento", hint="passerelle build")
+
+
+def _names_a_tag(typed: str | None) -> bool:
+    from passerelle.names import BentoTag
+
+    return typed is not None and bool(BentoTag.parse(typed))
 
 
 def _holds(kind: str) -> bool:

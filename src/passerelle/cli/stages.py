@@ -99,7 +99,7 @@ def register(
 @trust_pickle_option
 @dry_run_option
 @json_option
-@needs(prerequisites.criteria, prerequisites.registry)
+@needs(prerequisites.wanted, prerequisites.criteria, prerequisites.registry)
 def promote(*, registered_model: str | None, criteria_path: Path, project: Path, dry_run: bool, as_json: bool, **wanted: Any) -> None:
     """Give a version the alias and the stage, if it passes the gate.
 
@@ -182,7 +182,7 @@ def containerize(bento_tag: str | None, smoke: bool, dry_run: bool, as_json: boo
 @project_option
 @dry_run_option
 @json_option
-@needs(prerequisites.stack, prerequisites.bento)
+@needs(prerequisites.place, prerequisites.stack, prerequisites.bento)
 def deploy(*, bento_tag: str | None, project: Path, dry_run: bool, as_json: bool, **place: Any) -> None:
     """Start a bento, wait until it is ready, and hold it to its golden predictions.
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from passerelle.bentos.engine import pushed_as
-from passerelle.errors import UsageError
 from passerelle.names import BentoTag
 from passerelle.rollout import kubernetes, local
 from passerelle.rollout.cluster import find_cluster
@@ -17,29 +15,10 @@ from passerelle.rollout.local import Deployment
 from passerelle.rollout.stack import find_stack
 from passerelle.stages.build import chosen_bento
 from passerelle.stages.context import Context, Progress, silent, stage
+from passerelle.stages.place import Place
 from passerelle.stages.stack_deploy import deploy_to_stack, release_of
 
-Target = Literal["local", "compose", "kubernetes"]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where to deploy; each of the options belongs to one target.
-
-    Attributes:
-        port: On loopback, for local; 0 for a free one.
-        stop: End the service that runs here, for local.
-        init: Make the secrets that are missing and start the platform, for compose.
-        overlay: Of deploy/kubernetes/overlays, for kubernetes; by default development.
-        image: By its digest, for kubernetes; by default the bento's, as it was pushed.
-    """
-
-    target: Target = "local"
-    port: int = 0
-    stop: bool = False
-    init: bool = False
-    overlay: str | None = None
-    image: str | None = None
+__all__ = ["Deployed", "Place", "Stopped", "run"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +30,6 @@ class Stopped:
 
 Deployed = Deployment | Stopped | StackDeployment | Prepared | ClusterDeployment
 HERE = Place()
-_OF = {"port": "local", "stop": "local", "init": "compose", "overlay": "kubernetes", "image": "kubernetes"}
 
 
 @stage
@@ -77,9 +55,7 @@ def run(
         IntegrityError: A golden prediction differs; what was served before goes on.
         OutsideError: The service does not get ready; what was served before goes on.
     """
-    for option, of in _OF.items():
-        if getattr(place, option) and of != place.target:
-            raise UsageError(f"--{option} belongs to --target {of}", hint=f"passerelle deploy --target {of} --{option}")
+    place.check()
     if place.target == "kubernetes":
         return _to_kubernetes(context, bento_tag, place, project, dry_run=dry_run, progress=progress)
     if place.target == "compose":

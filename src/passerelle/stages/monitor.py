@@ -6,7 +6,7 @@ import requests
 
 from passerelle.errors import NotFoundError, OutsideError
 from passerelle.monitoring.figures import Figures, read_figures
-from passerelle.rollout.local import running_service
+from passerelle.rollout.service_state import running_service
 from passerelle.stages.context import Context, stage
 
 

@@ -28,6 +28,7 @@ from passerelle.stages.context import CRITERIA, Context, project_folder, stage
 from passerelle.stages.promotion import Promotion, put_in_production
 from passerelle.stages.register import Registered, register
 from passerelle.stages.shared_model import tags_of_project
+from passerelle.stages.wanted import Wanted
 
 __all__ = ["Asked", "Promotion", "Wanted", "asked_by", "promote", "put_in_production", "run", "serving_libraries"]
 
@@ -65,29 +66,6 @@ class Asked:
     since: VerifiedLedger | None = None
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What to promote, and how.
-
-    Attributes:
-        version: None for the newest one, or for the best candidate.
-        best: Promote the best candidate of the latest training, registered first if it is not yet.
-        force: Promote although the gate refuses; needs a reason.
-        waive: Checks of the gate to waive, as far as the criteria allow; needs a reason.
-        reason: Written in the ledger.
-        report: File that gets the gate's page too.
-        language: Of the gate's page.
-    """
-
-    version: int | None = None
-    best: bool = False
-    force: bool = False
-    waive: tuple[str, ...] = ()
-    reason: str | None = None
-    report: Path | None = None
-    language: Language = "fr"
-
-
 NEWEST = Wanted()
 
 
@@ -102,11 +80,10 @@ def run(
         criteria: File of the criteria.
 
     Raises:
-        UsageError: `best` and a version are wanted, the criteria are wrong, or the folder is no project.
+        UsageError: As `Wanted.check`, the criteria are wrong, or the folder is no project.
         As `promote`.
     """
-    if wanted.best and wanted.version is not None:
-        raise UsageError("--best and --version name two versions", hint="passerelle promote --best, or --version N")
+    wanted.check()
     read, asked = read_criteria(criteria), asked_by(context, project, wanted)
     registry = context.registry
     if not wanted.best:

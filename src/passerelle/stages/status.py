@@ -14,7 +14,7 @@ from passerelle.registry.chain import LedgerFault
 from passerelle.registry.client import PRODUCTION_STAGE, Registry
 from passerelle.registry.production import standing
 from passerelle.registry.verified import History, broken, history
-from passerelle.rollout.local import running_service
+from passerelle.rollout.service_state import running_service
 from passerelle.settings import SigningSettings, StoreSettings
 from passerelle.stages.context import Context, stage
 

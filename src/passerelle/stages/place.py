@@ -1,0 +1,44 @@
+"""Where to deploy: known, and refused where it makes no sense, without importing what deploys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from passerelle.errors import UsageError
+
+Target = Literal["local", "compose", "kubernetes"]
+_TARGET_OF = {"port": "local", "stop": "local", "init": "compose", "overlay": "kubernetes", "image": "kubernetes"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where to deploy; each of the options belongs to one target.
+
+    Attributes:
+        port: On loopback, for local; 0 for a free one.
+        stop: End the service that runs here, for local.
+        init: Make the secrets that are missing and start the platform, for compose.
+        overlay: Of deploy/kubernetes/overlays, for kubernetes; by default development.
+        image: By its digest, for kubernetes; by default the bento's, as it was pushed.
+    """
+
+    target: Target = "local"
+    port: int = 0
+    stop: bool = False
+    init: bool = False
+    overlay: str | None = None
+    image: str | None = None
+
+    def check(self) -> None:
+        """Check that each option that is given belongs to the target.
+
+        Raises:
+            UsageError: One belongs to another target.
+        """
+        for option, target in _TARGET_OF.items():
+            value = getattr(self, option)
+            if value and target != self.target:
+                typed = f"--{option}" if value is True else f"--{option} {value}"
+                message = f"--{option} belongs to --target {target}, and the target is {self.target}"
+                raise UsageError(message, hint=f"passerelle deploy --target {target} {typed}")

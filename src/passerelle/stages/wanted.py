@@ -1,0 +1,47 @@
+"""What to promote: known, and refused where it makes no sense, without importing what promotes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from passerelle.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to promote, and how.
+
+    Attributes:
+        version: None for the newest one, or for the best candidate.
+        best: Promote the best candidate of the latest training, registered first if it is not yet.
+        force: Promote although the gate refuses; needs a reason.
+        waive: Checks of the gate to waive, as far as the criteria allow; needs a reason.
+        reason: Written in the ledger.
+        report: File that gets the gate's page too.
+        language: Of the gate's page.
+    """
+
+    version: int | None = None
+    best: bool = False
+    force: bool = False
+    waive: tuple[str, ...] = ()
+    reason: str | None = None
+    report: Path | None = None
+    language: Literal["fr", "en"] = "fr"
+
+    def check(self) -> None:
+        """Check that one version is named, and a reason where one is needed.
+
+        Raises:
+            UsageError: `best` and a version are wanted, or a promotion is forced or a check waived without a reason.
+        """
+        if self.best and self.version is not None:
+            raise UsageError("--best and --version name two versions", hint="passerelle promote --best, or --version N")
+        if self.reason and self.reason.strip():
+            return
+        if self.force:
+            raise UsageError("a forced promotion needs a reason", hint="passerelle promote --force --reason '…'")
+        if self.waive:
+            raise UsageError("a check is waived with a reason", hint=f"passerelle promote --waive {self.waive[0]} --reason '…'")
