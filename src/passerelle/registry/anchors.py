@@ -32,9 +32,11 @@ def confirm(registry: Registry, entry: Entry) -> None:
     """Tell MLflow that the entry is written."""
     registry.set_model_tag(entry.registered_model, LEDGER_ENTRY, _text(entry))
     moved = entry.from_version if entry.what == "undone" else entry.to_version
+    if moved is None:
+        return
     # A version may be deleted since; the tag of the registered model is enough.
     with suppress(NotFoundError):
-        registry.set_version_tags(ModelVersionRef(entry.registered_model, moved or 0, entry.run_id), {LEDGER_ENTRY: _text(entry)})
+        registry.set_version_tags(ModelVersionRef(entry.registered_model, moved, entry.run_id), {LEDGER_ENTRY: _text(entry)})
 
 
 def _text(entry: Entry) -> str:

@@ -176,6 +176,19 @@ def test_mlflow_is_told_before_and_after(mlflow: Mlflow) -> None:
     confirm(real(mlflow), replace(ENTRY, to_version=9))
 
 
+def test_where_nothing_was_in_production_before_no_version_is_tagged(mlflow: Mlflow) -> None:
+    before = {number: dict(tags) for number, tags in mlflow.tags.items()}
+    confirm(real(mlflow), replace(ENTRY, what="undone", from_version=None))
+    assert LEDGER_ENTRY in mlflow.held_model_tags
+    assert mlflow.tags == before
+
+
+def test_the_last_number_is_that_of_what_was_announced_or_confirmed() -> None:
+    assert Anchors().last_number == 0
+    assert Anchors(announced=(1, DIGEST)).last_number == 1
+    assert Anchors(frozenset({(2, DIGEST), (4, DIGEST)}), (3, DIGEST)).last_number == 4
+
+
 @pytest.mark.parametrize(
     "text", ["", "1", f"1 {DIGEST} ", f" 1 {DIGEST}", f"-1 {DIGEST}", f"{'1' * 13} {DIGEST}", f"1 {DIGEST[:-1]}", f"1 {DIGEST.upper()}"]
 )

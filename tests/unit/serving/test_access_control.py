@@ -209,6 +209,15 @@ def test_a_file_that_cannot_be_opened_is_said_by_name(
     assert capsys.readouterr().err == f"the keys stay as they were: {path}: Permission denied\n"
 
 
+def test_a_file_that_is_broken_from_the_start_is_said_once(path: Path, clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    path.write_text("{")
+    of = control(path)
+    for _ in range(2):
+        assert refused(lambda: of.admit(THERE, {})) == NO_KEY
+        clock.now += 1.1
+    assert capsys.readouterr().err == f"the keys stay as they were: the key file {path} is not a list of keys\n"
+
+
 @pytest.fixture
 def limited(path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> tuple[AccessControl, str, str]:
     """Access with three requests a minute, whose window ends 40.4 seconds from now, and two keys."""

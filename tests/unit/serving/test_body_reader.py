@@ -241,6 +241,18 @@ def test_so_many_bodies_are_half_read_at_a_time(loop: VirtualLoop, reader: BodyR
     assert loop.run_until_complete(run()) == [[], [0], [0, 1]]
 
 
+def test_a_body_that_came_whole_needs_nobodys_place(loop: VirtualLoop, reader: BodyReader) -> None:
+    async def run() -> list[int]:
+        tasks = await half_read(reader, HELD_BODIES, length(LIMIT))
+        for whole in (piece(b"{}", more=False), {"type": "http.request", "body": b"{}"}):
+            assert await reader.read(length(LIMIT), sends(whole)) == b"{}"
+        seen = crowded_out(tasks)
+        await give_up(tasks)
+        return seen
+
+    assert loop.run_until_complete(run()) == []
+
+
 def test_one_large_body_takes_the_place_of_several_small_ones(loop: VirtualLoop, reader: BodyReader) -> None:
     async def run() -> list[int]:
         tasks = await half_read(reader, 10 * HELD_BODIES, length(LIMIT // 10))

@@ -186,6 +186,18 @@ UNKNOWN = b'{"' + b"n" * 100 + b'": [' + b"1," * 200 + b"1]}"
             "has more than 3 records",
             ("too_many_records", "has more than 3 records", "records"),
         ),
+        (
+            b'{"records": [' + b'{"text": "a"},' * 5,
+            True,
+            "the body is not JSON",
+            ("too_many_records", "has more than 3 records", "records"),
+        ),
+        (
+            b'{"records": [' + MANY_VALUES + b"]}",
+            True,
+            "must be a text",
+            ("invalid_record", "has more values than a record has fields", None),
+        ),
     ],
 )
 def test_a_large_body_with_too_much_in_it_is_refused_before_it_is_parsed(
@@ -200,6 +212,12 @@ def test_a_large_body_that_fits_is_read() -> None:
     assert TEXT.read_batch(big(b'{"records": [{"text": "a"}]}', 10_000)) == [{"text": "a"}]
     assert told(TEXT, big(b'{"text": 1}', 10_000)) == invalid("must be a text", "text")
     assert told(TEXT, big(b'{"records": 1}', 10_000), batch=True) == invalid("must be a list", "records")
+
+
+def test_a_refusal_is_an_exception_of_its_own_whatever_it_says() -> None:
+    one, other = RequestError(400, "malformed_json", "the body is not JSON"), RequestError(400, "malformed_json", "the body is not JSON")
+    assert one != other
+    assert len({one, other}) == 2, "logging and tracing keep exceptions in sets"
 
 
 def test_many_mistakes_are_not_listed() -> None:
