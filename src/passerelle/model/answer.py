@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from passerelle.model.golden import Predict
 
@@ -54,10 +54,10 @@ def answer_of(row: ScoredRow, labels: Sequence[Label], *, review_threshold: floa
     return Answer(labels[index], probability, [(labels[place], values[place]) for place in order[:TOP]], probability < review_threshold)
 
 
-def predict_with(rows: Callable[[Sequence[Mapping[str, Any]]], list[ScoredRow]], classes: Sequence[Any]) -> Predict:
+def predict_with(rows: Callable[[Sequence[Mapping[str, object]]], list[ScoredRow]], classes: Sequence[object]) -> Predict:
     """Return a predict function for the golden predictions, over a function from records to rows."""
 
-    def predict(records: Sequence[Mapping[str, Any]]) -> tuple[Sequence[Any], Sequence[Sequence[float]] | None]:
+    def predict(records: Sequence[Mapping[str, object]]) -> tuple[Sequence[object], Sequence[Sequence[float]] | None]:
         scored = rows(records)
         probabilities = [row.probabilities for row in scored if row.probabilities is not None]
         return [answer_of(row, classes).label for row in scored], probabilities if len(probabilities) == len(scored) else None

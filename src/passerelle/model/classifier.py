@@ -6,17 +6,16 @@ import importlib.util
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from passerelle.errors import OutsideError
 from passerelle.model.answer import ScoredRow, predict_with
 from passerelle.model.flavors import FLAVORS, TRAINED_FLAVOR
-from passerelle.model.flavors.flavor import Records
+from passerelle.model.flavors.flavor import Classifier, Records
 from passerelle.model.golden import Predict
 from passerelle.model.mlmodel import ModelDescription
 
 
-def load_pipeline(folder: Path, description: ModelDescription) -> Any:
+def load_pipeline(folder: Path, description: ModelDescription) -> Classifier:
     """Return the fitted classifier of the directory.
 
     Raises:
@@ -36,7 +35,7 @@ def pipelines_load_here(flavor: str) -> bool:
     return all(importlib.util.find_spec(name) for name in FLAVORS[flavor].requirements)
 
 
-def pipeline_rows(pipeline: Any, columns: Sequence[str], records: Records, *, flavor: str) -> list[ScoredRow]:
+def pipeline_rows(pipeline: Classifier, columns: Sequence[str], records: Records, *, flavor: str) -> list[ScoredRow]:
     """Return what a fitted classifier says of each record.
 
     Raises:
@@ -50,7 +49,7 @@ def pipeline_rows(pipeline: Any, columns: Sequence[str], records: Records, *, fl
     return [ScoredRow(classes.index(label), row) for label, row in zip(labels, rows, strict=True)]
 
 
-def pipeline_predict(pipeline: Any, columns: Sequence[str], *, flavor: str = TRAINED_FLAVOR) -> Predict:
+def pipeline_predict(pipeline: Classifier, columns: Sequence[str], *, flavor: str = TRAINED_FLAVOR) -> Predict:
     """Return a predict function over a fitted classifier, for the golden predictions."""
     return predict_with(lambda records: pipeline_rows(pipeline, columns, records, flavor=flavor), FLAVORS[flavor].classes(pipeline))
 
@@ -62,7 +61,7 @@ class FittedPipeline:
         self._folder = folder
         self._description = description
         self._lock = threading.Lock()
-        self._loaded: Any = None
+        self._loaded: Classifier | None = None
 
     @property
     def is_loaded(self) -> bool:
@@ -74,7 +73,7 @@ class FittedPipeline:
         """Whether it can be asked for at all."""
         return self.is_loaded or pipelines_load_here(self._description.flavor)
 
-    def __call__(self) -> Any:
+    def __call__(self) -> Classifier:
         """Return the pipeline.
 
         Raises:
@@ -87,7 +86,7 @@ class FittedPipeline:
             return self._loaded
 
     @property
-    def classes(self) -> tuple[Any, ...]:
+    def classes(self) -> tuple[object, ...]:
         """The labels that it may give; it is loaded for them."""
         return FLAVORS[self._description.flavor].classes(self())
 
@@ -100,7 +99,7 @@ class FittedPipeline:
         """
         return pipeline_rows(self(), self._description.column_names, records, flavor=self._description.flavor)
 
-    def label(self, question: Mapping[str, object] | str) -> Any:
+    def label(self, question: Mapping[str, object] | str) -> object:
         """Return the pipeline's own label of a record, or of a text where it takes no table.
 
         Raises:

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from passerelle.errors import TRAIN_AGAIN, IntegrityError
 
@@ -15,7 +14,7 @@ from passerelle.errors import TRAIN_AGAIN, IntegrityError
 MOST_TOLERANCE = 1e-6
 
 #: Takes records, returns the label of each and its probabilities in the order of `Golden.classes`, or None without probabilities.
-Predict = Callable[[Sequence[Mapping[str, Any]]], tuple[Sequence[Any], Sequence[Sequence[float]] | None]]
+Predict = Callable[[Sequence[Mapping[str, object]]], tuple[Sequence[object], Sequence[Sequence[float]] | None]]
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,9 @@ class Golden:
         tolerance: Largest difference of a probability that counts as the same; never more than `MOST_TOLERANCE`.
     """
 
-    inputs: tuple[Mapping[str, Any], ...]
-    labels: tuple[Any, ...]
-    classes: tuple[Any, ...]
+    inputs: tuple[Mapping[str, object], ...]
+    labels: tuple[object, ...]
+    classes: tuple[object, ...]
     probabilities: tuple[tuple[float, ...], ...] | None
     tolerance: float
 

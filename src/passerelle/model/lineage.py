@@ -39,7 +39,7 @@ def read_lineage(folder: Path) -> dict[str, Any]:
     return dict(lineage)
 
 
-def _said_by_the_store(folder: Path) -> Mapping[str, Any]:
+def _said_by_the_store(folder: Path) -> Mapping[str, object]:
     path = folder / "model.yaml"
     if not path.is_file():
         return {}
@@ -51,7 +51,7 @@ def _said_by_the_store(folder: Path) -> Mapping[str, Any]:
         raise IntegrityError(f"{path} cannot be read", hint=_HINT) from error
 
 
-def _first_difference(lineage: Mapping[str, Any], said: Mapping[str, Any]) -> str | None:
+def _first_difference(lineage: Mapping[str, object], said: Mapping[str, object]) -> str | None:
     """Return the first name that the store knows with another value, or that only one of them knows."""
     for name, value in said.items():
         if name not in lineage or _plain(lineage[name]) != _plain(value):
@@ -61,6 +61,6 @@ def _first_difference(lineage: Mapping[str, Any], said: Mapping[str, Any]) -> st
     return min(extra, default=None)
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     """Return a value as import tells it to BentoML: what is nested or null is JSON there."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -29,7 +29,7 @@ def manifest_of(folder: Path, golden: Path) -> dict[str, Any]:
     return {"schema": SCHEMA, "files": digests_of_files(folder), "golden": digest_of_file(golden)}
 
 
-def digest_of_manifest(manifest: Mapping[str, Any]) -> str:
+def digest_of_manifest(manifest: Mapping[str, object]) -> str:
     """Return the artifact digest: SHA-256 of the manifest as canonical JSON."""
     canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     # Half a surrogate pair is in no manifest of ours; it shall give another digest, not an error of its own.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class ModelDescription:
     columns: tuple[Column, ...]
     libraries: dict[str, str]
     signature: dict[str, Any]
-    example: dict[str, Any] | None
+    example: Mapping[str, object] | None
     pickled: bool = False
     flavor: str = ""
 

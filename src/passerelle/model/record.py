@@ -12,7 +12,7 @@ from passerelle.errors import UsageError
 ColumnType = Literal["string", "boolean", "integer", "long", "float", "double"]
 _COLUMN_TYPES = frozenset({"string", "boolean", "integer", "long", "float", "double"})
 #: The example of a column of each type: nothing of the data, which everybody may read.
-EXAMPLES: Mapping[ColumnType, Any] = {
+EXAMPLES: Mapping[ColumnType, str | bool | int | float] = {
     "string": "Aucune réponse depuis trois mois",
     "boolean": True,
     "integer": 1,

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from passerelle.errors import RefusedError
+from passerelle.model.flavors.flavor import Classifier
 from passerelle.model.text_limits import TEXT_CHARACTERS
 
 #: Processor time that a pattern may take for one text of the longest length; scikit-learn's own takes about a hundredth of it.
@@ -23,7 +23,7 @@ _USUAL = ("a", "A", "é", "0", " ", "a ", "a-", "a'", "a.", "a@", "a0")
 _ENDS = ("", "\N{NULL}")
 
 
-def check_token_patterns(pipeline: Any) -> None:
+def check_token_patterns(pipeline: Classifier) -> None:
     """Check that every vectorizer with a token pattern of its own cuts hard texts of any accepted length in bounded time.
 
     Args:
@@ -66,7 +66,7 @@ def _seconds(find: Callable[[str], object], text: str) -> float:
     return time.thread_time() - began
 
 
-def _patterns(pipeline: Any) -> Iterator[str]:
+def _patterns(pipeline: Classifier) -> Iterator[str]:
     """Yield the token pattern of each vectorizer that cuts words and was not left at scikit-learn's own pattern."""
     for step in (pipeline, *pipeline.get_params(deep=True).values()):
         pattern = getattr(step, "token_pattern", None)
@@ -74,5 +74,5 @@ def _patterns(pipeline: Any) -> Iterator[str]:
             yield pattern
 
 
-def _default(step: Any) -> Any:
-    return type(step)().token_pattern
+def _default(step: object) -> object:
+    return getattr(type(step)(), "token_pattern", None)

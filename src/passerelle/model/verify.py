@@ -31,7 +31,7 @@ _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 
 def check_signature(
-    manifest: Mapping[str, Any], bundle: str | None, settings: SigningSettings, *, of: str, run_id: str, own: bool = False
+    manifest: Mapping[str, object], bundle: str | None, settings: SigningSettings, *, of: str, run_id: str, own: bool = False
 ) -> str | None:
     """Return the fingerprint of the key or certificate that signed the manifest; None where no signature is required.
 
@@ -72,7 +72,7 @@ def check_signature(
     return signer
 
 
-def check_stored_signature(folder: Path, manifest: Mapping[str, Any], settings: SigningSettings, *, run_id: str) -> str | None:
+def check_stored_signature(folder: Path, manifest: Mapping[str, object], settings: SigningSettings, *, run_id: str) -> str | None:
     """Return the fingerprint of the key that signed a bento model's directory; None where no signature is required.
 
     Raises:

@@ -26,7 +26,7 @@ class Head:
         positive: How one score becomes the probability of its class, or None.
     """
 
-    classes: tuple[Any, ...]
+    classes: tuple[object, ...]
     scores: int
     link: Link | None
     by_probability: bool = False
@@ -44,7 +44,7 @@ class Head:
             return rows
         return np.concatenate([np.zeros_like(scores), scores], axis=1) if self.scores == 1 else scores
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, object]:
         """Return what `head_from` makes the same head of, in JSON's types."""
         link = None if self.link is None else self.link.spec()
         return {**vars(self), "classes": list(self.classes), "link": link}
@@ -123,7 +123,7 @@ class Member:
         rows = self.head.link(scores)
         return rows[:, 1:] if rows.shape[1] == TWO else rows
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, object]:
         """Return the member in JSON's types."""
         kind = "sigmoids" if isinstance(self.calibrate, Sigmoids) else "isotonics"
         return {**vars(self), "head": self.head.spec(), "calibrate": {"kind": kind, **vars(self.calibrate)}}
@@ -149,7 +149,7 @@ class Average:
             total = total + member.probabilities(scores)
         return total / len(self.members)
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, object]:
         """Return the link in JSON's types."""
         return {"kind": "average", "members": [member.spec() for member in self.members]}
 

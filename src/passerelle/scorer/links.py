@@ -22,7 +22,7 @@ class Link(Protocol):
     def __call__(self, scores: Floats) -> Floats:
         """Return the probabilities."""
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, object]:
         """Return what `link_of` makes the same link of, in JSON's types."""
 
 
@@ -36,7 +36,7 @@ class Softmax:
         exp /= exp.sum(axis=1, keepdims=True)
         return exp
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, object]:
         """Return the link in JSON's types."""
         return {"kind": "softmax"}
 
@@ -56,7 +56,7 @@ class Two:
         second = POSITIVES[self.positive](scores)
         return np.concatenate([1.0 - second, second], axis=1)
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, object]:
         """Return the link in JSON's types."""
         return {"kind": "two", "positive": self.positive}
 
@@ -80,7 +80,7 @@ class Each:
         shares: Floats = each / np.where(total == 0.0, 1.0, total)
         return np.where(total == 0.0, 1.0 / each.shape[1], shares) if self.of_none == "uniform" else shares
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, object]:
         """Return the link in JSON's types."""
         return {"kind": "each", "positive": self.positive, "of_none": self.of_none}
 

@@ -69,7 +69,7 @@ class CompiledScorer:
         pipeline_label: PipelineLabel | None,
         bare: bool = False,
     ) -> None:
-        self.classes: tuple[Any, ...] = head.classes
+        self.classes: tuple[object, ...] = head.classes
         self.columns: tuple[str, ...] = tuple(dict.fromkeys(section.column for section in sections))
         self.has_probabilities = head.link is not None
         self.sections = tuple(sections)
@@ -169,7 +169,7 @@ class CompiledScorer:
             indices[position] = self._settled(records[position], int(indices[position]), known=bool(known[position]), ask=ask)
         return indices, rows
 
-    def labels(self, records: Sequence[Mapping[str, object]]) -> list[Any]:
+    def labels(self, records: Sequence[Mapping[str, object]]) -> list[object]:
         """Return the labels of these records, as `pipeline.predict` gives them."""
         indices, _ = self.answers(records)
         return [self.classes[index] for index in indices.tolist()]

@@ -83,9 +83,9 @@ def unpack(folder: Path, *, pipeline_label: PipelineLabel | None) -> CompiledSco
     return scorer
 
 
-def _packed_section(section: Section, folder: Path, number: int, first_column: int) -> dict[str, Any]:
+def _packed_section(section: Section, folder: Path, number: int, first_column: int) -> dict[str, object]:
     analyzer = {**asdict(section.analyzer), "stop_words": sorted(section.analyzer.stop_words)}
-    entry: dict[str, Any] = {"column": section.column, "analyzer": analyzer, "shape": section.shape, "hashing": None, "pairs": False}
+    entry: dict[str, object] = {"column": section.column, "analyzer": analyzer, "shape": section.shape, "hashing": None, "pairs": False}
     if isinstance(section.terms, Hashing):
         return {**entry, "hashing": asdict(section.terms)}
     columns = section.terms.columns
@@ -123,7 +123,7 @@ def _rows(entry: Mapping[str, Any], folder: Path, columns: int) -> LinearScores:
     return rows
 
 
-def _save(folder: Path, name: str, values: NDArray[Any] | None) -> None:
+def _save(folder: Path, name: str, values: NDArray[np.generic] | None) -> None:
     if values is not None:
         np.save(folder / f"{name}.npy", values, allow_pickle=False)
 

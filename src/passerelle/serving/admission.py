@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from passerelle.serving.contract import RequestError
 
@@ -20,7 +19,7 @@ class UnfinishedError(RequestError):
         work: Ends when nothing is left of it; until then it keeps its place.
     """
 
-    def __init__(self, work: asyncio.Future[Any]) -> None:
+    def __init__(self, work: asyncio.Task[object]) -> None:
         super().__init__(504, "too_slow", "the model did not answer in time")
         self.work = work
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
-Record = Any
-#: Of a record that waits: its answer, and, once its batch runs, that batch's end.
-Batch = dict[asyncio.Future[Any], Record]
+Record = TypeVar("Record")
+Answer = TypeVar("Answer")
 
 
 class Lane:
@@ -41,7 +40,7 @@ class Lane:
                 raise
 
 
-class MicroBatcher:
+class MicroBatcher(Generic[Record, Answer]):
     """Whatever came in during a prediction is the next batch, and a lone request waits for nobody.
 
     Args:
@@ -54,7 +53,7 @@ class MicroBatcher:
 
     def __init__(
         self,
-        predict: Callable[[Sequence[Record]], Sequence[Any]],
+        predict: Callable[[Sequence[Record]], Sequence[Answer]],
         lane: Lane,
         *,
         length_of: Callable[[Record], int],
@@ -66,8 +65,8 @@ class MicroBatcher:
         self._length_of = length_of
         self._most_characters = most_characters
         self._most_records = most_records
-        self._waiting: Batch = {}
-        self._running: dict[asyncio.Future[Any], asyncio.Future[None]] = {}
+        self._waiting: dict[asyncio.Future[Answer], Record] = {}
+        self._running: dict[asyncio.Future[Answer], asyncio.Future[None]] = {}
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -75,9 +74,9 @@ class MicroBatcher:
         """How many records wait for the next batch."""
         return len(self._waiting)
 
-    async def answer(self, record: Record) -> Any:
+    async def answer(self, record: Record) -> Answer:
         """Return the answer to one record; who is cancelled is forgotten at once, or when the batch that runs ends."""
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[future] = record
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run())
@@ -91,7 +90,7 @@ class MicroBatcher:
 
     async def _run(self) -> None:
         while self._waiting:
-            batch: Batch = {}
+            batch: dict[asyncio.Future[Answer], Record] = {}
             ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             try:
                 await self._answer(batch, ended)
@@ -100,10 +99,10 @@ class MicroBatcher:
                     self._running.pop(future, None)
                 ended.set_result(None)
 
-    async def _answer(self, batch: Batch, ended: asyncio.Future[None]) -> None:
+    async def _answer(self, batch: dict[asyncio.Future[Answer], Record], ended: asyncio.Future[None]) -> None:
         """Fill a batch that is empty, predict it, and hand out the answers."""
 
-        def prepared() -> Callable[[], list[Any]]:
+        def prepared() -> Callable[[], list[Answer]]:
             # When it is its turn, so that all that came in until then is in it, and nobody who gave up.
             for future in [] if batch else self._next():
                 batch[future] = self._waiting.pop(future)
@@ -128,9 +127,9 @@ class MicroBatcher:
             if not future.done():
                 future.set_result(answer)
 
-    def _next(self) -> list[asyncio.Future[Any]]:
+    def _next(self) -> list[asyncio.Future[Answer]]:
         """Return those of the next batch: the first that waits, and others as long as the batch stays short."""
-        chosen: list[asyncio.Future[Any]] = []
+        chosen: list[asyncio.Future[Answer]] = []
         left = self._most_characters
         for future, record in self._waiting.items():
             left -= self._length_of(record)
@@ -139,7 +138,7 @@ class MicroBatcher:
             chosen.append(future)
         return chosen
 
-    def _whole(self, records: Sequence[Record]) -> list[Any]:
+    def _whole(self, records: Sequence[Record]) -> list[Answer]:
         answers = list(self._predict(records)) if records else []
         if len(answers) != len(records):
             raise RuntimeError(f"{len(records)} records got {len(answers)} answers")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
 
 from passerelle.serving.contract import RequestError
-from passerelle.serving.responses import Receive
+from passerelle.serving.responses import Message, Receive
 
 _LOOKS = 10
 _LONGEST_LENGTH = 18
@@ -38,12 +37,12 @@ class BodyReader:
         self._timeout_s = timeout_s
         self._held_bytes = 0
         # Bytes that each half read body may come to, in the order of their beginnings, and those that had to give way.
-        self._half: dict[asyncio.Task[Any], int] = {}
-        self._half_batches: dict[asyncio.Task[Any], None] = {}
-        self._crowded_out: set[asyncio.Task[Any]] = set()
+        self._half: dict[asyncio.Task[object], int] = {}
+        self._half_batches: dict[asyncio.Task[object], None] = {}
+        self._crowded_out: set[asyncio.Task[object]] = set()
         # In the order of their beginnings. One look at all of them now and then costs less than a timer for each.
-        self._began: dict[asyncio.Task[Any], float] = {}
-        self._late: set[asyncio.Task[Any]] = set()
+        self._began: dict[asyncio.Task[object], float] = {}
+        self._late: set[asyncio.Task[object]] = set()
         self._looking: asyncio.AbstractEventLoop | None = None
 
     async def read(self, headers: dict[bytes, bytes], receive: Receive, *, batch: bool = False) -> bytes:
@@ -86,7 +85,7 @@ class BodyReader:
             self._late.discard(task)
             self._crowded_out.discard(task)
 
-    async def _rest(self, task: asyncio.Task[Any], message: Any, receive: Receive, expected_bytes: int, *, batch: bool) -> bytes:
+    async def _rest(self, task: asyncio.Task[object], message: Message, receive: Receive, expected_bytes: int, *, batch: bool) -> bytes:
         """Return a body that comes in pieces, whose first one is given."""
         if batch:
             self._make_room_for_batch(task)
@@ -116,14 +115,14 @@ class BodyReader:
                 return
             self._crowd_out(task)
 
-    def _make_room_for_batch(self, batch: asyncio.Task[Any]) -> None:
+    def _make_room_for_batch(self, batch: asyncio.Task[object]) -> None:
         """Let the batch that has been half read the longest give way where there are too many."""
         oldest = next((each for each in self._half_batches if each in self._half and each not in self._late), None)
         if oldest is not None and len(self._half_batches) >= HELD_BATCHES:
             self._crowd_out(oldest)
         self._half_batches[batch] = None
 
-    def _crowd_out(self, task: asyncio.Task[Any]) -> None:
+    def _crowd_out(self, task: asyncio.Task[object]) -> None:
         self._held_bytes -= self._half.pop(task)
         self._half_batches.pop(task, None)
         self._crowded_out.add(task)
@@ -134,7 +133,7 @@ class BodyReader:
         message = f"the body is larger than {self._limit_bytes} bytes"
         return RequestError(413, "body_too_large", message, headers=((b"connection", b"close"),))
 
-    def _watch(self, task: asyncio.Task[Any]) -> None:
+    def _watch(self, task: asyncio.Task[object]) -> None:
         self._began[task] = time.monotonic()
         loop = task.get_loop()
         if self._looking is not loop:

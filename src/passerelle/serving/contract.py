@@ -83,7 +83,7 @@ class Contract:
     renamed: Mapping[str, str]
     most_records: int
 
-    def read_record(self, body: bytes) -> dict[str, Any]:
+    def read_record(self, body: bytes) -> dict[str, object]:
         """Return the record of a body.
 
         Raises:
@@ -96,7 +96,7 @@ class Contract:
         except ValidationError as error:
             raise request_error_of(error) from None
 
-    def read_batch(self, body: bytes) -> list[dict[str, Any]]:
+    def read_batch(self, body: bytes) -> list[dict[str, object]]:
         """Return the records of a body.
 
         Raises:
@@ -126,13 +126,13 @@ class Contract:
         if excess is Excess.DIGITS:
             raise RequestError(422, "invalid_record", "holds a number of 1000 digits or more")
 
-    def fields(self, record: BaseModel) -> dict[str, Any]:
+    def fields(self, record: BaseModel) -> dict[str, object]:
         """Return the values of a record by the names of their columns."""
         values = record.__dict__
         return {self.renamed.get(name, name): value for name, value in values.items()} if self.renamed else values
 
 
-def contract_of(columns: Sequence[Column], *, max_text_characters: int, max_records: int, example: Mapping[str, Any] | None) -> Contract:
+def contract_of(columns: Sequence[Column], *, max_text_characters: int, max_records: int, example: Mapping[str, object] | None) -> Contract:
     """Return the request schemas for records with these columns.
 
     Args:
@@ -151,7 +151,7 @@ def contract_of(columns: Sequence[Column], *, max_text_characters: int, max_reco
     }
     extra: dict[str, Any] = {"example": dict(example)} if example else {}
     batch_extra: dict[str, Any] = {"example": {"records": [dict(example)]}} if example else {}
-    config = ConfigDict(extra="forbid", strict=True, frozen=False, json_schema_extra=extra, protected_namespaces=())
+    config = ConfigDict(extra="forbid", strict=True, json_schema_extra=extra, protected_namespaces=())
     record = create_model("Record", __config__=config, __doc__="One record: the columns of the model's signature.", **fields)
     batch = create_model(
         "Records",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import NotRequired, TypedDict
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -13,7 +14,7 @@ from passerelle.serving.contract import BatchPrediction, Contract, ErrorAnswer, 
 from passerelle.serving.routes import Access, route_of
 
 _REF = "#/components/schemas/{model}"
-_ERRORS: tuple[tuple[int, str, dict[str, Any]], ...] = (
+_ERRORS: tuple[tuple[int, str, dict[str, str]], ...] = (
     (400, "The body is not JSON.", {"code": "malformed_json", "message": "the body is not JSON"}),
     (401, "Away from loopback an API key is needed.", {"code": "unauthorized", "message": "send a valid API key: Authorization: Bearer …"}),
     (405, "Only POST is answered here.", {"code": "wrong_method", "message": "only POST is answered here"}),
@@ -44,7 +45,29 @@ _ERRORS: tuple[tuple[int, str, dict[str, Any]], ...] = (
 )
 
 
-def openapi(contract: Contract, description: ModelDescription, *, title: str = "passerelle") -> dict[str, Any]:
+Responses = dict[str, dict[str, object]]
+
+
+class Operation(TypedDict):
+    """What one method of one path takes and gives."""
+
+    operationId: str
+    summary: str
+    requestBody: NotRequired[dict[str, object]]
+    responses: Responses
+
+
+class Document(TypedDict):
+    """An OpenAPI document."""
+
+    openapi: str
+    info: dict[str, str]
+    paths: dict[str, dict[str, Operation]]
+    components: dict[str, object]
+    security: list[dict[str, list[str]]]
+
+
+def openapi(contract: Contract, description: ModelDescription, *, title: str = "passerelle") -> Document:
     """Return the OpenAPI 3.1 document of the service, made from the model's signature."""
     models: list[type[BaseModel]] = [contract.record, contract.batch, Prediction, BatchPrediction, ErrorAnswer]
     _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
@@ -82,8 +105,10 @@ def openapi(contract: Contract, description: ModelDescription, *, title: str = "
     }
 
 
-def _operation(name: str, summary: str, *, takes: str, example: dict[str, Any], gives: str, answer: dict[str, Any]) -> dict[str, Any]:
-    responses: dict[str, Any] = {"200": _json("The answer.", gives, answer)}
+def _operation(
+    name: str, summary: str, *, takes: str, example: Mapping[str, object], gives: str, answer: Mapping[str, object]
+) -> Operation:
+    responses: Responses = {"200": _json("The answer.", gives, answer)}
     for status, text, error in _ERRORS:
         responses[str(status)] = _json(text, "ErrorAnswer", {**error, "request_id": "5f0c4b7d2a1e9c38"})
     for busy in ("429", "503"):
@@ -92,8 +117,9 @@ def _operation(name: str, summary: str, *, takes: str, example: dict[str, Any], 
     return {"operationId": name, "summary": summary, "requestBody": {"required": True, "content": content}, "responses": responses}
 
 
-def _read(path: str, name: str, summary: str, *, not_ready: bool = False) -> dict[str, Any]:
-    responses: dict[str, Any] = {"200": {"description": "The answer.", "content": {"application/json": {"schema": {"type": "object"}}}}}
+def _read(path: str, name: str, summary: str, *, not_ready: bool = False) -> Operation:
+    anything = {"application/json": {"schema": {"type": "object"}}}
+    responses: Responses = {"200": {"description": "The answer.", "content": anything}}
     error = {"code": "wrong_method", "message": "only GET is answered here", "request_id": "5f0c4b7d2a1e9c38"}
     responses["405"] = _json("Only GET is answered here.", "ErrorAnswer", error)
     if route_of(path).access is Access.KEY:
@@ -101,15 +127,15 @@ def _read(path: str, name: str, summary: str, *, not_ready: bool = False) -> dic
             if status in (401, 429):
                 responses[str(status)] = _json(text_of_error, "ErrorAnswer", {**content, "request_id": "5f0c4b7d2a1e9c38"})
     if not_ready:
-        responses["503"] = {"description": "Not ready yet.", "content": {"application/json": {"schema": {"type": "object"}}}}
+        responses["503"] = {"description": "Not ready yet.", "content": anything}
     return {"operationId": name, "summary": summary, "responses": responses}
 
 
-def _json(text: str, schema: str, example: dict[str, Any]) -> dict[str, Any]:
+def _json(text: str, schema: str, example: Mapping[str, object]) -> dict[str, object]:
     return {"description": text, "content": {"application/json": {"schema": {"$ref": _REF.format(model=schema)}, "example": example}}}
 
 
-def _prediction_example() -> dict[str, Any]:
+def _prediction_example() -> dict[str, object]:
     top = [{"label": "Pb de suivi /Délai", "probability": 0.83}, {"label": "Accueil / Relation usager", "probability": 0.06}]
     return {
         "label": "Pb de suivi /Délai",

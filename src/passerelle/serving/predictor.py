@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from passerelle.errors import DataError
 from passerelle.model.classifier import PipelineNeededError
 from passerelle.serving.admission import UnfinishedError
-from passerelle.serving.batcher import Lane, MicroBatcher
+from passerelle.serving.batcher import Lane, MicroBatcher, Result
 from passerelle.serving.contract import RequestError
 from passerelle.serving.time_slices import ONE_TURN_BYTES, Slices
 from passerelle.settings import ServiceSettings
@@ -33,7 +33,7 @@ _RECORDS_A_SLICE = 64
 
 
 #: A record, and the model that it is put to.
-Question = tuple["LoadedModel", Mapping[str, Any]]
+Question = tuple["LoadedModel", Mapping[str, object]]
 
 
 class Predictor:
@@ -79,7 +79,7 @@ class Predictor:
         if model.scorer is None:
             sys.setswitchinterval(SWITCH_SECONDS)
 
-    async def one(self, model: LoadedModel, record: Mapping[str, Any]) -> ScoredRow:
+    async def one(self, model: LoadedModel, record: Mapping[str, object]) -> ScoredRow:
         """Return the row of one record.
 
         Raises:
@@ -87,7 +87,7 @@ class Predictor:
         """
         size_bytes = self.texts.size_bytes(record)
         if model.scorer is None:
-            row: ScoredRow = await self._in_time(self._batcher.answer((model, record)))
+            row = await self._in_time(self._batcher.answer((model, record)))
             return row
         try:
             if size_bytes <= ONE_TURN_BYTES:
@@ -99,20 +99,20 @@ class Predictor:
             raise _without_text(model.scorer, (record,)) from None
         return row
 
-    async def several(self, model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> list[ScoredRow]:
+    async def several(self, model: LoadedModel, records: Sequence[Mapping[str, object]]) -> list[ScoredRow]:
         """Return the rows of a batch, in their order.
 
         Raises:
             RequestError: As `one`.
         """
         try:
-            rows: list[ScoredRow] = await self._in_time(self._rows(model, records))
+            rows = await self._in_time(self._rows(model, records))
         except DataError:
             assert model.scorer is not None  # noqa: S101 - nothing else raises it
             raise _without_text(model.scorer, records, batch=True) from None
         return rows
 
-    async def _rows(self, model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> list[ScoredRow]:
+    async def _rows(self, model: LoadedModel, records: Sequence[Mapping[str, object]]) -> list[ScoredRow]:
         """Return the rows of a batch; other requests are answered between its slices, other batches after it."""
         async with self._one_batch:
             sizes_bytes = await self.slices.run(self._sizes_bytes(records))
@@ -123,14 +123,14 @@ class Predictor:
             decided = iter(await self._by_pipeline(model, undecided))
             return [next(decided) if row is None else row for row in rows]
 
-    async def _by_pipeline(self, model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> list[ScoredRow]:
+    async def _by_pipeline(self, model: LoadedModel, records: Sequence[Mapping[str, object]]) -> list[ScoredRow]:
         """Return the rows of these records; others are predicted between their parts."""
         rows: list[ScoredRow] = []
         for part in self.texts.parts(records, PIPELINE_CHARACTERS):
             rows += await self._beside(model, part)
         return rows
 
-    def _sizes_bytes(self, records: Sequence[Mapping[str, Any]]) -> Generator[None, None, list[int]]:
+    def _sizes_bytes(self, records: Sequence[Mapping[str, object]]) -> Generator[None, None, list[int]]:
         sizes, looked_at, characters = [], 0, 0
         for place, record in enumerate(records):
             sizes.append(self.texts.size_bytes(record, f"records.{place}."))
@@ -142,10 +142,10 @@ class Predictor:
                 yield
         return sizes
 
-    async def _beside(self, model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> list[ScoredRow]:
+    async def _beside(self, model: LoadedModel, records: Sequence[Mapping[str, object]]) -> list[ScoredRow]:
         return await self._lane.run(lambda: functools.partial(model.rows, records))
 
-    async def _in_time(self, answering: Any) -> Any:
+    async def _in_time(self, answering: Awaitable[Result]) -> Result:
         task = asyncio.ensure_future(answering)
         try:
             done, _ = await asyncio.wait({task}, timeout=self._settings.model_timeout_s)
@@ -161,7 +161,8 @@ class Predictor:
             raise RequestError(422, "invalid_record", "holds a value that the model cannot take") from None
 
     def _characters(self, question: Question) -> int:
-        return sum(len(question[1].get(column) or "") for column in self._text_columns)
+        texts = map(question[1].get, self._text_columns)
+        return sum(len(text) for text in texts if isinstance(text, str))
 
     def _predict(self, questions: Sequence[Question]) -> list[ScoredRow]:
         """Return the rows of these questions, each by the model that it was put to: another may have been swapped in meanwhile."""
@@ -173,7 +174,7 @@ class Predictor:
         return rows
 
 
-def _without_text(scorer: CompiledScorer, records: Sequence[Mapping[str, Any]], *, batch: bool = False) -> RequestError:
+def _without_text(scorer: CompiledScorer, records: Sequence[Mapping[str, object]], *, batch: bool = False) -> RequestError:
     """Return the refusal of records the first of which lacks a text that the model reads: the signature lets it be left out."""
     fields = (
         f"records.{place}.{column}" if batch else column

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from passerelle.model.text_limits import decomposed_length, text_fault
 from passerelle.serving.contract import RequestError
@@ -24,7 +23,7 @@ class RecordTexts:
         self._most_batch_characters = most_batch_characters
         text_fault("\u0301")  # reads what Unicode says of the characters, before the first request comes
 
-    def size_bytes(self, record: Mapping[str, Any], place: str = "") -> int:
+    def size_bytes(self, record: Mapping[str, object], place: str = "") -> int:
         """Return the length in UTF-8 of a record's texts.
 
         Args:
@@ -37,7 +36,7 @@ class RecordTexts:
         size = 0
         for column in self._columns:
             text = record.get(column)
-            if not text:
+            if not isinstance(text, str) or not text:
                 continue
             if text.isascii():
                 size += len(text)
@@ -48,10 +47,10 @@ class RecordTexts:
             size += len(text.encode("utf-8", "surrogatepass"))
         return size
 
-    def characters(self, record: Mapping[str, Any]) -> int:
+    def characters(self, record: Mapping[str, object]) -> int:
         """Return the length of a record's texts once their characters are decomposed (Unicode NFKD)."""
-        texts = [record.get(column) or "" for column in self._columns]
-        return sum(len(text) if text.isascii() else decomposed_length(text) for text in texts)
+        texts = (record.get(column) for column in self._columns)
+        return sum(len(text) if text.isascii() else decomposed_length(text) for text in texts if isinstance(text, str))
 
     def check_batch(self, characters: int) -> None:
         """Check that the texts of a batch are not too long together.
@@ -66,12 +65,12 @@ class RecordTexts:
             message = f"holds more than {self._most_batch_characters} characters of text, once decomposed (Unicode NFKD)"
             raise RequestError(422, "invalid_record", message, "records")
 
-    def parts(self, records: Sequence[Mapping[str, Any]], most_characters: int) -> list[Sequence[Mapping[str, Any]]]:
+    def parts(self, records: Sequence[Mapping[str, object]], most_characters: int) -> list[Sequence[Mapping[str, object]]]:
         """Return the records in parts, in their order; a part has so many characters at most, or is one record."""
-        parts: list[list[Mapping[str, Any]]] = []
+        parts: list[list[Mapping[str, object]]] = []
         left = 0
         for record in records:
-            characters = sum(len(record.get(column) or "") for column in self._columns)
+            characters = sum(len(text) for text in map(record.get, self._columns) if isinstance(text, str))
             if not parts or characters > left:
                 parts.append([])
                 left = most_characters

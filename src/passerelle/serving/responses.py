@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -27,7 +28,7 @@ SECURITY: Headers = [
 
 def envelope(refusal: RequestError, request_id: str) -> bytes:
     """Return the one error envelope."""
-    content: dict[str, Any] = {"code": refusal.code, "message": refusal.message, "request_id": request_id}
+    content: dict[str, object] = {"code": refusal.code, "message": refusal.message, "request_id": request_id}
     if refusal.field is not None:
         content["field"] = refusal.field
     return orjson.dumps(content)
@@ -55,7 +56,7 @@ class OneWrite:
 
     __slots__ = ("_cycle", "_held", "_held_bytes", "_transport")
 
-    def __init__(self, transport: Any) -> None:
+    def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._cycle: Any = None
         self._held: list[bytes] = []

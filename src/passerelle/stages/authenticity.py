@@ -51,7 +51,7 @@ class Earlier:
         to_sign: Whether a signature by the key that signs here is still to be made.
     """
 
-    manifest: Mapping[str, Any] | None = None
+    manifest: Mapping[str, object] | None = None
     verified: bool = False
     to_sign: bool = False
 
@@ -118,7 +118,7 @@ def earlier_registration(registry: Registry, run_id: str, versions: Sequence[Ver
     return Earlier(manifest, verified=signer is not None, to_sign=own is not None and signer != own)
 
 
-def examined_again(registry: Registry, run_id: str, manifest: Mapping[str, Any], *, of: str, compile_anew: bool) -> Examined:
+def examined_again(registry: Registry, run_id: str, manifest: Mapping[str, object], *, of: str, compile_anew: bool) -> Examined:
     """Return what the run's model is, once each file of it is the one that the manifest names.
 
     Args:
@@ -142,7 +142,7 @@ def examined_again(registry: Registry, run_id: str, manifest: Mapping[str, Any],
     return found
 
 
-def first_difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+def first_difference(one: Mapping[str, object], other: Mapping[str, object]) -> str | None:
     """Return the path of the first file for which two manifests differ, `manifest.json` where they differ elsewhere, else None."""
     listed = [_listed(manifest) for manifest in (one, other)]
     for name in sorted(listed[0].keys() | listed[1].keys()):
@@ -151,7 +151,7 @@ def first_difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | 
     return None if digest_of_manifest(one) == digest_of_manifest(other) else Path(MANIFEST).name
 
 
-def _listed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _listed(manifest: Mapping[str, Any]) -> dict[str, object]:
     try:
         return {**dict(manifest["files"]), **dict(manifest.get(TRAINING, {})), GOLDEN: manifest.get("golden")}
     except (KeyError, TypeError, ValueError):

@@ -44,11 +44,11 @@ def first_answer(address: str, golden: Golden, *, comment: str, api_key: str | N
     """
     first = golden.inputs[0]
     takes_a_text = set(first) == {"text"} and isinstance(first["text"], str)
-    record: Mapping[str, Any] = {"text": comment} if takes_a_text else first
+    record: Mapping[str, object] = {"text": comment} if takes_a_text else first
     return FirstAnswer(comment if takes_a_text else None, tuple(record), ask(address, record, api_key))
 
 
-def ask(address: str, record: Mapping[str, Any], api_key: str | None) -> dict[str, Any]:
+def ask(address: str, record: Mapping[str, object], api_key: str | None) -> dict[str, Any]:
     """Return the service's answer to one record.
 
     Raises:

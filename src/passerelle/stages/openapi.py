@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from passerelle.bentos.store import Store, latest_bento_model
 from passerelle.errors import NotFoundError
 from passerelle.names import BentoTag
-from passerelle.serving.openapi import openapi
+from passerelle.serving.openapi import Document, openapi
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from passerelle.stages.context import Context, stage
 
 
 @stage
-def run(context: Context, bento_model_tag: str | None = None) -> dict[str, Any]:
+def run(context: Context, bento_model_tag: str | None = None) -> Document:
     """Return the description of the service over a bento model, as JSON types.
 
     Args:

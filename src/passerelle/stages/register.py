@@ -188,7 +188,9 @@ def _as_registered(registry: Registry, versions: Sequence[VersionInfo]) -> Exami
     return found
 
 
-def _sign_later(registry: Registry, version: VersionInfo, manifest: Mapping[str, Any], signing: SigningSettings, *, dry_run: bool) -> None:
+def _sign_later(
+    registry: Registry, version: VersionInfo, manifest: Mapping[str, object], signing: SigningSettings, *, dry_run: bool
+) -> None:
     """Sign a version that was registered before there was this key, once its model was compiled and digested anew.
 
     Raises:
@@ -200,7 +202,7 @@ def _sign_later(registry: Registry, version: VersionInfo, manifest: Mapping[str,
         registry.set_version_tags(version.ref, {SIGNED: "true"})
 
 
-def _sign(registry: Registry, run_id: str, manifest: Mapping[str, Any], signing: SigningSettings) -> None:
+def _sign(registry: Registry, run_id: str, manifest: Mapping[str, object], signing: SigningSettings) -> None:
     """Store the signature of a manifest that was made in this process, and not of one that was read."""
     if (signature := sign(manifest, signing, run_id=run_id)) is not None:
         registry.write_text(run_id, SIGNATURE, signature)

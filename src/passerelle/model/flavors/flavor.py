@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-Records = Sequence[Mapping[str, Any]]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+Records = Sequence[Mapping[str, object]]
+#: The labels of records, and their probabilities, or None without probabilities.
+Predicted = tuple[Sequence[object], Sequence[Sequence[float]] | None]
 
 
 class ModelFile(NamedTuple):
@@ -19,6 +25,22 @@ class ModelFile(NamedTuple):
 
     path: str
     pickled: bool
+
+
+class Classifier(Protocol):
+    """A fitted classifier, as the libraries of all flavors make them.
+
+    Attributes:
+        classes_: An array of its labels.
+    """
+
+    classes_: NDArray[np.generic]
+
+    def predict(self, records: object) -> ArrayLike:
+        """Return the label of each record."""
+
+    def get_params(self, deep: bool = True) -> Mapping[str, object]:
+        """Return what it was made with, and with `deep` the same of its parts."""
 
 
 class Flavor(Protocol):
@@ -34,17 +56,17 @@ class Flavor(Protocol):
     requirements: tuple[str, ...]
     packages: frozenset[str]
 
-    def describe(self, entry: Mapping[str, Any]) -> ModelFile:
+    def describe(self, entry: Mapping[str, object]) -> ModelFile:
         """Return the model's file, as the flavor's entry in the MLmodel file names it; nothing is loaded.
 
         Raises:
             IntegrityError: It is of a form that the operator does not trust.
         """
 
-    def libraries(self, entry: Mapping[str, Any]) -> dict[str, str]:
+    def libraries(self, entry: Mapping[str, object]) -> dict[str, str]:
         """Return the version of each library that the flavor's entry in the MLmodel file names, by the library's name."""
 
-    def load(self, path: Path, *, pickled: bool) -> Any:
+    def load(self, path: Path, *, pickled: bool) -> Classifier:
         """Return the fitted classifier of the file.
 
         Raises:
@@ -52,11 +74,13 @@ class Flavor(Protocol):
             UsageError: What is in it cannot classify.
         """
 
-    def classes(self, classifier: Any) -> tuple[Any, ...]:
+    def classes(self, classifier: Classifier) -> tuple[object, ...]:
         """Return the classifier's classes, in Python's types."""
 
-    def predict(self, classifier: Any, columns: Sequence[str], records: Records) -> tuple[Sequence[Any], Sequence[Sequence[float]] | None]:
+    def predict(
+        self, classifier: Classifier, columns: Sequence[str], records: Records
+    ) -> tuple[Sequence[object], Sequence[Sequence[float]] | None]:
         """Return the label of each record, and its probabilities in the order of the classes, or None without probabilities."""
 
-    def label(self, classifier: Any, question: Mapping[str, object] | str) -> Any:
+    def label(self, classifier: Classifier, question: Mapping[str, object] | str) -> object:
         """Return the label of one record, or of one text where the classifier takes no table."""

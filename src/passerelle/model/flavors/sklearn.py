@@ -5,13 +5,12 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, UsageError
-from passerelle.model.flavors.flavor import ModelFile, Records
+from passerelle.model.flavors.flavor import Classifier, ModelFile, Records
 from passerelle.model.trust import UNREADABLE, refuse_bombs, refuse_pickle, trusted
 from passerelle.scorer.compile.pipeline_label import pipeline_label
 from passerelle.settings import LoadingSettings
@@ -24,29 +23,31 @@ class Sklearn:
     requirements: tuple[str, ...] = ("skops", "pandas")
     packages = frozenset({"sklearn", "scipy", "pandas", "joblib", "skops"})
 
-    def describe(self, entry: Mapping[str, Any]) -> ModelFile:
+    def describe(self, entry: Mapping[str, object]) -> ModelFile:
         """Return the skops file, or the pickle where the operator trusts pickles."""
         pickled = entry.get("serialization_format") != "skops"
         if pickled:
             refuse_pickle(str(entry.get("serialization_format")))
         return ModelFile(str(entry.get("pickled_model", "")), pickled)
 
-    def libraries(self, entry: Mapping[str, Any]) -> dict[str, str]:
+    def libraries(self, entry: Mapping[str, object]) -> dict[str, str]:
         """Return the version of scikit-learn."""
         return {"scikit-learn": str(entry.get("sklearn_version", ""))}
 
-    def load(self, path: Path, *, pickled: bool) -> Any:
+    def load(self, path: Path, *, pickled: bool) -> Classifier:
         """Return the fitted classifier."""
         loaded = _unpickled(path) if pickled else _from_skops(path)
         if not (hasattr(loaded, "predict") and hasattr(loaded, "classes_")):
             raise UsageError(f"the model is a {type(loaded).__name__}, which is not a classifier", hint="register a classifier")
         return loaded
 
-    def classes(self, classifier: Any) -> tuple[Any, ...]:
+    def classes(self, classifier: Classifier) -> tuple[object, ...]:
         """Return `classes_`."""
         return tuple(classifier.classes_.tolist())
 
-    def predict(self, classifier: Any, columns: Sequence[str], records: Records) -> tuple[Sequence[Any], Sequence[Sequence[float]] | None]:
+    def predict(
+        self, classifier: Classifier, columns: Sequence[str], records: Records
+    ) -> tuple[Sequence[object], Sequence[Sequence[float]] | None]:
         """Return what the classifier says of a table of these columns."""
         import pandas as pd  # noqa: PLC0415 - slow to import, and not there where a compiled scorer answers
 
@@ -55,12 +56,12 @@ class Sklearn:
         labels = np.asarray(classifier.predict(table)).tolist()
         return labels, np.asarray(classifier.predict_proba(table)).tolist() if hasattr(classifier, "predict_proba") else None
 
-    def label(self, classifier: Any, question: Mapping[str, object] | str) -> Any:
+    def label(self, classifier: Classifier, question: Mapping[str, object] | str) -> object:
         """Return the label of one record or text."""
         return pipeline_label(classifier, question)
 
 
-def _from_skops(path: Path) -> Any:
+def _from_skops(path: Path) -> Classifier:
     import skops.io  # noqa: PLC0415 - not there where a compiled scorer answers
     from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415
 
@@ -72,15 +73,17 @@ def _from_skops(path: Path) -> Any:
         if foreign:
             hint = f"train it with scikit-learn's own types; where you trust them: export PASSERELLE_TRUSTED_TYPES={operators},{foreign[0]}"
             raise IntegrityError(f"the model holds types that are not trusted: {', '.join(foreign)}", hint=hint)
-        return skops.io.load(path, trusted=named)
+        loaded: Classifier = skops.io.load(path, trusted=named)
     except (UntrustedTypesFoundException, BadZipFile, *UNREADABLE) as error:
         raise IntegrityError(f"{path.name} is not a readable skops file: {type(error).__name__}", hint=TRAIN_AGAIN) from error
+    return loaded
 
 
-def _unpickled(path: Path) -> Any:
+def _unpickled(path: Path) -> Classifier:
     refuse_pickle("pickle")
     try:
         with path.open("rb") as file:
-            return pickle.load(file)  # noqa: S301 - the operator said to trust it
+            loaded: Classifier = pickle.load(file)  # noqa: S301 - the operator said to trust it
     except UNREADABLE as error:
         raise IntegrityError(f"{path.name} is not a readable pickle: {type(error).__name__}", hint=TRAIN_AGAIN) from error
+    return loaded

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from sklearn.base import ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.isotonic import IsotonicRegression
@@ -15,7 +14,7 @@ from passerelle.scorer.head import Average, Head, Isotonics, Member, Sigmoids
 from passerelle.scorer.links import TWO
 
 
-def plane_of(classifier: Any, part: str) -> Plane:
+def plane_of(classifier: ClassifierMixin, part: str) -> Plane:
     """Return the plane of this classifier, calibrated or not.
 
     Raises:
@@ -43,7 +42,7 @@ def plane_of(classifier: Any, part: str) -> Plane:
     return Plane(coefficients, intercepts, head)
 
 
-def _member(fitted: Any, head: Head, start: int, classes: int, part: str) -> Member:
+def _member(fitted: ClassifierMixin, head: Head, start: int, classes: int, part: str) -> Member:
     """Return the member for a `_CalibratedClassifier`."""
     columns = np.searchsorted(fitted.classes, np.asarray(head.classes))
     # Of two classes there is one calibrator, for the second; scikit-learn pairs columns and calibrators in this order too.

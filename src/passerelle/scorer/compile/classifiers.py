@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin
 from sklearn.linear_model import (
     LogisticRegression,
     LogisticRegressionCV,
@@ -24,6 +26,7 @@ from passerelle.scorer.head import Head
 from passerelle.scorer.links import TWO, Each, Link, Softmax, Two
 from passerelle.scorer.sections import Floats
 
+Labels = NDArray[np.generic]
 _LOGISTIC = (LogisticRegression, LogisticRegressionCV)
 _MARGINS = (LinearSVC, RidgeClassifier, RidgeClassifierCV, PassiveAggressiveClassifier, Perceptron)
 _BAYES = (ComplementNB, MultinomialNB)
@@ -42,7 +45,7 @@ class Plane(NamedTuple):
     head: Head
 
 
-def linear_plane(classifier: Any, part: str) -> Plane:
+def linear_plane(classifier: ClassifierMixin, part: str) -> Plane:
     """Return the plane of a classifier whose scores are linear in the features.
 
     Raises:
@@ -72,11 +75,11 @@ def linear_plane(classifier: Any, part: str) -> Plane:
     return _plane_of(coefficients, intercepts, classes, link, positive)
 
 
-def _plane_of(coefficients: Floats, intercepts: Floats, classes: Any, link: Link | None, positive: str | None = None) -> Plane:
+def _plane_of(coefficients: Floats, intercepts: Floats, classes: Labels, link: Link | None, positive: str | None = None) -> Plane:
     return Plane(coefficients, intercepts, Head(tuple(classes.tolist()), len(intercepts), link, positive=positive))
 
 
-def _positive(classifier: Any, part: str) -> str | None:
+def _positive(classifier: ClassifierMixin, part: str) -> str | None:
     """Return how a score becomes the probability of its class, or None where the classifier gives none."""
     if type(classifier) in _LOGISTIC:
         old = getattr(classifier, "multi_class", "deprecated") not in {"deprecated", "auto", "multinomial"}
@@ -90,17 +93,17 @@ def _positive(classifier: Any, part: str) -> str | None:
     raise Refusal(part, "this classifier is not compiled")
 
 
-def _plane(classifier: Any, part: str) -> tuple[Floats, Floats]:
+def _plane(classifier: ClassifierMixin, part: str) -> tuple[Floats, Floats]:
     """Return coefficients (columns, scores) and intercepts (scores,) of a fitted linear model."""
     if type(classifier) not in _KNOWN or not hasattr(classifier, "coef_"):
         raise Refusal(part, "this classifier is not compiled")
-    coefficients: Any = classifier.coef_
+    coefficients = classifier.coef_
     if hasattr(coefficients, "toarray"):
         coefficients = coefficients.toarray()
     return checked(np.atleast_2d(coefficients).T, classifier.intercept_, part)
 
 
-def checked(coefficients: Any, intercepts: Any, part: str) -> tuple[Floats, Floats]:
+def checked(coefficients: Floats, intercepts: ArrayLike, part: str) -> tuple[Floats, Floats]:
     """Return these as (columns, scores) and (scores,).
 
     Raises:
@@ -115,14 +118,14 @@ def checked(coefficients: Any, intercepts: Any, part: str) -> tuple[Floats, Floa
     return coefficients, np.broadcast_to(intercepts, (coefficients.shape[1],))
 
 
-def _bayes(classifier: Any, classes: Any, part: str) -> Plane:
+def _bayes(classifier: ClassifierMixin, classes: Labels, part: str) -> Plane:
     table = classifier.feature_log_prob_
     prior = classifier.class_log_prior_ if type(classifier) is MultinomialNB else np.zeros(len(table))
     coefficients, intercepts = checked(table.T, prior, part)
     return _plane_of(coefficients, intercepts, classes, Softmax())
 
 
-def _one_vs_rest(classifier: Any, classes: Any, part: str) -> Plane:
+def _one_vs_rest(classifier: ClassifierMixin, classes: Labels, part: str) -> Plane:
     if classifier.multilabel_:
         raise Refusal(part, "it gives several labels to one text")
     members = classifier.estimators_

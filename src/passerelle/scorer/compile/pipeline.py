@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from sklearn.pipeline import Pipeline
 
 from passerelle.scorer.compile.calibrated import plane_of
 from passerelle.scorer.compile.pipeline_label import pipeline_label
 from passerelle.scorer.compile.refusal import NotCompilable, Refusal, named
-from passerelle.scorer.compile.steps import sections_of, steps_of
+from passerelle.scorer.compile.steps import Step, sections_of, steps_of
 from passerelle.scorer.linear import LinearScores
 from passerelle.scorer.scorer import CompiledScorer
 from passerelle.scorer.sections import Section
@@ -18,7 +17,7 @@ from passerelle.scorer.sections import Section
 _MOST_COLUMNS = 2**30 - 1
 
 
-def compile_pipeline(pipeline: Any, *, text_column: str | None = None) -> CompiledScorer | NotCompilable:
+def compile_pipeline(pipeline: object, *, text_column: str | None = None) -> CompiledScorer | NotCompilable:
     """Return a scorer that gives the pipeline's own answers, or what stands in its way.
 
     Args:
@@ -33,7 +32,7 @@ def compile_pipeline(pipeline: Any, *, text_column: str | None = None) -> Compil
         return refusal.verdict
 
 
-def _compile(pipeline: Any, text_column: str | None) -> CompiledScorer:
+def _compile(pipeline: Pipeline, text_column: str | None) -> CompiledScorer:
     steps = steps_of(pipeline)
     if not steps:
         raise Refusal(named("", pipeline), "it has no steps")
@@ -48,7 +47,7 @@ def _compile(pipeline: Any, text_column: str | None) -> CompiledScorer:
     return CompiledScorer(sections, rows, plane.head, pipeline_label=partial(pipeline_label, pipeline), bare=bare)
 
 
-def _sections(transformers: list[tuple[str, Any]], text_column: str | None) -> tuple[list[Section], bool]:
+def _sections(transformers: list[Step], text_column: str | None) -> tuple[list[Section], bool]:
     """Return the sections and whether the pipeline takes bare texts rather than a table."""
     try:
         return sections_of(transformers, None), False

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
+
+if TYPE_CHECKING:
+    pass
 
 
-def pipeline_label(pipeline: Any, question: Mapping[str, object] | str) -> Any:
+def pipeline_label(pipeline: ClassifierMixin, question: Mapping[str, object] | str) -> object:
     """Return the label of one record.
 
     Args:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.pipeline import FeatureUnion, Pipeline
@@ -16,10 +16,13 @@ from passerelle.scorer.compile.transforms import binarize, join, multiply, norma
 from passerelle.scorer.compile.vectorizers import analyzer_of
 from passerelle.scorer.sections import Hashing, Section, Vocabulary
 
+#: A step of a pipeline by its path.
+Step = tuple[str, BaseEstimator]
 
-def steps_of(pipeline: Any) -> list[tuple[str, Any]]:
+
+def steps_of(pipeline: Pipeline) -> list[Step]:
     """Return the pipeline's steps as (path, step), nested pipelines spread out and empty steps left out."""
-    steps: list[tuple[str, Any]] = []
+    steps: list[Step] = []
     for name, step in pipeline.steps:
         if step is None or (isinstance(step, str) and step == "passthrough"):
             continue
@@ -30,7 +33,7 @@ def steps_of(pipeline: Any) -> list[tuple[str, Any]]:
     return steps
 
 
-def sections_of(steps: list[tuple[str, Any]], column: str | None) -> list[Section]:
+def sections_of(steps: list[Step], column: str | None) -> list[Section]:
     """Return the sections that these transformers, one after another, make of a record.
 
     Args:
@@ -52,7 +55,7 @@ def sections_of(steps: list[tuple[str, Any]], column: str | None) -> list[Sectio
     return sections
 
 
-def _first(path: str, step: Any, column: str | None) -> list[Section]:
+def _first(path: str, step: BaseEstimator, column: str | None) -> list[Section]:
     part = named(path, step)
     if type(step) is ColumnTransformer:
         return _column_transformer(path, step)
@@ -68,7 +71,7 @@ def _first(path: str, step: Any, column: str | None) -> list[Section]:
     return [make(step, column, part)]
 
 
-def _column_transformer(path: str, step: Any) -> list[Section]:
+def _column_transformer(path: str, step: ColumnTransformer) -> list[Section]:
     part = named(path, step)
     if not hasattr(step, "transformers_"):
         raise Refusal(part, "not fitted")
@@ -87,7 +90,7 @@ def _column_transformer(path: str, step: Any) -> list[Section]:
     return join(groups, part)
 
 
-def _feature_union(path: str, step: Any, column: str | None) -> list[Section]:
+def _feature_union(path: str, step: FeatureUnion, column: str | None) -> list[Section]:
     groups = []
     for name, transformer in step.transformer_list:
         if isinstance(transformer, str) and transformer == "drop":
@@ -97,13 +100,13 @@ def _feature_union(path: str, step: Any, column: str | None) -> list[Section]:
     return join(groups, named(path, step))
 
 
-def _weigh(sections: list[Section], weights: Any, name: str, part: str) -> None:
+def _weigh(sections: list[Section], weights: Mapping[str, float] | None, name: str, part: str) -> None:
     weight = (weights or {}).get(name)
     if weight is not None:
         multiply(sections, float(weight), part)
 
 
-def _counting(step: Any, column: str, part: str, dtypes: tuple[Any, ...]) -> Section:
+def _counting(step: BaseEstimator, column: str, part: str, dtypes: tuple[object, ...]) -> Section:
     if step.dtype not in dtypes:
         raise Refusal(part, f"dtype={np.dtype(step.dtype).name} computes in another precision")
     vocabulary = getattr(step, "vocabulary_", None)
@@ -120,17 +123,17 @@ def _counting(step: Any, column: str, part: str, dtypes: tuple[Any, ...]) -> Sec
     return section
 
 
-def _count(step: Any, column: str, part: str) -> Section:
+def _count(step: BaseEstimator, column: str, part: str) -> Section:
     return _counting(step, column, part, (np.int64, np.float64, int, float, np.dtype("int64"), np.dtype("float64")))
 
 
-def _tfidf_vectorizer(step: Any, column: str, part: str) -> Section:
+def _tfidf_vectorizer(step: BaseEstimator, column: str, part: str) -> Section:
     section = _counting(step, column, part, (np.float64, float, np.dtype("float64")))
     _tfidf([section], step._tfidf, part)
     return section
 
 
-def _hash(step: Any, column: str, part: str) -> Section:
+def _hash(step: BaseEstimator, column: str, part: str) -> Section:
     if np.dtype(step.dtype) != np.float64:
         raise Refusal(part, f"dtype={np.dtype(step.dtype).name} computes in another precision")
     section = Section(column, analyzer_of(step, part), Hashing(int(step.n_features), bool(step.alternate_sign)))
@@ -140,7 +143,7 @@ def _hash(step: Any, column: str, part: str) -> Section:
     return section
 
 
-def _tfidf(sections: list[Section], step: Any, part: str) -> None:
+def _tfidf(sections: list[Section], step: BaseEstimator, part: str) -> None:
     if step.sublinear_tf:
         take_log(sections, part)
     if hasattr(step, "idf_"):
@@ -152,29 +155,29 @@ def _tfidf(sections: list[Section], step: Any, part: str) -> None:
     normalize(sections, step.norm, part)
 
 
-def _max_abs(sections: list[Section], step: Any, part: str) -> None:
+def _max_abs(sections: list[Section], step: BaseEstimator, part: str) -> None:
     if getattr(step, "clip", False):
         raise Refusal(part, "clip=True cuts values off")
     multiply(sections, 1.0 / step.scale_, part)
 
 
-def _standard(sections: list[Section], step: Any, part: str) -> None:
+def _standard(sections: list[Section], step: BaseEstimator, part: str) -> None:
     if step.with_mean:
         raise Refusal(part, "with_mean=True shifts every column")
     if step.with_std:
         multiply(sections, 1.0 / step.scale_, part)
 
 
-def _normalizer(sections: list[Section], step: Any, part: str) -> None:
+def _normalizer(sections: list[Section], step: BaseEstimator, part: str) -> None:
     normalize(sections, step.norm, part)
 
 
-_VECTORIZERS: dict[type, Callable[[Any, str, str], Section]] = {
+_VECTORIZERS: dict[type, Callable[[BaseEstimator, str, str], Section]] = {
     CountVectorizer: _count,
     TfidfVectorizer: _tfidf_vectorizer,
     HashingVectorizer: _hash,
 }
-_LATER: dict[type, Callable[[list[Section], Any, str], None]] = {
+_LATER: dict[type, Callable[[list[Section], BaseEstimator, str], None]] = {
     TfidfTransformer: _tfidf,
     MaxAbsScaler: _max_abs,
     StandardScaler: _standard,

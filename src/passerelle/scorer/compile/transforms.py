@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from passerelle.scorer.compile.refusal import Refusal
 from passerelle.scorer.sections import BINARY, COUNT, SUBLINEAR, Norm, Section
@@ -27,7 +27,7 @@ def take_log(sections: Sequence[Section], part: str) -> None:
             section.shape = SUBLINEAR
 
 
-def multiply(sections: Sequence[Section], factors: Any, part: str) -> None:
+def multiply(sections: Sequence[Section], factors: ArrayLike, part: str) -> None:
     """Multiply the columns, in order, by these factors (or all by one number)."""
     total = sum(section.width for section in sections)
     factors = np.asarray(factors, dtype=np.float64)

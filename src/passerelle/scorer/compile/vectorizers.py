@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+
+from sklearn.base import BaseEstimator
 
 from passerelle.scorer.analyzers import DEFAULT_TOKEN_PATTERN, Analyzer
 from passerelle.scorer.compile.refusal import Refusal
 
 
-def analyzer_of(vectorizer: Any, part: str) -> Analyzer:
+def analyzer_of(vectorizer: BaseEstimator, part: str) -> Analyzer:
     """Return how this vectorizer cuts a text.
 
     Raises:

@@ -30,7 +30,7 @@ def build_app(runtime: Runtime) -> FastAPI:
 
     @app.get("/openapi.json")
     async def description() -> dict[str, Any]:
-        return openapi(runtime.contract, runtime.description)
+        return dict(openapi(runtime.contract, runtime.description))
 
     # BentoML serves Swagger's files itself, so that the page needs no other host.
     template = Template((resources.files("passerelle.serving.pages") / "docs.html").read_text(encoding="utf-8"))
