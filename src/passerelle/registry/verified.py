@@ -88,7 +88,7 @@ def verified_ledger(
 
 def broken(registered_model: str, findings: tuple[LedgerFault, ...]) -> IntegrityError:
     """Return the error that stops a decision, naming the first entry that is wrong."""
-    first, more = findings[0], f" ({len(findings) - 1} more findings)" if len(findings) > 1 else ""
+    first, more = findings[0], f" ({len(findings)} findings in all)" if len(findings) > 1 else ""
     message = f"the ledger of « {registered_model} » is broken at entry {first.number}: {first.problem}{more}"
     return IntegrityError(message, hint="passerelle history --verify")
 

@@ -48,16 +48,6 @@ def test_waiting_costs_nothing() -> None:
     assert latency(forest(Waiting), RECORDS.head(1), rounds=1).p95_ms < 400
 
 
-def test_each_record_counts_with_its_best_round(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    # What the clock shows before and after each answer: in one round the first record is disturbed, in another the second one.
-    rounds_s = [[9.0, 0.001], [0.002, 9.0], [0.003, 0.004]]
-    marks = iter([mark for taken in itertools.chain(*rounds_s) for mark in (0.0, taken)])
-    monkeypatch.setattr(time, "process_time", lambda: next(marks))
-    measured = latency(pipeline, RECORDS.head(2), rounds=3)
-    assert measured.p50_ms == pytest.approx(1.5)
-    assert measured.p95_ms == pytest.approx(1.95)
-
-
 def test_a_model_that_compiles_is_measured_by_its_scorer(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "pipeline_predict", None)
     assert latency(pipeline, RECORDS).p95_ms > 0

@@ -18,7 +18,7 @@ from passerelle.registry.ledger import (
     MOST_ENTRY_BYTES,
     Entry,
 )
-from passerelle.registry.verified import VerifiedLedger, append, broken, verified_ledger
+from passerelle.registry.verified import History, VerifiedLedger, append, broken, verified_ledger
 from tests.unit.registry.ledger_forgeries import entry_of, found, put
 from tests.unit.registry.memory import NAME, Bucket, Mlflow, real
 from tests.unit.registry.test_ledger_lines import DIGEST, ENTRY, ledger
@@ -83,6 +83,16 @@ def test_an_entry_may_take_so_many_bytes(mlflow: Mlflow, bytes_more: int, fits: 
     assert mlflow.held_model_tags == {}
 
 
+def test_the_last_entry_is_the_one_that_has_to_be_confirmed(mlflow: Mlflow) -> None:
+    for version in (1, 2):
+        assert appended(mlflow, verified_ledger(real(mlflow), NAME), entry_of(version)) is not None
+    assert verified_ledger(real(mlflow), NAME).unconfirmed, "the first entry is confirmed, the second one is not"
+
+
+def test_a_history_counts_as_verified_only_where_that_is_said() -> None:
+    assert not History(NAME, ()).verified
+
+
 @pytest.mark.parametrize("lost_at", [1, 2])
 def test_the_lock_is_asked_for_before_each_write(mlflow: Mlflow, lost_at: int) -> None:
     of = verified_ledger(real(mlflow), NAME)
@@ -128,10 +138,10 @@ def test_what_was_read_counts_while_the_head_is_the_same(mlflow: Mlflow) -> None
     assert verified_ledger(real(mlflow), NAME, since=since).number == 2
 
 
-def test_the_first_finding_is_told_and_how_many_more_there_are() -> None:
-    one, more = broken(NAME, (LedgerFault(3, "gone"),)), broken(NAME, (LedgerFault(3, "gone"), LedgerFault(4, "a"), LedgerFault(5, "b")))
+def test_the_first_finding_is_told_and_how_many_there_are() -> None:
+    one, more = broken(NAME, (LedgerFault(3, "gone"),)), broken(NAME, (LedgerFault(3, "gone"), LedgerFault(4, "a")))
     assert one.message == f"the ledger of « {NAME} » is broken at entry 3: gone"
-    assert more.message == f"the ledger of « {NAME} » is broken at entry 3: gone (2 more findings)"
+    assert more.message == f"the ledger of « {NAME} » is broken at entry 3: gone (2 findings in all)"
     assert one.hint == "passerelle history --verify"
 
 
