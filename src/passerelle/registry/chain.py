@@ -36,7 +36,7 @@ class Anchors:
     @property
     def last_number(self) -> int:
         """Number of the last entry that MLflow was told of; 0 for none."""
-        return max((number for number, _ in (*self.confirmed, self.announced or (0, ""))), default=0)
+        return max(number for number, _ in (*self.confirmed, self.announced or (0, "")))
 
 
 @dataclass(frozen=True)
