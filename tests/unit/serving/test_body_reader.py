@@ -246,6 +246,7 @@ def test_a_body_that_came_whole_needs_nobodys_place(loop: VirtualLoop, reader: B
         tasks = await half_read(reader, HELD_BODIES, length(LIMIT))
         for whole in (piece(b"{}", more=False), {"type": "http.request", "body": b"{}"}):
             assert await reader.read(length(LIMIT), sends(whole)) == b"{}"
+        await asyncio.sleep(0.001)
         seen = crowded_out(tasks)
         await give_up(tasks)
         return seen
