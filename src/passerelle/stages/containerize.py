@@ -34,7 +34,7 @@ class Containerized:
 def run(
     context: Context,
     bento_tag: str | None = None,
-    wanted: ImageOptions = BY_DEFAULT,
+    options: ImageOptions = BY_DEFAULT,
     *,
     smoke: bool = True,
     dry_run: bool = False,
@@ -44,7 +44,7 @@ def run(
 
     Args:
         bento_tag: `name:version` in the BentoML store; by default the bento built last.
-        wanted: Which image; `epoch` is the context's SOURCE_DATE_EPOCH where it is None.
+        options: Which image; `epoch` is the context's SOURCE_DATE_EPOCH where it is None.
         smoke: Whether to run it and to replay the golden inputs.
         progress: Called with a line for what takes time.
 
@@ -55,7 +55,7 @@ def run(
         OutsideError: No container engine answers, or it cannot build or run the image.
     """
     tag = chosen_bento(context.store, bento_tag)
-    wanted = replace(wanted, epoch=_epoch(context.environment) if wanted.epoch is None else wanted.epoch)
+    options = replace(options, epoch=_epoch(context.environment) if options.epoch is None else options.epoch)
     ran: list[ContainerReport] = []
 
     def trial(engine: str, image: str) -> None:
@@ -63,7 +63,7 @@ def run(
         ran.append(_tried(context, tag, engine, image))
 
     tried = {"trial": trial} if smoke else {}
-    built = containerize(context.store, bento_tag=tag, options=wanted, dry_run=dry_run, progress=progress, **tried)
+    built = containerize(context.store, bento_tag=tag, options=options, dry_run=dry_run, progress=progress, **tried)
     return Containerized(built, replace(ran[0], image=str(built.image)) if ran else None)
 
 

@@ -28,7 +28,7 @@ from passerelle.stages.events import OnEvent, Steps, unseen
 from passerelle.stages.first_answer import FirstAnswer, first_answer
 from passerelle.stages.new import check
 from passerelle.stages.production_bento import bento_in_production, golden_of
-from passerelle.stages.promote import Wanted, asked_by, promote
+from passerelle.stages.promote import PromoteOptions, promote, promotion_request
 from passerelle.stages.register import register
 from passerelle.stages.shared_model import name_other_projects, tags_of_project
 from passerelle.stages.stack_deploy import brought_up, deployed
@@ -168,7 +168,7 @@ def _to_production(context: Context, project: Path, criteria_path: Path, steps: 
     """Train, compare, register and promote; return what was in production before the promotion, which others may have changed meanwhile."""
     project_folder(project)
     registry, signing = context.registry, context.signing
-    criteria, asked = read_criteria(criteria_path), asked_by(context, project, Wanted(reason=REASON))
+    criteria, request = read_criteria(criteria_path), promotion_request(context, project, PromoteOptions(reason=REASON))
     training = read_training_project(project)
     data = training.demo_data()
     trained = steps.step(
@@ -183,8 +183,8 @@ def _to_production(context: Context, project: Path, criteria_path: Path, steps: 
     found = found_by_demo(registry, signing)
     ref = registered.ref
     if found.of_others is None and ref is not None:
-        looked = replace(asked, since=found.ledger)
-        steps.step("promote", lambda: promote(registry, ref=ref, criteria=criteria, asked=looked))
+        request = replace(request, since=found.ledger)
+        steps.step("promote", lambda: promote(registry, ref=ref, criteria=criteria, request=request))
     return found
 
 
