@@ -55,6 +55,10 @@ INPUTS_DIGEST_LABEL: Final = PREFIX + "inputs_digest"
 #: What the annotations that the OCI image specification names begin with.
 OCI_PREFIX: Final = "org.opencontainers.image."
 
+# Paths of the service that classify, as its routes, its metrics and its clients name them.
+CLASSIFY: Final = "/classify"
+CLASSIFY_BATCH: Final = "/classify/batch"
+
 #: MLflow's own tag for the run that a run is part of.
 PARENT_RUN: Final = "mlflow.parentRunId"
 

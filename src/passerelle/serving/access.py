@@ -62,10 +62,10 @@ class AccessControl:
         if self._limit is None:
             return name, []
         if self._limiter.hit(self._limit, name):
-            return name, self._told(name)
-        told = self._told(name)
-        retry = next(value for key, value in told if key == b"ratelimit-reset")
-        raise RequestError(429, "rate_limited", "this key has asked too often", headers=(*told, (b"retry-after", retry)))
+            return name, self._rate_headers(name)
+        rate_headers = self._rate_headers(name)
+        retry = next(value for key, value in rate_headers if key == b"ratelimit-reset")
+        raise RequestError(429, "rate_limited", "this key has asked too often", headers=(*rate_headers, (b"retry-after", retry)))
 
     def _owner(self, server: tuple[str, int | None] | None, headers: dict[bytes, bytes]) -> str:
         given = headers.get(b"authorization")
@@ -101,11 +101,11 @@ class AccessControl:
                 # Who had a key keeps it while somebody repairs the file; said once, tried again each second.
                 if not self._broken:
                     self._broken = True
-                    said = error.message if isinstance(error, SettingsError) else f"{self._path}: {error.strerror}"
-                    print(f"the keys stay as they were: {said}", file=sys.stderr, flush=True)  # noqa: T201
+                    message = error.message if isinstance(error, SettingsError) else f"{self._path}: {error.strerror}"
+                    print(f"the keys stay as they were: {message}", file=sys.stderr, flush=True)  # noqa: T201
         return self._ring
 
-    def _told(self, name: str) -> Headers:
+    def _rate_headers(self, name: str) -> Headers:
         assert self._limit is not None  # noqa: S101 - only called with a limit
         reset_at, remaining = self._limiter.get_window_stats(self._limit, name)
         seconds = max(1, round(reset_at - time.time()))

@@ -23,12 +23,12 @@ class Drain:
 
     Attributes:
         headers: Of every answer; empty until SIGTERM.
-        asked: When the last request came, by `time.perf_counter`.
+        last_request: When the last request came, by `time.perf_counter`.
     """
 
     def __init__(self) -> None:
         self.headers: Headers = []
-        self.asked = float("-inf")
+        self.last_request = float("-inf")
 
     def watch(self) -> None:
         """Stand in front of the server's own handler of SIGTERM; called in its event loop, once the handler is there."""
@@ -38,7 +38,7 @@ class Drain:
         loop = asyncio.get_running_loop()
 
         def begin(number: int, frame: FrameType | None) -> None:
-            idle = time.perf_counter() - self.asked > CLOSING_S
+            idle = time.perf_counter() - self.last_request > CLOSING_S
             if self.headers or idle:
                 handler(number, frame)
                 return

@@ -11,13 +11,14 @@ import orjson
 from passerelle.monitoring.access_log import AccessLog
 from passerelle.monitoring.metrics import CONTENT_TYPE
 from passerelle.monitoring.tracing import Tracing
+from passerelle.names import CLASSIFY, CLASSIFY_BATCH
 from passerelle.serving.admission import Admission, UnfinishedError
 from passerelle.serving.body import BodyReader, ClientLeft
 from passerelle.serving.contract import RequestError
 from passerelle.serving.drain import Drain
 from passerelle.serving.heads import HeadLimits
 from passerelle.serving.responses import JSON, SECURITY, App, Enveloped, Headers, Receive, Scope, Send, envelope, respond
-from passerelle.serving.routes import UNKNOWN, UNREAD, Access, AnsweredBy, Route, route_of
+from passerelle.serving.routes import METRICS, READYZ, UNKNOWN, UNREAD, Access, AnsweredBy, Route, route_of
 from passerelle.serving.runtime import Runtime
 from passerelle.serving.time_slices import ONE_TURN_BYTES
 
@@ -72,20 +73,20 @@ class ClassifyEndpoint:
 
     async def _answer(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
         """Answer one request and return the status."""
-        began = self._drain.asked = time.perf_counter()
+        began = self._drain.last_request = time.perf_counter()
         headers = dict(scope["headers"])
         request_id = request_id_of(headers)
         self._in_flight += 1
-        told: Headers = []
+        rate_limit: Headers = []
         try:
-            told = self._admitted(route, scope, headers)
+            rate_limit = self._admitted(route, scope, headers)
             check_method(route, scope["method"])
             if route.answered_by is AnsweredBy.ENDPOINT:
                 status, body, kind = await self._respond(route, headers, receive)
             else:
                 status, body, kind = await self._by_application(scope, receive, send, request_id), None, JSON
         except RequestError as refusal:
-            status, told = refusal.status, [*told, *refusal.headers]
+            status, rate_limit = refusal.status, [*rate_limit, *refusal.headers]
             body, kind = envelope(refusal, request_id), JSON
         except ClientLeft:
             self._metrics.answered(route.metric, _CLIENT_LEFT, time.perf_counter() - began)
@@ -96,7 +97,7 @@ class ClassifyEndpoint:
         finally:
             self._in_flight -= 1
         if body is not None:
-            await respond(send, status, body, [kind, (b"x-request-id", request_id.encode()), *SECURITY, *told, *self._drain.headers])
+            await respond(send, status, body, [kind, (b"x-request-id", request_id.encode()), *SECURITY, *rate_limit, *self._drain.headers])
         seconds = time.perf_counter() - began
         self._metrics.answered(route.metric, status, seconds)
         self._log.write(scope["method"], route.metric, status, seconds, request_id=request_id, traceparent=headers.get(b"traceparent"))
@@ -124,11 +125,11 @@ class ClassifyEndpoint:
         """
         if route is UNKNOWN:
             raise RequestError(404, "not_found", "there is nothing at this path; /docs shows what there is")
-        if route.path in ("/classify", "/classify/batch"):
-            return 200, await self._classified(headers, receive, batch=route.path == "/classify/batch"), JSON
-        if route.path == "/metrics":
+        if route.path in (CLASSIFY, CLASSIFY_BATCH):
+            return 200, await self._classified(headers, receive, batch=route.path == CLASSIFY_BATCH), JSON
+        if route.path == METRICS:
             return 200, await self._metrics.rendered(), (b"content-type", CONTENT_TYPE.encode())
-        if route.path == "/readyz":
+        if route.path == READYZ:
             return 200 if self._runtime.model else 503, orjson.dumps(self._runtime.readiness()), JSON
         return 200, b'{"live":true}', JSON
 

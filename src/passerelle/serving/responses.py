@@ -53,13 +53,13 @@ class OneWrite:
         transport: The connection's.
     """
 
-    __slots__ = ("_cycle", "_held", "_held_bytes", "_transport")
+    __slots__ = ("_buffer", "_buffer_bytes", "_cycle", "_transport")
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
         self._cycle: Any = None
-        self._held: list[bytes] = []
-        self._held_bytes = 0
+        self._buffer: list[bytes] = []
+        self._buffer_bytes = 0
 
     def begin(self, cycle: Any) -> None:
         """Take the answer of this request, uvicorn's `RequestResponseCycle`."""
@@ -71,9 +71,9 @@ class OneWrite:
         if self._cycle is None or not self._cycle.response_started:  # 100 Continue: the client waits for it
             self._transport.write(data)
             return
-        self._held.append(data)
-        self._held_bytes += len(data)
-        if self._held_bytes >= _HELD_BYTES:
+        self._buffer.append(data)
+        self._buffer_bytes += len(data)
+        if self._buffer_bytes >= _HELD_BYTES:
             self._flush()
 
     def finish(self) -> None:
@@ -83,7 +83,7 @@ class OneWrite:
 
     def forget(self) -> None:
         """Drop what is held back."""
-        self._held.clear()
+        self._buffer.clear()
         self._cycle = None
 
     def close(self) -> None:
@@ -98,10 +98,10 @@ class OneWrite:
         return closing
 
     def _flush(self) -> None:
-        if self._held:
-            self._transport.write(b"".join(self._held))
-            self._held.clear()
-            self._held_bytes = 0
+        if self._buffer:
+            self._transport.write(b"".join(self._buffer))
+            self._buffer.clear()
+            self._buffer_bytes = 0
 
 
 _REFUSALS = {

@@ -63,9 +63,9 @@ class Runtime:
         try:
             return cls(folder, settings)
         except Exception as error:  # noqa: BLE001 - whatever a damaged file makes its reader raise
-            made = cls(folder, settings, description=ModelDescription("", (), {}, {}, None))
-            made.refused = loading_failure(error, folder)
-            return made
+            runtime = cls(folder, settings, description=ModelDescription("", (), {}, {}, None))
+            runtime.refused = loading_failure(error, folder)
+            return runtime
 
     @cached_property
     def metrics(self) -> Metrics:

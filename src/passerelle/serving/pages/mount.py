@@ -23,13 +23,13 @@ class PeoplesPages:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._made: asyncio.Future[App] | None = None
+        self._app: asyncio.Future[App] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if self._made is None:
-            self._made = asyncio.ensure_future(asyncio.to_thread(_application, self._runtime))
-        app = await asyncio.shield(self._made)
+        if self._app is None:
+            self._app = asyncio.ensure_future(asyncio.to_thread(_application, self._runtime))
+        app = await asyncio.shield(self._app)
         await app(scope, receive, send)
 
 
