@@ -79,9 +79,9 @@ def code_files(project: Path) -> dict[str, Path]:
         UsageError: bentofile.yaml, or a file that it names in full, is missing.
     """
     bentofile = read_bentofile(project)
-    wanted, unwanted = GitIgnoreSpec.from_lines(bentofile.include), GitIgnoreSpec.from_lines(bentofile.exclude)
+    included, excluded = GitIgnoreSpec.from_lines(bentofile.include), GitIgnoreSpec.from_lines(bentofile.exclude)
     available = {**dict(_files(project)), **{f"{_PACKAGE}/{name}": path for name, path in _files(_package(project))}}
-    found = {name: path for name, path in available.items() if wanted.match_file(name) and not unwanted.match_file(name)}
+    found = {name: path for name, path in available.items() if included.match_file(name) and not excluded.match_file(name)}
     found[BENTOFILE] = project / BENTOFILE
     if bentofile.requirements is not None:
         found[bentofile.requirements] = project / bentofile.requirements

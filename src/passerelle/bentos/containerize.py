@@ -127,7 +127,7 @@ def containerize(
         fresh = not (options.cached and sbom.exists() and _made_of(engine, image) == labels[INPUTS_DIGEST_LABEL])
         if fresh:
             progress(f"{engine} builds {image}; the first time takes a minute")
-            content = _made(engine, folder, image, options, labels, trial=trial)
+            content = _build_and_try(engine, folder, image, options, labels, trial=trial)
             sbom.parent.mkdir(exist_ok=True)
             sbom.write_text(content, encoding="utf-8")
     return _described(engine, image, bento_tag, options.slim, sbom, fresh=fresh, began=began)
@@ -171,8 +171,8 @@ def _labels_of(engine: str, folder: Path, bento: bentoml.Bento, tag: BentoTag, o
 
 def _made_of(engine: str, image: ImageRef) -> str | None:
     """Return the digest of what the image was made from; None where there is none that runs here."""
-    made = inspect(engine, str(image))
-    return (made["Config"].get("Labels") or {}).get(INPUTS_DIGEST_LABEL) if made and runs_here(made) else None
+    inspected = inspect(engine, str(image))
+    return (inspected["Config"].get("Labels") or {}).get(INPUTS_DIGEST_LABEL) if inspected and runs_here(inspected) else None
 
 
 def _base_digest(engine: str, base: str) -> str:
@@ -181,15 +181,17 @@ def _base_digest(engine: str, base: str) -> str:
     Raises:
         OutsideError: It cannot be had.
     """
-    held = inspect(engine, base)
-    if held is None:
+    image = inspect(engine, base)
+    if image is None:
         pulled = ask(engine, "pull", "--quiet", base, timeout_s=_BUILD_TIMEOUT_S)
-        held = inspect(engine, base) if pulled.returncode == 0 else None
-        if held is None:
-            said = (pulled.stderr.strip().splitlines() or ["it is not there"])[-1]
-            raise OutsideError(f"the base image {base} cannot be pulled: {said}", hint=f"{engine} pull {base}, or name another with --base")
-    of_registry = [name.rpartition("@")[2] for name in held.get("RepoDigests") or ()]
-    return of_registry[0] if of_registry else str(held["Id"])
+        image = inspect(engine, base) if pulled.returncode == 0 else None
+        if image is None:
+            reason = (pulled.stderr.strip().splitlines() or ["it is not there"])[-1]
+            raise OutsideError(
+                f"the base image {base} cannot be pulled: {reason}", hint=f"{engine} pull {base}, or name another with --base"
+            )
+    of_registry = [name.rpartition("@")[2] for name in image.get("RepoDigests") or ()]
+    return of_registry[0] if of_registry else str(image["Id"])
 
 
 @dataclass(frozen=True)
@@ -199,7 +201,7 @@ class _Names:
     image: ImageRef
     bare: str
     listed: str
-    made: str
+    built: str
 
 
 @contextmanager
@@ -210,18 +212,18 @@ def _passing_names(engine: str, image: ImageRef) -> Iterator[_Names]:
         yield names
     finally:
         # An image goes with its last name. Each by itself: one that was not made would keep Podman from removing the others.
-        for name in (names.bare, names.listed, names.made):
+        for name in (names.bare, names.listed, names.built):
             ask(engine, "image", "rm", name)
 
 
-def _made(
+def _build_and_try(
     engine: str, folder: Path, image: ImageRef, options: ImageOptions, labels: Mapping[str, str], *, trial: Callable[[str, str], None]
 ) -> str:
     """Build the image, let it be tried, and only then give it its name; return its bill of materials."""
     with _passing_names(engine, image) as names:
         content = _built(engine, folder, names, options, labels)
-        trial(engine, names.made)
-        _named(engine, names.made, image)
+        trial(engine, names.built)
+        _give_name(engine, names.built, image)
     return content
 
 
@@ -242,21 +244,21 @@ def _built(engine: str, folder: Path, names: _Names, options: ImageOptions, labe
     described = [part for name, value in sorted(labels.items()) for part in ("--label", f"{name}={value}")]
     _build(engine, folder, "listed", ["--tag", names.listed, *arguments, *described], image)
     if options.epoch is None:
-        _named(engine, names.listed, names.made)
+        _give_name(engine, names.listed, names.built)
     else:
-        rewrite(engine, names.listed, names.made, epoch=options.epoch, kept=_layers(engine, options.base))
+        rewrite(engine, names.listed, names.built, epoch=options.epoch, kept=_layers(engine, options.base))
     return content
 
 
-def _named(engine: str, made: str, image: ImageRef | str) -> None:
-    tagged = ask(engine, "tag", made, str(image))
+def _give_name(engine: str, built_name: str, image: ImageRef | str) -> None:
+    tagged = ask(engine, "tag", built_name, str(image))
     if tagged.returncode != 0:
         raise failed(engine, tagged.stderr, of=f"naming the image {image}", hint=f"{engine} image ls")
 
 
 def _layers(engine: str, image: str) -> Sequence[str]:
-    held = inspect(engine, image)
-    return list(held["RootFS"]["Layers"]) if held else []
+    inspected = inspect(engine, image)
+    return list(inspected["RootFS"]["Layers"]) if inspected else []
 
 
 def _build(engine: str, folder: Path, target: str, arguments: Sequence[str], image: ImageRef) -> None:
@@ -274,20 +276,20 @@ def _build(engine: str, folder: Path, target: str, arguments: Sequence[str], ima
 
 
 def _described(engine: str, image: ImageRef, bento_tag: BentoTag, slim: bool, sbom: Path, *, fresh: bool, began: float) -> BuiltImage:
-    held = inspect(engine, str(image))
-    if held is None:
+    inspected = inspect(engine, str(image))
+    if inspected is None:
         raise OutsideError(f"{engine} built {image} and does not find it", hint=f"{engine} image ls")
     listed = sbom.read_text(encoding="utf-8")
     return BuiltImage(
-        ImageRef(image.repository, image.image_tag, str(held["Id"])),
+        ImageRef(image.repository, image.image_tag, str(inspected["Id"])),
         bento_tag,
         engine,
         slim=slim,
         created=fresh,
-        size_bytes=int(held["Size"]),
+        size_bytes=int(inspected["Size"]),
         packages=listed.count('"purl"'),
         with_pipeline="pkg:pypi/scikit-learn@" in listed,
         sbom=sbom,
         seconds=time.perf_counter() - began,
-        labels=held["Config"].get("Labels") or {},
+        labels=inspected["Config"].get("Labels") or {},
     )

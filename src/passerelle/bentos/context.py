@@ -45,11 +45,11 @@ def write_context(
         raise NotFoundError(
             f"the model of the bento {bento_tag} is gone from the BentoML store", hint="passerelle import; passerelle build"
         )
-    made = Path(bento.path)
+    bento_folder = Path(bento.path)
     for name in _CODE:
-        _placed(made / name, folder / "bento" / name)
+        _placed(bento_folder / name, folder / "bento" / name)
     compiled = is_packed(Path(model.path) / MODEL_FOLDER / SCORER_FOLDER)
-    requirements = made / (_LOCKED_FOR_A_SCORER if compiled and not with_pipeline else _LOCKED)
+    requirements = bento_folder / (_LOCKED_FOR_A_SCORER if compiled and not with_pipeline else _LOCKED)
     (folder / "requirements.txt").write_text(_locked(requirements.read_text()))
     placed_model = folder / "models" / bento_tag.name / bento_tag.version
     _placed(Path(model.path), placed_model)

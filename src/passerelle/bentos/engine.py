@@ -30,18 +30,18 @@ def find_engine() -> str:
     if not installed:
         hint = "install Docker or Podman; passerelle deploy --target local serves the bento without"
         raise OutsideError("no container engine is installed: neither docker nor podman is on the PATH", hint=hint)
-    said = ""
+    message = ""
     for engine in installed:
-        asked = ask(engine, "info", "--format", "{{json .}}")
-        if asked.returncode == 0:
+        info = ask(engine, "info", "--format", "{{json .}}")
+        if info.returncode == 0:
             return engine
-        said = (asked.stderr.strip().splitlines() or ["it does not answer"])[0]
-    if "permission denied" in said.lower():
+        message = (info.stderr.strip().splitlines() or ["it does not answer"])[0]
+    if "permission denied" in message.lower():
         raise OutsideError(
-            f"this user may not talk to {installed[-1]}: {said}", hint="add the user to the group docker, or use rootless Docker"
+            f"this user may not talk to {installed[-1]}: {message}", hint="add the user to the group docker, or use rootless Docker"
         )
     raise OutsideError(
-        f"{installed[-1]} is installed, but its engine does not answer: {said}", hint="start it: sudo systemctl start docker"
+        f"{installed[-1]} is installed, but its engine does not answer: {message}", hint="start it: sudo systemctl start docker"
     )
 
 
@@ -55,34 +55,34 @@ def ask(engine: str, *arguments: str, timeout_s: float = _ASK_TIMEOUT_S) -> subp
 
 def inspect(engine: str, image: str) -> Inspected | None:
     """Return what the engine knows of an image; None where it holds none of this name."""
-    asked = ask(engine, "image", "inspect", image)
-    return dict(json.loads(asked.stdout)[0]) if asked.returncode == 0 else None
+    answer = ask(engine, "image", "inspect", image)
+    return dict(json.loads(answer.stdout)[0]) if answer.returncode == 0 else None
 
 
 def labels_of(name: str) -> Mapping[str, str] | None:
     """Return the labels of an image that an engine on this machine holds; None where there is no engine or no such image."""
     for engine in _ENGINES:
-        held = inspect(engine, name) if shutil.which(engine) else None
-        if held is not None:
-            return dict((held.get("Config") or {}).get("Labels") or {})
+        image = inspect(engine, name) if shutil.which(engine) else None
+        if image is not None:
+            return dict((image.get("Config") or {}).get("Labels") or {})
     return None
 
 
 def find_image(name: str) -> str | None:
     """Return the digest of an image that an engine on this machine holds; None where there is no engine or no such image."""
     for engine in _ENGINES:
-        held = inspect(engine, name) if shutil.which(engine) else None
-        if held is not None:
-            return str(held["Id"])
+        image = inspect(engine, name) if shutil.which(engine) else None
+        if image is not None:
+            return str(image["Id"])
     return None
 
 
 def pushed_as(name: str) -> str | None:
     """Return `registry/name@sha256:…` of an image that was pushed to a registry or pulled from one; None for one that is here alone."""
     for engine in _ENGINES:
-        held = inspect(engine, name) if shutil.which(engine) else None
-        if held is not None:
-            return of_registry(held.get("RepoDigests") or ())
+        image = inspect(engine, name) if shutil.which(engine) else None
+        if image is not None:
+            return of_registry(image.get("RepoDigests") or ())
     return None
 
 
@@ -100,8 +100,8 @@ def newest_image(label: str, among: Collection[str]) -> tuple[str, Mapping[str, 
     """Return the name and the labels of the newest image whose label has one of these values; None where there is none, or no engine."""
     for engine in _ENGINES:
         listed = ask(engine, "image", "ls", "--quiet", "--filter", f"label={label}").stdout.split() if shutil.which(engine) else []
-        held = json.loads(ask(engine, "image", "inspect", *dict.fromkeys(listed)).stdout or "[]") if listed else []
-        ours = [image for image in held if image["Config"]["Labels"].get(label) in among and _names(image)]
+        images = json.loads(ask(engine, "image", "inspect", *dict.fromkeys(listed)).stdout or "[]") if listed else []
+        ours = [image for image in images if image["Config"]["Labels"].get(label) in among and _names(image)]
         if ours:
             newest = max(ours, key=lambda image: str(image["Created"]))
             return _names(newest)[0], dict(newest["Config"]["Labels"])
@@ -119,28 +119,29 @@ def check_architecture(engine: str, image: str) -> None:
         NotFoundError: The engine holds no such image.
         OutsideError: It was built for another architecture.
     """
-    held = inspect(engine, image)
-    if held is None:
+    inspected = inspect(engine, image)
+    if inspected is None:
         raise NotFoundError(f"{engine} holds no image {image}", hint="passerelle containerize")
-    if not runs_here(held):
+    if not runs_here(inspected):
         raise OutsideError(
-            f"the image {image} is for {held['Architecture']}, and this machine is {_here()}", hint="build it here: passerelle containerize"
+            f"the image {image} is for {inspected['Architecture']}, and this machine is {_here()}",
+            hint="build it here: passerelle containerize",
         )
 
 
-def runs_here(held: Inspected) -> bool:
+def runs_here(image: Inspected) -> bool:
     """Return whether what `inspect` returned is an image for this machine's architecture."""
-    return held.get("Architecture") in (_here(), "", None)
+    return image.get("Architecture") in (_here(), "", None)
 
 
 def _here() -> str:
     return _MACHINES.get(platform.machine(), platform.machine())
 
 
-def failed(engine: str, said: str, *, of: str, hint: str) -> OutsideError:
+def failed(engine: str, output: str, *, of: str, hint: str) -> OutsideError:
     """Return the error for a build or a run that failed, with the cause in front where it is a known one."""
-    lines = [line for line in said.strip().splitlines() if line.strip()]
-    lowered = said.lower()
+    lines = [line for line in output.strip().splitlines() if line.strip()]
+    lowered = output.lower()
     if "no space left on device" in lowered:
         return OutsideError(
             f"the disk of {engine} is full: {of} was not made, and what there was is as before",
@@ -148,12 +149,12 @@ def failed(engine: str, said: str, *, of: str, hint: str) -> OutsideError:
         )
     if "hashes are required" in lowered or "hash mismatch" in lowered or "do not match the hashes" in lowered:
         return OutsideError(
-            f"a package is not the one that was locked: {of} was not made\n{_shown(lines)}", hint="make lock, and look at what changed"
+            f"a package is not the one that was locked: {of} was not made\n{_indented(lines)}", hint="make lock, and look at what changed"
         )
     if "exec format error" in lowered:
         return OutsideError(f"{of} is for another architecture than this machine's", hint="passerelle containerize")
-    return OutsideError(f"{of} failed:\n{_shown(lines)}", hint=hint)
+    return OutsideError(f"{of} failed:\n{_indented(lines)}", hint=hint)
 
 
-def _shown(lines: list[str]) -> str:
+def _indented(lines: list[str]) -> str:
     return "\n".join(f"    {line}" for line in lines[-15:])

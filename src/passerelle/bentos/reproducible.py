@@ -37,12 +37,12 @@ def rewrite(engine: str, image: str, name: str, *, epoch: int, kept: Collection[
         OutsideError: The engine cannot save or load it.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        saved, made = Path(temporary, "saved.tar"), Path(temporary, "made.tar")
+        saved, rewritten = Path(temporary, "saved.tar"), Path(temporary, "made.tar")
         _run(engine, "save", "--output", str(saved), image)
-        with tarfile.open(saved) as source, tarfile.open(made, "w") as target:
+        with tarfile.open(saved) as source, tarfile.open(rewritten, "w") as target:
             rewrite_archive(source, target, Path(temporary), name=name, epoch=epoch, kept=kept)
         saved.unlink()
-        _run(engine, "load", "--quiet", "--input", str(made))
+        _run(engine, "load", "--quiet", "--input", str(rewritten))
 
 
 def rewrite_archive(

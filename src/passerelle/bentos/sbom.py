@@ -53,10 +53,10 @@ def packages_in(engine: str, image: str) -> Packages:
     """
     script = (resources.files("passerelle.bentos") / "image" / "packages.py").read_text()
     without_anything = ("--network", "none", "--read-only", "--cap-drop", "ALL")
-    said = ask(engine, "run", "--rm", *without_anything, "--entrypoint", "python3", image, "-c", script, timeout_s=_LIST_TIMEOUT_S)
-    if said.returncode != 0:
-        raise failed(engine, said.stderr, of=f"listing what is in {image}", hint="passerelle containerize")
-    found: Packages = json.loads(said.stdout)
+    done = ask(engine, "run", "--rm", *without_anything, "--entrypoint", "python3", image, "-c", script, timeout_s=_LIST_TIMEOUT_S)
+    if done.returncode != 0:
+        raise failed(engine, done.stderr, of=f"listing what is in {image}", hint="passerelle containerize")
+    found: Packages = json.loads(done.stdout)
     return found
 
 

@@ -14,7 +14,7 @@ from bentoml._internal.models.model import ModelStore
 from bentoml.exceptions import BentoMLException, NotFound
 from filelock import FileLock, Timeout
 
-from passerelle.errors import BusyError, OutsideError, UsageError
+from passerelle.errors import BusyError, NotFoundError, OutsideError, UsageError
 from passerelle.names import ARTIFACT_DIGEST, BentoTag
 from passerelle.settings import StoreSettings
 
@@ -44,6 +44,18 @@ class Store:
             return self.models.get(str(tag))
         except (NotFound, BentoMLException):
             return None
+
+    def model_of(self, bento_tag: BentoTag) -> bentoml.Model:
+        """Return the bento model of a bento, which has the same tag.
+
+        Raises:
+            NotFoundError: The model is gone from the store.
+        """
+        model = self.model(bento_tag)
+        if model is None:
+            message = f"the model of the bento {bento_tag} is gone from the BentoML store"
+            raise NotFoundError(message, hint="passerelle import; passerelle build")
+        return model
 
     def bento(self, tag: BentoTag) -> bentoml.Bento | None:
         """Return the bento of this tag, or None."""
@@ -75,7 +87,7 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
             lock.release()
 
-    def publish(self, made: Path, kind: str, tag: BentoTag) -> Path:
+    def publish(self, folder: Path, kind: str, tag: BentoTag) -> Path:
         """Move a finished folder to its place in one step, and let `latest` name it; return where it is."""
         name_folder = self.home / kind / tag.name
         name_folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +95,7 @@ class Store:
         if place.exists():
             # A folder cannot be replaced in one step: the old one steps aside, and is swept with the staging folder.
             place.rename(self.home / _STAGING / f"former-{tag.version}")
-        made.rename(place)
+        folder.rename(place)
         self.select(kind, tag)
         return place
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from passerelle.cli import across, stages
+from passerelle.cli import operations, stages
 from passerelle.cli.keys import keys
 from passerelle.cli.new import new
 from passerelle.cli.options import read_project_settings
@@ -30,19 +30,19 @@ STAGES: Sequence[click.Command] = (
     stages.serve,
     stages.monitor,
 )
-ACROSS: Sequence[click.Command] = (
+OPERATIONS: Sequence[click.Command] = (
     new,
-    across.demo,
-    across.up,
-    across.env,
-    across.status,
-    across.history,
-    across.rollback,
-    across.trace,
-    across.reproduce,
-    across.openapi,
-    across.backup,
-    across.restore,
+    operations.demo,
+    operations.up,
+    operations.env,
+    operations.status,
+    operations.history,
+    operations.rollback,
+    operations.trace,
+    operations.reproduce,
+    operations.openapi,
+    operations.backup,
+    operations.restore,
     keys,
 )
 
@@ -54,11 +54,11 @@ class Ordered(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, stages first."""
-        return [str(command.name) for command in (*STAGES, *ACROSS)]
+        return [str(command.name) for command in (*STAGES, *OPERATIONS)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the stages and what goes across them as two sections."""
-        for title, commands in (("The ten stages, in order", STAGES), ("Across the stages", ACROSS)):
+        """Write the stages and the other commands as two sections."""
+        for title, commands in (("The ten stages, in order", STAGES), ("Across the stages", OPERATIONS)):
             with formatter.section(title):
                 formatter.write_dl([(str(command.name), command.get_short_help_str(limit=90)) for command in commands])
 
@@ -88,7 +88,7 @@ def passerelle(context: click.Context, version_asked: bool, as_json: bool) -> No
         read_project_settings(context, None, Path())
 
 
-for _command in (*STAGES, *ACROSS):
+for _command in (*STAGES, *OPERATIONS):
     passerelle.add_command(_command)
 
 

@@ -140,8 +140,8 @@ def _contender(
     table = records.reindex(columns=description.column_names)
     with _predicting(files.ref):
         classes = tuple(map(str, FLAVORS[description.flavor].classes(pipeline)))
-        asked = [{str(name): value for name, value in record.items()} for record in table.to_dict(orient="records")]
-        rows = pipeline_rows(pipeline, description.column_names, asked, flavor=description.flavor)
+        dictionaries = [{str(name): value for name, value in record.items()} for record in table.to_dict(orient="records")]
+        rows = pipeline_rows(pipeline, description.column_names, dictionaries, flavor=description.flavor)
         predicted = np.asarray([answer_of(row, classes).label for row in rows], dtype=str)
         probabilities = None if rows[0].probabilities is None else np.asarray([row.probabilities for row in rows], dtype=np.float64)
         if predicted.shape != (len(table),) or not (probabilities is None or _are_probabilities(probabilities, len(table), len(classes))):

@@ -42,9 +42,9 @@ def latency(pipeline: BaseEstimator, records: pd.DataFrame, *, rounds: int = ROU
         records: One row a record, with the columns of the pipeline.
         flavor: Of the pipeline.
     """
-    asked: list[Record] = [{str(name): value for name, value in record.items()} for record in records.to_dict(orient="records")]
+    dictionaries: list[Record] = [{str(name): value for name, value in record.items()} for record in records.to_dict(orient="records")]
     with threadpool_limits(limits=1):
-        taken_ms = [_round_ms(_answers(pipeline, asked[0], flavor), asked) for _ in range(rounds)]
+        taken_ms = [_round_ms(_answers(pipeline, dictionaries[0], flavor), dictionaries) for _ in range(rounds)]
     best_ms = np.min(taken_ms, axis=0)
     return Latency(float(np.percentile(best_ms, 50)), float(np.percentile(best_ms, 95)))
 

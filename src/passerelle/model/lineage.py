@@ -51,13 +51,13 @@ def _said_by_the_store(folder: Path) -> Mapping[str, Any]:
         raise IntegrityError(f"{path} cannot be read", hint=_HINT) from error
 
 
-def _first_difference(lineage: Mapping[str, Any], said: Mapping[str, Any]) -> str | None:
+def _first_difference(lineage: Mapping[str, Any], stated: Mapping[str, Any]) -> str | None:
     """Return the first name that the store knows with another value, or that only one of them knows."""
-    for name, value in said.items():
+    for name, value in stated.items():
         if name not in lineage or _plain(lineage[name]) != _plain(value):
             return str(name)
     # A directory that some other tool wrote may have few labels and no metadata, or none at all.
-    extra = lineage.keys() - said.keys() if "signature" in said else ()
+    extra = lineage.keys() - stated.keys() if "signature" in stated else ()
     return min(extra, default=None)
 
 

@@ -178,10 +178,10 @@ def load_model(folder: Path, *, signing: SigningSettings | None = None) -> Loade
 
 def _scorer(folder: Path, pipeline: FittedPipeline, golden: Golden) -> tuple[CompiledScorer | None, str | None, float]:
     """Return the scorer where there is one that reproduces the golden predictions, else why the pipeline itself answers."""
-    packed = read_scorer(folder, pipeline)
-    if packed is not None:
+    stored = read_scorer(folder, pipeline)
+    if stored is not None:
         try:
-            return packed, None, replay(golden, scorer_predict(packed))
+            return stored, None, replay(golden, scorer_predict(stored))
         except IntegrityError:
             # Made by other libraries, perhaps: compiled anew, where that can be done, it is held to the same predictions.
             if not pipeline.is_available:

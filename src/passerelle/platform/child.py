@@ -145,8 +145,8 @@ class Child:
         except OSError:
             return "(no log)"
         health = urlsplit(self.health_url).path
-        said = [line for line in lines if health in ("", "/") or health not in line]
-        return "\n".join(f"    {line}" for line in said[-_TAIL_LINES:]) or "    (it logged nothing)"
+        kept = [line for line in lines if health in ("", "/") or health not in line]
+        return "\n".join(f"    {line}" for line in kept[-_TAIL_LINES:]) or "    (it logged nothing)"
 
     def stop(self) -> None:
         """End the process and its descendants: SIGTERM, then SIGKILL for what is left after the grace time."""

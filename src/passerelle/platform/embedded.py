@@ -127,8 +127,8 @@ class EmbeddedPlatform:
         Raises:
             OutsideError: A server, or an extra child, ended by itself.
         """
-        with stopped_by_signal() as asked:
-            while not asked.wait(0.25):
+        with stopped_by_signal() as stop:
+            while not stop.wait(0.25):
                 self.raise_if_one_ended()
                 for child in extra:
                     if not child.alive():
@@ -155,14 +155,14 @@ class EmbeddedPlatform:
 @contextmanager
 def stopped_by_signal() -> Iterator[threading.Event]:
     """Yield an event that SIGINT and SIGTERM set, and give the handlers back afterwards."""
-    asked = threading.Event()
+    stop = threading.Event()
 
     def note(_number: int, _frame: FrameType | None) -> None:
-        asked.set()
+        stop.set()
 
     former = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield asked
+        yield stop
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)

@@ -115,14 +115,14 @@ def _change(file: Path, path: str, recorded: str | None, new: bytes | None, *, r
     current = file.read_bytes() if file.is_file() else None
     if current == new:
         return None
-    shown = _diff(path, current, new)
+    diff = _diff(path, current, new)
     if current is None:
         deleted_by_the_team = recorded is not None and not required
-        return None if deleted_by_the_team else Change(path, "add", shown)
+        return None if deleted_by_the_team else Change(path, "add", diff)
     if digest(current) == recorded:
-        return Change(path, "remove" if new is None else "replace", shown)
+        return Change(path, "remove" if new is None else "replace", diff)
     # A file of the team's: worth a word only where the newer version differs from what it was written as.
-    return None if new is None or digest(new) == recorded else Change(path, "keep", shown)
+    return None if new is None or digest(new) == recorded else Change(path, "keep", diff)
 
 
 def _diff(path: str, current: bytes | None, new: bytes | None) -> str:

@@ -38,7 +38,7 @@ def signed(entry: Entry, settings: SigningSettings | None, *, last: Entry | None
     return complete
 
 
-def signature_findings(entries: Sequence[Entry], settings: SigningSettings | None) -> Iterator[LedgerFault]:
+def signature_faults(entries: Sequence[Entry], settings: SigningSettings | None) -> Iterator[LedgerFault]:
     """Yield the entries whose signature is missing or not by a trusted key, where signatures are required.
 
     A good signature covers all entries before it through the chain, also those from before there was a key or by a key of former times.

@@ -83,7 +83,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Head:
+class LedgerHead:
     """What names the last entry.
 
     It is written before the entry's own object and holds the entry too, so that an interruption between the two loses nothing.
@@ -98,7 +98,7 @@ class Head:
         return json.dumps(asdict(self), ensure_ascii=False).encode()
 
 
-_ENTRY, _HEAD = TypeAdapter(Entry), TypeAdapter(Head)
+_ENTRY, _HEAD = TypeAdapter(Entry), TypeAdapter(LedgerHead)
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class Ledger:
 
     def write_head(self, entry: Entry, *, head_tag: str | None) -> bool:
         """Name the entry as the last; return False, and change nothing, when somebody else wrote the head since it was read."""
-        content = Head(entry.number, entry.digest, entry.line().decode()).content()
+        content = LedgerHead(entry.number, entry.digest, entry.line().decode()).content()
         if head_tag is None:
             return self._objects.create(self.head_key, content)
         return self._objects.replace(self.head_key, content, entity_tag=head_tag)
@@ -208,7 +208,7 @@ def parsed_entry(content: bytes) -> Entry | None:
         return None
 
 
-def parsed_head(content: bytes) -> Head | None:
+def parsed_head(content: bytes) -> LedgerHead | None:
     """Return the head that is stored; None where it is none."""
     try:
         return _HEAD.validate_json(content, strict=True)

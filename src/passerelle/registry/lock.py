@@ -26,14 +26,14 @@ def promotion_lock(objects: Objects, registered_model: str, who: str, doing: str
     key = f"ledger/{quote(registered_model, safe='')}/lock.json"
     content = json.dumps({"who": who, "doing": doing, "token": secrets.token_hex(8)}, ensure_ascii=False).encode()
 
-    def held() -> None:
+    def check_lock() -> None:
         if not _is(objects, key, content):
             raise BusyError(f"it took longer than {STALE_S:.0f} s, and somebody else has gone on", hint="passerelle status")
 
     if not objects.create(key, content):
         _take_over(objects, key, content)
     try:
-        yield held
+        yield check_lock
     finally:
         # A lock that cannot be given back goes stale by itself, and must not hide what went wrong inside.
         with suppress(OutsideError):
@@ -50,7 +50,7 @@ def _is(objects: Objects, key: str, content: bytes) -> bool:
 
 def _take_over(objects: Objects, key: str, content: bytes) -> None:
     try:
-        held, tag = objects.read(key, most_bytes=_MOST_BYTES)
+        stored, tag = objects.read(key, most_bytes=_MOST_BYTES)
         # Not by this machine's clock, nor by the holder's: the two may disagree.
         age_s = objects.age_s(key)
     except NotFoundError:
@@ -59,7 +59,7 @@ def _take_over(objects: Objects, key: str, content: bytes) -> None:
         hint = "look at who may write below ledger/ in the bucket, and remove this object; then the same command again"
         raise IntegrityError(error.message, hint=hint) from error
     try:
-        holder = {"who": "somebody", "doing": "something"} | dict(json.loads(held))
+        holder = {"who": "somebody", "doing": "something"} | dict(json.loads(stored))
     except (ValueError, TypeError, RecursionError):
         holder = {"who": "somebody", "doing": "something"}
     if age_s <= STALE_S or not objects.replace(key, content, entity_tag=tag):

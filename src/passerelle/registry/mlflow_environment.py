@@ -66,13 +66,13 @@ class MlflowEnvironment:
     @contextmanager
     def _variables(self) -> Iterator[None]:
         hidden = [name for name in os.environ if self._alone and name.startswith(_PREFIXES)]
-        wanted = {**{name: value for name, value in _QUIET.items() if self._alone or name not in os.environ}, **self._values}
-        former = {name: os.environ.get(name) for name in {*hidden, *wanted}}
+        variables = {**{name: value for name, value in _QUIET.items() if self._alone or name not in os.environ}, **self._values}
+        former = {name: os.environ.get(name) for name in {*hidden, *variables}}
         logger = logging.getLogger("mlflow")
         level = logger.level
         for name in hidden:
             del os.environ[name]
-        os.environ.update(wanted)
+        os.environ.update(variables)
         logger.setLevel(logging.ERROR)
         try:
             yield

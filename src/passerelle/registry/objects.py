@@ -45,13 +45,13 @@ class Objects:
 
     def __init__(self, s3: S3Settings) -> None:
         self.settings = s3
-        self._made: S3Client | None = None
+        self._cached_client: S3Client | None = None
 
     @property
     def _client(self) -> S3Client:
-        if self._made is None:
+        if self._cached_client is None:
             secret = self.settings.secret_access_key
-            self._made = boto3.client(
+            self._cached_client = boto3.client(
                 "s3",
                 endpoint_url=self.settings.endpoint_url,
                 aws_access_key_id=self.settings.access_key_id,
@@ -61,7 +61,7 @@ class Objects:
                     s3={"addressing_style": "path"}, retries={"max_attempts": 2, "mode": "standard"}, connect_timeout=5, read_timeout=30
                 ),
             )
-        return self._made
+        return self._cached_client
 
     def check(self) -> None:
         """Return when the bucket answers to these keys.

@@ -73,41 +73,41 @@ def carry_out(
     *,
     ledger: VerifiedLedger,
     signing: SigningSettings | None,
-    held: Callable[[], None],
+    check_lock: Callable[[], None],
 ) -> Entry:
     """Write the ledger and carry out the plan; return the entry as it was written.
 
     Args:
         ledger: As it was verified under the lock.
-        held: Raises once the lock was lost; asked before each step.
+        check_lock: Raises once the lock was lost; called before each step.
 
     Raises:
         BusyError: Somebody else wrote the ledger first, or went on because this took too long.
         PasserelleError: A step failed; alias and stage are back where they were, and the ledger says so.
     """
-    written = append(registry, ledger, entry, signing, held=held)
+    written = append(registry, ledger, entry, signing, check_lock=check_lock)
     if written is None:
         winner = verified_ledger(registry, ref.registered_model, signing).last
         did = f"{winner.what} of version {winner.to_version} by {winner.who} at {winner.when[:19]}" if winner else "unknown"
         raise BusyError(f"the ledger has a new entry, {did}", hint="passerelle status; then the same command again")
     try:
-        held()
+        check_lock()
         confirm(registry, written)
         for _, step in plan(registry, ref, now):
-            held()
+            check_lock()
             step()
     except BaseException as error:
-        if not _lost(held):
+        if not _lost(check_lock):
             entry = _undone(written, now, error)
-            _put_back(registry, ref, now, lambda: _note(registry, entry, signing, held), error)
+            _put_back(registry, ref, now, lambda: _note(registry, entry, signing, check_lock), error)
         raise
     return written
 
 
-def _lost(held: Callable[[], None]) -> bool:
+def _lost(check_lock: Callable[[], None]) -> bool:
     """Return whether somebody else promotes by now: then nothing of theirs is overwritten."""
     try:
-        held()
+        check_lock()
     except BusyError:
         return True
     except PasserelleError:
@@ -154,8 +154,8 @@ def _undone(written: Entry, then: Standing, error: BaseException) -> Entry:
     )
 
 
-def _note(registry: Registry, entry: Entry, signing: SigningSettings | None, held: Callable[[], None]) -> None:
+def _note(registry: Registry, entry: Entry, signing: SigningSettings | None, check_lock: Callable[[], None]) -> None:
     """Write the entry, unless the ledger was changed since; raises IntegrityError then."""
-    noted = append(registry, verified_ledger(registry, entry.registered_model, signing), entry, signing, held=held)
+    noted = append(registry, verified_ledger(registry, entry.registered_model, signing), entry, signing, check_lock=check_lock)
     if noted is not None:
         confirm(registry, noted)

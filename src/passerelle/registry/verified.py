@@ -9,7 +9,7 @@ from passerelle.errors import BusyError, IntegrityError, UsageError
 from passerelle.registry.anchors import announce, confirm, read_anchors
 from passerelle.registry.chain import Anchors, Chain, LedgerFault, examine
 from passerelle.registry.client import Registry
-from passerelle.registry.entry_signature import signature_findings, signed
+from passerelle.registry.entry_signature import signature_faults, signed
 from passerelle.registry.ledger import BEGINNING, MOST_ENTRY_BYTES, Entry, Ledger, Stored
 from passerelle.settings import SigningSettings
 
@@ -79,16 +79,16 @@ def verified_ledger(
     if since is not None and Ledger(registry.objects, registered_model).read_head()[1] == since.head_tag:
         return since
     stored, anchors, chain = _read(registry, registered_model, signing)
-    if chain.findings:
-        raise broken(registered_model, chain.findings)
+    if chain.faults:
+        raise broken(registered_model, chain.faults)
     last = chain.entries[-1] if chain.entries else None
     unconfirmed = last is not None and (last.number, last.digest) not in anchors.confirmed
     return VerifiedLedger(registered_model, chain.entries, stored.head_tag, chain.unwritten, unconfirmed)
 
 
-def broken(registered_model: str, findings: tuple[LedgerFault, ...]) -> IntegrityError:
+def broken(registered_model: str, faults: tuple[LedgerFault, ...]) -> IntegrityError:
     """Return the error that stops a decision, naming the first entry that is wrong."""
-    first, more = findings[0], f" ({len(findings) - 1} more findings)" if len(findings) > 1 else ""
+    first, more = faults[0], f" ({len(faults) - 1} more faults)" if len(faults) > 1 else ""
     message = f"the ledger of « {registered_model} » is broken at entry {first.number}: {first.problem}{more}"
     return IntegrityError(message, hint="passerelle history --verify")
 
@@ -102,11 +102,11 @@ def history(registry: Registry, registered_model: str, signing: SigningSettings 
     """
     _, _, chain = _read(registry, registered_model, signing)
     signed_from = next((entry.number for entry in chain.entries if entry.signature), None)
-    return History(registered_model, chain.entries, verified=True, findings=chain.findings, signed_from=signed_from)
+    return History(registered_model, chain.entries, verified=True, findings=chain.faults, signed_from=signed_from)
 
 
 def append(
-    registry: Registry, ledger: VerifiedLedger, entry: Entry, signing: SigningSettings | None, *, held: Callable[[], None]
+    registry: Registry, ledger: VerifiedLedger, entry: Entry, signing: SigningSettings | None, *, check_lock: Callable[[], None]
 ) -> Entry | None:
     """Write the entry as the next one; None when somebody else wrote one at its place first.
 
@@ -115,7 +115,7 @@ def append(
 
     Args:
         ledger: What the decision was made on, from `verified_ledger`.
-        held: Raises BusyError once the lock was lost.
+        check_lock: Raises BusyError once the lock was lost.
 
     Raises:
         UsageError: The entry is too long.
@@ -131,10 +131,10 @@ def append(
         message = f"the entry takes {len(chained.line()):,} bytes, and the ledger holds at most {MOST_ENTRY_BYTES:,} an entry"
         raise UsageError(message, hint="the same command with a shorter --reason")
     if last is not None and (ledger.unwritten or ledger.unconfirmed):
-        held()
+        check_lock()
         objects.write(last)
         confirm(registry, last)
-    held()
+    check_lock()
     announce(registry, chained)
     if not objects.write_head(chained, head_tag=ledger.head_tag):
         return None
@@ -153,9 +153,9 @@ def _read(registry: Registry, registered_model: str, signing: SigningSettings | 
         anchors = read_anchors(registry, registered_model)
         stored = ledger.read(most=anchors.last_number)
         chain = examine(registered_model, stored, anchors)
-        if not chain.findings or (stored, anchors) == former:
-            if not chain.findings:
-                chain = replace(chain, findings=tuple(signature_findings(chain.entries, signing)))
+        if not chain.faults or (stored, anchors) == former:
+            if not chain.faults:
+                chain = replace(chain, faults=tuple(signature_faults(chain.entries, signing)))
             return stored, anchors, chain
         former = (stored, anchors)
     raise BusyError(f"the ledger of « {registered_model} » is being written all the time", hint="passerelle status")

@@ -100,10 +100,10 @@ def _nobody_promotes(objects: Objects, locks: Objects, who: str) -> Iterator[Cal
     """Hold the locks that promotions take, and yield a check that none was taken over meanwhile."""
     with ExitStack() as locked:
         models = {unquote(key.split("/")[1]) for key in objects.keys("ledger/")}
-        held = [locked.enter_context(promotion_lock(locks, model, who, "a backup")) for model in sorted(models)]
+        locks_checks = [locked.enter_context(promotion_lock(locks, model, who, "a backup")) for model in sorted(models)]
 
         def check_held() -> None:
-            for still_held in held:
+            for still_held in locks_checks:
                 still_held()
 
         yield check_held
@@ -244,9 +244,11 @@ def _checked(path: Path) -> tuple[dict[str, Any], bytes]:
 
 
 def _check_empty(stack: Stack, objects: Objects, digests: Mapping[str, str]) -> None:
-    held = _listed(objects)[0]
+    present = _listed(objects)[0]
     # A restore that was interrupted left objects of this backup, and no others.
-    foreign = [key for key in held if key not in digests or (key.startswith(LEDGER) and _digest_of(objects.stream(key)[0]) != digests[key])]
+    foreign = [
+        key for key in present if key not in digests or (key.startswith(LEDGER) and _digest_of(objects.stream(key)[0]) != digests[key])
+    ]
     counted = stack.compose(*PSQL, "--dbname", "mlflow", "--command", _COUNT)
     if counted.returncode != 0 and "does not exist" not in counted.stderr:
         raise OutsideError(f"PostgreSQL does not answer: {counted.stderr.strip()}", hint=f"{stack.command} logs postgres")

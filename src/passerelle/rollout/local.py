@@ -184,8 +184,8 @@ def stop(state_dir: Path) -> RunningService | None:
         process = psutil.Process(service.mark.pid)
         family = [process, *process.children(recursive=True)]
         process.terminate()
-        _, left = psutil.wait_procs(family, timeout=_STOP_TIMEOUT_S)
-        for each in left:
+        _, survivors = psutil.wait_procs(family, timeout=_STOP_TIMEOUT_S)
+        for each in survivors:
             each.kill()
     state_path(state_dir).unlink(missing_ok=True)
     return service
@@ -198,10 +198,10 @@ def _check_not_refused(address: str, bento_tag: BentoTag, child: Child) -> None:
         IntegrityError: Its model is not what was registered, or does not reproduce its golden predictions; holds what it logged.
     """
     try:
-        said = requests.get(f"{address}/readyz", timeout=2.0).json()
+        state = requests.get(f"{address}/readyz", timeout=2.0).json()
     except (requests.RequestException, ValueError):
         return
-    if said.get("reason") == "model_refused":
+    if state.get("reason") == "model_refused":
         message = f"the service refuses the model of {bento_tag}:\n{child.log_tail()}"
         raise IntegrityError(message, hint=f"bentoml models delete {bento_tag}; passerelle import; passerelle build; passerelle deploy")
 

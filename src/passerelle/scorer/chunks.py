@@ -40,7 +40,7 @@ UNSEEN = 4
 ENTRY_BYTES = 400
 
 
-class Entry(NamedTuple):
+class ChunkCodes(NamedTuple):
     """What is remembered of a chunk.
 
     Attributes:
@@ -110,8 +110,8 @@ class Source:
         # Lower-casing and NFKD look no further than whitespace, so they can be done chunk by chunk; stripping to ASCII may delete
         # whitespace itself, and so joins chunks.
         self._late = accents != "ascii"
-        self._young: dict[str, Entry] = {}
-        self._old: dict[str, Entry] = {}
+        self._young: dict[str, ChunkCodes] = {}
+        self._old: dict[str, ChunkCodes] = {}
         self._bytes = 0
 
     def add(self, section: Section, first_column: int) -> None:
@@ -169,7 +169,7 @@ class Source:
                     yield
         return runs
 
-    def _make_in_slices(self, chunk: str) -> Generator[None, None, Entry]:
+    def _make_in_slices(self, chunk: str) -> Generator[None, None, ChunkCodes]:
         """Return the entry of `_make` for a long chunk."""
         pieces = self._preprocess(chunk).split() if self._late else [chunk]
         codes, work = array("i"), 0
@@ -182,9 +182,9 @@ class Source:
                         yield
                         work = 0
         shares = tuple([crossing.share([token for piece in pieces for token in cut.tokenize(piece)]) for cut, crossing in self._crossing])
-        return Entry(codes.tobytes(), shares)
+        return ChunkCodes(codes.tobytes(), shares)
 
-    def _remember(self, chunk: str) -> Entry:
+    def _remember(self, chunk: str) -> ChunkCodes:
         entry = self._old.get(chunk) or self._make(chunk)
         if len(chunk) <= LONGEST_CHUNK:
             if self._bytes > GENERATION_BYTES:
@@ -193,14 +193,14 @@ class Source:
             self._bytes += len(entry.codes) + ENTRY_BYTES
         return entry
 
-    def _make(self, chunk: str) -> Entry:
+    def _make(self, chunk: str) -> ChunkCodes:
         pieces = self._preprocess(chunk).split() if self._late else [chunk]
         codes = array("i")
         for cut in self._by_chunk:
             for piece in pieces:
                 codes.extend(cut.of_chunk(piece))
         shares = tuple([crossing.share([token for piece in pieces for token in cut.tokenize(piece)]) for cut, crossing in self._crossing])
-        return Entry(codes.tobytes(), shares)
+        return ChunkCodes(codes.tobytes(), shares)
 
 
 def sources_of(sections: Sequence[Section]) -> tuple[Source, ...]:

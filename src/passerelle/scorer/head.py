@@ -57,8 +57,8 @@ def head_from(spec: Mapping[str, Any]) -> Head:
         KeyError, TypeError: It is none.
     """
     link = spec["link"]
-    made = None if link is None else Average.of(link) if link["kind"] == "average" else simple_link_of(link)
-    return Head(**{**spec, "classes": tuple(spec["classes"]), "link": made})
+    function = None if link is None else Average.of(link) if link["kind"] == "average" else simple_link_of(link)
+    return Head(**{**spec, "classes": tuple(spec["classes"]), "link": function})
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,8 @@ class Member:
     def of(cls, spec: Mapping[str, Any]) -> Member:
         """Return the member that was written down like this."""
         calibrate = dict(spec["calibrate"])
-        made: Any = {"sigmoids": Sigmoids, "isotonics": Isotonics}[calibrate.pop("kind")](**calibrate)
-        return cls(head_from(spec["head"]), spec["start"], spec["classes"], tuple(spec["positions"]), made)
+        function: Any = {"sigmoids": Sigmoids, "isotonics": Isotonics}[calibrate.pop("kind")](**calibrate)
+        return cls(head_from(spec["head"]), spec["start"], spec["classes"], tuple(spec["positions"]), function)
 
 
 @dataclass(frozen=True)

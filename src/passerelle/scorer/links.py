@@ -107,5 +107,5 @@ def simple_link_of(spec: Mapping[str, Any]) -> Link:
         KeyError: It is none of these.
     """
     fields = {name: value for name, value in spec.items() if name != "kind"}
-    made: Link = {"softmax": Softmax, "two": Two, "each": Each}[spec["kind"]](**fields)
-    return made
+    link: Link = {"softmax": Softmax, "two": Two, "each": Each}[spec["kind"]](**fields)
+    return link

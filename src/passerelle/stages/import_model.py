@@ -127,8 +127,8 @@ def _check_promoted(registry: Registry, version: VersionInfo, digest: str, signi
     """Check that the ledger's last entry left this version in production, with these files; raises IntegrityError otherwise."""
     ledger = verified_ledger(registry, version.ref.registered_model, signing)
     if ledger.last is None or ledger.in_production != version.ref.version:
-        held = f"the ledger's last entry {ledger.in_production or 'none'}" if ledger.last else "the ledger is empty"
-        message = f"the alias holds {version.ref}, {held}: no promotion put it there"
+        ledger_text = f"the ledger's last entry {ledger.in_production or 'none'}" if ledger.last else "the ledger is empty"
+        message = f"the alias holds {version.ref}, {ledger_text}: no promotion put it there"
         raise IntegrityError(message, hint="passerelle status")
     # The last entry names no digest where it undid the one before.
     there = [entry.artifact_digest for entry in stood(ledger.entries) if entry.to_version == version.ref.version]
@@ -147,8 +147,7 @@ def _already_there(store: Store, ref: ModelVersionRef, digest: str, signing: Sig
     model = store.model(ref.bento_model_tag)
     if model is None:
         return None
-    held = model.info.labels.get(ARTIFACT_DIGEST)
-    if held != digest:
+    if model.info.labels.get(ARTIFACT_DIGEST) != digest:
         hint = f"bentoml models delete {ref.bento_model_tag}; passerelle import"
         raise IntegrityError(f"the bento model {ref.bento_model_tag} is not the registered one: another digest", hint=hint)
     if signing is not None:
@@ -157,9 +156,9 @@ def _already_there(store: Store, ref: ModelVersionRef, digest: str, signing: Sig
             check_stored_signature(folder, json.loads((folder / MANIFEST_FILE).read_bytes()), signing, run_id=ref.run_id)
         except (IntegrityError, ValueError, OSError) as error:
             # Imported before there was a key, perhaps: the hint leads to a new import, which says what is wrong with the registered one.
-            said = error.message if isinstance(error, IntegrityError) else "its manifest cannot be read"
+            message = error.message if isinstance(error, IntegrityError) else "its manifest cannot be read"
             hint = f"bentoml models delete {ref.bento_model_tag}; passerelle import"
-            raise IntegrityError(f"the bento model {ref.bento_model_tag} is not to be trusted: {said}", hint=hint) from error
+            raise IntegrityError(f"the bento model {ref.bento_model_tag} is not to be trusted: {message}", hint=hint) from error
     return ImportedModel(ref, ref.bento_model_tag, Path(model.path), created=False, artifact_digest=digest)
 
 

@@ -191,12 +191,12 @@ def _feature(column: pd.Series) -> pd.Series:
         return column.astype(bool)
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column.astype("float64")
-    words = column.astype(str).str.strip()
-    for written in (words, words.str.replace(",", ".", regex=False)):
+    texts = column.astype(str).str.strip()
+    for written in (texts, texts.str.replace(",", ".", regex=False)):
         numbers = pd.to_numeric(written, errors="coerce")
         if numbers.notna().all():
             return numbers.astype("float64")
-    return words
+    return texts
 
 
 def _contradictions(records: pd.DataFrame, labels: pd.Series) -> tuple[str, ...]:

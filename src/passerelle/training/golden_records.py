@@ -34,19 +34,19 @@ def golden_records(records: pd.DataFrame, labels: pd.Series, *, number: int) -> 
     shuffled = records.assign(_label=labels.to_numpy(), _order=np.arange(len(records)))
     shuffled["_turn"] = shuffled.groupby("_label").cumcount()
     usual = shuffled.sort_values(["_turn", "_label", "_order"]).drop(columns=["_label", "_order", "_turn"])
-    wanted = max(number - len(odd), int(labels.nunique()))
-    return pd.concat([usual.head(wanted), odd], ignore_index=True).astype(records.dtypes.to_dict())
+    count = max(number - len(odd), int(labels.nunique()))
+    return pd.concat([usual.head(count), odd], ignore_index=True).astype(records.dtypes.to_dict())
 
 
 def golden_predictions(pipeline: Pipeline, records: pd.DataFrame) -> dict[str, Any]:
     """Return the content of golden.json: the inputs with the labels and probabilities that the pipeline gives now."""
-    said = predict(pipeline, records)
+    predictions = predict(pipeline, records)
     return {
         "schema": SCHEMA,
         "inputs": records.to_dict(orient="records"),
-        "labels": said.labels.tolist(),
-        "classes": list(said.classes),
-        "probabilities": None if said.probabilities is None else said.probabilities.tolist(),
+        "labels": predictions.labels.tolist(),
+        "classes": list(predictions.classes),
+        "probabilities": None if predictions.probabilities is None else predictions.probabilities.tolist(),
         "tolerance": TOLERANCE,
     }
 

@@ -17,7 +17,7 @@ _WORKBOOK_MARKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _SAVE_AS_CSV = "save the table as CSV UTF-8 (comma-separated) and give that file to passerelle train --data"
 
 
-def read_table(path: Path, wanted: Collection[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def read_table(path: Path, used: Collection[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Return the file's table, at least one row long, and what was assumed about the file.
 
     Cells of a CSV file are strings, an empty cell is missing; a Parquet file keeps its types. The index
@@ -25,7 +25,7 @@ def read_table(path: Path, wanted: Collection[str]) -> tuple[pd.DataFrame, tuple
 
     Args:
         path: CSV or Parquet file.
-        wanted: Columns that will be used; they decide which separator is meant.
+        used: Columns that will be used; they decide which separator is meant.
 
     Raises:
         DataError: There is no such file, it cannot be read, it has no row, or a wanted column is absent or there twice.
@@ -35,9 +35,9 @@ def read_table(path: Path, wanted: Collection[str]) -> tuple[pd.DataFrame, tuple
     if content.startswith(b"PAR1") or path.suffix.lower() in {".parquet", ".pq"}:
         table = _parquet(path, content).reset_index(drop=True)
     else:
-        table, notes = _csv(path, content, wanted)
+        table, notes = _csv(path, content, used)
     table.columns = [str(name).strip() for name in table.columns]
-    _check_columns(path, list(table.columns), wanted)
+    _check_columns(path, list(table.columns), used)
     if table.empty:
         raise DataError(f"{path} has a header and no row", hint="passerelle train --data FILE with a file that holds records")
     return table, notes
@@ -62,9 +62,9 @@ def _parquet(path: Path, content: bytes) -> pd.DataFrame:
         raise DataError(f"{path} is not a Parquet file that can be read: {_first_line(error)}", hint=_SAVE_AS_CSV) from error
 
 
-def _csv(path: Path, content: bytes, wanted: Collection[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _csv(path: Path, content: bytes, used: Collection[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
     text, notes = _decode(path, content)
-    separator = _separator(text, wanted)
+    separator = _separator(text, used)
     if separator != ",":
         notes = (*notes, f"{path.name} is separated by {SEPARATORS[separator]}s")
     try:
@@ -126,13 +126,13 @@ def _unknown_encoding(path: Path) -> DataError:
     )
 
 
-def _separator(text: str, wanted: Collection[str]) -> str:
+def _separator(text: str, used: Collection[str]) -> str:
     """Return the separator under which the header holds most of the wanted columns, then most columns."""
 
     def score(separator: str) -> tuple[int, int]:
         header = next(csv.reader(io.StringIO(text), delimiter=separator))
         names = {name.strip() for name in header}
-        return len(names & set(wanted)), len(header)
+        return len(names & set(used)), len(header)
 
     try:
         return max(SEPARATORS, key=score)
@@ -140,8 +140,8 @@ def _separator(text: str, wanted: Collection[str]) -> str:
         return ","
 
 
-def _check_columns(path: Path, columns: list[str], wanted: Collection[str]) -> None:
-    for name in wanted:
+def _check_columns(path: Path, columns: list[str], used: Collection[str]) -> None:
+    for name in used:
         if name not in columns:
             there = ", ".join(f"« {column} »" for column in columns[:20] if column)
             raise DataError(
