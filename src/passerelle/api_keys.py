@@ -99,7 +99,9 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
     try:
         return tuple(ApiKey(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))["keys"])
     except (ValueError, KeyError, TypeError) as error:
-        raise SettingsError(f"the key file {path} is not a list of keys", hint=f"move {path} away; passerelle keys make NAME") from error
+        raise SettingsError(
+            f"the key file {path} is not a list of keys", hint=f"mv {path} {path}.broken; passerelle keys make NAME"
+        ) from error
 
 
 def others_may_read(path: Path) -> bool:

@@ -204,18 +204,20 @@ def read_criteria(path: Path) -> Criteria:
     try:
         content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_EachKeyOnce)  # noqa: S506 - a SafeLoader
     except OSError as error:
-        raise UsageError(f"the criteria {path} cannot be read: {error.strerror}", hint="--criteria training/criteria.yaml") from error
+        raise UsageError(f"the criteria {path} cannot be read: {error.strerror}", hint="ls training") from error
     except _TwiceError as error:
-        raise UsageError(f"the criteria {path} are not usable: {error}", hint=f"mend {path}") from None
+        raise UsageError(f"the criteria {path} are not usable: {error}", hint=f"git diff {path}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         line = str(error).replace("\n", " ")
-        raise UsageError(f"the criteria {path} are not YAML: {line}", hint=f"mend {path}") from error
+        raise UsageError(f"the criteria {path} are not YAML: {line}", hint=f"git diff {path}") from error
     if not isinstance(content, dict):
-        raise UsageError(f"the criteria {path} hold no keys", hint="docs/02-compare.md shows an example")
+        raise UsageError(f"the criteria {path} hold no keys; docs/02-compare.md shows an example", hint=f"git diff {path}")
     try:
         return Criteria.model_validate(content)
     except ValidationError as error:
-        raise UsageError(f"the criteria {path} are not usable: {_first_problem(error)}", hint="docs/02-compare.md lists the keys") from None
+        raise UsageError(
+            f"the criteria {path} are not usable: {_first_problem(error)}; docs/02-compare.md lists the keys", hint=f"git diff {path}"
+        ) from None
 
 
 def schema() -> str:

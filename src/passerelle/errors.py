@@ -1,8 +1,9 @@
 """The error tree: every failure a person may cause or meet, with what to type next.
 
-A message says what failed and on which object; the hint is the next command or
-setting, word for word. The command line turns an error into its exit code and
-prints no stack trace.
+A message says what failed and on which object. A hint is the next command, to
+be typed as it stands: commands separated by `; ` are typed one after the other,
+and each line is an alternative. What cannot be a command stands in the message.
+The command line turns an error into its exit code and prints no stack trace.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 #: The next commands where a model is not what was registered. Registering the same run again would not make it so.
-TRAIN_AGAIN = "passerelle rollback; or, for a new version: passerelle train --again; passerelle register"
+TRAIN_AGAIN = "passerelle rollback\npasserelle train --again; passerelle register"
 
 
 class PasserelleError(Exception):
@@ -18,7 +19,7 @@ class PasserelleError(Exception):
 
     Args:
         message: One sentence that names the object that failed.
-        hint: The next command to type or setting to change, if there is one.
+        hint: The next command to type, if there is one; each line is an alternative.
     """
 
     exit_code: ClassVar[int] = 2
@@ -28,6 +29,11 @@ class PasserelleError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    @property
+    def next_lines(self) -> str:
+        """The hint as it is printed below the message; empty where there is none."""
+        return "\n  next: " + self.hint.replace("\n", "\n    or: ") if self.hint else ""
 
 
 class RefusedError(PasserelleError):

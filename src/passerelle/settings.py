@@ -67,8 +67,8 @@ class Settings(BaseSettings):
             first = error.errors(include_input=False, include_url=False)[0]
             name = str(first["loc"][0]) if first["loc"] else cls.__name__
             raise SettingsError(
-                f"the setting {variable_of(cls, name)} is not usable: {first['msg']}",
-                hint=f"unset {variable_of(cls, name)}, or give it a value that its documentation in docs/settings.md allows",
+                f"the setting {variable_of(cls, name)} is not usable: {first['msg']}; docs/settings.md lists the values",
+                hint=f"unset {variable_of(cls, name)}",
             ) from None
 
 
@@ -268,13 +268,11 @@ def refuse_unknown(environment: Mapping[str, str] | None = None) -> None:
     """Refuse a variable with our prefix that no setting knows.
 
     Raises:
-        SettingsError: Such a variable is set; the hint names the closest known one.
+        SettingsError: Such a variable is set; the message names the closest known one.
     """
     known = {variable_of(group, name) for group in all_settings() for name in group.model_fields}
     for variable in sorted(environment if environment is not None else os.environ):
         if variable.startswith(PREFIX) and variable not in known:
             close = difflib.get_close_matches(variable, known, n=1)
-            raise SettingsError(
-                f"{variable} is not a setting of passerelle",
-                hint=f"did you mean {close[0]}?" if close else f"unset {variable}; docs/settings.md lists the settings",
-            )
+            instead = f"did you mean {close[0]}?" if close else "docs/settings.md lists the settings"
+            raise SettingsError(f"{variable} is not a setting of passerelle; {instead}", hint=f"unset {variable}")

@@ -68,7 +68,7 @@ def test_the_libraries_are_the_projects_from_any_folder(
     ref = registered.register(registry)
     with pytest.raises(UsageError, match=r"holds no bentofile\.yaml") as refused:
         promote()
-    assert "--project" in (refused.value.hint or "")
+    assert "--project" in refused.value.message
     with pytest.raises(RefusedError, match=r"the serving image has 0\.1\.0"):
         promote("--project", other_project)
     (other_project / "requirements" / "service.txt").unlink()

@@ -28,8 +28,8 @@ def find_engine() -> str:
     """
     installed = [engine for engine in _ENGINES if shutil.which(engine)]
     if not installed:
-        hint = "install Docker or Podman; passerelle deploy --target local serves the bento without"
-        raise OutsideError("no container engine is installed: neither docker nor podman is on the PATH", hint=hint)
+        message = "no container engine is installed: neither docker nor podman is on the PATH; a bento is served locally without one"
+        raise OutsideError(message, hint="passerelle deploy --target local")
     message = ""
     for engine in installed:
         info = ask(engine, "info", "--format", "{{json .}}")
@@ -38,11 +38,9 @@ def find_engine() -> str:
         message = (info.stderr.strip().splitlines() or ["it does not answer"])[0]
     if "permission denied" in message.lower():
         raise OutsideError(
-            f"this user may not talk to {installed[-1]}: {message}", hint="add the user to the group docker, or use rootless Docker"
+            f"this user may not talk to {installed[-1]}: {message}", hint='sudo usermod --append --groups docker "$USER"; newgrp docker'
         )
-    raise OutsideError(
-        f"{installed[-1]} is installed, but its engine does not answer: {message}", hint="start it: sudo systemctl start docker"
-    )
+    raise OutsideError(f"{installed[-1]} is installed, but its engine does not answer: {message}", hint="sudo systemctl start docker")
 
 
 def ask(engine: str, *arguments: str, timeout_s: float = _ASK_TIMEOUT_S) -> subprocess.CompletedProcess[str]:
@@ -125,7 +123,7 @@ def check_architecture(engine: str, image: str) -> None:
     if not runs_here(inspected):
         raise OutsideError(
             f"the image {image} is for {inspected['Architecture']}, and this machine is {_here()}",
-            hint="build it here: passerelle containerize",
+            hint="passerelle containerize",
         )
 
 
@@ -149,7 +147,7 @@ def failed(engine: str, output: str, *, of: str, hint: str) -> OutsideError:
         )
     if "hashes are required" in lowered or "hash mismatch" in lowered or "do not match the hashes" in lowered:
         return OutsideError(
-            f"a package is not the one that was locked: {of} was not made\n{_indented(lines)}", hint="make lock, and look at what changed"
+            f"a package is not the one that was locked: {of} was not made\n{_indented(lines)}", hint="make lock; git diff requirements"
         )
     if "exec format error" in lowered:
         return OutsideError(f"{of} is for another architecture than this machine's", hint="passerelle containerize")

@@ -118,4 +118,4 @@ def _write(target: tarfile.TarFile, name: str, content: bytes) -> None:
 def _run(engine: str, *arguments: str) -> None:
     done = subprocess.run([engine, *arguments], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     if done.returncode != 0:
-        raise failed(engine, done.stderr, of=f"{engine} {arguments[0]}", hint="passerelle containerize, without SOURCE_DATE_EPOCH")
+        raise failed(engine, done.stderr, of=f"{engine} {arguments[0]}", hint="unset SOURCE_DATE_EPOCH; passerelle containerize")

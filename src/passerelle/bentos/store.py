@@ -31,7 +31,7 @@ class Store:
 
     def __init__(self, settings: StoreSettings) -> None:
         if settings.bentoml_home is None:
-            raise OutsideError("no BentoML store is named", hint='eval "$(passerelle env)", or set BENTOML_HOME')
+            raise OutsideError("no BentoML store is named: BENTOML_HOME is not set", hint='eval "$(passerelle env)"')
         self.home = settings.bentoml_home.resolve()
         for folder in ("models", "bentos"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,9 @@ class Store:
         try:
             lock.acquire(timeout=_LOCK_TIMEOUT_S)
         except Timeout:
-            raise BusyError(f"another import or build works in {self.home}", hint="wait for it, then the same command again") from None
+            raise BusyError(
+                f"another import or build has worked in {self.home} for {_LOCK_TIMEOUT_S:.0f} s; run this command again once it has ended"
+            ) from None
         folder = self.home / _STAGING
         try:
             shutil.rmtree(folder, ignore_errors=True)

@@ -121,6 +121,6 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        full = OutsideError(f"the disk is full: {error.filename or 'a file'} was not written", hint="df -h; then the same command again")
+        full = OutsideError(f"the disk is full: {error.filename or 'a file'} was not written", hint="df -h")
         print_error(full, as_json="--json" in given)
         sys.exit(full.exit_code)

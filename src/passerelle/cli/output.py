@@ -89,9 +89,7 @@ def print_error(error: PasserelleError, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"error": {"code": error.code, "message": error.message, "hint": error.hint}}, ensure_ascii=False))
         return
-    click.echo(f"passerelle: {error.message}", err=True)
-    if error.hint:
-        click.echo(f"  next: {error.hint}", err=True)
+    click.echo(f"passerelle: {error.message}{error.next_lines}", err=True)
 
 
 def relative(path: Path) -> str:

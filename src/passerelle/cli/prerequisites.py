@@ -139,8 +139,8 @@ def service(options: Options) -> None:
     address = options["address"] or ClientSettings.read().service_address
     running = None if address else running_service(read_state().state_dir)
     if address is None and running is None:
-        raise NotFoundError("no service runs here", hint="passerelle deploy, or name one with --address")
+        raise NotFoundError("no service runs here", hint="passerelle deploy\npasserelle monitor --address URL")
     if address and not listens(address, timeout_s=5):
-        of_the_stack = "passerelle deploy --target compose; or: unset PASSERELLE_SERVICE_ADDRESS"
-        hint = "passerelle deploy; then passerelle monitor, without --address" if options["address"] else of_the_stack
+        of_the_stack = "passerelle deploy --target compose\nunset PASSERELLE_SERVICE_ADDRESS"
+        hint = "passerelle deploy; passerelle monitor" if options["address"] else of_the_stack
         raise OutsideError(f"nothing listens at {address}", hint=hint)

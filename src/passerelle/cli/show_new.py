@@ -51,8 +51,8 @@ def created(output: Output, project: NewProject) -> None:
 def refuse_answers(folder: Path, given: Mapping[str, Any]) -> None:
     """Check that no answer is given to an update, which takes them from passerelle.toml; raises UsageError otherwise."""
     if any(value not in (None, False, ()) for value in given.values()):
-        message = "--update takes the project's answers from its passerelle.toml"
-        raise UsageError(message, hint=f"edit {folder / 'passerelle.toml'}; passerelle new {shlex.quote(str(folder))} --update")
+        message = f"--update takes the project's answers from {folder / 'passerelle.toml'}; change them there"
+        raise UsageError(message, hint=f"passerelle new {shlex.quote(str(folder))} --update")
 
 
 def updated(output: Output, found: Update, folder: Path, *, applied: bool) -> None:

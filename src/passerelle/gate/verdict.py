@@ -99,11 +99,9 @@ def allow(criteria: Criteria, waive: Sequence[str], *, who: str, reason: str | N
         RefusedError: The criteria do not say so.
     """
     if waive and not (reason and reason.strip()):
-        raise UsageError("a check is waived with a reason", hint=f"passerelle promote --waive {waive[0]} --reason '…'")
+        raise UsageError("a check is waived with a reason", hint=f"passerelle promote --waive {waive[0]} --reason REASON")
     for check in waive:
         people = {name for each in criteria.waivable if each.check == check for name in each.by}
         if who not in people and who.partition("@")[0] not in people:
             allowed = f"only by {', '.join(sorted(people))}" if people else "by nobody"
-            raise RefusedError(
-                f"the criteria let « {check} » be waived {allowed}, not by {who}", hint="waivable: in training/criteria.yaml"
-            )
+            raise RefusedError(f"the criteria let « {check} » be waived {allowed}, not by {who}", hint="cat training/criteria.yaml")

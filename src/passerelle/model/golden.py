@@ -81,6 +81,6 @@ def replay(golden: Golden, predict: Predict) -> float:
         difference = max(abs(a - float(b)) for a, b in zip(row, now_row, strict=True))
         if not math.isfinite(difference) or difference > golden.tolerance:
             message = f"the golden prediction {place} differs by {difference:.3g}, which is more than {golden.tolerance:g}"
-            raise IntegrityError(message, hint="serve it with the libraries that it was trained with")
+            raise IntegrityError(f"{message}: it needs the libraries that it was trained with", hint=TRAIN_AGAIN)
         largest = max(largest, difference)
     return largest

@@ -46,10 +46,10 @@ def refuse_pickle(form: str) -> None:
     message = f"the model is saved as {form}, which runs code when it is loaded"
     if not LoadingSettings.read().trust_pickle:
         way_out = "log it with mlflow.sklearn.log_model(…, serialization_format='skops')"
-        raise IntegrityError(message, hint=f"{way_out}; or, in development alone: export PASSERELLE_TRUST_PICKLE=true")
+        raise IntegrityError(f"{message}; {way_out}, or trust pickles in development alone", hint="export PASSERELLE_TRUST_PICKLE=true")
     if StateSettings.read().environment == "production":
-        hint = "unset PASSERELLE_TRUST_PICKLE; log it with mlflow.sklearn.log_model(…, serialization_format='skops')"
-        raise IntegrityError(f"{message}: pickles are not trusted in production", hint=hint)
+        way_out = "log it with mlflow.sklearn.log_model(…, serialization_format='skops')"
+        raise IntegrityError(f"{message}: pickles are not trusted in production; {way_out}", hint="unset PASSERELLE_TRUST_PICKLE")
 
 
 def trusted(type_name: str, operators: str = "sklearn,numpy,scipy") -> bool:

@@ -89,7 +89,7 @@ class Child:
                     preexec_fn=None if detached else end_with_parent(self.death_signal),  # noqa: PLW1509 - it makes one system call
                 )
             except OSError as error:
-                raise OutsideError(f"{self.name} cannot be started: {error}", hint="make demo sets the environment up again") from error
+                raise OutsideError(f"{self.name} cannot be started: {error}", hint="make demo") from error
 
     @property
     def pid(self) -> int:
@@ -116,13 +116,13 @@ class Child:
         while time.monotonic() < deadline:
             if not self.alive():
                 code = None if self.process is None else self.process.returncode
-                raise OutsideError(f"{self.name} ended with {code} while it started:\n{self.log_tail()}", hint=f"read {self.log_path}")
+                raise OutsideError(f"{self.name} ended with {code} while it started:\n{self.log_tail()}", hint=f"cat {self.log_path}")
             if answers(self.health_url):
                 self.family()
                 return
             also()
             time.sleep(0.05)
-        raise OutsideError(f"{self.name} did not answer within {timeout_s:.0f} s:\n{self.log_tail()}", hint=f"read {self.log_path}")
+        raise OutsideError(f"{self.name} did not answer within {timeout_s:.0f} s:\n{self.log_tail()}", hint=f"cat {self.log_path}")
 
     def family(self) -> set[psutil.Process]:
         """Return the process and its descendants, those that it had at an earlier call too.

@@ -62,9 +62,7 @@ class EmbeddedPlatform:
         except Timeout:
             pid = state.owner(self._state_dir)
             who = f"process {pid}" if pid else "another process"
-            raise BusyError(
-                f"the embedded platform in {self._state_dir} is run by {who}", hint='eval "$(passerelle env)" to use it'
-            ) from None
+            raise BusyError(f"the embedded platform in {self._state_dir} is run by {who}", hint='eval "$(passerelle env)"') from None
         self._lock = lock
         state.sweep(self._state_dir)
 
@@ -116,7 +114,7 @@ class EmbeddedPlatform:
         """
         for child in self._children.values():
             if not child.alive():
-                raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"read {child.log_path}")
+                raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"cat {child.log_path}")
 
     def wait(self, extra: Sequence[Child] = ()) -> None:
         """Return at Ctrl-C or SIGTERM.
@@ -132,7 +130,7 @@ class EmbeddedPlatform:
                 self.raise_if_one_ended()
                 for child in extra:
                     if not child.alive():
-                        raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"read {child.log_path}")
+                        raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"cat {child.log_path}")
 
     def stop(self) -> None:
         """End both servers, MLflow first, and forget the state."""

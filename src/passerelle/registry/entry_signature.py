@@ -33,8 +33,9 @@ def signed(entry: Entry, settings: SigningSettings | None, *, last: Entry | None
     try:
         _check(complete, settings)
     except IntegrityError as error:
-        message = f"the key of PASSERELLE_SIGNING_KEY is not one that PASSERELLE_VERIFY_KEY trusts: {error.message}"
-        raise SettingsError(message, hint="add its public half to the folder that PASSERELLE_VERIFY_KEY names") from error
+        message = "the key of PASSERELLE_SIGNING_KEY is not one that PASSERELLE_VERIFY_KEY trusts, a public key or a folder of them: "
+        hint = "openssl ec -in key.pem -pubout -out public.pem; export PASSERELLE_VERIFY_KEY=public.pem"
+        raise SettingsError(message + error.message, hint=hint) from error
     return complete
 
 

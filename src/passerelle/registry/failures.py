@@ -50,5 +50,5 @@ def parsed(content: bytes, *, of: str) -> dict[str, Any]:
     try:
         return dict(json.loads(content))
     except (ValueError, TypeError, RecursionError) as error:
-        hint = "passerelle rollback goes back to a version that is whole; passerelle restore puts a backup into an empty stack"
+        hint = "passerelle rollback\npasserelle restore FILE"
         raise IntegrityError(f"{of} is no longer JSON: it was changed since it was written", hint=hint) from error

@@ -54,14 +54,14 @@ def _take_over(objects: Objects, key: str, content: bytes) -> None:
         # Not by this machine's clock, nor by the holder's: the two may disagree.
         age_s = objects.age_s(key)
     except NotFoundError:
-        raise BusyError("another promotion has just ended", hint="passerelle status; then the same command again") from None
+        raise BusyError("another promotion has just ended; run this command again", hint="passerelle status") from None
     except IntegrityError as error:
-        hint = "look at who may write below ledger/ in the bucket, and remove this object; then the same command again"
-        raise IntegrityError(error.message, hint=hint) from error
+        message = f"{error.message}: passerelle did not write it; check who may write below ledger/ in the bucket, and remove the object"
+        raise IntegrityError(message) from error
     try:
         holder = {"who": "somebody", "doing": "something"} | dict(json.loads(stored))
     except (ValueError, TypeError, RecursionError):
         holder = {"who": "somebody", "doing": "something"}
     if age_s <= STALE_S or not objects.replace(key, content, entity_tag=tag):
         message = f"{holder['who']} holds the lock: {holder['doing']}, for {age_s:.0f} s now"
-        raise BusyError(message, hint="passerelle status; then the same command again")
+        raise BusyError(message, hint="passerelle status")

@@ -75,17 +75,17 @@ class Objects:
             self._client.list_objects_v2(Bucket=self.settings.bucket, MaxKeys=1)
         except NoCredentialsError as error:
             raise OutsideError(
-                f"no keys for the S3 at {where}", hint='eval "$(passerelle env)", or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
+                f"no keys for the S3 at {where}", hint='eval "$(passerelle env)"\nexport AWS_ACCESS_KEY_ID=KEY AWS_SECRET_ACCESS_KEY=SECRET'
             ) from error
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
             if code == "NoSuchBucket":
-                hint = "make it, or name another with PASSERELLE_S3_BUCKET"
+                hint = "export PASSERELLE_S3_BUCKET=BUCKET"
                 raise OutsideError(f"the S3 at {where} holds no bucket « {self.settings.bucket} »", hint=hint) from error
             if code in _KEYS:
-                hint = 'eval "$(passerelle env)", or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
+                hint = 'eval "$(passerelle env)"\nexport AWS_ACCESS_KEY_ID=KEY AWS_SECRET_ACCESS_KEY=SECRET'
                 raise OutsideError(f"the S3 at {where} refuses these keys ({code})", hint=hint) from error
-            raise OutsideError(f"the S3 at {where} refuses: {code}", hint="read the log of the S3 server") from error
+            raise OutsideError(f"the S3 at {where} refuses: {code}; its log may say why") from error
         except (EndpointConnectionError, BotoCoreError) as error:
             raise OutsideError(f"S3 does not answer at {where}", hint=S3_HINT) from error
 
@@ -193,10 +193,9 @@ class Objects:
         if code in _MISSING_KEY:
             return NotFoundError(f"{name} does not exist", hint="passerelle status")
         if any(words in str(error) for words in _FULL):
-            return OutsideError(f"the S3 server is full: {name} was not written", hint="give it a larger disk; then the same command again")
+            return OutsideError(f"the S3 server is full: {name} was not written; it needs a larger disk")
         if code == _BROKEN_OFF:
             return OutsideError(
-                f"the S3 server broke off while {name} was written, as it does when its disk is full",
-                hint="look at its disk and its log; then the same command again",
+                f"the S3 server broke off while {name} was written, as it does when its disk is full; check its disk and its log"
             )
         return OutsideError(f"{name} cannot be read or written: {code}", hint="passerelle status")

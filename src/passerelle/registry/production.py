@@ -89,7 +89,7 @@ def carry_out(
     if written is None:
         winner = verified_ledger(registry, ref.registered_model, signing).last
         did = f"{winner.what} of version {winner.to_version} by {winner.who} at {winner.when[:19]}" if winner else "unknown"
-        raise BusyError(f"the ledger has a new entry, {did}", hint="passerelle status; then the same command again")
+        raise BusyError(f"the ledger has a new entry, {did}", hint="passerelle status")
     try:
         check_lock()
         confirm(registry, written)

@@ -9,8 +9,9 @@ from urllib.request import getproxies, proxy_bypass
 from passerelle.errors import OutsideError
 from passerelle.settings import MlflowSettings, S3Settings
 
-MLFLOW_HINT = 'passerelle up, in another terminal; then eval "$(passerelle env)"; or set MLFLOW_TRACKING_URI'
-S3_HINT = "passerelle up, in another terminal; or set MLFLOW_S3_ENDPOINT_URL"
+#: The first is for another terminal, where it runs until Ctrl-C, and prints what to type in this one.
+MLFLOW_HINT = "passerelle up\nexport MLFLOW_TRACKING_URI=URL"
+S3_HINT = "passerelle up\nexport MLFLOW_S3_ENDPOINT_URL=URL"
 _PORTS = {"http": 80, "https": 443}
 _S3_TIMEOUT_S = 5.0
 

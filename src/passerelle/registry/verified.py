@@ -128,8 +128,8 @@ def append(
     chained = replace(entry, number=ledger.number + 1, before=before, registered_model=ledger.registered_model)
     chained = signed(chained, signing, last=last)
     if len(chained.line()) > MOST_ENTRY_BYTES:
-        message = f"the entry takes {len(chained.line()):,} bytes, and the ledger holds at most {MOST_ENTRY_BYTES:,} an entry"
-        raise UsageError(message, hint="the same command with a shorter --reason")
+        size = f"the entry takes {len(chained.line()):,} bytes, and the ledger holds at most {MOST_ENTRY_BYTES:,} an entry"
+        raise UsageError(f"{size}: give a shorter --reason")
     if last is not None and (ledger.unwritten or ledger.unconfirmed):
         check_lock()
         objects.write(last)

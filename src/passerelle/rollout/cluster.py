@@ -59,7 +59,7 @@ def find_cluster(project: Path, overlay: str) -> Cluster:
     """
     kubectl = shutil.which("kubectl")
     if kubectl is None:
-        raise OutsideError("kubectl is not installed", hint="install kubectl, and point it at a cluster: kubectl cluster-info")
+        raise OutsideError("kubectl is not installed: it is not on the PATH")
     folder = project.resolve() / "deploy" / "kubernetes" / "overlays" / overlay
     if not folder.is_dir():
         names = ", ".join(sorted(path.name for path in folder.parent.glob("*"))) or "none"

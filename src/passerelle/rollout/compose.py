@@ -156,7 +156,7 @@ def _alone(stack: Stack) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise BusyError(f"another deployment to {stack.folder} is under way", hint="wait for it, then the same command again") from None
+        raise BusyError(f"another deployment to {stack.folder} is under way; run this command again once it has ended") from None
     except OSError as error:
         message = f"{lock.lock_file} cannot be written: {error.strerror}"
         raise OutsideError(message, hint=f'sudo chown -R "$USER" {stack.folder}') from error

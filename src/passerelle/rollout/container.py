@@ -92,7 +92,10 @@ def smoke(engine: str, image: str, golden: Golden, *, expected_version: str, env
         took = time.perf_counter() - began
         ended = ask(engine, "inspect", "--format", "{{.State.ExitCode}}", container.container_id)
         if stopped.returncode != 0 or ended.stdout.strip() != "0":
-            raise OutsideError(f"{image} ended with {ended.stdout.strip() or stopped.stderr.strip()} when it was stopped", hint="report it")
+            raise OutsideError(
+                f"{image} ended with {ended.stdout.strip() or stopped.stderr.strip()} when it was stopped",
+                hint=f"{engine} run --rm {image}",
+            )
         return ContainerReport(image, container.ready_seconds, resident, report, 0, took)
 
 

@@ -57,7 +57,7 @@ def deploy(
     """
     _check_key(cluster, api_key)
     if "@sha256:" not in release.image:
-        hint = "docker push it, then name it: passerelle deploy --target kubernetes --image registry/name@sha256:…"
+        hint = f"docker push {release.image}; passerelle deploy --target kubernetes --image IMAGE@DIGEST"
         raise UsageError(f"the image {release.image} has no digest of a registry; a tag may name another image tomorrow", hint=hint)
     where = f"{cluster.namespace}/{NAME}"
     former = cluster.deployment()
@@ -120,7 +120,7 @@ def _check_key(cluster: Cluster, api_key: str | None) -> None:
     if api_key is None and ("PASSERELLE_AUTH", "required") in given:
         raise UsageError(
             f"the pods of {cluster.namespace}/{NAME} ask for an API key, and PASSERELLE_API_KEY is not set",
-            hint="export PASSERELLE_API_KEY=… with a key of the Secret; passerelle keys make NAME makes one",
+            hint="export PASSERELLE_API_KEY=KEY",
         )
 
 
@@ -136,9 +136,8 @@ def _check_secrets(cluster: Cluster) -> None:
                 hint=f"kubectl --namespace {cluster.namespace} auth can-i get secrets",
             )
         if not done.stdout.strip():
-            hint = (
-                f"passerelle keys make NAME; kubectl --namespace {cluster.namespace} create secret generic {name} --from-file=keys.json=…"
-            )
+            create = f"kubectl --namespace {cluster.namespace} create secret generic {name} --from-file=keys.json=FILE"
+            hint = f"passerelle keys make NAME; {create}"
             raise NotFoundError(f"the namespace {cluster.namespace} holds no Secret {name}", hint=hint)
 
 

@@ -95,11 +95,13 @@ def _check(path: Path, *, ours: bool, volume_of: Callable[[str], str | None]) ->
     if wrong and ours:
         _refuse_bound(path, wrong, volume_of)
     if wrong == "is missing":
-        raise NotFoundError(f"the secret {path} is missing", hint=_INIT if ours else f"write it there, or name another file: {OTHER_S3}")
+        raise NotFoundError(
+            f"the secret {path} is missing" + ("" if ours else f"; {OTHER_S3} names the file"), hint=_INIT if ours else None
+        )
     if wrong:
-        raise SettingsError(f"the secret {path} is empty", hint=f"restore it, or: rm {path}; {_INIT}" if ours else f"write it to {path}")
+        raise SettingsError(f"the secret {path} is empty", hint=f"rm {path}; {_INIT}" if ours else None)
     if others_may_read(path):
-        hint = f"chmod 700 {path.parent}" if ours else f"chmod o-r {path}, or chmod 700 {path.parent}"
+        hint = f"chmod 700 {path.parent}" if ours else f"chmod o-r {path}"
         raise SettingsError(f"the secret {path} can be read by everybody on this machine", hint=hint)
 
 
@@ -107,9 +109,9 @@ def _refuse_bound(path: Path, wrong: str, volume_of: Callable[[str], str | None]
     volume = volume_of(path.name) if path.name in VOLUMES else None
     if volume is not None:
         raise NotFoundError(
-            f"the secret {path} {wrong}, and the volume {volume} opens by no other: none is made anew",
-            hint="write it back from your copy of the secrets; or give up all that the stack holds:"
-            " docker compose -f deploy/compose.yaml down --volumes",
+            f"the secret {path} {wrong}, and the volume {volume} opens with no other: write it back from your copy of the secrets, "
+            "or delete all that the stack holds",
+            hint="docker compose -f deploy/compose.yaml down --volumes",
         )
 
 

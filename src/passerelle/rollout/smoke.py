@@ -148,7 +148,7 @@ def _classify(address: str, record: Mapping[str, object], api_key: str | None) -
 def _refused(where: str, status: int, code: object) -> OutsideError:
     hint = "passerelle monitor"
     if status in (requests.codes.unauthorized, requests.codes.forbidden):
-        hint = "export PASSERELLE_API_KEY=… with a key that this service knows; passerelle keys make NAME makes one"
+        hint = "export PASSERELLE_API_KEY=KEY\npasserelle keys make NAME"
     return OutsideError(f"{where} answers {status} ({code}) to a golden input", hint=hint)
 
 

@@ -75,8 +75,8 @@ class Stack:
             return done.stdout
         taken = _TAKEN.search(done.stderr)
         if taken:
-            hint = f"end what listens there, or set another in {self.folder / '.env'}: {', '.join(_ports(self.folder))}"
-            raise BusyError(f"the port {taken[1]} is taken; what ran before goes on", hint=hint)
+            where = f"set another in {self.folder / '.env'}: {', '.join(_ports(self.folder))}"
+            raise BusyError(f"the port {taken[1]} is taken, and nothing was changed; end what listens there, or {where}")
         # What a container says of its own disk is not the engine's.
         error = failed("docker", done.stderr, of=of, hint=f"{self.command} logs")
         raise OutsideError(error.message + self._last_words(done.stderr), hint=error.hint)
@@ -108,14 +108,14 @@ class Stack:
             OutsideError: It is not Docker, does not answer, or is too old.
         """
         if find_engine() != "docker":
-            raise OutsideError("the stack needs Docker with compose; Podman answers here", hint="install docker and its compose plugin")
+            raise OutsideError("the stack needs Docker with its compose plugin; Podman answers here")
         done = ask("docker", "compose", "version", "--short")
         found = re.match(r"v?(\d+)\.(\d+)", done.stdout)
         oldest = ".".join(map(str, OLDEST_COMPOSE))
         if done.returncode != 0 or found is None:
-            raise OutsideError("docker compose is not installed", hint=f"install the plugin docker-compose, {oldest} or newer")
+            raise OutsideError(f"the compose plugin of docker is not installed; the stack needs {oldest} or newer")
         if (int(found[1]), int(found[2])) < OLDEST_COMPOSE:
-            raise OutsideError(f"docker compose is {done.stdout.strip()}; the stack needs {oldest} or newer", hint="update docker-compose")
+            raise OutsideError(f"docker compose is {done.stdout.strip()}; the stack needs {oldest} or newer")
 
     def make_secrets(self) -> tuple[str, ...]:
         """Make the secrets that are missing, and return their names.
@@ -241,7 +241,7 @@ def find_stack(project: Path) -> Stack:
     """
     folder = project.resolve() / "deploy"
     if not (folder / "compose.yaml").is_file():
-        raise NotFoundError(f"{project.resolve()} holds no deploy/compose.yaml", hint="cd to the root of the project, or --project")
+        raise NotFoundError(f"{project.resolve()} holds no deploy/compose.yaml", hint="passerelle up --target compose --project FOLDER")
     return Stack(folder)
 
 

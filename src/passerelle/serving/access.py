@@ -123,5 +123,5 @@ def _limit_of(text: str) -> RateLimitItem | None:
         return parse(text)
     except ValueError:
         raise SettingsError(
-            "PASSERELLE_RATE_LIMIT is not a rate limit", hint='PASSERELLE_RATE_LIMIT="600/minute", or empty for none'
+            "PASSERELLE_RATE_LIMIT is not a rate limit", hint="export PASSERELLE_RATE_LIMIT=600/minute\nunset PASSERELLE_RATE_LIMIT"
         ) from None

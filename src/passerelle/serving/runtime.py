@@ -115,7 +115,7 @@ class Runtime:
             raise
         except BaseException as error:  # noqa: BLE001 - a panic in a package written in Rust is no Exception
             self.refused = loading_failure(error, self.folder)
-        print(f"the model is refused: {self.refused.message}\n  next: {self.refused.hint}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"the model is refused: {self.refused.message}{self.refused.next_lines}", file=sys.stderr, flush=True)  # noqa: T201
 
     def readiness(self) -> dict[str, Any]:
         """Return what /readyz says."""

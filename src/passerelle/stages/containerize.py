@@ -89,5 +89,5 @@ def _tried(context: Context, tag: BentoTag, engine: str, image: str) -> Containe
         return run_container(engine, image, golden, expected_version=version, environment=environment)
     except PasserelleError as error:
         # The image is gone with its passing name, and the name that it was to get still means the former one.
-        error.hint = f"to look into it: passerelle containerize {tag} --no-smoke --image passerelle/refused:{tag.version}"
+        error.hint = f"passerelle containerize {tag} --no-smoke --image passerelle/refused:{tag.version}"
         raise

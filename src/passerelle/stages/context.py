@@ -38,7 +38,8 @@ _POINTS_ELSEWHERE = (
     "PASSERELLE_S3_SECRET_ACCESS_KEY",
     "PASSERELLE_S3_REGION",
 )
-START = "passerelle up, in another terminal; or set MLFLOW_TRACKING_URI (and the S3 variables) to a server of yours"
+NEW_PROJECT = "passerelle new my-project; cd my-project"
+START = "passerelle up\nexport MLFLOW_TRACKING_URI=URL"
 CRITERIA = Path("training/criteria.yaml")
 
 
@@ -150,5 +151,8 @@ def project_folder(project: Path) -> Path:
         UsageError: It does not hold one.
     """
     if not (project / "bentofile.yaml").is_file():
-        raise UsageError(f"{project.resolve()} holds no bentofile.yaml", hint="cd to the root of the project, or give it with --project")
+        raise UsageError(
+            f"{project.resolve()} is not a project of passerelle: it holds no bentofile.yaml; --project names another folder",
+            hint=NEW_PROJECT,
+        )
     return project.resolve()

@@ -158,7 +158,7 @@ def path_to_bento(context: Context, project: Path, criteria: Path, steps: Steps,
     if found.of_others is not None:
         if found.version is None:
             message = f"{found.of_others}: nothing is in production, and the demo puts nothing there"
-            raise NotFoundError(message, hint="make up; then, in another terminal: passerelle status")
+            raise NotFoundError(message, hint="make up")
         left = OfOthers(found.version, found.of_others)
         steps.step("production", lambda: left)
     return bento_in_production(context, project, steps)
@@ -176,7 +176,7 @@ def _to_production(context: Context, project: Path, criteria_path: Path, steps: 
     )
     compared = steps.step("compare", lambda: compare(registry, criteria, parent_run_id=trained.parent_run_id))
     if compared.best is None:
-        raise RefusedError("no candidate meets the criteria", hint="passerelle compare; training/criteria.yaml")
+        raise RefusedError("no candidate meets the criteria in training/criteria.yaml", hint="passerelle compare")
     run_id, tags = compared.best.run_id, {MADE_BY_DEMO: "true", **tags_of_project(project)}
     registered = steps.step("register", lambda: register(registry, run_id=run_id, criteria=criteria, signing=signing, tags=tags))
     name_other_projects(registry, project, progress)

@@ -79,7 +79,7 @@ def run(
     """
     for option, of in _OF.items():
         if getattr(place, option) and of != place.target:
-            raise UsageError(f"--{option} belongs to --target {of}", hint=f"passerelle deploy --target {of} --{option}")
+            raise UsageError(f"--{option} is an option of --target {of} alone", hint="passerelle deploy --help")
     if place.target == "kubernetes":
         return _to_kubernetes(context, bento_tag, place, project, dry_run=dry_run, progress=progress)
     if place.target == "compose":

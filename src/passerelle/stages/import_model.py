@@ -140,7 +140,7 @@ def _check_promoted(registry: Registry, version: VersionInfo, digest: str, signi
 def _cannot_write(store: Store, error: OSError) -> OutsideError:
     if error.errno in _DISK_IS_FULL:
         return OutsideError(f"the disk that holds {store.home} is full; nothing was imported", hint="bentoml models delete")
-    return OutsideError(f"the store {store.home} cannot be written: {error.strerror}", hint="set BENTOML_HOME to a folder of yours")
+    return OutsideError(f"the store {store.home} cannot be written: {error.strerror}", hint="export BENTOML_HOME=FOLDER")
 
 
 def _already_there(store: Store, ref: ModelVersionRef, digest: str, signing: SigningSettings | None) -> ImportedModel | None:

@@ -50,7 +50,7 @@ def interpreter_for(checkout: Path, environment: Path, progress: Callable[[str],
     )
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{path}")
     if uv is None:
-        raise OutsideError(f"the environment of the commit's {LOCKED} cannot be made: there is no uv", hint="make .venv/.workbench")
+        raise OutsideError(f"the environment of the commit's {LOCKED} cannot be made: there is no uv", hint="pip install uv")
     python = environment / "bin" / "python"
     _must(uv, "venv", "--quiet", "--python", sys.executable, str(environment))
     _must(uv, "pip", "sync", "--quiet", "--python", str(python), "--require-hashes", str(locked))
@@ -85,5 +85,5 @@ def _must(*command: str) -> None:
         output, failed = f"it did not end within {_TIMEOUT_S} s", True
     if failed:
         last_lines = "\n".join(f"    {line}" for line in output.strip().splitlines()[-8:])
-        hint = f"in a checkout of it: uv venv; uv pip sync --require-hashes {LOCKED}; passerelle train"
+        hint = f"git checkout COMMIT; uv venv; uv pip sync --require-hashes {LOCKED}; passerelle train"
         raise OutsideError(f"the environment of the commit's {LOCKED} cannot be made:\n{last_lines}", hint=hint)

@@ -111,7 +111,7 @@ def run(
         As `promote`.
     """
     if options.best and options.version is not None:
-        raise UsageError("--best and --version name two versions", hint="passerelle promote --best, or --version N")
+        raise UsageError("--best and --version name two versions", hint="passerelle promote --best\npasserelle promote --version N")
     read, request = read_criteria(criteria), promotion_request(context, project, options)
     registry = context.registry
     if not options.best:
@@ -193,8 +193,8 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, req
     where = _store(registry, verdict, page, request, dry_run=dry_run) if verdict else None
     if verdict and not verdict.passed and not request.force:
         listed = "; ".join(finding.message for finding in verdict.failures)
-        hint = f"read {where} or passerelle promote --dry-run --report report.html"
-        raise RefusedError(f"the gate refuses {version.ref}: {listed}", hint=hint)
+        message = f"the gate refuses {version.ref}: {listed}; the report is {where}"
+        raise RefusedError(message, hint="passerelle promote --dry-run --report report.html")
     entry = replace(_entry(version, criteria, verdict, request), report_digest=_digest(page) if page else None)
     if not dry_run:
         _keep(registry, ref.registered_model, criteria)
@@ -211,8 +211,8 @@ def _keep(registry: Registry, registered_model: str, criteria: Criteria) -> None
     content = json.dumps(criteria.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     key = f"{Ledger(registry.objects, registered_model).criteria_folder}{criteria.digest.removeprefix('sha256:')}.json"
     if not registry.objects.create(key, content.encode()):
-        message = f"the object {key} does not hold the criteria that it is named after: somebody wrote it by hand"
-        raise IntegrityError(message, hint="look at who may write below ledger/ in the bucket, remove the object; then passerelle promote")
+        message = f"the object {key} does not hold the criteria that it is named after: somebody wrote it by hand; "
+        raise IntegrityError(message + "check who may write below ledger/ in the bucket, and remove the object", hint="passerelle promote")
 
 
 def _judged(
@@ -281,9 +281,9 @@ def _examine(version: VersionInfo, request: PromotionRequest) -> None:
         hint = f"passerelle register --run {version.ref.run_id}"
         raise IntegrityError(f"{version.ref} has no digest of its files: it was not registered by passerelle", hint=hint)
     if request.force and not (request.reason and request.reason.strip()):
-        raise UsageError("a forced promotion needs a reason", hint="passerelle promote --force --reason '…'")
+        raise UsageError("a forced promotion needs a reason", hint="passerelle promote --force --reason REASON")
     if request.force and not request.development:
         raise RefusedError("promotions are not forced in production", hint="passerelle promote --dry-run --report report.html")
     if TRUSTED_PICKLE in version.tags and not request.development:
-        hint = "train it again and log it with serialization_format='skops'; then passerelle register"
-        raise RefusedError(f"{version.ref} is a pickle that was trusted in development: it is not promoted in production", hint=hint)
+        message = f"{version.ref} is a pickle that was trusted in development, and is not promoted in production"
+        raise RefusedError(f"{message}; log it with serialization_format='skops'", hint="passerelle train --again; passerelle register")

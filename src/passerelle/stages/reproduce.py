@@ -111,7 +111,7 @@ def checkout(root: Path, commit: str) -> Iterator[Path]:
         added = _git(root, "worktree", "add", "--detach", str(folder), commit)
         if added.returncode != 0:
             reason = (added.stderr.strip().splitlines() or ["git says nothing"])[-1]
-            raise UsageError(f"the commit {commit} cannot be checked out: {reason}", hint="cd to a clone that holds it; git fetch")
+            raise UsageError(f"the commit {commit} cannot be checked out: {reason}", hint="git fetch --all")
         try:
             yield folder
         finally:
@@ -130,11 +130,11 @@ def _trained(folder: Path, python: Path, options: Sequence[str], *, data_digest:
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=_TRAIN_TIMEOUT_S, check=False)
     if done.returncode != 0:
         output = "\n".join(f"    {line}" for line in (done.stderr or done.stdout).strip().splitlines()[-6:])
-        raise OutsideError(f"the training from that commit failed:\n{output}", hint="passerelle train, in a checkout of it")
+        raise OutsideError(f"the training from that commit failed:\n{output}", hint="git checkout COMMIT; passerelle train")
     result = json.loads(done.stdout)
     if result["data_digest"] != data_digest:
         message = f"the data has the digest {result['data_digest'][:19]}…, the version was trained on {data_digest[:19]}…"
-        raise IntegrityError(message, hint="passerelle reproduce VERSION --data FILE --text-column … --label-column …")
+        raise IntegrityError(message, hint="passerelle reproduce VERSION --data FILE --text-column COLUMN --label-column COLUMN")
     return str(result["parent_run_id"])
 
 

@@ -65,9 +65,7 @@ def rollback(
     ledger = verified_ledger(registry, name, signing)
     target = version if version is not None else registry.aliases(name).get(str(PREVIOUS))
     if target is None:
-        raise NotFoundError(
-            f"« {name} » has no previous version to go back to", hint="passerelle history; then passerelle rollback --version N"
-        )
+        raise NotFoundError(f"« {name} » has no previous version to go back to", hint="passerelle history; passerelle rollback --version N")
     info = registry.model_version(name, target)
     _check_was_there(info, ledger)
     if TRUSTED_PICKLE in info.tags and not development:

@@ -32,4 +32,4 @@ def run(context: Context, bento_tag: str | None = None, *, port: int | None = No
         on_ready(deployment)
         while not stop.wait(0.25):
             if not child.alive():
-                raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"read {child.log_path}")
+                raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"cat {child.log_path}")

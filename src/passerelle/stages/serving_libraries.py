@@ -23,7 +23,7 @@ def serving_libraries(project: Path) -> dict[str, str]:
     if not requirements.is_file():
         raise UsageError(
             f"{requirements} is missing: it says which libraries the image gets",
-            hint="git checkout requirements; or, in a project of passerelle new: passerelle new --update --yes",
+            hint="git checkout requirements\npasserelle new --update --yes",
         )
     lines = (line.rstrip(" \\") for line in requirements.read_text(encoding="utf-8").splitlines() if line[:1].isalpha() and "==" in line)
     pinned = (Requirement(line) for line in lines)

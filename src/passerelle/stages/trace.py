@@ -147,8 +147,8 @@ def _labelled(registry: Registry, versions: Sequence[VersionInfo], reference: st
     if found is not None:
         return found
     if not (run and number):
-        hint = "passerelle containerize makes images whose labels say it"
-        raise NotFoundError(f"the image {reference} does not say which version it holds", hint=hint)
+        message = f"the labels of the image {reference} do not name a version: passerelle did not make it"
+        raise NotFoundError(message, hint="passerelle containerize")
     hint = f"passerelle trace --model {model} {reference}" if model != registry.settings.registered_model else "passerelle history"
     raise NotFoundError(f"the image {reference} holds version {number} of « {model} », run {run}, which is not among those here", hint=hint)
 
@@ -156,9 +156,9 @@ def _labelled(registry: Registry, versions: Sequence[VersionInfo], reference: st
 def _unknown(registered_model: str, reference: str) -> NotFoundError:
     message = f"nothing of « {registered_model} » is known as « {reference} »"
     if looks_like_an_image(reference):
-        return NotFoundError(f"{message}, and no engine here holds it", hint=f"docker pull {reference}; then the same command again")
-    hint = "passerelle trace VERSION | RUN_ID | PREDICTION_ID | BENTO_TAG | IMAGE; passerelle history lists the versions"
-    return NotFoundError(message, hint=f"{hint}; an image that is not here: docker pull {reference}" if ":" in reference else hint)
+        return NotFoundError(f"{message}, and no engine here holds it", hint=f"docker pull {reference}; passerelle trace {reference}")
+    hint = "passerelle history; passerelle trace VERSION"
+    return NotFoundError(message, hint=f"{hint}\ndocker pull {reference}; passerelle trace {reference}" if ":" in reference else hint)
 
 
 def links_of(registry: Registry, version: VersionInfo, signing: SigningSettings | None = None) -> Iterator[TraceLink]:
@@ -194,7 +194,7 @@ def _promotion(registry: Registry, version: VersionInfo, signing: SigningSetting
     try:
         entries = verified_ledger(registry, version.ref.registered_model, signing).entries
     except IntegrityError as error:
-        return TraceLink("ledger entry", None, f"{error.message}; {error.hint}")
+        return TraceLink("ledger entry", None, f"{error.message}{error.next_lines}")
     last = next((entry for entry in reversed(list(stood(entries))) if entry.to_version == version.ref.version), None)
     if last is None:
         return TraceLink("ledger entry", None, "it was never put into production")

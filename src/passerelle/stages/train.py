@@ -96,10 +96,12 @@ def read_training_data(project: TrainingProject, data: TrainingData) -> Dataset:
     columns = data.feature_columns or None
     if data.path is None:
         if data.text_column or data.label_column or columns:
-            raise UsageError("columns are named and no file is", hint="passerelle train --data FILE --text-column … --label-column …")
+            raise UsageError(
+                "columns are named and no file is", hint="passerelle train --data FILE --text-column COLUMN --label-column COLUMN"
+            )
         return project.demo_data()
     if data.label_column is None or (data.text_column is None and columns is None):
-        hint = f"passerelle train --data {data.path} --text-column … --label-column …"
+        hint = f"passerelle train --data {data.path} --text-column COLUMN --label-column COLUMN"
         raise UsageError(f"which columns of {data.path} hold the text and the class?", hint=hint)
     return read_data(
         data.path,

@@ -99,13 +99,16 @@ def _columns(path: Path, text_column: str | None, label_column: str, feature_col
     columns = [text_column] if text_column is not None else list(feature_columns or ())
     usage = f"passerelle train --data {path} --text-column COLUMN --label-column COLUMN"
     if not columns:
-        raise UsageError(f"no column of {path} is named to learn from", hint=f"{usage} (or --feature-column, once for each)")
+        raise UsageError(
+            f"no column of {path} is named to learn from",
+            hint=f"{usage}\npasserelle train --data {path} --feature-column COLUMN --label-column COLUMN",
+        )
     if text_column is not None and feature_columns:
         raise UsageError("a text column and feature columns are both given", hint=usage)
     if label_column in columns:
         raise UsageError(f"« {label_column} » is both the class and what it is learned from", hint=usage)
     if len(set(columns)) < len(columns):
-        raise UsageError("a feature column is given twice", hint="give each --feature-column once")
+        raise UsageError("a feature column is given twice", hint=usage)
     return columns
 
 
@@ -119,7 +122,7 @@ def _check_is_text(path: Path, column: pd.Series) -> None:
     if not all(isinstance(value, str) for value in column.dropna()):
         raise DataError(
             f"{path}: the column « {column.name} » holds {column.dtype}, not text",
-            hint=f"passerelle train --data {path} --text-column COLUMN, or --feature-column for a table without text",
+            hint=f"passerelle train --data {path} --text-column COLUMN\npasserelle train --data {path} --feature-column COLUMN",
         )
 
 
@@ -128,7 +131,7 @@ def _check_not_all_blank(path: Path, blank: pd.DataFrame) -> None:
         if blank[name].all():
             raise DataError(
                 f"{path}: the column « {name} » is empty",
-                hint=f"passerelle train --data {path} with a column that is filled",
+                hint=f"passerelle train --data {path} --text-column COLUMN",
             )
 
 
@@ -141,12 +144,12 @@ def _complete(path: Path, table: pd.DataFrame, *, drop_missing: bool) -> tuple[p
         return table.reset_index(drop=True), ()
     if drop_missing:
         if gaps.all():
-            raise DataError(f"{path}: every row misses a value", hint=f"passerelle train --data {path} with columns that are filled")
+            raise DataError(f"{path}: every row misses a value", hint=f"passerelle train --data {path} --feature-column COLUMN")
         return table[~gaps].reset_index(drop=True), (f"{int(gaps.sum())} of {len(table)} rows miss a value and are left out",)
     name = next(name for name in blank.columns if blank[name].any())
     raise DataError(
         f"{path}: the column « {name} » is empty in {int(blank[name].sum())} of {len(table)} rows: {_named(blank[name])}",
-        hint="fill them, or add --drop-missing to leave them out",
+        hint=f"passerelle train --data {path} --drop-missing",
     )
 
 
@@ -163,7 +166,7 @@ def _bounded(path: Path, table: pd.DataFrame, column: str, *, drop: bool) -> tup
     raise DataError(
         f"{path}: the service refuses the text of {int(faulty.sum())} of {len(table)} rows: {_named(faulty)}; "
         f"the first {faults[faulty].iloc[0]}",
-        hint="correct them, or add --drop-missing to leave them out",
+        hint=f"passerelle train --data {path} --drop-missing",
     )
 
 
@@ -180,7 +183,7 @@ def _labels(path: Path, column: pd.Series) -> pd.Series:
     if labels.nunique() < 2:  # noqa: PLR2004 - a choice is between two
         raise DataError(
             f"{path}: the column « {column.name} » holds one class only, « {labels.iloc[0]} »",
-            hint=f"passerelle train --data {path} --label-column COLUMN with at least two classes",
+            hint=f"passerelle train --data {path} --label-column COLUMN",
         )
     return labels
 

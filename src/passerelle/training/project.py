@@ -16,7 +16,7 @@ from passerelle.training.dataset import Dataset, read_data
 from passerelle.training.params import Params
 
 FOLDER = "training"
-_NEW_PROJECT = "cd to the root of the project; passerelle new my-project makes one"
+_NEW_PROJECT = "passerelle new my-project; cd my-project"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from passerelle.errors import DataError
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _ENCODINGS_BY_MARK = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _WORKBOOK_MARKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-_SAVE_AS_CSV = "save the table as CSV UTF-8 (comma-separated) and give that file to passerelle train --data"
+_SAVE_AS_CSV = "save the table as CSV UTF-8 (comma-separated)"
 
 
 def read_table(path: Path, used: Collection[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -39,7 +39,7 @@ def read_table(path: Path, used: Collection[str]) -> tuple[pd.DataFrame, tuple[s
     table.columns = [str(name).strip() for name in table.columns]
     _check_columns(path, list(table.columns), used)
     if table.empty:
-        raise DataError(f"{path} has a header and no row", hint="passerelle train --data FILE with a file that holds records")
+        raise DataError(f"{path} has a header and no row", hint="passerelle train --data FILE")
     return table, notes
 
 
@@ -51,7 +51,7 @@ def _content(path: Path) -> bytes:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}", hint=f"ls -ld {path}") from error
     if not content.strip():
-        raise DataError(f"{path} is empty", hint="passerelle train --data FILE with a file that holds a header and records")
+        raise DataError(f"{path} is empty", hint="passerelle train --data FILE")
     return content
 
 
@@ -59,7 +59,9 @@ def _parquet(path: Path, content: bytes) -> pd.DataFrame:
     try:
         return pd.read_parquet(io.BytesIO(content))
     except (OSError, ValueError) as error:  # what pyarrow raises is one of these
-        raise DataError(f"{path} is not a Parquet file that can be read: {_first_line(error)}", hint=_SAVE_AS_CSV) from error
+        raise DataError(
+            f"{path} is not a Parquet file that can be read: {_first_line(error)}; {_SAVE_AS_CSV}", hint="passerelle train --data FILE"
+        ) from error
 
 
 def _csv(path: Path, content: bytes, used: Collection[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -71,8 +73,8 @@ def _csv(path: Path, content: bytes, used: Collection[str]) -> tuple[pd.DataFram
         # The columns are named by position first: pandas would rename the second of two equal names.
         table = pd.read_csv(io.StringIO(text), sep=separator, header=None, dtype=str, keep_default_na=False, na_values=[""])
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        hint = f"put texts that hold a {SEPARATORS[separator]} or a line break in double quotes, then passerelle train --data {path}"
-        raise DataError(f"{path} is not a CSV table: {_first_line(error)}", hint=hint) from error
+        way_out = f"put texts that hold a {SEPARATORS[separator]} or a line break in double quotes"
+        raise DataError(f"{path} is not a CSV table: {_first_line(error)}; {way_out}", hint=f"passerelle train --data {path}") from error
     header = ["" if pd.isna(name) else str(name) for name in table.iloc[0]]
     rows = table.iloc[1:].set_axis(header, axis=1).set_axis(range(len(table) - 1), axis=0)
     filled = rows.dropna(how="all")
@@ -84,7 +86,7 @@ def _csv(path: Path, content: bytes, used: Collection[str]) -> tuple[pd.DataFram
 def _decode(path: Path, content: bytes) -> tuple[str, tuple[str, ...]]:
     """Return the file's text: in the encoding that its mark names, else UTF-8, else the one of French Windows."""
     if content.startswith(_WORKBOOK_MARKS):
-        raise DataError(f"{path} is a workbook or an archive, not CSV or Parquet", hint=_SAVE_AS_CSV)
+        raise DataError(f"{path} is a workbook or an archive, not CSV or Parquet; {_SAVE_AS_CSV}", hint="passerelle train --data FILE")
     mark = next((mark for mark in _ENCODINGS_BY_MARK if content.startswith(mark)), None)
     notes: tuple[str, ...] = ()
     try:
@@ -98,7 +100,7 @@ def _decode(path: Path, content: bytes) -> tuple[str, tuple[str, ...]]:
             raise _unknown_encoding(path) from error
         text, notes = _decode_windows(path, content), (f"{path.name} is not UTF-8; read as Windows-1252 (Latin-1)",)
     if "\x00" in text:
-        raise DataError(f"{path} holds NUL characters: it is not a text file", hint=_SAVE_AS_CSV)
+        raise DataError(f"{path} holds NUL characters: it is not a text file; {_SAVE_AS_CSV}", hint="passerelle train --data FILE")
     return text, notes
 
 
@@ -122,7 +124,7 @@ def _is_utf8(line: bytes) -> bool:
 def _unknown_encoding(path: Path) -> DataError:
     return DataError(
         f"{path} is neither UTF-8 nor Windows-1252 (Latin-1) all the way",
-        hint=f"iconv -f ENCODING -t UTF-8 {path} > utf8.csv, then passerelle train --data utf8.csv",
+        hint=f"iconv -f ENCODING -t UTF-8 {path} > utf8.csv; passerelle train --data utf8.csv",
     )
 
 
@@ -150,8 +152,8 @@ def _check_columns(path: Path, columns: list[str], used: Collection[str]) -> Non
             )
         if columns.count(name) > 1:
             raise DataError(
-                f"{path} has {columns.count(name)} columns « {name} »",
-                hint=f"rename all but one in {path}, then passerelle train again",
+                f"{path} has {columns.count(name)} columns « {name} »; rename all but one",
+                hint=f"passerelle train --data {path}",
             )
 
 
