@@ -63,7 +63,7 @@ class Ranking(_Section):
     def _no_time_decides(cls, given: Any) -> Any:
         times = [name for name in (given if isinstance(given, list | tuple) else [given]) if isinstance(name, str) and name in _TIMES]
         if times:
-            raise ValueError(f"{times[0]} is measured anew by each training, so chance would rank; give it a limit under maximum")
+            raise ValueError(f"{times[0]} differs with each training, so the ranking would be random; set a limit under maximum instead")
         return given
 
 

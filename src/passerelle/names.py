@@ -62,7 +62,7 @@ CLASSIFY_BATCH: Final = "/classify/batch"
 #: MLflow's own tag for the run that a run is part of.
 PARENT_RUN: Final = "mlflow.parentRunId"
 
-#: Parameters of a run, which MLflow lets nobody change, hold the digest of what training left there: this, and the file's path.
+#: Parameters of a run, which MLflow does not allow to be changed, hold the digest of each logged file: this prefix and its path.
 DIGEST_PARAM: Final = "digest."
 #: In the place of a path, all files of the model as they were logged.
 LOGGED_MODEL: Final = "model"

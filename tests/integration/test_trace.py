@@ -67,7 +67,7 @@ def test_an_image_of_any_name_is_what_its_labels_say(registered: RegisteredForTe
         assert (kind, version.ref.version) == ("image", 2), name
     assert find_version(registry, str(first.bento_model_tag), labels)[1].ref.version == 1
     for wrong, message in (
-        ({}, "does not say which version"),
+        ({}, "do not name a version"),
         ({**labels, "passerelle.run_id": first.run_id}, "not among those here"),
         ({**labels, "passerelle.registered_model": "other", "passerelle.run_id": "0" * 32}, "« other »"),
     ):

@@ -85,7 +85,7 @@ def build(
 
 
 def check_whole(store: Store, tag: BentoTag, signing: SigningSettings | None) -> None:
-    """Return when the model in the store is still what was registered, signed where that is required.
+    """Check that the model in the store is still the registered one, and signed where that is required.
 
     Raises:
         IntegrityError: A file of the model is not the one that was registered, or its signature is missing or not good.

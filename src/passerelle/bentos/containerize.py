@@ -78,7 +78,7 @@ class ImageOptions:
         base: What it starts from, and what the slim one takes Python from.
         with_pipeline: Install scikit-learn for a compiled model too: its pipeline decides then where two labels are within rounding.
         wheels: Folder that packages are installed from, without a network.
-        cached: Whether what the engine has may be used again; without it everything is built anew.
+        cached: Whether the engine's cache is used; without it everything is built again.
         epoch: Seconds since 1970 that all times in the image are set to, so that the same inputs give the same digest.
     """
 

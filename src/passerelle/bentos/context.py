@@ -18,7 +18,7 @@ from passerelle.scorer.storage import is_packed
 
 _TOOLS = resources.files("passerelle.bentos") / "image"
 _CODE = ("bento.yaml", "README.md", "apis", "src")
-#: Of a bento, what it takes to answer with any model, and with one that is compiled.
+#: The parts of a bento that are needed for any model, and those for a compiled one.
 _LOCKED, _LOCKED_FOR_A_SCORER = "env/python/requirements.txt", "src/requirements/scorer.txt"
 _FILE = 0o644
 

@@ -111,7 +111,7 @@ def _names(image: Inspected) -> list[str]:
 
 
 def check_architecture(engine: str, image: str) -> None:
-    """Return when this machine can run the image.
+    """Check that this machine can run the image.
 
     Raises:
         NotFoundError: The engine holds no such image.

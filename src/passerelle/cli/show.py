@@ -105,10 +105,10 @@ def imported(output: Output, result: ImportedModel) -> None:
 def built(output: Output, result: BuiltBento) -> None:
     """Show which bento holds the model."""
     if result.dry_run and result.created:
-        output.line(f"would build the bento {result.bento_tag}" + (" anew: the code changed" if result.replaced else ""))
+        output.line(f"would build the bento {result.bento_tag}" + (" again: the code changed" if result.replaced else ""))
     elif result.created:
-        anew = ", anew since the code changed" if result.replaced else ""
-        output.line(f"bento {result.bento_tag}{anew}: {relative(result.path) if result.path else ''}")
+        again = ", built again since the code changed" if result.replaced else ""
+        output.line(f"bento {result.bento_tag}{again}: {relative(result.path) if result.path else ''}")
     else:
         output.line(f"already done: the bento {result.bento_tag} holds this model and this code")
     output.result(result)

@@ -128,7 +128,7 @@ def libraries(evidence: Evidence) -> Finding:
 
 
 def training_rows(evidence: Evidence, criteria: Criteria) -> Finding:
-    """The challenger learned from far fewer rows than the champion, or nobody knows how many that were."""
+    """The challenger learned from far fewer rows than the champion, or it is unknown how many those were."""
     ours, champion = len(evidence.challenger.train_hashes or ()), evidence.champion
     if not evidence.champion_says or (champion and champion.train_hashes is None):
         return _finding("training_rows", str(ours), "—", [_message("rows_unknown", version=_in_production(evidence))])

@@ -51,7 +51,7 @@ def latency(pipeline: BaseEstimator, records: pd.DataFrame, *, rounds: int = ROU
 
 def _answers(pipeline: BaseEstimator, first: Record, flavor: str) -> Callable[[Record], object]:
     """Return what answers, after its first answer."""
-    # Compiled anew for each round: a scorer remembers the words that it has seen, and a citizen's text is new to it.
+    # Compiled again for each round: a scorer remembers the words that it has seen, and in production a text is new to it.
     scorer = compile_pipeline(pipeline)
     if isinstance(scorer, NotCompilable):
         predict = pipeline_predict(pipeline, list(first), flavor=flavor)

@@ -92,7 +92,7 @@ def _difference(evidence: Evidence, criteria: Criteria) -> Difference | None:
 
 
 def allow(criteria: Criteria, waive: Sequence[str], *, who: str, reason: str | None) -> None:
-    """Return when this person may waive these checks.
+    """Check that this person may waive these checks.
 
     Raises:
         UsageError: There is no reason.

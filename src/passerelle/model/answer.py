@@ -8,7 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from passerelle.model.golden import Predict
 
 Label = TypeVar("Label")
-#: So many classes are in an answer, the most probable first.
+#: Number of classes in an answer, the most probable first.
 TOP = 3
 
 

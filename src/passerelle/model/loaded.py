@@ -183,7 +183,7 @@ def _scorer(folder: Path, pipeline: FittedPipeline, golden: Golden) -> tuple[Com
         try:
             return stored, None, replay(golden, scorer_predict(stored))
         except IntegrityError:
-            # Made by other libraries, perhaps: compiled anew, where that can be done, it is held to the same predictions.
+            # Other library versions may have made it: it is compiled again where possible, and checked against the same predictions.
             if not pipeline.is_available:
                 raise
     return compiled(pipeline(), golden)

@@ -13,7 +13,7 @@ from passerelle.settings import LoadingSettings, StateSettings
 _TRUSTED_BUILTINS = frozenset(
     f"builtins.{name}" for name in ("bool", "bytes", "dict", "float", "frozenset", "int", "list", "range", "set", "slice", "str", "tuple")
 ) | {"collections.defaultdict", "collections.OrderedDict"}
-#: Parts of scikit-learn, numpy and scipy that run, read or build something for whoever calls them.
+#: Parts of scikit-learn, numpy and scipy that run, read or build what their arguments say.
 _ACTING_MODULES = frozenset(
     {"testing", "tests", "f2py", "distutils", "externals", "ctypeslib", "_datasource", "npyio", "_npyio_impl", "io", "datasets", "conftest"}
 )

@@ -27,7 +27,7 @@ class AccessLog:
             atexit.register(self.flush)
 
     def write(self, method: str, route: str, status: int, seconds: float, *, request_id: str, traceparent: bytes | None = None) -> None:
-        """Write a line; a reader that went away is nobody's reason to fail."""
+        """Write a line; a closed pipe is no reason to fail."""
         if not self._enabled or self._descriptor is None:
             return
         match = _TRACEPARENT.fullmatch(traceparent) if traceparent else None

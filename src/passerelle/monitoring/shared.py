@@ -17,7 +17,7 @@ def make_folder(workers: int) -> Path | None:
 
     It is removed when this process ends.
     """
-    if workers < 2:  # noqa: PLR2004 - one shares with nobody
+    if workers < 2:  # noqa: PLR2004 - a single worker shares nothing
         os.environ.pop(_VARIABLE, None)
         return None
     folder = tempfile.mkdtemp(prefix="passerelle-metrics-")

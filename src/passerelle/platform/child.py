@@ -103,7 +103,7 @@ class Child:
         return self.process is not None and self.process.poll() is None
 
     def wait_until_healthy(self, timeout_s: float, *, also: Callable[[], None] = lambda: None) -> None:
-        """Return when the health address answers 200.
+        """Wait until the health address answers 200.
 
         Args:
             timeout_s: Longest wait, in seconds.

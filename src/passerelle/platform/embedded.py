@@ -93,7 +93,7 @@ class EmbeddedPlatform:
         }
         Path(environment["BENTOML_HOME"]).mkdir(parents=True, exist_ok=True)
         self.running = RunningPlatform(tracking_uri, s3, environment, ProcessMark.of(os.getpid()))
-        # Written before they answer: whoever finds this state after a crash knows what to end.
+        # Written before they answer, so that after a crash the next start knows which processes to end.
         state.write_state(self._state_dir, self.running, self.pids, ready=False)
         s3_child.wait_until_healthy(_START_TIMEOUT_S, also=self.raise_if_one_ended)
         make_bucket(s3)

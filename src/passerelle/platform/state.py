@@ -88,7 +88,7 @@ def write_state(state_dir: Path, platform: RunningPlatform, children: Mapping[st
     """Record the platform, readable by its owner alone: it holds the S3 keys.
 
     Args:
-        children: Process ids, for whoever finds this state after a crash.
+        children: Process ids, to end them after a crash.
         ready: Whether both servers answer; `running` shows nothing before.
     """
     secret = platform.s3.secret_access_key

@@ -19,7 +19,7 @@ class LedgerFault:
 
 @dataclass(frozen=True)
 class Anchors:
-    """The entries that MLflow knows, as number and digest: whoever forges the ledger would have to forge that too.
+    """The entries that MLflow knows, as number and digest: to forge the ledger, these must be forged too.
 
     Attributes:
         confirmed: Those that were written.
@@ -53,7 +53,7 @@ class Chain:
 
 
 def examine(registered_model: str, stored: Stored, anchors: Anchors | None) -> Chain:
-    """Return the chain of the stored lines, held against what MLflow knows; without that where MLflow cannot be asked."""
+    """Return the chain of the stored lines, compared with what MLflow knows where MLflow can be asked."""
     faults: list[LedgerFault] = []
     entries: list[Entry] = []
     before, folder = BEGINNING, folder_of(registered_model)

@@ -24,7 +24,7 @@ class CandidateRun:
 
     Attributes:
         metrics: As logged; names as in docs/01-train.md.
-        params: As logged; MLflow lets nobody change one afterwards.
+        params: As logged; MLflow does not allow one to be changed afterwards.
     """
 
     run_id: str

@@ -141,7 +141,7 @@ class Ledger:
         """Return what is stored, the entries read concurrently.
 
         Args:
-            most: Number of the last entry that can be there: whoever fills the folder does not decide how much is read.
+            most: Number of the last entry that can be there, so that no one can make the reader read more by adding objects.
 
         Raises:
             OutsideError: S3 does not answer.

@@ -1,6 +1,6 @@
 """What MLflow's and boto3's own code reads from the environment, set for the length of a call: the one place that writes `os.environ`.
 
-MLflow takes the address of its server as an argument, but reads the rest from the environment of the process, whoever calls it: the keys
+MLflow takes the address of its server as an argument, but reads the rest from the environment of the process: the keys
 and the endpoint of S3, the user and the password of the server, retries and timeouts.
 """
 
@@ -19,7 +19,7 @@ from mlflow.tracking._tracking_service.utils import _use_tracking_uri
 from passerelle.settings import MlflowSettings, S3Settings
 
 _PREFIXES = ("MLFLOW_", "AWS_")
-#: MLflow's own retries take minutes, and its progress bars and its telemetry are for nobody here.
+#: MLflow's own retries take minutes, and its progress bars and its telemetry are of no use here.
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",

@@ -1,4 +1,4 @@
-"""Objects in S3 beside MLflow's artifacts: read, and written only when nobody else did."""
+"""Objects in S3 beside MLflow's artifacts: read, and written by conditional writes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Objects:
         return self._cached_client
 
     def check(self) -> None:
-        """Return when the bucket answers to these keys.
+        """Check that the bucket answers to these keys.
 
         Raises:
             OutsideError: S3 does not answer, the keys are wrong, or the bucket is missing.

@@ -110,8 +110,8 @@ def append(
 ) -> Entry | None:
     """Write the entry as the next one; None when somebody else wrote one at its place first.
 
-    MLflow is told of the entry first, so that an entry which it does not know was not written by passerelle. The conditional write of
-    the head is where two writers at once are decided: exactly one gets the number. `confirm` tells MLflow that the entry is there.
+    The entry is announced to MLflow first, so that an entry which MLflow does not know was not written by passerelle. The conditional
+    write of the head decides between two writers at once: exactly one gets the number. `confirm` tells MLflow that the entry is there.
 
     Args:
         ledger: What the decision was made on, from `verified_ledger`.

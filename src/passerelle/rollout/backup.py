@@ -77,7 +77,7 @@ def backup(stack: Stack, path: Path, *, objects: Objects, locks: Objects, who: s
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
         half = Path(temporary) / path.name
         with tarfile.open(half, "w") as archive, tempfile.TemporaryFile(dir=temporary) as dump:
-            with _nobody_promotes(objects, locks, who) as check_held:
+            with _promotions_locked(objects, locks, who) as check_held:
                 created = datetime.now(UTC).isoformat(timespec="seconds")
                 progress("the database")
                 stack.pipe("exec", "-T", "postgres", "pg_dump", "--username", "mlflow", "--format", "custom", "mlflow", target=dump)
@@ -96,7 +96,7 @@ def backup(stack: Stack, path: Path, *, objects: Objects, locks: Objects, who: s
 
 
 @contextmanager
-def _nobody_promotes(objects: Objects, locks: Objects, who: str) -> Iterator[Callable[[], None]]:
+def _promotions_locked(objects: Objects, locks: Objects, who: str) -> Iterator[Callable[[], None]]:
     """Hold the locks that promotions take, and yield a check that none was taken over meanwhile."""
     with ExitStack() as locked:
         models = {unquote(key.split("/")[1]) for key in objects.keys("ledger/")}

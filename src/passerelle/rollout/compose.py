@@ -251,7 +251,7 @@ def _replaced(stack: Stack, place: int, identity: str, release: Release) -> Smok
 
 
 def _start(stack: Stack, place: int, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    # Bounded: one that the kernel kills again and again for its memory is never « unhealthy », only started anew.
+    # With a timeout: a container that the kernel kills for its memory is restarted again and again and never becomes 'unhealthy'.
     waited = ("--wait", "--wait-timeout", str(_READY_WITHIN_S))
     arguments = ("--profile", "service", "up", "--detach", *waited, "--no-deps", "--no-build", REPLICAS[place])
     return stack.compose(*arguments, variables=variables)

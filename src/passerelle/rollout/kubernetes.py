@@ -112,7 +112,7 @@ def _with_image(objects: Sequence[KubernetesObject], release: Release) -> list[K
 
 
 def _check_key(cluster: Cluster, api_key: str | None) -> None:
-    """Return when the golden inputs can be put to the pods: those that ask for a key would refuse them once they run."""
+    """Check that the golden inputs can be sent to the pods: pods that require a key would refuse them; raises UsageError otherwise."""
     specs = [
         each["spec"]["template"]["spec"] for each in cluster.objects if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME
     ]
@@ -125,7 +125,7 @@ def _check_key(cluster: Cluster, api_key: str | None) -> None:
 
 
 def _check_secrets(cluster: Cluster) -> None:
-    """Return when every Secret is there that the pods mount; a pod without one waits for ever."""
+    """Check that every Secret that the pods mount exists; raises NotFoundError otherwise: a pod without one waits for ever."""
     pods = [each["spec"]["template"]["spec"] for each in cluster.objects if each["kind"] == "Deployment"]
     names = {volume["secret"]["secretName"] for spec in pods for volume in spec.get("volumes", ()) if "secret" in volume}
     for name in sorted(names):

@@ -1,4 +1,4 @@
-"""The secrets of the compose stack: files, made on first use, that nobody else on the machine can read."""
+"""The secrets of the compose stack: files, made on first use, that no other user of the machine can read."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ def _made_key(folder: Path) -> tuple[str, ...]:
 
 
 def check_secrets(folder: Path, *also: Path, volume_of: Callable[[str], str | None] = lambda _: None) -> None:
-    """Return when every secret is there, is not empty, and is nobody else's to read.
+    """Check that every secret exists, is not empty, and cannot be read by other users.
 
     Args:
-        also: Secrets in other places, which nobody makes anew.
+        also: Secrets in other places, which passerelle does not make.
         volume_of: Names the volume that was made with a secret, where there is one.
 
     Raises:

@@ -102,7 +102,7 @@ class Stack:
         return f"docker compose -f {shlex.quote(os.path.relpath(self.folder / 'compose.yaml'))}"
 
     def check(self) -> None:
-        """Return when an engine answers and its compose is new enough.
+        """Check that Docker answers and that its compose plugin is new enough.
 
         Raises:
             OutsideError: It is not Docker, does not answer, or is too old.
@@ -126,7 +126,7 @@ class Stack:
         return make_secrets(self.secrets, volume_of=self._volume_of)
 
     def check_secrets(self) -> None:
-        """Return when every secret that compose.yaml names can be used.
+        """Check that every secret that compose.yaml names can be used.
 
         Raises:
             As `secret_files.check_secrets`.

@@ -28,13 +28,13 @@ from passerelle.scorer.encoding import CrossingNgrams, Encode, crossing_ngrams_o
 from passerelle.scorer.pairs import Codes
 from passerelle.scorer.sections import Section
 
-#: A longer chunk is cut anew each time: it is no word, and remembering it would let anybody fill the memory.
+#: A longer chunk is cut again each time: it is not a word, and a client could fill the memory with such chunks.
 LONGEST_CHUNK = 48
 #: What one generation of remembered chunks may take, approximately; two generations exist at a time.
 GENERATION_BYTES = 8 * 2**20
 #: n-grams of a long text that are cut between two places where the work may be interrupted.
 SLICE = 512
-#: So many times the work of a remembered chunk is in each character of one that is not.
+#: The work for each character of a new chunk, in multiples of the work for a remembered chunk.
 UNSEEN = 4
 #: What a remembered chunk takes besides its codes: dict slot, key, tuples, objects' headers.
 ENTRY_BYTES = 400

@@ -98,7 +98,7 @@ class AccessControl:
                     self._ring = KeyRing(read_keys(self._path))
                     self._changed_at, self._broken = changed_at, False
             except (SettingsError, OSError) as error:
-                # Who had a key keeps it while somebody repairs the file; said once, tried again each second.
+                # Keep the last good keys while the file is unreadable; log once, retry every second.
                 if not self._broken:
                     self._broken = True
                     message = error.message if isinstance(error, SettingsError) else f"{self._path}: {error.strerror}"

@@ -1,4 +1,4 @@
-"""How many requests may wait for the model: the rest is told to come back, at once, while those that wait keep their latency."""
+"""How many requests may wait for the model. The rest are refused at once with Retry-After, so that those that wait keep their latency."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from passerelle.serving.contract import RequestError
 
 #: One batch keeps the model as long as many records do.
 _RECORDS_A_BATCH = 8
-#: After so long at the model, whoever came in meanwhile is looked at: some are told to come back, and that shall not take long.
+#: After this time at the model, the requests that arrived meanwhile are checked, since those to be refused must be refused quickly.
 _TURN_SECONDS = 0.005
 
 
@@ -43,7 +43,7 @@ class Admission:
         self._ends_turn = False
 
     async def turn(self) -> None:
-        """Return when it is one's turn at the model.
+        """Wait for a turn at the model.
 
         All requests that came in together take their places before the first of them is answered; then they are answered in their order.
         """
@@ -55,7 +55,7 @@ class Admission:
             await asyncio.sleep(0)
 
     def spent(self, seconds: float) -> None:
-        """Count time at the model, during which nobody else was looked at."""
+        """Count time at the model, during which no other request was checked."""
         self._spent_seconds += seconds
 
     def _begin_turn(self) -> None:
@@ -77,7 +77,7 @@ class Admission:
             raise RequestError(503, "overloaded", "too many requests at once", headers=((b"retry-after", b"1"),))
 
     def enter(self, *, long: bool, batch: bool) -> None:
-        """Take a place; whoever took it gives it back with `leave`.
+        """Take a place; the caller gives it back with `leave`.
 
         Raises:
             RequestError: As `check`.

@@ -14,10 +14,10 @@ Batch = dict[asyncio.Future[Any], Record]
 
 
 class Lane:
-    """Runs one prediction at a time; whoever gives up waiting for a turn leaves nothing behind.
+    """Runs one prediction at a time; a request that gives up waiting leaves nothing behind.
 
     Args:
-        executor: Its queue would grow with what nobody waits for any more, so it is given one thing at a time.
+        executor: It is given one task at a time: its queue would grow with tasks that no request waits for any more.
     """
 
     def __init__(self, executor: Executor) -> None:
@@ -42,7 +42,7 @@ class Lane:
 
 
 class MicroBatcher:
-    """Whatever came in during a prediction is the next batch, and a lone request waits for nobody.
+    """The requests that arrive during a prediction are the next batch; a single request is predicted at once.
 
     Args:
         predict: Takes records, returns one answer each.
@@ -104,7 +104,7 @@ class MicroBatcher:
         """Fill a batch that is empty, predict it, and hand out the answers."""
 
         def prepared() -> Callable[[], list[Any]]:
-            # When it is its turn, so that all that came in until then is in it, and nobody who gave up.
+            # Taken when its turn comes, so that it holds every request that arrived until then, and none that gave up.
             for future in [] if batch else self._next():
                 batch[future] = self._waiting.pop(future)
                 self._running[future] = ended
@@ -115,7 +115,7 @@ class MicroBatcher:
             answers = await self._lane.run(prepared)
         except BaseException as error:  # noqa: BLE001 - it belongs to those who wait, whatever it is
             if len(batch) > 1 and isinstance(error, Exception):
-                # One record that cannot be predicted is nobody else's matter.
+                # One record that cannot be predicted must not fail the others.
                 for future, record in batch.items():
                     if not future.done():
                         await self._answer({future: record}, ended)

@@ -11,13 +11,13 @@ from passerelle.serving.responses import Receive
 
 _LOOKS = 10
 _LONGEST_LENGTH = 18
-#: So many of the largest bodies may be half read at a time.
+#: Number of bodies of the largest size that may be half read at a time.
 HELD_BODIES = 64
-#: So many batches may be half read at a time, however small they say they are.
+#: Number of batches that may be half read at a time, whatever their Content-Length.
 HELD_BATCHES = 16
 
 
-class ClientLeft(Exception):  # noqa: N818 - nobody is there to be told
+class ClientLeft(Exception):  # noqa: N818 - the client is gone
     """The client closed the connection before its request was complete."""
 
 
@@ -110,7 +110,7 @@ class BodyReader:
             self._held_bytes -= self._half.pop(task, 0)
 
     def _make_room(self, expected_bytes: int) -> None:
-        """Let the bodies that have been half read the longest give way: whoever sends slowly keeps nobody else out."""
+        """Drop the bodies that have been half read the longest, so that a slow client does not block others."""
         for task in [each for each in self._half if each not in self._late]:
             if self._held_bytes + expected_bytes <= HELD_BODIES * self._limit_bytes:
                 return

@@ -110,7 +110,7 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) > _MOST_PIPELINED:
             self._refuse(_PIPELINED)
         elif not self._in_head and self.cycle.response_complete:
-            # The rest of a body that nobody asks for any more.
+            # The rest of a body that is no longer read.
             self._unwanted_bytes += size
             if self._unwanted_bytes > self.limits.max_unwanted_bytes:
                 self.transport.close()

@@ -1,4 +1,4 @@
-"""How a worker goes: clients that keep their connections are told to close them before they are closed."""
+"""How a worker shuts down: its answers ask clients to close kept connections before it closes them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Drain:
         self.last_request = float("-inf")
 
     def watch(self) -> None:
-        """Stand in front of the server's own handler of SIGTERM; called in its event loop, once the handler is there."""
+        """Wrap the server's own handler of SIGTERM; called in its event loop, after the handler was installed."""
         handler = signal.getsignal(signal.SIGTERM)
         if threading.current_thread() is not threading.main_thread() or not callable(handler):
             return

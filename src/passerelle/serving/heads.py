@@ -54,7 +54,7 @@ class AwaitedHeads:
     One look at the oldest of them now and then costs less than a timer for each.
 
     Args:
-        timeout_s: A connection that waits longer is told that it is too late; kept to a tenth of itself.
+        timeout_s: A connection that waits longer gets 408; accurate to a tenth of it.
         most: Most connections that may wait.
     """
 

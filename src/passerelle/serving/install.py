@@ -30,7 +30,7 @@ def install_endpoint(service: Any, endpoint_of: Callable[[App], ClassifyEndpoint
         __slots__ = ()
 
         def to_asgi(self, is_main: bool = True) -> App:
-            # uvicorn formats a line a request for a logger that nobody reads; ours is the endpoint's.
+            # uvicorn would format a log line for each request; the endpoint writes the access log.
             access = logging.getLogger("uvicorn.access")
             access.handlers.clear()
             access.propagate = False

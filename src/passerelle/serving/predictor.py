@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from passerelle.scorer.scorer import CompiledScorer
     from passerelle.serving.record_texts import RecordTexts
 
-#: The pipeline predicts so many characters at a time, or one record.
+#: Most characters that the pipeline predicts at a time, unless it is one record.
 PIPELINE_CHARACTERS = 100_000
 #: The event loop waits so long for Python's lock while the pipeline predicts in its thread; by default it is ten times as long.
 SWITCH_SECONDS = 0.0005
@@ -45,7 +45,7 @@ class Predictor:
     Args:
         settings: Limits of texts and of time.
         text_columns: The fields that hold text.
-        together: Is told how many records the pipeline predicts together.
+        together: Called with the number of records that the pipeline predicts together.
     """
 
     def __init__(self, settings: ServiceSettings, text_columns: Sequence[str], *, together: Callable[[int], None]) -> None:

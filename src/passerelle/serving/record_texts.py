@@ -67,7 +67,7 @@ class RecordTexts:
             raise RequestError(422, "invalid_record", message, "records")
 
     def parts(self, records: Sequence[Mapping[str, Any]], most_characters: int) -> list[Sequence[Mapping[str, Any]]]:
-        """Return the records in parts, in their order; a part has so many characters at most, or is one record."""
+        """Return the records in parts, in their order; a part has at most that many characters, or is one record."""
         parts: list[list[Mapping[str, Any]]] = []
         left = 0
         for record in records:

@@ -40,7 +40,7 @@ async def respond(send: Send, status: int, body: bytes, headers: Headers) -> Non
     await send({"type": "http.response.body", "body": body})
 
 
-#: From so many bytes on, an answer that comes in pieces is no longer held back.
+#: From this size on, an answer that comes in pieces is no longer buffered.
 _HELD_BYTES = 65_536
 
 

@@ -12,7 +12,7 @@ class Access(Enum):
     """Who may ask."""
 
     OPEN = "anybody, without a rate limit"
-    KEY = "whoever has an API key, where keys are required, within the rate limit"
+    KEY = "anybody with an API key where keys are required, within the rate limit"
     METRICS = "as KEY, unless the setting metrics_public opens it"
 
 

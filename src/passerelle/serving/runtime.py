@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from passerelle.model.answer import ScoredRow
     from passerelle.model.loaded import LoadedModel
 
-#: So many answers of a batch are made before others get their turn.
+#: Number of answers of a batch that are made before other requests get their turn.
 _ANSWERS_A_SLICE = 64
 
 

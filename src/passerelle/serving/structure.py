@@ -8,7 +8,7 @@ from enum import Enum
 
 #: A smaller body is read at once, whatever it holds.
 SMALL_BYTES = 4_096
-#: No number of a record has so many digits; to read longer ones takes time in the square of their length.
+#: Most digits of a number; parsing takes time in the square of their count.
 _LONG_NUMBER = re.compile(rb"\d{1000}")
 _LONGEST_SPACE, _LONGEST_NAME = 80, 320
 

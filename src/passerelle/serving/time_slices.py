@@ -1,4 +1,4 @@
-"""Long work in slices: one of them a turn of the event loop, whoever it is for, and everybody else is answered in between."""
+"""Long work in slices: the event loop runs one slice a turn, and answers other requests in between."""
 
 from __future__ import annotations
 

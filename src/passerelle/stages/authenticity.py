@@ -138,7 +138,7 @@ def examined_again(registry: Registry, run_id: str, manifest: Mapping[str, Any],
     if (name := first_difference(manifest, found.stored)) is not None:
         raise IntegrityError(f"{name} of {of} is not what was registered", hint=TRAIN_AGAIN)
     if (name := first_difference(manifest, found.manifest)) is not None:
-        raise IntegrityError(f"{of} is not signed: compiled anew, its model gives another {name} than the manifest names", hint=TRAIN_AGAIN)
+        raise IntegrityError(f"{of} is not signed: compiled again, its model has another {name} than the manifest", hint=TRAIN_AGAIN)
     return found
 
 

@@ -44,7 +44,7 @@ CRITERIA = Path("training/criteria.yaml")
 
 
 def silent(_: str) -> None:
-    """Tell nobody of any progress."""
+    """Ignore the progress."""
 
 
 @dataclass(frozen=True)

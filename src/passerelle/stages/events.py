@@ -39,7 +39,7 @@ OnEvent = Callable[[Began | Ended], None]
 
 
 def unseen(_: Began | Ended) -> None:
-    """Tell nobody."""
+    """Ignore the event."""
 
 
 @dataclass

@@ -166,7 +166,7 @@ def _imported(
     registry: Registry, store: Store, version: VersionInfo, digest: str, *, staging: Path, signing: SigningSettings | None
 ) -> ImportedModel:
     manifest = registry.read_json(version.ref.run_id, MANIFEST)
-    # It travels along even when nobody asks for it here: the service may.
+    # Kept even where this environment does not require a signature: the service may.
     signature = stored_signature(registry, version.ref.run_id)
     if signing is not None:
         check_signature(manifest, signature, signing, of=str(version.ref), run_id=version.ref.run_id)

@@ -88,7 +88,7 @@ def _moved(decision: _Decision, check_lock: Callable[[], None], *, dry_run: bool
     last = ledger.last
     if last is not None and decision.judged and since is not None and ledger.number != since.number:
         did = f"{last.what} of version {last.to_version} by {last.who} at {last.when[:19]}"
-        message = f"the ledger has a new entry, {did}, since version {ref.version} was checked; promote again, which checks it anew"
+        message = f"the ledger has a new entry, {did}, since version {ref.version} was checked; promote again, which checks it again"
         raise BusyError(message, hint=f"passerelle promote --version {ref.version}")
     former = before.previous if before.production == ref.version else before.production
     steps = (f"ledger: entry {ledger.number + 1}", *(words for words, _ in plan(registry, ref, before)))

@@ -111,7 +111,7 @@ def register(
 
     Args:
         signing: With a key, the manifest is signed: of a run that was registered before, only where its signature verifies, if it has
-            one, and where the model that was logged, compiled and digested anew, gives the manifest that is stored.
+            one, and where the model that was logged, when compiled and digested again, gives the stored manifest.
         tags: Further ones, for a version that is made now.
 
     Raises:
@@ -189,7 +189,7 @@ def _as_registered(registry: Registry, versions: Sequence[VersionInfo]) -> Exami
 
 
 def _sign_later(registry: Registry, version: VersionInfo, manifest: Mapping[str, Any], signing: SigningSettings, *, dry_run: bool) -> None:
-    """Sign a version that was registered before there was this key, once its model was compiled and digested anew.
+    """Sign a version that was registered before this key existed, after compiling and digesting its model again.
 
     Raises:
         IntegrityError: The manifest does not name the files of that model; nothing is written.

@@ -91,7 +91,7 @@ def run(
 
 
 def train_options(data: TrainingData) -> list[str]:
-    """Return what `passerelle train` is told of the data."""
+    """Return the options of `passerelle train` that name the data."""
     path = data.path.resolve() if data.path else None
     named = {"--data": path, "--text-column": data.text_column, "--label-column": data.label_column}
     options = [part for name, value in named.items() if value is not None for part in (name, str(value))]

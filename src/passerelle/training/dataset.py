@@ -136,7 +136,7 @@ def _check_not_all_blank(path: Path, blank: pd.DataFrame) -> None:
 
 
 def _complete(path: Path, table: pd.DataFrame, *, drop_missing: bool) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return the rows that miss nothing, counted anew; refuse to leave any out unless asked to."""
+    """Return the rows without missing values, with a new index; raise DataError where there are others and `drop_missing` is not set."""
     blank = table.apply(_is_blank)
     _check_not_all_blank(path, blank)
     gaps = blank.any(axis=1)
@@ -154,7 +154,7 @@ def _complete(path: Path, table: pd.DataFrame, *, drop_missing: bool) -> tuple[p
 
 
 def _bounded(path: Path, table: pd.DataFrame, column: str, *, drop: bool) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return the rows whose text the service accepts, counted anew; refuse to leave any out unless asked to."""
+    """Return the rows whose text the service accepts, with a new index; raise DataError if there are others and they are not dropped."""
     faults = table[column].map(text_fault)
     faulty = faults.notna()
     if not faulty.any():

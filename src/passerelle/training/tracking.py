@@ -130,7 +130,7 @@ def log_files(files: Mapping[str, object], *, digests_of: Collection[str] = ()) 
             elif content is not None:
                 path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
         mlflow.log_artifacts(folder)
-        # As parameters: MLflow lets nobody change those of a run, as it does tags.
+        # As parameters: unlike tags, MLflow does not allow those of a run to be changed.
         mlflow.log_params({f"{DIGEST_PARAM}{name}": digest_of_file(Path(folder, name)) for name in digests_of})
 
 
