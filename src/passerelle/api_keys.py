@@ -182,9 +182,9 @@ def revoke_key(path: Path, name_or_id: str) -> ApiKey:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Keep other processes from changing the file meanwhile: of two changes at once the first would be lost.
+    """Lock the file for a change, since of two concurrent changes the first would be lost.
 
-    The folder is what is locked: the file is another one after each change, and a file for the lock alone would be in a mounted folder.
+    The folder is locked: each change replaces the file, and the folder may be mounted into a container, where a lock file would be visible.
     """
     handle = os.open(path.parent, os.O_RDONLY)
     try:

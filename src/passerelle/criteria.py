@@ -19,7 +19,7 @@ from passerelle.errors import UsageError
 HigherIsBetter = Literal["cv_accuracy", "cv_macro_f1"]
 LowerIsBetter = Literal["cv_log_loss", "cv_calibration_error", "latency_p50_ms", "latency_p95_ms", "size_bytes", "fit_seconds"]
 HIGHER_IS_BETTER = frozenset({"cv_accuracy", "cv_macro_f1"})
-#: The same each time that a candidate is trained; times are not, and by them chance would rank.
+#: These are reproducible; times are not, and a ranking by them would be random.
 Repeatable = Literal["cv_accuracy", "cv_macro_f1", "cv_log_loss", "cv_calibration_error", "size_bytes"]
 _TIMES = frozenset({"latency_p50_ms", "latency_p95_ms", "fit_seconds"})
 Check = Literal[
@@ -177,14 +177,14 @@ def _failure(metrics: Mapping[str, float], name: str, limit: float, at_least: bo
 
 
 class _TwiceError(yaml.YAMLError):
-    """A key stands twice in one block."""
+    """A key is given twice in one block."""
 
 
 class _EachKeyOnce(yaml.SafeLoader):
-    """Refuses a key that is given twice, where YAML's own loader silently takes the last."""
+    """Refuses duplicate keys, of which the YAML loader would silently take the last."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """Return the block's node, once each of its keys is known to be there once."""
+        """Return the block's node after checking that no key is given twice."""
         node = super().compose_mapping_node(anchor)
         lines: dict[str, int] = {}
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):

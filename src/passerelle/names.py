@@ -1,4 +1,4 @@
-"""The names that travel between the stages, and the conversions between them."""
+"""The names that several stages use, and the conversions between them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from passerelle.errors import UsageError
 
-#: What every tag and label of passerelle begins with.
+#: The prefix of every tag and label of passerelle.
 PREFIX: Final = "passerelle."
 
 # Tags of a run. Registration copies them to the version, import to the bento model's labels, from there to the bento and the image.

@@ -41,7 +41,7 @@ class Data:
 
 @dataclass(frozen=True)
 class ProjectFile:
-    """What passerelle.toml says.
+    """The content of passerelle.toml.
 
     Attributes:
         variables: The settings by the names of their environment variables.
@@ -55,7 +55,7 @@ class ProjectFile:
 
 
 def read_project_file(root: Path) -> ProjectFile:
-    """Return what the passerelle.toml of a project says, and the demo's values where there is none.
+    """Return the content of a project's passerelle.toml, or the values of the demo without one.
 
     Raises:
         UsageError: The file is not TOML, or a key or value is not one of those that it may hold.

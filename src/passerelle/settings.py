@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from passerelle.errors import SettingsError
 
 PREFIX = "PASSERELLE_"
-#: What settings are read from in place of this process's environment.
+#: The variables that settings are read from instead of the environment of this process.
 _GIVEN: ContextVar[Mapping[str, str] | None] = ContextVar("given_environment", default=None)
 
 
@@ -73,7 +73,7 @@ class Settings(BaseSettings):
 
 
 class StateSettings(Settings):
-    """Where passerelle keeps what it makes."""
+    """The folders of passerelle."""
 
     state_dir: Path = Field(default=Path(".passerelle"), description="Folder of the embedded platform, the BentoML store and the logs.")
     environment: str = Field(
@@ -180,14 +180,14 @@ class SigningSettings(Settings):
 
 
 class LoadingSettings(Settings):
-    """What of a model's file may be loaded; the operator's list, whatever the file says of itself."""
+    """What may be loaded from a model's file, by the operator's list and not by the one in the file."""
 
     trusted_types: str = Field(
         default="sklearn,numpy,scipy",
         description="Packages whose classes a skops file may hold, and full names of single types or functions, with commas between.",
     )
     trust_pickle: bool = Field(
-        default=False, description="Load pickles, which run code of theirs; for development, refused where the environment is `production`."
+        default=False, description="Load pickles, which can run any code; for development, refused where the environment is `production`."
     )
 
 
@@ -248,7 +248,7 @@ class ClientSettings(Settings):
     service_address: str | None = Field(
         default=None, description="Address of the service for `monitor` and `status`; by default the one that `deploy` started here."
     )
-    demo_text: str = Field(default="Aucune réponse depuis trois mois", description="Text that `demo` asks the service about.")
+    demo_text: str = Field(default="Aucune réponse depuis trois mois", description="Text that `demo` sends to the service.")
 
 
 def variable_of(settings: type[Settings], field: str) -> str:

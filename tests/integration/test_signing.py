@@ -137,7 +137,7 @@ def test_what_is_signed_goes_the_whole_way_and_nothing_else(signed: Signed, ours
     assert latest_bento_model(store) is None
     imported = import_model(registry, store, signing=good)
     assert imported.path is not None
-    with pytest.raises(IntegrityError, match=r"not to be trusted: the signature of .* is not by"):
+    with pytest.raises(IntegrityError, match=r"cannot be trusted: the signature of .* is not by"):
         import_model(registry, store, signing=bad)
     loaded = load_model(imported.path, signing=good)
     assert (loaded.signer is not None, loaded.scorer is not None) == (True, True)

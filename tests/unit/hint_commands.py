@@ -29,6 +29,9 @@ def problem_of(text: str) -> str | None:
         tokens = list(words)
     except ValueError as error:
         return str(error)
+    prose = next((token for token in tokens if token.endswith((",", ":"))), None)
+    if prose is not None:
+        return f"{prose} is no part of a command"
     command: list[str] = []
     for token in [*tokens, ";"]:
         if token in {";", "|", "&&"}:

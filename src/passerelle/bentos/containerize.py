@@ -1,4 +1,4 @@
-"""Make an OCI image of a bento: small, locked, and accounted for to the last package."""
+"""Make an OCI image of a bento: small, with locked packages and a complete bill of materials."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def containerize(
     """Build the bento's image, unless the engine holds it already.
 
     Args:
-        trial: Given the engine and a passing name of the new image; what it raises keeps the image from getting its own name.
+        trial: Called with the engine and a temporary name of the new image; if it raises, the image does not get its own name.
 
     Raises:
         NotFoundError: The store holds no such bento, or no longer its model.
@@ -137,7 +137,7 @@ def image_ref(name: str) -> ImageRef:
     """Return the image of a name `repository:tag`.
 
     Raises:
-        UsageError: There is no tag, or it is `latest`, which says nothing of what is in it.
+        UsageError: There is no tag, or it is `latest`, which does not say what is in it.
     """
     repository, colon, image_tag = name.rpartition(":")
     if not colon or "/" in image_tag or not repository or image_tag == "latest":
@@ -150,7 +150,7 @@ def image_ref(name: str) -> ImageRef:
 def _labels_of(engine: str, folder: Path, bento: bentoml.Bento, tag: BentoTag, options: ImageOptions) -> dict[str, str]:
     """Return OCI's annotations, the lineage, which the bento carries as labels, and the digest of what the image is made from."""
     base_digest = _base_digest(engine, options.base)
-    # Nothing of another image of this bento may pass for it: variant, base and times count as inputs.
+    # Variant, base and times count as inputs too, so that another image of this bento is not taken for this one.
     inputs = hashlib.sha256(f"{digest_of(folder)} {base_digest} {options.slim} {options.epoch}".encode()).hexdigest()
     created = datetime.fromtimestamp(options.epoch, UTC) if options.epoch is not None else bento.info.creation_time
     lineage = {name: value for name, value in bento.info.labels.items() if name.startswith(PREFIX)}
@@ -176,10 +176,10 @@ def _made_of(engine: str, image: ImageRef) -> str | None:
 
 
 def _base_digest(engine: str, base: str) -> str:
-    """Return the digest of the base as its registry knows it, or as the engine does where no registry gave it; pulled where it is not here.
+    """Return the digest of the base by its registry, or by the engine if it came from no registry; pulls it if the engine does not hold it.
 
     Raises:
-        OutsideError: It cannot be had.
+        OutsideError: It cannot be pulled.
     """
     image = inspect(engine, base)
     if image is None:
@@ -188,7 +188,7 @@ def _base_digest(engine: str, base: str) -> str:
         if image is None:
             reason = (pulled.stderr.strip().splitlines() or ["it is not there"])[-1]
             raise OutsideError(
-                f"the base image {base} cannot be pulled: {reason}", hint=f"{engine} pull {base}, or name another with --base"
+                f"the base image {base} cannot be pulled: {reason}", hint=f"{engine} pull {base}\npasserelle containerize --base IMAGE"
             )
     of_registry = [name.rpartition("@")[2] for name in image.get("RepoDigests") or ()]
     return of_registry[0] if of_registry else str(image["Id"])
@@ -196,7 +196,7 @@ def _base_digest(engine: str, base: str) -> str:
 
 @dataclass(frozen=True)
 class _Names:
-    """What an image is called while it is made: of one build alone, since another may come to the same image at the same time."""
+    """The temporary names of an image; each build has its own, since two may make the same image at the same time."""
 
     image: ImageRef
     bare: str
@@ -211,7 +211,7 @@ def _passing_names(engine: str, image: ImageRef) -> Iterator[_Names]:
     try:
         yield names
     finally:
-        # An image goes with its last name. Each by itself: one that was not made would keep Podman from removing the others.
+        # An image is removed with its last name. One call for each name: with a name that does not exist, Podman would remove none.
         for name in (names.bare, names.listed, names.built):
             ask(engine, "image", "rm", name)
 
@@ -219,7 +219,7 @@ def _passing_names(engine: str, image: ImageRef) -> Iterator[_Names]:
 def _build_and_try(
     engine: str, folder: Path, image: ImageRef, options: ImageOptions, labels: Mapping[str, str], *, trial: Callable[[str, str], None]
 ) -> str:
-    """Build the image, let it be tried, and only then give it its name; return its bill of materials."""
+    """Build the image, test it, and only then give it its name; return its bill of materials."""
     with _passing_names(engine, image) as names:
         content = _built(engine, folder, names, options, labels)
         trial(engine, names.built)
@@ -228,7 +228,7 @@ def _build_and_try(
 
 
 def _built(engine: str, folder: Path, names: _Names, options: ImageOptions, labels: Mapping[str, str]) -> str:
-    """Build the image under its passing name and return its bill of materials."""
+    """Build the image under its temporary name and return its bill of materials."""
     image = names.image
     arguments = ["--build-arg", f"BASE={options.base}", "--build-arg", f"VARIANT={'slim' if options.slim else 'whole'}"]
     arguments += [] if options.wheels is None else ["--network", "none"]
@@ -271,7 +271,7 @@ def _build(engine: str, folder: Path, target: str, arguments: Sequence[str], ima
     except subprocess.TimeoutExpired as error:
         raise OutsideError(f"the build of {image} took longer than {_BUILD_TIMEOUT_S:.0f} s", hint="passerelle containerize") from error
     if done.returncode != 0:
-        # The former builder tells its steps in the one and the cause in the other.
+        # The former builder writes its steps to stdout and the cause to stderr.
         raise failed(engine, done.stdout + done.stderr, of=f"the build of {image}", hint="passerelle containerize")
 
 

@@ -63,10 +63,10 @@ def write_context(
 
 
 def readable_in_image(folder: Path) -> None:
-    """Give all below the folder the modes that it has in the image, whatever the umask here: its user is another one."""
+    """Set the modes that the files have in the image, independent of the umask here: the image has another user."""
     for path in folder.rglob("*"):
         mode = 0o755 if path.is_dir() else _FILE
-        # What is linked with the store has its mode already, or it would have been copied.
+        # Files that are linked to the store have their mode already; otherwise they were copied.
         if _mode(path) != mode:
             path.chmod(mode)
 
@@ -105,7 +105,7 @@ def _placed(source: Path, target: Path) -> None:
 
 
 def _linked(source: str, target: str) -> None:
-    """Link the file, or copy it: where the disk allows no link, and where its mode is to change and the store's is to stay."""
+    """Link the file, or copy it: if the disk allows no link, or if its mode must differ from the one in the store."""
     try:
         if _mode(Path(source)) == _FILE:
             os.link(source, target)

@@ -1,4 +1,4 @@
-"""The container engine of this machine: found, asked, and its refusals told in one sentence."""
+"""The container engine of this machine: found and called; its errors become one sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from passerelle.errors import NotFoundError, OutsideError
 Inspected = dict[str, Any]
 _ASK_TIMEOUT_S = 60.0
 _ENGINES = ("docker", "podman")
-#: In the tag of an image that is not done yet; a build that was killed leaves it behind.
+#: In the tag of an unfinished image; a build that is killed leaves such images behind.
 IN_THE_MAKING = "in-the-making-"
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
@@ -44,7 +44,7 @@ def find_engine() -> str:
 
 
 def ask(engine: str, *arguments: str, timeout_s: float = _ASK_TIMEOUT_S) -> subprocess.CompletedProcess[str]:
-    """Return what the engine answers; an engine that does not answer is a failed answer."""
+    """Return what the engine answers; no answer counts as a failed command."""
     try:
         return subprocess.run([engine, *arguments], capture_output=True, text=True, timeout=timeout_s, check=False)
     except (subprocess.TimeoutExpired, OSError) as error:
@@ -76,7 +76,7 @@ def find_image(name: str) -> str | None:
 
 
 def pushed_as(name: str) -> str | None:
-    """Return `registry/name@sha256:…` of an image that was pushed to a registry or pulled from one; None for one that is here alone."""
+    """Return `registry/name@sha256:…` of an image that was pushed to a registry or pulled from one; None if it is only on this machine."""
     for engine in _ENGINES:
         image = inspect(engine, name) if shutil.which(engine) else None
         if image is not None:
@@ -87,8 +87,8 @@ def pushed_as(name: str) -> str | None:
 def of_registry(names: Iterable[str]) -> str | None:
     """Return the first name that begins with a registry's host; None where none does.
 
-    Podman, and Docker with containerd's store, name what was only built here by digest too. A bare `localhost/` is Podman's word for
-    such an image.
+    Podman, and Docker with containerd's store, also give a digest to images that were only built here. Podman names such images
+    `localhost/`.
     """
     hosts = {name: name.partition("/")[0] for name in names if "/" in name}
     return next((name for name, host in hosts.items() if "." in host or ":" in host), None)
@@ -137,12 +137,12 @@ def _here() -> str:
 
 
 def failed(engine: str, output: str, *, of: str, hint: str) -> OutsideError:
-    """Return the error for a build or a run that failed, with the cause in front where it is a known one."""
+    """Return the error for a build or a run that failed, with the cause first if it is known."""
     lines = [line for line in output.strip().splitlines() if line.strip()]
     lowered = output.lower()
     if "no space left on device" in lowered:
         return OutsideError(
-            f"the disk of {engine} is full: {of} was not made, and what there was is as before",
+            f"the disk of {engine} is full: {of} was not made; existing images are unchanged",
             hint=f"{engine} system df; {engine} builder prune",
         )
     if "hashes are required" in lowered or "hash mismatch" in lowered or "do not match the hashes" in lowered:

@@ -67,7 +67,7 @@ def rewrite_archive(
 
 
 def _config(config: ImageConfig, digests: list[str], moment: str) -> ImageConfig:
-    """Return the image's configuration with its new layers, and without what only tells who built it when."""
+    """Return the image's configuration with its new layers, and without the fields that only say who built it and when."""
     history = [{**entry, "created": moment} for entry in config.get("history", [])]
     kept = {
         name: value
@@ -83,7 +83,7 @@ def _layer(source: tarfile.TarFile, name: str, path: Path, epoch: int, kept: str
     if packed is None:
         raise KeyError(name)
     if kept is not None:
-        # Some engines save it compressed: its digest is that of what it unpacks to, which is known.
+        # Some engines save it compressed; its known digest is that of the unpacked layer.
         with path.open("wb") as file:
             shutil.copyfileobj(packed, file)
         return kept

@@ -46,7 +46,7 @@ class Packages(TypedDict):
 
 
 def packages_in(engine: str, image: str) -> Packages:
-    """Return what is installed in the image, asked of its own interpreter in a container without a network.
+    """Return what is installed in the image, listed by its own interpreter in a container without a network.
 
     Raises:
         OutsideError: The image does not run.

@@ -1,4 +1,4 @@
-"""The BentoML store of the settings: looked into, and changed only in one step."""
+"""The BentoML store of the settings: read, and changed atomically."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Store:
     def staging(self) -> Iterator[Path]:
         """Yield an empty folder on the store's own disk, under the store's lock; whatever is left in it is removed.
 
-        What a killed process left behind is swept by the next one, which alone holds the lock.
+        Files that a killed process left are deleted by the next one, which holds the lock.
 
         Raises:
             BusyError: Another import or build holds the store for longer than five minutes.
@@ -95,16 +95,16 @@ class Store:
         name_folder.mkdir(parents=True, exist_ok=True)
         place = name_folder / tag.version
         if place.exists():
-            # A folder cannot be replaced in one step: the old one steps aside, and is swept with the staging folder.
+            # A folder cannot be replaced in one step: the old one is moved into the staging folder first, and deleted with it.
             place.rename(self.home / _STAGING / f"former-{tag.version}")
         folder.rename(place)
         self.select(kind, tag)
         return place
 
     def select(self, kind: str, tag: BentoTag) -> None:
-        """Let `latest` name one that is there, as if it had been made now: what was carried last is what the next stage takes.
+        """Let `latest` name an existing one, as if it had been made now: the next stage takes the one that was handled last.
 
-        Plain `bentoml build` moves BentoML's `latest` too, hence a pointer of our own beside it.
+        Plain `bentoml build` moves BentoML's `latest` too, hence a separate pointer.
         """
         for place, content in ((self.home / kind / tag.name / "latest", tag.version), (self.home / _pointer(kind), str(tag))):
             pointer = self.home / _STAGING / "latest"
@@ -140,7 +140,7 @@ def _pointer(kind: str) -> str:
 
 
 def _latest(store: Store, kind: str, ours: Mapping[BentoTag, datetime]) -> BentoTag | None:
-    """Return the one that was selected last; of a store whose selected one is gone, the one made last."""
+    """Return the one that was selected last; if it is gone, the one made last."""
     try:
         selected = BentoTag.parse((store.home / _pointer(kind)).read_text())
     except (OSError, UsageError):

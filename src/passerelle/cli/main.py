@@ -1,4 +1,4 @@
-"""The group of commands, in the order of the stages, and the one place where errors end."""
+"""The group of commands, in the order of the stages, and the only place that catches errors."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Ordered(click.Group):
 @click.option("--json", "as_json", is_flag=True, help="With --version: print them as one JSON object.")
 @click.pass_context
 def passerelle(context: click.Context, version_asked: bool, as_json: bool) -> None:
-    """The footbridge from an MLflow registry to a container in production."""
+    """From an MLflow registry to a container in production."""
     if version_asked:
         output, found = Output(as_json=as_json), installed_version()
         output.line(str(found))

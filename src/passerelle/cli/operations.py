@@ -34,9 +34,9 @@ from passerelle.errors import IntegrityError
 @json_option
 @needs(prerequisites.project, prerequisites.criteria, prerequisites.stack)
 def demo(project: Path, criteria_path: Path, target: Literal["embedded", "compose"], as_json: bool) -> None:
-    """Run every stage on a platform of its own, ask the service, and leave nothing running; or on the stack, which stays on.
+    """Run every stage on a platform of its own, ask the service, and stop it; or on the stack, which keeps running.
 
-    What others put into production stays there, and is served and asked.
+    A version that others put into production stays there, and is served.
     """
     from passerelle.cli.show_steps import StepsShown
     from passerelle.stages import demo as stage
@@ -54,7 +54,7 @@ def demo(project: Path, criteria_path: Path, target: Literal["embedded", "compos
 @target_option
 @needs(prerequisites.stack)
 def up(project: Path, platform_only: bool, port: int, target: str) -> None:
-    """Keep the embedded platform and the service of what is in production on until Ctrl-C, or start the compose stack."""
+    """Run the embedded platform and serve the version in production until Ctrl-C, or start the compose stack."""
     from passerelle.cli.show_steps import StepsShown
     from passerelle.stages import up as stage
 

@@ -54,7 +54,7 @@ class Finding:
 
 
 def all_findings(evidence: Evidence, criteria: Criteria, difference: Difference | None) -> tuple[Finding, ...]:
-    """Return every check's finding, the ones that undermine all others first."""
+    """Return every check's finding, first those that invalidate the others."""
     return (
         leakage(evidence, criteria),
         label_in_text(evidence),
@@ -83,7 +83,7 @@ def leakage(evidence: Evidence, criteria: Criteria) -> Finding:
 
 
 def label_in_text(evidence: Evidence) -> Finding:
-    """The records hold the very words of their labels, far more often than those of other labels."""
+    """The records hold the words of their own labels, far more often than those of other labels."""
     texts = [column.name for column in evidence.challenger.columns if column.type == "string" and column.name in evidence.records]
     if not texts:
         return Finding("label_in_text", True, "—", "—")
@@ -139,7 +139,7 @@ def training_rows(evidence: Evidence, criteria: Criteria) -> Finding:
 
 
 def never_predicted(evidence: Evidence) -> Finding:
-    """A class that has rows is never given."""
+    """A class that has rows is never predicted."""
     scores = evidence.challenger.scores
     support = {label: int(np.sum(scores.truth == label)) for label in sorted(set(scores.truth.tolist()))}
     never = [label for label, rows in support.items() if rows >= _ROWS_TO_TELL and label not in scores.predicted]
@@ -227,7 +227,7 @@ def _limit(name: str, value: float | None, limit: float, *, at_least: bool) -> F
 
 
 def within_limit(value: float, limit: float, *, at_least: bool) -> bool:
-    """Return whether a figure keeps to its limit, which is itself allowed; one that is not a number keeps to none."""
+    """Return whether a figure keeps to its limit, which is itself allowed; NaN never does."""
     return value >= limit if at_least else value <= limit
 
 

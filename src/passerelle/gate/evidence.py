@@ -1,4 +1,4 @@
-"""What the gate judges by: both models, loaded and scored by the gate itself on the challenger's held-out rows."""
+"""The evidence of the gate: both models, loaded and scored by the gate itself on the challenger's held-out rows."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def gather(
             raise NotFoundError(f"the run of {challenger} does not say what it learned from", hint=_TRAIN)
         known = train_hashes(registry, theirs, folder / "champion") if theirs else None
         leaked, familiar = _among(records, learned), _among(records, known or frozenset())
-        # Rows that the champion learned from flatter it; but too few rows tell nothing.
+        # Rows that the champion was trained on favour it, but too few rows have no significance.
         judged = ~leaked & ~familiar if int((~leaked & ~familiar).sum()) >= max(least_rows, len(table) // 2) else ~leaked
         if not judged.any():
             judged = np.ones(len(table), dtype=bool)
@@ -158,7 +158,7 @@ def _predicting(ref: ModelVersionRef) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError) as error:
-        # What scikit-learn says quotes the record.
+        # The message of scikit-learn quotes the record.
         message = f"the model {ref} does not predict the held-out rows: {type(error).__name__}"
         raise IntegrityError(message, hint=TRAIN_AGAIN) from None
 

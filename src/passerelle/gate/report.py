@@ -39,7 +39,7 @@ class FiguresRow(TypedDict):
 
 
 def html(verdict: Verdict, *, language: Language = "fr") -> str:
-    """Return the page; it loads nothing from anywhere."""
+    """Return the page; it loads nothing from other hosts."""
     return _templates().get_template("report.html.j2").render(_content(verdict, language))
 
 

@@ -1,4 +1,4 @@
-"""What a model says of labelled rows, and how good that is: the one place for each figure, in training and in the gate."""
+"""The predictions of a model on labelled rows and their figures, defined once for training and the gate."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from passerelle.registry.client import Registry
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate says.
+    """The verdict of the gate.
 
     Attributes:
         ref: The challenger.
@@ -31,7 +31,7 @@ class Verdict:
 
     @property
     def failures(self) -> tuple[Finding, ...]:
-        """What stands in the way: found, and not waived."""
+        """The findings that prevent a promotion: failed, and not waived."""
         return tuple(finding for finding in self.findings if not finding.passed and not finding.waived)
 
     @property

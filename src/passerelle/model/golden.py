@@ -1,4 +1,4 @@
-"""Golden predictions: what the training process saw, replayed wherever the model goes."""
+"""Golden predictions: outputs that the training process saw, replayed at every later stage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from passerelle.errors import TRAIN_AGAIN, IntegrityError
 
-#: What training writes; a file may ask for less, never for more.
+#: The value that training writes; a file may set less, never more.
 MOST_TOLERANCE = 1e-6
 
 #: Takes records, returns the label of each and its probabilities in the order of `Golden.classes`, or None without probabilities.

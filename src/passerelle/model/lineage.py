@@ -1,4 +1,4 @@
-"""Where the model of a bento model's directory comes from, held to what the store itself says of it."""
+"""The origin of the model in a bento model's directory, compared with the metadata of the store."""
 
 from __future__ import annotations
 

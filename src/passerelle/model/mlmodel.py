@@ -1,4 +1,4 @@
-"""The MLmodel file: what it says of a model before anything is loaded, without MLflow."""
+"""Read the MLmodel file of a model without MLflow and without loading the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of an artifact may be loaded: no code, no links, no more than a model can be."""
+"""What may be loaded from an artifact: no code, no links, and a limited size."""
 
 from __future__ import annotations
 

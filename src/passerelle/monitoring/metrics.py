@@ -1,4 +1,4 @@
-"""Metrics of the service, in Prometheus' conventions, right across the worker processes."""
+"""Metrics of the service, by Prometheus' conventions, summed over the worker processes."""
 
 from __future__ import annotations
 
@@ -93,11 +93,11 @@ class Metrics:
         counter.inc()
 
     def sample(self, look: Callable[[], tuple[int, int]]) -> None:
-        """Take from here how many requests are in flight and how many wait: cheaper than to count each of them up and down."""
+        """Read the numbers of requests in flight and waiting from this function: cheaper than counting each request up and down."""
         self._look = look
 
     def keep_sampling(self) -> None:
-        """Tell the other workers once a second, and look ten times a second how late the event loop is; called in the event loop."""
+        """Share the counts with the other workers once a second, and measure the event loop's lag ten times a second, in that loop."""
         loop = asyncio.get_running_loop()
         self._sample_lag(loop, loop.time() + _LAG_SAMPLE_S)
         if self._folder is not None:
@@ -116,7 +116,7 @@ class Metrics:
         loop.call_at(due, look)
 
     async def rendered(self) -> bytes:
-        """Return the metrics of all workers in the text format, made beside the event loop where there are files to read."""
+        """Return the metrics of all workers in the text format, outside the event loop if there are files to read."""
         self._take_sample()
         return self.render() if self._folder is None else await asyncio.to_thread(self.render)
 

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-# Not a setting: the process that starts the workers tells them.
+# Not a setting: the process that starts the workers sets it for them.
 _VARIABLE = "_PASSERELLE_METRICS_FOLDER"
 
 

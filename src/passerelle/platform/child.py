@@ -1,4 +1,4 @@
-"""A child process: started with its log in a file, waited for by its health, ended in order."""
+"""A child process: started with its log in a file, checked by its health address, and stopped in order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def end_with_parent(number: signal.Signals) -> Callable[[], None] | None:
     """Return what a new process calls so that it gets the signal when its parent is gone, even by SIGKILL (Linux only)."""
     if sys.platform != "linux":
         return None
-    # Looked up before the fork: after it, a lock that another thread held stays locked.
+    # Looked up before the fork: after it, a lock of another thread stays locked.
     prctl, parent = ctypes.CDLL(None, use_errno=True).prctl, os.getpid()
 
     def ask() -> None:

@@ -1,4 +1,4 @@
-"""The embedded platform: an S3 server and an MLflow server that live and end together."""
+"""The embedded platform: an S3 server and an MLflow server that start and stop together."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class EmbeddedPlatform:
         self.stop()
 
     def _acquire(self) -> None:
-        # The kernel drops the lock with its process, so a stale one cannot be.
+        # The kernel releases the lock with its process, so it cannot be stale.
         self._folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._folder / "lock")
         try:
@@ -71,7 +71,7 @@ class EmbeddedPlatform:
             try:
                 return self._start_once()
             except OutsideError as error:
-                # A free port may be taken by somebody else before its server binds it; new ones then.
+                # Another process may take a free port before the server binds it; then new ones are chosen.
                 if attempt == _ATTEMPTS or "address already in use" not in error.message.lower():
                     raise
                 self._end_children()

@@ -24,7 +24,7 @@ def check_project(root: Path, criteria_path: Path | None = None) -> tuple[str, .
         criteria_path: By default the project's own.
 
     Returns:
-        What a person should know although it stops nothing.
+        Warnings, which do not stop the command.
 
     Raises:
         UsageError: A file is missing or cannot be read, or a newer passerelle wrote the project.

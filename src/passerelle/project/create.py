@@ -83,7 +83,7 @@ def _elsewhere(folder: Path) -> str:
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write beside the place, then move; a folder that is there already keeps its place and its rights."""
+    """Write beside the target, then move; an existing folder keeps its inode and its permissions."""
     there = folder.is_dir()
     partial = folder / ".new" if there else folder.with_name(f".{folder.name}.new")
     try:

@@ -60,7 +60,7 @@ def examine(registered_model: str, stored: Stored, anchors: Anchors | None) -> C
     for expected, (key, content) in enumerate(stored.lines, start=1):
         entry, own = parsed_entry(content) if content is not None else None, f"{folder}{entry_name(expected)}"
         if entry is None or key != own:
-            # What follows is chained to something unknown.
+            # The entries after it are chained to an unknown one.
             return Chain(tuple(entries), (LedgerFault(expected, _unreadable(key, content, own=own)),))
         faults += [LedgerFault(expected, problem) for problem in _problems(entry, content, expected, before, registered_model)]
         entries.append(entry)

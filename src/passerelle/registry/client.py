@@ -150,10 +150,10 @@ class Registry:
             return {}
 
     def resolve(self, registered_model: str, alias: str) -> ModelVersionRef:
-        """Return the version that holds the alias; asked once, so that a later move changes nothing.
+        """Return the version that holds the alias; resolved once, so that a later move has no effect.
 
         Raises:
-            NotFoundError: The alias points nowhere, or to a version that was deleted.
+            NotFoundError: The alias is not set, or its version was deleted.
         """
         version = self.aliases(registered_model).get(alias)
         if version is None:
@@ -212,14 +212,14 @@ class Registry:
             self._client.set_registered_model_alias(ref.registered_model, alias, str(ref.version))
 
     def delete_alias(self, registered_model: str, alias: str) -> None:
-        """Let the alias point nowhere."""
+        """Remove the alias."""
         with self._calling(f"the registered model « {registered_model} »"):
             self._client.delete_registered_model_alias(registered_model, alias)
 
     def set_stage(self, ref: ModelVersionRef, stage: str) -> None:
         """Move the version to the stage; others keep theirs."""
         with self._calling(str(ref)), warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # stages are deprecated, and teams still load by them
+            warnings.simplefilter("ignore", FutureWarning)  # deprecated, but teams still load models by stage
             self._client.transition_model_version_stage(ref.registered_model, str(ref.version), stage)
 
     def download_model(self, ref: ModelVersionRef, destination: Path) -> Path:
@@ -237,7 +237,7 @@ class Registry:
         destination.mkdir(parents=True, exist_ok=True)
         with self._calling(f"the files at {uri}", artifacts=True):
             folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(destination), tracking_uri=self.settings.tracking_uri))
-        # MLflow's own note of where it downloaded from; it is not among the artifacts.
+        # MLflow writes this file at a download; it is not among the artifacts.
         (folder / "registered_model_meta").unlink(missing_ok=True)
         return folder
 
@@ -269,7 +269,7 @@ class Registry:
             self._client.log_dict(run_id, dict(content), path)
 
     def add_to_model(self, run_id: str, folder: Path) -> None:
-        """Put the folder, by its name, into the directory of the model that the run logged."""
+        """Upload the folder, by its name, into the directory of the model that the run logged."""
         model_id = self.model_uri(run_id).removeprefix("models:/")
         with self._calling(f"the model of the run {run_id}", artifacts=True):
             self._client.log_model_artifacts(model_id, str(folder), folder.name)

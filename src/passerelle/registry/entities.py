@@ -48,14 +48,14 @@ class VersionInfo:
 
 
 def candidate(run: Run) -> CandidateRun:
-    """Return a run of MLflow's as one of ours."""
+    """Convert a run of MLflow."""
     name = run.data.tags.get(CANDIDATE, run.info.run_name)
     data = run.data
     return CandidateRun(run.info.run_id, name, dict(data.metrics), dict(data.tags), run.info.status, dict(data.params))
 
 
 def version_info(version: ModelVersion) -> VersionInfo:
-    """Return a model version of MLflow's as one of ours."""
+    """Convert a model version of MLflow."""
     return VersionInfo(
         ModelVersionRef(version.name, int(version.version), version.run_id or ""),
         dict(version.tags),

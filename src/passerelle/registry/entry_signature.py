@@ -42,7 +42,7 @@ def signed(entry: Entry, settings: SigningSettings | None, *, last: Entry | None
 def signature_faults(entries: Sequence[Entry], settings: SigningSettings | None) -> Iterator[LedgerFault]:
     """Yield the entries whose signature is missing or not by a trusted key, where signatures are required.
 
-    A good signature covers all entries before it through the chain, also those from before there was a key or by a key of former times.
+    Through the chain, a valid signature covers all entries before it, also unsigned ones and those signed with a former key.
 
     Raises:
         SettingsError: Signatures are required and there is no key to verify them with.
@@ -63,7 +63,7 @@ def signature_faults(entries: Sequence[Entry], settings: SigningSettings | None)
                 _check(entry, settings)
                 break
             except IntegrityError as error:
-                found.append(LedgerFault(entry.number, f"its signature is not good: {error.message}"))
+                found.append(LedgerFault(entry.number, f"its signature is not valid: {error.message}"))
         if entry.number == first:
             break
     yield from reversed(found)

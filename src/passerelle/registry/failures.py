@@ -1,4 +1,4 @@
-"""Failures of MLflow and of S3 in our own words, in one place."""
+"""Convert failures of MLflow and S3 to our errors, in one place."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def mlflow_errors(what: str, *, hint: str | None = None) -> Iterator[None]:
 
 
 def parsed(content: bytes, *, of: str) -> dict[str, Any]:
-    """Return a JSON object that was written by us.
+    """Return a JSON object that passerelle wrote.
 
     Raises:
         IntegrityError: It is none: it was changed since.

@@ -1,4 +1,4 @@
-"""One promotion or rollback at a time, whichever machine it comes from."""
+"""One promotion or rollback at a time, across machines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_BYTES = 4_096
 
 @contextmanager
 def promotion_lock(objects: Objects, registered_model: str, who: str, doing: str) -> Iterator[Callable[[], None]]:
-    """Hold the registered model for one promotion or rollback; yields what raises BusyError once the lock was lost.
+    """Hold the registered model for one promotion or rollback; yields a function that raises BusyError if the lock was lost.
 
     Raises:
         BusyError: Somebody else holds it; says who, and what they do.
@@ -35,7 +35,7 @@ def promotion_lock(objects: Objects, registered_model: str, who: str, doing: str
     try:
         yield check_lock
     finally:
-        # A lock that cannot be given back goes stale by itself, and must not hide what went wrong inside.
+        # A lock that cannot be released goes stale by itself; the error must not hide the one from inside.
         with suppress(OutsideError):
             if _is(objects, key, content):
                 objects.delete(key)
@@ -51,7 +51,7 @@ def _is(objects: Objects, key: str, content: bytes) -> bool:
 def _take_over(objects: Objects, key: str, content: bytes) -> None:
     try:
         stored, tag = objects.read(key, most_bytes=_MOST_BYTES)
-        # Not by this machine's clock, nor by the holder's: the two may disagree.
+        # By the clock of the S3 server: those of this machine and of the holder may differ.
         age_s = objects.age_s(key)
     except NotFoundError:
         raise BusyError("another promotion has just ended; run this command again", hint="passerelle status") from None

@@ -1,4 +1,4 @@
-"""What MLflow's and boto3's own code reads from the environment, set for the length of a call: the one place that writes `os.environ`.
+"""What MLflow's and boto3's own code reads from the environment, set for the length of a call: the only place that writes `os.environ`.
 
 MLflow takes the address of its server as an argument, but reads the rest from the environment of the process: the keys
 and the endpoint of S3, the user and the password of the server, retries and timeouts.
@@ -57,7 +57,7 @@ class MlflowEnvironment:
         """
         with _LOCK, ExitStack() as stack:
             stack.enter_context(self._variables())
-            # An address that somebody set goes before the variable, in MLflow's functions that take no server.
+            # In MLflow functions without a server argument, an address that was set in code takes precedence over the variable.
             stack.enter_context(_use_tracking_uri(self._server))
             if artifacts:
                 stack.enter_context(self._session_of_this_s3())

@@ -144,7 +144,7 @@ class Objects:
         return float((now - answer["LastModified"]).total_seconds())
 
     def upload(self, key: str, content: IO[bytes]) -> None:
-        """Write an object from a stream, whatever was there before.
+        """Write an object from a stream; replaces an existing one.
 
         Raises:
             OutsideError: S3 does not take it.
@@ -159,7 +159,7 @@ class Objects:
         return self._put(key, content, IfNoneMatch="*")
 
     def replace(self, key: str, content: bytes, *, entity_tag: str) -> bool:
-        """Write over an object; return False, and change nothing, when somebody else did since it was read."""
+        """Replace an object; return False, and change nothing, if it was written since it was read."""
         return self._put(key, content, IfMatch=entity_tag)
 
     def delete(self, key: str) -> None:
@@ -174,7 +174,7 @@ class Objects:
             self._client.put_object(Bucket=self.settings.bucket, Key=key, Body=content, **condition)
         except ClientError as error:
             if error.response.get("Error", {}).get("Code", "") in _CONFLICT:
-                # A write whose answer was lost is sent again by the client: what stands there is then our own.
+                # The client repeats a write whose answer was lost; then the existing object is our own.
                 return self._holds(key, content)
             raise self._failed(key, error) from error
         except BotoCoreError as error:

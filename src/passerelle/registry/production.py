@@ -1,4 +1,4 @@
-"""Move alias and stage together, the ledger first; put all back when something fails between."""
+"""Move alias and stage together, the ledger first; undo all of it when a step fails."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from passerelle.settings import SigningSettings
 
 @dataclass(frozen=True)
 class Standing:
-    """Where alias and stage stand.
+    """The state of alias and stage.
 
     Attributes:
         production: The version that holds the alias, if one does.
@@ -31,7 +31,7 @@ class Standing:
 
 
 def standing(registry: Registry, registered_model: str) -> Standing:
-    """Return where alias and stage stand now."""
+    """Return the state of alias and stage."""
     aliases = registry.aliases(registered_model)
     stages = {info.ref.version: info.stage for info in registry.versions(registered_model)}
     return Standing(aliases.get(registry.settings.alias), aliases.get(str(PREVIOUS)), stages)
@@ -105,7 +105,7 @@ def carry_out(
 
 
 def _lost(check_lock: Callable[[], None]) -> bool:
-    """Return whether somebody else promotes by now: then nothing of theirs is overwritten."""
+    """Return whether the lock was lost to another promotion, which must not be overwritten."""
     try:
         check_lock()
     except BusyError:
@@ -116,9 +116,9 @@ def _lost(check_lock: Callable[[], None]) -> bool:
 
 
 def _put_back(registry: Registry, ref: ModelVersionRef, then: Standing, note: Callable[[], None], error: BaseException) -> None:
-    """Put alias and stage back as they stood, and note it in the ledger.
+    """Restore alias and stage, and note it in the ledger.
 
-    What cannot be put back because the registry is gone, `passerelle status` shows with the command that mends it.
+    If they cannot be restored because the registry is gone, `passerelle status` shows the difference and the command that resolves it.
     """
     name = ref.registered_model
     undo: list[Callable[[], None]] = []

@@ -17,9 +17,9 @@ _S3_TIMEOUT_S = 5.0
 
 
 def listens(address: str, timeout_s: float) -> bool:
-    """Return whether somebody accepts connections at the address.
+    """Return whether a server accepts connections at the address.
 
-    True as well where this cannot be told: for an address that is not HTTP, and for one that a proxy of the environment is asked for.
+    Also True if this cannot be checked: the address is not HTTP, or is reached through a proxy.
     """
     parts = urlsplit(address)
     if parts.scheme not in _PORTS or not parts.hostname:

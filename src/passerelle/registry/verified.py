@@ -1,4 +1,4 @@
-"""The ledger as decisions read and write it: verified in full, and never written when it is broken."""
+"""The ledger for decisions: verified in full before it is read or written."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def verified_ledger(
 
     Raises:
         IntegrityError: An entry was changed, removed or inserted; says which.
-        BusyError: Somebody writes the ledger all the time.
+        BusyError: The ledger is written continuously.
         OutsideError: MLflow or S3 does not answer.
     """
     if since is not None and Ledger(registry.objects, registered_model).read_head()[1] == since.head_tag:
@@ -87,17 +87,17 @@ def verified_ledger(
 
 
 def broken(registered_model: str, faults: tuple[LedgerFault, ...]) -> IntegrityError:
-    """Return the error that stops a decision, naming the first entry that is wrong."""
+    """Return the error for a broken ledger, naming the first faulty entry."""
     first, more = faults[0], f" ({len(faults) - 1} more faults)" if len(faults) > 1 else ""
     message = f"the ledger of « {registered_model} » is broken at entry {first.number}: {first.problem}{more}"
     return IntegrityError(message, hint="passerelle history --verify")
 
 
 def history(registry: Registry, registered_model: str, signing: SigningSettings | None = None) -> History:
-    """Return the entries with whatever the verification found.
+    """Return the entries and the faults that the verification found.
 
     Raises:
-        BusyError: Somebody writes the ledger all the time.
+        BusyError: The ledger is written continuously.
         OutsideError: MLflow or S3 does not answer.
     """
     _, _, chain = _read(registry, registered_model, signing)
@@ -145,8 +145,8 @@ def append(
 def _read(registry: Registry, registered_model: str, signing: SigningSettings | None) -> tuple[Stored, Anchors, Chain]:
     """Return what is stored, what MLflow knows, and the chain of both.
 
-    A writer may be between two of its steps while this reads, so that the parts do not fit. What is found wrong counts once two
-    readings in a row agree: nothing was written in between.
+    A writer may be between two steps during the reading, so that the parts do not fit. Faults count once two readings in a row agree:
+    then nothing was written in between.
     """
     ledger, former = Ledger(registry.objects, registered_model), None
     for _ in range(_ATTEMPTS):
@@ -158,4 +158,4 @@ def _read(registry: Registry, registered_model: str, signing: SigningSettings | 
                 chain = replace(chain, faults=tuple(signature_faults(chain.entries, signing)))
             return stored, anchors, chain
         former = (stored, anchors)
-    raise BusyError(f"the ledger of « {registered_model} » is being written all the time", hint="passerelle status")
+    raise BusyError(f"the ledger of « {registered_model} » is being written continuously", hint="passerelle status")

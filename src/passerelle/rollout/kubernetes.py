@@ -86,7 +86,7 @@ def _undone_if_it_fails(cluster: Cluster, objects: Sequence[KubernetesObject], p
     except (OutsideError, IntegrityError) as error:
         problem = undo(cluster, objects, before)
         if problem is not None:
-            # What went wrong first is still what counts, and what the exit code says.
+            # The first error decides the exit code.
             message = f"{error.message}\n  and the roll-out is not undone: {problem}"
             raise type(error)(message, hint=f"kubectl --namespace {cluster.namespace} get all") from error
         progress(f"{cluster.namespace}/{NAME}: as it was before")
@@ -182,7 +182,7 @@ def _pods(cluster: Cluster, image: str, *, ready: bool = True) -> list[str]:
 
 
 def _reasons(cluster: Cluster, image: str) -> list[str]:
-    """Return the last words of the pods that do not get ready, without their access log, and the latest warnings about pods."""
+    """Return the last log lines of the pods that do not get ready, without their access log, and the latest warnings about pods."""
     logs = [cluster.kubectl("logs", name, "--tail", "500") for name in _pods(cluster, image, ready=False)[:2]]
     lines = [line for each in logs for line in each.stdout.splitlines() if not line.startswith("{")]
     about = ("--field-selector", "type=Warning,involvedObject.kind=Pod")

@@ -1,4 +1,4 @@
-"""Serve a bento on this machine: started, waited for, held to its golden predictions, and only then put in the former one's place."""
+"""Serve a bento on this machine: start it, wait for it, check its golden predictions, and only then replace the former one."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def attached(
     port: int | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[Child, Deployment]]:
-    """Serve the bento as long as the body runs; it ends with this process, whatever happens to it.
+    """Serve the bento as long as the body runs; it ends with this process, even if that is killed.
 
     Raises:
         As `deploy`.
@@ -170,7 +170,7 @@ def service_child(
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "PASSERELLE_KEYS_FILE": given.get("PASSERELLE_KEYS_FILE", str(state_dir.resolve() / "keys.json")),
-        # The bento's own code answers, not the one that is being worked on.
+        # The code of the bento is served, not the working copy.
         "PYTHONPATH": str(path / "src" / "src"),
     }
     log = state_dir.resolve() / "logs" / f"service-{number}.log"
@@ -192,7 +192,7 @@ def stop(state_dir: Path) -> RunningService | None:
 
 
 def _check_not_refused(address: str, bento_tag: BentoTag, child: Child) -> None:
-    """Give up at once on a service that will never get ready.
+    """Stop waiting for a service that will never be ready.
 
     Raises:
         IntegrityError: Its model is not what was registered, or does not reproduce its golden predictions; holds what it logged.

@@ -22,9 +22,9 @@ NAMES = (
     "s3_service",
     "s3_backup",
 )
-#: Token of the key by which this machine's `deploy` and `monitor` ask the service.
+#: The API key that `deploy` and `monitor` on this machine send to the service.
 API_KEY = "api_key"
-#: What is in a volume was made with these.
+#: Volumes that were initialised with these secrets.
 VOLUMES = {"postgres_password": "postgres", "minio_root_password": "minio"}
 #: Names the file that holds the key of another S3.
 OTHER_S3 = "S3_SECRET_FILE"
@@ -36,10 +36,10 @@ _INIT = "passerelle deploy --target compose --init"
 def make_secrets(folder: Path, *, volume_of: Callable[[str], str | None] = lambda _: None) -> tuple[str, ...]:
     """Make the secrets that are missing, keep those that are there, and return the names of the new ones.
 
-    The files can be read by all, as the containers' users are others than this one; the folder around them is its owner's alone.
+    The files can be read by all users, as those of the containers differ from this one; only the owner can enter their folder.
 
     Args:
-        volume_of: Names the volume that was made with a secret, where there is one: it opens by no other.
+        volume_of: Names the volume that was made with a secret, where there is one: it cannot be opened with another.
 
     Raises:
         NotFoundError: One is missing whose volume is there.

@@ -20,7 +20,7 @@ _TIMEOUT_S = 30.0
 
 @dataclass(frozen=True)
 class SmokeReport:
-    """What the service said to the golden inputs.
+    """The service's answers to the golden inputs, compared.
 
     Attributes:
         inputs: How many were replayed.
@@ -53,10 +53,10 @@ Asker = Callable[[Sequence[Mapping[str, object]]], Sequence[ServiceAnswer]]
 
 
 def replay(ask: Asker, golden: Golden, *, where: str, expected_version: str) -> SmokeReport:
-    """Return how the service answers the golden inputs, through its whole contract.
+    """Return how the service answers the golden inputs, through its public contract.
 
     Args:
-        ask: Puts the records to the service.
+        ask: Sends the records to the service.
         where: Names the service in errors.
 
     Raises:
@@ -95,7 +95,7 @@ def replay_over_http(address: str, golden: Golden, *, expected_version: str, api
 
 
 def inside(run: Callable[[Sequence[str], str], subprocess.CompletedProcess[str]], *, where: str, api_key: str | None) -> Asker:
-    """Return an asker that puts the records from inside of the service's own container: it needs no published port.
+    """Return a function that sends the records from inside the service's own container, without a published port.
 
     Args:
         run: Runs a command in the container with this text as its input.

@@ -98,7 +98,7 @@ class Stack:
 
     @property
     def command(self) -> str:
-        """How a person calls compose on this stack."""
+        """The command line of compose for this stack."""
         return f"docker compose -f {shlex.quote(os.path.relpath(self.folder / 'compose.yaml'))}"
 
     def check(self) -> None:

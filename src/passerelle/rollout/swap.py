@@ -1,4 +1,4 @@
-"""Put a restored database in the place of the one that MLflow uses: each step can be the last, and the next call goes on."""
+"""Replace the database that MLflow uses by a restored one; after an interruption at any step the next call continues."""
 
 from __future__ import annotations
 

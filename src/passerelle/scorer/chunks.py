@@ -30,13 +30,13 @@ from passerelle.scorer.sections import Section
 
 #: A longer chunk is cut again each time: it is not a word, and a client could fill the memory with such chunks.
 LONGEST_CHUNK = 48
-#: What one generation of remembered chunks may take, approximately; two generations exist at a time.
+#: Approximate size of one generation of remembered chunks; two generations exist at a time.
 GENERATION_BYTES = 8 * 2**20
 #: n-grams of a long text that are cut between two places where the work may be interrupted.
 SLICE = 512
 #: The work for each character of a new chunk, in multiples of the work for a remembered chunk.
 UNSEEN = 4
-#: What a remembered chunk takes besides its codes: dict slot, key, tuples, objects' headers.
+#: Memory of a remembered chunk besides its codes: dict slot, key, tuples, objects' headers.
 ENTRY_BYTES = 400
 
 
@@ -45,7 +45,7 @@ class ChunkCodes(NamedTuple):
 
     Attributes:
         codes: Native 32-bit integers.
-        shares: For each section with n-grams that cross whitespace, what it makes of the chunk's tokens.
+        shares: For each section with n-grams that cross whitespace, its share of the chunk's tokens.
     """
 
     codes: bytes

@@ -1,4 +1,4 @@
-"""Who may ask, and how often: API keys required away from loopback, and a rate limit for each of them."""
+"""Access: API keys for requests that do not come in on loopback, and a rate limit for each key."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ class AccessControl:
         self._read_at = float("-inf")
         self._changed_at: int | None = None
         self._broken = False
-        # Names by a keyed digest of the header, for as long as the keys are not read again: the whole check is made once a second a key.
+        # Names by a keyed digest of the header, until the keys are read again: each key is fully checked once a second.
         self._known: dict[bytes, str] = {}
         self._secret = os.urandom(16)
         self._limit = _limit_of(settings.rate_limit)
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
     def required(self, server: tuple[str, int | None] | None) -> bool:
-        """Return whether a request that came in at this address of ours needs a key."""
+        """Return whether a request to this local address needs a key."""
         if self._mode == "auto":
             host = server[0] if server else ""
             return not (host.startswith("127.") or host in ("::1", "localhost"))
         return self._mode == "required"
 
     def admit(self, server: tuple[str, int | None] | None, headers: dict[bytes, bytes]) -> tuple[str, Headers]:
-        """Return who asks, and the headers that tell how often they may.
+        """Return the name of the client, and the rate limit headers.
 
         Raises:
             RequestError: 401 without an active key where one is required, 429 over the rate limit.

@@ -7,7 +7,7 @@ from typing import Any
 
 from passerelle.serving.contract import RequestError
 
-#: One batch keeps the model as long as many records do.
+#: A batch occupies the model as long as many records.
 _RECORDS_A_BATCH = 8
 #: After this time at the model, the requests that arrived meanwhile are checked, since those to be refused must be refused quickly.
 _TURN_SECONDS = 0.005
@@ -45,7 +45,7 @@ class Admission:
     async def turn(self) -> None:
         """Wait for a turn at the model.
 
-        All requests that came in together take their places before the first of them is answered; then they are answered in their order.
+        All requests that arrived together take their places before the first of them is answered; then they are answered in order.
         """
         await asyncio.sleep(0)
         while self._spent_seconds > _TURN_SECONDS:
@@ -63,7 +63,7 @@ class Admission:
         self._ends_turn = False
 
     def check(self, *, long: bool, batch: bool = False) -> None:
-        """Refuse a request that there is no room for.
+        """Refuse a request if there is no room for it.
 
         Args:
             long: Whether it takes more than a turn at the model, as every batch does.

@@ -1,4 +1,4 @@
-"""Predictions beside the event loop, one at a time; concurrent requests are predicted together by a pipeline that cannot be compiled."""
+"""Predictions outside the event loop, one at a time; concurrent requests are predicted together by a pipeline that cannot be compiled."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 Record = Any
-#: Of a record that waits: its answer, and, once its batch runs, that batch's end.
+#: For each waiting record: its answer, and the end of its batch once that runs.
 Batch = dict[asyncio.Future[Any], Record]
 
 
@@ -76,7 +76,7 @@ class MicroBatcher:
         return len(self._waiting)
 
     async def answer(self, record: Record) -> Any:
-        """Return the answer to one record; who is cancelled is forgotten at once, or when the batch that runs ends."""
+        """Return the answer to one record; a cancelled request is dropped at once, or when the running batch ends."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[future] = record
         if self._task is None or self._task.done():
@@ -129,7 +129,7 @@ class MicroBatcher:
                 future.set_result(answer)
 
     def _next(self) -> list[asyncio.Future[Any]]:
-        """Return those of the next batch: the first that waits, and others as long as the batch stays short."""
+        """Return the records of the next batch: the first that waits, and others while the batch stays short."""
         chosen: list[asyncio.Future[Any]] = []
         left = self._most_characters
         for future, record in self._waiting.items():

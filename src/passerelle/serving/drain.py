@@ -10,13 +10,13 @@ from types import FrameType
 
 from passerelle.serving.responses import Headers
 
-#: How long answers say so. What asks less often than that has a connection that is idle, and finds it closed.
+#: How long answers say so. The connections of clients that send requests less often are idle, and are closed.
 CLOSING_S = 1.0
 _CLOSE = (b"connection", b"close")
 
 
 class Drain:
-    """From SIGTERM on each answer closes its connection, for a second; then the server ends as it always does.
+    """After SIGTERM each answer closes its connection for a second; then the server ends as usual.
 
     A server closes idle connections when it ends. A request that is on its way at that moment fails at its client, who cannot know whether
     it was taken: RFC 9112, section 9.6.

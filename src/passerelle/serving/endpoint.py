@@ -1,4 +1,4 @@
-"""The short way of a request: one ASGI class owns /classify and the whole contract, and hands other paths on."""
+"""The short path of a request: one ASGI class handles /classify and the whole contract, and passes other paths on."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CLIENT_LEFT = 499
 
 
 class ClassifyEndpoint:
-    """Answers what the contract covers; BentoML's application answers the rest.
+    """Answers the routes of the contract; BentoML's application answers the rest.
 
     Args:
         app: BentoML's application, with the pages in it: it answers the routes that are not the endpoint's own.
@@ -57,7 +57,7 @@ class ClassifyEndpoint:
         self._metrics.sample(lambda: (self._in_flight, self._admission.waiting + runtime.queued))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or hand it on."""
+        """Answer one request, or pass it on."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 self._metrics.keep_sampling()
@@ -137,10 +137,10 @@ class ClassifyEndpoint:
         runtime = self._runtime
         check_media_type(headers)
         if runtime.refused is not None:
-            runtime.ready()  # a model that is refused may have no contract to hold a body to
+            runtime.ready()  # a refused model may have no contract to check a body against
         self._admission.check(long=batch, batch=batch)
         body = await self._bodies.read(headers, receive, batch=batch)
-        # What is read at once needs no more than one turn; anything else leaves room for what does.
+        # A body that is read at once needs only one turn; others must leave room for those.
         long = batch or len(body) > ONE_TURN_BYTES
         self._admission.enter(long=long, batch=batch)
         unfinished: UnfinishedError | None = None
@@ -186,7 +186,7 @@ def request_id_of(headers: dict[bytes, bytes]) -> str:
 
 
 def check_method(route: Route, method: str) -> None:
-    """Check that the route is asked with one of its methods; a path that is unknown has none to check.
+    """Check that the route has this method; an unknown path is not checked.
 
     Raises:
         RequestError: 405, with the methods that are answered.
@@ -197,7 +197,7 @@ def check_method(route: Route, method: str) -> None:
 
 
 def check_media_type(headers: dict[bytes, bytes]) -> None:
-    """Refuse what is not said to be JSON, and a body that the server could not read.
+    """Refuse other media types than JSON, and a body that the server could not read.
 
     Raises:
         RequestError: 415, or 400 for a request to change the protocol.
@@ -207,7 +207,7 @@ def check_media_type(headers: dict[bytes, bytes]) -> None:
         raise RequestError(415, "unsupported_media_type", "send application/json")
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise RequestError(415, "unsupported_encoding", "send the body without a content encoding")
-    # The HTTP parser takes what follows such a header for another protocol: the body is lost, or taken for the next request.
+    # After such a header the HTTP parser expects another protocol: the body is lost, or taken for the next request.
     if b"upgrade" in headers and b"upgrade" in headers.get(b"connection", b"").lower():
         message = "ask with plain HTTP/1.1, without an Upgrade header"
         raise RequestError(400, "upgrade_not_supported", message, headers=((b"connection", b"close"),))

@@ -45,9 +45,9 @@ _HELD_BYTES = 65_536
 
 
 class OneWrite:
-    """Stands between an answer and its socket, so that head and body leave in one write.
+    """Buffers an answer before its socket, so that head and body are sent in one write.
 
-    A process that is killed between two writes leaves half an answer, and a proxy cannot ask another replica for the rest.
+    A process that is killed between two writes sends half an answer, and a proxy cannot repeat the request at another replica then.
 
     Args:
         transport: The connection's.
@@ -67,7 +67,7 @@ class OneWrite:
         cycle.transport = self
 
     def write(self, data: bytes) -> None:
-        """Hold a piece back until the answer is complete, or large."""
+        """Buffer a piece until the answer is complete, or large."""
         if self._cycle is None or not self._cycle.response_started:  # 100 Continue: the client waits for it
             self._transport.write(data)
             return
@@ -77,17 +77,17 @@ class OneWrite:
             self._flush()
 
     def finish(self) -> None:
-        """Write what is held back of an answer that is complete."""
+        """Write the buffer of a complete answer."""
         self._flush()
         self._cycle = None
 
     def forget(self) -> None:
-        """Drop what is held back."""
+        """Drop the buffer."""
         self._buffer.clear()
         self._cycle = None
 
     def close(self) -> None:
-        """Close the connection: after the whole answer, or without any of it that has not left yet."""
+        """Close the connection: after the whole answer, or without its unsent part."""
         if self._cycle is not None and self._cycle.response_complete:
             self.finish()
         self._transport.close()

@@ -9,7 +9,7 @@ from passerelle.names import CLASSIFY, CLASSIFY_BATCH
 
 
 class Access(Enum):
-    """Who may ask."""
+    """Who may send requests."""
 
     OPEN = "anybody, without a rate limit"
     KEY = "anybody with an API key where keys are required, within the rate limit"
@@ -30,7 +30,7 @@ class Route(NamedTuple):
     Attributes:
         path: The whole path, or its beginning where it ends in `/`.
         methods: That are answered; any other gets 405.
-        access: Who may ask.
+        access: Who may send requests.
         metric: Its name in metrics, access log and traces; never a path that a client made up.
         answered_by: What answers.
     """
@@ -61,7 +61,7 @@ ROUTES = (
     Route("/schema.json", _READ, Access.OPEN, "/schema.json", AnsweredBy.BENTOML),
     Route("/static_content/", _READ, Access.OPEN, "static", AnsweredBy.BENTOML),
 )
-#: What stands for every other path: 404, for those who may ask.
+#: Stands for every other path: 404, after the check of the access.
 UNKNOWN = Route("", (), Access.KEY, "unknown", AnsweredBy.ENDPOINT)
 #: The metrics label of a request that is refused before its path can be read.
 UNREAD = "unread"

@@ -1,4 +1,4 @@
-"""Make an OCI image of a bento, and hold a container of it to the golden predictions."""
+"""Make an OCI image of a bento, and check the golden predictions in a container of it."""
 
 from __future__ import annotations
 
@@ -88,6 +88,6 @@ def _tried(context: Context, tag: BentoTag, engine: str, image: str) -> Containe
     try:
         return run_container(engine, image, golden, expected_version=version, environment=environment)
     except PasserelleError as error:
-        # The image is gone with its passing name, and the name that it was to get still means the former one.
+        # The image was removed with its temporary name, and its own name still means the former image.
         error.hint = f"passerelle containerize {tag} --no-smoke --image passerelle/refused:{tag.version}"
         raise

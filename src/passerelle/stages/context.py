@@ -1,4 +1,4 @@
-"""What every stage is run with: settings, and the registry and the store that they name."""
+"""The context of every stage: settings, and the registry and the store that they name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Progress = Callable[[str], None]
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _SERVER = ("PASSERELLE_TRACKING_URI", "MLFLOW_TRACKING_URI")
-#: Read before the variables that a platform gives.
+#: These take precedence over the variables of a platform.
 _POINTS_ELSEWHERE = (
     "PASSERELLE_TRACKING_URI",
     "PASSERELLE_S3_ENDPOINT_URL",

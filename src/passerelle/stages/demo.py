@@ -86,9 +86,9 @@ def run(
     progress: Progress = silent,
     on_event: OnEvent = unseen,
 ) -> Demonstration:
-    """Go the whole path and ask the service; what others put into production is served as it is.
+    """Run every stage and query the service; a version that others put into production is served as it is.
 
-    On the embedded platform nothing is left running that did not run before; the stack stays on.
+    The embedded platform is stopped unless it ran before; the stack keeps running.
 
     Raises:
         RefusedError: No candidate meets the criteria.

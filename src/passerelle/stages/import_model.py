@@ -99,7 +99,7 @@ def import_model(
         found = _already_there(store, version.ref, digest, signing)
         return found or ImportedModel(version.ref, version.ref.bento_model_tag, None, created=True, artifact_digest=digest, dry_run=True)
     with store.staging() as staging:
-        # Looked up under the lock: of two imports at once the second finds what the first one made.
+        # Looked up under the lock, so that the second of two concurrent imports finds the result of the first.
         found = _already_there(store, version.ref, digest, signing)
         if found is not None:
             store.select("models", found.bento_model_tag)
@@ -130,7 +130,7 @@ def _check_promoted(registry: Registry, version: VersionInfo, digest: str, signi
         ledger_text = f"the ledger's last entry {ledger.in_production or 'none'}" if ledger.last else "the ledger is empty"
         message = f"the alias holds {version.ref}, {ledger_text}: no promotion put it there"
         raise IntegrityError(message, hint="passerelle status")
-    # The last entry names no digest where it undid the one before.
+    # An entry that undid the one before has no digest.
     there = [entry.artifact_digest for entry in stood(ledger.entries) if entry.to_version == version.ref.version]
     if there and there[-1] != digest:
         message = f"{version.ref} does not have the digest that it was promoted with: somebody changed it"
@@ -155,10 +155,10 @@ def _already_there(store: Store, ref: ModelVersionRef, digest: str, signing: Sig
         try:
             check_stored_signature(folder, json.loads((folder / MANIFEST_FILE).read_bytes()), signing, run_id=ref.run_id)
         except (IntegrityError, ValueError, OSError) as error:
-            # Imported before there was a key, perhaps: the hint leads to a new import, which says what is wrong with the registered one.
+            # It may have been imported without a key; a new import says whether the registered version is signed.
             message = error.message if isinstance(error, IntegrityError) else "its manifest cannot be read"
             hint = f"bentoml models delete {ref.bento_model_tag}; passerelle import"
-            raise IntegrityError(f"the bento model {ref.bento_model_tag} is not to be trusted: {message}", hint=hint) from error
+            raise IntegrityError(f"the bento model {ref.bento_model_tag} cannot be trusted: {message}", hint=hint) from error
     return ImportedModel(ref, ref.bento_model_tag, Path(model.path), created=False, artifact_digest=digest)
 
 

@@ -1,4 +1,4 @@
-"""What a checkout is run with: this Python where it holds the libraries that the checkout locks, else one that is made for it."""
+"""The Python for a checkout: this one if it has the locked libraries of the checkout, else a new environment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TIMEOUT_S = 1_800
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python, and in words which one it is."""
+    """A Python, and a description of it."""
 
     python: Path
     note: str

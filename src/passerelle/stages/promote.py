@@ -187,7 +187,7 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, req
     ledger = request.since or verified_ledger(registry, ref.registered_model, request.signing)
     if settled(before, ref.version) and ledger.in_production == ref.version:
         return Promotion(version.ref, before.previous, changed=False, dry_run=dry_run)
-    # What the ledger put into production is what is to be beaten: an alias that was moved by hand decides nothing.
+    # The champion is the version that the ledger put into production: an alias that was moved by hand has no effect.
     verdict = _judged(registry, version.ref, ledger.in_production or before.production, criteria, request)
     page = report.html(verdict, language=request.language) if verdict else ""
     where = _store(registry, verdict, page, request, dry_run=dry_run) if verdict else None
@@ -211,7 +211,7 @@ def _keep(registry: Registry, registered_model: str, criteria: Criteria) -> None
     content = json.dumps(criteria.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     key = f"{Ledger(registry.objects, registered_model).criteria_folder}{criteria.digest.removeprefix('sha256:')}.json"
     if not registry.objects.create(key, content.encode()):
-        message = f"the object {key} does not hold the criteria that it is named after: somebody wrote it by hand; "
+        message = f"the object {key} does not hold the criteria that it is named after: it was written by hand; "
         raise IntegrityError(message + "check who may write below ledger/ in the bucket, and remove the object", hint="passerelle promote")
 
 

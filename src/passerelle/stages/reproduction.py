@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: What a stopwatch gives is never the same twice.
+#: Measured times always differ.
 TIMES = ("latency_", "fit_seconds")
-#: Archives hold times of their making.
+#: Archives contain timestamps.
 SIZES = ("size_bytes",)
 
 
@@ -22,7 +22,7 @@ class MetricPair:
 
     @property
     def same(self) -> bool:
-        """Whether both are the same to the last bit but one in a million million: sums may be made in another order."""
+        """Whether both are equal within a relative difference of 1e-12: the order of summation may differ."""
         return self.again is not None and abs(self.recorded - self.again) <= 1e-12 * max(1.0, abs(self.recorded))
 
 

@@ -48,7 +48,7 @@ def rollback(
 ) -> Promotion:
     """Put a former version back into production; it becomes `production`, and the one that was becomes `previous`.
 
-    Only what the gate let through once: the ledger must say that the version was in production, with the same files.
+    Only a version that passed the gate before: the ledger must say that the version was in production, with the same files.
 
     Args:
         version: Where to; by default the version that holds the alias `previous`.

@@ -1,4 +1,4 @@
-"""The compose stack: brought up, and given what is in production to serve."""
+"""Start the compose stack and deploy the version in production to it."""
 
 from __future__ import annotations
 

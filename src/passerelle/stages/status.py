@@ -1,4 +1,4 @@
-"""Which version each place holds, what disagrees, and the command that mends it."""
+"""Which version each place holds, what disagrees, and the command that resolves it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Holdings:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """Two places that hold different versions, and what mends it."""
+    """Two places that hold different versions, and the command that resolves it."""
 
     what: str
     command: str
@@ -60,7 +60,7 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Status:
-    """Where everything stands.
+    """The state of all places.
 
     Attributes:
         ledger_findings: Where the ledger is broken; no command is named then that moves production or follows it.

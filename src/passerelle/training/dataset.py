@@ -15,7 +15,7 @@ from passerelle.errors import DataError, UsageError
 from passerelle.model.text_limits import text_fault
 from passerelle.training.reading import read_table
 
-#: The one field of a record of text, whatever its column was called in the file.
+#: The only field of a text record, whatever the name of its column in the file.
 TEXT = "text"
 _ROWS_NAMED = 5
 
@@ -58,7 +58,7 @@ def read_data(
 
     Args:
         path: UTF-8 is expected; a byte-order mark, Windows-1252 (Latin-1) and other separators are recognised and noted.
-        text_column: Column of the text; it is called `text` in the records.
+        text_column: Column of the text; named `text` in the records.
         label_column: Column of the class.
         feature_columns: Columns of a table without text, in place of `text_column`.
         drop_missing: Leave rows without text, feature or class, and texts that the service refuses, out instead of refusing the file.
@@ -171,7 +171,7 @@ def _bounded(path: Path, table: pd.DataFrame, column: str, *, drop: bool) -> tup
 
 
 def _named(chosen: pd.Series) -> str:
-    """Return the numbers of the first rows that are chosen, as a spreadsheet counts them."""
+    """Return the numbers of the first chosen rows, counted as in a spreadsheet."""
     rows = [row + 2 for row in chosen.index[chosen]]
     return ", ".join(map(str, rows[:_ROWS_NAMED])) + (", …" if len(rows) > _ROWS_NAMED else "") + " (the header is row 1)"
 
@@ -189,7 +189,7 @@ def _labels(path: Path, column: pd.Series) -> pd.Series:
 
 
 def _feature(column: pd.Series) -> pd.Series:
-    """Return numbers as float64 (a decimal comma is understood), truth values and words as they are."""
+    """Return numbers as float64 (a decimal comma is understood), truth values and words unchanged."""
     if pd.api.types.is_bool_dtype(column.dtype):
         return column.astype(bool)
     if pd.api.types.is_numeric_dtype(column.dtype):
@@ -203,7 +203,7 @@ def _feature(column: pd.Series) -> pd.Series:
 
 
 def _contradictions(records: pd.DataFrame, labels: pd.Series) -> tuple[str, ...]:
-    """Say how many records stand in the data with more than one class."""
+    """Say how many records occur with more than one class."""
     columns = list(records.columns)
     by_record = records.assign(label=labels.to_numpy()).groupby(columns, sort=False)["label"].nunique()
     contradicting = int((by_record > 1).sum())

@@ -52,7 +52,7 @@ def golden_predictions(pipeline: Pipeline, records: pd.DataFrame) -> dict[str, A
 
 
 def _odd_texts(records: pd.DataFrame) -> pd.DataFrame:
-    """Return what people also send: very short, very long, capitals, no accents, emoji, words never seen."""
+    """Return unusual inputs: very short, very long, capitals, no accents, emoji, unknown words."""
     by_length = records[TEXT].sort_values(key=lambda texts: texts.str.len(), kind="stable")
     shortest, middle, longest = (str(by_length.iloc[place]) for place in (0, len(by_length) // 2, -1))
     decomposed = unicodedata.normalize("NFD", middle)
@@ -62,7 +62,7 @@ def _odd_texts(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def _is_accepted(text: str) -> bool:
-    """Return whether a service with the usual limits accepts a text: a roll-out puts the golden inputs to it."""
+    """Return whether a service with the usual limits accepts a text: a roll-out sends the golden inputs to it."""
     return len(text) <= TEXT_CHARACTERS and text_fault(text) is None
 
 

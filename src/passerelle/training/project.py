@@ -24,7 +24,7 @@ class TrainingProject:
     """What the folder `training/` of a project says.
 
     Attributes:
-        folder: That folder; its code is part of what a training is known by.
+        folder: That folder; its code counts in the code digest of a training.
         candidates_for: Returns the candidates for a data set and a seed.
         params: How to split and to measure.
         file: The project's passerelle.toml: its name, language and data.

@@ -84,7 +84,7 @@ def _csv(path: Path, content: bytes, used: Collection[str]) -> tuple[pd.DataFram
 
 
 def _decode(path: Path, content: bytes) -> tuple[str, tuple[str, ...]]:
-    """Return the file's text: in the encoding that its mark names, else UTF-8, else the one of French Windows."""
+    """Return the file's text: in the encoding of its byte-order mark, else UTF-8, else Windows-1252."""
     if content.startswith(_WORKBOOK_MARKS):
         raise DataError(f"{path} is a workbook or an archive, not CSV or Parquet; {_SAVE_AS_CSV}", hint="passerelle train --data FILE")
     mark = next((mark for mark in _ENCODINGS_BY_MARK if content.startswith(mark)), None)
@@ -123,7 +123,7 @@ def _is_utf8(line: bytes) -> bool:
 
 def _unknown_encoding(path: Path) -> DataError:
     return DataError(
-        f"{path} is neither UTF-8 nor Windows-1252 (Latin-1) all the way",
+        f"{path} is neither UTF-8 nor Windows-1252 (Latin-1) throughout",
         hint=f"iconv -f ENCODING -t UTF-8 {path} > utf8.csv; passerelle train --data utf8.csv",
     )
 
@@ -138,7 +138,7 @@ def _separator(text: str, used: Collection[str]) -> str:
 
     try:
         return max(SEPARATORS, key=score)
-    except csv.Error:  # a line break inside an open quote, say: pandas words that better
+    except csv.Error:  # for example a line break inside an open quote: the message of pandas is clearer
         return ","
 
 

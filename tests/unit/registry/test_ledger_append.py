@@ -143,7 +143,7 @@ def test_a_ledger_that_changes_with_each_reading_is_read_five_times(mlflow: Mlfl
         return Anchors(frozenset({(len(readings), DIGEST)}))
 
     monkeypatch.setattr(module, "read_anchors", changes)
-    with pytest.raises(BusyError, match=f"the ledger of « {NAME} » is being written all the time") as refused:
+    with pytest.raises(BusyError, match=f"the ledger of « {NAME} » is being written continuously") as refused:
         verified_ledger(real(mlflow), NAME)
     assert refused.value.hint == "passerelle status"
     assert len(readings) == 5

@@ -1,4 +1,4 @@
-"""The people's side: the model card and the page that documents and tries the API."""
+"""The pages for people: the model card and the page that documents and tries the API."""
 
 from __future__ import annotations
 

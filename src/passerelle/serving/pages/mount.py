@@ -1,4 +1,4 @@
-"""Where the people's side is mounted in BentoML's service."""
+"""Mounts the pages for people in BentoML's service."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from passerelle.serving.runtime import Runtime
 
 
 def mounted(runtime: Runtime) -> Starlette:
-    """Return what BentoML mounts: it looks the paths up, and hands on to itself what is not among them."""
+    """Return the application for BentoML to mount; BentoML answers the paths that are not in it."""
     pages = PeoplesPages(runtime)
     return Starlette(routes=[Route(route.path, pages) for route in ROUTES if route.answered_by is AnsweredBy.PAGES])
 
 
 class PeoplesPages:
-    """The application for people, made when somebody first asks for a page: a worker is ready without it."""
+    """The application for people, made at the first request for a page: a worker is ready without it."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
