@@ -114,7 +114,7 @@ class Attacked:
 
 @pytest.fixture
 def attacked(registered: RegisteredForTests, ours: Keys, tmp_path: Path) -> Attacked:
-    """A run that training logged and nobody registered."""
+    """A run that training logged and that was not registered."""
     registry, pipeline = registered.fresh(), text_pipeline()
     mlflow.set_tracking_uri(registry.settings.tracking_uri)
     mlflow.set_experiment(registry.settings.experiment)

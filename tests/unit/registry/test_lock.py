@@ -1,4 +1,4 @@
-"""The lock of promotions: one holder at a time, whoever lost it does not go on, and one that was left behind goes stale."""
+"""The lock of promotions: one holder at a time; a holder that lost it stops, and an abandoned lock goes stale."""
 
 from __future__ import annotations
 
