@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # A dev environment holds all that the workbench needs, so it serves `make demo` too.
 READY := $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.workbench)
-# One process a core; BLAS threads on top of that only get in each other's way.
+# One process per core; more BLAS threads would only slow each other down.
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
@@ -15,51 +15,51 @@ export OPENBLAS_NUM_THREADS ?= 1
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
-demo: $(READY)  ## train, compare, register, promote, import, build, serve and ask, on the embedded platform
+demo: $(READY)  ## train, compare, register, promote, import, build, serve and query, on the embedded platform
 	@$(BIN)/passerelle demo
 
-up: $(READY)  ## the embedded platform and the service of what is in production, until Ctrl-C
+up: $(READY)  ## run the embedded platform and serve the version in production, until Ctrl-C
 	@$(BIN)/passerelle up
 
-stack: $(READY)  ## the whole stack with compose, and the demo's model in it; MODEL=no leaves the model out
+stack: $(READY)  ## start the stack with compose and deploy the demo's model; MODEL=no skips the model
 	@$(BIN)/passerelle $(if $(filter no,$(MODEL)),up --target compose --no-model,demo --target compose)
 
-test: .venv/.dev  ## all tests; those that need what this machine lacks say what is missing
+test: .venv/.dev  ## all tests; those that cannot run on this machine say what is missing
 	@echo "tests: unit, integration and end to end, on all cores"
 	@$(BIN)/python -m pytest -n auto --dist loadscope $(PYTEST_ARGS)
 
-fuzz: .venv/.dev  ## the unit tests that draw their input, with 2,000 other examples each
+fuzz: .venv/.dev  ## the property-based unit tests, with 2,000 new examples each
 	@$(BIN)/python -m pytest -n auto --dist loadscope --hypothesis-profile=fuzz -m hypothesis tests/unit $(PYTEST_ARGS)
 
-mutants: .venv/.dev  ## change the modules that decide, and count what no unit test notices; MUTANTS=all, MODULES="gate ledger"
+mutants: .venv/.dev  ## mutate the most important modules, and count the mutations that no unit test notices; MUTANTS=all, MODULES="gate ledger"
 	@$(BIN)/python -m tests.mutants $(if $(MUTANTS),--count $(MUTANTS)) $(MODULES)
 
-lint: .venv/.dev  ## ruff, mypy strict, and a licence for each file
+lint: .venv/.dev  ## ruff, mypy strict, and the licence of each file
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/reuse lint --quiet
 
-docs: .venv/.dev  ## the documentation as a site in .cache/docs/site; a link or an anchor that leads nowhere ends it
+docs: .venv/.dev  ## the documentation as a site in .cache/docs/site; a broken link or anchor fails it
 	@$(BIN)/python docs/build_site.py
 
-format: .venv/.dev  ## put the code in ruff's format
+format: .venv/.dev  ## format the code with ruff
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/.dev  ## /classify next to its peers; writes loadtests/results/
+bench: .venv/.dev  ## benchmark /classify against other servers; writes loadtests/results/
 	@$(BIN)/python -m loadtests.bench
 
-images: .venv/.dev  ## the image of the bento built last next to BentoML's and MLflow's: sizes and times
+images: .venv/.dev  ## compare the image of the bento built last with BentoML's and MLflow's: sizes and times
 	@$(BIN)/python -m loadtests.images
 
-load: .venv/.dev  ## mix, spike and soak, 20 s each, on the bento built last or on HOST=…; fails over a threshold
+load: .venv/.dev  ## mix, spike and soak, 20 s each, on the bento built last or on HOST=…; fails if a threshold is missed
 	@$(BIN)/python -m loadtests.locust $(LOADS) --seconds $(or $(LOAD_SECONDS),20) $(if $(HOST),--host $(HOST)) $(LOAD_ARGS)
 
-overload: .venv/.dev  ## four times what the service can do, for ten minutes or LOAD_SECONDS; fails over a limit
+overload: .venv/.dev  ## four times the capacity of the service, for ten minutes or LOAD_SECONDS; fails over a limit
 	@$(BIN)/python -m loadtests.overload --seconds $(or $(LOAD_SECONDS),600)
 
-lock: $(READY)  ## write the locked requirements anew from pyproject.toml
+lock: $(READY)  ## lock the requirements from pyproject.toml
 	@set -x; compile="$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header"; \
 	$$compile pyproject.toml --extra workbench --extra dev -o requirements/dev.txt; \
 	$$compile pyproject.toml --extra workbench -c requirements/dev.txt -o requirements/workbench.txt; \

@@ -16,7 +16,7 @@ from passerelle.monitoring.shared import make_folder
 from passerelle.serving.contract import BatchPrediction, Prediction
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.failure import plain_errors
-from passerelle.serving.install import put_in_front
+from passerelle.serving.install import install_endpoint
 from passerelle.serving.pages.mount import mounted
 from passerelle.serving.runtime import Runtime
 from passerelle.serving.supervisor import close_ports
@@ -74,4 +74,4 @@ class Classifier:
         return BatchPrediction(**await RUNTIME.classify_batch([RUNTIME.contract.fields(record) for record in records]))
 
 
-put_in_front(Classifier, lambda app: ClassifyEndpoint(app, runtime=RUNTIME))
+install_endpoint(Classifier, lambda app: ClassifyEndpoint(app, runtime=RUNTIME))

@@ -1,4 +1,4 @@
-"""The footbridge from an MLflow registry to a container in production.
+"""From an MLflow registry to a container in production.
 
 The ten stages, in order; each module has a function `run`, which the command of its name calls:
 

@@ -99,7 +99,9 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
     try:
         return tuple(ApiKey(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))["keys"])
     except (ValueError, KeyError, TypeError) as error:
-        raise SettingsError(f"the key file {path} is not a list of keys", hint=f"move {path} away; passerelle keys make NAME") from error
+        raise SettingsError(
+            f"the key file {path} is not a list of keys", hint=f"mv {path} {path}.broken; passerelle keys make NAME"
+        ) from error
 
 
 def others_may_read(path: Path) -> bool:
@@ -180,9 +182,9 @@ def revoke_key(path: Path, name_or_id: str) -> ApiKey:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Keep other processes from changing the file meanwhile: of two changes at once the first would be lost.
+    """Lock the file for a change, since of two concurrent changes the first would be lost.
 
-    The folder is what is locked: the file is another one after each change, and a file for the lock alone would be in a mounted folder.
+    The folder is locked: each change replaces the file, and the folder may be mounted into a container, where a lock file would be visible.
     """
     handle = os.open(path.parent, os.O_RDONLY)
     try:

@@ -19,7 +19,7 @@ from passerelle.errors import UsageError
 HigherIsBetter = Literal["cv_accuracy", "cv_macro_f1"]
 LowerIsBetter = Literal["cv_log_loss", "cv_calibration_error", "latency_p50_ms", "latency_p95_ms", "size_bytes", "fit_seconds"]
 HIGHER_IS_BETTER = frozenset({"cv_accuracy", "cv_macro_f1"})
-#: The same each time that a candidate is trained; times are not, and by them chance would rank.
+#: These are reproducible; times are not, and a ranking by them would be random.
 Repeatable = Literal["cv_accuracy", "cv_macro_f1", "cv_log_loss", "cv_calibration_error", "size_bytes"]
 _TIMES = frozenset({"latency_p50_ms", "latency_p95_ms", "fit_seconds"})
 Check = Literal[
@@ -63,7 +63,7 @@ class Ranking(_Section):
     def _no_time_decides(cls, given: Any) -> Any:
         times = [name for name in (given if isinstance(given, list | tuple) else [given]) if isinstance(name, str) and name in _TIMES]
         if times:
-            raise ValueError(f"{times[0]} is measured anew by each training, so chance would rank; give it a limit under maximum")
+            raise ValueError(f"{times[0]} differs with each training, so the ranking would be random; set a limit under maximum instead")
         return given
 
 
@@ -177,14 +177,14 @@ def _failure(metrics: Mapping[str, float], name: str, limit: float, at_least: bo
 
 
 class _TwiceError(yaml.YAMLError):
-    """A key stands twice in one block."""
+    """A key is given twice in one block."""
 
 
 class _EachKeyOnce(yaml.SafeLoader):
-    """Refuses a key that is given twice, where YAML's own loader silently takes the last."""
+    """Refuses duplicate keys, of which the YAML loader would silently take the last."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """Return the block's node, once each of its keys is known to be there once."""
+        """Return the block's node after checking that no key is given twice."""
         node = super().compose_mapping_node(anchor)
         lines: dict[str, int] = {}
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
@@ -204,18 +204,20 @@ def read_criteria(path: Path) -> Criteria:
     try:
         content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_EachKeyOnce)  # noqa: S506 - a SafeLoader
     except OSError as error:
-        raise UsageError(f"the criteria {path} cannot be read: {error.strerror}", hint="--criteria training/criteria.yaml") from error
+        raise UsageError(f"the criteria {path} cannot be read: {error.strerror}", hint="ls training") from error
     except _TwiceError as error:
-        raise UsageError(f"the criteria {path} are not usable: {error}", hint=f"mend {path}") from None
+        raise UsageError(f"the criteria {path} are not usable: {error}", hint=f"git diff {path}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         line = str(error).replace("\n", " ")
-        raise UsageError(f"the criteria {path} are not YAML: {line}", hint=f"mend {path}") from error
+        raise UsageError(f"the criteria {path} are not YAML: {line}", hint=f"git diff {path}") from error
     if not isinstance(content, dict):
-        raise UsageError(f"the criteria {path} hold no keys", hint="docs/02-compare.md shows an example")
+        raise UsageError(f"the criteria {path} hold no keys; docs/02-compare.md shows an example", hint=f"git diff {path}")
     try:
         return Criteria.model_validate(content)
     except ValidationError as error:
-        raise UsageError(f"the criteria {path} are not usable: {_first_problem(error)}", hint="docs/02-compare.md lists the keys") from None
+        raise UsageError(
+            f"the criteria {path} are not usable: {_first_problem(error)}; docs/02-compare.md lists the keys", hint=f"git diff {path}"
+        ) from None
 
 
 def schema() -> str:

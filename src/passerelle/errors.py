@@ -1,24 +1,25 @@
-"""The error tree: every failure a person may cause or meet, with what to type next.
+"""The error tree: every failure that a user can cause or meet, with the next command.
 
-A message says what failed and on which object; the hint is the next command or
-setting, word for word. The command line turns an error into its exit code and
-prints no stack trace.
+A message says what failed and on which object. A hint is the next command, to
+be typed as it stands: commands separated by `; ` are typed one after the other,
+and each line is an alternative. What cannot be a command stands in the message.
+The command line turns an error into its exit code and prints no stack trace.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-#: The next commands where a model is not what was registered. Registering the same run again would not make it so.
-TRAIN_AGAIN = "passerelle rollback; or, for a new version: passerelle train --again; passerelle register"
+#: The next commands for a model that differs from the registered one. Registering the same run again would not help.
+TRAIN_AGAIN = "passerelle rollback\npasserelle train --again; passerelle register"
 
 
 class PasserelleError(Exception):
-    """What failed, on which object, and what to type next.
+    """What failed, on which object, and the next command.
 
     Args:
         message: One sentence that names the object that failed.
-        hint: The next command to type or setting to change, if there is one.
+        hint: The next command to type, if there is one; each line is an alternative.
     """
 
     exit_code: ClassVar[int] = 2
@@ -29,16 +30,21 @@ class PasserelleError(Exception):
         self.message = message
         self.hint = hint
 
+    @property
+    def next_lines(self) -> str:
+        """The hint as it is printed below the message; empty where there is none."""
+        return "\n  next: " + self.hint.replace("\n", "\n    or: ") if self.hint else ""
+
 
 class RefusedError(PasserelleError):
-    """The criteria, the gate or a check of integrity said no (exit code 1)."""
+    """The criteria, the gate or a check of integrity refused it (exit code 1)."""
 
     exit_code = 1
     code = "refused"
 
 
 class UsageError(PasserelleError):
-    """The caller asked for something that cannot be: a file, a column, an option (exit code 2)."""
+    """The input is wrong: a file, a column, an option (exit code 2)."""
 
     exit_code = 2
     code = "usage"
@@ -70,7 +76,7 @@ class OutsideError(PasserelleError):
 
 
 class BusyError(OutsideError):
-    """Somebody else is doing the same thing: a lock is held, a port is taken."""
+    """Another process is in the way: a lock is held, a port is taken."""
 
     code = "busy"
 

@@ -1,4 +1,4 @@
-"""The names that travel between the stages, and the conversions between them."""
+"""The names that several stages use, and the conversions between them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from passerelle.errors import UsageError
 
-#: What every tag and label of passerelle begins with.
+#: The prefix of every tag and label of passerelle.
 PREFIX: Final = "passerelle."
 
 # Tags of a run. Registration copies them to the version, import to the bento model's labels, from there to the bento and the image.
@@ -55,10 +55,14 @@ INPUTS_DIGEST_LABEL: Final = PREFIX + "inputs_digest"
 #: What the annotations that the OCI image specification names begin with.
 OCI_PREFIX: Final = "org.opencontainers.image."
 
+# Paths of the service that classify, as its routes, its metrics and its clients name them.
+CLASSIFY: Final = "/classify"
+CLASSIFY_BATCH: Final = "/classify/batch"
+
 #: MLflow's own tag for the run that a run is part of.
 PARENT_RUN: Final = "mlflow.parentRunId"
 
-#: Parameters of a run, which MLflow lets nobody change, hold the digest of what training left there: this, and the file's path.
+#: Parameters of a run, which MLflow does not allow to be changed, hold the digest of each logged file: this prefix and its path.
 DIGEST_PARAM: Final = "digest."
 #: In the place of a path, all files of the model as they were logged.
 LOGGED_MODEL: Final = "model"

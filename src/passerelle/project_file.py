@@ -41,7 +41,7 @@ class Data:
 
 @dataclass(frozen=True)
 class ProjectFile:
-    """What passerelle.toml says.
+    """The content of passerelle.toml.
 
     Attributes:
         variables: The settings by the names of their environment variables.
@@ -55,7 +55,7 @@ class ProjectFile:
 
 
 def read_project_file(root: Path) -> ProjectFile:
-    """Return what the passerelle.toml of a project says, and the demo's values where there is none.
+    """Return the content of a project's passerelle.toml, or the values of the demo without one.
 
     Raises:
         UsageError: The file is not TOML, or a key or value is not one of those that it may hold.
@@ -67,17 +67,17 @@ def read_project_file(root: Path) -> ProjectFile:
     except FileNotFoundError:
         return ProjectFile()
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read {path}: {error}", hint=_correct(path)) from error
+        raise UsageError(f"cannot read {path}: {error}", hint=f"git diff {path}") from error
     _check_keys(path, content, (*_KEYS, "settings"), "section")
     for section in (*_KEYS, "settings"):
         if not isinstance(content.get(section, {}), dict):
-            raise UsageError(f"{path}: {section} is not a section", hint=_correct(path))
+            raise UsageError(f"{path}: {section} is not a section", hint=f"git diff {path}")
     project = content.get("project", {})
     _check_keys(path, project, _KEYS["project"], "key of [project]")
     for key, allowed in (("name", None), ("language", LANGUAGES), ("target", TARGETS)):
         value = project.get(key)
         if value is not None and (not isinstance(value, str) or (allowed and value not in allowed)):
-            raise UsageError(f"{path}: {key} is {value!r}, not {' or '.join(allowed or ('a text',))}", hint=_correct(path))
+            raise UsageError(f"{path}: {key} is {value!r}, not {' or '.join(allowed or ('a text',))}", hint=f"git diff {path}")
     return ProjectFile(**project, variables=_variables(path, content.get("settings", {})), data=_data(path, content.get("data", {})))
 
 
@@ -120,16 +120,16 @@ def _variables(path: Path, given: Mapping[str, Any]) -> dict[str, str]:
     for key, value in given.items():
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"remove {key} from {path}"
-            raise SettingsError(f"{path}: {key} is not a setting of passerelle", hint=hint)
+            way_out = f"did you mean {close[0]}?" if close else "docs/settings.md lists the settings"
+            raise SettingsError(f"{path}: {key} is not a setting of passerelle; {way_out}", hint=f"git diff {path}")
         group, name = known[key]
         variable = variable_of(group, name)
         annotation = group.model_fields[name].annotation
         if SecretStr in (annotation, *get_args(annotation)):
-            hint = f"remove {key} from {path}; export {variable}=…"
-            raise SettingsError(f"{path}: {key} is a secret, and this file is in git", hint=hint)
+            message = f"{path}: {key} is a secret, and this file is in git: remove it there"
+            raise SettingsError(message, hint=f"export {variable}=SECRET")
         if not isinstance(value, str | int | float):
-            raise SettingsError(f"{path}: the setting {key} is not a text, a number or true or false", hint=_correct(path))
+            raise SettingsError(f"{path}: the setting {key} is not a text, a number or true or false", hint=f"git diff {path}")
         variables[variable] = str(value).lower() if isinstance(value, bool) else str(value)
     return variables
 
@@ -141,20 +141,16 @@ def _data(path: Path, given: Mapping[str, Any]) -> Data:
     features = given.get("feature_columns", [])
     texts = [value for key, value in given.items() if key != "feature_columns"]
     if not isinstance(features, list) or not all(isinstance(value, str) for value in (*texts, *features)):
-        raise UsageError(f"{path}: a value of [data] is not a text or, for feature_columns, a list of texts", hint=_correct(path))
+        raise UsageError(f"{path}: a value of [data] is not a text or, for feature_columns, a list of texts", hint=f"git diff {path}")
     missing = [key for key in ("file", "label_column") if key not in given]
     if missing:
-        raise UsageError(f"{path}: [data] lacks {missing[0]}", hint=_correct(path))
+        raise UsageError(f"{path}: [data] lacks {missing[0]}", hint=f"git diff {path}")
     if ("text_column" in given) == bool(features):
-        raise UsageError(f"{path}: [data] needs text_column or feature_columns, and not both", hint=_correct(path))
+        raise UsageError(f"{path}: [data] needs text_column or feature_columns, and not both", hint=f"git diff {path}")
     return Data(given["file"], given["label_column"], given.get("text_column"), tuple(features))
 
 
 def _check_keys(path: Path, given: Mapping[str, Any], known: tuple[str, ...], kind: str) -> None:
     for key in given:
         if key not in known:
-            raise UsageError(f"{path}: {key} is not a {kind}; these are: {', '.join(known)}", hint=_correct(path))
-
-
-def _correct(path: Path) -> str:
-    return f"correct {path}"
+            raise UsageError(f"{path}: {key} is not a {kind}; these are: {', '.join(known)}", hint=f"git diff {path}")

@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from passerelle.errors import SettingsError
 
 PREFIX = "PASSERELLE_"
-#: What settings are read from in place of this process's environment.
+#: The variables that settings are read from instead of the environment of this process.
 _GIVEN: ContextVar[Mapping[str, str] | None] = ContextVar("given_environment", default=None)
 
 
@@ -67,13 +67,13 @@ class Settings(BaseSettings):
             first = error.errors(include_input=False, include_url=False)[0]
             name = str(first["loc"][0]) if first["loc"] else cls.__name__
             raise SettingsError(
-                f"the setting {variable_of(cls, name)} is not usable: {first['msg']}",
-                hint=f"unset {variable_of(cls, name)}, or give it a value that its documentation in docs/settings.md allows",
+                f"the setting {variable_of(cls, name)} is not usable: {first['msg']}; docs/settings.md lists the values",
+                hint=f"unset {variable_of(cls, name)}",
             ) from None
 
 
 class StateSettings(Settings):
-    """Where passerelle keeps what it makes."""
+    """The folders of passerelle."""
 
     state_dir: Path = Field(default=Path(".passerelle"), description="Folder of the embedded platform, the BentoML store and the logs.")
     environment: str = Field(
@@ -180,14 +180,14 @@ class SigningSettings(Settings):
 
 
 class LoadingSettings(Settings):
-    """What of a model's file may be loaded; the operator's list, whatever the file says of itself."""
+    """What may be loaded from a model's file, by the operator's list and not by the one in the file."""
 
     trusted_types: str = Field(
         default="sklearn,numpy,scipy",
         description="Packages whose classes a skops file may hold, and full names of single types or functions, with commas between.",
     )
     trust_pickle: bool = Field(
-        default=False, description="Load pickles, which run code of theirs; for development, refused where the environment is `production`."
+        default=False, description="Load pickles, which can run any code; for development, refused where the environment is `production`."
     )
 
 
@@ -248,7 +248,7 @@ class ClientSettings(Settings):
     service_address: str | None = Field(
         default=None, description="Address of the service for `monitor` and `status`; by default the one that `deploy` started here."
     )
-    demo_text: str = Field(default="Aucune réponse depuis trois mois", description="Text that `demo` asks the service about.")
+    demo_text: str = Field(default="Aucune réponse depuis trois mois", description="Text that `demo` sends to the service.")
 
 
 def variable_of(settings: type[Settings], field: str) -> str:
@@ -268,13 +268,11 @@ def refuse_unknown(environment: Mapping[str, str] | None = None) -> None:
     """Refuse a variable with our prefix that no setting knows.
 
     Raises:
-        SettingsError: Such a variable is set; the hint names the closest known one.
+        SettingsError: Such a variable is set; the message names the closest known one.
     """
     known = {variable_of(group, name) for group in all_settings() for name in group.model_fields}
     for variable in sorted(environment if environment is not None else os.environ):
         if variable.startswith(PREFIX) and variable not in known:
             close = difflib.get_close_matches(variable, known, n=1)
-            raise SettingsError(
-                f"{variable} is not a setting of passerelle",
-                hint=f"did you mean {close[0]}?" if close else f"unset {variable}; docs/settings.md lists the settings",
-            )
+            instead = f"did you mean {close[0]}?" if close else "docs/settings.md lists the settings"
+            raise SettingsError(f"{variable} is not a setting of passerelle; {instead}", hint=f"unset {variable}")

@@ -20,7 +20,7 @@ SYLLABLES = [chr(code) for code in range(0xAC00, 0xD7A4)]
 
 
 def dear_texts(characters: int = CHARACTERS) -> list[str]:
-    """Return a text of each kind: runs of marks, characters that decompose into many, words that nobody wrote, no space at all."""
+    """Return a text of each kind: runs of marks, characters that decompose into many, random words, no space at all."""
     chosen = random.Random(0)  # noqa: S311 - for texts
     return [
         ("e" + "\u0301\u0323" * 15) * (characters // 31),

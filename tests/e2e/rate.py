@@ -47,7 +47,7 @@ class Line(asyncio.Protocol):
 
 
 async def send_at(address: str, requests: Sequence[bytes], *, rate: float | None, seconds: float, connections: int) -> Traffic:
-    """Send these requests in turn over so many connections.
+    """Send these requests in turn over this many connections.
 
     At a rate, one that finds no connection idle waits, and its waiting counts. Without, the next one goes out when one was answered.
     """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from passerelle.cli.main import ACROSS, STAGES
+from passerelle.cli.main import OPERATIONS, STAGES
 from passerelle.cli.version import described
 from tests.e2e.several_commands import Answer, answers
 from tests.scorer_fixtures import ROOT, run
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.integration]
 UV = [sys.executable, "-m", "uv"]
 WORKS = {"env", "keys"}
 ARGUMENTS = {"trace": "trace 1", "reproduce": "reproduce 1", "restore": "restore file.tar"}
-NEEDING = [ARGUMENTS.get(str(command.name), str(command.name)) for command in (*STAGES, *ACROSS) if command.name not in WORKS]
+NEEDING = [ARGUMENTS.get(str(command.name), str(command.name)) for command in (*STAGES, *OPERATIONS) if command.name not in WORKS]
 
 
 @pytest.fixture(scope="module")

@@ -55,11 +55,11 @@ def test_a_full_disk_is_said() -> None:
 
 
 def test_each_command_has_help_json_and_dry_run_where_it_changes_something() -> None:
-    from passerelle.cli.main import ACROSS, STAGES
+    from passerelle.cli.main import OPERATIONS, STAGES
 
     reads = {"compare", "serve", "monitor", "env", "status", "history", "demo", "up", "openapi", "list", "trace", "reproduce", "backup"}
-    nested = [each for group in ACROSS if isinstance(group, click.Group) for each in group.commands.values()]
-    for command in (*STAGES, *(each for each in ACROSS if not isinstance(each, click.Group)), *nested):
+    nested = [each for group in OPERATIONS if isinstance(group, click.Group) for each in group.commands.values()]
+    for command in (*STAGES, *(each for each in OPERATIONS if not isinstance(each, click.Group)), *nested):
         options = {option for parameter in command.params for option in parameter.opts}
         assert command.help
         assert "--json" in options or command.name in {"up", "openapi"}
@@ -103,8 +103,8 @@ def _traced_and_made_again(cli: Cli, data: list[str]) -> None:
         return
     again = json.loads(cli("reproduce", "1", *data, "--json").stdout)
     assert again["same"], again
-    assert again["likeness"]["labels_differ"] == 0
-    assert len(again["likeness"]["metrics"]) > 8
+    assert again["comparison"]["labels_differ"] == 0
+    assert len(again["comparison"]["metrics"]) > 8
     refused(cli("reproduce", "1"), 1, "the version was trained on")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.shell_completion import ShellComplete
 
-from passerelle.cli.main import ACROSS, STAGES, passerelle
+from passerelle.cli.main import OPERATIONS, STAGES, passerelle
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,7 +37,7 @@ def test_what_is_completed(words: tuple[str, ...], expected: list[str]) -> None:
 
 
 def test_every_command_is_offered() -> None:
-    assert completed("") == [command.name for command in (*STAGES, *ACROSS)]
+    assert completed("") == [command.name for command in (*STAGES, *OPERATIONS)]
 
 
 def test_the_line_of_the_readme_works_in_bash() -> None:

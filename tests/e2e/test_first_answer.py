@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from passerelle.cli.main import ACROSS, STAGES
+from passerelle.cli.main import OPERATIONS, STAGES
 from tests.e2e.several_commands import answers
 
 SLOW = ("mlflow", "sklearn", "pandas", "bentoml", "boto3", "scipy", "matplotlib", "rich")
@@ -58,7 +58,7 @@ REFUSED: list[tuple[str, int, str]] = [
 
 
 def test_the_table_holds_every_command() -> None:
-    commands = {str(each.name) for each in (*STAGES, *ACROSS)}
+    commands = {str(each.name) for each in (*STAGES, *OPERATIONS)}
     # `env`, `keys` and `new` need neither a server nor what is slow.
     assert commands - {command.split()[0] for command, _, _ in REFUSED} == {"env", "keys", "new"}
 

@@ -28,7 +28,7 @@ from passerelle.stages import demo_ownership as rule
 from passerelle.stages.context import context_of, silent
 from passerelle.stages.demo_ownership import REASON
 from passerelle.stages.events import Ended, Steps
-from passerelle.stages.promote import Asked, promote
+from passerelle.stages.promote import PromotionRequest, promote
 from passerelle.stages.rollback import rollback
 from tests.platform_fixtures import HERE, RegisteredForTests, changed_object, flipped, model_keys
 
@@ -64,7 +64,7 @@ def in_production(registry: Registry) -> int | None:
 
 
 def promoted(registry: Registry, ref: ModelVersionRef) -> None:
-    promote(registry, ref=ref, criteria=LOOSE, asked=Asked(who="marie@bureau", serving=HERE, reason="ready"))
+    promote(registry, ref=ref, criteria=LOOSE, request=PromotionRequest(who="marie@bureau", serving=HERE, reason="ready"))
 
 
 def demonstrated(criteria: Path) -> str:

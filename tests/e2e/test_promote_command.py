@@ -17,7 +17,7 @@ from passerelle.registry.client import Registry
 from passerelle.stages import demo, train
 from passerelle.stages.context import context_of, silent
 from passerelle.stages.events import Steps
-from passerelle.stages.promote import asked_by
+from passerelle.stages.promote import promotion_request
 from tests.platform_fixtures import RegisteredForTests
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
@@ -68,7 +68,7 @@ def test_the_libraries_are_the_projects_from_any_folder(
     ref = registered.register(registry)
     with pytest.raises(UsageError, match=r"holds no bentofile\.yaml") as refused:
         promote()
-    assert "--project" in (refused.value.hint or "")
+    assert "--project" in refused.value.message
     with pytest.raises(RefusedError, match=r"the serving image has 0\.1\.0"):
         promote("--project", other_project)
     (other_project / "requirements" / "service.txt").unlink()
@@ -101,8 +101,8 @@ def test_a_dry_run_of_the_best_shows_its_registration_first(registry: Registry, 
 
 
 def test_forcing_is_for_development(registry: Registry, other_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert asked_by(context_of(os.environ), other_project).development
+    assert promotion_request(context_of(os.environ), other_project).development
     monkeypatch.setenv("PASSERELLE_ENVIRONMENT", "production")
-    asked = asked_by(context_of(os.environ), other_project)
-    assert not asked.development
-    assert asked.serving == {"scikit-learn": "0.1.0"}
+    request = promotion_request(context_of(os.environ), other_project)
+    assert not request.development
+    assert request.serving == {"scikit-learn": "0.1.0"}

@@ -49,7 +49,7 @@ class Traffic:
 
 
 def connections(address: str, most: int, *, kept: bool = True) -> httpx.AsyncClient:
-    """Return a client with at most so many connections; a new one for each request unless they are kept."""
+    """Return a client with at most this many connections; a new one for each request unless they are kept."""
     limits = httpx.Limits(max_connections=most, max_keepalive_connections=most if kept else 0)
     return httpx.AsyncClient(base_url=address, limits=limits, timeout=20.0)
 

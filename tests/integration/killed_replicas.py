@@ -33,7 +33,7 @@ _SETTLED_S = 0.15
 
 
 class Mortal:
-    """A transport that kills the process at one of the writes, once it is told to."""
+    """A transport that kills the process at one of the writes, once it is armed."""
 
     writes_left = 0
 
@@ -97,7 +97,7 @@ def started(runtime: Runtime, port: int, *, plain: bool) -> int:
 
 
 def main(folder: str, first: str, second: str, kills: str, protocol: str) -> None:
-    """Kill the replicas in turn; one line on stdout says that they run, another that so many were killed."""
+    """Kill the replicas in turn; one line on stdout says that they run, another how many were killed."""
     runtime = Runtime(Path(folder), ServiceSettings.read(access_log=False))
     runtime.load()
     # All that a replica imports; it shall be back at once.

@@ -16,7 +16,7 @@ from passerelle.registry.failures import parsed
 from passerelle.registry.ledger import Ledger
 from passerelle.settings import SigningSettings, StoreSettings
 from passerelle.stages.import_model import import_model
-from passerelle.stages.promote import Asked, promote
+from passerelle.stages.promote import PromotionRequest, promote
 from tests.platform_fixtures import HERE, RegisteredForTests
 
 pytestmark = pytest.mark.integration
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.integration
 def registry(registered: RegisteredForTests) -> Registry:
     """A registered model with a version in production."""
     fresh = registered.fresh()
-    promote(fresh, ref=registered.register(fresh), criteria=Criteria(), asked=Asked(who="test@here", serving=HERE))
+    promote(fresh, ref=registered.register(fresh), criteria=Criteria(), request=PromotionRequest(who="test@here", serving=HERE))
     return fresh
 
 
@@ -49,9 +49,9 @@ def test_a_flipped_quote_of_the_manifest_is_refused_at_import_and_at_promote(fli
     with pytest.raises(IntegrityError, match=named) as refused:
         import_model(flipped_quote, StoreSettings.read(bentoml_home=tmp_path / "bentoml"))
     assert "passerelle rollback" in (refused.value.hint or "")
-    required = Asked(who="test@here", serving=HERE, signing=SigningSettings.read(verify="required"))
+    required = PromotionRequest(who="test@here", serving=HERE, signing=SigningSettings.read(verify="required"))
     with pytest.raises(IntegrityError, match=named):
-        promote(flipped_quote, ref=ref, criteria=Criteria(), asked=required)
+        promote(flipped_quote, ref=ref, criteria=Criteria(), request=required)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"7", b'"text"', b'{"a": "\xff"}'])

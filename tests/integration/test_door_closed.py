@@ -21,7 +21,7 @@ from passerelle.registry.production import standing
 from passerelle.registry.verified import history
 from passerelle.settings import StoreSettings
 from passerelle.stages.import_model import import_model
-from passerelle.stages.promote import Asked, promote
+from passerelle.stages.promote import PromotionRequest, promote
 from passerelle.stages.rollback import rollback
 from tests.integration.test_door import disagreements, moved, two
 from tests.platform_fixtures import HERE, RegisteredForTests
@@ -92,7 +92,7 @@ def test_who_promotes_while_another_is_judged_wins_and_the_other_is_judged_anew(
         moved(registry, second, "marie@here")
 
     with pytest.raises(BusyError, match=r"promote of version 2 by marie@here at .* since version 1 was checked"):
-        promote(registry, ref=first, criteria=LENIENT, asked=Asked(who="paul@here", serving=HERE, on_report=meanwhile))
+        promote(registry, ref=first, criteria=LENIENT, request=PromotionRequest(who="paul@here", serving=HERE, on_report=meanwhile))
     assert standing(registry, first.registered_model).production == 2
     assert promoted(registry) == [2]
 
@@ -106,7 +106,11 @@ def test_an_alias_moved_by_hand_is_not_the_champion_and_is_not_imported(register
         import_model(registry, store)
     strict = Criteria.model_validate({"champion": {"not_worse_by": 0.0, "must_be_better": True, "metric": "accuracy"}})
     done = promote(
-        registry, ref=second, criteria=strict, asked=Asked(who="test@here", serving=HERE, force=True, reason="seen"), dry_run=True
+        registry,
+        ref=second,
+        criteria=strict,
+        request=PromotionRequest(who="test@here", serving=HERE, force=True, reason="seen"),
+        dry_run=True,
     )
     assert "champion" in {finding.check for finding in done.findings}, "it is compared with the version that the ledger names"
     rollback(registry, who="test@here", version=1)
@@ -125,7 +129,7 @@ def test_status_names_one_command_and_it_mends(registered: RegisteredForTests) -
     registry.set_alias(first, "production")
     registry.set_stage(first, "Production")
     assert disagreements(registry) == ["passerelle promote --version 1"]
-    assert promote(registry, ref=first, criteria=LENIENT, asked=Asked(who="test@here", serving=HERE)).changed
+    assert promote(registry, ref=first, criteria=LENIENT, request=PromotionRequest(who="test@here", serving=HERE)).changed
     assert disagreements(registry) == []
 
     def both() -> None:
@@ -236,9 +240,9 @@ def test_a_write_whose_answer_was_lost_counts_as_done(registered: RegisteredForT
 def test_criteria_and_reports_of_every_gate_run_are_kept(registered: RegisteredForTests, tmp_path: Any) -> None:
     registry, first, second = two(registered)
     pages: list[str] = []
-    done = promote(registry, ref=first, criteria=LENIENT, asked=Asked(who="test@here", serving=HERE, on_report=pages.append))
+    done = promote(registry, ref=first, criteria=LENIENT, request=PromotionRequest(who="test@here", serving=HERE, on_report=pages.append))
     other = Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 0.9}})
-    promote(registry, ref=second, criteria=other, asked=Asked(who="test@here", serving=HERE, on_report=pages.append))
+    promote(registry, ref=second, criteria=other, request=PromotionRequest(who="test@here", serving=HERE, on_report=pages.append))
     assert done.entry is not None
     folder = ledger_of(registry).criteria_folder
     kept = {key.rpartition("/")[2].removesuffix(".json"): registry.objects.read(key)[0] for key in registry.objects.keys(folder)}

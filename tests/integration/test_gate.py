@@ -27,7 +27,7 @@ from passerelle.platform.state import RunningPlatform
 from passerelle.registry.client import Registry
 from passerelle.registry.verified import verified_ledger
 from passerelle.settings import MlflowSettings
-from passerelle.stages.promote import REPORT, Asked, promote
+from passerelle.stages.promote import REPORT, PromotionRequest, promote
 from passerelle.stages.register import register
 from passerelle.training.candidate import Candidate
 from passerelle.training.dataset import Dataset, digest_of
@@ -136,7 +136,7 @@ def made_ground(platform: RunningPlatform) -> Ground:
     parts = replace(parts, folds=halves(len(parts.train)))
     made = Ground(registry, data, parts, ModelVersionRef("", 0, ""), name)
     champion = made.train(words(), parts=weak_champion(parts), name="champion")
-    promote(registry, ref=champion, criteria=LOOSE, asked=Asked(who="test@here", serving=HERE))
+    promote(registry, ref=champion, criteria=LOOSE, request=PromotionRequest(who="test@here", serving=HERE))
     return replace(made, champion=champion)
 
 
@@ -220,7 +220,7 @@ def test_a_bad_model_is_refused_for_the_right_reason(ground: Ground, planted: st
     ref = make(ground)
     serving = {"scikit-learn": "1.5.2"} if check == "libraries" else HERE
     with pytest.raises(RefusedError, match=reason):
-        promote(ground.registry, ref=ref, criteria=CRITERIA, asked=Asked(who="test@here", serving=serving))
+        promote(ground.registry, ref=ref, criteria=CRITERIA, request=PromotionRequest(who="test@here", serving=serving))
     found = ground.registry.read_json(ref.run_id, "gate/verdict.json")
     failed = {each["check"]: each["message"] for each in found["findings"] if not each["passed"]}
     assert check in failed
@@ -231,12 +231,12 @@ def test_a_bad_model_is_refused_for_the_right_reason(ground: Ground, planted: st
 
 def test_waiving_is_for_those_whom_the_criteria_name(ground: Ground) -> None:
     ref = a_tenth(ground)
-    asked = Asked(who="paul@bureau", serving=HERE, waive=("training_rows", "never_predicted"), reason="le reste manque")
+    request = PromotionRequest(who="paul@bureau", serving=HERE, waive=("training_rows", "never_predicted"), reason="le reste manque")
     with pytest.raises(RefusedError, match="only by marie, not by paul@bureau"):
-        promote(ground.registry, ref=ref, criteria=CRITERIA, asked=asked)
+        promote(ground.registry, ref=ref, criteria=CRITERIA, request=request)
     criteria = CRITERIA.model_copy(update={"champion": CRITERIA.champion.model_copy(update={"must_be_better": False, "not_worse_by": 1.0})})
     loose = criteria.model_copy(update={"held_out": LOOSE.held_out})
-    planned = promote(ground.registry, ref=ref, criteria=loose, asked=replace(asked, who="marie@bureau"), dry_run=True)
+    planned = promote(ground.registry, ref=ref, criteria=loose, request=replace(request, who="marie@bureau"), dry_run=True)
     assert planned.changed
     waived = {finding.check: finding.waived for finding in planned.findings if finding.waived}
     assert waived["training_rows"] == "marie@bureau: le reste manque"
@@ -248,7 +248,9 @@ def test_a_good_model_passes_and_its_report_is_kept(ground: Ground, platform: Ru
     ground = made_ground(platform)
     ref = ground.train(good(), name="good")
     pages: list[str] = []
-    done = promote(ground.registry, ref=ref, criteria=CRITERIA, asked=Asked(who="test@here", serving=HERE, on_report=pages.append))
+    done = promote(
+        ground.registry, ref=ref, criteria=CRITERIA, request=PromotionRequest(who="test@here", serving=HERE, on_report=pages.append)
+    )
     assert done.changed
     assert all(finding.passed for finding in done.findings)
     assert done.entry is not None

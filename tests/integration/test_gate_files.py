@@ -21,7 +21,7 @@ from passerelle.registry.client import Registry
 from passerelle.registry.sign import verify_version
 from passerelle.settings import SigningSettings
 from passerelle.stages.authenticity import examined
-from passerelle.stages.promote import Asked, promote
+from passerelle.stages.promote import PromotionRequest, promote
 from passerelle.stages.register import register
 from tests.platform_fixtures import HERE, RegisteredForTests, changed_object, flipped, model_keys, run_keys
 from tests.signing_fixtures import Keys, unsigned
@@ -39,14 +39,16 @@ class Two:
     challenger: ModelVersionRef
 
     def judge(self) -> None:
-        assert promote(self.registry, ref=self.challenger, criteria=LENIENT, asked=Asked(who="test@here", serving=HERE), dry_run=True)
+        assert promote(
+            self.registry, ref=self.challenger, criteria=LENIENT, request=PromotionRequest(who="test@here", serving=HERE), dry_run=True
+        )
 
 
 @pytest.fixture
 def two(registered: RegisteredForTests) -> Two:
     registry = registered.fresh()
     champion = registered.register(registry, 0)
-    promote(registry, ref=champion, criteria=LENIENT, asked=Asked(who="test@here", serving=HERE))
+    promote(registry, ref=champion, criteria=LENIENT, request=PromotionRequest(who="test@here", serving=HERE))
     return Two(registry, champion, registered.register(registry, 1))
 
 
@@ -126,7 +128,7 @@ def test_a_version_from_before_the_data_was_recorded_is_judged_and_can_be_signed
             registry.write_json(run_id, MANIFEST, manifest)
             for ref in digests:
                 registry.set_version_tags(ref, {"passerelle.artifact_digest": digest_of_manifest(manifest)})
-            promote(registry, ref=two.challenger, criteria=LENIENT, asked=Asked(who="test@here", serving=HERE))
+            promote(registry, ref=two.challenger, criteria=LENIENT, request=PromotionRequest(who="test@here", serving=HERE))
             assert not register(registry, run_id=run_id, criteria=Criteria(), signing=key).created
             assert verify_version(registry, two.challenger, manifest, key)
         finally:
@@ -145,8 +147,8 @@ def test_what_the_champion_learned_from_is_gone_and_that_is_said(two: Two, regis
         with pytest.raises(RefusedError, match="the run of version 1 no longer says what it learned from"):
             two.judge()
         criteria = LENIENT.model_copy(update={"waivable": (Waivable(check="training_rows", by=("test",)),)})
-        asked = Asked(who="test@here", serving=HERE, waive=("training_rows",), reason="it is known")
-        assert promote(two.registry, ref=two.challenger, criteria=criteria, asked=asked, dry_run=True).changed
+        request = PromotionRequest(who="test@here", serving=HERE, waive=("training_rows",), reason="it is known")
+        assert promote(two.registry, ref=two.challenger, criteria=criteria, request=request, dry_run=True).changed
 
 
 def test_a_model_that_cannot_predict_is_refused_without_a_word_of_a_record(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from passerelle.names import BentoTag
 from passerelle.registry.client import Registry
 from passerelle.settings import StoreSettings
 from passerelle.stages.import_model import ImportedModel, import_model
-from passerelle.stages.promote import Asked, promote
+from passerelle.stages.promote import PromotionRequest, promote
 from tests.platform_fixtures import HERE, RegisteredForTests
 
 pytestmark = pytest.mark.integration
@@ -46,7 +46,7 @@ def promoted(registered: RegisteredForTests) -> Registry:
         registry,
         ref=registered.register(registry),
         criteria=Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0}}),
-        asked=Asked(who="test@here", serving=HERE),
+        request=PromotionRequest(who="test@here", serving=HERE),
     )
     return registry
 

@@ -85,7 +85,7 @@ def test_different_libraries_make_an_environment_that_the_training_runs_in(tmp_p
     (package / "__main__.py").write_text(
         f"import json, sys, passerelle_test_tiny\nprint(json.dumps({answer} | {{'parent_run_id': sys.executable}}))\n"
     )
-    assert _trained(folder, found.python, ["--seed", "0"], wanted="sha256:d", environment=os.environ) == str(found.python)
+    assert _trained(folder, found.python, ["--seed", "0"], data_digest="sha256:d", environment=os.environ) == str(found.python)
 
 
 def test_an_environment_that_cannot_be_made_is_said(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ class Clients:
 
 
 def killed(engine: str, folder: Path, *, kills: int, protocol: str) -> Clients:
-    """Return what clients saw behind the proxy while replicas were killed so many times."""
+    """Return the answers that clients got behind the proxy while replicas were killed this many times."""
     model = write_bento_model(folder / "model", text_pipeline(), text_table()[0])
     ports = free_ports(2)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PASSERELLE_", "OTEL_"))}

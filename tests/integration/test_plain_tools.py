@@ -23,7 +23,7 @@ from passerelle.registry.client import Registry
 from passerelle.rollout import local
 from passerelle.settings import StoreSettings
 from passerelle.stages.import_model import import_model
-from passerelle.stages.promote import Asked, promote
+from passerelle.stages.promote import PromotionRequest, promote
 from tests.platform_fixtures import HERE, RegisteredForTests
 
 pytestmark = pytest.mark.integration
@@ -40,7 +40,7 @@ def promoted_and_built(registered: RegisteredForTests, registry: Registry, store
         registry,
         ref=registered.register(registry, number),
         criteria=Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0}}),
-        asked=Asked(who="test@here", serving=HERE),
+        request=PromotionRequest(who="test@here", serving=HERE),
     )
     return build(store, bento_model_tag=import_model(registry, store).bento_model_tag, project=ROOT).bento_tag
 
@@ -109,7 +109,7 @@ def development(registered: RegisteredForTests, store: StoreSettings, tmp_path: 
         registry,
         ref=registered.register(registry),
         criteria=Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0}}),
-        asked=Asked(who="test@here", serving=HERE),
+        request=PromotionRequest(who="test@here", serving=HERE),
     )
     tag = import_model(registry, store).bento_model_tag
     (port,) = free_ports(1)

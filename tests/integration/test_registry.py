@@ -19,7 +19,7 @@ from passerelle.registry.client import Registry
 from passerelle.registry.production import Standing, settled, standing
 from passerelle.registry.verified import history as history_of
 from passerelle.settings import MlflowSettings, S3Settings
-from passerelle.stages.promote import Asked, Promotion, promote
+from passerelle.stages.promote import Promotion, PromotionRequest, promote
 from passerelle.stages.register import register
 from passerelle.stages.rollback import rollback
 from passerelle.stages.status import gather
@@ -39,7 +39,7 @@ def two_versions(registered: RegisteredForTests, name: str | None = None) -> tup
 
 
 def put(registry: Registry, ref: ModelVersionRef, who: str = "test@here") -> None:
-    promote(registry, ref=ref, criteria=LENIENT, asked=Asked(who=who, serving=HERE))
+    promote(registry, ref=ref, criteria=LENIENT, request=PromotionRequest(who=who, serving=HERE))
 
 
 def test_a_run_is_registered_once_with_what_identifies_it(registered: RegisteredForTests) -> None:
@@ -118,13 +118,13 @@ def test_alias_and_stage_move_together_and_back(registered: RegisteredForTests) 
     name = registry.settings.registered_model
     put(registry, first)
     assert settled(standing(registry, name), 1)
-    planned = promote(registry, ref=second, criteria=LENIENT, asked=Asked(who="test@here", serving=HERE), dry_run=True)
+    planned = promote(registry, ref=second, criteria=LENIENT, request=PromotionRequest(who="test@here", serving=HERE), dry_run=True)
     assert planned.changed
     assert settled(standing(registry, name), 1)
-    done = promote(registry, ref=second, criteria=LENIENT, asked=Asked(who="test@here", serving=HERE))
+    done = promote(registry, ref=second, criteria=LENIENT, request=PromotionRequest(who="test@here", serving=HERE))
     assert (done.changed, done.previous, done.steps) == (True, 1, planned.steps)
     assert standing(registry, name).previous == 1
-    assert promote(registry, ref=second, criteria=LENIENT, asked=Asked(who="test@here", serving=HERE)).changed is False
+    assert promote(registry, ref=second, criteria=LENIENT, request=PromotionRequest(who="test@here", serving=HERE)).changed is False
     back = rollback(registry, who="test@here", reason="it was wrong")
     assert (back.ref.version, back.previous) == (1, 2)
     assert settled(standing(registry, name), 1)
@@ -162,7 +162,7 @@ def test_criteria_are_held_unless_forced_with_a_reason_in_development(registered
 
     def ask(**how: Any) -> Promotion:
         criteria = Criteria.model_validate({"held_out": {"minimum": {"macro_f1": 1.0}}})
-        return promote(registry, ref=first, criteria=criteria, asked=Asked(who="test@here", serving=HERE, **how))
+        return promote(registry, ref=first, criteria=criteria, request=PromotionRequest(who="test@here", serving=HERE, **how))
 
     with pytest.raises(RefusedError, match="macro_f1 is"):
         ask()

@@ -12,7 +12,7 @@ from passerelle.errors import IntegrityError, RefusedError
 from passerelle.registry.verified import history
 from passerelle.settings import StoreSettings
 from passerelle.stages.import_model import import_model
-from passerelle.stages.promote import Asked, promote
+from passerelle.stages.promote import PromotionRequest, promote
 from passerelle.stages.register import register
 from tests.platform_fixtures import HERE, RegisteredForTests
 
@@ -43,9 +43,9 @@ def test_a_pickle_that_was_trusted_is_recorded_and_goes_nowhere_in_production(
     assert done.ref is not None
     assert done.tags["passerelle.trusted_pickle"] == "true"
     with pytest.raises(RefusedError, match="pickle that was trusted in development"):
-        promote(registry, ref=done.ref, criteria=Criteria(), asked=Asked(who="test@here", serving=HERE, development=False))
+        promote(registry, ref=done.ref, criteria=Criteria(), request=PromotionRequest(who="test@here", serving=HERE, development=False))
     promoted = promote(
-        registry, ref=done.ref, criteria=Criteria(), asked=Asked(who="test@here", serving=HERE, force=True, reason="a trial")
+        registry, ref=done.ref, criteria=Criteria(), request=PromotionRequest(who="test@here", serving=HERE, force=True, reason="a trial")
     )
     assert promoted.entry is not None
     assert promoted.entry.trusted_pickle

@@ -25,7 +25,7 @@ from passerelle.registry.client import Registry
 from passerelle.registry.sign import sign
 from passerelle.settings import SigningSettings, StoreSettings
 from passerelle.stages.import_model import import_model
-from passerelle.stages.promote import Asked, promote
+from passerelle.stages.promote import PromotionRequest, promote
 from passerelle.stages.register import register
 from tests.platform_fixtures import HERE, RegisteredForTests
 from tests.service_fixtures import ROOT
@@ -130,14 +130,14 @@ def test_what_is_signed_goes_the_whole_way_and_nothing_else(signed: Signed, ours
     good, bad = SigningSettings.read(verify_key=ours.public), SigningSettings.read(verify_key=theirs.public)
     first = registry.model_version(registry.settings.registered_model, 1).ref
     with pytest.raises(IntegrityError, match=r"the signature of .* is not by"):
-        promote(registry, ref=first, criteria=LENIENT, asked=Asked(who="test@here", serving=HERE, signing=bad))
-    promote(registry, ref=first, criteria=LENIENT, asked=Asked(who="test@here", serving=HERE, signing=good))
+        promote(registry, ref=first, criteria=LENIENT, request=PromotionRequest(who="test@here", serving=HERE, signing=bad))
+    promote(registry, ref=first, criteria=LENIENT, request=PromotionRequest(who="test@here", serving=HERE, signing=good))
     with pytest.raises(IntegrityError, match=r"the signature of .* is not by"):
         import_model(registry, store, signing=bad)
     assert latest_bento_model(store) is None
     imported = import_model(registry, store, signing=good)
     assert imported.path is not None
-    with pytest.raises(IntegrityError, match=r"not to be trusted: the signature of .* is not by"):
+    with pytest.raises(IntegrityError, match=r"cannot be trusted: the signature of .* is not by"):
         import_model(registry, store, signing=bad)
     loaded = load_model(imported.path, signing=good)
     assert (loaded.signer is not None, loaded.scorer is not None) == (True, True)

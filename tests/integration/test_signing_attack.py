@@ -26,7 +26,7 @@ from passerelle.registry.sign import stored_signature
 from passerelle.scorer.scorer import CompiledScorer
 from passerelle.settings import SigningSettings, StoreSettings
 from passerelle.stages.import_model import import_model
-from passerelle.stages.promote import Asked, promote
+from passerelle.stages.promote import PromotionRequest, promote
 from passerelle.stages.register import register
 from passerelle.training import tracking
 from passerelle.training.golden_records import golden_predictions
@@ -114,7 +114,7 @@ class Attacked:
 
 @pytest.fixture
 def attacked(registered: RegisteredForTests, ours: Keys, tmp_path: Path) -> Attacked:
-    """A run that training logged and nobody registered."""
+    """A run that training logged and that was not registered."""
     registry, pipeline = registered.fresh(), text_pipeline()
     mlflow.set_tracking_uri(registry.settings.tracking_uri)
     mlflow.set_experiment(registry.settings.experiment)
@@ -146,7 +146,7 @@ def test_no_step_of_the_attack_gets_a_signature(attacked: Attacked, registered: 
 
     def closed() -> None:
         for door in (
-            lambda: promote(registry, ref=ref, criteria=Criteria(), asked=Asked(who="test@here", serving=HERE, signing=key)),
+            lambda: promote(registry, ref=ref, criteria=Criteria(), request=PromotionRequest(who="test@here", serving=HERE, signing=key)),
             lambda: import_model(registry, StoreSettings.read(bentoml_home=tmp_path / "bentoml"), ref=ref, signing=key),
         ):
             with pytest.raises(IntegrityError) as told:
@@ -154,7 +154,7 @@ def test_no_step_of_the_attack_gets_a_signature(attacked: Attacked, registered: 
             assert "PASSERELLE_VERIFY" not in str(told.value.hint)
 
     with pytest.raises(IntegrityError, match="not for these files") as told:
-        promote(registry, ref=ref, criteria=Criteria(), asked=Asked(who="test@here", serving=HERE, signing=key))
+        promote(registry, ref=ref, criteria=Criteria(), request=PromotionRequest(who="test@here", serving=HERE, signing=key))
     assert attacked.run_id not in str(told.value.hint)
     attacked.refused("not for these files")
     attacked.refused("not for these files", registered.fresh())

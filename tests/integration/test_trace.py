@@ -12,7 +12,7 @@ from passerelle.errors import NotFoundError, OutsideError
 from passerelle.registry.client import Registry
 from passerelle.stages import trace as stage
 from passerelle.stages.context import context_of
-from passerelle.stages.promote import Asked, promote
+from passerelle.stages.promote import PromotionRequest, promote
 from passerelle.stages.trace import find_version, links_of
 from tests.platform_fixtures import HERE, RegisteredForTests
 
@@ -46,7 +46,7 @@ def test_the_chain_leads_to_the_data_and_to_who_promoted(registered: RegisteredF
     before = {link.name: link for link in links_of(registry, version)}
     assert before["ledger entry"].value is None
     assert "never put into production" in before["ledger entry"].note
-    promote(registry, ref=ref, criteria=LENIENT, asked=Asked(who="marie@bureau", serving=HERE, reason="la première"))
+    promote(registry, ref=ref, criteria=LENIENT, request=PromotionRequest(who="marie@bureau", serving=HERE, reason="la première"))
     chain = {link.name: link for link in links_of(registry, find_version(registry, "1")[1])}
     assert chain["run"].value == ref.run_id
     for digest in ("artifact digest", "data digest", "criteria"):
@@ -67,7 +67,7 @@ def test_an_image_of_any_name_is_what_its_labels_say(registered: RegisteredForTe
         assert (kind, version.ref.version) == ("image", 2), name
     assert find_version(registry, str(first.bento_model_tag), labels)[1].ref.version == 1
     for wrong, message in (
-        ({}, "does not say which version"),
+        ({}, "do not name a version"),
         ({**labels, "passerelle.run_id": first.run_id}, "not among those here"),
         ({**labels, "passerelle.registered_model": "other", "passerelle.run_id": "0" * 32}, "« other »"),
     ):
@@ -91,7 +91,7 @@ def test_the_command_asks_the_engine_for_the_labels(registered: RegisteredForTes
 def test_a_promotion_that_was_undone_put_nothing_into_production(registered: RegisteredForTests, monkeypatch: pytest.MonkeyPatch) -> None:
     registry = registered.fresh()
     first, second = registered.register(registry, 0), registered.register(registry, 1)
-    promote(registry, ref=first, criteria=LENIENT, asked=Asked(who="marie@bureau", serving=HERE))
+    promote(registry, ref=first, criteria=LENIENT, request=PromotionRequest(who="marie@bureau", serving=HERE))
 
     def broken(*_: object) -> None:
         raise OutsideError("MLflow went away")
@@ -99,7 +99,7 @@ def test_a_promotion_that_was_undone_put_nothing_into_production(registered: Reg
     with monkeypatch.context() as patch:
         patch.setattr(Registry, "set_stage", broken)
         with pytest.raises(OutsideError, match="went away"):
-            promote(registry, ref=second, criteria=LENIENT, asked=Asked(who="paul@bureau", serving=HERE))
+            promote(registry, ref=second, criteria=LENIENT, request=PromotionRequest(who="paul@bureau", serving=HERE))
 
     def entry(version: str) -> tuple[str | None, str]:
         link = {link.name: link for link in links_of(registry, find_version(registry, version)[1])}["ledger entry"]

@@ -102,7 +102,7 @@ def import_libraries(tests: Sequence[Path]) -> None:
 
 
 def run_all(jobs: Sequence[Job], workers: int) -> Iterator[tuple[int, int, float]]:
-    """Run the jobs, so many at a time, and yield the place of each one that ended, its exit code, and the processor time that it took.
+    """Run the jobs, a few at a time, and yield the place of each one that ended, its exit code, and the processor time that it took.
 
     The exit code is negative where a limit ended the process.
     """

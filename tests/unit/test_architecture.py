@@ -13,7 +13,7 @@ import click
 import pytest
 
 import passerelle
-from passerelle.cli.main import ACROSS, STAGES
+from passerelle.cli.main import OPERATIONS, STAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "passerelle"
@@ -149,7 +149,7 @@ def test_a_stage_reads_no_environment_prints_nothing_and_knows_no_command_line(p
     assert options <= {"options"}, "parameters are typed, not **options"
 
 
-@pytest.mark.parametrize("command", [*STAGES, *ACROSS], ids=lambda command: str(command.name))
+@pytest.mark.parametrize("command", [*STAGES, *OPERATIONS], ids=lambda command: str(command.name))
 def test_each_command_can_be_called_from_python(command: click.Command) -> None:
     name = {"import": "import_model"}.get(str(command.name), command.name)
     module = importlib.import_module(f"passerelle.stages.{name}")

@@ -1,10 +1,15 @@
-"""Hints lead on: none registers the same run again, none finds the training that is there, and none switches a check off."""
+"""Hints are commands that exist and lead on: none registers the same run again, finds the same training, or switches a check off."""
 
 from __future__ import annotations
 
 import ast
 import re
 from pathlib import Path
+
+import pytest
+
+from tests.unit.hint_commands import problem_of
+from tests.unit.hint_texts import all_hints
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
@@ -37,3 +42,39 @@ def test_a_failed_check_of_integrity_leads_to_no_register_but_that_of_an_unsigne
                 hints += [ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "hint"]
     assert len(hints) > 20
     assert not [hint for hint in hints if "passerelle register" in hint]
+
+
+def test_every_hint_is_commands_that_exist() -> None:
+    hints = all_hints()
+    assert len(hints) > 250, "the search finds the hints"
+    assert [(hint.place, hint.text, problem) for hint in hints if (problem := problem_of(hint.text))] == []
+
+
+def test_no_hint_names_the_command_that_it_is_given_by_alone() -> None:
+    """A command that failed fails again, unless an option or something before it is different."""
+    commands = {"stages/history.py": "passerelle history", "stages/status.py": "passerelle status", "stages/trace.py": "passerelle trace"}
+    assert [hint for hint in all_hints() if commands.get(hint.place.partition(":")[0].removeprefix("passerelle/")) == hint.text] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("passerelle promote --best; passerelle deploy --target compose", None),
+        ('eval "$(passerelle env --target compose)"; passerelle train', None),
+        ("passerelle rollback\npasserelle train --again", None),
+        ("PASSERELLE_WORKERS=1 passerelle deploy", None),
+        ("passerelle keys make NAME", None),
+        ("cat VALUE | kubectl get --filename -", None),
+        ("passerelle promote --bets", "passerelle promote: No such option '--bets'. Did you mean '--best'?"),
+        ("passerelle deploy --target moon", "target cannot be moon"),
+        ("passerelle fly", "passerelle has no command fly"),
+        ("passerelle status; then the same command again", "then is no program that a hint may name"),
+        ("passerelle up, in another terminal", "up, is no part of a command"),
+        ('eval "$(passerelle envy)"', "passerelle has no command envy"),
+        ("make lock, and look", "lock, is no part of a command"),
+        ("passerelle train --data …", "… stands for something"),
+        ("correct the file", "correct is no program that a hint may name"),
+    ],
+)
+def test_a_hint_of_prose_is_found(text: str, problem: str | None) -> None:
+    assert problem_of(text) == problem

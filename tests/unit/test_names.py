@@ -54,3 +54,34 @@ def test_artifact_paths_are_written_in_names_alone() -> None:
 def test_no_two_names_stand_for_the_same_tag() -> None:
     tags = [value for value in vars(names).values() if isinstance(value, str) and value.startswith(names.PREFIX)]
     assert len(tags) == len(set(tags))
+
+
+#: What a name of ours says nothing about: participles and verbs that fit any value.
+VAGUE = {"across", "asked", "drawn", "front", "fronted", "held", "likeness", "made", "said", "shown", "told", "wanted"}
+
+
+def definitions() -> Iterator[tuple[str, str]]:
+    """Yield the file of each module, class, function, argument and variable of the package, and its name in lower case."""
+    for path in FILES:
+        where = str(path.relative_to(ROOT))
+        yield where, path.stem
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                yield where, node.name.strip("_").lower()
+            elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+                yield where, (node.id if isinstance(node, ast.Name) else node.attr).strip("_").lower()
+            elif isinstance(node, ast.arg):
+                yield where, node.arg.strip("_").lower()
+
+
+def test_names_say_what_they_stand_for() -> None:
+    assert [(where, name) for where, name in definitions() if name in VAGUE] == []
+
+
+def test_no_two_classes_have_the_same_name() -> None:
+    classes: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                classes.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert {name: places for name, places in classes.items() if len(places) > 1} == {}

@@ -45,5 +45,5 @@ def test_a_secret_is_not_shown() -> None:
 def test_an_unknown_variable_is_refused_with_the_one_that_was_meant() -> None:
     with pytest.raises(SettingsError, match="PASSERELLE_MAX_RECORD ") as refused:
         refuse_unknown({"PASSERELLE_MAX_RECORD": "3"})
-    assert refused.value.hint is not None
-    assert "PASSERELLE_MAX_RECORDS" in refused.value.hint
+    assert "did you mean PASSERELLE_MAX_RECORDS?" in refused.value.message
+    assert refused.value.hint == "unset PASSERELLE_MAX_RECORD"

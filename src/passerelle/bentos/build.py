@@ -79,13 +79,13 @@ def build(
             store.select("bentos", bento_model_tag)
             return found
         replaced = store.bento(bento_model_tag) is not None
-        made = _built(store, bento_model_tag, project, code, staging, given=os.environ if environment is None else environment)
-        path = store.publish(made, "bentos", bento_model_tag)
+        folder = _built(store, bento_model_tag, project, code, staging, given=os.environ if environment is None else environment)
+        path = store.publish(folder, "bentos", bento_model_tag)
     return BuiltBento(bento_model_tag, bento_model_tag, path, created=True, code_digest=code, replaced=replaced)
 
 
 def check_whole(store: Store, tag: BentoTag, signing: SigningSettings | None) -> None:
-    """Return when the model in the store is still what was registered, signed where that is required.
+    """Check that the model in the store is still the registered one, and signed where that is required.
 
     Raises:
         IntegrityError: A file of the model is not the one that was registered, or its signature is missing or not good.
@@ -115,8 +115,8 @@ def _already_there(store: Store, tag: BentoTag, code: str) -> BuiltBento | None:
     bento = store.bento(tag)
     if bento is None:
         return None
-    held = bento.info.labels
-    if held.get(CODE_DIGEST) != code or held.get(ARTIFACT_DIGEST) != model.info.labels.get(ARTIFACT_DIGEST):
+    labels = bento.info.labels
+    if labels.get(CODE_DIGEST) != code or labels.get(ARTIFACT_DIGEST) != model.info.labels.get(ARTIFACT_DIGEST):
         return None
     return BuiltBento(tag, tag, Path(bento.path), created=False, code_digest=code)
 
@@ -140,11 +140,11 @@ def _built(store: Store, tag: BentoTag, project: Path, code: str, staging: Path,
         done = subprocess.run(command, env=environment, cwd=project, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired as error:
         raise OutsideError(f"bentoml build of {tag} took longer than {_TIMEOUT_S:.0f} s", hint="passerelle build") from error
-    made = staging / "bentos" / tag.name / tag.version
-    if done.returncode != 0 or not made.is_dir():
-        said = "\n".join(f"    {line}" for line in (done.stderr or done.stdout).strip().splitlines()[-12:])
-        raise OutsideError(f"bentoml build of {tag} failed:\n{said}", hint=f"bentoml build --arg model={tag} {project}")
+    folder = staging / "bentos" / tag.name / tag.version
+    if done.returncode != 0 or not folder.is_dir():
+        output = "\n".join(f"    {line}" for line in (done.stderr or done.stdout).strip().splitlines()[-12:])
+        raise OutsideError(f"bentoml build of {tag} failed:\n{output}", hint=f"bentoml build --arg model={tag} {project}")
     # Of a project whose service.py declares an image of its own.
-    add_package(made / "src")
-    readable_by_others(made)
-    return made
+    add_package(folder / "src")
+    readable_by_others(folder)
+    return folder

@@ -17,7 +17,7 @@ from passerelle.errors import UsageError
 BENTOFILE = "bentofile.yaml"
 #: Where the checkout holds the package, and hence the bento too.
 _PACKAGE = "src/passerelle"
-_ROOT = "cd to the root of the project, or give it with --project"
+_ROOT = "passerelle build --project FOLDER"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def read_bentofile(project: Path) -> Bentofile:
         include, exclude = lists
         return Bentofile(str(content["service"]), include, exclude, python.get("requirements_txt"))
     except (OSError, ValueError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
-        raise UsageError(f"cannot read {path}: {type(error).__name__}: {error}", hint=f"correct {path}") from error
+        raise UsageError(f"cannot read {path}: {type(error).__name__}: {error}", hint=f"git diff {path}") from error
 
 
 def code_digest(project: Path) -> str:

@@ -1,4 +1,4 @@
-"""Make an OCI image of a bento: small, locked, and accounted for to the last package."""
+"""Make an OCI image of a bento: small, with locked packages and a complete bill of materials."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class ImageOptions:
         base: What it starts from, and what the slim one takes Python from.
         with_pipeline: Install scikit-learn for a compiled model too: its pipeline decides then where two labels are within rounding.
         wheels: Folder that packages are installed from, without a network.
-        cached: Whether what the engine has may be used again; without it everything is built anew.
+        cached: Whether the engine's cache is used; without it everything is built again.
         epoch: Seconds since 1970 that all times in the image are set to, so that the same inputs give the same digest.
     """
 
@@ -103,7 +103,7 @@ def containerize(
     """Build the bento's image, unless the engine holds it already.
 
     Args:
-        trial: Given the engine and a passing name of the new image; what it raises keeps the image from getting its own name.
+        trial: Called with the engine and a temporary name of the new image; if it raises, the image does not get its own name.
 
     Raises:
         NotFoundError: The store holds no such bento, or no longer its model.
@@ -127,7 +127,7 @@ def containerize(
         fresh = not (options.cached and sbom.exists() and _made_of(engine, image) == labels[INPUTS_DIGEST_LABEL])
         if fresh:
             progress(f"{engine} builds {image}; the first time takes a minute")
-            content = _made(engine, folder, image, options, labels, trial=trial)
+            content = _build_and_try(engine, folder, image, options, labels, trial=trial)
             sbom.parent.mkdir(exist_ok=True)
             sbom.write_text(content, encoding="utf-8")
     return _described(engine, image, bento_tag, options.slim, sbom, fresh=fresh, began=began)
@@ -137,7 +137,7 @@ def image_ref(name: str) -> ImageRef:
     """Return the image of a name `repository:tag`.
 
     Raises:
-        UsageError: There is no tag, or it is `latest`, which says nothing of what is in it.
+        UsageError: There is no tag, or it is `latest`, which does not say what is in it.
     """
     repository, colon, image_tag = name.rpartition(":")
     if not colon or "/" in image_tag or not repository or image_tag == "latest":
@@ -150,7 +150,7 @@ def image_ref(name: str) -> ImageRef:
 def _labels_of(engine: str, folder: Path, bento: bentoml.Bento, tag: BentoTag, options: ImageOptions) -> dict[str, str]:
     """Return OCI's annotations, the lineage, which the bento carries as labels, and the digest of what the image is made from."""
     base_digest = _base_digest(engine, options.base)
-    # Nothing of another image of this bento may pass for it: variant, base and times count as inputs.
+    # Variant, base and times count as inputs too, so that another image of this bento is not taken for this one.
     inputs = hashlib.sha256(f"{digest_of(folder)} {base_digest} {options.slim} {options.epoch}".encode()).hexdigest()
     created = datetime.fromtimestamp(options.epoch, UTC) if options.epoch is not None else bento.info.creation_time
     lineage = {name: value for name, value in bento.info.labels.items() if name.startswith(PREFIX)}
@@ -171,35 +171,37 @@ def _labels_of(engine: str, folder: Path, bento: bentoml.Bento, tag: BentoTag, o
 
 def _made_of(engine: str, image: ImageRef) -> str | None:
     """Return the digest of what the image was made from; None where there is none that runs here."""
-    made = inspect(engine, str(image))
-    return (made["Config"].get("Labels") or {}).get(INPUTS_DIGEST_LABEL) if made and runs_here(made) else None
+    inspected = inspect(engine, str(image))
+    return (inspected["Config"].get("Labels") or {}).get(INPUTS_DIGEST_LABEL) if inspected and runs_here(inspected) else None
 
 
 def _base_digest(engine: str, base: str) -> str:
-    """Return the digest of the base as its registry knows it, or as the engine does where no registry gave it; pulled where it is not here.
+    """Return the digest of the base by its registry, or by the engine if it came from no registry; pulls it if the engine does not hold it.
 
     Raises:
-        OutsideError: It cannot be had.
+        OutsideError: It cannot be pulled.
     """
-    held = inspect(engine, base)
-    if held is None:
+    image = inspect(engine, base)
+    if image is None:
         pulled = ask(engine, "pull", "--quiet", base, timeout_s=_BUILD_TIMEOUT_S)
-        held = inspect(engine, base) if pulled.returncode == 0 else None
-        if held is None:
-            said = (pulled.stderr.strip().splitlines() or ["it is not there"])[-1]
-            raise OutsideError(f"the base image {base} cannot be pulled: {said}", hint=f"{engine} pull {base}, or name another with --base")
-    of_registry = [name.rpartition("@")[2] for name in held.get("RepoDigests") or ()]
-    return of_registry[0] if of_registry else str(held["Id"])
+        image = inspect(engine, base) if pulled.returncode == 0 else None
+        if image is None:
+            reason = (pulled.stderr.strip().splitlines() or ["it is not there"])[-1]
+            raise OutsideError(
+                f"the base image {base} cannot be pulled: {reason}", hint=f"{engine} pull {base}\npasserelle containerize --base IMAGE"
+            )
+    of_registry = [name.rpartition("@")[2] for name in image.get("RepoDigests") or ()]
+    return of_registry[0] if of_registry else str(image["Id"])
 
 
 @dataclass(frozen=True)
 class _Names:
-    """What an image is called while it is made: of one build alone, since another may come to the same image at the same time."""
+    """The temporary names of an image; each build has its own, since two may make the same image at the same time."""
 
     image: ImageRef
     bare: str
     listed: str
-    made: str
+    built: str
 
 
 @contextmanager
@@ -209,24 +211,24 @@ def _passing_names(engine: str, image: ImageRef) -> Iterator[_Names]:
     try:
         yield names
     finally:
-        # An image goes with its last name. Each by itself: one that was not made would keep Podman from removing the others.
-        for name in (names.bare, names.listed, names.made):
+        # An image is removed with its last name. One call for each name: with a name that does not exist, Podman would remove none.
+        for name in (names.bare, names.listed, names.built):
             ask(engine, "image", "rm", name)
 
 
-def _made(
+def _build_and_try(
     engine: str, folder: Path, image: ImageRef, options: ImageOptions, labels: Mapping[str, str], *, trial: Callable[[str, str], None]
 ) -> str:
-    """Build the image, let it be tried, and only then give it its name; return its bill of materials."""
+    """Build the image, test it, and only then give it its name; return its bill of materials."""
     with _passing_names(engine, image) as names:
         content = _built(engine, folder, names, options, labels)
-        trial(engine, names.made)
-        _named(engine, names.made, image)
+        trial(engine, names.built)
+        _give_name(engine, names.built, image)
     return content
 
 
 def _built(engine: str, folder: Path, names: _Names, options: ImageOptions, labels: Mapping[str, str]) -> str:
-    """Build the image under its passing name and return its bill of materials."""
+    """Build the image under its temporary name and return its bill of materials."""
     image = names.image
     arguments = ["--build-arg", f"BASE={options.base}", "--build-arg", f"VARIANT={'slim' if options.slim else 'whole'}"]
     arguments += [] if options.wheels is None else ["--network", "none"]
@@ -242,21 +244,21 @@ def _built(engine: str, folder: Path, names: _Names, options: ImageOptions, labe
     described = [part for name, value in sorted(labels.items()) for part in ("--label", f"{name}={value}")]
     _build(engine, folder, "listed", ["--tag", names.listed, *arguments, *described], image)
     if options.epoch is None:
-        _named(engine, names.listed, names.made)
+        _give_name(engine, names.listed, names.built)
     else:
-        rewrite(engine, names.listed, names.made, epoch=options.epoch, kept=_layers(engine, options.base))
+        rewrite(engine, names.listed, names.built, epoch=options.epoch, kept=_layers(engine, options.base))
     return content
 
 
-def _named(engine: str, made: str, image: ImageRef | str) -> None:
-    tagged = ask(engine, "tag", made, str(image))
+def _give_name(engine: str, built_name: str, image: ImageRef | str) -> None:
+    tagged = ask(engine, "tag", built_name, str(image))
     if tagged.returncode != 0:
         raise failed(engine, tagged.stderr, of=f"naming the image {image}", hint=f"{engine} image ls")
 
 
 def _layers(engine: str, image: str) -> Sequence[str]:
-    held = inspect(engine, image)
-    return list(held["RootFS"]["Layers"]) if held else []
+    inspected = inspect(engine, image)
+    return list(inspected["RootFS"]["Layers"]) if inspected else []
 
 
 def _build(engine: str, folder: Path, target: str, arguments: Sequence[str], image: ImageRef) -> None:
@@ -269,25 +271,25 @@ def _build(engine: str, folder: Path, target: str, arguments: Sequence[str], ima
     except subprocess.TimeoutExpired as error:
         raise OutsideError(f"the build of {image} took longer than {_BUILD_TIMEOUT_S:.0f} s", hint="passerelle containerize") from error
     if done.returncode != 0:
-        # The former builder tells its steps in the one and the cause in the other.
+        # The former builder writes its steps to stdout and the cause to stderr.
         raise failed(engine, done.stdout + done.stderr, of=f"the build of {image}", hint="passerelle containerize")
 
 
 def _described(engine: str, image: ImageRef, bento_tag: BentoTag, slim: bool, sbom: Path, *, fresh: bool, began: float) -> BuiltImage:
-    held = inspect(engine, str(image))
-    if held is None:
+    inspected = inspect(engine, str(image))
+    if inspected is None:
         raise OutsideError(f"{engine} built {image} and does not find it", hint=f"{engine} image ls")
     listed = sbom.read_text(encoding="utf-8")
     return BuiltImage(
-        ImageRef(image.repository, image.image_tag, str(held["Id"])),
+        ImageRef(image.repository, image.image_tag, str(inspected["Id"])),
         bento_tag,
         engine,
         slim=slim,
         created=fresh,
-        size_bytes=int(held["Size"]),
+        size_bytes=int(inspected["Size"]),
         packages=listed.count('"purl"'),
         with_pipeline="pkg:pypi/scikit-learn@" in listed,
         sbom=sbom,
         seconds=time.perf_counter() - began,
-        labels=held["Config"].get("Labels") or {},
+        labels=inspected["Config"].get("Labels") or {},
     )

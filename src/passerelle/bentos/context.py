@@ -18,7 +18,7 @@ from passerelle.scorer.storage import is_packed
 
 _TOOLS = resources.files("passerelle.bentos") / "image"
 _CODE = ("bento.yaml", "README.md", "apis", "src")
-#: Of a bento, what it takes to answer with any model, and with one that is compiled.
+#: The parts of a bento that are needed for any model, and those for a compiled one.
 _LOCKED, _LOCKED_FOR_A_SCORER = "env/python/requirements.txt", "src/requirements/scorer.txt"
 _FILE = 0o644
 
@@ -45,11 +45,11 @@ def write_context(
         raise NotFoundError(
             f"the model of the bento {bento_tag} is gone from the BentoML store", hint="passerelle import; passerelle build"
         )
-    made = Path(bento.path)
+    bento_folder = Path(bento.path)
     for name in _CODE:
-        _placed(made / name, folder / "bento" / name)
+        _placed(bento_folder / name, folder / "bento" / name)
     compiled = is_packed(Path(model.path) / MODEL_FOLDER / SCORER_FOLDER)
-    requirements = made / (_LOCKED_FOR_A_SCORER if compiled and not with_pipeline else _LOCKED)
+    requirements = bento_folder / (_LOCKED_FOR_A_SCORER if compiled and not with_pipeline else _LOCKED)
     (folder / "requirements.txt").write_text(_locked(requirements.read_text()))
     placed_model = folder / "models" / bento_tag.name / bento_tag.version
     _placed(Path(model.path), placed_model)
@@ -63,10 +63,10 @@ def write_context(
 
 
 def readable_in_image(folder: Path) -> None:
-    """Give all below the folder the modes that it has in the image, whatever the umask here: its user is another one."""
+    """Set the modes that the files have in the image, independent of the umask here: the image has another user."""
     for path in folder.rglob("*"):
         mode = 0o755 if path.is_dir() else _FILE
-        # What is linked with the store has its mode already, or it would have been copied.
+        # Files that are linked to the store have their mode already; otherwise they were copied.
         if _mode(path) != mode:
             path.chmod(mode)
 
@@ -105,7 +105,7 @@ def _placed(source: Path, target: Path) -> None:
 
 
 def _linked(source: str, target: str) -> None:
-    """Link the file, or copy it: where the disk allows no link, and where its mode is to change and the store's is to stay."""
+    """Link the file, or copy it: if the disk allows no link, or if its mode must differ from the one in the store."""
     try:
         if _mode(Path(source)) == _FILE:
             os.link(source, target)

@@ -1,4 +1,4 @@
-"""The container engine of this machine: found, asked, and its refusals told in one sentence."""
+"""The container engine of this machine: found and called; its errors become one sentence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from passerelle.errors import NotFoundError, OutsideError
 Inspected = dict[str, Any]
 _ASK_TIMEOUT_S = 60.0
 _ENGINES = ("docker", "podman")
-#: In the tag of an image that is not done yet; a build that was killed leaves it behind.
+#: In the tag of an unfinished image; a build that is killed leaves such images behind.
 IN_THE_MAKING = "in-the-making-"
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
@@ -28,25 +28,23 @@ def find_engine() -> str:
     """
     installed = [engine for engine in _ENGINES if shutil.which(engine)]
     if not installed:
-        hint = "install Docker or Podman; passerelle deploy --target local serves the bento without"
-        raise OutsideError("no container engine is installed: neither docker nor podman is on the PATH", hint=hint)
-    said = ""
+        message = "no container engine is installed: neither docker nor podman is on the PATH; a bento is served locally without one"
+        raise OutsideError(message, hint="passerelle deploy --target local")
+    message = ""
     for engine in installed:
-        asked = ask(engine, "info", "--format", "{{json .}}")
-        if asked.returncode == 0:
+        info = ask(engine, "info", "--format", "{{json .}}")
+        if info.returncode == 0:
             return engine
-        said = (asked.stderr.strip().splitlines() or ["it does not answer"])[0]
-    if "permission denied" in said.lower():
+        message = (info.stderr.strip().splitlines() or ["it does not answer"])[0]
+    if "permission denied" in message.lower():
         raise OutsideError(
-            f"this user may not talk to {installed[-1]}: {said}", hint="add the user to the group docker, or use rootless Docker"
+            f"this user may not talk to {installed[-1]}: {message}", hint='sudo usermod --append --groups docker "$USER"; newgrp docker'
         )
-    raise OutsideError(
-        f"{installed[-1]} is installed, but its engine does not answer: {said}", hint="start it: sudo systemctl start docker"
-    )
+    raise OutsideError(f"{installed[-1]} is installed, but its engine does not answer: {message}", hint="sudo systemctl start docker")
 
 
 def ask(engine: str, *arguments: str, timeout_s: float = _ASK_TIMEOUT_S) -> subprocess.CompletedProcess[str]:
-    """Return what the engine answers; an engine that does not answer is a failed answer."""
+    """Return what the engine answers; no answer counts as a failed command."""
     try:
         return subprocess.run([engine, *arguments], capture_output=True, text=True, timeout=timeout_s, check=False)
     except (subprocess.TimeoutExpired, OSError) as error:
@@ -55,42 +53,42 @@ def ask(engine: str, *arguments: str, timeout_s: float = _ASK_TIMEOUT_S) -> subp
 
 def inspect(engine: str, image: str) -> Inspected | None:
     """Return what the engine knows of an image; None where it holds none of this name."""
-    asked = ask(engine, "image", "inspect", image)
-    return dict(json.loads(asked.stdout)[0]) if asked.returncode == 0 else None
+    answer = ask(engine, "image", "inspect", image)
+    return dict(json.loads(answer.stdout)[0]) if answer.returncode == 0 else None
 
 
 def labels_of(name: str) -> Mapping[str, str] | None:
     """Return the labels of an image that an engine on this machine holds; None where there is no engine or no such image."""
     for engine in _ENGINES:
-        held = inspect(engine, name) if shutil.which(engine) else None
-        if held is not None:
-            return dict((held.get("Config") or {}).get("Labels") or {})
+        image = inspect(engine, name) if shutil.which(engine) else None
+        if image is not None:
+            return dict((image.get("Config") or {}).get("Labels") or {})
     return None
 
 
 def find_image(name: str) -> str | None:
     """Return the digest of an image that an engine on this machine holds; None where there is no engine or no such image."""
     for engine in _ENGINES:
-        held = inspect(engine, name) if shutil.which(engine) else None
-        if held is not None:
-            return str(held["Id"])
+        image = inspect(engine, name) if shutil.which(engine) else None
+        if image is not None:
+            return str(image["Id"])
     return None
 
 
 def pushed_as(name: str) -> str | None:
-    """Return `registry/name@sha256:…` of an image that was pushed to a registry or pulled from one; None for one that is here alone."""
+    """Return `registry/name@sha256:…` of an image that was pushed to a registry or pulled from one; None if it is only on this machine."""
     for engine in _ENGINES:
-        held = inspect(engine, name) if shutil.which(engine) else None
-        if held is not None:
-            return of_registry(held.get("RepoDigests") or ())
+        image = inspect(engine, name) if shutil.which(engine) else None
+        if image is not None:
+            return of_registry(image.get("RepoDigests") or ())
     return None
 
 
 def of_registry(names: Iterable[str]) -> str | None:
     """Return the first name that begins with a registry's host; None where none does.
 
-    Podman, and Docker with containerd's store, name what was only built here by digest too. A bare `localhost/` is Podman's word for
-    such an image.
+    Podman, and Docker with containerd's store, also give a digest to images that were only built here. Podman names such images
+    `localhost/`.
     """
     hosts = {name: name.partition("/")[0] for name in names if "/" in name}
     return next((name for name, host in hosts.items() if "." in host or ":" in host), None)
@@ -100,8 +98,8 @@ def newest_image(label: str, among: Collection[str]) -> tuple[str, Mapping[str, 
     """Return the name and the labels of the newest image whose label has one of these values; None where there is none, or no engine."""
     for engine in _ENGINES:
         listed = ask(engine, "image", "ls", "--quiet", "--filter", f"label={label}").stdout.split() if shutil.which(engine) else []
-        held = json.loads(ask(engine, "image", "inspect", *dict.fromkeys(listed)).stdout or "[]") if listed else []
-        ours = [image for image in held if image["Config"]["Labels"].get(label) in among and _names(image)]
+        images = json.loads(ask(engine, "image", "inspect", *dict.fromkeys(listed)).stdout or "[]") if listed else []
+        ours = [image for image in images if image["Config"]["Labels"].get(label) in among and _names(image)]
         if ours:
             newest = max(ours, key=lambda image: str(image["Created"]))
             return _names(newest)[0], dict(newest["Config"]["Labels"])
@@ -113,47 +111,48 @@ def _names(image: Inspected) -> list[str]:
 
 
 def check_architecture(engine: str, image: str) -> None:
-    """Return when this machine can run the image.
+    """Check that this machine can run the image.
 
     Raises:
         NotFoundError: The engine holds no such image.
         OutsideError: It was built for another architecture.
     """
-    held = inspect(engine, image)
-    if held is None:
+    inspected = inspect(engine, image)
+    if inspected is None:
         raise NotFoundError(f"{engine} holds no image {image}", hint="passerelle containerize")
-    if not runs_here(held):
+    if not runs_here(inspected):
         raise OutsideError(
-            f"the image {image} is for {held['Architecture']}, and this machine is {_here()}", hint="build it here: passerelle containerize"
+            f"the image {image} is for {inspected['Architecture']}, and this machine is {_here()}",
+            hint="passerelle containerize",
         )
 
 
-def runs_here(held: Inspected) -> bool:
+def runs_here(image: Inspected) -> bool:
     """Return whether what `inspect` returned is an image for this machine's architecture."""
-    return held.get("Architecture") in (_here(), "", None)
+    return image.get("Architecture") in (_here(), "", None)
 
 
 def _here() -> str:
     return _MACHINES.get(platform.machine(), platform.machine())
 
 
-def failed(engine: str, said: str, *, of: str, hint: str) -> OutsideError:
-    """Return the error for a build or a run that failed, with the cause in front where it is a known one."""
-    lines = [line for line in said.strip().splitlines() if line.strip()]
-    lowered = said.lower()
+def failed(engine: str, output: str, *, of: str, hint: str) -> OutsideError:
+    """Return the error for a build or a run that failed, with the cause first if it is known."""
+    lines = [line for line in output.strip().splitlines() if line.strip()]
+    lowered = output.lower()
     if "no space left on device" in lowered:
         return OutsideError(
-            f"the disk of {engine} is full: {of} was not made, and what there was is as before",
+            f"the disk of {engine} is full: {of} was not made; existing images are unchanged",
             hint=f"{engine} system df; {engine} builder prune",
         )
     if "hashes are required" in lowered or "hash mismatch" in lowered or "do not match the hashes" in lowered:
         return OutsideError(
-            f"a package is not the one that was locked: {of} was not made\n{_shown(lines)}", hint="make lock, and look at what changed"
+            f"a package is not the one that was locked: {of} was not made\n{_indented(lines)}", hint="make lock; git diff requirements"
         )
     if "exec format error" in lowered:
         return OutsideError(f"{of} is for another architecture than this machine's", hint="passerelle containerize")
-    return OutsideError(f"{of} failed:\n{_shown(lines)}", hint=hint)
+    return OutsideError(f"{of} failed:\n{_indented(lines)}", hint=hint)
 
 
-def _shown(lines: list[str]) -> str:
+def _indented(lines: list[str]) -> str:
     return "\n".join(f"    {line}" for line in lines[-15:])

@@ -37,12 +37,12 @@ def rewrite(engine: str, image: str, name: str, *, epoch: int, kept: Collection[
         OutsideError: The engine cannot save or load it.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        saved, made = Path(temporary, "saved.tar"), Path(temporary, "made.tar")
+        saved, rewritten = Path(temporary, "saved.tar"), Path(temporary, "made.tar")
         _run(engine, "save", "--output", str(saved), image)
-        with tarfile.open(saved) as source, tarfile.open(made, "w") as target:
+        with tarfile.open(saved) as source, tarfile.open(rewritten, "w") as target:
             rewrite_archive(source, target, Path(temporary), name=name, epoch=epoch, kept=kept)
         saved.unlink()
-        _run(engine, "load", "--quiet", "--input", str(made))
+        _run(engine, "load", "--quiet", "--input", str(rewritten))
 
 
 def rewrite_archive(
@@ -67,7 +67,7 @@ def rewrite_archive(
 
 
 def _config(config: ImageConfig, digests: list[str], moment: str) -> ImageConfig:
-    """Return the image's configuration with its new layers, and without what only tells who built it when."""
+    """Return the image's configuration with its new layers, and without the fields that only say who built it and when."""
     history = [{**entry, "created": moment} for entry in config.get("history", [])]
     kept = {
         name: value
@@ -83,7 +83,7 @@ def _layer(source: tarfile.TarFile, name: str, path: Path, epoch: int, kept: str
     if packed is None:
         raise KeyError(name)
     if kept is not None:
-        # Some engines save it compressed: its digest is that of what it unpacks to, which is known.
+        # Some engines save it compressed; its known digest is that of the unpacked layer.
         with path.open("wb") as file:
             shutil.copyfileobj(packed, file)
         return kept
@@ -118,4 +118,4 @@ def _write(target: tarfile.TarFile, name: str, content: bytes) -> None:
 def _run(engine: str, *arguments: str) -> None:
     done = subprocess.run([engine, *arguments], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     if done.returncode != 0:
-        raise failed(engine, done.stderr, of=f"{engine} {arguments[0]}", hint="passerelle containerize, without SOURCE_DATE_EPOCH")
+        raise failed(engine, done.stderr, of=f"{engine} {arguments[0]}", hint="unset SOURCE_DATE_EPOCH; passerelle containerize")

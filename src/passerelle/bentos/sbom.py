@@ -46,17 +46,17 @@ class Packages(TypedDict):
 
 
 def packages_in(engine: str, image: str) -> Packages:
-    """Return what is installed in the image, asked of its own interpreter in a container without a network.
+    """Return what is installed in the image, listed by its own interpreter in a container without a network.
 
     Raises:
         OutsideError: The image does not run.
     """
     script = (resources.files("passerelle.bentos") / "image" / "packages.py").read_text()
     without_anything = ("--network", "none", "--read-only", "--cap-drop", "ALL")
-    said = ask(engine, "run", "--rm", *without_anything, "--entrypoint", "python3", image, "-c", script, timeout_s=_LIST_TIMEOUT_S)
-    if said.returncode != 0:
-        raise failed(engine, said.stderr, of=f"listing what is in {image}", hint="passerelle containerize")
-    found: Packages = json.loads(said.stdout)
+    done = ask(engine, "run", "--rm", *without_anything, "--entrypoint", "python3", image, "-c", script, timeout_s=_LIST_TIMEOUT_S)
+    if done.returncode != 0:
+        raise failed(engine, done.stderr, of=f"listing what is in {image}", hint="passerelle containerize")
+    found: Packages = json.loads(done.stdout)
     return found
 
 

@@ -1,4 +1,4 @@
-"""The BentoML store of the settings: looked into, and changed only in one step."""
+"""The BentoML store of the settings: read, and changed atomically."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bentoml._internal.models.model import ModelStore
 from bentoml.exceptions import BentoMLException, NotFound
 from filelock import FileLock, Timeout
 
-from passerelle.errors import BusyError, OutsideError, UsageError
+from passerelle.errors import BusyError, NotFoundError, OutsideError, UsageError
 from passerelle.names import ARTIFACT_DIGEST, BentoTag
 from passerelle.settings import StoreSettings
 
@@ -31,7 +31,7 @@ class Store:
 
     def __init__(self, settings: StoreSettings) -> None:
         if settings.bentoml_home is None:
-            raise OutsideError("no BentoML store is named", hint='eval "$(passerelle env)", or set BENTOML_HOME')
+            raise OutsideError("no BentoML store is named: BENTOML_HOME is not set", hint='eval "$(passerelle env)"')
         self.home = settings.bentoml_home.resolve()
         for folder in ("models", "bentos"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
@@ -45,6 +45,18 @@ class Store:
         except (NotFound, BentoMLException):
             return None
 
+    def model_of(self, bento_tag: BentoTag) -> bentoml.Model:
+        """Return the bento model of a bento, which has the same tag.
+
+        Raises:
+            NotFoundError: The model is gone from the store.
+        """
+        model = self.model(bento_tag)
+        if model is None:
+            message = f"the model of the bento {bento_tag} is gone from the BentoML store"
+            raise NotFoundError(message, hint="passerelle import; passerelle build")
+        return model
+
     def bento(self, tag: BentoTag) -> bentoml.Bento | None:
         """Return the bento of this tag, or None."""
         try:
@@ -56,7 +68,7 @@ class Store:
     def staging(self) -> Iterator[Path]:
         """Yield an empty folder on the store's own disk, under the store's lock; whatever is left in it is removed.
 
-        What a killed process left behind is swept by the next one, which alone holds the lock.
+        Files that a killed process left are deleted by the next one, which holds the lock.
 
         Raises:
             BusyError: Another import or build holds the store for longer than five minutes.
@@ -65,7 +77,9 @@ class Store:
         try:
             lock.acquire(timeout=_LOCK_TIMEOUT_S)
         except Timeout:
-            raise BusyError(f"another import or build works in {self.home}", hint="wait for it, then the same command again") from None
+            raise BusyError(
+                f"another import or build has worked in {self.home} for {_LOCK_TIMEOUT_S:.0f} s; run this command again once it has ended"
+            ) from None
         folder = self.home / _STAGING
         try:
             shutil.rmtree(folder, ignore_errors=True)
@@ -75,22 +89,22 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
             lock.release()
 
-    def publish(self, made: Path, kind: str, tag: BentoTag) -> Path:
+    def publish(self, folder: Path, kind: str, tag: BentoTag) -> Path:
         """Move a finished folder to its place in one step, and let `latest` name it; return where it is."""
         name_folder = self.home / kind / tag.name
         name_folder.mkdir(parents=True, exist_ok=True)
         place = name_folder / tag.version
         if place.exists():
-            # A folder cannot be replaced in one step: the old one steps aside, and is swept with the staging folder.
+            # A folder cannot be replaced in one step: the old one is moved into the staging folder first, and deleted with it.
             place.rename(self.home / _STAGING / f"former-{tag.version}")
-        made.rename(place)
+        folder.rename(place)
         self.select(kind, tag)
         return place
 
     def select(self, kind: str, tag: BentoTag) -> None:
-        """Let `latest` name one that is there, as if it had been made now: what was carried last is what the next stage takes.
+        """Let `latest` name an existing one, as if it had been made now: the next stage takes the one that was handled last.
 
-        Plain `bentoml build` moves BentoML's `latest` too, hence a pointer of our own beside it.
+        Plain `bentoml build` moves BentoML's `latest` too, hence a separate pointer.
         """
         for place, content in ((self.home / kind / tag.name / "latest", tag.version), (self.home / _pointer(kind), str(tag))):
             pointer = self.home / _STAGING / "latest"
@@ -126,7 +140,7 @@ def _pointer(kind: str) -> str:
 
 
 def _latest(store: Store, kind: str, ours: Mapping[BentoTag, datetime]) -> BentoTag | None:
-    """Return the one that was selected last; of a store whose selected one is gone, the one made last."""
+    """Return the one that was selected last; if it is gone, the one made last."""
     try:
         selected = BentoTag.parse((store.home / _pointer(kind)).read_text())
     except (OSError, UsageError):

@@ -28,8 +28,8 @@ def make(name: str, days: int | None, dry_run: bool, as_json: bool) -> None:
     from passerelle.stages import keys as stage
 
     output, context = Output(as_json=as_json), surroundings()
-    made = stage.make(context, name, days=days, dry_run=dry_run)
-    show_keys.made(output, name, made, stage.path(context))
+    new_key = stage.make(context, name, days=days, dry_run=dry_run)
+    show_keys.created(output, name, new_key, stage.path(context))
 
 
 @keys.command("list")

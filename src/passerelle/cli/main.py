@@ -1,4 +1,4 @@
-"""The group of commands, in the order of the stages, and the one place where errors end."""
+"""The group of commands, in the order of the stages, and the only place that catches errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from passerelle.cli import across, stages
+from passerelle.cli import operations, stages
 from passerelle.cli.keys import keys
 from passerelle.cli.new import new
 from passerelle.cli.options import read_project_settings
@@ -30,19 +30,19 @@ STAGES: Sequence[click.Command] = (
     stages.serve,
     stages.monitor,
 )
-ACROSS: Sequence[click.Command] = (
+OPERATIONS: Sequence[click.Command] = (
     new,
-    across.demo,
-    across.up,
-    across.env,
-    across.status,
-    across.history,
-    across.rollback,
-    across.trace,
-    across.reproduce,
-    across.openapi,
-    across.backup,
-    across.restore,
+    operations.demo,
+    operations.up,
+    operations.env,
+    operations.status,
+    operations.history,
+    operations.rollback,
+    operations.trace,
+    operations.reproduce,
+    operations.openapi,
+    operations.backup,
+    operations.restore,
     keys,
 )
 
@@ -54,11 +54,11 @@ class Ordered(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, stages first."""
-        return [str(command.name) for command in (*STAGES, *ACROSS)]
+        return [str(command.name) for command in (*STAGES, *OPERATIONS)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the stages and what goes across them as two sections."""
-        for title, commands in (("The ten stages, in order", STAGES), ("Across the stages", ACROSS)):
+        """Write the stages and the other commands as two sections."""
+        for title, commands in (("The ten stages, in order", STAGES), ("Across the stages", OPERATIONS)):
             with formatter.section(title):
                 formatter.write_dl([(str(command.name), command.get_short_help_str(limit=90)) for command in commands])
 
@@ -74,7 +74,7 @@ class Ordered(click.Group):
 @click.option("--json", "as_json", is_flag=True, help="With --version: print them as one JSON object.")
 @click.pass_context
 def passerelle(context: click.Context, version_asked: bool, as_json: bool) -> None:
-    """The footbridge from an MLflow registry to a container in production."""
+    """From an MLflow registry to a container in production."""
     if version_asked:
         output, found = Output(as_json=as_json), installed_version()
         output.line(str(found))
@@ -88,7 +88,7 @@ def passerelle(context: click.Context, version_asked: bool, as_json: bool) -> No
         read_project_settings(context, None, Path())
 
 
-for _command in (*STAGES, *ACROSS):
+for _command in (*STAGES, *OPERATIONS):
     passerelle.add_command(_command)
 
 
@@ -121,6 +121,6 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        full = OutsideError(f"the disk is full: {error.filename or 'a file'} was not written", hint="df -h; then the same command again")
+        full = OutsideError(f"the disk is full: {error.filename or 'a file'} was not written", hint="df -h")
         print_error(full, as_json="--json" in given)
         sys.exit(full.exit_code)

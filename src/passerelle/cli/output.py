@@ -1,4 +1,4 @@
-"""How the command line speaks: lines and tables for people, one JSON object for programs."""
+"""Output of the command line: lines and tables for people, one JSON object for programs."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Output:
         self.as_json = as_json
 
     def progress(self, line: str) -> None:
-        """Print what is going on to stderr, so that stdout holds the result alone."""
+        """Print progress to stderr, so that stdout holds the result alone."""
         click.echo(f"  {line}", err=True)
 
     def note(self, line: str) -> None:
@@ -89,9 +89,7 @@ def print_error(error: PasserelleError, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"error": {"code": error.code, "message": error.message, "hint": error.hint}}, ensure_ascii=False))
         return
-    click.echo(f"passerelle: {error.message}", err=True)
-    if error.hint:
-        click.echo(f"  next: {error.hint}", err=True)
+    click.echo(f"passerelle: {error.message}{error.next_lines}", err=True)
 
 
 def relative(path: Path) -> str:

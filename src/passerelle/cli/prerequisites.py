@@ -73,15 +73,15 @@ def place(options: Options) -> None:
     Place(**{field.name: options[field.name] for field in dataclasses.fields(Place)}).check()
 
 
-def wanted(options: Options) -> None:
+def promote_options(options: Options) -> None:
     """Check that the options of `promote` name one version, and a reason where one is needed.
 
     Raises:
-        UsageError: As `Wanted.check`.
+        UsageError: As `PromoteOptions.check`.
     """
-    from passerelle.stages.wanted import Wanted
+    from passerelle.stages.promote_options import PromoteOptions
 
-    Wanted(**{field.name: options[field.name] for field in dataclasses.fields(Wanted)}).check()
+    PromoteOptions(**{field.name: options[field.name] for field in dataclasses.fields(PromoteOptions)}).check()
 
 
 def criteria(options: Options) -> None:
@@ -170,8 +170,8 @@ def service(options: Options) -> None:
     address = options["address"] or ClientSettings.read().service_address
     running = None if address else running_service(read_state().state_dir)
     if address is None and running is None:
-        raise NotFoundError("no service runs here", hint="passerelle deploy, or name one with --address")
+        raise NotFoundError("no service runs here", hint="passerelle deploy\npasserelle monitor --address URL")
     if address and not listens(address, timeout_s=5):
-        of_the_stack = "passerelle deploy --target compose; or: unset PASSERELLE_SERVICE_ADDRESS"
-        hint = "passerelle deploy; then passerelle monitor, without --address" if options["address"] else of_the_stack
+        of_the_stack = "passerelle deploy --target compose\nunset PASSERELLE_SERVICE_ADDRESS"
+        hint = "passerelle deploy; passerelle monitor" if options["address"] else of_the_stack
         raise OutsideError(f"nothing listens at {address}", hint=hint)

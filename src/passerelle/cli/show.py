@@ -105,10 +105,10 @@ def imported(output: Output, result: ImportedModel) -> None:
 def built(output: Output, result: BuiltBento) -> None:
     """Show which bento holds the model."""
     if result.dry_run and result.created:
-        output.line(f"would build the bento {result.bento_tag}" + (" anew: the code changed" if result.replaced else ""))
+        output.line(f"would build the bento {result.bento_tag}" + (" again: the code changed" if result.replaced else ""))
     elif result.created:
-        anew = ", anew since the code changed" if result.replaced else ""
-        output.line(f"bento {result.bento_tag}{anew}: {relative(result.path) if result.path else ''}")
+        again = ", built again since the code changed" if result.replaced else ""
+        output.line(f"bento {result.bento_tag}{again}: {relative(result.path) if result.path else ''}")
     else:
         output.line(f"already done: the bento {result.bento_tag} holds this model and this code")
     output.result(result)
@@ -153,18 +153,18 @@ def figures(output: Output, result: Figures) -> None:
 
 def status(output: Output, result: Status) -> None:
     """Show what each place holds and what disagrees."""
-    held = result.holdings
+    holdings = result.holdings
     rows = [
-        ("alias production", held.alias or "—"),
-        ("alias previous", held.previous or "—"),
-        ("stage Production", ", ".join(map(str, held.stage)) or "—"),
-        ("ledger", "broken" if result.ledger_findings else held.ledger or "—"),
-        ("bento model", held.bento_model or "—"),
-        ("bento", held.bento or "—"),
-        ("image", held.image or "—"),
-        ("service", f"{held.service} on {held.service_address}" if held.service else "—"),
+        ("alias production", holdings.alias or "—"),
+        ("alias previous", holdings.previous or "—"),
+        ("stage Production", ", ".join(map(str, holdings.stage)) or "—"),
+        ("ledger", "broken" if result.ledger_findings else holdings.ledger or "—"),
+        ("bento model", holdings.bento_model or "—"),
+        ("bento", holdings.bento or "—"),
+        ("image", holdings.image or "—"),
+        ("service", f"{holdings.service} on {holdings.service_address}" if holdings.service else "—"),
     ]
-    output.table((held.registered_model, "version"), rows)
+    output.table((holdings.registered_model, "version"), rows)
     for disagreement in result.disagreements:
         output.line(disagreement.what if result.ledger_findings else f"disagrees: {disagreement.what}")
         output.line(f"  next: {disagreement.command}")

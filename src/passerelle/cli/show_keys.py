@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from passerelle.api_keys import ApiKey, NewKey
 
 
-def made(output: Output, name: str, result: NewKey | None, path: Path) -> None:
+def created(output: Output, name: str, result: NewKey | None, path: Path) -> None:
     """Show a new key, once; None is a dry run."""
     if result is None:
         output.line(f"would make a key for « {name} » in {path}")

@@ -27,23 +27,23 @@ def answers_of(folder: Path, given: Mapping[str, Any], *, ask: bool) -> Answers:
         UsageError: The folder holds something, or an answer cannot be used.
     """
     check_free(folder.absolute())
-    asked = _asked(folder, given) if ask and sys.stdin.isatty() else {}
-    kept = {key: value for key, value in {**given, **asked}.items() if key not in {"name", "data"} and value is not None}
+    from_terminal = _ask(folder, given) if ask and sys.stdin.isatty() else {}
+    kept = {key: value for key, value in {**given, **from_terminal}.items() if key not in {"name", "data"} and value is not None}
     data = {"data": given["data"]} if given["data"] is not None else {}
-    return answers(asked.get("name") or given["name"] or folder.absolute().name, **kept, **data)
+    return answers(from_terminal.get("name") or given["name"] or folder.absolute().name, **kept, **data)
 
 
-def created(output: Output, made: NewProject) -> None:
+def created(output: Output, project: NewProject) -> None:
     """Print what was written, and what to type next."""
-    output.result(made)
-    if made.dry_run:
-        output.line(f"would write {len(made.files)} files to {made.folder}:")
-        for name in made.files:
+    output.result(project)
+    if project.dry_run:
+        output.line(f"would write {len(project.files)} files to {project.folder}:")
+        for name in project.files:
             output.line(f"  {name}")
         return
-    output.line(f"{made.name}: {len(made.files)} files in {made.folder}. Next:")
-    if made.folder != Path.cwd():
-        output.line(f"  cd {shlex.quote(relative(made.folder))}")
+    output.line(f"{project.name}: {len(project.files)} files in {project.folder}. Next:")
+    if project.folder != Path.cwd():
+        output.line(f"  cd {shlex.quote(relative(project.folder))}")
     output.line("  make demo        train, choose, register, promote, build, serve and ask")
     output.line("  make test        the project's own tests")
 
@@ -51,8 +51,8 @@ def created(output: Output, made: NewProject) -> None:
 def refuse_answers(folder: Path, given: Mapping[str, Any]) -> None:
     """Check that no answer is given to an update, which takes them from passerelle.toml; raises UsageError otherwise."""
     if any(value not in (None, False, ()) for value in given.values()):
-        message = "--update takes the project's answers from its passerelle.toml"
-        raise UsageError(message, hint=f"edit {folder / 'passerelle.toml'}; passerelle new {shlex.quote(str(folder))} --update")
+        message = f"--update takes the project's answers from {folder / 'passerelle.toml'}; change them there"
+        raise UsageError(message, hint=f"passerelle new {shlex.quote(str(folder))} --update")
 
 
 def updated(output: Output, found: Update, folder: Path, *, applied: bool) -> None:
@@ -70,18 +70,18 @@ def updated(output: Output, found: Update, folder: Path, *, applied: bool) -> No
         output.line(f"next: passerelle new {shlex.quote(str(folder))} --update --yes")
 
 
-def _asked(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+def _ask(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the answers to what no option answers: at most five questions."""
-    asked: dict[str, Any] = {}
+    answers: dict[str, Any] = {}
     if given["name"] is None:
-        asked["name"] = click.prompt("Name of the project", default=similar(folder.absolute().name))
+        answers["name"] = click.prompt("Name of the project", default=similar(folder.absolute().name))
     if given["language"] is None:
-        asked["language"] = click.prompt("Language of the README and of the texts", default="fr", type=click.Choice(LANGUAGES))
+        answers["language"] = click.prompt("Language of the README and of the texts", default="fr", type=click.Choice(LANGUAGES))
     if not (given["table"] or given["text_column"] or given["feature_columns"]):
         text = click.prompt("Column of the text, or `table` for a table without text", default="text")
-        asked |= {"table": True} if text == "table" else {"text_column": text}
+        answers |= {"table": True} if text == "table" else {"text_column": text}
     if given["label_column"] is None:
-        asked["label_column"] = click.prompt("Column of the class", default="label")
+        answers["label_column"] = click.prompt("Column of the class", default="label")
     if given["target"] is None:
-        asked["target"] = click.prompt("Where it is served", default="embedded", type=click.Choice(TARGETS))
-    return asked
+        answers["target"] = click.prompt("Where it is served", default="embedded", type=click.Choice(TARGETS))
+    return answers

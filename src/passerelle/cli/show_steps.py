@@ -78,13 +78,13 @@ class StepsShown:
             self.output.line(f"▸ {name}" if name == "platform" else f"\n▸ {name}")
 
     def _result(self, result: object) -> None:
-        for kind, shown in self._shown().items():
+        for kind, show_result in self._views().items():
             if isinstance(result, kind):
-                return shown(result)
+                return show_result(result)
         self.output.line("ending" if result is None else str(result))
         return None
 
-    def _shown(self) -> dict[type, Callable[[Any], None]]:
+    def _views(self) -> dict[type, Callable[[Any], None]]:
         """Return how each kind of result is shown."""
         output = self.output
         return {
@@ -127,8 +127,8 @@ class StepsShown:
         certainty = "" if answer.get("probability") is None else f"{answer['probability']:.0%}, "
         # The fields' values are the training's data.
         fields = ", ".join(result.fields)
-        asked, of = (f'{{"text": "{result.comment}"}}', f"« {result.comment} »") if result.comment else ("the first golden input", fields)
-        self.output.line(f"  POST /classify   {asked}")
+        request, of = (f'{{"text": "{result.comment}"}}', f"« {result.comment} »") if result.comment else ("the first golden input", fields)
+        self.output.line(f"  POST /classify   {request}")
         self.output.line(f"  {of}  →  « {answer['label']} »   ({certainty}version {answer['model_version']})")
 
     def _nothing(self, result: NothingInProduction) -> None:

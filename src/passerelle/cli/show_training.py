@@ -34,13 +34,13 @@ def trained(output: Output, result: Trained) -> None:
 def reproduced(output: Output, result: Reproduction) -> None:
     """Show each metric of both trainings, and the verdict."""
     rows = [(each.metric, f"{each.recorded:.6f}", "—" if each.again is None else f"{each.again:.6f}", "same" if each.same else "differs")
-            for each in result.likeness.metrics]  # fmt: skip
+            for each in result.comparison.metrics]  # fmt: skip
     output.table(("metric", "recorded", "again", ""), rows, right=("recorded", "again"))
     for note in (*result.differing_libraries, *result.notes):
         output.line(note)
-    largest = result.likeness.largest_difference
-    told = "" if largest is None else f", a golden probability differs by {largest:.1e} at most"
-    output.line(f"{result.likeness.labels_differ} golden labels differ{told}")
+    largest = result.comparison.largest_difference
+    difference = "" if largest is None else f", a golden probability differs by {largest:.1e} at most"
+    output.line(f"{result.comparison.labels_differ} golden labels differ{difference}")
     output.line(
         f"version {result.version}, « {result.candidate} »: {'the same model came out' if result.same else 'another model came out'}"
     )

@@ -43,9 +43,9 @@ def train(*, experiment: str | None, seed: int, again: bool, project: Path, dry_
     from passerelle.cli import show_training
     from passerelle.stages import train as stage
 
-    output, wanted = Output(as_json=as_json), stage.TrainingData(path=data.pop("data"), **data)
+    output, training_data = Output(as_json=as_json), stage.TrainingData(path=data.pop("data"), **data)
     context = surroundings(experiment=experiment)
-    result = stage.run(context, wanted, project=project, seed=seed, again=again, dry_run=dry_run, progress=output.progress)
+    result = stage.run(context, training_data, project=project, seed=seed, again=again, dry_run=dry_run, progress=output.progress)
     show_training.trained(output, result)
 
 
@@ -99,8 +99,8 @@ def register(
 @trust_pickle_option
 @dry_run_option
 @json_option
-@needs(prerequisites.wanted, prerequisites.criteria, prerequisites.registry)
-def promote(*, registered_model: str | None, criteria_path: Path, project: Path, dry_run: bool, as_json: bool, **wanted: Any) -> None:
+@needs(prerequisites.promote_options, prerequisites.criteria, prerequisites.registry)
+def promote(*, registered_model: str | None, criteria_path: Path, project: Path, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Give a version the alias and the stage, if it passes the gate.
 
     The gate scores the version and the one in production again, on rows that neither learned from.
@@ -109,7 +109,7 @@ def promote(*, registered_model: str | None, criteria_path: Path, project: Path,
     from passerelle.stages import promote as stage
 
     context = surroundings(registered_model=registered_model)
-    result = stage.run(context, stage.Wanted(**wanted), project=project, criteria=criteria_path, dry_run=dry_run)
+    result = stage.run(context, stage.PromoteOptions(**options), project=project, criteria=criteria_path, dry_run=dry_run)
     show.promotion(Output(as_json=as_json), result)
 
 
@@ -158,7 +158,7 @@ def build(bento_model_tag: str | None, project: Path, dry_run: bool, as_json: bo
 @dry_run_option
 @json_option
 @needs(prerequisites.bento)
-def containerize(bento_tag: str | None, smoke: bool, dry_run: bool, as_json: bool, **wanted: Any) -> None:
+def containerize(bento_tag: str | None, smoke: bool, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Make an OCI image of a bento; needs a container engine.
 
     BENTO_TAG is name:version in the BentoML store; by default the bento built last.
@@ -167,7 +167,7 @@ def containerize(bento_tag: str | None, smoke: bool, dry_run: bool, as_json: boo
     from passerelle.stages import containerize as stage
 
     output = Output(as_json=as_json)
-    result = stage.run(surroundings(), bento_tag, stage.ImageOptions(**wanted), smoke=smoke, dry_run=dry_run, progress=output.progress)
+    result = stage.run(surroundings(), bento_tag, stage.ImageOptions(**options), smoke=smoke, dry_run=dry_run, progress=output.progress)
     show_stack.image(output, result)
 
 

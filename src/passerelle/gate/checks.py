@@ -48,13 +48,13 @@ class Finding:
         """Write the message in English."""
         object.__setattr__(self, "message", "; ".join(message_text(each) for each in self.problems))
 
-    def told(self, language: Language) -> str:
+    def text(self, language: Language) -> str:
         """Return what is wrong in the report's language."""
         return ("; " if language == "en" else " ; ").join(message_text(each, language) for each in self.problems)
 
 
 def all_findings(evidence: Evidence, criteria: Criteria, difference: Difference | None) -> tuple[Finding, ...]:
-    """Return every check's finding, the ones that undermine all others first."""
+    """Return every check's finding, first those that invalidate the others."""
     return (
         leakage(evidence, criteria),
         label_in_text(evidence),
@@ -73,17 +73,17 @@ def all_findings(evidence: Evidence, criteria: Criteria, difference: Difference 
 
 def leakage(evidence: Evidence, criteria: Criteria) -> Finding:
     """Held-out rows are among those that the challenger learned from."""
-    leaked, rows, asked = evidence.leaked, evidence.held_out, criteria.held_out.rows
+    leaked, rows, minimum = evidence.leaked, evidence.held_out, criteria.held_out.rows
     problems: list[Message] = []
     if leaked:
         problems = [_message("leaked", rows=leaked, of=rows)]
-    elif rows < asked:
-        problems = [_message("few_rows", rows=rows, asked=asked)]
+    elif rows < minimum:
+        problems = [_message("few_rows", rows=rows, asked=minimum)]
     return _finding("leakage", f"{leaked} / {rows}", "0", problems)
 
 
 def label_in_text(evidence: Evidence) -> Finding:
-    """The records hold the very words of their labels, far more often than those of other labels."""
+    """The records hold the words of their own labels, far more often than those of other labels."""
     texts = [column.name for column in evidence.challenger.columns if column.type == "string" and column.name in evidence.records]
     if not texts:
         return Finding("label_in_text", True, "—", "—")
@@ -93,8 +93,8 @@ def label_in_text(evidence: Evidence) -> Finding:
     own = float(np.mean([words[label] in text for label, text in zip(truth, joined, strict=True)]))
     others = [words[other] in text for label, text in zip(truth, joined, strict=True) for other in words if other != label]
     chance = float(np.mean(others)) if others else 0.0
-    told = own > _LABEL_TOLD and own > _LABEL_TIMES * chance
-    problems = [_message("label_told", own=f"{own:.0%}", chance=f"{chance:.0%}")] if told else []
+    leaks = own > _LABEL_TOLD and own > _LABEL_TIMES * chance
+    problems = [_message("label_told", own=f"{own:.0%}", chance=f"{chance:.0%}")] if leaks else []
     return _finding("label_in_text", f"{own:.0%}", f"≤ {_LABEL_TOLD:.0%}", problems)
 
 
@@ -108,27 +108,27 @@ def signature(evidence: Evidence) -> Finding:
 def classes(evidence: Evidence) -> Finding:
     """The challenger gives other labels than the champion, or lacks one of the held-out rows."""
     ours = set(evidence.challenger.scores.classes)
-    wanted = set(evidence.champion.scores.classes) if evidence.champion else set(evidence.challenger.scores.truth.tolist())
-    missing, new = sorted(wanted - ours), sorted(ours - wanted) if evidence.champion else []
+    classes = set(evidence.champion.scores.classes) if evidence.champion else set(evidence.challenger.scores.truth.tolist())
+    missing, new = sorted(classes - ours), sorted(ours - classes) if evidence.champion else []
     key = "classes_both" if missing and new else "classes_lacks" if missing else "classes_adds"
     problems = [_message(key, missing=", ".join(missing), new=", ".join(new))] if missing or new else []
-    return _finding("classes", str(len(ours)), str(len(wanted)), problems)
+    return _finding("classes", str(len(ours)), str(len(classes)), problems)
 
 
 def libraries(evidence: Evidence) -> Finding:
     """The model was made by a library version that the serving image does not have, or that is not known of one of the two."""
-    made, there = ({name: of[name] for name in _LIBRARIES if of.get(name)} for of in (evidence.challenger.libraries, evidence.serving))
-    wrong = [name for name in made if name in there and _minor(made[name]) != _minor(there[name])]
-    unknown = [name for name in made if name not in there]
-    problems = [_message("library", name=name, made=made[name], there=there[name]) for name in wrong]
+    trained, there = ({name: of[name] for name in _LIBRARIES if of.get(name)} for of in (evidence.challenger.libraries, evidence.serving))
+    wrong = [name for name in trained if name in there and _minor(trained[name]) != _minor(there[name])]
+    unknown = [name for name in trained if name not in there]
+    problems = [_message("library", name=name, made=trained[name], there=there[name]) for name in wrong]
     problems += [_message("library_unknown", names=", ".join(unknown))] if unknown else []
-    problems += [] if made else [_message("library_unstated")]
-    value, limit = (", ".join(f"{name} {version}" for name, version in of.items()) or "—" for of in (made, there))
+    problems += [] if trained else [_message("library_unstated")]
+    value, limit = (", ".join(f"{name} {version}" for name, version in of.items()) or "—" for of in (trained, there))
     return _finding("libraries", value, limit, problems)
 
 
 def training_rows(evidence: Evidence, criteria: Criteria) -> Finding:
-    """The challenger learned from far fewer rows than the champion, or nobody knows how many that were."""
+    """The challenger learned from far fewer rows than the champion, or it is unknown how many those were."""
     ours, champion = len(evidence.challenger.train_hashes or ()), evidence.champion
     if not evidence.champion_says or (champion and champion.train_hashes is None):
         return _finding("training_rows", str(ours), "—", [_message("rows_unknown", version=_in_production(evidence))])
@@ -139,7 +139,7 @@ def training_rows(evidence: Evidence, criteria: Criteria) -> Finding:
 
 
 def never_predicted(evidence: Evidence) -> Finding:
-    """A class that has rows is never given."""
+    """A class that has rows is never predicted."""
     scores = evidence.challenger.scores
     support = {label: int(np.sum(scores.truth == label)) for label in sorted(set(scores.truth.tolist()))}
     never = [label for label, rows in support.items() if rows >= _ROWS_TO_TELL and label not in scores.predicted]
@@ -167,8 +167,8 @@ def limits(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
 def class_floors(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
     """A class is under its floor: its own where the criteria name it, else the one of all that have enough rows to tell."""
     scores, rule = evidence.challenger.scores, criteria.held_out
-    told = {label: f1 for label, f1 in scores.class_f1.items() if int(np.sum(scores.truth == label)) >= rule.class_rows}
-    floors = {**(dict.fromkeys(told, rule.class_f1) if rule.class_f1 else {}), **rule.classes}
+    large = {label: f1 for label, f1 in scores.class_f1.items() if int(np.sum(scores.truth == label)) >= rule.class_rows}
+    floors = {**(dict.fromkeys(large, rule.class_f1) if rule.class_f1 else {}), **rule.classes}
     if not floors:
         return
     margins = {label: scores.class_f1[label] - floor for label, floor in floors.items() if label in scores.class_f1}
@@ -185,17 +185,17 @@ def class_floors(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
 
 def slice_floors(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
     """The accuracy on a slice that has enough rows to tell is under its floor."""
-    scores, held = evidence.challenger.scores, slices_of(evidence.records)
+    scores, slices = evidence.challenger.scores, slices_of(evidence.records)
     for name, floor in criteria.held_out.slices.items():
-        parts = {label: scores.truth == label for label in scores.labels} if name == "label" else {name: held.get(name)}
-        told = {
+        parts = {label: scores.truth == label for label in scores.labels} if name == "label" else {name: slices.get(name)}
+        large = {
             part: (scores.part(rows).figures["accuracy"], int(rows.sum()))
             for part, rows in parts.items()
             if rows is not None and int(rows.sum()) >= criteria.held_out.class_rows
         }
-        if told:
-            weakest = min(told, key=lambda part: told[part][0])
-            value, rows_told = told[weakest]
+        if large:
+            weakest = min(large, key=lambda part: large[part][0])
+            value, rows_told = large[weakest]
             key, of = ("label_low", "label") if name == "label" else ("slice_low", "slice")
             problem = _message(key, **{of: weakest}, rows=rows_told, measured=f"{value:.3f}", asked=f"{floor:g}")
             yield _finding(f"slice {name}", f"{value:.3f}", f"≥ {floor:g}", [problem] if value < floor else [])
@@ -217,17 +217,17 @@ def against_champion(evidence: Evidence, criteria: Criteria, difference: Differe
 
 
 def _limit(name: str, value: float | None, limit: float, *, at_least: bool) -> Finding:
-    asked = in_units(name, limit)
-    sign = f"{'≥' if at_least else '≤'} {asked}"
+    minimum = in_units(name, limit)
+    sign = f"{'≥' if at_least else '≤'} {minimum}"
     if value is None:
         return _finding(name, "—", sign, [_message("unmeasured", figure=name)])
     measured = in_units(name, value)
-    problem = _message("too_low" if at_least else "too_high", figure=name, measured=measured, asked=asked)
+    problem = _message("too_low" if at_least else "too_high", figure=name, measured=measured, asked=minimum)
     return _finding(name, measured, sign, [] if within_limit(value, limit, at_least=at_least) else [problem])
 
 
 def within_limit(value: float, limit: float, *, at_least: bool) -> bool:
-    """Return whether a figure keeps to its limit, which is itself allowed; one that is not a number keeps to none."""
+    """Return whether a figure keeps to its limit, which is itself allowed; NaN never does."""
     return value >= limit if at_least else value <= limit
 
 

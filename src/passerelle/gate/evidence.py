@@ -1,4 +1,4 @@
-"""What the gate judges by: both models, loaded and scored by the gate itself on the challenger's held-out rows."""
+"""The evidence of the gate: both models, loaded and scored by the gate itself on the challenger's held-out rows."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def gather(
             raise NotFoundError(f"the run of {challenger} does not say what it learned from", hint=_TRAIN)
         known = train_hashes(registry, theirs, folder / "champion") if theirs else None
         leaked, familiar = _among(records, learned), _among(records, known or frozenset())
-        # Rows that the champion learned from flatter it; but too few rows tell nothing.
+        # Rows that the champion was trained on favour it, but too few rows have no significance.
         judged = ~leaked & ~familiar if int((~leaked & ~familiar).sum()) >= max(least_rows, len(table) // 2) else ~leaked
         if not judged.any():
             judged = np.ones(len(table), dtype=bool)
@@ -140,8 +140,8 @@ def _contender(
     table = records.reindex(columns=description.column_names)
     with _predicting(files.ref):
         classes = tuple(map(str, FLAVORS[description.flavor].classes(pipeline)))
-        asked = [{str(name): value for name, value in record.items()} for record in table.to_dict(orient="records")]
-        rows = pipeline_rows(pipeline, description.column_names, asked, flavor=description.flavor)
+        dictionaries = [{str(name): value for name, value in record.items()} for record in table.to_dict(orient="records")]
+        rows = pipeline_rows(pipeline, description.column_names, dictionaries, flavor=description.flavor)
         predicted = np.asarray([answer_of(row, classes).label for row in rows], dtype=str)
         probabilities = None if rows[0].probabilities is None else np.asarray([row.probabilities for row in rows], dtype=np.float64)
         if predicted.shape != (len(table),) or not (probabilities is None or _are_probabilities(probabilities, len(table), len(classes))):
@@ -158,7 +158,7 @@ def _predicting(ref: ModelVersionRef) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError) as error:
-        # What scikit-learn says quotes the record.
+        # The message of scikit-learn quotes the record.
         message = f"the model {ref} does not predict the held-out rows: {type(error).__name__}"
         raise IntegrityError(message, hint=TRAIN_AGAIN) from None
 

@@ -1,4 +1,4 @@
-"""The files that the gate judges by: those of a version, and what its training left of its data, each as it was registered."""
+"""The files for the gate: those of a version, and those that its training stored of its data, each checked against the registration."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class VersionFiles:
 def download_version(registry: Registry, ref: ModelVersionRef, folder: Path) -> VersionFiles:
     """Return the version's files, downloaded and compared with what was registered.
 
-    A version that was registered before there were digests has nothing to be checked against.
+    An older version without digests cannot be checked.
 
     Raises:
         IntegrityError: A file differs, is missing or was added; names the version and the file.
@@ -65,7 +65,7 @@ def held_out(registry: Registry, files: VersionFiles, folder: Path) -> pd.DataFr
     """Return the labelled rows that the version's training held out.
 
     Raises:
-        NotFoundError: It left none.
+        NotFoundError: It stored none.
         IntegrityError: They are not those of the registration, or cannot be read.
     """
     try:
@@ -81,7 +81,7 @@ def held_out(registry: Registry, files: VersionFiles, folder: Path) -> pd.DataFr
 
 
 def train_hashes(registry: Registry, files: VersionFiles, folder: Path) -> frozenset[str] | None:
-    """Return the hashes of the rows that the version learned from; None where its training left none.
+    """Return the hashes of the rows that the version learned from; None if its training stored none.
 
     Raises:
         IntegrityError: They are not those of the registration, or cannot be read.
@@ -110,6 +110,6 @@ def _readable(files: VersionFiles, name: str) -> Iterator[None]:
     try:
         yield
     except _UNREADABLE as error:
-        # What a parser says may quote a row.
+        # The message of a parser may quote a row.
         message = f"{name} of the training {files.training} cannot be read: {type(error).__name__}"
         raise IntegrityError(message, hint=TRAIN_AGAIN) from None

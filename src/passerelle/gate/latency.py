@@ -1,4 +1,4 @@
-"""What one answer costs: processor time of what answers in production, the same on a busy machine as on a quiet one."""
+"""The processor time of one answer in production, which is the same on a busy machine as on an idle one."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from passerelle.model.flavors import TRAINED_FLAVOR
 from passerelle.scorer.compile.pipeline import compile_pipeline
 from passerelle.scorer.compile.refusal import NotCompilable
 
-#: Rounds over all records, of which each record's best counts.
+#: Rounds over all records; the best of them counts for each record.
 ROUNDS = 3
-#: Records that a model is asked.
+#: Records that are timed.
 RECORDS = 30
 Record = Mapping[str, object]
 
@@ -33,7 +33,7 @@ class Latency(NamedTuple):
 def latency(pipeline: BaseEstimator, records: pd.DataFrame, *, rounds: int = ROUNDS, flavor: str = TRAINED_FLAVOR) -> Latency:
     """Return what the answer to one record costs the scorer that the pipeline compiles to, or else the pipeline itself.
 
-    Processor time, because the time on the wall is that of all who share the machine. It is the whole process's: a model may hand
+    Processor time, because wall time depends on what else runs on the machine. It is the whole process's: a model may hand
     work to threads of its own. Libraries are held to one thread, as they are in the service.
     Each record counts with its best round: caches that others emptied, and threads of this process that did something else, only add.
 
@@ -42,16 +42,16 @@ def latency(pipeline: BaseEstimator, records: pd.DataFrame, *, rounds: int = ROU
         records: One row a record, with the columns of the pipeline.
         flavor: Of the pipeline.
     """
-    asked: list[Record] = [{str(name): value for name, value in record.items()} for record in records.to_dict(orient="records")]
+    dictionaries: list[Record] = [{str(name): value for name, value in record.items()} for record in records.to_dict(orient="records")]
     with threadpool_limits(limits=1):
-        taken_ms = [_round_ms(_answers(pipeline, asked[0], flavor), asked) for _ in range(rounds)]
+        taken_ms = [_round_ms(_answers(pipeline, dictionaries[0], flavor), dictionaries) for _ in range(rounds)]
     best_ms = np.min(taken_ms, axis=0)
     return Latency(float(np.percentile(best_ms, 50)), float(np.percentile(best_ms, 95)))
 
 
 def _answers(pipeline: BaseEstimator, first: Record, flavor: str) -> Callable[[Record], object]:
-    """Return what answers, after its first answer."""
-    # Compiled anew for each round: a scorer remembers the words that it has seen, and a citizen's text is new to it.
+    """Return the scorer or the pipeline, after its first answer."""
+    # Compiled again for each round: a scorer remembers the words that it has seen, and in production a text is new to it.
     scorer = compile_pipeline(pipeline)
     if isinstance(scorer, NotCompilable):
         predict = pipeline_predict(pipeline, list(first), flavor=flavor)

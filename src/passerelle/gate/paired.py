@@ -1,4 +1,4 @@
-"""Whether one model is better than another on the same rows, and how sure that is."""
+"""Whether one model is better than another on the same rows, with its uncertainty."""
 
 from __future__ import annotations
 

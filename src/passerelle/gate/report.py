@@ -11,13 +11,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from passerelle.gate.checks import in_units
 from passerelle.gate.evidence import Contender
 from passerelle.gate.messages import NAMES
-from passerelle.gate.report_text import WORDS, Language
+from passerelle.gate.report_text import TEXTS, Language
 from passerelle.gate.slices import slices_of
 from passerelle.gate.verdict import Verdict
 
 _EXAMPLES = 12
 _LONGEST_TEXT = 240
-_SHOWN = ("macro_f1", "accuracy", "log_loss", "calibration_error", "latency_p95_ms", "size_bytes", "memory_mib")
+_FIGURES_IN_REPORT = ("macro_f1", "accuracy", "log_loss", "calibration_error", "latency_p95_ms", "size_bytes", "memory_mib")
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Changed:
     challenger: str
 
 
-class Row(TypedDict):
+class FiguresRow(TypedDict):
     """A row of a table of the report: a class or a slice, its rows, and the figure of each model."""
 
     label: str
@@ -39,7 +39,7 @@ class Row(TypedDict):
 
 
 def html(verdict: Verdict, *, language: Language = "fr") -> str:
-    """Return the page; it loads nothing from anywhere."""
+    """Return the page; it loads nothing from other hosts."""
     return _templates().get_template("report.html.j2").render(_content(verdict, language))
 
 
@@ -49,16 +49,16 @@ def markdown(verdict: Verdict, *, language: Language = "fr") -> str:
 
 
 def _templates() -> Environment:
-    made = Environment(
+    templates = Environment(
         loader=PackageLoader("passerelle.gate", "."),
         autoescape=select_autoescape(["html.j2"], default_for_string=True),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["figure"] = _figure
-    made.filters["units"] = _units
-    return made
+    templates.filters["figure"] = _figure
+    templates.filters["units"] = _units
+    return templates
 
 
 def _content(verdict: Verdict, language: Language) -> dict[str, object]:
@@ -67,11 +67,11 @@ def _content(verdict: Verdict, language: Language) -> dict[str, object]:
     return {
         "verdict": verdict,
         "evidence": evidence,
-        "words": WORDS[language],
+        "texts": TEXTS[language],
         "names": NAMES[language],
         "language": language,
         "contenders": [("champion" if each is evidence.champion else "challenger", each) for each in both],
-        "shown": [name for name in _SHOWN if any(name in each.figures for each in both)],
+        "shown": [name for name in _FIGURES_IN_REPORT if any(name in each.figures for each in both)],
         "limits": {finding.check: finding.limit for finding in verdict.findings},
         "per_class": _per_class(both),
         "slices": _slices(verdict, both),
@@ -80,7 +80,7 @@ def _content(verdict: Verdict, language: Language) -> dict[str, object]:
     }
 
 
-def _per_class(both: list[Contender]) -> list[Row]:
+def _per_class(both: list[Contender]) -> list[FiguresRow]:
     truth = both[-1].scores.truth
     labels = sorted(both[-1].scores.class_f1)
     return [
@@ -89,11 +89,11 @@ def _per_class(both: list[Contender]) -> list[Row]:
     ]
 
 
-def _slices(verdict: Verdict, both: list[Contender]) -> list[Row]:
-    held = slices_of(verdict.evidence.records)
+def _slices(verdict: Verdict, both: list[Contender]) -> list[FiguresRow]:
+    slices = slices_of(verdict.evidence.records)
     return [
         {"label": name, "support": int(rows.sum()), "values": [each.scores.part(rows).figures["accuracy"] for each in both]}
-        for name, rows in held.items()
+        for name, rows in slices.items()
         if rows.any()
     ]
 

@@ -1,4 +1,4 @@
-"""The report's words, in French and in English."""
+"""The report's texts, in French and in English."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from passerelle.gate.messages import Language
 
-__all__ = ["WORDS", "Language"]
+__all__ = ["TEXTS", "Language"]
 
-WORDS: Mapping[Language, Mapping[str, str]] = {
+TEXTS: Mapping[Language, Mapping[str, str]] = {
     "en": {
         "title": "Gate report",
         "passed": "May go to production",

@@ -1,4 +1,4 @@
-"""Records known again: the hash of a row's normalised content, which training logs of all that a model learned from."""
+"""Recognise records again: the hash of a row's normalised content, which training logs for all rows that a model learned from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model says of labelled rows, and how good that is: the one place for each figure, in training and in the gate."""
+"""The predictions of a model on labelled rows and their figures, defined once for training and the gate."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def reliability(truth: Labels, probabilities: Floats, classes: Sequence[str], *,
     stated = probabilities.max(axis=1)
     right = np.asarray(classes)[probabilities.argmax(axis=1)] == truth
     places = np.minimum((stated * bins).astype(np.int64), bins - 1)
-    held = [(place, places == place) for place in range(bins)]
-    return tuple(Bin(place, int(rows.sum()), float(stated[rows].mean()), float(right[rows].mean())) for place, rows in held if rows.any())
+    masks = [(place, places == place) for place in range(bins)]
+    return tuple(Bin(place, int(rows.sum()), float(stated[rows].mean()), float(right[rows].mean())) for place, rows in masks if rows.any())
 
 
 def calibration_error(truth: Labels, probabilities: Floats, classes: Sequence[str], *, bins: int = BINS) -> float:

@@ -16,7 +16,7 @@ from passerelle.registry.client import Registry
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate says.
+    """The verdict of the gate.
 
     Attributes:
         ref: The challenger.
@@ -31,7 +31,7 @@ class Verdict:
 
     @property
     def failures(self) -> tuple[Finding, ...]:
-        """What stands in the way: found, and not waived."""
+        """The findings that prevent a promotion: failed, and not waived."""
         return tuple(finding for finding in self.findings if not finding.passed and not finding.waived)
 
     @property
@@ -92,18 +92,16 @@ def _difference(evidence: Evidence, criteria: Criteria) -> Difference | None:
 
 
 def allow(criteria: Criteria, waive: Sequence[str], *, who: str, reason: str | None) -> None:
-    """Return when this person may waive these checks.
+    """Check that this person may waive these checks.
 
     Raises:
         UsageError: There is no reason.
         RefusedError: The criteria do not say so.
     """
     if waive and not (reason and reason.strip()):
-        raise UsageError("a check is waived with a reason", hint=f"passerelle promote --waive {waive[0]} --reason '…'")
+        raise UsageError("a check is waived with a reason", hint=f"passerelle promote --waive {waive[0]} --reason REASON")
     for check in waive:
         people = {name for each in criteria.waivable if each.check == check for name in each.by}
         if who not in people and who.partition("@")[0] not in people:
             allowed = f"only by {', '.join(sorted(people))}" if people else "by nobody"
-            raise RefusedError(
-                f"the criteria let « {check} » be waived {allowed}, not by {who}", hint="waivable: in training/criteria.yaml"
-            )
+            raise RefusedError(f"the criteria let « {check} » be waived {allowed}, not by {who}", hint="cat training/criteria.yaml")

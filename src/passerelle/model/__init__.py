@@ -1,1 +1,1 @@
-"""What a model is wherever it goes: its record, its files, its golden predictions, its lineage, and the model once it is loaded."""
+"""The model in every stage: its record, its files, its golden predictions, its lineage, and the model once it is loaded."""

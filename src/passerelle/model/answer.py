@@ -1,4 +1,4 @@
-"""From what a model says of a record to the answer: the one function behind serving, the gate and the replay of golden predictions."""
+"""From the prediction for a record to the answer: the function behind serving, the gate and the replay of golden predictions."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Generic, NamedTuple, TypeVar
 from passerelle.model.golden import Predict
 
 Label = TypeVar("Label")
-#: So many classes are in an answer, the most probable first.
+#: Number of classes in an answer, the most probable first.
 TOP = 3
 
 
 class ScoredRow(NamedTuple):
-    """What the model says of one record: the label's index in the classes, and the probabilities in their order, or None."""
+    """The prediction for one record: the label's index in the classes, and the probabilities in their order, or None."""
 
     label_index: int
     probabilities: Sequence[float] | None
@@ -36,7 +36,7 @@ class Answer(NamedTuple, Generic[Label]):
 
 
 def answer_of(row: ScoredRow, labels: Sequence[Label], *, review_threshold: float = 0.0) -> Answer[Label]:
-    """Return the answer that a row amounts to.
+    """Return the answer for a row.
 
     Args:
         row: What the model says.

@@ -15,7 +15,7 @@ _LONGEST_CHAIN = 8
 def certified_key(chain: Sequence[bytes], roots: Sequence[Certificate]) -> tuple[str, EllipticCurvePublicKey] | None:
     """Return the signer's certificate's fingerprint and its key; None where it leads to none of the roots or is not made to sign.
 
-    A signature holds no time that could be trusted, so that a model outlives the certificate that it was signed with: the chain is
+    A signature holds no trusted time, and models outlive the certificate that they were signed with: the chain is
     verified for the moment at which the signer's certificate became valid, as model-signing does. A root is taken back by removing it.
 
     Args:

@@ -36,7 +36,7 @@ def pipelines_load_here(flavor: str) -> bool:
 
 
 def pipeline_rows(pipeline: Classifier, columns: Sequence[str], records: Records, *, flavor: str) -> list[ScoredRow]:
-    """Return what a fitted classifier says of each record.
+    """Return the predictions of a fitted classifier.
 
     Raises:
         ValueError: It gives another number of labels or probabilities than there are records, or a label that is not among its classes.
@@ -55,7 +55,7 @@ def pipeline_predict(pipeline: Classifier, columns: Sequence[str], *, flavor: st
 
 
 class FittedPipeline:
-    """The fitted pipeline of a model, loaded when it is first asked for: scikit-learn takes seconds to import, and a scorer needs none."""
+    """The fitted pipeline of a model, loaded on first use: scikit-learn takes seconds to import, and a scorer needs none."""
 
     def __init__(self, folder: Path, description: ModelDescription) -> None:
         self._folder = folder
@@ -65,12 +65,12 @@ class FittedPipeline:
 
     @property
     def is_loaded(self) -> bool:
-        """Whether asking for it costs nothing."""
+        """Whether it is loaded already."""
         return self._loaded is not None
 
     @property
     def is_available(self) -> bool:
-        """Whether it can be asked for at all."""
+        """Whether it can be loaded here."""
         return self.is_loaded or pipelines_load_here(self._description.flavor)
 
     def __call__(self) -> Classifier:

@@ -1,4 +1,4 @@
-"""Golden predictions: what the training process saw, replayed wherever the model goes."""
+"""Golden predictions: outputs that the training process saw, replayed at every later stage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from passerelle.errors import TRAIN_AGAIN, IntegrityError
 
-#: What training writes; a file may ask for less, never for more.
+#: The value that training writes; a file may set less, never more.
 MOST_TOLERANCE = 1e-6
 
 #: Takes records, returns the label of each and its probabilities in the order of `Golden.classes`, or None without probabilities.
@@ -80,6 +80,6 @@ def replay(golden: Golden, predict: Predict) -> float:
         difference = max(abs(a - float(b)) for a, b in zip(row, now_row, strict=True))
         if not math.isfinite(difference) or difference > golden.tolerance:
             message = f"the golden prediction {place} differs by {difference:.3g}, which is more than {golden.tolerance:g}"
-            raise IntegrityError(message, hint="serve it with the libraries that it was trained with")
+            raise IntegrityError(f"{message}: it needs the libraries that it was trained with", hint=TRAIN_AGAIN)
         largest = max(largest, difference)
     return largest

@@ -1,4 +1,4 @@
-"""Where the model of a bento model's directory comes from, held to what the store itself says of it."""
+"""The origin of the model in a bento model's directory, compared with the metadata of the store."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def _said_by_the_store(folder: Path) -> Mapping[str, object]:
         raise IntegrityError(f"{path} cannot be read", hint=_HINT) from error
 
 
-def _first_difference(lineage: Mapping[str, object], said: Mapping[str, object]) -> str | None:
+def _first_difference(lineage: Mapping[str, object], stated: Mapping[str, object]) -> str | None:
     """Return the first name that the store knows with another value, or that only one of them knows."""
-    for name, value in said.items():
+    for name, value in stated.items():
         if name not in lineage or _plain(lineage[name]) != _plain(value):
             return str(name)
     # A directory that some other tool wrote may have few labels and no metadata, or none at all.
-    extra = lineage.keys() - said.keys() if "signature" in said else ()
+    extra = lineage.keys() - stated.keys() if "signature" in stated else ()
     return min(extra, default=None)
 
 

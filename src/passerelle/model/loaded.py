@@ -1,4 +1,4 @@
-"""The model that is served: loaded, compiled where that gives the same answers, and held to its golden predictions."""
+"""The model that is served: loaded, compiled if that gives the same answers, and checked by its golden predictions."""
 
 from __future__ import annotations
 
@@ -68,15 +68,15 @@ class LoadedModel:
 
     @cached_property
     def prediction_prefix(self) -> str:
-        """What a prediction's id begins with, so that it leads back to the run that made the model."""
+        """Prefix of prediction ids, which leads back to the run of the model."""
         return str(self.lineage["run_id"])[:RUN_ID_LENGTH_IN_TAG]
 
     def answer(self, row: ScoredRow, *, review_threshold: float) -> Answer[str]:
-        """Return the answer that a row of this model amounts to."""
+        """Return the answer for a row of this model."""
         return answer_of(row, self.labels, review_threshold=review_threshold)
 
     def rows(self, records: Sequence[Mapping[str, Any]]) -> list[ScoredRow]:
-        """Return what the model says of each record."""
+        """Return the prediction for each record."""
         if self.scorer is not None:
             return scorer_rows(self.scorer, records)
         return self.pipeline.rows(records)
@@ -108,7 +108,7 @@ class LoadedModel:
             scorer: Of this model.
             records: Any number.
             lengths: Of the texts of each record.
-            at_once: So much length is scored between two yields.
+            at_once: Length that is scored between two yields.
         """
 
         def ask(record: Mapping[str, object]) -> int:
@@ -178,12 +178,12 @@ def load_model(folder: Path, *, signing: SigningSettings | None = None) -> Loade
 
 def _scorer(folder: Path, pipeline: FittedPipeline, golden: Golden) -> tuple[CompiledScorer | None, str | None, float]:
     """Return the scorer where there is one that reproduces the golden predictions, else why the pipeline itself answers."""
-    packed = read_scorer(folder, pipeline)
-    if packed is not None:
+    stored = read_scorer(folder, pipeline)
+    if stored is not None:
         try:
-            return packed, None, replay(golden, scorer_predict(packed))
+            return stored, None, replay(golden, scorer_predict(stored))
         except IntegrityError:
-            # Made by other libraries, perhaps: compiled anew, where that can be done, it is held to the same predictions.
+            # Other library versions may have made it: it is compiled again where possible, and checked against the same predictions.
             if not pipeline.is_available:
                 raise
     return compiled(pipeline(), golden)
@@ -205,7 +205,7 @@ def compiled(pipeline: Any, golden: Golden) -> tuple[CompiledScorer | None, str 
 def write_scorer(folder: Path, pipeline: Any, golden: Golden) -> tuple[Path | None, str | None]:
     """Write the compiled scorer into the model's directory and return where; or why there is none.
 
-    What lay there before, somebody else's perhaps, is gone in either case.
+    A former scorer is deleted in either case.
     """
     target = folder / SCORER_FOLDER
     shutil.rmtree(target, ignore_errors=True)
@@ -233,7 +233,7 @@ def scorer_predict(scorer: CompiledScorer) -> Predict:
 
 
 def freeze() -> None:
-    """Take what is loaded out of the garbage collector's sight: its pauses, not work, make the long tail of latencies."""
+    """Exclude the loaded objects from garbage collection, whose pauses cause the long tail of latencies."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECTOR_THRESHOLD, 50, 100)

@@ -1,4 +1,4 @@
-"""The digest of every file of a model, recorded at registration and checked wherever the model goes."""
+"""The digest of every file of a model, recorded at registration and checked at every later stage."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def manifest_of(folder: Path, golden: Path) -> dict[str, Any]:
 def digest_of_manifest(manifest: Mapping[str, object]) -> str:
     """Return the artifact digest: SHA-256 of the manifest as canonical JSON."""
     canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    # Half a surrogate pair is in no manifest of ours; it shall give another digest, not an error of its own.
+    # No manifest of passerelle contains a lone surrogate; it must give another digest, not an exception.
     return "sha256:" + hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The MLmodel file: what it says of a model before anything is loaded, without MLflow."""
+"""Read the MLmodel file of a model without MLflow and without loading the model."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def _described(folder: Path) -> ModelDescription:
     name = next((name for name in FLAVORS if isinstance(entries.get(name), dict)), None)
     if name is None:
         found, known = ", ".join(sorted(entries)) or "none", " and ".join(flavor.title for flavor in FLAVORS.values())
-        hint = f"log it with mlflow.{next(iter(FLAVORS))}.log_model"
-        raise UsageError(f"the model's flavors are {found}: only {known} classifiers can be served", hint=hint)
+        way_out = f"log it with mlflow.{next(iter(FLAVORS))}.log_model"
+        raise UsageError(f"the model's flavors are {found}: only {known} classifiers can be served; {way_out}")
     flavor, entry = FLAVORS[name], entries[name]
     file = flavor.describe(entry)
     target = (folder / file.path).resolve()

@@ -41,13 +41,13 @@ def columns_of(signature: dict[str, Any]) -> tuple[Column, ...]:
         entries = json.loads(signature["inputs"])
         columns = tuple(Column(str(entry["name"]), entry["type"], bool(entry.get("required", True))) for entry in entries)
     except (KeyError, TypeError, ValueError) as error:
-        hint = "log it with mlflow.sklearn.log_model(…, signature=…) over a table with named columns"
-        raise UsageError("the model has no signature with named columns", hint=hint) from error
+        way_out = "log it with mlflow.sklearn.log_model(…, signature=…) over a table with named columns"
+        raise UsageError(f"the model has no signature with named columns; {way_out}") from error
     for column in columns:
         if column.type not in _COLUMN_TYPES:
             raise UsageError(
-                f"the column « {column.name} » is of type {column.type}, which no record can hold", hint="train it on text or numbers"
+                f"the column « {column.name} » is of type {column.type}, which no record can hold: train it on text or numbers"
             )
     if not columns:
-        raise UsageError("the model's signature has no columns", hint="log it with a signature")
+        raise UsageError("the model's signature has no columns; log it with a signature")
     return columns

@@ -19,7 +19,7 @@ TEXT_CHARACTERS = 20_000
 #: Most non-starters in a row after compatibility decomposition. The Stream-Safe Text Format of Unicode has the same limit, which no
 #: language comes near: UAX #15, section 13, https://www.unicode.org/reports/tr15/#Stream_Safe_Text_Format.
 NON_STARTERS = 30
-#: A decomposed text may be so many times as long as the longest text. No letter of any language decomposes into more characters.
+#: A decomposed text may be this many times as long as the longest text. No letter of any language decomposes into more characters.
 EXPANSION = 4
 #: Characters that U+FDFA decomposes into; no other one has as many.
 LONGEST_DECOMPOSITION = 18
@@ -37,7 +37,7 @@ class _Tables(NamedTuple):
     Attributes:
         lengths: Characters of the decomposition.
         non_starters: How many non-starters the decomposition ends in.
-        starts: Whether the decomposition holds a starter, so that a run begins anew.
+        starts: Whether the decomposition holds a starter, so that a new run begins.
         maybe: Finds what may be a non-starter: `re` has a bitmap for the BMP, and above it one range is quicker than many.
     """
 

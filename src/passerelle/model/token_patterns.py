@@ -1,4 +1,4 @@
-"""Whether a model's own token patterns take a time that is in proportion to the text: some need minutes for a few hundred characters.
+"""Check that the time of a model's own token patterns is bounded: some need minutes for a few hundred characters.
 
 A regular expression that backtracks cannot be interrupted, and holds up every other request meanwhile.
 """
@@ -17,9 +17,9 @@ from passerelle.model.text_limits import TEXT_CHARACTERS
 LIMIT_S = 0.1
 #: The lengths tried grow by an eighth, so that the one that exceeds the limit does not exceed it by far.
 _SHORTEST = 16
-#: What words, numbers and addresses are made of; the pattern's own characters come on top.
+#: Characters of words, numbers and addresses; those of the pattern are added.
 _USUAL = ("a", "A", "é", "0", " ", "a ", "a-", "a'", "a.", "a@", "a0")
-#: A match that fails at its last character is what makes a pattern try all others.
+#: A match that fails at its last character makes a pattern try all others.
 _ENDS = ("", "\N{NULL}")
 
 
@@ -54,7 +54,7 @@ def too_slow_from(find: Callable[[str], object], pattern: str, *, most_character
             while length < most_characters:
                 length = min(length + length // 8, most_characters)
                 text = (unit * (length // len(unit) + 1))[: length - len(end)] + end
-                # Twice, because the first try may also pay for what the process has not done before.
+                # Twice, because the first call in a process may be slower.
                 if _seconds(find, text) > LIMIT_S and _seconds(find, text) > LIMIT_S:
                     return length
     return None

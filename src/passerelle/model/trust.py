@@ -1,4 +1,4 @@
-"""What of an artifact may be loaded: no code, no links, no more than a model can be."""
+"""What may be loaded from an artifact: no code, no links, and a limited size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from passerelle.settings import LoadingSettings, StateSettings
 _TRUSTED_BUILTINS = frozenset(
     f"builtins.{name}" for name in ("bool", "bytes", "dict", "float", "frozenset", "int", "list", "range", "set", "slice", "str", "tuple")
 ) | {"collections.defaultdict", "collections.OrderedDict"}
-#: Parts of scikit-learn, numpy and scipy that run, read or build something for whoever calls them.
+#: Parts of scikit-learn, numpy and scipy that run, read or build what their arguments say.
 _ACTING_MODULES = frozenset(
     {"testing", "tests", "f2py", "distutils", "externals", "ctypeslib", "_datasource", "npyio", "_npyio_impl", "io", "datasets", "conftest"}
 )
@@ -46,10 +46,10 @@ def refuse_pickle(form: str) -> None:
     message = f"the model is saved as {form}, which runs code when it is loaded"
     if not LoadingSettings.read().trust_pickle:
         way_out = "log it with mlflow.sklearn.log_model(…, serialization_format='skops')"
-        raise IntegrityError(message, hint=f"{way_out}; or, in development alone: export PASSERELLE_TRUST_PICKLE=true")
+        raise IntegrityError(f"{message}; {way_out}, or trust pickles in development alone", hint="export PASSERELLE_TRUST_PICKLE=true")
     if StateSettings.read().environment == "production":
-        hint = "unset PASSERELLE_TRUST_PICKLE; log it with mlflow.sklearn.log_model(…, serialization_format='skops')"
-        raise IntegrityError(f"{message}: pickles are not trusted in production", hint=hint)
+        way_out = "log it with mlflow.sklearn.log_model(…, serialization_format='skops')"
+        raise IntegrityError(f"{message}: pickles are not trusted in production; {way_out}", hint="unset PASSERELLE_TRUST_PICKLE")
 
 
 def trusted(type_name: str, operators: str = "sklearn,numpy,scipy") -> bool:

@@ -1,4 +1,4 @@
-"""One JSON line an access: no text of a record, ever."""
+"""One JSON line for each request; it never contains a text of a record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_LINES = 1_000
 
 
 class AccessLog:
-    """Writes lines to a file descriptor, stdout by default, without a logger in between: many at a time, none later than 0.1 s."""
+    """Writes lines to a file descriptor, stdout by default, without a logger in between: in batches, with a delay of at most 0.1 s."""
 
     def __init__(self, *, enabled: bool = True, descriptor: int | None = None) -> None:
         self._enabled = enabled
@@ -27,7 +27,7 @@ class AccessLog:
             atexit.register(self.flush)
 
     def write(self, method: str, route: str, status: int, seconds: float, *, request_id: str, traceparent: bytes | None = None) -> None:
-        """Write a line; a reader that went away is nobody's reason to fail."""
+        """Write a line; a closed pipe is no reason to fail."""
         if not self._enabled or self._descriptor is None:
             return
         match = _TRACEPARENT.fullmatch(traceparent) if traceparent else None

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from passerelle.monitoring.metrics import LATENCY_SECONDS, MODEL_LOAD_SECONDS, PREDICTIONS, REQUESTS, REVIEWS
+from passerelle.names import CLASSIFY, CLASSIFY_BATCH
+
+_CLASSIFYING = frozenset({CLASSIFY, CLASSIFY_BATCH})
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -38,15 +43,15 @@ def read_figures(text: str, *, address: str) -> Figures:
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             labels = sample.labels
-            if sample.name == "passerelle_requests_total" and labels["route"].startswith("/classify"):
+            if sample.name == f"{REQUESTS}_total" and labels["route"] in _CLASSIFYING:
                 requests[labels["status"]] = requests.get(labels["status"], 0) + int(sample.value)
-            elif sample.name == "passerelle_predictions_total":
+            elif sample.name == f"{PREDICTIONS}_total":
                 predictions[labels["label"]] = predictions.get(labels["label"], 0) + int(sample.value)
-            elif sample.name == "passerelle_reviews_total":
+            elif sample.name == f"{REVIEWS}_total":
                 reviews += sample.value
-            elif sample.name == "passerelle_model_load_seconds":
+            elif sample.name == MODEL_LOAD_SECONDS:
                 version = labels["model_version"]
-            elif sample.name == "passerelle_request_duration_seconds_bucket" and labels["route"].startswith("/classify"):
+            elif sample.name == f"{LATENCY_SECONDS}_bucket" and labels["route"] in _CLASSIFYING:
                 buckets[float(labels["le"])] = buckets.get(float(labels["le"]), 0.0) + sample.value
     records = sum(predictions.values())
     return Figures(
@@ -65,11 +70,11 @@ def _quantile_ms(buckets: Sequence[tuple[float, float]], quantile: float) -> flo
     total = buckets[-1][1] if buckets else 0.0
     if not total:
         return None
-    wanted, below_count, below = quantile * total, 0.0, 0.0
+    rank, below_count, below = quantile * total, 0.0, 0.0
     for limit, count in buckets:
-        if count >= wanted:
+        if count >= rank:
             if limit == float("inf"):
                 return below * 1_000
-            return (below + (limit - below) * (wanted - below_count) / max(count - below_count, 1e-9)) * 1_000
+            return (below + (limit - below) * (rank - below_count) / max(count - below_count, 1e-9)) * 1_000
         below_count, below = count, limit
     return below * 1_000

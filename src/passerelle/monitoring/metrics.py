@@ -1,4 +1,4 @@
-"""Metrics of the service, in Prometheus' conventions, right across the worker processes."""
+"""Metrics of the service, by Prometheus' conventions, summed over the worker processes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+#: The metrics that `passerelle monitor` reads back.
+REQUESTS, PREDICTIONS, REVIEWS = "passerelle_requests", "passerelle_predictions", "passerelle_reviews"
+LATENCY_SECONDS, MODEL_LOAD_SECONDS = "passerelle_request_duration_seconds", "passerelle_model_load_seconds"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _LATENCY_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -31,10 +34,8 @@ class Metrics:
         self._folder = folder
         self.registry = registry = CollectorRegistry()
         _count_in(folder)
-        self.requests = Counter("passerelle_requests", "Requests answered.", ["route", "status"], registry=registry)
-        self.latency = Histogram(
-            "passerelle_request_duration_seconds", "Time to answer.", ["route"], buckets=_LATENCY_SECONDS, registry=registry
-        )
+        self.requests = Counter(REQUESTS, "Requests answered.", ["route", "status"], registry=registry)
+        self.latency = Histogram(LATENCY_SECONDS, "Time to answer.", ["route"], buckets=_LATENCY_SECONDS, registry=registry)
         self.in_flight = Gauge(
             "passerelle_requests_in_flight", "Requests that are being answered.", registry=registry, multiprocess_mode="livesum"
         )
@@ -48,16 +49,16 @@ class Metrics:
             "passerelle_requests_queued", "Requests that wait for the model.", registry=registry, multiprocess_mode="livesum"
         )
         self.workers = Gauge("passerelle_workers", "Processes that answer requests.", registry=registry, multiprocess_mode="livesum")
-        self.predictions = Counter("passerelle_predictions", "Records classified.", ["label", "model_version"], registry=registry)
-        self.reviews = Counter("passerelle_reviews", "Answers that a person should look at.", ["model_version"], registry=registry)
+        self.predictions = Counter(PREDICTIONS, "Records classified.", ["label", "model_version"], registry=registry)
+        self.reviews = Counter(REVIEWS, "Answers that a person should look at.", ["model_version"], registry=registry)
         self.characters = Histogram("passerelle_text_characters", "Length of a text.", buckets=_CHARACTERS, registry=registry)
         self.batch_records = Histogram("passerelle_batch_records", "Records of one batch request.", buckets=_RECORDS, registry=registry)
         self.together = Histogram(
             "passerelle_micro_batch_records", "Records that the pipeline predicted together.", buckets=_RECORDS, registry=registry
         )
-        self.model_created = _of_model(registry, "created_timestamp_seconds", "When the model was trained, Unix time.")
-        self.model_loaded = _of_model(registry, "loaded_timestamp_seconds", "When the model was loaded, Unix time.")
-        self.model_load_seconds = _of_model(registry, "load_seconds", "Time that the load took, golden predictions included.")
+        self.model_created = _of_model(registry, "passerelle_model_created_timestamp_seconds", "When the model was trained, Unix time.")
+        self.model_loaded = _of_model(registry, "passerelle_model_loaded_timestamp_seconds", "When the model was loaded, Unix time.")
+        self.model_load_seconds = _of_model(registry, MODEL_LOAD_SECONDS, "Time that the load took, golden predictions included.")
         # A child is looked up by its labels once; `labels()` on each request costs more than the count itself.
         self._requests: dict[tuple[str, int], Counter] = {}
         self._latency: dict[str, Histogram] = {}
@@ -92,11 +93,11 @@ class Metrics:
         counter.inc()
 
     def sample(self, look: Callable[[], tuple[int, int]]) -> None:
-        """Take from here how many requests are in flight and how many wait: cheaper than to count each of them up and down."""
+        """Read the numbers of requests in flight and waiting from this function: cheaper than counting each request up and down."""
         self._look = look
 
     def keep_sampling(self) -> None:
-        """Tell the other workers once a second, and look ten times a second how late the event loop is; called in the event loop."""
+        """Share the counts with the other workers once a second, and measure the event loop's lag ten times a second, in that loop."""
         loop = asyncio.get_running_loop()
         self._sample_lag(loop, loop.time() + _LAG_SAMPLE_S)
         if self._folder is not None:
@@ -115,7 +116,7 @@ class Metrics:
         loop.call_at(due, look)
 
     async def rendered(self) -> bytes:
-        """Return the metrics of all workers in the text format, made beside the event loop where there are files to read."""
+        """Return the metrics of all workers in the text format, outside the event loop if there are files to read."""
         self._take_sample()
         return self.render() if self._folder is None else await asyncio.to_thread(self.render)
 
@@ -136,7 +137,7 @@ class Metrics:
 
 
 def _of_model(registry: CollectorRegistry, name: str, text: str) -> Gauge:
-    return Gauge(f"passerelle_model_{name}", text, ["model_version"], registry=registry, multiprocess_mode="livemax")
+    return Gauge(name, text, ["model_version"], registry=registry, multiprocess_mode="livemax")
 
 
 def _count_in(folder: Path | None) -> None:

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-# Not a setting: the process that starts the workers tells them.
+# Not a setting: the process that starts the workers sets it for them.
 _VARIABLE = "_PASSERELLE_METRICS_FOLDER"
 
 
@@ -17,7 +17,7 @@ def make_folder(workers: int) -> Path | None:
 
     It is removed when this process ends.
     """
-    if workers < 2:  # noqa: PLR2004 - one shares with nobody
+    if workers < 2:  # noqa: PLR2004 - a single worker shares nothing
         os.environ.pop(_VARIABLE, None)
         return None
     folder = tempfile.mkdtemp(prefix="passerelle-metrics-")

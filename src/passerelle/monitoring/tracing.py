@@ -1,4 +1,4 @@
-"""Spans for OpenTelemetry, where an endpoint for them is set; nothing is imported and nothing costs where none is."""
+"""Spans for OpenTelemetry, if an endpoint is set; otherwise nothing is imported."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RequestSpan:
 
 
 class Tracing:
-    """Sends a span a request to a collector, beside the requests.
+    """Sends a span for each request to a collector, in the background.
 
     Args:
         endpoint: Address of the collector, such as http://localhost:4318; spans go to its `/v1/traces` by OTLP over HTTP.

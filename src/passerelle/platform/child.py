@@ -1,4 +1,4 @@
-"""A child process: started with its log in a file, waited for by its health, ended in order."""
+"""A child process: started with its log in a file, checked by its health address, and stopped in order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def end_with_parent(number: signal.Signals) -> Callable[[], None] | None:
     """Return what a new process calls so that it gets the signal when its parent is gone, even by SIGKILL (Linux only)."""
     if sys.platform != "linux":
         return None
-    # Looked up before the fork: after it, a lock that another thread held stays locked.
+    # Looked up before the fork: after it, a lock of another thread stays locked.
     prctl, parent = ctypes.CDLL(None, use_errno=True).prctl, os.getpid()
 
     def ask() -> None:
@@ -89,7 +89,7 @@ class Child:
                     preexec_fn=None if detached else end_with_parent(self.death_signal),  # noqa: PLW1509 - it makes one system call
                 )
             except OSError as error:
-                raise OutsideError(f"{self.name} cannot be started: {error}", hint="make demo sets the environment up again") from error
+                raise OutsideError(f"{self.name} cannot be started: {error}", hint="make demo") from error
 
     @property
     def pid(self) -> int:
@@ -103,7 +103,7 @@ class Child:
         return self.process is not None and self.process.poll() is None
 
     def wait_until_healthy(self, timeout_s: float, *, also: Callable[[], None] = lambda: None) -> None:
-        """Return when the health address answers 200.
+        """Wait until the health address answers 200.
 
         Args:
             timeout_s: Longest wait, in seconds.
@@ -116,13 +116,13 @@ class Child:
         while time.monotonic() < deadline:
             if not self.alive():
                 code = None if self.process is None else self.process.returncode
-                raise OutsideError(f"{self.name} ended with {code} while it started:\n{self.log_tail()}", hint=f"read {self.log_path}")
+                raise OutsideError(f"{self.name} ended with {code} while it started:\n{self.log_tail()}", hint=f"cat {self.log_path}")
             if answers(self.health_url):
                 self.family()
                 return
             also()
             time.sleep(0.05)
-        raise OutsideError(f"{self.name} did not answer within {timeout_s:.0f} s:\n{self.log_tail()}", hint=f"read {self.log_path}")
+        raise OutsideError(f"{self.name} did not answer within {timeout_s:.0f} s:\n{self.log_tail()}", hint=f"cat {self.log_path}")
 
     def family(self) -> set[psutil.Process]:
         """Return the process and its descendants, those that it had at an earlier call too.
@@ -145,8 +145,8 @@ class Child:
         except OSError:
             return "(no log)"
         health = urlsplit(self.health_url).path
-        said = [line for line in lines if health in ("", "/") or health not in line]
-        return "\n".join(f"    {line}" for line in said[-_TAIL_LINES:]) or "    (it logged nothing)"
+        kept = [line for line in lines if health in ("", "/") or health not in line]
+        return "\n".join(f"    {line}" for line in kept[-_TAIL_LINES:]) or "    (it logged nothing)"
 
     def stop(self) -> None:
         """End the process and its descendants: SIGTERM, then SIGKILL for what is left after the grace time."""

@@ -1,4 +1,4 @@
-"""The embedded platform: an S3 server and an MLflow server that live and end together."""
+"""The embedded platform: an S3 server and an MLflow server that start and stop together."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class EmbeddedPlatform:
         self.stop()
 
     def _acquire(self) -> None:
-        # The kernel drops the lock with its process, so a stale one cannot be.
+        # The kernel releases the lock with its process, so it cannot be stale.
         self._folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self._folder / "lock")
         try:
@@ -62,9 +62,7 @@ class EmbeddedPlatform:
         except Timeout:
             pid = state.owner(self._state_dir)
             who = f"process {pid}" if pid else "another process"
-            raise BusyError(
-                f"the embedded platform in {self._state_dir} is run by {who}", hint='eval "$(passerelle env)" to use it'
-            ) from None
+            raise BusyError(f"the embedded platform in {self._state_dir} is run by {who}", hint='eval "$(passerelle env)"') from None
         self._lock = lock
         state.sweep(self._state_dir)
 
@@ -73,7 +71,7 @@ class EmbeddedPlatform:
             try:
                 return self._start_once()
             except OutsideError as error:
-                # A free port may be taken by somebody else before its server binds it; new ones then.
+                # Another process may take a free port before the server binds it; then new ones are chosen.
                 if attempt == _ATTEMPTS or "address already in use" not in error.message.lower():
                     raise
                 self._end_children()
@@ -95,7 +93,7 @@ class EmbeddedPlatform:
         }
         Path(environment["BENTOML_HOME"]).mkdir(parents=True, exist_ok=True)
         self.running = RunningPlatform(tracking_uri, s3, environment, ProcessMark.of(os.getpid()))
-        # Written before they answer: whoever finds this state after a crash knows what to end.
+        # Written before they answer, so that after a crash the next start knows which processes to end.
         state.write_state(self._state_dir, self.running, self.pids, ready=False)
         s3_child.wait_until_healthy(_START_TIMEOUT_S, also=self.raise_if_one_ended)
         make_bucket(s3)
@@ -116,7 +114,7 @@ class EmbeddedPlatform:
         """
         for child in self._children.values():
             if not child.alive():
-                raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"read {child.log_path}")
+                raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"cat {child.log_path}")
 
     def wait(self, extra: Sequence[Child] = ()) -> None:
         """Return at Ctrl-C or SIGTERM.
@@ -127,12 +125,12 @@ class EmbeddedPlatform:
         Raises:
             OutsideError: A server, or an extra child, ended by itself.
         """
-        with stopped_by_signal() as asked:
-            while not asked.wait(0.25):
+        with stopped_by_signal() as stop:
+            while not stop.wait(0.25):
                 self.raise_if_one_ended()
                 for child in extra:
                     if not child.alive():
-                        raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"read {child.log_path}")
+                        raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"cat {child.log_path}")
 
     def stop(self) -> None:
         """End both servers, MLflow first, and forget the state."""
@@ -155,14 +153,14 @@ class EmbeddedPlatform:
 @contextmanager
 def stopped_by_signal() -> Iterator[threading.Event]:
     """Yield an event that SIGINT and SIGTERM set, and give the handlers back afterwards."""
-    asked = threading.Event()
+    stop = threading.Event()
 
     def note(_number: int, _frame: FrameType | None) -> None:
-        asked.set()
+        stop.set()
 
     former = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield asked
+        yield stop
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """Return `count` different ports that nobody listens on.
+    """Return `count` different ports that no process listens on.
 
     All are held open until the last one is found, so that none is given twice.
     """

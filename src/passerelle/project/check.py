@@ -14,7 +14,7 @@ from passerelle.project.manifest import read_manifest
 from passerelle.project.update import REQUIRED, check_not_newer, version_key
 from passerelle.project_file import read_project_file
 
-_CORRECT = "git diff bentofile.yaml; or, to have it written anew: mv bentofile.yaml bentofile.yaml.old; passerelle new --update --yes"
+_CORRECT = "git diff bentofile.yaml\nmv bentofile.yaml bentofile.yaml.old; passerelle new --update --yes"
 
 
 def check_project(root: Path, criteria_path: Path | None = None) -> tuple[str, ...]:
@@ -24,7 +24,7 @@ def check_project(root: Path, criteria_path: Path | None = None) -> tuple[str, .
         criteria_path: By default the project's own.
 
     Returns:
-        What a person should know although it stops nothing.
+        Warnings, which do not stop the command.
 
     Raises:
         UsageError: A file is missing or cannot be read, or a newer passerelle wrote the project.

@@ -72,9 +72,9 @@ def check_free(folder: Path) -> None:
         raise UsageError(f"{folder} is a file", hint=_elsewhere(folder))
     if (folder / FILE).is_file():
         raise UsageError(f"{folder} is a project already", hint=f"passerelle new {shlex.quote(str(folder))} --update")
-    held = sorted(entry.name for entry in folder.iterdir() if entry.name != ".git")
-    if held:
-        raise UsageError(f"{folder} is not empty: it holds {held[0]}; nothing was written", hint=_elsewhere(folder))
+    entries = sorted(entry.name for entry in folder.iterdir() if entry.name != ".git")
+    if entries:
+        raise UsageError(f"{folder} is not empty: it holds {entries[0]}; nothing was written", hint=_elsewhere(folder))
 
 
 def _elsewhere(folder: Path) -> str:
@@ -83,7 +83,7 @@ def _elsewhere(folder: Path) -> str:
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write beside the place, then move; a folder that is there already keeps its place and its rights."""
+    """Write beside the target, then move; an existing folder keeps its inode and its permissions."""
     there = folder.is_dir()
     partial = folder / ".new" if there else folder.with_name(f".{folder.name}.new")
     try:

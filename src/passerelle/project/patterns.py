@@ -17,7 +17,7 @@ PATTERNS = (
     "training/tests/*.py",
     "deploy/.dockerignore",
     "deploy/compose.yaml",
-    # By name: beside them lie the secrets of a stack that was started here.
+    # By name, because the secrets of a local stack are in the same folder.
     *(f"deploy/{folder}/**/*" for folder in ("grafana", "healthy", "kubernetes", "minio", "mlflow", "prometheus", "proxy")),
 )
 #: The data set that comes with a French project, which the wheel holds too.

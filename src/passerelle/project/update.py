@@ -17,7 +17,7 @@ from passerelle.project.manifest import FILE, ProjectManifest, digest, read_mani
 from passerelle.project.render import render
 from passerelle.project_file import read_project_file
 
-#: A project is nothing without these: an update restores them.
+#: A project needs these: an update restores them.
 REQUIRED = (
     "service.py",
     "bentofile.yaml",
@@ -115,14 +115,14 @@ def _change(file: Path, path: str, recorded: str | None, new: bytes | None, *, r
     current = file.read_bytes() if file.is_file() else None
     if current == new:
         return None
-    shown = _diff(path, current, new)
+    diff = _diff(path, current, new)
     if current is None:
         deleted_by_the_team = recorded is not None and not required
-        return None if deleted_by_the_team else Change(path, "add", shown)
+        return None if deleted_by_the_team else Change(path, "add", diff)
     if digest(current) == recorded:
-        return Change(path, "remove" if new is None else "replace", shown)
-    # A file of the team's: worth a word only where the newer version differs from what it was written as.
-    return None if new is None or digest(new) == recorded else Change(path, "keep", shown)
+        return Change(path, "remove" if new is None else "replace", diff)
+    # A file of the team: reported only if the newer version differs from the one that was written.
+    return None if new is None or digest(new) == recorded else Change(path, "keep", diff)
 
 
 def _diff(path: str, current: bytes | None, new: bytes | None) -> str:
@@ -133,7 +133,7 @@ def _diff(path: str, current: bytes | None, new: bytes | None) -> str:
 
 
 def _apply(folder: Path, manifest: ProjectManifest, rendered: Mapping[str, bytes], changes: tuple[Change, ...]) -> None:
-    """Make the changes, the manifest last: an update that was interrupted is found undone, and done again."""
+    """Make the changes, the manifest last: an interrupted update is repeated by the next one."""
     for change in changes:
         if change.action == "remove":
             (folder / change.path).unlink(missing_ok=True)

@@ -19,7 +19,7 @@ class LedgerFault:
 
 @dataclass(frozen=True)
 class Anchors:
-    """The entries that MLflow knows, as number and digest: whoever forges the ledger would have to forge that too.
+    """The entries that MLflow knows, as number and digest: to forge the ledger, these must be forged too.
 
     Attributes:
         confirmed: Those that were written.
@@ -48,21 +48,21 @@ class Chain:
     """
 
     entries: tuple[Entry, ...]
-    findings: tuple[LedgerFault, ...]
+    faults: tuple[LedgerFault, ...]
     unwritten: bool = False
 
 
 def examine(registered_model: str, stored: Stored, anchors: Anchors | None) -> Chain:
-    """Return the chain of the stored lines, held against what MLflow knows; without that where MLflow cannot be asked."""
-    findings: list[LedgerFault] = []
+    """Return the chain of the stored lines, compared with what MLflow knows where MLflow can be asked."""
+    faults: list[LedgerFault] = []
     entries: list[Entry] = []
     before, folder = BEGINNING, folder_of(registered_model)
     for expected, (key, content) in enumerate(stored.lines, start=1):
         entry, own = parsed_entry(content) if content is not None else None, f"{folder}{entry_name(expected)}"
         if entry is None or key != own:
-            # What follows is chained to something unknown.
+            # The entries after it are chained to an unknown one.
             return Chain(tuple(entries), (LedgerFault(expected, _unreadable(key, content, own=own)),))
-        findings += [LedgerFault(expected, problem) for problem in _problems(entry, content, expected, before, registered_model)]
+        faults += [LedgerFault(expected, problem) for problem in _problems(entry, content, expected, before, registered_model)]
         entries.append(entry)
         before = digest_of(content or b"")
     unwritten = _unwritten(stored.head, entries, before, registered_model)
@@ -70,10 +70,10 @@ def examine(registered_model: str, stored: Stored, anchors: Anchors | None) -> C
         entries.append(unwritten)
         before = unwritten.digest
         if anchors is not None and (unwritten.number, unwritten.digest) in anchors.confirmed:
-            findings.append(LedgerFault(unwritten.number, "its object was removed: only the head still holds it"))
-    findings += _head_problems(stored.head, len(entries), before)
-    findings += _unknown(entries, anchors) if anchors is not None else ()
-    return Chain(tuple(entries), tuple(sorted(findings, key=lambda finding: finding.number)), unwritten is not None)
+            faults.append(LedgerFault(unwritten.number, "its object was removed: only the head still holds it"))
+    faults += _head_problems(stored.head, len(entries), before)
+    faults += _unknown(entries, anchors) if anchors is not None else ()
+    return Chain(tuple(entries), tuple(sorted(faults, key=lambda fault: fault.number)), unwritten is not None)
 
 
 def stood(entries: Sequence[Entry]) -> Iterator[Entry]:
@@ -104,13 +104,13 @@ def _problems(entry: Entry, content: bytes | None, expected: int, before: str, r
 
 def _unwritten(head: bytes | None, entries: Sequence[Entry], before: str, registered_model: str) -> Entry | None:
     """Return the entry that the head holds and that has no object of its own, if it continues the chain."""
-    held = parsed_head(head) if head is not None else None
-    if held is None or held.number != len(entries) + 1:
+    parsed = parsed_head(head) if head is not None else None
+    if parsed is None or parsed.number != len(entries) + 1:
         return None
-    entry = parsed_entry(held.entry.encode())
-    if entry is None or entry.line() != held.entry.encode() or entry.digest != held.digest:
+    entry = parsed_entry(parsed.entry.encode())
+    if entry is None or entry.line() != parsed.entry.encode() or entry.digest != parsed.digest:
         return None
-    expected = (held.number, before, registered_model)
+    expected = (parsed.number, before, registered_model)
     return entry if (entry.number, entry.before, entry.registered_model) == expected else None
 
 
@@ -119,14 +119,14 @@ def _head_problems(head: bytes | None, last: int, last_digest: str) -> Iterator[
         if last:
             yield LedgerFault(last, "the head, the object that names the last entry, is missing")
         return
-    held = parsed_head(head)
-    if held is None:
+    parsed = parsed_head(head)
+    if parsed is None:
         yield LedgerFault(last, "the head, the object that names the last entry, cannot be read")
-    elif held.number > last:
-        yield LedgerFault(last + 1, f"it is missing: the head names entry {held.number} as the last one")
-    elif held.number < last:
-        yield LedgerFault(held.number + 1, f"it was inserted: the head names entry {held.number} as the last one")
-    elif held.digest != last_digest:
+    elif parsed.number > last:
+        yield LedgerFault(last + 1, f"it is missing: the head names entry {parsed.number} as the last one")
+    elif parsed.number < last:
+        yield LedgerFault(parsed.number + 1, f"it was inserted: the head names entry {parsed.number} as the last one")
+    elif parsed.digest != last_digest:
         yield LedgerFault(last, "the head names another entry of this number: one of the two was changed")
 
 

@@ -53,7 +53,7 @@ class Registry:
         self.objects.check()
 
     @contextmanager
-    def _asked(self, what: str, *, hint: str | None = None, artifacts: bool = False) -> Iterator[None]:
+    def _calling(self, what: str, *, hint: str | None = None, artifacts: bool = False) -> Iterator[None]:
         """Call MLflow in the environment of this server, and turn its failures into ours."""
         with self.environment.calling(artifacts=artifacts), mlflow_errors(what, hint=hint):
             yield
@@ -73,12 +73,12 @@ class Registry:
     def find_training(self, tags: Mapping[str, str], experiment: str | None = None) -> str | None:
         """Return the id of the newest finished parent run with these tags, or None."""
         name = experiment or self.settings.experiment
-        with self._asked(f"the experiment « {name} »"):
+        with self._calling(f"the experiment « {name} »"):
             found = self._client.get_experiment_by_name(name)
             if found is None:
                 return None
-            wanted = ["attributes.status = 'FINISHED'", *(f"tags.`{key}` = '{value}'" for key, value in tags.items())]
-            query = " and ".join([f"tags.`{KIND}` = 'training'", *wanted])
+            conditions = ["attributes.status = 'FINISHED'", *(f"tags.`{key}` = '{value}'" for key, value in tags.items())]
+            query = " and ".join([f"tags.`{KIND}` = 'training'", *conditions])
             runs = self._client.search_runs([found.experiment_id], query, max_results=1, order_by=["attributes.start_time DESC"])
         return str(runs[0].info.run_id) if runs else None
 
@@ -89,7 +89,7 @@ class Registry:
             NotFoundError: There is no such run, or it has no candidates.
         """
         hint = "passerelle train --again"
-        with self._asked(f"the training run {parent_run_id}", hint=hint):
+        with self._calling(f"the training run {parent_run_id}", hint=hint):
             experiment_id = self._client.get_run(parent_run_id).info.experiment_id
             of_parent = f"tags.`{PARENT_RUN}` = '{parent_run_id}'"
             runs = all_pages(self._client.search_runs, [experiment_id], of_parent, order_by="attributes.start_time ASC")
@@ -104,12 +104,12 @@ class Registry:
         Raises:
             NotFoundError: There is no such run.
         """
-        with self._asked(f"the run {run_id}", hint="passerelle compare"):
+        with self._calling(f"the run {run_id}", hint="passerelle compare"):
             return candidate(self._client.get_run(run_id))
 
     def experiment_of(self, run_id: str) -> str:
         """Return the name of the experiment that the run belongs to."""
-        with self._asked(f"the run {run_id}"):
+        with self._calling(f"the run {run_id}"):
             return str(self._client.get_experiment(self._client.get_run(run_id).info.experiment_id).name)
 
     def model_version(self, registered_model: str, version: int) -> VersionInfo:
@@ -118,42 +118,42 @@ class Registry:
         Raises:
             NotFoundError: The version does not exist, or was deleted.
         """
-        with self._asked(f"version {version} of « {registered_model} »", hint="passerelle status"):
+        with self._calling(f"version {version} of « {registered_model} »", hint="passerelle status"):
             return version_info(self._client.get_model_version(registered_model, str(version)))
 
     def versions(self, registered_model: str) -> tuple[VersionInfo, ...]:
         """Return all versions, the newest first; none where there is no such registered model."""
         quoted = registered_model.replace("'", "''")
-        with self._asked(f"the registered model « {registered_model} »"):
+        with self._calling(f"the registered model « {registered_model} »"):
             found = all_pages(self._client.search_model_versions, f"name = '{quoted}'", order_by="version_number ASC")
         return tuple(sorted(map(version_info, found), key=lambda info: -info.ref.version))
 
     def newest_version(self, registered_model: str) -> VersionInfo | None:
         """Return the version with the highest number; None where there is none."""
         quoted = registered_model.replace("'", "''")
-        with self._asked(f"the registered model « {registered_model} »"):
+        with self._calling(f"the registered model « {registered_model} »"):
             found = self._client.search_model_versions(f"name = '{quoted}'", max_results=1, order_by=["version_number DESC"])
         return version_info(found[0]) if found else None
 
     def versions_of_run(self, run_id: str) -> tuple[VersionInfo, ...]:
         """Return all versions that were made from the run, of any registered model."""
-        with self._asked(f"the versions of the run {run_id}"):
+        with self._calling(f"the versions of the run {run_id}"):
             found = all_pages(self._client.search_model_versions, f"run_id = '{run_id}'", order_by="creation_timestamp ASC")
         return tuple(map(version_info, found))
 
     def aliases(self, registered_model: str) -> dict[str, int]:
         """Return each alias with the version it points to; none where there is no such registered model."""
         try:
-            with self._asked(f"the registered model « {registered_model} »"):
+            with self._calling(f"the registered model « {registered_model} »"):
                 return {alias: int(version) for alias, version in self._client.get_registered_model(registered_model).aliases.items()}
         except NotFoundError:
             return {}
 
     def resolve(self, registered_model: str, alias: str) -> ModelVersionRef:
-        """Return the version that holds the alias; asked once, so that a later move changes nothing.
+        """Return the version that holds the alias; resolved once, so that a later move has no effect.
 
         Raises:
-            NotFoundError: The alias points nowhere, or to a version that was deleted.
+            NotFoundError: The alias is not set, or its version was deleted.
         """
         version = self.aliases(registered_model).get(alias)
         if version is None:
@@ -163,16 +163,16 @@ class Registry:
 
     def create_version(self, registered_model: str, run_id: str, model_uri: str, tags: Mapping[str, str]) -> ModelVersionRef:
         """Make the run's model a new version, and the registered model where it is missing."""
-        with self._asked(f"the registered model « {registered_model} »"):
+        with self._calling(f"the registered model « {registered_model} »"):
             try:
                 self._client.create_registered_model(registered_model)
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-            made = self._client.create_model_version(
+            created = self._client.create_model_version(
                 registered_model, model_uri, run_id=run_id, tags=dict(tags), model_id=model_uri.removeprefix("models:/")
             )
-        return version_info(made).ref
+        return version_info(created).ref
 
     def model_uri(self, run_id: str) -> str:
         """Return the address of the model that the run logged.
@@ -180,7 +180,7 @@ class Registry:
         Raises:
             NotFoundError: The run logged none.
         """
-        with self._asked(f"the run {run_id}"):
+        with self._calling(f"the run {run_id}"):
             outputs = self._client.get_run(run_id).outputs
         models = list(outputs.model_outputs) if outputs else []
         if not models:
@@ -189,37 +189,37 @@ class Registry:
 
     def set_version_tags(self, ref: ModelVersionRef, tags: Mapping[str, str]) -> None:
         """Set the tags of a version."""
-        with self._asked(str(ref)):
+        with self._calling(str(ref)):
             for name, value in tags.items():
                 self._client.set_model_version_tag(ref.registered_model, str(ref.version), name, value)
 
     def model_tags(self, registered_model: str) -> dict[str, str]:
         """Return the tags of the registered model itself; none where there is no such registered model."""
         try:
-            with self._asked(f"the registered model « {registered_model} »"):
+            with self._calling(f"the registered model « {registered_model} »"):
                 return dict(self._client.get_registered_model(registered_model).tags)
         except NotFoundError:
             return {}
 
     def set_model_tag(self, registered_model: str, name: str, value: str) -> None:
         """Set a tag of the registered model itself."""
-        with self._asked(f"the registered model « {registered_model} »"):
+        with self._calling(f"the registered model « {registered_model} »"):
             self._client.set_registered_model_tag(registered_model, name, value)
 
     def set_alias(self, ref: ModelVersionRef, alias: str) -> None:
         """Let the alias point to the version."""
-        with self._asked(str(ref)):
+        with self._calling(str(ref)):
             self._client.set_registered_model_alias(ref.registered_model, alias, str(ref.version))
 
     def delete_alias(self, registered_model: str, alias: str) -> None:
-        """Let the alias point nowhere."""
-        with self._asked(f"the registered model « {registered_model} »"):
+        """Remove the alias."""
+        with self._calling(f"the registered model « {registered_model} »"):
             self._client.delete_registered_model_alias(registered_model, alias)
 
     def set_stage(self, ref: ModelVersionRef, stage: str) -> None:
         """Move the version to the stage; others keep theirs."""
-        with self._asked(str(ref)), warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # stages are deprecated, and teams still load by them
+        with self._calling(str(ref)), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # deprecated, but teams still load models by stage
             self._client.transition_model_version_stage(ref.registered_model, str(ref.version), stage)
 
     def download_model(self, ref: ModelVersionRef, destination: Path) -> Path:
@@ -228,23 +228,23 @@ class Registry:
         Raises:
             OutsideError: An object is missing or S3 does not answer.
         """
-        with self._asked(f"the files of {ref}", hint="passerelle status", artifacts=True):
+        with self._calling(f"the files of {ref}", hint="passerelle status", artifacts=True):
             uri = self._client.get_model_version_download_uri(ref.registered_model, str(ref.version))
             return self.download(uri, destination)
 
     def download(self, uri: str, destination: Path) -> Path:
         """Download all below the address and return where it is."""
         destination.mkdir(parents=True, exist_ok=True)
-        with self._asked(f"the files at {uri}", artifacts=True):
+        with self._calling(f"the files at {uri}", artifacts=True):
             folder = Path(mlflow.artifacts.download_artifacts(uri, dst_path=str(destination), tracking_uri=self.settings.tracking_uri))
-        # MLflow's own note of where it downloaded from; it is not among the artifacts.
+        # MLflow writes this file at a download; it is not among the artifacts.
         (folder / "registered_model_meta").unlink(missing_ok=True)
         return folder
 
     def run_artifact(self, run_id: str, path: str, destination: Path) -> Path:
         """Download one artifact of a run and return where it is."""
         destination.mkdir(parents=True, exist_ok=True)
-        with self._asked(f"the artifact {path} of the run {run_id}", artifacts=True):
+        with self._calling(f"the artifact {path} of the run {run_id}", artifacts=True):
             return Path(self._client.download_artifacts(run_id, path, str(destination)))
 
     def read_json(self, run_id: str, path: str) -> dict[str, Any]:
@@ -260,16 +260,16 @@ class Registry:
 
     def write_text(self, run_id: str, path: str, content: str) -> None:
         """Write a text artifact of a run."""
-        with self._asked(f"the artifact {path} of the run {run_id}", artifacts=True):
+        with self._calling(f"the artifact {path} of the run {run_id}", artifacts=True):
             self._client.log_text(run_id, content, path)
 
     def write_json(self, run_id: str, path: str, content: Mapping[str, object]) -> None:
         """Write a JSON artifact of a run."""
-        with self._asked(f"the artifact {path} of the run {run_id}", artifacts=True):
+        with self._calling(f"the artifact {path} of the run {run_id}", artifacts=True):
             self._client.log_dict(run_id, dict(content), path)
 
     def add_to_model(self, run_id: str, folder: Path) -> None:
-        """Put the folder, by its name, into the directory of the model that the run logged."""
+        """Upload the folder, by its name, into the directory of the model that the run logged."""
         model_id = self.model_uri(run_id).removeprefix("models:/")
-        with self._asked(f"the model of the run {run_id}", artifacts=True):
+        with self._calling(f"the model of the run {run_id}", artifacts=True):
             self._client.log_model_artifacts(model_id, str(folder), folder.name)

@@ -24,7 +24,7 @@ class CandidateRun:
 
     Attributes:
         metrics: As logged; names as in docs/01-train.md.
-        params: As logged; MLflow lets nobody change one afterwards.
+        params: As logged; MLflow does not allow one to be changed afterwards.
     """
 
     run_id: str
@@ -48,14 +48,14 @@ class VersionInfo:
 
 
 def candidate(run: Run) -> CandidateRun:
-    """Return a run of MLflow's as one of ours."""
+    """Convert a run of MLflow."""
     name = run.data.tags.get(CANDIDATE, run.info.run_name)
     data = run.data
     return CandidateRun(run.info.run_id, name, dict(data.metrics), dict(data.tags), run.info.status, dict(data.params))
 
 
 def version_info(version: ModelVersion) -> VersionInfo:
-    """Return a model version of MLflow's as one of ours."""
+    """Convert a model version of MLflow."""
     return VersionInfo(
         ModelVersionRef(version.name, int(version.version), version.run_id or ""),
         dict(version.tags),

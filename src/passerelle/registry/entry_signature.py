@@ -33,15 +33,16 @@ def signed(entry: Entry, settings: SigningSettings | None, *, last: Entry | None
     try:
         _check(complete, settings)
     except IntegrityError as error:
-        message = f"the key of PASSERELLE_SIGNING_KEY is not one that PASSERELLE_VERIFY_KEY trusts: {error.message}"
-        raise SettingsError(message, hint="add its public half to the folder that PASSERELLE_VERIFY_KEY names") from error
+        message = "the key of PASSERELLE_SIGNING_KEY is not one that PASSERELLE_VERIFY_KEY trusts, a public key or a folder of them: "
+        hint = "openssl ec -in key.pem -pubout -out public.pem; export PASSERELLE_VERIFY_KEY=public.pem"
+        raise SettingsError(message + error.message, hint=hint) from error
     return complete
 
 
-def signature_findings(entries: Sequence[Entry], settings: SigningSettings | None) -> Iterator[LedgerFault]:
+def signature_faults(entries: Sequence[Entry], settings: SigningSettings | None) -> Iterator[LedgerFault]:
     """Yield the entries whose signature is missing or not by a trusted key, where signatures are required.
 
-    A good signature covers all entries before it through the chain, also those from before there was a key or by a key of former times.
+    Through the chain, a valid signature covers all entries before it, also unsigned ones and those signed with a former key.
 
     Raises:
         SettingsError: Signatures are required and there is no key to verify them with.
@@ -62,7 +63,7 @@ def signature_findings(entries: Sequence[Entry], settings: SigningSettings | Non
                 _check(entry, settings)
                 break
             except IntegrityError as error:
-                found.append(LedgerFault(entry.number, f"its signature is not good: {error.message}"))
+                found.append(LedgerFault(entry.number, f"its signature is not valid: {error.message}"))
         if entry.number == first:
             break
     yield from reversed(found)

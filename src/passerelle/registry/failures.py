@@ -1,4 +1,4 @@
-"""Failures of MLflow and of S3 in our own words, in one place."""
+"""Convert failures of MLflow and S3 to our errors, in one place."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def mlflow_errors(what: str, *, hint: str | None = None) -> Iterator[None]:
 
 
 def parsed(content: bytes, *, of: str) -> dict[str, Any]:
-    """Return a JSON object that was written by us.
+    """Return a JSON object that passerelle wrote.
 
     Raises:
         IntegrityError: It is none: it was changed since.
@@ -50,5 +50,5 @@ def parsed(content: bytes, *, of: str) -> dict[str, Any]:
     try:
         return dict(json.loads(content))
     except (ValueError, TypeError, RecursionError) as error:
-        hint = "passerelle rollback goes back to a version that is whole; passerelle restore puts a backup into an empty stack"
+        hint = "passerelle rollback\npasserelle restore FILE"
         raise IntegrityError(f"{of} is no longer JSON: it was changed since it was written", hint=hint) from error

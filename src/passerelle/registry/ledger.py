@@ -1,4 +1,4 @@
-"""The ledger of promotions and rollbacks in S3: an object an entry, each chained to the one before, and a head that names the last."""
+"""The ledger of promotions and rollbacks in S3: one object for each entry, chained to the one before; a head names the last."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from passerelle.registry.objects import Objects
 
 #: What the first entry is chained to.
 BEGINNING = "sha256:" + hashlib.sha256(b"passerelle ledger").hexdigest()
-#: An entry with its metrics and a signature by a certificate takes 10 KiB; the head holds an entry as a JSON string.
+#: An entry with metrics and a certificate signature takes 10 KiB; the head holds an entry as a JSON string.
 MOST_ENTRY_BYTES, MOST_HEAD_BYTES = 65_536, 262_144
 HEAD_NAME = "head.json"
 _READERS = 8
@@ -66,7 +66,7 @@ class Entry:
     def content(self) -> dict[str, object]:
         """Return the fields as they are stored."""
         content = asdict(self)
-        # What came later is left out where it says nothing: lines written before stay what they were.
+        # Later fields are left out where they are empty, so that the digests of older lines stay the same.
         for name in ("waived", "trusted_pickle", "report_digest", "signature"):
             if not content[name]:
                 del content[name]
@@ -83,7 +83,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Head:
+class LedgerHead:
     """What names the last entry.
 
     It is written before the entry's own object and holds the entry too, so that an interruption between the two loses nothing.
@@ -98,7 +98,7 @@ class Head:
         return json.dumps(asdict(self), ensure_ascii=False).encode()
 
 
-_ENTRY, _HEAD = TypeAdapter(Entry), TypeAdapter(Head)
+_ENTRY, _HEAD = TypeAdapter(Entry), TypeAdapter(LedgerHead)
 
 
 @dataclass(frozen=True)
@@ -134,14 +134,14 @@ class Ledger:
 
     @property
     def criteria_folder(self) -> str:
-        """Where the criteria lie that entries name by their digest."""
+        """The folder of the criteria, which entries name by their digest."""
         return f"{self._folder}criteria/"
 
     def read(self, *, most: int) -> Stored:
         """Return what is stored, the entries read concurrently.
 
         Args:
-            most: Number of the last entry that can be there: whoever fills the folder does not decide how much is read.
+            most: Number of the last entry that can be there, so that no one can make the reader read more by adding objects.
 
         Raises:
             OutsideError: S3 does not answer.
@@ -163,8 +163,8 @@ class Ledger:
             return b"", ""
 
     def write_head(self, entry: Entry, *, head_tag: str | None) -> bool:
-        """Name the entry as the last; return False, and change nothing, when somebody else wrote the head since it was read."""
-        content = Head(entry.number, entry.digest, entry.line().decode()).content()
+        """Name the entry as the last; return False, and change nothing, if the head was written since it was read."""
+        content = LedgerHead(entry.number, entry.digest, entry.line().decode()).content()
         if head_tag is None:
             return self._objects.create(self.head_key, content)
         return self._objects.replace(self.head_key, content, entity_tag=head_tag)
@@ -173,7 +173,7 @@ class Ledger:
         """Write the entry's own object, unless it is there.
 
         Raises:
-            IntegrityError: Another object stands in its place.
+            IntegrityError: Another object has its name.
         """
         if not self._objects.create(self.key(entry.number), entry.line()):
             raise IntegrityError(f"another object stands at {self.key(entry.number)}", hint="passerelle history --verify")
@@ -186,7 +186,7 @@ class Ledger:
 
 
 def folder_of(registered_model: str) -> str:
-    """Return what the names of all objects of a ledger begin with."""
+    """Return the prefix of the names of all objects of a ledger."""
     return f"ledger/{quote(registered_model, safe='')}/"
 
 
@@ -208,7 +208,7 @@ def parsed_entry(content: bytes) -> Entry | None:
         return None
 
 
-def parsed_head(content: bytes) -> Head | None:
+def parsed_head(content: bytes) -> LedgerHead | None:
     """Return the head that is stored; None where it is none."""
     try:
         return _HEAD.validate_json(content, strict=True)

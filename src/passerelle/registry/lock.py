@@ -1,4 +1,4 @@
-"""One promotion or rollback at a time, whichever machine it comes from."""
+"""One promotion or rollback at a time, across machines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_BYTES = 4_096
 
 @contextmanager
 def promotion_lock(objects: Objects, registered_model: str, who: str, doing: str) -> Iterator[Callable[[], None]]:
-    """Hold the registered model for one promotion or rollback; yields what raises BusyError once the lock was lost.
+    """Hold the registered model for one promotion or rollback; yields a function that raises BusyError if the lock was lost.
 
     Raises:
         BusyError: Somebody else holds it; says who, and what they do.
@@ -26,16 +26,16 @@ def promotion_lock(objects: Objects, registered_model: str, who: str, doing: str
     key = f"ledger/{quote(registered_model, safe='')}/lock.json"
     content = json.dumps({"who": who, "doing": doing, "token": secrets.token_hex(8)}, ensure_ascii=False).encode()
 
-    def held() -> None:
+    def check_lock() -> None:
         if not _is(objects, key, content):
             raise BusyError(f"it took longer than {STALE_S:.0f} s, and somebody else has gone on", hint="passerelle status")
 
     if not objects.create(key, content):
         _take_over(objects, key, content)
     try:
-        yield held
+        yield check_lock
     finally:
-        # A lock that cannot be given back goes stale by itself, and must not hide what went wrong inside.
+        # A lock that cannot be released goes stale by itself; the error must not hide the one from inside.
         with suppress(OutsideError):
             if _is(objects, key, content):
                 objects.delete(key)
@@ -50,18 +50,18 @@ def _is(objects: Objects, key: str, content: bytes) -> bool:
 
 def _take_over(objects: Objects, key: str, content: bytes) -> None:
     try:
-        held, tag = objects.read(key, most_bytes=_MOST_BYTES)
-        # Not by this machine's clock, nor by the holder's: the two may disagree.
+        stored, tag = objects.read(key, most_bytes=_MOST_BYTES)
+        # By the clock of the S3 server: those of this machine and of the holder may differ.
         age_s = objects.age_s(key)
     except NotFoundError:
-        raise BusyError("another promotion has just ended", hint="passerelle status; then the same command again") from None
+        raise BusyError("another promotion has just ended; run this command again", hint="passerelle status") from None
     except IntegrityError as error:
-        hint = "look at who may write below ledger/ in the bucket, and remove this object; then the same command again"
-        raise IntegrityError(error.message, hint=hint) from error
+        message = f"{error.message}: passerelle did not write it; check who may write below ledger/ in the bucket, and remove the object"
+        raise IntegrityError(message) from error
     try:
-        holder = {"who": "somebody", "doing": "something"} | dict(json.loads(held))
+        holder = {"who": "somebody", "doing": "something"} | dict(json.loads(stored))
     except (ValueError, TypeError, RecursionError):
         holder = {"who": "somebody", "doing": "something"}
     if age_s <= STALE_S or not objects.replace(key, content, entity_tag=tag):
         message = f"{holder['who']} holds the lock: {holder['doing']}, for {age_s:.0f} s now"
-        raise BusyError(message, hint="passerelle status; then the same command again")
+        raise BusyError(message, hint="passerelle status")

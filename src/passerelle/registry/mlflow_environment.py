@@ -1,6 +1,6 @@
-"""What MLflow's and boto3's own code reads from the environment, set for the length of a call: the one place that writes `os.environ`.
+"""What MLflow's and boto3's own code reads from the environment, set for the length of a call: the only place that writes `os.environ`.
 
-MLflow takes the address of its server as an argument, but reads the rest from the environment of the process, whoever calls it: the keys
+MLflow takes the address of its server as an argument, but reads the rest from the environment of the process: the keys
 and the endpoint of S3, the user and the password of the server, retries and timeouts.
 """
 
@@ -19,7 +19,7 @@ from mlflow.tracking._tracking_service.utils import _use_tracking_uri
 from passerelle.settings import MlflowSettings, S3Settings
 
 _PREFIXES = ("MLFLOW_", "AWS_")
-#: MLflow's own retries take minutes, and its progress bars and its telemetry are for nobody here.
+#: MLflow's own retries take minutes, and its progress bars and its telemetry are of no use here.
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -57,7 +57,7 @@ class MlflowEnvironment:
         """
         with _LOCK, ExitStack() as stack:
             stack.enter_context(self._variables())
-            # An address that somebody set goes before the variable, in MLflow's functions that take no server.
+            # In MLflow functions without a server argument, an address that was set in code takes precedence over the variable.
             stack.enter_context(_use_tracking_uri(self._server))
             if artifacts:
                 stack.enter_context(self._session_of_this_s3())
@@ -66,13 +66,13 @@ class MlflowEnvironment:
     @contextmanager
     def _variables(self) -> Iterator[None]:
         hidden = [name for name in os.environ if self._alone and name.startswith(_PREFIXES)]
-        wanted = {**{name: value for name, value in _QUIET.items() if self._alone or name not in os.environ}, **self._values}
-        former = {name: os.environ.get(name) for name in {*hidden, *wanted}}
+        variables = {**{name: value for name, value in _QUIET.items() if self._alone or name not in os.environ}, **self._values}
+        former = {name: os.environ.get(name) for name in {*hidden, *variables}}
         logger = logging.getLogger("mlflow")
         level = logger.level
         for name in hidden:
             del os.environ[name]
-        os.environ.update(wanted)
+        os.environ.update(variables)
         logger.setLevel(logging.ERROR)
         try:
             yield

@@ -1,4 +1,4 @@
-"""Objects in S3 beside MLflow's artifacts: read, and written only when nobody else did."""
+"""Objects in S3 beside MLflow's artifacts: read, and written by conditional writes."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class Objects:
 
     def __init__(self, s3: S3Settings) -> None:
         self.settings = s3
-        self._made: S3Client | None = None
+        self._cached_client: S3Client | None = None
 
     @property
     def _client(self) -> S3Client:
-        if self._made is None:
+        if self._cached_client is None:
             secret = self.settings.secret_access_key
-            self._made = boto3.client(
+            self._cached_client = boto3.client(
                 "s3",
                 endpoint_url=self.settings.endpoint_url,
                 aws_access_key_id=self.settings.access_key_id,
@@ -61,10 +61,10 @@ class Objects:
                     s3={"addressing_style": "path"}, retries={"max_attempts": 2, "mode": "standard"}, connect_timeout=5, read_timeout=30
                 ),
             )
-        return self._made
+        return self._cached_client
 
     def check(self) -> None:
-        """Return when the bucket answers to these keys.
+        """Check that the bucket answers to these keys.
 
         Raises:
             OutsideError: S3 does not answer, the keys are wrong, or the bucket is missing.
@@ -75,17 +75,17 @@ class Objects:
             self._client.list_objects_v2(Bucket=self.settings.bucket, MaxKeys=1)
         except NoCredentialsError as error:
             raise OutsideError(
-                f"no keys for the S3 at {where}", hint='eval "$(passerelle env)", or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
+                f"no keys for the S3 at {where}", hint='eval "$(passerelle env)"\nexport AWS_ACCESS_KEY_ID=KEY AWS_SECRET_ACCESS_KEY=SECRET'
             ) from error
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
             if code == "NoSuchBucket":
-                hint = "make it, or name another with PASSERELLE_S3_BUCKET"
+                hint = "export PASSERELLE_S3_BUCKET=BUCKET"
                 raise OutsideError(f"the S3 at {where} holds no bucket « {self.settings.bucket} »", hint=hint) from error
             if code in _KEYS:
-                hint = 'eval "$(passerelle env)", or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY'
+                hint = 'eval "$(passerelle env)"\nexport AWS_ACCESS_KEY_ID=KEY AWS_SECRET_ACCESS_KEY=SECRET'
                 raise OutsideError(f"the S3 at {where} refuses these keys ({code})", hint=hint) from error
-            raise OutsideError(f"the S3 at {where} refuses: {code}", hint="read the log of the S3 server") from error
+            raise OutsideError(f"the S3 at {where} refuses: {code}; its log may say why") from error
         except (EndpointConnectionError, BotoCoreError) as error:
             raise OutsideError(f"S3 does not answer at {where}", hint=S3_HINT) from error
 
@@ -144,7 +144,7 @@ class Objects:
         return float((now - answer["LastModified"]).total_seconds())
 
     def upload(self, key: str, content: IO[bytes]) -> None:
-        """Write an object from a stream, whatever was there before.
+        """Write an object from a stream; replaces an existing one.
 
         Raises:
             OutsideError: S3 does not take it.
@@ -159,7 +159,7 @@ class Objects:
         return self._put(key, content, IfNoneMatch="*")
 
     def replace(self, key: str, content: bytes, *, entity_tag: str) -> bool:
-        """Write over an object; return False, and change nothing, when somebody else did since it was read."""
+        """Replace an object; return False, and change nothing, if it was written since it was read."""
         return self._put(key, content, IfMatch=entity_tag)
 
     def delete(self, key: str) -> None:
@@ -174,7 +174,7 @@ class Objects:
             self._client.put_object(Bucket=self.settings.bucket, Key=key, Body=content, **condition)
         except ClientError as error:
             if error.response.get("Error", {}).get("Code", "") in _CONFLICT:
-                # A write whose answer was lost is sent again by the client: what stands there is then our own.
+                # The client repeats a write whose answer was lost; then the existing object is our own.
                 return self._holds(key, content)
             raise self._failed(key, error) from error
         except BotoCoreError as error:
@@ -193,10 +193,9 @@ class Objects:
         if code in _MISSING_KEY:
             return NotFoundError(f"{name} does not exist", hint="passerelle status")
         if any(words in str(error) for words in _FULL):
-            return OutsideError(f"the S3 server is full: {name} was not written", hint="give it a larger disk; then the same command again")
+            return OutsideError(f"the S3 server is full: {name} was not written; it needs a larger disk")
         if code == _BROKEN_OFF:
             return OutsideError(
-                f"the S3 server broke off while {name} was written, as it does when its disk is full",
-                hint="look at its disk and its log; then the same command again",
+                f"the S3 server broke off while {name} was written, as it does when its disk is full; check its disk and its log"
             )
         return OutsideError(f"{name} cannot be read or written: {code}", hint="passerelle status")

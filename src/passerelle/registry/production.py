@@ -1,4 +1,4 @@
-"""Move alias and stage together, the ledger first; put all back when something fails between."""
+"""Move alias and stage together, the ledger first; undo all of it when a step fails."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from passerelle.settings import SigningSettings
 
 @dataclass(frozen=True)
 class Standing:
-    """Where alias and stage stand.
+    """The state of alias and stage.
 
     Attributes:
         production: The version that holds the alias, if one does.
@@ -31,7 +31,7 @@ class Standing:
 
 
 def standing(registry: Registry, registered_model: str) -> Standing:
-    """Return where alias and stage stand now."""
+    """Return the state of alias and stage."""
     aliases = registry.aliases(registered_model)
     stages = {info.ref.version: info.stage for info in registry.versions(registered_model)}
     return Standing(aliases.get(registry.settings.alias), aliases.get(str(PREVIOUS)), stages)
@@ -73,41 +73,41 @@ def carry_out(
     *,
     ledger: VerifiedLedger,
     signing: SigningSettings | None,
-    held: Callable[[], None],
+    check_lock: Callable[[], None],
 ) -> Entry:
     """Write the ledger and carry out the plan; return the entry as it was written.
 
     Args:
         ledger: As it was verified under the lock.
-        held: Raises once the lock was lost; asked before each step.
+        check_lock: Raises once the lock was lost; called before each step.
 
     Raises:
         BusyError: Somebody else wrote the ledger first, or went on because this took too long.
         PasserelleError: A step failed; alias and stage are back where they were, and the ledger says so.
     """
-    written = append(registry, ledger, entry, signing, held=held)
+    written = append(registry, ledger, entry, signing, check_lock=check_lock)
     if written is None:
         winner = verified_ledger(registry, ref.registered_model, signing).last
         did = f"{winner.what} of version {winner.to_version} by {winner.who} at {winner.when[:19]}" if winner else "unknown"
-        raise BusyError(f"the ledger has a new entry, {did}", hint="passerelle status; then the same command again")
+        raise BusyError(f"the ledger has a new entry, {did}", hint="passerelle status")
     try:
-        held()
+        check_lock()
         confirm(registry, written)
         for _, step in plan(registry, ref, now):
-            held()
+            check_lock()
             step()
     except BaseException as error:
-        if not _lost(held):
+        if not _lost(check_lock):
             entry = _undone(written, now, error)
-            _put_back(registry, ref, now, lambda: _note(registry, entry, signing, held), error)
+            _put_back(registry, ref, now, lambda: _note(registry, entry, signing, check_lock), error)
         raise
     return written
 
 
-def _lost(held: Callable[[], None]) -> bool:
-    """Return whether somebody else promotes by now: then nothing of theirs is overwritten."""
+def _lost(check_lock: Callable[[], None]) -> bool:
+    """Return whether the lock was lost to another promotion, which must not be overwritten."""
     try:
-        held()
+        check_lock()
     except BusyError:
         return True
     except PasserelleError:
@@ -116,9 +116,9 @@ def _lost(held: Callable[[], None]) -> bool:
 
 
 def _put_back(registry: Registry, ref: ModelVersionRef, then: Standing, note: Callable[[], None], error: BaseException) -> None:
-    """Put alias and stage back as they stood, and note it in the ledger.
+    """Restore alias and stage, and note it in the ledger.
 
-    What cannot be put back because the registry is gone, `passerelle status` shows with the command that mends it.
+    If they cannot be restored because the registry is gone, `passerelle status` shows the difference and the command that resolves it.
     """
     name = ref.registered_model
     undo: list[Callable[[], None]] = []
@@ -154,8 +154,8 @@ def _undone(written: Entry, then: Standing, error: BaseException) -> Entry:
     )
 
 
-def _note(registry: Registry, entry: Entry, signing: SigningSettings | None, held: Callable[[], None]) -> None:
+def _note(registry: Registry, entry: Entry, signing: SigningSettings | None, check_lock: Callable[[], None]) -> None:
     """Write the entry, unless the ledger was changed since; raises IntegrityError then."""
-    noted = append(registry, verified_ledger(registry, entry.registered_model, signing), entry, signing, held=held)
+    noted = append(registry, verified_ledger(registry, entry.registered_model, signing), entry, signing, check_lock=check_lock)
     if noted is not None:
         confirm(registry, noted)

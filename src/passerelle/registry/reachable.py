@@ -9,16 +9,17 @@ from urllib.request import getproxies, proxy_bypass
 from passerelle.errors import OutsideError
 from passerelle.settings import MlflowSettings, S3Settings
 
-MLFLOW_HINT = 'passerelle up, in another terminal; then eval "$(passerelle env)"; or set MLFLOW_TRACKING_URI'
-S3_HINT = "passerelle up, in another terminal; or set MLFLOW_S3_ENDPOINT_URL"
+#: The first is for another terminal, where it runs until Ctrl-C, and prints what to type in this one.
+MLFLOW_HINT = "passerelle up\nexport MLFLOW_TRACKING_URI=URL"
+S3_HINT = "passerelle up\nexport MLFLOW_S3_ENDPOINT_URL=URL"
 _PORTS = {"http": 80, "https": 443}
 _S3_TIMEOUT_S = 5.0
 
 
 def listens(address: str, timeout_s: float) -> bool:
-    """Return whether somebody accepts connections at the address.
+    """Return whether a server accepts connections at the address.
 
-    True as well where this cannot be told: for an address that is not HTTP, and for one that a proxy of the environment is asked for.
+    Also True if this cannot be checked: the address is not HTTP, or is reached through a proxy.
     """
     parts = urlsplit(address)
     if parts.scheme not in _PORTS or not parts.hostname:

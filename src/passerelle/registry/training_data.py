@@ -1,4 +1,4 @@
-"""What a training left of its data beside its run: the rows that it held out, and which rows were learned from."""
+"""What a training stored of its data with its run: the held-out rows, and the hashes of the training rows."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ TRAINING = "training"
 
 
 def training_of(registry: Registry, run_id: str) -> str:
-    """Return the training that a candidate's run belongs to; a run without one is its own."""
+    """Return the training that a candidate's run belongs to; a run without a parent is its own training."""
     return registry.run(run_id).tags.get(PARENT_RUN, run_id)
 
 
 def digests_of(registry: Registry, run_id: str, folder: Path) -> dict[str, str]:
-    """Return the digest of each of the two files that the candidate's training left."""
+    """Return the digest of each of the two files that the candidate's training stored."""
     training, found = training_of(registry, run_id), {}
     for name in (HELD_OUT, TRAIN_HASHES):
         try:

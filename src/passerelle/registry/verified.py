@@ -1,4 +1,4 @@
-"""The ledger as decisions read and write it: verified in full, and never written when it is broken."""
+"""The ledger for decisions: verified in full before it is read or written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from passerelle.errors import BusyError, IntegrityError, UsageError
 from passerelle.registry.anchors import announce, confirm, read_anchors
 from passerelle.registry.chain import Anchors, Chain, LedgerFault, examine
 from passerelle.registry.client import Registry
-from passerelle.registry.entry_signature import signature_findings, signed
+from passerelle.registry.entry_signature import signature_faults, signed
 from passerelle.registry.ledger import BEGINNING, MOST_ENTRY_BYTES, Entry, Ledger, Stored
 from passerelle.settings import SigningSettings
 
@@ -73,49 +73,49 @@ def verified_ledger(
 
     Raises:
         IntegrityError: An entry was changed, removed or inserted; says which.
-        BusyError: Somebody writes the ledger all the time.
+        BusyError: The ledger is written continuously.
         OutsideError: MLflow or S3 does not answer.
     """
     if since is not None and Ledger(registry.objects, registered_model).read_head()[1] == since.head_tag:
         return since
     stored, anchors, chain = _read(registry, registered_model, signing)
-    if chain.findings:
-        raise broken(registered_model, chain.findings)
+    if chain.faults:
+        raise broken(registered_model, chain.faults)
     last = chain.entries[-1] if chain.entries else None
     unconfirmed = last is not None and (last.number, last.digest) not in anchors.confirmed
     return VerifiedLedger(registered_model, chain.entries, stored.head_tag, chain.unwritten, unconfirmed)
 
 
-def broken(registered_model: str, findings: tuple[LedgerFault, ...]) -> IntegrityError:
-    """Return the error that stops a decision, naming the first entry that is wrong."""
-    first, more = findings[0], f" ({len(findings)} findings in all)" if len(findings) > 1 else ""
+def broken(registered_model: str, faults: tuple[LedgerFault, ...]) -> IntegrityError:
+    """Return the error for a broken ledger, naming the first faulty entry."""
+    first, more = faults[0], f" ({len(faults) - 1} more faults)" if len(faults) > 1 else ""
     message = f"the ledger of « {registered_model} » is broken at entry {first.number}: {first.problem}{more}"
     return IntegrityError(message, hint="passerelle history --verify")
 
 
 def history(registry: Registry, registered_model: str, signing: SigningSettings | None = None) -> History:
-    """Return the entries with whatever the verification found.
+    """Return the entries and the faults that the verification found.
 
     Raises:
-        BusyError: Somebody writes the ledger all the time.
+        BusyError: The ledger is written continuously.
         OutsideError: MLflow or S3 does not answer.
     """
     _, _, chain = _read(registry, registered_model, signing)
     signed_from = next((entry.number for entry in chain.entries if entry.signature), None)
-    return History(registered_model, chain.entries, verified=True, findings=chain.findings, signed_from=signed_from)
+    return History(registered_model, chain.entries, verified=True, findings=chain.faults, signed_from=signed_from)
 
 
 def append(
-    registry: Registry, ledger: VerifiedLedger, entry: Entry, signing: SigningSettings | None, *, held: Callable[[], None]
+    registry: Registry, ledger: VerifiedLedger, entry: Entry, signing: SigningSettings | None, *, check_lock: Callable[[], None]
 ) -> Entry | None:
     """Write the entry as the next one; None when somebody else wrote one at its place first.
 
-    MLflow is told of the entry first, so that an entry which it does not know was not written by passerelle. The conditional write of
-    the head is where two writers at once are decided: exactly one gets the number. `confirm` tells MLflow that the entry is there.
+    The entry is announced to MLflow first, so that an entry which MLflow does not know was not written by passerelle. The conditional
+    write of the head decides between two writers at once: exactly one gets the number. `confirm` tells MLflow that the entry is there.
 
     Args:
         ledger: What the decision was made on, from `verified_ledger`.
-        held: Raises BusyError once the lock was lost.
+        check_lock: Raises BusyError once the lock was lost.
 
     Raises:
         UsageError: The entry is too long.
@@ -128,13 +128,13 @@ def append(
     chained = replace(entry, number=ledger.number + 1, before=before, registered_model=ledger.registered_model)
     chained = signed(chained, signing, last=last)
     if len(chained.line()) > MOST_ENTRY_BYTES:
-        message = f"the entry takes {len(chained.line()):,} bytes, and the ledger holds at most {MOST_ENTRY_BYTES:,} an entry"
-        raise UsageError(message, hint="the same command with a shorter --reason")
+        size = f"the entry takes {len(chained.line()):,} bytes, and the ledger holds at most {MOST_ENTRY_BYTES:,} an entry"
+        raise UsageError(f"{size}: give a shorter --reason")
     if last is not None and (ledger.unwritten or ledger.unconfirmed):
-        held()
+        check_lock()
         objects.write(last)
         confirm(registry, last)
-    held()
+    check_lock()
     announce(registry, chained)
     if not objects.write_head(chained, head_tag=ledger.head_tag):
         return None
@@ -145,17 +145,17 @@ def append(
 def _read(registry: Registry, registered_model: str, signing: SigningSettings | None) -> tuple[Stored, Anchors, Chain]:
     """Return what is stored, what MLflow knows, and the chain of both.
 
-    A writer may be between two of its steps while this reads, so that the parts do not fit. What is found wrong counts once two
-    readings in a row agree: nothing was written in between.
+    A writer may be between two steps during the reading, so that the parts do not fit. Faults count once two readings in a row agree:
+    then nothing was written in between.
     """
     ledger, former = Ledger(registry.objects, registered_model), None
     for _ in range(_ATTEMPTS):
         anchors = read_anchors(registry, registered_model)
         stored = ledger.read(most=anchors.last_number)
         chain = examine(registered_model, stored, anchors)
-        if not chain.findings or (stored, anchors) == former:
-            if not chain.findings:
-                chain = replace(chain, findings=tuple(signature_findings(chain.entries, signing)))
+        if not chain.faults or (stored, anchors) == former:
+            if not chain.faults:
+                chain = replace(chain, faults=tuple(signature_faults(chain.entries, signing)))
             return stored, anchors, chain
         former = (stored, anchors)
-    raise BusyError(f"the ledger of « {registered_model} » is being written all the time", hint="passerelle status")
+    raise BusyError(f"the ledger of « {registered_model} » is being written continuously", hint="passerelle status")

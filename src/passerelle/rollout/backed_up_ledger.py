@@ -23,10 +23,10 @@ def broken_ledgers(objects: Mapping[str, bytes]) -> tuple[str, ...]:
         folder, _, name = key.removeprefix(LEDGER).partition("/")
         if "/" not in name:
             by_model[unquote(folder)][key] = objects[key]
-    return tuple(sentence for model, held in by_model.items() for sentence in _broken(model, held))
+    return tuple(sentence for model, of_model in by_model.items() for sentence in _broken(model, of_model))
 
 
-def _broken(model: str, held: Mapping[str, bytes]) -> list[str]:
-    lines = tuple((key, content) for key, content in held.items() if key.endswith(".jsonl"))
-    findings = examine(model, Stored(lines, held.get(folder_of(model) + HEAD_NAME), None), None).findings
-    return [f"the ledger of « {model} » is broken at entry {each.number}: {each.problem}" for each in findings[:1]]
+def _broken(model: str, objects: Mapping[str, bytes]) -> list[str]:
+    lines = tuple((key, content) for key, content in objects.items() if key.endswith(".jsonl"))
+    faults = examine(model, Stored(lines, objects.get(folder_of(model) + HEAD_NAME), None), None).faults
+    return [f"the ledger of « {model} » is broken at entry {each.number}: {each.problem}" for each in faults[:1]]

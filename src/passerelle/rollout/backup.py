@@ -71,13 +71,13 @@ def backup(stack: Stack, path: Path, *, objects: Objects, locks: Objects, who: s
         OutsideError: PostgreSQL or S3 does not answer.
     """
     if path.exists():
-        raise UsageError(f"{path} is there already", hint="another name, or move it away")
+        raise UsageError(f"{path} is there already", hint=f"mv {path} {path}.old")
     began = time.monotonic()
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
         half = Path(temporary) / path.name
         with tarfile.open(half, "w") as archive, tempfile.TemporaryFile(dir=temporary) as dump:
-            with _nobody_promotes(objects, locks, who) as check_held:
+            with _promotions_locked(objects, locks, who) as check_held:
                 created = datetime.now(UTC).isoformat(timespec="seconds")
                 progress("the database")
                 stack.pipe("exec", "-T", "postgres", "pg_dump", "--username", "mlflow", "--format", "custom", "mlflow", target=dump)
@@ -96,14 +96,14 @@ def backup(stack: Stack, path: Path, *, objects: Objects, locks: Objects, who: s
 
 
 @contextmanager
-def _nobody_promotes(objects: Objects, locks: Objects, who: str) -> Iterator[Callable[[], None]]:
+def _promotions_locked(objects: Objects, locks: Objects, who: str) -> Iterator[Callable[[], None]]:
     """Hold the locks that promotions take, and yield a check that none was taken over meanwhile."""
     with ExitStack() as locked:
         models = {unquote(key.split("/")[1]) for key in objects.keys("ledger/")}
-        held = [locked.enter_context(promotion_lock(locks, model, who, "a backup")) for model in sorted(models)]
+        locks_checks = [locked.enter_context(promotion_lock(locks, model, who, "a backup")) for model in sorted(models)]
 
         def check_held() -> None:
-            for still_held in held:
+            for still_held in locks_checks:
                 still_held()
 
         yield check_held
@@ -180,7 +180,7 @@ def _brought_back(
     progress("reading them back")
     for key, expected in digests.items():
         if _digest_of(objects.stream(key)[0]) != expected:
-            raise IntegrityError(f"the object {key} does not read back as it was written", hint="the same command again")
+            raise IntegrityError(f"the object {key} does not read back as it was written", hint=f"passerelle restore {path}")
     mark(stack, "restoring", digest)
 
 
@@ -195,7 +195,7 @@ class _Counted:
         try:
             content: bytes = self._stream.read(size)
         except (BotoCoreError, HTTPError) as error:
-            raise OutsideError(f"S3 broke off in the middle of an object: {type(error).__name__}", hint="the same command again") from error
+            raise OutsideError(f"S3 broke off in the middle of an object: {type(error).__name__}; run this command again") from error
         self.sha256.update(content)
         return content
 
@@ -223,7 +223,7 @@ def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
     except KeyError:
         found = None
     if found is None:
-        raise IntegrityError(f"the backup holds no {name}", hint="another backup")
+        raise IntegrityError(f"the backup holds no {name}; restore another one")
     return found
 
 
@@ -235,26 +235,28 @@ def _checked(path: Path) -> tuple[dict[str, Any], bytes]:
             manifest = json.loads(content)
             for name, digest in manifest["digests"].items():
                 if _digest_of(_member(archive, name)) != digest:
-                    raise IntegrityError(f"{name} in {path} is not what was backed up", hint="another backup")
+                    raise IntegrityError(f"{name} in {path} is not what was backed up; restore another backup")
             return manifest, content
     except (tarfile.TarError, ValueError, KeyError, EOFError) as error:
-        raise IntegrityError(f"{path} is not a backup, or not a whole one: {error}", hint="another backup") from error
+        raise IntegrityError(f"{path} is not a backup, or not a whole one: {error}") from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint="passerelle restore FILE") from error
 
 
 def _check_empty(stack: Stack, objects: Objects, digests: Mapping[str, str]) -> None:
-    held = _listed(objects)[0]
+    present = _listed(objects)[0]
     # A restore that was interrupted left objects of this backup, and no others.
-    foreign = [key for key in held if key not in digests or (key.startswith(LEDGER) and _digest_of(objects.stream(key)[0]) != digests[key])]
+    foreign = [
+        key for key in present if key not in digests or (key.startswith(LEDGER) and _digest_of(objects.stream(key)[0]) != digests[key])
+    ]
     counted = stack.compose(*PSQL, "--dbname", "mlflow", "--command", _COUNT)
     if counted.returncode != 0 and "does not exist" not in counted.stderr:
         raise OutsideError(f"PostgreSQL does not answer: {counted.stderr.strip()}", hint=f"{stack.command} logs postgres")
     if foreign or counted.stdout.strip() not in ("", "0"):
         what = f"{len(foreign)} other objects, such as {foreign[0]}" if foreign else f"{counted.stdout.strip()} runs and models"
         raise UsageError(
-            f"the stack is not empty: it holds {what}",
-            hint=f"restore into a new one (COMPOSE_PROJECT_NAME=…), or give this one up: {stack.command} down --volumes",
+            f"the stack is not empty: it holds {what}; restore into a new one, or delete all that this one holds",
+            hint=f"export COMPOSE_PROJECT_NAME=NAME\n{stack.command} down --volumes",
         )
 
 

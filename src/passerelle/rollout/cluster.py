@@ -44,10 +44,10 @@ class Cluster:
 
     def deployment(self) -> KubernetesObject | None:
         """Return the deployment as the cluster holds it, or None."""
-        said = self.kubectl("get", "deployment", NAME, "--output", "json", "--ignore-not-found")
-        if said.returncode != 0:
-            raise OutsideError(f"the cluster does not answer: {last_words(said)}", hint="kubectl cluster-info; kubectl config get-contexts")
-        return json.loads(said.stdout) if said.stdout.strip() else None
+        done = self.kubectl("get", "deployment", NAME, "--output", "json", "--ignore-not-found")
+        if done.returncode != 0:
+            raise OutsideError(f"the cluster does not answer: {last_words(done)}", hint="kubectl cluster-info; kubectl config get-contexts")
+        return json.loads(done.stdout) if done.stdout.strip() else None
 
 
 def find_cluster(project: Path, overlay: str) -> Cluster:
@@ -59,15 +59,15 @@ def find_cluster(project: Path, overlay: str) -> Cluster:
     """
     kubectl = shutil.which("kubectl")
     if kubectl is None:
-        raise OutsideError("kubectl is not installed", hint="install kubectl, and point it at a cluster: kubectl cluster-info")
+        raise OutsideError("kubectl is not installed: it is not on the PATH")
     folder = project.resolve() / "deploy" / "kubernetes" / "overlays" / overlay
     if not folder.is_dir():
         names = ", ".join(sorted(path.name for path in folder.parent.glob("*"))) or "none"
         raise UsageError(f"there is no overlay « {overlay} »: {names}", hint="passerelle deploy --target kubernetes --overlay NAME")
-    said = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-    if said.returncode != 0:
-        raise UsageError(f"the overlay {overlay} does not build: {last_words(said)}", hint=f"kubectl kustomize {folder}")
-    objects = [each for each in yaml.safe_load_all(said.stdout) if each]
+    done = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    if done.returncode != 0:
+        raise UsageError(f"the overlay {overlay} does not build: {last_words(done)}", hint=f"kubectl kustomize {folder}")
+    objects = [each for each in yaml.safe_load_all(done.stdout) if each]
     namespaces = [each["metadata"]["name"] for each in objects if each["kind"] == "Namespace"]
     if len(namespaces) != 1:
         raise UsageError(f"the overlay {overlay} names {len(namespaces)} namespaces, not one", hint=f"kubectl kustomize {folder}")
@@ -80,16 +80,16 @@ def held_before(cluster: Cluster, objects: Sequence[KubernetesObject]) -> list[K
     Raises:
         OutsideError: It does not say: what cannot be seen could not be put back.
     """
-    wanted = [each for each in objects if each["kind"] != "Namespace"]
-    said = cluster.kubectl(
-        "get", "--filename", "-", "--output", "json", "--ignore-not-found", given=yaml.safe_dump_all(wanted), namespaced=False
+    applied = [each for each in objects if each["kind"] != "Namespace"]
+    done = cluster.kubectl(
+        "get", "--filename", "-", "--output", "json", "--ignore-not-found", given=yaml.safe_dump_all(applied), namespaced=False
     )
-    if said.returncode != 0:
+    if done.returncode != 0:
         raise OutsideError(
-            f"the cluster does not say what it holds of the overlay {cluster.overlay.name}: {last_words(said)}",
+            f"the cluster does not say what it holds of the overlay {cluster.overlay.name}: {last_words(done)}",
             hint=f"kubectl kustomize {cluster.overlay} | kubectl get --filename -",
         )
-    found = json.loads(said.stdout) if said.stdout.strip() else {"items": []}
+    found = json.loads(done.stdout) if done.stdout.strip() else {"items": []}
     return list(found["items"]) if "items" in found else [found]
 
 
@@ -99,17 +99,17 @@ def undo(cluster: Cluster, objects: Sequence[KubernetesObject], before: Sequence
     if before:
         current = _replicas(cluster)
         former = [_as_it_was(each, current) for each in before]
-        said = cluster.kubectl("replace", "--filename", "-", given=yaml.safe_dump_all(former), namespaced=False)
-        problems += [last_words(said)] if said.returncode != 0 else []
+        done = cluster.kubectl("replace", "--filename", "-", given=yaml.safe_dump_all(former), namespaced=False)
+        problems += [last_words(done)] if done.returncode != 0 else []
     there = {_key(each) for each in before}
     added = [each for each in objects if each["kind"] != "Namespace" and _key(each) not in there]
     if added:
         how = ("--ignore-not-found", "--wait=false", "--filename", "-")
-        said = cluster.kubectl("delete", *how, given=yaml.safe_dump_all(added), namespaced=False)
-        problems += [last_words(said)] if said.returncode != 0 else []
+        done = cluster.kubectl("delete", *how, given=yaml.safe_dump_all(added), namespaced=False)
+        problems += [last_words(done)] if done.returncode != 0 else []
     if ("Deployment", NAME) in there and not problems:
-        said = cluster.kubectl("rollout", "status", f"deployment/{NAME}", f"--timeout={ROLLOUT_S}s", timeout_s=ROLLOUT_S + 30)
-        problems += [last_words(said)] if said.returncode != 0 else []
+        done = cluster.kubectl("rollout", "status", f"deployment/{NAME}", f"--timeout={ROLLOUT_S}s", timeout_s=ROLLOUT_S + 30)
+        problems += [last_words(done)] if done.returncode != 0 else []
     return "; ".join(problems) or None
 
 
@@ -118,8 +118,8 @@ def _key(each: KubernetesObject) -> tuple[str, str]:
 
 
 def _replicas(cluster: Cluster) -> int | None:
-    said = cluster.kubectl("get", "deployment", NAME, "--ignore-not-found", "--output", "jsonpath={.spec.replicas}")
-    return int(said.stdout) if said.returncode == 0 and said.stdout.strip().isdigit() else None
+    done = cluster.kubectl("get", "deployment", NAME, "--ignore-not-found", "--output", "jsonpath={.spec.replicas}")
+    return int(done.stdout) if done.returncode == 0 and done.stdout.strip().isdigit() else None
 
 
 def _as_it_was(each: KubernetesObject, replicas: int | None) -> KubernetesObject:
@@ -131,6 +131,6 @@ def _as_it_was(each: KubernetesObject, replicas: int | None) -> KubernetesObject
     return former
 
 
-def last_words(said: subprocess.CompletedProcess[str]) -> str:
+def last_words(done: subprocess.CompletedProcess[str]) -> str:
     """Return the end of what kubectl said, on one line."""
-    return "; ".join((said.stderr.strip() or said.stdout.strip() or "it ended without a word").splitlines()[-3:])
+    return "; ".join((done.stderr.strip() or done.stdout.strip() or "it ended without a word").splitlines()[-3:])

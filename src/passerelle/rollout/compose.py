@@ -87,25 +87,25 @@ def bring_up(stack: Stack, *, init: bool, progress: Callable[[str], None]) -> tu
     """
     stack.check()
     with _alone(stack):
-        made = stack.make_secrets() if init else ()
+        new_secrets = stack.make_secrets() if init else ()
         stack.check_secrets()
         _readable_in_containers(stack.folder)
         progress("starting the stack; the first time its images are built, which takes some minutes")
-        wanted = stack.must("config", "--services", of="reading compose.yaml").split()
-        stack.must("up", "--detach", "--wait", *(name for name in wanted if name not in _BY_ITSELF), of="starting the stack")
-        if set(REPLICAS) & set(wanted):
+        services = stack.must("config", "--services", of="reading compose.yaml").split()
+        stack.must("up", "--detach", "--wait", *(name for name in services if name not in _BY_ITSELF), of="starting the stack")
+        if set(REPLICAS) & set(services):
             # Not waited for: what is served is not part of the platform, and may be what is to be replaced.
             stack.compose("up", "--detach", "--no-recreate", "--no-deps", "--no-build", "--pull", "never", *REPLICAS)
-    return made
+    return new_secrets
 
 
 def _readable_in_containers(folder: Path) -> None:
     """Open the configuration that is mounted, which is no secret, to the containers' users: a clone made under a strict umask is closed."""
     for path in (path for name in _MOUNTED for path in (folder / name, *(folder / name).rglob("*"))):
-        wanted = 0o755 if path.is_dir() else 0o644
-        if path.stat().st_mode & wanted != wanted:
+        mode = 0o755 if path.is_dir() else 0o644
+        if path.stat().st_mode & mode != mode:
             try:
-                path.chmod(wanted)
+                path.chmod(mode)
             except PermissionError as error:
                 raise OutsideError(f"{path} cannot be read in its container", hint=f"sudo chmod -R go+rX {path.parent}") from error
 
@@ -124,10 +124,10 @@ def deploy(stack: Stack, release: Release, *, dry_run: bool = False, progress: C
     if dry_run and inspect("docker", release.image) is None:
         return StackDeployment(None, release.bento_tag, release.image, None, changed=True, dry_run=True)
     check_architecture("docker", release.image)
-    held = inspect("docker", release.image)
-    if held is None:
+    image = inspect("docker", release.image)
+    if image is None:
         raise NotFoundError(f"docker holds no image {release.image}", hint="passerelle containerize")
-    identity = str(held["Id"])
+    identity = str(image["Id"])
     if dry_run:
         former = _serving(stack)
         changed = not all(_is_as_wanted(stack, before, identity) for before in former)
@@ -156,7 +156,7 @@ def _alone(stack: Stack) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise BusyError(f"another deployment to {stack.folder} is under way", hint="wait for it, then the same command again") from None
+        raise BusyError(f"another deployment to {stack.folder} is under way; run this command again once it has ended") from None
     except OSError as error:
         message = f"{lock.lock_file} cannot be written: {error.strerror}"
         raise OutsideError(message, hint=f'sudo chown -R "$USER" {stack.folder}') from error
@@ -175,8 +175,8 @@ def _remember(stack: Stack, identity: str, release: Release) -> None:
 
 def _serving(stack: Stack) -> list[Former]:
     """Return what the engine knows of each replica that runs; None for one that does not."""
-    held = stack.containers()
-    return [held[name] if name in held and held[name]["State"]["Running"] else None for name in REPLICAS]
+    containers = stack.containers()
+    return [containers[name] if name in containers and containers[name]["State"]["Running"] else None for name in REPLICAS]
 
 
 def _other(former: Sequence[Former], identity: str) -> str | None:
@@ -188,9 +188,9 @@ def _is_as_wanted(stack: Stack, before: Former, identity: str) -> bool:
     if before is None or before["Image"] != identity:
         return False
     name = before["Config"]["Labels"]["com.docker.compose.service"]
-    said = stack.compose("--profile", "service", "config", "--hash", name, variables={"SERVICE_IMAGE": identity})
-    wanted = said.stdout.split()[-1:]
-    return said.returncode != 0 or wanted == [before["Config"]["Labels"].get("com.docker.compose.config-hash")]
+    config = stack.compose("--profile", "service", "config", "--hash", name, variables={"SERVICE_IMAGE": identity})
+    wanted_hash = config.stdout.split()[-1:]
+    return config.returncode != 0 or wanted_hash == [before["Config"]["Labels"].get("com.docker.compose.config-hash")]
 
 
 def _replace(stack: Stack, identity: str, former: Sequence[Former], release: Release, progress: Callable[[str], None]) -> SmokeReport:
@@ -205,12 +205,12 @@ def _replace(stack: Stack, identity: str, former: Sequence[Former], release: Rel
             progress(f"{REPLICAS[place]}: {release.bento_tag}")
             smoke = _replaced(stack, place, identity, release)
     except BaseException as error:
-        left = [said for place in reversed(touched) if (said := _put_back(stack, place, former[place], progress))]
-        told = "; ".join(left) or "all is as it was before"
+        failures = [failure for place in reversed(touched) if (failure := _put_back(stack, place, former[place], progress))]
+        outcome = "; ".join(failures) or "all is as it was before"
         if isinstance(error, PasserelleError):
-            raise type(error)(f"{error.message}\n  {told}", hint=error.hint) from error
-        if left:
-            raise OutsideError(f"the deployment was interrupted; {told}", hint="passerelle deploy --target compose") from error
+            raise type(error)(f"{error.message}\n  {outcome}", hint=error.hint) from error
+        if failures:
+            raise OutsideError(f"the deployment was interrupted; {outcome}", hint="passerelle deploy --target compose") from error
         raise
     return smoke
 
@@ -225,8 +225,8 @@ def _put_back(stack: Stack, place: int, before: Former, progress: Callable[[str]
         done = _start(stack, place, _variables(before))
     if done.returncode == 0:
         return None
-    said = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-    return f"{replica} could not be put back to what it was: {said}"
+    reason = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+    return f"{replica} could not be put back to what it was: {reason}"
 
 
 def _variables(before: Inspected) -> dict[str, str]:
@@ -242,16 +242,16 @@ def _replaced(stack: Stack, place: int, identity: str, release: Release) -> Smok
     done = _start(stack, place, {"SERVICE_IMAGE": identity})
     if done.returncode != 0:
         log = ask("docker", "logs", "--tail", "12", stack.containers().get(REPLICAS[place], {}).get("Id", REPLICAS[place]))
-        said = "\n".join(f"    {line}" for line in (log.stdout + log.stderr).strip().splitlines()[-12:])
+        last_lines = "\n".join(f"    {line}" for line in (log.stdout + log.stderr).strip().splitlines()[-12:])
         raise OutsideError(
-            f"{REPLICAS[place]} does not get ready with {release.bento_tag}:\n{said or done.stderr.strip()}",
+            f"{REPLICAS[place]} does not get ready with {release.bento_tag}:\n{last_lines or done.stderr.strip()}",
             hint="passerelle containerize; passerelle status",
         )
     return _replayed(stack, REPLICAS[place], release)
 
 
 def _start(stack: Stack, place: int, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    # Bounded: one that the kernel kills again and again for its memory is never « unhealthy », only started anew.
+    # With a timeout: a container that the kernel kills for its memory is restarted again and again and never becomes 'unhealthy'.
     waited = ("--wait", "--wait-timeout", str(_READY_WITHIN_S))
     arguments = ("--profile", "service", "up", "--detach", *waited, "--no-deps", "--no-build", REPLICAS[place])
     return stack.compose(*arguments, variables=variables)

@@ -92,7 +92,10 @@ def smoke(engine: str, image: str, golden: Golden, *, expected_version: str, env
         took = time.perf_counter() - began
         ended = ask(engine, "inspect", "--format", "{{.State.ExitCode}}", container.container_id)
         if stopped.returncode != 0 or ended.stdout.strip() != "0":
-            raise OutsideError(f"{image} ended with {ended.stdout.strip() or stopped.stderr.strip()} when it was stopped", hint="report it")
+            raise OutsideError(
+                f"{image} ended with {ended.stdout.strip() or stopped.stderr.strip()} when it was stopped",
+                hint=f"{engine} run --rm {image}",
+            )
         return ContainerReport(image, container.ready_seconds, resident, report, 0, took)
 
 
@@ -102,14 +105,14 @@ def resident_bytes(container: Container) -> int:
         "import glob,re;print(sum(int(m[1]) for f in glob.glob('/proc/[0-9]*/smaps_rollup')"
         " for m in [re.search(r'Pss: +([0-9]+)',open(f).read())] if m and '/self/' not in f))"
     )
-    said = ask(container.engine, "exec", container.container_id, "python3", "-I", "-S", "-c", code)
-    return int(said.stdout.strip() or 0) * 1024
+    done = ask(container.engine, "exec", container.container_id, "python3", "-I", "-S", "-c", code)
+    return int(done.stdout.strip() or 0) * 1024
 
 
 def _port(engine: str, container_id: str) -> str:
-    said = ask(engine, "inspect", "--format", '{{json (index .NetworkSettings.Ports "3000/tcp")}}', container_id)
+    done = ask(engine, "inspect", "--format", '{{json (index .NetworkSettings.Ports "3000/tcp")}}', container_id)
     try:
-        bound = json.loads(said.stdout)[0]
+        bound = json.loads(done.stdout)[0]
     except (ValueError, TypeError, LookupError) as error:
         raise OutsideError(
             f"the container ended at once:\n{_log(engine, container_id)}", hint=f"{engine} logs {container_id[:12]}"
@@ -140,5 +143,5 @@ def _wait_until_ready(engine: str, container_id: str, image: str, address: str) 
 
 
 def _log(engine: str, container_id: str) -> str:
-    said = subprocess.run([engine, "logs", "--tail", "12", container_id], capture_output=True, text=True, timeout=30, check=False)
-    return "\n".join(f"    {line}" for line in (said.stdout + said.stderr).strip().splitlines()[-12:])
+    done = subprocess.run([engine, "logs", "--tail", "12", container_id], capture_output=True, text=True, timeout=30, check=False)
+    return "\n".join(f"    {line}" for line in (done.stdout + done.stderr).strip().splitlines()[-12:])

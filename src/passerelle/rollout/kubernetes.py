@@ -57,7 +57,7 @@ def deploy(
     """
     _check_key(cluster, api_key)
     if "@sha256:" not in release.image:
-        hint = "docker push it, then name it: passerelle deploy --target kubernetes --image registry/name@sha256:…"
+        hint = f"docker push {release.image}; passerelle deploy --target kubernetes --image IMAGE@DIGEST"
         raise UsageError(f"the image {release.image} has no digest of a registry; a tag may name another image tomorrow", hint=hint)
     where = f"{cluster.namespace}/{NAME}"
     former = cluster.deployment()
@@ -86,7 +86,7 @@ def _undone_if_it_fails(cluster: Cluster, objects: Sequence[KubernetesObject], p
     except (OutsideError, IntegrityError) as error:
         problem = undo(cluster, objects, before)
         if problem is not None:
-            # What went wrong first is still what counts, and what the exit code says.
+            # The first error decides the exit code.
             message = f"{error.message}\n  and the roll-out is not undone: {problem}"
             raise type(error)(message, hint=f"kubectl --namespace {cluster.namespace} get all") from error
         progress(f"{cluster.namespace}/{NAME}: as it was before")
@@ -112,7 +112,7 @@ def _with_image(objects: Sequence[KubernetesObject], release: Release) -> list[K
 
 
 def _check_key(cluster: Cluster, api_key: str | None) -> None:
-    """Return when the golden inputs can be put to the pods: those that ask for a key would refuse them once they run."""
+    """Check that the golden inputs can be sent to the pods: pods that require a key would refuse them; raises UsageError otherwise."""
     specs = [
         each["spec"]["template"]["spec"] for each in cluster.objects if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME
     ]
@@ -120,44 +120,43 @@ def _check_key(cluster: Cluster, api_key: str | None) -> None:
     if api_key is None and ("PASSERELLE_AUTH", "required") in given:
         raise UsageError(
             f"the pods of {cluster.namespace}/{NAME} ask for an API key, and PASSERELLE_API_KEY is not set",
-            hint="export PASSERELLE_API_KEY=… with a key of the Secret; passerelle keys make NAME makes one",
+            hint="export PASSERELLE_API_KEY=KEY",
         )
 
 
 def _check_secrets(cluster: Cluster) -> None:
-    """Return when every Secret is there that the pods mount; a pod without one waits for ever."""
+    """Check that every Secret that the pods mount exists; raises NotFoundError otherwise: a pod without one waits for ever."""
     pods = [each["spec"]["template"]["spec"] for each in cluster.objects if each["kind"] == "Deployment"]
-    wanted = {volume["secret"]["secretName"] for spec in pods for volume in spec.get("volumes", ()) if "secret" in volume}
-    for name in sorted(wanted):
-        said = cluster.kubectl("get", "secret", name, "--ignore-not-found", "--output", "name")
-        if said.returncode != 0:
+    names = {volume["secret"]["secretName"] for spec in pods for volume in spec.get("volumes", ()) if "secret" in volume}
+    for name in sorted(names):
+        done = cluster.kubectl("get", "secret", name, "--ignore-not-found", "--output", "name")
+        if done.returncode != 0:
             raise OutsideError(
-                f"whether the namespace {cluster.namespace} holds the Secret {name} cannot be found out: {last_words(said)}",
+                f"whether the namespace {cluster.namespace} holds the Secret {name} cannot be found out: {last_words(done)}",
                 hint=f"kubectl --namespace {cluster.namespace} auth can-i get secrets",
             )
-        if not said.stdout.strip():
-            hint = (
-                f"passerelle keys make NAME; kubectl --namespace {cluster.namespace} create secret generic {name} --from-file=keys.json=…"
-            )
+        if not done.stdout.strip():
+            create = f"kubectl --namespace {cluster.namespace} create secret generic {name} --from-file=keys.json=FILE"
+            hint = f"passerelle keys make NAME; {create}"
             raise NotFoundError(f"the namespace {cluster.namespace} holds no Secret {name}", hint=hint)
 
 
 def _apply(cluster: Cluster, objects: Sequence[KubernetesObject], *options: str) -> None:
     manager = () if "--dry-run=client" in options else ("--server-side", "--force-conflicts", "--field-manager", "passerelle")
-    said = cluster.kubectl("apply", *manager, *options, "--filename", "-", given=yaml.safe_dump_all(objects), namespaced=False)
-    if said.returncode != 0:
+    done = cluster.kubectl("apply", *manager, *options, "--filename", "-", given=yaml.safe_dump_all(objects), namespaced=False)
+    if done.returncode != 0:
         raise OutsideError(
-            f"the cluster does not take the overlay {cluster.overlay.name}: {last_words(said)}", hint=f"kubectl kustomize {cluster.overlay}"
+            f"the cluster does not take the overlay {cluster.overlay.name}: {last_words(done)}", hint=f"kubectl kustomize {cluster.overlay}"
         )
 
 
 def _rolled_out(cluster: Cluster, release: Release, api_key: str | None) -> tuple[int, SmokeReport]:
-    said = cluster.kubectl("rollout", "status", f"deployment/{NAME}", f"--timeout={ROLLOUT_S}s", timeout_s=ROLLOUT_S + 30)
+    done = cluster.kubectl("rollout", "status", f"deployment/{NAME}", f"--timeout={ROLLOUT_S}s", timeout_s=ROLLOUT_S + 30)
     pods = _pods(cluster, release.image)
-    if said.returncode != 0 or not pods:
+    if done.returncode != 0 or not pods:
         why = "\n".join(f"    {line}" for line in _reasons(cluster, release.image))
         raise OutsideError(
-            f"the new pods of {cluster.namespace}/{NAME} do not get ready; the ones before answer on\n{why or last_words(said)}",
+            f"the new pods of {cluster.namespace}/{NAME} do not get ready; the ones before answer on\n{why or last_words(done)}",
             hint=f"kubectl --namespace {cluster.namespace} describe pods",
         )
     for name in pods:
@@ -171,11 +170,11 @@ def _rolled_out(cluster: Cluster, release: Release, api_key: str | None) -> tupl
 
 def _pods(cluster: Cluster, image: str, *, ready: bool = True) -> list[str]:
     """Return the names of the pods that run the image and are not ending."""
-    said = cluster.kubectl("get", "pods", "--selector", f"app.kubernetes.io/name={NAME}", "--output", "json")
-    held = json.loads(said.stdout)["items"] if said.returncode == 0 else []
+    done = cluster.kubectl("get", "pods", "--selector", f"app.kubernetes.io/name={NAME}", "--output", "json")
+    pods = json.loads(done.stdout)["items"] if done.returncode == 0 else []
     return [
         pod["metadata"]["name"]
-        for pod in held
+        for pod in pods
         if pod["spec"]["containers"][0]["image"] == image
         and "deletionTimestamp" not in pod["metadata"]
         and (not ready or any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", ())))
@@ -183,9 +182,9 @@ def _pods(cluster: Cluster, image: str, *, ready: bool = True) -> list[str]:
 
 
 def _reasons(cluster: Cluster, image: str) -> list[str]:
-    """Return the last words of the pods that do not get ready, without their access log, and the latest warnings about pods."""
-    said = [cluster.kubectl("logs", name, "--tail", "500") for name in _pods(cluster, image, ready=False)[:2]]
-    words = [line for each in said for line in each.stdout.splitlines() if not line.startswith("{")]
+    """Return the last log lines of the pods that do not get ready, without their access log, and the latest warnings about pods."""
+    logs = [cluster.kubectl("logs", name, "--tail", "500") for name in _pods(cluster, image, ready=False)[:2]]
+    lines = [line for each in logs for line in each.stdout.splitlines() if not line.startswith("{")]
     about = ("--field-selector", "type=Warning,involvedObject.kind=Pod")
     events = cluster.kubectl("get", "events", *about, "--output", "jsonpath={range .items[*]}{.message}{'\\n'}{end}")
-    return [*words[-6:], *dict.fromkeys(events.stdout.splitlines()[-2:])]
+    return [*lines[-6:], *dict.fromkeys(events.stdout.splitlines()[-2:])]

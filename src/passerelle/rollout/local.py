@@ -1,4 +1,4 @@
-"""Serve a bento on this machine: started, waited for, held to its golden predictions, and only then put in the former one's place."""
+"""Serve a bento on this machine: start it, wait for it, check its golden predictions, and only then replace the former one."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def attached(
     port: int | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[Child, Deployment]]:
-    """Serve the bento as long as the body runs; it ends with this process, whatever happens to it.
+    """Serve the bento as long as the body runs; it ends with this process, even if that is killed.
 
     Raises:
         As `deploy`.
@@ -159,7 +159,7 @@ def service_child(
         BusyError: Somebody else listens on the port.
     """
     if port is not None and port_is_taken(port):
-        raise BusyError(f"the port {port} is taken by {_holder(port)}", hint="another --port, or none for a free one")
+        raise BusyError(f"the port {port} is taken by {_holder(port)}", hint="passerelle deploy --port 0")
     number = port or free_ports(1)[0]
     address = f"http://127.0.0.1:{number}"
     command = [sys.executable, "-m", "bentoml", "serve", str(bento_tag), "--host", "127.0.0.1", "--port", str(number)]
@@ -170,7 +170,7 @@ def service_child(
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "PASSERELLE_KEYS_FILE": given.get("PASSERELLE_KEYS_FILE", str(state_dir.resolve() / "keys.json")),
-        # The bento's own code answers, not the one that is being worked on.
+        # The code of the bento is served, not the working copy.
         "PYTHONPATH": str(path / "src" / "src"),
     }
     log = state_dir.resolve() / "logs" / f"service-{number}.log"
@@ -184,24 +184,24 @@ def stop(state_dir: Path) -> RunningService | None:
         process = psutil.Process(service.mark.pid)
         family = [process, *process.children(recursive=True)]
         process.terminate()
-        _, left = psutil.wait_procs(family, timeout=_STOP_TIMEOUT_S)
-        for each in left:
+        _, survivors = psutil.wait_procs(family, timeout=_STOP_TIMEOUT_S)
+        for each in survivors:
             each.kill()
     state_path(state_dir).unlink(missing_ok=True)
     return service
 
 
 def _check_not_refused(address: str, bento_tag: BentoTag, child: Child) -> None:
-    """Give up at once on a service that will never get ready.
+    """Stop waiting for a service that will never be ready.
 
     Raises:
         IntegrityError: Its model is not what was registered, or does not reproduce its golden predictions; holds what it logged.
     """
     try:
-        said = requests.get(f"{address}/readyz", timeout=2.0).json()
+        state = requests.get(f"{address}/readyz", timeout=2.0).json()
     except (requests.RequestException, ValueError):
         return
-    if said.get("reason") == "model_refused":
+    if state.get("reason") == "model_refused":
         message = f"the service refuses the model of {bento_tag}:\n{child.log_tail()}"
         raise IntegrityError(message, hint=f"bentoml models delete {bento_tag}; passerelle import; passerelle build; passerelle deploy")
 

@@ -1,4 +1,4 @@
-"""The secrets of the compose stack: files, made on first use, that nobody else on the machine can read."""
+"""The secrets of the compose stack: files, made on first use, that no other user of the machine can read."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ NAMES = (
     "s3_service",
     "s3_backup",
 )
-#: Token of the key by which this machine's `deploy` and `monitor` ask the service.
+#: The API key that `deploy` and `monitor` on this machine send to the service.
 API_KEY = "api_key"
-#: What is in a volume was made with these.
+#: Volumes that were initialised with these secrets.
 VOLUMES = {"postgres_password": "postgres", "minio_root_password": "minio"}
 #: Names the file that holds the key of another S3.
 OTHER_S3 = "S3_SECRET_FILE"
@@ -36,10 +36,10 @@ _INIT = "passerelle deploy --target compose --init"
 def make_secrets(folder: Path, *, volume_of: Callable[[str], str | None] = lambda _: None) -> tuple[str, ...]:
     """Make the secrets that are missing, keep those that are there, and return the names of the new ones.
 
-    The files can be read by all, as the containers' users are others than this one; the folder around them is its owner's alone.
+    The files can be read by all users, as those of the containers differ from this one; only the owner can enter their folder.
 
     Args:
-        volume_of: Names the volume that was made with a secret, where there is one: it opens by no other.
+        volume_of: Names the volume that was made with a secret, where there is one: it cannot be opened with another.
 
     Raises:
         NotFoundError: One is missing whose volume is there.
@@ -73,10 +73,10 @@ def _made_key(folder: Path) -> tuple[str, ...]:
 
 
 def check_secrets(folder: Path, *also: Path, volume_of: Callable[[str], str | None] = lambda _: None) -> None:
-    """Return when every secret is there, is not empty, and is nobody else's to read.
+    """Check that every secret exists, is not empty, and cannot be read by other users.
 
     Args:
-        also: Secrets in other places, which nobody makes anew.
+        also: Secrets in other places, which passerelle does not make.
         volume_of: Names the volume that was made with a secret, where there is one.
 
     Raises:
@@ -95,11 +95,13 @@ def _check(path: Path, *, ours: bool, volume_of: Callable[[str], str | None]) ->
     if wrong and ours:
         _refuse_bound(path, wrong, volume_of)
     if wrong == "is missing":
-        raise NotFoundError(f"the secret {path} is missing", hint=_INIT if ours else f"write it there, or name another file: {OTHER_S3}")
+        raise NotFoundError(
+            f"the secret {path} is missing" + ("" if ours else f"; {OTHER_S3} names the file"), hint=_INIT if ours else None
+        )
     if wrong:
-        raise SettingsError(f"the secret {path} is empty", hint=f"restore it, or: rm {path}; {_INIT}" if ours else f"write it to {path}")
+        raise SettingsError(f"the secret {path} is empty", hint=f"rm {path}; {_INIT}" if ours else None)
     if others_may_read(path):
-        hint = f"chmod 700 {path.parent}" if ours else f"chmod o-r {path}, or chmod 700 {path.parent}"
+        hint = f"chmod 700 {path.parent}" if ours else f"chmod o-r {path}"
         raise SettingsError(f"the secret {path} can be read by everybody on this machine", hint=hint)
 
 
@@ -107,9 +109,9 @@ def _refuse_bound(path: Path, wrong: str, volume_of: Callable[[str], str | None]
     volume = volume_of(path.name) if path.name in VOLUMES else None
     if volume is not None:
         raise NotFoundError(
-            f"the secret {path} {wrong}, and the volume {volume} opens by no other: none is made anew",
-            hint="write it back from your copy of the secrets; or give up all that the stack holds:"
-            " docker compose -f deploy/compose.yaml down --volumes",
+            f"the secret {path} {wrong}, and the volume {volume} opens with no other: write it back from your copy of the secrets, "
+            "or delete all that the stack holds",
+            hint="docker compose -f deploy/compose.yaml down --volumes",
         )
 
 

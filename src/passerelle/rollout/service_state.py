@@ -27,8 +27,8 @@ def state_path(state_dir: Path) -> Path:
 def running_service(state_dir: Path) -> RunningService | None:
     """Return the service that `deploy` started and that still runs, or None."""
     try:
-        held = json.loads(state_path(state_dir).read_text())
-        service = RunningService(**(held | {"mark": ProcessMark(**held["mark"])}))
+        content = json.loads(state_path(state_dir).read_text())
+        service = RunningService(**(content | {"mark": ProcessMark(**content["mark"])}))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return service if service.mark.alive() else None

@@ -13,13 +13,14 @@ import requests
 
 from passerelle.errors import IntegrityError, OutsideError
 from passerelle.model.golden import Golden
+from passerelle.names import CLASSIFY
 
 _TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True)
 class SmokeReport:
-    """What the service said to the golden inputs.
+    """The service's answers to the golden inputs, compared.
 
     Attributes:
         inputs: How many were replayed.
@@ -39,7 +40,7 @@ class TopLabel(TypedDict):
     probability: float
 
 
-class Answer(TypedDict):
+class ServiceAnswer(TypedDict):
     """What is read of the service's answer to a record."""
 
     model_version: str
@@ -48,14 +49,14 @@ class Answer(TypedDict):
 
 
 #: Gives the service's answers to all of the records, in their order.
-Asker = Callable[[Sequence[Mapping[str, object]]], Sequence[Answer]]
+Asker = Callable[[Sequence[Mapping[str, object]]], Sequence[ServiceAnswer]]
 
 
 def replay(ask: Asker, golden: Golden, *, where: str, expected_version: str) -> SmokeReport:
-    """Return how the service answers the golden inputs, through its whole contract.
+    """Return how the service answers the golden inputs, through its public contract.
 
     Args:
-        ask: Puts the records to the service.
+        ask: Sends the records to the service.
         where: Names the service in errors.
 
     Raises:
@@ -86,23 +87,26 @@ def replay_over_http(address: str, golden: Golden, *, expected_version: str, api
         As `replay`.
     """
     return replay(
-        lambda records: [_asked(address, record, api_key) for record in records], golden, where=address, expected_version=expected_version
+        lambda records: [_classify(address, record, api_key) for record in records],
+        golden,
+        where=address,
+        expected_version=expected_version,
     )
 
 
 def inside(run: Callable[[Sequence[str], str], subprocess.CompletedProcess[str]], *, where: str, api_key: str | None) -> Asker:
-    """Return an asker that puts the records from inside of the service's own container: it needs no published port.
+    """Return a function that sends the records from inside the service's own container, without a published port.
 
     Args:
         run: Runs a command in the container with this text as its input.
     """
 
-    def ask(records: Sequence[Mapping[str, object]]) -> Sequence[Answer]:
+    def ask(records: Sequence[Mapping[str, object]]) -> Sequence[ServiceAnswer]:
         given = json.dumps({"records": [dict(record) for record in records], "key": api_key})
         done = run(("python3", "-I", "-S", "-c", _ASK_INSIDE), given)
         if done.returncode != 0:
-            said = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
-            raise OutsideError(f"{where} does not answer the golden inputs: {said}", hint="passerelle status")
+            reason = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+            raise OutsideError(f"{where} does not answer the golden inputs: {reason}", hint="passerelle status")
         answers: list[dict[str, Any]] = json.loads(done.stdout)
         for answer in answers:
             if answer["status"] != requests.codes.ok:
@@ -128,23 +132,23 @@ print(json.dumps(answers))
 """
 
 
-def _asked(address: str, record: Mapping[str, object], api_key: str | None) -> Answer:
+def _classify(address: str, record: Mapping[str, object], api_key: str | None) -> ServiceAnswer:
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     try:
-        answer = requests.post(f"{address}/classify", json=dict(record), headers=headers, timeout=_TIMEOUT_S)
+        answer = requests.post(f"{address}{CLASSIFY}", json=dict(record), headers=headers, timeout=_TIMEOUT_S)
     except requests.RequestException as error:
         raise OutsideError(f"the service at {address} does not answer", hint="passerelle status") from error
     if answer.status_code != requests.codes.ok:
         code = answer.json().get("code") if answer.headers.get("content-type", "").startswith("application/json") else None
         raise _refused(f"the service at {address}", answer.status_code, code)
-    given: Answer = answer.json()
+    given: ServiceAnswer = answer.json()
     return given
 
 
 def _refused(where: str, status: int, code: object) -> OutsideError:
     hint = "passerelle monitor"
     if status in (requests.codes.unauthorized, requests.codes.forbidden):
-        hint = "export PASSERELLE_API_KEY=… with a key that this service knows; passerelle keys make NAME makes one"
+        hint = "export PASSERELLE_API_KEY=KEY\npasserelle keys make NAME"
     return OutsideError(f"{where} answers {status} ({code}) to a golden input", hint=hint)
 
 

@@ -75,8 +75,8 @@ class Stack:
             return done.stdout
         taken = _TAKEN.search(done.stderr)
         if taken:
-            hint = f"end what listens there, or set another in {self.folder / '.env'}: {', '.join(_ports(self.folder))}"
-            raise BusyError(f"the port {taken[1]} is taken; what ran before goes on", hint=hint)
+            where = f"set another in {self.folder / '.env'}: {', '.join(_ports(self.folder))}"
+            raise BusyError(f"the port {taken[1]} is taken, and nothing was changed; end what listens there, or {where}")
         # What a container says of its own disk is not the engine's.
         error = failed("docker", done.stderr, of=of, hint=f"{self.command} logs")
         raise OutsideError(error.message + self._last_words(done.stderr), hint=error.hint)
@@ -98,24 +98,24 @@ class Stack:
 
     @property
     def command(self) -> str:
-        """How a person calls compose on this stack."""
+        """The command line of compose for this stack."""
         return f"docker compose -f {shlex.quote(os.path.relpath(self.folder / 'compose.yaml'))}"
 
     def check(self) -> None:
-        """Return when an engine answers and its compose is new enough.
+        """Check that Docker answers and that its compose plugin is new enough.
 
         Raises:
             OutsideError: It is not Docker, does not answer, or is too old.
         """
         if find_engine() != "docker":
-            raise OutsideError("the stack needs Docker with compose; Podman answers here", hint="install docker and its compose plugin")
-        said = ask("docker", "compose", "version", "--short")
-        found = re.match(r"v?(\d+)\.(\d+)", said.stdout)
+            raise OutsideError("the stack needs Docker with its compose plugin; Podman answers here")
+        done = ask("docker", "compose", "version", "--short")
+        found = re.match(r"v?(\d+)\.(\d+)", done.stdout)
         oldest = ".".join(map(str, OLDEST_COMPOSE))
-        if said.returncode != 0 or found is None:
-            raise OutsideError("docker compose is not installed", hint=f"install the plugin docker-compose, {oldest} or newer")
+        if done.returncode != 0 or found is None:
+            raise OutsideError(f"the compose plugin of docker is not installed; the stack needs {oldest} or newer")
         if (int(found[1]), int(found[2])) < OLDEST_COMPOSE:
-            raise OutsideError(f"docker compose is {said.stdout.strip()}; the stack needs {oldest} or newer", hint="update docker-compose")
+            raise OutsideError(f"docker compose is {done.stdout.strip()}; the stack needs {oldest} or newer")
 
     def make_secrets(self) -> tuple[str, ...]:
         """Make the secrets that are missing, and return their names.
@@ -126,7 +126,7 @@ class Stack:
         return make_secrets(self.secrets, volume_of=self._volume_of)
 
     def check_secrets(self) -> None:
-        """Return when every secret that compose.yaml names can be used.
+        """Check that every secret that compose.yaml names can be used.
 
         Raises:
             As `secret_files.check_secrets`.
@@ -143,13 +143,13 @@ class Stack:
         ids = self.compose("--profile", "service", "--profile", "grafana", "ps", "--all", "--quiet", timeout_s=_SHORT_S).stdout.split()
         if not ids:
             return {}
-        held = json.loads(ask("docker", "inspect", *ids).stdout or "[]")
-        return {each["Config"]["Labels"]["com.docker.compose.service"]: each for each in held}
+        containers = json.loads(ask("docker", "inspect", *ids).stdout or "[]")
+        return {each["Config"]["Labels"]["com.docker.compose.service"]: each for each in containers}
 
     def runs(self, service: str) -> bool:
         """Return whether a service's container runs."""
-        held = self.containers().get(service)
-        return held is not None and bool(held["State"]["Running"])
+        container = self.containers().get(service)
+        return container is not None and bool(container["State"]["Running"])
 
     def address(self, service: str, port: int) -> str:
         """Return where a service's port is published, as `http://host:port`.
@@ -157,9 +157,9 @@ class Stack:
         Raises:
             OutsideError: The stack does not run.
         """
-        said = self.compose("port", service, str(port), timeout_s=_SHORT_S)
-        where = said.stdout.strip()
-        if said.returncode != 0 or not where or where.endswith(":0"):
+        done = self.compose("port", service, str(port), timeout_s=_SHORT_S)
+        where = done.stdout.strip()
+        if done.returncode != 0 or not where or where.endswith(":0"):
             raise OutsideError(f"the stack in {self.folder} does not run: {service} publishes no port", hint=_START)
         host, _, number = where.rpartition(":")
         return f"http://{'127.0.0.1' if host in ('0.0.0.0', '[::]') else host}:{number}"  # noqa: S104 - where it listens
@@ -213,8 +213,8 @@ class Stack:
 
     def values(self) -> dict[str, str]:
         """Return what the environment and .env give to compose.yaml; the environment comes first."""
-        held = {name: value or "" for name, value in dotenv_values(self.folder / ".env").items()}
-        return {**held, **os.environ}
+        of_file = {name: value or "" for name, value in dotenv_values(self.folder / ".env").items()}
+        return {**of_file, **os.environ}
 
     def remember(self, values: Mapping[str, str]) -> None:
         """Write variables to .env, which plain `docker compose` reads too; other lines stay."""
@@ -223,12 +223,12 @@ class Stack:
         for name, value in values.items():
             set_key(path, name, value, quote_mode="never")
 
-    def _last_words(self, said: str) -> str:
+    def _last_words(self, output: str) -> str:
         """Return the last lines of the container that compose names as the one at fault."""
-        named = re.findall(r"(?:container|service) \"?([\w.-]+)\"? (?:is unhealthy|exited|didn't complete)", said)
-        for service, held in self.containers().items() if named else ():
-            if named[-1] in (service, held["Name"].lstrip("/")):
-                log = ask("docker", "logs", "--tail", "8", held["Id"])
+        named = re.findall(r"(?:container|service) \"?([\w.-]+)\"? (?:is unhealthy|exited|didn't complete)", output)
+        for service, container in self.containers().items() if named else ():
+            if named[-1] in (service, container["Name"].lstrip("/")):
+                log = ask("docker", "logs", "--tail", "8", container["Id"])
                 return "\n" + "\n".join(f"{service}: {line}" for line in (log.stdout + log.stderr).splitlines()[-8:])
         return ""
 
@@ -241,7 +241,7 @@ def find_stack(project: Path) -> Stack:
     """
     folder = project.resolve() / "deploy"
     if not (folder / "compose.yaml").is_file():
-        raise NotFoundError(f"{project.resolve()} holds no deploy/compose.yaml", hint="cd to the root of the project, or --project")
+        raise NotFoundError(f"{project.resolve()} holds no deploy/compose.yaml", hint="passerelle up --target compose --project FOLDER")
     return Stack(folder)
 
 

@@ -1,4 +1,4 @@
-"""Put a restored database in the place of the one that MLflow uses: each step can be the last, and the next call goes on."""
+"""Replace the database that MLflow uses by a restored one; after an interruption at any step the next call continues."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def marks(stack: Stack) -> dict[str, str]:
     Raises:
         OutsideError: PostgreSQL does not answer.
     """
-    said = stack.compose(*PSQL, "--command", _MARKS)
-    if said.returncode != 0:
-        raise OutsideError(f"PostgreSQL does not answer: {said.stderr.strip()}", hint=f"{stack.command} logs postgres")
-    rows = (line.partition("|") for line in said.stdout.splitlines() if line.strip())
+    done = stack.compose(*PSQL, "--command", _MARKS)
+    if done.returncode != 0:
+        raise OutsideError(f"PostgreSQL does not answer: {done.stderr.strip()}", hint=f"{stack.command} logs postgres")
+    rows = (line.partition("|") for line in done.stdout.splitlines() if line.strip())
     return {name: mark if _DIGEST.fullmatch(mark) else "" for name, _, mark in rows}
 
 

@@ -28,24 +28,24 @@ from passerelle.scorer.encoding import CrossingNgrams, Encode, crossing_ngrams_o
 from passerelle.scorer.pairs import Codes
 from passerelle.scorer.sections import Section
 
-#: A longer chunk is cut anew each time: it is no word, and remembering it would let anybody fill the memory.
+#: A longer chunk is cut again each time: it is not a word, and a client could fill the memory with such chunks.
 LONGEST_CHUNK = 48
-#: What one generation of remembered chunks may take, approximately; two generations exist at a time.
+#: Approximate size of one generation of remembered chunks; two generations exist at a time.
 GENERATION_BYTES = 8 * 2**20
 #: n-grams of a long text that are cut between two places where the work may be interrupted.
 SLICE = 512
-#: So many times the work of a remembered chunk is in each character of one that is not.
+#: The work for each character of a new chunk, in multiples of the work for a remembered chunk.
 UNSEEN = 4
-#: What a remembered chunk takes besides its codes: dict slot, key, tuples, objects' headers.
+#: Memory of a remembered chunk besides its codes: dict slot, key, tuples, objects' headers.
 ENTRY_BYTES = 400
 
 
-class Entry(NamedTuple):
+class ChunkCodes(NamedTuple):
     """What is remembered of a chunk.
 
     Attributes:
         codes: Native 32-bit integers.
-        shares: For each section with n-grams that cross whitespace, what it makes of the chunk's tokens.
+        shares: For each section with n-grams that cross whitespace, its share of the chunk's tokens.
     """
 
     codes: bytes
@@ -110,8 +110,8 @@ class Source:
         # Lower-casing and NFKD look no further than whitespace, so they can be done chunk by chunk; stripping to ASCII may delete
         # whitespace itself, and so joins chunks.
         self._late = accents != "ascii"
-        self._young: dict[str, Entry] = {}
-        self._old: dict[str, Entry] = {}
+        self._young: dict[str, ChunkCodes] = {}
+        self._old: dict[str, ChunkCodes] = {}
         self._bytes = 0
 
     def add(self, section: Section, first_column: int) -> None:
@@ -169,7 +169,7 @@ class Source:
                     yield
         return runs
 
-    def _make_in_slices(self, chunk: str) -> Generator[None, None, Entry]:
+    def _make_in_slices(self, chunk: str) -> Generator[None, None, ChunkCodes]:
         """Return the entry of `_make` for a long chunk."""
         pieces = self._preprocess(chunk).split() if self._late else [chunk]
         codes, work = array("i"), 0
@@ -182,9 +182,9 @@ class Source:
                         yield
                         work = 0
         shares = tuple([crossing.share([token for piece in pieces for token in cut.tokenize(piece)]) for cut, crossing in self._crossing])
-        return Entry(codes.tobytes(), shares)
+        return ChunkCodes(codes.tobytes(), shares)
 
-    def _remember(self, chunk: str) -> Entry:
+    def _remember(self, chunk: str) -> ChunkCodes:
         entry = self._old.get(chunk) or self._make(chunk)
         if len(chunk) <= LONGEST_CHUNK:
             if self._bytes > GENERATION_BYTES:
@@ -193,14 +193,14 @@ class Source:
             self._bytes += len(entry.codes) + ENTRY_BYTES
         return entry
 
-    def _make(self, chunk: str) -> Entry:
+    def _make(self, chunk: str) -> ChunkCodes:
         pieces = self._preprocess(chunk).split() if self._late else [chunk]
         codes = array("i")
         for cut in self._by_chunk:
             for piece in pieces:
                 codes.extend(cut.of_chunk(piece))
         shares = tuple([crossing.share([token for piece in pieces for token in cut.tokenize(piece)]) for cut, crossing in self._crossing])
-        return Entry(codes.tobytes(), shares)
+        return ChunkCodes(codes.tobytes(), shares)
 
 
 def sources_of(sections: Sequence[Section]) -> tuple[Source, ...]:

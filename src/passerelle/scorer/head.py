@@ -1,4 +1,4 @@
-"""What becomes of a text's scores: a label, and probabilities where the classifier has them."""
+"""From the scores of a text to a label, and to probabilities if the classifier has them."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ class Head:
         return np.concatenate([np.zeros_like(scores), scores], axis=1) if self.scores == 1 else scores
 
     def spec(self) -> dict[str, object]:
-        """Return what `head_from` makes the same head of, in JSON's types."""
+        """Return the specification from which `head_from` makes the same head, in JSON types."""
         link = None if self.link is None else self.link.spec()
         return {**vars(self), "classes": list(self.classes), "link": link}
 
 
 def head_from(spec: Mapping[str, Any]) -> Head:
-    """Return the head that was written down like this.
+    """Return the head of this specification.
 
     Raises:
         KeyError, TypeError: It is none.
     """
     link = spec["link"]
-    made = None if link is None else Average.of(link) if link["kind"] == "average" else simple_link_of(link)
-    return Head(**{**spec, "classes": tuple(spec["classes"]), "link": made})
+    function = None if link is None else Average.of(link) if link["kind"] == "average" else simple_link_of(link)
+    return Head(**{**spec, "classes": tuple(spec["classes"]), "link": function})
 
 
 @dataclass(frozen=True)
@@ -130,10 +130,10 @@ class Member:
 
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> Member:
-        """Return the member that was written down like this."""
+        """Return the member of this specification."""
         calibrate = dict(spec["calibrate"])
-        made: Any = {"sigmoids": Sigmoids, "isotonics": Isotonics}[calibrate.pop("kind")](**calibrate)
-        return cls(head_from(spec["head"]), spec["start"], spec["classes"], tuple(spec["positions"]), made)
+        function: Any = {"sigmoids": Sigmoids, "isotonics": Isotonics}[calibrate.pop("kind")](**calibrate)
+        return cls(head_from(spec["head"]), spec["start"], spec["classes"], tuple(spec["positions"]), function)
 
 
 @dataclass(frozen=True)
@@ -155,5 +155,5 @@ class Average:
 
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> Average:
-        """Return the link that was written down like this."""
+        """Return the link of this specification."""
         return cls(tuple(Member.of(member) for member in spec["members"]))

@@ -1,6 +1,6 @@
-"""From scores to probabilities, each in the very steps that scikit-learn takes. Arrays of shape (texts, scores).
+"""From scores to probabilities, each with the same operations as scikit-learn. Arrays of shape (texts, scores).
 
-A link is a plain object that can be written down (`spec`) and made again (`link_of`), so that a scorer needs no scikit-learn to answer.
+A link can be written as a specification (`spec`) and made from it (`simple_link_of`), so that a scorer needs no scikit-learn.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Link(Protocol):
         """Return the probabilities."""
 
     def spec(self) -> dict[str, object]:
-        """Return what `link_of` makes the same link of, in JSON's types."""
+        """Return the specification from which `simple_link_of` makes the same link, in JSON types."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Each:
 
     Attributes:
         positive: `sigmoid` or `huber`.
-        of_none: What all classes get where the sum is zero: `uniform` (LogisticRegression, SGDClassifier) or `zero` (OneVsRestClassifier).
+        of_none: Of all classes if the sum is zero: `uniform` (LogisticRegression, SGDClassifier) or `zero` (OneVsRestClassifier).
     """
 
     positive: str
@@ -101,11 +101,11 @@ POSITIVES: Mapping[str, Callable[[Floats], Floats]] = {"sigmoid": sigmoid, "hube
 
 
 def simple_link_of(spec: Mapping[str, Any]) -> Link:
-    """Return the link that was written down like this.
+    """Return the link of this specification.
 
     Raises:
         KeyError: It is none of these.
     """
     fields = {name: value for name, value in spec.items() if name != "kind"}
-    made: Link = {"softmax": Softmax, "two": Two, "each": Each}[spec["kind"]](**fields)
-    return made
+    link: Link = {"softmax": Softmax, "two": Two, "each": Each}[spec["kind"]](**fields)
+    return link

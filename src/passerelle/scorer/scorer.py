@@ -19,7 +19,7 @@ from passerelle.scorer.sections import Floats, Section
 #: Deciding values that are closer than this, relative to their size, may be in another order after other rounding.
 NEAR_TIE = 1e-9
 
-#: Of a batch, so many rows of scores become probabilities at once.
+#: Number of rows of scores of a batch that become probabilities at once.
 ROWS = 64
 
 _END_BYTES = END.tobytes()
@@ -199,7 +199,7 @@ class CompiledScorer:
         return (self.linear.intercepts.copy(), False) if scores is None else (scores, True)
 
     def _settled(self, record: Mapping[str, object], index: int, *, known: bool, ask: Callable[[Mapping[str, object]], int] | None) -> int:
-        """Return the label's index where rounding decides, and `index` where nobody can be asked."""
+        """Return the label's index where rounding decides, and `index` where there is no pipeline to ask."""
         if not known:
             return self.index_of_nothing
         return index if self._pipeline_label is None else (ask or self.ask)(record)

@@ -1,4 +1,4 @@
-"""What the steps between text and classifier amount to, written as one formula.
+"""The steps between text and classifier as one formula.
 
 A section is the columns of one vectorizer. Whatever scalers, weights and norms follow, a feature's value is
 
@@ -67,7 +67,7 @@ class Norm:
 
 @dataclass
 class Section:
-    """The columns of one vectorizer and what becomes of their counts.
+    """The columns of one vectorizer and the transformations of their counts.
 
     Attributes:
         column: The record's field that holds the text.

@@ -1,6 +1,6 @@
-"""A compiled scorer in files: written where scikit-learn is, read where it is not.
+"""A compiled scorer in files: written with scikit-learn, read without it.
 
-What is large lies in arrays that are mapped into memory, so that the workers of one machine share it. No code is in the files.
+Large parts are arrays that are mapped into memory, so that the workers of one machine share it. No code is in the files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from passerelle.scorer.pairs import Pairs, pairs_of
 from passerelle.scorer.scorer import CompiledScorer, PipelineLabel
 from passerelle.scorer.sections import Hashing, Section, Vocabulary
 
-#: Counted up when the meaning of a file changes; a scorer of another format is not read.
+#: Incremented when the format changes; a scorer of another format is not read.
 FORMAT = 1
 INDEX = "scorer.json"
 _ROWS = ("table", "intercepts", "bounds", "own", "union")

@@ -1,4 +1,4 @@
-"""Who may ask, and how often: API keys required away from loopback, and a rate limit for each of them."""
+"""Access: API keys for requests that do not come in on loopback, and a rate limit for each key."""
 
 from __future__ import annotations
 
@@ -39,21 +39,21 @@ class AccessControl:
         self._read_at = float("-inf")
         self._changed_at: int | None = None
         self._broken = False
-        # Names by a keyed digest of the header, for as long as the keys are not read again: the whole check is made once a second a key.
+        # Names by a keyed digest of the header, until the keys are read again: each key is fully checked once a second.
         self._known: dict[bytes, str] = {}
         self._secret = os.urandom(16)
         self._limit = _limit_of(settings.rate_limit)
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
     def required(self, server: tuple[str, int | None] | None) -> bool:
-        """Return whether a request that came in at this address of ours needs a key."""
+        """Return whether a request to this local address needs a key."""
         if self._mode == "auto":
             host = server[0] if server else ""
             return not (host.startswith("127.") or host in ("::1", "localhost"))
         return self._mode == "required"
 
     def admit(self, server: tuple[str, int | None] | None, headers: dict[bytes, bytes]) -> tuple[str, Headers]:
-        """Return who asks, and the headers that tell how often they may.
+        """Return the name of the client, and the rate limit headers.
 
         Raises:
             RequestError: 401 without an active key where one is required, 429 over the rate limit.
@@ -62,10 +62,10 @@ class AccessControl:
         if self._limit is None:
             return name, []
         if self._limiter.hit(self._limit, name):
-            return name, self._told(name)
-        told = self._told(name)
-        retry = next(value for key, value in told if key == b"ratelimit-reset")
-        raise RequestError(429, "rate_limited", "this key has asked too often", headers=(*told, (b"retry-after", retry)))
+            return name, self._rate_headers(name)
+        rate_headers = self._rate_headers(name)
+        retry = next(value for key, value in rate_headers if key == b"ratelimit-reset")
+        raise RequestError(429, "rate_limited", "this key has asked too often", headers=(*rate_headers, (b"retry-after", retry)))
 
     def _owner(self, server: tuple[str, int | None] | None, headers: dict[bytes, bytes]) -> str:
         given = headers.get(b"authorization")
@@ -98,14 +98,14 @@ class AccessControl:
                     self._ring = KeyRing(read_keys(self._path))
                     self._changed_at, self._broken = changed_at, False
             except (SettingsError, OSError) as error:
-                # Who had a key keeps it while somebody repairs the file; said once, tried again each second.
+                # Keep the last good keys while the file is unreadable; log once, retry every second.
                 if not self._broken:
                     self._broken = True
-                    said = error.message if isinstance(error, SettingsError) else f"{self._path}: {error.strerror}"
-                    print(f"the keys stay as they were: {said}", file=sys.stderr, flush=True)  # noqa: T201
+                    message = error.message if isinstance(error, SettingsError) else f"{self._path}: {error.strerror}"
+                    print(f"the keys stay as they were: {message}", file=sys.stderr, flush=True)  # noqa: T201
         return self._ring
 
-    def _told(self, name: str) -> Headers:
+    def _rate_headers(self, name: str) -> Headers:
         assert self._limit is not None  # noqa: S101 - only called with a limit
         reset_at, remaining = self._limiter.get_window_stats(self._limit, name)
         seconds = max(1, round(reset_at - time.time()))
@@ -123,5 +123,5 @@ def _limit_of(text: str) -> RateLimitItem | None:
         return parse(text)
     except ValueError:
         raise SettingsError(
-            "PASSERELLE_RATE_LIMIT is not a rate limit", hint='PASSERELLE_RATE_LIMIT="600/minute", or empty for none'
+            "PASSERELLE_RATE_LIMIT is not a rate limit", hint="export PASSERELLE_RATE_LIMIT=600/minute\nunset PASSERELLE_RATE_LIMIT"
         ) from None

@@ -1,4 +1,4 @@
-"""How many requests may wait for the model: the rest is told to come back, at once, while those that wait keep their latency."""
+"""How many requests may wait for the model. The rest are refused at once with Retry-After, so that those that wait keep their latency."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import asyncio
 
 from passerelle.serving.contract import RequestError
 
-#: One batch keeps the model as long as many records do.
+#: A batch occupies the model as long as many records.
 _RECORDS_A_BATCH = 8
-#: After so long at the model, whoever came in meanwhile is looked at: some are told to come back, and that shall not take long.
+#: After this time at the model, the requests that arrived meanwhile are checked, since those to be refused must be refused quickly.
 _TURN_SECONDS = 0.005
 
 
@@ -42,9 +42,9 @@ class Admission:
         self._ends_turn = False
 
     async def turn(self) -> None:
-        """Return when it is one's turn at the model.
+        """Wait for a turn at the model.
 
-        All requests that came in together take their places before the first of them is answered; then they are answered in their order.
+        All requests that arrived together take their places before the first of them is answered; then they are answered in order.
         """
         await asyncio.sleep(0)
         while self._spent_seconds > _TURN_SECONDS:
@@ -54,7 +54,7 @@ class Admission:
             await asyncio.sleep(0)
 
     def spent(self, seconds: float) -> None:
-        """Count time at the model, during which nobody else was looked at."""
+        """Count time at the model, during which no other request was checked."""
         self._spent_seconds += seconds
 
     def _begin_turn(self) -> None:
@@ -62,7 +62,7 @@ class Admission:
         self._ends_turn = False
 
     def check(self, *, long: bool, batch: bool = False) -> None:
-        """Refuse a request that there is no room for.
+        """Refuse a request if there is no room for it.
 
         Args:
             long: Whether it takes more than a turn at the model, as every batch does.
@@ -76,7 +76,7 @@ class Admission:
             raise RequestError(503, "overloaded", "too many requests at once", headers=((b"retry-after", b"1"),))
 
     def enter(self, *, long: bool, batch: bool) -> None:
-        """Take a place; whoever took it gives it back with `leave`.
+        """Take a place; the caller gives it back with `leave`.
 
         Raises:
             RequestError: As `check`.

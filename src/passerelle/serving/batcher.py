@@ -1,4 +1,4 @@
-"""Predictions beside the event loop, one at a time; concurrent requests are predicted together by a pipeline that cannot be compiled."""
+"""Predictions outside the event loop, one at a time; concurrent requests are predicted together by a pipeline that cannot be compiled."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Answer = TypeVar("Answer")
 
 
 class Lane:
-    """Runs one prediction at a time; whoever gives up waiting for a turn leaves nothing behind.
+    """Runs one prediction at a time; a request that gives up waiting leaves nothing behind.
 
     Args:
-        executor: Its queue would grow with what nobody waits for any more, so it is given one thing at a time.
+        executor: It is given one task at a time: its queue would grow with tasks that no request waits for any more.
     """
 
     def __init__(self, executor: Executor) -> None:
@@ -41,7 +41,7 @@ class Lane:
 
 
 class MicroBatcher(Generic[Record, Answer]):
-    """Whatever came in during a prediction is the next batch, and a lone request waits for nobody.
+    """The requests that arrive during a prediction are the next batch; a single request is predicted at once.
 
     Args:
         predict: Takes records, returns one answer each.
@@ -75,7 +75,7 @@ class MicroBatcher(Generic[Record, Answer]):
         return len(self._waiting)
 
     async def answer(self, record: Record) -> Answer:
-        """Return the answer to one record; who is cancelled is forgotten at once, or when the batch that runs ends."""
+        """Return the answer to one record; a cancelled request is dropped at once, or when the running batch ends."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[future] = record
         if self._task is None or self._task.done():
@@ -103,7 +103,7 @@ class MicroBatcher(Generic[Record, Answer]):
         """Fill a batch that is empty, predict it, and hand out the answers."""
 
         def prepared() -> Callable[[], list[Answer]]:
-            # When it is its turn, so that all that came in until then is in it, and nobody who gave up.
+            # Taken when its turn comes, so that it holds every request that arrived until then, and none that gave up.
             for future in [] if batch else self._next():
                 batch[future] = self._waiting.pop(future)
                 self._running[future] = ended
@@ -114,7 +114,7 @@ class MicroBatcher(Generic[Record, Answer]):
             answers = await self._lane.run(prepared)
         except BaseException as error:  # noqa: BLE001 - it belongs to those who wait, whatever it is
             if len(batch) > 1 and isinstance(error, Exception):
-                # One record that cannot be predicted is nobody else's matter.
+                # One record that cannot be predicted must not fail the others.
                 for future, record in batch.items():
                     if not future.done():
                         await self._answer({future: record}, ended)
@@ -128,7 +128,7 @@ class MicroBatcher(Generic[Record, Answer]):
                 future.set_result(answer)
 
     def _next(self) -> list[asyncio.Future[Answer]]:
-        """Return those of the next batch: the first that waits, and others as long as the batch stays short."""
+        """Return the records of the next batch: the first that waits, and others while the batch stays short."""
         chosen: list[asyncio.Future[Answer]] = []
         left = self._most_characters
         for future, record in self._waiting.items():

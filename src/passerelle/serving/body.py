@@ -1,4 +1,4 @@
-"""The body of a request: how large it may be, how long it may take, and how much of all bodies is held at a time."""
+"""Limits on the body of a request: its size, its time, and the size of all bodies that are being read."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from passerelle.serving.responses import Message, Receive
 
 _LOOKS = 10
 _LONGEST_LENGTH = 18
-#: So many of the largest bodies may be half read at a time.
+#: Number of bodies of the largest size that may be half read at a time.
 HELD_BODIES = 64
-#: So many batches may be half read at a time, however small they say they are.
+#: Number of batches that may be half read at a time, whatever their Content-Length.
 HELD_BATCHES = 16
 
 
-class ClientLeft(Exception):  # noqa: N818 - nobody is there to be told
+class ClientLeft(Exception):  # noqa: N818 - the client is gone
     """The client closed the connection before its request was complete."""
 
 
@@ -36,11 +36,11 @@ class BodyReader:
         self._limit_bytes = limit_bytes
         self._timeout_s = timeout_s
         self._held_bytes = 0
-        # Bytes that each half read body may come to, in the order of their beginnings, and those that had to give way.
+        # Largest possible size of each half read body, oldest first, and the bodies that were dropped.
         self._half: dict[asyncio.Task[object], int] = {}
         self._half_batches: dict[asyncio.Task[object], None] = {}
         self._crowded_out: set[asyncio.Task[object]] = set()
-        # In the order of their beginnings. One look at all of them now and then costs less than a timer for each.
+        # Oldest first. One check of all of them now and then costs less than a timer for each.
         self._began: dict[asyncio.Task[object], float] = {}
         self._late: set[asyncio.Task[object]] = set()
         self._looking: asyncio.AbstractEventLoop | None = None
@@ -109,14 +109,14 @@ class BodyReader:
             self._held_bytes -= self._half.pop(task, 0)
 
     def _make_room(self, expected_bytes: int) -> None:
-        """Let the bodies that have been half read the longest give way: whoever sends slowly keeps nobody else out."""
+        """Drop the bodies that have been half read the longest, so that a slow client does not block others."""
         for task in [each for each in self._half if each not in self._late]:
             if self._held_bytes + expected_bytes <= HELD_BODIES * self._limit_bytes:
                 return
             self._crowd_out(task)
 
     def _make_room_for_batch(self, batch: asyncio.Task[object]) -> None:
-        """Let the batch that has been half read the longest give way where there are too many."""
+        """Drop the batch that has been half read the longest if there are too many."""
         oldest = next((each for each in self._half_batches if each in self._half and each not in self._late), None)
         if oldest is not None and len(self._half_batches) >= HELD_BATCHES:
             self._crowd_out(oldest)
@@ -141,7 +141,7 @@ class BodyReader:
             loop.call_later(self._timeout_s / _LOOKS, self._look)
 
     def _look(self) -> None:
-        """Cancel what is late, and look again while something is read."""
+        """Cancel late bodies, and check again while any body is being read."""
         oldest = time.monotonic() - self._timeout_s
         for task, began in self._began.items():
             if began > oldest:

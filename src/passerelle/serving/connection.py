@@ -14,7 +14,7 @@ from passerelle.serving.contract import RequestError
 from passerelle.serving.heads import AwaitedHeads, HeadLimits, Refused
 from passerelle.serving.responses import JSON, SECURITY, Headers, OneWrite, envelope
 
-#: Bytes that the parser gets at a time. It cannot be stopped in between: of 18-byte requests this is 228.
+#: Bytes that the parser gets at a time; it cannot be stopped in between. 228 requests of 18 bytes fit in.
 _SLICE_BYTES = 4_096
 #: Requests of one connection that may wait for the answer to an earlier one.
 _MOST_PIPELINED = 64
@@ -22,7 +22,7 @@ _MOST_PIPELINED = 64
 #: makes the kernel drop what the client has not read yet. Who sends more than that has to wait.
 _LINGER_S = 0.5
 _DROPPED_BYTES = 16_384
-#: The answer to the largest batch is 350 KB, and shall leave in one write. A kernel with default settings grants 416 KiB of this.
+#: The answer to the largest batch is 350 KB and must be sent in one write. Linux with default settings grants 416 KiB of this.
 _SEND_BUFFER_BYTES = 1_048_576
 
 _UNREADABLE = RequestError(400, "malformed_request", "the request is not HTTP/1.1")
@@ -110,7 +110,7 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) > _MOST_PIPELINED:
             self._refuse(_PIPELINED)
         elif not self._in_head and self.cycle.response_complete:
-            # The rest of a body that nobody asks for any more.
+            # The rest of a body that is no longer read.
             self._unwanted_bytes += size
             if self._unwanted_bytes > self.limits.max_unwanted_bytes:
                 self.transport.close()
@@ -170,14 +170,14 @@ class Connection(HttpToolsProtocol):
             self.heads.begin(self)
 
     def too_late(self) -> None:
-        """End a connection whose next head is not complete in time; one that has sent nothing of it is owed no answer."""
+        """Close a connection whose next head is not complete in time; without an answer if nothing of it was sent."""
         if self._in_head and (self._begun or self._pending_bytes):
             self._refuse(_TOO_SLOW)
         else:
             self.transport.close()
 
     def _refuse(self, refusal: RequestError) -> None:
-        """Answer what cannot be read after all that was asked before it, then close the connection."""
+        """Refuse the unreadable request after the earlier ones are answered, then close the connection."""
         if self._refusal is not None:
             return
         self._refusal = refusal

@@ -46,7 +46,7 @@ class BatchPrediction(BaseModel):
 
 
 class ErrorAnswer(BaseModel):
-    """What every refused request gets; never holds what was sent."""
+    """The body of every refusal; never repeats the input."""
 
     code: str = Field(description="Stable name of what is wrong, for programs.")
     message: str = Field(description="One sentence for people.")
@@ -110,10 +110,10 @@ class Contract:
             raise request_error_of(error) from None
 
     def _refuse_excess(self, body: bytes, structure: Structure) -> None:
-        """Refuse a body that holds more than the schema has room for, before the parser builds all of it.
+        """Refuse a body with more values than the schema allows, before the parser builds all of it.
 
         Raises:
-            RequestError: 422; what else is wrong is left to the schema.
+            RequestError: 422; other mistakes are found by the schema.
         """
         excess = structure.excess(body)
         if excess is Excess.RECORDS:
@@ -199,8 +199,8 @@ _MOST_ERRORS = 100
 
 
 def request_error_of(error: ValidationError) -> RequestError:
-    """Return how the first problem is answered: the field is named, its content never."""
-    if error.error_count() > _MOST_ERRORS:  # to list them holds up everybody else
+    """Return the refusal for the first problem; it names the field, never its content."""
+    if error.error_count() > _MOST_ERRORS:  # listing all of them would delay other requests
         return RequestError(422, "invalid_record", f"has more than {_MOST_ERRORS} mistakes")
     first = error.errors(include_input=False, include_url=False)[0]
     kind = str(first["type"])

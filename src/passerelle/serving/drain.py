@@ -1,4 +1,4 @@
-"""How a worker goes: clients that keep their connections are told to close them before they are closed."""
+"""How a worker shuts down: its answers ask clients to close kept connections before it closes them."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from types import FrameType
 
 from passerelle.serving.responses import Headers
 
-#: How long answers say so. What asks less often than that has a connection that is idle, and finds it closed.
+#: How long answers say so. The connections of clients that send requests less often are idle, and are closed.
 CLOSING_S = 1.0
 _CLOSE = (b"connection", b"close")
 
 
 class Drain:
-    """From SIGTERM on each answer closes its connection, for a second; then the server ends as it always does.
+    """After SIGTERM each answer closes its connection for a second; then the server ends as usual.
 
     A server closes idle connections when it ends. A request that is on its way at that moment fails at its client, who cannot know whether
     it was taken: RFC 9112, section 9.6.
 
     Attributes:
         headers: Of every answer; empty until SIGTERM.
-        asked: When the last request came, by `time.perf_counter`.
+        last_request: When the last request came, by `time.perf_counter`.
     """
 
     def __init__(self) -> None:
         self.headers: Headers = []
-        self.asked = float("-inf")
+        self.last_request = float("-inf")
 
     def watch(self) -> None:
-        """Stand in front of the server's own handler of SIGTERM; called in its event loop, once the handler is there."""
+        """Wrap the server's own handler of SIGTERM; called in its event loop, after the handler was installed."""
         handler = signal.getsignal(signal.SIGTERM)
         if threading.current_thread() is not threading.main_thread() or not callable(handler):
             return
         loop = asyncio.get_running_loop()
 
         def begin(number: int, frame: FrameType | None) -> None:
-            idle = time.perf_counter() - self.asked > CLOSING_S
+            idle = time.perf_counter() - self.last_request > CLOSING_S
             if self.headers or idle:
                 handler(number, frame)
                 return

@@ -1,4 +1,4 @@
-"""The short way of a request: one ASGI class owns /classify and the whole contract, and hands other paths on."""
+"""The short path of a request: one ASGI class handles /classify and the whole contract, and passes other paths on."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import orjson
 from passerelle.monitoring.access_log import AccessLog
 from passerelle.monitoring.metrics import CONTENT_TYPE
 from passerelle.monitoring.tracing import Tracing
+from passerelle.names import CLASSIFY, CLASSIFY_BATCH
 from passerelle.serving.admission import Admission, UnfinishedError
 from passerelle.serving.body import BodyReader, ClientLeft
 from passerelle.serving.contract import RequestError
 from passerelle.serving.drain import Drain
 from passerelle.serving.heads import HeadLimits
 from passerelle.serving.responses import JSON, SECURITY, App, Enveloped, Headers, Receive, Scope, Send, envelope, respond
-from passerelle.serving.routes import UNKNOWN, UNREAD, Access, AnsweredBy, Route, route_of
+from passerelle.serving.routes import METRICS, READYZ, UNKNOWN, UNREAD, Access, AnsweredBy, Route, route_of
 from passerelle.serving.runtime import Runtime
 from passerelle.serving.time_slices import ONE_TURN_BYTES
 
@@ -27,7 +28,7 @@ _CLIENT_LEFT = 499
 
 
 class ClassifyEndpoint:
-    """Answers what the contract covers; BentoML's application answers the rest.
+    """Answers the routes of the contract; BentoML's application answers the rest.
 
     Args:
         app: BentoML's application, with the pages in it: it answers the routes that are not the endpoint's own.
@@ -56,7 +57,7 @@ class ClassifyEndpoint:
         self._metrics.sample(lambda: (self._in_flight, self._admission.waiting + runtime.queued))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or hand it on."""
+        """Answer one request, or pass it on."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 self._metrics.keep_sampling()
@@ -72,20 +73,20 @@ class ClassifyEndpoint:
 
     async def _answer(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
         """Answer one request and return the status."""
-        began = self._drain.asked = time.perf_counter()
+        began = self._drain.last_request = time.perf_counter()
         headers = dict(scope["headers"])
         request_id = request_id_of(headers)
         self._in_flight += 1
-        told: Headers = []
+        rate_limit: Headers = []
         try:
-            told = self._admitted(route, scope, headers)
+            rate_limit = self._admitted(route, scope, headers)
             check_method(route, scope["method"])
             if route.answered_by is AnsweredBy.ENDPOINT:
                 status, body, kind = await self._respond(route, headers, receive)
             else:
                 status, body, kind = await self._by_application(scope, receive, send, request_id), None, JSON
         except RequestError as refusal:
-            status, told = refusal.status, [*told, *refusal.headers]
+            status, rate_limit = refusal.status, [*rate_limit, *refusal.headers]
             body, kind = envelope(refusal, request_id), JSON
         except ClientLeft:
             self._metrics.answered(route.metric, _CLIENT_LEFT, time.perf_counter() - began)
@@ -96,7 +97,7 @@ class ClassifyEndpoint:
         finally:
             self._in_flight -= 1
         if body is not None:
-            await respond(send, status, body, [kind, (b"x-request-id", request_id.encode()), *SECURITY, *told, *self._drain.headers])
+            await respond(send, status, body, [kind, (b"x-request-id", request_id.encode()), *SECURITY, *rate_limit, *self._drain.headers])
         seconds = time.perf_counter() - began
         self._metrics.answered(route.metric, status, seconds)
         self._log.write(scope["method"], route.metric, status, seconds, request_id=request_id, traceparent=headers.get(b"traceparent"))
@@ -124,11 +125,11 @@ class ClassifyEndpoint:
         """
         if route is UNKNOWN:
             raise RequestError(404, "not_found", "there is nothing at this path; /docs shows what there is")
-        if route.path in ("/classify", "/classify/batch"):
-            return 200, await self._classified(headers, receive, batch=route.path == "/classify/batch"), JSON
-        if route.path == "/metrics":
+        if route.path in (CLASSIFY, CLASSIFY_BATCH):
+            return 200, await self._classified(headers, receive, batch=route.path == CLASSIFY_BATCH), JSON
+        if route.path == METRICS:
             return 200, await self._metrics.rendered(), (b"content-type", CONTENT_TYPE.encode())
-        if route.path == "/readyz":
+        if route.path == READYZ:
             return 200 if self._runtime.model else 503, orjson.dumps(self._runtime.readiness()), JSON
         return 200, b'{"live":true}', JSON
 
@@ -136,10 +137,10 @@ class ClassifyEndpoint:
         runtime = self._runtime
         check_media_type(headers)
         if runtime.refused is not None:
-            runtime.ready()  # a model that is refused may have no contract to hold a body to
+            runtime.ready()  # a refused model may have no contract to check a body against
         self._admission.check(long=batch, batch=batch)
         body = await self._bodies.read(headers, receive, batch=batch)
-        # What is read at once needs no more than one turn; anything else leaves room for what does.
+        # A body that is read at once needs only one turn; others must leave room for those.
         long = batch or len(body) > ONE_TURN_BYTES
         self._admission.enter(long=long, batch=batch)
         unfinished: UnfinishedError | None = None
@@ -185,7 +186,7 @@ def request_id_of(headers: dict[bytes, bytes]) -> str:
 
 
 def check_method(route: Route, method: str) -> None:
-    """Check that the route is asked with one of its methods; a path that is unknown has none to check.
+    """Check that the route has this method; an unknown path is not checked.
 
     Raises:
         RequestError: 405, with the methods that are answered.
@@ -196,7 +197,7 @@ def check_method(route: Route, method: str) -> None:
 
 
 def check_media_type(headers: dict[bytes, bytes]) -> None:
-    """Refuse what is not said to be JSON, and a body that the server could not read.
+    """Refuse other media types than JSON, and a body that the server could not read.
 
     Raises:
         RequestError: 415, or 400 for a request to change the protocol.
@@ -206,7 +207,7 @@ def check_media_type(headers: dict[bytes, bytes]) -> None:
         raise RequestError(415, "unsupported_media_type", "send application/json")
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise RequestError(415, "unsupported_encoding", "send the body without a content encoding")
-    # The HTTP parser takes what follows such a header for another protocol: the body is lost, or taken for the next request.
+    # After such a header the HTTP parser expects another protocol: the body is lost, or taken for the next request.
     if b"upgrade" in headers and b"upgrade" in headers.get(b"connection", b"").lower():
         message = "ask with plain HTTP/1.1, without an Upgrade header"
         raise RequestError(400, "upgrade_not_supported", message, headers=((b"connection", b"close"),))

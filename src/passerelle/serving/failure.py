@@ -13,7 +13,7 @@ from bentoml.exceptions import BentoMLException, NotFound
 from passerelle.errors import IntegrityError, OutsideError, PasserelleError
 from passerelle.model.flavors import FLAVORS
 
-_INSTALL = "python -m pip install --require-hashes -r requirements/service.txt; for an image: passerelle containerize --no-cache"
+_INSTALL = "python -m pip install --require-hashes -r requirements/service.txt\npasserelle containerize --no-cache"
 
 
 def loading_failure(error: BaseException, folder: Path) -> PasserelleError:
@@ -33,8 +33,8 @@ def loading_failure(error: BaseException, folder: Path) -> PasserelleError:
         return error
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return OutsideError(
-            f"there is not enough memory to load {model}: {kind} {_place(error)}",
-            hint="PASSERELLE_WORKERS=1 passerelle deploy; or give the container more memory",
+            f"there is not enough memory to load {model}, which each worker loads: {kind} {_place(error)}",
+            hint="PASSERELLE_WORKERS=1 passerelle deploy",
         )
     if isinstance(error, ImportError):
         # Only the name: the message of an ImportError is free text.
@@ -67,6 +67,6 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except PasserelleError as error:
-        raise BentoMLException(error.message + (f"\n  next: {error.hint}" if error.hint else "")) from error
+        raise BentoMLException(error.message + error.next_lines) from error
     except NotFound as error:
         raise BentoMLException(f"{error}\n  next: passerelle import; bentoml models list") from error

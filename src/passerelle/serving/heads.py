@@ -1,4 +1,4 @@
-"""The heads of requests that are not complete: how large one may be, how long it may take, and how many there may be."""
+"""Limits on incomplete request heads: their size, their time and their number."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any, Protocol
 
 from passerelle.serving.contract import RequestError
 
-#: Gets the status and the request id of each refusal.
+#: Called with the status and the request id of each refusal.
 Refused = Callable[[int, str], None]
 _LOOKS = 10
-#: Connections of one worker that may be without a complete head at a time; the one that has been so the longest gives way.
+#: Connections of one worker that may be without a complete head at a time; the oldest is closed for a new one.
 MOST_AWAITED = 1_024
 MOST_HEADERS = 100
 
 
 @dataclass(frozen=True)
 class HeadLimits:
-    """What the head of a request may be.
+    """The limits of a request head.
 
     Attributes:
         max_bytes: Size of the request line and the headers together; of a chunk's size line and of the trailers likewise.
@@ -49,12 +49,12 @@ class Awaiting(Protocol):
 
 
 class AwaitedHeads:
-    """The connections without a complete head, in the order in which they began to be so.
+    """The connections without a complete head, oldest first.
 
-    One look at the oldest of them now and then costs less than a timer for each.
+    One check of the oldest now and then costs less than a timer for each.
 
     Args:
-        timeout_s: A connection that waits longer is told that it is too late; kept to a tenth of itself.
+        timeout_s: A connection that waits longer gets 408; accurate to a tenth of it.
         most: Most connections that may wait.
     """
 

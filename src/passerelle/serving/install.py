@@ -1,4 +1,4 @@
-"""Where the endpoint stands in BentoML's service: in front of all of it."""
+"""Install the endpoint in BentoML's service, outside all of BentoML's middlewares."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ if TYPE_CHECKING:
     from passerelle.serving.endpoint import ClassifyEndpoint
 
 
-def put_in_front(service: Any, front: Callable[[App], ClassifyEndpoint]) -> None:
-    """Let `front` answer first, before any of BentoML's own middlewares; it hands on what it does not answer.
+def install_endpoint(service: Any, endpoint_of: Callable[[App], ClassifyEndpoint]) -> None:
+    """Let the endpoint answer first, before any of BentoML's middlewares; it passes on the requests that are not its own.
 
-    `Service.add_asgi_middleware` would put it behind BentoML's timeout, which starts a task for each request and leaves a timer of a
-    minute behind, and behind OpenTelemetry's wrapper. `Service.to_asgi` is what the worker calls to get the application.
+    `Service.add_asgi_middleware` would put it inside BentoML's timeout, which starts a task for each request and leaves a timer of a
+    minute behind, and inside OpenTelemetry's wrapper. The worker calls `Service.to_asgi` to get the application.
 
     Args:
-        service: What `bentoml.service` made of a class.
-        front: Takes BentoML's application, returns the one that the server runs.
+        service: The object that `bentoml.service` returned for a class.
+        endpoint_of: Takes BentoML's application and returns the endpoint, which the server runs instead of it.
     """
     kind = type(service)
 
-    class Fronted(kind):  # type: ignore[misc, valid-type]
-        """The same service, with something in front of its application."""
+    class ServiceWithEndpoint(kind):  # type: ignore[misc, valid-type]
+        """The same service, with the endpoint around its application."""
 
         __slots__ = ()
 
         def to_asgi(self, is_main: bool = True) -> App:
-            # uvicorn formats a line a request for a logger that nobody reads; ours is the endpoint's.
+            # uvicorn would format a log line for each request; the endpoint writes the access log.
             access = logging.getLogger("uvicorn.access")
             access.handlers.clear()
             access.propagate = False
-            endpoint = front(super().to_asgi(is_main=is_main))
+            endpoint = endpoint_of(super().to_asgi(is_main=is_main))
             speak_http(endpoint)
             return endpoint
 
     # The instance has slots, so that its method cannot be replaced; its class can.
-    service.__class__ = Fronted
+    service.__class__ = ServiceWithEndpoint
 
 
 def speak_http(endpoint: ClassifyEndpoint) -> None:

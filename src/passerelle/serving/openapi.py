@@ -10,8 +10,9 @@ from pydantic.json_schema import models_json_schema
 
 from passerelle import __version__
 from passerelle.model.mlmodel import ModelDescription
+from passerelle.names import CLASSIFY, CLASSIFY_BATCH
 from passerelle.serving.contract import BatchPrediction, Contract, ErrorAnswer, Prediction
-from passerelle.serving.routes import Access, route_of
+from passerelle.serving.routes import LIVEZ, MODEL, READYZ, Access, route_of
 
 _REF = "#/components/schemas/{model}"
 _ERRORS: tuple[tuple[int, str, dict[str, str]], ...] = (
@@ -81,10 +82,10 @@ def openapi(contract: Contract, description: ModelDescription, *, title: str = "
             "description": "Classifies records with exactly one version of one registered model.",
         },
         "paths": {
-            "/classify": {
+            CLASSIFY: {
                 "post": _operation("classify", "Classify one record", takes="Record", example=example, gives="Prediction", answer=answer)
             },
-            "/classify/batch": {
+            CLASSIFY_BATCH: {
                 "post": _operation(
                     "classify_batch",
                     "Classify several records",
@@ -94,11 +95,9 @@ def openapi(contract: Contract, description: ModelDescription, *, title: str = "
                     answer={"predictions": [answer]},
                 )
             },
-            "/model": {"get": _read("/model", "model_card", "The card of the model that is served", not_ready=True)},
-            "/livez": {"get": _read("/livez", "livez", "Whether the event loop turns")},
-            "/readyz": {
-                "get": _read("/readyz", "readyz", "Whether the model is loaded and reproduced its golden predictions", not_ready=True)
-            },
+            MODEL: {"get": _read(MODEL, "model_card", "The card of the model that is served", not_ready=True)},
+            LIVEZ: {"get": _read(LIVEZ, "livez", "Whether the event loop turns")},
+            READYZ: {"get": _read(READYZ, "readyz", "Whether the model is loaded and reproduced its golden predictions", not_ready=True)},
         },
         "components": {"schemas": definitions["$defs"], "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
         "security": [{}, {"key": []}],

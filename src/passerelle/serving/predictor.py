@@ -1,4 +1,4 @@
-"""From checked records to rows: by the compiled scorer in slices, by the pipeline in a thread, within the time that a client waits."""
+"""From checked records to rows: with the compiled scorer in slices, or with the pipeline in a thread, within the time limit."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from passerelle.scorer.scorer import CompiledScorer
     from passerelle.serving.record_texts import RecordTexts
 
-#: The pipeline predicts so many characters at a time, or one record.
+#: Most characters that the pipeline predicts at a time, unless it is one record.
 PIPELINE_CHARACTERS = 100_000
-#: The event loop waits so long for Python's lock while the pipeline predicts in its thread; by default it is ten times as long.
+#: Longest wait of the event loop for the GIL while the pipeline predicts in its thread; the default is ten times as long.
 SWITCH_SECONDS = 0.0005
 _RECORDS_A_SLICE = 64
 
 
-#: A record, and the model that it is put to.
+#: A record, and the model that predicts it.
 Question = tuple["LoadedModel", Mapping[str, object]]
 
 
 class Predictor:
-    """Asks the model of one worker.
+    """Predicts with the model of one worker.
 
     Attributes:
         slices: Runs whatever holds the event loop for long.
@@ -45,7 +45,7 @@ class Predictor:
     Args:
         settings: Limits of texts and of time.
         text_columns: The fields that hold text.
-        together: Is told how many records the pipeline predicts together.
+        together: Called with the number of records that the pipeline predicts together.
     """
 
     def __init__(self, settings: ServiceSettings, text_columns: Sequence[str], *, together: Callable[[int], None]) -> None:
@@ -74,7 +74,7 @@ class Predictor:
         )
 
     def prepare(self, model: LoadedModel) -> None:
-        """Do now what the first request to a model would wait for."""
+        """Warm up the model, so that its first request does not wait."""
         _ = self.texts
         if model.scorer is None:
             sys.setswitchinterval(SWITCH_SECONDS)
@@ -137,7 +137,7 @@ class Predictor:
             characters += self.texts.characters(record)
             self.texts.check_batch(characters)
             looked_at += sizes[-1] + ONE_TURN_BYTES // _RECORDS_A_SLICE
-            if looked_at > 8 * ONE_TURN_BYTES:  # to look at a text takes a fraction of what it takes to score it
+            if looked_at > 8 * ONE_TURN_BYTES:  # checking a text takes a fraction of the time for scoring it
                 looked_at = 0
                 yield
         return sizes
@@ -157,7 +157,7 @@ class Predictor:
             raise UnfinishedError(task)
         try:
             return task.result()
-        except (ValueError, OverflowError, TypeError, AttributeError):  # a vectorizer says the last two of what is no text
+        except (ValueError, OverflowError, TypeError, AttributeError):  # a vectorizer raises the last two for values that are no text
             raise RequestError(422, "invalid_record", "holds a value that the model cannot take") from None
 
     def _characters(self, question: Question) -> int:
@@ -165,7 +165,7 @@ class Predictor:
         return sum(len(text) for text in texts if isinstance(text, str))
 
     def _predict(self, questions: Sequence[Question]) -> list[ScoredRow]:
-        """Return the rows of these questions, each by the model that it was put to: another may have been swapped in meanwhile."""
+        """Return the rows of these questions, each by its own model: another one may have been swapped in meanwhile."""
         self._together(len(questions))
         rows: list[ScoredRow] = []
         for _, group in groupby(questions, key=lambda question: id(question[0])):

@@ -1,4 +1,4 @@
-"""The texts of a record: how much work they are, and whether that is bounded."""
+"""The texts of a record: the work that they take, and its limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from passerelle.serving.contract import RequestError
 
 
 class RecordTexts:
-    """Holds the texts of records to their limits.
+    """Checks the texts of records against their limits.
 
     Args:
         columns: The fields that hold text.
@@ -21,17 +21,17 @@ class RecordTexts:
         self._columns = tuple(columns)
         self._most_characters = most_characters
         self._most_batch_characters = most_batch_characters
-        text_fault("\u0301")  # reads what Unicode says of the characters, before the first request comes
+        text_fault("\u0301")  # loads the Unicode tables before the first request
 
     def size_bytes(self, record: Mapping[str, object], place: str = "") -> int:
         """Return the length in UTF-8 of a record's texts.
 
         Args:
             record: Its texts are no longer than `most_characters`.
-            place: What stands before a field in a refusal.
+            place: Prefix of a field in a refusal.
 
         Raises:
-            RequestError: 422, with the field: a text costs more than its length tells.
+            RequestError: 422, with the field: a text takes more work than its length allows.
         """
         size = 0
         for column in self._columns:
@@ -66,7 +66,7 @@ class RecordTexts:
             raise RequestError(422, "invalid_record", message, "records")
 
     def parts(self, records: Sequence[Mapping[str, object]], most_characters: int) -> list[Sequence[Mapping[str, object]]]:
-        """Return the records in parts, in their order; a part has so many characters at most, or is one record."""
+        """Return the records in parts, in their order; a part has at most that many characters, or is one record."""
         parts: list[list[Mapping[str, object]]] = []
         left = 0
         for record in records:

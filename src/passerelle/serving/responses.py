@@ -41,26 +41,26 @@ async def respond(send: Send, status: int, body: bytes, headers: Headers) -> Non
     await send({"type": "http.response.body", "body": body})
 
 
-#: From so many bytes on, an answer that comes in pieces is no longer held back.
+#: From this size on, an answer that comes in pieces is no longer buffered.
 _HELD_BYTES = 65_536
 
 
 class OneWrite:
-    """Stands between an answer and its socket, so that head and body leave in one write.
+    """Buffers an answer before its socket, so that head and body are sent in one write.
 
-    A process that is killed between two writes leaves half an answer, and a proxy cannot ask another replica for the rest.
+    A process that is killed between two writes sends half an answer, and a proxy cannot repeat the request at another replica then.
 
     Args:
         transport: The connection's.
     """
 
-    __slots__ = ("_cycle", "_held", "_held_bytes", "_transport")
+    __slots__ = ("_buffer", "_buffer_bytes", "_cycle", "_transport")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._cycle: Any = None
-        self._held: list[bytes] = []
-        self._held_bytes = 0
+        self._buffer: list[bytes] = []
+        self._buffer_bytes = 0
 
     def begin(self, cycle: Any) -> None:
         """Take the answer of this request, uvicorn's `RequestResponseCycle`."""
@@ -68,27 +68,27 @@ class OneWrite:
         cycle.transport = self
 
     def write(self, data: bytes) -> None:
-        """Hold a piece back until the answer is complete, or large."""
+        """Buffer a piece until the answer is complete, or large."""
         if self._cycle is None or not self._cycle.response_started:  # 100 Continue: the client waits for it
             self._transport.write(data)
             return
-        self._held.append(data)
-        self._held_bytes += len(data)
-        if self._held_bytes >= _HELD_BYTES:
+        self._buffer.append(data)
+        self._buffer_bytes += len(data)
+        if self._buffer_bytes >= _HELD_BYTES:
             self._flush()
 
     def finish(self) -> None:
-        """Write what is held back of an answer that is complete."""
+        """Write the buffer of a complete answer."""
         self._flush()
         self._cycle = None
 
     def forget(self) -> None:
-        """Drop what is held back."""
-        self._held.clear()
+        """Drop the buffer."""
+        self._buffer.clear()
         self._cycle = None
 
     def close(self) -> None:
-        """Close the connection: after the whole answer, or without any of it that has not left yet."""
+        """Close the connection: after the whole answer, or without its unsent part."""
         if self._cycle is not None and self._cycle.response_complete:
             self.finish()
         self._transport.close()
@@ -99,10 +99,10 @@ class OneWrite:
         return closing
 
     def _flush(self) -> None:
-        if self._held:
-            self._transport.write(b"".join(self._held))
-            self._held.clear()
-            self._held_bytes = 0
+        if self._buffer:
+            self._transport.write(b"".join(self._buffer))
+            self._buffer.clear()
+            self._buffer_bytes = 0
 
 
 _REFUSALS = {

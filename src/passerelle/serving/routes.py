@@ -5,12 +5,14 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
+from passerelle.names import CLASSIFY, CLASSIFY_BATCH
+
 
 class Access(Enum):
-    """Who may ask."""
+    """Who may send requests."""
 
     OPEN = "anybody, without a rate limit"
-    KEY = "whoever has an API key, where keys are required, within the rate limit"
+    KEY = "anybody with an API key where keys are required, within the rate limit"
     METRICS = "as KEY, unless the setting metrics_public opens it"
 
 
@@ -28,7 +30,7 @@ class Route(NamedTuple):
     Attributes:
         path: The whole path, or its beginning where it ends in `/`.
         methods: That are answered; any other gets 405.
-        access: Who may ask.
+        access: Who may send requests.
         metric: Its name in metrics, access log and traces; never a path that a client made up.
         answered_by: What answers.
     """
@@ -40,25 +42,28 @@ class Route(NamedTuple):
     answered_by: AnsweredBy
 
 
+#: The paths that other modules name too.
+LIVEZ, READYZ, METRICS, MODEL = "/livez", "/readyz", "/metrics", "/model"
+
 _POST, _GET, _READ = ("POST",), ("GET",), ("GET", "HEAD")
 ROUTES = (
-    Route("/classify", _POST, Access.KEY, "/classify", AnsweredBy.ENDPOINT),
-    Route("/classify/batch", _POST, Access.KEY, "/classify/batch", AnsweredBy.ENDPOINT),
-    Route("/livez", _READ, Access.OPEN, "/livez", AnsweredBy.ENDPOINT),
-    Route("/readyz", _READ, Access.OPEN, "/readyz", AnsweredBy.ENDPOINT),
+    Route(CLASSIFY, _POST, Access.KEY, CLASSIFY, AnsweredBy.ENDPOINT),
+    Route(CLASSIFY_BATCH, _POST, Access.KEY, CLASSIFY_BATCH, AnsweredBy.ENDPOINT),
+    Route(LIVEZ, _READ, Access.OPEN, LIVEZ, AnsweredBy.ENDPOINT),
+    Route(READYZ, _READ, Access.OPEN, READYZ, AnsweredBy.ENDPOINT),
     Route("/healthz", _READ, Access.OPEN, "/healthz", AnsweredBy.ENDPOINT),
-    Route("/metrics", _READ, Access.METRICS, "/metrics", AnsweredBy.ENDPOINT),
+    Route(METRICS, _READ, Access.METRICS, METRICS, AnsweredBy.ENDPOINT),
     Route("/", _GET, Access.OPEN, "/", AnsweredBy.PAGES),
-    Route("/model", _GET, Access.KEY, "/model", AnsweredBy.PAGES),
+    Route(MODEL, _GET, Access.KEY, MODEL, AnsweredBy.PAGES),
     Route("/docs", _GET, Access.OPEN, "/docs", AnsweredBy.PAGES),
     Route("/openapi.json", _GET, Access.OPEN, "/openapi.json", AnsweredBy.PAGES),
     Route("/docs.json", _READ, Access.OPEN, "/docs.json", AnsweredBy.BENTOML),
     Route("/schema.json", _READ, Access.OPEN, "/schema.json", AnsweredBy.BENTOML),
     Route("/static_content/", _READ, Access.OPEN, "static", AnsweredBy.BENTOML),
 )
-#: What stands for every other path: 404, for those who may ask.
+#: Stands for every other path: 404, after the check of the access.
 UNKNOWN = Route("", (), Access.KEY, "unknown", AnsweredBy.ENDPOINT)
-#: The name in the metrics of what is refused before its path can be read.
+#: The metrics label of a request that is refused before its path can be read.
 UNREAD = "unread"
 
 _BY_PATH = {route.path: route for route in ROUTES}

@@ -1,4 +1,4 @@
-"""What one worker process holds: the loaded model, its contract and its metrics; the one place where a record gets its answer."""
+"""What one worker process holds: the loaded model, its contract and its metrics; the only place that answers a record."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from passerelle.model.answer import ScoredRow
     from passerelle.model.loaded import LoadedModel
 
-#: So many answers of a batch are made before others get their turn.
+#: Number of answers of a batch that are made before other requests get their turn.
 _ANSWERS_A_SLICE = 64
 
 
@@ -59,13 +59,13 @@ class Runtime:
 
     @classmethod
     def or_refused(cls, folder: Path, settings: ServiceSettings) -> Runtime:
-        """Return the runtime of a model; of one that cannot even be described, a runtime that lives and never gets ready."""
+        """Return the runtime of a model; for one that cannot be described, a runtime that runs and is never ready."""
         try:
             return cls(folder, settings)
         except Exception as error:  # noqa: BLE001 - whatever a damaged file makes its reader raise
-            made = cls(folder, settings, description=ModelDescription("", (), {}, {}, None))
-            made.refused = loading_failure(error, folder)
-            return made
+            runtime = cls(folder, settings, description=ModelDescription("", (), {}, {}, None))
+            runtime.refused = loading_failure(error, folder)
+            return runtime
 
     @cached_property
     def metrics(self) -> Metrics:
@@ -81,7 +81,7 @@ class Runtime:
         return self.predictor.queued
 
     def load(self) -> LoadedModel:
-        """Load the model and hold it to its golden predictions; from here on the service is ready.
+        """Load the model and check its golden predictions; then the service is ready.
 
         Raises:
             IntegrityError: The model is not the one that was registered, or does not reproduce its golden predictions.
@@ -98,12 +98,12 @@ class Runtime:
         allow_many_connections()
         self.predictor.prepare(model)
         freeze()
-        # All that answers depend on is in the model, so that this one assignment is the swap.
+        # Answers depend on the model alone, so this one assignment is the swap.
         self.model = model
         return model
 
     def load_or_refuse(self) -> None:
-        """Load the model; where that fails, whatever the error, the worker lives, says why, and never gets ready.
+        """Load the model; after any error the worker keeps running, logs why, and is never ready.
 
         A worker that ended instead would be started again and again.
         """
@@ -115,10 +115,10 @@ class Runtime:
             raise
         except BaseException as error:  # noqa: BLE001 - a panic in a package written in Rust is no Exception
             self.refused = loading_failure(error, self.folder)
-        print(f"the model is refused: {self.refused.message}\n  next: {self.refused.hint}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"the model is refused: {self.refused.message}{self.refused.next_lines}", file=sys.stderr, flush=True)  # noqa: T201
 
     def readiness(self) -> dict[str, Any]:
-        """Return what /readyz says."""
+        """Return the content of /readyz."""
         if self.model is None:
             return {"ready": False, "model_version": None, "reason": "model_refused" if self.refused else "loading"}
         return {"ready": True, "model_version": self.model.version}
@@ -181,7 +181,7 @@ class Runtime:
         }
 
     def card(self) -> dict[str, Any]:
-        """Return the model card: what is served, where it comes from, how good it was found, and since when."""
+        """Return the model card: what is served, where it comes from, its figures, and when it was loaded."""
         model = self.ready()
         lineage = model.lineage
         return {

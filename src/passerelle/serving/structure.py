@@ -6,15 +6,15 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-#: A smaller body is read at once, whatever it holds.
+#: A smaller body is read at once, without this check.
 SMALL_BYTES = 4_096
-#: No number of a record has so many digits; to read longer ones takes time in the square of their length.
+#: Most digits of a number; parsing takes time in the square of their count.
 _LONG_NUMBER = re.compile(rb"\d{1000}")
 _LONGEST_SPACE, _LONGEST_NAME = 80, 320
 
 
 class Excess(Enum):
-    """What a body holds too much of."""
+    """The limit that a body exceeds."""
 
     RECORDS = "records"
     VALUES = "values"
@@ -34,11 +34,11 @@ class Structure:
     columns: tuple[str, ...]
 
     def excess(self, body: bytes) -> Excess | None:
-        """Return what a body has too much of to fit the schema, or None where a parser may read it; in linear time."""
+        """Return the limit of the schema that a body exceeds, or None if a parser may read it; in linear time."""
         bare = _without_escaped_quotes(body)
         if bare.count(b'"') > self._quotes:
             return self._which(body)
-        # Every quote begins or ends a string, so that each second part lies outside of them.
+        # Every quote begins or ends a string, so every second part is outside of strings.
         outside = b"".join(bare.split(b'"')[::2])
         values = max(1, self.records) * (len(self.columns) + 1) + 2
         if outside.count(b",") + outside.count(b"[") + outside.count(b"{") > values:

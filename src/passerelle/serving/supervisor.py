@@ -1,7 +1,7 @@
-"""The supervisor, the process that starts the workers: it must take commands from nobody else.
+"""The supervisor, the process that starts the workers: it must take commands from no other process.
 
-BentoML supervises with circus, which listens for commands on one loopback port and publishes its events on another, and asks nobody who
-they are. One of the commands is to run a program. Every user of the machine, and every container of a pod, reaches loopback.
+BentoML supervises with circus, which listens for commands on one loopback port and publishes its events on another, without any
+authentication. One of the commands is to run a program. Every user of the machine, and every container of a pod, reaches loopback.
 """
 
 from __future__ import annotations

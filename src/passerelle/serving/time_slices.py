@@ -1,4 +1,4 @@
-"""Long work in slices: one of them a turn of the event loop, whoever it is for, and everybody else is answered in between."""
+"""Long work in slices: the event loop runs one slice a turn, and answers other requests in between."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-#: Bytes of text, in UTF-8, that are scored at once; three milliseconds for words that were never seen.
+#: Bytes of text, in UTF-8, that are scored at once; three milliseconds for unknown words.
 ONE_TURN_BYTES = 1_024
 
 
 class Slices:
-    """Runs long work piece by piece; those who wait get one slice each, in their order."""
+    """Runs long work in slices; waiting requests get one slice each, in order."""
 
     def __init__(self) -> None:
         self._one = asyncio.Lock()
 
     async def once(self, work: Callable[[], Result]) -> Result:
-        """Return what comes of work that cannot be interrupted, as one slice."""
+        """Return the result of work that cannot be interrupted, as one slice."""
         async with self._one:
             try:
                 return work()
@@ -27,7 +27,7 @@ class Slices:
                 await asyncio.sleep(0)
 
     async def run(self, work: Generator[None, None, Result]) -> Result:
-        """Return what the work comes to.
+        """Return the result of the work.
 
         Args:
             work: Yields wherever it can be interrupted, at least once a millisecond.
@@ -41,7 +41,7 @@ class Slices:
                         result: Result = end.value
                         return result
                     finally:
-                        # Before the next slice of anybody, what came in meanwhile is looked at.
+                        # Requests that arrived meanwhile are checked before the next slice.
                         await asyncio.sleep(0)
         finally:
             work.close()

@@ -1,4 +1,4 @@
-"""Whether a run's model is the one that training logged and that was registered: what `register` knows before it signs."""
+"""Whether a run's model is the one that training logged and that was registered: checked by `register` before it signs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SCORER = f"{SCORER_FOLDER}/"
 
 
 class Examined(NamedTuple):
-    """What a look at a run's model found.
+    """The result of examining a run's model.
 
     Attributes:
         manifest: Of the model's files, with the scorer that it compiles to where it was compiled.
@@ -46,7 +46,7 @@ class Earlier:
     """What is stored of an earlier registration of a run.
 
     Attributes:
-        manifest: The stored manifest; None where there is none, or no key to care about it.
+        manifest: The stored manifest; None if there is none, or no key to verify it with.
         verified: Whether its signature verified.
         to_sign: Whether a signature by the key that signs here is still to be made.
     """
@@ -132,13 +132,13 @@ def examined_again(registry: Registry, run_id: str, manifest: Mapping[str, objec
     scorer = compile_anew and any(name.startswith(_SCORER) for name in _listed(manifest))
     found = examined(registry, run_id, compiled=(lambda _: None) if scorer else None)
     if TRAINING not in manifest:
-        # Versions that were registered before said nothing of the training's data.
+        # The manifests of older versions hold no digests of the training's data.
         for each in (found.manifest, found.stored):
             each.pop(TRAINING, None)
     if (name := first_difference(manifest, found.stored)) is not None:
         raise IntegrityError(f"{name} of {of} is not what was registered", hint=TRAIN_AGAIN)
     if (name := first_difference(manifest, found.manifest)) is not None:
-        raise IntegrityError(f"{of} is not signed: compiled anew, its model gives another {name} than the manifest names", hint=TRAIN_AGAIN)
+        raise IntegrityError(f"{of} is not signed: compiled again, its model has another {name} than the manifest", hint=TRAIN_AGAIN)
     return found
 
 
@@ -159,7 +159,7 @@ def _listed(manifest: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _check_logged(registry: Registry, run_id: str, stored: Mapping[str, Any]) -> None:
-    """Check that what training logged is still what its runs say of it; runs that say nothing pass."""
+    """Check the files that training logged against the digests in its runs; runs without digests pass."""
     logged = {name: digest for name, digest in stored["files"].items() if not name.startswith(_SCORER)}
     found = {LOGGED_MODEL: digest_of_manifest({"files": logged}), GOLDEN: stored["golden"], **stored.get(TRAINING, {})}
     run = registry.run(run_id)

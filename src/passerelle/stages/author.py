@@ -1,4 +1,4 @@
-"""Who acts, for the ledger."""
+"""The author of a ledger entry."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _JOBS = ("GITHUB_RUN_ID", "CI_JOB_URL", "BUILD_URL")
 def author(environment: Mapping[str, str]) -> str:
     """Return account@host for the ledger, with the CI job in front where there is one: `ci:JOB by account@host`.
 
-    The account is the system's: $LOGNAME and the like name whomever the shell wants. A job's variables do too, so a job never stands
+    The account comes from the system, not from $LOGNAME, which can be set freely. A job's variables do too, so a job never stands
     without the account, and never as a person.
 
     Args:
@@ -22,7 +22,7 @@ def author(environment: Mapping[str, str]) -> str:
     """
     account = f"{_account()}@{socket.gethostname()}"
     job = next((environment[variable] for variable in _JOBS if environment.get(variable)), None)
-    # An @ would end the name that the criteria's lists are asked for.
+    # The name before the @ is looked up in the lists of the criteria.
     return f"ci:{quote(job, safe=':/')} by {account}" if job else account
 
 

@@ -15,7 +15,7 @@ from passerelle.stages.context import CRITERIA, Context, stage
 
 
 class Candidates(Protocol):
-    """What this stage asks of the registry."""
+    """The part of the registry that this stage uses."""
 
     def latest_training(self) -> str:
         """Return the id of the parent run that finished last."""
@@ -114,14 +114,14 @@ def ranked(runs: Sequence[CandidateRun], criteria: Criteria) -> list[CandidateRu
         limit = _key(left[0], criteria.ranking.primary) + criteria.ranking.tie_within
         group = [run for run in left if run is left[0] or _key(run, criteria.ranking.primary) <= limit]
         group.sort(key=lambda run: (*(_key(run, name) for name in criteria.ranking.tie_breaks), run.name))
-        # Only the winner leaves: the next group is formed around the best of those that are left.
+        # Only the winner is removed: the next group is formed around the best of the rest.
         order.append(group[0])
         left.remove(group[0])
     return order
 
 
 def _key(run: CandidateRun, metric: str) -> float:
-    """Return the metric so that less is better; what was not measured comes last."""
+    """Return the metric as a key for sorting, best first; a missing one comes last."""
     value = run.metrics.get(metric, math.nan)
     if math.isnan(value):
         return math.inf

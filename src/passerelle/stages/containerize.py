@@ -1,4 +1,4 @@
-"""Make an OCI image of a bento, and hold a container of it to the golden predictions."""
+"""Make an OCI image of a bento, and check the golden predictions in a container of it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Containerized:
 def run(
     context: Context,
     bento_tag: str | None = None,
-    wanted: ImageOptions = BY_DEFAULT,
+    options: ImageOptions = BY_DEFAULT,
     *,
     smoke: bool = True,
     dry_run: bool = False,
@@ -44,7 +44,7 @@ def run(
 
     Args:
         bento_tag: `name:version` in the BentoML store; by default the bento built last.
-        wanted: Which image; `epoch` is the context's SOURCE_DATE_EPOCH where it is None.
+        options: Which image; `epoch` is the context's SOURCE_DATE_EPOCH where it is None.
         smoke: Whether to run it and to replay the golden inputs.
         progress: Called with a line for what takes time.
 
@@ -55,7 +55,7 @@ def run(
         OutsideError: No container engine answers, or it cannot build or run the image.
     """
     tag = chosen_bento(context.store, bento_tag)
-    wanted = replace(wanted, epoch=_epoch(context.environment) if wanted.epoch is None else wanted.epoch)
+    options = replace(options, epoch=_epoch(context.environment) if options.epoch is None else options.epoch)
     ran: list[ContainerReport] = []
 
     def trial(engine: str, image: str) -> None:
@@ -63,7 +63,7 @@ def run(
         ran.append(_tried(context, tag, engine, image))
 
     tried = {"trial": trial} if smoke else {}
-    built = containerize(context.store, bento_tag=tag, options=wanted, dry_run=dry_run, progress=progress, **tried)
+    built = containerize(context.store, bento_tag=tag, options=options, dry_run=dry_run, progress=progress, **tried)
     return Containerized(built, replace(ran[0], image=str(built.image)) if ran else None)
 
 
@@ -88,6 +88,6 @@ def _tried(context: Context, tag: BentoTag, engine: str, image: str) -> Containe
     try:
         return run_container(engine, image, golden, expected_version=version, environment=environment)
     except PasserelleError as error:
-        # The image is gone with its passing name, and the name that it was to get still means the former one.
-        error.hint = f"to look into it: passerelle containerize {tag} --no-smoke --image passerelle/refused:{tag.version}"
+        # The image was removed with its temporary name, and its own name still means the former image.
+        error.hint = f"passerelle containerize {tag} --no-smoke --image passerelle/refused:{tag.version}"
         raise

@@ -1,4 +1,4 @@
-"""What every stage is run with: settings, and the registry and the store that they name."""
+"""The context of every stage: settings, and the registry and the store that they name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Progress = Callable[[str], None]
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _SERVER = ("PASSERELLE_TRACKING_URI", "MLFLOW_TRACKING_URI")
-#: Read before the variables that a platform gives.
+#: These take precedence over the variables of a platform.
 _POINTS_ELSEWHERE = (
     "PASSERELLE_TRACKING_URI",
     "PASSERELLE_S3_ENDPOINT_URL",
@@ -38,12 +38,13 @@ _POINTS_ELSEWHERE = (
     "PASSERELLE_S3_SECRET_ACCESS_KEY",
     "PASSERELLE_S3_REGION",
 )
-START = "passerelle up, in another terminal; or set MLFLOW_TRACKING_URI (and the S3 variables) to a server of yours"
+NEW_PROJECT = "passerelle new my-project; cd my-project"
+START = "passerelle up\nexport MLFLOW_TRACKING_URI=URL"
 CRITERIA = Path("training/criteria.yaml")
 
 
 def silent(_: str) -> None:
-    """Tell nobody of any progress."""
+    """Ignore the progress."""
 
 
 @dataclass(frozen=True)
@@ -150,5 +151,8 @@ def project_folder(project: Path) -> Path:
         UsageError: It does not hold one.
     """
     if not (project / "bentofile.yaml").is_file():
-        raise UsageError(f"{project.resolve()} holds no bentofile.yaml", hint="cd to the root of the project, or give it with --project")
+        raise UsageError(
+            f"{project.resolve()} is not a project of passerelle: it holds no bentofile.yaml; --project names another folder",
+            hint=NEW_PROJECT,
+        )
     return project.resolve()

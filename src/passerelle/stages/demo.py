@@ -28,7 +28,7 @@ from passerelle.stages.events import OnEvent, Steps, unseen
 from passerelle.stages.first_answer import FirstAnswer, first_answer
 from passerelle.stages.new import check
 from passerelle.stages.production_bento import bento_in_production, golden_of
-from passerelle.stages.promote import Wanted, asked_by, promote
+from passerelle.stages.promote import PromoteOptions, promote, promotion_request
 from passerelle.stages.register import register
 from passerelle.stages.shared_model import name_other_projects, tags_of_project
 from passerelle.stages.stack_deploy import brought_up, deployed
@@ -86,9 +86,9 @@ def run(
     progress: Progress = silent,
     on_event: OnEvent = unseen,
 ) -> Demonstration:
-    """Go the whole path and ask the service; what others put into production is served as it is.
+    """Run every stage and query the service; a version that others put into production is served as it is.
 
-    On the embedded platform nothing is left running that did not run before; the stack stays on.
+    The embedded platform is stopped unless it ran before; the stack keeps running.
 
     Raises:
         RefusedError: No candidate meets the criteria.
@@ -158,7 +158,7 @@ def path_to_bento(context: Context, project: Path, criteria: Path, steps: Steps,
     if found.of_others is not None:
         if found.version is None:
             message = f"{found.of_others}: nothing is in production, and the demo puts nothing there"
-            raise NotFoundError(message, hint="make up; then, in another terminal: passerelle status")
+            raise NotFoundError(message, hint="make up")
         left = OfOthers(found.version, found.of_others)
         steps.step("production", lambda: left)
     return bento_in_production(context, project, steps)
@@ -168,7 +168,7 @@ def _to_production(context: Context, project: Path, criteria_path: Path, steps: 
     """Train, compare, register and promote; return what was in production before the promotion, which others may have changed meanwhile."""
     project_folder(project)
     registry, signing = context.registry, context.signing
-    criteria, asked = read_criteria(criteria_path), asked_by(context, project, Wanted(reason=REASON))
+    criteria, request = read_criteria(criteria_path), promotion_request(context, project, PromoteOptions(reason=REASON))
     training = read_training_project(project)
     data = training.demo_data()
     trained = steps.step(
@@ -176,15 +176,15 @@ def _to_production(context: Context, project: Path, criteria_path: Path, steps: 
     )
     compared = steps.step("compare", lambda: compare(registry, criteria, parent_run_id=trained.parent_run_id))
     if compared.best is None:
-        raise RefusedError("no candidate meets the criteria", hint="passerelle compare; training/criteria.yaml")
+        raise RefusedError("no candidate meets the criteria in training/criteria.yaml", hint="passerelle compare")
     run_id, tags = compared.best.run_id, {MADE_BY_DEMO: "true", **tags_of_project(project)}
     registered = steps.step("register", lambda: register(registry, run_id=run_id, criteria=criteria, signing=signing, tags=tags))
     name_other_projects(registry, project, progress)
     found = found_by_demo(registry, signing)
     ref = registered.ref
     if found.of_others is None and ref is not None:
-        looked = replace(asked, since=found.ledger)
-        steps.step("promote", lambda: promote(registry, ref=ref, criteria=criteria, asked=looked))
+        request = replace(request, since=found.ledger)
+        steps.step("promote", lambda: promote(registry, ref=ref, criteria=criteria, request=request))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Whether the demo may change what is in production: only where nothing is, or what it put there itself."""
+"""Whether the demo may change what is in production: only if nothing is in production, or a version of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from passerelle.registry.production import Standing, standing
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
 
-#: In the ledger, of what the demo promoted: the account that ran it is named as ever.
+#: In the ledger, of what the demo promoted: the account that ran it is recorded as usual.
 REASON = "promoted by the demo"
 
 

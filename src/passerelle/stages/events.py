@@ -1,4 +1,4 @@
-"""What a command of several stages tells while it runs: each stage as it begins, and with its result as it ends."""
+"""The events of a command of several stages: each stage as it begins, and with its result as it ends."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ OnEvent = Callable[[Began | Ended], None]
 
 
 def unseen(_: Began | Ended) -> None:
-    """Tell nobody."""
+    """Ignore the event."""
 
 
 @dataclass
 class Steps:
-    """Runs stages one after the other, tells each of them, and keeps their results.
+    """Runs stages in order, reports each, and keeps their results.
 
     Attributes:
         results: What each stage returned, by its name, in order.
@@ -54,11 +54,11 @@ class Steps:
     results: dict[str, object] = field(default_factory=dict)
 
     def begin(self, name: str) -> None:
-        """Tell that a stage begins which ends by `found`."""
+        """Report the beginning of a stage that ends with `found`."""
         self.on_event(Began(name))
 
     def found(self, name: str, result: object) -> None:
-        """Tell a result that took no stage; it is not kept."""
+        """Report a result without a stage; it is not kept."""
         self.on_event(Ended(name, result, 0.0))
 
     def step(self, name: str, call: Callable[[], _R]) -> _R:

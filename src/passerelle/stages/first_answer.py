@@ -1,4 +1,4 @@
-"""The first record that a new service is asked, and its answer."""
+"""The first request to a new service, and its answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from passerelle.errors import OutsideError
 from passerelle.model.golden import Golden
 
 _ASK_TIMEOUT_S = 10
-#: The proxy of the stack looks every second which replicas are ready.
+#: The proxy of the stack checks every second which replicas are ready.
 _RETRY = Retry(total=5, backoff_factor=0.5, status_forcelist=(502, 503), allowed_methods=None)
 
 

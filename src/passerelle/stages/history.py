@@ -30,6 +30,6 @@ def refuse_broken(registered_model: str, findings: Sequence[LedgerFault]) -> Non
         IntegrityError: It found entries that were changed, removed or inserted.
     """
     if findings:
-        hint = "look at who may write below ledger/ in the bucket; then passerelle restore FILE, into an empty stack, brings a backup back"
-        message = f"the ledger of « {registered_model} » is not as passerelle wrote it: {len(findings)} findings"
-        raise IntegrityError(message, hint=hint)
+        found = f"the ledger of « {registered_model} » is not as passerelle wrote it: {len(findings)} faults"
+        way_out = "check who may write below ledger/ in the bucket, then restore a backup into an empty stack"
+        raise IntegrityError(f"{found}; {way_out}", hint="passerelle restore FILE")

@@ -99,7 +99,7 @@ def import_model(
         found = _already_there(store, version.ref, digest, signing)
         return found or ImportedModel(version.ref, version.ref.bento_model_tag, None, created=True, artifact_digest=digest, dry_run=True)
     with store.staging() as staging:
-        # Looked up under the lock: of two imports at once the second finds what the first one made.
+        # Looked up under the lock, so that the second of two concurrent imports finds the result of the first.
         found = _already_there(store, version.ref, digest, signing)
         if found is not None:
             store.select("models", found.bento_model_tag)
@@ -127,10 +127,10 @@ def _check_promoted(registry: Registry, version: VersionInfo, digest: str, signi
     """Check that the ledger's last entry left this version in production, with these files; raises IntegrityError otherwise."""
     ledger = verified_ledger(registry, version.ref.registered_model, signing)
     if ledger.last is None or ledger.in_production != version.ref.version:
-        held = f"the ledger's last entry {ledger.in_production or 'none'}" if ledger.last else "the ledger is empty"
-        message = f"the alias holds {version.ref}, {held}: no promotion put it there"
+        ledger_text = f"the ledger's last entry {ledger.in_production or 'none'}" if ledger.last else "the ledger is empty"
+        message = f"the alias holds {version.ref}, {ledger_text}: no promotion put it there"
         raise IntegrityError(message, hint="passerelle status")
-    # The last entry names no digest where it undid the one before.
+    # An entry that undid the one before has no digest.
     there = [entry.artifact_digest for entry in stood(ledger.entries) if entry.to_version == version.ref.version]
     if there and there[-1] != digest:
         message = f"{version.ref} does not have the digest that it was promoted with: somebody changed it"
@@ -140,15 +140,14 @@ def _check_promoted(registry: Registry, version: VersionInfo, digest: str, signi
 def _cannot_write(store: Store, error: OSError) -> OutsideError:
     if error.errno in _DISK_IS_FULL:
         return OutsideError(f"the disk that holds {store.home} is full; nothing was imported", hint="bentoml models delete")
-    return OutsideError(f"the store {store.home} cannot be written: {error.strerror}", hint="set BENTOML_HOME to a folder of yours")
+    return OutsideError(f"the store {store.home} cannot be written: {error.strerror}", hint="export BENTOML_HOME=FOLDER")
 
 
 def _already_there(store: Store, ref: ModelVersionRef, digest: str, signing: SigningSettings | None) -> ImportedModel | None:
     model = store.model(ref.bento_model_tag)
     if model is None:
         return None
-    held = model.info.labels.get(ARTIFACT_DIGEST)
-    if held != digest:
+    if model.info.labels.get(ARTIFACT_DIGEST) != digest:
         hint = f"bentoml models delete {ref.bento_model_tag}; passerelle import"
         raise IntegrityError(f"the bento model {ref.bento_model_tag} is not the registered one: another digest", hint=hint)
     if signing is not None:
@@ -156,10 +155,10 @@ def _already_there(store: Store, ref: ModelVersionRef, digest: str, signing: Sig
         try:
             check_stored_signature(folder, json.loads((folder / MANIFEST_FILE).read_bytes()), signing, run_id=ref.run_id)
         except (IntegrityError, ValueError, OSError) as error:
-            # Imported before there was a key, perhaps: the hint leads to a new import, which says what is wrong with the registered one.
-            said = error.message if isinstance(error, IntegrityError) else "its manifest cannot be read"
+            # It may have been imported without a key; a new import says whether the registered version is signed.
+            message = error.message if isinstance(error, IntegrityError) else "its manifest cannot be read"
             hint = f"bentoml models delete {ref.bento_model_tag}; passerelle import"
-            raise IntegrityError(f"the bento model {ref.bento_model_tag} is not to be trusted: {said}", hint=hint) from error
+            raise IntegrityError(f"the bento model {ref.bento_model_tag} cannot be trusted: {message}", hint=hint) from error
     return ImportedModel(ref, ref.bento_model_tag, Path(model.path), created=False, artifact_digest=digest)
 
 
@@ -167,7 +166,7 @@ def _imported(
     registry: Registry, store: Store, version: VersionInfo, digest: str, *, staging: Path, signing: SigningSettings | None
 ) -> ImportedModel:
     manifest = registry.read_json(version.ref.run_id, MANIFEST)
-    # It travels along even when nobody asks for it here: the service may.
+    # Kept even where this environment does not require a signature: the service may.
     signature = stored_signature(registry, version.ref.run_id)
     if signing is not None:
         check_signature(manifest, signature, signing, of=str(version.ref), run_id=version.ref.run_id)

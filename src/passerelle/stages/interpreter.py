@@ -1,4 +1,4 @@
-"""What a checkout is run with: this Python where it holds the libraries that the checkout locks, else one that is made for it."""
+"""The Python for a checkout: this one if it has the locked libraries of the checkout, else a new environment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TIMEOUT_S = 1_800
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python, and in words which one it is."""
+    """A Python, and a description of it."""
 
     python: Path
     note: str
@@ -50,7 +50,7 @@ def interpreter_for(checkout: Path, environment: Path, progress: Callable[[str],
     )
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{path}")
     if uv is None:
-        raise OutsideError(f"the environment of the commit's {LOCKED} cannot be made: there is no uv", hint="make .venv/.workbench")
+        raise OutsideError(f"the environment of the commit's {LOCKED} cannot be made: there is no uv", hint="pip install uv")
     python = environment / "bin" / "python"
     _must(uv, "venv", "--quiet", "--python", sys.executable, str(environment))
     _must(uv, "pip", "sync", "--quiet", "--python", str(python), "--require-hashes", str(locked))
@@ -61,11 +61,11 @@ def interpreter_for(checkout: Path, environment: Path, progress: Callable[[str],
 
 def _differing(locked: Path) -> list[str]:
     lines = (line.split(" --hash")[0].rstrip(" \\") for line in locked.read_text(encoding="utf-8").splitlines() if line[:1].isalnum())
-    wanted = (Requirement(line) for line in lines)
-    held = ((each, _installed(each.name)) for each in wanted if each.marker is None or each.marker.evaluate())
+    requirements = (Requirement(line) for line in lines)
+    pairs = ((each, _installed(each.name)) for each in requirements if each.marker is None or each.marker.evaluate())
     return [
         f"{each.name} {found or 'is not installed'}, not {each.specifier}"
-        for each, found in held
+        for each, found in pairs
         if found is None or not each.specifier.contains(found, prereleases=True)
     ]
 
@@ -80,10 +80,10 @@ def _installed(name: str) -> str | None:
 def _must(*command: str) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
-        said, failed = done.stderr or done.stdout, done.returncode != 0
+        output, failed = done.stderr or done.stdout, done.returncode != 0
     except subprocess.TimeoutExpired:
-        said, failed = f"it did not end within {_TIMEOUT_S} s", True
+        output, failed = f"it did not end within {_TIMEOUT_S} s", True
     if failed:
-        shown = "\n".join(f"    {line}" for line in said.strip().splitlines()[-8:])
-        hint = f"in a checkout of it: uv venv; uv pip sync --require-hashes {LOCKED}; passerelle train"
-        raise OutsideError(f"the environment of the commit's {LOCKED} cannot be made:\n{shown}", hint=hint)
+        last_lines = "\n".join(f"    {line}" for line in output.strip().splitlines()[-8:])
+        hint = f"git checkout COMMIT; uv venv; uv pip sync --require-hashes {LOCKED}; passerelle train"
+        raise OutsideError(f"the environment of the commit's {LOCKED} cannot be made:\n{last_lines}", hint=hint)

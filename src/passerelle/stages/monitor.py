@@ -28,8 +28,11 @@ def run(context: Context, address: str | None = None) -> Figures:
         answer = requests.get(f"{where}/metrics", headers=headers, timeout=5)
         answer.raise_for_status()
     except requests.RequestException as error:
-        hint = "passerelle status; for the stack, its Prometheus and Grafana count all replicas: docs/10-monitor.md"
-        raise OutsideError(f"the service at {where} does not give its metrics", hint=hint) from error
+        hint = "passerelle status"
+        raise OutsideError(
+            f"the service at {where} does not give its metrics; those of the stack are in its Prometheus and Grafana (docs/10-monitor.md)",
+            hint=hint,
+        ) from error
     return read_figures(answer.text, address=where)
 
 
@@ -39,5 +42,5 @@ def _address(context: Context, address: str | None) -> str:
         return chosen.rstrip("/")
     running = running_service(context.state.state_dir)
     if running is None:
-        raise NotFoundError("no service runs here", hint="passerelle deploy, or name one with --address")
+        raise NotFoundError("no service runs here", hint="passerelle deploy\npasserelle monitor --address URL")
     return running.address

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from passerelle.bentos.build import build
 from passerelle.bentos.store import Store
-from passerelle.errors import NotFoundError
 from passerelle.model.golden import Golden, read_golden
 from passerelle.names import GOLDEN, BentoTag
 from passerelle.registry.client import Registry
@@ -63,9 +62,4 @@ def golden_of(store: StoreSettings, bento_tag: BentoTag) -> Golden:
     Raises:
         NotFoundError: The model is gone from the store.
     """
-    model = Store(store).model(bento_tag)
-    if model is None:
-        raise NotFoundError(
-            f"the model of the bento {bento_tag} is gone from the BentoML store", hint="passerelle import; passerelle build"
-        )
-    return read_golden(Path(model.path) / GOLDEN)
+    return read_golden(Path(Store(store).model_of(bento_tag).path) / GOLDEN)

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
 from passerelle.criteria import Criteria, read_criteria
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError, RefusedError, UsageError
 from passerelle.gate import report
@@ -24,22 +22,29 @@ from passerelle.registry.sign import verify_version
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
 from passerelle.stages.compare import best_run
-from passerelle.stages.context import CRITERIA, Context, project_folder, stage
+from passerelle.stages.context import CRITERIA, Context, stage
+from passerelle.stages.promote_options import PromoteOptions
 from passerelle.stages.promotion import Promotion, put_in_production
 from passerelle.stages.register import Registered, register
+from passerelle.stages.serving_libraries import serving_libraries
 from passerelle.stages.shared_model import tags_of_project
-from passerelle.stages.wanted import Wanted
 
-__all__ = ["Asked", "Promotion", "Wanted", "asked_by", "promote", "put_in_production", "run", "serving_libraries"]
+__all__ = [
+    "PromoteOptions",
+    "Promotion",
+    "PromotionRequest",
+    "promote",
+    "promotion_request",
+    "put_in_production",
+    "run",
+]
 
 REPORT = "gate/report.html"
-# The service image's base: python:3.11-slim.
-_IN_THE_IMAGE = {"python_version": "3.11", "python_full_version": "3.11.0", "sys_platform": "linux", "platform_system": "Linux"}
 
 
 @dataclass(frozen=True)
-class Asked:
-    """How a promotion is asked for.
+class PromotionRequest:
+    """Who asks for a promotion, and under which conditions the gate judges it.
 
     Attributes:
         who: user@host or the CI job, for the ledger.
@@ -66,12 +71,12 @@ class Asked:
     since: VerifiedLedger | None = None
 
 
-NEWEST = Wanted()
+NEWEST = PromoteOptions()
 
 
 @stage
 def run(
-    context: Context, wanted: Wanted = NEWEST, *, project: Path = Path(), criteria: Path = CRITERIA, dry_run: bool = False
+    context: Context, options: PromoteOptions = NEWEST, *, project: Path = Path(), criteria: Path = CRITERIA, dry_run: bool = False
 ) -> Promotion:
     """Put a version into production, unless it is there already or the gate refuses it.
 
@@ -80,60 +85,43 @@ def run(
         criteria: File of the criteria.
 
     Raises:
-        UsageError: As `Wanted.check`, the criteria are wrong, or the folder is no project.
+        UsageError: As `PromoteOptions.check`, the criteria are wrong, or the folder is no project.
         As `promote`.
     """
-    wanted.check()
-    read, asked = read_criteria(criteria), asked_by(context, project, wanted)
+    options.check()
+    read, request = read_criteria(criteria), promotion_request(context, project, options)
     registry = context.registry
-    if not wanted.best:
-        return promote(registry, ref=_chosen(registry, wanted.version), criteria=read, asked=asked, dry_run=dry_run)
+    if not options.best:
+        return promote(registry, ref=_chosen(registry, options.version), criteria=read, request=request, dry_run=dry_run)
     tags, run_id = tags_of_project(project), best_run(registry, read)
     best = register(registry, run_id=run_id, criteria=read, signing=context.signing, dry_run=dry_run, tags=tags)
     if best.ref is None:
         return _planned(registry, best, context.signing)
-    return promote(registry, ref=best.ref, criteria=read, asked=asked, dry_run=dry_run)
+    return promote(registry, ref=best.ref, criteria=read, request=request, dry_run=dry_run)
 
 
-def asked_by(context: Context, project: Path, wanted: Wanted = NEWEST) -> Asked:
-    """Return how a promotion is asked for in a context: by whom, in which environment, for which serving image.
+def promotion_request(context: Context, project: Path, options: PromoteOptions = NEWEST) -> PromotionRequest:
+    """Return the request for a promotion from this context: its author, its environment and the libraries of the serving image.
 
     Raises:
         UsageError: The project does not say what its image gets.
     """
 
     def write(page: str) -> None:
-        if wanted.report is not None:
-            wanted.report.write_text(page, encoding="utf-8")
+        if options.report is not None:
+            options.report.write_text(page, encoding="utf-8")
 
-    return Asked(
+    return PromotionRequest(
         who=context.author,
-        force=wanted.force,
-        reason=wanted.reason,
-        waive=wanted.waive,
+        force=options.force,
+        reason=options.reason,
+        waive=options.waive,
         development=context.development,
         serving=serving_libraries(project),
-        language=wanted.language,
+        language=options.language,
         signing=context.signing,
         on_report=write,
     )
-
-
-def serving_libraries(project: Path) -> dict[str, str]:
-    """Return the version of each library that the serving image gets, from the project's locked requirements.
-
-    Raises:
-        UsageError: The folder is no project, or its requirements are missing.
-    """
-    requirements = project_folder(project) / "requirements" / "service.txt"
-    if not requirements.is_file():
-        raise UsageError(
-            f"{requirements} is missing: it says which libraries the image gets",
-            hint="git checkout requirements; or, in a project of passerelle new: passerelle new --update --yes",
-        )
-    lines = (line.rstrip(" \\") for line in requirements.read_text(encoding="utf-8").splitlines() if line[:1].isalpha() and "==" in line)
-    pinned = (Requirement(line) for line in lines)
-    return {each.name: str(each.specifier)[2:] for each in pinned if each.marker is None or each.marker.evaluate(_IN_THE_IMAGE)}
 
 
 def _chosen(registry: Registry, version: int | None) -> ModelVersionRef:
@@ -154,7 +142,7 @@ def _planned(registry: Registry, best: Registered, signing: SigningSettings) -> 
     return Promotion(ref, now.production, changed=True, steps=(*first, *(words for words, _ in plan(registry, ref, now))), dry_run=True)
 
 
-def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, asked: Asked, dry_run: bool = False) -> Promotion:
+def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, request: PromotionRequest, dry_run: bool = False) -> Promotion:
     """Put the version into production, unless it is there already or the gate refuses it.
 
     Raises:
@@ -164,30 +152,30 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, ask
         BusyError: Somebody else promotes at this moment; says who.
     """
     version = registry.model_version(ref.registered_model, ref.version)
-    _examine(version, asked)
-    if asked.signing and asked.signing.required:
+    _examine(version, request)
+    if request.signing and request.signing.required:
         manifest = registry.read_json(version.ref.run_id, MANIFEST)
-        verify_version(registry, version.ref, manifest, asked.signing)
+        verify_version(registry, version.ref, manifest, request.signing)
         if digest_of_manifest(manifest) != version.tags[ARTIFACT_DIGEST]:
             message = f"the manifest of {version.ref} is signed, and not the one that it was registered with"
             raise IntegrityError(message, hint=TRAIN_AGAIN)
-    allow(criteria, asked.waive, who=asked.who, reason=asked.reason)
+    allow(criteria, request.waive, who=request.who, reason=request.reason)
     before = standing(registry, ref.registered_model)
-    ledger = asked.since or verified_ledger(registry, ref.registered_model, asked.signing)
+    ledger = request.since or verified_ledger(registry, ref.registered_model, request.signing)
     if settled(before, ref.version) and ledger.in_production == ref.version:
         return Promotion(version.ref, before.previous, changed=False, dry_run=dry_run)
-    # What the ledger put into production is what is to be beaten: an alias that was moved by hand decides nothing.
-    verdict = _judged(registry, version.ref, ledger.in_production or before.production, criteria, asked)
-    page = report.html(verdict, language=asked.language) if verdict else ""
-    where = _store(registry, verdict, page, asked, dry_run=dry_run) if verdict else None
-    if verdict and not verdict.passed and not asked.force:
+    # The champion is the version that the ledger put into production: an alias that was moved by hand has no effect.
+    verdict = _judged(registry, version.ref, ledger.in_production or before.production, criteria, request)
+    page = report.html(verdict, language=request.language) if verdict else ""
+    where = _store(registry, verdict, page, request, dry_run=dry_run) if verdict else None
+    if verdict and not verdict.passed and not request.force:
         listed = "; ".join(finding.message for finding in verdict.failures)
-        hint = f"read {where} or passerelle promote --dry-run --report report.html"
-        raise RefusedError(f"the gate refuses {version.ref}: {listed}", hint=hint)
-    entry = replace(_entry(version, criteria, verdict, asked), report_digest=_digest(page) if page else None)
+        message = f"the gate refuses {version.ref}: {listed}; the report is {where}"
+        raise RefusedError(message, hint="passerelle promote --dry-run --report report.html")
+    entry = replace(_entry(version, criteria, verdict, request), report_digest=_digest(page) if page else None)
     if not dry_run:
         _keep(registry, ref.registered_model, criteria)
-    moved = put_in_production(registry, version.ref, entry, since=ledger, judged=True, signing=asked.signing, dry_run=dry_run)
+    moved = put_in_production(registry, version.ref, entry, since=ledger, judged=True, signing=request.signing, dry_run=dry_run)
     return replace(moved, findings=verdict.findings if verdict else (), report=where)
 
 
@@ -200,11 +188,13 @@ def _keep(registry: Registry, registered_model: str, criteria: Criteria) -> None
     content = json.dumps(criteria.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     key = f"{Ledger(registry.objects, registered_model).criteria_folder}{criteria.digest.removeprefix('sha256:')}.json"
     if not registry.objects.create(key, content.encode()):
-        message = f"the object {key} does not hold the criteria that it is named after: somebody wrote it by hand"
-        raise IntegrityError(message, hint="look at who may write below ledger/ in the bucket, remove the object; then passerelle promote")
+        message = f"the object {key} does not hold the criteria that it is named after: it was written by hand; "
+        raise IntegrityError(message + "check who may write below ledger/ in the bucket, and remove the object", hint="passerelle promote")
 
 
-def _judged(registry: Registry, ref: ModelVersionRef, production: int | None, criteria: Criteria, asked: Asked) -> Verdict | None:
+def _judged(
+    registry: Registry, ref: ModelVersionRef, production: int | None, criteria: Criteria, request: PromotionRequest
+) -> Verdict | None:
     """Return the verdict; None where there is nothing to judge by and the promotion is forced all the same."""
     champion = registry.model_version(ref.registered_model, production).ref if production not in (None, ref.version) else None
     try:
@@ -213,20 +203,20 @@ def _judged(registry: Registry, ref: ModelVersionRef, production: int | None, cr
             ref=ref,
             champion=champion,
             criteria=criteria,
-            serving=asked.serving,
-            waive=asked.waive,
-            who=asked.who,
-            reason=asked.reason,
+            serving=request.serving,
+            waive=request.waive,
+            who=request.who,
+            reason=request.reason,
         )
     except NotFoundError:
-        if asked.force:
+        if request.force:
             return None
         raise
 
 
-def _store(registry: Registry, verdict: Verdict, page: str, asked: Asked, *, dry_run: bool) -> str:
+def _store(registry: Registry, verdict: Verdict, page: str, request: PromotionRequest, *, dry_run: bool) -> str:
     """Write the report beside the challenger's model and return where it is; those of earlier gate runs stay."""
-    asked.on_report(page)
+    request.on_report(page)
     run_id, folder = verdict.ref.run_id, f"gate/{_digest(page).removeprefix('sha256:')[:12]}"
     if not dry_run:
         found = {
@@ -234,7 +224,7 @@ def _store(registry: Registry, verdict: Verdict, page: str, asked: Asked, *, dry
             "criteria_digest": verdict.criteria_digest,
             "findings": [asdict(each) for each in verdict.findings],
         }
-        markdown = report.markdown(verdict, language=asked.language)
+        markdown = report.markdown(verdict, language=request.language)
         for place in ("gate", folder):
             registry.write_text(run_id, f"{place}/report.html", page)
             registry.write_text(run_id, f"{place}/report.md", markdown)
@@ -242,12 +232,12 @@ def _store(registry: Registry, verdict: Verdict, page: str, asked: Asked, *, dry
     return f"runs:/{run_id}/{REPORT}"
 
 
-def _entry(version: VersionInfo, criteria: Criteria, verdict: Verdict | None, asked: Asked) -> Entry:
+def _entry(version: VersionInfo, criteria: Criteria, verdict: Verdict | None, request: PromotionRequest) -> Entry:
     return Entry(
         number=0,
         before="",
         when=now(),
-        who=asked.who,
+        who=request.who,
         what="promote",
         registered_model=version.ref.registered_model,
         from_version=None,
@@ -256,21 +246,21 @@ def _entry(version: VersionInfo, criteria: Criteria, verdict: Verdict | None, as
         artifact_digest=version.tags[ARTIFACT_DIGEST],
         criteria_digest=criteria.digest,
         metrics=dict(verdict.evidence.challenger.figures) if verdict else {},
-        reason=asked.reason,
-        forced=asked.force and not (verdict and verdict.passed),
+        reason=request.reason,
+        forced=request.force and not (verdict and verdict.passed),
         waived=verdict.waived if verdict else {},
         trusted_pickle=TRUSTED_PICKLE in version.tags,
     )
 
 
-def _examine(version: VersionInfo, asked: Asked) -> None:
+def _examine(version: VersionInfo, request: PromotionRequest) -> None:
     if ARTIFACT_DIGEST not in version.tags:
         hint = f"passerelle register --run {version.ref.run_id}"
         raise IntegrityError(f"{version.ref} has no digest of its files: it was not registered by passerelle", hint=hint)
-    if asked.force and not (asked.reason and asked.reason.strip()):
-        raise UsageError("a forced promotion needs a reason", hint="passerelle promote --force --reason '…'")
-    if asked.force and not asked.development:
+    if request.force and not (request.reason and request.reason.strip()):
+        raise UsageError("a forced promotion needs a reason", hint="passerelle promote --force --reason REASON")
+    if request.force and not request.development:
         raise RefusedError("promotions are not forced in production", hint="passerelle promote --dry-run --report report.html")
-    if TRUSTED_PICKLE in version.tags and not asked.development:
-        hint = "train it again and log it with serialization_format='skops'; then passerelle register"
-        raise RefusedError(f"{version.ref} is a pickle that was trusted in development: it is not promoted in production", hint=hint)
+    if TRUSTED_PICKLE in version.tags and not request.development:
+        message = f"{version.ref} is a pickle that was trusted in development, and is not promoted in production"
+        raise RefusedError(f"{message}; log it with serialization_format='skops'", hint="passerelle train --again; passerelle register")

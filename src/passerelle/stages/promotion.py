@@ -63,8 +63,8 @@ def put_in_production(
     decision = _Decision(registry, ref, entry, since, judged, signing)
     if dry_run:
         return _moved(decision, lambda: None, dry_run=True)
-    with promotion_lock(registry.objects, ref.registered_model, entry.who, f"{entry.what} of version {ref.version}") as held:
-        return _moved(decision, held, dry_run=False)
+    with promotion_lock(registry.objects, ref.registered_model, entry.who, f"{entry.what} of version {ref.version}") as check_lock:
+        return _moved(decision, check_lock, dry_run=False)
 
 
 @dataclass(frozen=True)
@@ -79,21 +79,21 @@ class _Decision:
     signing: SigningSettings | None
 
 
-def _moved(asked: _Decision, held: Callable[[], None], *, dry_run: bool) -> Promotion:
-    registry, ref, since = asked.registry, asked.ref, asked.since
+def _moved(decision: _Decision, check_lock: Callable[[], None], *, dry_run: bool) -> Promotion:
+    registry, ref, since = decision.registry, decision.ref, decision.since
     before = standing(registry, ref.registered_model)
-    ledger = verified_ledger(registry, ref.registered_model, asked.signing, since=since)
+    ledger = verified_ledger(registry, ref.registered_model, decision.signing, since=since)
     if settled(before, ref.version) and ledger.in_production == ref.version:
         return Promotion(ref, before.previous, changed=False, dry_run=dry_run)
     last = ledger.last
-    if last is not None and asked.judged and since is not None and ledger.number != since.number:
+    if last is not None and decision.judged and since is not None and ledger.number != since.number:
         did = f"{last.what} of version {last.to_version} by {last.who} at {last.when[:19]}"
-        message = f"the ledger has a new entry, {did}, since version {ref.version} was checked"
-        raise BusyError(message, hint="passerelle status; then the same command again, which judges anew")
+        message = f"the ledger has a new entry, {did}, since version {ref.version} was checked; promote again, which checks it again"
+        raise BusyError(message, hint=f"passerelle promote --version {ref.version}")
     former = before.previous if before.production == ref.version else before.production
     steps = (f"ledger: entry {ledger.number + 1}", *(words for words, _ in plan(registry, ref, before)))
     if dry_run:
         return Promotion(ref, former, changed=True, steps=steps, dry_run=True)
-    numbered = replace(asked.entry, number=ledger.number + 1, from_version=before.production)
-    written = carry_out(registry, ref, before, numbered, ledger=ledger, signing=asked.signing, held=held)
+    numbered = replace(decision.entry, number=ledger.number + 1, from_version=before.production)
+    written = carry_out(registry, ref, before, numbered, ledger=ledger, signing=decision.signing, check_lock=check_lock)
     return Promotion(ref, former, changed=True, steps=steps, entry=written)

@@ -105,13 +105,13 @@ def run(
 def register(
     registry: Registry, *, run_id: str, criteria: Criteria, signing: SigningSettings | None = None, dry_run: bool = False, tags: Tags = NONE
 ) -> Registered:
-    """Make the run's model a version, after a look at what it is and a replay of its golden predictions.
+    """Make the run's model a version, after examining it and replaying its golden predictions.
 
     A run is registered once: a second call returns the same version, and completes one that has no digest, or no signature by the key.
 
     Args:
         signing: With a key, the manifest is signed: of a run that was registered before, only where its signature verifies, if it has
-            one, and where the model that was logged, compiled and digested anew, gives the manifest that is stored.
+            one, and where the model that was logged, when compiled and digested again, gives the stored manifest.
         tags: Further ones, for a version that is made now.
 
     Raises:
@@ -135,7 +135,7 @@ def register(
     tags = {**tags, **_tags(run, criteria, manifest)} | ({TRUSTED_PICKLE: "true"} if pickled else {})
     tags |= {SIGNED: "true"} if earlier.to_sign or earlier.verified else {}
     if not dry_run:
-        # The manifest comes before the version, and the version is born with its tags: no moment shows one without the other.
+        # The manifest is written before the version, which is created with its tags, so that neither is ever visible alone.
         registry.write_json(run_id, MANIFEST, manifest)
         if earlier.to_sign and signing is not None:
             _sign(registry, run_id, manifest, signing)
@@ -181,7 +181,7 @@ def _as_registered(registry: Registry, versions: Sequence[VersionInfo]) -> Exami
     found = examined(registry, versions[0].ref.run_id)
     recorded = {version.tags[ARTIFACT_DIGEST] for version in versions}
     if digest_of_manifest(found.manifest) not in recorded:
-        # Versions that were registered before said nothing of the training's data.
+        # The manifests of older versions hold no digests of the training's data.
         found.manifest.pop(TRAINING, None)
     if digest_of_manifest(found.manifest) not in recorded:
         raise IntegrityError(f"the files of {versions[0].ref} are not those that were registered", hint=TRAIN_AGAIN)
@@ -191,7 +191,7 @@ def _as_registered(registry: Registry, versions: Sequence[VersionInfo]) -> Exami
 def _sign_later(
     registry: Registry, version: VersionInfo, manifest: Mapping[str, object], signing: SigningSettings, *, dry_run: bool
 ) -> None:
-    """Sign a version that was registered before there was this key, once its model was compiled and digested anew.
+    """Sign a version that was registered before this key existed, after compiling and digesting its model again.
 
     Raises:
         IntegrityError: The manifest does not name the files of that model; nothing is written.
@@ -203,7 +203,7 @@ def _sign_later(
 
 
 def _sign(registry: Registry, run_id: str, manifest: Mapping[str, object], signing: SigningSettings) -> None:
-    """Store the signature of a manifest that was made in this process, and not of one that was read."""
+    """Store the signature of a manifest that was made in this process, never of one that was read."""
     if (signature := sign(manifest, signing, run_id=run_id)) is not None:
         registry.write_text(run_id, SIGNATURE, signature)
 

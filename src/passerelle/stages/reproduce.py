@@ -17,7 +17,7 @@ from passerelle.names import DATA_DIGEST, GIT_COMMIT, GIT_DIRTY, GOLDEN, SEED
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.interpreter import interpreter_for
-from passerelle.stages.reproduction import Likeness, likeness
+from passerelle.stages.reproduction import TrainingComparison, compare_trainings
 from passerelle.stages.train import DEMO, TrainingData
 
 _TRAIN_TIMEOUT_S = 3_600
@@ -39,14 +39,14 @@ class Reproduction:
     candidate: str
     commit: str
     run_id: str
-    likeness: Likeness
+    comparison: TrainingComparison
     differing_libraries: tuple[str, ...]
     notes: tuple[str, ...]
 
     @property
     def same(self) -> bool:
         """Whether the same model came out."""
-        return self.likeness.same
+        return self.comparison.same
 
 
 @stage
@@ -75,21 +75,23 @@ def run(
     with checkout(repository.resolve(), commit) as folder:
         interpreter = interpreter_for(folder, folder.parent / "environment", progress, path=context.environment.get("PATH", ""))
         progress(f"train again from {commit[:12]}, seed {run.tags.get(SEED, '0')}; this takes as long as the first time")
-        wanted = run.tags.get(DATA_DIGEST, "")
+        data_digest = run.tags.get(DATA_DIGEST, "")
         options = ["--seed", run.tags.get(SEED, "0"), *train_options(data)]
-        parent = _trained(folder, interpreter.python, options, wanted=wanted, environment=context.environment)
+        parent = _trained(folder, interpreter.python, options, data_digest=data_digest, environment=context.environment)
     again = next((each for each in registry.candidate_runs(parent) if each.name == run.name), None)
     if again is None:
         raise NotFoundError(f"the training {parent} has no candidate « {run.name} »", hint="passerelle compare")
-    alike = likeness(run.metrics, again.metrics, registry.read_json(run.run_id, GOLDEN), registry.read_json(again.run_id, GOLDEN))
+    comparison = compare_trainings(
+        run.metrics, again.metrics, registry.read_json(run.run_id, GOLDEN), registry.read_json(again.run_id, GOLDEN)
+    )
     dirty = run.tags.get(GIT_DIRTY) == "true"
     notes = ("it was trained with changes that no commit holds",) if dirty else ()
     differing = _differing(registry, version, again.run_id)
-    return Reproduction(number, run.name, commit, again.run_id, alike, differing, (interpreter.note, *notes))
+    return Reproduction(number, run.name, commit, again.run_id, comparison, differing, (interpreter.note, *notes))
 
 
 def train_options(data: TrainingData) -> list[str]:
-    """Return what `passerelle train` is told of the data."""
+    """Return the options of `passerelle train` that name the data."""
     path = data.path.resolve() if data.path else None
     named = {"--data": path, "--text-column": data.text_column, "--label-column": data.label_column}
     options = [part for name, value in named.items() if value is not None for part in (name, str(value))]
@@ -108,8 +110,8 @@ def checkout(root: Path, commit: str) -> Iterator[Path]:
         folder = Path(temporary) / "checkout"
         added = _git(root, "worktree", "add", "--detach", str(folder), commit)
         if added.returncode != 0:
-            said = (added.stderr.strip().splitlines() or ["git says nothing"])[-1]
-            raise UsageError(f"the commit {commit} cannot be checked out: {said}", hint="cd to a clone that holds it; git fetch")
+            reason = (added.stderr.strip().splitlines() or ["git says nothing"])[-1]
+            raise UsageError(f"the commit {commit} cannot be checked out: {reason}", hint="git fetch --all")
         try:
             yield folder
         finally:
@@ -121,23 +123,23 @@ def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=False)
 
 
-def _trained(folder: Path, python: Path, options: Sequence[str], *, wanted: str, environment: Mapping[str, str]) -> str:
+def _trained(folder: Path, python: Path, options: Sequence[str], *, data_digest: str, environment: Mapping[str, str]) -> str:
     """Return the parent run of a training by the code in the folder."""
     command = [str(python), "-m", "passerelle", "train", "--json", "--again", "--experiment", _EXPERIMENT, *options]
     variables = dict(environment) | {"PYTHONPATH": f"{folder / 'src'}{os.pathsep}{folder}"}
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=_TRAIN_TIMEOUT_S, check=False)
     if done.returncode != 0:
-        said = "\n".join(f"    {line}" for line in (done.stderr or done.stdout).strip().splitlines()[-6:])
-        raise OutsideError(f"the training from that commit failed:\n{said}", hint="passerelle train, in a checkout of it")
+        output = "\n".join(f"    {line}" for line in (done.stderr or done.stdout).strip().splitlines()[-6:])
+        raise OutsideError(f"the training from that commit failed:\n{output}", hint="git checkout COMMIT; passerelle train")
     result = json.loads(done.stdout)
-    if result["data_digest"] != wanted:
-        message = f"the data has the digest {result['data_digest'][:19]}…, the version was trained on {wanted[:19]}…"
-        raise IntegrityError(message, hint="passerelle reproduce VERSION --data FILE --text-column … --label-column …")
+    if result["data_digest"] != data_digest:
+        message = f"the data has the digest {result['data_digest'][:19]}…, the version was trained on {data_digest[:19]}…"
+        raise IntegrityError(message, hint="passerelle reproduce VERSION --data FILE --text-column COLUMN --label-column COLUMN")
     return str(result["parent_run_id"])
 
 
 def _differing(registry: Registry, version: VersionInfo, run_id: str) -> tuple[str, ...]:
     with tempfile.TemporaryDirectory(prefix="passerelle-reproduce-") as temporary:
-        made = describe(registry.download_model(version.ref, Path(temporary) / "then")).libraries
+        before = describe(registry.download_model(version.ref, Path(temporary) / "then")).libraries
         now = describe(registry.download(registry.model_uri(run_id), Path(temporary) / "now")).libraries
-    return tuple(f"{name} {then} then, {now.get(name, 'none')} now" for name, then in sorted(made.items()) if now.get(name) != then)
+    return tuple(f"{name} {then} then, {now.get(name, 'none')} now" for name, then in sorted(before.items()) if now.get(name) != then)

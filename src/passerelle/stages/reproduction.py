@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: What a stopwatch gives is never the same twice.
+#: Measured times always differ.
 TIMES = ("latency_", "fit_seconds")
-#: Archives hold times of their making.
+#: Archives contain timestamps.
 SIZES = ("size_bytes",)
 
 
 @dataclass(frozen=True)
-class Compared:
+class MetricPair:
     """One metric of both runs."""
 
     metric: str
@@ -22,12 +22,12 @@ class Compared:
 
     @property
     def same(self) -> bool:
-        """Whether both are the same to the last bit but one in a million million: sums may be made in another order."""
+        """Whether both are equal within a relative difference of 1e-12: the order of summation may differ."""
         return self.again is not None and abs(self.recorded - self.again) <= 1e-12 * max(1.0, abs(self.recorded))
 
 
 @dataclass(frozen=True)
-class Likeness:
+class TrainingComparison:
     """How a second training compares.
 
     Attributes:
@@ -36,7 +36,7 @@ class Likeness:
         largest_difference: Of a golden probability; None where one of the two has none.
     """
 
-    metrics: tuple[Compared, ...]
+    metrics: tuple[MetricPair, ...]
     labels_differ: int
     largest_difference: float | None
 
@@ -46,9 +46,9 @@ class Likeness:
         return self.labels_differ == 0 and (self.largest_difference or 0.0) <= 1e-9 and all(each.same for each in self.metrics)  # noqa: PLR2004
 
 
-def likeness(
+def compare_trainings(
     recorded: Mapping[str, float], again: Mapping[str, float], golden: Mapping[str, Any], golden_again: Mapping[str, Any]
-) -> Likeness:
+) -> TrainingComparison:
     """Return how the second training compares with the recorded one.
 
     Args:
@@ -61,4 +61,4 @@ def likeness(
     largest = None
     if rows and rows_again and len(rows) == len(rows_again):
         largest = max(abs(a - b) for row, other in zip(rows, rows_again, strict=True) for a, b in zip(row, other, strict=True))
-    return Likeness(tuple(Compared(name, recorded[name], again.get(name)) for name in names), differ, largest)
+    return TrainingComparison(tuple(MetricPair(name, recorded[name], again.get(name)) for name in names), differ, largest)

@@ -48,7 +48,7 @@ def rollback(
 ) -> Promotion:
     """Put a former version back into production; it becomes `production`, and the one that was becomes `previous`.
 
-    Only what the gate let through once: the ledger must say that the version was in production, with the same files.
+    Only a version that passed the gate before: the ledger must say that the version was in production, with the same files.
 
     Args:
         version: Where to; by default the version that holds the alias `previous`.
@@ -65,9 +65,7 @@ def rollback(
     ledger = verified_ledger(registry, name, signing)
     target = version if version is not None else registry.aliases(name).get(str(PREVIOUS))
     if target is None:
-        raise NotFoundError(
-            f"« {name} » has no previous version to go back to", hint="passerelle history; then passerelle rollback --version N"
-        )
+        raise NotFoundError(f"« {name} » has no previous version to go back to", hint="passerelle history; passerelle rollback --version N")
     info = registry.model_version(name, target)
     _check_was_there(info, ledger)
     if TRUSTED_PICKLE in info.tags and not development:

@@ -28,8 +28,8 @@ def run(context: Context, bento_tag: str | None = None, *, port: int | None = No
     """
     tag = chosen_bento(context.store, bento_tag)
     attached = local.attached(tag, settings=context.store, state_dir=context.state.state_dir, port=port, environment=context.environment)
-    with stopped_by_signal() as asked, attached as (child, deployment):
+    with stopped_by_signal() as stop, attached as (child, deployment):
         on_ready(deployment)
-        while not asked.wait(0.25):
+        while not stop.wait(0.25):
             if not child.alive():
-                raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"read {child.log_path}")
+                raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"cat {child.log_path}")

@@ -1,4 +1,4 @@
-"""The compose stack: brought up, and given what is in production to serve."""
+"""Start the compose stack and deploy the version in production to it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 from passerelle.bentos.build import build
 from passerelle.bentos.store import Store
 from passerelle.errors import NotFoundError
-from passerelle.names import VERSION_LABEL, BentoTag
+from passerelle.model.golden import read_golden
+from passerelle.names import GOLDEN, VERSION_LABEL, BentoTag
 from passerelle.rollout.compose import Prepared, StackDeployment, bring_up, deploy
 from passerelle.rollout.release import Release
 from passerelle.rollout.stack import Stack
@@ -16,7 +17,7 @@ from passerelle.stages import containerize
 from passerelle.stages.context import Context, Progress, project_folder
 from passerelle.stages.events import Steps
 from passerelle.stages.import_model import import_model
-from passerelle.stages.production_bento import bento_in_production, golden_of
+from passerelle.stages.production_bento import bento_in_production
 
 FILL = 'eval "$(passerelle env --target compose)"; passerelle train; passerelle promote --best; passerelle deploy --target compose'
 
@@ -50,13 +51,12 @@ def release_of(context: Context, bento_tag: BentoTag, *, dry_run: bool, progress
     Raises:
         NotFoundError: The bento's model is gone from the store.
     """
-    golden = golden_of(context.store, bento_tag)
-    model = Store(context.store).model(bento_tag)
+    model = Store(context.store).model_of(bento_tag)
+    golden = read_golden(Path(model.path) / GOLDEN)
     if image is None:
-        made = containerize.run(context, str(bento_tag), dry_run=dry_run, progress=progress)
-        image = str(made.built.image)
-    labels = model.info.labels if model else {}
-    version = str(labels.get(VERSION_LABEL, bento_tag.version.partition("-")[0]))
+        containerized = containerize.run(context, str(bento_tag), dry_run=dry_run, progress=progress)
+        image = str(containerized.built.image)
+    version = str(model.info.labels.get(VERSION_LABEL, bento_tag.version.partition("-")[0]))
     return Release(bento_tag, image, golden, version)
 
 
@@ -69,9 +69,9 @@ def deploy_to_stack(
         NotFoundError: A secret is missing, or nothing is in production.
     """
     stack.check()
-    made: tuple[str, ...] = ()
+    new_secrets: tuple[str, ...] = ()
     if not dry_run and (init or not stack.runs("proxy")):
-        made = _bring_up(stack, init=init, progress=progress)
+        new_secrets = _bring_up(stack, init=init, progress=progress)
     stack.check_secrets()
     if bento_tag is not None:
         return deployed(context, stack, bento_tag, dry_run=dry_run, progress=progress)
@@ -81,10 +81,10 @@ def deploy_to_stack(
         missing = f"no version of {settings.registered_model} is « {settings.alias} » in the stack's registry"
         if not init:
             raise NotFoundError(f"{missing}: there is nothing to deploy", hint=FILL)
-        return Prepared(stack.address("mlflow", 5000), made, missing, FILL)
-    wanted = _would_make(there, project) if dry_run else None
-    if wanted is not None:
-        return StackDeployment(None, wanted, f"passerelle/{wanted}", None, changed=True, dry_run=True)
+        return Prepared(stack.address("mlflow", 5000), new_secrets, missing, FILL)
+    planned_tag = _would_make(there, project) if dry_run else None
+    if planned_tag is not None:
+        return StackDeployment(None, planned_tag, f"passerelle/{planned_tag}", None, changed=True, dry_run=True)
     return deployed(there, stack, bento_in_production(there, project, Steps()), dry_run=dry_run, progress=progress)
 
 
@@ -94,10 +94,10 @@ def deployed(context: Context, stack: Stack, tag: BentoTag, *, dry_run: bool, pr
 
 
 def _bring_up(stack: Stack, *, init: bool, progress: Progress) -> tuple[str, ...]:
-    made = bring_up(stack, init=init, progress=progress)
-    if made:
-        progress(f"made {len(made)} secrets in {stack.secrets}")
-    return made
+    new_secrets = bring_up(stack, init=init, progress=progress)
+    if new_secrets:
+        progress(f"made {len(new_secrets)} secrets in {stack.secrets}")
+    return new_secrets
 
 
 def _would_make(context: Context, project: Path) -> BentoTag | None:

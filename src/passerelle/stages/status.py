@@ -1,4 +1,4 @@
-"""Which version each place holds, what disagrees, and the command that mends it."""
+"""Which version each place holds, what disagrees, and the command that resolves it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Holdings:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """Two places that hold different versions, and what mends it."""
+    """Two places that hold different versions, and the command that resolves it."""
 
     what: str
     command: str
@@ -60,7 +60,7 @@ class Disagreement:
 
 @dataclass(frozen=True)
 class Status:
-    """Where everything stands.
+    """The state of all places.
 
     Attributes:
         ledger_findings: Where the ledger is broken; no command is named then that moves production or follows it.
@@ -103,8 +103,8 @@ def _image(store: StoreSettings, in_production: BentoTag | None) -> tuple[str, i
     After a rollback the engine holds the former image already: it is older than the one that was taken back, and the right one.
     """
     label = BENTO_TAG_LABEL
-    wanted = newest_image(label, [str(in_production)]) if in_production else None
-    found = wanted or newest_image(label, [str(tag) for tag in bentos_of(store)])
+    newest = newest_image(label, [str(in_production)]) if in_production else None
+    found = newest or newest_image(label, [str(tag) for tag in bentos_of(store)])
     version = found[1].get(VERSION_LABEL, "") if found else ""
     return (found[0], int(version)) if found and version.isdigit() else None
 
@@ -173,42 +173,44 @@ def _in_production(found: History) -> int | None:
     return (found.entries[-1].to_version or None) if found.entries and not found.findings else None
 
 
-def disagreements(held: Holdings, *, deploy: str = "passerelle deploy") -> tuple[Disagreement, ...]:
+def disagreements(holdings: Holdings, *, deploy: str = "passerelle deploy") -> tuple[Disagreement, ...]:
     """Return what does not agree with the alias, which decides."""
-    found = list(_of_the_registry(held))
-    if held.alias is None:
+    found = list(_of_the_registry(holdings))
+    if holdings.alias is None:
         return tuple(found)
-    if held.bento_model is not None and _version_of(held.bento_model) != held.alias:
-        found.append(Disagreement(f"the store holds {held.bento_model}, production is version {held.alias}", "passerelle import"))
-    if held.bento is not None and _version_of(held.bento) != held.alias:
-        found.append(Disagreement(f"the bento is {held.bento}, production is version {held.alias}", "passerelle build"))
-    if held.image is not None and held.image_version != held.alias:
-        found.append(Disagreement(f"the image is {held.image}, production is version {held.alias}", "passerelle containerize"))
-    if held.service is not None and held.service != held.alias:
-        found.append(Disagreement(f"the service serves version {held.service}, production is version {held.alias}", deploy))
-    elif held.service is None and held.service_silent is not None:
-        what = f"version {held.alias} is in production and the service at {held.service_address} {held.service_silent}"
+    if holdings.bento_model is not None and _version_of(holdings.bento_model) != holdings.alias:
+        found.append(Disagreement(f"the store holds {holdings.bento_model}, production is version {holdings.alias}", "passerelle import"))
+    if holdings.bento is not None and _version_of(holdings.bento) != holdings.alias:
+        found.append(Disagreement(f"the bento is {holdings.bento}, production is version {holdings.alias}", "passerelle build"))
+    if holdings.image is not None and holdings.image_version != holdings.alias:
+        found.append(Disagreement(f"the image is {holdings.image}, production is version {holdings.alias}", "passerelle containerize"))
+    if holdings.service is not None and holdings.service != holdings.alias:
+        found.append(Disagreement(f"the service serves version {holdings.service}, production is version {holdings.alias}", deploy))
+    elif holdings.service is None and holdings.service_silent is not None:
+        what = f"version {holdings.alias} is in production and the service at {holdings.service_address} {holdings.service_silent}"
         found.append(Disagreement(what, deploy))
     return tuple(found)
 
 
-def _of_the_registry(held: Holdings) -> Iterator[Disagreement]:
+def _of_the_registry(holdings: Holdings) -> Iterator[Disagreement]:
     """Yield what alias, stage and ledger disagree about; one command mends all of it."""
-    stages = ", ".join(map(str, held.stage)) or "none"
-    if held.ledger is not None and held.ledger != held.alias:
-        where = f"the alias holds {f'version {held.alias}' if held.alias else 'none'} and the stage {stages}"
-        what = f"{where}, the ledger's last entry {held.ledger}: it was moved by hand, or a promotion was interrupted"
-        yield Disagreement(what, f"passerelle rollback --version {held.ledger}")
-    elif held.alias is None and held.stage:
-        yield Disagreement("a version is in the stage and none holds the alias", f"passerelle promote --version {held.stage[-1]}")
-    elif held.alias is None and held.service is not None:
+    stages = ", ".join(map(str, holdings.stage)) or "none"
+    if holdings.ledger is not None and holdings.ledger != holdings.alias:
+        where = f"the alias holds {f'version {holdings.alias}' if holdings.alias else 'none'} and the stage {stages}"
+        what = f"{where}, the ledger's last entry {holdings.ledger}: it was moved by hand, or a promotion was interrupted"
+        yield Disagreement(what, f"passerelle rollback --version {holdings.ledger}")
+    elif holdings.alias is None and holdings.stage:
+        yield Disagreement("a version is in the stage and none holds the alias", f"passerelle promote --version {holdings.stage[-1]}")
+    elif holdings.alias is None and holdings.service is not None:
         yield Disagreement("a service runs and no version is in production", "passerelle promote")
-    elif held.alias is not None and held.ledger is None:
+    elif holdings.alias is not None and holdings.ledger is None:
         yield Disagreement(
-            f"the alias holds version {held.alias}, which no promotion put there", f"passerelle promote --version {held.alias}"
+            f"the alias holds version {holdings.alias}, which no promotion put there", f"passerelle promote --version {holdings.alias}"
         )
-    elif held.alias is not None and held.stage != (held.alias,):
-        yield Disagreement(f"the alias holds version {held.alias}, the stage {stages}", f"passerelle rollback --version {held.alias}")
+    elif holdings.alias is not None and holdings.stage != (holdings.alias,):
+        yield Disagreement(
+            f"the alias holds version {holdings.alias}, the stage {stages}", f"passerelle rollback --version {holdings.alias}"
+        )
 
 
 def _version_of(tag: str) -> int | None:

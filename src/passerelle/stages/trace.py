@@ -36,7 +36,7 @@ _IN_TAG = re.compile(rf"(\d+)-([0-9a-f]{{{RUN_ID_LENGTH_IN_TAG}}})")
 
 
 @dataclass(frozen=True)
-class Link:
+class TraceLink:
     """One link of the chain.
 
     Attributes:
@@ -58,10 +58,10 @@ class Trace:
         kind: What was asked for was taken to be this.
     """
 
-    asked: str
+    reference: str
     kind: str
     version: int
-    links: tuple[Link, ...]
+    links: tuple[TraceLink, ...]
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -70,46 +70,46 @@ class Trace:
 
 
 @stage
-def run(context: Context, asked: str) -> Trace:
+def run(context: Context, reference: str) -> Trace:
     """Return the chain of what was asked for, from the answer to the data.
 
     Args:
-        asked: A version's number, a run id, a prediction id, a bento (model) tag, or the name of an image.
+        reference: A version's number, a run id, a prediction id, a bento (model) tag, or the name of an image.
 
     Raises:
         NotFoundError: Nothing of the registered model is known by that name.
         OutsideError: MLflow or S3 does not answer.
     """
     registry = context.registry
-    asked = asked.rpartition("://")[2]  # Kubernetes writes docker-pullable:// in front of some
-    kind, version = find_version(registry, asked, labels_of(asked) if ":" in asked or "/" in asked else None)
-    first = (Link("prediction", asked, "its first eight characters are the run's"),) if kind == "prediction" else ()
-    built = tuple(_built(context.store, version.ref.bento_model_tag, asked if kind == "image" else None))
-    return Trace(asked, kind, version.ref.version, (*first, *built, *links_of(registry, version, context.signing)))
+    reference = reference.rpartition("://")[2]  # Kubernetes writes docker-pullable:// in front of some
+    kind, version = find_version(registry, reference, labels_of(reference) if ":" in reference or "/" in reference else None)
+    first = (TraceLink("prediction", reference, "its first eight characters are the run's"),) if kind == "prediction" else ()
+    built = tuple(_built(context.store, version.ref.bento_model_tag, reference if kind == "image" else None))
+    return Trace(reference, kind, version.ref.version, (*first, *built, *links_of(registry, version, context.signing)))
 
 
-def _built(settings: StoreSettings, tag: BentoTag, image: str | None) -> Iterator[Link]:
+def _built(settings: StoreSettings, tag: BentoTag, image: str | None) -> Iterator[TraceLink]:
     store = Store(settings)
     newest = None if image else newest_image(BENTO_TAG_LABEL, [str(tag)])
     name = image or (newest[0] if newest else f"passerelle/{tag}")
     digest = find_image(name)
-    yield Link("image", name if digest else None, digest or f"no engine here holds {name}: passerelle containerize")
+    yield TraceLink("image", name if digest else None, digest or f"no engine here holds {name}: passerelle containerize")
     bento = store.bento(tag)
-    yield Link("bento", str(tag) if bento else None, f"code {bento.info.labels.get(CODE_DIGEST, '')}" if bento else "passerelle build")
+    yield TraceLink("bento", str(tag) if bento else None, f"code {bento.info.labels.get(CODE_DIGEST, '')}" if bento else "passerelle build")
     model = store.model(tag)
-    yield Link("bento model", str(tag) if model else None, "" if model else "passerelle import")
+    yield TraceLink("bento model", str(tag) if model else None, "" if model else "passerelle import")
 
 
-def looks_like_an_image(asked: str) -> bool:
+def looks_like_an_image(reference: str) -> bool:
     """Return whether the name can only be an image's: with a registry or a folder, a digest, or an engine's id."""
-    return "/" in asked or "@" in asked or asked.startswith("sha256:")
+    return "/" in reference or "@" in reference or reference.startswith("sha256:")
 
 
-def find_version(registry: Registry, asked: str, labels: Mapping[str, str] | None = None) -> tuple[str, VersionInfo]:
+def find_version(registry: Registry, reference: str, labels: Mapping[str, str] | None = None) -> tuple[str, VersionInfo]:
     """Return what kind of thing is asked for, and the version that it belongs to.
 
     Args:
-        asked: A version's number, a run id, a prediction id, a bento (model) tag, or the name of an image.
+        reference: A version's number, a run id, a prediction id, a bento (model) tag, or the name of an image.
         labels: Of the image of that name, where an engine holds one; they count more than its name.
 
     Raises:
@@ -117,66 +117,66 @@ def find_version(registry: Registry, asked: str, labels: Mapping[str, str] | Non
     """
     name = registry.settings.registered_model
     # An id of 32 characters may be all digits.
-    if asked.isdigit() and not _RUN.fullmatch(asked):
-        return "model version", registry.model_version(name, int(asked))
+    if reference.isdigit() and not _RUN.fullmatch(reference):
+        return "model version", registry.model_version(name, int(reference))
     versions = registry.versions(name)
-    if _RUN.fullmatch(asked):
-        found = next((info for info in versions if info.ref.run_id == asked), None)
+    if _RUN.fullmatch(reference):
+        found = next((info for info in versions if info.ref.run_id == reference), None)
         kind = "run" if found else "prediction"
-        found = found or next((info for info in versions if info.ref.run_id.startswith(asked[:RUN_ID_LENGTH_IN_TAG])), None)
+        found = found or next((info for info in versions if info.ref.run_id.startswith(reference[:RUN_ID_LENGTH_IN_TAG])), None)
     else:
-        found, kind = _tagged(versions, asked), "image" if looks_like_an_image(asked) else "bento tag"
+        found, kind = _tagged(versions, reference), "image" if looks_like_an_image(reference) else "bento tag"
         if labels is not None and (kind == "image" or found is None):
-            return "image", _labelled(registry, versions, asked, labels)
+            return "image", _labelled(registry, versions, reference, labels)
     if found is None:
-        raise _unknown(name, asked)
+        raise _unknown(name, reference)
     return kind, found
 
 
-def _tagged(versions: Sequence[VersionInfo], asked: str) -> VersionInfo | None:
-    in_tag = _IN_TAG.search(asked.rpartition(":")[2])
+def _tagged(versions: Sequence[VersionInfo], reference: str) -> VersionInfo | None:
+    in_tag = _IN_TAG.search(reference.rpartition(":")[2])
     if in_tag is None:
         return None
     number, run = int(in_tag[1]), in_tag[2]
     return next((info for info in versions if info.ref.version == number and info.ref.run_id.startswith(run)), None)
 
 
-def _labelled(registry: Registry, versions: Sequence[VersionInfo], asked: str, labels: Mapping[str, str]) -> VersionInfo:
+def _labelled(registry: Registry, versions: Sequence[VersionInfo], reference: str, labels: Mapping[str, str]) -> VersionInfo:
     run, model, number = (labels.get(name, "") for name in (RUN_ID_LABEL, REGISTERED_MODEL_LABEL, VERSION_LABEL))
     found = next((info for info in versions if run and (info.ref.run_id, str(info.ref.version)) == (run, number)), None)
     if found is not None:
         return found
     if not (run and number):
-        hint = "passerelle containerize makes images whose labels say it"
-        raise NotFoundError(f"the image {asked} does not say which version it holds", hint=hint)
-    hint = f"passerelle trace --model {model} {asked}" if model != registry.settings.registered_model else "passerelle history"
-    raise NotFoundError(f"the image {asked} holds version {number} of « {model} », run {run}, which is not among those here", hint=hint)
+        message = f"the labels of the image {reference} do not name a version: passerelle did not make it"
+        raise NotFoundError(message, hint="passerelle containerize")
+    hint = f"passerelle trace --model {model} {reference}" if model != registry.settings.registered_model else "passerelle history"
+    raise NotFoundError(f"the image {reference} holds version {number} of « {model} », run {run}, which is not among those here", hint=hint)
 
 
-def _unknown(registered_model: str, asked: str) -> NotFoundError:
-    message = f"nothing of « {registered_model} » is known as « {asked} »"
-    if looks_like_an_image(asked):
-        return NotFoundError(f"{message}, and no engine here holds it", hint=f"docker pull {asked}; then the same command again")
-    hint = "passerelle trace VERSION | RUN_ID | PREDICTION_ID | BENTO_TAG | IMAGE; passerelle history lists the versions"
-    return NotFoundError(message, hint=f"{hint}; an image that is not here: docker pull {asked}" if ":" in asked else hint)
+def _unknown(registered_model: str, reference: str) -> NotFoundError:
+    message = f"nothing of « {registered_model} » is known as « {reference} »"
+    if looks_like_an_image(reference):
+        return NotFoundError(f"{message}, and no engine here holds it", hint=f"docker pull {reference}; passerelle trace {reference}")
+    hint = "passerelle history; passerelle trace VERSION"
+    return NotFoundError(message, hint=f"{hint}\ndocker pull {reference}; passerelle trace {reference}" if ":" in reference else hint)
 
 
-def links_of(registry: Registry, version: VersionInfo, signing: SigningSettings | None = None) -> Iterator[Link]:
+def links_of(registry: Registry, version: VersionInfo, signing: SigningSettings | None = None) -> Iterator[TraceLink]:
     """Yield the links from the version back to the data, and to who put it into production.
 
     Args:
         signing: What the ledger is verified with; a broken one gives no link.
     """
     tags = version.tags
-    yield Link("model version", str(version.ref.version), f"stage {version.stage}, {tags.get(CANDIDATE, 'candidate unknown')}")
+    yield TraceLink("model version", str(version.ref.version), f"stage {version.stage}, {tags.get(CANDIDATE, 'candidate unknown')}")
     yield _tag(version, "artifact digest", ARTIFACT_DIGEST, "passerelle register records it")
     dirty = tags.get(GIT_DIRTY)
     try:
         run = registry.run(version.ref.run_id)
         dirty = dirty or run.tags.get(GIT_DIRTY)
-        yield Link("run", run.run_id, f"{run.name}, {registry.experiment_of(run.run_id)}")
+        yield TraceLink("run", run.run_id, f"{run.name}, {registry.experiment_of(run.run_id)}")
     except NotFoundError:
-        yield Link("run", None, f"{version.ref.run_id} is gone from MLflow")
+        yield TraceLink("run", None, f"{version.ref.run_id} is gone from MLflow")
     yield _tag(version, "data digest", DATA_DIGEST, "the training did not record it")
     changed = "trained with changes that no commit holds" if dirty == "true" else ""
     yield _tag(version, "git commit", GIT_COMMIT, "trained outside of a git checkout", changed)
@@ -185,18 +185,18 @@ def links_of(registry: Registry, version: VersionInfo, signing: SigningSettings 
     yield _promotion(registry, version, signing)
 
 
-def _tag(version: VersionInfo, name: str, tag: str, why_not: str, note: str = "") -> Link:
+def _tag(version: VersionInfo, name: str, tag: str, why_not: str, note: str = "") -> TraceLink:
     value = version.tags.get(tag)
-    return Link(name, value, note) if value and value != "unknown" else Link(name, None, why_not)
+    return TraceLink(name, value, note) if value and value != "unknown" else TraceLink(name, None, why_not)
 
 
-def _promotion(registry: Registry, version: VersionInfo, signing: SigningSettings | None) -> Link:
+def _promotion(registry: Registry, version: VersionInfo, signing: SigningSettings | None) -> TraceLink:
     try:
         entries = verified_ledger(registry, version.ref.registered_model, signing).entries
     except IntegrityError as error:
-        return Link("ledger entry", None, f"{error.message}; {error.hint}")
+        return TraceLink("ledger entry", None, f"{error.message}{error.next_lines}")
     last = next((entry for entry in reversed(list(stood(entries))) if entry.to_version == version.ref.version), None)
     if last is None:
-        return Link("ledger entry", None, "it was never put into production")
+        return TraceLink("ledger entry", None, "it was never put into production")
     reason = f": {last.reason}" if last.reason else ""
-    return Link("ledger entry", str(last.number), f"{last.what} by {last.who} at {last.when[:19]}{reason}")
+    return TraceLink("ledger entry", str(last.number), f"{last.what} by {last.who} at {last.when[:19]}{reason}")

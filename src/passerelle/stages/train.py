@@ -86,27 +86,29 @@ def run(
     return train_or_find(context.registry, found, read, seed=seed, again=again, dry_run=dry_run, progress=progress)
 
 
-def read_training_data(project: TrainingProject, wanted: TrainingData) -> Dataset:
+def read_training_data(project: TrainingProject, data: TrainingData) -> Dataset:
     """Return the data that is asked for, or the demo's.
 
     Raises:
         UsageError: Columns without a file, or a file without columns.
         DataError: The file cannot be trained on.
     """
-    columns = wanted.feature_columns or None
-    if wanted.path is None:
-        if wanted.text_column or wanted.label_column or columns:
-            raise UsageError("columns are named and no file is", hint="passerelle train --data FILE --text-column … --label-column …")
+    columns = data.feature_columns or None
+    if data.path is None:
+        if data.text_column or data.label_column or columns:
+            raise UsageError(
+                "columns are named and no file is", hint="passerelle train --data FILE --text-column COLUMN --label-column COLUMN"
+            )
         return project.demo_data()
-    if wanted.label_column is None or (wanted.text_column is None and columns is None):
-        hint = f"passerelle train --data {wanted.path} --text-column … --label-column …"
-        raise UsageError(f"which columns of {wanted.path} hold the text and the class?", hint=hint)
+    if data.label_column is None or (data.text_column is None and columns is None):
+        hint = f"passerelle train --data {data.path} --text-column COLUMN --label-column COLUMN"
+        raise UsageError(f"which columns of {data.path} hold the text and the class?", hint=hint)
     return read_data(
-        wanted.path,
-        text_column=wanted.text_column,
-        label_column=wanted.label_column,
+        data.path,
+        text_column=data.text_column,
+        label_column=data.label_column,
         feature_columns=columns,
-        drop_missing=wanted.drop_missing,
+        drop_missing=data.drop_missing,
     )
 
 

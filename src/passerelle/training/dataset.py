@@ -15,7 +15,7 @@ from passerelle.errors import DataError, UsageError
 from passerelle.model.text_limits import text_fault
 from passerelle.training.reading import read_table
 
-#: The one field of a record of text, whatever its column was called in the file.
+#: The only field of a text record, whatever the name of its column in the file.
 TEXT = "text"
 _ROWS_NAMED = 5
 
@@ -58,7 +58,7 @@ def read_data(
 
     Args:
         path: UTF-8 is expected; a byte-order mark, Windows-1252 (Latin-1) and other separators are recognised and noted.
-        text_column: Column of the text; it is called `text` in the records.
+        text_column: Column of the text; named `text` in the records.
         label_column: Column of the class.
         feature_columns: Columns of a table without text, in place of `text_column`.
         drop_missing: Leave rows without text, feature or class, and texts that the service refuses, out instead of refusing the file.
@@ -99,13 +99,16 @@ def _columns(path: Path, text_column: str | None, label_column: str, feature_col
     columns = [text_column] if text_column is not None else list(feature_columns or ())
     usage = f"passerelle train --data {path} --text-column COLUMN --label-column COLUMN"
     if not columns:
-        raise UsageError(f"no column of {path} is named to learn from", hint=f"{usage} (or --feature-column, once for each)")
+        raise UsageError(
+            f"no column of {path} is named to learn from",
+            hint=f"{usage}\npasserelle train --data {path} --feature-column COLUMN --label-column COLUMN",
+        )
     if text_column is not None and feature_columns:
         raise UsageError("a text column and feature columns are both given", hint=usage)
     if label_column in columns:
         raise UsageError(f"« {label_column} » is both the class and what it is learned from", hint=usage)
     if len(set(columns)) < len(columns):
-        raise UsageError("a feature column is given twice", hint="give each --feature-column once")
+        raise UsageError("a feature column is given twice", hint=usage)
     return columns
 
 
@@ -119,7 +122,7 @@ def _check_is_text(path: Path, column: pd.Series) -> None:
     if not all(isinstance(value, str) for value in column.dropna()):
         raise DataError(
             f"{path}: the column « {column.name} » holds {column.dtype}, not text",
-            hint=f"passerelle train --data {path} --text-column COLUMN, or --feature-column for a table without text",
+            hint=f"passerelle train --data {path} --text-column COLUMN\npasserelle train --data {path} --feature-column COLUMN",
         )
 
 
@@ -128,12 +131,12 @@ def _check_not_all_blank(path: Path, blank: pd.DataFrame) -> None:
         if blank[name].all():
             raise DataError(
                 f"{path}: the column « {name} » is empty",
-                hint=f"passerelle train --data {path} with a column that is filled",
+                hint=f"passerelle train --data {path} --text-column COLUMN",
             )
 
 
 def _complete(path: Path, table: pd.DataFrame, *, drop_missing: bool) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return the rows that miss nothing, counted anew; refuse to leave any out unless asked to."""
+    """Return the rows without missing values, with a new index; raise DataError where there are others and `drop_missing` is not set."""
     blank = table.apply(_is_blank)
     _check_not_all_blank(path, blank)
     gaps = blank.any(axis=1)
@@ -141,17 +144,17 @@ def _complete(path: Path, table: pd.DataFrame, *, drop_missing: bool) -> tuple[p
         return table.reset_index(drop=True), ()
     if drop_missing:
         if gaps.all():
-            raise DataError(f"{path}: every row misses a value", hint=f"passerelle train --data {path} with columns that are filled")
+            raise DataError(f"{path}: every row misses a value", hint=f"passerelle train --data {path} --feature-column COLUMN")
         return table[~gaps].reset_index(drop=True), (f"{int(gaps.sum())} of {len(table)} rows miss a value and are left out",)
     name = next(name for name in blank.columns if blank[name].any())
     raise DataError(
         f"{path}: the column « {name} » is empty in {int(blank[name].sum())} of {len(table)} rows: {_named(blank[name])}",
-        hint="fill them, or add --drop-missing to leave them out",
+        hint=f"passerelle train --data {path} --drop-missing",
     )
 
 
 def _bounded(path: Path, table: pd.DataFrame, column: str, *, drop: bool) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return the rows whose text the service accepts, counted anew; refuse to leave any out unless asked to."""
+    """Return the rows whose text the service accepts, with a new index; raise DataError if there are others and they are not dropped."""
     faults = table[column].map(text_fault)
     faulty = faults.notna()
     if not faulty.any():
@@ -163,12 +166,12 @@ def _bounded(path: Path, table: pd.DataFrame, column: str, *, drop: bool) -> tup
     raise DataError(
         f"{path}: the service refuses the text of {int(faulty.sum())} of {len(table)} rows: {_named(faulty)}; "
         f"the first {faults[faulty].iloc[0]}",
-        hint="correct them, or add --drop-missing to leave them out",
+        hint=f"passerelle train --data {path} --drop-missing",
     )
 
 
 def _named(chosen: pd.Series) -> str:
-    """Return the numbers of the first rows that are chosen, as a spreadsheet counts them."""
+    """Return the numbers of the first chosen rows, counted as in a spreadsheet."""
     rows = [row + 2 for row in chosen.index[chosen]]
     return ", ".join(map(str, rows[:_ROWS_NAMED])) + (", …" if len(rows) > _ROWS_NAMED else "") + " (the header is row 1)"
 
@@ -180,27 +183,27 @@ def _labels(path: Path, column: pd.Series) -> pd.Series:
     if labels.nunique() < 2:  # noqa: PLR2004 - a choice is between two
         raise DataError(
             f"{path}: the column « {column.name} » holds one class only, « {labels.iloc[0]} »",
-            hint=f"passerelle train --data {path} --label-column COLUMN with at least two classes",
+            hint=f"passerelle train --data {path} --label-column COLUMN",
         )
     return labels
 
 
 def _feature(column: pd.Series) -> pd.Series:
-    """Return numbers as float64 (a decimal comma is understood), truth values and words as they are."""
+    """Return numbers as float64 (a decimal comma is understood), truth values and words unchanged."""
     if pd.api.types.is_bool_dtype(column.dtype):
         return column.astype(bool)
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column.astype("float64")
-    words = column.astype(str).str.strip()
-    for written in (words, words.str.replace(",", ".", regex=False)):
+    texts = column.astype(str).str.strip()
+    for written in (texts, texts.str.replace(",", ".", regex=False)):
         numbers = pd.to_numeric(written, errors="coerce")
         if numbers.notna().all():
             return numbers.astype("float64")
-    return words
+    return texts
 
 
 def _contradictions(records: pd.DataFrame, labels: pd.Series) -> tuple[str, ...]:
-    """Say how many records stand in the data with more than one class."""
+    """Say how many records occur with more than one class."""
     columns = list(records.columns)
     by_record = records.assign(label=labels.to_numpy()).groupby(columns, sort=False)["label"].nunique()
     contradicting = int((by_record > 1).sum())

@@ -48,34 +48,34 @@ def out_of_fold(
         labels: One a record; every class is in every fold's part to fit on.
         folds: Positions to fit on and to score; the latter hold every record once.
     """
-    said, scored = [], []
+    parts, scored = [], []
     for fit, score in folds:
         fitted = clone(pipeline).fit(records.iloc[fit], labels[fit])
-        said.append(predict(fitted, records.iloc[score]))
+        parts.append(predict(fitted, records.iloc[score]))
         scored.append(score)
     order = np.argsort(np.concatenate(scored))
-    probabilities = [part.probabilities for part in said if part.probabilities is not None]
+    probabilities = [part.probabilities for part in parts if part.probabilities is not None]
     return Predictions(
-        labels=np.concatenate([part.labels for part in said])[order],
+        labels=np.concatenate([part.labels for part in parts])[order],
         probabilities=np.concatenate(probabilities)[order] if probabilities else None,
-        classes=said[0].classes,
+        classes=parts[0].classes,
     )
 
 
-def figures(truth: Labels, said: Predictions, *, prefix: str, bins: int) -> dict[str, float]:
+def figures(truth: Labels, predictions: Predictions, *, prefix: str, bins: int) -> dict[str, float]:
     """Return accuracy, macro-F1, per-class F1 and, with probabilities, log loss and calibration error.
 
     Args:
         truth: The right label of each record.
-        said: Predictions for the same records.
+        predictions: Predictions for the same records.
         prefix: `cv` or `test`; starts each name.
         bins: Bins of the calibration error.
     """
-    found = figures_of(truth, said.labels, said.probabilities, said.classes, bins=bins)
-    by_class = class_f1(truth, said.labels, said.classes)
+    found = figures_of(truth, predictions.labels, predictions.probabilities, predictions.classes, bins=bins)
+    by_class = class_f1(truth, predictions.labels, predictions.classes)
     return {
         **{f"{prefix}_{name}": value for name, value in found.items()},
-        **{f"{prefix}_f1/{slug}": value for slug, value in zip(slugs(said.classes), by_class.values(), strict=True)},
+        **{f"{prefix}_f1/{slug}": value for slug, value in zip(slugs(predictions.classes), by_class.values(), strict=True)},
     }
 
 

@@ -34,25 +34,25 @@ def golden_records(records: pd.DataFrame, labels: pd.Series, *, number: int) -> 
     shuffled = records.assign(_label=labels.to_numpy(), _order=np.arange(len(records)))
     shuffled["_turn"] = shuffled.groupby("_label").cumcount()
     usual = shuffled.sort_values(["_turn", "_label", "_order"]).drop(columns=["_label", "_order", "_turn"])
-    wanted = max(number - len(odd), int(labels.nunique()))
-    return pd.concat([usual.head(wanted), odd], ignore_index=True).astype(records.dtypes.to_dict())
+    count = max(number - len(odd), int(labels.nunique()))
+    return pd.concat([usual.head(count), odd], ignore_index=True).astype(records.dtypes.to_dict())
 
 
 def golden_predictions(pipeline: Pipeline, records: pd.DataFrame) -> dict[str, Any]:
     """Return the content of golden.json: the inputs with the labels and probabilities that the pipeline gives now."""
-    said = predict(pipeline, records)
+    predictions = predict(pipeline, records)
     return {
         "schema": SCHEMA,
         "inputs": records.to_dict(orient="records"),
-        "labels": said.labels.tolist(),
-        "classes": list(said.classes),
-        "probabilities": None if said.probabilities is None else said.probabilities.tolist(),
+        "labels": predictions.labels.tolist(),
+        "classes": list(predictions.classes),
+        "probabilities": None if predictions.probabilities is None else predictions.probabilities.tolist(),
         "tolerance": TOLERANCE,
     }
 
 
 def _odd_texts(records: pd.DataFrame) -> pd.DataFrame:
-    """Return what people also send: very short, very long, capitals, no accents, emoji, words never seen."""
+    """Return unusual inputs: very short, very long, capitals, no accents, emoji, unknown words."""
     by_length = records[TEXT].sort_values(key=lambda texts: texts.str.len(), kind="stable")
     shortest, middle, longest = (str(by_length.iloc[place]) for place in (0, len(by_length) // 2, -1))
     decomposed = unicodedata.normalize("NFD", middle)
@@ -62,7 +62,7 @@ def _odd_texts(records: pd.DataFrame) -> pd.DataFrame:
 
 
 def _is_accepted(text: str) -> bool:
-    """Return whether a service with the usual limits accepts a text: a roll-out puts the golden inputs to it."""
+    """Return whether a service with the usual limits accepts a text: a roll-out sends the golden inputs to it."""
     return len(text) <= TEXT_CHARACTERS and text_fault(text) is None
 
 

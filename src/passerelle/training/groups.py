@@ -1,4 +1,4 @@
-"""Groups of records that are nearly the same, so that no split sets them against each other."""
+"""Groups of records that are nearly the same, so that no split separates them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def groups_of(data: Dataset, *, similarity: float) -> Positions:
     """Return a group number for each record: the same for near-duplicates, directly or through others.
 
     Args:
-        data: Texts are compared by the cosine of their character 5-grams; rows of a table are the same or not.
+        data: Texts are compared by the cosine of their character 5-grams; rows of a table must be equal.
         similarity: Cosine from which two texts count as the same, from 0 to 1.
     """
     if data.kind == "tabular":

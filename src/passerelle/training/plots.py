@@ -15,10 +15,10 @@ _MOST_CLASSES_WITH_FIGURES = 25
 _DOTS_PER_INCH = 110
 
 
-def confusion(truth: Labels, said: Predictions, *, title: str) -> Figure:
+def confusion(truth: Labels, predictions: Predictions, *, title: str) -> Figure:
     """Return the confusion matrix: rows are the truth, colours the share of the row, figures the records."""
-    classes = list(said.classes)
-    counts = confusion_matrix(truth, said.labels, labels=classes)
+    classes = list(predictions.classes)
+    counts = confusion_matrix(truth, predictions.labels, labels=classes)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = max(5.0, 0.5 * len(classes) + 3.0)
     figure = Figure(figsize=(side, side * 0.9), layout="constrained", dpi=_DOTS_PER_INCH)
@@ -35,11 +35,11 @@ def confusion(truth: Labels, said: Predictions, *, title: str) -> Figure:
     return figure
 
 
-def reliability(truth: Labels, said: Predictions, *, title: str, bins: int) -> Figure | None:
+def reliability(truth: Labels, predictions: Predictions, *, title: str, bins: int) -> Figure | None:
     """Return share right against probability, with the number of records under it; none without probabilities."""
-    if said.probabilities is None:
+    if predictions.probabilities is None:
         return None
-    filled = scores.reliability(truth, said.probabilities, said.classes, bins=bins)
+    filled = scores.reliability(truth, predictions.probabilities, predictions.classes, bins=bins)
     counts = np.zeros(bins)
     counts[[each.place for each in filled]] = [each.rows for each in filled]
     figure = Figure(figsize=(5.5, 6.0), layout="constrained", dpi=_DOTS_PER_INCH)

@@ -16,7 +16,7 @@ from passerelle.training.dataset import Dataset, read_data
 from passerelle.training.params import Params
 
 FOLDER = "training"
-_NEW_PROJECT = "cd to the root of the project; passerelle new my-project makes one"
+_NEW_PROJECT = "passerelle new my-project; cd my-project"
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class TrainingProject:
     """What the folder `training/` of a project says.
 
     Attributes:
-        folder: That folder; its code is part of what a training is known by.
+        folder: That folder; its code counts in the code digest of a training.
         candidates_for: Returns the candidates for a data set and a seed.
         params: How to split and to measure.
         file: The project's passerelle.toml: its name, language and data.

@@ -1,4 +1,4 @@
-"""Where the code stands: the git commit that a run is tagged with."""
+"""The state of the code: the git commit that a run is tagged with."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def git_state(folder: Path | None = None) -> GitState:
 
 
 def code_digest(project: Path | None = None) -> str:
-    """Return SHA-256 over the code of a training: with the same one, on the same data and seed, training again changes nothing.
+    """Return SHA-256 over the code of a training: with the same digest, data and seed, the training is not repeated.
 
     Args:
         project: Folder of the project's own training code, which counts beside this package's.

@@ -16,6 +16,8 @@ from passerelle.training.params import Params
 
 _CLASSES_NAMED = 5
 
+_OTHER_DATA = "passerelle train --data FILE --text-column COLUMN --label-column COLUMN"
+
 
 @dataclass(frozen=True)
 class Split:
@@ -48,8 +50,9 @@ def split(data: Dataset, *, params: Params, seed: int) -> Split:
         if _everywhere(labels, [train, held_out, *(train[fit] for fit, _ in folds)]):
             return Split(train=train, held_out=held_out, folds=folds, groups=groups)
     raise DataError(
-        f"{data.source}: near-duplicates leave no split that has every class in every part",
-        hint="add records to the smallest classes, or merge these with others",
+        f"{data.source}: near-duplicates leave no split that has every class in every part; "
+        "add records to the smallest classes, or merge these with others",
+        hint=_OTHER_DATA,
     )
 
 
@@ -73,6 +76,7 @@ def _check_sizes(data: Dataset, labels: NDArray[np.str_], groups: NDArray[np.int
     more = f", and {len(small) - _CLASSES_NAMED} more classes" if len(small) > _CLASSES_NAMED else ""
     raise DataError(
         f"{data.source}: a class needs at least {params.fewest_per_class} distinct records "
-        f"({params.folds} folds and the held-out test set); {named}{more}",
-        hint="add records to these classes, merge them with others, or choose another --label-column",
+        f"({params.folds} folds and the held-out test set); {named}{more}; "
+        "add records to these classes, merge them with others, or choose another column",
+        hint=_OTHER_DATA,
     )

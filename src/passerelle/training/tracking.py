@@ -74,7 +74,7 @@ def tracked(tracking_uri: str, experiment: str) -> Iterator[str]:
             yield _experiment_id(experiment)
     except _FAILURES as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        hint = "passerelle status; then passerelle train again"
+        hint = "passerelle status"
         raise OutsideError(f"MLflow at {tracking_uri} did not take the training: {line}", hint=hint) from error
     finally:
         logger.setLevel(level)
@@ -130,7 +130,7 @@ def log_files(files: Mapping[str, object], *, digests_of: Collection[str] = ()) 
             elif content is not None:
                 path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
         mlflow.log_artifacts(folder)
-        # As parameters: MLflow lets nobody change those of a run, as it does tags.
+        # As parameters: unlike tags, MLflow does not allow those of a run to be changed.
         mlflow.log_params({f"{DIGEST_PARAM}{name}": digest_of_file(Path(folder, name)) for name in digests_of})
 
 
@@ -188,8 +188,8 @@ def _experiment_id(name: str) -> str:
                 raise
             found = mlflow.get_experiment_by_name(name)  # another training was quicker
     if found is None or found.lifecycle_stage != "active":
-        restore = f"mlflow experiments restore --experiment-id {found.experiment_id}" if found else "passerelle train again"
-        raise UsageError(f"the experiment « {name} » is deleted", hint=f"{restore}, or passerelle train --experiment NAME")
+        restore = f"mlflow experiments restore --experiment-id {found.experiment_id}" if found else "passerelle train"
+        raise UsageError(f"the experiment « {name} » is deleted", hint=f"{restore}\npasserelle train --experiment NAME")
     return str(found.experiment_id)
 
 
@@ -202,5 +202,5 @@ def _check_reachable(tracking_uri: str) -> None:
     except requests.RequestException as error:
         raise OutsideError(
             f"MLflow does not answer at {tracking_uri}",
-            hint="passerelle up, in another terminal; or set MLFLOW_TRACKING_URI to a server of yours",
+            hint="passerelle up\nexport MLFLOW_TRACKING_URI=URL",
         ) from error

@@ -199,14 +199,14 @@ def _measure(candidate: Candidate, data: Dataset, parts: Split, params: Params) 
     """Cross-validate on the training part, refit on all of it, then score the held-out test set once."""
     records, labels = data.records.iloc[parts.train], data.labels.iloc[parts.train]
     truth, held_out_truth = labels.to_numpy(dtype=str), data.labels.iloc[parts.held_out].to_numpy(dtype=str)
-    said = evaluate.out_of_fold(candidate.pipeline, records, truth, parts.folds)
+    predictions = evaluate.out_of_fold(candidate.pipeline, records, truth, parts.folds)
     start = time.process_time()  # criteria may limit it, and other people's work is none of the candidate's
     pipeline = clone(candidate.pipeline).fit(records, truth)
     fit_seconds = time.process_time() - start
     held_out = evaluate.predict(pipeline, data.records.iloc[parts.held_out])
     cost = latency(pipeline, records.head(params.latency_records))
     metrics = {
-        **evaluate.figures(truth, said, prefix="cv", bins=params.calibration_bins),
+        **evaluate.figures(truth, predictions, prefix="cv", bins=params.calibration_bins),
         **evaluate.figures(held_out_truth, held_out, prefix="test", bins=params.calibration_bins),
         "latency_p50_ms": cost.p50_ms,
         "latency_p95_ms": cost.p95_ms,
@@ -215,10 +215,10 @@ def _measure(candidate: Candidate, data: Dataset, parts: Split, params: Params) 
     golden = golden_records(records, labels, number=params.golden_records)
     title = f"{candidate.name}, cross-validated on {len(records)} records"
     files = {
-        PER_CLASS: evaluate.per_class(said.classes, data.labels.to_numpy(dtype=str), metrics),
+        PER_CLASS: evaluate.per_class(predictions.classes, data.labels.to_numpy(dtype=str), metrics),
         GOLDEN: golden_predictions(pipeline, golden),
-        "confusion_matrix.png": plots.confusion(truth, said, title=title),
-        "reliability.png": plots.reliability(truth, said, title=title, bins=params.calibration_bins),
+        "confusion_matrix.png": plots.confusion(truth, predictions, title=title),
+        "reliability.png": plots.reliability(truth, predictions, title=title, bins=params.calibration_bins),
     }
     return _Measured(pipeline, metrics, files)
 

@@ -85,8 +85,8 @@ def test_what_is_wrong_is_said_in_both_languages() -> None:
     problems = (Message("too_low", {"figure": "accuracy", "measured": "0.1", "asked": "0.2"}), Message("never", {"labels": "a"}))
     finding = Finding("accuracy", False, "", "", problems)
     assert finding.message == "accuracy is 0.1, at least 0.2 is asked for; never predicted: a"
-    assert finding.told("fr") == "exactitude : 0.1, il faut au moins 0.2 ; jamais donnés : a"
-    assert finding.told("en") == "accuracy is 0.1, at least 0.2 is asked for; never predicted: a"
+    assert finding.text("fr") == "exactitude : 0.1, il faut au moins 0.2 ; jamais donnés : a"
+    assert finding.text("en") == "accuracy is 0.1, at least 0.2 is asked for; never predicted: a"
     slices = Message("slice_low", {"slice": "short", "rows": "5", "measured": "0.1", "asked": "0.2"})
     assert message_text(slices, "fr").startswith("exactitude sur la tranche « textes courts » (5 lignes)")
     assert message_text(slices).startswith("accuracy on the slice short (5 rows)")

@@ -12,7 +12,7 @@ import pytest
 from passerelle.criteria import Check
 from passerelle.gate.messages import MESSAGES, NAMES, Language
 from passerelle.gate.report import html, markdown
-from passerelle.gate.report_text import WORDS
+from passerelle.gate.report_text import TEXTS
 from passerelle.gate.verdict import Verdict
 from passerelle.model.record import Column
 from tests.unit.gate.verdicts import contender, evidence, scores, verdict
@@ -37,7 +37,7 @@ def judged(of: Any) -> Verdict:
 
 
 def test_both_languages_have_the_same_words() -> None:
-    assert WORDS["fr"].keys() == WORDS["en"].keys()
+    assert TEXTS["fr"].keys() == TEXTS["en"].keys()
     assert MESSAGES["fr"].keys() == MESSAGES["en"].keys()
     assert NAMES["fr"].keys() == NAMES["en"].keys() == set(get_args(Check))
     for key, english in MESSAGES["en"].items():
@@ -65,7 +65,7 @@ def test_a_french_page_says_in_french_what_is_wrong() -> None:
         for finding in found.failures:
             for page in pages:
                 assert finding.message not in page
-                assert finding.told("fr").replace(" MB", " Mo").replace(" MiB", " Mio") in page
+                assert finding.text("fr").replace(" MB", " Mo").replace(" MiB", " Mio") in page
             seen |= {problem.key for problem in finding.problems}
             assert NAMES["fr"][finding.check] in pages[0]
         for english in (" is ", "asked for", "which is in production", "held-out", "learned", "never", " MB", "calibration_error is"):
@@ -79,7 +79,7 @@ def test_a_champion_that_takes_other_columns_is_named() -> None:
     for language, words in (("fr", "version 41 (pas évaluée"), ("en", "version 41 (not scored")):
         page = html(judged(OTHER_COLUMNS), language=cast(Language, language))
         assert words in page
-        assert WORDS[cast(Language, language)]["none"] not in unescape(page)
+        assert TEXTS[cast(Language, language)]["none"] not in unescape(page)
 
 
 def test_the_markdown_s_figures_have_their_limits() -> None:
@@ -95,7 +95,7 @@ def test_the_page_says_the_verdict_first_and_holds_nothing_from_elsewhere(of: An
     found = judged(of)
     page = html(found, language=language)
     assert f'<html lang="{language}">' in page
-    assert WORDS[language]["passed" if found.passed else "refused"] in re.search(r"<h1>(.*?)</h1>", page)[1]  # type: ignore[index]
+    assert TEXTS[language]["passed" if found.passed else "refused"] in re.search(r"<h1>(.*?)</h1>", page)[1]  # type: ignore[index]
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert "<script" not in page
     assert "<b>depuis</b>" not in page

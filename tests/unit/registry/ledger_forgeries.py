@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
-from passerelle.registry.ledger import BEGINNING, MOST_ENTRY_BYTES, Entry, Head, Ledger, now
+from passerelle.registry.ledger import BEGINNING, MOST_ENTRY_BYTES, Entry, Ledger, LedgerHead, now
 from passerelle.registry.objects import Objects
 from passerelle.registry.verified import History, history
 from passerelle.settings import SigningSettings
@@ -42,7 +42,7 @@ class Forger:
         self.held[self.ledger.key(number)] = entry.line()
 
     def head(self, entry: Entry) -> None:
-        self.held[self.ledger.head_key] = Head(entry.number, entry.digest, entry.line().decode()).content()
+        self.held[self.ledger.head_key] = LedgerHead(entry.number, entry.digest, entry.line().decode()).content()
 
     def chained(self, entry: Entry) -> Entry:
         last = self.entries[-1] if self.entries else None

@@ -34,7 +34,7 @@ def held() -> None:
 
 
 def appended(mlflow: Mlflow, of: VerifiedLedger, entry: Entry, held: Callable[[], None] = held) -> Entry | None:
-    return append(real(mlflow), of, entry, None, held=held)
+    return append(real(mlflow), of, entry, None, check_lock=held)
 
 
 def test_an_entry_gets_its_place_in_the_chain(mlflow: Mlflow) -> None:
@@ -79,7 +79,7 @@ def test_an_entry_may_take_so_many_bytes(mlflow: Mlflow, bytes_more: int, fits: 
         return
     with pytest.raises(UsageError, match="the entry takes 65,537 bytes, and the ledger holds at most 65,536 an entry") as refused:
         appended(mlflow, of, entry)
-    assert refused.value.hint == "the same command with a shorter --reason"
+    assert "give a shorter --reason" in refused.value.message
     assert mlflow.held_model_tags == {}
 
 
@@ -141,7 +141,7 @@ def test_what_was_read_counts_while_the_head_is_the_same(mlflow: Mlflow) -> None
 def test_the_first_finding_is_told_and_how_many_there_are() -> None:
     one, more = broken(NAME, (LedgerFault(3, "gone"),)), broken(NAME, (LedgerFault(3, "gone"), LedgerFault(4, "a")))
     assert one.message == f"the ledger of « {NAME} » is broken at entry 3: gone"
-    assert more.message == f"the ledger of « {NAME} » is broken at entry 3: gone (2 findings in all)"
+    assert more.message == f"the ledger of « {NAME} » is broken at entry 3: gone (2 more faults)"
     assert one.hint == "passerelle history --verify"
 
 
@@ -153,7 +153,7 @@ def test_a_ledger_that_changes_with_each_reading_is_read_five_times(mlflow: Mlfl
         return Anchors(frozenset({(len(readings), DIGEST)}))
 
     monkeypatch.setattr(module, "read_anchors", changes)
-    with pytest.raises(BusyError, match=f"the ledger of « {NAME} » is being written all the time") as refused:
+    with pytest.raises(BusyError, match=f"the ledger of « {NAME} » is being written continuously") as refused:
         verified_ledger(real(mlflow), NAME)
     assert refused.value.hint == "passerelle status"
     assert len(readings) == 5

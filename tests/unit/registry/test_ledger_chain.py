@@ -14,7 +14,7 @@ from passerelle.registry.chain import Anchors, Chain, examine, stood
 from passerelle.registry.ledger import (
     BEGINNING,
     Entry,
-    Head,
+    LedgerHead,
     Stored,
     digest_of,
     entry_name,
@@ -41,12 +41,12 @@ def chained(*changed: dict[str, Any]) -> list[Entry]:
 def stored(entries: list[Entry], head: Entry | bytes | None = None, *, keys: dict[int, str] | None = None) -> Stored:
     lines = tuple((f"ledger/{NAME}/" + (keys or {}).get(place, entry_name(place)), each.line()) for place, each in enumerate(entries, 1))
     last = entries[-1] if head is None and entries else head
-    content = Head(last.number, last.digest, last.line().decode()).content() if isinstance(last, Entry) else last
+    content = LedgerHead(last.number, last.digest, last.line().decode()).content() if isinstance(last, Entry) else last
     return Stored(lines, content, "tag")
 
 
 def problems(of: Stored, anchors: Anchors | None = None) -> list[tuple[int, str]]:
-    return [(each.number, each.problem) for each in examine(NAME, of, anchors).findings]
+    return [(each.number, each.problem) for each in examine(NAME, of, anchors).faults]
 
 
 def test_a_chain_that_is_whole_has_no_findings() -> None:
@@ -74,7 +74,7 @@ def test_an_entry_that_does_not_fit_is_named(changed: dict[str, Any], expected: 
 def test_a_line_that_is_written_otherwise_is_named() -> None:
     entries = chained({})
     spaced = json.dumps(json.loads(entries[0].line())).encode()
-    of = Stored(((f"ledger/{NAME}/000001.jsonl", spaced),), Head(1, digest_of(spaced), "").content(), "tag")
+    of = Stored(((f"ledger/{NAME}/000001.jsonl", spaced),), LedgerHead(1, digest_of(spaced), "").content(), "tag")
     assert problems(of) == [(1, "its line is not the one that passerelle writes for these fields")]
 
 
@@ -87,7 +87,7 @@ def test_what_cannot_be_read_ends_the_chain() -> None:
         broken_off = replace(of, lines=(stored(entries).lines[0], (key, content), stored(entries).lines[2]))
         found = examine(NAME, broken_off, None)
         assert (found.entries, found.unwritten) == ((entries[0],), False)
-        assert [(each.number, each.problem) for each in found.findings] == [(2, f"its object {key} {problem}")]
+        assert [(each.number, each.problem) for each in found.faults] == [(2, f"its object {key} {problem}")]
 
 
 def test_the_head_must_name_the_last_entry() -> None:
@@ -95,7 +95,7 @@ def test_the_head_must_name_the_last_entry() -> None:
     other = replace(two, who="paul@here")
     for head, expected in (
         (b"{", [(2, "the head, the object that names the last entry, cannot be read")]),
-        (Head(9, "sha256:0").content(), [(3, "it is missing: the head names entry 9 as the last one")]),
+        (LedgerHead(9, "sha256:0").content(), [(3, "it is missing: the head names entry 9 as the last one")]),
         (one, [(2, "it was inserted: the head names entry 1 as the last one")]),
         (other, [(2, "the head names another entry of this number: one of the two was changed")]),
         (three, []),
@@ -108,23 +108,23 @@ def test_the_head_must_name_the_last_entry() -> None:
 def test_an_entry_that_only_the_head_holds_is_the_last_one() -> None:
     one, two, three = chained({}, {}, {})
     found = examine(NAME, stored([one, two], three), Anchors(announced=(3, three.digest)))
-    assert (found.entries, found.findings, found.unwritten) == ((one, two, three), (), True)
+    assert (found.entries, found.faults, found.unwritten) == ((one, two, three), (), True)
     confirmed = Anchors(frozenset({(3, three.digest)}))
     assert problems(stored([one, two], three), confirmed) == [(3, "its object was removed: only the head still holds it")]
     missing = [(3, "it is missing: the head names entry 3 as the last one")]
     line = three.line().decode()
     for head in (
-        Head(3, three.digest),
-        Head(3, three.digest, "{}"),
-        Head(3, two.digest, line),
-        Head(3, digest_of(line.strip().encode()), line.strip()),
-        *(Head(each.number, each.digest, each.line().decode()) for each in chained({}, {}, {"before": "sha256:0"})[2:]),
-        *(Head(each.number, each.digest, each.line().decode()) for each in chained({}, {}, {"registered_model": "other"})[2:]),
+        LedgerHead(3, three.digest),
+        LedgerHead(3, three.digest, "{}"),
+        LedgerHead(3, two.digest, line),
+        LedgerHead(3, digest_of(line.strip().encode()), line.strip()),
+        *(LedgerHead(each.number, each.digest, each.line().decode()) for each in chained({}, {}, {"before": "sha256:0"})[2:]),
+        *(LedgerHead(each.number, each.digest, each.line().decode()) for each in chained({}, {}, {"registered_model": "other"})[2:]),
     ):
         assert problems(stored([one, two], head.content())) == missing
     inner = replace(three, number=4)
-    assert problems(stored([one, two], Head(3, inner.digest, inner.line().decode()).content())) == missing
-    assert problems(stored([one, two], Head(4, inner.digest, inner.line().decode()).content()))[0][0] == 3
+    assert problems(stored([one, two], LedgerHead(3, inner.digest, inner.line().decode()).content())) == missing
+    assert problems(stored([one, two], LedgerHead(4, inner.digest, inner.line().decode()).content()))[0][0] == 3
 
 
 def test_what_mlflow_knows_must_be_there() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from passerelle.errors import BusyError, IntegrityError, OutsideError
 from passerelle.names import LEDGER_ANNOUNCED
-from passerelle.registry.ledger import Head, Ledger
+from passerelle.registry.ledger import Ledger, LedgerHead
 from passerelle.registry.objects import Objects
 from passerelle.stages.rollback import rollback
 from tests.unit.registry.ledger_forgeries import Forger, append_with_head, found, put
@@ -129,7 +129,7 @@ def test_an_entry_that_was_confirmed_and_then_removed_is_no_interruption(mlflow:
     first = found(mlflow).entries[0]
     last = mlflow.objects.held.pop(ledger.key(2))
     assert [finding.number for finding in found(mlflow).findings] == [2], "the head alone still holds it"
-    mlflow.objects.held[ledger.head_key] = Head(1, first.digest, first.line().decode()).content()
+    mlflow.objects.held[ledger.head_key] = LedgerHead(1, first.digest, first.line().decode()).content()
     assert [finding.number for finding in found(mlflow).findings] == [2], "the head was put back with it"
     mlflow.objects.held[ledger.key(2)] = last
     assert found(mlflow).findings != ()

@@ -15,8 +15,8 @@ from passerelle.registry.ledger import (
     MOST_ENTRY_BYTES,
     MOST_HEAD_BYTES,
     Entry,
-    Head,
     Ledger,
+    LedgerHead,
     Stored,
     digest_of,
     entry_name,
@@ -69,7 +69,7 @@ def test_what_is_no_json_is_no_entry_and_no_head(content: bytes) -> None:
 
 
 def test_a_head_names_the_last_entry_and_holds_it() -> None:
-    head = Head(1, DIGEST, LINE.decode())
+    head = LedgerHead(1, DIGEST, LINE.decode())
     assert json.loads(head.content()) == {"number": 1, "digest": DIGEST, "entry": LINE.decode()}
     assert "é" in head.content().decode()
     assert parsed_head(head.content()) == head
@@ -118,12 +118,12 @@ def test_what_is_too_large_is_not_read(mlflow: Mlflow) -> None:
 def test_the_head_is_written_only_where_nobody_else_wrote_it(mlflow: Mlflow) -> None:
     of = ledger(mlflow)
     assert of.write_head(ENTRY, head_tag=None)
-    assert mlflow.objects.held[of.head_key] == Head(1, DIGEST, LINE.decode()).content()
+    assert mlflow.objects.held[of.head_key] == LedgerHead(1, DIGEST, LINE.decode()).content()
     other = replace(ENTRY, who="paul@here")
     assert not of.write_head(other, head_tag=None)
     assert not of.write_head(other, head_tag="old")
     assert of.write_head(other, head_tag=of.read_head()[1])
-    assert of.read_head()[0] == Head(1, other.digest, other.line().decode()).content()
+    assert of.read_head()[0] == LedgerHead(1, other.digest, other.line().decode()).content()
 
 
 def test_an_entrys_object_is_written_once(mlflow: Mlflow) -> None:

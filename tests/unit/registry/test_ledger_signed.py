@@ -11,7 +11,7 @@ import pytest
 
 from passerelle.errors import IntegrityError, RefusedError, SettingsError
 from passerelle.names import LEDGER_ENTRY
-from passerelle.registry.ledger import Entry, Head, Ledger
+from passerelle.registry.ledger import Entry, Ledger, LedgerHead
 from passerelle.registry.objects import Objects
 from passerelle.registry.verified import history
 from passerelle.settings import SigningSettings
@@ -42,7 +42,7 @@ def forged_everywhere(mlflow: Mlflow, entry: Entry) -> None:
     chained = replace(entry, number=last.number + 1, before=last.digest)
     ledger = Ledger(cast("Objects", mlflow.objects), NAME)
     mlflow.objects.held[ledger.key(chained.number)] = chained.line()
-    mlflow.objects.held[ledger.head_key] = Head(chained.number, chained.digest, chained.line().decode()).content()
+    mlflow.objects.held[ledger.head_key] = LedgerHead(chained.number, chained.digest, chained.line().decode()).content()
     mlflow.held_model_tags[LEDGER_ENTRY] = f"{chained.number} {chained.digest}"
     assert found(mlflow).findings == (), "without a key nobody can tell"
 

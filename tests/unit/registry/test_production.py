@@ -31,7 +31,7 @@ def move(mlflow: Mlflow, version: int, held: Callable[[], None] = held) -> None:
     registry = real(mlflow)
     now, ledger = standing(registry, NAME), verified_ledger(registry, NAME, None)
     entry = entry_of(version, from_version=now.production)
-    carry_out(registry, ref(version), now, entry, ledger=ledger, signing=None, held=held)
+    carry_out(registry, ref(version), now, entry, ledger=ledger, signing=None, check_lock=held)
 
 
 def writes(mlflow: Mlflow) -> list[str]:
@@ -199,10 +199,10 @@ def test_the_second_of_two_writers_is_told_who_was_first(mlflow: Mlflow) -> None
     put(mlflow, 4)
     first = found(mlflow).entries[-1]
     with pytest.raises(BusyError) as refused:
-        carry_out(registry, ref(3), now, entry_of(3), ledger=ledger, signing=None, held=held)
+        carry_out(registry, ref(3), now, entry_of(3), ledger=ledger, signing=None, check_lock=held)
     said = f"promote of version 4 by marie@here at {first.when[:19]}"
     assert refused.value.message == f"the ledger has a new entry, {said}"
-    assert refused.value.hint == "passerelle status; then the same command again"
+    assert refused.value.hint == "passerelle status"
     assert mlflow.held_aliases["production"] == 4
 
 

@@ -14,7 +14,7 @@ from botocore.exceptions import ReadTimeoutError
 from urllib3.exceptions import ProtocolError
 
 from passerelle.errors import BusyError, OutsideError, UsageError
-from passerelle.registry.ledger import BEGINNING, Entry, Head, now
+from passerelle.registry.ledger import BEGINNING, Entry, LedgerHead, now
 from passerelle.registry.objects import Objects
 from passerelle.rollout import backup as module
 from passerelle.rollout.backup import BackupReport, backup, restore
@@ -118,7 +118,7 @@ def test_a_broken_ledger_is_said_and_a_whole_one_is_not(bucket: Bucket, tmp_path
         "the ledger of « m » is broken at entry 1: its object ledger/m/000001.jsonl does not hold an entry",
     )
     entry = Entry(1, BEGINNING, now(), "marie@here", "promote", "d'été", None, 1, "r", "sha256:1")
-    head = Head(1, entry.digest, entry.line().decode()).content()
+    head = LedgerHead(1, entry.digest, entry.line().decode()).content()
     folder = "ledger/d%27%C3%A9t%C3%A9"
     whole = {f"{folder}/000001.jsonl": entry.line(), f"{folder}/head.json": head, f"{folder}/criteria/a.json": b"{}"}
     assert made(Bucket(**whole), tmp_path / "b.tar").broken_ledgers == ()

@@ -26,7 +26,7 @@ def running(place: int, image: str = "sha256:old") -> dict[str, Any]:
 
 
 class Engine:
-    """Notes what is started, and fails where it is told to."""
+    """Records what is started, and fails for the given replicas."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[tuple[str, str]] = []

@@ -82,7 +82,7 @@ def test_the_key_of_another_s3_is_held_to_the_same(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("S3_SECRET_FILE", "./secrets/s3_team")
     with pytest.raises(NotFoundError, match="s3_team is missing") as found:
         stack.check_secrets()
-    assert "S3_SECRET_FILE" in str(found.value.hint)
+    assert "S3_SECRET_FILE" in str(found.value.message)
     key = tmp_path / "secrets" / "s3_team"
     key.write_text(" \n")
     with pytest.raises(SettingsError, match="s3_team is empty"):

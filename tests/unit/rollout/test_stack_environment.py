@@ -1,4 +1,4 @@
-"""What `passerelle env --target compose` exports: the stack is production, whoever reaches it."""
+"""What `passerelle env --target compose` exports: the stack counts as production from every machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pipelines of every kind that the scorer compiles, fitted on a small corpus, and texts that nobody expects."""
+"""Pipelines of every kind that the scorer compiles, fitted on a small corpus, and unusual texts."""
 
 from __future__ import annotations
 

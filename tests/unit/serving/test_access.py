@@ -1,4 +1,4 @@
-"""Who may ask: nobody without a key away from loopback, and no key more often than it may."""
+"""Access: a key is required away from loopback, and each key has a rate limit."""
 
 from __future__ import annotations
 

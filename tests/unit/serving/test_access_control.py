@@ -252,5 +252,5 @@ def test_who_has_no_key_uses_up_nobodys_limit(limited: tuple[AccessControl, str,
 def test_a_rate_limit_that_is_none_is_refused(path: Path) -> None:
     with pytest.raises(SettingsError, match="PASSERELLE_RATE_LIMIT is not a rate limit") as found:
         control(path, rate_limit="often")
-    assert found.value.hint == 'PASSERELLE_RATE_LIMIT="600/minute", or empty for none'
+    assert found.value.hint == "export PASSERELLE_RATE_LIMIT=600/minute\nunset PASSERELLE_RATE_LIMIT"
     assert control(path, rate_limit="").admit(HERE, {}) == ("loopback", [])

@@ -324,7 +324,7 @@ def test_the_batch_that_has_been_half_read_the_longest_gives_way(loop: VirtualLo
 
 @pytest.mark.parametrize(("batch", "fit", "size"), [(False, HELD_BODIES, LIMIT), (True, HELD_BATCHES, 2)])
 def test_who_is_late_already_does_not_give_way_as_well(loop: VirtualLoop, reader: BodyReader, batch: bool, fit: int, size: int) -> None:
-    """A body that is over its time ends by itself: another gives way in its place, and it is told that it was late."""
+    """A body over its time limit gets 408, even if another body would have been dropped for it."""
 
     async def run() -> tuple[list[int], Told]:
         stubborn = asyncio.create_task(reader.read(length(size), _ends_slowly(), batch=batch))

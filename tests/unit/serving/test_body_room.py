@@ -1,4 +1,4 @@
-"""Bodies that are sent slowly keep nobody else out: the one that has been half read the longest gives way."""
+"""Slow bodies do not block other requests: the one that has been half read the longest is dropped."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import pytest
 
 from passerelle.errors import UsageError
 from passerelle.stages.place import Place
-from passerelle.stages.wanted import Wanted
+from passerelle.stages.promote_options import PromoteOptions
 
 
 @pytest.mark.parametrize(
@@ -26,15 +26,26 @@ def test_an_option_of_another_target_is_refused(place: Place, hint: str) -> None
 
 
 @pytest.mark.parametrize(
-    "wanted", [Wanted(best=True, version=1), Wanted(force=True), Wanted(force=True, reason=" "), Wanted(waive=("latency",))]
+    "wanted",
+    [
+        PromoteOptions(best=True, version=1),
+        PromoteOptions(force=True),
+        PromoteOptions(force=True, reason=" "),
+        PromoteOptions(waive=("latency",)),
+    ],
 )
-def test_a_promotion_that_lacks_its_reason_or_names_two_versions_is_refused(wanted: Wanted) -> None:
+def test_a_promotion_that_lacks_its_reason_or_names_two_versions_is_refused(options: PromoteOptions) -> None:
     with pytest.raises(UsageError):
-        wanted.check()
+        options.check()
 
 
 def test_what_makes_sense_passes() -> None:
     for place in (Place(port=3000), Place(stop=True), Place("compose", init=True), Place("kubernetes", overlay="production", image="a@b")):
         place.check()
-    for wanted in (Wanted(), Wanted(best=True), Wanted(version=1), Wanted(force=True, waive=("latency",), reason="why")):
-        wanted.check()
+    for options in (
+        PromoteOptions(),
+        PromoteOptions(best=True),
+        PromoteOptions(version=1),
+        PromoteOptions(force=True, waive=("latency",), reason="why"),
+    ):
+        options.check()

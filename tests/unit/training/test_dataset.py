@@ -144,7 +144,7 @@ def test_texts_that_the_service_refuses_are_refused_or_left_out_when_asked(write
         DataError, match=r"refuses the text of 1 of 3 rows: 3 \(the header is row 1\); the first has more than 30 comb"
     ) as refused:
         read(path)
-    assert refused.value.hint == "correct them, or add --drop-missing to leave them out"
+    assert refused.value.hint == f"passerelle train --data {path} --drop-missing"
     data = read_data(path, text_column="avis", label_column="motif", drop_missing=True)
     assert list(data.records["text"]) == ["a", "b"]
     assert data.notes == ("1 of 3 rows have a text that the service refuses and are left out",)

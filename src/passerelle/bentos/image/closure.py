@@ -26,8 +26,8 @@ ACCOUNT = "bentoml:x:1034:1034:bentoml:/tmp:/sbin/nologin\n"
 
 def linked(path: Path) -> Iterator[Path]:
     """Yield the shared libraries that the loader takes for this file."""
-    said = subprocess.run(["ldd", str(path)], capture_output=True, text=True, check=False).stdout  # noqa: S607
-    for match in re.finditer(r"(?:=> )?(/\S+) \(0x", said):
+    output = subprocess.run(["ldd", str(path)], capture_output=True, text=True, check=False).stdout  # noqa: S607
+    for match in re.finditer(r"(?:=> )?(/\S+) \(0x", output):
         yield Path(match[1])
 
 
@@ -71,10 +71,10 @@ def packages_of(root: Path) -> None:
     files = [str(Path("/", path.relative_to(root))) for path in root.rglob("*") if path.is_file() and not path.is_symlink()]
     # Where /lib is a link to /usr/lib, dpkg goes on naming many files by their former place.
     files += [name.removeprefix("/usr") for name in files if name.startswith("/usr/lib")]
-    said = subprocess.run(["dpkg-query", "--search", *files], capture_output=True, text=True, check=False).stdout  # noqa: S607
+    output = subprocess.run(["dpkg-query", "--search", *files], capture_output=True, text=True, check=False).stdout  # noqa: S607
     folder = root / "var/lib/dpkg/status.d"
     folder.mkdir(parents=True)
-    names = {name for line in said.splitlines() if not line.startswith("diversion") for name in line.split(": /")[0].split(", ")}
+    names = {name for line in output.splitlines() if not line.startswith("diversion") for name in line.split(": /")[0].split(", ")}
     for name in sorted(names):
         status = subprocess.run(["dpkg-query", "--status", name], capture_output=True, text=True, check=False)  # noqa: S607
         if status.returncode == 0:
@@ -85,13 +85,13 @@ def packages_of(root: Path) -> None:
 
 
 if __name__ == "__main__":
-    made = Path(sys.argv[2])
-    made.mkdir(parents=True)
-    python(Path(sys.argv[1]), made)
-    (made / "etc/passwd").write_text("root:x:0:0:root:/root:/sbin/nologin\n" + ACCOUNT)
-    (made / "etc/group").write_text("root:x:0:\nbentoml:x:1034:\n")
-    (made / "tmp").mkdir()
-    (made / "tmp").chmod(0o1777)
+    root_folder = Path(sys.argv[2])
+    root_folder.mkdir(parents=True)
+    python(Path(sys.argv[1]), root_folder)
+    (root_folder / "etc/passwd").write_text("root:x:0:0:root:/root:/sbin/nologin\n" + ACCOUNT)
+    (root_folder / "etc/group").write_text("root:x:0:\nbentoml:x:1034:\n")
+    (root_folder / "tmp").mkdir()
+    (root_folder / "tmp").chmod(0o1777)
     if Path("/etc/ld.so.cache").exists():
-        subprocess.run(["ldconfig", "-r", str(made)], check=False)  # noqa: S607
-    packages_of(made)
+        subprocess.run(["ldconfig", "-r", str(root_folder)], check=False)  # noqa: S607
+    packages_of(root_folder)

@@ -11,9 +11,9 @@ LONGEST_NAME = 100
 
 def licence_of(package: Message) -> str:
     """Return the licence's SPDX expression, or what the package says instead, if that is a name and not a text."""
-    said = str(package.get("License-Expression") or package.get("License") or "").strip()
-    if said and len(said) <= LONGEST_NAME and "\n" not in said:
-        return said
+    licence = str(package.get("License-Expression") or package.get("License") or "").strip()
+    if licence and len(licence) <= LONGEST_NAME and "\n" not in licence:
+        return licence
     classifiers = [each.rsplit(" :: ", 1)[-1] for each in package.get_all("Classifier") or () if each.startswith("License ::")]
     return classifiers[0] if classifiers else ""
 

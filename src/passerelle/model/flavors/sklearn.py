@@ -38,7 +38,7 @@ class Sklearn:
         """Return the fitted classifier."""
         loaded = _unpickled(path) if pickled else _from_skops(path)
         if not (hasattr(loaded, "predict") and hasattr(loaded, "classes_")):
-            raise UsageError(f"the model is a {type(loaded).__name__}, which is not a classifier", hint="register a classifier")
+            raise UsageError(f"the model is a {type(loaded).__name__}, which is not a classifier")
         return loaded
 
     def classes(self, classifier: Classifier) -> tuple[object, ...]:
@@ -71,8 +71,10 @@ def _from_skops(path: Path) -> Classifier:
         operators = LoadingSettings.read().trusted_types
         foreign = sorted(name for name in named if not trusted(name, operators))
         if foreign:
-            hint = f"train it with scikit-learn's own types; where you trust them: export PASSERELLE_TRUSTED_TYPES={operators},{foreign[0]}"
-            raise IntegrityError(f"the model holds types that are not trusted: {', '.join(foreign)}", hint=hint)
+            message = (
+                f"the model holds types that are not trusted: {', '.join(foreign)}; train it with scikit-learn's own types, or trust them"
+            )
+            raise IntegrityError(message, hint=f"export PASSERELLE_TRUSTED_TYPES={','.join(filter(None, (operators, *foreign)))}")
         loaded: Classifier = skops.io.load(path, trusted=named)
     except (UntrustedTypesFoundException, BadZipFile, *UNREADABLE) as error:
         raise IntegrityError(f"{path.name} is not a readable skops file: {type(error).__name__}", hint=TRAIN_AGAIN) from error

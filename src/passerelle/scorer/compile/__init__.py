@@ -1,1 +1,1 @@
-"""From a fitted scikit-learn pipeline to a compiled scorer, or to the part that stands in its way."""
+"""From a fitted scikit-learn pipeline to a compiled scorer, or to the part that prevents it."""

@@ -1,4 +1,4 @@
-"""A fitted pipeline to a compiled scorer, or what stands in its way."""
+"""Compile a fitted pipeline to a scorer, or say what prevents it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_COLUMNS = 2**30 - 1
 
 
 def compile_pipeline(pipeline: object, *, text_column: str | None = None) -> CompiledScorer | NotCompilable:
-    """Return a scorer that gives the pipeline's own answers, or what stands in its way.
+    """Return a scorer that gives the pipeline's own answers, or what prevents it.
 
     Args:
         pipeline: A fitted `sklearn.pipeline.Pipeline` that ends in a classifier.

@@ -1,4 +1,4 @@
-"""What the compiler says of a pipeline that it cannot compute exactly."""
+"""The result for a pipeline that cannot be compiled exactly."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class NotCompilable:
-    """The part that stands in the way and the reason; the pipeline itself must answer.
+    """The part that prevents compiling and the reason; the pipeline itself must answer.
 
     Attributes:
-        part: The step's path in the pipeline and its type, `features.words (TfidfVectorizer)` say.
+        part: The step's path in the pipeline and its type, such as `features.words (TfidfVectorizer)`.
         why: One sentence for an operator.
     """
 

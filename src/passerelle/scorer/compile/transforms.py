@@ -1,4 +1,4 @@
-"""What scalers, weights and norms do to sections, or why one of them has no exact counterpart."""
+"""The effect of scalers, weights and norms on sections, or why one of them cannot be compiled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a fitted vectorizer cuts a text, or which of its options stands in the way."""
+"""How a fitted vectorizer cuts a text, or the option that prevents compiling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The people's side: the model card and the page that documents and tries the API."""
+"""The pages for people: the model card and the page that documents and tries the API."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from passerelle.serving.contract import RequestError
 from passerelle.serving.openapi import openapi
 from passerelle.serving.responses import envelope
+from passerelle.serving.routes import MODEL
 from passerelle.serving.runtime import Runtime
 
 
@@ -24,7 +25,7 @@ def build_app(runtime: Runtime) -> FastAPI:
     async def refused(_: Request, refusal: RequestError) -> HTMLResponse:
         return HTMLResponse(envelope(refusal, "-"), status_code=refusal.status, media_type="application/json")
 
-    @app.get("/model")
+    @app.get(MODEL)
     async def model_card() -> JSONResponse:
         return JSONResponse(runtime.card())
 

@@ -1,4 +1,4 @@
-"""Where the people's side is mounted in BentoML's service."""
+"""Mounts the pages for people in BentoML's service."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from passerelle.serving.runtime import Runtime
 
 
 def mounted(runtime: Runtime) -> Starlette:
-    """Return what BentoML mounts: it looks the paths up, and hands on to itself what is not among them."""
+    """Return the application for BentoML to mount; BentoML answers the paths that are not in it."""
     pages = PeoplesPages(runtime)
     return Starlette(routes=[Route(route.path, pages) for route in ROUTES if route.answered_by is AnsweredBy.PAGES])
 
 
 class PeoplesPages:
-    """The application for people, made when somebody first asks for a page: a worker is ready without it."""
+    """The application for people, made at the first request for a page: a worker is ready without it."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._made: asyncio.Future[App] | None = None
+        self._app: asyncio.Future[App] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if self._made is None:
-            self._made = asyncio.ensure_future(asyncio.to_thread(_application, self._runtime))
-        app = await asyncio.shield(self._made)
+        if self._app is None:
+            self._app = asyncio.ensure_future(asyncio.to_thread(_application, self._runtime))
+        app = await asyncio.shield(self._app)
         await app(scope, receive, send)
 
 

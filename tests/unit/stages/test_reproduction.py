@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from passerelle.stages.reproduction import likeness
+from passerelle.stages.reproduction import compare_trainings
 
 GOLDEN: dict[str, Any] = {"labels": ["a", "b"], "probabilities": [[0.9, 0.1], [0.2, 0.8]]}
 METRICS = {"cv_macro_f1": 0.5, "test_accuracy": 0.6, "latency_p95_ms": 3.0, "fit_seconds": 1.0, "size_bytes": 10.0}
 
 
 def test_times_and_sizes_do_not_count() -> None:
-    found = likeness(METRICS, METRICS | {"latency_p95_ms": 9.0, "fit_seconds": 5.0, "size_bytes": 11.0}, GOLDEN, GOLDEN)
+    found = compare_trainings(METRICS, METRICS | {"latency_p95_ms": 9.0, "fit_seconds": 5.0, "size_bytes": 11.0}, GOLDEN, GOLDEN)
     assert found.same
     assert [each.metric for each in found.metrics] == ["cv_macro_f1", "test_accuracy"]
 
@@ -29,9 +29,9 @@ def test_times_and_sizes_do_not_count() -> None:
     ],
 )
 def test_any_other_difference_does(again: dict[str, float], golden: dict[str, Any]) -> None:
-    assert not likeness(METRICS, again, GOLDEN, golden).same
+    assert not compare_trainings(METRICS, again, GOLDEN, golden).same
 
 
 def test_models_without_probabilities_are_compared_by_their_labels() -> None:
     bare = {"labels": ["a", "b"], "probabilities": None}
-    assert likeness(METRICS, METRICS, bare, bare).same
+    assert compare_trainings(METRICS, METRICS, bare, bare).same

@@ -1,4 +1,4 @@
-"""The commands that go across the stages."""
+"""The commands that are not one of the ten stages."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ from passerelle.errors import IntegrityError
 @json_option
 @needs(prerequisites.project, prerequisites.criteria, prerequisites.stack)
 def demo(project: Path, criteria_path: Path, target: Literal["embedded", "compose"], as_json: bool) -> None:
-    """Run every stage on a platform of its own, ask the service, and leave nothing running; or on the stack, which stays on.
+    """Run every stage on a platform of its own, ask the service, and stop it; or on the stack, which keeps running.
 
-    What others put into production stays there, and is served and asked.
+    A version that others put into production stays there, and is served.
     """
     from passerelle.cli.show_steps import StepsShown
     from passerelle.stages import demo as stage
 
     output = Output(as_json=as_json)
-    shown = StepsShown(output)
-    result = stage.run(surroundings(), target, project=project, criteria=criteria_path, progress=output.progress, on_event=shown)
-    shown.demonstration(result)
+    view = StepsShown(output)
+    result = stage.run(surroundings(), target, project=project, criteria=criteria_path, progress=output.progress, on_event=view)
+    view.demonstration(result)
 
 
 @click.command()
@@ -54,16 +54,16 @@ def demo(project: Path, criteria_path: Path, target: Literal["embedded", "compos
 @target_option
 @needs(prerequisites.stack)
 def up(project: Path, platform_only: bool, port: int, target: str) -> None:
-    """Keep the embedded platform and the service of what is in production on until Ctrl-C, or start the compose stack."""
+    """Run the embedded platform and serve the version in production until Ctrl-C, or start the compose stack."""
     from passerelle.cli.show_steps import StepsShown
     from passerelle.stages import up as stage
 
     output = Output(as_json=False)
-    shown = StepsShown(output, timed=False)
+    view = StepsShown(output, timed=False)
     if target == "compose":
-        result = stage.run_stack(surroundings(), project=project, platform_only=platform_only, progress=output.progress, on_event=shown)
-        return shown.stack(result)
-    stage.run(surroundings(), project=project, platform_only=platform_only, port=port or None, progress=output.progress, on_event=shown)
+        result = stage.run_stack(surroundings(), project=project, platform_only=platform_only, progress=output.progress, on_event=view)
+        return view.stack(result)
+    stage.run(surroundings(), project=project, platform_only=platform_only, port=port or None, progress=output.progress, on_event=view)
     return None
 
 
@@ -99,24 +99,24 @@ def reproduce(version: int, registered_model: str | None, as_json: bool, **data:
     from passerelle.stages import reproduce as stage
     from passerelle.stages.train import TrainingData
 
-    output, wanted = Output(as_json=as_json), TrainingData(path=data.pop("data"), **data)
-    found = stage.run(surroundings(registered_model=registered_model), version, wanted, progress=output.line)
+    output, training_data = Output(as_json=as_json), TrainingData(path=data.pop("data"), **data)
+    found = stage.run(surroundings(registered_model=registered_model), version, training_data, progress=output.line)
     show_training.reproduced(output, found)
     if not found.same:
         raise SystemExit(1)
 
 
 @click.command()
-@click.argument("asked", metavar="PREDICTION_ID|IMAGE|BENTO_TAG|VERSION|RUN_ID")
+@click.argument("reference", metavar="PREDICTION_ID|IMAGE|BENTO_TAG|VERSION|RUN_ID")
 @model_option()
 @json_option
 @needs(prerequisites.registry)
-def trace(asked: str, registered_model: str | None, as_json: bool) -> None:
+def trace(reference: str, registered_model: str | None, as_json: bool) -> None:
     """Show where something comes from: image, bento, version, run, data, code, criteria and ledger entry."""
     from passerelle.cli import show
     from passerelle.stages import trace as stage
 
-    show.traced(Output(as_json=as_json), stage.run(surroundings(registered_model=registered_model), asked))
+    show.traced(Output(as_json=as_json), stage.run(surroundings(registered_model=registered_model), reference))
 
 
 @click.command()

@@ -10,7 +10,7 @@ from passerelle.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PromoteOptions:
     """What to promote, and how.
 
     Attributes:
@@ -35,10 +35,10 @@ class Wanted:
         """Check that one version is named, and a reason where one is needed.
 
         Raises:
-            UsageError: `best` and a version are wanted, or a promotion is forced or a check waived without a reason.
+            UsageError: `best` and a version are given, or a promotion is forced or a check waived without a reason.
         """
         if self.best and self.version is not None:
-            raise UsageError("--best and --version name two versions", hint="passerelle promote --best, or --version N")
+            raise UsageError("--best and --version name two versions", hint="passerelle promote --best\npasserelle promote --version N")
         if self.reason and self.reason.strip():
             return
         if self.force:
