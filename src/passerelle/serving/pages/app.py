@@ -13,7 +13,6 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from passerelle.serving.contract import RequestError
 from passerelle.serving.openapi import openapi
 from passerelle.serving.responses import envelope
-from passerelle.serving.routes import MODEL
 from passerelle.serving.runtime import Runtime
 
 
@@ -25,7 +24,7 @@ def build_app(runtime: Runtime) -> FastAPI:
     async def refused(_: Request, refusal: RequestError) -> HTMLResponse:
         return HTMLResponse(envelope(refusal, "-"), status_code=refusal.status, media_type="application/json")
 
-    @app.get(MODEL)
+    @app.get("/model")
     async def model_card() -> JSONResponse:
         return JSONResponse(runtime.card())
 
