@@ -109,8 +109,8 @@ def add_package(code: Path) -> None:
 
 def _chosen(bentofile: Bentofile, available: Mapping[str, Path]) -> dict[str, Path]:
     """Return those of the files that the bentofile includes and does not exclude."""
-    wanted, unwanted = GitIgnoreSpec.from_lines(bentofile.include), GitIgnoreSpec.from_lines(bentofile.exclude)
-    return {name: path for name, path in available.items() if wanted.match_file(name) and not unwanted.match_file(name)}
+    included, excluded = GitIgnoreSpec.from_lines(bentofile.include), GitIgnoreSpec.from_lines(bentofile.exclude)
+    return {name: path for name, path in available.items() if included.match_file(name) and not excluded.match_file(name)}
 
 
 def _package_files(package: Path) -> dict[str, Path]:

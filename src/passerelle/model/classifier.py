@@ -10,12 +10,12 @@ from pathlib import Path
 from passerelle.errors import OutsideError
 from passerelle.model.answer import ScoredRow, predict_with
 from passerelle.model.flavors import FLAVORS, TRAINED_FLAVOR
-from passerelle.model.flavors.flavor import Classifier, Records
+from passerelle.model.flavors.flavor import FittedClassifier, Records
 from passerelle.model.golden import Predict
 from passerelle.model.mlmodel import ModelDescription
 
 
-def load_pipeline(folder: Path, description: ModelDescription) -> Classifier:
+def load_pipeline(folder: Path, description: ModelDescription) -> FittedClassifier:
     """Return the fitted classifier of the directory.
 
     Raises:
@@ -35,7 +35,7 @@ def pipelines_load_here(flavor: str) -> bool:
     return all(importlib.util.find_spec(name) for name in FLAVORS[flavor].requirements)
 
 
-def pipeline_rows(pipeline: Classifier, columns: Sequence[str], records: Records, *, flavor: str) -> list[ScoredRow]:
+def pipeline_rows(pipeline: FittedClassifier, columns: Sequence[str], records: Records, *, flavor: str) -> list[ScoredRow]:
     """Return the predictions of a fitted classifier.
 
     Raises:
@@ -49,7 +49,7 @@ def pipeline_rows(pipeline: Classifier, columns: Sequence[str], records: Records
     return [ScoredRow(classes.index(label), row) for label, row in zip(labels, rows, strict=True)]
 
 
-def pipeline_predict(pipeline: Classifier, columns: Sequence[str], *, flavor: str = TRAINED_FLAVOR) -> Predict:
+def pipeline_predict(pipeline: FittedClassifier, columns: Sequence[str], *, flavor: str = TRAINED_FLAVOR) -> Predict:
     """Return a predict function over a fitted classifier, for the golden predictions."""
     return predict_with(lambda records: pipeline_rows(pipeline, columns, records, flavor=flavor), FLAVORS[flavor].classes(pipeline))
 
@@ -61,7 +61,7 @@ class FittedPipeline:
         self._folder = folder
         self._description = description
         self._lock = threading.Lock()
-        self._loaded: Classifier | None = None
+        self._loaded: FittedClassifier | None = None
 
     @property
     def is_loaded(self) -> bool:
@@ -73,7 +73,7 @@ class FittedPipeline:
         """Whether it can be loaded here."""
         return self.is_loaded or pipelines_load_here(self._description.flavor)
 
-    def __call__(self) -> Classifier:
+    def __call__(self) -> FittedClassifier:
         """Return the pipeline.
 
         Raises:

@@ -39,6 +39,15 @@ class Place:
         for option, target in _TARGET_OF.items():
             value = getattr(self, option)
             if value and target != self.target:
-                typed = f"--{option}" if value is True else f"--{option} {value}"
                 message = f"--{option} belongs to --target {target}, and the target is {self.target}"
-                raise UsageError(message, hint=f"passerelle deploy --target {target} {typed}")
+                raise UsageError(message, hint=self._hint(option))
+
+    def _hint(self, option: str) -> str:
+        hints = {
+            "port": f"passerelle deploy --target local --port {self.port}",
+            "stop": "passerelle deploy --target local --stop",
+            "init": "passerelle deploy --target compose --init",
+            "overlay": f"passerelle deploy --target kubernetes --overlay {self.overlay}",
+            "image": f"passerelle deploy --target kubernetes --image {self.image}",
+        }
+        return hints[option]

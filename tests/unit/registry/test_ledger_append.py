@@ -139,7 +139,7 @@ def test_what_was_read_counts_while_the_head_is_the_same(mlflow: Mlflow) -> None
 
 
 def test_the_first_finding_is_told_and_how_many_there_are() -> None:
-    one, more = broken(NAME, (LedgerFault(3, "gone"),)), broken(NAME, (LedgerFault(3, "gone"), LedgerFault(4, "a")))
+    one, more = broken(NAME, (LedgerFault(3, "gone"),)), broken(NAME, (LedgerFault(3, "gone"), LedgerFault(4, "a"), LedgerFault(5, "b")))
     assert one.message == f"the ledger of « {NAME} » is broken at entry 3: gone"
     assert more.message == f"the ledger of « {NAME} » is broken at entry 3: gone (2 more faults)"
     assert one.hint == "passerelle history --verify"

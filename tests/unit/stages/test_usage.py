@@ -26,7 +26,7 @@ def test_an_option_of_another_target_is_refused(place: Place, hint: str) -> None
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "options",
     [
         PromoteOptions(best=True, version=1),
         PromoteOptions(force=True),

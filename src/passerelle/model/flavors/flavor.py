@@ -27,7 +27,7 @@ class ModelFile(NamedTuple):
     pickled: bool
 
 
-class Classifier(Protocol):
+class FittedClassifier(Protocol):
     """A fitted classifier, as the libraries of all flavors make them.
 
     Attributes:
@@ -66,7 +66,7 @@ class Flavor(Protocol):
     def libraries(self, entry: Mapping[str, object]) -> dict[str, str]:
         """Return the version of each library that the flavor's entry in the MLmodel file names, by the library's name."""
 
-    def load(self, path: Path, *, pickled: bool) -> Classifier:
+    def load(self, path: Path, *, pickled: bool) -> FittedClassifier:
         """Return the fitted classifier of the file.
 
         Raises:
@@ -74,13 +74,13 @@ class Flavor(Protocol):
             UsageError: What is in it cannot classify.
         """
 
-    def classes(self, classifier: Classifier) -> tuple[object, ...]:
+    def classes(self, classifier: FittedClassifier) -> tuple[object, ...]:
         """Return the classifier's classes, in Python's types."""
 
     def predict(
-        self, classifier: Classifier, columns: Sequence[str], records: Records
+        self, classifier: FittedClassifier, columns: Sequence[str], records: Records
     ) -> tuple[Sequence[object], Sequence[Sequence[float]] | None]:
         """Return the label of each record, and its probabilities in the order of the classes, or None without probabilities."""
 
-    def label(self, classifier: Classifier, question: Mapping[str, object] | str) -> object:
+    def label(self, classifier: FittedClassifier, question: Mapping[str, object] | str) -> object:
         """Return the label of one record, or of one text where the classifier takes no table."""

@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, UsageError
-from passerelle.model.flavors.flavor import Classifier, ModelFile, Records
+from passerelle.model.flavors.flavor import FittedClassifier, ModelFile, Records
 from passerelle.model.trust import UNREADABLE, refuse_bombs, refuse_pickle, trusted
 from passerelle.scorer.compile.pipeline_label import pipeline_label
 from passerelle.settings import LoadingSettings
@@ -34,19 +34,19 @@ class Sklearn:
         """Return the version of scikit-learn."""
         return {"scikit-learn": str(entry.get("sklearn_version", ""))}
 
-    def load(self, path: Path, *, pickled: bool) -> Classifier:
+    def load(self, path: Path, *, pickled: bool) -> FittedClassifier:
         """Return the fitted classifier."""
         loaded = _unpickled(path) if pickled else _from_skops(path)
         if not (hasattr(loaded, "predict") and hasattr(loaded, "classes_")):
             raise UsageError(f"the model is a {type(loaded).__name__}, which is not a classifier")
         return loaded
 
-    def classes(self, classifier: Classifier) -> tuple[object, ...]:
+    def classes(self, classifier: FittedClassifier) -> tuple[object, ...]:
         """Return `classes_`."""
         return tuple(classifier.classes_.tolist())
 
     def predict(
-        self, classifier: Classifier, columns: Sequence[str], records: Records
+        self, classifier: FittedClassifier, columns: Sequence[str], records: Records
     ) -> tuple[Sequence[object], Sequence[Sequence[float]] | None]:
         """Return what the classifier says of a table of these columns."""
         import pandas as pd  # noqa: PLC0415 - slow to import, and not there where a compiled scorer answers
@@ -56,12 +56,12 @@ class Sklearn:
         labels = np.asarray(classifier.predict(table)).tolist()
         return labels, np.asarray(classifier.predict_proba(table)).tolist() if hasattr(classifier, "predict_proba") else None
 
-    def label(self, classifier: Classifier, question: Mapping[str, object] | str) -> object:
+    def label(self, classifier: FittedClassifier, question: Mapping[str, object] | str) -> object:
         """Return the label of one record or text."""
         return pipeline_label(classifier, question)
 
 
-def _from_skops(path: Path) -> Classifier:
+def _from_skops(path: Path) -> FittedClassifier:
     import skops.io  # noqa: PLC0415 - not there where a compiled scorer answers
     from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415
 
@@ -75,17 +75,17 @@ def _from_skops(path: Path) -> Classifier:
                 f"the model holds types that are not trusted: {', '.join(foreign)}; train it with scikit-learn's own types, or trust them"
             )
             raise IntegrityError(message, hint=f"export PASSERELLE_TRUSTED_TYPES={','.join(filter(None, (operators, *foreign)))}")
-        loaded: Classifier = skops.io.load(path, trusted=named)
+        loaded: FittedClassifier = skops.io.load(path, trusted=named)
     except (UntrustedTypesFoundException, BadZipFile, *UNREADABLE) as error:
         raise IntegrityError(f"{path.name} is not a readable skops file: {type(error).__name__}", hint=TRAIN_AGAIN) from error
     return loaded
 
 
-def _unpickled(path: Path) -> Classifier:
+def _unpickled(path: Path) -> FittedClassifier:
     refuse_pickle("pickle")
     try:
         with path.open("rb") as file:
-            loaded: Classifier = pickle.load(file)  # noqa: S301 - the operator said to trust it
+            loaded: FittedClassifier = pickle.load(file)  # noqa: S301 - the operator said to trust it
     except UNREADABLE as error:
         raise IntegrityError(f"{path.name} is not a readable pickle: {type(error).__name__}", hint=TRAIN_AGAIN) from error
     return loaded
