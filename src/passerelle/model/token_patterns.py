@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from passerelle.errors import RefusedError
-from passerelle.model.flavors.flavor import Classifier
+from passerelle.model.flavors.flavor import FittedClassifier
 from passerelle.model.text_limits import TEXT_CHARACTERS
 
 #: Processor time that a pattern may take for one text of the longest length; scikit-learn's own takes about a hundredth of it.
@@ -23,7 +23,7 @@ _USUAL = ("a", "A", "é", "0", " ", "a ", "a-", "a'", "a.", "a@", "a0")
 _ENDS = ("", "\N{NULL}")
 
 
-def check_token_patterns(pipeline: Classifier) -> None:
+def check_token_patterns(pipeline: FittedClassifier) -> None:
     """Check that every vectorizer with a token pattern of its own cuts hard texts of any accepted length in bounded time.
 
     Args:
@@ -66,7 +66,7 @@ def _seconds(find: Callable[[str], object], text: str) -> float:
     return time.thread_time() - began
 
 
-def _patterns(pipeline: Classifier) -> Iterator[str]:
+def _patterns(pipeline: FittedClassifier) -> Iterator[str]:
     """Yield the token pattern of each vectorizer that cuts words and was not left at scikit-learn's own pattern."""
     for step in (pipeline, *pipeline.get_params(deep=True).values()):
         pattern = getattr(step, "token_pattern", None)

@@ -40,14 +40,17 @@ class Place:
             value = getattr(self, option)
             if value and target != self.target:
                 message = f"--{option} belongs to --target {target}, and the target is {self.target}"
-                raise UsageError(message, hint=self._hint(option))
+                raise UsageError(message, hint=_command(self, option))
 
-    def _hint(self, option: str) -> str:
-        hints = {
-            "port": f"passerelle deploy --target local --port {self.port}",
-            "stop": "passerelle deploy --target local --stop",
-            "init": "passerelle deploy --target compose --init",
-            "overlay": f"passerelle deploy --target kubernetes --overlay {self.overlay}",
-            "image": f"passerelle deploy --target kubernetes --image {self.image}",
-        }
-        return hints[option]
+
+def _command(place: Place, option: str) -> str:
+    """Return the command that takes the option as it was given."""
+    if option == "init":
+        return "passerelle deploy --target compose --init"
+    if option == "stop":
+        return "passerelle deploy --target local --stop"
+    if option == "port":
+        return f"passerelle deploy --target local --port {place.port}"
+    if option == "overlay":
+        return f"passerelle deploy --target kubernetes --overlay {place.overlay}"
+    return f"passerelle deploy --target kubernetes --image {place.image}"
