@@ -14,6 +14,7 @@ import pytest
 
 import passerelle
 from passerelle.cli.main import ACROSS, STAGES
+from tests.syntax_trees import tree_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "passerelle"
@@ -22,7 +23,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 def imports(path: Path) -> Iterator[str]:
     """Yield the full name of all that the file imports, at the top or late."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -103,7 +104,7 @@ LONGEST_COMMAND = 14
 
 def commands_of(path: Path) -> Iterator[ast.FunctionDef]:
     """Yield the functions that click makes commands of."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.FunctionDef) and any("command(" in ast.unparse(decorator) for decorator in node.decorator_list):
             yield node
 
@@ -131,7 +132,7 @@ def test_the_command_line_works_through_the_stages_alone() -> None:
 
 def run_time_imports(path: Path) -> Iterator[str]:
     """Yield what the file imports, but for what only the type checker reads."""
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     typing_only = {id(node) for block in ast.walk(tree) if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
                    for node in ast.walk(block)}  # fmt: skip
     for node in ast.walk(tree):
@@ -141,7 +142,7 @@ def run_time_imports(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", STAGE_MODULES, ids=lambda path: path.name)
 def test_a_stage_reads_no_environment_prints_nothing_and_knows_no_command_line(path: Path) -> None:
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     used = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Name)}
     assert used.isdisjoint({"os.environ", "os.getenv", "os.putenv", "print", "sys.exit", "sys.stdout", "sys.stderr", "SystemExit"})
     assert not [name for name in imports(path) if name.partition(".")[0] in {"click", "rich"}]
@@ -168,7 +169,7 @@ def too_long(path: Path) -> Iterator[str]:
     text, name = path.read_text(), path.relative_to(ROOT)
     if (lines := text.count("\n")) > LONGEST_FILE:
         yield f"{name}: {lines} lines"
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree_of(path)):
         if (
             isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
             and (lines := (node.end_lineno or 0) - node.lineno + 1) > LONGEST_FUNCTION

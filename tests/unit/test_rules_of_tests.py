@@ -12,6 +12,7 @@ from typing import Literal
 import pytest
 
 import tests
+from tests.syntax_trees import tree_of
 from tests.timing import may_be_tried_again
 
 ROOT = Path(tests.__file__).resolve().parents[1]
@@ -85,7 +86,7 @@ ON_TIME = re.compile(r"(monotonic|perf_counter|process_time)\(\) - |\bseconds\(|
 def test_assertions_on_time_are_marked() -> None:
     unmarked = []
     for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 asserted = [ast.unparse(each.test) for each in ast.walk(node) if isinstance(each, ast.Assert)]
                 marked = "pytest.mark.timing" in map(ast.unparse, node.decorator_list)
