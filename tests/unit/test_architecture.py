@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -190,3 +191,10 @@ def test_unit_tests_mirror_the_package() -> None:
     packages, tests = folders(SOURCE, "*.py"), folders(ROOT / "tests" / "unit", "test_*.py")
     assert sorted(tests - packages) == [], "unit tests of a package that does not exist"
     assert sorted(packages - tests) == [], "packages without a unit test"
+
+
+def test_what_make_mutants_changes_and_runs_is_there() -> None:
+    modules = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mutants"]["modules"]
+    wanted = [(SOURCE, name) for each in modules.values() for name in each["files"]]
+    wanted += [(ROOT / "tests" / "unit", name) for each in modules.values() for name in each["tests"]]
+    assert [name for root, name in wanted if not list(root.glob(f"**/{name}"))] == []
