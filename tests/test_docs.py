@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import requests
+
+from tests.project_copies import copied_project, fewer_candidates
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^```([\w ]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -59,12 +60,8 @@ def shell_quote(text: str) -> str:
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
     """A copy of the project as git sees it, with the environment of this one and a platform that runs."""
     folder = tmp_path / "passerelle"
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            # With its times: make would take newer requirements for changed ones, and install this copy into the environment of both.
-            shutil.copy2(ROOT / name, folder / name)
+    copied_project(ROOT, folder)
+    fewer_candidates(folder)
     (folder / ".venv").symlink_to(ROOT / ".venv")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PASSERELLE_", "MLFLOW_", "AWS_", "BENTOML_"))}
     environment["PATH"] = f"{ROOT / '.venv' / 'bin'}:{environment['PATH']}"

@@ -71,6 +71,8 @@ def test_a_short_run_writes_a_table_and_a_plot(tmp_path: Path) -> None:
         "1",
         "--seconds",
         "1",
+        "--texts",
+        "300",
         "--results",
         str(tmp_path),
         "--only",

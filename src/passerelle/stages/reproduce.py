@@ -122,18 +122,30 @@ def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _trained(folder: Path, python: Path, options: Sequence[str], *, wanted: str, environment: Mapping[str, str]) -> str:
-    """Return the parent run of a training by the code in the folder."""
+    """Return the parent run of a training by the code in the folder, after that code was asked whether the data is the same."""
+    _check_data(_train(folder, python, ["--dry-run", *options], environment), wanted)
+    result = _train(folder, python, options, environment)
+    _check_data(result, wanted)
+    return str(result["parent_run_id"])
+
+
+def _train(folder: Path, python: Path, options: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, object]:
+    """Return what `passerelle train --json` of the folder says."""
     command = [str(python), "-m", "passerelle", "train", "--json", "--again", "--experiment", _EXPERIMENT, *options]
     variables = dict(environment) | {"PYTHONPATH": f"{folder / 'src'}{os.pathsep}{folder}"}
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=_TRAIN_TIMEOUT_S, check=False)
     if done.returncode != 0:
         said = "\n".join(f"    {line}" for line in (done.stderr or done.stdout).strip().splitlines()[-6:])
         raise OutsideError(f"the training from that commit failed:\n{said}", hint="passerelle train, in a checkout of it")
-    result = json.loads(done.stdout)
-    if result["data_digest"] != wanted:
-        message = f"the data has the digest {result['data_digest'][:19]}…, the version was trained on {wanted[:19]}…"
+    return dict(json.loads(done.stdout))
+
+
+def _check_data(result: Mapping[str, object], wanted: str) -> None:
+    """Check that the data is what the version was trained on; raises IntegrityError otherwise."""
+    found = str(result["data_digest"])
+    if found != wanted:
+        message = f"the data has the digest {found[:19]}…, the version was trained on {wanted[:19]}…"
         raise IntegrityError(message, hint="passerelle reproduce VERSION --data FILE --text-column … --label-column …")
-    return str(result["parent_run_id"])
 
 
 def _differing(registry: Registry, version: VersionInfo, run_id: str) -> tuple[str, ...]:
