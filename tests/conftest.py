@@ -24,11 +24,18 @@ __all__ = [
 #: The longest of those that share nothing begin first, so that none of them is left alone at the end.
 LONGEST_FIRST = (
     "tests/test_docs.py::test_every_command",
-    "tests/e2e/test_command_line.py::test_a_table_of_numbers",
+    "tests/stack/test_other_stacks.py::",
     "tests/integration/test_image.py::test_from_empty_caches",
+    "tests/e2e/test_new_project.py::test_two_projects",
+    "tests/e2e/test_command_line.py::test_a_table_of_numbers",
+    "tests/integration/test_door.py::test_of_two_at_once",
+    "tests/integration/test_image_names.py::test_docker_without_buildx",
     "tests/integration/test_killed_replicas.py::test_no_answer_is_lost",
+    "tests/integration/test_gate_files.py::test_one_flipped_byte",
     "tests/loadtests/test_bench.py::test_a_short_run",
 )
+#: The tests of each share a stack or a cluster; the first that a test's id begins with counts.
+TOGETHER = ("tests/stack/test_other_stacks.py", "tests/stack/", "tests/cluster/")
 
 
 class OneProcessAFolder(LoadScopeScheduling):  # type: ignore[misc]
@@ -38,7 +45,7 @@ class OneProcessAFolder(LoadScopeScheduling):  # type: ignore[misc]
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((folder for folder in ("tests/stack/", "tests/cluster/") if nodeid.startswith(folder)), nodeid)
+        return next((together for together in TOGETHER if nodeid.startswith(together)), nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessAFolder:
@@ -47,8 +54,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessAF
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest tests in front; the order of the rest stays."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST_FIRST))
+    """Put the longest tests in front, in the order above; the order of the rest stays."""
+    ends = len(LONGEST_FIRST)
+    items.sort(key=lambda item: next((place for place, name in enumerate(LONGEST_FIRST) if item.nodeid.startswith(name)), ends))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:

@@ -32,9 +32,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0, help="of one round")
-    parser.add_argument(
-        "--texts", type=int, default=TEXTS, help="that the model is fitted on; with fewer than 3,000 the figures are others"
-    )
+    parser.add_argument("--texts", type=int, default=TEXTS, help="that the model is fitted on; figures of other numbers do not compare")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--results", type=Path, default=Path(__file__).resolve().parents[1] / "results")
     options = parser.parse_args()

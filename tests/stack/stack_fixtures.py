@@ -98,6 +98,15 @@ def postgres_user() -> dict[str, str]:
     return dict(zip(("POSTGRES_UID", "POSTGRES_GID"), said, strict=True))
 
 
+def refused(stack: StackForTests, *arguments: str, **variables: str) -> str:
+    """Return the message of a command that must fail without a stack trace."""
+    said = stack.run("passerelle", *(arguments or ("deploy", "--target", "compose")), variables=variables)
+    assert said.returncode in (2, 3), said.stdout + said.stderr
+    assert "Traceback" not in said.stderr
+    assert "  next: " in said.stderr
+    return said.stderr
+
+
 @contextmanager
 def removed_at_the_end(stack: StackForTests) -> Iterator[StackForTests]:
     try:

@@ -12,6 +12,7 @@ from typing import Literal
 import pytest
 
 import tests
+from tests.conftest import LONGEST_FIRST, TOGETHER
 from tests.syntax_trees import tree_of
 from tests.timing import may_be_tried_again
 
@@ -115,6 +116,14 @@ def test_ci_tries_nothing_else_again() -> None:
     assert "--last-failed" not in script.partition("timing/failed")[0]
     assert again.count("--last-failed ") == 1
     assert "were tried again" in again
+
+
+def test_the_tests_that_begin_first_are_there() -> None:
+    missing = [
+        each for each in LONGEST_FIRST if f"\ndef {each.partition('::')[2] or 'test_'}" not in (ROOT / each.partition("::")[0]).read_text()
+    ]
+    assert missing == []
+    assert [each for each in TOGETHER if not (ROOT / each).exists()] == []
 
 
 def test_coverage_is_printed_by_folder() -> None:
