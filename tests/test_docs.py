@@ -65,10 +65,11 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     (folder / ".venv").symlink_to(ROOT / ".venv")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PASSERELLE_", "MLFLOW_", "AWS_", "BENTOML_"))}
     environment["PATH"] = f"{ROOT / '.venv' / 'bin'}:{environment['PATH']}"
-    log = (tmp_path / "up.log").open("w+")
+    shown = tmp_path / "up.log"
+    log = shown.open("w")
     up = subprocess.Popen(["passerelle", "up", "--platform-only"], cwd=folder, env=environment, stdout=log, stderr=log, text=True)
     try:
-        wait_until_up(up, folder, environment, log.name)
+        waited_for(re.compile(r"^(Ctrl-C ends it)", re.MULTILINE), shown, up)
         yield Terminal(folder, environment, up)
     finally:
         subprocess.run(["passerelle", "deploy", "--stop"], cwd=folder, env=environment, capture_output=True, timeout=60, check=False)
@@ -81,15 +82,6 @@ def end(process: subprocess.Popen[str]) -> None:
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     process.wait(timeout=60)
-
-
-def wait_until_up(up: subprocess.Popen[str], folder: Path, environment: dict[str, str], log: str) -> None:
-    for _ in range(60):
-        asked = subprocess.run(["passerelle", "env"], cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
-        if "MLFLOW_TRACKING_URI" in asked.stdout:
-            return
-        assert up.poll() is None, Path(log).read_text()
-    pytest.fail(f"the platform did not come up: {Path(log).read_text()}")
 
 
 @pytest.mark.e2e
@@ -130,7 +122,7 @@ def make_up_answers_until_ctrl_c(terminal: Terminal) -> None:
 
 
 def waited_for(pattern: re.Pattern[str], shown: Path, process: subprocess.Popen[str]) -> str:
-    for _ in range(1_200):
+    for _ in range(2_800):
         if match := pattern.search(shown.read_text()):
             return match[1]
         assert process.poll() is None, shown.read_text()
