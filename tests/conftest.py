@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,13 +23,18 @@ __all__ = [
 ]  # fmt: skip
 
 
-#: The longest of those that share nothing begin first, so that none of them is left alone at the end.
+#: The longest begin first, so that none of them is left alone at the end.
 LONGEST_FIRST = (
+    "tests/stack/test_stack",
+    "tests/cluster/",
     "tests/test_docs.py::test_every_command",
     "tests/stack/test_other_stacks.py::",
+    "tests/integration/test_gate.py::",
     "tests/integration/test_image.py::test_from_empty_caches",
     "tests/e2e/test_new_project.py::test_two_projects",
+    "tests/training/test_train.py::",
     "tests/e2e/test_command_line.py::test_a_table_of_numbers",
+    "tests/e2e/test_clients.py::",
     "tests/integration/test_door.py::test_of_two_at_once",
     "tests/integration/test_image_names.py::test_docker_without_buildx",
     "tests/integration/test_killed_replicas.py::test_no_answer_is_lost",
@@ -38,18 +45,26 @@ LONGEST_FIRST = (
 TOGETHER = ("tests/stack/test_other_stacks.py", "tests/stack/", "tests/cluster/")
 
 
+@cache
+def shares_a_fixture(file: str) -> bool:
+    """Return whether the tests of a file share something that takes long to make."""
+    return not file.startswith("tests/unit/") and 'scope="module"' in (Path(__file__).parents[1] / file).read_text()
+
+
 class OneProcessAFolder(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives all tests that share one stack, or one cluster, to one process, the longest first; any other test to whichever is free.
+    """Gives all tests that share a stack, a cluster or a fixture of their file to one process; any other test to whichever is free.
 
     That is what `xdist_group` is for; with this version of pytest the mark has no effect.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((together for together in TOGETHER if nodeid.startswith(together)), nodeid)
+        file = nodeid.partition("::")[0]
+        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), file if shares_a_fixture(file) else nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessAFolder:
-    """Distribute the tests as above."""
+    """Distribute the tests as above, in the order that they stand in."""
+    config.option.loadscopereorder = False
     return OneProcessAFolder(config, log)
 
 
