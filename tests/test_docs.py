@@ -47,7 +47,7 @@ class Terminal:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=800,
             check=False,
         )
 
@@ -86,7 +86,7 @@ def end(process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.integration
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2_400)
 def test_every_command_of_the_docs_runs_in_the_order_of_the_stages(terminal: Terminal) -> None:
     languages = ["sh", "sh engine"] if engine_answers() else ["sh"]
     for page in [*STAGE_PAGES, ROOT / "README.md"]:
