@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,34 +23,55 @@ __all__ = [
 ]  # fmt: skip
 
 
-#: The longest of those that share nothing begin first, so that none of them is left alone at the end.
+#: The longest begin first, so that none of them is left alone at the end.
 LONGEST_FIRST = (
+    "tests/stack/test_stack",
+    "tests/cluster/",
     "tests/test_docs.py::test_every_command",
-    "tests/e2e/test_command_line.py::test_a_table_of_numbers",
+    "tests/stack/test_other_stacks.py::",
+    "tests/integration/test_gate.py::",
     "tests/integration/test_image.py::test_from_empty_caches",
+    "tests/e2e/test_new_project.py::test_two_projects",
+    "tests/training/test_train.py::",
+    "tests/e2e/test_command_line.py::test_a_table_of_numbers",
+    "tests/e2e/test_clients.py::",
+    "tests/integration/test_door.py::test_of_two_at_once",
+    "tests/integration/test_image_names.py::test_docker_without_buildx",
     "tests/integration/test_killed_replicas.py::test_no_answer_is_lost",
+    "tests/integration/test_gate_files.py::test_one_flipped_byte",
     "tests/loadtests/test_bench.py::test_a_short_run",
 )
+#: The tests of each share a stack or a cluster; the first that a test's id begins with counts.
+TOGETHER = ("tests/stack/test_other_stacks.py", "tests/stack/", "tests/cluster/")
+
+
+@cache
+def shares_a_fixture(file: str) -> bool:
+    """Return whether the tests of a file share something that takes long to make."""
+    return not file.startswith("tests/unit/") and 'scope="module"' in (Path(__file__).parents[1] / file).read_text()
 
 
 class OneProcessAFolder(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives all tests that share one stack, or one cluster, to one process, the longest first; any other test to whichever is free.
+    """Gives all tests that share a stack, a cluster or a fixture of their file to one process; any other test to whichever is free.
 
     That is what `xdist_group` is for; with this version of pytest the mark has no effect.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((folder for folder in ("tests/stack/", "tests/cluster/") if nodeid.startswith(folder)), nodeid)
+        file = nodeid.partition("::")[0]
+        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), file if shares_a_fixture(file) else nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessAFolder:
-    """Distribute the tests as above."""
+    """Distribute the tests as above, in the order that they stand in."""
+    config.option.loadscopereorder = False
     return OneProcessAFolder(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest tests in front; the order of the rest stays."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST_FIRST))
+    """Put the longest tests in front, in the order above; the order of the rest stays."""
+    ends = len(LONGEST_FIRST)
+    items.sort(key=lambda item: next((place for place, name in enumerate(LONGEST_FIRST) if item.nodeid.startswith(name)), ends))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:

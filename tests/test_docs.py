@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import requests
+
+from tests.project_copies import copied_project, fewer_candidates
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^```([\w ]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -46,7 +47,7 @@ class Terminal:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=280,
+            timeout=800,
             check=False,
         )
 
@@ -59,19 +60,16 @@ def shell_quote(text: str) -> str:
 def terminal(tmp_path: Path) -> Iterator[Terminal]:
     """A copy of the project as git sees it, with the environment of this one and a platform that runs."""
     folder = tmp_path / "passerelle"
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            # With its times: make would take newer requirements for changed ones, and install this copy into the environment of both.
-            shutil.copy2(ROOT / name, folder / name)
+    copied_project(ROOT, folder)
+    fewer_candidates(folder)
     (folder / ".venv").symlink_to(ROOT / ".venv")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PASSERELLE_", "MLFLOW_", "AWS_", "BENTOML_"))}
     environment["PATH"] = f"{ROOT / '.venv' / 'bin'}:{environment['PATH']}"
-    log = (tmp_path / "up.log").open("w+")
+    shown = tmp_path / "up.log"
+    log = shown.open("w")
     up = subprocess.Popen(["passerelle", "up", "--platform-only"], cwd=folder, env=environment, stdout=log, stderr=log, text=True)
     try:
-        wait_until_up(up, folder, environment, log.name)
+        waited_for(re.compile(r"^(Ctrl-C ends it)", re.MULTILINE), shown, up)
         yield Terminal(folder, environment, up)
     finally:
         subprocess.run(["passerelle", "deploy", "--stop"], cwd=folder, env=environment, capture_output=True, timeout=60, check=False)
@@ -86,18 +84,9 @@ def end(process: subprocess.Popen[str]) -> None:
     process.wait(timeout=60)
 
 
-def wait_until_up(up: subprocess.Popen[str], folder: Path, environment: dict[str, str], log: str) -> None:
-    for _ in range(60):
-        asked = subprocess.run(["passerelle", "env"], cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
-        if "MLFLOW_TRACKING_URI" in asked.stdout:
-            return
-        assert up.poll() is None, Path(log).read_text()
-    pytest.fail(f"the platform did not come up: {Path(log).read_text()}")
-
-
 @pytest.mark.e2e
 @pytest.mark.integration
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2_400)
 def test_every_command_of_the_docs_runs_in_the_order_of_the_stages(terminal: Terminal) -> None:
     languages = ["sh", "sh engine"] if engine_answers() else ["sh"]
     for page in [*STAGE_PAGES, ROOT / "README.md"]:
@@ -133,7 +122,7 @@ def make_up_answers_until_ctrl_c(terminal: Terminal) -> None:
 
 
 def waited_for(pattern: re.Pattern[str], shown: Path, process: subprocess.Popen[str]) -> str:
-    for _ in range(1_200):
+    for _ in range(2_800):
         if match := pattern.search(shown.read_text()):
             return match[1]
         assert process.poll() is None, shown.read_text()

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from loadtests.bench.load import batch_seconds, drive, memory_mib
-from loadtests.bench.model import BenchModel, make_model
+from loadtests.bench.model import TEXTS, BenchModel, make_model
 from loadtests.bench.report import Measured, table, write
 from loadtests.bench.servers import NAMES, OURS, start
 from loadtests.machine import describe_machine
@@ -32,13 +32,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0, help="of one round")
+    parser.add_argument("--texts", type=int, default=TEXTS, help="that the model is fitted on; figures of other numbers do not compare")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--results", type=Path, default=Path(__file__).resolve().parents[1] / "results")
     options = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory(prefix="passerelle-bench-") as folder:
             print("the model is trained", flush=True)
-            measured = measure(make_model(Path(folder)), options)
+            measured = measure(make_model(Path(folder), options.texts), options)
     except PasserelleError as error:
         print(f"error: {error.message}\n  next: {error.hint}", file=sys.stderr)
         return error.exit_code

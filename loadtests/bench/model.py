@@ -17,7 +17,7 @@ from tests.unit.serving.models import write_bento_model
 from training.candidates import text_candidates
 
 CANDIDATE = "mixed_lr"
-_TEXTS = 3_000
+TEXTS = 3_000
 _ASKED = 1_000
 
 
@@ -42,9 +42,9 @@ class BenchModel:
         return path
 
 
-def make_model(folder: Path) -> BenchModel:
+def make_model(folder: Path, number_of_texts: int = TEXTS) -> BenchModel:
     """Fit word and char_wb TF-IDF with logistic regression on made-up texts and write the model into this folder."""
-    texts, labels = made_up(_TEXTS)
+    texts, labels = made_up(number_of_texts)
     [pipeline] = [candidate.pipeline for candidate in text_candidates() if candidate.name == CANDIDATE]
     pipeline.fit(frame(texts), labels)
     home = folder / "bentoml"

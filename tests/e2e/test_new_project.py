@@ -16,6 +16,7 @@ from passerelle.project.answers import answers
 from passerelle.project.create import create
 from passerelle.stages.shared_model import name_other_projects, tags_of_project
 from tests.platform_fixtures import RegisteredForTests
+from tests.project_copies import fewer_candidates
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,12 +59,7 @@ def test_two_projects_go_the_whole_path_from_the_wheel_alone(wheel_python: Path,
         done = run(tmp_path, *command, environment=environment)
         assert done.returncode == 0, done.stderr
         assert not (project / "src").exists()
-        candidates = project / "training" / "candidates.py"
-        candidates.write_text(
-            candidates.read_text().replace(
-                "return tabular_candidates(numbers, words, seed=seed)", "return tabular_candidates(numbers, words, seed=seed)[:1]"
-            )
-        )
+        fewer_candidates(project)
     demos = [
         subprocess.Popen(["make", "demo"], cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for project in projects

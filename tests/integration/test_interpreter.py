@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from passerelle.errors import OutsideError
+from passerelle.errors import IntegrityError, OutsideError
 from passerelle.stages.interpreter import LOCKED, Interpreter
 from passerelle.stages.interpreter import interpreter_for as interpreter_of
 from passerelle.stages.reproduce import _trained
@@ -86,6 +86,19 @@ def test_different_libraries_make_an_environment_that_the_training_runs_in(tmp_p
         f"import json, sys, passerelle_test_tiny\nprint(json.dumps({answer} | {{'parent_run_id': sys.executable}}))\n"
     )
     assert _trained(folder, found.python, ["--seed", "0"], data_digest="sha256:d", environment=os.environ) == str(found.python)
+
+
+def test_other_data_is_told_before_it_is_trained_on(tmp_path: Path) -> None:
+    package = tmp_path / "src" / "passerelle"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(
+        "import json, pathlib, sys\nif '--dry-run' not in sys.argv: pathlib.Path('trained').touch()\n"
+        "print(json.dumps({'data_digest': 'sha256:other', 'parent_run_id': '1'}))\n"
+    )
+    with pytest.raises(IntegrityError, match=r"the data has the digest sha256:other…, the version was trained on sha256:d…"):
+        _trained(tmp_path, Path(sys.executable), [], data_digest="sha256:d", environment=os.environ)
+    assert not (tmp_path / "trained").exists()
 
 
 def test_an_environment_that_cannot_be_made_is_said(tmp_path: Path) -> None:

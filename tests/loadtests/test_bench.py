@@ -71,13 +71,15 @@ def test_a_short_run_writes_a_table_and_a_plot(tmp_path: Path) -> None:
         "1",
         "--seconds",
         "1",
+        "--texts",
+        "300",
         "--results",
         str(tmp_path),
         "--only",
         OURS,
         CEILING,
     ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     [report] = tmp_path.glob("bench-*.md")
     assert f"| {OURS} |" in report.read_text()

@@ -18,6 +18,7 @@ import requests
 
 from passerelle.platform.ports import free_ports
 from passerelle.rollout.stack import Stack
+from tests.project_copies import copied_project, fewer_candidates
 from tests.warm_command import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,14 +77,8 @@ class StackForTests:
 
 def copied(folder: Path, name: str) -> StackForTests:
     """Copy what git would hold of the project, and choose free ports."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    for path in filter(None, listed.split("\0")):
-        if (ROOT / path).is_file():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes((ROOT / path).read_bytes())
-            (folder / path).chmod((ROOT / path).stat().st_mode)
+    copied_project(ROOT, folder)
+    fewer_candidates(folder)
     foreign = ("PASSERELLE_", "MLFLOW_", "AWS_", "BENTOML_", "S3_", "COMPOSE_")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
     environment |= dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
@@ -101,6 +96,15 @@ def postgres_user() -> dict[str, str]:
     command = ["docker", "run", "--rm", "--entrypoint", "sh", image, "-c", "id -u postgres; id -g postgres"]
     said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout.split()
     return dict(zip(("POSTGRES_UID", "POSTGRES_GID"), said, strict=True))
+
+
+def refused(stack: StackForTests, *arguments: str, **variables: str) -> str:
+    """Return the message of a command that must fail without a stack trace."""
+    said = stack.run("passerelle", *(arguments or ("deploy", "--target", "compose")), variables=variables)
+    assert said.returncode in (2, 3), said.stdout + said.stderr
+    assert "Traceback" not in said.stderr
+    assert "  next: " in said.stderr
+    return said.stderr
 
 
 @contextmanager

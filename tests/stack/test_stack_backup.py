@@ -15,8 +15,7 @@ import pytest
 from botocore.config import Config
 
 from passerelle.rollout.secret_files import API_KEY, NAMES
-from tests.stack.stack_fixtures import StackForTests, copied, removed_at_the_end
-from tests.stack.test_stack_faults import refused
+from tests.stack.stack_fixtures import StackForTests, copied, refused, removed_at_the_end
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(1800)]
 ROWS = (

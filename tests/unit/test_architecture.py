@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 import passerelle
 from passerelle.cli.main import OPERATIONS, STAGES
+from tests.syntax_trees import tree_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "passerelle"
@@ -22,7 +24,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 def imports(path: Path) -> Iterator[str]:
     """Yield the full name of all that the file imports, at the top or late."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -103,7 +105,7 @@ LONGEST_COMMAND = 14
 
 def commands_of(path: Path) -> Iterator[ast.FunctionDef]:
     """Yield the functions that click makes commands of."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.FunctionDef) and any("command(" in ast.unparse(decorator) for decorator in node.decorator_list):
             yield node
 
@@ -131,7 +133,7 @@ def test_the_command_line_works_through_the_stages_alone() -> None:
 
 def run_time_imports(path: Path) -> Iterator[str]:
     """Yield what the file imports, but for what only the type checker reads."""
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     typing_only = {id(node) for block in ast.walk(tree) if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test)
                    for node in ast.walk(block)}  # fmt: skip
     for node in ast.walk(tree):
@@ -141,7 +143,7 @@ def run_time_imports(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", STAGE_MODULES, ids=lambda path: path.name)
 def test_a_stage_reads_no_environment_prints_nothing_and_knows_no_command_line(path: Path) -> None:
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     used = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Name)}
     assert used.isdisjoint({"os.environ", "os.getenv", "os.putenv", "print", "sys.exit", "sys.stdout", "sys.stderr", "SystemExit"})
     assert not [name for name in imports(path) if name.partition(".")[0] in {"click", "rich"}]
@@ -168,7 +170,7 @@ def too_long(path: Path) -> Iterator[str]:
     text, name = path.read_text(), path.relative_to(ROOT)
     if (lines := text.count("\n")) > LONGEST_FILE:
         yield f"{name}: {lines} lines"
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree_of(path)):
         if (
             isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
             and (lines := (node.end_lineno or 0) - node.lineno + 1) > LONGEST_FUNCTION
@@ -177,7 +179,8 @@ def too_long(path: Path) -> Iterator[str]:
 
 
 def test_files_and_functions_stay_small() -> None:
-    assert [each for path in [*MODULES, *sorted((ROOT / "training").rglob("*.py"))] for each in too_long(path)] == []
+    others = [path for folder in ("tests", "training", "loadtests") for path in sorted((ROOT / folder).rglob("*.py"))]
+    assert [each for path in [*MODULES, *others] for each in too_long(path)] == []
 
 
 def folders(root: Path, pattern: str) -> set[str]:
@@ -189,3 +192,10 @@ def test_unit_tests_mirror_the_package() -> None:
     packages, tests = folders(SOURCE, "*.py"), folders(ROOT / "tests" / "unit", "test_*.py")
     assert sorted(tests - packages) == [], "unit tests of a package that does not exist"
     assert sorted(packages - tests) == [], "packages without a unit test"
+
+
+def test_what_make_mutants_changes_and_runs_is_there() -> None:
+    modules = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mutants"]["modules"]
+    wanted = [(SOURCE, name) for each in modules.values() for name in each["files"]]
+    wanted += [(ROOT / "tests" / "unit", name) for each in modules.values() for name in each["tests"]]
+    assert [name for root, name in wanted if not list(root.glob(f"**/{name}"))] == []

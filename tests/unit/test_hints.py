@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.syntax_trees import tree_of
 from tests.unit.hint_commands import problem_of
 from tests.unit.hint_texts import all_hints
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
 
+@cache
 def texts() -> list[str]:
     """Return every string of the package, with {} for what is filled in."""
     found = []
     for path in SOURCE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.JoinedStr):
                 found.append("".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -37,7 +40,7 @@ def test_no_hint_trains_what_is_there_and_registers_it_again() -> None:
 def test_a_failed_check_of_integrity_leads_to_no_register_but_that_of_an_unsigned_run() -> None:
     hints = []
     for path in SOURCE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "IntegrityError":
                 hints += [ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "hint"]
     assert len(hints) > 20

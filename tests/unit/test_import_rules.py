@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.syntax_trees import tree_of
+
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "passerelle"
 GROUND = {"passerelle", "errors", "names", "settings", "criteria", "api_keys", "project_file"}
 #: Each room, and the rooms that it may import from, at the top of a file or late.
@@ -54,7 +56,7 @@ def modules() -> Mapping[str, ast.Module]:
     found = {}
     for path in sorted(SOURCE.rglob("*.py")):
         parts = path.relative_to(SOURCE).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(path.read_text())
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = tree_of(path)
     return found
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from passerelle import names
+from tests.syntax_trees import tree_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "passerelle"
@@ -21,7 +22,7 @@ PATHS |= {names.SIGNATURE_FILE, names.MODEL_FOLDER, names.LINEAGE_FILE}
 
 def strings(path: Path) -> Iterator[str]:
     """Yield every string of the file that is not a docstring, and the fixed parts of its f-strings."""
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     prose = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     yield from (
         node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in prose

@@ -7,11 +7,13 @@ import re
 import runpy
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import pytest
 
 import tests
+from tests.conftest import LONGEST_FIRST, TOGETHER, OneProcessAFolder
+from tests.syntax_trees import tree_of
 from tests.timing import may_be_tried_again
 
 ROOT = Path(tests.__file__).resolve().parents[1]
@@ -85,7 +87,7 @@ ON_TIME = re.compile(r"(monotonic|perf_counter|process_time)\(\) - |\bseconds\(|
 def test_assertions_on_time_are_marked() -> None:
     unmarked = []
     for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 asserted = [ast.unparse(each.test) for each in ast.walk(node) if isinstance(each, ast.Assert)]
                 marked = "pytest.mark.timing" in map(ast.unparse, node.decorator_list)
@@ -114,6 +116,29 @@ def test_ci_tries_nothing_else_again() -> None:
     assert "--last-failed" not in script.partition("timing/failed")[0]
     assert again.count("--last-failed ") == 1
     assert "were tried again" in again
+
+
+def test_the_tests_that_begin_first_are_there() -> None:
+    for each in LONGEST_FIRST:
+        file, _, name = each.partition("::")
+        found = [path.read_text() for path in FILES if str(path.relative_to(ROOT)).startswith(file)]
+        assert any(f"\ndef {name or 'test_'}" in text for text in found), each
+    assert [each for each in TOGETHER if not (ROOT / each).exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("test", "scope"),
+    [
+        ("tests/stack/test_stack.py::test_a", "tests/stack/"),
+        ("tests/stack/test_stack_faults.py::test_a[b]", "tests/stack/"),
+        ("tests/stack/test_other_stacks.py::test_a", "tests/stack/test_other_stacks.py"),
+        ("tests/integration/test_container.py::test_a[whole]", "tests/integration/test_container.py"),
+        ("tests/integration/test_door.py::test_a", "tests/integration/test_door.py::test_a"),
+        ("tests/unit/serving/test_access.py::test_a", "tests/unit/serving/test_access.py::test_a"),
+    ],
+)
+def test_what_is_shared_is_made_in_one_process(test: str, scope: str) -> None:
+    assert OneProcessAFolder._split_scope(cast("OneProcessAFolder", None), test) == scope
 
 
 def test_coverage_is_printed_by_folder() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,7 @@ from passerelle.bentos.engine import IN_THE_MAKING, ask, failed, find_engine, in
 from passerelle.bentos.reproducible import rewrite
 from passerelle.bentos.sbom import bill_of_materials, packages_in
 from passerelle.bentos.store import Store
+from passerelle.bentos.tool_environment import tool_environment
 from passerelle.errors import NotFoundError, OutsideError, UsageError
 from passerelle.names import (
     BENTO_TAG_LABEL,
@@ -265,7 +265,7 @@ def _build(engine: str, folder: Path, target: str, arguments: Sequence[str], ima
     """Let the engine build the image up to this target."""
     docker_format = ["--format", "docker"] if engine == "podman" else []
     command = [engine, "build", *docker_format, "--file", str(folder / "Dockerfile"), "--target", target, *arguments, str(folder)]
-    environment = dict(os.environ) | {"BUILDKIT_PROGRESS": "plain"}
+    environment = tool_environment() | {"BUILDKIT_PROGRESS": "plain"}
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_BUILD_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired as error:

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from passerelle.bentos.tool_environment import tool_environment
 from passerelle.errors import NotFoundError, OutsideError
 
 #: What an engine says of an image or a container; the parts that are read are the same in Docker and in Podman.
@@ -46,7 +47,7 @@ def find_engine() -> str:
 def ask(engine: str, *arguments: str, timeout_s: float = _ASK_TIMEOUT_S) -> subprocess.CompletedProcess[str]:
     """Return what the engine answers; no answer counts as a failed command."""
     try:
-        return subprocess.run([engine, *arguments], capture_output=True, text=True, timeout=timeout_s, check=False)
+        return subprocess.run([engine, *arguments], env=tool_environment(), capture_output=True, text=True, timeout=timeout_s, check=False)
     except (subprocess.TimeoutExpired, OSError) as error:
         return subprocess.CompletedProcess([engine], 1, "", f"{engine} does not answer: {error}")
 

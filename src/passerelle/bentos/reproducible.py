@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from passerelle.bentos.engine import failed
+from passerelle.bentos.tool_environment import tool_environment
 
 _TIMEOUT_S = 600.0
 
@@ -116,6 +117,6 @@ def _write(target: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def _run(engine: str, *arguments: str) -> None:
-    done = subprocess.run([engine, *arguments], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    done = subprocess.run([engine, *arguments], env=tool_environment(), capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     if done.returncode != 0:
         raise failed(engine, done.stderr, of=f"{engine} {arguments[0]}", hint="unset SOURCE_DATE_EPOCH; passerelle containerize")

@@ -6,6 +6,10 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+import click
+
+from passerelle.cli.options import GIVEN_SETTINGS
+
 if TYPE_CHECKING:
     from passerelle.settings import StateSettings, StoreSettings
     from passerelle.stages.context import Context
@@ -18,13 +22,15 @@ _QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "BENTOML_DO_NOT_TRACK": "true"}
 
 
 def surroundings(*, registered_model: str | None = None, experiment: str | None = None) -> Context:
-    """Return the context that the environment describes; a stage that needs an MLflow server says where none is named."""
+    """Return the context that the environment and the command's options describe; a stage that needs a server says where none is named."""
     from passerelle.stages.context import context_of
 
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     logging.getLogger("mlflow").setLevel(logging.ERROR)
-    return context_of(os.environ, registered_model=registered_model, experiment=experiment)
+    command = click.get_current_context(silent=True)
+    given = command.meta.get(GIVEN_SETTINGS, {}) if command else {}
+    return context_of({**os.environ, **given}, registered_model=registered_model, experiment=experiment)
 
 
 def read_state() -> StateSettings:

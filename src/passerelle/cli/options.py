@@ -58,9 +58,13 @@ target_option = click.option(
 )
 
 
-def _trust_pickle(_: click.Context, __: click.Parameter, value: bool) -> None:
+#: Where a command's context keeps the settings that its options gave, by the names of their variables.
+GIVEN_SETTINGS = "passerelle.given_settings"
+
+
+def _trust_pickle(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
-        os.environ["PASSERELLE_TRUST_PICKLE"] = "true"
+        ctx.meta.setdefault(GIVEN_SETTINGS, {})["PASSERELLE_TRUST_PICKLE"] = "true"
 
 
 trust_pickle_option = click.option(

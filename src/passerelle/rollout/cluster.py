@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from passerelle.bentos.tool_environment import tool_environment
 from passerelle.errors import OutsideError, UsageError
 
 NAME = "classify"
@@ -38,7 +39,9 @@ class Cluster:
         """Return what kubectl answers."""
         command = ["kubectl", *(("--namespace", self.namespace) if namespaced else ()), *arguments]
         try:
-            return subprocess.run(command, input=given, capture_output=True, text=True, timeout=timeout_s, check=False)
+            return subprocess.run(
+                command, env=tool_environment(), input=given, capture_output=True, text=True, timeout=timeout_s, check=False
+            )
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(command, 1, "", f"kubectl did not end within {timeout_s:.0f} s")
 
@@ -64,7 +67,8 @@ def find_cluster(project: Path, overlay: str) -> Cluster:
     if not folder.is_dir():
         names = ", ".join(sorted(path.name for path in folder.parent.glob("*"))) or "none"
         raise UsageError(f"there is no overlay « {overlay} »: {names}", hint="passerelle deploy --target kubernetes --overlay NAME")
-    done = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    command = [kubectl, "kustomize", str(folder)]
+    done = subprocess.run(command, env=tool_environment(), capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     if done.returncode != 0:
         raise UsageError(f"the overlay {overlay} does not build: {last_words(done)}", hint=f"kubectl kustomize {folder}")
     objects = [each for each in yaml.safe_load_all(done.stdout) if each]

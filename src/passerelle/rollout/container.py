@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -143,5 +142,5 @@ def _wait_until_ready(engine: str, container_id: str, image: str, address: str) 
 
 
 def _log(engine: str, container_id: str) -> str:
-    done = subprocess.run([engine, "logs", "--tail", "12", container_id], capture_output=True, text=True, timeout=30, check=False)
+    done = ask(engine, "logs", "--tail", "12", container_id, timeout_s=30)
     return "\n".join(f"    {line}" for line in (done.stdout + done.stderr).strip().splitlines()[-12:])

@@ -15,6 +15,7 @@ from typing import IO
 from dotenv import dotenv_values, set_key
 
 from passerelle.bentos.engine import Inspected, ask, failed, find_engine
+from passerelle.bentos.tool_environment import tool_environment
 from passerelle.errors import BusyError, NotFoundError, OutsideError
 from passerelle.rollout.secret_files import API_KEY, KEYS_FILE, OTHER_S3, VOLUMES, check_secrets, make_secrets, read_secret
 
@@ -24,6 +25,7 @@ OLDEST_COMPOSE = (2, 20)
 _TIMEOUT_S = 1200.0
 _SHORT_S = 60.0
 _TAKEN = re.compile(r"(?:Bind for|listen tcp4?) \S*?:(\d+)[^\n]*(?:already allocated|address already in use)")
+_NAMED = re.compile(r"(?<!\$)\$\{?(\w+)")
 _START = "passerelle up --target compose --no-model"
 
 
@@ -55,7 +57,7 @@ class Stack:
         text = given.decode() if isinstance(given, bytes) else given
         try:
             return subprocess.run(
-                command, env={**os.environ, **(variables or {})}, input=text, capture_output=True, text=True, timeout=timeout_s, check=False
+                command, env=self._tool_environment(variables), input=text, capture_output=True, text=True, timeout=timeout_s, check=False
             )
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(command, 1, "", f"it did not end within {timeout_s:.0f} s")
@@ -90,7 +92,9 @@ class Stack:
         command = ["docker", "compose", "--file", str(self.folder / "compose.yaml"), *arguments]
         given, taken = source or subprocess.DEVNULL, target or subprocess.PIPE
         try:
-            done = subprocess.run(command, stdin=given, stdout=taken, stderr=subprocess.PIPE, timeout=_TIMEOUT_S, check=False)
+            done = subprocess.run(
+                command, env=self._tool_environment(), stdin=given, stdout=taken, stderr=subprocess.PIPE, timeout=_TIMEOUT_S, check=False
+            )
         except subprocess.TimeoutExpired as error:
             raise OutsideError(f"{arguments[3]} did not end within {_TIMEOUT_S:.0f} s", hint=f"{self.command} ps") from error
         if done.returncode != 0:
@@ -215,6 +219,12 @@ class Stack:
         """Return what the environment and .env give to compose.yaml; the environment comes first."""
         of_file = {name: value or "" for name, value in dotenv_values(self.folder / ".env").items()}
         return {**of_file, **os.environ}
+
+    def _tool_environment(self, variables: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return what docker needs, and the variables that compose.yaml refers to."""
+        path = self.folder / "compose.yaml"
+        named = set(_NAMED.findall(path.read_text(encoding="utf-8"))) if path.is_file() else set()
+        return tool_environment(named) | dict(variables or {})
 
     def remember(self, values: Mapping[str, str]) -> None:
         """Write variables to .env, which plain `docker compose` reads too; other lines stay."""

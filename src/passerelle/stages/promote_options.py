@@ -42,6 +42,6 @@ class PromoteOptions:
         if self.reason and self.reason.strip():
             return
         if self.force:
-            raise UsageError("a forced promotion needs a reason", hint="passerelle promote --force --reason '…'")
+            raise UsageError("a forced promotion needs a reason", hint="passerelle promote --force --reason REASON")
         if self.waive:
-            raise UsageError("a check is waived with a reason", hint=f"passerelle promote --waive {self.waive[0]} --reason '…'")
+            raise UsageError("a check is waived with a reason", hint=f"passerelle promote --waive {self.waive[0]} --reason REASON")

@@ -124,18 +124,30 @@ def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _trained(folder: Path, python: Path, options: Sequence[str], *, data_digest: str, environment: Mapping[str, str]) -> str:
-    """Return the parent run of a training by the code in the folder."""
+    """Return the parent run of a training by the code in the folder, after checking that the data is the same."""
+    _check_data(_train(folder, python, ["--dry-run", *options], environment), data_digest)
+    result = _train(folder, python, options, environment)
+    _check_data(result, data_digest)
+    return str(result["parent_run_id"])
+
+
+def _train(folder: Path, python: Path, options: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, object]:
+    """Return what `passerelle train --json` of the folder prints."""
     command = [str(python), "-m", "passerelle", "train", "--json", "--again", "--experiment", _EXPERIMENT, *options]
     variables = dict(environment) | {"PYTHONPATH": f"{folder / 'src'}{os.pathsep}{folder}"}
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=_TRAIN_TIMEOUT_S, check=False)
     if done.returncode != 0:
         output = "\n".join(f"    {line}" for line in (done.stderr or done.stdout).strip().splitlines()[-6:])
         raise OutsideError(f"the training from that commit failed:\n{output}", hint="git checkout COMMIT; passerelle train")
-    result = json.loads(done.stdout)
-    if result["data_digest"] != data_digest:
-        message = f"the data has the digest {result['data_digest'][:19]}…, the version was trained on {data_digest[:19]}…"
+    return dict(json.loads(done.stdout))
+
+
+def _check_data(result: Mapping[str, object], data_digest: str) -> None:
+    """Check that the data is what the version was trained on; raises IntegrityError otherwise."""
+    found = str(result["data_digest"])
+    if found != data_digest:
+        message = f"the data has the digest {found[:19]}…, the version was trained on {data_digest[:19]}…"
         raise IntegrityError(message, hint="passerelle reproduce VERSION --data FILE --text-column COLUMN --label-column COLUMN")
-    return str(result["parent_run_id"])
 
 
 def _differing(registry: Registry, version: VersionInfo, run_id: str) -> tuple[str, ...]:

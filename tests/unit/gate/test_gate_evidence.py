@@ -1,10 +1,9 @@
-"""What the gate judges by: the rows that count, the files that must be as they were registered, and what a model may say of them."""
+"""What the gate judges by: the rows that count, and what a model may say of them."""
 
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,19 +16,13 @@ import pytest
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
 from passerelle.gate import evidence as module
 from passerelle.gate.evidence import Evidence, gather
-from passerelle.gate.held_out import VersionFiles, download_version, held_out, train_hashes
 from passerelle.gate.latency import Latency
 from passerelle.gate.row_hashes import row_hashes
-from passerelle.model.manifest import digest_of_file, digest_of_manifest, manifest_of
 from passerelle.model.record import Column
-from passerelle.names import ARTIFACT_DIGEST, GOLDEN, HELD_OUT, MANIFEST, TRAIN_HASHES, ModelVersionRef
-from passerelle.registry.client import CandidateRun, Registry, VersionInfo
-from passerelle.registry.training_data import TRAINING
+from passerelle.names import TRAIN_HASHES
+from passerelle.registry.client import Registry
+from tests.unit.gate.run_folders import LABELS, ROWS, TEXTS, Folders, two_versions
 from tests.unit.registry.memory import ref
-
-ROWS = 12
-TEXTS = [f"trottoir {place}" for place in range(ROWS)]
-LABELS = ["voirie", "délai"] * (ROWS // 2)
 
 
 class Pipeline:
@@ -48,59 +41,6 @@ class Pipeline:
         return np.where(self.predict(table)[:, None] == self.classes_, 0.8, 0.2)
 
 
-class Folders:
-    """A registry whose runs are folders: `RUN/model`, `RUN/data`, `RUN/golden.json`, `RUN/passerelle/manifest.json`."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.tags: dict[int, dict[str, str]] = {}
-        self.parents: dict[str, str] = {}
-
-    def add(self, version: int, *, learned: list[str] | None, rows: pd.DataFrame | None, parent: str | None = None) -> None:
-        run = self.root / ref(version).run_id
-        (run / "model").mkdir(parents=True)
-        (run / "model" / "model.skops").write_bytes(b"x" * 900)
-        (run / "model" / "MLmodel").write_bytes(b"y" * 100)
-        (run / GOLDEN).write_text("{}")
-        training = self.root / (parent or ref(version).run_id)
-        (training / "data").mkdir(parents=True, exist_ok=True)
-        if rows is not None:
-            rows.to_parquet(training / HELD_OUT)
-        if learned is not None:
-            (training / TRAIN_HASHES).write_text(json.dumps({"rows": learned}))
-        if parent:
-            self.parents[ref(version).run_id] = parent
-        self.register(version, training)
-
-    def register(self, version: int, training: Path) -> None:
-        run = self.root / ref(version).run_id
-        digests = {name: digest_of_file(training / name) for name in (HELD_OUT, TRAIN_HASHES) if (training / name).exists()}
-        manifest = manifest_of(run / "model", run / GOLDEN) | {TRAINING: digests}
-        (run / MANIFEST).parent.mkdir(exist_ok=True)
-        (run / MANIFEST).write_text(json.dumps(manifest))
-        self.tags[version] = {ARTIFACT_DIGEST: digest_of_manifest(manifest)}
-
-    def model_version(self, registered_model: str, version: int) -> VersionInfo:
-        return VersionInfo(ModelVersionRef(registered_model, version, ref(version).run_id), self.tags[version], "None", "", 0)
-
-    def run(self, run_id: str) -> CandidateRun:
-        parent = self.parents.get(run_id)
-        return CandidateRun(run_id, f"candidate {run_id[0]}", {}, {"mlflow.parentRunId": parent} if parent else {}, "FINISHED")
-
-    def read_json(self, run_id: str, path: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.root / run_id / path).read_text())
-        return found
-
-    def run_artifact(self, run_id: str, path: str, folder: Path) -> Path:
-        if not (self.root / run_id / path).exists():
-            raise NotFoundError(f"{path} does not exist")
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        return Path(shutil.copy(self.root / run_id / path, folder / path))
-
-    def download_model(self, of: ModelVersionRef, folder: Path) -> Path:
-        return Path(shutil.copytree(self.root / of.run_id / "model", folder))
-
-
 @dataclass
 class Models:
     """What `gather` loads: by version, and what it was asked with."""
@@ -111,20 +51,13 @@ class Models:
     rss: list[int] = field(default_factory=lambda: [0, 3 * 2**20])
 
 
-def rows_of(labels: list[str] | None = None, **more: Any) -> pd.DataFrame:
-    return pd.DataFrame({"text": TEXTS, "label": labels or LABELS} | more)
-
-
 def hashes(*places: int) -> list[str]:
     return row_hashes(pd.DataFrame({"text": [TEXTS[place] for place in places]})) if places else []
 
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Folders:
-    found = Folders(tmp_path / "runs")
-    found.add(1, learned=["sha256:other"], rows=None)
-    found.add(2, learned=["sha256:another"], rows=rows_of(group=list(range(ROWS))), parent="training")
-    return found
+    return two_versions(tmp_path / "runs")
 
 
 @pytest.fixture
@@ -311,101 +244,3 @@ def test_a_model_that_does_not_predict_is_told_without_a_word_of_the_rows(
     assert refused.value.message == f"the model {ref(2)} does not predict the held-out rows: {name}"
     assert refused.value.hint == TRAIN_AGAIN
     assert refused.value.__cause__ is None
-
-
-def files(registry: Folders, version: int, folder: Path) -> VersionFiles:
-    return download_version(cast("Registry", registry), ref(version), folder)
-
-
-def test_the_files_of_a_version_are_those_of_its_registration(registry: Folders, tmp_path: Path) -> None:
-    found = files(registry, 2, tmp_path / "there")
-    training = registry.root / "training"
-    assert (found.ref, found.training) == (ref(2), "training")
-    assert found.recorded == {name: digest_of_file(training / name) for name in (HELD_OUT, TRAIN_HASHES)}
-    assert sorted(path.name for path in found.folder.iterdir()) == ["MLmodel", "model.skops"]
-    assert files(registry, 1, tmp_path / "other").training == ref(1).run_id
-
-
-def test_a_version_from_before_there_were_digests_is_taken_as_it_is(registry: Folders, tmp_path: Path) -> None:
-    registry.tags[2] = {}
-    (registry.root / ref(2).run_id / "model" / "MLmodel").write_text("other")
-    assert files(registry, 2, tmp_path / "there").recorded == {}
-
-
-def test_a_manifest_without_the_training_records_nothing_of_it(registry: Folders, tmp_path: Path) -> None:
-    path = registry.root / ref(2).run_id / MANIFEST
-    manifest = {name: value for name, value in json.loads(path.read_text()).items() if name != TRAINING}
-    path.write_text(json.dumps(manifest))
-    registry.tags[2] = {ARTIFACT_DIGEST: digest_of_manifest(manifest)}
-    assert files(registry, 2, tmp_path / "there").recorded == {}
-
-
-@pytest.mark.parametrize("name", ["model/MLmodel", GOLDEN, MANIFEST])
-def test_a_file_that_was_changed_since_is_named_with_its_version(registry: Folders, tmp_path: Path, name: str) -> None:
-    path = registry.root / ref(2).run_id / name
-    path.write_text("{}" if name == MANIFEST else "changed")
-    with pytest.raises(IntegrityError) as refused:
-        files(registry, 2, tmp_path / "there")
-    assert refused.value.message.startswith(f"{ref(2)}: the ")
-    assert refused.value.hint == TRAIN_AGAIN
-
-
-def data(registry: Folders, tmp_path: Path) -> tuple[Registry, VersionFiles]:
-    return cast("Registry", registry), files(registry, 2, tmp_path / "there")
-
-
-def test_held_out_rows_are_read_as_they_were_recorded(registry: Folders, tmp_path: Path) -> None:
-    of, found = data(registry, tmp_path)
-    assert held_out(of, found, tmp_path)["label"].tolist() == LABELS
-    assert train_hashes(of, found, tmp_path) == frozenset({"sha256:another"})
-    rows_of(LABELS[::-1]).to_parquet(registry.root / "training" / HELD_OUT)
-    with pytest.raises(IntegrityError) as refused:
-        held_out(of, found, tmp_path)
-    assert refused.value.message == f"{HELD_OUT} of the training training is not the one that {ref(2)} was registered with"
-    assert refused.value.hint == TRAIN_AGAIN
-    (registry.root / "training" / TRAIN_HASHES).write_text('{"rows": []}')
-    with pytest.raises(IntegrityError, match=r"train_hashes\.json of the training training is not the one"):
-        train_hashes(of, found, tmp_path)
-
-
-def unrecorded(registry: Folders, tmp_path: Path) -> tuple[Registry, VersionFiles]:
-    registry.tags[2] = {}
-    return data(registry, tmp_path)
-
-
-def test_without_held_out_rows_there_is_nothing_to_judge_by(registry: Folders, tmp_path: Path) -> None:
-    of, found = unrecorded(registry, tmp_path)
-    (registry.root / "training" / HELD_OUT).unlink()
-    with pytest.raises(NotFoundError) as refused:
-        held_out(of, found, tmp_path)
-    assert refused.value.message == f"the training training of {ref(2)} holds no {HELD_OUT}: nothing to judge by"
-    assert refused.value.hint == "passerelle train --again; passerelle register"
-    (registry.root / "training" / TRAIN_HASHES).unlink()
-    assert train_hashes(of, found, tmp_path) is None
-
-
-@pytest.mark.parametrize("table", [pd.DataFrame({"text": TEXTS}), rows_of().head(0)])
-def test_rows_without_labels_are_refused(registry: Folders, tmp_path: Path, table: pd.DataFrame) -> None:
-    of, found = unrecorded(registry, tmp_path)
-    table.to_parquet(registry.root / "training" / HELD_OUT)
-    with pytest.raises(IntegrityError, match="holds no labelled rows") as refused:
-        held_out(of, found, tmp_path)
-    assert refused.value.hint == TRAIN_AGAIN
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"rows": "abc"}', '{"rows": [1]}', '{"rows": {"a": 1}}', '{"rows": null}'])
-def test_what_cannot_be_read_is_told_without_a_word_of_it(registry: Folders, tmp_path: Path, content: str) -> None:
-    of, found = unrecorded(registry, tmp_path)
-    (registry.root / "training" / TRAIN_HASHES).write_text(content)
-    (registry.root / "training" / HELD_OUT).write_text(content)
-    readers: Mapping[str, Callable[..., Any]] = {TRAIN_HASHES: train_hashes, HELD_OUT: held_out}
-    for name, read in readers.items():
-        with pytest.raises(IntegrityError, match=rf"{name} of the training training cannot be read: \w+$") as refused:
-            read(of, found, tmp_path)
-        assert (refused.value.hint, refused.value.__cause__) == (TRAIN_AGAIN, None)
-
-
-def test_train_hashes_may_be_none(registry: Folders, tmp_path: Path) -> None:
-    of, found = unrecorded(registry, tmp_path)
-    (registry.root / "training" / TRAIN_HASHES).write_text('{"rows": []}')
-    assert train_hashes(of, found, tmp_path) == frozenset()

@@ -12,12 +12,12 @@ from passerelle.errors import IntegrityError, UsageError
 from passerelle.model.classifier import load_pipeline
 from passerelle.model.mlmodel import describe
 from passerelle.names import MODEL_FOLDER
-from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
+from tests.unit.serving.models import text_bento_model
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bento_model(tmp_path_factory.mktemp("broken") / "model", text_pipeline(), text_table()[0]) / MODEL_FOLDER
+    return text_bento_model(tmp_path_factory.mktemp("broken") / "model") / MODEL_FOLDER
 
 
 def test_a_flipped_byte_anywhere_in_the_file_is_one_or_does_no_harm(folder: Path) -> None:

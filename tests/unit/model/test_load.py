@@ -24,12 +24,12 @@ from passerelle.model.manifest import digest_of_manifest, manifest_of
 from passerelle.model.mlmodel import describe
 from passerelle.model.trust import refuse_bombs, trusted
 from passerelle.names import MODEL_FOLDER
-from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
+from tests.unit.serving.models import text_bento_model, text_pipeline
 
 
 @pytest.fixture
 def bento_model(tmp_path: Path) -> Path:
-    return write_bento_model(tmp_path / "model", text_pipeline(), text_table()[0])
+    return text_bento_model(tmp_path / "model")
 
 
 def test_a_whole_model_is_loaded_compiled_and_reproduces_its_golden_predictions(bento_model: Path) -> None:

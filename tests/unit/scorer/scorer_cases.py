@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import skops.io
 from hypothesis import strategies as st
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
@@ -27,6 +29,11 @@ from sklearn.naive_bayes import ComplementNB, MultinomialNB
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import MaxAbsScaler, Normalizer, StandardScaler
 from sklearn.svm import LinearSVC
+
+from passerelle.scorer.compile.pipeline import compile_pipeline
+from passerelle.scorer.scorer import CompiledScorer
+from passerelle.scorer.storage import pack, unpack
+from passerelle.training.candidate import Candidate
 
 WORDS = [
     "le",
@@ -80,9 +87,9 @@ LABELS = ("Argent", "Famille", "Étranger", "Pb de suivi /Délai")
 
 
 def corpus(classes: int) -> tuple[pd.DataFrame, list[str]]:
-    """Return 160 texts in two columns and their labels, the same each time."""
+    """Return 80 texts in two columns and their labels, the same each time."""
     rng = np.random.default_rng(7)
-    labels = [LABELS[i % classes] for i in range(160)]
+    labels = [LABELS[i % classes] for i in range(80)]
 
     def text(label: str) -> str:
         start = LABELS.index(label) * 8
@@ -199,6 +206,24 @@ def fitted(features: str, classifier: str, classes: int = 4) -> Pipeline:
     pipeline = Pipeline([*FEATURES[features](), ("classifier", CLASSIFIERS[classifier]())])
     pipeline.fit(records, labels)
     return pipeline
+
+
+def largest_difference(candidate: Candidate, fit: pd.DataFrame, labels: list[str], ask: list[str], folder: Path) -> float:
+    """Fit, save and load as the service does, and return the largest difference; labels must be the same, with a pipeline and without."""
+    candidate.pipeline.fit(fit[["text"]], labels)
+    pipeline = skops.io.loads(skops.io.dumps(candidate.pipeline), trusted=list(candidate.trusted_types))
+    scorer = compile_pipeline(pipeline)
+    assert isinstance(scorer, CompiledScorer), scorer
+    asked = [{"text": text} for text in ask]
+    matrix, classifier = pipeline[:-1].transform(frame(ask)[["text"]]), pipeline[-1]
+    expected = classifier.predict(matrix).tolist()
+    indices, rows = scorer.answers(asked)
+    assert [scorer.classes[index] for index in indices] == expected
+    pack(scorer, folder)
+    alone = unpack(folder, pipeline_label=None)
+    assert alone is not None
+    assert alone.labels(asked) == expected
+    return float(np.abs(rows - classifier.predict_proba(matrix)).max())
 
 
 def frozen() -> Pipeline:

@@ -71,11 +71,11 @@ def test_texts_of_known_words(features: str) -> None:
 
 
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
-def test_the_corpus_itself(classifier: str) -> None:
+def test_texts_of_the_corpus(classifier: str) -> None:
     records, _ = corpus(4)
     for features in ("demo", "counts"):
         if "bayes" not in classifier:
-            hold_equal(fitted(features, classifier), list(zip(records["text"], records["title"], strict=True)))
+            hold_equal(fitted(features, classifier), list(zip(records["text"][:40], records["title"][:40], strict=True)))
 
 
 def test_a_model_that_was_fitted_before_it_was_calibrated() -> None:

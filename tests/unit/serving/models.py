@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import mlflow.sklearn
@@ -71,3 +75,15 @@ def write_bento_model(
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (folder / "lineage.json").write_text(json.dumps(lineage))
     return folder
+
+
+def text_bento_model(folder: Path) -> Path:
+    """Write the bento model of the text pipeline: a copy of the one that this process wrote first, since MLflow takes a second for it."""
+    return Path(shutil.copytree(_first_text_bento_model(), folder, dirs_exist_ok=True))
+
+
+@cache
+def _first_text_bento_model() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="passerelle-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return write_bento_model(folder / "model", text_pipeline(), text_table()[0])

@@ -22,7 +22,7 @@ from passerelle.serving.pages.app import build_app
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from tests.unit.serving.hostile_bodies import JSON_TYPE, SECRET, Answer, bodies, messages, numbers, send_raw, text_body
-from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
+from tests.unit.serving.models import text_bento_model, write_bento_model
 from training.candidates import tabular_candidates
 
 LIMIT = 4_000
@@ -68,7 +68,7 @@ def service(folder: Path) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with service(write_bento_model(tmp_path_factory.mktemp("texts") / "model", text_pipeline(), text_table()[0])) as running:
+    with service(text_bento_model(tmp_path_factory.mktemp("texts") / "model")) as running:
         yield running
 
 

@@ -20,14 +20,14 @@ from passerelle.serving.pages.app import build_app
 from passerelle.serving.routes import ROUTES
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
-from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
+from tests.unit.serving.models import text_bento_model
 
 SECRET = "monsecretadressé"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bento_model(tmp_path_factory.mktemp("model") / "test", text_pipeline(), text_table()[0])
+    return text_bento_model(tmp_path_factory.mktemp("model") / "test")
 
 
 @pytest.fixture(scope="module")

@@ -16,13 +16,13 @@ from passerelle.model.manifest import digest_of_manifest, manifest_of
 from passerelle.names import MODEL_FOLDER
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
-from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
+from tests.unit.serving.models import text_bento_model
 
 
 @pytest.fixture
 def bento_model(tmp_path: Path) -> Path:
     """As it lies in the store: named after its version and run, with what import told BentoML."""
-    folder = write_bento_model(tmp_path / "7-00000000", text_pipeline(), text_table()[0])
+    folder = text_bento_model(tmp_path / "7-00000000")
     lineage = json.loads((folder / "lineage.json").read_text())
     lineage["signature"], lineage["metrics"] = {"inputs": "[]", "params": None}, {"cv_macro_f1": 0.25, "nothing": float("nan")}
     metadata = {key: value if isinstance(value, str) or key == "metrics" else json.dumps(value) for key, value in lineage.items()}

@@ -24,7 +24,7 @@ from passerelle.serving.contract import RequestError
 from passerelle.serving.failure import plain_errors
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
-from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
+from tests.unit.serving.models import text_bento_model
 
 SECRET = "Madame Dupont, 3 rue des Lilas"
 
@@ -35,7 +35,7 @@ class PanicError(BaseException):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bento_model(tmp_path_factory.mktemp("whole") / "test" / "7-00000000", text_pipeline(), text_table()[0])
+    return text_bento_model(tmp_path_factory.mktemp("whole") / "test" / "7-00000000")
 
 
 def refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:

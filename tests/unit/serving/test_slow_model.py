@@ -17,7 +17,7 @@ from passerelle.serving.pages.app import build_app
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from tests.unit.serving.hostile_bodies import JSON_TYPE, Answer, messages, send_raw
-from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
+from tests.unit.serving.models import text_bento_model
 
 PLACES = 16
 SINGLE, BATCH = ("/classify", b'{"text": "merci"}'), ("/classify/batch", b'{"records": [{"text": "merci"}]}')
@@ -50,7 +50,7 @@ def model(monkeypatch: pytest.MonkeyPatch) -> Model:
 
 @pytest.fixture
 def runtime(tmp_path: Path, model: Model) -> Runtime:
-    folder = write_bento_model(tmp_path / "model", text_pipeline(), text_table()[0])
+    folder = text_bento_model(tmp_path / "model")
     made = Runtime(folder, ServiceSettings.read(access_log=False, max_in_flight=PLACES, model_timeout_s=0.3))
     object.__setattr__(made.load(), "scorer", None)
     return made

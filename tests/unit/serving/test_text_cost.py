@@ -24,7 +24,7 @@ from passerelle.serving.time_slices import ONE_TURN_BYTES
 from passerelle.settings import ServiceSettings
 from tests.e2e.attack import dear_texts
 from tests.unit.serving.hostile_bodies import JSON_TYPE, Answer, messages, send_raw
-from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
+from tests.unit.serving.models import text_bento_model
 
 CONTRACT = contract_of((Column("text", "string"),), max_text_characters=20_000, max_records=1_000, example=None)
 MIB = 2**20
@@ -32,7 +32,7 @@ MIB = 2**20
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bento_model(tmp_path_factory.mktemp("model") / "test", text_pipeline(), text_table()[0])
+    return text_bento_model(tmp_path_factory.mktemp("model") / "test")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from passerelle.scorer.compile.pipeline import compile_pipeline
 from passerelle.scorer.scorer import CompiledScorer
 from passerelle.scorer.storage import INDEX, is_packed, pack, unpack
 from tests.unit.scorer.scorer_cases import corpus, on_text
-from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
+from tests.unit.serving.models import text_bento_model, text_pipeline, text_table, write_bento_model
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def changed(folder: Path, name: str, content: bytes) -> None:
 
 
 def test_a_compiled_model_answers(tmp_path: Path, without_scikit_learn: None) -> None:
-    folder = write_bento_model(tmp_path / "model", text_pipeline(), text_table()[0])
+    folder = text_bento_model(tmp_path / "model")
     assert is_packed(folder / MODEL_FOLDER / SCORER_FOLDER)
     model = load_model(folder)
     assert model.scorer is not None
@@ -63,7 +63,7 @@ def test_one_that_is_not_compiled_says_what_is_missing(tmp_path: Path, forest: P
 
 
 def test_a_scorer_of_another_format_is_no_scorer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = write_bento_model(tmp_path / "model", text_pipeline(), text_table()[0])
+    folder = text_bento_model(tmp_path / "model")
     index = folder / MODEL_FOLDER / SCORER_FOLDER / INDEX
     changed(folder, f"{SCORER_FOLDER}/{INDEX}", json.dumps(json.loads(index.read_text()) | {"format": 99}).encode())
     assert not is_packed(index.parent)
@@ -78,7 +78,7 @@ def test_a_scorer_of_another_format_is_no_scorer(tmp_path: Path, monkeypatch: py
 def test_a_scorer_that_answers_otherwise_than_at_training_is_compiled_anew_or_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = write_bento_model(tmp_path / "model", text_pipeline(), text_table()[0])
+    folder = text_bento_model(tmp_path / "model")
     path = folder / MODEL_FOLDER / SCORER_FOLDER / "intercepts.npy"
     np.save(path, np.load(path) + np.array([1.0, 0.0, 0.0]))
     changed(folder, f"{SCORER_FOLDER}/intercepts.npy", path.read_bytes())

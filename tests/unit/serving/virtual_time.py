@@ -25,6 +25,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         scheduled: list[Any] = self._scheduled  # type: ignore[attr-defined]
-        if scheduled and not self._ready:  # type: ignore[attr-defined]
+        if not self._ready and not self._stopping:  # type: ignore[attr-defined]
+            assert scheduled, "everybody waits, and nothing is left that could happen"
             self.now = max(self.now, scheduled[0].when())
         super()._run_once()  # type: ignore[misc]
