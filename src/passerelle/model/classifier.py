@@ -72,7 +72,7 @@ class FittedPipeline:
     @property
     def is_available(self) -> bool:
         """Whether it can be asked for at all."""
-        return self.is_loaded or pipelines_load_here(self._description.flavor)
+        return self.is_loaded or ((self._folder / self._description.model_file).is_file() and pipelines_load_here(self._description.flavor))
 
     def __call__(self) -> Any:
         """Return the pipeline.
