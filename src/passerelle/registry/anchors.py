@@ -6,10 +6,10 @@ import re
 from contextlib import suppress
 
 from passerelle.errors import NotFoundError
+from passerelle.model.ledger_entry import Entry
 from passerelle.names import LEDGER_ANNOUNCED, LEDGER_ENTRY, ModelVersionRef
 from passerelle.registry.chain import Anchors
 from passerelle.registry.client import Registry
-from passerelle.registry.ledger import Entry
 
 _TAG = re.compile(r"([0-9]{1,12}) (sha256:[0-9a-f]{64})")
 

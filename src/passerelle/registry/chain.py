@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from passerelle.registry.ledger import BEGINNING, Entry, Stored, digest_of, entry_name, folder_of, parsed_entry, parsed_head
+from passerelle.model.ledger_entry import Entry, digest_of, parsed_entry
+from passerelle.registry.ledger import BEGINNING, Stored, entry_name, folder_of, parsed_head
 
 
 @dataclass(frozen=True)

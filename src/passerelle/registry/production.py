@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from passerelle.errors import BusyError, PasserelleError
+from passerelle.model.ledger_entry import Entry
 from passerelle.names import PREVIOUS, ModelVersionRef
 from passerelle.registry import ledger as ledgers
 from passerelle.registry.anchors import confirm
 from passerelle.registry.client import ARCHIVED_STAGE, PRODUCTION_STAGE, Registry
-from passerelle.registry.ledger import Entry
 from passerelle.registry.verified import VerifiedLedger, append, verified_ledger
 from passerelle.settings import SigningSettings
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from passerelle.errors import BusyError, IntegrityError, UsageError
+from passerelle.model.ledger_entry import MOST_ENTRY_BYTES, Entry
 from passerelle.registry.anchors import announce, confirm, read_anchors
 from passerelle.registry.chain import Anchors, Chain, LedgerFault, examine
 from passerelle.registry.client import Registry
 from passerelle.registry.entry_signature import signature_findings, signed
-from passerelle.registry.ledger import BEGINNING, MOST_ENTRY_BYTES, Entry, Ledger, Stored
+from passerelle.registry.ledger import BEGINNING, Ledger, Stored
 from passerelle.settings import SigningSettings
 
 _ATTEMPTS = 5

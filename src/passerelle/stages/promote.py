@@ -15,10 +15,11 @@ from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError, Refuse
 from passerelle.gate import report
 from passerelle.gate.report_text import Language
 from passerelle.gate.verdict import Verdict, allow, judge
+from passerelle.model.ledger_entry import Entry
 from passerelle.model.manifest import digest_of_manifest
 from passerelle.names import ARTIFACT_DIGEST, MANIFEST, TRUSTED_PICKLE, ModelVersionRef
 from passerelle.registry.client import Registry, VersionInfo
-from passerelle.registry.ledger import Entry, Ledger, now
+from passerelle.registry.ledger import Ledger, now
 from passerelle.registry.production import plan, settled, standing
 from passerelle.registry.sign import verify_version
 from passerelle.registry.verified import VerifiedLedger, verified_ledger

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from passerelle.errors import BusyError
 from passerelle.gate.checks import Finding
+from passerelle.model.ledger_entry import Entry
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
-from passerelle.registry.ledger import Entry
 from passerelle.registry.lock import promotion_lock
 from passerelle.registry.production import carry_out, plan, settled, standing
 from passerelle.registry.verified import VerifiedLedger, verified_ledger

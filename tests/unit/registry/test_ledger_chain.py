@@ -8,17 +8,11 @@ from typing import Any
 
 import pytest
 
+from passerelle.model.ledger_entry import Entry, digest_of
 from passerelle.names import LEDGER_ANNOUNCED, LEDGER_ENTRY
 from passerelle.registry.anchors import announce, confirm, read_anchors
 from passerelle.registry.chain import Anchors, Chain, examine, stood
-from passerelle.registry.ledger import (
-    BEGINNING,
-    Entry,
-    Head,
-    Stored,
-    digest_of,
-    entry_name,
-)
+from passerelle.registry.ledger import BEGINNING, Head, Stored, entry_name
 from tests.unit.registry.memory import NAME, Bucket, Mlflow, real
 from tests.unit.registry.test_ledger_lines import DIGEST, ENTRY
 

@@ -14,7 +14,8 @@ from botocore.exceptions import ReadTimeoutError
 from urllib3.exceptions import ProtocolError
 
 from passerelle.errors import BusyError, OutsideError, UsageError
-from passerelle.registry.ledger import BEGINNING, Entry, Head, now
+from passerelle.model.ledger_entry import Entry
+from passerelle.registry.ledger import BEGINNING, Head, now
 from passerelle.registry.objects import Objects
 from passerelle.rollout import backup as module
 from passerelle.rollout.backup import BackupReport, backup, restore
