@@ -32,6 +32,9 @@ class FollowSettings(Settings):
         ge=0,
         description="Longest time that a service which starts waits for the registry before it answers with what it has.",
     )
+    follow_most_cpu_ms: float = Field(
+        default=100.0, gt=0, description="Most processor time of one prediction, in milliseconds; a slower version is refused."
+    )
     follow_webhook_secret_file: Path | None = Field(
         default=None, description="File with the secret that MLflow signs its webhook with; none leaves polling alone on."
     )

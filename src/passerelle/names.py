@@ -74,6 +74,8 @@ MANIFEST_FILE: Final = "manifest.json"
 SIGNATURE_FILE: Final = "manifest.sig"
 MANIFEST: Final = f"passerelle/{MANIFEST_FILE}"
 SIGNATURE: Final = f"passerelle/{SIGNATURE_FILE}"
+#: All that a service needs of a model, in one file.
+BUNDLE: Final = "passerelle/bundle.tar"
 
 # In a bento model's directory.
 MODEL_FOLDER: Final = "mlflow_model"
@@ -159,6 +161,11 @@ class ImageRef:
 
     def __str__(self) -> str:
         return f"{self.repository}:{self.image_tag}"
+
+
+def ledger_artifact(number: int) -> str:
+    """Return where an entry of the ledger lies among the artifacts of the run whose version it left in production."""
+    return f"passerelle/ledger/{number:06d}.jsonl"
 
 
 def bento_name(registered_model: str) -> str:

@@ -58,6 +58,15 @@ class Metrics:
         self.model_created = _of_model(registry, "created_timestamp_seconds", "When the model was trained, Unix time.")
         self.model_loaded = _of_model(registry, "loaded_timestamp_seconds", "When the model was loaded, Unix time.")
         self.model_load_seconds = _of_model(registry, "load_seconds", "Time that the load took, golden predictions included.")
+        self.follow_polls = Counter("passerelle_follow_polls", "Polls of the registry.", ["target", "outcome"], registry=registry)
+        self.follow_swaps = Counter("passerelle_follow_swaps", "Swaps to another version.", ["target"], registry=registry)
+        self.follow_in_step = Gauge(
+            "passerelle_follow_in_step",
+            "1 where the version that the alias points to is served.",
+            ["target"],
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
         # A child is looked up by its labels once; `labels()` on each request costs more than the count itself.
         self._requests: dict[tuple[str, int], Counter] = {}
         self._latency: dict[str, Histogram] = {}

@@ -6,12 +6,14 @@ import os
 import resource
 import sys
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from passerelle.errors import PasserelleError
+from passerelle.model.lineage import read_lineage
 from passerelle.model.mlmodel import ModelDescription, describe
 from passerelle.monitoring.metrics import Metrics
 from passerelle.monitoring.shared import shared_folder
@@ -24,6 +26,7 @@ from passerelle.settings import ServiceSettings
 if TYPE_CHECKING:
     from passerelle.model.answer import ScoredRow
     from passerelle.model.loaded import LoadedModel
+    from passerelle.serving.following.worker import FollowingWorker
 
 #: So many answers of a batch are made before others get their turn.
 _ANSWERS_A_SLICE = 64
@@ -54,6 +57,7 @@ class Runtime:
         )
         self.model: LoadedModel | None = None
         self.refused: PasserelleError | None = None
+        self.following: FollowingWorker | None = None
         self._text_columns = tuple(column.name for column in self.description.columns if column.type == "string")
         self.predictor = Predictor(settings, self._text_columns, together=self._predicted_together)
 
@@ -87,9 +91,16 @@ class Runtime:
             IntegrityError: The model is not the one that was registered, or does not reproduce its golden predictions.
         """
         # Only a worker loads a model; the process that starts the workers does without numpy.
-        from passerelle.model.loaded import freeze, load_model  # noqa: PLC0415
+        from passerelle.model.loaded import load_model  # noqa: PLC0415
 
         model = load_model(self.folder)
+        self.take(model)
+        return model
+
+    def take(self, model: LoadedModel) -> None:
+        """Answer with this model from here on; requests that were begun end with the former one."""
+        from passerelle.model.loaded import freeze  # noqa: PLC0415 - as above
+
         created = model.lineage.get("created")
         if created:
             self.metrics.model_created.labels(model.version).set(datetime.fromisoformat(str(created)).timestamp())
@@ -100,7 +111,6 @@ class Runtime:
         freeze()
         # All that answers depend on is in the model, so that this one assignment is the swap.
         self.model = model
-        return model
 
     def load_or_refuse(self) -> None:
         """Load the model; where that fails, whatever the error, the worker lives, says why, and never gets ready.
@@ -117,11 +127,36 @@ class Runtime:
             self.refused = loading_failure(error, self.folder)
         print(f"the model is refused: {self.refused.message}\n  next: {self.refused.hint}", file=sys.stderr, flush=True)  # noqa: T201
 
+    @cached_property
+    def _lineage(self) -> Mapping[str, Any]:
+        try:
+            return read_lineage(self.folder)
+        except PasserelleError:
+            return {}
+
+    @property
+    def registered_model(self) -> str:
+        """The registered model that the bento was built from; empty where its lineage cannot be read."""
+        return str(self._lineage.get("registered_model", ""))
+
+    @property
+    def task(self) -> str | None:
+        """What the bento's model was trained for; None where that is not known."""
+        task = self._lineage.get("task")
+        return str(task) if task else None
+
     def readiness(self) -> dict[str, Any]:
         """Return what /readyz says."""
+        follows = {} if self.following is None else {"following": self._following()}
         if self.model is None:
-            return {"ready": False, "model_version": None, "reason": "model_refused" if self.refused else "loading"}
-        return {"ready": True, "model_version": self.model.version}
+            return {"ready": False, "model_version": None, "reason": "model_refused" if self.refused else "loading"} | follows
+        return {"ready": True, "model_version": self.model.version} | follows
+
+    def _following(self) -> dict[str, Any]:
+        """Return where following stands."""
+        assert self.following is not None  # noqa: S101 - the callers asked
+        state = self.following.state
+        return {"alias": str(self.following.target), **asdict(state)}
 
     def ready(self) -> LoadedModel:
         """Return the loaded model.
@@ -194,6 +229,7 @@ class Runtime:
             "compiled": model.scorer is not None,
             "not_compiled_because": model.not_compiled,
             "review_threshold": self.settings.review_threshold,
+            "following": None if self.following is None else self._following(),
         }
 
 

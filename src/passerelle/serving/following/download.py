@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from passerelle.errors import TRAIN_AGAIN, IntegrityError
+from passerelle.errors import TRAIN_AGAIN
 from passerelle.model.manifest import digest_of_file, digest_of_manifest, is_of_the_pipeline
 from passerelle.names import BUNDLE, GOLDEN, MANIFEST, MANIFEST_FILE, MODEL_FOLDER, SIGNATURE, SIGNATURE_FILE
 from passerelle.serving.following.failures import NotReachedError, VersionRefusedError
@@ -122,13 +122,12 @@ class Download:
         """Return the digest of each file by its place below the folder."""
         try:
             manifest = json.loads(body)
-            if digest_of_manifest(manifest) != self._digest:
-                raise IntegrityError("the manifest is not the one that was recorded at registration", hint=TRAIN_AGAIN)
+            digest = digest_of_manifest(manifest)
             files = {f"{MODEL_FOLDER}/{name}": str(digest) for name, digest in dict(manifest["files"]).items()}
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise VersionRefusedError("manifest", "the manifest cannot be read", TRAIN_AGAIN) from error
-        except IntegrityError as error:
-            raise VersionRefusedError.of("manifest", error) from error
+        if digest != self._digest:
+            raise VersionRefusedError("manifest", "the manifest is not the one that was recorded at registration", TRAIN_AGAIN)
         if any(".." in PurePosixPath(name).parts or name.startswith("/") for name in files):
             raise VersionRefusedError("manifest", "the manifest names a file outside of the model's folder", TRAIN_AGAIN)
         return files | {GOLDEN: str(manifest.get("golden"))}
