@@ -39,7 +39,7 @@ PROJECT: Final = PREFIX + "project"
 TRUSTED_PICKLE: Final = PREFIX + "trusted_pickle"
 
 # Tags of a registered model: number and digest of a ledger entry.
-#: The last entry; on a version, the entry that last moved it.
+#: The last entry; on a version, the entry that last moved it, or that undid a move and left it in production.
 LEDGER_ENTRY: Final = PREFIX + "ledger_entry"
 #: The entry that is about to be written.
 LEDGER_ANNOUNCED: Final = PREFIX + "ledger_announced"
@@ -74,7 +74,7 @@ MANIFEST_FILE: Final = "manifest.json"
 SIGNATURE_FILE: Final = "manifest.sig"
 MANIFEST: Final = f"passerelle/{MANIFEST_FILE}"
 SIGNATURE: Final = f"passerelle/{SIGNATURE_FILE}"
-#: All that a service needs of a model, in one file.
+#: What a running service that follows the registry downloads of a version.
 BUNDLE: Final = "passerelle/bundle.tar"
 
 # In a bento model's directory.
@@ -164,7 +164,7 @@ class ImageRef:
 
 
 def ledger_artifact(number: int) -> str:
-    """Return where an entry of the ledger lies among the artifacts of the run whose version it left in production."""
+    """Return where the line of a ledger entry lies among the artifacts of the run of the version that it leaves in production."""
     return f"passerelle/ledger/{number:06d}.jsonl"
 
 
