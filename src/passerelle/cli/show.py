@@ -81,6 +81,8 @@ def promotion(output: Output, result: Promotion) -> None:
             output.line(f"  {finding.check}: {finding.message}; {f'waived by {finding.waived}' if finding.waived else 'forced'}")
     if not result.changed:
         output.line(f"already done: {result.ref} is in production")
+        for what in result.completed:
+            output.line(f"  {'would complete' if result.dry_run else 'completed'}: {what}")
     elif result.dry_run:
         output.line(f"would put {result.ref} into production:")
         for step in result.steps:

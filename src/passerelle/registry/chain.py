@@ -84,6 +84,12 @@ def stood(entries: Sequence[Entry]) -> Iterator[Entry]:
             yield entry
 
 
+def standing_entry(entries: Sequence[Entry]) -> Entry | None:
+    """Return the promotion or rollback that put the version into production which the last entry leaves there; None where none did."""
+    version = entries[-1].to_version if entries else 0
+    return next((entry for entry in reversed(list(stood(entries))) if entry.to_version == version), None)
+
+
 def _unreadable(key: str, content: bytes | None, *, own: str) -> str:
     if key != own:
         return f"its object {own} is missing: the next one there is {key!r}"

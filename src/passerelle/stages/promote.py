@@ -20,13 +20,13 @@ from passerelle.model.manifest import digest_of_manifest
 from passerelle.names import ARTIFACT_DIGEST, MANIFEST, TRUSTED_PICKLE, ModelVersionRef
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.ledger import Ledger, now
-from passerelle.registry.production import plan, settled, standing
+from passerelle.registry.production import plan, standing
 from passerelle.registry.sign import verify_version
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
 from passerelle.stages.compare import best_run
 from passerelle.stages.context import CRITERIA, Context, project_folder, stage
-from passerelle.stages.promotion import Promotion, put_in_production
+from passerelle.stages.promotion import Promotion, put_in_production, stands, unchanged
 from passerelle.stages.register import Registered, register
 from passerelle.stages.shared_model import tags_of_project
 
@@ -198,8 +198,8 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, ask
     allow(criteria, asked.waive, who=asked.who, reason=asked.reason)
     before = standing(registry, ref.registered_model)
     ledger = asked.since or verified_ledger(registry, ref.registered_model, asked.signing)
-    if settled(before, ref.version) and ledger.in_production == ref.version:
-        return Promotion(version.ref, before.previous, changed=False, dry_run=dry_run)
+    if stands(before, ledger, ref.version):
+        return unchanged(registry, version.ref, before, ledger, who=asked.who, signing=asked.signing, dry_run=dry_run)
     # What the ledger put into production is what is to be beaten: an alias that was moved by hand decides nothing.
     verdict = _judged(registry, version.ref, ledger.in_production or before.production, criteria, asked)
     page = report.html(verdict, language=asked.language) if verdict else ""
