@@ -1,25 +1,37 @@
-"""How one worker asks the one that polls to do so at once: by touching a file."""
+"""A file by which any worker asks the one that polls to do so now; it has no content."""
 
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
-_NAME = "poll"
+_FILE = "poll"
 
 
 def request_poll(folder: Path) -> None:
-    """Ask for a poll; nothing happens where the folder cannot be written, and the next poll comes in its time."""
-    path = folder / _NAME
-    with suppress(OSError):
-        path.touch()
-        os.utime(path)
+    """Ask the worker that polls to do so now.
+
+    Raises:
+        OSError: The folder cannot be written to.
+    """
+    file = os.open(folder / _FILE, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        # The kernel's own time stamp is the same for two requests within one tick, and goes back with the clock.
+        now_ns = max(time.time_ns(), os.fstat(file).st_mtime_ns + 1)
+        os.utime(file, ns=(now_ns, now_ns))
+    finally:
+        os.close(file)
 
 
 def last_request(folder: Path) -> int:
-    """Return when a poll was asked for last, in nanoseconds; 0 for never."""
-    try:
-        return (folder / _NAME).stat().st_mtime_ns
-    except OSError:
-        return 0
+    """Return a number that each request changes; 0 where none was made yet."""
+    with suppress(FileNotFoundError):
+        return (folder / _FILE).stat().st_mtime_ns
+    return 0
+
+
+def requested_since(folder: Path, seen: int) -> bool:
+    """Return whether a poll was requested since `last_request` returned this number."""
+    return last_request(folder) != seen
