@@ -8,6 +8,7 @@ import time
 
 import orjson
 
+from passerelle.follow_settings import FollowSettings
 from passerelle.monitoring.access_log import AccessLog
 from passerelle.monitoring.metrics import CONTENT_TYPE
 from passerelle.monitoring.tracing import Tracing
@@ -15,6 +16,7 @@ from passerelle.serving.admission import Admission, UnfinishedError
 from passerelle.serving.body import BodyReader, ClientLeft
 from passerelle.serving.contract import RequestError
 from passerelle.serving.drain import Drain
+from passerelle.serving.following.webhook import MAX_BODY_BYTES, webhooks_of
 from passerelle.serving.heads import HeadLimits
 from passerelle.serving.responses import JSON, SECURITY, App, Enveloped, Headers, Receive, Scope, Send, envelope, respond
 from passerelle.serving.routes import UNKNOWN, UNREAD, Access, AnsweredBy, Route, route_of
@@ -48,6 +50,8 @@ class ClassifyEndpoint:
         self._log = AccessLog(enabled=settings.access_log)
         self._access = AccessControl(settings)
         self._bodies = BodyReader(settings.max_body_bytes, settings.body_timeout_s)
+        self._webhooks = webhooks_of(FollowSettings.read())
+        self._webhook_bodies = BodyReader(MAX_BODY_BYTES, settings.body_timeout_s)
         self._admission = Admission(settings.max_in_flight)
         self._tracing = Tracing.of(settings.otlp_endpoint)
         self._drain = Drain()
@@ -114,7 +118,7 @@ class ClassifyEndpoint:
             RequestError: The client may not ask.
         """
         opened = route.access is Access.METRICS and self._runtime.settings.metrics_public
-        return [] if route.access is Access.OPEN or opened else self._access.admit(scope.get("server"), headers)[1]
+        return [] if route.access in (Access.OPEN, Access.SIGNED) or opened else self._access.admit(scope.get("server"), headers)[1]
 
     async def _respond(self, route: Route, headers: dict[bytes, bytes], receive: Receive) -> tuple[int, bytes, tuple[bytes, bytes]]:
         """Return the status and the body of an answer, and its media type.
@@ -126,6 +130,8 @@ class ClassifyEndpoint:
             raise RequestError(404, "not_found", "there is nothing at this path; /docs shows what there is")
         if route.path in ("/classify", "/classify/batch"):
             return 200, await self._classified(headers, receive, batch=route.path == "/classify/batch"), JSON
+        if route.path == "/follow/webhook":
+            return 202, await self._notified(headers, receive), JSON
         if route.path == "/metrics":
             return 200, await self._metrics.rendered(), (b"content-type", CONTENT_TYPE.encode())
         if route.path == "/readyz":
@@ -162,6 +168,19 @@ class ClassifyEndpoint:
         finally:
             if unfinished is None:
                 self._admission.leave(long=long, batch=batch)
+
+    async def _notified(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        """Let the registry be polled at once where this is a delivery of MLflow's webhook; what it says of a version counts for nothing."""
+        webhooks, poll_now = self._webhooks, self._runtime.poll_now
+        if webhooks is None:
+            raise RequestError(404, "not_found", "this service takes no webhook; it polls")
+        check_media_type(headers)
+        if poll_now is None:
+            raise RequestError(503, "not_ready", "this service does not poll yet", headers=((b"retry-after", b"1"),))
+        delivery = webhooks.begin(headers)
+        webhooks.check(delivery, await self._webhook_bodies.read(headers, receive))
+        poll_now()
+        return b'{"accepted":true}'
 
     async def _batch(self, body: bytes) -> bytes:
         """Return the answer to a batch; to read it, and to write the answer, holds the event loop for a slice each."""

@@ -12,6 +12,7 @@ class Access(Enum):
     OPEN = "anybody, without a rate limit"
     KEY = "whoever has an API key, where keys are required, within the rate limit"
     METRICS = "as KEY, unless the setting metrics_public opens it"
+    SIGNED = "whoever signs the body with a secret of its own, within a rate limit of its own"
 
 
 class AnsweredBy(Enum):
@@ -44,6 +45,7 @@ _POST, _GET, _READ = ("POST",), ("GET",), ("GET", "HEAD")
 ROUTES = (
     Route("/classify", _POST, Access.KEY, "/classify", AnsweredBy.ENDPOINT),
     Route("/classify/batch", _POST, Access.KEY, "/classify/batch", AnsweredBy.ENDPOINT),
+    Route("/follow/webhook", _POST, Access.SIGNED, "/follow/webhook", AnsweredBy.ENDPOINT),
     Route("/livez", _READ, Access.OPEN, "/livez", AnsweredBy.ENDPOINT),
     Route("/readyz", _READ, Access.OPEN, "/readyz", AnsweredBy.ENDPOINT),
     Route("/healthz", _READ, Access.OPEN, "/healthz", AnsweredBy.ENDPOINT),

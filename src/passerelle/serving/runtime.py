@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
@@ -58,6 +58,8 @@ class Runtime:
         self.model: LoadedModel | None = None
         self.refused: PasserelleError | None = None
         self.following: FollowingWorker | None = None
+        #: Lets the registry be polled at once, where the service follows it.
+        self.poll_now: Callable[[], None] | None = None
         self._text_columns = tuple(column.name for column in self.description.columns if column.type == "string")
         self.predictor = Predictor(settings, self._text_columns, together=self._predicted_together)
 

@@ -21,6 +21,7 @@ def load_and_follow(runtime: Runtime, settings: FollowSettings) -> None:
         from passerelle.serving.following.worker import FollowingWorker  # noqa: PLC0415
 
         runtime.following = FollowingWorker(target, settings, runtime)
+        runtime.poll_now = runtime.following.poll_now
         runtime.following.start()
     if runtime.model is None:
         runtime.load_or_refuse()

@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from passerelle.errors import SettingsError
+from passerelle.follow_settings import FollowSettings
 from passerelle.serving.contract import RequestError
 
 MAX_BODY_BYTES = 65_536
@@ -129,6 +130,16 @@ class Webhooks:
         self._taken[delivery.id] = (now, int(delivery.timestamp))
 
 
+def webhooks_of(settings: FollowSettings) -> Webhooks | None:
+    """Return what checks the deliveries; None where no secret is set.
+
+    Raises:
+        SettingsError: As `read_secret`.
+    """
+    path = settings.follow_webhook_secret_file
+    return Webhooks(read_secret(path)) if path is not None else None
+
+
 def read_secret(path: Path) -> bytes:
     """Return the secret of a file, without the white space around it.
 
@@ -158,7 +169,7 @@ def _event_of(body: bytes) -> Event:
     try:
         content: Any = orjson.loads(body)
         entity, action = content["entity"], content["action"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         entity = action = None
     if not isinstance(entity, str) or not isinstance(action, str):
         raise RequestError(400, "malformed_webhook", "the body is not an event of MLflow")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -22,7 +23,7 @@ from passerelle.serving.following.failures import VersionRefusedError
 from passerelle.serving.following.follower import LEDGER_FILE, Follower
 from passerelle.serving.following.ledger_check import check_entry
 from passerelle.serving.following.mlflow_rest import AliasedVersion
-from passerelle.serving.following.poll_request import last_request
+from passerelle.serving.following.poll_request import last_request, request_poll
 from passerelle.serving.following.published import Board, FollowState, Published
 from passerelle.serving.following.target import Target
 from passerelle.settings import SigningSettings
@@ -91,10 +92,10 @@ class FollowingWorker:
         self._asked = 0
         self._first = threading.Event()
 
-    @property
-    def folder(self) -> Path:
-        """Where a poll is asked for."""
-        return self._board.folder
+    def poll_now(self) -> None:
+        """Let the worker that polls do so at once; nothing happens where the folder cannot be written, and the next poll comes in its time."""
+        with contextlib.suppress(OSError):
+            request_poll(self._board.folder)
 
     def start(self) -> None:
         """Take the last good version from the disk, start to follow, and wait for the first poll, for as long as the settings say."""

@@ -1,4 +1,4 @@
-"""Deliveries as MLflow 3.17 signs them; MLflow's own code signs those of the first test."""
+"""Deliveries as MLflow 3.17 signs them."""
 
 from __future__ import annotations
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import time
 from pathlib import Path
 
 import pytest
 
-from passerelle.serving.following import poll_request
 from passerelle.serving.following.poll_request import last_request, request_poll, requested_since
 
 
@@ -23,11 +22,11 @@ def test_a_request_is_seen_once(tmp_path: Path) -> None:
 def test_each_request_is_another_one_within_a_tick_and_after_the_clock_was_set_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, now_ns: int
 ) -> None:
-    monkeypatch.setattr(poll_request.time, "time_ns", lambda: 2_000_000_000 * 10**9 + 5)
+    monkeypatch.setattr(time, "time_ns", lambda: 2_000_000_000 * 10**9 + 5)
     request_poll(tmp_path)
     seen = last_request(tmp_path)
     assert seen == 2_000_000_000 * 10**9 + 5
-    monkeypatch.setattr(poll_request.time, "time_ns", lambda: 2_000_000_000 * 10**9 + now_ns)
+    monkeypatch.setattr(time, "time_ns", lambda: 2_000_000_000 * 10**9 + now_ns)
     request_poll(tmp_path)
     assert last_request(tmp_path) == seen + 1
     assert requested_since(tmp_path, seen)
@@ -47,10 +46,10 @@ def test_the_file_is_private_and_empty_and_follows_no_link(tmp_path: Path) -> No
 
 
 def test_no_descriptor_stays_open(tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(5):
         request_poll(tmp_path)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_folder_that_is_gone_is_no_silence(tmp_path: Path) -> None:
