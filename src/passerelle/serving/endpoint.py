@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -22,6 +23,9 @@ from passerelle.serving.responses import JSON, SECURITY, App, Enveloped, Headers
 from passerelle.serving.routes import UNKNOWN, UNREAD, Access, AnsweredBy, Route, route_of
 from passerelle.serving.runtime import Runtime
 from passerelle.serving.time_slices import ONE_TURN_BYTES
+
+if TYPE_CHECKING:
+    from passerelle.model.loaded import LoadedModel
 
 _MEDIA_TYPES = (b"application/json",)
 _INTERNAL = RequestError(500, "internal", "the service could not answer; the operator finds the cause by the request id")
@@ -85,7 +89,7 @@ class ClassifyEndpoint:
             told = self._admitted(route, scope, headers)
             check_method(route, scope["method"])
             if route.answered_by is AnsweredBy.ENDPOINT:
-                status, body, kind = await self._respond(route, headers, receive)
+                status, body, kind = await self._respond(route, scope["path"], headers, receive)
             else:
                 status, body, kind = await self._by_application(scope, receive, send, request_id), None, JSON
         except RequestError as refusal:
@@ -120,7 +124,9 @@ class ClassifyEndpoint:
         opened = route.access is Access.METRICS and self._runtime.settings.metrics_public
         return [] if route.access in (Access.OPEN, Access.SIGNED) or opened else self._access.admit(scope.get("server"), headers)[1]
 
-    async def _respond(self, route: Route, headers: dict[bytes, bytes], receive: Receive) -> tuple[int, bytes, tuple[bytes, bytes]]:
+    async def _respond(
+        self, route: Route, path: str, headers: dict[bytes, bytes], receive: Receive
+    ) -> tuple[int, bytes, tuple[bytes, bytes]]:
         """Return the status and the body of an answer, and its media type.
 
         Raises:
@@ -129,7 +135,10 @@ class ClassifyEndpoint:
         if route is UNKNOWN:
             raise RequestError(404, "not_found", "there is nothing at this path; /docs shows what there is")
         if route.path in ("/classify", "/classify/batch"):
-            return 200, await self._classified(headers, receive, batch=route.path == "/classify/batch"), JSON
+            return 200, await self._classified(self._runtime, headers, receive, batch=route.path == "/classify/batch"), JSON
+        if route.path == "/models/":
+            runtime, batch = self._of_another_model(path)
+            return 200, await self._classified(runtime, headers, receive, batch=batch), JSON
         if route.path == "/follow/webhook":
             return 202, await self._notified(headers, receive), JSON
         if route.path == "/metrics":
@@ -138,11 +147,27 @@ class ClassifyEndpoint:
             return 200 if self._runtime.model else 503, orjson.dumps(self._runtime.readiness()), JSON
         return 200, b'{"live":true}', JSON
 
-    async def _classified(self, headers: dict[bytes, bytes], receive: Receive, *, batch: bool) -> bytes:
-        runtime = self._runtime
+    def _of_another_model(self, path: str) -> tuple[Runtime, bool]:
+        """Return what answers `/models/NAME/classify`, and whether it is asked for a batch.
+
+        Raises:
+            RequestError: 404 for a model that this service does not follow.
+        """
+        name, batch = path.removeprefix("/models/"), path.endswith("/classify/batch")
+        name = name.removesuffix("/classify/batch") if batch else name.removesuffix("/classify")
+        if path not in (f"/models/{name}/classify", f"/models/{name}/classify/batch"):
+            raise RequestError(404, "not_found", "there is nothing at this path; /docs shows what there is")
+        if name == self._runtime.registered_model and self._runtime.following is not None:
+            return self._runtime, batch
+        if name not in self._runtime.others:
+            raise RequestError(404, "not_found", "this service follows no registered model of this name")
+        return self._runtime.others[name], batch
+
+    async def _classified(self, runtime: Runtime, headers: dict[bytes, bytes], receive: Receive, *, batch: bool) -> bytes:
         check_media_type(headers)
-        if runtime.refused is not None:
-            runtime.ready()  # a model that is refused may have no contract to hold a body to
+        least = headers.get(b"x-least-model-version")
+        if runtime.model is None or least is not None:
+            runtime.ready_with(least)  # without a model there may be no contract to hold a body to
         self._admission.check(long=batch, batch=batch)
         body = await self._bodies.read(headers, receive, batch=batch)
         # What is read at once needs no more than one turn; anything else leaves room for what does.
@@ -151,14 +176,15 @@ class ClassifyEndpoint:
         unfinished: UnfinishedError | None = None
         try:
             await self._admission.turn()
+            model = runtime.ready_with(least)
             if batch:
-                return await self._batch(body)
+                return await self._batch(runtime, model, body)
             if long:
                 record = await runtime.predictor.slices.once(lambda: runtime.contract.read_record(body))
-                return orjson.dumps(await runtime.classify(record))
+                return orjson.dumps(await runtime.classify(record, model))
             began = time.perf_counter()
             try:
-                return orjson.dumps(await runtime.classify(runtime.contract.read_record(body)))
+                return orjson.dumps(await runtime.classify(runtime.contract.read_record(body), model))
             finally:
                 self._admission.spent(time.perf_counter() - began)
         except UnfinishedError as late:
@@ -182,10 +208,10 @@ class ClassifyEndpoint:
         poll_now()
         return b'{"accepted":true}'
 
-    async def _batch(self, body: bytes) -> bytes:
+    async def _batch(self, runtime: Runtime, model: LoadedModel, body: bytes) -> bytes:
         """Return the answer to a batch; to read it, and to write the answer, holds the event loop for a slice each."""
-        runtime, slices = self._runtime, self._runtime.predictor.slices
-        answer = await runtime.classify_batch(await slices.once(lambda: runtime.contract.read_batch(body)))
+        slices = runtime.predictor.slices
+        answer = await runtime.classify_batch(await slices.once(lambda: runtime.contract.read_batch(body)), model)
         return await slices.once(lambda: orjson.dumps(answer))
 
     async def _by_application(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:

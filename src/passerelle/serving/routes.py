@@ -45,6 +45,7 @@ _POST, _GET, _READ = ("POST",), ("GET",), ("GET", "HEAD")
 ROUTES = (
     Route("/classify", _POST, Access.KEY, "/classify", AnsweredBy.ENDPOINT),
     Route("/classify/batch", _POST, Access.KEY, "/classify/batch", AnsweredBy.ENDPOINT),
+    Route("/models/", _POST, Access.KEY, "/models", AnsweredBy.ENDPOINT),
     Route("/follow/webhook", _POST, Access.SIGNED, "/follow/webhook", AnsweredBy.ENDPOINT),
     Route("/livez", _READ, Access.OPEN, "/livez", AnsweredBy.ENDPOINT),
     Route("/readyz", _READ, Access.OPEN, "/readyz", AnsweredBy.ENDPOINT),

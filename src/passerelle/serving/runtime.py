@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 
 #: So many answers of a batch are made before others get their turn.
 _ANSWERS_A_SLICE = 64
+_LONGEST_VERSION = 12
+
+
+#: Stands in for the description of a model before it is known.
+_UNKNOWN = ModelDescription("", (), {}, {}, None)
 
 
 class Runtime:
@@ -39,29 +44,46 @@ class Runtime:
         folder: The bento model's directory.
         settings: What is accepted and how it is answered.
         description: What is known of the model; by default what its MLmodel file says.
+        metrics: Of the process, where another runtime has them already.
 
     Raises:
         IntegrityError: The MLmodel file cannot be read.
         UsageError: It describes no model that can be served.
     """
 
-    def __init__(self, folder: Path, settings: ServiceSettings, *, description: ModelDescription | None = None) -> None:
+    def __init__(
+        self, folder: Path, settings: ServiceSettings, *, description: ModelDescription | None = None, metrics: Metrics | None = None
+    ) -> None:
         self.folder = folder
         self.settings = settings
-        self.description = description or describe(folder / MODEL_FOLDER)
-        self.contract: Contract = contract_of(
-            self.description.columns,
-            max_text_characters=settings.max_text_characters,
-            max_records=settings.max_records,
-            example=self.description.example,
-        )
+        self._given_metrics = metrics
+        self._describe(description or describe(folder / MODEL_FOLDER))
         self.model: LoadedModel | None = None
         self.refused: PasserelleError | None = None
         self.following: FollowingWorker | None = None
+        #: Further registered models that the service follows, by their names.
+        self.others: dict[str, Runtime] = {}
         #: Lets the registry be polled at once, where the service follows it.
         self.poll_now: Callable[[], None] | None = None
-        self._text_columns = tuple(column.name for column in self.description.columns if column.type == "string")
-        self.predictor = Predictor(settings, self._text_columns, together=self._predicted_together)
+
+    def _describe(self, description: ModelDescription) -> None:
+        """Take what the clients send records for."""
+        self.description = description
+        self.contract: Contract = contract_of(
+            description.columns,
+            max_text_characters=self.settings.max_text_characters,
+            max_records=self.settings.max_records,
+            example=description.example,
+        )
+        self._text_columns = tuple(column.name for column in description.columns if column.type == "string")
+        self.predictor = Predictor(self.settings, self._text_columns, together=self._predicted_together)
+
+    @classmethod
+    def without_bento(cls, registered_model: str, runtime: Runtime) -> Runtime:
+        """Return the runtime of a further registered model that the service follows; its first version says which records it takes."""
+        made = cls(Path(registered_model), runtime.settings, description=_UNKNOWN, metrics=runtime.metrics)
+        runtime.others[registered_model] = made
+        return made
 
     @classmethod
     def or_refused(cls, folder: Path, settings: ServiceSettings) -> Runtime:
@@ -69,14 +91,14 @@ class Runtime:
         try:
             return cls(folder, settings)
         except Exception as error:  # noqa: BLE001 - whatever a damaged file makes its reader raise
-            made = cls(folder, settings, description=ModelDescription("", (), {}, {}, None))
+            made = cls(folder, settings, description=_UNKNOWN)
             made.refused = loading_failure(error, folder)
             return made
 
     @cached_property
     def metrics(self) -> Metrics:
         """The metrics of this worker; the process that starts the workers has none."""
-        return Metrics(shared_folder())
+        return self._given_metrics or Metrics(shared_folder())
 
     def _predicted_together(self, records: int) -> None:
         self.metrics.together.observe(records)
@@ -103,6 +125,8 @@ class Runtime:
         """Answer with this model from here on; requests that were begun end with the former one."""
         from passerelle.model.loaded import freeze  # noqa: PLC0415 - as above
 
+        if not self.description.columns:
+            self._describe(model.description)
         created = model.lineage.get("created")
         if created:
             self.metrics.model_created.labels(model.version).set(datetime.fromisoformat(str(created)).timestamp())
@@ -150,6 +174,8 @@ class Runtime:
     def readiness(self) -> dict[str, Any]:
         """Return what /readyz says."""
         follows = {} if self.following is None else {"following": self._following()}
+        if self.others:
+            follows |= {"models": {name: other.readiness() for name, other in self.others.items()}}
         if self.model is None:
             return {"ready": False, "model_version": None, "reason": "model_refused" if self.refused else "loading"} | follows
         return {"ready": True, "model_version": self.model.version} | follows
@@ -171,22 +197,46 @@ class Runtime:
             raise RequestError(503, "not_ready", message, headers=((b"retry-after", b"1"),))
         return self.model
 
-    async def classify(self, record: Mapping[str, Any]) -> dict[str, Any]:
+    def ready_with(self, least: bytes | None) -> LoadedModel:
+        """Return the loaded model, of the version that a client insists on or a later one.
+
+        Args:
+            least: Value of the header that names the version; None without it.
+
+        Raises:
+            RequestError: 503 until a model is loaded, 400 for what is no version, 409 while an earlier version is served.
+        """
+        model = self.ready()
+        if least is None:
+            return model
+        if not least.isdigit() or len(least) > _LONGEST_VERSION:
+            raise RequestError(400, "invalid_version", "X-Least-Model-Version holds no version number")
+        if not model.version.isdigit() or int(model.version) < int(least):
+            if self.poll_now is not None:
+                self.poll_now()
+            message = f"version {model.version} is served here, and the request asks for {int(least)} or later"
+            raise RequestError(409, "version_not_served", message, headers=((b"retry-after", b"1"),))
+        return model
+
+    async def classify(self, record: Mapping[str, Any], model: LoadedModel | None = None) -> dict[str, Any]:
         """Return the answer to one record, as the contract has it.
+
+        Args:
+            model: What answers; by default the model that is loaded now.
 
         Raises:
             RequestError: 503 until the model is loaded, 422 for values that it cannot take, 504 when it takes too long.
         """
-        model = self.ready()
+        model = model or self.ready()
         return self._answer(model, record, await self.predictor.one(model, record))
 
-    async def classify_batch(self, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Return the answers to several records, in their order.
+    async def classify_batch(self, records: Sequence[Mapping[str, Any]], model: LoadedModel | None = None) -> dict[str, Any]:
+        """Return the answers to several records, in their order, all by one version.
 
         Raises:
             RequestError: As `classify`.
         """
-        model = self.ready()
+        model = model or self.ready()
         self.metrics.batch_records.observe(len(records))
         rows = await self.predictor.several(model, records)
         return {"predictions": await self.predictor.slices.run(self._answers(model, records, rows))}

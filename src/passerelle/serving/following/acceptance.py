@@ -32,7 +32,7 @@ def accepted(folder: Path, served: ModelDescription, task: str | None, lineage: 
 
     Args:
         folder: Laid out as a bento model's directory, with its lineage.
-        served: What the clients of the service send records for.
+        served: What the clients of the service send records for; without columns before the first version of a model.
         task: What the served model was trained for; None where that is not known.
         lineage: Of the downloaded version.
         most_cpu_ms: The most processor time of one prediction, in milliseconds.
@@ -47,7 +47,9 @@ def accepted(folder: Path, served: ModelDescription, task: str | None, lineage: 
         raise VersionRefusedError("task", f"the version was trained for the task {other!r}, and the service answers {task!r}", _TRAIN)
     try:
         check_environment(folder / MODEL_FOLDER)
-        check_columns(served.columns, describe(folder / MODEL_FOLDER, scorer_alone=True).columns)
+        offered = describe(folder / MODEL_FOLDER, scorer_alone=True)
+        if served.columns:
+            check_columns(served.columns, offered.columns)
         model = load_model(folder, scorer_alone=True)
     except VersionRefusedError:
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from passerelle.follow_settings import FollowSettings
@@ -16,12 +17,18 @@ def load_and_follow(runtime: Runtime, settings: FollowSettings) -> None:
 
     The last good version on the disk goes before the bento's, and what the registry answers in time before both.
     """
-    for target in targets(settings, runtime.registered_model):
+    workers = []
+    for place, target in enumerate(targets(settings, runtime.registered_model)):
         # Only a worker that follows needs any of it.
         from passerelle.serving.following.worker import FollowingWorker  # noqa: PLC0415
 
-        runtime.following = FollowingWorker(target, settings, runtime)
-        runtime.poll_now = runtime.following.poll_now
-        runtime.following.start()
+        followed = type(runtime).without_bento(target.registered_model, runtime) if place else runtime
+        followed.following = FollowingWorker(target, settings, followed)
+        followed.poll_now = followed.following.poll_now
+        followed.following.start()
+        workers.append(followed.following)
+    deadline = time.monotonic() + settings.follow_start_s
+    for worker in workers:
+        worker.first_poll.wait(max(0.0, deadline - time.monotonic()))
     if runtime.model is None:
         runtime.load_or_refuse()

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from passerelle.monitoring.metrics import Metrics
 
 _TICK_S = 0.05
-_LONGEST_PAUSE_S = 30.0
+_LEAST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
 _RETRY_LOAD_S = 10.0
 _LOCK = "leader.lock"
 
@@ -72,6 +72,7 @@ class FollowingWorker:
 
     Attributes:
         state: Where the last poll, of whichever worker, left matters.
+        first_poll: Set once the registry was asked, whatever the answer.
     """
 
     def __init__(self, target: Target, settings: FollowSettings, service: Service) -> None:
@@ -87,20 +88,19 @@ class FollowingWorker:
         self._lock: int | None = None
         self._changed = (0, 0)
         self._retry_at = 0.0
-        self._due = 0.0
+        self._due = self._least_pause_ends = 0.0
         self._failures = 0
         self._asked = 0
-        self._first = threading.Event()
+        self.first_poll = threading.Event()
 
     def poll_now(self) -> None:
-        """Let the worker that polls do so at once; nothing happens where the folder cannot be written, and the next poll comes in its time."""
+        """Let the worker that polls do so at once; where the folder cannot be written, the next poll comes in its time."""
         with contextlib.suppress(OSError):
             request_poll(self._board.folder)
 
     def start(self) -> None:
-        """Take the last good version from the disk, start to follow, and wait for the first poll, for as long as the settings say."""
+        """Take the last good version from the disk, and follow from here on; returns at once."""
         threading.Thread(target=self._run, name=f"follow {self.target}", daemon=True).start()
-        self._first.wait(self._settings.follow_start_s)
 
     def _run(self) -> None:
         while True:
@@ -109,7 +109,7 @@ class FollowingWorker:
             except OSError as error:
                 message = f"{self._board.folder} cannot be used: {error.strerror or type(error).__name__}"
                 self._report(FollowState("not_reached", None, "disk", message, f"ls -ld {self._board.folder}"))
-                self._first.set()
+                self.first_poll.set()
                 time.sleep(1.0)
             time.sleep(_TICK_S)
 
@@ -128,7 +128,7 @@ class FollowingWorker:
             self._report(self._board.state())
             # What was told before this worker started says nothing of its first poll.
             if told and (begun or self._lock is not None):
-                self._first.set()
+                self.first_poll.set()
         self._drop_former(now)
 
     def _leads(self) -> bool:
@@ -147,8 +147,8 @@ class FollowingWorker:
         return True
 
     def _is_due(self, now: float) -> bool:
-        asked = last_request(self._board.folder)
-        if asked != self._asked:
+        # Who asks often does not decide how often the registry is asked.
+        if now >= self._least_pause_ends and (asked := last_request(self._board.folder)) != self._asked:
             self._asked = asked
             return True
         return now >= self._due
@@ -161,6 +161,7 @@ class FollowingWorker:
         pause = min(
             self._settings.follow_interval_s * 2 ** min(self._failures, 10), max(_LONGEST_PAUSE_S, self._settings.follow_interval_s)
         )
+        self._least_pause_ends = time.monotonic() + min(_LEAST_PAUSE_S, pause)
         self._due = time.monotonic() + pause * random.uniform(0.9, 1.1)  # noqa: S311 - so that replicas do not ask at the same moment
         self._board.tell(state)
 
