@@ -62,6 +62,8 @@ def registered(output: Output, result: Registered) -> None:
         output.line(f"{result.ref}: « {result.candidate} », {result.artifact_digest}")
     else:
         output.line(f"already done: « {result.candidate} » is {result.ref}")
+        for what in result.completed:
+            output.line(f"  {'would complete' if result.dry_run else 'completed'}: {what}, an artifact of the run {result.run_id}")
     if result.compiled:
         output.line("  compiled: it is served without scikit-learn")
     elif result.not_compiled:
