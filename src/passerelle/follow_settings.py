@@ -38,6 +38,11 @@ class FollowSettings(Settings):
     follow_webhook_secret_file: Path | None = Field(
         default=None, description="File with the secret that MLflow signs its webhook with; none leaves polling alone on."
     )
+    follow_webhook: bool = Field(
+        default=False,
+        description="Whether `deploy` makes a webhook in MLflow that lets the service poll at once, and whether the platform lets MLflow"
+        " call it: an address on plain HTTP that is not public.",
+    )
     follow_tracking_uri: str | None = Field(
         default=None,
         validation_alias=AliasChoices("follow_tracking_uri", "PASSERELLE_FOLLOW_TRACKING_URI", "MLFLOW_TRACKING_URI"),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from passerelle.bentos.build import BuiltBento
     from passerelle.monitoring.figures import Figures
     from passerelle.registry.verified import History
+    from passerelle.rollout.following import Following
     from passerelle.rollout.local import Deployment
     from passerelle.stages.compare import Comparison
     from passerelle.stages.deploy import Stopped
@@ -133,8 +134,18 @@ def deployment(output: Output, result: Deployment | Stopped) -> None:
         output.line(f"{result.bento_tag} answers on {result.address}{instead}: ready in {result.ready_seconds:.1f} s")
     if not isinstance(result, Stopped) and result.smoke is not None:
         smoke = result.smoke
-        output.line(f"{smoke.inputs} golden predictions over HTTP: the same, within {smoke.largest_difference:.1g}")
+        if smoke.inputs:
+            output.line(f"{smoke.inputs} golden predictions over HTTP: the same, within {smoke.largest_difference:.1g}")
+        followed(output, result.following, smoke.model_version)
     output.result(result)
+
+
+def followed(output: Output, following: Following | None, version: str | None) -> None:
+    """Show what a service follows, and whether MLflow's webhook lets it poll at once."""
+    if following is not None:
+        output.line(f"{following}" + (f"; it answers with version {version}" if version else ""))
+        if following.next_command is not None:
+            output.line(f"  next: {following.next_command}")
 
 
 def figures(output: Output, result: Figures) -> None:
@@ -169,6 +180,7 @@ def status(output: Output, result: Status) -> None:
         ("service", f"{held.service} on {held.service_address}" if held.service else "—"),
     ]
     output.table((held.registered_model, "version"), rows)
+    followed(output, result.following, None)
     for disagreement in result.disagreements:
         output.line(disagreement.what if result.ledger_findings else f"disagrees: {disagreement.what}")
         output.line(f"  next: {disagreement.command}")

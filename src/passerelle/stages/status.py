@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import requests
 
 from passerelle.bentos.engine import newest_image
 from passerelle.bentos.store import Store, bentos_of, latest_bento, latest_bento_model
+from passerelle.follow_settings import FollowSettings
 from passerelle.names import BENTO_TAG_LABEL, VERSION_LABEL, BentoTag
 from passerelle.registry.chain import LedgerFault
 from passerelle.registry.client import PRODUCTION_STAGE, Registry
 from passerelle.registry.production import standing
 from passerelle.registry.verified import History, broken, history
+from passerelle.rollout.following import Following, following_of
 from passerelle.rollout.local import running_service
 from passerelle.settings import SigningSettings, StoreSettings
 from passerelle.stages.context import Context, stage
@@ -64,11 +66,13 @@ class Status:
 
     Attributes:
         ledger_findings: Where the ledger is broken; no command is named then that moves production or follows it.
+        following: What the service follows by the settings here; None for nothing.
     """
 
     holdings: Holdings
     disagreements: tuple[Disagreement, ...]
     ledger_findings: tuple[LedgerFault, ...] = ()
+    following: Following | None = None
 
 
 @stage
@@ -84,7 +88,7 @@ def run(context: Context) -> Status:
     address = given or (running.address if running else None)
     in_production = _production_model(registry, context.store)
     serves, silent = _served(address) if address else (None, None)
-    return gather(
+    found = gather(
         registry,
         bento_model=in_production or latest_bento_model(context.store),
         bento=latest_bento(context.store),
@@ -95,6 +99,7 @@ def run(context: Context) -> Status:
         deploy="passerelle deploy --target compose" if given else "passerelle deploy",
         signing=context.signing,
     )
+    return replace(found, following=following_of(FollowSettings.read()))
 
 
 def _image(store: StoreSettings, in_production: BentoTag | None) -> tuple[str, int] | None:
