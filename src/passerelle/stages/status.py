@@ -20,6 +20,9 @@ from passerelle.rollout.local import running_service
 from passerelle.settings import SigningSettings, StoreSettings
 from passerelle.stages.context import Context, stage
 
+_FOLLOWS = ("alias", "state", "code", "message", "hint")
+_LONGEST_SHOWN = 300
+
 
 @dataclass(frozen=True)
 class Holdings:
@@ -36,6 +39,7 @@ class Holdings:
         image_version: The version that it holds.
         service: Version that the running service serves.
         service_silent: Why none is known of a service whose address is: what went wrong when it was asked.
+        follows: Where following the registry stands, as the service says; None for one that serves a pinned version.
     """
 
     registered_model: str
@@ -50,6 +54,24 @@ class Holdings:
     image: str | None = None
     image_version: int | None = None
     service_silent: str | None = None
+    follows: ServiceFollows | None = None
+
+
+@dataclass(frozen=True)
+class ServiceFollows:
+    """Where following the registry stands, as a service says in /readyz.
+
+    Attributes:
+        state: `in_step`, or what keeps the service from the version that the alias points to.
+        code: Short name of what is wrong; empty where nothing is.
+        hint: The next command.
+    """
+
+    alias: str
+    state: str
+    code: str
+    message: str
+    hint: str
 
 
 @dataclass(frozen=True)
@@ -87,7 +109,7 @@ def run(context: Context) -> Status:
     given = context.client.service_address
     address = given or (running.address if running else None)
     in_production = _production_model(registry, context.store)
-    serves, silent = _served(address) if address else (None, None)
+    serves, silent, follows = _served(address) if address else (None, None, None)
     found = gather(
         registry,
         bento_model=in_production or latest_bento_model(context.store),
@@ -95,6 +117,7 @@ def run(context: Context) -> Status:
         service=serves,
         service_address=address,
         service_silent=silent,
+        follows=follows,
         image=_image(context.store, in_production),
         deploy="passerelle deploy --target compose" if given else "passerelle deploy",
         signing=context.signing,
@@ -123,14 +146,23 @@ def _production_model(registry: Registry, store: StoreSettings) -> BentoTag | No
     return tag if Store(store).model(tag) else None
 
 
-def _served(address: str) -> tuple[int | None, str | None]:
-    """Return the version that a service says it is ready with; else why none is known."""
+def _served(address: str) -> tuple[int | None, str | None, ServiceFollows | None]:
+    """Return the version that a service says it is ready with, or else why none is known; and where following stands."""
     try:
-        return int(requests.get(f"{address}/readyz", timeout=3).json()["model_version"]), None
+        said = requests.get(f"{address}/readyz", timeout=3).json()
+        return int(said["model_version"]), None, _follows(said.get("following"))
     except requests.exceptions.SSLError:
-        return None, "has a certificate that is not trusted here (REQUESTS_CA_BUNDLE names the authority's file)"
+        return None, "has a certificate that is not trusted here (REQUESTS_CA_BUNDLE names the authority's file)", None
     except (requests.RequestException, ValueError, KeyError, TypeError):
-        return None, "is not ready, or does not answer"
+        return None, "is not ready, or does not answer", None
+
+
+def _follows(said: object) -> ServiceFollows | None:
+    if not isinstance(said, dict):
+        return None
+    # Shown on a terminal: plain characters only.
+    plain = {name: "".join(filter(str.isprintable, str(said.get(name, ""))))[:_LONGEST_SHOWN] for name in _FOLLOWS}
+    return ServiceFollows(**plain)
 
 
 def gather(
@@ -141,6 +173,7 @@ def gather(
     service: int | None,
     service_address: str | None,
     service_silent: str | None = None,
+    follows: ServiceFollows | None = None,
     image: tuple[str, int] | None = None,
     deploy: str = "passerelle deploy",
     signing: SigningSettings | None = None,
@@ -167,6 +200,7 @@ def gather(
         image=image[0] if image else None,
         image_version=image[1] if image else None,
         service_silent=service_silent,
+        follows=follows,
     )
     if found.findings:
         error = broken(name, found.findings)
@@ -183,6 +217,9 @@ def disagreements(held: Holdings, *, deploy: str = "passerelle deploy") -> tuple
     found = list(_of_the_registry(held))
     if held.alias is None:
         return tuple(found)
+    if held.follows is not None:
+        # A service that follows does not answer from the store, the bento or the image.
+        return (*found, *_of_following(held.follows))
     if held.bento_model is not None and _version_of(held.bento_model) != held.alias:
         found.append(Disagreement(f"the store holds {held.bento_model}, production is version {held.alias}", "passerelle import"))
     if held.bento is not None and _version_of(held.bento) != held.alias:
@@ -195,6 +232,11 @@ def disagreements(held: Holdings, *, deploy: str = "passerelle deploy") -> tuple
         what = f"version {held.alias} is in production and the service at {held.service_address} {held.service_silent}"
         found.append(Disagreement(what, deploy))
     return tuple(found)
+
+
+def _of_following(follows: ServiceFollows) -> Iterator[Disagreement]:
+    if follows.message:
+        yield Disagreement(f"the service does not follow {follows.alias} ({follows.code}): {follows.message}", follows.hint)
 
 
 def _of_the_registry(held: Holdings) -> Iterator[Disagreement]:

@@ -60,7 +60,7 @@ def last_entry(version: AliasedVersion, model_tags: Mapping[str, str]) -> tuple[
     if of_model is None or of_version is None or of_model[0] != of_version[0]:
         last = f"entry {of_model[1]} of the ledger is about another version" if of_model else "the ledger is empty"
         message = f"the alias points to {version.registered_model} version {version.version}, and no promotion put it there: {last}"
-        raise VersionRefusedError("ledger", message, "passerelle status")
+        raise VersionRefusedError("ledger", message, f"passerelle promote --version {version.version}")
     return int(of_model[1]), of_model[2]
 
 

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from passerelle.model.mlmodel import ModelDescription
     from passerelle.monitoring.metrics import Metrics
 
-_TICK_S = 0.05
+_TICK_S = 0.1
 _LEAST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
-_RETRY_LOAD_S = 10.0
+_RETRY_LOAD_S, _AFTER_FAILURE_S = 10.0, 1.0
 _LOCK = "leader.lock"
 
 
@@ -92,6 +92,8 @@ class FollowingWorker:
         self._failures = 0
         self._asked = 0
         self.first_poll = threading.Event()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"follow {target}", daemon=True)
 
     def poll_now(self) -> None:
         """Let the worker that polls do so at once; where the folder cannot be written, the next poll comes in its time."""
@@ -100,18 +102,26 @@ class FollowingWorker:
 
     def start(self) -> None:
         """Take the last good version from the disk, and follow from here on; returns at once."""
-        threading.Thread(target=self._run, name=f"follow {self.target}", daemon=True).start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Follow no longer, and let another worker poll; what is served stays."""
+        self._stopped.set()
+        self._thread.join()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _run(self) -> None:
-        while True:
+        while not self._stopped.is_set():
             try:
                 self._step()
             except OSError as error:
                 message = f"{self._board.folder} cannot be used: {error.strerror or type(error).__name__}"
                 self._report(FollowState("not_reached", None, "disk", message, f"ls -ld {self._board.folder}"))
                 self.first_poll.set()
-                time.sleep(1.0)
-            time.sleep(_TICK_S)
+                self._stopped.wait(_AFTER_FAILURE_S)
+            self._stopped.wait(_TICK_S)
 
     def _step(self) -> None:
         if self._changed == (0, 0):
