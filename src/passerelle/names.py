@@ -25,6 +25,7 @@ TASK: Final = PREFIX + "task"
 
 # Tags of a version.
 ARTIFACT_DIGEST: Final = PREFIX + "artifact_digest"
+BUNDLE_DIGEST: Final = PREFIX + "bundle_digest"
 CRITERIA_DIGEST: Final = PREFIX + "criteria_digest"
 GOLDEN_DIGEST: Final = PREFIX + "golden_digest"
 #: Whether the model is registered with the scorer that it compiles to, and is served without scikit-learn.

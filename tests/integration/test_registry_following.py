@@ -17,7 +17,17 @@ from passerelle.errors import IntegrityError, OutsideError
 from passerelle.model.ledger_entry import check_entry_signature, digest_of, parsed_entry
 from passerelle.model.manifest import digest_of_file, digest_of_manifest
 from passerelle.model.verify import check_stored_signature
-from passerelle.names import ARTIFACT_DIGEST, BUNDLE, GOLDEN, LEDGER_ENTRY, MANIFEST, SIGNATURE, ModelVersionRef, ledger_artifact
+from passerelle.names import (
+    ARTIFACT_DIGEST,
+    BUNDLE,
+    BUNDLE_DIGEST,
+    GOLDEN,
+    LEDGER_ENTRY,
+    MANIFEST,
+    SIGNATURE,
+    ModelVersionRef,
+    ledger_artifact,
+)
 from passerelle.registry import production as move
 from passerelle.registry.client import Registry
 from passerelle.registry.ledger import Ledger
@@ -89,8 +99,15 @@ def test_a_version_without_a_bundle_is_completed_once_its_files_are_those_that_w
         done = again(registry, run_id)
         assert (done.ref, done.created, done.completed) == (ref, False, (BUNDLE,))
         assert registry.objects.read(key)[0] == whole, "the same bytes as at registration"
+        assert registry.model_version(ref.registered_model, ref.version).tags[BUNDLE_DIGEST] == digest_of(whole)
         assert again(registry, run_id).completed == ()
+        for damage in (flipped(whole), whole[:-10_240], b""):
+            registry.objects.delete(key)
+            registry.objects.create(key, damage)
+            assert again(registry, run_id).completed == (BUNDLE,)
+            assert registry.objects.read(key)[0] == whole
     finally:
+        registry.objects.delete(key)
         registry.objects.create(key, whole)
 
 
@@ -110,7 +127,7 @@ def test_a_version_that_is_signed_later_gets_the_signature_in_its_bundle(
             broken.setattr(registry, "write_text", fails)
             again(registry, run_id, signing=key)
         done = again(registry, run_id, signing=key)
-        assert (done.ref, done.created, done.completed) == (ref, False, (SIGNATURE,))
+        assert (done.ref, done.created, done.completed) == (ref, False, (SIGNATURE, BUNDLE))
         place = extracted(registry, run_id, tmp_path / "after")
         assert (place / "manifest.sig").read_text() == stored_signature(registry, run_id)
         assert check_stored_signature(place, json.loads((place / "manifest.json").read_bytes()), key, run_id=run_id)

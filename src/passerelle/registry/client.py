@@ -268,11 +268,6 @@ class Registry:
         with self._asked(f"the artifact {path} of the run {run_id}", artifacts=True):
             self._client.log_dict(run_id, dict(content), path)
 
-    def has_artifact(self, run_id: str, path: str) -> bool:
-        """Return whether the run has this artifact."""
-        with self._asked(f"the artifacts of the run {run_id}", artifacts=True):
-            return any(each.path == path for each in self._client.list_artifacts(run_id, path.rpartition("/")[0]))
-
     def write_file(self, run_id: str, path: str, file: Path) -> None:
         """Write a file, whose name is the last part of the path, as an artifact of a run."""
         with self._asked(f"the artifact {path} of the run {run_id}", artifacts=True):

@@ -64,7 +64,7 @@ def unchanged(
 
     Args:
         before: Where alias and stage stand.
-        ledger: As it was verified without the lock.
+        ledger: As it was verified without the lock; nothing is completed where it has a new entry by then.
 
     Raises:
         BusyError: Something is to be completed, and somebody else promotes at this moment; says who.
@@ -73,7 +73,7 @@ def unchanged(
     if done and not dry_run:
         with promotion_lock(registry.objects, name, who, f"completion of entry {ledger.number}") as held:
             again = verified_ledger(registry, name, signing, since=ledger)
-            done = _completed(registry, again, held, dry_run=False)
+            done = _completed(registry, again, held, dry_run=False) if again.number == ledger.number else ()
     return Promotion(ref, before.previous, changed=False, dry_run=dry_run, completed=done)
 
 

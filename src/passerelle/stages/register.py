@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from passerelle.criteria import Criteria, read_criteria
-from passerelle.errors import TRAIN_AGAIN, IntegrityError, RefusedError
+from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError, RefusedError
 from passerelle.model.bundle import write_bundle
-from passerelle.model.manifest import digest_of_manifest
+from passerelle.model.manifest import digest_of_file, digest_of_manifest
 from passerelle.names import (
     ARTIFACT_DIGEST,
     BUNDLE,
+    BUNDLE_DIGEST,
     CANDIDATE,
     COMPILED,
     CRITERIA_DIGEST,
@@ -140,7 +142,7 @@ def register(
         if not dry_run:
             # All artifacts come before the version, and the version is born with its tags: no moment shows one without the other.
             registry.write_json(run_id, MANIFEST, found.manifest)
-            _bundle(asked, found)
+            tags[BUNDLE_DIGEST] = _bundle(asked, found)
         ref = _with_tags(asked, tags)
     name, digest = registry.settings.registered_model, tags[ARTIFACT_DIGEST]
     return Registered(name, run_id, run.name, ref, True, digest, tags, not_compiled=found.not_compiled, dry_run=dry_run)
@@ -222,21 +224,27 @@ def _found(asked: _Asked, version: VersionInfo) -> Registered:
         IntegrityError: Something is missing, and the files are not those that were registered; nothing is written.
     """
     registry, run, name = asked.registry, asked.run, version.ref.registered_model
-    sign_later = asked.earlier.to_sign and asked.earlier.manifest is not None
-    missing = [SIGNATURE] if sign_later else []
-    missing += [BUNDLE] if not registry.has_artifact(run.run_id, BUNDLE) else []
+    earlier = asked.earlier
+    missing = [SIGNATURE] if earlier.to_sign and earlier.manifest is not None else []
+    missing += [BUNDLE] if _stored_bundle(asked) != version.tags.get(BUNDLE_DIGEST, "") else []
     if missing:
         found = _looked_at(asked)
         if not asked.dry_run:
-            _bundle(asked, found)
-            if sign_later:
-                registry.set_version_tags(version.ref, {SIGNED: "true"})
+            signed = {SIGNED: "true"} if earlier.to_sign or earlier.verified else {}
+            registry.set_version_tags(version.ref, {BUNDLE_DIGEST: _bundle(asked, found)} | signed)
     digest, completed = version.tags[ARTIFACT_DIGEST], tuple(missing)
     return Registered(name, run.run_id, run.name, version.ref, False, digest, version.tags, completed=completed, dry_run=asked.dry_run)
 
 
-def _bundle(asked: _Asked, found: Examined) -> None:
-    """Store the bundle of what was examined, and the signature where one is to be made.
+def _stored_bundle(asked: _Asked) -> str | None:
+    """Return the digest of the run's bundle as it is stored; None where there is none."""
+    with suppress(NotFoundError):
+        return digest_of_file(asked.registry.run_artifact(asked.run.run_id, BUNDLE, asked.folder / "stored"))
+    return None
+
+
+def _bundle(asked: _Asked, found: Examined) -> str:
+    """Store the bundle of what was examined, and the signature where one is to be made; return the bundle's digest.
 
     What is signed is a manifest that was made in this process, and not one that was read.
     """
@@ -249,6 +257,7 @@ def _bundle(asked: _Asked, found: Examined) -> None:
     # After the bundle: where this is interrupted between the two, the signature is still to be made, and the bundle with it.
     if made is not None:
         registry.write_text(run_id, SIGNATURE, made)
+    return digest_of_file(target)
 
 
 def _tags(run: CandidateRun, criteria: Criteria, manifest: Mapping[str, Any]) -> dict[str, str]:

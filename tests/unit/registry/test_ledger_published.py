@@ -209,6 +209,19 @@ def test_nothing_is_completed_beside_somebody_who_promotes(mlflow: Mlflow) -> No
     assert mlflow.artifacts == {}
 
 
+def test_nothing_is_completed_once_somebody_else_promoted(mlflow: Mlflow) -> None:
+    mlflow.artifacts.clear()
+
+    def overtaken(key: str) -> None:
+        if key.endswith("lock.json"):
+            mlflow.objects.before_write = lambda _: None
+            put(mlflow, 2)
+
+    mlflow.objects.before_write = overtaken
+    assert promoted(mlflow).completed == ()
+    assert [path for _, path in mlflow.artifacts] == [ledger_artifact(2)]
+
+
 def test_a_run_that_was_deleted_stops_no_move(mlflow: Mlflow) -> None:
     def gone(run_id: str, path: str, content: str) -> None:
         raise NotFoundError("the run does not exist")
