@@ -17,6 +17,7 @@ PATTERNS = (
     "training/tests/*.py",
     "deploy/.dockerignore",
     "deploy/compose.yaml",
+    "deploy/compose.follow.yaml",
     # By name: beside them lie the secrets of a stack that was started here.
     *(f"deploy/{folder}/**/*" for folder in ("grafana", "healthy", "kubernetes", "minio", "mlflow", "prometheus", "proxy")),
 )

@@ -24,6 +24,7 @@ OLDEST_COMPOSE = (2, 20)
 _TIMEOUT_S = 1200.0
 _SHORT_S = 60.0
 _TAKEN = re.compile(r"(?:Bind for|listen tcp4?) \S*?:(\d+)[^\n]*(?:already allocated|address already in use)")
+_WEBHOOK = "PASSERELLE_FOLLOW_WEBHOOK"
 _START = "passerelle up --target compose --no-model"
 
 
@@ -51,7 +52,7 @@ class Stack:
             variables: Override those of the environment and of .env.
             given: What the command reads from its input.
         """
-        command = ["docker", "compose", "--file", str(self.folder / "compose.yaml"), "--progress", "plain", *arguments]
+        command = ["docker", "compose", *self._files(variables), "--progress", "plain", *arguments]
         text = given.decode() if isinstance(given, bytes) else given
         try:
             return subprocess.run(
@@ -87,7 +88,7 @@ class Stack:
         Raises:
             OutsideError: It fails; holds what it said.
         """
-        command = ["docker", "compose", "--file", str(self.folder / "compose.yaml"), *arguments]
+        command = ["docker", "compose", *self._files(), *arguments]
         given, taken = source or subprocess.DEVNULL, target or subprocess.PIPE
         try:
             done = subprocess.run(command, stdin=given, stdout=taken, stderr=subprocess.PIPE, timeout=_TIMEOUT_S, check=False)
@@ -99,7 +100,27 @@ class Stack:
     @property
     def command(self) -> str:
         """How a person calls compose on this stack."""
-        return f"docker compose -f {shlex.quote(os.path.relpath(self.folder / 'compose.yaml'))}"
+        files = (shlex.quote(os.path.relpath(path)) for path in self._files()[1::2])
+        return " ".join(["docker compose", *(f"-f {path}" for path in files)])
+
+    def follows(self, variables: Mapping[str, str] | None = None) -> bool:
+        """Return whether the replicas are to follow the registry.
+
+        Args:
+            variables: Override those of the environment and of .env.
+        """
+        return bool({**self.values(), **(variables or {})}.get("PASSERELLE_FOLLOW"))
+
+    def mlflow_is_as_wanted(self) -> bool:
+        """Return whether the MLflow server that runs has an account for replicas that follow, and may call them, as it is wanted now."""
+        held = self.containers().get("mlflow", {}).get("Config", {}).get("Env", ())
+        given = dict(variable.partition("=")[::2] for variable in held)
+        wanted = (self.values().get(_WEBHOOK) or "off") if self.follows() else None
+        return given.get(_WEBHOOK) == wanted
+
+    def _files(self, variables: Mapping[str, str] | None = None) -> list[str]:
+        names = ["compose.yaml", *(["compose.follow.yaml"] if self.follows(variables) else [])]
+        return [part for name in names for part in ("--file", str(self.folder / name))]
 
     def check(self) -> None:
         """Return when an engine answers and its compose is new enough.
