@@ -42,5 +42,5 @@ def following_of(settings: FollowSettings, *, problem: str | None = None, next_c
     if not settings.follow:
         return None
     if not settings.follow_webhook:
-        problem, next_command = "PASSERELLE_FOLLOW_WEBHOOK is off", _ON
+        problem, next_command = problem or "PASSERELLE_FOLLOW_WEBHOOK is off", next_command or (None if problem else _ON)
     return Following(settings.follow, settings.follow_interval_s, problem is None, problem, next_command)
