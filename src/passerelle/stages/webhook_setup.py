@@ -13,6 +13,7 @@ from passerelle.errors import PasserelleError
 from passerelle.follow_settings import FollowSettings
 from passerelle.platform.private_file import private_key
 from passerelle.rollout.following import Following, following_of
+from passerelle.serving.following.webhook import read_secret
 from passerelle.stages.context import Context
 
 PATH = "/follow/webhook"
@@ -51,11 +52,11 @@ def here(context: Context, settings: FollowSettings, address: str) -> Following 
 
 
 def made(context: Context, found: Following, name: str, urls: Sequence[str], secret: Path) -> Following:
-    """Make or replace the webhooks, and return what is followed: without a webhook where MLflow refuses."""
+    """Make or replace the webhooks, and return what is followed: without a webhook where MLflow refuses or the secret cannot be read."""
     from passerelle.registry.webhooks import keep_webhooks  # noqa: PLC0415 - MLflow takes seconds to import
 
     try:
-        keep_webhooks(context.registry, name, urls, secret.read_text(encoding="utf-8").strip())
+        keep_webhooks(context.registry, name, urls, read_secret(secret).decode(errors="replace"))
     except PasserelleError as error:
         return replace(found, webhook=False, problem=error.message, next_command=error.hint)
     return found

@@ -90,6 +90,20 @@ def test_a_refusal_is_told_and_harmless(tmp_path: Path, asked: list[tuple[Any, .
     webhook_setup.removed(context(tmp_path), SETTINGS)
 
 
+@pytest.mark.parametrize(("content", "words"), [(None, "cannot be read"), ("short", "shorter than 16")])
+def test_a_secret_that_cannot_be_used_is_told_and_harmless(
+    tmp_path: Path, asked: list[tuple[Any, ...]], content: str | None, words: str
+) -> None:
+    secret = tmp_path / "mine"
+    if content is not None:
+        secret.write_text(content)
+    found = webhook_setup.here(context(tmp_path), SETTINGS.model_copy(update={"follow_webhook_secret_file": secret}), ADDRESS)
+    assert found is not None
+    assert not found.webhook
+    assert words in str(found)
+    assert asked == []
+
+
 def test_the_webhook_of_a_service_that_ended_is_deleted(tmp_path: Path, asked: list[tuple[Any, ...]]) -> None:
     webhook_setup.removed(context(tmp_path), SETTINGS)
     assert asked == [(webhook_setup.name_here(context(tmp_path)), (), "")]
