@@ -187,6 +187,9 @@ def test_no_more_than_so_many_are_remembered_and_none_is_forgotten_too_early(
     clocks.steady += 0.1
     assert take(hooks, fourth) == CREATED, "what was refused was not used up"
     assert refused(lambda: hooks.begin(fourth)) == REPLAYED
+    for _ in range(2):
+        take(hooks, signed(str(NOW + 1)))
+    assert refused(lambda: take(hooks, signed(str(NOW + 1)))) == (503, "overloaded"), "one was forgotten for each that was taken"
 
 
 def test_a_flood_is_refused_before_a_body_is_read_and_ends_after_a_second(hooks: Webhooks, clocks: Clocks) -> None:
