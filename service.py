@@ -12,10 +12,13 @@ import bentoml
 from pydantic import BaseModel
 
 from passerelle.bentos.service_image import ServiceImage
+from passerelle.follow_settings import FollowSettings
 from passerelle.monitoring.shared import make_folder
 from passerelle.serving.contract import BatchPrediction, Prediction
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.failure import plain_errors
+from passerelle.serving.following.start import load_and_follow
+from passerelle.serving.following.target import targets
 from passerelle.serving.install import install_endpoint
 from passerelle.serving.pages.mount import mounted
 from passerelle.serving.runtime import Runtime
@@ -31,9 +34,10 @@ class Arguments(BaseModel):
 
 ARGUMENTS = bentoml.use_arguments(Arguments)
 with plain_errors():
-    SETTINGS = ServiceSettings.read()
+    SETTINGS, FOLLOW = ServiceSettings.read(), FollowSettings.read()
     # Reads the signature, for the schema; the model itself is loaded by each worker.
     RUNTIME = Runtime.or_refused(Path(bentoml.models.get(ARGUMENTS.model).path), SETTINGS)
+    targets(FOLLOW, RUNTIME.registered_model)
 
 
 @bentoml.service(
@@ -54,7 +58,7 @@ class Classifier:
     model = bentoml.models.BentoModel(ARGUMENTS.model)
 
     def __init__(self) -> None:
-        RUNTIME.load_or_refuse()
+        load_and_follow(RUNTIME, FOLLOW)
 
     @bentoml.on_deployment
     @staticmethod

@@ -18,6 +18,8 @@ WAIT_S = float(os.environ.get("POSTGRES_WAIT_S", "60"))
 LOCK = 0x6D6C666C6F77
 HOST, PORT = os.environ.get("POSTGRES_HOST", "postgres"), os.environ.get("POSTGRES_PORT", "5432")
 USER, DATABASE = os.environ.get("POSTGRES_USER", "mlflow"), os.environ.get("POSTGRES_DB", "mlflow")
+#: The account by which the service reads the registry; accounts.py lets it do nothing else.
+FOLLOWER = "follower"
 #: Without the password, which libpq reads from its file: a URI is seen in logs and in the list of processes.
 URI = f"postgresql+psycopg2://{USER}@{HOST}:{PORT}/{DATABASE}"
 
@@ -96,7 +98,8 @@ def authentication() -> str:
         "database_uri": URI,
         "admin_username": name,
         "admin_password": password,
-        "authorization_function": "mlflow.server.auth:authenticate_request_basic_auth",
+        # Another function than MLflow's own hides "log out" and "change password" on its pages: only where it is needed.
+        "authorization_function": "accounts:authenticate" if followed() else "mlflow.server.auth:authenticate_request_basic_auth",
         # A password is checked by a slow hash; without this, at every request.
         "auth_cache_ttl_seconds": "30",
     }
@@ -107,8 +110,16 @@ def authentication() -> str:
     return str(path)
 
 
+def followed() -> bool:
+    """Return whether the service may follow the registry."""
+    return bool(os.environ.get("MLFLOW_FOLLOWER_FILE"))
+
+
 def keep_accounts() -> None:
-    """Bring the schema of the accounts up to date, and give the administrator the secret's password: that is how it is changed."""
+    """Bring the schema of the accounts up to date, and give them the passwords of the secrets: that is how one is changed.
+
+    The service's account is there as long as the service may follow the registry.
+    """
     from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415
 
     store = SqlAlchemyStore()
@@ -119,6 +130,28 @@ def keep_accounts() -> None:
     elif not store.authenticate_user(name, password):
         store.update_user(name, password=password, is_admin=True)
         say(f"{name} has the password of the secret now")
+    if followed():
+        password = secret("MLFLOW_FOLLOWER")
+        if not store.has_user(FOLLOWER):
+            store.create_user(FOLLOWER, password, is_admin=False)
+            say(f"the account {FOLLOWER} reads the registry")
+        elif not store.authenticate_user(FOLLOWER, password) or store.get_user(FOLLOWER).is_admin:
+            store.update_user(FOLLOWER, password=password, is_admin=False)
+            say(f"{FOLLOWER} has the password of the secret now")
+    elif store.has_user(FOLLOWER):
+        store.delete_user(FOLLOWER)
+        say(f"the account {FOLLOWER} is deleted: the service does not follow the registry")
+
+
+def webhooks() -> dict[str, str]:
+    """Return MLflow's variables for webhooks: the key of their secrets, and where the service takes them, that they may call it.
+
+    In the stack all addresses are private, and within it the service speaks plain HTTP.
+    """
+    variables = {"MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": secret("MLFLOW_WEBHOOK_KEY")}
+    if followed() and os.environ.get("PASSERELLE_FOLLOW_WEBHOOK", "").lower() in ("on", "true", "yes", "1"):
+        variables |= {"MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https", "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true"}
+    return variables
 
 
 def main() -> None:
@@ -130,6 +163,9 @@ def main() -> None:
     )
     os.environ["MLFLOW_FLASK_SERVER_SECRET_KEY"] = secret("MLFLOW_FLASK_KEY")
     os.environ["MLFLOW_AUTH_CONFIG_PATH"] = authentication()
+    os.environ |= webhooks()
+    # For accounts.py, beside this file.
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     with alone() as cursor:
         migrate(cursor)
         keep_accounts()

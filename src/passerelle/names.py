@@ -25,6 +25,7 @@ TASK: Final = PREFIX + "task"
 
 # Tags of a version.
 ARTIFACT_DIGEST: Final = PREFIX + "artifact_digest"
+BUNDLE_DIGEST: Final = PREFIX + "bundle_digest"
 CRITERIA_DIGEST: Final = PREFIX + "criteria_digest"
 GOLDEN_DIGEST: Final = PREFIX + "golden_digest"
 #: Whether the model is registered with the scorer that it compiles to, and is served without scikit-learn.
@@ -39,7 +40,7 @@ PROJECT: Final = PREFIX + "project"
 TRUSTED_PICKLE: Final = PREFIX + "trusted_pickle"
 
 # Tags of a registered model: number and digest of a ledger entry.
-#: The last entry; on a version, the entry that last moved it.
+#: The last entry; on a version, the entry that last moved it, or that undid a move and left it in production.
 LEDGER_ENTRY: Final = PREFIX + "ledger_entry"
 #: The entry that is about to be written.
 LEDGER_ANNOUNCED: Final = PREFIX + "ledger_announced"
@@ -78,6 +79,8 @@ MANIFEST_FILE: Final = "manifest.json"
 SIGNATURE_FILE: Final = "manifest.sig"
 MANIFEST: Final = f"passerelle/{MANIFEST_FILE}"
 SIGNATURE: Final = f"passerelle/{SIGNATURE_FILE}"
+#: What a running service that follows the registry downloads of a version.
+BUNDLE: Final = "passerelle/bundle.tar"
 
 # In a bento model's directory.
 MODEL_FOLDER: Final = "mlflow_model"
@@ -163,6 +166,11 @@ class ImageRef:
 
     def __str__(self) -> str:
         return f"{self.repository}:{self.image_tag}"
+
+
+def ledger_artifact(number: int) -> str:
+    """Return where the line of a ledger entry lies among the artifacts of the run of the version that it leaves in production."""
+    return f"passerelle/ledger/{number:06d}.jsonl"
 
 
 def bento_name(registered_model: str) -> str:

@@ -13,7 +13,8 @@ from typing import Any, get_args
 from pydantic import AliasChoices, SecretStr
 
 from passerelle.errors import SettingsError, UsageError
-from passerelle.settings import PREFIX, Settings, all_settings, variable_of
+from passerelle.known_settings import all_settings
+from passerelle.settings import PREFIX, Settings, variable_of
 
 FILE = "passerelle.toml"
 LANGUAGES = ("fr", "en")

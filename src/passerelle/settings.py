@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -257,22 +255,3 @@ def variable_of(settings: type[Settings], field: str) -> str:
     if info is not None and isinstance(info.validation_alias, AliasChoices):
         return next((str(c) for c in info.validation_alias.choices if str(c).startswith(PREFIX)), field)
     return field if field.isupper() else PREFIX + field.upper()
-
-
-def all_settings() -> tuple[type[Settings], ...]:
-    """Return every settings class, for the documentation and for the check of unknown keys."""
-    return (StateSettings, MlflowSettings, S3Settings, StoreSettings, SigningSettings, LoadingSettings, ServiceSettings, ClientSettings)
-
-
-def refuse_unknown(environment: Mapping[str, str] | None = None) -> None:
-    """Refuse a variable with our prefix that no setting knows.
-
-    Raises:
-        SettingsError: Such a variable is set; the message names the closest known one.
-    """
-    known = {variable_of(group, name) for group in all_settings() for name in group.model_fields}
-    for variable in sorted(environment if environment is not None else os.environ):
-        if variable.startswith(PREFIX) and variable not in known:
-            close = difflib.get_close_matches(variable, known, n=1)
-            instead = f"did you mean {close[0]}?" if close else "docs/settings.md lists the settings"
-            raise SettingsError(f"{variable} is not a setting of passerelle; {instead}", hint=f"unset {variable}")

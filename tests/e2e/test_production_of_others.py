@@ -17,10 +17,10 @@ from passerelle.cli.show_steps import StepsShown
 from passerelle.criteria import Criteria
 from passerelle.errors import BusyError, NotFoundError
 from passerelle.model.golden import Golden
+from passerelle.model.ledger_entry import Entry
 from passerelle.names import MADE_BY_DEMO, ModelVersionRef
 from passerelle.platform.child import Child
 from passerelle.registry.client import Registry
-from passerelle.registry.ledger import Entry
 from passerelle.registry.verified import history
 from passerelle.settings import SigningSettings
 from passerelle.stages import demo, first_answer, train, up

@@ -11,11 +11,12 @@ from dataclasses import replace
 import pytest
 
 from passerelle.errors import BusyError, OutsideError, PasserelleError
+from passerelle.model.ledger_entry import Entry
 from passerelle.names import ARTIFACT_DIGEST, ModelVersionRef
 from passerelle.registry import ledger as ledgers
 from passerelle.registry import production as move
 from passerelle.registry.client import Registry
-from passerelle.registry.ledger import Entry, Ledger
+from passerelle.registry.ledger import Ledger
 from passerelle.registry.verified import history as history_of
 from passerelle.stages.promote import Promotion, put_in_production
 from passerelle.stages.rollback import rollback

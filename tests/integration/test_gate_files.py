@@ -116,11 +116,11 @@ def test_data_that_cannot_be_read_is_a_failure_of_integrity(content: bytes, tmp_
             read(cast(Any, Stored()), files, tmp_path)
 
 
-def test_a_version_from_before_the_data_was_recorded_is_judged_and_can_be_signed(two: Two, ours: Keys) -> None:
+def test_a_version_from_before_the_data_was_recorded_is_judged_and_can_be_signed(two: Two, ours: Keys, tmp_path: Path) -> None:
     registry, run_id = two.registry, two.challenger.run_id
     digests = {info.ref: info.tags["passerelle.artifact_digest"] for info in registry.versions_of_run(run_id)}
     whole = registry.read_json(run_id, MANIFEST)
-    manifest = examined(registry, run_id).manifest
+    manifest = examined(registry, run_id, tmp_path).manifest
     del manifest["training"]
     key = SigningSettings.read(signing_key=ours.private)
     with unsigned(registry, run_id):

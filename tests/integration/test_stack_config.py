@@ -11,23 +11,30 @@ from typing import Any
 
 import pytest
 
+from passerelle.follow_settings import FollowSettings
 from passerelle.settings import LoadingSettings
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def config(**variables: str) -> dict[str, Any]:
-    """Return compose.yaml as compose reads it; needs no engine."""
-    command = ["docker", "compose", "-f", str(ROOT / "deploy" / "compose.yaml"), "--profile", "*", "config", "--format", "json"]
+def whole_config(*also: str, **variables: str) -> dict[str, Any]:
+    """Return compose.yaml, with other files on top of it, as compose reads it; needs no engine."""
+    files = [part for name in ("compose.yaml", *also) for part in ("-f", str(ROOT / "deploy" / name))]
+    command = ["docker", "compose", *files, "--profile", "*", "config", "--format", "json"]
     if shutil.which("docker") is None or subprocess.run([*command[:2], "version"], capture_output=True, check=False).returncode != 0:
         pytest.skip("docker compose is not installed")
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables}
     environment |= {name: os.environ[name] for name in ("DOCKER_CONFIG",) if name in os.environ}
     said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert said.returncode == 0, said.stderr
-    found: dict[str, Any] = json.loads(said.stdout)["services"]
+    found: dict[str, Any] = json.loads(said.stdout)
     return found
+
+
+def config(*also: str, **variables: str) -> dict[str, Any]:
+    services: dict[str, Any] = whole_config(*also, **variables)["services"]
+    return services
 
 
 def published(services: dict[str, Any]) -> dict[str, set[str]]:
@@ -50,3 +57,54 @@ def test_the_operators_list_of_types_reaches_the_service() -> None:
     assert config()["service-1"]["environment"][name] == LoadingSettings.model_fields["trusted_types"].default
     for service in ("service-1", "service-2"):
         assert config(**{name: "sklearn,team"})[service]["environment"][name] == "sklearn,team"
+
+
+FOLLOW = "compose.follow.yaml"
+REPLICAS = ("service-1", "service-2")
+
+
+def test_pinned_replicas_reach_what_asks_them_and_nothing_else() -> None:
+    whole = whole_config(PASSERELLE_FOLLOW="production", PASSERELLE_FOLLOW_WEBHOOK="on")
+    assert whole["networks"]["serving"]["internal"] is True
+    assert "registry" not in whole["networks"]
+    for name in REPLICAS:
+        service = whole["services"][name]
+        assert set(service["networks"]) == {"serving"}
+        assert not service.get("secrets")
+        assert not [each for each in service["environment"] if "FOLLOW" in each or "TRACKING" in each]
+    mlflow = whole["services"]["mlflow"]
+    assert set(mlflow["networks"]) == {"platform"}
+    assert "MLFLOW_FOLLOWER_FILE" not in mlflow["environment"]
+    assert "PASSERELLE_FOLLOW_WEBHOOK" not in mlflow["environment"]
+
+
+def test_replicas_that_follow_reach_mlflow_besides_with_an_account_that_reads() -> None:
+    pinned, whole = whole_config()["services"], whole_config(FOLLOW, PASSERELLE_FOLLOW="production")
+    assert whole["networks"]["registry"]["internal"] is True
+    services = whole["services"]
+    assert {name for name, each in services.items() if "registry" in each["networks"]} == {"mlflow", *REPLICAS}
+    folders = set()
+    for name in REPLICAS:
+        service = services[name]
+        assert set(service["networks"]) == {"serving", "registry"}
+        assert {each["source"] for each in service["secrets"]} == {"mlflow_follower", "mlflow_webhook_secret"}
+        (volume,) = [each for each in service["volumes"] if each["type"] == "volume"]
+        folders.add(volume["source"])
+        variables = service["environment"]
+        assert variables["PASSERELLE_FOLLOW_DIR"] == volume["target"] == "/var/lib/passerelle/follow"
+        assert (variables["PASSERELLE_FOLLOW"], variables["PASSERELLE_FOLLOW_USERNAME"]) == ("production", "follower")
+        assert int(variables["PASSERELLE_FOLLOW_MAX_BYTES"]) == 2**29
+        assert set(FollowSettings.read(variables).model_dump()) == set(FollowSettings.model_fields)
+        for each in ("read_only", "cap_drop", "security_opt", "user", "tmpfs", "mem_limit", "pids_limit", "healthcheck"):
+            assert service[each] == pinned[name][each], each
+    assert len(folders) == 2
+    assert set(services["mlflow"]["networks"]) == {"platform", "registry"}
+    changed = {name for name in services if services[name] != pinned[name]}
+    assert changed == {"mlflow", *REPLICAS}
+
+
+@pytest.mark.parametrize("value", ["off", "on"])
+def test_mlflow_may_call_the_replicas_only_where_the_webhook_is_on(value: str) -> None:
+    name = "PASSERELLE_FOLLOW_WEBHOOK"
+    services = config(FOLLOW, PASSERELLE_FOLLOW="production", **({name: value} if value == "on" else {}))
+    assert services["mlflow"]["environment"][name] == value

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from passerelle.errors import SettingsError
-from passerelle.settings import MlflowSettings, S3Settings, ServiceSettings, all_settings, refuse_unknown, variable_of
+from passerelle.known_settings import all_settings, refuse_unknown
+from passerelle.settings import MlflowSettings, S3Settings, ServiceSettings, variable_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 

@@ -35,7 +35,8 @@ def surroundings(*, registered_model: str | None = None, experiment: str | None 
 
 def read_state() -> StateSettings:
     """Return the state folder's settings; refuse variables that no setting knows."""
-    from passerelle.settings import StateSettings, refuse_unknown
+    from passerelle.known_settings import refuse_unknown
+    from passerelle.settings import StateSettings
 
     refuse_unknown()
     return StateSettings.read()

@@ -59,7 +59,7 @@ target_option = click.option(
 
 
 #: Where a command's context keeps the settings that its options gave, by the names of their variables.
-GIVEN_SETTINGS = "passerelle.given_settings"
+GIVEN_SETTINGS = f"{__name__}.given_settings"
 
 
 def _trust_pickle(ctx: click.Context, _: click.Parameter, value: bool) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from passerelle.bentos.build import BuiltBento
     from passerelle.monitoring.figures import Figures
     from passerelle.registry.verified import History
+    from passerelle.rollout.following import Following
     from passerelle.rollout.local import Deployment
     from passerelle.stages.compare import Comparison
     from passerelle.stages.deploy import Stopped
@@ -62,6 +63,8 @@ def registered(output: Output, result: Registered) -> None:
         output.line(f"{result.ref}: « {result.candidate} », {result.artifact_digest}")
     else:
         output.line(f"already done: « {result.candidate} » is {result.ref}")
+        for what in result.completed:
+            output.line(f"  {'would complete' if result.dry_run else 'completed'}: {what}, an artifact of the run {result.run_id}")
     if result.compiled:
         output.line("  compiled: it is served without scikit-learn")
     elif result.not_compiled:
@@ -81,6 +84,8 @@ def promotion(output: Output, result: Promotion) -> None:
             output.line(f"  {finding.check}: {finding.message}; {f'waived by {finding.waived}' if finding.waived else 'forced'}")
     if not result.changed:
         output.line(f"already done: {result.ref} is in production")
+        for what in result.completed:
+            output.line(f"  {'would complete' if result.dry_run else 'completed'}: {what}")
     elif result.dry_run:
         output.line(f"would put {result.ref} into production:")
         for step in result.steps:
@@ -129,8 +134,18 @@ def deployment(output: Output, result: Deployment | Stopped) -> None:
         output.line(f"{result.bento_tag} answers on {result.address}{instead}: ready in {result.ready_seconds:.1f} s")
     if not isinstance(result, Stopped) and result.smoke is not None:
         smoke = result.smoke
-        output.line(f"{smoke.inputs} golden predictions over HTTP: the same, within {smoke.largest_difference:.1g}")
+        if smoke.inputs:
+            output.line(f"{smoke.inputs} golden predictions over HTTP: the same, within {smoke.largest_difference:.1g}")
+        followed(output, result.following, smoke.model_version)
     output.result(result)
+
+
+def followed(output: Output, following: Following | None, version: str | None) -> None:
+    """Show what a service follows, and whether MLflow's webhook lets it poll at once."""
+    if following is not None:
+        output.line(f"{following}" + (f"; it answers with version {version}" if version else ""))
+        if following.next_command is not None:
+            output.line("  next: " + following.next_command.replace("\n", "\n  or: "))
 
 
 def figures(output: Output, result: Figures) -> None:
@@ -165,6 +180,7 @@ def status(output: Output, result: Status) -> None:
         ("service", f"{holdings.service} on {holdings.service_address}" if holdings.service else "—"),
     ]
     output.table((holdings.registered_model, "version"), rows)
+    followed(output, result.following, None)
     for disagreement in result.disagreements:
         output.line(disagreement.what if result.ledger_findings else f"disagrees: {disagreement.what}")
         output.line(f"  next: {disagreement.command}")

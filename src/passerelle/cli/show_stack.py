@@ -69,7 +69,9 @@ def stack_deployment(output: Output, result: StackDeployment | Prepared) -> None
     else:
         output.line(f"{result.bento_tag} answers behind {result.address}{instead}: both replicas within {result.seconds:.1f} s")
     if result.smoke is not None:
-        output.line(f"{result.smoke.inputs} golden predictions in each: the same, within {result.smoke.largest_difference:.1g}")
+        if result.smoke.inputs:
+            output.line(f"{result.smoke.inputs} golden predictions in each: the same, within {result.smoke.largest_difference:.1g}")
+        show.followed(output, result.following, result.smoke.model_version)
     output.result(result)
 
 
@@ -90,7 +92,9 @@ def cluster_deployment(output: Output, result: ClusterDeployment) -> None:
     else:
         output.line(f"{result.where} serves {result.image}{instead}: {result.pods} pods within {result.seconds:.1f} s")
     if result.smoke is not None:
-        output.line(f"{result.smoke.inputs} golden predictions in each pod: the same, within {result.smoke.largest_difference:.1g}")
+        if result.smoke.inputs:
+            output.line(f"{result.smoke.inputs} golden predictions in each pod: the same, within {result.smoke.largest_difference:.1g}")
+        show.followed(output, result.following, result.smoke.model_version)
     output.result(result)
 
 

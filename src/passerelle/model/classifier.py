@@ -71,7 +71,7 @@ class FittedPipeline:
     @property
     def is_available(self) -> bool:
         """Whether it can be loaded here."""
-        return self.is_loaded or pipelines_load_here(self._description.flavor)
+        return self.is_loaded or ((self._folder / self._description.model_file).is_file() and pipelines_load_here(self._description.flavor))
 
     def __call__(self) -> FittedClassifier:
         """Return the pipeline.

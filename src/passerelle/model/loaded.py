@@ -134,10 +134,11 @@ def scorer_rows(scorer: CompiledScorer, records: Sequence[Mapping[str, Any]]) ->
     return [ScoredRow(index, row) for index, row in zip(indices.tolist(), probabilities, strict=True)]
 
 
-def load_model(folder: Path, *, signing: SigningSettings | None = None) -> LoadedModel:
+def load_model(folder: Path, *, signing: SigningSettings | None = None, scorer_alone: bool = False) -> LoadedModel:
     """Return the model of a bento model's directory, checked against its manifest, its signature and its golden predictions.
 
     Args:
+        scorer_alone: Whether the directory of a compiled model may lack the files that only its pipeline needs.
         signing: What the signature is verified with; by default what the environment says, so that no caller can forget it.
 
     Raises:
@@ -146,16 +147,12 @@ def load_model(folder: Path, *, signing: SigningSettings | None = None) -> Loade
         OutsideError: The pipeline is needed, and the libraries that load it are not installed.
     """
     began = time.perf_counter()
-    lineage = read_lineage(folder)
-    try:
-        manifest = json.loads((folder / MANIFEST_FILE).read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise IntegrityError(f"{folder.name} is not a bento model of passerelle", hint="passerelle import; passerelle build") from error
+    lineage, manifest = read_lineage(folder), _read_manifest(folder)
     model_folder = folder / MODEL_FOLDER
-    check_manifest(model_folder, folder / GOLDEN, manifest, expected_digest=str(lineage["artifact_digest"]))
+    check_manifest(model_folder, folder / GOLDEN, manifest, expected_digest=str(lineage["artifact_digest"]), scorer_alone=scorer_alone)
     signing = signing or SigningSettings.read()
     signer = check_stored_signature(folder, manifest, signing, run_id=str(lineage["run_id"]))
-    description = describe(model_folder)
+    description = describe(model_folder, scorer_alone=scorer_alone)
     pipeline = FittedPipeline(model_folder, description)
     golden = read_golden(folder / GOLDEN)
     scorer, why, difference = _scorer(model_folder, pipeline, golden)
@@ -174,6 +171,14 @@ def load_model(folder: Path, *, signing: SigningSettings | None = None) -> Loade
         signer=signer,
         since=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST_FILE).read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise IntegrityError(f"{folder.name} is not a bento model of passerelle", hint="passerelle import; passerelle build") from error
+    return manifest
 
 
 def _scorer(folder: Path, pipeline: FittedPipeline, golden: Golden) -> tuple[CompiledScorer | None, str | None, float]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from passerelle.errors import TRAIN_AGAIN, IntegrityError
+from passerelle.names import SCORER_FOLDER
 
 SCHEMA = 1
 
@@ -36,11 +37,14 @@ def digest_of_manifest(manifest: Mapping[str, object]) -> str:
     return "sha256:" + hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def check_manifest(folder: Path, golden: Path, manifest: Mapping[str, Any], *, expected_digest: str | None = None) -> None:
+def check_manifest(
+    folder: Path, golden: Path, manifest: Mapping[str, Any], *, expected_digest: str | None = None, scorer_alone: bool = False
+) -> None:
     """Check that each file is as recorded, that none is missing and that none was added.
 
     Args:
         expected_digest: The artifact digest that the registry holds, if one is known.
+        scorer_alone: Whether files may be missing that only the pipeline of a compiled model needs.
 
     Raises:
         IntegrityError: Names the first file that differs.
@@ -53,6 +57,8 @@ def check_manifest(folder: Path, golden: Path, manifest: Mapping[str, Any], *, e
         raise IntegrityError("the manifest names no files, or the golden predictions cannot be read", hint=TRAIN_AGAIN) from error
     for name in sorted(recorded.keys() | now["files"].keys()):
         if name not in now["files"]:
+            if scorer_alone and is_of_the_pipeline(name, recorded):
+                continue
             raise IntegrityError(f"the model's file {name} is missing", hint=TRAIN_AGAIN)
         if name not in recorded:
             raise IntegrityError(f"the model holds {name}, which was not there at registration", hint=TRAIN_AGAIN)
@@ -60,3 +66,14 @@ def check_manifest(folder: Path, golden: Path, manifest: Mapping[str, Any], *, e
             raise IntegrityError(f"the model's file {name} is not the one that was registered", hint=TRAIN_AGAIN)
     if manifest.get("golden") != now["golden"]:
         raise IntegrityError("the golden predictions are not those that were registered", hint=TRAIN_AGAIN)
+
+
+def is_of_the_pipeline(name: str, files: Iterable[str]) -> bool:
+    """Return whether a model with these files is served without this one: it is compiled, and the file is not part of the scorer.
+
+    Args:
+        name: Relative to the model's folder.
+        files: All files of the model, likewise.
+    """
+    scorer = f"{SCORER_FOLDER}/"
+    return any(each.startswith(scorer) for each in files) and not name.startswith(scorer) and name != "MLmodel"

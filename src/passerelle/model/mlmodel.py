@@ -42,8 +42,11 @@ class ModelDescription:
         return [column.name for column in self.columns]
 
 
-def describe(folder: Path) -> ModelDescription:
+def describe(folder: Path, *, scorer_alone: bool = False) -> ModelDescription:
     """Return what the directory's MLmodel file says.
+
+    Args:
+        scorer_alone: Whether the model's own file may be missing: a compiled model is served without it.
 
     Raises:
         UsageError: It has no flavor that can be served, it has no signature, or a column is of a type that no record can hold.
@@ -51,12 +54,12 @@ def describe(folder: Path) -> ModelDescription:
     """
     refuse_links(folder)
     try:
-        return _described(folder)
+        return _described(folder, scorer_alone=scorer_alone)
     except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         raise IntegrityError(f"cannot parse {folder / 'MLmodel'}: {type(error).__name__}", hint=TRAIN_AGAIN) from error
 
 
-def _described(folder: Path) -> ModelDescription:
+def _described(folder: Path, *, scorer_alone: bool) -> ModelDescription:
     try:
         content = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
         entries, signature = dict(content["flavors"]), dict(content.get("signature") or {})
@@ -70,7 +73,7 @@ def _described(folder: Path) -> ModelDescription:
     flavor, entry = FLAVORS[name], entries[name]
     file = flavor.describe(entry)
     target = (folder / file.path).resolve()
-    if not file.path or folder.resolve() not in target.parents or not target.is_file():
+    if not file.path or folder.resolve() not in target.parents or not (target.is_file() or scorer_alone):
         raise IntegrityError(f"the MLmodel file names « {file.path} », which is not a file of the model", hint=TRAIN_AGAIN)
     libraries = {**flavor.libraries(entry), **_pinned(folder / "requirements.txt")}
     columns = columns_of(signature)

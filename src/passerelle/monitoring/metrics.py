@@ -59,6 +59,7 @@ class Metrics:
         self.model_created = _of_model(registry, "passerelle_model_created_timestamp_seconds", "When the model was trained, Unix time.")
         self.model_loaded = _of_model(registry, "passerelle_model_loaded_timestamp_seconds", "When the model was loaded, Unix time.")
         self.model_load_seconds = _of_model(registry, MODEL_LOAD_SECONDS, "Time that the load took, golden predictions included.")
+        self._add_following(registry)
         # A child is looked up by its labels once; `labels()` on each request costs more than the count itself.
         self._requests: dict[tuple[str, int], Counter] = {}
         self._latency: dict[str, Histogram] = {}
@@ -66,6 +67,18 @@ class Metrics:
         self._reviews: dict[str, Counter] = {}
         self.workers.set(1)
         self._look: Callable[[], tuple[int, int]] = lambda: (0, 0)
+
+    def _add_following(self, registry: CollectorRegistry) -> None:
+        """Add the metrics of a service that follows the registry."""
+        self.follow_polls = Counter("passerelle_follow_polls", "Polls of the registry.", ["target", "outcome"], registry=registry)
+        self.follow_swaps = Counter("passerelle_follow_swaps", "Swaps to another version.", ["target"], registry=registry)
+        self.follow_in_step = Gauge(
+            "passerelle_follow_in_step",
+            "1 where the version that the alias points to is served.",
+            ["target"],
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""

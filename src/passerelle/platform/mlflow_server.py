@@ -9,8 +9,10 @@ from contextlib import closing
 from pathlib import Path
 
 from passerelle.errors import OutsideError
+from passerelle.follow_settings import FollowSettings
 from passerelle.platform.child import Child
 from passerelle.platform.ports import free_ports
+from passerelle.platform.private_file import private_key
 from passerelle.settings import S3Settings
 
 
@@ -44,9 +46,20 @@ def mlflow_server(folder: Path, logs: Path, s3: S3Settings) -> tuple[Child, str]
     # Job execution is for features that passerelle does not use, and takes 1.2 GiB.
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "_MLFLOW_", "AWS_"))}
-    environment = inherited | quiet | no_proxy_environment() | s3_environment(s3)
+    environment = inherited | quiet | webhook_environment(folder) | no_proxy_environment() | s3_environment(s3)
     address = f"http://127.0.0.1:{port}"
     return Child("the MLflow server", command, environment, logs / "mlflow.log", f"{address}/health", cwd=folder), address
+
+
+def webhook_environment(folder: Path) -> dict[str, str]:
+    """Return MLflow's variables for webhooks: the key of their secrets, and where webhooks are on, that they may call this machine.
+
+    Without a key of its own, MLflow makes one at each start and can no longer read the secrets in its database.
+    """
+    variables = {"MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": private_key(folder / "webhook_key")}
+    if FollowSettings.read().follow_webhook:
+        variables |= {"MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https", "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true"}
+    return variables
 
 
 def discard_half_made(database: Path) -> None:

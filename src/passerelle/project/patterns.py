@@ -17,6 +17,7 @@ PATTERNS = (
     "training/tests/*.py",
     "deploy/.dockerignore",
     "deploy/compose.yaml",
+    "deploy/compose.follow.yaml",
     # By name, because the secrets of a local stack are in the same folder.
     *(f"deploy/{folder}/**/*" for folder in ("grafana", "healthy", "kubernetes", "minio", "mlflow", "prometheus", "proxy")),
 )

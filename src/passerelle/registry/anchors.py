@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 from passerelle.errors import NotFoundError
-from passerelle.names import LEDGER_ANNOUNCED, LEDGER_ENTRY, ModelVersionRef
+from passerelle.model.ledger_entry import Entry
+from passerelle.names import LEDGER_ANNOUNCED, LEDGER_ENTRY, ModelVersionRef, ledger_artifact
 from passerelle.registry.chain import Anchors
 from passerelle.registry.client import Registry
-from passerelle.registry.ledger import Entry
 
 _TAG = re.compile(r"([0-9]{1,12}) (sha256:[0-9a-f]{64})")
 
@@ -31,12 +34,47 @@ def announce(registry: Registry, entry: Entry) -> None:
 def confirm(registry: Registry, entry: Entry) -> None:
     """Tell MLflow that the entry is written."""
     registry.set_model_tag(entry.registered_model, LEDGER_ENTRY, _text(entry))
-    moved = entry.from_version if entry.what == "undone" else entry.to_version
-    if moved is None:
+    for version in _concerned(entry):
+        # A version may be deleted since; the tag of the registered model is enough.
+        with suppress(NotFoundError):
+            registry.set_version_tags(ModelVersionRef(entry.registered_model, version, ""), {LEDGER_ENTRY: _text(entry)})
+
+
+def publish(registry: Registry, entry: Entry) -> None:
+    """Store the entry's line as an artifact of the run of the version that it leaves in production.
+
+    A service that follows the registry may read MLflow, and not the ledger's objects in S3.
+    """
+    if not entry.run_id:
         return
-    # A version may be deleted since; the tag of the registered model is enough.
+    # A run may be deleted since, and a bento that was made of it is deployed all the same.
     with suppress(NotFoundError):
-        registry.set_version_tags(ModelVersionRef(entry.registered_model, moved, entry.run_id), {LEDGER_ENTRY: _text(entry)})
+        registry.write_text(entry.run_id, ledger_artifact(entry.number), entry.line().decode())
+
+
+def unpublished(registry: Registry, entry: Entry) -> tuple[str, ...]:
+    """Return what MLflow lacks of the last entry, in words: its writer was interrupted, or wrote it before lines were published."""
+    tags = registry.model_version(entry.registered_model, entry.to_version).tags
+    missing = []
+    if {registry.model_tags(entry.registered_model).get(LEDGER_ENTRY), tags.get(LEDGER_ENTRY)} != {_text(entry)}:
+        missing.append(f"tag {LEDGER_ENTRY}: entry {entry.number}")
+    if entry.run_id and _artifact(registry, entry) != entry.line():
+        missing.append(f"artifact {ledger_artifact(entry.number)} of the run {entry.run_id}")
+    return tuple(missing)
+
+
+def _concerned(entry: Entry) -> Iterator[int]:
+    """Yield the version that the entry moved, and the one that it leaves in production."""
+    if entry.what == "undone" and entry.from_version:
+        yield entry.from_version
+    if entry.to_version:
+        yield entry.to_version
+
+
+def _artifact(registry: Registry, entry: Entry) -> bytes | None:
+    with tempfile.TemporaryDirectory(prefix="passerelle-ledger-") as folder, suppress(NotFoundError):
+        return registry.run_artifact(entry.run_id, ledger_artifact(entry.number), Path(folder)).read_bytes()
+    return None
 
 
 def _text(entry: Entry) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from passerelle.registry.ledger import BEGINNING, Entry, Stored, digest_of, entry_name, folder_of, parsed_entry, parsed_head
+from passerelle.model.ledger_entry import Entry, digest_of, parsed_entry
+from passerelle.registry.ledger import BEGINNING, Stored, entry_name, folder_of, parsed_head
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,12 @@ def stood(entries: Sequence[Entry]) -> Iterator[Entry]:
     for entry, then in zip_longest(entries, entries[1:]):
         if entry.what != "undone" and (then is None or then.what != "undone"):
             yield entry
+
+
+def standing_entry(entries: Sequence[Entry]) -> Entry | None:
+    """Return the promotion or rollback that put the version into production which the last entry leaves there; None where none did."""
+    version = entries[-1].to_version if entries else 0
+    return next((entry for entry in reversed(list(stood(entries))) if entry.to_version == version), None)
 
 
 def _unreadable(key: str, content: bytes | None, *, own: str) -> str:

@@ -268,6 +268,11 @@ class Registry:
         with self._calling(f"the artifact {path} of the run {run_id}", artifacts=True):
             self._client.log_dict(run_id, dict(content), path)
 
+    def write_file(self, run_id: str, path: str, file: Path) -> None:
+        """Write a file, whose name is the last part of the path, as an artifact of a run."""
+        with self._calling(f"the artifact {path} of the run {run_id}", artifacts=True):
+            self._client.log_artifact(run_id, str(file), path.rpartition("/")[0])
+
     def add_to_model(self, run_id: str, folder: Path) -> None:
         """Upload the folder, by its name, into the directory of the model that the run logged."""
         model_id = self.model_uri(run_id).removeprefix("models:/")

@@ -6,14 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from passerelle.errors import IntegrityError, RefusedError, SettingsError
-from passerelle.model.verify import check_signature
+from passerelle.model.ledger_entry import SIGNED_SUBJECT, Entry, check_entry_signature
 from passerelle.registry.chain import LedgerFault
-from passerelle.registry.ledger import Entry
 from passerelle.registry.sign import sign
 from passerelle.settings import SigningSettings
-
-#: What the statement of an entry's signature is about; registered model and number are in the entry itself.
-_SUBJECT = "ledger-entry"
 
 
 def signed(entry: Entry, settings: SigningSettings | None, *, last: Entry | None) -> Entry:
@@ -23,7 +19,7 @@ def signed(entry: Entry, settings: SigningSettings | None, *, last: Entry | None
         RefusedError: There is no such key, and an entry without a signature would not be accepted here or by others.
         SettingsError: The key cannot be read, or is not one that is trusted here.
     """
-    signature = sign(entry.content(), settings, run_id=_SUBJECT) if settings else None
+    signature = sign(entry.content(), settings, run_id=SIGNED_SUBJECT) if settings else None
     if signature is None:
         if (last is not None and last.signature) or (settings is not None and settings.verify == "required"):
             message = f"the entries of the ledger of « {entry.registered_model} » are signed, and no key is set to sign the next one with"
@@ -31,7 +27,7 @@ def signed(entry: Entry, settings: SigningSettings | None, *, last: Entry | None
         return entry
     complete = replace(entry, signature=signature)
     try:
-        _check(complete, settings)
+        check_entry_signature(complete, settings)
     except IntegrityError as error:
         message = "the key of PASSERELLE_SIGNING_KEY is not one that PASSERELLE_VERIFY_KEY trusts, a public key or a folder of them: "
         hint = "openssl ec -in key.pem -pubout -out public.pem; export PASSERELLE_VERIFY_KEY=public.pem"
@@ -60,16 +56,10 @@ def signature_faults(entries: Sequence[Entry], settings: SigningSettings | None)
             found.append(LedgerFault(entry.number, f"it is not signed, and entries are signed since entry {first}"))
         else:
             try:
-                _check(entry, settings)
+                check_entry_signature(entry, settings)
                 break
             except IntegrityError as error:
                 found.append(LedgerFault(entry.number, f"its signature is not valid: {error.message}"))
         if entry.number == first:
             break
     yield from reversed(found)
-
-
-def _check(entry: Entry, settings: SigningSettings | None) -> None:
-    if settings is not None:
-        content = replace(entry, signature=None).content()
-        check_signature(content, entry.signature, settings, of=f"entry {entry.number} of the ledger", run_id=_SUBJECT)

@@ -4,82 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
 from passerelle.errors import IntegrityError, NotFoundError
+from passerelle.model.ledger_entry import MOST_ENTRY_BYTES, Entry
 from passerelle.registry.objects import Objects
 
 #: What the first entry is chained to.
 BEGINNING = "sha256:" + hashlib.sha256(b"passerelle ledger").hexdigest()
-#: An entry with metrics and a certificate signature takes 10 KiB; the head holds an entry as a JSON string.
-MOST_ENTRY_BYTES, MOST_HEAD_BYTES = 65_536, 262_144
+#: The head holds an entry as a JSON string.
+MOST_HEAD_BYTES = 262_144
 HEAD_NAME = "head.json"
 _READERS = 8
 #: The criteria, the head and the lock lie in the same folder, after the entries.
 _OTHER_OBJECTS = 16
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One promotion or rollback.
-
-    Attributes:
-        number: 1 for the first entry of a registered model.
-        before: Digest of the entry before; of `BEGINNING` for the first.
-        when: ISO 8601, UTC.
-        who: user@host, or the CI job.
-        what: promote or rollback; undone where the steps of the entry before failed and were put back.
-        from_version: The version that was in production, if there was one.
-        forced: The criteria were not met, and `reason` says why it was done all the same.
-        metrics: What the gate measured.
-        trusted_pickle: The model is a pickle, which somebody trusted in development.
-        waived: By whom and why each check of the gate was waived that failed.
-        report_digest: SHA-256 of the gate's page, which lies among the artifacts of the run.
-        signature: Of all the other fields, where there is a key: a Sigstore bundle as JSON.
-    """
-
-    number: int
-    before: str
-    when: str
-    who: str
-    what: str
-    registered_model: str
-    from_version: int | None
-    to_version: int
-    run_id: str
-    artifact_digest: str
-    criteria_digest: str | None = None
-    metrics: Mapping[str, int | float] = field(default_factory=dict)
-    reason: str | None = None
-    forced: bool = False
-    waived: Mapping[str, str] = field(default_factory=dict)
-    trusted_pickle: bool = False
-    report_digest: str | None = None
-    signature: str | None = None
-
-    def content(self) -> dict[str, object]:
-        """Return the fields as they are stored."""
-        content = asdict(self)
-        # Later fields are left out where they are empty, so that the digests of older lines stay the same.
-        for name in ("waived", "trusted_pickle", "report_digest", "signature"):
-            if not content[name]:
-                del content[name]
-        return content
-
-    def line(self) -> bytes:
-        """Return the entry as one line of canonical JSON: what is stored and what is hashed."""
-        return json.dumps(self.content(), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the stored line."""
-        return digest_of(self.line())
 
 
 @dataclass(frozen=True)
@@ -98,7 +41,7 @@ class LedgerHead:
         return json.dumps(asdict(self), ensure_ascii=False).encode()
 
 
-_ENTRY, _HEAD = TypeAdapter(Entry), TypeAdapter(LedgerHead)
+_HEAD = TypeAdapter(LedgerHead)
 
 
 @dataclass(frozen=True)
@@ -193,19 +136,6 @@ def folder_of(registered_model: str) -> str:
 def entry_name(number: int) -> str:
     """Return the name of an entry's object in the ledger's folder."""
     return f"{number:06d}.jsonl"
-
-
-def digest_of(line: bytes) -> str:
-    """Return the digest of a stored line."""
-    return "sha256:" + hashlib.sha256(line).hexdigest()
-
-
-def parsed_entry(content: bytes) -> Entry | None:
-    """Return the entry that a stored line holds; None where it holds none."""
-    try:
-        return _ENTRY.validate_json(content, strict=True)
-    except ValueError:
-        return None
 
 
 def parsed_head(content: bytes) -> LedgerHead | None:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from passerelle.errors import BusyError, PasserelleError
+from passerelle.model.ledger_entry import Entry
 from passerelle.names import PREVIOUS, ModelVersionRef
 from passerelle.registry import ledger as ledgers
-from passerelle.registry.anchors import confirm
+from passerelle.registry.anchors import confirm, publish
+from passerelle.registry.chain import standing_entry
 from passerelle.registry.client import ARCHIVED_STAGE, PRODUCTION_STAGE, Registry
-from passerelle.registry.ledger import Entry
 from passerelle.registry.verified import VerifiedLedger, append, verified_ledger
 from passerelle.settings import SigningSettings
 
@@ -92,14 +93,15 @@ def carry_out(
         raise BusyError(f"the ledger has a new entry, {did}", hint="passerelle status")
     try:
         check_lock()
+        publish(registry, written)
         confirm(registry, written)
         for _, step in plan(registry, ref, now):
             check_lock()
             step()
     except BaseException as error:
         if not _lost(check_lock):
-            entry = _undone(written, now, error)
-            _put_back(registry, ref, now, lambda: _note(registry, entry, signing, check_lock), error)
+            entry = _undone(written, ledger, error)
+            _put_back(registry, ref, now, lambda: _note(registry, entry, signing, check_lock), check_lock=check_lock, error=error)
         raise
     return written
 
@@ -115,8 +117,16 @@ def _lost(check_lock: Callable[[], None]) -> bool:
     return False
 
 
-def _put_back(registry: Registry, ref: ModelVersionRef, then: Standing, note: Callable[[], None], error: BaseException) -> None:
-    """Restore alias and stage, and note it in the ledger.
+def _put_back(
+    registry: Registry,
+    ref: ModelVersionRef,
+    then: Standing,
+    note: Callable[[], None],
+    *,
+    check_lock: Callable[[], None],
+    error: BaseException,
+) -> None:
+    """Note it in the ledger, and restore alias and stage.
 
     If they cannot be restored because the registry is gone, `passerelle status` shows the difference and the command that resolves it.
     """
@@ -130,15 +140,23 @@ def _put_back(registry: Registry, ref: ModelVersionRef, then: Standing, note: Ca
     for number, stage in then.stages.items():
         if stage == PRODUCTION_STAGE or number == ref.version:
             undo.append(lambda number=number, stage=stage: registry.set_stage(ModelVersionRef(name, number, ""), stage))  # type: ignore[misc]
-    for each in (*undo, note):
+    # The ledger first, as in a promotion: who follows the alias finds the entry that explains where it goes.
+    for each in (note, *undo):
+        if _lost(check_lock):
+            return
         try:
             each()
         except PasserelleError as further:
             error.add_note(f"not put back: {further.message}")
 
 
-def _undone(written: Entry, then: Standing, error: BaseException) -> Entry:
-    """Return the entry that says that the one before was not carried out."""
+def _undone(written: Entry, ledger: VerifiedLedger, error: BaseException) -> Entry:
+    """Return the entry that says that the one before was not carried out.
+
+    Args:
+        ledger: As it was before that one: it says which version stays in production, whatever somebody moved by hand.
+    """
+    stays = standing_entry(ledger.entries)
     return Entry(
         number=written.number + 1,
         before=written.digest,
@@ -147,9 +165,9 @@ def _undone(written: Entry, then: Standing, error: BaseException) -> Entry:
         what="undone",
         registered_model=written.registered_model,
         from_version=written.to_version,
-        to_version=then.production or 0,
-        run_id="",
-        artifact_digest="",
+        to_version=ledger.in_production or 0,
+        run_id=stays.run_id if stays else "",
+        artifact_digest=stays.artifact_digest if stays else "",
         reason=f"{written.what} {written.number} failed: {type(error).__name__}",
     )
 
@@ -158,4 +176,5 @@ def _note(registry: Registry, entry: Entry, signing: SigningSettings | None, che
     """Write the entry, unless the ledger was changed since; raises IntegrityError then."""
     noted = append(registry, verified_ledger(registry, entry.registered_model, signing), entry, signing, check_lock=check_lock)
     if noted is not None:
+        publish(registry, noted)
         confirm(registry, noted)

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from passerelle.errors import BusyError, IntegrityError, UsageError
-from passerelle.registry.anchors import announce, confirm, read_anchors
+from passerelle.model.ledger_entry import MOST_ENTRY_BYTES, Entry
+from passerelle.registry.anchors import announce, confirm, publish, read_anchors
 from passerelle.registry.chain import Anchors, Chain, LedgerFault, examine
 from passerelle.registry.client import Registry
 from passerelle.registry.entry_signature import signature_faults, signed
-from passerelle.registry.ledger import BEGINNING, MOST_ENTRY_BYTES, Entry, Ledger, Stored
+from passerelle.registry.ledger import BEGINNING, Ledger, Stored
 from passerelle.settings import SigningSettings
 
 _ATTEMPTS = 5
@@ -131,15 +132,26 @@ def append(
         size = f"the entry takes {len(chained.line()):,} bytes, and the ledger holds at most {MOST_ENTRY_BYTES:,} an entry"
         raise UsageError(f"{size}: give a shorter --reason")
     if last is not None and (ledger.unwritten or ledger.unconfirmed):
-        check_lock()
-        objects.write(last)
-        confirm(registry, last)
+        complete(registry, ledger, check_lock=check_lock)
     check_lock()
     announce(registry, chained)
     if not objects.write_head(chained, head_tag=ledger.head_tag):
         return None
     objects.write(chained)
     return chained
+
+
+def complete(registry: Registry, ledger: VerifiedLedger, *, check_lock: Callable[[], None]) -> None:
+    """Write what the writer of the last entry left out when it was interrupted: its object, its artifact, and MLflow's tags.
+
+    Args:
+        check_lock: As of `append`.
+    """
+    if (last := ledger.last) is not None:
+        check_lock()
+        Ledger(registry.objects, ledger.registered_model).write(last)
+        publish(registry, last)
+        confirm(registry, last)
 
 
 def _read(registry: Registry, registered_model: str, signing: SigningSettings | None) -> tuple[Stored, Anchors, Chain]:

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from passerelle.bentos.engine import Inspected, ask, check_architecture, inspect
 from passerelle.errors import BusyError, NotFoundError, OutsideError, PasserelleError
 from passerelle.names import BentoTag
+from passerelle.rollout.following import Following
 from passerelle.rollout.release import Release
 from passerelle.rollout.secret_files import API_KEY, read_secret
 from passerelle.rollout.smoke import SmokeReport, inside, replay
@@ -31,6 +32,9 @@ _SETTINGS = {
     "SERVICE_RATE_LIMIT": "PASSERELLE_RATE_LIMIT",
     "SERVICE_VERIFY": "PASSERELLE_VERIFY",
     "PASSERELLE_TRUSTED_TYPES": "PASSERELLE_TRUSTED_TYPES",
+    "PASSERELLE_FOLLOW_LEDGER": "PASSERELLE_FOLLOW_LEDGER",
+    "PASSERELLE_FOLLOW_INTERVAL_S": "PASSERELLE_FOLLOW_INTERVAL_S",
+    "PASSERELLE_FOLLOW_MAX_BYTES": "PASSERELLE_FOLLOW_MAX_BYTES",
 }
 #: What `docker inspect` says of a replica that ran; None for one that did not.
 Former = Inspected | None
@@ -45,6 +49,7 @@ class StackDeployment:
         changed: False when both replicas ran this image already.
         replaced: Image that was served before, if one was.
         seconds: From the first change to the last replica that answers.
+        following: What the replicas follow; None for pinned ones.
     """
 
     address: str | None
@@ -55,6 +60,7 @@ class StackDeployment:
     seconds: float = 0.0
     replaced: str | None = None
     dry_run: bool = False
+    following: Following | None = None
 
 
 @dataclass(frozen=True)
@@ -235,7 +241,8 @@ def _variables(before: Inspected) -> dict[str, str]:
     host = before["HostConfig"]
     limits = {"SERVICE_MEMORY": str(host["Memory"]), "SERVICE_CPUS": f"{host['NanoCpus'] / 1e9:g}"}
     settings = {variable: given[name] for variable, name in _SETTINGS.items() if given.get(name)}
-    return {"SERVICE_IMAGE": before["Image"], **limits, **settings}
+    # Given even where it is empty: a pinned replica is put back as one.
+    return {"SERVICE_IMAGE": before["Image"], "PASSERELLE_FOLLOW": given.get("PASSERELLE_FOLLOW", ""), **limits, **settings}
 
 
 def _replaced(stack: Stack, place: int, identity: str, release: Release) -> SmokeReport:
@@ -262,4 +269,4 @@ def _replayed(stack: Stack, replica: str, release: Release) -> SmokeReport:
         return stack.compose("--profile", "service", "exec", "-T", replica, *command, given=given, timeout_s=_EXEC_TIMEOUT_S)
 
     asker = inside(run, where=replica, api_key=read_secret(stack.secrets, API_KEY))
-    return replay(asker, release.golden, where=replica, expected_version=release.model_version)
+    return replay(asker, release.golden, where=replica, expected_version=release.model_version, following=stack.follows())

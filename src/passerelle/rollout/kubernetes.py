@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import yaml
 
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
+from passerelle.follow_settings import FollowSettings
 from passerelle.names import BentoTag
 from passerelle.rollout.cluster import NAME, ROLLOUT_S, Cluster, KubernetesObject, held_before, last_words, undo
+from passerelle.rollout.following import Following, following_of
 from passerelle.rollout.release import Release
 from passerelle.rollout.smoke import SmokeReport, inside, replay
 
@@ -28,6 +30,7 @@ class ClusterDeployment:
         changed: False when this image was rolled out already.
         replaced: Image that was served before, if one was.
         seconds: From the apply to the last pod that answers.
+        following: What the pods follow; None for pinned ones.
     """
 
     where: str
@@ -39,6 +42,7 @@ class ClusterDeployment:
     seconds: float = 0.0
     replaced: str | None = None
     dry_run: bool = False
+    following: Following | None = None
 
 
 def deploy(
@@ -59,14 +63,16 @@ def deploy(
     if "@sha256:" not in release.image:
         hint = f"docker push {release.image}; passerelle deploy --target kubernetes --image IMAGE@DIGEST"
         raise UsageError(f"the image {release.image} has no digest of a registry; a tag may name another image tomorrow", hint=hint)
-    where = f"{cluster.namespace}/{NAME}"
+    where, following = f"{cluster.namespace}/{NAME}", _following(cluster)
     former = cluster.deployment()
     replaced = _image(former)
     changed = replaced != release.image
     objects = _with_image(cluster.objects, release)
     if dry_run:
         _apply(cluster, objects, "--dry-run=server" if former is not None else "--dry-run=client")
-        return ClusterDeployment(where, release.bento_tag, release.image, 0, None, changed, replaced=replaced, dry_run=True)
+        return ClusterDeployment(
+            where, release.bento_tag, release.image, 0, None, changed, 0.0, replaced, dry_run=True, following=following
+        )
     _apply(cluster, [each for each in objects if each["kind"] == "Namespace"])
     _check_secrets(cluster)
     progress(f"{where}: {release.bento_tag}")
@@ -74,8 +80,8 @@ def deploy(
     with _undone_if_it_fails(cluster, objects, progress):
         _apply(cluster, objects)
         pods, smoke = _rolled_out(cluster, release, api_key)
-    seconds = time.monotonic() - began
-    return ClusterDeployment(where, release.bento_tag, release.image, pods, smoke, changed, seconds, replaced if changed else None)
+    seconds, replaced = time.monotonic() - began, replaced if changed else None
+    return ClusterDeployment(where, release.bento_tag, release.image, pods, smoke, changed, seconds, replaced, following=following)
 
 
 @contextmanager
@@ -113,22 +119,33 @@ def _with_image(objects: Sequence[KubernetesObject], release: Release) -> list[K
 
 def _check_key(cluster: Cluster, api_key: str | None) -> None:
     """Check that the golden inputs can be sent to the pods: pods that require a key would refuse them; raises UsageError otherwise."""
-    specs = [
-        each["spec"]["template"]["spec"] for each in cluster.objects if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME
-    ]
-    given = [(entry["name"], entry.get("value")) for spec in specs for each in spec["containers"] for entry in each.get("env", ())]
-    if api_key is None and ("PASSERELLE_AUTH", "required") in given:
+    if api_key is None and _variables(cluster).get("PASSERELLE_AUTH") == "required":
         raise UsageError(
             f"the pods of {cluster.namespace}/{NAME} ask for an API key, and PASSERELLE_API_KEY is not set",
             hint="export PASSERELLE_API_KEY=KEY",
         )
 
 
+def _variables(cluster: Cluster) -> dict[str, str]:
+    """Return the variables that the overlay gives the pods by their values."""
+    specs = [
+        each["spec"]["template"]["spec"] for each in cluster.objects if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME
+    ]
+    entries = [entry for spec in specs for each in spec["containers"] if each["name"] == NAME for entry in each.get("env", ())]
+    return {entry["name"]: entry["value"] for entry in entries if entry.get("value") is not None}
+
+
+def _following(cluster: Cluster) -> Following | None:
+    """Return what the pods follow; a webhook would reach one of them behind their Service, so that they poll."""
+    return following_of(FollowSettings.read(_variables(cluster)), problem="a webhook reaches one of several pods")
+
+
 def _check_secrets(cluster: Cluster) -> None:
     """Check that every Secret that the pods mount exists; raises NotFoundError otherwise: a pod without one waits for ever."""
     pods = [each["spec"]["template"]["spec"] for each in cluster.objects if each["kind"] == "Deployment"]
-    names = {volume["secret"]["secretName"] for spec in pods for volume in spec.get("volumes", ()) if "secret" in volume}
-    for name in sorted(names):
+    mounted = [volume["secret"] for spec in pods for volume in spec.get("volumes", ()) if "secret" in volume]
+    secrets = {each["secretName"]: [item["key"] for item in each.get("items", ())] for each in mounted}
+    for name, keys in sorted(secrets.items()):
         done = cluster.kubectl("get", "secret", name, "--ignore-not-found", "--output", "name")
         if done.returncode != 0:
             raise OutsideError(
@@ -136,8 +153,9 @@ def _check_secrets(cluster: Cluster) -> None:
                 hint=f"kubectl --namespace {cluster.namespace} auth can-i get secrets",
             )
         if not done.stdout.strip():
-            create = f"kubectl --namespace {cluster.namespace} create secret generic {name} --from-file=keys.json=FILE"
-            hint = f"passerelle keys make NAME; {create}"
+            files = " ".join(f"--from-file={key}=FILE" for key in keys) or "--from-file=FILE"
+            make_keys = "passerelle keys make NAME; " if "keys.json" in keys else ""
+            hint = f"{make_keys}kubectl --namespace {cluster.namespace} create secret generic {name} {files}"
             raise NotFoundError(f"the namespace {cluster.namespace} holds no Secret {name}", hint=hint)
 
 
@@ -164,7 +182,8 @@ def _rolled_out(cluster: Cluster, release: Release, api_key: str | None) -> tupl
         def run(command: Sequence[str], given: str, name: str = name) -> subprocess.CompletedProcess[str]:
             return cluster.kubectl("exec", "--stdin", name, "--", *command, given=given)
 
-        smoke = replay(inside(run, where=name, api_key=api_key), release.golden, where=name, expected_version=release.model_version)
+        asker, follows = inside(run, where=name, api_key=api_key), bool(_variables(cluster).get("PASSERELLE_FOLLOW"))
+        smoke = replay(asker, release.golden, where=name, expected_version=release.model_version, following=follows)
     return len(pods), smoke
 
 

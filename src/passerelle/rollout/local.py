@@ -22,6 +22,8 @@ from passerelle.platform.child import Child
 from passerelle.platform.ports import free_ports, port_is_taken
 from passerelle.platform.private_file import write_private
 from passerelle.platform.state import ProcessMark
+from passerelle.rollout.following import Following
+from passerelle.rollout.service_environment import follow_identity, service_environment
 from passerelle.rollout.service_state import RunningService, running_service, state_path
 from passerelle.rollout.smoke import SmokeReport, replay_over_http
 from passerelle.settings import StoreSettings
@@ -41,6 +43,7 @@ class Deployment:
         ready_seconds: From the start of the process to readiness.
         changed: False when this bento was served already; nothing was changed then.
         replaced: The bento that was served before, if one was.
+        following: What it follows; None for a pinned one.
     """
 
     address: str | None
@@ -51,6 +54,7 @@ class Deployment:
     changed: bool
     replaced: str | None = None
     dry_run: bool = False
+    following: Following | None = None
 
 
 def deploy(
@@ -75,9 +79,10 @@ def deploy(
         OutsideError: The service did not get ready; the former one goes on.
     """
     path, golden, version = _bento(settings, bento_tag)
+    identity, following = _expected(path, bento_tag, environment, state_dir)
     former = running_service(state_dir)
-    if former is not None and _is_as_wanted(former, _identity(path, bento_tag), port):
-        smoke = replay_over_http(former.address, golden, expected_version=version)
+    if former is not None and _is_as_wanted(former, identity, port):
+        smoke = replay_over_http(former.address, golden, expected_version=version, following=following)
         return Deployment(former.address, bento_tag, former.mark.pid, 0.0, smoke, changed=False, dry_run=dry_run)
     replaced = former.bento_tag.partition("#")[0] if former else None
     if dry_run:
@@ -88,10 +93,9 @@ def deploy(
     child.start(detached=True)
     with _ended_on_failure(child):
         ready_seconds = _ready(child, address, bento_tag)
-        smoke = replay_over_http(address, golden, expected_version=version)
-    if former is not None:
-        stop(state_dir)
-    _remember(state_dir, RunningService(address, _identity(path, bento_tag), version, ProcessMark.of(child.pid)))
+        smoke = replay_over_http(address, golden, expected_version=version, following=following)
+    stop(state_dir)
+    _remember(state_dir, RunningService(address, identity, version, ProcessMark.of(child.pid)))
     return Deployment(address, bento_tag, child.pid, ready_seconds, smoke, changed=True, replaced=replaced)
 
 
@@ -138,7 +142,8 @@ def attached(
     child.start()
     try:
         ready_seconds = _ready(child, address, bento_tag)
-        smoke = replay_over_http(address, golden, expected_version=version)
+        following = bool(follow_identity(child.environment))
+        smoke = replay_over_http(address, golden, expected_version=version, following=following)
         yield child, Deployment(address, bento_tag, child.pid, ready_seconds, smoke, changed=True)
     finally:
         child.stop()
@@ -163,8 +168,8 @@ def service_child(
     number = port or free_ports(1)[0]
     address = f"http://127.0.0.1:{number}"
     command = [sys.executable, "-m", "bentoml", "serve", str(bento_tag), "--host", "127.0.0.1", "--port", str(number)]
-    given = os.environ if environment is None else environment
-    variables = dict(given) | {
+    given = service_environment(os.environ if environment is None else environment, state_dir)
+    variables = given | {
         "BENTOML_HOME": str(settings.bentoml_home),
         "BENTOML_DO_NOT_TRACK": "true",
         "OMP_NUM_THREADS": "1",
@@ -214,6 +219,12 @@ def _bento(settings: StoreSettings, bento_tag: BentoTag) -> tuple[Path, Golden, 
         raise NotFoundError(f"the BentoML store holds no bento {bento_tag} with its model", hint="passerelle build; bentoml list")
     folder = Path(model.path)
     return Path(bento.path), read_golden(folder / GOLDEN), str(model.info.labels[VERSION_LABEL])
+
+
+def _expected(path: Path, bento_tag: BentoTag, environment: Mapping[str, str] | None, state_dir: Path) -> tuple[str, bool]:
+    """Return what distinguishes the expected service from any other, and whether it follows the registry."""
+    followed = follow_identity(service_environment(os.environ if environment is None else environment, state_dir))
+    return _identity(path, bento_tag) + followed, bool(followed)
 
 
 def _identity(path: Path, bento_tag: BentoTag) -> str:

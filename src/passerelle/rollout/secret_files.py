@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +17,9 @@ NAMES = (
     "postgres_mlflow",
     "mlflow_admin_password",
     "mlflow_flask_key",
+    "mlflow_webhook_key",
+    "mlflow_webhook_secret",
+    "mlflow_follower",
     "grafana_admin_password",
     "s3_mlflow",
     "s3_workbench",
@@ -52,10 +56,15 @@ def make_secrets(folder: Path, *, volume_of: Callable[[str], str | None] = lambd
         for name in missing:
             _refuse_bound(folder / name, "is missing", volume_of)
         for name in missing:
-            _write(folder / name, secrets.token_urlsafe(30))
+            _write(folder / name, _new_secret(name))
         return (*missing, *_made_key(folder))
     except PermissionError as error:
         raise _unreadable(folder, error) from error
+
+
+def _new_secret(name: str) -> str:
+    """Return a new secret; for the key that MLflow encrypts with, in the form that Fernet takes."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode() if name == "mlflow_webhook_key" else secrets.token_urlsafe(30)
 
 
 def _made_key(folder: Path) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ _TIMEOUT_S = 1200.0
 _SHORT_S = 60.0
 _TAKEN = re.compile(r"(?:Bind for|listen tcp4?) \S*?:(\d+)[^\n]*(?:already allocated|address already in use)")
 _NAMED = re.compile(r"(?<!\$)\$\{?(\w+)")
+_WEBHOOK = "PASSERELLE_FOLLOW_WEBHOOK"
 _START = "passerelle up --target compose --no-model"
 
 
@@ -53,7 +54,7 @@ class Stack:
             variables: Override those of the environment and of .env.
             given: What the command reads from its input.
         """
-        command = ["docker", "compose", "--file", str(self.folder / "compose.yaml"), "--progress", "plain", *arguments]
+        command = ["docker", "compose", *self._files(variables), "--progress", "plain", *arguments]
         text = given.decode() if isinstance(given, bytes) else given
         try:
             return subprocess.run(
@@ -89,7 +90,7 @@ class Stack:
         Raises:
             OutsideError: It fails; holds what it said.
         """
-        command = ["docker", "compose", "--file", str(self.folder / "compose.yaml"), *arguments]
+        command = ["docker", "compose", *self._files(), *arguments]
         given, taken = source or subprocess.DEVNULL, target or subprocess.PIPE
         try:
             done = subprocess.run(
@@ -103,7 +104,27 @@ class Stack:
     @property
     def command(self) -> str:
         """The command line of compose for this stack."""
-        return f"docker compose -f {shlex.quote(os.path.relpath(self.folder / 'compose.yaml'))}"
+        files = (shlex.quote(os.path.relpath(path)) for path in self._files()[1::2])
+        return " ".join(["docker compose", *(f"-f {path}" for path in files)])
+
+    def follows(self, variables: Mapping[str, str] | None = None) -> bool:
+        """Return whether the replicas are to follow the registry.
+
+        Args:
+            variables: Override those of the environment and of .env.
+        """
+        return bool({**self.values(), **(variables or {})}.get("PASSERELLE_FOLLOW"))
+
+    def mlflow_is_up_to_date(self) -> bool:
+        """Return whether the MLflow server has the account for replicas that follow, and may call them, as the settings say."""
+        current = self.containers().get("mlflow", {}).get("Config", {}).get("Env", ())
+        variables = dict(variable.partition("=")[::2] for variable in current)
+        expected = (self.values().get(_WEBHOOK) or "off") if self.follows() else None
+        return variables.get(_WEBHOOK) == expected
+
+    def _files(self, variables: Mapping[str, str] | None = None) -> list[str]:
+        names = ["compose.yaml", *(["compose.follow.yaml"] if self.follows(variables) else [])]
+        return [part for name in names for part in ("--file", str(self.folder / name))]
 
     def check(self) -> None:
         """Check that Docker answers and that its compose plugin is new enough.
@@ -221,9 +242,9 @@ class Stack:
         return {**of_file, **os.environ}
 
     def _tool_environment(self, variables: Mapping[str, str] | None = None) -> dict[str, str]:
-        """Return what docker needs, and the variables that compose.yaml refers to."""
-        path = self.folder / "compose.yaml"
-        named = set(_NAMED.findall(path.read_text(encoding="utf-8"))) if path.is_file() else set()
+        """Return what docker needs, and the variables that the compose files refer to."""
+        files = [Path(name) for name in self._files(variables)[1::2]]
+        named = {name for path in files if path.is_file() for name in _NAMED.findall(path.read_text(encoding="utf-8"))}
         return tool_environment(named) | dict(variables or {})
 
     def remember(self, values: Mapping[str, str]) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import orjson
 
+from passerelle.follow_settings import FollowSettings
 from passerelle.monitoring.access_log import AccessLog
 from passerelle.monitoring.metrics import CONTENT_TYPE
 from passerelle.monitoring.tracing import Tracing
@@ -16,11 +18,15 @@ from passerelle.serving.admission import Admission, UnfinishedError
 from passerelle.serving.body import BodyReader, ClientLeft
 from passerelle.serving.contract import RequestError
 from passerelle.serving.drain import Drain
+from passerelle.serving.following.webhook import MAX_BODY_BYTES, webhooks_of
 from passerelle.serving.heads import HeadLimits
 from passerelle.serving.responses import JSON, SECURITY, App, Enveloped, Headers, Receive, Scope, Send, envelope, respond
-from passerelle.serving.routes import METRICS, READYZ, UNKNOWN, UNREAD, Access, AnsweredBy, Route, route_of
+from passerelle.serving.routes import METRICS, MODELS, READYZ, UNKNOWN, UNREAD, WEBHOOK, Access, AnsweredBy, Route, route_of
 from passerelle.serving.runtime import Runtime
 from passerelle.serving.time_slices import ONE_TURN_BYTES
+
+if TYPE_CHECKING:
+    from passerelle.model.loaded import LoadedModel
 
 _MEDIA_TYPES = (b"application/json",)
 _INTERNAL = RequestError(500, "internal", "the service could not answer; the operator finds the cause by the request id")
@@ -49,6 +55,8 @@ class ClassifyEndpoint:
         self._log = AccessLog(enabled=settings.access_log)
         self._access = AccessControl(settings)
         self._bodies = BodyReader(settings.max_body_bytes, settings.body_timeout_s)
+        self._webhooks = webhooks_of(FollowSettings.read())
+        self._webhook_bodies = BodyReader(MAX_BODY_BYTES, settings.body_timeout_s)
         self._admission = Admission(settings.max_in_flight)
         self._tracing = Tracing.of(settings.otlp_endpoint)
         self._drain = Drain()
@@ -82,7 +90,7 @@ class ClassifyEndpoint:
             rate_limit = self._admitted(route, scope, headers)
             check_method(route, scope["method"])
             if route.answered_by is AnsweredBy.ENDPOINT:
-                status, body, kind = await self._respond(route, headers, receive)
+                status, body, kind = await self._respond(route, scope["path"], headers, receive)
             else:
                 status, body, kind = await self._by_application(scope, receive, send, request_id), None, JSON
         except RequestError as refusal:
@@ -115,9 +123,11 @@ class ClassifyEndpoint:
             RequestError: The client may not ask.
         """
         opened = route.access is Access.METRICS and self._runtime.settings.metrics_public
-        return [] if route.access is Access.OPEN or opened else self._access.admit(scope.get("server"), headers)[1]
+        return [] if route.access in (Access.OPEN, Access.SIGNED) or opened else self._access.admit(scope.get("server"), headers)[1]
 
-    async def _respond(self, route: Route, headers: dict[bytes, bytes], receive: Receive) -> tuple[int, bytes, tuple[bytes, bytes]]:
+    async def _respond(
+        self, route: Route, path: str, headers: dict[bytes, bytes], receive: Receive
+    ) -> tuple[int, bytes, tuple[bytes, bytes]]:
         """Return the status and the body of an answer, and its media type.
 
         Raises:
@@ -126,18 +136,39 @@ class ClassifyEndpoint:
         if route is UNKNOWN:
             raise RequestError(404, "not_found", "there is nothing at this path; /docs shows what there is")
         if route.path in (CLASSIFY, CLASSIFY_BATCH):
-            return 200, await self._classified(headers, receive, batch=route.path == CLASSIFY_BATCH), JSON
+            return 200, await self._classified(self._runtime, headers, receive, batch=route.path == CLASSIFY_BATCH), JSON
+        if route.path == MODELS:
+            runtime, batch = self._of_another_model(path)
+            return 200, await self._classified(runtime, headers, receive, batch=batch), JSON
+        if route.path == WEBHOOK:
+            return 202, await self._notified(headers, receive), JSON
         if route.path == METRICS:
             return 200, await self._metrics.rendered(), (b"content-type", CONTENT_TYPE.encode())
         if route.path == READYZ:
             return 200 if self._runtime.model else 503, orjson.dumps(self._runtime.readiness()), JSON
         return 200, b'{"live":true}', JSON
 
-    async def _classified(self, headers: dict[bytes, bytes], receive: Receive, *, batch: bool) -> bytes:
-        runtime = self._runtime
+    def _of_another_model(self, path: str) -> tuple[Runtime, bool]:
+        """Return what answers `/models/NAME/classify`, and whether it is asked for a batch.
+
+        Raises:
+            RequestError: 404 for a model that this service does not follow.
+        """
+        name, batch = path.removeprefix(MODELS), path.endswith(CLASSIFY_BATCH)
+        name = name.removesuffix(CLASSIFY_BATCH if batch else CLASSIFY)
+        if path not in (f"{MODELS}{name}{CLASSIFY}", f"{MODELS}{name}{CLASSIFY_BATCH}"):
+            raise RequestError(404, "not_found", "there is nothing at this path; /docs shows what there is")
+        if name == self._runtime.registered_model and self._runtime.following is not None:
+            return self._runtime, batch
+        if name not in self._runtime.others:
+            raise RequestError(404, "not_found", "this service follows no registered model of this name")
+        return self._runtime.others[name], batch
+
+    async def _classified(self, runtime: Runtime, headers: dict[bytes, bytes], receive: Receive, *, batch: bool) -> bytes:
         check_media_type(headers)
-        if runtime.refused is not None:
-            runtime.ready()  # a refused model may have no contract to check a body against
+        least = headers.get(b"x-least-model-version")
+        if runtime.model is None or least is not None:
+            runtime.ready_with(least)  # without a model there may be no contract to check a body against
         self._admission.check(long=batch, batch=batch)
         body = await self._bodies.read(headers, receive, batch=batch)
         # A body that is read at once needs only one turn; others must leave room for those.
@@ -146,14 +177,15 @@ class ClassifyEndpoint:
         unfinished: UnfinishedError | None = None
         try:
             await self._admission.turn()
+            model = runtime.ready_with(least)
             if batch:
-                return await self._batch(body)
+                return await self._batch(runtime, model, body)
             if long:
                 record = await runtime.predictor.slices.once(lambda: runtime.contract.read_record(body))
-                return orjson.dumps(await runtime.classify(record))
+                return orjson.dumps(await runtime.classify(record, model))
             began = time.perf_counter()
             try:
-                return orjson.dumps(await runtime.classify(runtime.contract.read_record(body)))
+                return orjson.dumps(await runtime.classify(runtime.contract.read_record(body), model))
             finally:
                 self._admission.spent(time.perf_counter() - began)
         except UnfinishedError as late:
@@ -164,10 +196,23 @@ class ClassifyEndpoint:
             if unfinished is None:
                 self._admission.leave(long=long, batch=batch)
 
-    async def _batch(self, body: bytes) -> bytes:
+    async def _notified(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
+        """Let the registry be polled at once where this is a delivery of MLflow's webhook; what it says of a version counts for nothing."""
+        webhooks, poll_now = self._webhooks, self._runtime.poll_now
+        if webhooks is None:
+            raise RequestError(404, "not_found", "this service takes no webhook; it polls")
+        check_media_type(headers)
+        if poll_now is None:
+            raise RequestError(503, "not_ready", "this service does not poll yet", headers=((b"retry-after", b"1"),))
+        delivery = webhooks.begin(headers)
+        webhooks.check(delivery, await self._webhook_bodies.read(headers, receive))
+        poll_now()
+        return b'{"accepted":true}'
+
+    async def _batch(self, runtime: Runtime, model: LoadedModel, body: bytes) -> bytes:
         """Return the answer to a batch; to read it, and to write the answer, holds the event loop for a slice each."""
-        runtime, slices = self._runtime, self._runtime.predictor.slices
-        answer = await runtime.classify_batch(await slices.once(lambda: runtime.contract.read_batch(body)))
+        slices = runtime.predictor.slices
+        answer = await runtime.classify_batch(await slices.once(lambda: runtime.contract.read_batch(body)), model)
         return await slices.once(lambda: orjson.dumps(answer))
 
     async def _by_application(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:

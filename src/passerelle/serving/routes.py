@@ -14,6 +14,7 @@ class Access(Enum):
     OPEN = "anybody, without a rate limit"
     KEY = "anybody with an API key where keys are required, within the rate limit"
     METRICS = "as KEY, unless the setting metrics_public opens it"
+    SIGNED = "whoever signs the body with a secret of its own, within a rate limit of its own"
 
 
 class AnsweredBy(Enum):
@@ -44,11 +45,14 @@ class Route(NamedTuple):
 
 #: The paths that other modules name too.
 LIVEZ, READYZ, METRICS, MODEL = "/livez", "/readyz", "/metrics", "/model"
+MODELS, WEBHOOK = "/models/", "/follow/webhook"
 
 _POST, _GET, _READ = ("POST",), ("GET",), ("GET", "HEAD")
 ROUTES = (
     Route(CLASSIFY, _POST, Access.KEY, CLASSIFY, AnsweredBy.ENDPOINT),
     Route(CLASSIFY_BATCH, _POST, Access.KEY, CLASSIFY_BATCH, AnsweredBy.ENDPOINT),
+    Route(MODELS, _POST, Access.KEY, "/models", AnsweredBy.ENDPOINT),
+    Route(WEBHOOK, _POST, Access.SIGNED, WEBHOOK, AnsweredBy.ENDPOINT),
     Route(LIVEZ, _READ, Access.OPEN, LIVEZ, AnsweredBy.ENDPOINT),
     Route(READYZ, _READ, Access.OPEN, READYZ, AnsweredBy.ENDPOINT),
     Route("/healthz", _READ, Access.OPEN, "/healthz", AnsweredBy.ENDPOINT),

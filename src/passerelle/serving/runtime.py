@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from passerelle.errors import PasserelleError
+from passerelle.model.lineage import read_lineage
 from passerelle.model.mlmodel import ModelDescription, describe
 from passerelle.monitoring.metrics import Metrics
 from passerelle.monitoring.shared import shared_folder
@@ -24,9 +26,15 @@ from passerelle.settings import ServiceSettings
 if TYPE_CHECKING:
     from passerelle.model.answer import ScoredRow
     from passerelle.model.loaded import LoadedModel
+    from passerelle.serving.following.worker import FollowingWorker
 
 #: Number of answers of a batch that are made before other requests get their turn.
 _ANSWERS_A_SLICE = 64
+_LONGEST_VERSION = 12
+
+
+#: Stands in for the description of a model before it is known.
+_UNKNOWN = ModelDescription("", (), {}, {}, None)
 
 
 class Runtime:
@@ -36,26 +44,46 @@ class Runtime:
         folder: The bento model's directory.
         settings: What is accepted and how it is answered.
         description: What is known of the model; by default what its MLmodel file says.
+        metrics: Of the process, where another runtime has them already.
 
     Raises:
         IntegrityError: The MLmodel file cannot be read.
         UsageError: It describes no model that can be served.
     """
 
-    def __init__(self, folder: Path, settings: ServiceSettings, *, description: ModelDescription | None = None) -> None:
+    def __init__(
+        self, folder: Path, settings: ServiceSettings, *, description: ModelDescription | None = None, metrics: Metrics | None = None
+    ) -> None:
         self.folder = folder
         self.settings = settings
-        self.description = description or describe(folder / MODEL_FOLDER)
-        self.contract: Contract = contract_of(
-            self.description.columns,
-            max_text_characters=settings.max_text_characters,
-            max_records=settings.max_records,
-            example=self.description.example,
-        )
+        self._given_metrics = metrics
+        self._describe(description or describe(folder / MODEL_FOLDER))
         self.model: LoadedModel | None = None
         self.refused: PasserelleError | None = None
-        self._text_columns = tuple(column.name for column in self.description.columns if column.type == "string")
-        self.predictor = Predictor(settings, self._text_columns, together=self._predicted_together)
+        self.following: FollowingWorker | None = None
+        #: Further registered models that the service follows, by their names.
+        self.others: dict[str, Runtime] = {}
+        #: Lets the registry be polled at once, where the service follows it.
+        self.poll_now: Callable[[], None] | None = None
+
+    def _describe(self, description: ModelDescription) -> None:
+        """Take what the clients send records for."""
+        self.description = description
+        self.contract: Contract = contract_of(
+            description.columns,
+            max_text_characters=self.settings.max_text_characters,
+            max_records=self.settings.max_records,
+            example=description.example,
+        )
+        self._text_columns = tuple(column.name for column in description.columns if column.type == "string")
+        self.predictor = Predictor(self.settings, self._text_columns, together=self._predicted_together)
+
+    @classmethod
+    def without_bento(cls, registered_model: str, runtime: Runtime) -> Runtime:
+        """Return the runtime of a further registered model that the service follows; its first version says which records it takes."""
+        runtime_of_model = cls(Path(registered_model), runtime.settings, description=_UNKNOWN, metrics=runtime.metrics)
+        runtime.others[registered_model] = runtime_of_model
+        return runtime_of_model
 
     @classmethod
     def or_refused(cls, folder: Path, settings: ServiceSettings) -> Runtime:
@@ -63,14 +91,14 @@ class Runtime:
         try:
             return cls(folder, settings)
         except Exception as error:  # noqa: BLE001 - whatever a damaged file makes its reader raise
-            runtime = cls(folder, settings, description=ModelDescription("", (), {}, {}, None))
+            runtime = cls(folder, settings, description=_UNKNOWN)
             runtime.refused = loading_failure(error, folder)
             return runtime
 
     @cached_property
     def metrics(self) -> Metrics:
         """The metrics of this worker; the process that starts the workers has none."""
-        return Metrics(shared_folder())
+        return self._given_metrics or Metrics(shared_folder())
 
     def _predicted_together(self, records: int) -> None:
         self.metrics.together.observe(records)
@@ -87,9 +115,18 @@ class Runtime:
             IntegrityError: The model is not the one that was registered, or does not reproduce its golden predictions.
         """
         # Only a worker loads a model; the process that starts the workers does without numpy.
-        from passerelle.model.loaded import freeze, load_model  # noqa: PLC0415
+        from passerelle.model.loaded import load_model  # noqa: PLC0415
 
         model = load_model(self.folder)
+        self.take(model)
+        return model
+
+    def take(self, model: LoadedModel) -> None:
+        """Answer with this model from here on; requests that were begun end with the former one."""
+        from passerelle.model.loaded import freeze  # noqa: PLC0415 - as above
+
+        if not self.description.columns:
+            self._describe(model.description)
         created = model.lineage.get("created")
         if created:
             self.metrics.model_created.labels(model.version).set(datetime.fromisoformat(str(created)).timestamp())
@@ -100,7 +137,6 @@ class Runtime:
         freeze()
         # Answers depend on the model alone, so this one assignment is the swap.
         self.model = model
-        return model
 
     def load_or_refuse(self) -> None:
         """Load the model; after any error the worker keeps running, logs why, and is never ready.
@@ -117,11 +153,38 @@ class Runtime:
             self.refused = loading_failure(error, self.folder)
         print(f"the model is refused: {self.refused.message}{self.refused.next_lines}", file=sys.stderr, flush=True)  # noqa: T201
 
+    @cached_property
+    def _lineage(self) -> Mapping[str, Any]:
+        try:
+            return read_lineage(self.folder)
+        except PasserelleError:
+            return {}
+
+    @property
+    def registered_model(self) -> str:
+        """The registered model that the bento was built from; empty where its lineage cannot be read."""
+        return str(self._lineage.get("registered_model", ""))
+
+    @property
+    def task(self) -> str | None:
+        """What the bento's model was trained for; None where that is not known."""
+        task = self._lineage.get("task")
+        return str(task) if task else None
+
     def readiness(self) -> dict[str, Any]:
         """Return the content of /readyz."""
+        follows = {} if self.following is None else {"following": self._following()}
+        if self.others:
+            follows |= {"models": {name: other.readiness() for name, other in self.others.items()}}
         if self.model is None:
-            return {"ready": False, "model_version": None, "reason": "model_refused" if self.refused else "loading"}
-        return {"ready": True, "model_version": self.model.version}
+            return {"ready": False, "model_version": None, "reason": "model_refused" if self.refused else "loading"} | follows
+        return {"ready": True, "model_version": self.model.version} | follows
+
+    def _following(self) -> dict[str, Any]:
+        """Return where following stands."""
+        assert self.following is not None  # noqa: S101 - the callers asked
+        state = self.following.state
+        return {"alias": str(self.following.target), **asdict(state)}
 
     def ready(self) -> LoadedModel:
         """Return the loaded model.
@@ -134,22 +197,46 @@ class Runtime:
             raise RequestError(503, "not_ready", message, headers=((b"retry-after", b"1"),))
         return self.model
 
-    async def classify(self, record: Mapping[str, Any]) -> dict[str, Any]:
+    def ready_with(self, least: bytes | None) -> LoadedModel:
+        """Return the loaded model, of the version that a client insists on or a later one.
+
+        Args:
+            least: Value of the header that names the version; None without it.
+
+        Raises:
+            RequestError: 503 until a model is loaded, 400 for what is no version, 409 while an earlier version is served.
+        """
+        model = self.ready()
+        if least is None:
+            return model
+        if not least.isdigit() or len(least) > _LONGEST_VERSION:
+            raise RequestError(400, "invalid_version", "X-Least-Model-Version holds no version number")
+        if not model.version.isdigit() or int(model.version) < int(least):
+            if self.poll_now is not None:
+                self.poll_now()
+            message = f"version {model.version} is served here, and the request asks for {int(least)} or later"
+            raise RequestError(409, "version_not_served", message, headers=((b"retry-after", b"1"),))
+        return model
+
+    async def classify(self, record: Mapping[str, Any], model: LoadedModel | None = None) -> dict[str, Any]:
         """Return the answer to one record, as the contract has it.
+
+        Args:
+            model: What answers; by default the model that is loaded now.
 
         Raises:
             RequestError: 503 until the model is loaded, 422 for values that it cannot take, 504 when it takes too long.
         """
-        model = self.ready()
+        model = model or self.ready()
         return self._answer(model, record, await self.predictor.one(model, record))
 
-    async def classify_batch(self, records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Return the answers to several records, in their order.
+    async def classify_batch(self, records: Sequence[Mapping[str, Any]], model: LoadedModel | None = None) -> dict[str, Any]:
+        """Return the answers to several records, in their order, all by one version.
 
         Raises:
             RequestError: As `classify`.
         """
-        model = self.ready()
+        model = model or self.ready()
         self.metrics.batch_records.observe(len(records))
         rows = await self.predictor.several(model, records)
         return {"predictions": await self.predictor.slices.run(self._answers(model, records, rows))}
@@ -194,6 +281,7 @@ class Runtime:
             "compiled": model.scorer is not None,
             "not_compiled_because": model.not_compiled,
             "review_threshold": self.settings.review_threshold,
+            "following": None if self.following is None else self._following(),
         }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from passerelle.model.classifier import load_pipeline, pipeline_predict
 from passerelle.model.golden import read_golden, replay
 from passerelle.model.loaded import write_scorer
 from passerelle.model.manifest import digest_of_manifest, manifest_of
-from passerelle.model.mlmodel import describe
+from passerelle.model.mlmodel import ModelDescription, describe
 from passerelle.model.token_patterns import check_token_patterns
 from passerelle.model.verify import check_signature, own_fingerprint
 from passerelle.names import ARTIFACT_DIGEST, DIGEST_PARAM, GOLDEN, LOGGED_MODEL, MANIFEST, PARENT_RUN, SCORER_FOLDER, SIGNED
@@ -31,14 +30,18 @@ class Examined(NamedTuple):
     Attributes:
         manifest: Of the model's files, with the scorer that it compiles to where it was compiled.
         stored: Of the files as they are stored.
-        pickled: Whether the model is a pickle.
+        description: What the model's own file says of it.
         not_compiled: Why it was not compiled, where it could not be.
+        folder: The model's files, with that scorer; they are there as long as the caller's folder.
+        golden: The file of its golden predictions, beside them.
     """
 
     manifest: dict[str, Any]
     stored: dict[str, Any]
-    pickled: bool
+    description: ModelDescription
     not_compiled: str | None
+    folder: Path
+    golden: Path
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,11 @@ class Earlier:
     to_sign: bool = False
 
 
-def examined(registry: Registry, run_id: str, *, compiled: Callable[[Path], None] | None = None) -> Examined:
+def examined(registry: Registry, run_id: str, into: Path, *, compiled: Callable[[Path], None] | None = None) -> Examined:
     """Return what the run's model is, once it loaded safely and reproduced its golden predictions.
 
     Args:
+        into: An empty folder of the caller's, which gets the files.
         compiled: Given the folder of the scorer that the model compiles to, whose files are in the manifest then; without it the
             model's files are taken as they are.
 
@@ -67,24 +71,23 @@ def examined(registry: Registry, run_id: str, *, compiled: Callable[[Path], None
         IntegrityError: The model does not reproduce its golden predictions, would run code when loaded, or is not what training logged.
         RefusedError: As `check_token_patterns`.
     """
-    with tempfile.TemporaryDirectory(prefix="passerelle-register-") as temporary:
-        folder = registry.download(registry.model_uri(run_id), Path(temporary) / "model")
-        golden = registry.run_artifact(run_id, GOLDEN, Path(temporary))
-        training = digests_of(registry, run_id, Path(temporary) / "training")
-        left = {TRAINING: training} if training else {}
-        stored = manifest_of(folder, golden) | left
-        _check_logged(registry, run_id, stored)
-        description = describe(folder)
-        pipeline = load_pipeline(folder, description)
-        check_token_patterns(pipeline)
-        seen = read_golden(golden)
-        replay(seen, pipeline_predict(pipeline, description.column_names, flavor=description.flavor))
-        if compiled is None:
-            return Examined(stored, stored, description.pickled, None)
-        scorer, why = write_scorer(folder, pipeline, seen)
-        if scorer:
-            compiled(scorer)
-        return Examined(manifest_of(folder, golden) | left, stored, description.pickled, why)
+    folder = registry.download(registry.model_uri(run_id), into / "model")
+    golden = registry.run_artifact(run_id, GOLDEN, into)
+    training = digests_of(registry, run_id, into / "training")
+    left = {TRAINING: training} if training else {}
+    stored = manifest_of(folder, golden) | left
+    _check_logged(registry, run_id, stored)
+    description = describe(folder)
+    pipeline = load_pipeline(folder, description)
+    check_token_patterns(pipeline)
+    seen = read_golden(golden)
+    replay(seen, pipeline_predict(pipeline, description.column_names, flavor=description.flavor))
+    if compiled is None:
+        return Examined(stored, stored, description, None, folder, golden)
+    scorer, why = write_scorer(folder, pipeline, seen)
+    if scorer:
+        compiled(scorer)
+    return Examined(manifest_of(folder, golden) | left, stored, description, why, folder, golden)
 
 
 def earlier_registration(registry: Registry, run_id: str, versions: Sequence[VersionInfo], signing: SigningSettings | None) -> Earlier:
@@ -118,10 +121,11 @@ def earlier_registration(registry: Registry, run_id: str, versions: Sequence[Ver
     return Earlier(manifest, verified=signer is not None, to_sign=own is not None and signer != own)
 
 
-def examined_again(registry: Registry, run_id: str, manifest: Mapping[str, object], *, of: str, compile_anew: bool) -> Examined:
+def examined_again(registry: Registry, run_id: str, into: Path, manifest: Mapping[str, object], *, of: str, compile_anew: bool) -> Examined:
     """Return what the run's model is, once each file of it is the one that the manifest names.
 
     Args:
+        into: As of `examined`.
         of: What is compared, for the message.
         compile_anew: Compile the model as it was logged and compare that scorer too, which a signature needs. Where the manifest names
             no scorer, there is none to compare.
@@ -130,7 +134,7 @@ def examined_again(registry: Registry, run_id: str, manifest: Mapping[str, objec
         IntegrityError: Names the first file that differs.
     """
     scorer = compile_anew and any(name.startswith(_SCORER) for name in _listed(manifest))
-    found = examined(registry, run_id, compiled=(lambda _: None) if scorer else None)
+    found = examined(registry, run_id, into, compiled=(lambda _: None) if scorer else None)
     if TRAINING not in manifest:
         # The manifests of older versions hold no digests of the training's data.
         for each in (found.manifest, found.stored):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from passerelle.errors import OutsideError, UsageError
+from passerelle.known_settings import refuse_unknown
 from passerelle.platform.state import running
 from passerelle.settings import (
     ClientSettings,
@@ -19,7 +20,6 @@ from passerelle.settings import (
     StateSettings,
     StoreSettings,
     reading_from,
-    refuse_unknown,
 )
 from passerelle.stages.author import author
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from passerelle.model.ledger_entry import Entry
 from passerelle.names import MADE_BY_DEMO
 from passerelle.registry.chain import stood
 from passerelle.registry.client import PRODUCTION_STAGE, Registry
-from passerelle.registry.ledger import Entry
 from passerelle.registry.production import Standing, standing
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings

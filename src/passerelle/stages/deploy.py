@@ -6,13 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from passerelle.bentos.engine import pushed_as
+from passerelle.follow_settings import FollowSettings
 from passerelle.names import BentoTag
 from passerelle.rollout import kubernetes, local
 from passerelle.rollout.cluster import find_cluster
 from passerelle.rollout.compose import Prepared, StackDeployment
+from passerelle.rollout.following import following_of
 from passerelle.rollout.kubernetes import ClusterDeployment
 from passerelle.rollout.local import Deployment
 from passerelle.rollout.stack import find_stack
+from passerelle.stages import webhook_setup
 from passerelle.stages.build import chosen_bento
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.place import Place
@@ -65,20 +68,27 @@ def run(
 
 
 def _here(context: Context, bento_tag: str | None, place: Place, *, dry_run: bool) -> Deployment | Stopped:
-    state_dir = context.state.state_dir
+    state_dir, follow = context.state.state_dir, FollowSettings.read()
     if place.stop:
         running = local.running_service(state_dir)
         if running is not None and not dry_run:
             local.stop(state_dir)
+            webhook_setup.removed(context, follow)
         return Stopped(running.address if running else None)
-    return local.deploy(
+    variables = dict(context.environment)
+    if webhook_setup.wants_webhook(follow) and not dry_run:
+        variables["PASSERELLE_FOLLOW_WEBHOOK_SECRET_FILE"] = str(webhook_setup.secret_file(context, follow))
+    done = local.deploy(
         chosen_bento(context.store, bento_tag),
         settings=context.store,
         state_dir=state_dir,
         port=place.port or None,
-        environment=context.environment,
+        environment=variables,
         dry_run=dry_run,
     )
+    if dry_run or done.address is None:
+        return replace(done, following=following_of(follow))
+    return replace(done, following=webhook_setup.here(context, follow, done.address))
 
 
 def _to_kubernetes(

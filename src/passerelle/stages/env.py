@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from passerelle.follow_settings import FollowSettings
 from passerelle.platform.state import own_environment, running
+from passerelle.rollout.following import following_of
 from passerelle.rollout.stack import find_stack
 from passerelle.stages.context import Context, Progress, silent, stage
 
@@ -19,8 +21,12 @@ def run(context: Context, target: Platform = "embedded", *, project: Path = Path
 
     Args:
         project: Root of the project, for the stack.
-        progress: Told what is missing while the embedded platform is off; the variables that do not depend on it are returned all the same.
+        progress: Told what the service follows, and what is missing while the embedded platform is off; the variables that do not
+            depend on it are returned all the same.
     """
+    following = following_of(FollowSettings.read())
+    if following is not None:
+        progress(f"the service {following}")
     if target == "compose":
         return find_stack(project).environment()
     state_dir = context.state.state_dir

@@ -130,7 +130,7 @@ def _check_promoted(registry: Registry, version: VersionInfo, digest: str, signi
         ledger_text = f"the ledger's last entry {ledger.in_production or 'none'}" if ledger.last else "the ledger is empty"
         message = f"the alias holds {version.ref}, {ledger_text}: no promotion put it there"
         raise IntegrityError(message, hint="passerelle status")
-    # An entry that undid the one before has no digest.
+    # Older entries that undid the one before have no digest.
     there = [entry.artifact_digest for entry in stood(ledger.entries) if entry.to_version == version.ref.version]
     if there and there[-1] != digest:
         message = f"{version.ref} does not have the digest that it was promoted with: somebody changed it"

@@ -13,18 +13,19 @@ from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError, Refuse
 from passerelle.gate import report
 from passerelle.gate.report_text import Language
 from passerelle.gate.verdict import Verdict, allow, judge
+from passerelle.model.ledger_entry import Entry
 from passerelle.model.manifest import digest_of_manifest
 from passerelle.names import ARTIFACT_DIGEST, MANIFEST, TRUSTED_PICKLE, ModelVersionRef
 from passerelle.registry.client import Registry, VersionInfo
-from passerelle.registry.ledger import Entry, Ledger, now
-from passerelle.registry.production import plan, settled, standing
+from passerelle.registry.ledger import Ledger, now
+from passerelle.registry.production import plan, standing
 from passerelle.registry.sign import verify_version
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
 from passerelle.stages.compare import best_run
 from passerelle.stages.context import CRITERIA, Context, stage
 from passerelle.stages.promote_options import PromoteOptions
-from passerelle.stages.promotion import Promotion, put_in_production
+from passerelle.stages.promotion import Promotion, put_in_production, stands, unchanged
 from passerelle.stages.register import Registered, register
 from passerelle.stages.serving_libraries import serving_libraries
 from passerelle.stages.shared_model import tags_of_project
@@ -162,8 +163,8 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, req
     allow(criteria, request.waive, who=request.who, reason=request.reason)
     before = standing(registry, ref.registered_model)
     ledger = request.since or verified_ledger(registry, ref.registered_model, request.signing)
-    if settled(before, ref.version) and ledger.in_production == ref.version:
-        return Promotion(version.ref, before.previous, changed=False, dry_run=dry_run)
+    if stands(before, ledger, ref.version):
+        return unchanged(registry, version.ref, before, ledger, who=request.who, signing=request.signing, dry_run=dry_run)
     # The champion is the version that the ledger put into production: an alias that was moved by hand has no effect.
     verdict = _judged(registry, version.ref, ledger.in_production or before.production, criteria, request)
     page = report.html(verdict, language=request.language) if verdict else ""

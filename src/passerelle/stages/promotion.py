@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 from passerelle.errors import BusyError
 from passerelle.gate.checks import Finding
+from passerelle.model.ledger_entry import Entry
 from passerelle.names import ModelVersionRef
+from passerelle.registry.anchors import unpublished
 from passerelle.registry.client import Registry
-from passerelle.registry.ledger import Entry
 from passerelle.registry.lock import promotion_lock
-from passerelle.registry.production import carry_out, plan, settled, standing
-from passerelle.registry.verified import VerifiedLedger, verified_ledger
+from passerelle.registry.production import Standing, carry_out, plan, settled, standing
+from passerelle.registry.verified import VerifiedLedger, complete, verified_ledger
 from passerelle.settings import SigningSettings
 
 
@@ -22,7 +23,8 @@ class Promotion:
 
     Attributes:
         previous: The version that was in production before, if there was one.
-        changed: False when the version was in production already; nothing was changed then.
+        changed: False when the version was in production already; nothing was moved then.
+        completed: What MLflow lacked of the ledger's last entry and got now, where nothing was moved.
         steps: What was done, or would be, in order.
         entry: The ledger's entry.
         findings: What the gate found; empty where it was not asked.
@@ -37,6 +39,52 @@ class Promotion:
     dry_run: bool = False
     findings: tuple[Finding, ...] = ()
     report: str | None = None
+    completed: tuple[str, ...] = ()
+
+
+def stands(before: Standing, ledger: VerifiedLedger, version: int) -> bool:
+    """Return whether alias, stage and ledger all say that the version is in production.
+
+    An entry that undid another named no run formerly, so that a service which follows the ledger cannot verify it: a new entry mends that.
+    """
+    return settled(before, version) and ledger.in_production == version and ledger.last is not None and bool(ledger.last.run_id)
+
+
+def unchanged(
+    registry: Registry,
+    ref: ModelVersionRef,
+    before: Standing,
+    ledger: VerifiedLedger,
+    *,
+    who: str,
+    signing: SigningSettings | None,
+    dry_run: bool,
+) -> Promotion:
+    """Return that the version stands, once MLflow has all of the entry that says so.
+
+    Args:
+        before: Where alias and stage stand.
+        ledger: As it was verified without the lock; nothing is completed where it has a new entry by then.
+
+    Raises:
+        BusyError: Something is to be completed, and somebody else promotes at this moment; says who.
+    """
+    name, done = ref.registered_model, unpublished(registry, ledger.last) if ledger.last else ()
+    if done and not dry_run:
+        with promotion_lock(registry.objects, name, who, f"completion of entry {ledger.number}") as check_lock:
+            again = verified_ledger(registry, name, signing, since=ledger)
+            done = _completed(registry, again, check_lock, dry_run=False) if again.number == ledger.number else ()
+    return Promotion(ref, before.previous, changed=False, dry_run=dry_run, completed=done)
+
+
+def _completed(registry: Registry, ledger: VerifiedLedger, check_lock: Callable[[], None], *, dry_run: bool) -> tuple[str, ...]:
+    """Return what MLflow lacked of the last entry, in words, and complete it under the lock."""
+    missing = unpublished(registry, ledger.last) if ledger.last else ()
+    if not missing or dry_run or ledger.last is None:
+        return missing
+    complete(registry, ledger, check_lock=check_lock)
+    left = unpublished(registry, ledger.last)
+    return tuple(each for each in missing if each not in left)
 
 
 def put_in_production(
@@ -83,8 +131,9 @@ def _moved(decision: _Decision, check_lock: Callable[[], None], *, dry_run: bool
     registry, ref, since = decision.registry, decision.ref, decision.since
     before = standing(registry, ref.registered_model)
     ledger = verified_ledger(registry, ref.registered_model, decision.signing, since=since)
-    if settled(before, ref.version) and ledger.in_production == ref.version:
-        return Promotion(ref, before.previous, changed=False, dry_run=dry_run)
+    if stands(before, ledger, ref.version):
+        completed = _completed(registry, ledger, check_lock, dry_run=dry_run)
+        return Promotion(ref, before.previous, changed=False, dry_run=dry_run, completed=completed)
     last = ledger.last
     if last is not None and decision.judged and since is not None and ledger.number != since.number:
         did = f"{last.what} of version {last.to_version} by {last.who} at {last.when[:19]}"

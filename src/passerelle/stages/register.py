@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from passerelle.criteria import Criteria, read_criteria
-from passerelle.errors import TRAIN_AGAIN, IntegrityError, RefusedError
-from passerelle.model.manifest import digest_of_manifest
+from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError, RefusedError
+from passerelle.model.bundle import write_bundle
+from passerelle.model.manifest import digest_of_file, digest_of_manifest
 from passerelle.names import (
     ARTIFACT_DIGEST,
+    BUNDLE,
+    BUNDLE_DIGEST,
     CANDIDATE,
     COMPILED,
     CRITERIA_DIGEST,
@@ -31,7 +36,7 @@ from passerelle.names import (
     ModelVersionRef,
 )
 from passerelle.registry.client import CandidateRun, Registry, VersionInfo
-from passerelle.registry.sign import sign
+from passerelle.registry.sign import sign, stored_signature
 from passerelle.registry.training_data import TRAINING
 from passerelle.scorer.storage import INDEX
 from passerelle.settings import SigningSettings
@@ -51,7 +56,8 @@ class Registered:
 
     Attributes:
         ref: None at a dry run of what is not registered yet.
-        created: False when the run was registered before; nothing was changed then.
+        created: False when the run was registered before.
+        completed: What a version that was registered before lacked and got now: its signature, or its bundle.
         not_compiled: Why the model has no scorer, where that was found out now.
     """
 
@@ -63,6 +69,7 @@ class Registered:
     artifact_digest: str
     tags: Mapping[str, str]
     not_compiled: str | None = None
+    completed: tuple[str, ...] = ()
     dry_run: bool = False
 
     @property
@@ -107,7 +114,8 @@ def register(
 ) -> Registered:
     """Make the run's model a version, after examining it and replaying its golden predictions.
 
-    A run is registered once: a second call returns the same version, and completes one that has no digest, or no signature by the key.
+    A run is registered once: a second call returns the same version, and completes one that has no digest, no bundle, or no signature by
+    the key.
 
     Args:
         signing: With a key, the manifest is signed: of a run that was registered before, only where its signature verifies, if it has
@@ -120,57 +128,80 @@ def register(
         IntegrityError: The model does not reproduce its golden predictions, would run code when loaded, or is not what was logged
             or registered; nothing is written.
     """
-    name = registry.settings.registered_model
-    run = registry.run(run_id)
-    of_run = registry.versions_of_run(run_id)
-    version = next((info for info in of_run if info.ref.registered_model == name), None)
+    run, of_run = registry.run(run_id), registry.versions_of_run(run_id)
     earlier = earlier_registration(registry, run_id, of_run, signing)
-    if version is not None and ARTIFACT_DIGEST in version.tags:
-        if earlier.to_sign and earlier.manifest is not None and signing is not None:
-            _sign_later(registry, version, earlier.manifest, signing, dry_run=dry_run)
-        return _found(version, run, dry_run)
-    if failures := "; ".join(failure.message for failure in criteria.check(run.metrics)):
-        raise RefusedError(f"« {run.name} » does not meet the criteria: {failures}", hint="passerelle compare")
-    manifest, _, pickled, why = _looked_at(registry, run_id, of_run, earlier, dry_run=dry_run)
-    tags = {**tags, **_tags(run, criteria, manifest)} | ({TRUSTED_PICKLE: "true"} if pickled else {})
-    tags |= {SIGNED: "true"} if earlier.to_sign or earlier.verified else {}
-    if not dry_run:
-        # The manifest is written before the version, which is created with its tags, so that neither is ever visible alone.
-        registry.write_json(run_id, MANIFEST, manifest)
-        if earlier.to_sign and signing is not None:
-            _sign(registry, run_id, manifest, signing)
-    ref = _with_tags(registry, version, run_id, tags, dry_run=dry_run)
-    return Registered(name, run_id, run.name, ref, True, tags[ARTIFACT_DIGEST], tags, not_compiled=why, dry_run=dry_run)
+    with tempfile.TemporaryDirectory(prefix="passerelle-register-") as temporary:
+        registration = _Registration(registry, run, of_run, earlier, signing, Path(temporary), dry_run)
+        if registration.version is not None and ARTIFACT_DIGEST in registration.version.tags:
+            return _found(registration, registration.version)
+        if failures := "; ".join(failure.message for failure in criteria.check(run.metrics)):
+            raise RefusedError(f"« {run.name} » does not meet the criteria: {failures}", hint="passerelle compare")
+        found = _looked_at(registration)
+        tags = {**tags, **_tags(run, criteria, found.manifest)} | ({TRUSTED_PICKLE: "true"} if found.description.pickled else {})
+        tags |= {SIGNED: "true"} if earlier.to_sign or earlier.verified else {}
+        if not dry_run:
+            # All artifacts come before the version, and the version is born with its tags: no moment shows one without the other.
+            registry.write_json(run_id, MANIFEST, found.manifest)
+            tags[BUNDLE_DIGEST] = _bundle(registration, found)
+        ref = _with_tags(registration, tags)
+    name, digest = registry.settings.registered_model, tags[ARTIFACT_DIGEST]
+    return Registered(name, run_id, run.name, ref, True, digest, tags, not_compiled=found.not_compiled, dry_run=dry_run)
 
 
-def _with_tags(
-    registry: Registry, version: VersionInfo | None, run_id: str, tags: Mapping[str, str], *, dry_run: bool
-) -> ModelVersionRef | None:
+@dataclass(frozen=True)
+class _Registration:
+    """What `register` is called for, and what there is of the run.
+
+    Attributes:
+        versions: All of the run, of any registered model.
+        folder: Gets the run's files, and is empty before.
+    """
+
+    registry: Registry
+    run: CandidateRun
+    versions: tuple[VersionInfo, ...]
+    earlier: Earlier
+    signing: SigningSettings | None
+    folder: Path
+    dry_run: bool
+
+    @property
+    def version(self) -> VersionInfo | None:
+        """The run's version of the registered model; None where there is none."""
+        name = self.registry.settings.registered_model
+        return next((info for info in self.versions if info.ref.registered_model == name), None)
+
+
+def _with_tags(registration: _Registration, tags: Tags) -> ModelVersionRef | None:
     """Return the version with these tags, made where there is none; at a dry run, the one that is there."""
-    if version is None:
+    registry, run_id = registration.registry, registration.run.run_id
+    if registration.version is None:
         name = registry.settings.registered_model
-        return None if dry_run else registry.create_version(name, run_id, registry.model_uri(run_id), tags)
-    if not dry_run:
-        registry.set_version_tags(version.ref, tags)
-    return version.ref
+        return None if registration.dry_run else registry.create_version(name, run_id, registry.model_uri(run_id), tags)
+    if not registration.dry_run:
+        registry.set_version_tags(registration.version.ref, tags)
+    return registration.version.ref
 
 
-def _looked_at(registry: Registry, run_id: str, of_run: Sequence[VersionInfo], earlier: Earlier, *, dry_run: bool) -> Examined:
+def _looked_at(registration: _Registration) -> Examined:
     """Return what the run's model is; a model that was registered before stays as it is, and is compared with what was recorded then.
 
     Raises:
         IntegrityError: It is not what was recorded.
     """
-    registered = [info for info in of_run if ARTIFACT_DIGEST in info.tags]
-    if earlier.manifest is not None and (earlier.verified or of_run):
-        of = str(of_run[0].ref) if of_run else f"the model of run {run_id}"
-        return examined_again(registry, run_id, earlier.manifest, of=of, compile_anew=earlier.to_sign)
+    registry, run_id, earlier = registration.registry, registration.run.run_id, registration.earlier
+    registered = [info for info in registration.versions if ARTIFACT_DIGEST in info.tags]
+    if earlier.manifest is not None and (earlier.verified or registration.versions):
+        of = str(registration.versions[0].ref) if registration.versions else f"the model of run {run_id}"
+        return examined_again(registry, run_id, registration.folder, earlier.manifest, of=of, compile_anew=earlier.to_sign)
     if registered:
-        return _as_registered(registry, registered)
-    return examined(registry, run_id, compiled=(lambda _: None) if dry_run else partial(registry.add_to_model, run_id))
+        return _as_registered(registration, registered)
+    return examined(
+        registry, run_id, registration.folder, compiled=(lambda _: None) if registration.dry_run else partial(registry.add_to_model, run_id)
+    )
 
 
-def _as_registered(registry: Registry, versions: Sequence[VersionInfo]) -> Examined:
+def _as_registered(registration: _Registration, versions: Sequence[VersionInfo]) -> Examined:
     """Return what `examined` does of the files of a run's versions as they are, once they are those that were registered.
 
     Nothing is signed on the word of these digests: `examined_again` compares file by file.
@@ -178,7 +209,7 @@ def _as_registered(registry: Registry, versions: Sequence[VersionInfo]) -> Exami
     Raises:
         IntegrityError: One of them changed since.
     """
-    found = examined(registry, versions[0].ref.run_id)
+    found = examined(registration.registry, registration.run.run_id, registration.folder)
     recorded = {version.tags[ARTIFACT_DIGEST] for version in versions}
     if digest_of_manifest(found.manifest) not in recorded:
         # The manifests of older versions hold no digests of the training's data.
@@ -188,30 +219,53 @@ def _as_registered(registry: Registry, versions: Sequence[VersionInfo]) -> Exami
     return found
 
 
-def _sign_later(
-    registry: Registry, version: VersionInfo, manifest: Mapping[str, object], signing: SigningSettings, *, dry_run: bool
-) -> None:
-    """Sign a version that was registered before this key existed, after compiling and digesting its model again.
+def _found(registration: _Registration, version: VersionInfo) -> Registered:
+    """Return a version that was registered before, once it has a signature where there is a key, and a bundle.
 
     Raises:
-        IntegrityError: The manifest does not name the files of that model; nothing is written.
+        IntegrityError: Something is missing, and the files are not those that were registered; nothing is written.
     """
-    found = examined_again(registry, version.ref.run_id, manifest, of=str(version.ref), compile_anew=True)
-    if not dry_run:
-        _sign(registry, version.ref.run_id, found.manifest, signing)
-        registry.set_version_tags(version.ref, {SIGNED: "true"})
+    registry, run, name = registration.registry, registration.run, version.ref.registered_model
+    earlier = registration.earlier
+    missing = [SIGNATURE] if earlier.to_sign and earlier.manifest is not None else []
+    missing += [BUNDLE] if _stored_bundle(registration) != version.tags.get(BUNDLE_DIGEST, "") else []
+    if missing:
+        found = _looked_at(registration)
+        if not registration.dry_run:
+            signed = {SIGNED: "true"} if earlier.to_sign or earlier.verified else {}
+            registry.set_version_tags(version.ref, {BUNDLE_DIGEST: _bundle(registration, found)} | signed)
+    digest, completed = version.tags[ARTIFACT_DIGEST], tuple(missing)
+    return Registered(
+        name, run.run_id, run.name, version.ref, False, digest, version.tags, completed=completed, dry_run=registration.dry_run
+    )
 
 
-def _sign(registry: Registry, run_id: str, manifest: Mapping[str, object], signing: SigningSettings) -> None:
-    """Store the signature of a manifest that was made in this process, never of one that was read."""
-    if (signature := sign(manifest, signing, run_id=run_id)) is not None:
-        registry.write_text(run_id, SIGNATURE, signature)
+def _stored_bundle(registration: _Registration) -> str | None:
+    """Return the digest of the run's bundle as it is stored; None where there is none."""
+    with suppress(NotFoundError):
+        return digest_of_file(registration.registry.run_artifact(registration.run.run_id, BUNDLE, registration.folder / "stored"))
+    return None
 
 
-def _found(version: VersionInfo, run: CandidateRun, dry_run: bool) -> Registered:
-    name = version.ref.registered_model
-    digest = version.tags[ARTIFACT_DIGEST]
-    return Registered(name, run.run_id, run.name, version.ref, created=False, artifact_digest=digest, tags=version.tags, dry_run=dry_run)
+def _bundle(registration: _Registration, found: Examined) -> str:
+    """Store the bundle of what was examined, and the signature where one is to be made; return the bundle's digest.
+
+    What is signed is a manifest that was made in this process, and not one that was read.
+    """
+    registry, run_id = registration.registry, registration.run.run_id
+    new_signature = (
+        sign(found.manifest, registration.signing, run_id=run_id)
+        if registration.earlier.to_sign and registration.signing is not None
+        else None
+    )
+    signature = new_signature if new_signature is not None else stored_signature(registry, run_id)
+    target = registration.folder / Path(BUNDLE).name
+    write_bundle(target, found.folder, golden=found.golden, manifest=found.manifest, signature=signature, description=found.description)
+    registry.write_file(run_id, BUNDLE, target)
+    # After the bundle: where this is interrupted between the two, the signature is still to be made, and the bundle with it.
+    if new_signature is not None:
+        registry.write_text(run_id, SIGNATURE, new_signature)
+    return digest_of_file(target)
 
 
 def _tags(run: CandidateRun, criteria: Criteria, manifest: Mapping[str, Any]) -> dict[str, str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from passerelle.errors import IntegrityError, NotFoundError, RefusedError
+from passerelle.model.ledger_entry import Entry
 from passerelle.names import ARTIFACT_DIGEST, CRITERIA_DIGEST, PREVIOUS, TRUSTED_PICKLE
 from passerelle.registry.chain import stood
 from passerelle.registry.client import Registry, VersionInfo
-from passerelle.registry.ledger import Entry, now
+from passerelle.registry.ledger import now
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
 from passerelle.stages.context import Context, stage

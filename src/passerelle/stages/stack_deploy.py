@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from passerelle.bentos.build import build
 from passerelle.bentos.store import Store
 from passerelle.errors import NotFoundError
+from passerelle.follow_settings import FollowSettings
 from passerelle.model.golden import read_golden
 from passerelle.names import GOLDEN, VERSION_LABEL, BentoTag
 from passerelle.rollout.compose import Prepared, StackDeployment, bring_up, deploy
+from passerelle.rollout.following import Following, following_of
 from passerelle.rollout.release import Release
-from passerelle.rollout.stack import Stack
-from passerelle.stages import containerize
+from passerelle.rollout.stack import REPLICAS, Stack
+from passerelle.stages import containerize, webhook_setup
 from passerelle.stages.context import Context, Progress, project_folder
 from passerelle.stages.events import Steps
 from passerelle.stages.import_model import import_model
@@ -70,7 +72,7 @@ def deploy_to_stack(
     """
     stack.check()
     new_secrets: tuple[str, ...] = ()
-    if not dry_run and (init or not stack.runs("proxy")):
+    if not dry_run and (init or not stack.runs("proxy") or not stack.mlflow_is_up_to_date()):
         new_secrets = _bring_up(stack, init=init, progress=progress)
     stack.check_secrets()
     if bento_tag is not None:
@@ -89,8 +91,19 @@ def deploy_to_stack(
 
 
 def deployed(context: Context, stack: Stack, tag: BentoTag, *, dry_run: bool, progress: Progress) -> StackDeployment:
-    """Put the bento's image behind the stack's proxy."""
-    return deploy(stack, release_of(context, tag, dry_run=dry_run, progress=progress), dry_run=dry_run, progress=progress)
+    """Put the bento's image behind the stack's proxy, and let MLflow call the replicas where they follow."""
+    done = deploy(stack, release_of(context, tag, dry_run=dry_run, progress=progress), dry_run=dry_run, progress=progress)
+    return replace(done, following=_following(context, stack, dry_run=dry_run))
+
+
+def _following(context: Context, stack: Stack, *, dry_run: bool) -> Following | None:
+    settings = FollowSettings.read({name: value for name, value in stack.values().items() if value})
+    found = following_of(settings)
+    if found is None or not found.webhook or dry_run:
+        return found
+    urls = [f"http://{replica}:3000{webhook_setup.PATH}" for replica in REPLICAS]
+    secret = stack.secrets / "mlflow_webhook_secret"
+    return webhook_setup.created(context.at(stack.environment()), found, "passerelle-compose", urls, secret)
 
 
 def _bring_up(stack: Stack, *, init: bool, progress: Progress) -> tuple[str, ...]:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import requests
 
 from passerelle.bentos.engine import newest_image
 from passerelle.bentos.store import Store, bentos_of, latest_bento, latest_bento_model
+from passerelle.follow_settings import FollowSettings
 from passerelle.names import BENTO_TAG_LABEL, VERSION_LABEL, BentoTag
 from passerelle.registry.chain import LedgerFault
 from passerelle.registry.client import PRODUCTION_STAGE, Registry
 from passerelle.registry.production import standing
 from passerelle.registry.verified import History, broken, history
+from passerelle.rollout.following import Following, following_of
 from passerelle.rollout.service_state import running_service
 from passerelle.settings import SigningSettings, StoreSettings
 from passerelle.stages.context import Context, stage
+
+_FOLLOWS = ("alias", "state", "code", "message", "hint")
+_LONGEST_SHOWN = 300
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Holdings:
         image_version: The version that it holds.
         service: Version that the running service serves.
         service_silent: Why none is known of a service whose address is: what went wrong when it was asked.
+        follows: Where following the registry stands, as the service says; None for one that serves a pinned version.
     """
 
     registered_model: str
@@ -48,6 +54,24 @@ class Holdings:
     image: str | None = None
     image_version: int | None = None
     service_silent: str | None = None
+    follows: ServiceFollows | None = None
+
+
+@dataclass(frozen=True)
+class ServiceFollows:
+    """Where following the registry stands, as a service says in /readyz.
+
+    Attributes:
+        state: `in_step`, or what keeps the service from the version that the alias points to.
+        code: Short name of what is wrong; empty where nothing is.
+        hint: The next command.
+    """
+
+    alias: str
+    state: str
+    code: str
+    message: str
+    hint: str
 
 
 @dataclass(frozen=True)
@@ -64,11 +88,13 @@ class Status:
 
     Attributes:
         ledger_findings: Where the ledger is broken; no command is named then that moves production or follows it.
+        following: What the service follows by the settings here; None for nothing.
     """
 
     holdings: Holdings
     disagreements: tuple[Disagreement, ...]
     ledger_findings: tuple[LedgerFault, ...] = ()
+    following: Following | None = None
 
 
 @stage
@@ -83,18 +109,20 @@ def run(context: Context) -> Status:
     given = context.client.service_address
     address = given or (running.address if running else None)
     in_production = _production_model(registry, context.store)
-    serves, silent = _served(address) if address else (None, None)
-    return gather(
+    serves, silent, follows = _served(address) if address else (None, None, None)
+    found = gather(
         registry,
         bento_model=in_production or latest_bento_model(context.store),
         bento=latest_bento(context.store),
         service=serves,
         service_address=address,
         service_silent=silent,
+        follows=follows,
         image=_image(context.store, in_production),
         deploy="passerelle deploy --target compose" if given else "passerelle deploy",
         signing=context.signing,
     )
+    return replace(found, following=following_of(FollowSettings.read()))
 
 
 def _image(store: StoreSettings, in_production: BentoTag | None) -> tuple[str, int] | None:
@@ -118,14 +146,23 @@ def _production_model(registry: Registry, store: StoreSettings) -> BentoTag | No
     return tag if Store(store).model(tag) else None
 
 
-def _served(address: str) -> tuple[int | None, str | None]:
-    """Return the version that a service says it is ready with; else why none is known."""
+def _served(address: str) -> tuple[int | None, str | None, ServiceFollows | None]:
+    """Return the version that a service says it is ready with, or else why none is known; and where following stands."""
     try:
-        return int(requests.get(f"{address}/readyz", timeout=3).json()["model_version"]), None
+        answer = requests.get(f"{address}/readyz", timeout=3).json()
+        return int(answer["model_version"]), None, _follows(answer.get("following"))
     except requests.exceptions.SSLError:
-        return None, "has a certificate that is not trusted here (REQUESTS_CA_BUNDLE names the authority's file)"
+        return None, "has a certificate that is not trusted here (REQUESTS_CA_BUNDLE names the authority's file)", None
     except (requests.RequestException, ValueError, KeyError, TypeError):
-        return None, "is not ready, or does not answer"
+        return None, "is not ready, or does not answer", None
+
+
+def _follows(answer: object) -> ServiceFollows | None:
+    if not isinstance(answer, dict):
+        return None
+    # Shown on a terminal: plain characters only.
+    plain = {name: "".join(filter(str.isprintable, str(answer.get(name, ""))))[:_LONGEST_SHOWN] for name in _FOLLOWS}
+    return ServiceFollows(**plain)
 
 
 def gather(
@@ -139,6 +176,7 @@ def gather(
     image: tuple[str, int] | None = None,
     deploy: str = "passerelle deploy",
     signing: SigningSettings | None = None,
+    follows: ServiceFollows | None = None,
 ) -> Status:
     """Return where everything stands; the store, the engine and the service are looked at by the caller, which knows where they are.
 
@@ -162,9 +200,14 @@ def gather(
         image=image[0] if image else None,
         image_version=image[1] if image else None,
         service_silent=service_silent,
+        follows=follows,
     )
+    return _status(holdings, found, deploy)
+
+
+def _status(holdings: Holdings, found: History, deploy: str) -> Status:
     if found.findings:
-        error = broken(name, found.findings)
+        error = broken(holdings.registered_model, found.findings)
         return Status(holdings, (Disagreement(error.message, "passerelle history --verify"),), found.findings)
     return Status(holdings, disagreements(holdings, deploy=deploy))
 
@@ -178,6 +221,9 @@ def disagreements(holdings: Holdings, *, deploy: str = "passerelle deploy") -> t
     found = list(_of_the_registry(holdings))
     if holdings.alias is None:
         return tuple(found)
+    if holdings.follows is not None:
+        # A service that follows does not answer from the store, the bento or the image.
+        return (*found, *_of_following(holdings.follows))
     if holdings.bento_model is not None and _version_of(holdings.bento_model) != holdings.alias:
         found.append(Disagreement(f"the store holds {holdings.bento_model}, production is version {holdings.alias}", "passerelle import"))
     if holdings.bento is not None and _version_of(holdings.bento) != holdings.alias:
@@ -190,6 +236,11 @@ def disagreements(holdings: Holdings, *, deploy: str = "passerelle deploy") -> t
         what = f"version {holdings.alias} is in production and the service at {holdings.service_address} {holdings.service_silent}"
         found.append(Disagreement(what, deploy))
     return tuple(found)
+
+
+def _of_following(follows: ServiceFollows) -> Iterator[Disagreement]:
+    if follows.message:
+        yield Disagreement(f"the service does not follow {follows.alias} ({follows.code}): {follows.message}", follows.hint)
 
 
 def _of_the_registry(holdings: Holdings) -> Iterator[Disagreement]:

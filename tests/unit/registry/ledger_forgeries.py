@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
-from passerelle.registry.ledger import BEGINNING, MOST_ENTRY_BYTES, Entry, Ledger, LedgerHead, now
+from passerelle.model.ledger_entry import MOST_ENTRY_BYTES, Entry
+from passerelle.registry.ledger import BEGINNING, Ledger, LedgerHead, now
 from passerelle.registry.objects import Objects
 from passerelle.registry.verified import History, history
 from passerelle.settings import SigningSettings

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
 from passerelle.errors import IntegrityError, NotFoundError
@@ -65,7 +66,7 @@ class Bucket:
 
 
 class Mlflow:
-    """Versions with tags, stages and aliases. `before_write` is called with what is about to be written."""
+    """Versions with tags, stages and aliases, and runs with artifacts. `before_write` is called with what is about to be written."""
 
     def __init__(self, bucket: Bucket, versions: int = 3) -> None:
         self.settings = MlflowSettings.read(tracking_uri="http://nowhere", registered_model=NAME)
@@ -74,6 +75,7 @@ class Mlflow:
         self.stages = dict.fromkeys(self.tags, "None")
         self.held_aliases: dict[str, int] = {}
         self.held_model_tags: dict[str, str] = {}
+        self.artifacts: dict[tuple[str, str], str] = {}
         self.before_write: Callable[[str], None] = lambda _: None
 
     def model_version(self, registered_model: str, version: int) -> VersionInfo:
@@ -102,6 +104,16 @@ class Mlflow:
         if of.version not in self.tags:
             raise NotFoundError(f"version {of.version} does not exist")
         self.tags[of.version] |= tags
+
+    def write_text(self, run_id: str, path: str, content: str) -> None:
+        self.before_write(f"artifact {path}")
+        self.artifacts[run_id, path] = content
+
+    def run_artifact(self, run_id: str, path: str, destination: Path) -> Path:
+        if (run_id, path) not in self.artifacts:
+            raise NotFoundError(f"the run {run_id} has no {path}")
+        (destination / "artifact").write_text(self.artifacts[run_id, path], encoding="utf-8")
+        return destination / "artifact"
 
     def set_alias(self, of: ModelVersionRef, alias: str) -> None:
         self.before_write(f"alias {alias}")

@@ -10,8 +10,9 @@ from typing import Any, cast
 import pytest
 
 from passerelle.errors import IntegrityError, NotFoundError, RefusedError, UsageError
+from passerelle.model.ledger_entry import MOST_ENTRY_BYTES, parsed_entry
 from passerelle.names import LEDGER_ENTRY
-from passerelle.registry.ledger import MOST_ENTRY_BYTES, parsed_entry, parsed_head
+from passerelle.registry.ledger import parsed_head
 from passerelle.registry.verified import verified_ledger
 from passerelle.settings import StoreSettings
 from passerelle.stages.import_model import import_model

@@ -9,15 +9,12 @@ from typing import Any
 import pytest
 
 from passerelle.errors import BusyError, UsageError
+from passerelle.model.ledger_entry import MOST_ENTRY_BYTES, Entry
 from passerelle.names import LEDGER_ANNOUNCED, LEDGER_ENTRY
 from passerelle.registry import verified as module
 from passerelle.registry.anchors import confirm
 from passerelle.registry.chain import Anchors, LedgerFault
-from passerelle.registry.ledger import (
-    BEGINNING,
-    MOST_ENTRY_BYTES,
-    Entry,
-)
+from passerelle.registry.ledger import BEGINNING
 from passerelle.registry.verified import History, VerifiedLedger, append, broken, verified_ledger
 from tests.unit.registry.ledger_forgeries import entry_of, found, put
 from tests.unit.registry.memory import NAME, Bucket, Mlflow, real

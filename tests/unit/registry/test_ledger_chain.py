@@ -8,17 +8,11 @@ from typing import Any
 
 import pytest
 
+from passerelle.model.ledger_entry import Entry, digest_of
 from passerelle.names import LEDGER_ANNOUNCED, LEDGER_ENTRY
 from passerelle.registry.anchors import announce, confirm, read_anchors
 from passerelle.registry.chain import Anchors, Chain, examine, stood
-from passerelle.registry.ledger import (
-    BEGINNING,
-    Entry,
-    LedgerHead,
-    Stored,
-    digest_of,
-    entry_name,
-)
+from passerelle.registry.ledger import BEGINNING, LedgerHead, Stored, entry_name
 from tests.unit.registry.memory import NAME, Bucket, Mlflow, real
 from tests.unit.registry.test_ledger_lines import DIGEST, ENTRY
 
@@ -178,7 +172,7 @@ def test_mlflow_is_told_before_and_after(mlflow: Mlflow) -> None:
 
 def test_where_nothing_was_in_production_before_no_version_is_tagged(mlflow: Mlflow) -> None:
     before = {number: dict(tags) for number, tags in mlflow.tags.items()}
-    confirm(real(mlflow), replace(ENTRY, what="undone", from_version=None))
+    confirm(real(mlflow), replace(ENTRY, what="undone", from_version=None, to_version=0, run_id=""))
     assert LEDGER_ENTRY in mlflow.held_model_tags
     assert mlflow.tags == before
 

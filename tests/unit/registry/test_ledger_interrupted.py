@@ -20,7 +20,8 @@ from tests.unit.registry.test_ledger import gathered
 STEPS = {
     "model tag passerelle.ledger_announced": 1,
     "head.json": 1,
-    "000002.jsonl": 2,
+    "ledger/comments/000002.jsonl": 2,
+    "artifact passerelle/ledger/000002.jsonl": 2,
     "model tag passerelle.ledger_entry": 2,
     "version tag": 2,
     "alias previous": 2,
@@ -100,7 +101,7 @@ def test_the_next_command_goes_on(mlflow: Mlflow, step: str, then: Callable[[Mlf
 def test_two_that_die_one_after_the_other_leave_it_whole_too(mlflow: Mlflow, step: str) -> None:
     for first in STEPS:
         for version, where in ((2, first), (3, step)):
-            dies_before(mlflow, where if where != "000002.jsonl" else ".jsonl")
+            dies_before(mlflow, where if not where.endswith("000002.jsonl") else ".jsonl")
             with pytest.raises(KilledError):
                 put(mlflow, version)
             lives_again(mlflow)
@@ -111,7 +112,7 @@ def test_two_that_die_one_after_the_other_leave_it_whole_too(mlflow: Mlflow, ste
         assert (found(mlflow).findings, gathered(mlflow)) == ((), [])
 
 
-@pytest.mark.parametrize("step", ["000002.jsonl", "model tag passerelle.ledger_entry"])
+@pytest.mark.parametrize("step", ["ledger/comments/000002.jsonl", "model tag passerelle.ledger_entry"])
 def test_what_a_dead_writer_left_is_completed_before_the_next_entry(mlflow: Mlflow, step: str) -> None:
     dies_before(mlflow, step)
     with pytest.raises(KilledError):

@@ -10,20 +10,8 @@ from typing import Any, cast
 import pytest
 
 from passerelle.errors import IntegrityError
-from passerelle.registry.ledger import (
-    BEGINNING,
-    MOST_ENTRY_BYTES,
-    MOST_HEAD_BYTES,
-    Entry,
-    Ledger,
-    LedgerHead,
-    Stored,
-    digest_of,
-    entry_name,
-    folder_of,
-    parsed_entry,
-    parsed_head,
-)
+from passerelle.model.ledger_entry import MOST_ENTRY_BYTES, Entry, digest_of, parsed_entry
+from passerelle.registry.ledger import BEGINNING, MOST_HEAD_BYTES, Ledger, LedgerHead, Stored, entry_name, folder_of, parsed_head
 from passerelle.registry.objects import Objects
 from tests.unit.registry.memory import NAME, Bucket, Mlflow
 

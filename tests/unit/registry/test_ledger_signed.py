@@ -10,8 +10,9 @@ from typing import cast
 import pytest
 
 from passerelle.errors import IntegrityError, RefusedError, SettingsError
+from passerelle.model.ledger_entry import Entry
 from passerelle.names import LEDGER_ENTRY
-from passerelle.registry.ledger import Entry, Ledger, LedgerHead
+from passerelle.registry.ledger import Ledger, LedgerHead
 from passerelle.registry.objects import Objects
 from passerelle.registry.verified import history
 from passerelle.settings import SigningSettings

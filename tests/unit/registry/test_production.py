@@ -87,10 +87,11 @@ def test_a_move_writes_the_ledger_first(mlflow: Mlflow) -> None:
     seen = writes(mlflow)
     mlflow.objects.before_write = seen.append
     move(mlflow, 3)
-    assert [each.rpartition("/")[2] for each in seen] == [
+    assert [each.replace("ledger/comments/", "") for each in seen] == [
         "model tag passerelle.ledger_announced",
         "head.json",
         "000003.jsonl",
+        "artifact passerelle/ledger/000003.jsonl",
         "model tag passerelle.ledger_entry",
         "version tag",
         "alias previous",
@@ -102,7 +103,15 @@ def test_a_move_writes_the_ledger_first(mlflow: Mlflow) -> None:
     assert [(entry.what, entry.from_version, entry.to_version) for entry in found(mlflow).entries][-1] == ("promote", 1, 3)
 
 
-STEPS = ("model tag passerelle.ledger_entry", "alias previous", "alias production", "stage Production", "stage Archived")
+STEPS = (
+    "artifact passerelle/ledger/000003.jsonl",
+    "model tag passerelle.ledger_entry",
+    "version tag",
+    "alias previous",
+    "alias production",
+    "stage Production",
+    "stage Archived",
+)
 
 
 @pytest.mark.parametrize("error", [OutsideError("MLflow does not answer"), KeyboardInterrupt()])
@@ -124,7 +133,7 @@ def test_a_step_that_fails_puts_all_back_and_the_ledger_says_so(mlflow: Mlflow, 
     assert (undone.what, undone.from_version, undone.to_version, undone.who) == ("undone", 3, 1, promoted.who)
     assert undone.reason == f"promote 3 failed: {type(error).__name__}"
     assert (undone.number, undone.before, undone.registered_model) == (4, promoted.digest, NAME)
-    assert (undone.run_id, undone.artifact_digest) == ("", "")
+    assert (undone.run_id, undone.artifact_digest) == (ref(1).run_id, "sha256:1")
     assert found(mlflow).findings == ()
     assert mlflow.held_model_tags["passerelle.ledger_entry"] == f"4 {undone.digest}"
 

@@ -14,7 +14,9 @@ from botocore.exceptions import ReadTimeoutError
 from urllib3.exceptions import ProtocolError
 
 from passerelle.errors import BusyError, OutsideError, UsageError
-from passerelle.registry.ledger import BEGINNING, Entry, LedgerHead, now
+from passerelle.model.ledger_entry import Entry
+from passerelle.names import BUNDLE, ledger_artifact
+from passerelle.registry.ledger import BEGINNING, LedgerHead, now
 from passerelle.registry.objects import Objects
 from passerelle.rollout import backup as module
 from passerelle.rollout.backup import BackupReport, backup, restore
@@ -111,6 +113,17 @@ def test_an_older_backup_of_the_whole_bucket_restores_what_is_ours(bucket: Bucke
     report = restore(Stack(tmp_path), tmp_path / "a.tar", objects=cast("Objects", empty))
     assert set(empty.held) == {"mlflow/a", "ledger/m/000001.jsonl"}
     assert (report.objects, report.left_out) == (2, 1)
+
+
+def test_what_a_service_follows_is_in_the_backup_to_the_byte(tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    followed = {f"mlflow/1/{'a' * 32}/artifacts/{path}": path.encode() for path in (BUNDLE, ledger_artifact(1))}
+    bucket.held |= followed
+    made(bucket, tmp_path / "a.tar")
+    for name in ("marks", "swap", "mark", "_check_empty", "_restore_database"):
+        monkeypatch.setattr(module, name, lambda *_: {})
+    empty = Bucket()
+    restore(Stack(tmp_path), tmp_path / "a.tar", objects=cast("Objects", empty))
+    assert {key: content for key, content in empty.held.items() if key in followed} == followed
 
 
 def test_a_broken_ledger_is_said_and_a_whole_one_is_not(bucket: Bucket, tmp_path: Path) -> None:

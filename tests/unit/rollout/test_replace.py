@@ -68,7 +68,19 @@ def test_what_was_touched_comes_back_with_its_own_settings(engine: Engine) -> No
     assert engine.calls[2:] == [("service-2", "sha256:old"), ("service-1", "sha256:old")]
     assert engine.variables[-1] == {
         "SERVICE_IMAGE": "sha256:old", "SERVICE_MEMORY": str(2**29), "SERVICE_CPUS": "1.5", "SERVICE_WORKERS": "2",
+        "PASSERELLE_FOLLOW": "",
     }  # fmt: skip
+
+
+def test_a_replica_that_followed_follows_again_when_it_is_put_back(engine: Engine) -> None:
+    before = running(0)
+    assert before is not None
+    before["Config"]["Env"] += ["PASSERELLE_FOLLOW=production", "PASSERELLE_FOLLOW_LEDGER=off", "PASSERELLE_FOLLOW_DIR=/var"]
+    engine.fails["service-1", "new"] = 1
+    with pytest.raises(OutsideError, match="all is as it was before"):
+        replace([before, running(1)])
+    given = {name: value for name, value in engine.variables[-1].items() if "FOLLOW" in name}
+    assert given == {"PASSERELLE_FOLLOW": "production", "PASSERELLE_FOLLOW_LEDGER": "off"}
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)])

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from passerelle.known_settings import refuse_unknown
 from passerelle.rollout.secret_files import make_secrets
 from passerelle.rollout.stack import Stack
-from passerelle.settings import StateSettings, refuse_unknown
+from passerelle.settings import StateSettings
 
 
 def test_the_stack_is_production(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

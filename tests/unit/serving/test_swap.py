@@ -61,7 +61,9 @@ def test_an_answer_is_of_one_model_alone(models: tuple[Path, Path], *, compiled:
     assert [row["label"] for row in rows.values()] == ["merci", "autre merci"]
 
     async def ask(turn: int, path: str, body: bytes) -> dict[str, Any]:
-        runtime.model = both[turn % 2]
+        # One after the other, so that the swaps come between them.
+        for _ in range(turn):
+            await asyncio.sleep(0)
         answer = await send_raw(app, path, messages(body, []), [JSON_TYPE])
         assert answer.status == 200, answer.body
         content: dict[str, Any] = json.loads(answer.body)

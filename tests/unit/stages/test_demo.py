@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from passerelle.registry.ledger import Entry
+from passerelle.model.ledger_entry import Entry
 from passerelle.registry.production import Standing
 from passerelle.stages.demo_ownership import REASON, of_others
 

@@ -1,0 +1,103 @@
+"""An entry of the ledger as it is stored, hashed and signed: what the registry writes and whoever follows it verifies."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+
+from pydantic import TypeAdapter
+
+from passerelle.model.verify import check_signature
+from passerelle.settings import SigningSettings
+
+#: An entry with its metrics and a signature by a certificate takes 10 KiB.
+MOST_ENTRY_BYTES = 65_536
+#: What the statement of an entry's signature is about; registered model and number are in the entry itself.
+SIGNED_SUBJECT = "ledger-entry"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One promotion or rollback.
+
+    Attributes:
+        number: 1 for the first entry of a registered model.
+        before: Digest of the entry before; of `BEGINNING` for the first.
+        when: ISO 8601, UTC.
+        who: user@host, or the CI job.
+        what: promote or rollback; undone where the steps of the entry before failed and were put back.
+        from_version: The version that was in production, if there was one.
+        forced: The criteria were not met, and `reason` says why it was done all the same.
+        metrics: What the gate measured.
+        trusted_pickle: The model is a pickle, which somebody trusted in development.
+        waived: By whom and why each check of the gate was waived that failed.
+        report_digest: SHA-256 of the gate's page, which lies among the artifacts of the run.
+        signature: Of all the other fields, where there is a key: a Sigstore bundle as JSON.
+    """
+
+    number: int
+    before: str
+    when: str
+    who: str
+    what: str
+    registered_model: str
+    from_version: int | None
+    to_version: int
+    run_id: str
+    artifact_digest: str
+    criteria_digest: str | None = None
+    metrics: Mapping[str, int | float] = field(default_factory=dict)
+    reason: str | None = None
+    forced: bool = False
+    waived: Mapping[str, str] = field(default_factory=dict)
+    trusted_pickle: bool = False
+    report_digest: str | None = None
+    signature: str | None = None
+
+    def content(self) -> dict[str, object]:
+        """Return the fields as they are stored."""
+        content = asdict(self)
+        # What came later is left out where it says nothing: lines written before stay what they were.
+        for name in ("waived", "trusted_pickle", "report_digest", "signature"):
+            if not content[name]:
+                del content[name]
+        return content
+
+    def line(self) -> bytes:
+        """Return the entry as one line of canonical JSON: what is stored and what is hashed."""
+        return json.dumps(self.content(), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the stored line."""
+        return digest_of(self.line())
+
+
+_ENTRY = TypeAdapter(Entry)
+
+
+def digest_of(line: bytes) -> str:
+    """Return the digest of a stored line."""
+    return "sha256:" + hashlib.sha256(line).hexdigest()
+
+
+def parsed_entry(content: bytes) -> Entry | None:
+    """Return the entry that a stored line holds; None where it holds none."""
+    try:
+        return _ENTRY.validate_json(content, strict=True)
+    except ValueError:
+        return None
+
+
+def check_entry_signature(entry: Entry, settings: SigningSettings | None) -> None:
+    """Check that the entry is signed by a trusted key, where a signature is required; without settings nothing is.
+
+    Raises:
+        IntegrityError: As `check_signature`.
+        SettingsError: As `check_signature`.
+    """
+    if settings is not None:
+        content = replace(entry, signature=None).content()
+        check_signature(content, entry.signature, settings, of=f"entry {entry.number} of the ledger", run_id=SIGNED_SUBJECT)

@@ -1,0 +1,47 @@
+"""The environment of a service on this machine: nothing by which the registry is reached, unless it follows the registry."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from passerelle.follow_settings import FollowSettings
+from passerelle.settings import variable_of
+
+_REGISTRY = ("MLFLOW_", "AWS_", "PASSERELLE_S3_", "PASSERELLE_TRACKING_URI")
+#: How MLflow is read; what else begins so is for training and for S3.
+_READS = tuple(
+    f"MLFLOW_TRACKING_{name}"
+    for name in ("URI", "USERNAME", "PASSWORD", "TOKEN", "SERVER_CERT_PATH", "CLIENT_CERT_PATH", "INSECURE_TLS", "AUTH")
+)
+_FILES = ("follow_webhook_secret_file", "follow_password_file", "follow_ca_file", "follow_client_cert_file")
+
+
+def service_environment(given: Mapping[str, str], state_dir: Path) -> dict[str, str]:
+    """Return what of these variables a service gets; where it follows, those by which it reads MLflow, and its folder.
+
+    Paths become absolute: the service runs in the state folder.
+    """
+    follow = FollowSettings.read(given)
+    variables = {name: value for name, value in given.items() if not name.startswith(_REGISTRY)}
+    if not follow.follow:
+        return variables
+    variables |= {name: given[name] for name in _READS if name in given}
+    if "PASSERELLE_TRACKING_URI" in given:
+        variables["MLFLOW_TRACKING_URI"] = given["PASSERELLE_TRACKING_URI"]
+    for field in _FILES:
+        path: Path | None = getattr(follow, field)
+        if path is not None:
+            variables[variable_of(FollowSettings, field)] = str(path.resolve())
+    name = variable_of(FollowSettings, "follow_dir")
+    variables[name] = str(follow.follow_dir.resolve() if name in given else state_dir.resolve() / "follow")
+    return variables
+
+
+def follow_identity(variables: Mapping[str, str]) -> str:
+    """Return what tells a service that follows from one with other settings of it; empty for one that does not follow."""
+    if not variables.get("PASSERELLE_FOLLOW"):
+        return ""
+    relevant = sorted((name, value) for name, value in variables.items() if name.startswith(("PASSERELLE_FOLLOW", "MLFLOW_TRACKING_")))
+    return "#" + hashlib.sha256(repr(relevant).encode()).hexdigest()[:16]

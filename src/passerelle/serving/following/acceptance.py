@@ -1,0 +1,132 @@
+"""Whether a downloaded model may stand in for the one that is served."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from passerelle.errors import PasserelleError
+from passerelle.model.mlmodel import ModelDescription, describe
+from passerelle.model.record import Column
+from passerelle.names import MODEL_FOLDER, SCORER_FOLDER
+from passerelle.serving.failure import loading_failure
+from passerelle.serving.following.failures import VersionRefusedError
+
+if TYPE_CHECKING:
+    from passerelle.model.loaded import LoadedModel
+
+#: What accepts all values of a type, beside the type itself.
+_WIDER: Mapping[str, frozenset[str]] = {"integer": frozenset({"long"}), "float": frozenset({"double"})}
+_TRAIN = "passerelle train --again; passerelle register; passerelle promote"
+
+
+def accepted(folder: Path, served: ModelDescription, task: str | None, lineage: Mapping[str, object], *, most_cpu_ms: float) -> LoadedModel:
+    """Return the model of a downloaded version, loaded and held to its golden predictions.
+
+    Args:
+        folder: Laid out as a bento model's directory, with its lineage.
+        served: What the clients of the service send records for; without columns before the first version of a model.
+        task: What the served model was trained for; None where that is not known.
+        lineage: Of the downloaded version.
+        most_cpu_ms: The most processor time of one prediction, in milliseconds.
+
+    Raises:
+        VersionRefusedError: The version cannot stand in for the one that is served; says why.
+    """
+    from passerelle.model.loaded import load_model  # noqa: PLC0415 - only a worker loads models
+
+    other = lineage.get("task")
+    if task and other and task != other:
+        raise VersionRefusedError("task", f"the version was trained for the task {other!r}, and the service answers {task!r}", hint=_TRAIN)
+    try:
+        check_environment(folder / MODEL_FOLDER)
+        offered = describe(folder / MODEL_FOLDER, scorer_alone=True)
+        if served.columns:
+            check_columns(served.columns, offered.columns)
+        model = load_model(folder, scorer_alone=True)
+    except VersionRefusedError:
+        raise
+    except PasserelleError as error:
+        raise VersionRefusedError.of(error.code, error) from error
+    except Exception as error:
+        raise VersionRefusedError.of("load", loading_failure(error, folder)) from error
+    _check_speed(model, most_cpu_ms)
+    return model
+
+
+def check_columns(served: Sequence[Column], offered: Sequence[Column]) -> None:
+    """Check that a model with the offered columns takes every record that one with the served columns takes.
+
+    Raises:
+        VersionRefusedError: Names the first column that differs.
+    """
+    there = {column.name: column for column in offered}
+    for column in served:
+        other = there.pop(column.name, None)
+        if other is None:
+            raise _other_schema(column.name, "is missing")
+        if other.type != column.type and other.type not in _WIDER.get(column.type, frozenset()):
+            raise _other_schema(column.name, f"is {other.type}, and was {column.type}")
+        if other.required and not column.required:
+            raise _other_schema(column.name, "is required, and was optional")
+    new = next((column.name for column in there.values() if column.required), None)
+    if new is not None:
+        raise _other_schema(new, "is required, and the service's clients do not send it")
+
+
+def _other_schema(column: str, problem: str) -> VersionRefusedError:
+    hint = "passerelle import; passerelle build; passerelle deploy"
+    return VersionRefusedError("schema", f"the version takes other records: the column « {column} » {problem}", hint=hint)
+
+
+def check_environment(folder: Path) -> None:
+    """Check that the libraries and the Python that the model's pipeline needs are here; a compiled model needs none.
+
+    Raises:
+        VersionRefusedError: One is missing or another version.
+    """
+    if (folder / SCORER_FOLDER).is_dir():
+        return
+    hint = "passerelle import; passerelle build; passerelle containerize; passerelle deploy"
+    python = _python_of(folder)
+    if python and tuple(map(int, python.split(".")[:2])) > sys.version_info[:2]:
+        here = f"{sys.version_info.major}.{sys.version_info.minor}"
+        raise VersionRefusedError("python", f"the version asks for Python {python}, and the service runs on {here}", hint=hint)
+    for name, needed in describe(folder).libraries.items():
+        if name != "scikit-learn":
+            continue
+        try:
+            there = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            raise VersionRefusedError("libraries", f"the version needs {name} {needed}, which is not installed here", hint=hint) from None
+        if there.split(".")[:2] != needed.split(".")[:2]:
+            raise VersionRefusedError("libraries", f"the version was made by {name} {needed}, and {there} is installed here", hint=hint)
+
+
+def _python_of(folder: Path) -> str | None:
+    """Return the Python version that the MLmodel file names."""
+    try:
+        content = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+        version = str(content["flavors"]["python_function"]["python_version"])
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError):
+        return None
+    return version if all(part.isdigit() for part in version.split(".")[:2]) else None
+
+
+def _check_speed(model: LoadedModel, most_cpu_ms: float) -> None:
+    """Check the processor time of a prediction; the first replay of the golden predictions has warmed the model up."""
+    took = []
+    for record in model.golden.inputs[:20]:
+        began = time.thread_time()
+        model.rows([record])
+        took.append((time.thread_time() - began) * 1_000)
+    if statistics.median(took) > most_cpu_ms:
+        message = f"a prediction takes {statistics.median(took):.1f} ms of processor time, and {most_cpu_ms:g} ms is the most"
+        raise VersionRefusedError("latency", message, hint="export PASSERELLE_FOLLOW_MOST_CPU_MS=1000")

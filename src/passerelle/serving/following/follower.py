@@ -1,0 +1,203 @@
+"""One poll of the registry: what the alias points to is downloaded, checked, and published to all workers; or refused, with the reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from passerelle.follow_settings import FollowSettings
+from passerelle.model.mlmodel import describe
+from passerelle.names import ARTIFACT_DIGEST, LEDGER_ENTRY, LINEAGE_FILE, MODEL_FOLDER, PREFIX, RUN_ID_LENGTH_IN_TAG
+from passerelle.serving.following.download import Download, remove
+from passerelle.serving.following.failures import NotReachedError, VersionRefusedError
+from passerelle.serving.following.ledger_check import ledger_entry
+from passerelle.serving.following.mlflow_rest import AliasedVersion, MlflowRest
+from passerelle.serving.following.published import Board, FollowState, Published
+from passerelle.serving.following.target import Target
+from passerelle.settings import SigningSettings
+
+if TYPE_CHECKING:
+    from passerelle.model.loaded import LoadedModel
+
+#: In a version's folder: the stored line of the ledger's entry that put it into production.
+LEDGER_FILE = "ledger_entry.jsonl"
+_MOST_ATTEMPTS = 2
+_KEPT_FOLDERS = 3
+_STATUS = "passerelle status"
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a poll found; a version that was refused is tried again once one of these changes."""
+
+    version: int
+    run_id: str
+    digest: str
+    entry: str
+
+
+class Follower:
+    """Polls one alias; for the worker that leads.
+
+    Args:
+        target: What is followed.
+        settings: How.
+        board: Where the result is told to all workers.
+        accept: Returns the model of a version's folder once it may stand in for the one that is served; raises VersionRefusedError.
+        loaded: The models that this worker holds, by the name of their folder.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        settings: FollowSettings,
+        board: Board,
+        *,
+        accept: Callable[[Path, Mapping[str, object]], LoadedModel],
+        loaded: dict[str, LoadedModel],
+    ) -> None:
+        self._target = target
+        self._settings = settings
+        self._board = board
+        self._accept = accept
+        self._loaded = loaded
+        self._mlflow = MlflowRest(settings)
+        self._in_step: _Seen | None = None
+        self._refused: tuple[_Seen, FollowState] | None = None
+
+    def poll(self) -> FollowState:
+        """Ask once where the alias points to, and do what follows from it. Returns how that ended; raises nothing."""
+        version = None
+        try:
+            version = self._mlflow.aliased(self._target.registered_model, self._target.alias)
+            state = self._followed(version)
+        except NotReachedError as error:
+            state = FollowState("not_reached", version.version if version else None, error.code, error.message, error.hint)
+        except OSError as error:
+            message = f"{self._board.folder} cannot be written: {error.strerror or type(error).__name__}"
+            state = FollowState("not_reached", version.version if version else None, "disk", message, f"ls -ld {self._board.folder}")
+        return state
+
+    def _followed(self, version: AliasedVersion | None) -> FollowState:
+        if version is None:
+            message = f"no version of {self._target.registered_model} holds the alias {self._target.alias}"
+            raise NotReachedError("no_alias", message, hint="passerelle promote")
+        seen = _Seen(version.version, version.run_id, version.tags.get(ARTIFACT_DIGEST, ""), version.tags.get(LEDGER_ENTRY, ""))
+        if seen == self._in_step:
+            return FollowState("in_step", version.version)
+        if self._refused is not None and self._refused[0] == seen:
+            return self._refused[1]
+        try:
+            self._take(version, seen)
+        except VersionRefusedError as error:
+            state = FollowState("refused", version.version, error.code, error.message, error.hint)
+            # What the ledger says may change without the version; to ask again costs two small requests.
+            self._refused = None if error.code == "ledger" else (seen, state)
+            self._in_step = None
+            return state
+        self._in_step, self._refused = seen, None
+        return FollowState("in_step", version.version)
+
+    def _take(self, version: AliasedVersion, seen: _Seen) -> None:
+        """Publish the version.
+
+        Raises:
+            VersionRefusedError: It is not to be served.
+            NotReachedError: It cannot be downloaded at this moment.
+        """
+        if not seen.digest or not version.run_id:
+            message = (
+                f"{version.registered_model} version {version.version} has no digest of its files: it was not registered by passerelle"
+            )
+            raise VersionRefusedError("digest", message, hint=f"passerelle register --run {version.run_id}")
+        published = self._board.published()
+        line, number = self._ledger_line(version, published)
+        name = f"{version.version}-{version.run_id[:RUN_ID_LENGTH_IN_TAG]}-{seen.digest.removeprefix('sha256:')[:16]}"
+        folder = self._board.versions / name
+        if not folder.is_dir():
+            self._download(version, seen.digest, folder)
+        if line:
+            _replace(folder / LEDGER_FILE, line)
+        if name not in self._loaded:
+            self._loaded[name] = self._load(version, folder)
+        new = Published(version.version, version.run_id, seen.digest, name, number)
+        if new != published:
+            self._board.publish(new)
+        self._remove_old(name, published.folder if published else None)
+
+    def _ledger_line(self, version: AliasedVersion, published: Published | None) -> tuple[bytes, int]:
+        if self._settings.follow_ledger == "off":
+            return b"", published.ledger_number if published else 0
+        highest = published.ledger_number if published else 0
+        line = ledger_entry(self._mlflow, version, SigningSettings.read(), highest=highest)
+        return line, int(json.loads(line)["number"])
+
+    def _download(self, version: AliasedVersion, digest: str, folder: Path) -> None:
+        """Download the version beside the others; its folder gets its name once it is complete."""
+        partial = folder.with_name(f".partial-{folder.name}")
+        for other in self._board.versions.glob(".partial-*"):
+            if other != partial:
+                remove(other)
+        download = Download(self._mlflow, version, digest, partial, self._settings.follow_max_bytes)
+        try:
+            download.run()
+            if SigningSettings.read().required:
+                download.take_signature()
+        except VersionRefusedError:
+            remove(partial)
+            raise
+        _replace(partial / LINEAGE_FILE, json.dumps(self._lineage(version, digest, partial), ensure_ascii=False, indent=1).encode())
+        partial.replace(folder)
+
+    def _lineage(self, version: AliasedVersion, digest: str, folder: Path) -> dict[str, object]:
+        """Return what import writes down of a version, from the same sources."""
+        try:
+            description = describe(folder / MODEL_FOLDER, scorer_alone=True)
+        except Exception as error:
+            message = f"cannot parse the MLmodel file of version {version.version}: {type(error).__name__}"
+            raise VersionRefusedError("mlmodel", message, hint=_STATUS) from error
+        metrics, experiment = self._mlflow.run_metrics(version.run_id)
+        tags = {key.removeprefix(PREFIX): value for key, value in version.tags.items() if key.startswith(PREFIX)}
+        return {
+            **tags,
+            "registered_model": version.registered_model,
+            "version": str(version.version),
+            "run_id": version.run_id,
+            "experiment": self._mlflow.experiment_name(experiment),
+            "artifact_digest": digest,
+            "signature": description.signature,
+            "metrics": dict(sorted(metrics.items())),
+            "flavor": description.flavor,
+            "libraries": description.libraries,
+            "created": datetime.fromtimestamp(version.created / 1_000, UTC).isoformat(timespec="seconds"),
+        }
+
+    def _load(self, version: AliasedVersion, folder: Path) -> LoadedModel:
+        if self._board.attempt(folder.name) > _MOST_ATTEMPTS:
+            message = f"a worker was killed {_MOST_ATTEMPTS} times while it loaded version {version.version}: the memory may be too small"
+            raise VersionRefusedError("killed", message, hint="PASSERELLE_WORKERS=1 passerelle deploy")
+        try:
+            model = self._accept(folder, json.loads((folder / LINEAGE_FILE).read_bytes()))
+        except VersionRefusedError:
+            remove(folder)
+            raise
+        finally:
+            self._board.attempted()
+        return model
+
+    def _remove_old(self, *kept: str | None) -> None:
+        """Keep the newest few versions for a rollback, and remove the others."""
+        folders = [path for path in self._board.versions.iterdir() if path.is_dir() and not path.name.startswith(".partial-")]
+        for path in sorted(folders, key=lambda path: path.stat().st_mtime_ns, reverse=True)[_KEPT_FOLDERS:]:
+            if path.name not in kept and path.name not in self._loaded:
+                remove(path)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)

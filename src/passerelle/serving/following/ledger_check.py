@@ -1,0 +1,84 @@
+"""Whether the ledger put a version into production, as far as a service can know that reads MLflow alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from passerelle.errors import IntegrityError, SettingsError
+from passerelle.model.ledger_entry import MOST_ENTRY_BYTES, Entry, check_entry_signature, digest_of, parsed_entry
+from passerelle.names import ARTIFACT_DIGEST, LEDGER_ENTRY, ledger_artifact
+from passerelle.serving.following.failures import NotReachedError, VersionRefusedError
+from passerelle.serving.following.mlflow_rest import AliasedVersion, MlflowRest
+from passerelle.settings import SigningSettings
+
+_TAG = re.compile(r"([0-9]{1,12}) (sha256:[0-9a-f]{64})")
+
+
+def ledger_entry(mlflow: MlflowRest, version: AliasedVersion, signing: SigningSettings, *, highest: int) -> bytes:
+    """Return the stored line of the ledger's last entry, once it says that this version is in production.
+
+    The entry's number and digest stand in tags of the version and of the registered model, its line among the artifacts of the run.
+    Where signatures are required, the entry's own decides: tags and artifacts can be written by whoever may write to MLflow.
+
+    Args:
+        highest: The highest number of an entry that was followed before: an old entry is not believed again.
+
+    Raises:
+        VersionRefusedError: The alias was moved by hand, or the entry is not the one that it claims to be.
+        NotReachedError: MLflow does not answer, or lacks the entry.
+    """
+    number, digest = last_entry(version, mlflow.model_tags(version.registered_model))
+    if number < highest:
+        message = f"the ledger of {version.registered_model} went back from entry {highest} to entry {number}"
+        raise VersionRefusedError("ledger", message, hint="passerelle history --verify")
+    try:
+        with mlflow.run_artifact(version.run_id, ledger_artifact(number)) as pieces:
+            line = pieces.read(MOST_ENTRY_BYTES + 1)
+    except NotReachedError as error:
+        if error.code == "server_error":
+            message = (
+                f"entry {number} of the ledger is not among the artifacts of run {version.run_id}: it was written by an older passerelle"
+            )
+            raise NotReachedError("ledger", message, hint=f"passerelle promote --version {version.version}") from error
+        raise
+    if digest_of(line) != digest:
+        raise VersionRefusedError(
+            "ledger", f"entry {number} of the ledger is not the one that MLflow's tags name", hint="passerelle history --verify"
+        )
+    check_entry(line, version, signing)
+    return line
+
+
+def last_entry(version: AliasedVersion, model_tags: Mapping[str, str]) -> tuple[int, str]:
+    """Return number and digest of the ledger's last entry, where version and registered model name the same one.
+
+    Raises:
+        VersionRefusedError: They do not.
+    """
+    of_model, of_version = _TAG.fullmatch(model_tags.get(LEDGER_ENTRY, "")), _TAG.fullmatch(version.tags.get(LEDGER_ENTRY, ""))
+    if of_model is None or of_version is None or of_model[0] != of_version[0]:
+        last = f"entry {of_model[1]} of the ledger is about another version" if of_model else "the ledger is empty"
+        message = f"the alias points to {version.registered_model} version {version.version}, and no promotion put it there: {last}"
+        raise VersionRefusedError("ledger", message, hint=f"passerelle promote --version {version.version}")
+    return int(of_model[1]), of_model[2]
+
+
+def check_entry(line: bytes, version: AliasedVersion, signing: SigningSettings) -> Entry:
+    """Return the entry of a stored line, once it leaves this version in production with these files.
+
+    Raises:
+        VersionRefusedError: It says something else, or lacks a signature that is required.
+    """
+    entry, history = parsed_entry(line), "passerelle history --verify"
+    if entry is None:
+        raise VersionRefusedError("ledger", f"the last entry of the ledger of {version.registered_model} cannot be read", hint=history)
+    expected = (version.registered_model, version.version, version.run_id, version.tags.get(ARTIFACT_DIGEST))
+    if (entry.registered_model, entry.to_version, entry.run_id, entry.artifact_digest) != expected:
+        message = f"entry {entry.number} of the ledger is not about {version.registered_model} version {version.version} with these files"
+        raise VersionRefusedError("ledger", message, hint=history)
+    try:
+        check_entry_signature(entry, signing)
+    except (IntegrityError, SettingsError) as error:
+        raise VersionRefusedError.of("signature", error) from error
+    return entry

@@ -1,0 +1,34 @@
+"""Start a worker: with the version that the registry has in production where it follows, else with the one in the bento."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from passerelle.follow_settings import FollowSettings
+from passerelle.serving.following.target import targets
+
+if TYPE_CHECKING:
+    from passerelle.serving.runtime import Runtime
+
+
+def load_and_follow(runtime: Runtime, settings: FollowSettings) -> None:
+    """Load the model of a worker, and follow the registry from here on where the settings say so.
+
+    The last good version on the disk goes before the bento's, and what the registry answers in time before both.
+    """
+    workers = []
+    for place, target in enumerate(targets(settings, runtime.registered_model)):
+        # Only a worker that follows needs any of it.
+        from passerelle.serving.following.worker import FollowingWorker  # noqa: PLC0415
+
+        followed = type(runtime).without_bento(target.registered_model, runtime) if place else runtime
+        followed.following = FollowingWorker(target, settings, followed)
+        followed.poll_now = followed.following.poll_now
+        followed.following.start()
+        workers.append(followed.following)
+    deadline = time.monotonic() + settings.follow_start_s
+    for worker in workers:
+        worker.first_poll.wait(max(0.0, deadline - time.monotonic()))
+    if runtime.model is None:
+        runtime.load_or_refuse()

@@ -1,0 +1,61 @@
+"""A pinned service gets no address and no key of the registry; one that follows gets what reads MLflow, and nothing of S3."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from passerelle.rollout.service_environment import follow_identity, service_environment
+
+GIVEN = {
+    "PATH": "/bin",
+    "PASSERELLE_AUTH": "off",
+    "PASSERELLE_TRUSTED_TYPES": "sklearn",
+    "MLFLOW_TRACKING_URI": "http://127.0.0.1:5000",
+    "MLFLOW_TRACKING_USERNAME": "admin",
+    "MLFLOW_TRACKING_PASSWORD": "hunter2",
+    "MLFLOW_TRACKING_TOKEN": "token",
+    "MLFLOW_TRACKING_SERVER_CERT_PATH": "ca.pem",
+    "MLFLOW_S3_ENDPOINT_URL": "http://127.0.0.1:9000",
+    "AWS_ACCESS_KEY_ID": "key",
+    "AWS_SECRET_ACCESS_KEY": "hunter3",
+    "PASSERELLE_S3_SECRET_ACCESS_KEY": "hunter4",
+    "PASSERELLE_TRACKING_URI": "http://127.0.0.1:5001",
+}
+PINNED = {"PATH": "/bin", "PASSERELLE_AUTH": "off", "PASSERELLE_TRUSTED_TYPES": "sklearn"}
+
+
+@pytest.mark.parametrize("follow", [{}, {"PASSERELLE_FOLLOW": ""}])
+def test_a_pinned_service_gets_nothing_by_which_the_registry_is_reached(tmp_path: Path, follow: dict[str, str]) -> None:
+    assert service_environment(GIVEN | follow, tmp_path) == PINNED | follow
+    assert follow_identity(GIVEN | follow) == ""
+
+
+def test_one_that_follows_gets_mlflow_and_a_folder_and_nothing_of_s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = GIVEN | {"PASSERELLE_FOLLOW": "production", "PASSERELLE_FOLLOW_WEBHOOK_SECRET_FILE": "secret"}
+    assert service_environment(given, Path("state")) == PINNED | {
+        "PASSERELLE_FOLLOW": "production",
+        "PASSERELLE_FOLLOW_DIR": f"{tmp_path}/state/follow",
+        "PASSERELLE_FOLLOW_WEBHOOK_SECRET_FILE": f"{tmp_path}/secret",
+        "PASSERELLE_FOLLOW_CA_FILE": f"{tmp_path}/ca.pem",
+        "MLFLOW_TRACKING_URI": "http://127.0.0.1:5001",
+        "MLFLOW_TRACKING_USERNAME": "admin",
+        "MLFLOW_TRACKING_PASSWORD": "hunter2",
+        "MLFLOW_TRACKING_TOKEN": "token",
+        "MLFLOW_TRACKING_SERVER_CERT_PATH": "ca.pem",
+    }
+    given["PASSERELLE_FOLLOW_DIR"] = "models"
+    assert service_environment(given, Path("state"))["PASSERELLE_FOLLOW_DIR"] == f"{tmp_path}/models"
+
+
+def test_a_service_with_other_settings_of_following_is_another_one(tmp_path: Path) -> None:
+    variables = service_environment(GIVEN | {"PASSERELLE_FOLLOW": "production"}, tmp_path)
+    identity = follow_identity(variables)
+    assert identity.startswith("#")
+    assert "hunter2" not in identity
+    assert follow_identity(dict(reversed(variables.items()))) == identity
+    assert follow_identity(variables | {"PASSERELLE_AUTH": "required"}) == identity
+    for name, value in (("PASSERELLE_FOLLOW", "staging"), ("MLFLOW_TRACKING_URI", "http://there"), ("PASSERELLE_FOLLOW_LEDGER", "off")):
+        assert follow_identity(variables | {name: value}) != identity

@@ -1,0 +1,79 @@
+"""Only what the ledger put into production is followed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from passerelle.model.ledger_entry import digest_of, parsed_entry
+from passerelle.names import LEDGER_ENTRY, ledger_artifact
+from passerelle.serving.following.failures import NotReachedError, VersionRefusedError
+from passerelle.serving.following.ledger_check import ledger_entry
+from passerelle.serving.following.mlflow_rest import MlflowRest
+from passerelle.settings import SigningSettings
+from tests.unit.serving.following.registry_double import ALIAS, NAME, RegistryDouble
+
+
+def checked(registry: RegistryDouble, folder: Path, *, highest: int = 0, **signing: Any) -> bytes:
+    mlflow = MlflowRest(registry.settings(folder))
+    version = mlflow.aliased(NAME, ALIAS)
+    assert version is not None
+    return ledger_entry(mlflow, version, SigningSettings.read({}, **signing), highest=highest)
+
+
+def refusal(registry: RegistryDouble, folder: Path, **given: Any) -> str:
+    with pytest.raises(VersionRefusedError) as refused:
+        checked(registry, folder, **given)
+    assert refused.value.code in ("ledger", "signature")
+    return refused.value.message
+
+
+def test_what_was_promoted_is_followed(registry: RegistryDouble, tmp_path: Path) -> None:
+    entry = parsed_entry(checked(registry, tmp_path))
+    assert entry is not None
+    assert (entry.number, entry.to_version) == (1, 1)
+
+
+def test_an_alias_that_was_moved_by_hand_is_not(registry: RegistryDouble, tmp_path: Path) -> None:
+    registry.alias = 2
+    assert "version 2, and no promotion put it there" in refusal(registry, tmp_path)
+    registry.promote(2, 2)
+    registry.alias = 1
+    assert "entry 2 of the ledger is about another version" in refusal(registry, tmp_path)
+    registry.model_tags.clear()
+    assert "the ledger is empty" in refusal(registry, tmp_path)
+
+
+def test_an_old_entry_is_not_believed_again(registry: RegistryDouble, tmp_path: Path) -> None:
+    checked(registry, tmp_path, highest=1)
+    assert "went back from entry 2 to entry 1" in refusal(registry, tmp_path, highest=2)
+
+
+def test_the_line_must_be_the_one_that_the_tags_name(registry: RegistryDouble, tmp_path: Path) -> None:
+    registry.artifacts["1" * 32, ledger_artifact(1)] += b" "
+    assert "is not the one that MLflow's tags name" in refusal(registry, tmp_path)
+
+
+@pytest.mark.parametrize("changed", [{"to_version": 2}, {"run_id": "x"}, {"artifact_digest": "sha256:0"}, {"registered_model": "other"}])
+def test_the_entry_must_be_about_this_version_with_these_files(registry: RegistryDouble, tmp_path: Path, changed: dict[str, Any]) -> None:
+    registry.promote(1, 2, **changed)
+    assert "is not about test version 1 with these files" in refusal(registry, tmp_path)
+
+
+def test_a_line_that_is_no_entry_is_refused(registry: RegistryDouble, tmp_path: Path) -> None:
+    registry.artifacts["1" * 32, ledger_artifact(1)] = b"{}"
+    registry.versions[1]["tags"][LEDGER_ENTRY] = registry.model_tags[LEDGER_ENTRY] = f"1 {digest_of(b'{}')}"
+    assert "cannot be read" in refusal(registry, tmp_path)
+
+
+def test_where_signatures_are_required_an_entry_without_one_is_refused(registry: RegistryDouble, tmp_path: Path) -> None:
+    assert "no key is set to verify them" in refusal(registry, tmp_path, verify="required")
+
+
+def test_an_entry_that_is_not_there_yet_is_asked_for_again(registry: RegistryDouble, tmp_path: Path) -> None:
+    del registry.artifacts["1" * 32, ledger_artifact(1)]
+    with pytest.raises(NotReachedError) as missing:
+        checked(registry, tmp_path)
+    assert (missing.value.code, missing.value.hint) == ("ledger", "passerelle promote --version 1")
