@@ -1,0 +1,190 @@
+"""Registered versions that differ in what they answer, and bad ones of each kind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.models.signature import infer_signature
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+from skops.io import dumps, get_untrusted_types
+
+from passerelle.criteria import Criteria
+from passerelle.model.ledger_entry import Entry
+from passerelle.model.manifest import digest_of_manifest, manifest_of
+from passerelle.names import ARTIFACT_DIGEST, BUNDLE, GOLDEN, GOLDEN_DIGEST, MANIFEST, MODEL_FOLDER, SIGNATURE, ModelVersionRef
+from passerelle.registry.client import Registry
+from passerelle.registry.ledger import now
+from passerelle.registry.sign import sign
+from passerelle.settings import SigningSettings
+from passerelle.stages.promotion import put_in_production
+from passerelle.stages.register import register
+from passerelle.stages.rollback import rollback
+from passerelle.training.golden_records import golden_predictions
+from tests.platform_fixtures import model_keys, run_keys
+from tests.unit.serving.models import LABELS, TEXTS
+
+CRITERIA = Criteria()
+_WHO = "test@here"
+
+
+def unchanged(values: Any) -> Any:
+    """A function of our own in a pipeline: a type that no operator of the tests' service trusts."""
+    return values
+
+
+def words(*, vectorizer: Any = None, column: str = "text") -> Pipeline:
+    """Return a small pipeline that is not fitted yet."""
+    features = ColumnTransformer([("words", vectorizer or TfidfVectorizer(), column)])
+    return Pipeline([("features", features), ("model", LogisticRegression())])
+
+
+def slow() -> Pipeline:
+    """Return a pipeline that takes hundreds of milliseconds for a long text, and that no scorer is compiled for."""
+    return words(vectorizer=HashingVectorizer(analyzer="char", ngram_range=(1, 40), n_features=64))
+
+
+def untrusted() -> Pipeline:
+    """Return a pipeline with a function of the tests' own."""
+    return Pipeline([("same", FunctionTransformer(unchanged)), *words().steps])
+
+
+def table(turn: int, texts: Sequence[str] = TEXTS) -> tuple[pd.DataFrame, list[str]]:
+    """Return texts with labels that are another one's at each turn."""
+    kinds = sorted(set(LABELS))
+    labels = [kinds[(kinds.index(label) + turn) % len(kinds)] for label in LABELS]
+    return pd.DataFrame({"text": list(texts) * 3}), labels * 3
+
+
+@dataclass
+class Versions:
+    """The versions of one registered model.
+
+    Args:
+        registry: Where they are registered.
+        signing: The key that signs them and the ledger.
+        folder: For files on the way, and the file that says what each version answers.
+    """
+
+    registry: Registry
+    signing: SigningSettings
+    folder: Path
+    answers: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def answers_file(self) -> Path:
+        """What each version answers to each text, as JSON."""
+        return self.folder / "answers.json"
+
+    def logged(self, pipeline: Pipeline, records: pd.DataFrame, labels: Sequence[str]) -> str:
+        """Fit the pipeline and return the run that it is logged in."""
+        pipeline.fit(records, labels)
+        settings = self.registry.settings
+        mlflow.set_tracking_uri(settings.tracking_uri)
+        mlflow.set_experiment(settings.experiment)
+        with mlflow.start_run() as run:
+            mlflow.log_dict(golden_predictions(pipeline, records), GOLDEN)
+            mlflow.sklearn.log_model(
+                pipeline,
+                name="model",
+                serialization_format="skops",
+                skops_trusted_types=get_untrusted_types(data=dumps(pipeline)),
+                signature=infer_signature(records, pipeline.predict(records)),
+                pip_requirements=["scikit-learn"],
+            )
+        return str(run.info.run_id)
+
+    def register(self, run_id: str) -> ModelVersionRef:
+        """Register the run's model, signed, and note what it answers."""
+        ref = register(self.registry, run_id=run_id, criteria=CRITERIA, signing=self.signing).ref
+        assert ref is not None
+        return ref
+
+    def good(self, turn: int, *, more_words: int = 0) -> ModelVersionRef:
+        """Return a version that answers as `table(turn)` has it.
+
+        Args:
+            more_words: Size of a vocabulary that nobody uses, to make the version large.
+        """
+        records, labels = table(turn)
+        if more_words:
+            rare = " ".join(f"mot{number:07d}" for number in range(more_words))
+            records, labels = pd.concat([records, pd.DataFrame({"text": [rare]})]), [*labels, labels[0]]
+        ref = self.register(self.logged(words(), records, labels))
+        self._note(ref)
+        return ref
+
+    def _note(self, ref: ModelVersionRef) -> None:
+        """Note what the registered model itself answers, as MLflow loads it."""
+        predicted = mlflow.pyfunc.load_model(ref.uri).predict(pd.DataFrame({"text": list(TEXTS)}))
+        self.answers[str(ref.version)] = {text: str(label) for text, label in zip(TEXTS, predicted, strict=True)}
+        partial = self.answers_file.with_suffix(".partial")
+        partial.write_text(json.dumps(self.answers, ensure_ascii=False), encoding="utf-8")
+        partial.replace(self.answers_file)
+
+    def forged(self, change: Callable[[Path], None], *, pipeline: Pipeline | None = None) -> ModelVersionRef:
+        """Return a version whose files were changed, with a manifest, a signature and tags that say so: only its load can tell.
+
+        Args:
+            change: Changes the files in a folder with `mlflow_model/` and `golden.json`.
+        """
+        run_id = self.logged(pipeline or words(), *table(0))
+        ref = self.register(run_id)
+        folder = self.folder / f"forged-{ref.version}"
+        self.registry.download_model(ref, folder / "download").rename(folder / MODEL_FOLDER)
+        self.registry.run_artifact(run_id, GOLDEN, folder)
+        before = manifest_of(folder / MODEL_FOLDER, folder / GOLDEN)
+        change(folder)
+        after = manifest_of(folder / MODEL_FOLDER, folder / GOLDEN)
+        for name, digest in after["files"].items():
+            if before["files"].get(name) != digest:
+                (key,) = (key for key in model_keys(self.registry, run_id) if key.endswith(f"/artifacts/{name}"))
+                self._replace(key, (folder / MODEL_FOLDER / name).read_bytes())
+        for key in run_keys(self.registry, run_id, f"/{GOLDEN}"):
+            self._replace(key, (folder / GOLDEN).read_bytes())
+        for key in run_keys(self.registry, run_id, BUNDLE):
+            self.registry.objects.delete(key)
+        manifest = self.registry.read_json(run_id, MANIFEST) | after
+        self.registry.write_json(run_id, MANIFEST, manifest)
+        self.registry.write_text(run_id, SIGNATURE, sign(manifest, self.signing, run_id=run_id) or "")
+        self.registry.set_version_tags(ref, {ARTIFACT_DIGEST: digest_of_manifest(manifest), GOLDEN_DIGEST: str(manifest["golden"])})
+        return ref
+
+    def _replace(self, key: str, content: bytes) -> None:
+        self.registry.objects.delete(key)
+        assert self.registry.objects.create(key, content)
+
+    def promote(self, ref: ModelVersionRef) -> None:
+        """Put the version into production by the ledger; the gate is not asked, which takes longest."""
+        tags = self.registry.model_version(ref.registered_model, ref.version).tags
+        entry = Entry(
+            number=0,
+            before="",
+            when=now(),
+            who=_WHO,
+            what="promote",
+            registered_model=ref.registered_model,
+            from_version=None,
+            to_version=ref.version,
+            run_id=ref.run_id,
+            artifact_digest=tags[ARTIFACT_DIGEST],
+        )
+        put_in_production(self.registry, ref, entry, signing=self.signing)
+
+    def rollback(self) -> None:
+        """Put the former version back."""
+        rollback(self.registry, who=_WHO, signing=self.signing)
+
+    def by_hand(self, ref: ModelVersionRef) -> None:
+        """Move the alias as MLflow's own page does, past the ledger."""
+        self.registry.set_alias(ref, self.registry.settings.alias)
+
