@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -108,6 +109,12 @@ class FollowingWorker:
             except OSError as error:
                 message = f"{self._board.folder} cannot be used: {error.strerror or type(error).__name__}"
                 self._report(FollowState("not_reached", None, "disk", message, f"ls -ld {self._board.folder}"))
+                self._first.set()
+                time.sleep(1.0)
+            except Exception as error:  # noqa: BLE001 - a thread that ended would follow nothing and say nothing
+                self._report(
+                    FollowState("not_reached", None, "internal", f"the follower failed: {type(error).__name__}", "passerelle status")
+                )
                 self._first.set()
                 time.sleep(1.0)
             time.sleep(_TICK_S)
@@ -228,4 +235,6 @@ class FollowingWorker:
 
     def _say(self, message: str, hint: str = "") -> None:
         if self._lock is not None or "process" in message:
-            print(f"following {self.target}: {message}" + (f"\n  next: {hint}" if hint else ""), file=sys.stderr, flush=True)  # noqa: T201
+            # A log on a full disk ends no thread.
+            with contextlib.suppress(OSError):
+                print(f"following {self.target}: {message}" + (f"\n  next: {hint}" if hint else ""), file=sys.stderr, flush=True)  # noqa: T201
