@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tests.follow import proxy
+from tests.follow.bad_versions import BAD_VERSIONS, BadVersion
 from tests.follow.followed import Followed, until
 
 #: How long a worker is stopped, and how slow a slow server is.
 LONG_S = float(os.environ.get("FOLLOW_LONG_S", "5"))
 SWAPS = int(os.environ.get("FOLLOW_SWAPS", "5"))
-_LARGE = 60_000
+_LARGE = 30_000
 
 
 @dataclass(frozen=True)
@@ -109,11 +110,10 @@ def _s3_down(followed: Followed) -> None:
 
 
 def _disk_full(followed: Followed) -> None:
-    """Let no file grow over 1 MiB: writing fails half-way, as on a disk that is full."""
-    ref = followed.turn(3) if 3 in followed.others else followed.others.setdefault(3, followed.versions.good(0, more_words=_LARGE))
-    followed.forget(ref)
+    """Let no file grow over 128 KiB: writing fails half-way, as on a disk that is full."""
+    ref = followed.versions.good(0, more_words=_LARGE)
     pid, unlimited = followed.replica.leader().pid, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (2**20, resource.RLIM_INFINITY))
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (2**17, resource.RLIM_INFINITY))
     try:
         followed.promote(ref)
         followed.until_code("disk")
@@ -129,7 +129,11 @@ def _killed(followed: Followed) -> None:
     with _fault(followed, proxy.only("get-artifact", slow)):
         before = followed.proxy.requests
         followed.promote(ref)
-        until(lambda: any(followed.replica.board.versions.glob(".partial-*")) or followed.proxy.requests > before + 2, "a download", lambda: "")
+        until(
+            lambda: any(followed.replica.board.versions.glob(".partial-*")) or followed.proxy.requests > before + 2,
+            "a download",
+            lambda: "",
+        )
         followed.replica.leader().send_signal(signal.SIGKILL)
     slow.mended.set()
 
@@ -203,6 +207,44 @@ def _damaged_on_disk(followed: Followed) -> None:
     followed.mended = time.monotonic()
 
 
+def _bad(kind: BadVersion) -> Callable[[Followed], None]:
+    """Return a case in which such a version is promoted, and another one after it."""
+
+    def run(followed: Followed) -> None:
+        before = followed.wanted
+        followed.promote(kind.make(followed.versions))
+        followed.until_code(kind.code)
+        assert followed.replica.answers_with(before.version)
+        followed.versions.rollback()
+        followed.wanted, followed.mended = before, time.monotonic()
+
+    return run
+
+
+def _wrong_bytes(followed: Followed) -> None:
+    before = followed.wanted
+    _artifacts(lambda: proxy.flipped, "digest", *_FILES)(followed)
+    followed.versions.rollback()
+    followed.wanted, followed.mended = before, time.monotonic()
+
+
+def _other_signature(followed: Followed) -> None:
+    before = followed.wanted
+
+    def unsigned(path: str, ask: Callable[[], proxy.Answer]) -> proxy.Answer | None:
+        if "bundle.tar" in path:
+            return proxy.Answer(500, b"{}")
+        return proxy.Answer(200, b"{}") if "manifest.sig" in path else ask()
+
+    ref = followed.other()
+    followed.forget(ref)
+    with _fault(followed, unsigned):
+        followed.promote(ref)
+        followed.until_code("signature")
+    followed.versions.rollback()
+    followed.wanted, followed.mended = before, time.monotonic()
+
+
 def slow_mlflow() -> proxy.Fault:
     """Return a server that takes half a minute for each answer."""
     return proxy.Slow(30)
@@ -212,15 +254,35 @@ _FILES = ("model-versions/get-artifact", "bundle.tar")
 CASES = (
     Case("several swaps in a row", "answers with each version in turn", _swaps),
     Case("a rollback", "answers with the former version again", _rollback),
-    Case("MLflow is down, and meanwhile a version is promoted", "goes on with its version; `unreachable`", _mlflow(lambda: proxy.closed, "unreachable", moves=True)),
-    Case("MLflow takes 30 s for each answer", "gives up after 10 s, goes on with its version; `unreachable`", _mlflow(slow_mlflow, "unreachable")),
+    Case(
+        "MLflow is down, and meanwhile a version is promoted",
+        "goes on with its version; `unreachable`",
+        _mlflow(lambda: proxy.closed, "unreachable", moves=True),
+    ),
+    Case(
+        "MLflow takes 30 s for each answer",
+        "gives up after 10 s, goes on with its version; `unreachable`",
+        _mlflow(slow_mlflow, "unreachable"),
+    ),
     Case("MLflow answers 500", "goes on with its version; `server_error`", _mlflow(lambda: proxy.answers(500), "server_error")),
     Case("MLflow answers 403", "goes on with its version; `credentials`", _mlflow(lambda: proxy.answers(403), "credentials")),
-    Case("MLflow's address answers with something else", "goes on with its version; `not_mlflow`", _mlflow(lambda: proxy.answers(200, b"<html>"), "not_mlflow")),
+    Case(
+        "MLflow's address answers with something else",
+        "goes on with its version; `not_mlflow`",
+        _mlflow(lambda: proxy.answers(200, b"<html>"), "not_mlflow"),
+    ),
     Case("MLflow answers with an old alias", "goes on with the version that the alias names", _old_alias),
     Case("S3 is down when a version is promoted", "goes on with its version; `ledger` or `server_error`", _s3_down),
-    Case("S3 takes 30 s for each object", "gives up after 10 s, goes on with its version; `unreachable`", _artifacts(slow_mlflow, "unreachable", "get-artifact")),
-    Case("an object is cut off half-way", "goes on with its version; `unreachable`", _artifacts(lambda: proxy.truncated, "unreachable", *_FILES)),
+    Case(
+        "S3 takes 30 s for each object",
+        "gives up after 10 s, goes on with its version; `unreachable`",
+        _artifacts(slow_mlflow, "unreachable", "get-artifact"),
+    ),
+    Case(
+        "an object is cut off half-way",
+        "goes on with its version; `unreachable`",
+        _artifacts(lambda: proxy.truncated, "unreachable", *_FILES),
+    ),
     Case("the disk is full while a version is downloaded", "goes on with its version; `disk`", _disk_full),
     Case("the worker that polls is killed in the middle of a download", "the other worker answers, and polls from then on", _killed),
     Case("the worker that polls is stopped (SIGSTOP)", "its requests wait, the other worker answers", _stopped),
@@ -228,7 +290,8 @@ CASES = (
     Case("the alias is moved by hand", "goes on with its version; `ledger`", _moved_by_hand),
     Case("the alias is moved 50 times in 10 s", "goes on with the version that the ledger has in production", _moved_often),
     Case("the alias is deleted", "goes on with its version; `no_alias`", _alias_deleted),
+    Case("a file of a version has other bytes than were registered", "refuses it, goes on with its version; `digest`", _wrong_bytes),
+    Case("a version whose signature is not by the key", "refuses it, goes on with its version; `signature`", _other_signature),
+    *(Case(kind.fault, f"refuses it, goes on with its version; `{kind.code}`", _bad(kind)) for kind in BAD_VERSIONS),
     Case("a version on the disk is damaged", "downloads it again", _damaged_on_disk),
 )
-
-

@@ -19,6 +19,7 @@ from passerelle.names import ModelVersionRef
 from passerelle.platform.child import Child
 from passerelle.platform.embedded import EmbeddedPlatform
 from passerelle.registry.client import Registry
+from passerelle.serving.following.poll_request import request_poll
 from passerelle.serving.following.published import Board
 from passerelle.serving.following.target import Target
 from passerelle.settings import MlflowSettings, SigningSettings, StoreSettings
@@ -32,6 +33,8 @@ from tests.signing_fixtures import make_keys
 
 #: Longest wait for anything that is expected to happen.
 LIMIT_S = 60.0
+#: Limits of the service under test, which versions made for it pass.
+MOST_BYTES, MOST_CPU_MS = 2_000_000, 40
 _LOOKS = 6
 
 
@@ -77,6 +80,7 @@ class Followed:
 
     Attributes:
         wanted: The version that it is to answer with.
+        hurries: Whether it is asked to poll at once after a fault, where it would wait for up to half a minute.
         mended: When the fault was taken away, on the monotonic clock; None while it is there.
     """
 
@@ -90,6 +94,7 @@ class Followed:
     folder: Path
     wanted: ModelVersionRef
     others: dict[int, ModelVersionRef] = field(default_factory=dict)
+    hurries: bool = True
     mended: float | None = None
 
     def s3(self) -> Child:
@@ -125,8 +130,14 @@ class Followed:
     def until_in_step(self) -> float:
         """Wait until the wanted version answers; returns the seconds since the fault was taken away."""
         ref, since = self.wanted, self.mended or time.monotonic()
-        until(lambda: self.replica.board.state().state == "in_step", "in_step", self.replica.board.state)
-        until(lambda: self.replica.answers_with(ref.version), f"version {ref.version} from all workers", self.replica.board.published)
+
+        def in_step() -> bool:
+            if self.hurries:
+                request_poll(self.replica.folder)
+            state = self.replica.board.state()
+            return (state.state, state.alias_version) == ("in_step", ref.version) and self.replica.answers_with(ref.version)
+
+        until(in_step, f"version {ref.version} from all workers", self.replica.board.state)
         return time.monotonic() - since
 
 
@@ -184,6 +195,8 @@ def followed(folder: Path, *, interval_s: float = 0.3, turns: int = 3, **options
             "verify_key": str(keys.public),
             "follow_interval_s": str(interval_s),
             "follow_keep_s": "0",
+            "follow_max_bytes": str(MOST_BYTES),
+            "follow_most_cpu_ms": str(MOST_CPU_MS),
             **options,
         }
         running = stack.enter_context(replica(folder / "follow", store, given))
@@ -194,4 +207,3 @@ def followed(folder: Path, *, interval_s: float = 0.3, turns: int = 3, **options
             made.turn(turn)
         made.until_in_step()
         yield made
-

@@ -117,7 +117,7 @@ class Versions:
         """
         records, labels = table(turn)
         if more_words:
-            rare = " ".join(f"mot{number:07d}" for number in range(more_words))
+            rare = " ".join(f"mot{number:05d}" for number in range(more_words))
             records, labels = pd.concat([records, pd.DataFrame({"text": [rare]})]), [*labels, labels[0]]
         ref = self.register(self.logged(words(), records, labels))
         self._note(ref)
@@ -187,4 +187,3 @@ class Versions:
     def by_hand(self, ref: ModelVersionRef) -> None:
         """Move the alias as MLflow's own page does, past the ledger."""
         self.registry.set_alias(ref, self.registry.settings.alias)
-
