@@ -38,7 +38,7 @@ class OneProcessAFolder(LoadScopeScheduling):  # type: ignore[misc]
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((folder for folder in ("tests/stack/", "tests/cluster/") if nodeid.startswith(folder)), nodeid)
+        return next((folder for folder in ("tests/stack/", "tests/cluster/", "tests/follow/") if nodeid.startswith(folder)), nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessAFolder:

@@ -31,10 +31,6 @@ class BadVersion:
     make: Callable[[Versions], ModelVersionRef]
 
 
-def _too_large(versions: Versions) -> ModelVersionRef:
-    return versions.good(0, more_words=90_000)
-
-
 def _other_columns(versions: Versions) -> ModelVersionRef:
     records, labels = table(0)
     return versions.register(versions.logged(words(column="message"), records.rename(columns={"text": "message"}), labels))
@@ -75,7 +71,7 @@ def _untrusted(versions: Versions) -> ModelVersionRef:
 
 
 BAD_VERSIONS = (
-    BadVersion("a version larger than `PASSERELLE_FOLLOW_MAX_BYTES`", "size", _too_large),
+    BadVersion("a version larger than `PASSERELLE_FOLLOW_MAX_BYTES`", "size", lambda versions: versions.padded(0, 3_000_000)),
     BadVersion("a version that takes other columns", "schema", _other_columns),
     BadVersion("a version that asks for a newer Python", "python", _in_mlmodel(r"python_version: [0-9.]+", "python_version: 3.99.0")),
     BadVersion("a version made by another scikit-learn", "libraries", _in_mlmodel(r"sklearn_version: [0-9.]+", "sklearn_version: 0.24.2")),

@@ -17,7 +17,6 @@ from tests.follow.followed import Followed, until
 #: How long a worker is stopped, and how slow a slow server is.
 LONG_S = float(os.environ.get("FOLLOW_LONG_S", "5"))
 SWAPS = int(os.environ.get("FOLLOW_SWAPS", "5"))
-_LARGE = 30_000
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def _s3_down(followed: Followed) -> None:
 
 def _disk_full(followed: Followed) -> None:
     """Let no file grow over 128 KiB: writing fails half-way, as on a disk that is full."""
-    ref = followed.versions.good(0, more_words=_LARGE)
+    ref = followed.versions.padded(1, 500_000)
     pid, unlimited = followed.replica.leader().pid, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (2**17, resource.RLIM_INFINITY))
     try:
@@ -245,53 +244,45 @@ def _other_signature(followed: Followed) -> None:
     followed.wanted, followed.mended = before, time.monotonic()
 
 
-def slow_mlflow() -> proxy.Fault:
-    """Return a server that takes half a minute for each answer."""
+def _slow() -> proxy.Fault:
     return proxy.Slow(30)
 
 
+def _other_server() -> proxy.Fault:
+    return proxy.answers(200, b"<html>")
+
+
 _FILES = ("model-versions/get-artifact", "bundle.tar")
+_GOES_ON = "goes on with its version"
 CASES = (
     Case("several swaps in a row", "answers with each version in turn", _swaps),
     Case("a rollback", "answers with the former version again", _rollback),
     Case(
         "MLflow is down, and meanwhile a version is promoted",
-        "goes on with its version; `unreachable`",
+        f"{_GOES_ON}; `unreachable`",
         _mlflow(lambda: proxy.closed, "unreachable", moves=True),
     ),
-    Case(
-        "MLflow takes 30 s for each answer",
-        "gives up after 10 s, goes on with its version; `unreachable`",
-        _mlflow(slow_mlflow, "unreachable"),
-    ),
-    Case("MLflow answers 500", "goes on with its version; `server_error`", _mlflow(lambda: proxy.answers(500), "server_error")),
-    Case("MLflow answers 403", "goes on with its version; `credentials`", _mlflow(lambda: proxy.answers(403), "credentials")),
-    Case(
-        "MLflow's address answers with something else",
-        "goes on with its version; `not_mlflow`",
-        _mlflow(lambda: proxy.answers(200, b"<html>"), "not_mlflow"),
-    ),
+    Case("MLflow takes 30 s for each answer", f"gives up after 10 s, {_GOES_ON}; `unreachable`", _mlflow(_slow, "unreachable")),
+    Case("MLflow answers 500", f"{_GOES_ON}; `server_error`", _mlflow(lambda: proxy.answers(500), "server_error")),
+    Case("MLflow answers 403", f"{_GOES_ON}; `credentials`", _mlflow(lambda: proxy.answers(403), "credentials")),
+    Case("another server answers in the place of MLflow", f"{_GOES_ON}; `not_mlflow`", _mlflow(_other_server, "not_mlflow")),
     Case("MLflow answers with an old alias", "goes on with the version that the alias names", _old_alias),
-    Case("S3 is down when a version is promoted", "goes on with its version; `ledger` or `server_error`", _s3_down),
+    Case("S3 is down when a version is promoted", f"{_GOES_ON}; `ledger` or `server_error`", _s3_down),
     Case(
         "S3 takes 30 s for each object",
-        "gives up after 10 s, goes on with its version; `unreachable`",
-        _artifacts(slow_mlflow, "unreachable", "get-artifact"),
+        f"gives up after 10 s, {_GOES_ON}; `unreachable`",
+        _artifacts(_slow, "unreachable", "get-artifact"),
     ),
-    Case(
-        "an object is cut off half-way",
-        "goes on with its version; `unreachable`",
-        _artifacts(lambda: proxy.truncated, "unreachable", *_FILES),
-    ),
-    Case("the disk is full while a version is downloaded", "goes on with its version; `disk`", _disk_full),
+    Case("an object is cut off half-way", f"{_GOES_ON}; `unreachable`", _artifacts(lambda: proxy.truncated, "unreachable", *_FILES)),
+    Case("a file of a version has other bytes than were registered", f"refuses it, {_GOES_ON}; `digest`", _wrong_bytes),
+    Case("a version whose signature is not by the key", f"refuses it, {_GOES_ON}; `signature`", _other_signature),
+    *(Case(kind.fault, f"refuses it, {_GOES_ON}; `{kind.code}`", _bad(kind)) for kind in BAD_VERSIONS),
+    Case("the disk is full while a version is downloaded", f"{_GOES_ON}; `disk`", _disk_full),
+    Case("a version on the disk is damaged", "downloads it again", _damaged_on_disk),
     Case("the worker that polls is killed in the middle of a download", "the other worker answers, and polls from then on", _killed),
     Case("the worker that polls is stopped (SIGSTOP)", "its requests wait, the other worker answers", _stopped),
     Case("the clock is set back by an hour", "follows as before", _clock_set_back),
-    Case("the alias is moved by hand", "goes on with its version; `ledger`", _moved_by_hand),
+    Case("the alias is moved by hand", f"{_GOES_ON}; `ledger`", _moved_by_hand),
     Case("the alias is moved 50 times in 10 s", "goes on with the version that the ledger has in production", _moved_often),
-    Case("the alias is deleted", "goes on with its version; `no_alias`", _alias_deleted),
-    Case("a file of a version has other bytes than were registered", "refuses it, goes on with its version; `digest`", _wrong_bytes),
-    Case("a version whose signature is not by the key", "refuses it, goes on with its version; `signature`", _other_signature),
-    *(Case(kind.fault, f"refuses it, goes on with its version; `{kind.code}`", _bad(kind)) for kind in BAD_VERSIONS),
-    Case("a version on the disk is damaged", "downloads it again", _damaged_on_disk),
+    Case("the alias is deleted", f"{_GOES_ON}; `no_alias`", _alias_deleted),
 )

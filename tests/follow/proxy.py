@@ -37,7 +37,7 @@ def closed(path: str, ask: Callable[[], Answer]) -> Answer | None:
 
 def answers(status: int, body: bytes = b"{}") -> Fault:
     """Return a fault that answers everything so."""
-    return lambda path, ask: Answer(status, body)
+    return lambda _, __: Answer(status, body)
 
 
 def only(part: str, fault: Fault) -> Fault:
@@ -65,7 +65,7 @@ class Slow:
     seconds: float
     mended: threading.Event = field(default_factory=threading.Event)
 
-    def __call__(self, path: str, ask: Callable[[], Answer]) -> Answer | None:
+    def __call__(self, _: str, ask: Callable[[], Answer]) -> Answer | None:
         self.mended.wait(self.seconds)
         return ask()
 
@@ -106,7 +106,7 @@ class Proxy:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+            def do_GET(self) -> None:
                 proxy.answer(self)
 
             def log_message(self, *_: Any) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pandas as pd
+import pytest
 from mlflow.models.signature import infer_signature
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
@@ -109,17 +112,15 @@ class Versions:
         assert ref is not None
         return ref
 
-    def good(self, turn: int, *, more_words: int = 0) -> ModelVersionRef:
-        """Return a version that answers as `table(turn)` has it.
+    def good(self, turn: int) -> ModelVersionRef:
+        """Return a version that answers as `table(turn)` has it."""
+        ref = self.register(self.logged(words(), *table(turn)))
+        self._note(ref)
+        return ref
 
-        Args:
-            more_words: Size of a vocabulary that nobody uses, to make the version large.
-        """
-        records, labels = table(turn)
-        if more_words:
-            rare = " ".join(f"mot{number:05d}" for number in range(more_words))
-            records, labels = pd.concat([records, pd.DataFrame({"text": [rare]})]), [*labels, labels[0]]
-        ref = self.register(self.logged(words(), records, labels))
+    def padded(self, turn: int, size_bytes: int) -> ModelVersionRef:
+        """Return a good version whose MLmodel file, which each service downloads, has this size."""
+        ref = self.forged(lambda folder: _pad(folder / MODEL_FOLDER / "MLmodel", size_bytes), turn=turn)
         self._note(ref)
         return ref
 
@@ -131,13 +132,13 @@ class Versions:
         partial.write_text(json.dumps(self.answers, ensure_ascii=False), encoding="utf-8")
         partial.replace(self.answers_file)
 
-    def forged(self, change: Callable[[Path], None], *, pipeline: Pipeline | None = None) -> ModelVersionRef:
+    def forged(self, change: Callable[[Path], None], *, pipeline: Pipeline | None = None, turn: int = 0) -> ModelVersionRef:
         """Return a version whose files were changed, with a manifest, a signature and tags that say so: only its load can tell.
 
         Args:
             change: Changes the files in a folder with `mlflow_model/` and `golden.json`.
         """
-        run_id = self.logged(pipeline or words(), *table(0))
+        run_id = self.logged(pipeline or words(), *table(turn))
         ref = self.register(run_id)
         folder = self.folder / f"forged-{ref.version}"
         self.registry.download_model(ref, folder / "download").rename(folder / MODEL_FOLDER)
@@ -145,10 +146,10 @@ class Versions:
         before = manifest_of(folder / MODEL_FOLDER, folder / GOLDEN)
         change(folder)
         after = manifest_of(folder / MODEL_FOLDER, folder / GOLDEN)
+        (place,) = (key.removesuffix("/MLmodel") for key in model_keys(self.registry, run_id) if key.endswith("/MLmodel"))
         for name, digest in after["files"].items():
             if before["files"].get(name) != digest:
-                (key,) = (key for key in model_keys(self.registry, run_id) if key.endswith(f"/artifacts/{name}"))
-                self._replace(key, (folder / MODEL_FOLDER / name).read_bytes())
+                self._replace(f"{place}/{name}", (folder / MODEL_FOLDER / name).read_bytes())
         for key in run_keys(self.registry, run_id, f"/{GOLDEN}"):
             self._replace(key, (folder / GOLDEN).read_bytes())
         for key in run_keys(self.registry, run_id, BUNDLE):
@@ -180,6 +181,21 @@ class Versions:
         )
         put_in_production(self.registry, ref, entry, signing=self.signing)
 
+    @contextmanager
+    def alias_moves(self) -> Iterator[list[float]]:
+        """Collect when the alias was moved, on the monotonic clock, for as long as the body runs."""
+        moved: list[float] = []
+        move = self.registry.set_alias
+
+        def timed(ref: ModelVersionRef, alias: str) -> None:
+            move(ref, alias)
+            if alias == self.registry.settings.alias:
+                moved.append(time.monotonic())
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(self.registry, "set_alias", timed)
+            yield moved
+
     def rollback(self) -> None:
         """Put the former version back."""
         rollback(self.registry, who=_WHO, signing=self.signing)
@@ -187,3 +203,8 @@ class Versions:
     def by_hand(self, ref: ModelVersionRef) -> None:
         """Move the alias as MLflow's own page does, past the ledger."""
         self.registry.set_alias(ref, self.registry.settings.alias)
+
+
+def _pad(path: Path, size_bytes: int) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"# {'x' * size_bytes}\n")

@@ -35,7 +35,7 @@ class Downloads:
 
     folders: list[Path] = field(default_factory=list)
 
-    def aliased(self, registered_model: str, alias: str) -> AliasedVersion:
+    def aliased(self, registered_model: str, _: str) -> AliasedVersion:
         return AliasedVersion(registered_model, 1, "a" * 32, 0, {ARTIFACT_DIGEST: "sha256:" + "b" * 64})
 
     def download(self, _: AliasedVersion, __: str, folder: Path) -> None:
