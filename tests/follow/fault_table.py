@@ -17,12 +17,19 @@ from tests.follow.followed import Followed, followed
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "following-faults.md"
 COMMAND = "FOLLOW_LONG_S=20 FOLLOW_SWAPS=20 .venv/bin/python -m tests.follow.fault_table"
+_PLOT_COMMAND = ".venv/bin/python -m tests.follow.figures plot"
 _HEAD = """# What a service that follows does when something fails
 
 Each row was run against a real service of two workers that follows a real MLflow server, while four connections kept asking `/classify`.
 Every answer was checked: its status is 200, and its label is what the version that it names gives on that text.
 The service polled every 0.3 s. After a failure the pause doubles up to 30 s, which is most of the time in the rows that took long.
 A request on a connection that broke without an answer was sent again on a new one, as a reverse proxy does.
+
+Twenty swaps, a point for each answer:
+
+![Requests per second, p99 and version through twenty swaps](following-swaps.png)
+
+The table and the picture are written by
 
 {command}
 
@@ -63,7 +70,7 @@ def carried_out(case: Case, service: Followed) -> Row:
 def page(lines: Sequence[str], load: float) -> str:
     """Return the page of these rows."""
     when = datetime.now(UTC).strftime("%Y-%m-%d")
-    return _HEAD.format(command=f"```\n{COMMAND}\n```", when=when, cores=os.cpu_count(), load=load) + "".join(lines)
+    return _HEAD.format(command=f"```\n{COMMAND}\n{_PLOT_COMMAND}\n```", when=when, cores=os.cpu_count(), load=load) + "".join(lines)
 
 
 def _line(row: Row) -> str:

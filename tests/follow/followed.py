@@ -35,6 +35,7 @@ from tests.signing_fixtures import make_keys
 LIMIT_S = 60.0
 #: Limits of the service under test, which versions made for it pass.
 MOST_BYTES, MOST_CPU_MS = 2_000_000, 40
+WEBHOOK_SECRET = "the secret of the tests' own webhook"
 _LOOKS = 6
 
 
@@ -187,6 +188,9 @@ def followed(folder: Path, *, interval_s: float = 0.3, turns: int = 3, **options
         versions.promote(first)
         store = folder / "bentoml"
         imported = import_model(versions.registry, StoreSettings.read(bentoml_home=store), signing=signing)
+        secret = folder / "webhook.secret"
+        secret.write_text(WEBHOOK_SECRET, encoding="utf-8")
+        secret.chmod(0o600)
         proxy = stack.enter_context(proxied(platform.running.tracking_uri))
         given = {
             "name": registered_model,
@@ -195,6 +199,7 @@ def followed(folder: Path, *, interval_s: float = 0.3, turns: int = 3, **options
             "verify_key": str(keys.public),
             "follow_interval_s": str(interval_s),
             "follow_keep_s": "0",
+            "follow_webhook_secret_file": str(secret),
             "follow_max_bytes": str(MOST_BYTES),
             "follow_most_cpu_ms": str(MOST_CPU_MS),
             **options,
