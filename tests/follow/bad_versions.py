@@ -71,7 +71,7 @@ def _untrusted(versions: Versions) -> ModelVersionRef:
 
 
 BAD_VERSIONS = (
-    BadVersion("a version larger than `PASSERELLE_FOLLOW_MAX_BYTES`", "size", lambda versions: versions.padded(0, 3_000_000)),
+    BadVersion("a version larger than `PASSERELLE_FOLLOW_MAX_BYTES`", "size", lambda versions: versions.padded(0, 500_000)),
     BadVersion("a version that takes other columns", "schema", _other_columns),
     BadVersion("a version that asks for a newer Python", "python", _in_mlmodel(r"python_version: [0-9.]+", "python_version: 3.99.0")),
     BadVersion("a version made by another scikit-learn", "libraries", _in_mlmodel(r"sklearn_version: [0-9.]+", "sklearn_version: 0.24.2")),

@@ -110,7 +110,7 @@ def _s3_down(followed: Followed) -> None:
 
 def _disk_full(followed: Followed) -> None:
     """Let no file grow over 128 KiB: writing fails half-way, as on a disk that is full."""
-    ref = followed.versions.padded(1, 500_000)
+    ref = followed.versions.padded(1, 200_000)
     pid, unlimited = followed.replica.leader().pid, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (2**17, resource.RLIM_INFINITY))
     try:

@@ -34,7 +34,7 @@ from tests.signing_fixtures import make_keys
 #: Longest wait for anything that is expected to happen.
 LIMIT_S = 60.0
 #: Limits of the service under test, which versions made for it pass.
-MOST_BYTES, MOST_CPU_MS = 2_000_000, 40
+MOST_BYTES, MOST_CPU_MS = 400_000, 40
 WEBHOOK_SECRET = "the secret of the tests' own webhook"
 _LOOKS = 6
 
@@ -167,6 +167,19 @@ def replica(folder: Path, store: Path, options: Mapping[str, str], workers: int 
         yield Replica(running, Target(name, "production").folder(folder))
 
 
+def _settings(folder: Path) -> dict[str, str]:
+    """Return what the service is told beside what it follows."""
+    secret = folder / "webhook.secret"
+    secret.write_text(WEBHOOK_SECRET, encoding="utf-8")
+    secret.chmod(0o600)
+    return {
+        "follow_keep_s": "0",
+        "follow_webhook_secret_file": str(secret),
+        "follow_max_bytes": str(MOST_BYTES),
+        "follow_most_cpu_ms": str(MOST_CPU_MS),
+    }
+
+
 @contextmanager
 def followed(folder: Path, *, interval_s: float = 0.3, turns: int = 3, **options: str) -> Iterator[Followed]:
     """Start the platform, a few versions, the service and the traffic, for as long as the body runs."""
@@ -188,9 +201,6 @@ def followed(folder: Path, *, interval_s: float = 0.3, turns: int = 3, **options
         versions.promote(first)
         store = folder / "bentoml"
         imported = import_model(versions.registry, StoreSettings.read(bentoml_home=store), signing=signing)
-        secret = folder / "webhook.secret"
-        secret.write_text(WEBHOOK_SECRET, encoding="utf-8")
-        secret.chmod(0o600)
         proxy = stack.enter_context(proxied(platform.running.tracking_uri))
         given = {
             "name": registered_model,
@@ -198,10 +208,7 @@ def followed(folder: Path, *, interval_s: float = 0.3, turns: int = 3, **options
             "uri": proxy.address,
             "verify_key": str(keys.public),
             "follow_interval_s": str(interval_s),
-            "follow_keep_s": "0",
-            "follow_webhook_secret_file": str(secret),
-            "follow_max_bytes": str(MOST_BYTES),
-            "follow_most_cpu_ms": str(MOST_CPU_MS),
+            **_settings(folder),
             **options,
         }
         running = stack.enter_context(replica(folder / "follow", store, given))
