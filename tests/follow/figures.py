@@ -77,7 +77,7 @@ def first_seen(traffic: Traffic) -> list[float]:
 
 
 def memory(service: Followed, times: int) -> dict[str, list[float]]:
-    """Return the memory of the workers before and after so many swaps between versions that stay loaded; the alias is moved by hand."""
+    """Return the memory of the workers before and after so many swaps, each of which loads a version; the alias is moved by hand."""
     found = {"before": _rss_mib(service)}
     for number in range(1, times + 1):
         service.wanted = service.other()
@@ -189,7 +189,7 @@ def main(*wanted: str) -> None:
     if "memory" in wanted:
         with (
             tempfile.TemporaryDirectory(prefix="passerelle-") as folder,
-            followed(Path(folder), follow_ledger="off", follow_keep_s="600") as service,
+            followed(Path(folder), follow_ledger="off", follow_keep_s="0") as service,
         ):
             _say(json.dumps(memory(service, int(os.environ.get("FOLLOW_SWAPS", "300")))))
 

@@ -17,6 +17,7 @@ from mlflow.models.signature import infer_signature
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skops.io import dumps, get_untrusted_types
@@ -53,7 +54,8 @@ def words(*, vectorizer: Any = None, column: str = "text") -> Pipeline:
 
 def slow() -> Pipeline:
     """Return a pipeline that takes hundreds of milliseconds for a long text, and that no scorer is compiled for."""
-    return words(vectorizer=HashingVectorizer(analyzer="char", ngram_range=(1, 40), n_features=64))
+    features, _ = words(vectorizer=HashingVectorizer(analyzer="char", ngram_range=(1, 40), n_features=64)).steps
+    return Pipeline([features, ("model", KNeighborsClassifier(1))])
 
 
 def untrusted() -> Pipeline:
