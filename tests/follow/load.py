@@ -22,6 +22,8 @@ from typing import TextIO
 from urllib.parse import urlsplit
 
 TIMEOUT_S = 40.0
+#: A connection is closed after so many requests, so that the next one may go to another worker.
+_REQUESTS_A_CONNECTION = 100
 _ATTEMPTS = 4
 
 
@@ -136,9 +138,14 @@ class _Client:
         self._hosts = [str(urlsplit(address).netloc) for address in addresses]
         self._place = number
         self._connection: http.client.HTTPConnection | None = None
+        self._asked = 0
 
     def ask(self, text: str) -> tuple[int, bytes, int]:
         """Return status, body and how many connections broke; a request that got no answer is sent again, as every proxy does."""
+        self._asked += 1
+        if self._connection is not None and self._asked % _REQUESTS_A_CONNECTION == 0:
+            self._connection.close()
+            self._connection = None
         for broken in range(_ATTEMPTS):
             try:
                 if self._connection is None:
