@@ -99,7 +99,7 @@ def _asked(service: Followed, address: str, name: str, connections: int) -> Iter
         load.stop()
 
 
-def cost(service: Followed, rounds: int = 10, seconds: float = 3.0) -> list[float]:
+def cost(service: Followed, rounds: int = 6, seconds: float = 3.0) -> list[float]:
     """Return the ratio of requests per processor second with following on to that with it off, a pair of rounds each."""
     pinned = {key: value for key, value in service.options.items() if not key.startswith("follow_")}
     ratios = []

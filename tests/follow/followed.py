@@ -154,14 +154,11 @@ def until(holds: Callable[[], bool], what: str, seen: Callable[[], object], limi
 def replica(folder: Path, store: Path, options: Mapping[str, str], workers: int = 2) -> Iterator[Replica]:
     """Serve the store's model, following into a folder of its own."""
     name, tag, uri = options["name"], options["tag"], options["uri"]
-    settings = {key: value for key, value in options.items() if key not in ("name", "tag", "uri")}
+    settings = {"follow": f"{name}@production", "follow_tracking_uri": uri, "follow_dir": str(folder), "workers": str(workers)}
+    settings |= {key: value for key, value in options.items() if key not in ("name", "tag", "uri")}
     with serve(
         store,
         options=("--arg", f"model={tag}"),
-        follow=f"{name}@production",
-        follow_tracking_uri=uri,
-        follow_dir=str(folder),
-        workers=str(workers),
         **settings,
     ) as running:
         yield Replica(running, Target(name, "production").folder(folder))
