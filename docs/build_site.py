@@ -17,7 +17,7 @@ from urllib.parse import unquote
 ROOT = Path(__file__).resolve().parents[1]
 #: The pages and what they link to.
 PATTERNS = (
-    "*.md", "LICENSE", "docs/*.md", "docs/*.svg", "docs/*.css", "training/*.*", "training/data/*.md", "training/tests/*.py",
+    "*.md", "LICENSE", "docs/*.md", "docs/*.svg", "docs/*.png", "docs/*.css", "training/*.*", "training/data/*.md", "training/tests/*.py",
     "loadtests/results/*.md", "loadtests/results/*.svg",
 )  # fmt: skip
 #: A link to another file of the site, without its anchor.

@@ -42,7 +42,7 @@ LONGEST_FIRST = (
     "tests/loadtests/test_bench.py::test_a_short_run",
 )
 #: The tests of each share a stack or a cluster; the first that a test's id begins with counts.
-TOGETHER = ("tests/stack/test_other_stacks.py", "tests/stack/", "tests/cluster/")
+TOGETHER = ("tests/stack/test_other_stacks.py", "tests/stack/", "tests/cluster/", "tests/follow/")
 
 
 @cache

@@ -118,12 +118,12 @@ class Follower:
         line, number = self._ledger_line(version, published)
         name = f"{version.version}-{version.run_id[:RUN_ID_LENGTH_IN_TAG]}-{seen.digest.removeprefix('sha256:')[:16]}"
         folder = self._board.versions / name
-        if not folder.is_dir():
+        if name not in self._loaded:
+            self._loaded[name] = self._stored(version, seen.digest, folder)
+        elif not folder.is_dir():
             self._download(version, seen.digest, folder)
         if line:
             _replace(folder / LEDGER_FILE, line)
-        if name not in self._loaded:
-            self._loaded[name] = self._load(version, folder)
         new = Published(version.version, version.run_id, seen.digest, name, number)
         if new != published:
             self._board.publish(new)
@@ -175,6 +175,17 @@ class Follower:
             "libraries": description.libraries,
             "created": datetime.fromtimestamp(version.created / 1_000, UTC).isoformat(timespec="seconds"),
         }
+
+    def _stored(self, version: AliasedVersion, digest: str, folder: Path) -> LoadedModel:
+        """Return the model of the version's folder, which is downloaded where it is not there or was damaged since."""
+        if folder.is_dir():
+            try:
+                return self._load(version, folder)
+            except VersionRefusedError as error:
+                if error.code == "killed":
+                    raise
+        self._download(version, digest, folder)
+        return self._load(version, folder)
 
     def _load(self, version: AliasedVersion, folder: Path) -> LoadedModel:
         if self._board.attempt(folder.name) > _MOST_ATTEMPTS:

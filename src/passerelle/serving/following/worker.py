@@ -121,6 +121,11 @@ class FollowingWorker:
                 self._report(FollowState("not_reached", None, "disk", message, f"ls -ld {self._board.folder}"))
                 self.first_poll.set()
                 self._stopped.wait(_AFTER_FAILURE_S)
+            except Exception as error:  # noqa: BLE001 - a thread that ended would follow nothing and say nothing
+                message = f"following failed: {type(error).__name__}"
+                self._report(FollowState("not_reached", None, "internal", message, "passerelle status"))
+                self.first_poll.set()
+                self._stopped.wait(_AFTER_FAILURE_S)
             self._stopped.wait(_TICK_S)
 
     def _step(self) -> None:
@@ -240,4 +245,6 @@ class FollowingWorker:
 
     def _say(self, message: str, hint: str = "") -> None:
         if self._lock is not None or "process" in message:
-            print(f"following {self.target}: {message}" + (f"\n  next: {hint}" if hint else ""), file=sys.stderr, flush=True)  # noqa: T201
+            # A log on a full disk ends no thread.
+            with contextlib.suppress(OSError):
+                print(f"following {self.target}: {message}" + (f"\n  next: {hint}" if hint else ""), file=sys.stderr, flush=True)  # noqa: T201

@@ -1,0 +1,200 @@
+"""Measure what following costs, and draw twenty swaps: `python -m tests.follow.figures`; writes docs/following-swaps.png."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from tests.follow.followed import Followed, followed, replica
+from tests.follow.load import Asked, Load, Traffic
+
+PLOT = Path(__file__).resolve().parents[2] / "docs" / "following-swaps.png"
+
+
+def _rss_mib(service: Followed) -> list[float]:
+    """Return the memory of each worker, in MiB."""
+    workers = [
+        each
+        for each in psutil.Process(service.replica.service.child.pid).children(recursive=True)
+        if not each.children() and each.memory_info().rss > 30 * 2**20
+    ]
+    return [each.memory_info().rss / 2**20 for each in workers]
+
+
+def first_answers(service: Followed, times: int = 20) -> list[float]:
+    """Return the seconds from the move of the alias to the first answer of the version, for each of several promotions."""
+    took = []
+    for _ in range(times):
+        ref = service.other()
+        mark = service.load.mark()
+        with service.versions.alias_moves() as moved:
+            service.promote(ref)
+        service.until_in_step()
+        first = next(each for each in service.load.since(mark).asked if each.version == str(ref.version))
+        took.append(first.sent + first.seconds - moved[-1])
+    return took
+
+
+def swaps(service: Followed, times: int) -> tuple[Traffic, list[float]]:
+    """Return the traffic during so many swaps, and when each was asked for."""
+    mark, began = service.load.mark(), []
+    for _ in range(times):
+        began.append(time.monotonic())
+        service.promote(service.other())
+        service.until_in_step()
+    return service.load.since(mark), began
+
+
+def quiet(service: Followed, seconds: float) -> Traffic:
+    """Return the traffic of a while in which nothing moves."""
+    mark = service.load.mark()
+    time.sleep(seconds)
+    return service.load.since(mark)
+
+
+def near(traffic: Traffic, moments: Sequence[float], within_s: float = 0.5) -> Traffic:
+    """Return the requests that were sent shortly before or after one of these moments."""
+    return Traffic([each for each in traffic.asked if any(abs(each.sent - moment) < within_s for moment in moments)])
+
+
+def first_seen(traffic: Traffic) -> list[float]:
+    """Return when the first answer of each new version was asked for: about when the swap was."""
+    moments, last = [], traffic.asked[0].version
+    for each in sorted(traffic.asked, key=lambda each: each.sent):
+        if each.version not in (last, "-"):
+            moments.append(each.sent)
+            last = each.version
+    return moments
+
+
+def memory(service: Followed, times: int) -> dict[str, list[float]]:
+    """Return the memory of the workers before and after so many swaps, each of which loads a version; the alias is moved by hand."""
+    found = {"before": _rss_mib(service)}
+    for number in range(1, times + 1):
+        service.wanted = service.other()
+        service.versions.by_hand(service.wanted)
+        service.until_in_step()
+        if number in (1, 2, 10, times) or number % 50 == 0:
+            found[f"after {number}"] = _rss_mib(service)
+            _say(f"{number} {found[f'after {number}']}")
+    return found
+
+
+@contextmanager
+def _asked(service: Followed, address: str, name: str, connections: int) -> Iterator[Load]:
+    out = service.folder / f"{name}.txt"
+    load = Load(service.versions.answers_file, out, [address], connections=connections, pause_s=0)
+    try:
+        yield load
+    finally:
+        load.stop()
+
+
+def cost(service: Followed, rounds: int = 6, seconds: float = 3.0) -> list[float]:
+    """Return the ratio of requests per processor second with following on to that with it off, a pair of rounds each."""
+    # What it asks would cost the one that follows, and be counted for neither.
+    service.load.stop()
+    pinned = {key: value for key, value in service.options.items() if not key.startswith("follow_")}
+    ratios = []
+    with replica(service.folder / "pinned", service.store, {**pinned, "follow": ""}) as off:
+        for number in range(rounds):
+            order = [("on", service.replica), ("off", off)]
+            rates = {}
+            for which, each in order if number % 2 else reversed(order):
+                before = _cpu_s(each.service.child.pid)
+                with _asked(service, each.service.address, f"cost-{which}-{number}", 4) as load:
+                    time.sleep(1.0)
+                    mark, before = load.mark(), _cpu_s(each.service.child.pid)
+                    time.sleep(seconds)
+                    spent = _cpu_s(each.service.child.pid) - before
+                    rates[which] = len(load.since(mark).asked) / spent
+            ratios.append(rates["on"] / rates["off"])
+    return ratios
+
+
+def _cpu_s(pid: int) -> float:
+    """Return the processor time of a service and its workers so far."""
+    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    return sum(each.cpu_times().user + each.cpu_times().system for each in processes)
+
+
+def plot(traffic: Traffic, target: Path = PLOT) -> None:
+    """Draw requests per second, p99 and version over time."""
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot
+
+    asked = sorted(traffic.asked, key=lambda each: each.sent)
+    began = asked[0].sent
+    seconds: dict[int, list[Asked]] = {}
+    for each in asked:
+        seconds.setdefault(int(each.sent - began), []).append(each)
+    whole = sorted(seconds)[:-1]
+    figure, (rate, slowest, version) = pyplot.subplots(3, 1, sharex=True, figsize=(9, 6), constrained_layout=True)
+    rate.step(whole, [len(seconds[each]) for each in whole], where="post")
+    rate.set_ylabel("requests per second")
+    rate.set_ylim(bottom=0)
+    slowest.step(whole, [Traffic(seconds[each]).p99_ms if len(seconds[each]) > 1 else 0 for each in whole], where="post", color="tab:red")
+    slowest.set_ylabel("p99, ms")
+    slowest.set_yscale("log")
+    answered = [each for each in asked if each.version != "-"]
+    version.scatter([each.sent - began for each in answered], [int(each.version) for each in answered], s=1, color="tab:green")
+    version.set_ylabel("version that answered")
+    version.set_yticks(sorted({int(each.version) for each in answered}))
+    version.set_xlabel(f"seconds; {len(asked):,} requests, {traffic.failed} failed, {traffic.wrong} wrong answers")
+    figure.suptitle("Twenty swaps under traffic")
+    figure.savefig(target, dpi=90)
+
+
+def _shown(name: str, values: Sequence[float], unit: str) -> str:
+    ordered = sorted(values)
+    return f"{name}: median {statistics.median(ordered):.3f} {unit}, from {ordered[0]:.3f} to {ordered[-1]:.3f}, n={len(ordered)}"
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201
+
+
+def _while_polling(*wanted: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="passerelle-") as folder, followed(Path(folder), interval_s=2.0) as service:
+        service.hurries = False
+        if "first" in wanted:
+            _say(_shown("alias moved to first answer", first_answers(service), "s"))
+        if "plot" in wanted:
+            still = quiet(service, 30)
+            service.hurries = True
+            traffic, _ = swaps(service, 20)
+            around = near(traffic, first_seen(traffic))
+            plot(traffic)
+            _say(f"p99 quiet {still.p99_ms:.1f} ms, within 0.5 s of a swap {around.p99_ms:.1f} ms, in all {traffic.p99_ms:.1f} ms")
+            _say(f"{len(traffic.asked)} requests, {traffic.failed} failed, {traffic.wrong} wrong")
+        if "cost" in wanted:
+            _say(_shown("requests per processor second, following on / off", cost(service), ""))
+
+
+def main(*wanted: str) -> None:
+    """Measure what is wanted, by default all: first, plot, cost, memory."""
+    wanted = wanted or ("first", "plot", "cost", "memory")
+    _say(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.0f}")
+    if not {"first", "plot", "cost"}.isdisjoint(wanted):
+        _while_polling(*wanted)
+    if "memory" in wanted:
+        with (
+            tempfile.TemporaryDirectory(prefix="passerelle-") as folder,
+            followed(Path(folder), follow_ledger="off", follow_keep_s="0") as service,
+        ):
+            _say(json.dumps(memory(service, int(os.environ.get("FOLLOW_SWAPS", "300")))))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,218 @@
+"""A service of two workers that follows a registered model through a proxy, under traffic."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from passerelle.names import ModelVersionRef
+from passerelle.platform.child import Child
+from passerelle.platform.embedded import EmbeddedPlatform
+from passerelle.registry.client import Registry
+from passerelle.serving.following.poll_request import request_poll
+from passerelle.serving.following.published import Board
+from passerelle.serving.following.target import Target
+from passerelle.settings import MlflowSettings, SigningSettings, StoreSettings
+from passerelle.stages.import_model import import_model
+from tests.follow.load import Load
+from tests.follow.proxy import Proxy, proxied
+from tests.follow.versions import Versions
+from tests.platform_fixtures import OURS
+from tests.service_fixtures import ServedModel, serve
+from tests.signing_fixtures import make_keys
+
+#: Longest wait for anything that is expected to happen.
+LIMIT_S = 60.0
+#: Limits of the service under test, which versions made for it pass.
+MOST_BYTES, MOST_CPU_MS = 400_000, 40
+WEBHOOK_SECRET = "the secret of the tests' own webhook"
+_LOOKS = 6
+
+
+@dataclass
+class Replica:
+    """A running service and what it keeps on its disk."""
+
+    service: ServedModel
+    folder: Path
+
+    @property
+    def board(self) -> Board:
+        """What its leader tells its workers."""
+        return Board(self.folder)
+
+    def following(self) -> Mapping[str, Any]:
+        """Return what one of its workers says in /readyz of following."""
+        found = httpx.get(f"{self.service.address}/readyz", timeout=30).json()["following"]
+        assert isinstance(found, dict)
+        return found
+
+    def answers_with(self, version: int) -> bool:
+        """Return whether each of several new connections is answered by this version; the workers share the port."""
+        for _ in range(_LOOKS):
+            body = httpx.post(f"{self.service.address}/classify", json={"text": "merci beaucoup"}, timeout=30).json()
+            if body["model_version"] != str(version):
+                return False
+        return True
+
+    def leader(self) -> psutil.Process:
+        """Return the worker that polls: the one that holds the lock."""
+        inode = (self.folder / "leader.lock").stat().st_ino
+        for line in Path("/proc/locks").read_text(encoding="utf-8").splitlines():
+            parts = line.split()
+            if "FLOCK" in parts and parts[5].endswith(f":{inode}"):
+                return psutil.Process(int(parts[4]))
+        raise AssertionError("no worker polls")
+
+
+@dataclass
+class Followed:
+    """The service, what it follows, and the traffic on it.
+
+    Attributes:
+        wanted: The version that it is to answer with.
+        hurries: Whether it is asked to poll at once after a fault, where it would wait for up to half a minute.
+        mended: When the fault was taken away, on the monotonic clock; None while it is there.
+    """
+
+    platform: EmbeddedPlatform
+    proxy: Proxy
+    versions: Versions
+    replica: Replica
+    load: Load
+    store: Path
+    options: Mapping[str, str]
+    folder: Path
+    wanted: ModelVersionRef
+    others: dict[int, ModelVersionRef] = field(default_factory=dict)
+    hurries: bool = True
+    mended: float | None = None
+
+    def s3(self) -> Child:
+        """The S3 server's process."""
+        return self.platform._children["s3"]
+
+    def turn(self, turn: int) -> ModelVersionRef:
+        """Return a good version that was registered before, one for each of a few turns."""
+        if turn not in self.others:
+            self.others[turn] = self.versions.good(turn)
+        return self.others[turn]
+
+    def other(self) -> ModelVersionRef:
+        """Return a good version that is not the wanted one."""
+        return next(ref for ref in self.others.values() if ref != self.wanted)
+
+    def promote(self, ref: ModelVersionRef) -> ModelVersionRef:
+        """Put the version into production; from here on it is wanted."""
+        self.versions.promote(ref)
+        self.wanted = ref
+        return ref
+
+    def forget(self, ref: ModelVersionRef) -> None:
+        """Remove what the service downloaded of a version, so that it must be downloaded again."""
+        for path in self.replica.board.versions.glob(f"{ref.version}-*"):
+            path.rename(self.folder / f"forgotten-{uuid.uuid4().hex}")
+
+    def until_code(self, code: str) -> None:
+        """Wait until the service says why it does not follow."""
+        until(lambda: self.replica.board.state().code == code, f"code {code!r}", self.replica.board.state)
+        until(lambda: self.replica.following()["code"] == code, f"code {code!r} in /readyz", self.replica.following)
+
+    def until_in_step(self) -> float:
+        """Wait until the wanted version answers; returns the seconds since the fault was taken away."""
+        ref, since = self.wanted, self.mended or time.monotonic()
+
+        def in_step() -> bool:
+            if self.hurries:
+                request_poll(self.replica.folder)
+            state = self.replica.board.state()
+            return (state.state, state.alias_version) == ("in_step", ref.version) and self.replica.answers_with(ref.version)
+
+        until(in_step, f"version {ref.version} from all workers", self.replica.board.state)
+        return time.monotonic() - since
+
+
+def until(holds: Callable[[], bool], what: str, seen: Callable[[], object], limit_s: float = LIMIT_S) -> None:
+    """Wait until it holds; fails with what was seen instead."""
+    deadline = time.monotonic() + limit_s
+    while not holds():
+        assert time.monotonic() < deadline, f"{what} did not come; last seen: {seen()}"
+        time.sleep(0.05)
+
+
+@contextmanager
+def replica(folder: Path, store: Path, options: Mapping[str, str], workers: int = 2) -> Iterator[Replica]:
+    """Serve the store's model, following into a folder of its own."""
+    name, tag, uri = options["name"], options["tag"], options["uri"]
+    settings = {"follow": f"{name}@production", "follow_tracking_uri": uri, "follow_dir": str(folder), "workers": str(workers)}
+    settings |= {key: value for key, value in options.items() if key not in ("name", "tag", "uri")}
+    with serve(
+        store,
+        options=("--arg", f"model={tag}"),
+        **settings,
+    ) as running:
+        yield Replica(running, Target(name, "production").folder(folder))
+
+
+def _settings(folder: Path) -> dict[str, str]:
+    """Return what the service is told beside what it follows."""
+    secret = folder / "webhook.secret"
+    secret.write_text(WEBHOOK_SECRET, encoding="utf-8")
+    secret.chmod(0o600)
+    return {
+        "follow_keep_s": "0",
+        "follow_webhook_secret_file": str(secret),
+        "follow_max_bytes": str(MOST_BYTES),
+        "follow_most_cpu_ms": str(MOST_CPU_MS),
+    }
+
+
+@contextmanager
+def followed(folder: Path, *, interval_s: float = 0.3, turns: int = 3, **options: str) -> Iterator[Followed]:
+    """Start the platform, a few versions, the service and the traffic, for as long as the body runs."""
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for name in [name for name in os.environ if name.startswith(OURS)]:
+            patch.delenv(name)
+        platform = stack.enter_context(EmbeddedPlatform(folder / "platform"))
+        for name, value in platform.running.environment.items():
+            patch.setenv(name, value)
+        registered_model = f"followed-{uuid.uuid4().hex[:6]}"
+        settings = MlflowSettings.read(
+            tracking_uri=platform.running.tracking_uri, experiment=registered_model, registered_model=registered_model
+        )
+        keys = make_keys(folder, "ours")
+        signing = SigningSettings.read(signing_key=keys.private)
+        versions = Versions(Registry(settings, platform.running.s3), signing, folder)
+        first = versions.good(0)
+        versions.promote(first)
+        store = folder / "bentoml"
+        imported = import_model(versions.registry, StoreSettings.read(bentoml_home=store), signing=signing)
+        proxy = stack.enter_context(proxied(platform.running.tracking_uri))
+        given = {
+            "name": registered_model,
+            "tag": str(imported.bento_model_tag),
+            "uri": proxy.address,
+            "verify_key": str(keys.public),
+            "follow_interval_s": str(interval_s),
+            **_settings(folder),
+            **options,
+        }
+        running = stack.enter_context(replica(folder / "follow", store, given))
+        load = Load(versions.answers_file, folder / "load.txt", [running.service.address])
+        stack.callback(load.stop)
+        made = Followed(platform, proxy, versions, running, load, store, given, folder, first, {0: first})
+        for turn in range(1, turns):
+            made.turn(turn)
+        made.until_in_step()
+        yield made
