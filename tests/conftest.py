@@ -27,6 +27,7 @@ __all__ = [
 LONGEST_FIRST = (
     "tests/stack/test_stack",
     "tests/cluster/",
+    "tests/follow/",
     "tests/test_docs.py::test_every_command",
     "tests/stack/test_other_stacks.py::",
     "tests/integration/test_gate.py::",

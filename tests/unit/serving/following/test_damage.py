@@ -120,4 +120,4 @@ def test_an_error_that_nobody_thought_of_is_reported_and_ends_no_thread(tmp_path
     deadline = time.monotonic() + 10
     while made.state.code != "internal" and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert (made.state.state, made.state.code, made.state.message) == ("not_reached", "internal", "the follower failed: ValueError")
+    assert (made.state.state, made.state.code, made.state.message) == ("not_reached", "internal", "following failed: ValueError")
