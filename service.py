@@ -17,8 +17,7 @@ from passerelle.monitoring.shared import make_folder
 from passerelle.serving.contract import BatchPrediction, Prediction
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.failure import plain_errors
-from passerelle.serving.following.start import load_and_follow
-from passerelle.serving.following.target import targets
+from passerelle.serving.following.start import check_following, load_and_follow
 from passerelle.serving.install import install_endpoint
 from passerelle.serving.pages.mount import mounted
 from passerelle.serving.runtime import Runtime
@@ -37,7 +36,7 @@ with plain_errors():
     SETTINGS, FOLLOW = ServiceSettings.read(), FollowSettings.read()
     # Reads the signature, for the schema; the model itself is loaded by each worker.
     RUNTIME = Runtime.or_refused(Path(bentoml.models.get(ARGUMENTS.model).path), SETTINGS)
-    targets(FOLLOW, RUNTIME.registered_model)
+    check_following(RUNTIME, FOLLOW)
 
 
 @bentoml.service(

@@ -55,6 +55,8 @@ def accepted(folder: Path, served: ModelDescription, task: str | None, lineage: 
         raise
     except PasserelleError as error:
         raise VersionRefusedError.of(error.code, error) from error
+    except (MemoryError, OSError) as error:
+        raise VersionRefusedError.of("resources", loading_failure(error, folder)) from error
     except Exception as error:
         raise VersionRefusedError.of("load", loading_failure(error, folder)) from error
     _check_speed(model, most_cpu_ms)

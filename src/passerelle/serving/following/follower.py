@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 #: In a version's folder: the stored line of the ledger's entry that put it into production.
 LEDGER_FILE = "ledger_entry.jsonl"
 _MOST_ATTEMPTS = 2
+#: What may be no fault of the version: bytes that were damaged on their way or in the bucket, a machine that is short of memory or disk.
+_MAY_PASS = frozenset({"digest", "resources"})
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 60.0, 3_600.0
 _KEPT_FOLDERS = 3
 _STATUS = "passerelle status"
 
@@ -40,6 +45,21 @@ class _Seen:
     entry: str
 
 
+@dataclass(frozen=True)
+class _Refusal:
+    """A version that is not tried again, and until when.
+
+    Attributes:
+        pause_s: After which it is; it doubles each time.
+        until: By the clock; without end where only another version can be better.
+    """
+
+    seen: _Seen
+    state: FollowState
+    pause_s: float
+    until: float
+
+
 class Follower:
     """Polls one alias; for the worker that leads.
 
@@ -49,6 +69,7 @@ class Follower:
         board: Where the result is told to all workers.
         accept: Returns the model of a version's folder once it may stand in for the one that is served; raises VersionRefusedError.
         loaded: The models that this worker holds, by the name of their folder.
+        clock: In seconds.
     """
 
     def __init__(
@@ -59,7 +80,9 @@ class Follower:
         *,
         accept: Callable[[Path, Mapping[str, object]], LoadedModel],
         loaded: dict[str, LoadedModel],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._target = target
         self._settings = settings
         self._board = board
@@ -67,7 +90,7 @@ class Follower:
         self._loaded = loaded
         self._mlflow = MlflowRest(settings)
         self._in_step: _Seen | None = None
-        self._refused: tuple[_Seen, FollowState] | None = None
+        self._refused: _Refusal | None = None
 
     def poll(self) -> FollowState:
         """Ask once where the alias points to, and do what follows from it. Returns how that ended; raises nothing."""
@@ -89,18 +112,26 @@ class Follower:
         seen = _Seen(version.version, version.run_id, version.tags.get(ARTIFACT_DIGEST, ""), version.tags.get(LEDGER_ENTRY, ""))
         if seen == self._in_step:
             return FollowState("in_step", version.version)
-        if self._refused is not None and self._refused[0] == seen:
-            return self._refused[1]
+        if self._refused is not None and self._refused.seen == seen and self._clock() < self._refused.until:
+            return self._refused.state
         try:
             self._take(version, seen)
         except VersionRefusedError as error:
             state = FollowState("refused", version.version, error.code, error.message, error.hint)
             # What the ledger says may change without the version; to ask again costs two small requests.
-            self._refused = None if error.code == "ledger" else (seen, state)
+            self._refused = None if error.code == "ledger" else self._refusal(seen, state)
             self._in_step = None
             return state
         self._in_step, self._refused = seen, None
         return FollowState("in_step", version.version)
+
+    def _refusal(self, seen: _Seen, state: FollowState) -> _Refusal:
+        """Return until when the version is not tried again: a bucket or a memory limit may be mended, and nothing tells the service."""
+        if state.code not in _MAY_PASS:
+            return _Refusal(seen, state, math.inf, math.inf)
+        again = self._refused is not None and self._refused.seen == seen
+        pause_s = min(self._refused.pause_s * 2, _LONGEST_PAUSE_S) if again and self._refused is not None else _FIRST_PAUSE_S
+        return _Refusal(seen, state, pause_s, self._clock() + pause_s)
 
     def _take(self, version: AliasedVersion, seen: _Seen) -> None:
         """Publish the version.

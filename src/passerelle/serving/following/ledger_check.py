@@ -37,9 +37,8 @@ def ledger_entry(mlflow: MlflowRest, version: AliasedVersion, signing: SigningSe
             line = pieces.read(MOST_ENTRY_BYTES + 1)
     except NotReachedError as error:
         if error.code == "server_error":
-            message = (
-                f"entry {number} of the ledger is not among the artifacts of run {version.run_id}: it was written by an older passerelle"
-            )
+            what = f"entry {number} of the ledger, an artifact of run {version.run_id}"
+            message = f"MLflow does not give out {what}: S3 does not answer, or it is missing"
             raise NotReachedError("ledger", message, hint=f"passerelle promote --version {version.version}") from error
         raise
     if digest_of(line) != digest:

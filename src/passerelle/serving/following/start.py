@@ -7,9 +7,20 @@ from typing import TYPE_CHECKING
 
 from passerelle.follow_settings import FollowSettings
 from passerelle.serving.following.target import targets
+from passerelle.serving.following.webhook import webhooks_of
 
 if TYPE_CHECKING:
     from passerelle.serving.runtime import Runtime
+
+
+def check_following(runtime: Runtime, settings: FollowSettings) -> None:
+    """Check what the settings say of following, before any worker starts.
+
+    Raises:
+        SettingsError: As `targets`, or the secret of the webhook cannot be read.
+    """
+    targets(settings, runtime.registered_model)
+    webhooks_of(settings)
 
 
 def load_and_follow(runtime: Runtime, settings: FollowSettings) -> None:

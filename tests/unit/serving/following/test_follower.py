@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,13 @@ def load(folder: Path, _: Mapping[str, object]) -> LoadedModel:
     return load_model(folder, scorer_alone=True)
 
 
-def follower(registry: RegistryDouble, folder: Path, accept: Accept = load, **settings: Any) -> Follower:
+def follower(
+    registry: RegistryDouble, folder: Path, accept: Accept = load, clock: Callable[[], float] = time.monotonic, **settings: Any
+) -> Follower:
     board = Board(folder)
     board.make()
     target = Target(NAME, ALIAS)
-    return Follower(target, registry.settings(folder, **settings), board, accept=accept, loaded={})
+    return Follower(target, registry.settings(folder, **settings), board, accept=accept, loaded={}, clock=clock)
 
 
 def test_what_was_promoted_is_published_once(registry: RegistryDouble, tmp_path: Path) -> None:
@@ -181,3 +184,17 @@ def test_the_same_version_number_of_another_run_is_another_version(
     published = Board(tmp_path).published()
     assert published is not None
     assert (published.version, published.run_id) == (1, "2" * 32)
+
+
+def test_what_may_pass_is_tried_again_after_pauses_that_double(registry: RegistryDouble, tmp_path: Path) -> None:
+    now, tried = [0.0], []
+
+    def refuse(_: Path, __: Mapping[str, object]) -> LoadedModel:
+        tried.append(now[0])
+        raise VersionRefusedError("resources", "no memory", hint="passerelle status")
+
+    follows = follower(registry, tmp_path, refuse, lambda: now[0])
+    for second in range(0, 20_000, 10):
+        now[0] = second
+        assert follows.poll().code == "resources"
+    assert tried == [0, 60, 180, 420, 900, 1860, 3780, 7380, 10980, 14580, 18180]
