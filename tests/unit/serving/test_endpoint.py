@@ -208,7 +208,7 @@ def test_a_slow_model_times_out(app: ClassifyEndpoint, runtime: Runtime, monkeyp
 def test_what_goes_wrong_inside_is_not_shown(
     app: ClassifyEndpoint, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def broken(_: Any) -> dict[str, Any]:
+    async def broken(*_: Any) -> dict[str, Any]:
         raise RuntimeError(SECRET)
 
     monkeypatch.setattr(runtime, "classify", broken)
@@ -223,7 +223,7 @@ def test_more_requests_at_once_than_allowed_are_told_to_come_back(folder: Path, 
     runtime.load()
     app = ClassifyEndpoint(build_app(runtime), runtime=runtime)
 
-    async def waits(_: Any) -> dict[str, Any]:
+    async def waits(*_: Any) -> dict[str, Any]:
         await asyncio.sleep(0.3)
         return {}
 
