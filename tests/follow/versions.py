@@ -93,10 +93,8 @@ class Versions:
     def logged(self, pipeline: Pipeline, records: pd.DataFrame, labels: Sequence[str]) -> str:
         """Fit the pipeline and return the run that it is logged in."""
         pipeline.fit(records, labels)
-        settings = self.registry.settings
-        mlflow.set_tracking_uri(settings.tracking_uri)
-        mlflow.set_experiment(settings.experiment)
-        with mlflow.start_run() as run:
+        # Address and keys of this platform hold for these calls alone: other tests of the process have a platform of their own.
+        with self.registry.environment.calling(artifacts=True), mlflow.start_run(experiment_id=self._experiment()) as run:
             mlflow.log_dict(golden_predictions(pipeline, records), GOLDEN)
             mlflow.sklearn.log_model(
                 pipeline,
@@ -107,6 +105,12 @@ class Versions:
                 pip_requirements=["scikit-learn"],
             )
         return str(run.info.run_id)
+
+    def _experiment(self) -> str:
+        """Return the id of the experiment, which is made where it is missing."""
+        name = self.registry.settings.experiment
+        found = mlflow.get_experiment_by_name(name)
+        return str(found.experiment_id if found else mlflow.create_experiment(name))
 
     def register(self, run_id: str) -> ModelVersionRef:
         """Register the run's model, signed, and note what it answers."""
@@ -128,7 +132,8 @@ class Versions:
 
     def _note(self, ref: ModelVersionRef) -> None:
         """Note what the registered model itself answers, as MLflow loads it."""
-        predicted = mlflow.pyfunc.load_model(ref.uri).predict(pd.DataFrame({"text": list(TEXTS)}))
+        with self.registry.environment.calling(artifacts=True):
+            predicted = mlflow.pyfunc.load_model(ref.uri).predict(pd.DataFrame({"text": list(TEXTS)}))
         self.answers[str(ref.version)] = {text: str(label) for text, label in zip(TEXTS, predicted, strict=True)}
         partial = self.answers_file.with_suffix(".partial")
         partial.write_text(json.dumps(self.answers, ensure_ascii=False), encoding="utf-8")
