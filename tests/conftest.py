@@ -27,8 +27,8 @@ __all__ = [
 LONGEST_FIRST = (
     "tests/stack/test_stack",
     "tests/cluster/",
-    "tests/follow/",
     "tests/test_docs.py::test_every_command",
+    "tests/follow/",
     "tests/stack/test_other_stacks.py::",
     "tests/integration/test_gate.py::",
     "tests/integration/test_image.py::test_from_empty_caches",
