@@ -250,7 +250,7 @@ def test_what_the_pods_follow_is_told_and_their_account_is_looked_for(following:
     following.says["get secret classify-follower"] = (0, "\n", "")
     with pytest.raises(NotFoundError, match="holds no Secret classify-follower") as told:
         deploy(following, RELEASE, api_key="key")
-    hint = f"kubectl --namespace {following.namespace} create secret generic classify-follower --from-file=password=…"
+    hint = f"kubectl --namespace {following.namespace} create secret generic classify-follower --from-file=password=FILE"
     assert told.value.hint == hint
 
 
