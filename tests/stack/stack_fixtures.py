@@ -109,10 +109,13 @@ def refused(stack: StackForTests, *arguments: str, **variables: str) -> str:
 
 @contextmanager
 def removed_at_the_end(stack: StackForTests) -> Iterator[StackForTests]:
+    remove = ("docker", "compose", "-f", "deploy/compose.yaml", "--profile", "*", "down", "--volumes", "--timeout", "2")
+    # What a run that was killed left behind opens with other secrets.
+    stack.run(*remove)
     try:
         yield stack
     finally:
-        stack.run("docker", "compose", "-f", "deploy/compose.yaml", "--profile", "*", "down", "--volumes", "--timeout", "2")
+        stack.run(*remove)
 
 
 @dataclass
