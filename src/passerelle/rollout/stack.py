@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -78,8 +78,8 @@ class Stack:
             return done.stdout
         taken = _TAKEN.search(done.stderr)
         if taken:
-            where = f"set another in {self.folder / '.env'}: {', '.join(_ports(self.folder))}"
-            raise BusyError(f"the port {taken[1]} is taken, and nothing was changed; end what listens there, or {where}")
+            message = f"the port {taken[1]} is taken, and nothing was changed; end what listens there, or choose another port"
+            raise BusyError(message, hint=f"export {self._port_variable(taken[1])}=PORT; passerelle up --target compose")
         # What a container says of its own disk is not the engine's.
         error = failed("docker", done.stderr, of=of, hint=f"{self.command} logs")
         raise OutsideError(error.message + self._last_words(done.stderr), hint=error.hint)
@@ -133,14 +133,16 @@ class Stack:
             OutsideError: It is not Docker, does not answer, or is too old.
         """
         if find_engine() != "docker":
-            raise OutsideError("the stack needs Docker with its compose plugin; Podman answers here")
+            raise OutsideError("the stack needs Docker with its compose plugin; Podman answers here", hint="docker version")
         done = ask("docker", "compose", "version", "--short")
         found = re.match(r"v?(\d+)\.(\d+)", done.stdout)
         oldest = ".".join(map(str, OLDEST_COMPOSE))
         if done.returncode != 0 or found is None:
-            raise OutsideError(f"the compose plugin of docker is not installed; the stack needs {oldest} or newer")
+            message = f"the compose plugin of docker is not installed; the stack needs {oldest} or newer"
+            raise OutsideError(message, hint="docker compose version")
         if (int(found[1]), int(found[2])) < OLDEST_COMPOSE:
-            raise OutsideError(f"docker compose is {done.stdout.strip()}; the stack needs {oldest} or newer")
+            message = f"docker compose is {done.stdout.strip()}; the stack needs {oldest} or newer"
+            raise OutsideError(message, hint="docker compose version")
 
     def make_secrets(self) -> tuple[str, ...]:
         """Make the secrets that are missing, and return their names.
@@ -241,6 +243,12 @@ class Stack:
         of_file = {name: value or "" for name, value in dotenv_values(self.folder / ".env").items()}
         return {**of_file, **os.environ}
 
+    def _port_variable(self, port: str) -> str:
+        """Return the variable that sets a port of the stack."""
+        defaults = re.findall(r"\$\{(\w+_PORT):-(\d+)", (self.folder / "compose.yaml").read_text(encoding="utf-8"))
+        values = self.values()
+        return next((name for name, default in defaults if values.get(name, default) == port), "SERVICE_PORT")
+
     def _tool_environment(self, variables: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return what docker needs, and the variables that the compose files refer to."""
         files = [Path(name) for name in self._files(variables)[1::2]]
@@ -274,7 +282,3 @@ def find_stack(project: Path) -> Stack:
     if not (folder / "compose.yaml").is_file():
         raise NotFoundError(f"{project.resolve()} holds no deploy/compose.yaml", hint="passerelle up --target compose --project FOLDER")
     return Stack(folder)
-
-
-def _ports(folder: Path) -> Sequence[str]:
-    return sorted(set(re.findall(r"\$\{(\w+_PORT):-", (folder / "compose.yaml").read_text(encoding="utf-8"))))
