@@ -27,8 +27,3 @@ def last_request(folder: Path) -> int:
     with suppress(OSError):
         return (folder / _FILE).stat().st_mtime_ns
     return 0
-
-
-def requested_since(folder: Path, seen: int) -> bool:
-    """Return whether a poll was requested since `last_request` returned this number."""
-    return last_request(folder) != seen

@@ -191,7 +191,8 @@ class FollowingWorker:
         try:
             model = self._loaded.get(published.folder) or self._from_disk(published)
         except VersionRefusedError as error:
-            self._say(f"version {published.version} cannot be loaded by process {os.getpid()}: {error.message}", error.hint)
+            message = f"version {published.version} cannot be loaded by process {os.getpid()}: {error.message}"
+            self._say(message, error.hint, of_this_worker=True)
             self._retry_at = time.monotonic() + _RETRY_LOAD_S
             return
         former = self._service.model
@@ -243,8 +244,9 @@ class FollowingWorker:
         self.state = state
         self._service.metrics.follow_in_step.labels(str(self.target)).set(1 if state.state == "in_step" else 0)
 
-    def _say(self, message: str, hint: str = "") -> None:
-        if self._lock is not None or "process" in message:
+    def _say(self, message: str, hint: str = "", *, of_this_worker: bool = False) -> None:
+        """Print what concerns the service once, by the worker that polls; what concerns one worker alone, by that worker."""
+        if self._lock is not None or of_this_worker:
             # A log on a full disk ends no thread.
             with contextlib.suppress(OSError):
                 print(f"following {self.target}: {message}" + (f"\n  next: {hint}" if hint else ""), file=sys.stderr, flush=True)  # noqa: T201
