@@ -42,6 +42,8 @@ TRUSTED_PICKLE: Final = PREFIX + "trusted_pickle"
 # Tags of a registered model: number and digest of a ledger entry.
 #: The last entry; on a version, the entry that last moved it, or that undid a move and left it in production.
 LEDGER_ENTRY: Final = PREFIX + "ledger_entry"
+#: The last entry about a candidate; on a version, the one that made it the candidate or ended that.
+LEDGER_CANDIDATE: Final = PREFIX + "ledger_candidate"
 #: The entry that is about to be written.
 LEDGER_ANNOUNCED: Final = PREFIX + "ledger_announced"
 
@@ -105,6 +107,8 @@ class Alias:
 
 
 PREVIOUS = Alias("previous")
+#: Of the version that answers part of the requests beside production.
+CANDIDATE_ALIAS = Alias("candidate")
 
 
 @dataclass(frozen=True, order=True)

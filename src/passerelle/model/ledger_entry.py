@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
 
 from pydantic import TypeAdapter
 
@@ -16,24 +17,47 @@ from passerelle.settings import SigningSettings
 MOST_ENTRY_BYTES = 65_536
 #: What the statement of an entry's signature is about; registered model and number are in the entry itself.
 SIGNED_SUBJECT = "ledger-entry"
+#: What an entry about a candidate says; it moves nothing in production.
+CANDIDATE, CANDIDATE_ENDED = "candidate", "candidate-ended"
+CANDIDATE_KINDS = frozenset({CANDIDATE, CANDIDATE_ENDED})
+
+
+@dataclass(frozen=True)
+class CandidateTerms:
+    """How a candidate takes part.
+
+    Attributes:
+        mode: `canary` answers requests; `shadow` only scores beside the answers of the version in production.
+        weight: Share of the requests, in percent.
+        key_header: Header by whose value a client's requests always get the same version.
+        limits: Of the comparison, from the criteria; the service stops sending to the candidate once one is broken.
+    """
+
+    mode: Literal["canary", "shadow"]
+    weight: int
+    key_header: str
+    limits: Mapping[str, int | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One promotion or rollback.
+    """One promotion or rollback, or what became of a candidate.
 
     Attributes:
         number: 1 for the first entry of a registered model.
         before: Digest of the entry before; of `BEGINNING` for the first.
         when: ISO 8601, UTC.
         who: user@host, or the CI job.
-        what: promote or rollback; undone where the steps of the entry before failed and were put back.
+        what: promote or rollback; undone where the steps of the entry before failed and were put back; candidate or candidate-ended, which
+            name the candidate as `to_version` and leave production alone.
         from_version: The version that was in production, if there was one.
         forced: The criteria were not met, and `reason` says why it was done all the same.
         metrics: What the gate measured.
         trusted_pickle: The model is a pickle, which somebody trusted in development.
         waived: By whom and why each check of the gate was waived that failed.
         report_digest: SHA-256 of the gate's page, which lies among the artifacts of the run.
+        candidate: How a candidate takes part.
+        ended: Why a candidate takes part no longer: promoted, withdrawn, or backed out because a limit was broken.
         signature: Of all the other fields, where there is a key: a Sigstore bundle as JSON.
     """
 
@@ -54,13 +78,15 @@ class Entry:
     waived: Mapping[str, str] = field(default_factory=dict)
     trusted_pickle: bool = False
     report_digest: str | None = None
+    candidate: CandidateTerms | None = None
+    ended: str | None = None
     signature: str | None = None
 
     def content(self) -> dict[str, object]:
         """Return the fields as they are stored."""
         content = asdict(self)
         # What came later is left out where it says nothing: lines written before stay what they were.
-        for name in ("waived", "trusted_pickle", "report_digest", "signature"):
+        for name in ("waived", "trusted_pickle", "report_digest", "candidate", "ended", "signature"):
             if not content[name]:
                 del content[name]
         return content
@@ -68,6 +94,11 @@ class Entry:
     def line(self) -> bytes:
         """Return the entry as one line of canonical JSON: what is stored and what is hashed."""
         return json.dumps(self.content(), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
+    @property
+    def moves_production(self) -> bool:
+        """Whether the entry says which version is in production."""
+        return self.what not in CANDIDATE_KINDS
 
     @property
     def digest(self) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from passerelle.errors import NotFoundError
 from passerelle.model.ledger_entry import Entry
-from passerelle.names import LEDGER_ANNOUNCED, LEDGER_ENTRY, ModelVersionRef, ledger_artifact
+from passerelle.names import LEDGER_ANNOUNCED, LEDGER_CANDIDATE, LEDGER_ENTRY, ModelVersionRef, ledger_artifact
 from passerelle.registry.chain import Anchors
 from passerelle.registry.client import Registry
 
@@ -22,7 +22,7 @@ def read_anchors(registry: Registry, registered_model: str) -> Anchors:
     # On the registered model they outlive a version that is deleted.
     of_the_model = registry.model_tags(registered_model)
     tags = [of_the_model, *(info.tags for info in registry.versions(registered_model))]
-    confirmed = (_parsed(each.get(LEDGER_ENTRY, "")) for each in tags)
+    confirmed = (_parsed(each.get(name, "")) for each in tags for name in (LEDGER_ENTRY, LEDGER_CANDIDATE))
     return Anchors(frozenset(each for each in confirmed if each), _parsed(of_the_model.get(LEDGER_ANNOUNCED, "")))
 
 
@@ -33,15 +33,15 @@ def announce(registry: Registry, entry: Entry) -> None:
 
 def confirm(registry: Registry, entry: Entry) -> None:
     """Tell MLflow that the entry is written."""
-    registry.set_model_tag(entry.registered_model, LEDGER_ENTRY, _text(entry))
+    registry.set_model_tag(entry.registered_model, tag_of(entry), _text(entry))
     for version in _concerned(entry):
         # A version may be deleted since; the tag of the registered model is enough.
         with suppress(NotFoundError):
-            registry.set_version_tags(ModelVersionRef(entry.registered_model, version, ""), {LEDGER_ENTRY: _text(entry)})
+            registry.set_version_tags(ModelVersionRef(entry.registered_model, version, ""), {tag_of(entry): _text(entry)})
 
 
 def publish(registry: Registry, entry: Entry) -> None:
-    """Store the entry's line as an artifact of the run of the version that it leaves in production.
+    """Store the entry's line as an artifact of the run of the version that it leaves in production, or of the candidate.
 
     A service that follows the registry may read MLflow, and not the ledger's objects in S3.
     """
@@ -56,11 +56,17 @@ def unpublished(registry: Registry, entry: Entry) -> tuple[str, ...]:
     """Return what MLflow lacks of the last entry, in words: its writer was interrupted, or wrote it before lines were published."""
     tags = registry.model_version(entry.registered_model, entry.to_version).tags
     missing = []
-    if {registry.model_tags(entry.registered_model).get(LEDGER_ENTRY), tags.get(LEDGER_ENTRY)} != {_text(entry)}:
-        missing.append(f"tag {LEDGER_ENTRY}: entry {entry.number}")
+    tag = tag_of(entry)
+    if {registry.model_tags(entry.registered_model).get(tag), tags.get(tag)} != {_text(entry)}:
+        missing.append(f"tag {tag}: entry {entry.number}")
     if entry.run_id and _artifact(registry, entry) != entry.line():
         missing.append(f"artifact {ledger_artifact(entry.number)} of the run {entry.run_id}")
     return tuple(missing)
+
+
+def tag_of(entry: Entry) -> str:
+    """Return the tag that names the entry: one about a candidate leaves the tag of the version in production alone."""
+    return LEDGER_ENTRY if entry.moves_production else LEDGER_CANDIDATE
 
 
 def _concerned(entry: Entry) -> Iterator[int]:

@@ -77,16 +77,23 @@ def examine(registered_model: str, stored: Stored, anchors: Anchors | None) -> C
     return Chain(tuple(entries), tuple(sorted(faults, key=lambda fault: fault.number)), unwritten is not None)
 
 
+def moves(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Return the entries that say which version is in production, the oldest first: not those about candidates."""
+    return tuple(entry for entry in entries if entry.moves_production)
+
+
 def stood(entries: Sequence[Entry]) -> Iterator[Entry]:
     """Yield the promotions and rollbacks that were carried out, the oldest first: not those that were undone, nor what undid them."""
-    for entry, then in zip_longest(entries, entries[1:]):
+    moved = moves(entries)
+    for entry, then in zip_longest(moved, moved[1:]):
         if entry.what != "undone" and (then is None or then.what != "undone"):
             yield entry
 
 
 def standing_entry(entries: Sequence[Entry]) -> Entry | None:
-    """Return the promotion or rollback that put the version into production which the last entry leaves there; None where none did."""
-    version = entries[-1].to_version if entries else 0
+    """Return the promotion or rollback that put the version into production which the last move leaves there; None where none did."""
+    moved = moves(entries)
+    version = moved[-1].to_version if moved else 0
     return next((entry for entry in reversed(list(stood(entries))) if entry.to_version == version), None)
 
 

@@ -54,14 +54,24 @@ class VerifiedLedger:
         return self.entries[-1] if self.entries else None
 
     @property
+    def last_move(self) -> Entry | None:
+        """The newest entry that says which version is in production; None where there is none."""
+        return next((entry for entry in reversed(self.entries) if entry.moves_production), None)
+
+    @property
+    def last_of_candidate(self) -> Entry | None:
+        """The newest entry about a candidate; None where there is none."""
+        return next((entry for entry in reversed(self.entries) if not entry.moves_production), None)
+
+    @property
     def number(self) -> int:
         """Number of the newest entry; 0 of an empty ledger."""
         return len(self.entries)
 
     @property
     def in_production(self) -> int | None:
-        """The version that the newest entry left in production."""
-        return (self.last.to_version or None) if self.last else None
+        """The version that the newest move left in production."""
+        return (self.last_move.to_version or None) if self.last_move else None
 
 
 def verified_ledger(
@@ -142,16 +152,19 @@ def append(
 
 
 def complete(registry: Registry, ledger: VerifiedLedger, *, check_lock: Callable[[], None]) -> None:
-    """Write what the writer of the last entry left out when it was interrupted: its object, its artifact, and MLflow's tags.
+    """Write what was left out of the last entry, or of the last move, by an interruption: its object, its artifact, and MLflow's tags.
 
     Args:
         check_lock: As of `append`.
     """
-    if (last := ledger.last) is not None:
+    objects = Ledger(registry.objects, ledger.registered_model)
+    # An entry about a candidate may have come after a move that an older passerelle did not publish.
+    newest = {entry.number: entry for entry in (ledger.last_move, ledger.last) if entry is not None}
+    for _, entry in sorted(newest.items()):
         check_lock()
-        Ledger(registry.objects, ledger.registered_model).write(last)
-        publish(registry, last)
-        confirm(registry, last)
+        objects.write(entry)
+        publish(registry, entry)
+        confirm(registry, entry)
 
 
 def _read(registry: Registry, registered_model: str, signing: SigningSettings | None) -> tuple[Stored, Anchors, Chain]:

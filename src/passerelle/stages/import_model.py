@@ -126,8 +126,8 @@ def _looked_up(registry: Registry, ref: ModelVersionRef | None, signing: Signing
 def _check_promoted(registry: Registry, version: VersionInfo, digest: str, signing: SigningSettings | None) -> None:
     """Check that the ledger's last entry left this version in production, with these files; raises IntegrityError otherwise."""
     ledger = verified_ledger(registry, version.ref.registered_model, signing)
-    if ledger.last is None or ledger.in_production != version.ref.version:
-        ledger_text = f"the ledger's last entry {ledger.in_production or 'none'}" if ledger.last else "the ledger is empty"
+    if ledger.last_move is None or ledger.in_production != version.ref.version:
+        ledger_text = f"the ledger's last entry {ledger.in_production or 'none'}" if ledger.last_move else "the ledger is empty"
         message = f"the alias holds {version.ref}, {ledger_text}: no promotion put it there"
         raise IntegrityError(message, hint="passerelle status")
     # Older entries that undid the one before have no digest.

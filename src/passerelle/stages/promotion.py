@@ -24,7 +24,7 @@ class Promotion:
     Attributes:
         previous: The version that was in production before, if there was one.
         changed: False when the version was in production already; nothing was moved then.
-        completed: What MLflow lacked of the ledger's last entry and got now, where nothing was moved.
+        completed: What MLflow lacked of the ledger's last move and got now, where nothing was moved.
         steps: What was done, or would be, in order.
         entry: The ledger's entry.
         findings: What the gate found; empty where it was not asked.
@@ -47,7 +47,7 @@ def stands(before: Standing, ledger: VerifiedLedger, version: int) -> bool:
 
     An entry that undid another named no run formerly, so that a service which follows the ledger cannot verify it: a new entry mends that.
     """
-    return settled(before, version) and ledger.in_production == version and ledger.last is not None and bool(ledger.last.run_id)
+    return settled(before, version) and ledger.in_production == version and ledger.last_move is not None and bool(ledger.last_move.run_id)
 
 
 def unchanged(
@@ -69,7 +69,7 @@ def unchanged(
     Raises:
         BusyError: Something is to be completed, and somebody else promotes at this moment; says who.
     """
-    name, done = ref.registered_model, unpublished(registry, ledger.last) if ledger.last else ()
+    name, done = ref.registered_model, unpublished(registry, ledger.last_move) if ledger.last_move else ()
     if done and not dry_run:
         with promotion_lock(registry.objects, name, who, f"completion of entry {ledger.number}") as check_lock:
             again = verified_ledger(registry, name, signing, since=ledger)
@@ -78,12 +78,12 @@ def unchanged(
 
 
 def _completed(registry: Registry, ledger: VerifiedLedger, check_lock: Callable[[], None], *, dry_run: bool) -> tuple[str, ...]:
-    """Return what MLflow lacked of the last entry, in words, and complete it under the lock."""
-    missing = unpublished(registry, ledger.last) if ledger.last else ()
-    if not missing or dry_run or ledger.last is None:
+    """Return what MLflow lacked of the last move, in words, and complete it under the lock."""
+    missing = unpublished(registry, ledger.last_move) if ledger.last_move else ()
+    if not missing or dry_run or ledger.last_move is None:
         return missing
     complete(registry, ledger, check_lock=check_lock)
-    left = unpublished(registry, ledger.last)
+    left = unpublished(registry, ledger.last_move)
     return tuple(each for each in missing if each not in left)
 
 
@@ -134,8 +134,8 @@ def _moved(decision: _Decision, check_lock: Callable[[], None], *, dry_run: bool
     if stands(before, ledger, ref.version):
         completed = _completed(registry, ledger, check_lock, dry_run=dry_run)
         return Promotion(ref, before.previous, changed=False, dry_run=dry_run, completed=completed)
-    last = ledger.last
-    if last is not None and decision.judged and since is not None and ledger.number != since.number:
+    last = ledger.last_move
+    if last is not None and decision.judged and since is not None and last != since.last_move:
         did = f"{last.what} of version {last.to_version} by {last.who} at {last.when[:19]}"
         message = f"the ledger has a new entry, {did}, since version {ref.version} was checked; promote again, which checks it again"
         raise BusyError(message, hint=f"passerelle promote --version {ref.version}")

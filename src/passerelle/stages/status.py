@@ -11,7 +11,7 @@ from passerelle.bentos.engine import newest_image
 from passerelle.bentos.store import Store, bentos_of, latest_bento, latest_bento_model
 from passerelle.follow_settings import FollowSettings
 from passerelle.names import BENTO_TAG_LABEL, VERSION_LABEL, BentoTag
-from passerelle.registry.chain import LedgerFault
+from passerelle.registry.chain import LedgerFault, moves
 from passerelle.registry.client import PRODUCTION_STAGE, Registry
 from passerelle.registry.production import standing
 from passerelle.registry.verified import History, broken, history
@@ -213,7 +213,8 @@ def _status(holdings: Holdings, found: History, deploy: str) -> Status:
 
 
 def _in_production(found: History) -> int | None:
-    return (found.entries[-1].to_version or None) if found.entries and not found.findings else None
+    moved = moves(found.entries)
+    return (moved[-1].to_version or None) if moved and not found.findings else None
 
 
 def disagreements(holdings: Holdings, *, deploy: str = "passerelle deploy") -> tuple[Disagreement, ...]:

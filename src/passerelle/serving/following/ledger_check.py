@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from passerelle.errors import IntegrityError, SettingsError
-from passerelle.model.ledger_entry import MOST_ENTRY_BYTES, Entry, check_entry_signature, digest_of, parsed_entry
-from passerelle.names import ARTIFACT_DIGEST, LEDGER_ENTRY, ledger_artifact
+from passerelle.model.ledger_entry import (
+    CANDIDATE_KINDS,
+    MOST_ENTRY_BYTES,
+    Entry,
+    check_entry_signature,
+    digest_of,
+    parsed_entry,
+)
+from passerelle.names import ARTIFACT_DIGEST, LEDGER_CANDIDATE, LEDGER_ENTRY, ledger_artifact
 from passerelle.serving.following.failures import NotReachedError, VersionRefusedError
 from passerelle.serving.following.mlflow_rest import AliasedVersion, MlflowRest
 from passerelle.settings import SigningSettings
@@ -15,7 +23,28 @@ from passerelle.settings import SigningSettings
 _TAG = re.compile(r"([0-9]{1,12}) (sha256:[0-9a-f]{64})")
 
 
-def ledger_entry(mlflow: MlflowRest, version: AliasedVersion, signing: SigningSettings, *, highest: int) -> bytes:
+@dataclass(frozen=True)
+class LedgerRole:
+    """Which entries of the ledger put a version where an alias points to.
+
+    Attributes:
+        tag: Names the last of these entries, on the registered model and on the version.
+        of_candidate: Whether they are those about a candidate, else those that move production.
+        next_command: Puts a version there.
+    """
+
+    tag: str
+    of_candidate: bool
+    next_command: str
+
+
+PRODUCTION = LedgerRole(LEDGER_ENTRY, of_candidate=False, next_command="passerelle promote --version {version}")
+CANDIDATE = LedgerRole(LEDGER_CANDIDATE, of_candidate=True, next_command="passerelle rollout --candidate {version}")
+
+
+def ledger_entry(
+    mlflow: MlflowRest, version: AliasedVersion, signing: SigningSettings, *, highest: int, role: LedgerRole = PRODUCTION
+) -> bytes:
     """Return the stored line of the ledger's last entry, once it says that this version is in production.
 
     The entry's number and digest stand in tags of the version and of the registered model, its line among the artifacts of the run.
@@ -28,7 +57,7 @@ def ledger_entry(mlflow: MlflowRest, version: AliasedVersion, signing: SigningSe
         VersionRefusedError: The alias was moved by hand, or the entry is not the one that it claims to be.
         NotReachedError: MLflow does not answer, or lacks the entry.
     """
-    number, digest = last_entry(version, mlflow.model_tags(version.registered_model))
+    number, digest = last_entry(version, mlflow.model_tags(version.registered_model), role)
     if number < highest:
         message = f"the ledger of {version.registered_model} went back from entry {highest} to entry {number}"
         raise VersionRefusedError("ledger", message, hint="passerelle history --verify")
@@ -39,32 +68,32 @@ def ledger_entry(mlflow: MlflowRest, version: AliasedVersion, signing: SigningSe
         if error.code == "server_error":
             what = f"entry {number} of the ledger, an artifact of run {version.run_id}"
             message = f"MLflow does not give out {what}: S3 does not answer, or it is missing"
-            raise NotReachedError("ledger", message, hint=f"passerelle promote --version {version.version}") from error
+            raise NotReachedError("ledger", message, hint=role.next_command.format(version=version.version)) from error
         raise
     if digest_of(line) != digest:
         raise VersionRefusedError(
             "ledger", f"entry {number} of the ledger is not the one that MLflow's tags name", hint="passerelle history --verify"
         )
-    check_entry(line, version, signing)
+    check_entry(line, version, signing, role)
     return line
 
 
-def last_entry(version: AliasedVersion, model_tags: Mapping[str, str]) -> tuple[int, str]:
+def last_entry(version: AliasedVersion, model_tags: Mapping[str, str], role: LedgerRole = PRODUCTION) -> tuple[int, str]:
     """Return number and digest of the ledger's last entry, where version and registered model name the same one.
 
     Raises:
         VersionRefusedError: They do not.
     """
-    of_model, of_version = _TAG.fullmatch(model_tags.get(LEDGER_ENTRY, "")), _TAG.fullmatch(version.tags.get(LEDGER_ENTRY, ""))
+    of_model, of_version = _TAG.fullmatch(model_tags.get(role.tag, "")), _TAG.fullmatch(version.tags.get(role.tag, ""))
     if of_model is None or of_version is None or of_model[0] != of_version[0]:
         last = f"entry {of_model[1]} of the ledger is about another version" if of_model else "the ledger is empty"
         message = f"the alias points to {version.registered_model} version {version.version}, and no promotion put it there: {last}"
-        raise VersionRefusedError("ledger", message, hint=f"passerelle promote --version {version.version}")
+        raise VersionRefusedError("ledger", message, hint=role.next_command.format(version=version.version))
     return int(of_model[1]), of_model[2]
 
 
-def check_entry(line: bytes, version: AliasedVersion, signing: SigningSettings) -> Entry:
-    """Return the entry of a stored line, once it leaves this version in production with these files.
+def check_entry(line: bytes, version: AliasedVersion, signing: SigningSettings, role: LedgerRole = PRODUCTION) -> Entry:
+    """Return the entry of a stored line, once it is about this version with these files, and of the kind that the alias follows.
 
     Raises:
         VersionRefusedError: It says something else, or lacks a signature that is required.
@@ -76,6 +105,9 @@ def check_entry(line: bytes, version: AliasedVersion, signing: SigningSettings) 
     if (entry.registered_model, entry.to_version, entry.run_id, entry.artifact_digest) != expected:
         message = f"entry {entry.number} of the ledger is not about {version.registered_model} version {version.version} with these files"
         raise VersionRefusedError("ledger", message, hint=history)
+    if (entry.what in CANDIDATE_KINDS) is not role.of_candidate:
+        message = f"entry {entry.number} of the ledger is a {entry.what!r}, and put no version where the alias points to"
+        raise VersionRefusedError("ledger", message, hint=role.next_command.format(version=version.version))
     try:
         check_entry_signature(entry, signing)
     except (IntegrityError, SettingsError) as error:

@@ -62,6 +62,12 @@ def test_the_entry_must_be_about_this_version_with_these_files(registry: Registr
     assert "is not about test version 1 with these files" in refusal(registry, tmp_path)
 
 
+@pytest.mark.parametrize("what", ["candidate", "candidate-ended"])
+def test_an_entry_about_a_candidate_puts_nothing_into_production(registry: RegistryDouble, tmp_path: Path, what: str) -> None:
+    registry.promote(1, 2, what=what)
+    assert f"entry 2 of the ledger is a '{what}'" in refusal(registry, tmp_path)
+
+
 def test_a_line_that_is_no_entry_is_refused(registry: RegistryDouble, tmp_path: Path) -> None:
     registry.artifacts["1" * 32, ledger_artifact(1)] = b"{}"
     registry.versions[1]["tags"][LEDGER_ENTRY] = registry.model_tags[LEDGER_ENTRY] = f"1 {digest_of(b'{}')}"
