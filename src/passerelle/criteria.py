@@ -121,6 +121,18 @@ class Waivable(_Section):
     by: tuple[str, ...] = Field(min_length=1, description="Users, as the ledger names them: with or without their host.")
 
 
+class Rollout(_Section):
+    """What a candidate must keep to while it answers beside the version in production; the service stops sending to it otherwise."""
+
+    max_error_share: Share = Field(default=0.01, description="Largest share of its requests that it cannot answer.")
+    max_latency_ratio: float = Field(default=2.0, gt=0, description="Most time of a request, as a multiple of production's.")
+    max_review_share_difference: Share = Field(
+        default=0.15, description="Largest difference between the shares of answers that a person should look at."
+    )
+    min_agreement: Share = Field(default=0.5, description="Least share of the records that both label alike, in shadow mode.")
+    min_requests: int = Field(default=200, ge=1, description="Requests of the candidate before any limit counts.")
+
+
 class Criteria(_Section):
     """The criteria, typed; unknown keys are refused."""
 
@@ -132,6 +144,8 @@ class Criteria(_Section):
     held_out: HeldOut = Field(default=HeldOut(), description="What the gate's own scoring must reach.")
     champion: Champion = Field(default=Champion(), description="How a challenger must do next to the version in production.")
     waivable: tuple[Waivable, ...] = Field(default=(), description="Checks that may be waived, with a reason that is recorded.")
+
+    rollout: Rollout = Field(default=Rollout(), description="What a candidate must keep to beside the version in production.")
 
     @model_validator(mode="after")
     def _limits_can_be_met(self) -> Self:
@@ -151,10 +165,15 @@ class Criteria(_Section):
         return self
 
     @property
+    def canonical(self) -> str:
+        """The criteria as canonical JSON; what came later is left out where it is not given, so that earlier digests stay."""
+        later = None if "rollout" in self.model_fields_set else {"rollout"}
+        return json.dumps(self.model_dump(mode="json", exclude=later), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    @property
     def digest(self) -> str:
-        """SHA-256 of the criteria as canonical JSON: comments and order of the file do not count."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+        """SHA-256 of the canonical JSON: comments and order of the file do not count."""
+        return "sha256:" + hashlib.sha256(self.canonical.encode()).hexdigest()
 
     def check(self, metrics: Mapping[str, float]) -> tuple[Failure, ...]:
         """Return each criterion that these metrics do not meet; a missing or NaN metric meets none."""
@@ -240,6 +259,6 @@ def _first_problem(error: ValidationError) -> str:
 
 def _names() -> set[str]:
     """Return all that a key or a value may be called."""
-    sections = (Criteria, Ranking, PerClass, HeldOut, Champion, Waivable)
+    sections = (Criteria, Ranking, PerClass, HeldOut, Champion, Waivable, Rollout)
     literals: tuple[Any, ...] = (HigherIsBetter, LowerIsBetter, Check)
     return {name for section in sections for name in section.model_fields} | {name for each in literals for name in each.__args__}

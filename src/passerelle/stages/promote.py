@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -186,9 +185,8 @@ def _digest(content: str) -> str:
 
 def _keep(registry: Registry, registered_model: str, criteria: Criteria) -> None:
     """Keep the criteria beside the ledger, whose entries name them by their digest: the file's own SHA-256."""
-    content = json.dumps(criteria.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     key = f"{Ledger(registry.objects, registered_model).criteria_folder}{criteria.digest.removeprefix('sha256:')}.json"
-    if not registry.objects.create(key, content.encode()):
+    if not registry.objects.create(key, criteria.canonical.encode()):
         message = f"the object {key} does not hold the criteria that it is named after: it was written by hand; "
         raise IntegrityError(message + "check who may write below ledger/ in the bucket, and remove the object", hint="passerelle promote")
 

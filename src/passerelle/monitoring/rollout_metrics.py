@@ -1,0 +1,79 @@
+"""Metrics of a candidate beside the version in production; all of them count from the ledger's entry that began it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+#: The metrics that `passerelle rollout --status` reads back.
+ROLLOUT_REQUESTS, ROLLOUT_REVIEWS, ROLLOUT_LABELS = "passerelle_rollout_requests", "passerelle_rollout_reviews", "passerelle_rollout_labels"
+ROLLOUT_SECONDS, SHADOW, DIFFERENCE = (
+    "passerelle_rollout_duration_seconds",
+    "passerelle_rollout_shadow",
+    "passerelle_rollout_probability_difference",
+)
+BACKED_OUT = "passerelle_rollout_backed_out"
+Role = Literal["production", "candidate"]
+ShadowOutcome = Literal["same", "different", "dropped", "failed"]
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_DIFFERENCES = (0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+class RolloutMetrics:
+    """The metrics of one worker of a service that follows a candidate.
+
+    Args:
+        registry: That the service's other metrics are in.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        by_role = ["entry", "role", "model_version"]
+        self._requests = Counter(
+            ROLLOUT_REQUESTS, "Requests answered while there is a candidate.", [*by_role, "outcome"], registry=registry
+        )
+        self._seconds = Histogram(
+            ROLLOUT_SECONDS, "Time to score a request while there is a candidate.", by_role, buckets=_SECONDS, registry=registry
+        )
+        self._reviews = Counter(
+            ROLLOUT_REVIEWS, "Answers that a person should look at while there is a candidate.", by_role, registry=registry
+        )
+        self._labels = Counter(ROLLOUT_LABELS, "Labels given while there is a candidate.", [*by_role, "label"], registry=registry)
+        self._shadow = Counter(SHADOW, "Records that a candidate scored beside the answer.", ["entry", "outcome"], registry=registry)
+        self._difference = Histogram(
+            DIFFERENCE,
+            "Difference between the probabilities that both give to the answer's label.",
+            ["entry"],
+            buckets=_DIFFERENCES,
+            registry=registry,
+        )
+        self.backed_out = Gauge(
+            BACKED_OUT, "1 where no requests are sent to the candidate because it broke a limit.", ["entry"], registry=registry,
+            multiprocess_mode="livemax",
+        )  # fmt: skip
+
+    def answered(self, entry: int, role: Role, version: str, seconds: float, answers: list[tuple[str, bool]]) -> None:
+        """Count a request that was answered.
+
+        Args:
+            answers: Label of each record, and whether a person should look at it.
+        """
+        of = (str(entry), role, version)
+        self._requests.labels(*of, "ok").inc()
+        self._seconds.labels(*of).observe(seconds)
+        for label, review in answers:
+            self._labels.labels(*of, label).inc()
+            if review:
+                self._reviews.labels(*of).inc()
+
+    def failed(self, entry: int, role: Role, version: str) -> None:
+        """Count a request that could not be answered."""
+        self._requests.labels(str(entry), role, version, "error").inc()
+
+    def shadowed(self, entry: int, outcome: ShadowOutcome) -> None:
+        """Count a record that the candidate was to score beside the answer."""
+        self._shadow.labels(str(entry), outcome).inc()
+
+    def differed(self, entry: int, by: float) -> None:
+        """Count by how much the probability of the answer's label differs."""
+        self._difference.labels(str(entry)).observe(by)

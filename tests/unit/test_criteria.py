@@ -1,0 +1,27 @@
+"""The digest of criteria, which goes with each version and each entry of the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from pydantic import ValidationError
+
+from passerelle.criteria import Criteria, Rollout
+
+
+def test_criteria_without_limits_for_a_candidate_keep_their_digest() -> None:
+    criteria = Criteria(minimum={"cv_accuracy": 0.45})
+    assert criteria.digest == "sha256:a271b77df6708b220a19861bfaab2e13d33a67029a361aa333fa4f55e2b455c8"
+    assert criteria.digest == "sha256:" + hashlib.sha256(criteria.canonical.encode()).hexdigest()
+
+
+def test_limits_for_a_candidate_are_part_of_the_digest() -> None:
+    digests = {Criteria(rollout=rollout).digest for rollout in (Rollout(), Rollout(min_requests=50))} | {Criteria().digest}
+    assert len(digests) == 3
+
+
+@pytest.mark.parametrize("wrong", [{"max_error_share": 1.1}, {"max_latency_ratio": 0}, {"min_requests": 0}, {"max_errors": 1}])
+def test_limits_that_cannot_be_meant_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        Rollout.model_validate(wrong)
