@@ -21,6 +21,10 @@ class FollowSettings(Settings):
         pattern="^(on|off)$",
         description="Whether only versions are served that the ledger put into production; `off` for registries without a ledger.",
     )
+    follow_candidate: bool = Field(
+        default=False,
+        description="Whether the service also follows the alias `candidate`, for a version that answers part of the requests.",
+    )
     follow_interval_s: float = Field(default=2.0, ge=0.1, le=3_600, description="Time between two polls of the alias, in seconds, ± 10 %.")
     follow_dir: Path = Field(default=Path(".passerelle/follow"), description="Folder that downloaded versions are kept in.")
     follow_max_bytes: int = Field(default=2_147_483_648, gt=0, description="Largest version that is downloaded, in bytes.")

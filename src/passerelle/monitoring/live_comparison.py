@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from passerelle.monitoring.rollout_metrics import (
     BACKED_OUT,
     DIFFERENCE,
+    PREFIX,
     ROLLOUT_LABELS,
     ROLLOUT_REQUESTS,
     ROLLOUT_REVIEWS,
@@ -111,7 +112,9 @@ class RolloutCounts:
 
     def add(self, text: str) -> None:
         """Add the counts in the text of a service's `/metrics`."""
-        for family in text_string_to_metric_families(text):
+        # A service has ten times as many metrics, and reads its own while it answers.
+        own = "\n".join(line for line in text.splitlines() if line.startswith(PREFIX))
+        for family in text_string_to_metric_families(own + "\n"):
             for sample in family.samples:
                 if sample.labels.get("entry") == str(self.entry):
                     what = sample.labels.get("label", sample.labels.get("outcome", ""))

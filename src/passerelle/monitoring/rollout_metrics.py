@@ -6,6 +6,8 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+#: What the names of all metrics of this module begin with.
+PREFIX = "passerelle_rollout_"
 #: The metrics that `passerelle rollout --status` reads back.
 ROLLOUT_REQUESTS, ROLLOUT_REVIEWS, ROLLOUT_LABELS = "passerelle_rollout_requests", "passerelle_rollout_reviews", "passerelle_rollout_labels"
 ROLLOUT_SECONDS, SHADOW, DIFFERENCE = (

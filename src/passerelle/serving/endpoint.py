@@ -27,6 +27,7 @@ from passerelle.serving.time_slices import ONE_TURN_BYTES
 
 if TYPE_CHECKING:
     from passerelle.model.loaded import LoadedModel
+    from passerelle.serving.following.live_candidate import Answering
 
 _MEDIA_TYPES = (b"application/json",)
 _INTERNAL = RequestError(500, "internal", "the service could not answer; the operator finds the cause by the request id")
@@ -84,6 +85,8 @@ class ClassifyEndpoint:
         began = self._drain.last_request = time.perf_counter()
         headers = dict(scope["headers"])
         request_id = request_id_of(headers)
+        # Decides which version answers, where there is a candidate and the client names no key.
+        headers[b"x-request-id"] = request_id.encode()
         self._in_flight += 1
         rate_limit: Headers = []
         try:
@@ -168,7 +171,7 @@ class ClassifyEndpoint:
         check_media_type(headers)
         least = headers.get(b"x-least-model-version")
         if runtime.model is None or least is not None:
-            runtime.ready_with(least)  # without a model there may be no contract to check a body against
+            answering(runtime, headers, least)  # without a model there may be no contract to check a body against
         self._admission.check(long=batch, batch=batch)
         body = await self._bodies.read(headers, receive, batch=batch)
         # A body that is read at once needs only one turn; others must leave room for those.
@@ -177,15 +180,15 @@ class ClassifyEndpoint:
         unfinished: UnfinishedError | None = None
         try:
             await self._admission.turn()
-            model = runtime.ready_with(least)
+            model, by = answering(runtime, headers, least)
             if batch:
-                return await self._batch(runtime, model, body)
+                return await self._batch(runtime, by, model, body)
             if long:
                 record = await runtime.predictor.slices.once(lambda: runtime.contract.read_record(body))
-                return orjson.dumps(await runtime.classify(record, model))
+                return orjson.dumps(await by.classify(record, model))
             began = time.perf_counter()
             try:
-                return orjson.dumps(await runtime.classify(runtime.contract.read_record(body), model))
+                return orjson.dumps(await by.classify(runtime.contract.read_record(body), model))
             finally:
                 self._admission.spent(time.perf_counter() - began)
         except UnfinishedError as late:
@@ -209,10 +212,10 @@ class ClassifyEndpoint:
         poll_now()
         return b'{"accepted":true}'
 
-    async def _batch(self, runtime: Runtime, model: LoadedModel, body: bytes) -> bytes:
+    async def _batch(self, runtime: Runtime, by: Answering, model: LoadedModel, body: bytes) -> bytes:
         """Return the answer to a batch; to read it, and to write the answer, holds the event loop for a slice each."""
         slices = runtime.predictor.slices
-        answer = await runtime.classify_batch(await slices.once(lambda: runtime.contract.read_batch(body)), model)
+        answer = await by.classify_batch(await slices.once(lambda: runtime.contract.read_batch(body)), model)
         return await slices.once(lambda: orjson.dumps(answer))
 
     async def _by_application(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
@@ -220,6 +223,11 @@ class ClassifyEndpoint:
         enveloped = Enveloped(send, request_id)
         await self._app(scope, receive, enveloped)
         return enveloped.status
+
+
+def answering(runtime: Runtime, headers: dict[bytes, bytes], least: bytes | None) -> tuple[LoadedModel, Answering]:
+    """Return the model that answers a request, and what answers with it: the candidate's share of the requests is compared."""
+    return (runtime.ready_with(least), runtime) if runtime.rollout is None else runtime.rollout.answering(headers, least)
 
 
 def request_id_of(headers: dict[bytes, bytes]) -> str:

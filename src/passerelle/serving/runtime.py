@@ -26,13 +26,12 @@ from passerelle.settings import ServiceSettings
 if TYPE_CHECKING:
     from passerelle.model.answer import ScoredRow
     from passerelle.model.loaded import LoadedModel
+    from passerelle.serving.following.live_candidate import CandidateSlot
     from passerelle.serving.following.worker import FollowingWorker
 
 #: Number of answers of a batch that are made before other requests get their turn.
 _ANSWERS_A_SLICE = 64
 _LONGEST_VERSION = 12
-
-
 #: Stands in for the description of a model before it is known.
 _UNKNOWN = ModelDescription("", (), {}, {}, None)
 
@@ -61,6 +60,7 @@ class Runtime:
         self.model: LoadedModel | None = None
         self.refused: PasserelleError | None = None
         self.following: FollowingWorker | None = None
+        self.rollout: CandidateSlot | None = None
         #: Further registered models that the service follows, by their names.
         self.others: dict[str, Runtime] = {}
         #: Lets the registry be polled at once, where the service follows it.
@@ -174,6 +174,7 @@ class Runtime:
     def readiness(self) -> dict[str, Any]:
         """Return the content of /readyz."""
         follows = {} if self.following is None else {"following": self._following()}
+        follows |= {} if self.rollout is None else {"candidate": self.rollout.readiness()}
         if self.others:
             follows |= {"models": {name: other.readiness() for name, other in self.others.items()}}
         if self.model is None:

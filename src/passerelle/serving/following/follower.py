@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from passerelle.follow_settings import FollowSettings
 from passerelle.model.mlmodel import describe
-from passerelle.names import ARTIFACT_DIGEST, LEDGER_ENTRY, LINEAGE_FILE, MODEL_FOLDER, PREFIX, RUN_ID_LENGTH_IN_TAG
+from passerelle.names import ARTIFACT_DIGEST, LINEAGE_FILE, MODEL_FOLDER, PREFIX, RUN_ID_LENGTH_IN_TAG
 from passerelle.serving.following.download import Download, remove
 from passerelle.serving.following.failures import NotReachedError, VersionRefusedError
-from passerelle.serving.following.ledger_check import ledger_entry
+from passerelle.serving.following.ledger_check import PRODUCTION, LedgerRole, ledger_entry
 from passerelle.serving.following.mlflow_rest import AliasedVersion, MlflowRest
 from passerelle.serving.following.published import Board, FollowState, Published
 from passerelle.serving.following.target import Target
@@ -70,7 +70,12 @@ class Follower:
         accept: Returns the model of a version's folder once it may stand in for the one that is served; raises VersionRefusedError.
         loaded: The models that this worker holds, by the name of their folder.
         clock: In seconds.
+
+    Attributes:
+        role: Which entries of the ledger put a version where the alias points to.
     """
+
+    role: LedgerRole = PRODUCTION
 
     def __init__(
         self,
@@ -109,7 +114,7 @@ class Follower:
         if version is None:
             message = f"no version of {self._target.registered_model} holds the alias {self._target.alias}"
             raise NotReachedError("no_alias", message, hint="passerelle promote")
-        seen = _Seen(version.version, version.run_id, version.tags.get(ARTIFACT_DIGEST, ""), version.tags.get(LEDGER_ENTRY, ""))
+        seen = _Seen(version.version, version.run_id, version.tags.get(ARTIFACT_DIGEST, ""), version.tags.get(self.role.tag, ""))
         if seen == self._in_step:
             return FollowState("in_step", version.version)
         if self._refused is not None and self._refused.seen == seen and self._clock() < self._refused.until:
@@ -155,7 +160,8 @@ class Follower:
             self._download(version, seen.digest, folder)
         if line:
             _replace(folder / LEDGER_FILE, line)
-        new = Published(version.version, version.run_id, seen.digest, name, number)
+        backed_out = published.backed_out if published and published.ledger_number == number else ""
+        new = Published(version.version, version.run_id, seen.digest, name, number, backed_out)
         if new != published:
             self._board.publish(new)
         self._remove_old(name, published.folder if published else None)
@@ -164,7 +170,7 @@ class Follower:
         if self._settings.follow_ledger == "off":
             return b"", published.ledger_number if published else 0
         highest = published.ledger_number if published else 0
-        line = ledger_entry(self._mlflow, version, SigningSettings.read(), highest=highest)
+        line = ledger_entry(self._mlflow, version, SigningSettings.read(), highest=highest, role=self.role)
         return line, int(json.loads(line)["number"])
 
     def _download(self, version: AliasedVersion, digest: str, folder: Path) -> None:

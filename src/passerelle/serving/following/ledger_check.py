@@ -30,16 +30,14 @@ class LedgerRole:
     Attributes:
         tag: Names the last of these entries, on the registered model and on the version.
         of_candidate: Whether they are those about a candidate, else those that move production.
-        next_command: Puts a version there.
     """
 
     tag: str
     of_candidate: bool
-    next_command: str
 
 
-PRODUCTION = LedgerRole(LEDGER_ENTRY, of_candidate=False, next_command="passerelle promote --version {version}")
-CANDIDATE = LedgerRole(LEDGER_CANDIDATE, of_candidate=True, next_command="passerelle rollout --candidate {version}")
+PRODUCTION = LedgerRole(LEDGER_ENTRY, of_candidate=False)
+CANDIDATE = LedgerRole(LEDGER_CANDIDATE, of_candidate=True)
 
 
 def ledger_entry(
@@ -68,7 +66,7 @@ def ledger_entry(
         if error.code == "server_error":
             what = f"entry {number} of the ledger, an artifact of run {version.run_id}"
             message = f"MLflow does not give out {what}: S3 does not answer, or it is missing"
-            raise NotReachedError("ledger", message, hint=role.next_command.format(version=version.version)) from error
+            raise NotReachedError("ledger", message, hint=_next(version, role)) from error
         raise
     if digest_of(line) != digest:
         raise VersionRefusedError(
@@ -88,7 +86,7 @@ def last_entry(version: AliasedVersion, model_tags: Mapping[str, str], role: Led
     if of_model is None or of_version is None or of_model[0] != of_version[0]:
         last = f"entry {of_model[1]} of the ledger is about another version" if of_model else "the ledger is empty"
         message = f"the alias points to {version.registered_model} version {version.version}, and no promotion put it there: {last}"
-        raise VersionRefusedError("ledger", message, hint=role.next_command.format(version=version.version))
+        raise VersionRefusedError("ledger", message, hint=_next(version, role))
     return int(of_model[1]), of_model[2]
 
 
@@ -107,9 +105,14 @@ def check_entry(line: bytes, version: AliasedVersion, signing: SigningSettings, 
         raise VersionRefusedError("ledger", message, hint=history)
     if (entry.what in CANDIDATE_KINDS) is not role.of_candidate:
         message = f"entry {entry.number} of the ledger is a {entry.what!r}, and put no version where the alias points to"
-        raise VersionRefusedError("ledger", message, hint=role.next_command.format(version=version.version))
+        raise VersionRefusedError("ledger", message, hint=_next(version, role))
     try:
         check_entry_signature(entry, signing)
     except (IntegrityError, SettingsError) as error:
         raise VersionRefusedError.of("signature", error) from error
     return entry
+
+
+def _next(version: AliasedVersion, role: LedgerRole) -> str:
+    """Return the command that puts the version where the alias points to."""
+    return f"passerelle rollout --candidate {version.version}" if role.of_candidate else f"passerelle promote --version {version.version}"

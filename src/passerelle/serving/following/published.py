@@ -18,7 +18,8 @@ class Published:
 
     Attributes:
         folder: Name of its folder below `versions`.
-        ledger_number: Of the ledger's entry that put it into production; 0 without a ledger.
+        ledger_number: Of the ledger's entry that put it there; 0 without a ledger.
+        backed_out: Of a candidate: why no requests are sent to it any longer.
     """
 
     version: int
@@ -26,6 +27,7 @@ class Published:
     artifact_digest: str
     folder: str
     ledger_number: int = 0
+    backed_out: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,8 @@ class FollowState:
     """Where the last poll left matters.
 
     Attributes:
-        state: `in_step`; `refused`, where the alias points to a version that is not served; `not_reached`, where the registry cannot be
-            asked or has no such alias; `starting` before the first poll.
+        state: `in_step`; `none`, where there is no candidate; `refused`, where the alias points to a version that is not served;
+            `not_reached`, where the registry cannot be asked or has no such alias; `starting` before the first poll.
         alias_version: Where the alias points to, as far as that is known.
         code: Short name of what is wrong; empty where nothing is.
         message: One sentence for people.

@@ -23,6 +23,16 @@ def check_following(runtime: Runtime, settings: FollowSettings) -> None:
     webhooks_of(settings)
 
 
+def follow_candidate(runtime: Runtime, settings: FollowSettings) -> None:
+    """Follow the candidate of the service's first registered model too; nothing waits for it."""
+    from passerelle.serving.following.candidate_worker import CandidateWorker  # noqa: PLC0415 - as below
+    from passerelle.serving.following.live_candidate import CandidateSlot  # noqa: PLC0415 - as below
+
+    runtime.rollout = CandidateSlot(runtime)
+    runtime.rollout.worker = CandidateWorker(runtime.registered_model, settings, runtime.rollout)
+    runtime.rollout.worker.start()
+
+
 def load_and_follow(runtime: Runtime, settings: FollowSettings) -> None:
     """Load the model of a worker, and follow the registry from here on where the settings say so.
 
@@ -38,6 +48,8 @@ def load_and_follow(runtime: Runtime, settings: FollowSettings) -> None:
         followed.poll_now = followed.following.poll_now
         followed.following.start()
         workers.append(followed.following)
+        if not place and settings.follow_candidate:
+            follow_candidate(runtime, settings)
     deadline = time.monotonic() + settings.follow_start_s
     for worker in workers:
         worker.first_poll.wait(max(0.0, deadline - time.monotonic()))

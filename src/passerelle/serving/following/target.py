@@ -49,6 +49,11 @@ def targets(settings: FollowSettings, registered_model: str) -> tuple[Target, ..
     if found and names[0] != registered_model:
         message = f"PASSERELLE_FOLLOW begins with {names[0]}, and this bento was built from {registered_model}"
         raise SettingsError(message, hint=f"export PASSERELLE_FOLLOW={registered_model}@{found[0].alias}")
+    if settings.follow_candidate and (not found or settings.follow_ledger == "off"):
+        what = "is set to off" if found else "is not set"
+        name = "PASSERELLE_FOLLOW_LEDGER" if found else "PASSERELLE_FOLLOW"
+        message = f"PASSERELLE_FOLLOW_CANDIDATE is set, and {name} {what}: the ledger says what a candidate may do"
+        raise SettingsError(message, hint="export PASSERELLE_FOLLOW_LEDGER=on" if found else _HINT)
     if found:
         _check_address(settings.follow_tracking_uri)
     return tuple(found)

@@ -21,7 +21,7 @@ from passerelle.serving.failure import loading_failure
 from passerelle.serving.following.acceptance import accepted
 from passerelle.serving.following.failures import VersionRefusedError
 from passerelle.serving.following.follower import LEDGER_FILE, Follower
-from passerelle.serving.following.ledger_check import check_entry
+from passerelle.serving.following.ledger_check import PRODUCTION, LedgerRole, check_entry
 from passerelle.serving.following.mlflow_rest import AliasedVersion
 from passerelle.serving.following.poll_request import last_request, request_poll
 from passerelle.serving.following.published import Board, FollowState, Published
@@ -44,11 +44,13 @@ class Service(Protocol):
 
     Attributes:
         model: What it answers with at this moment.
-        description: What its clients send records for.
     """
 
     model: LoadedModel | None
-    description: ModelDescription
+
+    @property
+    def description(self) -> ModelDescription:
+        """What its clients send records for."""
 
     @property
     def metrics(self) -> Metrics:
@@ -73,7 +75,11 @@ class FollowingWorker:
     Attributes:
         state: Where the last poll, of whichever worker, left matters.
         first_poll: Set once the registry was asked, whatever the answer.
+        role: Which entries of the ledger put a version where the alias points to.
     """
+
+    role: LedgerRole = PRODUCTION
+    follower: type[Follower] = Follower
 
     def __init__(self, target: Target, settings: FollowSettings, service: Service) -> None:
         self.target = target
@@ -158,7 +164,7 @@ class FollowingWorker:
             return False
         self._lock = descriptor
         self._take_published()
-        self._follower = Follower(self.target, self._settings, self._board, accept=self._accept, loaded=self._loaded)
+        self._follower = self.follower(self.target, self._settings, self._board, accept=self._accept, loaded=self._loaded)
         return True
 
     def _is_due(self, now: float) -> bool:
@@ -222,7 +228,7 @@ class FollowingWorker:
                 version = AliasedVersion(
                     self.target.registered_model, published.version, published.run_id, 0, {ARTIFACT_DIGEST: published.artifact_digest}
                 )
-                check_entry((folder / LEDGER_FILE).read_bytes(), version, SigningSettings.read())
+                check_entry((folder / LEDGER_FILE).read_bytes(), version, SigningSettings.read(), self.role)
             return self._accept(folder, lineage)
         except (OSError, ValueError, KeyError, TypeError, PasserelleError) as error:
             raise VersionRefusedError.of("load", loading_failure(error, folder)) from error
@@ -242,7 +248,7 @@ class FollowingWorker:
             elif self.state.message:
                 self._say("follows again")
         self.state = state
-        self._service.metrics.follow_in_step.labels(str(self.target)).set(1 if state.state == "in_step" else 0)
+        self._service.metrics.follow_in_step.labels(str(self.target)).set(1 if state.state in ("in_step", "none") else 0)
 
     def _say(self, message: str, hint: str = "", *, of_this_worker: bool = False) -> None:
         """Print what concerns the service once, by the worker that polls; what concerns one worker alone, by that worker."""

@@ -14,10 +14,20 @@ from urllib.parse import parse_qs, urlsplit
 
 from passerelle.follow_settings import FollowSettings
 from passerelle.model.bundle import write_bundle
-from passerelle.model.ledger_entry import Entry, digest_of
+from passerelle.model.ledger_entry import CandidateTerms, Entry, digest_of
 from passerelle.model.manifest import digest_of_manifest
 from passerelle.model.mlmodel import describe
-from passerelle.names import ARTIFACT_DIGEST, BUNDLE, GOLDEN, LEDGER_ENTRY, MANIFEST, MANIFEST_FILE, MODEL_FOLDER, ledger_artifact
+from passerelle.names import (
+    ARTIFACT_DIGEST,
+    BUNDLE,
+    GOLDEN,
+    LEDGER_CANDIDATE,
+    LEDGER_ENTRY,
+    MANIFEST,
+    MANIFEST_FILE,
+    MODEL_FOLDER,
+    ledger_artifact,
+)
 
 NAME, ALIAS = "test", "production"
 
@@ -36,6 +46,7 @@ class RegistryDouble:
 
     address: str = ""
     alias: int | None = None
+    candidate: int | None = None
     versions: dict[int, dict[str, Any]] = field(default_factory=dict)
     model_tags: dict[str, str] = field(default_factory=dict)
     artifacts: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -71,6 +82,16 @@ class RegistryDouble:
         of["tags"][LEDGER_ENTRY] = self.model_tags[LEDGER_ENTRY] = f"{number} {digest_of(line)}"
         self.alias = version
 
+    def nominate(self, version: int, number: int, terms: CandidateTerms | None, **changed: Any) -> None:
+        """Make the version the candidate as the ledger's entry of this number says; without terms, end that."""
+        of = self.versions[version]
+        what = "candidate" if terms else "candidate-ended"
+        entry = Entry(number, "", "", "", what, NAME, None, version, of["run_id"], of["tags"][ARTIFACT_DIGEST], candidate=terms)
+        line = Entry(**{**entry.__dict__, **changed}).line()
+        self.artifacts[of["run_id"], ledger_artifact(number)] = line
+        of["tags"][LEDGER_CANDIDATE] = self.model_tags[LEDGER_CANDIDATE] = f"{number} {digest_of(line)}"
+        self.candidate = version
+
     def answer(self, path: str, query: dict[str, str]) -> tuple[int, bytes]:
         if path == "/get-artifact":
             found = self.artifacts.get((query["run_id"], query["path"]))
@@ -84,12 +105,13 @@ class RegistryDouble:
         if query.get("name", NAME) != NAME:
             return 404, b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "Registered Model not found"}'
         if route == "registered-models/alias":
-            if self.alias is None:
+            number = self.candidate if query["alias"] == "candidate" else self.alias
+            if number is None:
                 return 400, b'{"error_code": "INVALID_PARAMETER_VALUE", "message": "Registered model alias production not found."}'
-            of = self.versions[self.alias]
+            of = self.versions[number]
             version = {
                 "name": NAME,
-                "version": str(self.alias),
+                "version": str(number),
                 "run_id": of["run_id"],
                 "tags": _pairs(of["tags"]),
                 "creation_timestamp": 1,
