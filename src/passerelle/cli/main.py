@@ -15,6 +15,7 @@ from passerelle.cli.new import new
 from passerelle.cli.options import read_project_settings
 from passerelle.cli.output import Output, print_error
 from passerelle.cli.prerequisites import without_workbench
+from passerelle.cli.rollout_command import rollout
 from passerelle.cli.version import installed_version
 from passerelle.errors import OutsideError, PasserelleError
 
@@ -38,6 +39,7 @@ OPERATIONS: Sequence[click.Command] = (
     operations.status,
     operations.history,
     operations.rollback,
+    rollout,
     operations.trace,
     operations.reproduce,
     operations.openapi,

@@ -84,6 +84,17 @@ def promote_options(options: Options) -> None:
     PromoteOptions(**{field.name: options[field.name] for field in dataclasses.fields(PromoteOptions)}).check()
 
 
+def rollout_options(options: Options) -> None:
+    """Check that the options of `rollout` say one thing to do, and that its weight is a percentage.
+
+    Raises:
+        UsageError: As `RolloutOptions.check`.
+    """
+    from passerelle.stages.rollout_options import RolloutOptions
+
+    RolloutOptions(**{field.name: options[field.name] for field in dataclasses.fields(RolloutOptions)}).check()
+
+
 def criteria(options: Options) -> None:
     """Check the file of the criteria.
 

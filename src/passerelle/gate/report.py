@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -38,14 +39,26 @@ class FiguresRow(TypedDict):
     values: list[float]
 
 
-def html(verdict: Verdict, *, language: Language = "fr") -> str:
-    """Return the page; it loads nothing from other hosts."""
-    return _templates().get_template("report.html.j2").render(_content(verdict, language))
+#: What both versions did side by side, production first, by the names of the report's texts.
+LiveRows = Mapping[str, tuple[str, str]]
 
 
-def markdown(verdict: Verdict, *, language: Language = "fr") -> str:
-    """Return the verdict, the checks and the figures in Markdown."""
-    return _templates().get_template("report.md.j2").render(_content(verdict, language))
+def html(verdict: Verdict, *, language: Language = "fr", live: LiveRows | None = None) -> str:
+    """Return the page; it loads nothing from other hosts.
+
+    Args:
+        live: Of a version that was a candidate beside the one in production.
+    """
+    return _templates().get_template("report.html.j2").render(_content(verdict, language), live=live or {})
+
+
+def markdown(verdict: Verdict, *, language: Language = "fr", live: LiveRows | None = None) -> str:
+    """Return the verdict, the checks and the figures in Markdown.
+
+    Args:
+        live: As of `html`.
+    """
+    return _templates().get_template("report.md.j2").render(_content(verdict, language), live=live or {})
 
 
 def _templates() -> Environment:

@@ -57,6 +57,7 @@ class PromotionRequest:
         signing: What the version's signature is verified with, where one is required.
         on_report: Gets the report's page, before anything is refused.
         since: The ledger as it was when the caller decided to promote; None where the caller did not look.
+        live: What the version did as a candidate beside the one in production, for the report.
     """
 
     who: str
@@ -69,6 +70,7 @@ class PromotionRequest:
     signing: SigningSettings | None = None
     on_report: Callable[[str], None] = lambda _: None
     since: VerifiedLedger | None = None
+    live: report.LiveRows | None = None
 
 
 NEWEST = PromoteOptions()
@@ -166,7 +168,7 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, req
         return unchanged(registry, version.ref, before, ledger, who=request.who, signing=request.signing, dry_run=dry_run)
     # The champion is the version that the ledger put into production: an alias that was moved by hand has no effect.
     verdict = _judged(registry, version.ref, ledger.in_production or before.production, criteria, request)
-    page = report.html(verdict, language=request.language) if verdict else ""
+    page = report.html(verdict, language=request.language, live=request.live) if verdict else ""
     where = _store(registry, verdict, page, request, dry_run=dry_run) if verdict else None
     if verdict and not verdict.passed and not request.force:
         listed = "; ".join(finding.message for finding in verdict.failures)
@@ -223,7 +225,7 @@ def _store(registry: Registry, verdict: Verdict, page: str, request: PromotionRe
             "criteria_digest": verdict.criteria_digest,
             "findings": [asdict(each) for each in verdict.findings],
         }
-        markdown = report.markdown(verdict, language=request.language)
+        markdown = report.markdown(verdict, language=request.language, live=request.live)
         for place in ("gate", folder):
             registry.write_text(run_id, f"{place}/report.html", page)
             registry.write_text(run_id, f"{place}/report.md", markdown)

@@ -36,7 +36,7 @@ class Answering(Protocol):
         """Return the answers to several records."""
 
 
-class Production(Answering, Protocol):
+class ProductionAnswers(Answering, Protocol):
     """What answers with the version in production.
 
     Attributes:
@@ -100,7 +100,7 @@ class CandidateSlot:
         worker: What follows the candidate.
     """
 
-    def __init__(self, runtime: Production) -> None:
+    def __init__(self, runtime: ProductionAnswers) -> None:
         self._runtime = runtime
         self.model: LoadedModel | None = None
         self.current: LiveCandidate | None = None
@@ -181,7 +181,7 @@ class ComparedAnswers:
         shadowed: Whether the request falls to the candidate, which scores it beside the answer in shadow mode.
     """
 
-    runtime: Production
+    runtime: ProductionAnswers
     slot: CandidateSlot
     live: LiveCandidate
     role: Role

@@ -1,0 +1,71 @@
+"""What to do about a candidate: known, and refused where it makes no sense, without importing what does it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from passerelle.errors import UsageError
+
+#: Header by whose value a client's requests always get the same version, unless another one is named.
+KEY_HEADER = "X-Rollout-Key"
+_WEIGHT, _SHADOW_WEIGHT, _ALL = 10, 100, 100
+_HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+
+
+@dataclass(frozen=True)
+class RolloutOptions:
+    """What to do about a candidate.
+
+    Attributes:
+        candidate: Version that becomes the candidate, or whose weight changes.
+        weight: Share of the requests, in percent; 10 by default, and 100 for a shadow.
+        shadow: Whether it only scores beside the answers.
+        key_header: Header by whose value a client's requests always get the same version.
+        status: Compare both live.
+        promote: Promote the candidate, if it passes the gate.
+        stop: Let no candidate take part.
+        addresses: Of the services to compare by; by default the one that the settings name, or the one that `deploy` started.
+        reason: Written in the ledger.
+    """
+
+    candidate: int | None = None
+    weight: int | None = None
+    shadow: bool = False
+    key_header: str | None = None
+    status: bool = False
+    promote: bool = False
+    stop: bool = False
+    addresses: tuple[str, ...] = ()
+    reason: str | None = None
+
+    def check(self) -> None:
+        """Check that one thing is to be done, and that the weight is one.
+
+        Raises:
+            UsageError: None or several are, the weight is no percentage or is of no candidate, or the header cannot be one.
+        """
+        actions = (self.candidate is not None, self.status, self.promote, self.stop)
+        if self.candidate is None and (self.weight is not None or self.shadow or self.key_header is not None):
+            message = "a weight, --shadow and --key-header belong to a candidate, and --candidate names none"
+            raise UsageError(message, hint="passerelle rollout --candidate N --weight 10")
+        if sum(actions) != 1:
+            message = "one of --candidate, --status, --promote and --stop says what to do"
+            raise UsageError(message, hint="passerelle rollout --candidate N --weight 10\npasserelle rollout --status")
+        if self.weight is not None and not 0 <= self.weight <= _ALL:
+            message = f"a weight of {self.weight} is no share of the requests in percent: 0 to {_ALL}"
+            raise UsageError(message, hint=f"passerelle rollout --candidate {self.candidate} --weight 10")
+        if self.key_header is not None and not _HEADER.fullmatch(self.key_header):
+            message = f"« {self.key_header} » cannot be the name of a header: letters, digits and hyphens, 64 at most"
+            raise UsageError(message, hint=f"passerelle rollout --candidate {self.candidate} --key-header {KEY_HEADER}")
+
+    @property
+    def mode(self) -> Literal["canary", "shadow"]:
+        """Whether the candidate answers."""
+        return "shadow" if self.shadow else "canary"
+
+    @property
+    def share(self) -> int:
+        """Share of the requests, in percent."""
+        return self.weight if self.weight is not None else _SHADOW_WEIGHT if self.shadow else _WEIGHT
