@@ -10,6 +10,7 @@ from passerelle.gate.checks import Finding
 from passerelle.model.ledger_entry import Entry
 from passerelle.names import ModelVersionRef
 from passerelle.registry.anchors import unpublished
+from passerelle.registry.candidate_alias import end_promoted
 from passerelle.registry.client import Registry
 from passerelle.registry.lock import promotion_lock
 from passerelle.registry.production import Standing, carry_out, plan, settled, standing
@@ -145,4 +146,5 @@ def _moved(decision: _Decision, check_lock: Callable[[], None], *, dry_run: bool
         return Promotion(ref, former, changed=True, steps=steps, dry_run=True)
     numbered = replace(decision.entry, number=ledger.number + 1, from_version=before.production)
     written = carry_out(registry, ref, before, numbered, ledger=ledger, signing=decision.signing, check_lock=check_lock)
+    end_promoted(registry, ledger, written, signing=decision.signing, check_lock=check_lock)
     return Promotion(ref, former, changed=True, steps=steps, entry=written)

@@ -10,7 +10,15 @@ from passerelle.errors import IntegrityError, NotFoundError, RefusedError, Usage
 from passerelle.model.ledger_entry import CANDIDATE_ENDED, CandidateTerms, Entry
 from passerelle.monitoring.live_comparison import LiveComparison
 from passerelle.names import ARTIFACT_DIGEST, CANDIDATE_ALIAS, TRUSTED_PICKLE, ModelVersionRef
-from passerelle.registry.candidate import candidate_of, entry_of_candidate, settled_candidate, write_candidate
+from passerelle.registry.candidate_alias import (
+    BACKED_OUT,
+    PROMOTED,
+    WITHDRAWN,
+    candidate_of,
+    entry_of_candidate,
+    settled_candidate,
+    write_candidate,
+)
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.lock import promotion_lock
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
@@ -20,8 +28,6 @@ from passerelle.stages.live_services import LiveReport, compare_live, no_service
 from passerelle.stages.promote import promote, promotion_request
 from passerelle.stages.promotion import Promotion
 from passerelle.stages.rollout_options import KEY_HEADER, RolloutOptions
-
-_WITHDRAWN, _PROMOTED, _BACKED_OUT = "withdrawn", "promoted", "backed out"
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,7 @@ def run(
     if options.candidate is not None:
         return begin(author, options, read_criteria(criteria), dry_run=dry_run)
     if options.stop:
-        return end(author, _WITHDRAWN, reason=options.reason, dry_run=dry_run)
+        return end(author, WITHDRAWN, reason=options.reason, dry_run=dry_run)
     found = status(author, _seen(context, author, options), dry_run=dry_run)
     if not options.promote:
         return found
@@ -154,7 +160,7 @@ def status(author: Author, live: LiveReport | None, *, dry_run: bool = False) ->
     if entry is None:
         return CandidateRollout(author.registered_model, None, dry_run=dry_run)
     if live is not None and live.backed_out:
-        return replace(end(author, _BACKED_OUT, reason=live.backed_out, dry_run=dry_run), live=live)
+        return replace(end(author, BACKED_OUT, reason=live.backed_out, dry_run=dry_run), live=live)
     return CandidateRollout(author.registered_model, entry.to_version, entry.candidate, entry=entry, live=live, dry_run=dry_run)
 
 
@@ -181,7 +187,7 @@ def promoted(
     promotion = promote(author.registry, ref=ref, criteria=criteria, request=request, dry_run=dry_run)
     if dry_run:
         return replace(found, promotion=promotion, changed=promotion.changed, dry_run=True)
-    return replace(end(author, _PROMOTED), live=found.live, promotion=promotion)
+    return replace(end(author, PROMOTED), changed=promotion.changed, live=found.live, promotion=promotion)
 
 
 def live_rows(comparison: LiveComparison) -> dict[str, tuple[str, str]]:

@@ -10,7 +10,7 @@ import requests
 from passerelle.bentos.engine import newest_image
 from passerelle.bentos.store import Store, bentos_of, latest_bento, latest_bento_model
 from passerelle.follow_settings import FollowSettings
-from passerelle.names import BENTO_TAG_LABEL, VERSION_LABEL, BentoTag
+from passerelle.names import BENTO_TAG_LABEL, CANDIDATE_ALIAS, VERSION_LABEL, BentoTag
 from passerelle.registry.chain import LedgerFault, moves
 from passerelle.registry.client import PRODUCTION_STAGE, Registry
 from passerelle.registry.production import standing
@@ -40,6 +40,7 @@ class Holdings:
         service: Version that the running service serves.
         service_silent: Why none is known of a service whose address is: what went wrong when it was asked.
         follows: Where following the registry stands, as the service says; None for one that serves a pinned version.
+        candidate: Likewise of its candidate; None for a service that follows none.
     """
 
     registered_model: str
@@ -55,6 +56,7 @@ class Holdings:
     image_version: int | None = None
     service_silent: str | None = None
     follows: ServiceFollows | None = None
+    candidate: ServiceFollows | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def run(context: Context) -> Status:
     given = context.client.service_address
     address = given or (running.address if running else None)
     in_production = _production_model(registry, context.store)
-    serves, silent, follows = _served(address) if address else (None, None, None)
+    serves, silent, follows, candidate = _served(address) if address else (None, None, None, None)
     found = gather(
         registry,
         bento_model=in_production or latest_bento_model(context.store),
@@ -118,6 +120,7 @@ def run(context: Context) -> Status:
         service_address=address,
         service_silent=silent,
         follows=follows,
+        candidate=candidate,
         image=_image(context.store, in_production),
         deploy="passerelle deploy --target compose" if given else "passerelle deploy",
         signing=context.signing,
@@ -146,15 +149,15 @@ def _production_model(registry: Registry, store: StoreSettings) -> BentoTag | No
     return tag if Store(store).model(tag) else None
 
 
-def _served(address: str) -> tuple[int | None, str | None, ServiceFollows | None]:
-    """Return the version that a service says it is ready with, or else why none is known; and where following stands."""
+def _served(address: str) -> tuple[int | None, str | None, ServiceFollows | None, ServiceFollows | None]:
+    """Return the version that a service says it is ready with, or else why none is known; and where it and its candidate follow."""
     try:
         answer = requests.get(f"{address}/readyz", timeout=3).json()
-        return int(answer["model_version"]), None, _follows(answer.get("following"))
+        return int(answer["model_version"]), None, _follows(answer.get("following")), _candidate(answer.get("candidate"))
     except requests.exceptions.SSLError:
-        return None, "has a certificate that is not trusted here (REQUESTS_CA_BUNDLE names the authority's file)", None
+        return None, "has a certificate that is not trusted here (REQUESTS_CA_BUNDLE names the authority's file)", None, None
     except (requests.RequestException, ValueError, KeyError, TypeError):
-        return None, "is not ready, or does not answer", None
+        return None, "is not ready, or does not answer", None, None
 
 
 def _follows(answer: object) -> ServiceFollows | None:
@@ -163,6 +166,14 @@ def _follows(answer: object) -> ServiceFollows | None:
     # Shown on a terminal: plain characters only.
     plain = {name: "".join(filter(str.isprintable, str(answer.get(name, ""))))[:_LONGEST_SHOWN] for name in _FOLLOWS}
     return ServiceFollows(**plain)
+
+
+def _candidate(answer: object) -> ServiceFollows | None:
+    if not isinstance(answer, dict):
+        return None
+    backed_out = answer.get("backed_out")
+    wrong = {"code": "backed_out", "message": backed_out, "hint": "passerelle rollout --status"} if backed_out else {}
+    return _follows({**answer, **wrong, "alias": str(CANDIDATE_ALIAS)})
 
 
 def gather(
@@ -177,6 +188,7 @@ def gather(
     deploy: str = "passerelle deploy",
     signing: SigningSettings | None = None,
     follows: ServiceFollows | None = None,
+    candidate: ServiceFollows | None = None,
 ) -> Status:
     """Return where everything stands; the store, the engine and the service are looked at by the caller, which knows where they are.
 
@@ -201,6 +213,7 @@ def gather(
         image_version=image[1] if image else None,
         service_silent=service_silent,
         follows=follows,
+        candidate=candidate,
     )
     return _status(holdings, found, deploy)
 
@@ -224,7 +237,7 @@ def disagreements(holdings: Holdings, *, deploy: str = "passerelle deploy") -> t
         return tuple(found)
     if holdings.follows is not None:
         # A service that follows does not answer from the store, the bento or the image.
-        return (*found, *_of_following(holdings.follows))
+        return (*found, *_of_following(holdings.follows), *_of_following(holdings.candidate))
     if holdings.bento_model is not None and _version_of(holdings.bento_model) != holdings.alias:
         found.append(Disagreement(f"the store holds {holdings.bento_model}, production is version {holdings.alias}", "passerelle import"))
     if holdings.bento is not None and _version_of(holdings.bento) != holdings.alias:
@@ -239,8 +252,8 @@ def disagreements(holdings: Holdings, *, deploy: str = "passerelle deploy") -> t
     return tuple(found)
 
 
-def _of_following(follows: ServiceFollows) -> Iterator[Disagreement]:
-    if follows.message:
+def _of_following(follows: ServiceFollows | None) -> Iterator[Disagreement]:
+    if follows is not None and follows.message:
         yield Disagreement(f"the service does not follow {follows.alias} ({follows.code}): {follows.message}", follows.hint)
 
 

@@ -110,3 +110,15 @@ def test_the_markdown_holds_every_check() -> None:
         assert f"| {finding.check} |" in text
     assert "**Refused**" in text
     assert "\n\n\n\n" not in text
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_what_a_candidate_did_live_is_in_the_report(language: Any) -> None:
+    live = {"live_requests": ("1,000", "100"), "live_review": ("5.0%", "<7.0%>")}
+    page, text = html(judged(BETTER), language=language, live=live), markdown(judged(BETTER), language=language, live=live)
+    words = TEXTS[language]
+    assert f'<th scope="row">{words["live_requests"]}</th><td class="n">1,000</td><td class="n">100</td>' in page
+    assert "&lt;7.0%&gt;" in page
+    assert f"| {words['live_requests']} | 1,000 | 100 |" in text
+    for without in (html(judged(BETTER), language=language), markdown(judged(BETTER), language=language)):
+        assert words["live"] not in without

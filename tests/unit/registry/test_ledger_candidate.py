@@ -101,10 +101,22 @@ def test_a_candidate_was_not_in_production_for_a_rollback(mlflow: Mlflow) -> Non
 
 
 def test_moves_and_candidates_go_on_in_one_chain(mlflow: Mlflow) -> None:
+    write(mlflow, entry_of(3, what=CANDIDATE_ENDED, ended="withdrawn"))
     assert put(mlflow, 3).changed
-    write(mlflow, entry_of(3, what=CANDIDATE_ENDED, ended="promoted"))
+    write(mlflow, entry_of(1, what=CANDIDATE, candidate=TERMS))
     ledger = verified_ledger(real(mlflow), NAME)
-    assert (ledger.number, ledger.in_production) == (5, 3)
+    assert (ledger.number, ledger.in_production) == (6, 3)
+    assert ledger.last_of_candidate == ledger.last
+
+
+def test_a_candidate_that_is_promoted_is_one_no_longer(mlflow: Mlflow) -> None:
+    mlflow.held_aliases["candidate"] = 3
+    assert put(mlflow, 1).changed
+    assert mlflow.held_aliases["candidate"] == 3
+    assert put(mlflow, 3).changed
+    ledger = verified_ledger(real(mlflow), NAME)
+    assert (ledger.number, ledger.in_production) == (6, 3)
+    assert "candidate" not in mlflow.held_aliases
     assert ledger.last_of_candidate is not None
     assert ledger.last_of_candidate.ended == "promoted"
 

@@ -12,10 +12,12 @@ from passerelle.criteria import Criteria, Rollout
 from passerelle.errors import BusyError, IntegrityError, NotFoundError, OutsideError, RefusedError, UsageError
 from passerelle.model.ledger_entry import CANDIDATE, CandidateTerms
 from passerelle.monitoring.live_comparison import RolloutCounts, compared
-from passerelle.names import ARTIFACT_DIGEST, LEDGER_CANDIDATE, TRUSTED_PICKLE
+from passerelle.names import ARTIFACT_DIGEST, LEDGER_CANDIDATE, TRUSTED_PICKLE, ModelVersionRef
 from passerelle.registry.verified import verified_ledger
+from passerelle.stages import rollout
 from passerelle.stages.context import Context
 from passerelle.stages.live_services import LiveReport
+from passerelle.stages.promote import Promotion, PromotionRequest
 from passerelle.stages.rollout import Author, begin, end, live_rows, promoted, status
 from passerelle.stages.rollout_options import RolloutOptions
 from tests.unit.registry.ledger_forgeries import found, put
@@ -189,6 +191,41 @@ def test_only_a_candidate_that_was_compared_and_kept_its_limits_is_promoted(
     now = replace(status(author, None), live=live)
     with pytest.raises(error):
         promoted(cast("Context", None), author, now, CRITERIA, project=Path(), dry_run=False)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_the_gate_is_asked_with_the_comparison_and_the_candidate_ends(
+    mlflow: Mlflow, author: Author, monkeypatch: pytest.MonkeyPatch, dry_run: bool
+) -> None:
+    requests = []
+
+    def gate(_: Any, *, ref: ModelVersionRef, criteria: Criteria, request: PromotionRequest, dry_run: bool) -> Promotion:
+        requests.append((ref, criteria, request))
+        return Promotion(ref, 1, changed=True, dry_run=True) if dry_run else put(mlflow, ref.version)
+
+    monkeypatch.setattr(rollout, "promote", gate)
+    monkeypatch.setattr(rollout, "promotion_request", lambda *_: PromotionRequest("marie@here"))
+    begin(author, TEN, CRITERIA)
+    done = promoted(cast("Context", None), author, status(author, report()), CRITERIA, project=Path(), dry_run=dry_run)
+    ((ref, criteria, request),) = requests
+    assert (ref.version, criteria) == (2, CRITERIA)
+    assert request.live is not None
+    assert request.live["live_requests"] == ("0", "0")
+    assert (done.changed, done.promotion is not None) == (True, True)
+    assert ("candidate" in mlflow.held_aliases) is dry_run
+    assert mlflow.held_aliases["production"] == (1 if dry_run else 2)
+
+
+def test_a_candidate_that_the_gate_refuses_goes_on(mlflow: Mlflow, author: Author, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gate(*_: Any, **__: Any) -> Promotion:
+        raise RefusedError("the gate refuses comments version 2")
+
+    monkeypatch.setattr(rollout, "promote", gate)
+    monkeypatch.setattr(rollout, "promotion_request", lambda *_: PromotionRequest("marie@here"))
+    begin(author, TEN, CRITERIA)
+    with pytest.raises(RefusedError, match="the gate refuses"):
+        promoted(cast("Context", None), author, status(author, report()), CRITERIA, project=Path(), dry_run=False)
+    assert mlflow.held_aliases == {"production": 1, "candidate": 2}
 
 
 def test_without_a_candidate_none_is_promoted(author: Author) -> None:

@@ -10,8 +10,11 @@ from passerelle.names import CANDIDATE_ALIAS, ModelVersionRef
 from passerelle.registry import ledger as ledgers
 from passerelle.registry.anchors import confirm, publish, unpublished
 from passerelle.registry.client import Registry
-from passerelle.registry.verified import VerifiedLedger, append
+from passerelle.registry.verified import VerifiedLedger, append, verified_ledger
 from passerelle.settings import SigningSettings
+
+#: Why a candidate takes part no longer.
+PROMOTED, WITHDRAWN, BACKED_OUT = "promoted", "withdrawn", "backed out"
 
 
 def candidate_of(ledger: VerifiedLedger) -> Entry | None:
@@ -72,3 +75,20 @@ def write_candidate(
     else:
         registry.delete_alias(written.registered_model, str(CANDIDATE_ALIAS))
     return written
+
+
+def end_promoted(
+    registry: Registry, before: VerifiedLedger, move: Entry, *, signing: SigningSettings | None, check_lock: Callable[[], None]
+) -> None:
+    """End the candidate that a move has just put into production: after a rollback it must not answer part of the requests again.
+
+    Args:
+        before: The ledger as it was before the move.
+    """
+    last = candidate_of(before)
+    if last is None or last.to_version != move.to_version:
+        return
+    ref = ModelVersionRef(move.registered_model, move.to_version, move.run_id)
+    entry = entry_of_candidate(ref, move.artifact_digest, move.who, terms=None, ended=PROMOTED)
+    ledger = verified_ledger(registry, move.registered_model, signing)
+    write_candidate(registry, entry, ledger=ledger, signing=signing, check_lock=check_lock)
