@@ -54,19 +54,31 @@ class RolloutMetrics:
             multiprocess_mode="livemax",
         )  # fmt: skip
 
+        # A child is looked up by its labels once, as in the service's other metrics.
+        self._children: dict[tuple[int, Role, str], tuple[Counter, Histogram, Counter]] = {}
+        self._of_label: dict[tuple[tuple[int, Role, str], str], Counter] = {}
+
     def answered(self, entry: int, role: Role, version: str, seconds: float, answers: list[tuple[str, bool]]) -> None:
         """Count a request that was answered.
 
         Args:
             answers: Label of each record, and whether a person should look at it.
         """
-        of = (str(entry), role, version)
-        self._requests.labels(*of, "ok").inc()
-        self._seconds.labels(*of).observe(seconds)
+        key = (entry, role, version)
+        children = self._children.get(key)
+        if children is None:
+            of = (str(entry), role, version)
+            children = self._children[key] = (self._requests.labels(*of, "ok"), self._seconds.labels(*of), self._reviews.labels(*of))
+        requests, histogram, reviews = children
+        requests.inc()
+        histogram.observe(seconds)
         for label, review in answers:
-            self._labels.labels(*of, label).inc()
+            counter = self._of_label.get((key, label))
+            if counter is None:
+                counter = self._of_label[key, label] = self._labels.labels(str(entry), role, version, label)
+            counter.inc()
             if review:
-                self._reviews.labels(*of).inc()
+                reviews.inc()
 
     def failed(self, entry: int, role: Role, version: str) -> None:
         """Count a request that could not be answered."""
