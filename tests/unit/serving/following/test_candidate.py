@@ -14,6 +14,7 @@ from passerelle.model.ledger_entry import CandidateTerms
 from passerelle.monitoring.live_comparison import LiveComparison, compared, counts_of
 from passerelle.monitoring.rollout_metrics import RolloutMetrics
 from passerelle.serving.contract import RequestError
+from passerelle.serving.following import candidate_worker
 from passerelle.serving.following.live_candidate import CandidateSlot
 from passerelle.serving.following.shadow import ShadowQueue, ShadowRecord
 from passerelle.serving.following.target import targets
@@ -171,7 +172,10 @@ def test_production_answers_where_the_candidate_fails(
     assert (found.requests, found.errors.count) == (1, 1)
 
 
-def test_a_candidate_that_breaks_a_limit_gets_no_more_requests(registry: RegistryDouble, start: Start) -> None:
+def test_a_candidate_that_breaks_a_limit_gets_no_more_requests(
+    registry: RegistryDouble, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidate_worker, "_CHECK_S", 0.1)
     limits = {"max_error_share": 0.05, "min_requests": 50}
     registry.nominate(2, 2, replace(ALL, limits=limits))
     workers = [start(), start()]
