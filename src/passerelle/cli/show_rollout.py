@@ -47,6 +47,9 @@ def _compared(output: Output, live: LiveReport) -> None:
 
     for address in live.silent:
         output.line(f"the service at {address} does not give its metrics")
+    for address in live.without:
+        output.line(f"the service at {address} follows no candidate")
+        output.line("  next: export PASSERELLE_FOLLOW_CANDIDATE=on; passerelle deploy")
     if live.comparison is None:
         return
     output.table(("live", "production", "candidate"), [(_NAMES[name], *values) for name, values in live_rows(live.comparison).items()])

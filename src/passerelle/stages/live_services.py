@@ -24,6 +24,7 @@ class LiveReport:
     Attributes:
         services: Addresses of those that answered.
         silent: Addresses of those that did not give their metrics.
+        without: Addresses of those that follow no candidate.
         comparison: Over all of them; None where none answered.
         broken: The limits that the candidate breaks by these counts.
         backed_out: Why a service sends it no requests any longer; empty where none stopped.
@@ -34,6 +35,7 @@ class LiveReport:
     comparison: LiveComparison | None = None
     broken: tuple[str, ...] = ()
     backed_out: str = ""
+    without: tuple[str, ...] = ()
 
 
 def compare_live(context: Context, entry: Entry, addresses: Sequence[str] = ()) -> LiveReport:
@@ -42,7 +44,8 @@ def compare_live(context: Context, entry: Entry, addresses: Sequence[str] = ()) 
     Args:
         addresses: By default the one that the settings name, else the one that `deploy` started.
     """
-    texts, silent, reasons = {}, [], []
+    texts: dict[str, str] = {}
+    silent, reasons, without = [], [], []
     for address in addresses or _default(context):
         text, reason = _metrics_of(context, address.rstrip("/"), entry)
         if text is None:
@@ -50,12 +53,15 @@ def compare_live(context: Context, entry: Entry, addresses: Sequence[str] = ()) 
         else:
             texts[address] = text
             reasons += [reason] if reason else []
+            without += [address] if reason is None else []
     if not texts:
         return LiveReport((), tuple(silent))
     counts, limits = counts_of(entry.number, texts.values()), dict(entry.candidate.limits) if entry.candidate else {}
     if entry.candidate is not None and entry.candidate.mode == "shadow":
         limits.pop("max_latency_ratio", None)
-    return LiveReport(tuple(texts), tuple(silent), compared(counts), broken_limits(counts, limits), "; ".join(dict.fromkeys(reasons)))
+    return LiveReport(
+        tuple(texts), tuple(silent), compared(counts), broken_limits(counts, limits), "; ".join(dict.fromkeys(reasons)), tuple(without)
+    )
 
 
 def no_service(live: LiveReport | None) -> OutsideError:
@@ -71,14 +77,16 @@ def _default(context: Context) -> tuple[str, ...]:
     return (address,) if address else ()
 
 
-def _metrics_of(context: Context, address: str, entry: Entry) -> tuple[str | None, str]:
-    """Return the text of a service's metrics, None where it gives none, and why it has backed out of the candidate."""
+def _metrics_of(context: Context, address: str, entry: Entry) -> tuple[str | None, str | None]:
+    """Return the text of a service's metrics, None where it gives none; and why it has backed out, None where it follows no candidate."""
     key = context.client.api_key
     headers = {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
     try:
         answer = requests.get(f"{address}/metrics", headers=headers, timeout=_TIMEOUT_S)
         answer.raise_for_status()
-        candidate = requests.get(f"{address}/readyz", timeout=_TIMEOUT_S).json().get("candidate") or {}
+        candidate = requests.get(f"{address}/readyz", timeout=_TIMEOUT_S).json().get("candidate")
+        if candidate is None:
+            return answer.text, None
         reason = str(candidate["backed_out"]) if candidate.get("entry") == entry.number and candidate.get("backed_out") else ""
     except (requests.RequestException, ValueError, AttributeError):
         return None, ""

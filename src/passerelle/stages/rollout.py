@@ -172,7 +172,7 @@ def promoted(
     Raises:
         NotFoundError: There is no candidate.
         OutsideError: No service was reached to compare by.
-        RefusedError: The candidate broke a limit, or the gate refuses it.
+        RefusedError: The candidate broke a limit, has answered nothing yet, or the gate refuses it.
         As `promote`.
     """
     if found.live is not None and (found.live.backed_out or found.live.broken):
@@ -182,6 +182,9 @@ def promoted(
         raise NotFoundError(f"« {found.registered_model} » has no candidate", hint="passerelle rollout --candidate N --weight 10")
     if found.live is None or found.live.comparison is None:
         raise no_service(found.live)
+    if found.live.comparison.candidate.requests == 0:
+        message = f"the candidate of « {found.registered_model} » has answered nothing yet, so that there is nothing to compare"
+        raise RefusedError(message, hint="passerelle rollout --status")
     request = replace(promotion_request(context, project), live=live_rows(found.live.comparison))
     ref = ModelVersionRef(found.registered_model, found.version, found.entry.run_id)
     promotion = promote(author.registry, ref=ref, criteria=criteria, request=request, dry_run=dry_run)

@@ -28,7 +28,11 @@ COUNTS = RolloutCounts(
     },
 )
 FOUND = CandidateRollout(
-    "comments", 3, TERMS, entry=entry_of(3, number=7), live=LiveReport((), ("http://there",), compared(COUNTS), ("too slow",))
+    "comments",
+    3,
+    TERMS,
+    entry=entry_of(3, number=7),
+    live=LiveReport((), ("http://there",), compared(COUNTS), ("too slow",), without=("http://pinned",)),
 )
 
 
@@ -40,7 +44,12 @@ def said(result: CandidateRollout, capsys: pytest.CaptureFixture[str]) -> str:
 def test_the_candidate_and_how_it_compares(capsys: pytest.CaptureFixture[str]) -> None:
     text = said(FOUND, capsys)
     assert "version 3 answers 10 % of the requests (entry 7); clients keep their version by X-Rollout-Key" in text
-    for line in ("the service at http://there does not give its metrics", "breaks a limit: too slow", "4 records were not scored"):
+    for line in (
+        "the service at http://there does not give its metrics",
+        "breaks a limit: too slow",
+        "the service at http://pinned follows no candidate",
+        "4 records were not scored",
+    ):
         assert line in text
     assert "voirie" in text
 

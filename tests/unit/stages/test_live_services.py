@@ -66,7 +66,7 @@ def test_the_counts_of_those_that_answer_add_up(services: Services, context: Con
     assert found.comparison is not None
     assert found.comparison.candidate.requests == 80
     assert found.broken == ("the share of errors is 100.0%, and 5.0% is the most",)
-    assert found.backed_out == "too many errors"
+    assert (found.backed_out, found.without) == ("too many errors", ("http://two",))
     assert services.headers == [{"Authorization": f"Bearer {'k' * 40}"}] * 2
 
 

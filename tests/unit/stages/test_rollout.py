@@ -41,7 +41,8 @@ def author(mlflow: Mlflow) -> Author:
 
 
 def report(**given: Any) -> LiveReport:
-    return replace(LiveReport(("http://here",), (), compared(RolloutCounts(2))), **given)
+    counts = RolloutCounts(2, {("passerelle_rollout_requests_total", "candidate", "ok"): 60.0})
+    return replace(LiveReport(("http://here",), (), compared(counts)), **given)
 
 
 @pytest.mark.parametrize(
@@ -180,6 +181,7 @@ def test_a_back_out_that_is_found_is_written(mlflow: Mlflow, author: Author) -> 
     [
         (report(broken=("too slow",)), RefusedError),
         (report(backed_out="too slow"), RefusedError),
+        (report(comparison=compared(RolloutCounts(2))), RefusedError),
         (LiveReport((), ("http://there",)), OutsideError),
         (None, OutsideError),
     ],
@@ -210,7 +212,7 @@ def test_the_gate_is_asked_with_the_comparison_and_the_candidate_ends(
     ((ref, criteria, request),) = requests
     assert (ref.version, criteria) == (2, CRITERIA)
     assert request.live is not None
-    assert request.live["live_requests"] == ("0", "0")
+    assert request.live["live_requests"] == ("0", "60")
     assert (done.changed, done.promotion is not None) == (True, True)
     assert ("candidate" in mlflow.held_aliases) is dry_run
     assert mlflow.held_aliases["production"] == (1 if dry_run else 2)

@@ -29,8 +29,16 @@ def follow_candidate(runtime: Runtime, settings: FollowSettings) -> None:
     from passerelle.serving.following.live_candidate import CandidateSlot  # noqa: PLC0415 - as below
 
     runtime.rollout = CandidateSlot(runtime)
-    runtime.rollout.worker = CandidateWorker(runtime.registered_model, settings, runtime.rollout)
-    runtime.rollout.worker.start()
+    worker = runtime.rollout.worker = CandidateWorker(runtime.registered_model, settings, runtime.rollout)
+    poll_production = runtime.poll_now
+
+    def poll_both() -> None:
+        if poll_production is not None:
+            poll_production()
+        worker.poll_now()
+
+    runtime.poll_now = poll_both
+    worker.start()
 
 
 def load_and_follow(runtime: Runtime, settings: FollowSettings) -> None:

@@ -112,6 +112,14 @@ def test_weight_and_end_are_followed(registry: RegistryDouble, start: Start) -> 
     assert answered_by(worker) == "1"
 
 
+def test_a_poll_at_once_asks_for_the_candidate_too(registry: RegistryDouble, start: Start) -> None:
+    worker = start(follow_interval_s=3_000.0)
+    until(lambda: worker.ask("/readyz", "GET").json()["candidate"]["state"] == "none")
+    registry.nominate(2, 2, ALL)
+    assert worker.ask(x_least_model_version="9").status_code == 409
+    until(lambda: candidate_of(worker) == (2, ""))
+
+
 def test_a_candidate_without_its_alias_is_none(registry: RegistryDouble, start: Start) -> None:
     registry.nominate(2, 2, ALL)
     worker = start()
