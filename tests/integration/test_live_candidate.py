@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -24,7 +25,7 @@ from passerelle.settings import ServiceSettings, StoreSettings
 from passerelle.stages.import_model import import_model
 from passerelle.stages.promote import PromotionRequest, promote
 from passerelle.stages.rollback import rollback
-from passerelle.stages.rollout import Author, begin, end
+from passerelle.stages.rollout import Author, begin, end, live_rows
 from passerelle.stages.rollout_options import RolloutOptions
 from tests.platform_fixtures import HERE, RegisteredForTests
 
@@ -33,8 +34,8 @@ LENIENT = Criteria.model_validate({"champion": {"must_be_better": False, "not_wo
 LIMIT_S = 60.0
 
 
-def put(registry: Registry, ref: ModelVersionRef) -> None:
-    promote(registry, ref=ref, criteria=LENIENT, request=PromotionRequest(who="test@here", serving=HERE))
+def put(registry: Registry, ref: ModelVersionRef, **how: Any) -> None:
+    promote(registry, ref=ref, criteria=LENIENT, request=PromotionRequest(who="test@here", serving=HERE, **how))
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -78,7 +79,7 @@ def runtime(registry: Registry, tmp_path: Path) -> Iterator[Runtime]:
         worker.stop()
 
 
-def test_a_candidate_answers_and_a_promotion_ends_it(registry: Registry, runtime: Runtime) -> None:
+def test_a_candidate_answers_and_a_promotion_ends_it(registry: Registry, runtime: Runtime, tmp_path: Path) -> None:
     slot, name, author = runtime.rollout, registry.settings.registered_model, Author(registry, "test@here")
     assert slot is not None
     done = begin(author, RolloutOptions(candidate=2, weight=100), LENIENT)
@@ -88,7 +89,11 @@ def test_a_candidate_answers_and_a_promotion_ends_it(registry: Registry, runtime
     assert done.entry is not None
     live = compared(counts_of(done.entry.number, [runtime.metrics.render().decode()]))
     assert (live.candidate.requests, live.candidate.versions) == (1, ("2",))
-    put(registry, registry.model_version(name, 2).ref)
+    second = registry.model_version(name, 2).ref
+    put(registry, second, live=live_rows(live), language="en")
+    report = registry.run_artifact(second.run_id, "gate/report.md", tmp_path).read_text(encoding="utf-8")
+    assert "| Live, side by side | In production | Candidate |" in report
+    assert "| Requests | 0 | 1 |" in report
     until(lambda: runtime.ready().version == "2" and slot.current is None)
     rollback(registry, who="test@here")
     until(lambda: runtime.ready().version == "1")
