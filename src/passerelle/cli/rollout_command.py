@@ -24,6 +24,8 @@ from passerelle.cli.prerequisites import needs
 @click.option("--promote", is_flag=True, help="Promote the candidate, if it passes the gate.")
 @click.option("--stop", is_flag=True, help="Let no candidate take part.")
 @click.option("--address", "addresses", multiple=True, metavar="URL", help="A service to compare by; once for each replica.")
+@click.option("--force", is_flag=True, help="Let a candidate answer that the gate refuses; needs --reason.")
+@click.option("--waive", multiple=True, metavar="CHECK", help="Waive a check that the criteria let you waive; needs --reason.")
 @click.option("--reason", help="Why; written in the ledger.")
 @criteria_option
 @project_option

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from passerelle.cli.output import Output, relative
 
 if TYPE_CHECKING:
     from passerelle.bentos.build import BuiltBento
+    from passerelle.gate.checks import Finding
     from passerelle.monitoring.figures import Figures
     from passerelle.registry.verified import History
     from passerelle.rollout.following import Following
@@ -72,16 +73,19 @@ def registered(output: Output, result: Registered) -> None:
     output.result(result)
 
 
+def gate(output: Output, findings: Sequence[Finding], report: str | None) -> None:
+    """Show how many checks of the gate a version passed, and which it did not; nothing where the gate was not asked."""
+    if not findings:
+        return
+    bad = [finding for finding in findings if not finding.passed]
+    output.line(f"gate: {len(findings) - len(bad)} of {len(findings)} checks passed" + (f"; report {report}" if report else ""))
+    for finding in bad:
+        output.line(f"  {finding.check}: {finding.message}; {f'waived by {finding.waived}' if finding.waived else 'forced'}")
+
+
 def promotion(output: Output, result: Promotion) -> None:
     """Show what moved."""
-    if result.findings:
-        bad = [finding for finding in result.findings if not finding.passed]
-        output.line(
-            f"gate: {len(result.findings) - len(bad)} of {len(result.findings)} checks passed"
-            + (f"; report {result.report}" if result.report else "")
-        )
-        for finding in bad:
-            output.line(f"  {finding.check}: {finding.message}; {f'waived by {finding.waived}' if finding.waived else 'forced'}")
+    gate(output, result.findings, result.report)
     if not result.changed:
         output.line(f"already done: {result.ref} is in production")
         for what in result.completed:

@@ -24,6 +24,7 @@ def candidate(output: Output, result: CandidateRollout) -> None:
     """Show the candidate, how it compares, and what changed."""
     if result.promotion is not None and not output.as_json:
         show.promotion(output, result.promotion)
+    show.gate(output, result.findings, result.report)
     for step in result.steps:
         output.line(f"{'would do' if result.dry_run else 'done'}: {step}")
     output.line(_stands(result))

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from passerelle.criteria import Criteria, read_criteria
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError, RefusedError, UsageError
-from passerelle.gate import report
-from passerelle.gate.report_text import Language
-from passerelle.gate.verdict import Verdict, allow, judge
+from passerelle.gate.verdict import allow
 from passerelle.model.ledger_entry import Entry
 from passerelle.model.manifest import digest_of_manifest
 from passerelle.names import ARTIFACT_DIGEST, MANIFEST, TRUSTED_PICKLE, ModelVersionRef
 from passerelle.registry.client import Registry, VersionInfo
-from passerelle.registry.ledger import Ledger, now
+from passerelle.registry.ledger import now
 from passerelle.registry.production import plan, standing
 from passerelle.registry.sign import verify_version
-from passerelle.registry.verified import VerifiedLedger, verified_ledger
+from passerelle.registry.verified import verified_ledger
 from passerelle.settings import SigningSettings
 from passerelle.stages.compare import best_run
 from passerelle.stages.context import CRITERIA, Context, stage
+from passerelle.stages.judgement import REPORT, PromotionRequest, judgement_of
 from passerelle.stages.promote_options import PromoteOptions
 from passerelle.stages.promotion import Promotion, put_in_production, stands, unchanged
 from passerelle.stages.register import Registered, register
@@ -30,6 +27,7 @@ from passerelle.stages.serving_libraries import serving_libraries
 from passerelle.stages.shared_model import tags_of_project
 
 __all__ = [
+    "REPORT",
     "PromoteOptions",
     "Promotion",
     "PromotionRequest",
@@ -38,40 +36,6 @@ __all__ = [
     "put_in_production",
     "run",
 ]
-
-REPORT = "gate/report.html"
-
-
-@dataclass(frozen=True)
-class PromotionRequest:
-    """Who asks for a promotion, and under which conditions the gate judges it.
-
-    Attributes:
-        who: user@host or the CI job, for the ledger.
-        force: Promote although the gate refuses; needs a reason.
-        reason: Why it is forced, or why checks are waived.
-        waive: Checks of the gate to waive, as far as the criteria allow.
-        development: Whether this is a place where promotions may be forced.
-        serving: Version of each library in the serving image, for the gate.
-        language: Of the gate's report.
-        signing: What the version's signature is verified with, where one is required.
-        on_report: Gets the report's page, before anything is refused.
-        since: The ledger as it was when the caller decided to promote; None where the caller did not look.
-        live: What the version did as a candidate beside the one in production, for the report.
-    """
-
-    who: str
-    force: bool = False
-    reason: str | None = None
-    waive: Sequence[str] = ()
-    development: bool = True
-    serving: Mapping[str, str] | None = None
-    language: Language = "fr"
-    signing: SigningSettings | None = None
-    on_report: Callable[[str], None] = lambda _: None
-    since: VerifiedLedger | None = None
-    live: report.LiveRows | None = None
-
 
 NEWEST = PromoteOptions()
 
@@ -167,73 +131,14 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, req
     if stands(before, ledger, ref.version):
         return unchanged(registry, version.ref, before, ledger, who=request.who, signing=request.signing, dry_run=dry_run)
     # The champion is the version that the ledger put into production: an alias that was moved by hand has no effect.
-    verdict = _judged(registry, version.ref, ledger.in_production or before.production, criteria, request)
-    page = report.html(verdict, language=request.language, live=request.live) if verdict else ""
-    where = _store(registry, verdict, page, request, dry_run=dry_run) if verdict else None
-    if verdict and not verdict.passed and not request.force:
-        listed = "; ".join(finding.message for finding in verdict.failures)
-        message = f"the gate refuses {version.ref}: {listed}; the report is {where}"
-        raise RefusedError(message, hint="passerelle promote --dry-run --report report.html")
-    entry = replace(_entry(version, criteria, verdict, request), report_digest=_digest(page) if page else None)
-    if not dry_run:
-        _keep(registry, ref.registered_model, criteria)
+    champion = ledger.in_production or before.production
+    judgement = judgement_of(registry, version.ref, champion, criteria, request, dry_run=dry_run)
+    entry = judgement.record(_entry(version, request))
     moved = put_in_production(registry, version.ref, entry, since=ledger, judged=True, signing=request.signing, dry_run=dry_run)
-    return replace(moved, findings=verdict.findings if verdict else (), report=where)
+    return replace(moved, findings=judgement.findings, report=judgement.report)
 
 
-def _digest(content: str) -> str:
-    return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
-
-
-def _keep(registry: Registry, registered_model: str, criteria: Criteria) -> None:
-    """Keep the criteria beside the ledger, whose entries name them by their digest: the file's own SHA-256."""
-    key = f"{Ledger(registry.objects, registered_model).criteria_folder}{criteria.digest.removeprefix('sha256:')}.json"
-    if not registry.objects.create(key, criteria.canonical.encode()):
-        message = f"the object {key} does not hold the criteria that it is named after: it was written by hand; "
-        raise IntegrityError(message + "check who may write below ledger/ in the bucket, and remove the object", hint="passerelle promote")
-
-
-def _judged(
-    registry: Registry, ref: ModelVersionRef, production: int | None, criteria: Criteria, request: PromotionRequest
-) -> Verdict | None:
-    """Return the verdict; None where there is nothing to judge by and the promotion is forced all the same."""
-    champion = registry.model_version(ref.registered_model, production).ref if production not in (None, ref.version) else None
-    try:
-        return judge(
-            registry,
-            ref=ref,
-            champion=champion,
-            criteria=criteria,
-            serving=request.serving,
-            waive=request.waive,
-            who=request.who,
-            reason=request.reason,
-        )
-    except NotFoundError:
-        if request.force:
-            return None
-        raise
-
-
-def _store(registry: Registry, verdict: Verdict, page: str, request: PromotionRequest, *, dry_run: bool) -> str:
-    """Write the report beside the challenger's model and return where it is; those of earlier gate runs stay."""
-    request.on_report(page)
-    run_id, folder = verdict.ref.run_id, f"gate/{_digest(page).removeprefix('sha256:')[:12]}"
-    if not dry_run:
-        found = {
-            "passed": verdict.passed,
-            "criteria_digest": verdict.criteria_digest,
-            "findings": [asdict(each) for each in verdict.findings],
-        }
-        markdown = report.markdown(verdict, language=request.language, live=request.live)
-        for place in ("gate", folder):
-            registry.write_text(run_id, f"{place}/report.html", page)
-            registry.write_text(run_id, f"{place}/report.md", markdown)
-            registry.write_json(run_id, f"{place}/verdict.json", found)
-    return f"runs:/{run_id}/{REPORT}"
-
-
-def _entry(version: VersionInfo, criteria: Criteria, verdict: Verdict | None, request: PromotionRequest) -> Entry:
+def _entry(version: VersionInfo, request: PromotionRequest) -> Entry:
     return Entry(
         number=0,
         before="",
@@ -245,11 +150,7 @@ def _entry(version: VersionInfo, criteria: Criteria, verdict: Verdict | None, re
         to_version=version.ref.version,
         run_id=version.ref.run_id,
         artifact_digest=version.tags[ARTIFACT_DIGEST],
-        criteria_digest=criteria.digest,
-        metrics=dict(verdict.evidence.challenger.figures) if verdict else {},
         reason=request.reason,
-        forced=request.force and not (verdict and verdict.passed),
-        waived=verdict.waived if verdict else {},
         trusted_pickle=TRUSTED_PICKLE in version.tags,
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from passerelle.criteria import Criteria, read_criteria
 from passerelle.errors import IntegrityError, NotFoundError, RefusedError, UsageError
+from passerelle.gate.checks import Finding
 from passerelle.model.ledger_entry import CANDIDATE_ENDED, CandidateTerms, Entry
 from passerelle.monitoring.live_comparison import LiveComparison
 from passerelle.names import ARTIFACT_DIGEST, CANDIDATE_ALIAS, TRUSTED_PICKLE, ModelVersionRef
@@ -23,11 +25,14 @@ from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.lock import promotion_lock
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
+from passerelle.stages.candidate_gate import judged_before, judgement_of_canary
 from passerelle.stages.context import CRITERIA, Context, stage
+from passerelle.stages.judgement import PromotionRequest
 from passerelle.stages.live_services import LiveReport, compare_live, no_service
 from passerelle.stages.promote import promote, promotion_request
 from passerelle.stages.promotion import Promotion
 from passerelle.stages.rollout_options import KEY_HEADER, RolloutOptions
+from passerelle.stages.serving_libraries import serving_libraries
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,8 @@ class CandidateRollout:
         entry: The ledger's entry about it.
         live: Both compared, as far as services were reached.
         promotion: Where it was promoted.
+        findings: What the gate found; empty where it was not asked.
+        report: Where the gate's page is, among the artifacts of the version's run.
     """
 
     registered_model: str
@@ -53,6 +60,8 @@ class CandidateRollout:
     live: LiveReport | None = None
     promotion: Promotion | None = None
     dry_run: bool = False
+    findings: tuple[Finding, ...] = ()
+    report: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,13 +70,15 @@ class Author:
 
     Attributes:
         signing: What entries are signed with, and the ledger verified with.
-        development: Whether a pickle that was trusted may be a candidate here.
+        development: Whether a pickle that was trusted may be a candidate here, and the gate be forced.
+        serving: Version of each library in the serving image, for the gate.
     """
 
     registry: Registry
     who: str
     signing: SigningSettings | None = None
     development: bool = True
+    serving: Mapping[str, str] | None = None
 
     @property
     def registered_model(self) -> str:
@@ -86,13 +97,14 @@ def run(
     """Begin, compare, promote or end a candidate.
 
     Raises:
-        UsageError: As `RolloutOptions.check`, or the criteria are wrong.
+        UsageError: As `RolloutOptions.check`, the criteria are wrong, or the folder is no project.
         As `begin`, `end`, `status` and `promoted`.
     """
     options.check()
     author = Author(context.registry, context.author, context.signing, context.development)
     if options.candidate is not None:
-        return begin(author, options, read_criteria(criteria), dry_run=dry_run)
+        serving = None if options.shadow else serving_libraries(project)
+        return begin(replace(author, serving=serving), options, read_criteria(criteria), dry_run=dry_run)
     if options.stop:
         return end(author, WITHDRAWN, reason=options.reason, dry_run=dry_run)
     found = status(author, _seen(context, author, options), dry_run=dry_run)
@@ -107,11 +119,11 @@ def _seen(context: Context, author: Author, options: RolloutOptions) -> LiveRepo
 
 
 def begin(author: Author, options: RolloutOptions, criteria: Criteria, *, dry_run: bool = False) -> CandidateRollout:
-    """Make a version the candidate, or change how it takes part.
+    """Make a version the candidate, or change how it takes part; one that answers people must pass the gate.
 
     Raises:
-        NotFoundError: There is no such version.
-        RefusedError: Nothing is in production, or the version is a pickle that was trusted in development.
+        NotFoundError: There is no such version, or the gate has nothing to judge by.
+        RefusedError: Nothing is in production, the version is a pickle that was trusted in development, or the gate refuses it.
         UsageError: The version is in production, or another one is the candidate.
         IntegrityError: The version was not registered by passerelle, or the ledger is broken.
         BusyError: Somebody else promotes at this moment.
@@ -120,16 +132,31 @@ def begin(author: Author, options: RolloutOptions, criteria: Criteria, *, dry_ru
     info, ledger = author.registry.model_version(name, number), author.ledger()
     _check(author, info, ledger)
     header, limits = options.key_header or KEY_HEADER, criteria.rollout.model_dump()
-    terms = CandidateTerms(options.mode, options.share, header, limits)
-    last, digest = candidate_of(ledger), info.tags[ARTIFACT_DIGEST]
-    same = last is not None and (last.to_version, last.run_id, last.artifact_digest, last.candidate) == (
-        number,
-        info.ref.run_id,
-        digest,
-        terms,
+    terms, last = CandidateTerms(options.mode, options.share, header, limits), candidate_of(ledger)
+    entry = entry_of_candidate(info.ref, info.tags[ARTIFACT_DIGEST], author.who, terms=terms, reason=options.reason)
+    if last is not None and _says_the_same(last, entry):
+        return _written(author, ledger, last, dry_run=dry_run)
+    if terms.mode == "shadow":
+        return _written(author, ledger, entry, dry_run=dry_run)
+    if (known := judged_before(ledger, last, entry, criteria)) is not None:
+        return _written(author, ledger, known, dry_run=dry_run)
+    request = PromotionRequest(
+        who=author.who,
+        force=options.force,
+        reason=options.reason,
+        waive=options.waive,
+        development=author.development,
+        serving=author.serving,
     )
-    entry = last if same and last is not None else entry_of_candidate(info.ref, digest, author.who, terms=terms, reason=options.reason)
-    return _written(author, ledger, entry, dry_run=dry_run)
+    judgement = judgement_of_canary(author.registry, info.ref, criteria, request, terms, champion=ledger.in_production, dry_run=dry_run)
+    begun = _written(author, ledger, judgement.record(entry), dry_run=dry_run)
+    return replace(begun, findings=judgement.findings, report=judgement.report)
+
+
+def _says_the_same(last: Entry, entry: Entry) -> bool:
+    """Return whether the candidate takes part as the entry says."""
+    both = [(each.to_version, each.run_id, each.artifact_digest, each.candidate) for each in (last, entry)]
+    return both[0] == both[1]
 
 
 def end(author: Author, why: str, *, reason: str | None = None, dry_run: bool = False) -> CandidateRollout:

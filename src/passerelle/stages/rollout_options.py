@@ -27,6 +27,8 @@ class RolloutOptions:
         promote: Promote the candidate, if it passes the gate.
         stop: Let no candidate take part.
         addresses: Of the services to compare by; by default the one that the settings name, or the one that `deploy` started.
+        force: Begin a candidate that answers although the gate refuses it; needs a reason.
+        waive: Checks of the gate to waive, as far as the criteria allow; needs a reason.
         reason: Written in the ledger.
     """
 
@@ -38,13 +40,16 @@ class RolloutOptions:
     promote: bool = False
     stop: bool = False
     addresses: tuple[str, ...] = ()
+    force: bool = False
+    waive: tuple[str, ...] = ()
     reason: str | None = None
 
     def check(self) -> None:
         """Check that one thing is to be done, and that the weight is one.
 
         Raises:
-            UsageError: None or several are, the weight is no percentage or is of no candidate, or the header cannot be one.
+            UsageError: None or several are, the weight is no percentage or is of no candidate, the header cannot be one, or the gate is
+                forced or a check waived without a reason, or where no gate decides.
         """
         actions = (self.candidate is not None, self.status, self.promote, self.stop)
         if self.candidate is None and (self.weight is not None or self.shadow or self.key_header is not None):
@@ -59,6 +64,21 @@ class RolloutOptions:
         if self.key_header is not None and not _HEADER.fullmatch(self.key_header):
             message = f"« {self.key_header} » cannot be the name of a header: letters, digits and hyphens, 64 at most"
             raise UsageError(message, hint=f"passerelle rollout --candidate {self.candidate} --key-header {KEY_HEADER}")
+        self._check_gate()
+
+    def _check_gate(self) -> None:
+        what = "--force" if self.force else f"--waive {self.waive[0]}" if self.waive else ""
+        if what and self.candidate is None:
+            message = f"{what} belongs to a candidate that answers; a promotion is forced, or a check waived, by promote itself"
+            raise UsageError(message, hint=f"passerelle promote --version N {what} --reason REASON")
+        if what and self.shadow:
+            raise UsageError(
+                f"{what} changes nothing for a shadow, which no gate decides on",
+                hint=f"passerelle rollout --candidate {self.candidate} --shadow",
+            )
+        if what and not (self.reason and self.reason.strip()):
+            message = "a candidate is forced, or a check waived, with a reason"
+            raise UsageError(message, hint=f"passerelle rollout --candidate {self.candidate} {what} --reason REASON")
 
     @property
     def mode(self) -> Literal["canary", "shadow"]:

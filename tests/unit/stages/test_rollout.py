@@ -14,8 +14,9 @@ from passerelle.model.ledger_entry import CANDIDATE, CandidateTerms
 from passerelle.monitoring.live_comparison import RolloutCounts, compared
 from passerelle.names import ARTIFACT_DIGEST, LEDGER_CANDIDATE, TRUSTED_PICKLE, ModelVersionRef
 from passerelle.registry.verified import verified_ledger
-from passerelle.stages import rollout
+from passerelle.stages import candidate_gate, rollout
 from passerelle.stages.context import Context
+from passerelle.stages.judgement import Judgement
 from passerelle.stages.live_services import LiveReport
 from passerelle.stages.promote import Promotion, PromotionRequest
 from passerelle.stages.rollout import Author, begin, end, live_rows, promoted, status
@@ -40,6 +41,16 @@ def author(mlflow: Mlflow) -> Author:
     return Author(real(mlflow), "marie@here")
 
 
+@pytest.fixture(autouse=True)
+def gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate lets each version pass; tests/unit/stages/test_candidate_gate.py is about it."""
+
+    def passes(_: Any, ref: ModelVersionRef, champion: int | None, criteria: Criteria, request: PromotionRequest, **__: Any) -> Judgement:
+        return Judgement(criteria.digest, None, "", None, forced=request.force)
+
+    monkeypatch.setattr(candidate_gate, "judgement_of", passes)
+
+
 def report(**given: Any) -> LiveReport:
     counts = RolloutCounts(2, {("passerelle_rollout_requests_total", "candidate", "ok"): 60.0})
     return replace(LiveReport(("http://here",), (), compared(counts)), **given)
@@ -59,6 +70,14 @@ def report(**given: Any) -> LiveReport:
             "cannot be the name of a header",
             "passerelle rollout --candidate 2 --key-header X-Rollout-Key",
         ),
+        ({"candidate": 2, "force": True}, "with a reason", "passerelle rollout --candidate 2 --force --reason REASON"),
+        ({"candidate": 2, "waive": ("size",)}, "with a reason", "passerelle rollout --candidate 2 --waive size --reason REASON"),
+        (
+            {"candidate": 2, "shadow": True, "force": True, "reason": "x"},
+            "changes nothing for a shadow",
+            "passerelle rollout --candidate 2 --shadow",
+        ),
+        ({"promote": True, "force": True, "reason": "x"}, "by promote itself", "passerelle promote --version N --force --reason REASON"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_a_command(given: dict[str, Any], said: str, hint: str) -> None:

@@ -1,0 +1,71 @@
+"""The gate before a candidate answers people: a canary passes it as a promotion does, a shadow needs none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from passerelle.criteria import Criteria
+from passerelle.errors import NotFoundError, RefusedError
+from passerelle.model.ledger_entry import CandidateTerms, Entry
+from passerelle.names import ModelVersionRef
+from passerelle.registry.client import Registry
+from passerelle.registry.verified import VerifiedLedger
+from passerelle.stages.judgement import Judgement, PromotionRequest, judgement_of
+
+
+def judged_before(ledger: VerifiedLedger, last: Entry | None, entry: Entry, criteria: Criteria) -> Entry | None:
+    """Return the entry with what the gate said of the candidate before; None where it must be asked.
+
+    A weight is changed without the gate while version, criteria and the version in production stay what they were: to send a candidate
+    less must not take a minute.
+
+    Args:
+        last: The entry about the candidate that takes part.
+    """
+    if last is None or last.candidate is None or last.candidate.mode != "canary" or last.criteria_digest != criteria.digest:
+        return None
+    same = (last.to_version, last.run_id, last.artifact_digest) == (entry.to_version, entry.run_id, entry.artifact_digest)
+    if not same or ledger.last_move is None or ledger.last_move.number > last.number:
+        return None
+    return replace(
+        entry,
+        criteria_digest=last.criteria_digest,
+        metrics=last.metrics,
+        forced=last.forced,
+        waived=last.waived,
+        report_digest=last.report_digest,
+        reason=entry.reason or last.reason,
+    )
+
+
+def judgement_of_canary(
+    registry: Registry,
+    ref: ModelVersionRef,
+    criteria: Criteria,
+    request: PromotionRequest,
+    terms: CandidateTerms,
+    *,
+    champion: int | None,
+    dry_run: bool = False,
+) -> Judgement:
+    """Return what the gate says of a version that is to answer part of the requests.
+
+    Args:
+        champion: The version in production.
+
+    Raises:
+        RefusedError: The gate refuses it, or it is forced in production.
+        NotFoundError: There is nothing to judge by, and it is not forced.
+    """
+    command = f"passerelle rollout --candidate {ref.version}"
+    shadow = f"{command} --shadow"
+    if request.force and not request.development:
+        message = "a candidate that answers people is not forced in production; as a shadow it needs no gate"
+        raise RefusedError(message, hint=shadow)
+    ways_out = [shadow, f"{command} --weight {terms.weight} --force --reason REASON"] if request.development else [shadow]
+    see = f"passerelle promote --version {ref.version} --dry-run --report report.html"
+    try:
+        return judgement_of(registry, ref, champion, criteria, request, dry_run=dry_run, hint="\n".join((see, *ways_out)))
+    except NotFoundError as error:
+        message = f"the gate cannot judge {ref}, which is to answer people: {error.message}"
+        raise NotFoundError(message, hint="\n".join(filter(None, (error.hint, *ways_out)))) from error

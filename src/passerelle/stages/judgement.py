@@ -1,0 +1,172 @@
+"""What the gate says of a version that is to answer people: the verdict, the report beside the model, and what the ledger keeps."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+from passerelle.criteria import Criteria
+from passerelle.errors import IntegrityError, NotFoundError, RefusedError
+from passerelle.gate import report
+from passerelle.gate.checks import Finding
+from passerelle.gate.report_text import Language
+from passerelle.gate.verdict import Verdict, judge
+from passerelle.model.ledger_entry import Entry
+from passerelle.names import ModelVersionRef
+from passerelle.registry.client import Registry
+from passerelle.registry.ledger import Ledger
+from passerelle.registry.verified import VerifiedLedger
+from passerelle.settings import SigningSettings
+
+REPORT = "gate/report.html"
+_SEE = "passerelle promote --dry-run --report report.html"
+
+
+@dataclass(frozen=True)
+class PromotionRequest:
+    """Who asks for a promotion, and under which conditions the gate judges it.
+
+    Attributes:
+        who: user@host or the CI job, for the ledger.
+        force: Promote although the gate refuses; needs a reason.
+        reason: Why it is forced, or why checks are waived.
+        waive: Checks of the gate to waive, as far as the criteria allow.
+        development: Whether this is a place where promotions may be forced.
+        serving: Version of each library in the serving image, for the gate.
+        language: Of the gate's report.
+        signing: What the version's signature is verified with, where one is required.
+        on_report: Gets the report's page, before anything is refused.
+        since: The ledger as it was when the caller decided to promote; None where the caller did not look.
+        live: What the version did as a candidate beside the one in production, for the report.
+    """
+
+    who: str
+    force: bool = False
+    reason: str | None = None
+    waive: Sequence[str] = ()
+    development: bool = True
+    serving: Mapping[str, str] | None = None
+    language: Language = "fr"
+    signing: SigningSettings | None = None
+    on_report: Callable[[str], None] = lambda _: None
+    since: VerifiedLedger | None = None
+    live: report.LiveRows | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the gate says of a version.
+
+    Attributes:
+        verdict: None where there is nothing to judge by and the version is forced all the same.
+        page: The report; empty without a verdict.
+        report: Where it is, among the artifacts of the version's run.
+        forced: Whether the version goes on although the gate refuses it.
+    """
+
+    criteria_digest: str
+    verdict: Verdict | None
+    page: str
+    report: str | None
+    forced: bool
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the gate found."""
+        return self.verdict.findings if self.verdict else ()
+
+    def record(self, entry: Entry) -> Entry:
+        """Return the ledger's entry with what the gate says of its version."""
+        return replace(
+            entry,
+            criteria_digest=self.criteria_digest,
+            metrics=dict(self.verdict.evidence.challenger.figures) if self.verdict else {},
+            forced=self.forced,
+            waived=self.verdict.waived if self.verdict else {},
+            report_digest=_digest(self.page) if self.page else None,
+        )
+
+
+def judgement_of(
+    registry: Registry,
+    ref: ModelVersionRef,
+    champion: int | None,
+    criteria: Criteria,
+    request: PromotionRequest,
+    *,
+    dry_run: bool = False,
+    hint: str = _SEE,
+) -> Judgement:
+    """Return what the gate says of the version, whose report is stored beside its model.
+
+    Args:
+        champion: The version in production.
+        hint: What to do about a refusal.
+
+    Raises:
+        RefusedError: The gate refuses the version, and the request does not force it.
+        NotFoundError: There is nothing to judge by, and the request does not force the version.
+        IntegrityError: The criteria that are kept beside the ledger are other ones.
+    """
+    verdict = _judged(registry, ref, champion, criteria, request)
+    page = report.html(verdict, language=request.language, live=request.live) if verdict else ""
+    where = _store(registry, verdict, page, request, dry_run=dry_run) if verdict else None
+    if verdict and not verdict.passed and not request.force:
+        listed = "; ".join(finding.message for finding in verdict.failures)
+        raise RefusedError(f"the gate refuses {ref}: {listed}; the report is {where}", hint=hint)
+    if not dry_run:
+        _keep(registry, ref.registered_model, criteria)
+    return Judgement(criteria.digest, verdict, page, where, forced=request.force and not (verdict and verdict.passed))
+
+
+def _digest(content: str) -> str:
+    return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
+
+
+def _keep(registry: Registry, registered_model: str, criteria: Criteria) -> None:
+    """Keep the criteria beside the ledger, whose entries name them by their digest: the file's own SHA-256."""
+    key = f"{Ledger(registry.objects, registered_model).criteria_folder}{criteria.digest.removeprefix('sha256:')}.json"
+    if not registry.objects.create(key, criteria.canonical.encode()):
+        message = f"the object {key} does not hold the criteria that it is named after: it was written by hand; "
+        raise IntegrityError(message + "check who may write below ledger/ in the bucket, and remove the object", hint="passerelle promote")
+
+
+def _judged(
+    registry: Registry, ref: ModelVersionRef, production: int | None, criteria: Criteria, request: PromotionRequest
+) -> Verdict | None:
+    """Return the verdict; None where there is nothing to judge by and the promotion is forced all the same."""
+    champion = registry.model_version(ref.registered_model, production).ref if production not in (None, ref.version) else None
+    try:
+        return judge(
+            registry,
+            ref=ref,
+            champion=champion,
+            criteria=criteria,
+            serving=request.serving,
+            waive=request.waive,
+            who=request.who,
+            reason=request.reason,
+        )
+    except NotFoundError:
+        if request.force:
+            return None
+        raise
+
+
+def _store(registry: Registry, verdict: Verdict, page: str, request: PromotionRequest, *, dry_run: bool) -> str:
+    """Write the report beside the challenger's model and return where it is; those of earlier gate runs stay."""
+    request.on_report(page)
+    run_id, folder = verdict.ref.run_id, f"gate/{_digest(page).removeprefix('sha256:')[:12]}"
+    if not dry_run:
+        found = {
+            "passed": verdict.passed,
+            "criteria_digest": verdict.criteria_digest,
+            "findings": [asdict(each) for each in verdict.findings],
+        }
+        markdown = report.markdown(verdict, language=request.language, live=request.live)
+        for place in ("gate", folder):
+            registry.write_text(run_id, f"{place}/report.html", page)
+            registry.write_text(run_id, f"{place}/report.md", markdown)
+            registry.write_json(run_id, f"{place}/verdict.json", found)
+    return f"runs:/{run_id}/{REPORT}"
