@@ -34,7 +34,7 @@ CHECKS = {
     "unsupported_method",
     "allow_header_conformance",
 }
-REFUSES = ["400", "401", "405", "413", "415", "422", "429"]
+REFUSES = ["400", "401", "405", "409", "413", "415", "422", "429"]
 
 
 @dataclass

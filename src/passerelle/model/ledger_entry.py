@@ -20,6 +20,8 @@ SIGNED_SUBJECT = "ledger-entry"
 #: What an entry about a candidate says; it moves nothing in production.
 CANDIDATE, CANDIDATE_ENDED = "candidate", "candidate-ended"
 CANDIDATE_KINDS = frozenset({CANDIDATE, CANDIDATE_ENDED})
+#: Of a candidate's weight, which is a share of the requests in percent.
+LARGEST_WEIGHT = 100
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,21 @@ def parsed_entry(content: bytes) -> Entry | None:
         return _ENTRY.validate_json(content, strict=True)
     except ValueError:
         return None
+
+
+def problem_of_terms(entry: Entry) -> str | None:
+    """Return what is wrong with how an entry lets its candidate take part, where somebody else than passerelle wrote it; else None."""
+    if entry.what != CANDIDATE:
+        return None
+    if entry.candidate is None:
+        return f"entry {entry.number} of the ledger names version {entry.to_version} as the candidate, and not its weight"
+    weight = entry.candidate.weight
+    if not 0 <= weight <= LARGEST_WEIGHT:
+        return (
+            f"entry {entry.number} of the ledger gives the candidate, version {entry.to_version}, a weight of {weight}: no share of the"
+            f" requests in percent, 0 to {LARGEST_WEIGHT}"
+        )
+    return None
 
 
 def check_entry_signature(entry: Entry, settings: SigningSettings | None) -> None:

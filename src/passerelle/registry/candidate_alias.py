@@ -82,13 +82,15 @@ def end_promoted(
 ) -> None:
     """End the candidate that a move has just put into production: after a rollback it must not answer part of the requests again.
 
+    So does the next move, where the one that promoted the candidate was interrupted before this.
+
     Args:
         before: The ledger as it was before the move.
     """
     last = candidate_of(before)
-    if last is None or last.to_version != move.to_version:
+    if last is None or last.to_version not in (move.to_version, before.in_production):
         return
-    ref = ModelVersionRef(move.registered_model, move.to_version, move.run_id)
-    entry = entry_of_candidate(ref, move.artifact_digest, move.who, terms=None, ended=PROMOTED)
+    ref = ModelVersionRef(last.registered_model, last.to_version, last.run_id)
+    entry = entry_of_candidate(ref, last.artifact_digest, move.who, terms=None, ended=PROMOTED)
     ledger = verified_ledger(registry, move.registered_model, signing)
     write_candidate(registry, entry, ledger=ledger, signing=signing, check_lock=check_lock)

@@ -20,6 +20,11 @@ _ERRORS: tuple[tuple[int, str, dict[str, str]], ...] = (
     (401, "Away from loopback an API key is needed.", {"code": "unauthorized", "message": "send a valid API key: Authorization: Bearer …"}),
     (405, "Only POST is answered here.", {"code": "wrong_method", "message": "only POST is answered here"}),
     (408, "The headers or the body did not arrive in time.", {"code": "body_too_slow", "message": "the body did not arrive in time"}),
+    (
+        409,
+        "An earlier version than X-Least-Model-Version is served here; Retry-After says when to come back.",
+        {"code": "version_not_served", "message": "version 2 is served here, and the request asks for 3 or later"},
+    ),
     (413, "The body is over the limit; it was not read.", {"code": "body_too_large", "message": "the body is larger than 1048576 bytes"}),
     (415, "The media type is not application/json.", {"code": "unsupported_media_type", "message": "send application/json"}),
     (
@@ -44,6 +49,20 @@ _ERRORS: tuple[tuple[int, str, dict[str, str]], ...] = (
     ),
     (504, "The model did not answer in time.", {"code": "too_slow", "message": "the model did not answer in time"}),
 )
+#: Headers by which a client says which version it wants: name, schema and description.
+_HEADERS: tuple[tuple[str, dict[str, object], str], ...] = (
+    (
+        "X-Least-Model-Version",
+        {"type": "string", "pattern": "^[0-9]{1,12}$"},
+        "The least version that may answer; an earlier one answers 409. Without it, whichever version is served answers.",
+    ),
+    (
+        "X-Rollout-Key",
+        {"type": "string"},
+        "Requests with the same value are answered by the same version while a candidate answers part of them; else the id of the request"
+        " decides. The operator may name another header.",
+    ),
+)
 
 
 Responses = dict[str, dict[str, object]]
@@ -54,6 +73,7 @@ class Operation(TypedDict):
 
     operationId: str
     summary: str
+    parameters: NotRequired[list[dict[str, object]]]
     requestBody: NotRequired[dict[str, object]]
     responses: Responses
 
@@ -110,10 +130,14 @@ def _operation(
     responses: Responses = {"200": _json("The answer.", gives, answer)}
     for status, text, error in _ERRORS:
         responses[str(status)] = _json(text, "ErrorAnswer", {**error, "request_id": "5f0c4b7d2a1e9c38"})
-    for busy in ("429", "503"):
+    for busy in ("409", "429", "503"):
         responses[busy]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
     content = {"application/json": {"schema": {"$ref": _REF.format(model=takes)}, "example": example}}
-    return {"operationId": name, "summary": summary, "requestBody": {"required": True, "content": content}, "responses": responses}
+    parameters: list[dict[str, object]] = [
+        {"name": header, "in": "header", "required": False, "schema": schema, "description": text} for header, schema, text in _HEADERS
+    ]
+    body = {"required": True, "content": content}
+    return {"operationId": name, "summary": summary, "parameters": parameters, "requestBody": body, "responses": responses}
 
 
 def _read(path: str, name: str, summary: str, *, not_ready: bool = False) -> Operation:

@@ -283,6 +283,7 @@ class Runtime:
             "not_compiled_because": model.not_compiled,
             "review_threshold": self.settings.review_threshold,
             "following": None if self.following is None else self._following(),
+            "live_candidate": None if self.rollout is None else self.rollout.readiness(),
         }
 
 

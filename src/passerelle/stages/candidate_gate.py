@@ -57,15 +57,15 @@ def judgement_of_canary(
         RefusedError: The gate refuses it, or it is forced in production.
         NotFoundError: There is nothing to judge by, and it is not forced.
     """
-    command = f"passerelle rollout --candidate {ref.version}"
-    shadow = f"{command} --shadow"
+    shadow = f"passerelle rollout --candidate {ref.version} --shadow"
     if request.force and not request.development:
         message = "a candidate that answers people is not forced in production; as a shadow it needs no gate"
         raise RefusedError(message, hint=shadow)
-    ways_out = [shadow, f"{command} --weight {terms.weight} --force --reason REASON"] if request.development else [shadow]
+    forced = f"{shadow}\npasserelle rollout --candidate {ref.version} --weight {terms.weight} --force --reason REASON"
+    ways_out = forced if request.development else shadow
     see = f"passerelle promote --version {ref.version} --dry-run --report report.html"
     try:
-        return judgement_of(registry, ref, champion, criteria, request, dry_run=dry_run, hint="\n".join((see, *ways_out)))
+        return judgement_of(registry, ref, champion, criteria, request, dry_run=dry_run, hint=f"{see}\n{ways_out}")
     except NotFoundError as error:
         message = f"the gate cannot judge {ref}, which is to answer people: {error.message}"
-        raise NotFoundError(message, hint="\n".join(filter(None, (error.hint, *ways_out)))) from error
+        raise NotFoundError(message, hint=ways_out) from error

@@ -10,7 +10,7 @@ from passerelle.gate.checks import Finding
 from passerelle.model.ledger_entry import Entry
 from passerelle.names import ModelVersionRef
 from passerelle.registry.anchors import unpublished
-from passerelle.registry.candidate_alias import end_promoted
+from passerelle.registry.candidate_alias import candidate_of, end_promoted
 from passerelle.registry.client import Registry
 from passerelle.registry.lock import promotion_lock
 from passerelle.registry.production import Standing, carry_out, plan, settled, standing
@@ -70,22 +70,29 @@ def unchanged(
     Raises:
         BusyError: Something is to be completed, and somebody else promotes at this moment; says who.
     """
-    name, done = ref.registered_model, unpublished(registry, ledger.last_move) if ledger.last_move else ()
+    name, done = ref.registered_model, _completed(registry, ledger, signing, lambda: None, dry_run=True)
     if done and not dry_run:
         with promotion_lock(registry.objects, name, who, f"completion of entry {ledger.number}") as check_lock:
             again = verified_ledger(registry, name, signing, since=ledger)
-            done = _completed(registry, again, check_lock, dry_run=False) if again.number == ledger.number else ()
+            done = _completed(registry, again, signing, check_lock, dry_run=False) if again.number == ledger.number else ()
     return Promotion(ref, before.previous, changed=False, dry_run=dry_run, completed=done)
 
 
-def _completed(registry: Registry, ledger: VerifiedLedger, check_lock: Callable[[], None], *, dry_run: bool) -> tuple[str, ...]:
-    """Return what MLflow lacked of the last move, in words, and complete it under the lock."""
-    missing = unpublished(registry, ledger.last_move) if ledger.last_move else ()
-    if not missing or dry_run or ledger.last_move is None:
-        return missing
-    complete(registry, ledger, check_lock=check_lock)
+def _completed(
+    registry: Registry, ledger: VerifiedLedger, signing: SigningSettings | None, check_lock: Callable[[], None], *, dry_run: bool
+) -> tuple[str, ...]:
+    """Return what the last move left to do, in words, and do it under the lock: what MLflow lacks, and the end of a promoted candidate."""
+    if ledger.last_move is None:
+        return ()
+    missing, candidate = unpublished(registry, ledger.last_move), candidate_of(ledger)
+    ends = (f"end of the candidate, version {ledger.in_production}",) if candidate and candidate.to_version == ledger.in_production else ()
+    if dry_run or not (missing or ends):
+        return (*missing, *ends)
+    if missing:
+        complete(registry, ledger, check_lock=check_lock)
+    end_promoted(registry, ledger, ledger.last_move, signing=signing, check_lock=check_lock)
     left = unpublished(registry, ledger.last_move)
-    return tuple(each for each in missing if each not in left)
+    return (*(each for each in missing if each not in left), *ends)
 
 
 def put_in_production(
@@ -133,7 +140,7 @@ def _moved(decision: _Decision, check_lock: Callable[[], None], *, dry_run: bool
     before = standing(registry, ref.registered_model)
     ledger = verified_ledger(registry, ref.registered_model, decision.signing, since=since)
     if stands(before, ledger, ref.version):
-        completed = _completed(registry, ledger, check_lock, dry_run=dry_run)
+        completed = _completed(registry, ledger, decision.signing, check_lock, dry_run=dry_run)
         return Promotion(ref, before.previous, changed=False, dry_run=dry_run, completed=completed)
     last = ledger.last_move
     if last is not None and decision.judged and since is not None and last != since.last_move:

@@ -173,6 +173,8 @@ def end(author: Author, why: str, *, reason: str | None = None, dry_run: bool = 
     if last.what == CANDIDATE_ENDED:
         return _written(author, ledger, last, dry_run=dry_run)
     ref = ModelVersionRef(author.registered_model, last.to_version, last.run_id)
+    # What put it into production was interrupted before it ended the candidate.
+    why = PROMOTED if ledger.in_production == last.to_version else why
     entry = entry_of_candidate(ref, last.artifact_digest, author.who, terms=None, ended=why, reason=reason)
     return _written(author, ledger, entry, dry_run=dry_run)
 

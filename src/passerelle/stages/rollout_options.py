@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from passerelle.errors import UsageError
+from passerelle.model.ledger_entry import LARGEST_WEIGHT
 
 #: Header by whose value a client's requests always get the same version, unless another one is named.
 KEY_HEADER = "X-Rollout-Key"
-_WEIGHT, _SHADOW_WEIGHT, _ALL = 10, 100, 100
+_WEIGHT, _SHADOW_WEIGHT = 10, 100
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 
 
@@ -58,8 +59,8 @@ class RolloutOptions:
         if sum(actions) != 1:
             message = "one of --candidate, --status, --promote and --stop says what to do"
             raise UsageError(message, hint="passerelle rollout --candidate N --weight 10\npasserelle rollout --status")
-        if self.weight is not None and not 0 <= self.weight <= _ALL:
-            message = f"a weight of {self.weight} is no share of the requests in percent: 0 to {_ALL}"
+        if self.weight is not None and not 0 <= self.weight <= LARGEST_WEIGHT:
+            message = f"a weight of {self.weight} is no share of the requests in percent: 0 to {LARGEST_WEIGHT}"
             raise UsageError(message, hint=f"passerelle rollout --candidate {self.candidate} --weight 10")
         if self.key_header is not None and not _HEADER.fullmatch(self.key_header):
             message = f"« {self.key_header} » cannot be the name of a header: letters, digits and hyphens, 64 at most"

@@ -18,6 +18,7 @@ from passerelle.registry.verified import History, broken, history
 from passerelle.rollout.following import Following, following_of
 from passerelle.rollout.service_state import running_service
 from passerelle.settings import SigningSettings, StoreSettings
+from passerelle.stages.candidate_status import candidate_disagreements
 from passerelle.stages.context import Context, stage
 
 _FOLLOWS = ("alias", "state", "code", "message", "hint")
@@ -215,14 +216,11 @@ def gather(
         follows=follows,
         candidate=candidate,
     )
-    return _status(holdings, found, deploy)
-
-
-def _status(holdings: Holdings, found: History, deploy: str) -> Status:
     if found.findings:
-        error = broken(holdings.registered_model, found.findings)
+        error = broken(name, found.findings)
         return Status(holdings, (Disagreement(error.message, "passerelle history --verify"),), found.findings)
-    return Status(holdings, disagreements(holdings, deploy=deploy))
+    of_candidate = (Disagreement(*each) for each in candidate_disagreements(registry, found, holdings.ledger))
+    return Status(holdings, (*disagreements(holdings, deploy=deploy), *of_candidate))
 
 
 def _in_production(found: History) -> int | None:

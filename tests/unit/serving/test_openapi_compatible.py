@@ -37,6 +37,16 @@ def test_the_contract_of_today_breaks_no_released_client(released: Document) -> 
     assert breaks(released, openapi(contract, description)) == []
 
 
+def test_the_headers_that_choose_a_version_are_described() -> None:
+    description = ModelDescription("model.skops", (Column("text", "string"),), {}, {}, {"text": "aucune réponse"})
+    document = openapi(contract_of(description.columns, example=None, max_text_characters=100, max_records=3), description)
+    for path in ("/classify", "/classify/batch"):
+        described = operation(dict(document), path)
+        assert [each["name"] for each in described["parameters"]] == ["X-Least-Model-Version", "X-Rollout-Key"]
+        assert not any(each["required"] for each in described["parameters"])
+        assert "Retry-After" in described["responses"]["409"]["headers"]
+
+
 def schema(document: Document, name: str, field: str | None = None) -> Document:
     found: Document = document["components"]["schemas"][name]
     return found if field is None else found["properties"][field]

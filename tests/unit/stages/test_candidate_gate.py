@@ -106,7 +106,6 @@ def test_a_gate_that_cannot_judge_refuses(gate: Gate, mlflow: Mlflow, author: Au
     with pytest.raises(NotFoundError, match="the gate cannot judge comments version 2, which is to answer people: its training") as refused:
         begin(author, TEN, CRITERIA)
     assert str(refused.value.hint).splitlines() == [
-        "passerelle train --again; passerelle register",
         "passerelle rollout --candidate 2 --shadow",
         "passerelle rollout --candidate 2 --weight 10 --force --reason REASON",
     ]

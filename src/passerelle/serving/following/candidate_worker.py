@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from passerelle.follow_settings import FollowSettings
-from passerelle.model.ledger_entry import CANDIDATE_ENDED, Entry, parsed_entry
+from passerelle.model.ledger_entry import CANDIDATE_ENDED, Entry, parsed_entry, problem_of_terms
 from passerelle.monitoring.live_comparison import broken_limits, counts_of
 from passerelle.names import CANDIDATE_ALIAS
 from passerelle.serving.following.failures import VersionRefusedError
@@ -46,7 +46,11 @@ class CandidateFollower(Follower):
     def _ledger_line(self, version: AliasedVersion, published: Published | None) -> tuple[bytes, int]:
         line, number = super()._ledger_line(version, published)
         entry = parsed_entry(line)
-        if entry is None or entry.what == CANDIDATE_ENDED or entry.candidate is None:
+        if entry is not None and (problem := problem_of_terms(entry)) is not None:
+            self._withdraw(number)
+            hint = f"passerelle rollout --candidate {version.version} --weight 10"
+            raise VersionRefusedError("terms", problem, hint=hint)
+        if entry is None or entry.what == CANDIDATE_ENDED:
             self._withdraw(number)
             raise VersionRefusedError(_ENDED, f"entry {number} of the ledger ended the candidate", hint="passerelle rollout --status")
         return line, number

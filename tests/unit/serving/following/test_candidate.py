@@ -102,6 +102,7 @@ def test_weight_and_end_are_followed(registry: RegistryDouble, start: Start) -> 
         "model_version": "2", "entry": 3, "mode": "canary", "weight": 100, "backed_out": "",
         "state": "in_step", "alias_version": 2, "code": "", "message": "", "hint": "",
     }  # fmt: skip
+    assert worker.ask("/model", "GET").json()["live_candidate"] == said["candidate"]
     registry.nominate(2, 4, None)
     until(lambda: candidate_of(worker) is None)
     assert answered_by(worker) == "1"
@@ -129,6 +130,26 @@ def test_a_candidate_without_its_alias_is_none(registry: RegistryDouble, start: 
     assert worker.ask("/readyz", "GET").json()["candidate"]["state"] == "none"
     registry.candidate = 2
     until(lambda: candidate_of(worker) == (2, ""))
+
+
+@pytest.mark.parametrize("weight", [-1, 101])
+def test_a_weight_that_is_no_share_gets_no_requests_and_is_said(registry: RegistryDouble, start: Start, weight: int) -> None:
+    registry.nominate(2, 2, replace(ALL, weight=weight))
+    worker = start()
+    until(lambda: worker.ask("/readyz", "GET").json()["candidate"]["code"] == "terms")
+    said = worker.ask("/readyz", "GET").json()["candidate"]
+    assert f"a weight of {weight}: no share of the requests in percent, 0 to 100" in said["message"]
+    assert (said["model_version"], said["hint"]) == (None, "passerelle rollout --candidate 2 --weight 10")
+    assert answered_by(worker) == "1"
+    registry.nominate(2, 3, ALL)
+    until(lambda: candidate_of(worker) == (3, ""))
+
+
+def test_a_candidate_without_terms_gets_no_requests_and_is_said(registry: RegistryDouble, start: Start) -> None:
+    registry.nominate(2, 2, None, what="candidate")
+    worker = start()
+    until(lambda: worker.ask("/readyz", "GET").json()["candidate"]["code"] == "terms")
+    assert "and not its weight" in worker.ask("/readyz", "GET").json()["candidate"]["message"]
 
 
 def test_an_alias_that_was_moved_by_hand_is_no_candidate(registry: RegistryDouble, start: Start) -> None:
