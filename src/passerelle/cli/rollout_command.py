@@ -24,6 +24,10 @@ from passerelle.cli.prerequisites import needs
 @click.option("--promote", is_flag=True, help="Promote the candidate, if it passes the gate.")
 @click.option("--stop", is_flag=True, help="Let no candidate take part.")
 @click.option("--address", "addresses", multiple=True, metavar="URL", help="A service to compare by; once for each replica.")
+@click.option(
+    "--target", type=click.Choice(["compose", "kubernetes"]), help="Compare by the replicas that the engine or the cluster names."
+)
+@click.option("--overlay", help="Of deploy/kubernetes/overlays, for kubernetes.  [default: development]")
 @click.option("--force", is_flag=True, help="Let a candidate answer that the gate refuses; needs --reason.")
 @click.option("--waive", multiple=True, metavar="CHECK", help="Waive a check that the criteria let you waive; needs --reason.")
 @click.option("--reason", help="Why; written in the ledger.")

@@ -46,13 +46,14 @@ def _stands(result: CandidateRollout) -> str:
 def _compared(output: Output, live: LiveReport) -> None:
     from passerelle.stages.rollout import live_rows  # noqa: PLC0415 - `--help` answers without what a stage imports
 
-    for address in live.silent:
-        output.line(f"the service at {address} does not give its metrics")
-    for address in live.without:
-        output.line(f"the service at {address} follows no candidate")
+    for where in live.silent:
+        output.line(f"the service {where} does not give its metrics")
+    for where in live.without:
+        output.line(f"the service {where} follows no candidate")
         output.line("  next: export PASSERELLE_FOLLOW_CANDIDATE=on; passerelle deploy")
     if live.comparison is None:
         return
+    output.line(f"compared by {', '.join(live.services)}")
     output.table(("live", "production", "candidate"), [(_NAMES[name], *values) for name, values in live_rows(live.comparison).items()])
     labels = sorted({*live.comparison.production.labels, *live.comparison.candidate.labels})
     both = (live.comparison.production.labels, live.comparison.candidate.labels)

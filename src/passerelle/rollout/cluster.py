@@ -135,6 +135,16 @@ def _as_it_was(each: KubernetesObject, replicas: int | None) -> KubernetesObject
     return former
 
 
+def ready_pods(listed: str) -> list[str]:
+    """Return the names of the pods in kubectl's JSON that are ready and not ending."""
+    return [
+        str(pod["metadata"]["name"])
+        for pod in json.loads(listed)["items"]
+        if "deletionTimestamp" not in pod["metadata"]
+        and any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", ()))
+    ]
+
+
 def last_words(done: subprocess.CompletedProcess[str]) -> str:
     """Return the end of what kubectl said, on one line."""
     return "; ".join((done.stderr.strip() or done.stdout.strip() or "it ended without a word").splitlines()[-3:])

@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import yaml
 
@@ -18,6 +18,8 @@ from passerelle.rollout.cluster import NAME, ROLLOUT_S, Cluster, KubernetesObjec
 from passerelle.rollout.following import Following, following_of
 from passerelle.rollout.release import Release
 from passerelle.rollout.smoke import SmokeReport, inside, replay
+
+_CANDIDATE = "PASSERELLE_FOLLOW_CANDIDATE"
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,24 @@ def _undone_if_it_fails(cluster: Cluster, objects: Sequence[KubernetesObject], p
             raise type(error)(message, hint=f"kubectl --namespace {cluster.namespace} get all") from error
         progress(f"{cluster.namespace}/{NAME}: as it was before")
         raise
+
+
+def with_candidate(cluster: Cluster, setting: str | None) -> Cluster:
+    """Return the cluster whose pods follow the candidate as this setting says, where the overlay lets them follow.
+
+    Args:
+        setting: Value of PASSERELLE_FOLLOW_CANDIDATE; None leaves it to the overlay.
+    """
+    if setting is None or not _variables(cluster).get("PASSERELLE_FOLLOW"):
+        return cluster
+    copies: list[KubernetesObject] = json.loads(json.dumps(cluster.objects))
+    for each in copies:
+        if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME:
+            for container in each["spec"]["template"]["spec"]["containers"]:
+                if container["name"] == NAME:
+                    others = [entry for entry in container["env"] if entry["name"] != _CANDIDATE]
+                    container["env"] = [*others, {"name": _CANDIDATE, "value": setting}]
+    return replace(cluster, objects=copies)
 
 
 def _image(deployment: KubernetesObject | None) -> str | None:

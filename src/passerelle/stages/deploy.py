@@ -95,6 +95,7 @@ def _to_kubernetes(
     context: Context, bento_tag: str | None, place: Place, project: Path, *, dry_run: bool, progress: Progress
 ) -> ClusterDeployment:
     cluster = find_cluster(project, place.overlay or "development")
+    cluster = kubernetes.with_candidate(cluster, context.environment.get("PASSERELLE_FOLLOW_CANDIDATE"))
     tag = chosen_bento(context.store, bento_tag)
     release = release_of(context, tag, dry_run=dry_run, progress=progress, image=place.image)
     if place.image is None:

@@ -28,7 +28,7 @@ from passerelle.settings import SigningSettings
 from passerelle.stages.candidate_gate import judged_before, judgement_of_canary
 from passerelle.stages.context import CRITERIA, Context, stage
 from passerelle.stages.judgement import PromotionRequest
-from passerelle.stages.live_services import LiveReport, compare_live, no_service
+from passerelle.stages.live_services import LiveReport, compare_live, no_service, replicas_of
 from passerelle.stages.promote import promote, promotion_request
 from passerelle.stages.promotion import Promotion
 from passerelle.stages.rollout_options import KEY_HEADER, RolloutOptions
@@ -107,15 +107,15 @@ def run(
         return begin(replace(author, serving=serving), options, read_criteria(criteria), dry_run=dry_run)
     if options.stop:
         return end(author, WITHDRAWN, reason=options.reason, dry_run=dry_run)
-    found = status(author, _seen(context, author, options), dry_run=dry_run)
+    found = status(author, _seen(context, author, options, project), dry_run=dry_run)
     if not options.promote:
         return found
     return promoted(context, author, found, read_criteria(criteria), project=project, dry_run=dry_run)
 
 
-def _seen(context: Context, author: Author, options: RolloutOptions) -> LiveReport | None:
+def _seen(context: Context, author: Author, options: RolloutOptions, project: Path) -> LiveReport | None:
     entry = candidate_of(author.ledger())
-    return compare_live(context, entry, options.addresses) if entry is not None else None
+    return compare_live(entry, replicas_of(context, options, project)) if entry is not None else None
 
 
 def begin(author: Author, options: RolloutOptions, criteria: Criteria, *, dry_run: bool = False) -> CandidateRollout:

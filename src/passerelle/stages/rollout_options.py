@@ -28,6 +28,8 @@ class RolloutOptions:
         promote: Promote the candidate, if it passes the gate.
         stop: Let no candidate take part.
         addresses: Of the services to compare by; by default the one that the settings name, or the one that `deploy` started.
+        target: Whose replicas to compare by, which the engine or the cluster names; None for the addresses.
+        overlay: Of deploy/kubernetes/overlays, for kubernetes; by default development.
         force: Begin a candidate that answers although the gate refuses it; needs a reason.
         waive: Checks of the gate to waive, as far as the criteria allow; needs a reason.
         reason: Written in the ledger.
@@ -41,6 +43,8 @@ class RolloutOptions:
     promote: bool = False
     stop: bool = False
     addresses: tuple[str, ...] = ()
+    target: Literal["compose", "kubernetes"] | None = None
+    overlay: str | None = None
     force: bool = False
     waive: tuple[str, ...] = ()
     reason: str | None = None
@@ -65,6 +69,11 @@ class RolloutOptions:
         if self.key_header is not None and not _HEADER.fullmatch(self.key_header):
             message = f"« {self.key_header} » cannot be the name of a header: letters, digits and hyphens, 64 at most"
             raise UsageError(message, hint=f"passerelle rollout --candidate {self.candidate} --key-header {KEY_HEADER}")
+        if self.target is not None and self.addresses:
+            raise UsageError("--target and --address name two sets of services", hint=f"passerelle rollout --status --target {self.target}")
+        if self.overlay is not None and self.target != "kubernetes":
+            message = "--overlay belongs to --target kubernetes"
+            raise UsageError(message, hint=f"passerelle rollout --status --target kubernetes --overlay {self.overlay}")
         self._check_gate()
 
     def _check_gate(self) -> None:

@@ -216,8 +216,12 @@ def gather(
         follows=follows,
         candidate=candidate,
     )
+    return _status(registry, holdings, found, deploy)
+
+
+def _status(registry: Registry, holdings: Holdings, found: History, deploy: str) -> Status:
     if found.findings:
-        error = broken(name, found.findings)
+        error = broken(holdings.registered_model, found.findings)
         return Status(holdings, (Disagreement(error.message, "passerelle history --verify"),), found.findings)
     of_candidate = (Disagreement(*each) for each in candidate_disagreements(registry, found, holdings.ledger))
     return Status(holdings, (*disagreements(holdings, deploy=deploy), *of_candidate))

@@ -45,9 +45,9 @@ def test_the_candidate_and_how_it_compares(capsys: pytest.CaptureFixture[str]) -
     text = said(FOUND, capsys)
     assert "version 3 answers 10 % of the requests (entry 7); clients keep their version by X-Rollout-Key" in text
     for line in (
-        "the service at http://there does not give its metrics",
+        "the service http://there does not give its metrics",
         "breaks a limit: too slow",
-        "the service at http://pinned follows no candidate",
+        "the service http://pinned follows no candidate",
         "4 records were not scored",
     ):
         assert line in text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import requests
@@ -11,8 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from passerelle.model.ledger_entry import CandidateTerms
 from passerelle.monitoring.rollout_metrics import RolloutMetrics
-from passerelle.settings import ClientSettings
-from passerelle.stages.context import Context
+from passerelle.rollout.replicas import at_addresses
 from passerelle.stages.live_services import LiveReport, compare_live, no_service
 from passerelle.stages.status import Holdings, ServiceFollows, _candidate, disagreements
 from tests.unit.registry.ledger_forgeries import entry_of
@@ -52,16 +51,8 @@ def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     return services
 
 
-@pytest.fixture
-def context() -> Context:
-    class Given:
-        client = ClientSettings.read({"PASSERELLE_API_KEY": "k" * 40})
-
-    return cast("Context", Given())
-
-
-def test_the_counts_of_those_that_answer_add_up(services: Services, context: Context) -> None:
-    found = compare_live(context, ENTRY, ("http://one/", "http://two", "http://silent"))
+def test_the_counts_of_those_that_answer_add_up(services: Services) -> None:
+    found = compare_live(ENTRY, at_addresses(("http://one/", "http://two", "http://silent"), "k" * 40))
     assert (found.services, found.silent) == (("http://one/", "http://two"), ("http://silent",))
     assert found.comparison is not None
     assert found.comparison.candidate.requests == 80
@@ -70,13 +61,13 @@ def test_the_counts_of_those_that_answer_add_up(services: Services, context: Con
     assert services.headers == [{"Authorization": f"Bearer {'k' * 40}"}] * 2
 
 
-def test_a_back_out_of_another_entry_is_none(services: Services, context: Context) -> None:
+def test_a_back_out_of_another_entry_is_none(services: Services) -> None:
     services.candidate["entry"] = 6
-    assert compare_live(context, ENTRY, ("http://one",)).backed_out == ""
+    assert compare_live(ENTRY, at_addresses(("http://one",), None)).backed_out == ""
 
 
-def test_where_none_answers_there_is_no_comparison(services: Services, context: Context) -> None:
-    found = compare_live(context, ENTRY, ("http://silent",))
+def test_where_none_answers_there_is_no_comparison(services: Services) -> None:
+    found = compare_live(ENTRY, at_addresses(("http://silent",), None))
     assert found == LiveReport((), ("http://silent",))
     assert "http://silent do not give" in no_service(found).message
     assert "no service runs here" in no_service(None).message
