@@ -75,8 +75,8 @@ BAD_VERSIONS = (
     BadVersion("a version that takes other columns", "schema", _other_columns),
     BadVersion("a version that asks for a newer Python", "python", _in_mlmodel(r"python_version: [0-9.]+", "python_version: 3.99.0")),
     BadVersion("a version made by another scikit-learn", "libraries", _in_mlmodel(r"sklearn_version: [0-9.]+", "sklearn_version: 0.24.2")),
-    BadVersion("a version that does not reproduce its golden predictions", "integrity", lambda versions: versions.forged(_other_golden)),
-    BadVersion("a version that cannot be loaded", "integrity", lambda versions: versions.forged(_damaged_scorer)),
+    BadVersion("a version that does not reproduce its golden predictions", "golden", lambda versions: versions.forged(_other_golden)),
+    BadVersion("a version that cannot be loaded", "damaged_file", lambda versions: versions.forged(_damaged_scorer)),
     BadVersion("a version that is too slow", "latency", _slow),
-    BadVersion("a version with a type that the operator does not trust", "integrity", _untrusted),
+    BadVersion("a version with a type that the operator does not trust", "untrusted_type", _untrusted),
 )

@@ -239,7 +239,7 @@ def _other_signature(followed: Followed) -> None:
     followed.forget(ref)
     with _fault(followed, unsigned):
         followed.promote(ref)
-        followed.until_code("integrity")
+        followed.until_code("signature")
     followed.versions.rollback()
     followed.wanted, followed.mended = before, time.monotonic()
 
@@ -275,7 +275,7 @@ CASES = (
     ),
     Case("an object is cut off half-way", f"{_GOES_ON}; `unreachable`", _artifacts(lambda: proxy.truncated, "unreachable", *_FILES)),
     Case("a file of a version has other bytes than were registered", f"refuses it, {_GOES_ON}; `digest`", _wrong_bytes),
-    Case("a version whose signature is not by the key", f"refuses it, {_GOES_ON}; `integrity`", _other_signature),
+    Case("a version whose signature is not by the key", f"refuses it, {_GOES_ON}; `signature`", _other_signature),
     *(Case(kind.fault, f"refuses it, {_GOES_ON}; `{kind.code}`", _bad(kind)) for kind in BAD_VERSIONS),
     Case("the disk is full while a version is downloaded", f"{_GOES_ON}; `disk`", _disk_full),
     Case("a version on the disk is damaged", "downloads it again", _damaged_on_disk),

@@ -8,26 +8,27 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
+from signal import SIGUSR1, SIGUSR2, Signals
 
 import psutil
+from scipy.stats import binom
 
-from tests.follow.followed import Followed, followed, replica
+from tests.follow.followed import Followed, Replica, followed, replica
 from tests.follow.load import Asked, Load, Traffic
 
 PLOT = Path(__file__).resolve().parents[2] / "docs" / "following-swaps.png"
 
 
+def _workers(of: Replica) -> list[psutil.Process]:
+    processes = psutil.Process(of.service.child.pid).children(recursive=True)
+    return [each for each in processes if not each.children() and each.memory_info().rss > 30 * 2**20]
+
+
 def _rss_mib(service: Followed) -> list[float]:
     """Return the memory of each worker, in MiB."""
-    workers = [
-        each
-        for each in psutil.Process(service.replica.service.child.pid).children(recursive=True)
-        if not each.children() and each.memory_info().rss > 30 * 2**20
-    ]
-    return [each.memory_info().rss / 2**20 for each in workers]
+    return [each.memory_info().rss / 2**20 for each in _workers(service.replica)]
 
 
 def first_answers(service: Followed, times: int = 20) -> list[float]:
@@ -89,42 +90,51 @@ def memory(service: Followed, times: int) -> dict[str, list[float]]:
     return found
 
 
-@contextmanager
-def _asked(service: Followed, address: str, name: str, connections: int) -> Iterator[Load]:
-    out = service.folder / f"{name}.txt"
-    load = Load(service.versions.answers_file, out, [address], connections=connections, pause_s=0)
-    try:
-        yield load
-    finally:
-        load.stop()
+def cost(service: Followed, pairs: int = 100, seconds: float = 1.0) -> list[float]:
+    """Return the ratio of requests per processor second while a service follows to that while its following is parked, of so many pairs.
 
-
-def cost(service: Followed, rounds: int = 6, seconds: float = 3.0) -> list[float]:
-    """Return the ratio of requests per processor second with following on to that with it off, a pair of rounds each."""
+    Two services differ by more than following costs, so it is one and the same, which polls four times as often as by default.
+    """
     # What it asks would cost the one that follows, and be counted for neither.
     service.load.stop()
-    pinned = {key: value for key, value in service.options.items() if not key.startswith("follow_")}
     ratios = []
-    with replica(service.folder / "pinned", service.store, {**pinned, "follow": ""}) as off:
-        for number in range(rounds):
-            order = [("on", service.replica), ("off", off)]
-            rates = {}
-            for which, each in order if number % 2 else reversed(order):
-                before = _cpu_s(each.service.child.pid)
-                with _asked(service, each.service.address, f"cost-{which}-{number}", 4) as load:
-                    time.sleep(1.0)
-                    mark, before = load.mark(), _cpu_s(each.service.child.pid)
-                    time.sleep(seconds)
-                    spent = _cpu_s(each.service.child.pid) - before
-                    rates[which] = len(load.since(mark).asked) / spent
-            ratios.append(rates["on"] / rates["off"])
+    often = {**service.options, "follow_interval_s": "0.5"}
+    with replica(service.folder / "parkable", service.store, often, module="tests.follow.parkable") as measured:
+        load = Load(service.versions.answers_file, service.folder / "cost.txt", [measured.service.address], pause_s=0)
+        try:
+            for number in range(-2, pairs):
+                order = (SIGUSR2, SIGUSR1) if number % 2 else (SIGUSR1, SIGUSR2)
+                rates = {signal: _requests_per_cpu_s(load, measured, signal, seconds) for signal in order}
+                if number >= 0:
+                    ratios.append(rates[SIGUSR2] / rates[SIGUSR1])
+        finally:
+            load.stop()
     return ratios
 
 
+def _requests_per_cpu_s(load: Load, measured: Replica, signal: Signals, seconds: float) -> float:
+    for worker in _workers(measured):
+        worker.send_signal(signal)
+    # The thread looks at the signal at its next step.
+    time.sleep(0.3)
+    pid = measured.service.child.pid
+    mark, before = load.mark(), _cpu_s(pid)
+    time.sleep(seconds)
+    spent, traffic = _cpu_s(pid) - before, load.since(mark)
+    return len(traffic.asked) / spent
+
+
 def _cpu_s(pid: int) -> float:
-    """Return the processor time of a service and its workers so far."""
+    """Return the processor time of the threads of a service and its workers so far, to the nanosecond."""
     processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    return sum(each.cpu_times().user + each.cpu_times().system for each in processes)
+    files = (path for each in processes for path in Path(f"/proc/{each.pid}/task").glob("*/schedstat"))
+    return sum(int(path.read_text(encoding="ascii").split()[0]) for path in files) / 1e9
+
+
+def _interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return the median, and the ends of its interval of 95 %, which are values themselves: nothing is assumed of their distribution."""
+    ordered, low = sorted(values), int(binom.ppf(0.025, len(values), 0.5))
+    return statistics.median(ordered), ordered[low], ordered[-1 - low]
 
 
 def plot(traffic: Traffic, target: Path = PLOT) -> None:
@@ -179,7 +189,9 @@ def _while_polling(*wanted: str) -> None:
             _say(f"p99 quiet {still.p99_ms:.1f} ms, within 0.5 s of a swap {around.p99_ms:.1f} ms, in all {traffic.p99_ms:.1f} ms")
             _say(f"{len(traffic.asked)} requests, {traffic.failed} failed, {traffic.wrong} wrong")
         if "cost" in wanted:
-            _say(_shown("requests per processor second, following on / off", cost(service), ""))
+            ratios = cost(service)
+            _say(_shown("requests per processor second, following on / off", ratios, ""))
+            _say("median {:.4f}, its interval of 95 % from {:.4f} to {:.4f}".format(*_interval(ratios)))
 
 
 def main(*wanted: str) -> None:

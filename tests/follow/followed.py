@@ -151,7 +151,7 @@ def until(holds: Callable[[], bool], what: str, seen: Callable[[], object], limi
 
 
 @contextmanager
-def replica(folder: Path, store: Path, options: Mapping[str, str], workers: int = 2) -> Iterator[Replica]:
+def replica(folder: Path, store: Path, options: Mapping[str, str], workers: int = 2, module: str = "service") -> Iterator[Replica]:
     """Serve the store's model, following into a folder of its own."""
     name, tag, uri = options["name"], options["tag"], options["uri"]
     settings = {"follow": f"{name}@production", "follow_tracking_uri": uri, "follow_dir": str(folder), "workers": str(workers)}
@@ -159,6 +159,7 @@ def replica(folder: Path, store: Path, options: Mapping[str, str], workers: int 
     with serve(
         store,
         options=("--arg", f"model={tag}"),
+        module=module,
         **settings,
     ) as running:
         yield Replica(running, Target(name, "production").folder(folder))

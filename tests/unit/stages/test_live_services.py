@@ -14,7 +14,8 @@ from passerelle.monitoring.rollout_metrics import RolloutMetrics
 from passerelle.settings import ClientSettings
 from passerelle.stages.context import Context
 from passerelle.stages.live_services import LiveReport, compare_live, no_service
-from passerelle.stages.status import Holdings, ServiceFollows, _candidate, disagreements
+from passerelle.stages.service_readiness import ServiceFollows, _candidate
+from passerelle.stages.status import Holdings, disagreements
 from tests.unit.registry.ledger_forgeries import entry_of
 
 ENTRY = entry_of(3, number=7, what="candidate", candidate=CandidateTerms("canary", 10, "X-Rollout-Key", {"max_error_share": 0.05}))
