@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -106,7 +109,7 @@ def test_several_models_are_followed_apart(registry: RegistryDouble, start: Star
     for path in ("/models/other/classify", "/models/test", "/models/test/classify/x", "/models/"):
         assert worker.ask(path).status_code == 404
     models = worker.ask("/readyz", "GET").json()["models"]
-    assert models["nothing"]["following"]["code"] == "no_alias"
+    assert models["nothing"]["following"]["code"] == "no_model"
 
 
 def test_a_further_model_says_itself_which_records_it_takes(
@@ -123,6 +126,47 @@ def test_a_further_model_says_itself_which_records_it_takes(
     worker = start(follow=f"{ALIAS},langue@{ALIAS}", follow_ledger="off")
     until(lambda: worker.ask("/models/langue/classify").status_code == 200)
     assert worker.ask("/models/langue/classify").json()["model_version"] == "1"
+
+
+def test_who_asks_for_a_poll_wakes_the_worker_that_polls_and_no_other(registry: RegistryDouble, start: Start) -> None:
+    leader, other = start(follow_interval_s=3_000.0), start(follow_interval_s=3_000.0)
+    woken = []
+    for worker in (leader, other):
+        following = worker.runtime.following
+        assert following is not None
+        following.stop()
+        following._least_pause_ends = 0.0
+        following._lock = 0 if worker is leader else None
+        following._wake.clear()
+        following.poll_now()
+        woken.append(following._wake.is_set())
+        following._wake.clear()
+        following._least_pause_ends = math.inf
+        following.poll_now()
+        assert not following._wake.is_set(), "a flood of requests wakes nobody"
+        following._lock = None
+    assert woken == [True, False]
+
+
+def test_a_worker_that_does_not_poll_tries_to_once_a_second(
+    registry: RegistryDouble, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start()
+    other = start().runtime.following
+    assert other is not None
+    other.stop()
+    tried: list[Path] = []
+
+    def taken(path: Path, *_: Any) -> int:
+        tried.append(path)
+        raise OSError
+
+    monkeypatch.setattr(os, "open", taken)
+    other._lead_at = 0.0
+    for now in (5.0, 5.25, 5.5, 5.75, 6.0, 6.25):
+        with contextlib.suppress(OSError):
+            assert not other._leads(now)
+    assert len(tried) == 2
 
 
 def test_a_folder_that_cannot_be_written_leaves_the_bento(registry: RegistryDouble, start: Start, tmp_path: Path) -> None:
