@@ -13,7 +13,6 @@ from pydantic import BaseModel
 
 from passerelle.bentos.service_image import ServiceImage
 from passerelle.follow_settings import FollowSettings
-from passerelle.monitoring.shared import make_folder
 from passerelle.serving.contract import BatchPrediction, Prediction
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.failure import plain_errors
@@ -21,7 +20,7 @@ from passerelle.serving.following.start import check_following, load_and_follow
 from passerelle.serving.install import install_endpoint
 from passerelle.serving.pages.mount import mounted
 from passerelle.serving.runtime import Runtime
-from passerelle.serving.supervisor import close_ports
+from passerelle.serving.supervisor import before_workers
 from passerelle.settings import ServiceSettings
 
 
@@ -62,9 +61,8 @@ class Classifier:
     @bentoml.on_deployment
     @staticmethod
     def before_the_workers() -> None:
-        """Make what the workers share, and keep the process that starts them from listening for commands on TCP ports."""
-        make_folder(SETTINGS.workers)
-        close_ports()
+        """Prepare what the workers share."""
+        before_workers(SETTINGS.workers)
 
     @bentoml.api(route="/classify", input_spec=RUNTIME.contract.record, output_spec=Prediction)
     async def classify(self, **record: Any) -> Prediction:

@@ -44,7 +44,13 @@ def write_store(folder: Path, *, pipeline: Any = None) -> Path:
 
 @contextmanager
 def serve(
-    bentoml_home: Path, *, health: str = "/readyz", options: Sequence[str] = (), python: str = sys.executable, **settings: str
+    bentoml_home: Path,
+    *,
+    health: str = "/readyz",
+    options: Sequence[str] = (),
+    python: str = sys.executable,
+    module: str = "service",
+    **settings: str,
 ) -> Iterator[ServedModel]:
     """Serve the store's model as long as the body runs.
 
@@ -53,6 +59,7 @@ def serve(
         health: Answers 200 once the service counts as started.
         options: Of `bentoml serve`.
         python: Of the environment that it runs in.
+        module: That holds the class `Classifier`.
         settings: Variables of the service, without their prefix: `max_text_characters="100"`.
     """
     port = free_ports(1)[0]
@@ -66,7 +73,7 @@ def serve(
         "PASSERELLE_KEYS_FILE": str(bentoml_home / "keys.json"),
         **{f"PASSERELLE_{name.upper()}": value for name, value in settings.items()},
     }
-    command = [python, "-m", "bentoml", "serve", "service:Classifier", "--host", "127.0.0.1", "--port", str(port), *options]
+    command = [python, "-m", "bentoml", "serve", f"{module}:Classifier", "--host", "127.0.0.1", "--port", str(port), *options]
     log = bentoml_home / f"service-{port}.log"
     child = Child("the service under test", command, environment, log, f"{address}{health}", cwd=ROOT)
     child.start()

@@ -85,3 +85,33 @@ class IntegrityError(RefusedError):
     """A file's digest, a signature or the golden predictions do not match what was recorded."""
 
     code = "integrity"
+
+
+class SignatureError(IntegrityError):
+    """A signature that is required is missing, or is not by a key of the operator's for these files."""
+
+    code = "signature"
+
+
+class DigestError(IntegrityError):
+    """A file is missing, was added, or is not the one whose digest was recorded."""
+
+    code = "digest"
+
+
+class GoldenError(IntegrityError):
+    """The model does not reproduce its golden predictions."""
+
+    code = "golden"
+
+
+class DamagedFileError(IntegrityError):
+    """A file of the model cannot be read as what it should be."""
+
+    code = "damaged_file"
+
+
+class UntrustedTypeError(IntegrityError):
+    """The model holds types that the operator does not trust, or would run code when it is loaded."""
+
+    code = "untrusted_type"

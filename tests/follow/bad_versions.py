@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from passerelle.names import GOLDEN, MODEL_FOLDER, SCORER_FOLDER, ModelVersionRef
-from tests.follow.versions import Versions, slow, table, untrusted, words
+from tests.follow.versions import MOST_BYTES, Versions, slow, table, untrusted, words
 from tests.unit.serving.models import TEXTS
 
 
@@ -34,6 +34,10 @@ class BadVersion:
 def _other_columns(versions: Versions) -> ModelVersionRef:
     records, labels = table(0)
     return versions.register(versions.logged(words(column="message"), records.rename(columns={"text": "message"}), labels))
+
+
+def _other_task(versions: Versions) -> ModelVersionRef:
+    return versions.register(versions.logged(words(), *table(0), task="languages"))
 
 
 def _in_mlmodel(pattern: str, value: str) -> Callable[[Versions], ModelVersionRef]:
@@ -71,12 +75,13 @@ def _untrusted(versions: Versions) -> ModelVersionRef:
 
 
 BAD_VERSIONS = (
-    BadVersion("a version larger than `PASSERELLE_FOLLOW_MAX_BYTES`", "size", lambda versions: versions.padded(0, 500_000)),
+    BadVersion("a version larger than `PASSERELLE_FOLLOW_MAX_BYTES`", "size", lambda versions: versions.padded(0, MOST_BYTES)),
     BadVersion("a version that takes other columns", "schema", _other_columns),
+    BadVersion("a version of another task", "task", _other_task),
     BadVersion("a version that asks for a newer Python", "python", _in_mlmodel(r"python_version: [0-9.]+", "python_version: 3.99.0")),
     BadVersion("a version made by another scikit-learn", "libraries", _in_mlmodel(r"sklearn_version: [0-9.]+", "sklearn_version: 0.24.2")),
-    BadVersion("a version that does not reproduce its golden predictions", "integrity", lambda versions: versions.forged(_other_golden)),
-    BadVersion("a version that cannot be loaded", "integrity", lambda versions: versions.forged(_damaged_scorer)),
+    BadVersion("a version that does not reproduce its golden predictions", "golden", lambda versions: versions.forged(_other_golden)),
+    BadVersion("a version that cannot be loaded", "damaged_file", lambda versions: versions.forged(_damaged_scorer)),
     BadVersion("a version that is too slow", "latency", _slow),
-    BadVersion("a version with a type that the operator does not trust", "integrity", _untrusted),
+    BadVersion("a version with a type that the operator does not trust", "untrusted_type", _untrusted),
 )

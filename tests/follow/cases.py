@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.follow import proxy, replicas, webhooks
+from tests.follow import machine, proxy, replicas, webhooks
 from tests.follow.bad_versions import BAD_VERSIONS, BadVersion
 from tests.follow.followed import Followed, until
 
@@ -34,24 +32,11 @@ class Case:
     run: Callable[[Followed], None]
 
 
-@contextmanager
-def _fault(followed: Followed, fault: proxy.Fault) -> Iterator[None]:
-    """Let the proxy fail until the end."""
-    followed.proxy.fault = fault
-    try:
-        yield
-    finally:
-        followed.proxy.fault = None
-        if isinstance(fault, proxy.Slow):
-            fault.mended.set()
-        followed.mended = time.monotonic()
-
-
 def _mlflow(fault: Callable[[], proxy.Fault], code: str, *, moves: bool = False) -> Callable[[Followed], None]:
     """Return a case in which MLflow fails so; and meanwhile another version is put into production, where it moves."""
 
     def run(followed: Followed) -> None:
-        with _fault(followed, fault()):
+        with followed.fails(fault()):
             followed.until_code(code)
             if moves:
                 followed.promote(followed.other())
@@ -70,7 +55,7 @@ def _artifacts(fault: Callable[[], proxy.Fault], code: str, *parts: str) -> Call
         def injected(path: str, ask: Callable[[], proxy.Answer]) -> proxy.Answer | None:
             return made(path, ask) if any(part in path for part in parts) else ask()
 
-        with _fault(followed, injected):
+        with followed.fails(injected):
             followed.promote(ref)
             followed.until_code(code)
         if isinstance(made, proxy.Slow):
@@ -80,7 +65,7 @@ def _artifacts(fault: Callable[[], proxy.Fault], code: str, *parts: str) -> Call
 
 
 def _old_alias(followed: Followed) -> None:
-    with _fault(followed, proxy.only("registered-models/alias", proxy.Remembered())):
+    with followed.fails(proxy.only("registered-models/alias", proxy.Remembered())):
         _polled(followed, 2)
         before = followed.wanted
         followed.promote(followed.other())
@@ -97,7 +82,7 @@ def _polled(followed: Followed, times: int) -> None:
 def _s3_down(followed: Followed) -> None:
     ref = followed.other()
     followed.forget(ref)
-    with _fault(followed, proxy.closed):
+    with followed.fails(proxy.closed):
         followed.promote(ref)
         followed.s3().stop()
     try:
@@ -108,24 +93,11 @@ def _s3_down(followed: Followed) -> None:
     followed.mended = time.monotonic()
 
 
-def _disk_full(followed: Followed) -> None:
-    """Let no file grow over 128 KiB: writing fails half-way, as on a disk that is full."""
-    ref = followed.versions.padded(1, 200_000)
-    pid, unlimited = followed.replica.leader().pid, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (2**17, resource.RLIM_INFINITY))
-    try:
-        followed.promote(ref)
-        followed.until_code("disk")
-    finally:
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, unlimited)
-    followed.mended = time.monotonic()
-
-
 def _killed(followed: Followed) -> None:
     ref = followed.other()
     followed.forget(ref)
     slow = proxy.Slow(30)
-    with _fault(followed, proxy.only("get-artifact", slow)):
+    with followed.fails(proxy.only("get-artifact", slow)):
         before = followed.proxy.requests
         followed.promote(ref)
         until(
@@ -145,15 +117,6 @@ def _stopped(followed: Followed) -> None:
         time.sleep(LONG_S)
     finally:
         leader.send_signal(signal.SIGCONT)
-    followed.mended = time.monotonic()
-
-
-def _clock_set_back(followed: Followed) -> None:
-    """Let all that was written so far look as if it came from an hour later, as after the clock was set back by one."""
-    ahead = time.time() + 3_600
-    for path in (followed.replica.folder, *followed.replica.folder.rglob("*")):
-        os.utime(path, (ahead, ahead))
-    followed.promote(followed.other())
     followed.mended = time.monotonic()
 
 
@@ -180,6 +143,20 @@ def _alias_deleted(followed: Followed) -> None:
     followed.until_code("no_alias")
     followed.versions.by_hand(followed.wanted)
     followed.mended = time.monotonic()
+
+
+def _made_anew(followed: Followed) -> None:
+    """Let the numbers of the versions start again while version 1 is in production."""
+    versions = followed.versions
+    followed.promote(followed.others[0])
+    followed.until_in_step()
+    assert followed.wanted.version == 1
+    versions.delete_registered_model()
+    followed.until_code("no_model")
+    followed.others.clear()
+    assert followed.promote(followed.turn(1)).version == 1
+    followed.mended = time.monotonic()
+    followed.turn(0)
 
 
 def _swaps(followed: Followed) -> None:
@@ -237,9 +214,9 @@ def _other_signature(followed: Followed) -> None:
 
     ref = followed.other()
     followed.forget(ref)
-    with _fault(followed, unsigned):
+    with followed.fails(unsigned):
         followed.promote(ref)
-        followed.until_code("integrity")
+        followed.until_code("signature")
     followed.versions.rollback()
     followed.wanted, followed.mended = before, time.monotonic()
 
@@ -275,16 +252,19 @@ CASES = (
     ),
     Case("an object is cut off half-way", f"{_GOES_ON}; `unreachable`", _artifacts(lambda: proxy.truncated, "unreachable", *_FILES)),
     Case("a file of a version has other bytes than were registered", f"refuses it, {_GOES_ON}; `digest`", _wrong_bytes),
-    Case("a version whose signature is not by the key", f"refuses it, {_GOES_ON}; `integrity`", _other_signature),
+    Case("a version whose signature is not by the key", f"refuses it, {_GOES_ON}; `signature`", _other_signature),
     *(Case(kind.fault, f"refuses it, {_GOES_ON}; `{kind.code}`", _bad(kind)) for kind in BAD_VERSIONS),
-    Case("the disk is full while a version is downloaded", f"{_GOES_ON}; `disk`", _disk_full),
+    Case("the disk gets full while a version is downloaded", f"{_GOES_ON}; `disk`", machine.disk_full),
+    Case("the memory limit is hit while a second model is loaded", f"refuses it for now, {_GOES_ON}; `resources`", machine.no_memory),
     Case("a version on the disk is damaged", "downloads it again", _damaged_on_disk),
     Case("the worker that polls is killed in the middle of a download", "the other worker answers, and polls from then on", _killed),
     Case("the worker that polls is stopped (SIGSTOP)", "its requests wait, the other worker answers", _stopped),
-    Case("the clock is set back by an hour", "follows as before", _clock_set_back),
+    Case("the clock is set back by an hour", "follows as before", machine.clock_set_back),
     Case("the alias is moved by hand", f"{_GOES_ON}; `ledger`", _moved_by_hand),
     Case("the alias is moved 50 times in 10 s", "goes on with the version that the ledger has in production", _moved_often),
     Case("one of two replicas is restarted in the middle of a swap", "both follow; the other one answers meanwhile", replicas.restarted),
     Case("a flood of forged webhooks, and a real one replayed", "takes the real one once a worker", webhooks.forged_and_replayed),
     Case("the alias is deleted", f"{_GOES_ON}; `no_alias`", _alias_deleted),
+    # Last: all versions that were there are gone after it.
+    Case("the registered model is deleted and made anew", f"{_GOES_ON}; `no_model`; then with the new version 1", _made_anew),
 )

@@ -8,26 +8,33 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGUSR1, SIGUSR2, Signals
 
+import numpy as np
 import psutil
 
-from tests.follow.followed import Followed, followed, replica
+from tests.follow import proxy
+from tests.follow.followed import Followed, Replica, followed, replica
 from tests.follow.load import Asked, Load, Traffic
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Requests that were answered, and the processor time that the service took."""
+
+    requests: int
+    cpu_s: float
+
 
 PLOT = Path(__file__).resolve().parents[2] / "docs" / "following-swaps.png"
 
 
 def _rss_mib(service: Followed) -> list[float]:
     """Return the memory of each worker, in MiB."""
-    workers = [
-        each
-        for each in psutil.Process(service.replica.service.child.pid).children(recursive=True)
-        if not each.children() and each.memory_info().rss > 30 * 2**20
-    ]
-    return [each.memory_info().rss / 2**20 for each in workers]
+    return [each.memory_info().rss / 2**20 for each in service.replica.workers()]
 
 
 def first_answers(service: Followed, times: int = 20) -> list[float]:
@@ -89,42 +96,55 @@ def memory(service: Followed, times: int) -> dict[str, list[float]]:
     return found
 
 
-@contextmanager
-def _asked(service: Followed, address: str, name: str, connections: int) -> Iterator[Load]:
-    out = service.folder / f"{name}.txt"
-    load = Load(service.versions.answers_file, out, [address], connections=connections, pause_s=0)
-    try:
-        yield load
-    finally:
-        load.stop()
+def cost(service: Followed, pairs: int = 800, seconds: float = 0.25) -> list[tuple[Spent, Spent]]:
+    """Return what was answered while a service follows and while its following is parked, in as many short turns of each.
 
-
-def cost(service: Followed, rounds: int = 6, seconds: float = 3.0) -> list[float]:
-    """Return the ratio of requests per processor second with following on to that with it off, a pair of rounds each."""
+    Two services differ by more than following costs, so it is one and the same. MLflow's own work is no cost of the service's, so the proxy
+    answers in its place. Following takes half of the time, so that a poll each 4 s is one each 2 s of it.
+    """
     # What it asks would cost the one that follows, and be counted for neither.
     service.load.stop()
-    pinned = {key: value for key, value in service.options.items() if not key.startswith("follow_")}
-    ratios = []
-    with replica(service.folder / "pinned", service.store, {**pinned, "follow": ""}) as off:
-        for number in range(rounds):
-            order = [("on", service.replica), ("off", off)]
-            rates = {}
-            for which, each in order if number % 2 else reversed(order):
-                before = _cpu_s(each.service.child.pid)
-                with _asked(service, each.service.address, f"cost-{which}-{number}", 4) as load:
-                    time.sleep(1.0)
-                    mark, before = load.mark(), _cpu_s(each.service.child.pid)
-                    time.sleep(seconds)
-                    spent = _cpu_s(each.service.child.pid) - before
-                    rates[which] = len(load.since(mark).asked) / spent
-            ratios.append(rates["on"] / rates["off"])
-    return ratios
+    service.proxy.fault = proxy.Remembered()
+    slowly, found = {**service.options, "follow_interval_s": "4.0"}, []
+    with replica(service.folder / "parkable", service.store, slowly, module="tests.follow.parkable") as measured:
+        load = Load(service.versions.answers_file, service.folder / "cost.txt", [measured.service.address], pause_s=0)
+        try:
+            time.sleep(2)
+            for number in range(pairs):
+                order = (SIGUSR2, SIGUSR1) if number % 2 else (SIGUSR1, SIGUSR2)
+                turns = {signal: _turn(load, measured, signal, seconds) for signal in order}
+                found.append((turns[SIGUSR2], turns[SIGUSR1]))
+        finally:
+            load.stop()
+    return found
+
+
+def _turn(load: Load, measured: Replica, signal: Signals, seconds: float) -> Spent:
+    """Park the following or let it go on, and return what was answered from then on."""
+    pid = measured.service.child.pid
+    mark, before = load.mark(), _cpu_s(pid)
+    for worker in measured.workers():
+        worker.send_signal(signal)
+    time.sleep(seconds)
+    spent = _cpu_s(pid) - before
+    return Spent(len(load.since(mark).asked), spent)
+
+
+def ratio_of_rates(turns: Sequence[tuple[Spent, Spent]]) -> tuple[float, float, float]:
+    """Return requests per processor second with following to those without, and the interval of 95 % by drawing the pairs anew."""
+    table = np.array([(on.requests, on.cpu_s, off.requests, off.cpu_s) for on, off in turns])
+    drawn = np.random.default_rng(0).integers(len(table), size=(2_000, len(table)))
+    sums = np.vstack([table.sum(axis=0), table[drawn].sum(axis=1)])
+    ratios = (sums[:, 0] / sums[:, 1]) / (sums[:, 2] / sums[:, 3])
+    low, high = np.quantile(ratios[1:], (0.025, 0.975))
+    return float(ratios[0]), float(low), float(high)
 
 
 def _cpu_s(pid: int) -> float:
-    """Return the processor time of a service and its workers so far."""
+    """Return the processor time of the threads of a service and its workers so far, to the nanosecond."""
     processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    return sum(each.cpu_times().user + each.cpu_times().system for each in processes)
+    files = (path for each in processes for path in Path(f"/proc/{each.pid}/task").glob("*/schedstat"))
+    return sum(int(path.read_text(encoding="ascii").split()[0]) for path in files) / 1e9
 
 
 def plot(traffic: Traffic, target: Path = PLOT) -> None:
@@ -179,7 +199,9 @@ def _while_polling(*wanted: str) -> None:
             _say(f"p99 quiet {still.p99_ms:.1f} ms, within 0.5 s of a swap {around.p99_ms:.1f} ms, in all {traffic.p99_ms:.1f} ms")
             _say(f"{len(traffic.asked)} requests, {traffic.failed} failed, {traffic.wrong} wrong")
         if "cost" in wanted:
-            _say(_shown("requests per processor second, following on / off", cost(service), ""))
+            turns = cost(service)
+            text = "requests per processor second, following on / off: {:.4f}, interval of 95 % from {:.4f} to {:.4f}, {} pairs"
+            _say(text.format(*ratio_of_rates(turns), len(turns)))
 
 
 def main(*wanted: str) -> None:

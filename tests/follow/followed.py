@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -25,18 +27,19 @@ from passerelle.serving.following.target import Target
 from passerelle.settings import MlflowSettings, SigningSettings, StoreSettings
 from passerelle.stages.import_model import import_model
 from tests.follow.load import Load
-from tests.follow.proxy import Proxy, proxied
-from tests.follow.versions import Versions
+from tests.follow.proxy import Fault, Proxy, Slow, proxied
+from tests.follow.versions import MOST_BYTES, Versions
 from tests.platform_fixtures import OURS
 from tests.service_fixtures import ServedModel, serve
 from tests.signing_fixtures import make_keys
 
 #: Longest wait for anything that is expected to happen.
 LIMIT_S = 60.0
-#: Limits of the service under test, which versions made for it pass.
-MOST_BYTES, MOST_CPU_MS = 400_000, 40
+#: The most processor time of a prediction by the service under test.
+MOST_CPU_MS = 40
 WEBHOOK_SECRET = "the secret of the tests' own webhook"
 _LOOKS = 6
+_LEAST_WORKER_BYTES, _SMALL_DISK_BYTES = 30 * 2**20, 192 * 2**20
 
 
 @dataclass
@@ -65,6 +68,11 @@ class Replica:
                 return False
         return True
 
+    def workers(self) -> list[psutil.Process]:
+        """Return the processes that answer."""
+        processes = psutil.Process(self.service.child.pid).children(recursive=True)
+        return [each for each in processes if not each.children() and each.memory_info().rss > _LEAST_WORKER_BYTES]
+
     def leader(self) -> psutil.Process:
         """Return the worker that polls: the one that holds the lock."""
         inode = (self.folder / "leader.lock").stat().st_ino
@@ -83,6 +91,7 @@ class Followed:
         wanted: The version that it is to answer with.
         hurries: Whether it is asked to poll at once after a fault, where it would wait for up to half a minute.
         mended: When the fault was taken away, on the monotonic clock; None while it is there.
+        small_disk: Whether what it downloads lies on a file system of its own, which may be filled.
     """
 
     platform: EmbeddedPlatform
@@ -97,6 +106,7 @@ class Followed:
     others: dict[int, ModelVersionRef] = field(default_factory=dict)
     hurries: bool = True
     mended: float | None = None
+    small_disk: bool = False
 
     def s3(self) -> Child:
         """The S3 server's process."""
@@ -118,10 +128,22 @@ class Followed:
         self.wanted = ref
         return ref
 
+    @contextmanager
+    def fails(self, fault: Fault) -> Iterator[None]:
+        """Let the proxy fail until the end."""
+        self.proxy.fault = fault
+        try:
+            yield
+        finally:
+            self.proxy.fault = None
+            if isinstance(fault, Slow):
+                fault.mended.set()
+            self.mended = time.monotonic()
+
     def forget(self, ref: ModelVersionRef) -> None:
         """Remove what the service downloaded of a version, so that it must be downloaded again."""
         for path in self.replica.board.versions.glob(f"{ref.version}-*"):
-            path.rename(self.folder / f"forgotten-{uuid.uuid4().hex}")
+            path.rename(self.replica.folder / f"forgotten-{uuid.uuid4().hex}")
 
     def until_code(self, code: str) -> None:
         """Wait until the service says why it does not follow."""
@@ -135,8 +157,11 @@ class Followed:
         def in_step() -> bool:
             if self.hurries:
                 request_poll(self.replica.folder)
-            state = self.replica.board.state()
-            return (state.state, state.alias_version) == ("in_step", ref.version) and self.replica.answers_with(ref.version)
+            state, published = self.replica.board.state(), self.replica.board.published()
+            there = (
+                (state.state, state.alias_version) == ("in_step", ref.version) and published is not None and published.run_id == ref.run_id
+            )
+            return there and self.replica.answers_with(ref.version)
 
         until(in_step, f"version {ref.version} from all workers", self.replica.board.state)
         return time.monotonic() - since
@@ -151,7 +176,7 @@ def until(holds: Callable[[], bool], what: str, seen: Callable[[], object], limi
 
 
 @contextmanager
-def replica(folder: Path, store: Path, options: Mapping[str, str], workers: int = 2) -> Iterator[Replica]:
+def replica(folder: Path, store: Path, options: Mapping[str, str], workers: int = 2, module: str = "service") -> Iterator[Replica]:
     """Serve the store's model, following into a folder of its own."""
     name, tag, uri = options["name"], options["tag"], options["uri"]
     settings = {"follow": f"{name}@production", "follow_tracking_uri": uri, "follow_dir": str(folder), "workers": str(workers)}
@@ -159,9 +184,23 @@ def replica(folder: Path, store: Path, options: Mapping[str, str], workers: int 
     with serve(
         store,
         options=("--arg", f"model={tag}"),
+        module=module,
         **settings,
     ) as running:
         yield Replica(running, Target(name, "production").folder(folder))
+
+
+@contextmanager
+def mounted(folder: Path) -> Iterator[bool]:
+    """Mount a small file system at the folder as long as the body runs; returns whether this user may."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={_SMALL_DISK_BYTES}", "tmpfs", str(folder)]
+    done = shutil.which("mount") is not None and subprocess.run(mount, check=False, capture_output=True).returncode == 0
+    try:
+        yield done
+    finally:
+        if done:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def _settings(folder: Path) -> dict[str, str]:
@@ -208,10 +247,11 @@ def followed(folder: Path, *, interval_s: float = 0.3, turns: int = 3, **options
             **_settings(folder),
             **options,
         }
+        small_disk = stack.enter_context(mounted(folder / "follow"))
         running = stack.enter_context(replica(folder / "follow", store, given))
         load = Load(versions.answers_file, folder / "load.txt", [running.service.address])
         stack.callback(load.stop)
-        made = Followed(platform, proxy, versions, running, load, store, given, folder, first, {0: first})
+        made = Followed(platform, proxy, versions, running, load, store, given, folder, first, {0: first}, small_disk=small_disk)
         for turn in range(1, turns):
             made.turn(turn)
         made.until_in_step()

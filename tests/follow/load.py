@@ -21,6 +21,8 @@ from statistics import quantiles
 from typing import TextIO
 from urllib.parse import urlsplit
 
+from passerelle.names import RUN_ID_LENGTH_IN_TAG
+
 TIMEOUT_S = 40.0
 #: A connection is closed after so many requests, so that the next one may go to another worker.
 _REQUESTS_A_CONNECTION = 100
@@ -171,7 +173,8 @@ def _asking(client: _Client, known: _Known, out: TextIO, lock: threading.Lock, p
         if status == 200:
             answer = json.loads(body)
             version = str(answer["model_version"])
-            right = known.right(version, text, answer["label"])
+            run = str(answer["prediction_id"])[:RUN_ID_LENGTH_IN_TAG]
+            right = known.right(f"{version} {run}", text, answer["label"])
         with lock:
             out.write(f"{sent:.6f} {seconds:.6f} {status} {version} {int(right)} {broken}\n")
         time.sleep(pause_s)

@@ -18,12 +18,14 @@ class Answer:
 
     Attributes:
         announced: The content length that is sent; None for the body's own.
+        half_way: Is called once half of the body was sent.
     """
 
     status: int
     body: bytes
     content_type: str = "application/json"
     announced: int | None = None
+    half_way: Callable[[], None] | None = None
 
 
 #: Takes the path and a function that asks MLflow; returns what the client gets, or None for a connection that is closed without a word.
@@ -141,7 +143,11 @@ class Proxy:
         handler.send_header("content-type", found.content_type)
         handler.send_header("content-length", str(len(found.body) if found.announced is None else found.announced))
         handler.end_headers()
-        handler.wfile.write(found.body)
+        middle = len(found.body) // 2
+        handler.wfile.write(found.body[:middle])
+        if found.half_way is not None:
+            found.half_way()
+        handler.wfile.write(found.body[middle:])
         handler.close_connection = found.announced is not None or handler.close_connection
 
     def close(self) -> None:

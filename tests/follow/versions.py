@@ -16,7 +16,7 @@ import pytest
 from mlflow.models.signature import infer_signature
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -25,7 +25,19 @@ from skops.io import dumps, get_untrusted_types
 from passerelle.criteria import Criteria
 from passerelle.model.ledger_entry import Entry
 from passerelle.model.manifest import digest_of_manifest, manifest_of
-from passerelle.names import ARTIFACT_DIGEST, BUNDLE, GOLDEN, GOLDEN_DIGEST, MANIFEST, MODEL_FOLDER, SIGNATURE, ModelVersionRef
+from passerelle.names import (
+    ARTIFACT_DIGEST,
+    BUNDLE,
+    GOLDEN,
+    GOLDEN_DIGEST,
+    MANIFEST,
+    MODEL_FOLDER,
+    RUN_ID_LENGTH_IN_TAG,
+    SCORER_FOLDER,
+    SIGNATURE,
+    TASK,
+    ModelVersionRef,
+)
 from passerelle.registry.client import Registry
 from passerelle.registry.ledger import now
 from passerelle.registry.sign import sign
@@ -39,6 +51,8 @@ from tests.unit.serving.models import LABELS, TEXTS
 
 CRITERIA = Criteria()
 _WHO = "test@here"
+#: The largest version that the service under test takes.
+MOST_BYTES = 20_000_000
 
 
 def unchanged(values: Any) -> Any:
@@ -46,16 +60,21 @@ def unchanged(values: Any) -> Any:
     return values
 
 
-def words(*, vectorizer: Any = None, column: str = "text") -> Pipeline:
+def words(*, vectorizer: Any = None, column: str = "text", classifier: Any = None) -> Pipeline:
     """Return a small pipeline that is not fitted yet."""
     features = ColumnTransformer([("words", vectorizer or TfidfVectorizer(), column)])
-    return Pipeline([("features", features), ("model", LogisticRegression())])
+    return Pipeline([("features", features), ("model", classifier or LogisticRegression())])
 
 
 def slow() -> Pipeline:
     """Return a pipeline that takes hundreds of milliseconds for a long text, and that no scorer is compiled for."""
     features, _ = words(vectorizer=HashingVectorizer(analyzer="char", ngram_range=(1, 40), n_features=64)).steps
     return Pipeline([features, ("model", KNeighborsClassifier(1))])
+
+
+def large() -> Pipeline:
+    """Return a pipeline whose compiled scorer holds an array of 12 MiB."""
+    return words(vectorizer=HashingVectorizer(n_features=2**19), classifier=SGDClassifier(loss="log_loss", random_state=0))
 
 
 def untrusted() -> Pipeline:
@@ -87,14 +106,15 @@ class Versions:
 
     @property
     def answers_file(self) -> Path:
-        """What each version answers to each text, as JSON."""
+        """What each version answers to each text, as JSON; by its number and the beginning of its run's id."""
         return self.folder / "answers.json"
 
-    def logged(self, pipeline: Pipeline, records: pd.DataFrame, labels: Sequence[str]) -> str:
+    def logged(self, pipeline: Pipeline, records: pd.DataFrame, labels: Sequence[str], *, task: str = "comments") -> str:
         """Fit the pipeline and return the run that it is logged in."""
         pipeline.fit(records, labels)
         # Address and keys of this platform hold for these calls alone: other tests of the process have a platform of their own.
         with self.registry.environment.calling(artifacts=True), mlflow.start_run(experiment_id=self._experiment()) as run:
+            mlflow.set_tag(TASK, task)
             mlflow.log_dict(golden_predictions(pipeline, records), GOLDEN)
             mlflow.sklearn.log_model(
                 pipeline,
@@ -125,16 +145,23 @@ class Versions:
         return ref
 
     def padded(self, turn: int, size_bytes: int) -> ModelVersionRef:
-        """Return a good version whose MLmodel file, which each service downloads, has this size."""
-        ref = self.forged(lambda folder: _pad(folder / MODEL_FOLDER / "MLmodel", size_bytes), turn=turn)
+        """Return a good version of which one file that each service downloads has this size more."""
+        ref = self.forged(lambda folder: _pad(next((folder / MODEL_FOLDER / SCORER_FOLDER).glob("*.npy")), size_bytes), turn=turn)
         self._note(ref)
         return ref
+
+    def delete_registered_model(self) -> None:
+        """Delete the registered model with all its versions; the ledger and the runs stay."""
+        with self.registry.environment.calling():
+            mlflow.MlflowClient().delete_registered_model(self.registry.settings.registered_model)
 
     def _note(self, ref: ModelVersionRef) -> None:
         """Note what the registered model itself answers, as MLflow loads it."""
         with self.registry.environment.calling(artifacts=True):
             predicted = mlflow.pyfunc.load_model(ref.uri).predict(pd.DataFrame({"text": list(TEXTS)}))
-        self.answers[str(ref.version)] = {text: str(label) for text, label in zip(TEXTS, predicted, strict=True)}
+        self.answers[f"{ref.version} {ref.run_id[:RUN_ID_LENGTH_IN_TAG]}"] = {
+            text: str(label) for text, label in zip(TEXTS, predicted, strict=True)
+        }
         partial = self.answers_file.with_suffix(".partial")
         partial.write_text(json.dumps(self.answers, ensure_ascii=False), encoding="utf-8")
         partial.replace(self.answers_file)
@@ -213,5 +240,6 @@ class Versions:
 
 
 def _pad(path: Path, size_bytes: int) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(f"# {'x' * size_bytes}\n")
+    """Write more behind an array, which its reader ignores."""
+    with path.open("ab") as file:
+        file.write(bytes(size_bytes))

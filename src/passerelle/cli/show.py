@@ -187,7 +187,7 @@ def status(output: Output, result: Status) -> None:
     followed(output, result.following, None)
     for disagreement in result.disagreements:
         output.line(disagreement.what if result.ledger_findings else f"disagrees: {disagreement.what}")
-        output.line(f"  next: {disagreement.command}")
+        output.line("  next: " + disagreement.command.replace("\n", "\n    or: "))
     if not result.disagreements:
         output.line("nothing disagrees")
     output.result(result)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from passerelle.errors import TRAIN_AGAIN, IntegrityError
+from passerelle.errors import TRAIN_AGAIN, DamagedFileError, GoldenError
 
 #: The value that training writes; a file may set less, never more.
 MOST_TOLERANCE = 1e-6
@@ -49,13 +49,13 @@ def read_golden(path: Path) -> Golden:
         inputs = tuple(dict(record) for record in content["inputs"])
         golden = Golden(inputs, tuple(content["labels"]), tuple(content["classes"]), probabilities, float(content["tolerance"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise IntegrityError(f"{path.name} holds no golden predictions", hint=TRAIN_AGAIN) from error
+        raise DamagedFileError(f"{path.name} holds no golden predictions", hint=TRAIN_AGAIN) from error
     if content.get("schema") != 1 or not golden.inputs or len(golden.inputs) != len(golden.labels):
-        raise IntegrityError(f"{path.name} holds no golden predictions of schema 1", hint=TRAIN_AGAIN)
+        raise DamagedFileError(f"{path.name} holds no golden predictions of schema 1", hint=TRAIN_AGAIN)
     if probabilities is not None and (len(probabilities) != len(inputs) or any(len(row) != len(golden.classes) for row in probabilities)):
-        raise IntegrityError(f"{path.name} holds another number of probabilities than of inputs and classes", hint=TRAIN_AGAIN)
+        raise DamagedFileError(f"{path.name} holds another number of probabilities than of inputs and classes", hint=TRAIN_AGAIN)
     if not golden.tolerance >= 0:
-        raise IntegrityError(f"{path.name} has no usable tolerance", hint=TRAIN_AGAIN)
+        raise DamagedFileError(f"{path.name} has no usable tolerance", hint=TRAIN_AGAIN)
     return replace(golden, tolerance=min(golden.tolerance, MOST_TOLERANCE))
 
 
@@ -67,19 +67,19 @@ def replay(golden: Golden, predict: Predict) -> float:
     """
     labels, probabilities = predict(golden.inputs)
     if len(labels) != len(golden.labels):
-        raise IntegrityError(f"{len(golden.labels)} golden inputs got {len(labels)} predictions", hint="passerelle status")
+        raise GoldenError(f"{len(golden.labels)} golden inputs got {len(labels)} predictions", hint="passerelle status")
     for place, (seen, now) in enumerate(zip(golden.labels, labels, strict=True)):
         if seen != now:
-            raise IntegrityError(f"the golden prediction {place} was « {seen} » at training and is « {now} » now", hint="passerelle status")
+            raise GoldenError(f"the golden prediction {place} was « {seen} » at training and is « {now} » now", hint="passerelle status")
     if golden.probabilities is None or probabilities is None:
         return 0.0
     if len(probabilities) != len(golden.probabilities) or any(len(row) != len(golden.classes) for row in probabilities):
-        raise IntegrityError(f"the model gives other probabilities than for its {len(golden.classes)} classes", hint=TRAIN_AGAIN)
+        raise GoldenError(f"the model gives other probabilities than for its {len(golden.classes)} classes", hint=TRAIN_AGAIN)
     largest = 0.0
     for place, (row, now_row) in enumerate(zip(golden.probabilities, probabilities, strict=True)):
         difference = max(abs(a - float(b)) for a, b in zip(row, now_row, strict=True))
         if not math.isfinite(difference) or difference > golden.tolerance:
             message = f"the golden prediction {place} differs by {difference:.3g}, which is more than {golden.tolerance:g}"
-            raise IntegrityError(f"{message}: it needs the libraries that it was trained with", hint=TRAIN_AGAIN)
+            raise GoldenError(f"{message}: it needs the libraries that it was trained with", hint=TRAIN_AGAIN)
         largest = max(largest, difference)
     return largest

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from passerelle.errors import IntegrityError
+from passerelle.errors import DamagedFileError
 from passerelle.names import LINEAGE_FILE, PREFIX, RUN_ID_LENGTH_IN_TAG
 
 _HINT = "bentoml models delete; passerelle import; passerelle build"
@@ -30,12 +30,12 @@ def read_lineage(folder: Path) -> dict[str, Any]:
         lineage = json.loads((folder / LINEAGE_FILE).read_bytes())
         version, run_id, _ = (str(lineage[name]) for name in _NEEDED)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise IntegrityError(f"{folder.name} is not a bento model of passerelle", hint=_HINT) from error
+        raise DamagedFileError(f"{folder.name} is not a bento model of passerelle", hint=_HINT) from error
     if _VERSION_OF_A_TAG.fullmatch(folder.name) and folder.name != f"{version}-{run_id[:RUN_ID_LENGTH_IN_TAG].lower()}":
-        raise IntegrityError(f"lineage.json says version {version} of another run in the bento model {folder.name}", hint=_HINT)
+        raise DamagedFileError(f"lineage.json says version {version} of another run in the bento model {folder.name}", hint=_HINT)
     differs = _first_difference(lineage, _said_by_the_store(folder))
     if differs is not None:
-        raise IntegrityError(f"lineage.json and model.yaml of {folder.name} differ in « {differs} »", hint=_HINT)
+        raise DamagedFileError(f"lineage.json and model.yaml of {folder.name} differ in « {differs} »", hint=_HINT)
     return dict(lineage)
 
 
@@ -48,7 +48,7 @@ def _said_by_the_store(folder: Path) -> Mapping[str, object]:
         labels = {key.removeprefix(PREFIX): value for key, value in dict(content.get("labels") or {}).items() if key.startswith(PREFIX)}
         return {**labels, **dict(content.get("metadata") or {})}
     except (OSError, yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise IntegrityError(f"{path} cannot be read", hint=_HINT) from error
+        raise DamagedFileError(f"{path} cannot be read", hint=_HINT) from error
 
 
 def _first_difference(lineage: Mapping[str, object], stated: Mapping[str, object]) -> str | None:

@@ -13,7 +13,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from passerelle.errors import IntegrityError
+from passerelle.errors import DamagedFileError, IntegrityError
 from passerelle.model.answer import Answer, ScoredRow, answer_of, predict_with
 from passerelle.model.classifier import FittedPipeline, PipelineNeededError
 from passerelle.model.golden import Golden, Predict, read_golden, replay
@@ -177,7 +177,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST_FILE).read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise IntegrityError(f"{folder.name} is not a bento model of passerelle", hint="passerelle import; passerelle build") from error
+        raise DamagedFileError(f"{folder.name} is not a bento model of passerelle", hint="passerelle import; passerelle build") from error
     return manifest
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from passerelle.errors import TRAIN_AGAIN, IntegrityError
+from passerelle.errors import TRAIN_AGAIN, DigestError
 from passerelle.names import SCORER_FOLDER
 
 SCHEMA = 1
@@ -50,22 +50,22 @@ def check_manifest(
         IntegrityError: Names the first file that differs.
     """
     if expected_digest is not None and digest_of_manifest(manifest) != expected_digest:
-        raise IntegrityError("the manifest is not the one that was recorded at registration", hint=TRAIN_AGAIN)
+        raise DigestError("the manifest is not the one that was recorded at registration", hint=TRAIN_AGAIN)
     try:
         now, recorded = manifest_of(folder, golden), dict(manifest["files"])
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise IntegrityError("the manifest names no files, or the golden predictions cannot be read", hint=TRAIN_AGAIN) from error
+        raise DigestError("the manifest names no files, or the golden predictions cannot be read", hint=TRAIN_AGAIN) from error
     for name in sorted(recorded.keys() | now["files"].keys()):
         if name not in now["files"]:
             if scorer_alone and is_of_the_pipeline(name, recorded):
                 continue
-            raise IntegrityError(f"the model's file {name} is missing", hint=TRAIN_AGAIN)
+            raise DigestError(f"the model's file {name} is missing", hint=TRAIN_AGAIN)
         if name not in recorded:
-            raise IntegrityError(f"the model holds {name}, which was not there at registration", hint=TRAIN_AGAIN)
+            raise DigestError(f"the model holds {name}, which was not there at registration", hint=TRAIN_AGAIN)
         if recorded[name] != now["files"][name]:
-            raise IntegrityError(f"the model's file {name} is not the one that was registered", hint=TRAIN_AGAIN)
+            raise DigestError(f"the model's file {name} is not the one that was registered", hint=TRAIN_AGAIN)
     if manifest.get("golden") != now["golden"]:
-        raise IntegrityError("the golden predictions are not those that were registered", hint=TRAIN_AGAIN)
+        raise DigestError("the golden predictions are not those that were registered", hint=TRAIN_AGAIN)
 
 
 def is_of_the_pipeline(name: str, files: Iterable[str]) -> bool:

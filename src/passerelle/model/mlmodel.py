@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from passerelle.errors import TRAIN_AGAIN, IntegrityError, UsageError
+from passerelle.errors import TRAIN_AGAIN, DamagedFileError, UsageError
 from passerelle.model.flavors import FLAVORS
 from passerelle.model.record import EXAMPLES, Column, columns_of
 from passerelle.model.trust import UNREADABLE, refuse_links
@@ -56,7 +56,7 @@ def describe(folder: Path, *, scorer_alone: bool = False) -> ModelDescription:
     try:
         return _described(folder, scorer_alone=scorer_alone)
     except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-        raise IntegrityError(f"cannot parse {folder / 'MLmodel'}: {type(error).__name__}", hint=TRAIN_AGAIN) from error
+        raise DamagedFileError(f"cannot parse {folder / 'MLmodel'}: {type(error).__name__}", hint=TRAIN_AGAIN) from error
 
 
 def _described(folder: Path, *, scorer_alone: bool) -> ModelDescription:
@@ -64,7 +64,7 @@ def _described(folder: Path, *, scorer_alone: bool) -> ModelDescription:
         content = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
         entries, signature = dict(content["flavors"]), dict(content.get("signature") or {})
     except (yaml.YAMLError, *UNREADABLE) as error:
-        raise IntegrityError(f"{folder} holds no readable MLmodel file", hint=TRAIN_AGAIN) from error
+        raise DamagedFileError(f"{folder} holds no readable MLmodel file", hint=TRAIN_AGAIN) from error
     name = next((name for name in FLAVORS if isinstance(entries.get(name), dict)), None)
     if name is None:
         found, known = ", ".join(sorted(entries)) or "none", " and ".join(flavor.title for flavor in FLAVORS.values())
@@ -74,7 +74,7 @@ def _described(folder: Path, *, scorer_alone: bool) -> ModelDescription:
     file = flavor.describe(entry)
     target = (folder / file.path).resolve()
     if not file.path or folder.resolve() not in target.parents or not (target.is_file() or scorer_alone):
-        raise IntegrityError(f"the MLmodel file names « {file.path} », which is not a file of the model", hint=TRAIN_AGAIN)
+        raise DamagedFileError(f"the MLmodel file names « {file.path} », which is not a file of the model", hint=TRAIN_AGAIN)
     libraries = {**flavor.libraries(entry), **_pinned(folder / "requirements.txt")}
     columns = columns_of(signature)
     example = {column.name: EXAMPLES[column.type] for column in columns}

@@ -7,7 +7,7 @@ import struct
 import zlib
 from pathlib import Path
 
-from passerelle.errors import TRAIN_AGAIN, IntegrityError
+from passerelle.errors import TRAIN_AGAIN, DamagedFileError, UntrustedTypeError
 from passerelle.settings import LoadingSettings, StateSettings
 
 _TRUSTED_BUILTINS = frozenset(
@@ -34,7 +34,7 @@ def refuse_links(folder: Path) -> None:
     """
     for path in folder.rglob("*"):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise IntegrityError(f"the model holds {path.relative_to(folder)}, which is neither a file nor a folder", hint=TRAIN_AGAIN)
+            raise UntrustedTypeError(f"the model holds {path.relative_to(folder)}, which is neither a file nor a folder", hint=TRAIN_AGAIN)
 
 
 def refuse_pickle(form: str) -> None:
@@ -46,10 +46,10 @@ def refuse_pickle(form: str) -> None:
     message = f"the model is saved as {form}, which runs code when it is loaded"
     if not LoadingSettings.read().trust_pickle:
         way_out = "log it with mlflow.sklearn.log_model(…, serialization_format='skops')"
-        raise IntegrityError(f"{message}; {way_out}, or trust pickles in development alone", hint="export PASSERELLE_TRUST_PICKLE=true")
+        raise UntrustedTypeError(f"{message}; {way_out}, or trust pickles in development alone", hint="export PASSERELLE_TRUST_PICKLE=true")
     if StateSettings.read().environment == "production":
         way_out = "log it with mlflow.sklearn.log_model(…, serialization_format='skops')"
-        raise IntegrityError(f"{message}: pickles are not trusted in production; {way_out}", hint="unset PASSERELLE_TRUST_PICKLE")
+        raise UntrustedTypeError(f"{message}: pickles are not trusted in production; {way_out}", hint="unset PASSERELLE_TRUST_PICKLE")
 
 
 def trusted(type_name: str, operators: str = "sklearn,numpy,scipy") -> bool:
@@ -81,6 +81,6 @@ def refuse_bombs(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             size_bytes = sum(item.file_size for item in archive.infolist())
     except (zipfile.BadZipFile, *UNREADABLE) as error:
-        raise IntegrityError(f"{path.name} is not a skops file", hint=TRAIN_AGAIN) from error
+        raise DamagedFileError(f"{path.name} is not a skops file", hint=TRAIN_AGAIN) from error
     if size_bytes > _LARGEST_UNPACKED_BYTES:
-        raise IntegrityError(f"{path.name} unpacks to {size_bytes >> 20} MiB", hint=TRAIN_AGAIN)
+        raise UntrustedTypeError(f"{path.name} unpacks to {size_bytes >> 20} MiB", hint=TRAIN_AGAIN)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from passerelle.errors import TRAIN_AGAIN, IntegrityError, SettingsError
+from passerelle.errors import TRAIN_AGAIN, SettingsError, SignatureError
 from passerelle.model.certificate import certified_key
 from passerelle.model.manifest import digest_of_manifest
 from passerelle.names import MANIFEST_FILE, SIGNATURE_FILE
@@ -53,7 +53,7 @@ def check_signature(
         raise SettingsError(message, hint="export PASSERELLE_VERIFY_KEY=public.pem")
     if bundle is None:
         hint = f"export PASSERELLE_SIGNING_KEY=key.pem; passerelle register --run {run_id}"
-        raise IntegrityError(f"{of} is not signed, and a signature is required", hint=hint)
+        raise SignatureError(f"{of} is not signed, and a signature is required", hint=hint)
     try:
         payload, signature, chain = _opened(bundle)
         certified = certified_key(chain, roots) if chain and roots else None
@@ -61,14 +61,14 @@ def check_signature(
         signer = next((name for name, key in keys.items() if _signed_by(key, payload, signature)), None)
         if signer is None:
             place = settings.verify_key or settings.signing_key
-            raise IntegrityError(f"the signature of {of} is not by a key of {place}", hint=TRAIN_AGAIN)
+            raise SignatureError(f"the signature of {of} is not by a key of {place}", hint=TRAIN_AGAIN)
         subject, digests = _statement(payload)
     except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise IntegrityError(f"the signature of {of} is not a readable bundle", hint=TRAIN_AGAIN) from error
+        raise SignatureError(f"the signature of {of} is not a readable bundle", hint=TRAIN_AGAIN) from error
     if digests != {MANIFEST_FILE: digest_of_manifest(manifest)}:
-        raise IntegrityError(f"the signature of {of} is not for these files", hint=TRAIN_AGAIN)
+        raise SignatureError(f"the signature of {of} is not for these files", hint=TRAIN_AGAIN)
     if subject != run_id:
-        raise IntegrityError(f"the signature of {of} is that of another run's model: {subject}", hint=TRAIN_AGAIN)
+        raise SignatureError(f"the signature of {of} is that of another run's model: {subject}", hint=TRAIN_AGAIN)
     return signer
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 
 import requests
 
-from passerelle.errors import IntegrityError, OutsideError
+from passerelle.errors import GoldenError, IntegrityError, OutsideError
 from passerelle.model.golden import Golden
 from passerelle.names import CLASSIFY
 
@@ -73,13 +73,11 @@ def replay(ask: Asker, golden: Golden, *, where: str, expected_version: str, fol
                 return SmokeReport(place, largest, time.perf_counter() - began, answer["model_version"])
             raise IntegrityError(f"{where} serves version {answer['model_version']}, not {expected_version}", hint="passerelle status")
         if answer["label"] != str(label):
-            raise IntegrityError(
-                f"the golden input {place} is « {answer['label']} » at {where} and was « {label} »", hint="passerelle status"
-            )
+            raise GoldenError(f"the golden input {place} is « {answer['label']} » at {where} and was « {label} »", hint="passerelle status")
         if golden.probabilities is not None:
             difference = _difference(answer["top"], golden.classes, golden.probabilities[place])
             if not difference <= golden.tolerance:
-                raise IntegrityError(f"the golden input {place} differs by {difference:.3g} at {where}", hint="passerelle status")
+                raise GoldenError(f"the golden input {place} differs by {difference:.3g} at {where}", hint="passerelle status")
             largest = max(largest, difference)
     return SmokeReport(len(golden.inputs), largest, time.perf_counter() - began, expected_version)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from passerelle.errors import TRAIN_AGAIN, IntegrityError
+from passerelle.errors import TRAIN_AGAIN, DamagedFileError
 from passerelle.scorer.analyzers import Analyzer
 from passerelle.scorer.head import head_from
 from passerelle.scorer.linear import LinearScores
@@ -79,7 +79,7 @@ def unpack(folder: Path, *, pipeline_label: PipelineLabel | None) -> CompiledSco
         scorer = CompiledScorer(sections, rows, head_from(content["head"]), pipeline_label=pipeline_label, bare=bool(content["bare"]))
         scorer.__dict__["index_of_nothing"] = int(content["index_of_nothing"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(f"{folder.name} holds no readable compiled scorer", hint=TRAIN_AGAIN) from error
+        raise DamagedFileError(f"{folder.name} holds no readable compiled scorer", hint=TRAIN_AGAIN) from error
     return scorer
 
 

@@ -28,14 +28,14 @@ def loading_failure(error: BaseException, folder: Path) -> PasserelleError:
     """
     kind, model = type(error).__name__, f"{folder.parent.name}:{folder.name}"
     again = f"bentoml models delete {model} --yes; passerelle import; passerelle build; passerelle deploy"
-    if isinstance(error, PasserelleError):
-        error.hint = error.hint or again
-        return error
-    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+    if lacks_memory(error):
         return OutsideError(
             f"there is not enough memory to load {model}, which each worker loads: {kind} {_place(error)}",
             hint="PASSERELLE_WORKERS=1 passerelle deploy",
         )
+    if isinstance(error, PasserelleError):
+        error.hint = error.hint or again
+        return error
     if isinstance(error, ImportError):
         # Only the name: the message of an ImportError is free text.
         missing = f"the package {error.name} cannot be imported" if error.name else "a package cannot be imported"
@@ -46,6 +46,16 @@ def loading_failure(error: BaseException, folder: Path) -> PasserelleError:
         about = f" {error.filename}" if error.filename else ""
         return OutsideError(f"{model} cannot be loaded: {kind}: {error.strerror}{about}", hint=again)
     return IntegrityError(f"{model} cannot be loaded: {kind} {_place(error)}", hint=again)
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Return whether an error, or the one that it was raised from, is that of a process that gets no more memory."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno == errno.ENOMEM):
+            return True
+        cause = cause.__cause__
+    return False
 
 
 def _place(error: BaseException) -> str:

@@ -16,7 +16,15 @@ from typing import Any
 
 from bentoml._internal.utils import circus
 
+from passerelle.monitoring.shared import make_folder
+
 _NUMBERS = itertools.count()
+
+
+def before_workers(workers: int) -> None:
+    """Make what the workers share, and keep the process that starts them from listening for commands on TCP ports."""
+    make_folder(workers)
+    close_ports()
 
 
 def close_ports() -> None:

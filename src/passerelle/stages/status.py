@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import requests
-
 from passerelle.bentos.engine import newest_image
 from passerelle.bentos.store import Store, bentos_of, latest_bento, latest_bento_model
 from passerelle.follow_settings import FollowSettings
-from passerelle.names import BENTO_TAG_LABEL, CANDIDATE_ALIAS, VERSION_LABEL, BentoTag
+from passerelle.names import BENTO_TAG_LABEL, VERSION_LABEL, BentoTag
 from passerelle.registry.chain import LedgerFault, moves
 from passerelle.registry.client import PRODUCTION_STAGE, Registry
 from passerelle.registry.production import standing
@@ -20,9 +18,7 @@ from passerelle.rollout.service_state import running_service
 from passerelle.settings import SigningSettings, StoreSettings
 from passerelle.stages.candidate_status import candidate_disagreements
 from passerelle.stages.context import Context, stage
-
-_FOLLOWS = ("alias", "state", "code", "message", "hint")
-_LONGEST_SHOWN = 300
+from passerelle.stages.service_readiness import ServiceFollows, ServiceReadiness, service_readiness
 
 
 @dataclass(frozen=True)
@@ -41,6 +37,7 @@ class Holdings:
         service: Version that the running service serves.
         service_silent: Why none is known of a service whose address is: what went wrong when it was asked.
         follows: Where following the registry stands, as the service says; None for one that serves a pinned version.
+        others: Likewise of further registered models that it follows.
         candidate: Likewise of its candidate; None for a service that follows none.
     """
 
@@ -57,24 +54,8 @@ class Holdings:
     image_version: int | None = None
     service_silent: str | None = None
     follows: ServiceFollows | None = None
+    others: tuple[ServiceFollows, ...] = ()
     candidate: ServiceFollows | None = None
-
-
-@dataclass(frozen=True)
-class ServiceFollows:
-    """Where following the registry stands, as a service says in /readyz.
-
-    Attributes:
-        state: `in_step`, or what keeps the service from the version that the alias points to.
-        code: Short name of what is wrong; empty where nothing is.
-        hint: The next command.
-    """
-
-    alias: str
-    state: str
-    code: str
-    message: str
-    hint: str
 
 
 @dataclass(frozen=True)
@@ -112,16 +93,12 @@ def run(context: Context) -> Status:
     given = context.client.service_address
     address = given or (running.address if running else None)
     in_production = _production_model(registry, context.store)
-    serves, silent, follows, candidate = _served(address) if address else (None, None, None, None)
     found = gather(
         registry,
         bento_model=in_production or latest_bento_model(context.store),
         bento=latest_bento(context.store),
-        service=serves,
+        service=service_readiness(address) if address else None,
         service_address=address,
-        service_silent=silent,
-        follows=follows,
-        candidate=candidate,
         image=_image(context.store, in_production),
         deploy="passerelle deploy --target compose" if given else "passerelle deploy",
         signing=context.signing,
@@ -150,56 +127,27 @@ def _production_model(registry: Registry, store: StoreSettings) -> BentoTag | No
     return tag if Store(store).model(tag) else None
 
 
-def _served(address: str) -> tuple[int | None, str | None, ServiceFollows | None, ServiceFollows | None]:
-    """Return the version that a service says it is ready with, or else why none is known; and where it and its candidate follow."""
-    try:
-        answer = requests.get(f"{address}/readyz", timeout=3).json()
-        return int(answer["model_version"]), None, _follows(answer.get("following")), _candidate(answer.get("candidate"))
-    except requests.exceptions.SSLError:
-        return None, "has a certificate that is not trusted here (REQUESTS_CA_BUNDLE names the authority's file)", None, None
-    except (requests.RequestException, ValueError, KeyError, TypeError):
-        return None, "is not ready, or does not answer", None, None
-
-
-def _follows(answer: object) -> ServiceFollows | None:
-    if not isinstance(answer, dict):
-        return None
-    # Shown on a terminal: plain characters only.
-    plain = {name: "".join(filter(str.isprintable, str(answer.get(name, ""))))[:_LONGEST_SHOWN] for name in _FOLLOWS}
-    return ServiceFollows(**plain)
-
-
-def _candidate(answer: object) -> ServiceFollows | None:
-    if not isinstance(answer, dict):
-        return None
-    backed_out = answer.get("backed_out")
-    wrong = {"code": "backed_out", "message": backed_out, "hint": "passerelle rollout --status"} if backed_out else {}
-    return _follows({**answer, **wrong, "alias": str(CANDIDATE_ALIAS)})
-
-
 def gather(
     registry: Registry,
     *,
     bento_model: BentoTag | None,
     bento: BentoTag | None,
-    service: int | None,
+    service: ServiceReadiness | None,
     service_address: str | None,
-    service_silent: str | None = None,
     image: tuple[str, int] | None = None,
     deploy: str = "passerelle deploy",
     signing: SigningSettings | None = None,
-    follows: ServiceFollows | None = None,
-    candidate: ServiceFollows | None = None,
 ) -> Status:
     """Return where everything stands; the store, the engine and the service are looked at by the caller, which knows where they are.
 
     Args:
+        service: What the running service says; None without one.
         image: Name of an image, and the version that it holds.
         deploy: Command that brings the service up to date.
         signing: What the ledger is verified with.
     """
     name = registry.settings.registered_model
-    found, now = history(registry, name, signing), standing(registry, name)
+    found, now, service = history(registry, name, signing), standing(registry, name), service or ServiceReadiness()
     holdings = Holdings(
         registered_model=name,
         alias=now.production,
@@ -208,13 +156,14 @@ def gather(
         ledger=_in_production(found),
         bento_model=str(bento_model) if bento_model else None,
         bento=str(bento) if bento else None,
-        service=service,
+        service=service.version,
         service_address=service_address,
         image=image[0] if image else None,
         image_version=image[1] if image else None,
-        service_silent=service_silent,
-        follows=follows,
-        candidate=candidate,
+        service_silent=service.silent,
+        follows=service.follows,
+        others=service.others,
+        candidate=service.candidate,
     )
     return _status(registry, holdings, found, deploy)
 
@@ -235,23 +184,25 @@ def _in_production(found: History) -> int | None:
 def disagreements(holdings: Holdings, *, deploy: str = "passerelle deploy") -> tuple[Disagreement, ...]:
     """Return what does not agree with the alias, which decides."""
     found = list(_of_the_registry(holdings))
-    if holdings.alias is None:
-        return tuple(found)
-    if holdings.follows is not None:
-        # A service that follows does not answer from the store, the bento or the image.
-        return (*found, *_of_following(holdings.follows), *_of_following(holdings.candidate))
-    if holdings.bento_model is not None and _version_of(holdings.bento_model) != holdings.alias:
-        found.append(Disagreement(f"the store holds {holdings.bento_model}, production is version {holdings.alias}", "passerelle import"))
-    if holdings.bento is not None and _version_of(holdings.bento) != holdings.alias:
-        found.append(Disagreement(f"the bento is {holdings.bento}, production is version {holdings.alias}", "passerelle build"))
-    if holdings.image is not None and holdings.image_version != holdings.alias:
-        found.append(Disagreement(f"the image is {holdings.image}, production is version {holdings.alias}", "passerelle containerize"))
-    if holdings.service is not None and holdings.service != holdings.alias:
-        found.append(Disagreement(f"the service serves version {holdings.service}, production is version {holdings.alias}", deploy))
-    elif holdings.service is None and holdings.service_silent is not None:
+    if holdings.alias is not None and holdings.follows is None:
+        found += _of_a_pinned_version(holdings, holdings.alias)
+    if holdings.alias is not None and holdings.service is None and holdings.service_silent is not None:
         what = f"version {holdings.alias} is in production and the service at {holdings.service_address} {holdings.service_silent}"
         found.append(Disagreement(what, deploy))
-    return tuple(found)
+    elif holdings.follows is None and holdings.service is not None and holdings.alias not in (None, holdings.service):
+        found.append(Disagreement(f"the service serves version {holdings.service}, production is version {holdings.alias}", deploy))
+    following = (holdings.follows, *holdings.others, holdings.candidate)
+    return (*found, *(what for follows in following for what in _of_following(follows)))
+
+
+def _of_a_pinned_version(holdings: Holdings, alias: int) -> Iterator[Disagreement]:
+    """Yield what holds another version; a service that follows does not answer from the store, the bento or the image."""
+    if holdings.bento_model is not None and _version_of(holdings.bento_model) != alias:
+        yield Disagreement(f"the store holds {holdings.bento_model}, production is version {alias}", "passerelle import")
+    if holdings.bento is not None and _version_of(holdings.bento) != alias:
+        yield Disagreement(f"the bento is {holdings.bento}, production is version {alias}", "passerelle build")
+    if holdings.image is not None and holdings.image_version != alias:
+        yield Disagreement(f"the image is {holdings.image}, production is version {alias}", "passerelle containerize")
 
 
 def _of_following(follows: ServiceFollows | None) -> Iterator[Disagreement]:

@@ -18,6 +18,7 @@ from passerelle.settings import StoreSettings
 from passerelle.stages.import_model import import_model
 from passerelle.stages.promote import put_in_production
 from passerelle.stages.rollback import rollback
+from passerelle.stages.service_readiness import ServiceReadiness
 from passerelle.stages.status import gather
 from passerelle.stages.trace import links_of
 from tests.unit.registry.ledger_forgeries import (
@@ -112,7 +113,7 @@ def test_a_first_entry_that_was_forged_is_found_where_mlflow_knows_of_none(mlflo
 def test_status_shows_all_else_and_marks_the_break(mlflow: Mlflow) -> None:
     put(mlflow, 1)
     append_with_head(Forger(mlflow))
-    status = gather(real(mlflow), bento_model=None, bento=None, service=2, service_address="http://there")
+    status = gather(real(mlflow), bento_model=None, bento=None, service=ServiceReadiness(2), service_address="http://there")
     assert (status.holdings.alias, status.holdings.stage, status.holdings.service, status.holdings.ledger) == (1, (1,), 2, None)
     assert [finding.number for finding in status.ledger_findings] == [2]
     assert "is broken at entry 2" in status.disagreements[0].what

@@ -18,13 +18,12 @@ from bentoml.exceptions import BentoMLException, NotFound
 
 from passerelle.errors import DataError, SettingsError
 from passerelle.model import loaded as loading
-from passerelle.model.manifest import digest_of_manifest, manifest_of
 from passerelle.names import MODEL_FOLDER, SCORER_FOLDER
 from passerelle.serving.contract import RequestError
 from passerelle.serving.failure import plain_errors
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
-from tests.unit.serving.models import text_bento_model
+from tests.unit.serving.models import text_bento_model, vouched
 
 SECRET = "Madame Dupont, 3 rue des Lilas"
 
@@ -120,15 +119,6 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a table cut off": lambda scorer: (scorer / "table.npy").write_bytes((scorer / "table.npy").read_bytes()[:130]),
     "no terms": lambda scorer: (scorer / "terms-1.json").unlink(),
 }
-
-
-def vouched(folder: Path, **lineage: str) -> Path:
-    """Write manifest and lineage anew, so that the damage is not found by a digest."""
-    manifest = manifest_of(folder / MODEL_FOLDER, folder / "golden.json")
-    held = json.loads((folder / "lineage.json").read_text()) | {"artifact_digest": digest_of_manifest(manifest)} | lineage
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    (folder / "lineage.json").write_text(json.dumps(held))
-    return folder
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

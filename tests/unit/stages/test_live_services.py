@@ -13,7 +13,8 @@ from passerelle.model.ledger_entry import CandidateTerms
 from passerelle.monitoring.rollout_metrics import RolloutMetrics
 from passerelle.rollout.replicas import at_addresses
 from passerelle.stages.live_services import LiveReport, compare_live, no_service
-from passerelle.stages.status import Holdings, ServiceFollows, _candidate, disagreements
+from passerelle.stages.service_readiness import ServiceFollows, _candidate
+from passerelle.stages.status import Holdings, disagreements
 from tests.unit.registry.ledger_forgeries import entry_of
 
 ENTRY = entry_of(3, number=7, what="candidate", candidate=CandidateTerms("canary", 10, "X-Rollout-Key", {"max_error_share": 0.05}))

@@ -9,7 +9,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from passerelle.errors import TRAIN_AGAIN, IntegrityError, UsageError
+from passerelle.errors import TRAIN_AGAIN, DamagedFileError, UntrustedTypeError, UsageError
 from passerelle.model.flavors.flavor import FittedClassifier, ModelFile, Records
 from passerelle.model.trust import UNREADABLE, refuse_bombs, refuse_pickle, trusted
 from passerelle.scorer.compile.pipeline_label import pipeline_label
@@ -74,10 +74,10 @@ def _from_skops(path: Path) -> FittedClassifier:
             message = (
                 f"the model holds types that are not trusted: {', '.join(foreign)}; train it with scikit-learn's own types, or trust them"
             )
-            raise IntegrityError(message, hint=f"export PASSERELLE_TRUSTED_TYPES={','.join(filter(None, (operators, *foreign)))}")
+            raise UntrustedTypeError(message, hint=f"export PASSERELLE_TRUSTED_TYPES={','.join(filter(None, (operators, *foreign)))}")
         loaded: FittedClassifier = skops.io.load(path, trusted=named)
     except (UntrustedTypesFoundException, BadZipFile, *UNREADABLE) as error:
-        raise IntegrityError(f"{path.name} is not a readable skops file: {type(error).__name__}", hint=TRAIN_AGAIN) from error
+        raise DamagedFileError(f"{path.name} is not a readable skops file: {type(error).__name__}", hint=TRAIN_AGAIN) from error
     return loaded
 
 
@@ -87,5 +87,5 @@ def _unpickled(path: Path) -> FittedClassifier:
         with path.open("rb") as file:
             loaded: FittedClassifier = pickle.load(file)  # noqa: S301 - the operator said to trust it
     except UNREADABLE as error:
-        raise IntegrityError(f"{path.name} is not a readable pickle: {type(error).__name__}", hint=TRAIN_AGAIN) from error
+        raise DamagedFileError(f"{path.name} is not a readable pickle: {type(error).__name__}", hint=TRAIN_AGAIN) from error
     return loaded

@@ -16,7 +16,7 @@ from passerelle.errors import PasserelleError
 from passerelle.model.mlmodel import ModelDescription, describe
 from passerelle.model.record import Column
 from passerelle.names import MODEL_FOLDER, SCORER_FOLDER
-from passerelle.serving.failure import loading_failure
+from passerelle.serving.failure import lacks_memory, loading_failure
 from passerelle.serving.following.failures import VersionRefusedError
 
 if TYPE_CHECKING:
@@ -53,14 +53,19 @@ def accepted(folder: Path, served: ModelDescription, task: str | None, lineage: 
         model = load_model(folder, scorer_alone=True)
     except VersionRefusedError:
         raise
-    except PasserelleError as error:
-        raise VersionRefusedError.of(error.code, error) from error
-    except (MemoryError, OSError) as error:
-        raise VersionRefusedError.of("resources", loading_failure(error, folder)) from error
     except Exception as error:
-        raise VersionRefusedError.of("load", loading_failure(error, folder)) from error
+        raise _refusal(error, folder) from error
     _check_speed(model, most_cpu_ms)
     return model
+
+
+def _refusal(error: Exception, folder: Path) -> VersionRefusedError:
+    """Return the refusal of a version whose load failed; its code says whether that may pass."""
+    if isinstance(error, OSError) or lacks_memory(error):
+        return VersionRefusedError.of("resources", loading_failure(error, folder))
+    if isinstance(error, PasserelleError):
+        return VersionRefusedError.of(error.code, error)
+    return VersionRefusedError.of("load", loading_failure(error, folder))
 
 
 def check_columns(served: Sequence[Column], offered: Sequence[Column]) -> None:

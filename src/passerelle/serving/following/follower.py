@@ -33,6 +33,8 @@ _MAY_PASS = frozenset({"digest", "resources"})
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 60.0, 3_600.0
 _KEPT_FOLDERS = 3
 _STATUS = "passerelle status"
+#: What `promote` moves unless a setting says otherwise.
+_PROMOTED = "production"
 
 
 @dataclass(frozen=True)
@@ -112,8 +114,7 @@ class Follower:
 
     def _followed(self, version: AliasedVersion | None) -> FollowState:
         if version is None:
-            message = f"no version of {self._target.registered_model} holds the alias {self._target.alias}"
-            raise NotReachedError("no_alias", message, hint="passerelle promote")
+            raise self._nothing()
         seen = _Seen(version.version, version.run_id, version.tags.get(ARTIFACT_DIGEST, ""), version.tags.get(self.role.tag, ""))
         if seen == self._in_step:
             return FollowState("in_step", version.version)
@@ -129,6 +130,15 @@ class Follower:
             return state
         self._in_step, self._refused = seen, None
         return FollowState("in_step", version.version)
+
+    def _nothing(self) -> NotReachedError:
+        """Return what is missing: the registered model, or only its alias."""
+        name, alias = self._target.registered_model, self._target.alias
+        if not self._mlflow.has_model(name):
+            hint = "passerelle register; passerelle promote\nexport PASSERELLE_FOLLOW=MODEL@production"
+            return NotReachedError("no_model", f"MLflow has no registered model {name}", hint=hint)
+        hint = "passerelle promote" if alias == _PROMOTED else f"passerelle promote\nexport PASSERELLE_FOLLOW={name}@{_PROMOTED}"
+        return NotReachedError("no_alias", f"no version of {name} holds the alias {alias}", hint=hint)
 
     def _refusal(self, seen: _Seen, state: FollowState) -> _Refusal:
         """Return until when the version is not tried again: a bucket or a memory limit may be mended, and nothing tells the service."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ _MOST_JSON_BYTES = 4_194_304
 _CONNECT_S, _READ_S = 3.0, 10.0
 _PIECE_BYTES = 65_536
 _STATUS = "passerelle status"
+_CLIENT_HINT = "export MLFLOW_TRACKING_CLIENT_CERT_PATH=client.pem"
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,14 @@ class MlflowRest:
         if version.registered_model != registered_model:
             raise self._nonsense("registered-models/alias")
         return version
+
+    def has_model(self, registered_model: str) -> bool:
+        """Return whether there is such a registered model.
+
+        Raises:
+            NotReachedError: As `aliased`.
+        """
+        return self._json("registered-models/get", name=registered_model) is not None
 
     def model_tags(self, registered_model: str) -> Mapping[str, str]:
         """Return the tags of the registered model itself; none where it does not exist.
@@ -175,8 +185,7 @@ class MlflowRest:
                 "GET", address, fields=query, headers=_headers(self._settings), preload_content=False, redirect=False
             )
         except SSLError as error:
-            message = "the certificate of the MLflow server is not trusted"
-            raise NotReachedError("certificate", message, hint="export MLFLOW_TRACKING_SERVER_CERT_PATH=authority.pem") from error
+            raise _not_trusted(error) from error
         except (HTTPError, OSError, urllib3.exceptions.LocationValueError) as error:
             raise NotReachedError("unreachable", f"the MLflow server does not answer: {type(error).__name__}", hint=_STATUS) from error
         whole = False
@@ -189,8 +198,8 @@ class MlflowRest:
 
     def _refused(self, response: BaseHTTPResponse, what: str) -> NotReachedError:
         if response.status in (401, 403):
-            message = f"the MLflow server refuses these credentials (HTTP {response.status}, {what})"
-            return NotReachedError("credentials", message, hint="export MLFLOW_TRACKING_USERNAME=USER MLFLOW_TRACKING_PASSWORD=PASSWORD")
+            given, hint = _credentials(self._settings)
+            return NotReachedError("credentials", f"the MLflow server refuses {given} (HTTP {response.status}, {what})", hint=hint)
         return NotReachedError("server_error", f"the MLflow server answers HTTP {response.status} ({what})", hint=_STATUS)
 
     def _nonsense(self, route: str) -> NotReachedError:
@@ -250,6 +259,30 @@ def _headers(settings: FollowSettings) -> dict[str, str]:
             # MLflow refuses then, which the service reports; the file may come later.
             password = ""
     return dict(make_headers(basic_auth=f"{settings.follow_username}:{password}")) if settings.follow_username else {}
+
+
+def _credentials(settings: FollowSettings) -> tuple[str, str]:
+    """Return what MLflow was shown, in words and without secrets, and the command that sets something else."""
+    if settings.follow_token is not None:
+        return "the token of MLFLOW_TRACKING_TOKEN, which may have expired", "export MLFLOW_TRACKING_TOKEN=TOKEN"
+    hint = "export MLFLOW_TRACKING_USERNAME=USER MLFLOW_TRACKING_PASSWORD=PASSWORD"
+    if not settings.follow_username:
+        return "a request without credentials, and none are set", f"{hint}\nexport MLFLOW_TRACKING_TOKEN=TOKEN"
+    user, file = settings.follow_username, settings.follow_password_file
+    if file is None:
+        return f"the user {user!r} with this password", hint
+    return f"the user {user!r} with the password in {file}" + ("" if file.is_file() else ", which does not exist"), f"ls -l {file}"
+
+
+def _not_trusted(error: Exception) -> NotReachedError:
+    """Return why no connection could be encrypted: nothing was asked."""
+    cause = error.args[0] if error.args else None
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        message = f"the certificate of the MLflow server is not trusted: {cause.verify_message}"
+        return NotReachedError("certificate", message, hint="export MLFLOW_TRACKING_SERVER_CERT_PATH=authority.pem")
+    reason = (cause.reason if isinstance(cause, ssl.SSLError) else None) or type(error).__name__
+    message = f"the MLflow server at this https:// address takes no encrypted connection, or wants a certificate of the client's ({reason})"
+    return NotReachedError("certificate", message, hint="export MLFLOW_TRACKING_URI=http://HOST:5000\n" + _CLIENT_HINT)
 
 
 def _does_not_exist(answer: Mapping[str, object]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -34,7 +35,8 @@ def targets(settings: FollowSettings, registered_model: str) -> tuple[Target, ..
         registered_model: The one that the bento was built from.
 
     Raises:
-        SettingsError: The list cannot be read, names a model twice or another one first, or the server's address is missing or no address.
+        SettingsError: The list cannot be read, names a model twice or another one first, or the server's address is missing or no address,
+            or a certificate cannot be read.
     """
     parts = [part.strip() for part in settings.follow.split(",")] if settings.follow.strip() else []
     found = []
@@ -56,6 +58,7 @@ def targets(settings: FollowSettings, registered_model: str) -> tuple[Target, ..
         raise SettingsError(message, hint="export PASSERELLE_FOLLOW_LEDGER=on" if found else _HINT)
     if found:
         _check_address(settings.follow_tracking_uri)
+        _check_certificates(settings)
     return tuple(found)
 
 
@@ -66,3 +69,23 @@ def _check_address(address: str | None) -> None:
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise SettingsError("MLFLOW_TRACKING_URI is not an address that begins with http:// or https://", hint=hint)
+
+
+def _check_certificates(settings: FollowSettings) -> None:
+    """Check that the certificates can be read: the files are there before the service starts, and stay as they are."""
+    given = (
+        ("MLFLOW_TRACKING_SERVER_CERT_PATH", settings.follow_ca_file, "authority.pem"),
+        ("MLFLOW_TRACKING_CLIENT_CERT_PATH", settings.follow_client_cert_file, "client.pem"),
+    )
+    for name, path, example in given:
+        if path is None:
+            continue
+        try:
+            context = ssl.create_default_context()
+            if path == settings.follow_ca_file:
+                context.load_verify_locations(path)
+            else:
+                context.load_cert_chain(path)
+        except OSError as error:
+            why = "holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror or type(error).__name__
+            raise SettingsError(f"the file {path}, which {name} names, cannot be used: {why}", hint=f"export {name}={example}") from error

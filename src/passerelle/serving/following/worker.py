@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from passerelle.model.mlmodel import ModelDescription
     from passerelle.monitoring.metrics import Metrics
 
-_TICK_S = 0.1
+#: Each look at the files takes the interpreter from the requests; who asks for a poll wakes the worker that polls.
+_TICK_S, _TRY_TO_LEAD_S = 0.25, 1.0
 _LEAST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
 _RETRY_LOAD_S, _AFTER_FAILURE_S = 10.0, 1.0
 _LOCK = "leader.lock"
@@ -93,18 +94,21 @@ class FollowingWorker:
         self._follower: Follower | None = None
         self._lock: int | None = None
         self._changed = (0, 0)
-        self._retry_at = 0.0
+        self._retry_at = self._lead_at = 0.0
         self._due = self._least_pause_ends = 0.0
         self._failures = 0
         self._last_request = 0
         self.first_poll = threading.Event()
-        self._stopped = threading.Event()
+        self._stopped, self._wake = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"follow {target}", daemon=True)
 
     def poll_now(self) -> None:
         """Let the worker that polls do so at once; where the folder cannot be written, the next poll comes in its time."""
         with contextlib.suppress(OSError):
             request_poll(self._board.folder)
+        # A flood of requests wakes it no more often than it may poll.
+        if self._lock is not None and time.monotonic() >= self._least_pause_ends:
+            self._wake.set()
 
     def start(self) -> None:
         """Take the last good version from the disk, and follow from here on; returns at once."""
@@ -113,6 +117,7 @@ class FollowingWorker:
     def stop(self) -> None:
         """Follow no longer, and let another worker poll; what is served stays."""
         self._stopped.set()
+        self._wake.set()
         self._thread.join()
         if self._lock is not None:
             os.close(self._lock)
@@ -132,13 +137,14 @@ class FollowingWorker:
                 self._report(FollowState("not_reached", None, "internal", message, "passerelle status"))
                 self.first_poll.set()
                 self._stopped.wait(_AFTER_FAILURE_S)
-            self._stopped.wait(_TICK_S)
+            self._wake.wait(_TICK_S)
+            self._wake.clear()
 
     def _step(self) -> None:
         if self._changed == (0, 0):
             self._board.make()
         now = time.monotonic()
-        if self._leads() and self._is_due(now):
+        if self._leads(now) and self._is_due(now):
             self._poll()
         changed = self._board.changed()
         if changed != self._changed or (self._retry_at and now >= self._retry_at):
@@ -152,10 +158,11 @@ class FollowingWorker:
                 self.first_poll.set()
         self._drop_former(now)
 
-    def _leads(self) -> bool:
+    def _leads(self, now: float) -> bool:
         """Return whether this worker is the one that polls; the lock goes with the process that holds it."""
-        if self._lock is not None:
-            return True
+        if self._lock is not None or now < self._lead_at:
+            return self._lock is not None
+        self._lead_at = now + _TRY_TO_LEAD_S
         descriptor = os.open(self._board.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -254,5 +261,6 @@ class FollowingWorker:
         """Print what concerns the service once, by the worker that polls; what concerns one worker alone, by that worker."""
         if self._lock is not None or of_this_worker:
             # A log on a full disk ends no thread.
+            next_lines = "\n  next: " + hint.replace("\n", "\n    or: ") if hint else ""
             with contextlib.suppress(OSError):
-                print(f"following {self.target}: {message}" + (f"\n  next: {hint}" if hint else ""), file=sys.stderr, flush=True)  # noqa: T201
+                print(f"following {self.target}: {message}{next_lines}", file=sys.stderr, flush=True)  # noqa: T201

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,6 +54,13 @@ class RegistryDouble:
     files: dict[tuple[int, str], bytes] = field(default_factory=dict)
     spoil: Callable[[str, bytes], tuple[int, bytes]] | None = None
     asked: list[str] = field(default_factory=list)
+    server: ThreadingHTTPServer | None = None
+
+    def encrypt(self, context: ssl.SSLContext) -> None:
+        """Take encrypted connections alone from here on, under the name localhost."""
+        assert self.server is not None
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.address = f"https://localhost:{self.server.server_port}"
 
     def settings(self, folder: Path, **given: Any) -> FollowSettings:
         return FollowSettings.read({}, follow=ALIAS, follow_dir=folder, follow_tracking_uri=self.address, **given)
@@ -159,6 +167,7 @@ def running() -> Iterator[RegistryDouble]:
             """A client that leaves in the middle of an answer is what some tests are about."""
 
     server = Server(("127.0.0.1", 0), Handler)
+    double.server = server
     double.address = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from passerelle.model.mlmodel import describe
 from passerelle.model.record import Column
-from passerelle.names import MODEL_FOLDER
+from passerelle.names import MODEL_FOLDER, SCORER_FOLDER
 from passerelle.serving.following.acceptance import accepted, check_columns, check_environment
 from passerelle.serving.following.failures import VersionRefusedError
+from tests.signing_fixtures import make_keys
+from tests.unit.serving.models import vouched
 
 TEXT = Column("text", "string")
 
@@ -94,12 +99,76 @@ def test_a_slow_version_is_refused_by_its_processor_time(versions: dict[int, Pat
     assert refused.value.code == "latency"
 
 
-def test_a_version_that_differs_from_its_golden_predictions_is_refused(versions: dict[int, Path], tmp_path: Path) -> None:
-    folder = tmp_path / "m"
-    shutil.copytree(versions[1], folder)
+def other_golden(folder: Path) -> None:
     golden = json.loads((folder / "golden.json").read_text())
-    golden["labels"] = golden["labels"][::-1]
-    (folder / "golden.json").write_text(json.dumps(golden))
+    (folder / "golden.json").write_text(json.dumps({**golden, "labels": golden["labels"][::-1]}))
+
+
+def no_golden(folder: Path) -> None:
+    (folder / "golden.json").write_text("{}")
+
+
+def damaged_scorer(folder: Path) -> None:
+    for path in (folder / MODEL_FOLDER / SCORER_FOLDER).glob("*.npy"):
+        np.save(path, np.zeros(3))
+
+
+def damaged_mlmodel(folder: Path) -> None:
+    (folder / MODEL_FOLDER / "MLmodel").write_text("flavors: [")
+
+
+def pickled(folder: Path) -> None:
+    path = folder / MODEL_FOLDER / "MLmodel"
+    path.write_text(path.read_text().replace("serialization_format: skops", "serialization_format: cloudpickle"))
+
+
+def refusal(whole: Path, folder: Path, change: Callable[[Path], None] | None = None) -> VersionRefusedError:
+    """Return why a version is refused whose files were changed before it was registered."""
+    shutil.copytree(whole, folder)
+    served = describe(folder / MODEL_FOLDER)
+    if change is not None:
+        change(folder)
     with pytest.raises(VersionRefusedError) as refused:
-        accepted(folder, describe(folder / MODEL_FOLDER), None, {}, most_cpu_ms=100)
-    assert refused.value.code == "integrity"
+        accepted(vouched(folder), served, None, {}, most_cpu_ms=100)
+    return refused.value
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (other_golden, "golden"),
+        (no_golden, "damaged_file"),
+        (damaged_scorer, "damaged_file"),
+        (damaged_mlmodel, "damaged_file"),
+        (pickled, "untrusted_type"),
+    ],
+)
+def test_each_cause_has_a_code_of_its_own(versions: dict[int, Path], tmp_path: Path, change: Callable[[Path], None], code: str) -> None:
+    assert refusal(versions[1], tmp_path / "m", change).code == code
+
+
+def test_a_file_that_was_changed_after_registration_is_refused_by_its_digest(versions: dict[int, Path], tmp_path: Path) -> None:
+    shutil.copytree(versions[1], tmp_path / "m")
+    other_golden(tmp_path / "m")
+    with pytest.raises(VersionRefusedError) as refused:
+        accepted(tmp_path / "m", describe(versions[1] / MODEL_FOLDER), None, {}, most_cpu_ms=100)
+    assert refused.value.code == "digest"
+
+
+def test_a_version_that_is_not_signed_is_refused_by_its_signature(
+    versions: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PASSERELLE_VERIFY_KEY", str(make_keys(tmp_path, "ours").public))
+    assert refusal(versions[1], tmp_path / "m").code == "signature"
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOMEM, "Cannot allocate memory"), MemoryError()])
+def test_a_scorer_that_finds_no_memory_may_be_loaded_later(
+    versions: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def load(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(np, "load", load)
+    refused = refusal(versions[1], tmp_path / "m")
+    assert (refused.code, refused.hint) == ("resources", "PASSERELLE_WORKERS=1 passerelle deploy")

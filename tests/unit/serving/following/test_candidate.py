@@ -19,7 +19,7 @@ from passerelle.serving.following.live_candidate import CandidateSlot
 from passerelle.serving.following.shadow import ShadowQueue, ShadowRecord
 from passerelle.serving.following.target import targets
 from tests.unit.serving.following.registry_double import NAME, RegistryDouble
-from tests.unit.serving.following.test_worker import Worker, until
+from tests.unit.serving.following.workers import Worker, until
 
 HALF = CandidateTerms("canary", 50, "X-Rollout-Key", {})
 ALL = replace(HALF, weight=100)

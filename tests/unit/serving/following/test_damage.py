@@ -49,7 +49,7 @@ def poll(downloads: Downloads, folder: Path, monkeypatch: pytest.MonkeyPatch, *,
 
     def accept(version: Path, _: Mapping[str, object]) -> Any:
         if bad or (version / "damaged").exists():
-            raise VersionRefusedError("integrity", "it is damaged", "passerelle status")
+            raise VersionRefusedError("golden", "it is damaged", "passerelle status")
         return object()
 
     monkeypatch.setattr(followers, "MlflowRest", lambda _: downloads)
@@ -72,7 +72,7 @@ def test_a_version_that_was_damaged_on_the_disk_is_downloaded_again(tmp_path: Pa
 
 def test_a_version_that_is_bad_as_downloaded_is_downloaded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     downloads = Downloads()
-    assert poll(downloads, tmp_path, monkeypatch, bad=True).code == "integrity"
+    assert poll(downloads, tmp_path, monkeypatch, bad=True).code == "golden"
     assert len(downloads.folders) == 1
 
 

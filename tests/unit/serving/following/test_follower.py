@@ -139,7 +139,7 @@ def test_an_alias_or_a_model_that_is_not_there_is_said(registry: RegistryDouble,
     state = follower(registry, tmp_path).poll()
     assert (state.state, state.code, state.hint) == ("not_reached", "no_alias", "passerelle promote")
     other = Follower(Target("nothing", ALIAS), registry.settings(tmp_path), Board(tmp_path), accept=load, loaded={})
-    assert other.poll().code == "no_alias"
+    assert other.poll().code == "no_model"
 
 
 def test_a_server_that_does_not_answer_is_said(tmp_path: Path) -> None:

@@ -2,51 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import json
-import time
+import math
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from passerelle.serving.endpoint import ClassifyEndpoint
-from passerelle.serving.following.start import load_and_follow
-from passerelle.serving.pages.app import build_app
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from tests.unit.serving.following.registry_double import ALIAS, RegistryDouble
-
-
-class Worker:
-    """A worker of a service whose bento holds version 1."""
-
-    def __init__(self, registry: RegistryDouble, bento: Path, folder: Path, **given: Any) -> None:
-        self.runtime = Runtime(bento, ServiceSettings.read({}, access_log=False))
-        settings = registry.settings(folder, follow_interval_s=0.1, follow_start_s=30.0).model_copy(update=given)
-        load_and_follow(self.runtime, settings)
-        self.app = ClassifyEndpoint(build_app(self.runtime), runtime=self.runtime)
-
-    def ask(self, path: str = "/classify", method: str = "POST", **headers: str) -> httpx.Response:
-        async def go() -> httpx.Response:
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(app=self.app), base_url="http://127.0.0.1") as client:
-                named = {name.replace("_", "-"): value for name, value in headers.items()}
-                body = {"json": {"text": "merci"}} if method == "POST" else {}
-                return await client.request(method, path, headers=named, **body)  # type: ignore[arg-type]
-
-        return asyncio.run(go())
-
-    @property
-    def version(self) -> str:
-        return str(self.runtime.ready().version)
-
-    def stop(self) -> None:
-        for runtime in (self.runtime, *self.runtime.others.values()):
-            if runtime.following is not None:
-                runtime.following.stop()
-
+from tests.unit.serving.following.workers import Worker, until
 
 Start = Callable[..., Worker]
 
@@ -62,13 +31,6 @@ def start(registry: RegistryDouble, versions: dict[int, Path], tmp_path: Path) -
     yield make
     for each in started:
         each.stop()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "it does not come to that"
-        time.sleep(0.01)
 
 
 def test_a_service_starts_with_what_is_in_production(registry: RegistryDouble, start: Start) -> None:
@@ -147,7 +109,7 @@ def test_several_models_are_followed_apart(registry: RegistryDouble, start: Star
     for path in ("/models/other/classify", "/models/test", "/models/test/classify/x", "/models/"):
         assert worker.ask(path).status_code == 404
     models = worker.ask("/readyz", "GET").json()["models"]
-    assert models["nothing"]["following"]["code"] == "no_alias"
+    assert models["nothing"]["following"]["code"] == "no_model"
 
 
 def test_a_further_model_says_itself_which_records_it_takes(
@@ -164,6 +126,47 @@ def test_a_further_model_says_itself_which_records_it_takes(
     worker = start(follow=f"{ALIAS},langue@{ALIAS}", follow_ledger="off")
     until(lambda: worker.ask("/models/langue/classify").status_code == 200)
     assert worker.ask("/models/langue/classify").json()["model_version"] == "1"
+
+
+def test_who_asks_for_a_poll_wakes_the_worker_that_polls_and_no_other(registry: RegistryDouble, start: Start) -> None:
+    leader, other = start(follow_interval_s=3_000.0), start(follow_interval_s=3_000.0)
+    woken = []
+    for worker in (leader, other):
+        following = worker.runtime.following
+        assert following is not None
+        following.stop()
+        following._least_pause_ends = 0.0
+        following._lock = 0 if worker is leader else None
+        following._wake.clear()
+        following.poll_now()
+        woken.append(following._wake.is_set())
+        following._wake.clear()
+        following._least_pause_ends = math.inf
+        following.poll_now()
+        assert not following._wake.is_set(), "a flood of requests wakes nobody"
+        following._lock = None
+    assert woken == [True, False]
+
+
+def test_a_worker_that_does_not_poll_tries_to_once_a_second(
+    registry: RegistryDouble, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start()
+    other = start().runtime.following
+    assert other is not None
+    other.stop()
+    tried: list[Path] = []
+
+    def taken(path: Path, *_: Any) -> int:
+        tried.append(path)
+        raise OSError
+
+    monkeypatch.setattr(os, "open", taken)
+    other._lead_at = 0.0
+    for now in (5.0, 5.25, 5.5, 5.75, 6.0, 6.25):
+        with contextlib.suppress(OSError):
+            assert not other._leads(now)
+    assert len(tried) == 2
 
 
 def test_a_folder_that_cannot_be_written_leaves_the_bento(registry: RegistryDouble, start: Start, tmp_path: Path) -> None:
