@@ -128,6 +128,16 @@ def test_chunks_are_remembered_in_two_generations_and_long_ones_are_not(monkeypa
     assert made[-1] == "aa", "the one before that is not"
 
 
+def test_a_generation_ends_with_the_first_chunk_after_its_bytes_are_used_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunks, "GENERATION_BYTES", 3 * chunks.ENTRY_BYTES - 1)
+    (source,) = sources_of([chunked("aa")])
+    generations = []
+    for chunk in "bcdefgh":
+        source.codes(chunk)
+        generations.append(("".join(source._old), "".join(source._young)))
+    assert generations == [("", "b"), ("", "bc"), ("", "bcd"), ("bcd", "e"), ("bcd", "ef"), ("bcd", "efg"), ("efg", "h")]
+
+
 def test_a_long_text_pauses_after_so_many_ngrams() -> None:
     (source,) = sources_of([chunked("aa", ngrams=(1, 1))])
     source.codes("aa")
@@ -137,6 +147,7 @@ def test_a_long_text_pauses_after_so_many_ngrams() -> None:
     (source,) = sources_of([chunked("aa", ngrams=(1, 1))])
     # A word that was not seen counts four times its length, and once more.
     assert ran(source.codes_in_slices(" ".join(f"mot{number:05}" for number in range(32))))[0] == 2
+    assert ran(source.codes_in_slices(" ".join(f"car{number:05}" for number in range(31))))[0] == 1
     assert ran(source.codes_in_slices("x" * 49))[0] == 0
     (source,) = sources_of([section("aa", kind="char_wb", ngrams=(2, 2))])
     assert ran(source.codes_in_slices("x" * 5_000))[0] >= 9
