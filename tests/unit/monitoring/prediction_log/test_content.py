@@ -109,14 +109,20 @@ def test_the_digest_is_of_the_record_that_was_sent_and_needs_the_key() -> None:
     assert line["record_digest"] == record_digest(answered().record, b"k")
 
 
+FULL = {"PASSERELLE_PREDICTION_LOG": "log", "PASSERELLE_LOG_TEXT": "full", "PASSERELLE_ENVIRONMENT": "production"}
+
+
 def test_production_logs_full_texts_only_with_a_reason() -> None:
-    full = LogSettings.read({}, prediction_log="log", log_text="full", log_text_reason="  ")
-    with pytest.raises(SettingsError, match="PASSERELLE_LOG_TEXT_REASON"):
-        check_log(full, "production")
-    check_log(full, "development")
-    check_log(full.model_copy(update={"log_text_reason": "annotation until June"}), "production")
-    check_log(full.model_copy(update={"log_text": "redacted"}), "production")
-    check_log(full.model_copy(update={"prediction_log": ""}), "production")
+    for reason in ({}, {"PASSERELLE_LOG_TEXT_REASON": "  "}):
+        with pytest.raises(SettingsError, match="PASSERELLE_LOG_TEXT_REASON"):
+            check_log(FULL | reason)
+    for other in (
+        {"PASSERELLE_ENVIRONMENT": "development"},
+        {"PASSERELLE_LOG_TEXT_REASON": "annotation until June"},
+        {"PASSERELLE_LOG_TEXT": "redacted"},
+        {"PASSERELLE_PREDICTION_LOG": ""},
+    ):
+        check_log(FULL | other)
 
 
 def test_the_key_of_the_digests_may_be_in_a_file(tmp_path: Any) -> None:
@@ -124,4 +130,4 @@ def test_the_key_of_the_digests_may_be_in_a_file(tmp_path: Any) -> None:
     assert digest_key(LogSettings.read({}, log_digest_key_file=tmp_path / "key")) == b"k"
     assert digest_key(LogSettings.read({})) == b""
     with pytest.raises(SettingsError, match="cannot be read"):
-        check_log(LogSettings.read({}, log_digest_key_file=tmp_path / "missing"), "development")
+        check_log({"PASSERELLE_LOG_DIGEST_KEY_FILE": str(tmp_path / "missing")})
