@@ -13,7 +13,18 @@ import pytest
 from tests.syntax_trees import tree_of
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "passerelle"
-GROUND = {"passerelle", "errors", "names", "settings", "follow_settings", "known_settings", "criteria", "api_keys", "project_file"}
+GROUND = {
+    "passerelle",
+    "errors",
+    "names",
+    "settings",
+    "follow_settings",
+    "log_settings",
+    "known_settings",
+    "criteria",
+    "api_keys",
+    "project_file",
+}
 #: Each room, and the rooms that it may import from, at the top of a file or late.
 MAY_IMPORT: Mapping[str, set[str]] = {
     "passerelle": set(),
@@ -21,7 +32,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "names": {"errors"},
     "settings": {"errors", "names"},
     "follow_settings": {"errors", "names", "settings"},
-    "known_settings": {"errors", "names", "settings", "follow_settings"},
+    "log_settings": {"errors", "names", "settings"},
+    "known_settings": {"errors", "names", "settings", "follow_settings", "log_settings"},
     "criteria": {"errors", "names"},
     "api_keys": {"errors", "names", "settings"},
     "project_file": {"errors", "names", "settings", "known_settings"},
@@ -47,6 +59,7 @@ MAY_KNOW: Mapping[str, tuple[str, ...]] = {
     "boto3": ("registry", "training", "platform"),
     "bentoml": ("bentos", "serving"),
     "fastapi": ("serving",),
+    "pyarrow": ("monitoring.prediction_log", "gate"),
     "click": ("cli",),
 }
 SAY_WHY_LATE = {"gate", "registry", "bentos", "training", "platform", "rollout", "monitoring"}

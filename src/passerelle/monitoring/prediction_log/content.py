@@ -1,0 +1,144 @@
+"""From an answer to the line of the log: what it keeps of the record's content."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from passerelle.log_settings import LogSettings, digest_key
+from passerelle.monitoring.prediction_log.digest import record_digest
+from passerelle.monitoring.prediction_log.record import LoggedFeedback, LoggedPrediction
+
+if TYPE_CHECKING:
+    from passerelle.model.loaded import LoadedModel
+
+#: A longer text is cut, for the log alone.
+MOST_CHARACTERS = 20_000
+#: A word that is cut in two could not be recognised as personal data: it is left out where it is no longer than this.
+_LONGEST_WORD = 200
+_MILLISECONDS = 1_000
+
+
+class AnsweredRecord(NamedTuple):
+    """A record and its answer, as they wait for the log.
+
+    Attributes:
+        model: That answered.
+        answer: As the contract has it.
+        known_ngrams: Share of the record's n-grams that the model knows; None for a model that is not compiled.
+        key_name: Of the client's API key.
+        characters: Of all texts of the record.
+    """
+
+    model: LoadedModel
+    record: Mapping[str, object]
+    answer: Mapping[str, Any]
+    known_ngrams: float | None
+    key_name: str
+    latency_ms: float
+    batch: bool
+    characters: int
+
+
+class LoggedContent:
+    """Makes the lines of the log.
+
+    Args:
+        settings: Which columns are logged, and how texts are.
+    """
+
+    def __init__(self, settings: LogSettings) -> None:
+        self._columns = settings.columns
+        self._text = settings.log_text
+        self._key = digest_key(settings)
+        self._second = -1
+        self._second_text = ""
+
+    def prediction(self, answered: AnsweredRecord) -> bytes:
+        """Return the line of an answer."""
+        model, record, answer = answered.model, answered.record, answered.answer
+        top = answer["top"]
+        second = top[1] if len(top) > 1 else {"label": None, "probability": None}
+        fields, redaction = self._fields(record, self._columns)
+        return _line(
+            LoggedPrediction(
+                prediction_id=answer["prediction_id"],
+                at=self._at(answer["prediction_id"]),
+                registered_model=str(model.lineage.get("registered_model", "")),
+                model_version=answer["model_version"],
+                artifact_digest=str(model.lineage.get("artifact_digest", "")),
+                key_name=answered.key_name,
+                label=answer["label"],
+                probability=answer["probability"],
+                second_label=second["label"],
+                second_probability=second["probability"],
+                review=answer["review"],
+                characters=answered.characters,
+                words=sum(len(text.split()) for text in record.values() if isinstance(text, str)),
+                known_ngrams=answered.known_ngrams,
+                latency_ms=round(answered.latency_ms, 3),
+                batch=answered.batch,
+                record_digest=record_digest(record, self._key),
+                redaction=redaction,
+                fields=fields,
+            )
+        )
+
+    def feedback(self, feedback: LoggedFeedback) -> bytes:
+        """Return the line of a feedback, whose comment and fields are as they were sent."""
+        comment = None if feedback.comment is None or self._text == "off" else self._kept(feedback.comment)
+        fields, redaction = (None, None) if feedback.fields is None else self._fields(feedback.fields, self._columns)
+        if comment is not None and self._text == "redacted":
+            redaction = self._rules_version
+        digest = feedback.record_digest if feedback.fields is None else record_digest(feedback.fields, self._key)
+        return _line(feedback._replace(comment=comment, fields=fields, redaction=redaction, record_digest=digest))
+
+    def _fields(self, record: Mapping[str, object], columns: tuple[str, ...]) -> tuple[dict[str, object] | None, int | None]:
+        """Return what of the record is logged, None for nothing, and the version of the rules that its texts went through."""
+        if not columns:
+            if self._text == "off" or len(record) != 1:
+                return None, None
+            columns = tuple(record)
+        texts = {column: value for column in columns if isinstance(value := record.get(column), str)}
+        others = {column: record[column] for column in columns if column in record and column not in texts}
+        if self._text == "off":
+            texts = {}
+        fields = {**others, **{column: self._kept(text) for column, text in texts.items()}}
+        return fields or None, self._rules_version if texts and self._text == "redacted" else None
+
+    def _kept(self, text: str) -> str:
+        text = _cut(text)
+        return text if self._text == "full" else str(self._redaction.redact(text).text)
+
+    @cached_property
+    def _redaction(self) -> Any:
+        # Its rules take time to compile: on the thread that writes, and only where texts are redacted.
+        return importlib.import_module("passerelle.monitoring.redaction")
+
+    @property
+    def _rules_version(self) -> int:
+        return int(self._redaction.RULES_VERSION)
+
+    def _at(self, prediction_id: str) -> str:
+        """Return the time that the id names, so that both name the same day."""
+        second, milliseconds = divmod(int(prediction_id[:8] + prediction_id[9:13], 16), _MILLISECONDS)
+        if second != self._second:
+            self._second, self._second_text = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._second_text}.{milliseconds:03d}+00:00"
+
+
+def _cut(text: str) -> str:
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    begin = text[:MOST_CHARACTERS]
+    words = begin.rsplit(maxsplit=1)[0]
+    return f"{words if len(begin) - len(words) <= _LONGEST_WORD else begin} …"
+
+
+def _line(record: LoggedPrediction | LoggedFeedback) -> bytes:
+    return orjson.dumps(record._asdict(), default=str, option=orjson.OPT_APPEND_NEWLINE)

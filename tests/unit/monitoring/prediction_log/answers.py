@@ -1,0 +1,49 @@
+"""Answers for the tests of the prediction log, and what is read back from its folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from passerelle.log_settings import LogSettings
+from passerelle.model.prediction_id import new_prediction_id
+from passerelle.monitoring.prediction_log.content import AnsweredRecord
+from passerelle.monitoring.prediction_log.writer import PredictionLog
+
+MODEL: Any = SimpleNamespace(lineage={"registered_model": "classification", "artifact_digest": "sha256:00", "version": "7"})
+TEXT = "Aucune réponse depuis trois mois"
+
+
+def answered(number: int = 0, record: dict[str, object] | None = None, **changes: Any) -> AnsweredRecord:
+    """Return an answer; its key's name holds the number."""
+    record = {"text": TEXT} if record is None else record
+    answer = {
+        "label": "a",
+        "probability": 0.7,
+        "top": [{"label": "a", "probability": 0.7}, {"label": "b", "probability": 0.2}],
+        "model_version": "7",
+        "prediction_id": new_prediction_id("9f86d081"),
+        "review": False,
+    }
+    characters = sum(len(text) for text in record.values() if isinstance(text, str))
+    return AnsweredRecord(MODEL, record, answer, 0.5, f"key-{number}", 1.23456, batch=False, characters=characters)._replace(**changes)
+
+
+def log_of(folder: Path, **settings: Any) -> PredictionLog:
+    """Return a log in this folder, which is not started yet."""
+    return PredictionLog(LogSettings.read({}, prediction_log=str(folder), **settings))
+
+
+def lines_of(folder: Path, kind: str = "predictions") -> list[dict[str, Any]]:
+    """Return the whole lines of all files, in the order of their names."""
+    files = sorted(folder.glob(f"*/{kind}-*.jsonl"), key=lambda path: path.name)
+    lines = [line for path in files for line in path.read_bytes().split(b"\n")]
+    found = []
+    for line in lines:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return found
