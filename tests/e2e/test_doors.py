@@ -13,6 +13,7 @@ import bentoml
 import pytest
 from _bentoml_impl.worker import service as worker
 
+from passerelle.model.prediction_id import is_prediction_id
 from tests.service_fixtures import ROOT, ServedModel
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
@@ -36,7 +37,7 @@ def asked(served: ServedModel) -> dict[str, Any]:
 def without_id(answer: dict[str, Any]) -> dict[str, Any]:
     if "predictions" in answer:
         return {"predictions": [without_id(each) for each in answer["predictions"]]}
-    assert len(answer["prediction_id"]) == 32
+    assert is_prediction_id(answer["prediction_id"])
     return {key: value for key, value in answer.items() if key != "prediction_id"}
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from passerelle.criteria import Criteria
 from passerelle.errors import NotFoundError, OutsideError
+from passerelle.model.prediction_id import new_prediction_id
 from passerelle.registry.client import Registry
 from passerelle.stages import trace as stage
 from passerelle.stages.context import context_of
@@ -26,6 +27,7 @@ def test_everything_leads_to_its_version(registered: RegisteredForTests) -> None
     for asked, kind in (
         ("2", "model version"),
         (second.run_id, "run"),
+        (new_prediction_id(second.run_id[:8]), "prediction"),
         (second.run_id[:8] + "0" * 24, "prediction"),
         (str(second.bento_model_tag), "bento tag"),
         (f"passerelle/{second.bento_model_tag}", "image"),
@@ -34,7 +36,7 @@ def test_everything_leads_to_its_version(registered: RegisteredForTests) -> None
         found, version = find_version(registry, asked)
         assert (found, version.ref.version) == (kind, 2), asked
     assert find_version(registry, first.run_id)[1].ref.version == 1
-    for asked in ("9", "0" * 32, "2625070700000000" * 2, "name:1-00000000", "nothing"):
+    for asked in ("9", "0" * 32, "2625070700000000" * 2, "name:1-00000000", "nothing", new_prediction_id("0" * 8)):
         with pytest.raises(NotFoundError):
             find_version(registry, asked)
 

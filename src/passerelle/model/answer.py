@@ -13,10 +13,17 @@ TOP = 3
 
 
 class ScoredRow(NamedTuple):
-    """The prediction for one record: the label's index in the classes, and the probabilities in their order, or None."""
+    """The prediction for one record.
+
+    Attributes:
+        label_index: Of the label, in the classes.
+        probabilities: In the order of the classes; None for a model without probabilities.
+        known_ngrams: Share of the record's n-grams that the model knows; None where a pipeline predicts.
+    """
 
     label_index: int
     probabilities: Sequence[float] | None
+    known_ngrams: float | None = None
 
 
 class Answer(NamedTuple, Generic[Label]):
@@ -43,7 +50,7 @@ def answer_of(row: ScoredRow, labels: Sequence[Label], *, review_threshold: floa
         labels: The model's classes, in the order of the row's probabilities.
         review_threshold: A label that is less probable is for a person to look at.
     """
-    index, values = row
+    index, values = row.label_index, row.probabilities
     if values is None:
         return Answer(labels[index], None, [], review=False)
     order = sorted(range(len(values)), key=values.__getitem__, reverse=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from passerelle.errors import IntegrityError
 from passerelle.model.answer import Answer, ScoredRow, answer_of, predict_with
@@ -25,6 +25,12 @@ from passerelle.names import GOLDEN, MANIFEST_FILE, MODEL_FOLDER, RUN_ID_LENGTH_
 from passerelle.scorer.scorer import CompiledScorer
 from passerelle.scorer.storage import pack, unpack
 from passerelle.settings import SigningSettings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from passerelle.scorer.sections import Floats
 
 _COLLECTOR_THRESHOLD = 50_000
 _UNDECIDED = -1
@@ -87,8 +93,8 @@ class LoadedModel:
         Raises:
             PipelineNeededError: The pipeline must be asked and is not loaded; `rows` loads it.
         """
-        index, row = scorer.answer(record, ask=self._ask)
-        return ScoredRow(index, row.tolist() if scorer.has_probabilities else None)
+        index, row, share = scorer.answer(record, ask=self._ask)
+        return ScoredRow(index, row.tolist() if scorer.has_probabilities else None, share)
 
     def row_in_slices(self, scorer: CompiledScorer, record: Mapping[str, Any]) -> Generator[None, None, ScoredRow]:
         """Return what `row_at_once` returns, of a record of any length; yields at least once a millisecond.
@@ -96,8 +102,8 @@ class LoadedModel:
         Raises:
             PipelineNeededError: As `row_at_once`.
         """
-        index, row = yield from scorer.answer_in_slices(record, ask=self._ask)
-        return ScoredRow(index, row.tolist() if scorer.has_probabilities else None)
+        index, row, share = yield from scorer.answer_in_slices(record, ask=self._ask)
+        return ScoredRow(index, row.tolist() if scorer.has_probabilities else None, share)
 
     def rows_in_slices(
         self, scorer: CompiledScorer, records: Sequence[Mapping[str, Any]], lengths: Sequence[int], *, at_once: int
@@ -117,9 +123,9 @@ class LoadedModel:
             except PipelineNeededError:
                 return _UNDECIDED
 
-        indices, table = yield from scorer.answers_in_slices(records, lengths, at_once=at_once, ask=ask)
-        probabilities = table.tolist() if scorer.has_probabilities else [None] * len(records)
-        return [None if index == _UNDECIDED else ScoredRow(index, row) for index, row in zip(indices.tolist(), probabilities, strict=True)]
+        indices, table, shares = yield from scorer.answers_in_slices(records, lengths, at_once=at_once, ask=ask)
+        rows = _scored_rows(scorer, indices, table, shares)
+        return [None if row.label_index == _UNDECIDED else row for row in rows]
 
     def _ask(self, record: Mapping[str, object]) -> int:
         if not self.pipeline.is_loaded or self.scorer is None:
@@ -129,9 +135,12 @@ class LoadedModel:
 
 def scorer_rows(scorer: CompiledScorer, records: Sequence[Mapping[str, Any]]) -> list[ScoredRow]:
     """Return what the compiled scorer says of each record."""
-    indices, table = scorer.answers(records)
-    probabilities = table.tolist() if scorer.has_probabilities else [None] * len(records)
-    return [ScoredRow(index, row) for index, row in zip(indices.tolist(), probabilities, strict=True)]
+    return _scored_rows(scorer, *scorer.answers_with_shares(records))
+
+
+def _scored_rows(scorer: CompiledScorer, indices: NDArray[np.intp], table: Floats, shares: Floats) -> list[ScoredRow]:
+    probabilities = table.tolist() if scorer.has_probabilities else [None] * len(indices)
+    return [ScoredRow(*row) for row in zip(indices.tolist(), probabilities, shares.tolist(), strict=True)]
 
 
 def load_model(folder: Path, *, signing: SigningSettings | None = None, scorer_alone: bool = False) -> LoadedModel:

@@ -46,10 +46,24 @@ class ChunkCodes(NamedTuple):
     Attributes:
         codes: Native 32-bit integers.
         shares: For each section with n-grams that cross whitespace, its share of the chunk's tokens.
+        ngrams: How many n-grams it has, known or not; one that crosses whitespace counts where it begins.
     """
 
     codes: bytes
     shares: tuple[Any, ...]
+    ngrams: int
+
+
+class TextCodes(NamedTuple):
+    """What a text is to the sections of a source.
+
+    Attributes:
+        runs: Codes of the known n-grams, as often as they occur, in runs of native 32-bit integers.
+        ngrams: How many n-grams the text has, known or not.
+    """
+
+    runs: list[bytes | Codes]
+    ngrams: int
 
 
 @dataclass(frozen=True)
@@ -60,31 +74,31 @@ class _Cut:
     tokenize: Callable[[str], list[str]]
     encode: Encode
 
-    def of_chunk(self, chunk: str) -> list[int]:
+    def of_chunk(self, chunk: str) -> list[str]:
         smallest, largest = self.analyzer.ngrams
         if self.analyzer.kind == "char_wb":
-            return self.encode(char_wb_ngrams_of_chunk(chunk, smallest, largest))
-        return self.encode(self.tokenize(chunk)) if smallest == 1 else []
+            return char_wb_ngrams_of_chunk(chunk, smallest, largest)
+        return self.tokenize(chunk) if smallest == 1 else []
 
-    def of_text(self, text: str) -> list[int]:
+    def of_text(self, text: str) -> list[str]:
         smallest, largest = self.analyzer.ngrams
         if self.analyzer.kind == "char":
-            return self.encode(char_ngrams(text, smallest, largest))
-        return self.encode(word_ngrams(self.tokenize(text), smallest, largest))
+            return char_ngrams(text, smallest, largest)
+        return word_ngrams(self.tokenize(text), smallest, largest)
 
-    def of_chunk_in_slices(self, chunk: str) -> Iterator[list[int]]:
+    def of_chunk_in_slices(self, chunk: str) -> Iterator[list[str]]:
         smallest, largest = self.analyzer.ngrams
         if self.analyzer.kind == "char_wb":
-            yield from map(self.encode, char_wb_ngrams_of_chunk_in_slices(chunk, smallest, largest, SLICE))
+            yield from char_wb_ngrams_of_chunk_in_slices(chunk, smallest, largest, SLICE)
         elif smallest == 1:
-            yield from map(self.encode, word_ngrams_in_slices(self.tokenize(chunk), 1, 1, SLICE))
+            yield from word_ngrams_in_slices(self.tokenize(chunk), 1, 1, SLICE)
 
-    def of_text_in_slices(self, text: str) -> Iterator[list[int]]:
+    def of_text_in_slices(self, text: str) -> Iterator[list[str]]:
         smallest, largest = self.analyzer.ngrams
         if self.analyzer.kind == "char":
-            yield from map(self.encode, char_ngrams_in_slices(text, smallest, largest, SLICE))
+            yield from char_ngrams_in_slices(text, smallest, largest, SLICE)
         else:
-            yield from map(self.encode, word_ngrams_in_slices(self.tokenize(text), smallest, largest, SLICE))
+            yield from word_ngrams_in_slices(self.tokenize(text), smallest, largest, SLICE)
 
 
 class Source:
@@ -106,6 +120,8 @@ class Source:
         self._by_chunk: list[_Cut] = []
         self._crossing: list[tuple[_Cut, CrossingNgrams]] = []
         self._by_text: list[_Cut] = []
+        # Of n tokens and n-grams of one length, the last n-gram begins before the last token.
+        self._beyond_the_end = 0
         self._preprocess = preprocess_of(lowercase=lowercase, accents=accents)
         # Lower-casing and NFKD look no further than whitespace, so they can be done chunk by chunk; stripping to ASCII may delete
         # whitespace itself, and so joins chunks.
@@ -123,10 +139,12 @@ class Source:
         self._by_chunk.append(cut)
         if section.analyzer.kind == "word" and section.analyzer.ngrams[1] > 1:
             self._crossing.append((cut, crossing_ngrams_of(section, first_column, cut.encode)))
+            self._beyond_the_end += sum(n - 1 for n in _crossing_lengths(cut))
 
-    def codes(self, text: str) -> list[bytes | Codes]:
-        """Return the codes of a text's n-grams, repeated as often as they occur, in runs of native 32-bit integers."""
+    def codes(self, text: str) -> TextCodes:
+        """Return the codes of a text's n-grams, and how many n-grams it has."""
         runs: list[bytes | Codes] = []
+        ngrams = 0
         if self._by_chunk:
             get = self._young.get
             chunks = (text if self._late else self._preprocess(text)).split()
@@ -134,14 +152,19 @@ class Source:
             runs = [entry[0] for entry in entries]
             for position, (_, crossing) in enumerate(self._crossing):
                 runs.append(crossing.codes([entry[1][position] for entry in entries]))
+            ngrams = max(0, sum([entry[2] for entry in entries]) - self._beyond_the_end)
         if self._by_text:
             text = self._preprocess(text)
-            runs.extend(np.array(cut.of_text(text), dtype=np.int32) for cut in self._by_text)
-        return runs
+            for cut in self._by_text:
+                of_text = cut.of_text(text)
+                ngrams += len(of_text)
+                runs.append(np.array(cut.encode(of_text), dtype=np.int32))
+        return TextCodes(runs, ngrams)
 
-    def codes_in_slices(self, text: str) -> Generator[None, None, list[bytes | Codes]]:
+    def codes_in_slices(self, text: str) -> Generator[None, None, TextCodes]:
         """Return what `codes` returns, in another order; yields after about `SLICE` n-grams, wherever the text may be interrupted."""
         runs: list[bytes | Codes] = []
+        ngrams = 0
         if self._by_chunk:
             entries, work = [], 0
             for chunk in (text if self._late else self._preprocess(text)).split():
@@ -161,28 +184,30 @@ class Source:
                 for codes in crossing.codes_in_slices([entry[1][position] for entry in entries], SLICE):
                     runs.append(codes)
                     yield
+            ngrams = max(0, sum([entry[2] for entry in entries]) - self._beyond_the_end)
         if self._by_text:
             text = self._preprocess(text)
             for cut in self._by_text:
-                for numbers in cut.of_text_in_slices(text):
-                    runs.append(np.array(numbers, dtype=np.int32))
+                for of_text in cut.of_text_in_slices(text):
+                    ngrams += len(of_text)
+                    runs.append(np.array(cut.encode(of_text), dtype=np.int32))
                     yield
-        return runs
+        return TextCodes(runs, ngrams)
 
     def _make_in_slices(self, chunk: str) -> Generator[None, None, ChunkCodes]:
         """Return the entry of `_make` for a long chunk."""
         pieces = self._preprocess(chunk).split() if self._late else [chunk]
-        codes, work = array("i"), 0
+        codes, ngrams, work = array("i"), 0, 0
         for cut in self._by_chunk:
             for piece in pieces:
-                for numbers in cut.of_chunk_in_slices(piece):
-                    codes.extend(numbers)
+                for of_piece in cut.of_chunk_in_slices(piece):
+                    ngrams += len(of_piece)
+                    codes.extend(cut.encode(of_piece))
                     work += min(len(piece) * UNSEEN, SLICE)
                     if work >= SLICE:
                         yield
                         work = 0
-        shares = tuple([crossing.share([token for piece in pieces for token in cut.tokenize(piece)]) for cut, crossing in self._crossing])
-        return ChunkCodes(codes.tobytes(), shares)
+        return self._entry(codes, ngrams, pieces)
 
     def _remember(self, chunk: str) -> ChunkCodes:
         entry = self._old.get(chunk) or self._make(chunk)
@@ -195,12 +220,27 @@ class Source:
 
     def _make(self, chunk: str) -> ChunkCodes:
         pieces = self._preprocess(chunk).split() if self._late else [chunk]
-        codes = array("i")
+        codes, ngrams = array("i"), 0
         for cut in self._by_chunk:
             for piece in pieces:
-                codes.extend(cut.of_chunk(piece))
-        shares = tuple([crossing.share([token for piece in pieces for token in cut.tokenize(piece)]) for cut, crossing in self._crossing])
-        return ChunkCodes(codes.tobytes(), shares)
+                of_piece = cut.of_chunk(piece)
+                ngrams += len(of_piece)
+                codes.extend(cut.encode(of_piece))
+        return self._entry(codes, ngrams, pieces)
+
+    def _entry(self, codes: array[int], ngrams: int, pieces: Sequence[str]) -> ChunkCodes:
+        shares = []
+        for cut, crossing in self._crossing:
+            tokens = [token for piece in pieces for token in cut.tokenize(piece)]
+            ngrams += len(tokens) * len(_crossing_lengths(cut))
+            shares.append(crossing.share(tokens))
+        return ChunkCodes(codes.tobytes(), tuple(shares), ngrams)
+
+
+def _crossing_lengths(cut: _Cut) -> range:
+    """Return the lengths of this section's n-grams that cross whitespace."""
+    smallest, largest = cut.analyzer.ngrams
+    return range(max(2, smallest), largest + 1)
 
 
 def sources_of(sections: Sequence[Section]) -> tuple[Source, ...]:

@@ -35,10 +35,12 @@ class RowScore(NamedTuple):
     Attributes:
         label_index: Of the label, in the scorer's classes; in a tie, the one that scikit-learn gives.
         row: Probabilities, or decision scores where the model has no probabilities, shape (classes,).
+        known_ngrams: Share of the record's n-grams that the model knows; 0 for a record without any.
     """
 
     label_index: int
     row: Floats
+    known_ngrams: float
 
 
 class CompiledScorer:
@@ -94,8 +96,8 @@ class CompiledScorer:
         self, record: Mapping[str, object], *, ask: Callable[[Mapping[str, object]], int] | None = None
     ) -> Generator[None, None, RowScore]:
         """Return what `answer` returns, to the bit; yields every few hundred n-grams, so that something else can be done in between."""
-        scores, known = yield from self._scores_in_slices(record)
-        return self._answer(record, scores, known, ask)
+        scores, share = yield from self._scores_in_slices(record)
+        return self._answer(record, scores, share, ask)
 
     def answers_in_slices(
         self,
@@ -104,8 +106,8 @@ class CompiledScorer:
         *,
         at_once: int,
         ask: Callable[[Mapping[str, object]], int] | None = None,
-    ) -> Generator[None, None, tuple[NDArray[np.intp], Floats]]:
-        """Return what `answers` returns, to the bit; yields as `answer_in_slices`, and between records.
+    ) -> Generator[None, None, tuple[NDArray[np.intp], Floats, Floats]]:
+        """Return what `answers_with_shares` returns, to the bit; yields as `answer_in_slices`, and between records.
 
         Args:
             records: Any number.
@@ -114,24 +116,24 @@ class CompiledScorer:
             ask: As in `answers`.
         """
         scores = np.empty((len(records), self.head.scores))
-        known = np.empty(len(records), dtype=np.bool_)
+        shares = np.empty(len(records))
         scored = 0
         for position, (record, length) in enumerate(zip(records, lengths, strict=True)):
             if scored + length > at_once:
                 scored = 0
                 yield
             scored += length
-            scores[position], known[position] = (yield from self._scores_in_slices(record)) if length > at_once else self._scores(record)
+            scores[position], shares[position] = (yield from self._scores_in_slices(record)) if length > at_once else self._scores(record)
         parts = []
         for begin in range(0, len(records), ROWS):
             part = slice(begin, begin + ROWS)
             yield
-            parts.append(self._answers(records[part], scores[part], known[part], ask))
+            parts.append(self._answers(records[part], scores[part], shares[part], ask))
         indices, rows = zip(*parts, strict=True)
-        return np.concatenate(indices), np.concatenate(rows)
+        return np.concatenate(indices), np.concatenate(rows), shares
 
     def _answer(
-        self, record: Mapping[str, object], scores: Floats, known: bool, ask: Callable[[Mapping[str, object]], int] | None
+        self, record: Mapping[str, object], scores: Floats, share: float, ask: Callable[[Mapping[str, object]], int] | None
     ) -> RowScore:
         table = scores[np.newaxis]
         rows = self.head.rows(table)
@@ -139,8 +141,8 @@ class CompiledScorer:
         index = int(deciding.argmax())
         best = float(deciding[index])
         if np.count_nonzero(deciding >= best - NEAR_TIE * (1.0 + abs(best))) > 1:
-            index = self._settled(record, index, known=known, ask=ask)
-        return RowScore(index, rows[0])
+            index = self._settled(record, index, known=share > 0.0, ask=ask)
+        return RowScore(index, rows[0], share)
 
     def answers(
         self, records: Sequence[Mapping[str, object]], *, ask: Callable[[Mapping[str, object]], int] | None = None
@@ -153,20 +155,32 @@ class CompiledScorer:
         Raises:
             DataError: A record lacks a column or does not hold text in it.
         """
-        return self._answers(records, *self._score_table(records), ask)
+        indices, rows, _ = self.answers_with_shares(records, ask=ask)
+        return indices, rows
+
+    def answers_with_shares(
+        self, records: Sequence[Mapping[str, object]], *, ask: Callable[[Mapping[str, object]], int] | None = None
+    ) -> tuple[NDArray[np.intp], Floats, Floats]:
+        """Return what `answers` returns, and the share of each record's n-grams that the model knows, shape (records,).
+
+        Raises:
+            DataError: As `answers`.
+        """
+        scores, shares = self._score_table(records)
+        return *self._answers(records, scores, shares, ask), shares
 
     def _answers(
         self,
         records: Sequence[Mapping[str, object]],
         scores: Floats,
-        known: NDArray[np.bool_],
+        shares: Floats,
         ask: Callable[[Mapping[str, object]], int] | None,
     ) -> tuple[NDArray[np.intp], Floats]:
         rows = self.head.rows(scores)
         deciding = self.head.deciding(scores, rows)
         indices = deciding.argmax(axis=1)
         for position in np.flatnonzero(_near_ties(deciding)).tolist():
-            indices[position] = self._settled(records[position], int(indices[position]), known=bool(known[position]), ask=ask)
+            indices[position] = self._settled(records[position], int(indices[position]), known=bool(shares[position] > 0.0), ask=ask)
         return indices, rows
 
     def labels(self, records: Sequence[Mapping[str, object]]) -> list[object]:
@@ -174,29 +188,40 @@ class CompiledScorer:
         indices, _ = self.answers(records)
         return [self.classes[index] for index in indices.tolist()]
 
-    def _score_table(self, records: Sequence[Mapping[str, object]]) -> tuple[Floats, NDArray[np.bool_]]:
+    def _score_table(self, records: Sequence[Mapping[str, object]]) -> tuple[Floats, Floats]:
         scores = np.empty((len(records), self.head.scores))
-        known = np.empty(len(records), dtype=np.bool_)
+        shares = np.empty(len(records))
         for position, record in enumerate(records):
-            scores[position], known[position] = self._scores(record)
-        return scores, known
+            scores[position], shares[position] = self._scores(record)
+        return scores, shares
 
-    def _scores(self, record: Mapping[str, object]) -> tuple[Floats, bool]:
+    def _scores(self, record: Mapping[str, object]) -> tuple[Floats, float]:
         runs: list[bytes | Codes] = [_END_BYTES]
+        ngrams = 0
         for source in self._sources:
-            runs += source.codes(_text(record, source.column))
-        return self._scores_of(runs)
+            of_text = source.codes(_text(record, source.column))
+            runs += of_text.runs
+            ngrams += of_text.ngrams
+        return self._scores_of(runs, ngrams)
 
-    def _scores_in_slices(self, record: Mapping[str, object]) -> Generator[None, None, tuple[Floats, bool]]:
+    def _scores_in_slices(self, record: Mapping[str, object]) -> Generator[None, None, tuple[Floats, float]]:
         runs: list[bytes | Codes] = [_END_BYTES]
+        ngrams = 0
         for source in self._sources:
-            runs += yield from source.codes_in_slices(_text(record, source.column))
-        return self._scores_of(runs)
+            of_text = yield from source.codes_in_slices(_text(record, source.column))
+            runs += of_text.runs
+            ngrams += of_text.ngrams
+        return self._scores_of(runs, ngrams)
 
-    def _scores_of(self, runs: Sequence[bytes | Codes]) -> tuple[Floats, bool]:
+    def _scores_of(self, runs: Sequence[bytes | Codes], ngrams: int) -> tuple[Floats, float]:
+        """Return the scores, and the share of the n-grams that are known: over 0 where there is one."""
         # A bytearray makes an array that can be sorted in place.
-        scores = self.linear.scores(np.frombuffer(bytearray().join(cast(Any, runs)), dtype=np.int32))
-        return (self.linear.intercepts.copy(), False) if scores is None else (scores, True)
+        codes = np.frombuffer(bytearray().join(cast(Any, runs)), dtype=np.int32)
+        scores = self.linear.scores(codes)
+        if scores is None:
+            return self.linear.intercepts.copy(), 0.0
+        known = len(codes) - 1
+        return scores, known / max(known, ngrams)
 
     def _settled(self, record: Mapping[str, object], index: int, *, known: bool, ask: Callable[[Mapping[str, object]], int] | None) -> int:
         """Return the label's index where rounding decides, and `index` where there is no pipeline to ask."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from passerelle.follow_settings import FollowSettings
+from passerelle.log_settings import LogSettings
 from passerelle.monitoring.access_log import AccessLog
 from passerelle.monitoring.metrics import CONTENT_TYPE
 from passerelle.monitoring.tracing import Tracing
@@ -20,6 +21,7 @@ from passerelle.serving.contract import RequestError
 from passerelle.serving.drain import Drain
 from passerelle.serving.following.webhook import MAX_BODY_BYTES, webhooks_of
 from passerelle.serving.heads import HeadLimits
+from passerelle.serving.recording import Recorder, prediction_log_of, write_until_shutdown
 from passerelle.serving.responses import JSON, SECURITY, App, Enveloped, Headers, Receive, Scope, Send, envelope, respond
 from passerelle.serving.routes import METRICS, MODELS, READYZ, UNKNOWN, UNREAD, WEBHOOK, Access, AnsweredBy, Route, route_of
 from passerelle.serving.runtime import Runtime
@@ -55,6 +57,7 @@ class ClassifyEndpoint:
         self._metrics = runtime.metrics
         self._log = AccessLog(enabled=settings.access_log)
         self._access = AccessControl(settings)
+        self._predictions = runtime.prediction_log = prediction_log_of(LogSettings.read(), runtime.metrics.registry)
         self._bodies = BodyReader(settings.max_body_bytes, settings.body_timeout_s)
         self._webhooks = webhooks_of(FollowSettings.read())
         self._webhook_bodies = BodyReader(MAX_BODY_BYTES, settings.body_timeout_s)
@@ -71,6 +74,7 @@ class ClassifyEndpoint:
             if scope["type"] == "lifespan":
                 self._metrics.keep_sampling()
                 self._drain.watch()
+                send = send if self._predictions is None else write_until_shutdown(self._predictions, send)
             await self._app(scope, receive, send)
             return
         route = route_of(scope["path"])
@@ -90,10 +94,10 @@ class ClassifyEndpoint:
         self._in_flight += 1
         rate_limit: Headers = []
         try:
-            rate_limit = self._admitted(route, scope, headers)
+            key_name, rate_limit = self._admitted(route, scope, headers)
             check_method(route, scope["method"])
             if route.answered_by is AnsweredBy.ENDPOINT:
-                status, body, kind = await self._respond(route, scope["path"], headers, receive)
+                status, body, kind = await self._respond(route, scope["path"], headers, receive, key_name)
             else:
                 status, body, kind = await self._by_application(scope, receive, send, request_id), None, JSON
         except RequestError as refusal:
@@ -119,17 +123,17 @@ class ClassifyEndpoint:
         self._metrics.answered(UNREAD, status, 0.0)
         self._log.write("-", UNREAD, status, 0.0, request_id=request_id)
 
-    def _admitted(self, route: Route, scope: Scope, headers: dict[bytes, bytes]) -> Headers:
-        """Return the headers of an answer to this client.
+    def _admitted(self, route: Route, scope: Scope, headers: dict[bytes, bytes]) -> tuple[str, Headers]:
+        """Return the name of the client's key, and the headers of an answer to this client.
 
         Raises:
             RequestError: The client may not ask.
         """
         opened = route.access is Access.METRICS and self._runtime.settings.metrics_public
-        return [] if route.access in (Access.OPEN, Access.SIGNED) or opened else self._access.admit(scope.get("server"), headers)[1]
+        return ("", []) if route.access in (Access.OPEN, Access.SIGNED) or opened else self._access.admit(scope.get("server"), headers)
 
     async def _respond(
-        self, route: Route, path: str, headers: dict[bytes, bytes], receive: Receive
+        self, route: Route, path: str, headers: dict[bytes, bytes], receive: Receive, key_name: str
     ) -> tuple[int, bytes, tuple[bytes, bytes]]:
         """Return the status and the body of an answer, and its media type.
 
@@ -139,10 +143,10 @@ class ClassifyEndpoint:
         if route is UNKNOWN:
             raise RequestError(404, "not_found", "there is nothing at this path; /docs shows what there is")
         if route.path in (CLASSIFY, CLASSIFY_BATCH):
-            return 200, await self._classified(self._runtime, headers, receive, batch=route.path == CLASSIFY_BATCH), JSON
+            return 200, await self._classified(self._runtime, headers, receive, key_name, batch=route.path == CLASSIFY_BATCH), JSON
         if route.path == MODELS:
             runtime, batch = self._of_another_model(path)
-            return 200, await self._classified(runtime, headers, receive, batch=batch), JSON
+            return 200, await self._classified(runtime, headers, receive, key_name, batch=batch), JSON
         if route.path == WEBHOOK:
             return 202, await self._notified(headers, receive), JSON
         if route.path == METRICS:
@@ -167,13 +171,14 @@ class ClassifyEndpoint:
             raise RequestError(404, "not_found", "this service follows no registered model of this name")
         return self._runtime.others[name], batch
 
-    async def _classified(self, runtime: Runtime, headers: dict[bytes, bytes], receive: Receive, *, batch: bool) -> bytes:
+    async def _classified(self, runtime: Runtime, headers: dict[bytes, bytes], receive: Receive, key_name: str, *, batch: bool) -> bytes:
         check_media_type(headers)
         least = headers.get(b"x-least-model-version")
         if runtime.model is None or least is not None:
             answering(runtime, headers, least)  # without a model there may be no contract to check a body against
         self._admission.check(long=batch, batch=batch)
         body = await self._bodies.read(headers, receive, batch=batch)
+        recorder = None if self._predictions is None else Recorder(self._predictions, key_name, time.perf_counter(), batch)
         # A body that is read at once needs only one turn; others must leave room for those.
         long = batch or len(body) > ONE_TURN_BYTES
         self._admission.enter(long=long, batch=batch)
@@ -182,13 +187,13 @@ class ClassifyEndpoint:
             await self._admission.turn()
             model, by = answering(runtime, headers, least)
             if batch:
-                return await self._batch(runtime, by, model, body)
+                return await self._batch(runtime, by, model, body, recorder)
             if long:
                 record = await runtime.predictor.slices.once(lambda: runtime.contract.read_record(body))
-                return orjson.dumps(await by.classify(record, model))
+                return orjson.dumps(await by.classify(record, model, recorder))
             began = time.perf_counter()
             try:
-                return orjson.dumps(await by.classify(runtime.contract.read_record(body), model))
+                return orjson.dumps(await by.classify(runtime.contract.read_record(body), model, recorder))
             finally:
                 self._admission.spent(time.perf_counter() - began)
         except UnfinishedError as late:
@@ -212,10 +217,10 @@ class ClassifyEndpoint:
         poll_now()
         return b'{"accepted":true}'
 
-    async def _batch(self, runtime: Runtime, by: Answering, model: LoadedModel, body: bytes) -> bytes:
+    async def _batch(self, runtime: Runtime, by: Answering, model: LoadedModel, body: bytes, recorder: Recorder | None) -> bytes:
         """Return the answer to a batch; to read it, and to write the answer, holds the event loop for a slice each."""
         slices = runtime.predictor.slices
-        answer = await by.classify_batch(await slices.once(lambda: runtime.contract.read_batch(body)), model)
+        answer = await by.classify_batch(await slices.once(lambda: runtime.contract.read_batch(body)), model, recorder)
         return await slices.once(lambda: orjson.dumps(answer))
 
     async def _by_application(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:

@@ -141,6 +141,6 @@ def _prediction_example() -> dict[str, object]:
         "probability": 0.83,
         "top": top,
         "model_version": "3",
-        "prediction_id": "9f86d081884c7d659a2feaa0c55ad015",
+        "prediction_id": "0199719b-9a00-7c4d-a6ff-eaa09f86d081",
         "review": False,
     }

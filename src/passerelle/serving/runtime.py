@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from passerelle.errors import PasserelleError
 from passerelle.model.lineage import read_lineage
 from passerelle.model.mlmodel import ModelDescription, describe
+from passerelle.model.prediction_id import new_prediction_id
 from passerelle.monitoring.metrics import Metrics
 from passerelle.monitoring.shared import shared_folder
 from passerelle.names import MODEL_FOLDER
@@ -26,8 +26,10 @@ from passerelle.settings import ServiceSettings
 if TYPE_CHECKING:
     from passerelle.model.answer import ScoredRow
     from passerelle.model.loaded import LoadedModel
+    from passerelle.monitoring.prediction_log.writer import PredictionLog
     from passerelle.serving.following.live_candidate import CandidateSlot
     from passerelle.serving.following.worker import FollowingWorker
+    from passerelle.serving.recording import Recorder
 
 #: Number of answers of a batch that are made before other requests get their turn.
 _ANSWERS_A_SLICE = 64
@@ -61,6 +63,7 @@ class Runtime:
         self.refused: PasserelleError | None = None
         self.following: FollowingWorker | None = None
         self.rollout: CandidateSlot | None = None
+        self.prediction_log: PredictionLog | None = None
         #: Further registered models that the service follows, by their names.
         self.others: dict[str, Runtime] = {}
         #: Lets the registry be polled at once, where the service follows it.
@@ -173,7 +176,7 @@ class Runtime:
 
     def readiness(self) -> dict[str, Any]:
         """Return the content of /readyz."""
-        follows = {} if self.following is None else {"following": self._following()}
+        follows = {} if self.following is None else {"following": self.following_state()}
         follows |= {} if self.rollout is None else {"candidate": self.rollout.readiness()}
         if self.others:
             follows |= {"models": {name: other.readiness() for name, other in self.others.items()}}
@@ -181,7 +184,7 @@ class Runtime:
             return {"ready": False, "model_version": None, "reason": "model_refused" if self.refused else "loading"} | follows
         return {"ready": True, "model_version": self.model.version} | follows
 
-    def _following(self) -> dict[str, Any]:
+    def following_state(self) -> dict[str, Any]:
         """Return where following stands."""
         assert self.following is not None  # noqa: S101 - the callers asked
         state = self.following.state
@@ -219,19 +222,24 @@ class Runtime:
             raise RequestError(409, "version_not_served", message, headers=((b"retry-after", b"1"),))
         return model
 
-    async def classify(self, record: Mapping[str, Any], model: LoadedModel | None = None) -> dict[str, Any]:
+    async def classify(
+        self, record: Mapping[str, Any], model: LoadedModel | None = None, recorder: Recorder | None = None
+    ) -> dict[str, Any]:
         """Return the answer to one record, as the contract has it.
 
         Args:
             model: What answers; by default the model that is loaded now.
+            recorder: Records the answer; None where there is no prediction log.
 
         Raises:
             RequestError: 503 until the model is loaded, 422 for values that it cannot take, 504 when it takes too long.
         """
         model = model or self.ready()
-        return self._answer(model, record, await self.predictor.one(model, record))
+        return self._answer(model, record, await self.predictor.one(model, record), recorder)
 
-    async def classify_batch(self, records: Sequence[Mapping[str, Any]], model: LoadedModel | None = None) -> dict[str, Any]:
+    async def classify_batch(
+        self, records: Sequence[Mapping[str, Any]], model: LoadedModel | None = None, recorder: Recorder | None = None
+    ) -> dict[str, Any]:
         """Return the answers to several records, in their order, all by one version.
 
         Raises:
@@ -240,59 +248,39 @@ class Runtime:
         model = model or self.ready()
         self.metrics.batch_records.observe(len(records))
         rows = await self.predictor.several(model, records)
-        return {"predictions": await self.predictor.slices.run(self._answers(model, records, rows))}
+        return {"predictions": await self.predictor.slices.run(self._answers(model, records, rows, recorder))}
 
     def _answers(
-        self, model: LoadedModel, records: Sequence[Mapping[str, Any]], rows: Sequence[ScoredRow]
+        self, model: LoadedModel, records: Sequence[Mapping[str, Any]], rows: Sequence[ScoredRow], recorder: Recorder | None
     ) -> Generator[None, None, list[dict[str, Any]]]:
         answers = []
         for record, row in zip(records, rows, strict=True):
-            answers.append(self._answer(model, record, row))
+            answers.append(self._answer(model, record, row, recorder))
             if len(answers) % _ANSWERS_A_SLICE == 0:
                 yield
         return answers
 
-    def _answer(self, model: LoadedModel, record: Mapping[str, Any], row: ScoredRow) -> dict[str, Any]:
+    def _answer(self, model: LoadedModel, record: Mapping[str, Any], row: ScoredRow, recorder: Recorder | None) -> dict[str, Any]:
         answer = model.answer(row, review_threshold=self.settings.review_threshold)
         self.metrics.predicted(answer.label, model.version)
         for column in self._text_columns:
             self.metrics.characters.observe(len(record[column] or ""))
         if answer.review:
             self.metrics.review(model.version)
-        return {
+        content = {
             "label": answer.label,
             "probability": answer.probability,
             "top": [{"label": label, "probability": probability} for label, probability in answer.top],
             "model_version": model.version,
-            "prediction_id": model.prediction_prefix + os.urandom(12).hex(),
+            "prediction_id": new_prediction_id(model.prediction_prefix),
             "review": answer.review,
         }
-
-    def card(self) -> dict[str, Any]:
-        """Return the model card: what is served, where it comes from, its figures, and when it was loaded."""
-        model = self.ready()
-        lineage = model.lineage
-        return {
-            **{key: lineage.get(key) for key in _CARD},
-            "classes": list(model.labels),
-            "columns": [{"name": column.name, "type": column.type} for column in model.description.columns],
-            "serving_since": model.since,
-            "golden_predictions": len(model.golden.inputs),
-            "largest_golden_difference": model.golden_difference,
-            "compiled": model.scorer is not None,
-            "not_compiled_because": model.not_compiled,
-            "review_threshold": self.settings.review_threshold,
-            "following": None if self.following is None else self._following(),
-        }
+        if recorder is not None:
+            recorder.add(model, record, content, row.known_ngrams)
+        return content
 
 
 def allow_many_connections() -> None:
     """Raise the limit of open files to what this process may have: each connection is one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-_CARD = (
-    "registered_model", "version", "run_id", "experiment", "candidate", "metrics", "data_digest",
-    "git_commit", "criteria_digest", "artifact_digest", "libraries", "created",
-)  # fmt: skip

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from passerelle.bentos.engine import find_image, labels_of, newest_image
 from passerelle.bentos.store import Store
 from passerelle.errors import IntegrityError, NotFoundError
+from passerelle.model.prediction_id import is_prediction_id, run_prefix_of
 from passerelle.names import (
     ARTIFACT_DIGEST,
     BENTO_TAG_LABEL,
@@ -83,9 +84,13 @@ def run(context: Context, reference: str) -> Trace:
     registry = context.registry
     reference = reference.rpartition("://")[2]  # Kubernetes writes docker-pullable:// in front of some
     kind, version = find_version(registry, reference, labels_of(reference) if ":" in reference or "/" in reference else None)
-    first = (TraceLink("prediction", reference, "its first eight characters are the run's"),) if kind == "prediction" else ()
+    first = (TraceLink("prediction", reference, _of_the_run(reference)),) if kind == "prediction" else ()
     built = tuple(_built(context.store, version.ref.bento_model_tag, reference if kind == "image" else None))
     return Trace(reference, kind, version.ref.version, (*first, *built, *links_of(registry, version, context.signing)))
+
+
+def _of_the_run(prediction_id: str) -> str:
+    return f"its {'last' if is_prediction_id(prediction_id) else 'first'} eight characters are the run's"
 
 
 def _built(settings: StoreSettings, tag: BentoTag, image: str | None) -> Iterator[TraceLink]:
@@ -120,7 +125,9 @@ def find_version(registry: Registry, reference: str, labels: Mapping[str, str] |
     if reference.isdigit() and not _RUN.fullmatch(reference):
         return "model version", registry.model_version(name, int(reference))
     versions = registry.versions(name)
-    if _RUN.fullmatch(reference):
+    if is_prediction_id(reference):
+        kind, found = "prediction", next((info for info in versions if info.ref.run_id.startswith(run_prefix_of(reference))), None)
+    elif _RUN.fullmatch(reference):
         found = next((info for info in versions if info.ref.run_id == reference), None)
         kind = "run" if found else "prediction"
         found = found or next((info for info in versions if info.ref.run_id.startswith(reference[:RUN_ID_LENGTH_IN_TAG])), None)

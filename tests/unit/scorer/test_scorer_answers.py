@@ -95,11 +95,12 @@ def test_answers_in_slices_are_the_same_to_the_bit() -> None:
     of = scorer(Asked())
     records = [TIE, CLEAR, UNKNOWN] * 50
     indices, values = of.answers(records)
-    pauses, (sliced, same) = ran(of.answers_in_slices(records, [10] * 150, at_once=1_000))
+    pauses, (sliced, same, shares) = ran(of.answers_in_slices(records, [10] * 150, at_once=1_000))
     assert (sliced.tolist(), same.tolist()) == (indices.tolist(), values.tolist())
+    assert shares.tolist() == of.answers_with_shares(records)[2].tolist() == [of.answer(record).known_ngrams for record in records]
     assert pauses == 1 + 3, "1,500 characters, 1,000 at once; 150 rows, 64 at once"
-    pauses, (sliced, _) = ran(of.answers_in_slices(records, [1_001] * 150, at_once=1_000))
-    assert sliced.tolist() == indices.tolist()
+    pauses, (sliced, _, again) = ran(of.answers_in_slices(records, [1_001] * 150, at_once=1_000))
+    assert (sliced.tolist(), again.tolist()) == (indices.tolist(), shares.tolist())
     assert pauses == 150 + 3
     assert ran(of.answers_in_slices([TIE], [1_000], at_once=1_000))[0] == 1
     _, answer = ran(of.answer_in_slices(CLEAR))

@@ -71,9 +71,9 @@ def test_longer_ngrams_are_joined_over_white_space() -> None:
 
 def codes(of: Sequence[Section], text: str) -> list[int]:
     (source,) = sources_of(of)
-    found = [int(code) for run in source.codes(text) for code in np.frombuffer(run, dtype=np.int32)]
+    found = [int(code) for run in source.codes(text).runs for code in np.frombuffer(run, dtype=np.int32)]
     _, again = ran(source.codes_in_slices(text))
-    assert sorted(int(code) for run in again for code in np.frombuffer(run, dtype=np.int32)) == sorted(found)
+    assert sorted(int(code) for run in again.runs for code in np.frombuffer(run, dtype=np.int32)) == sorted(found)
     return sorted(found)
 
 
@@ -101,7 +101,7 @@ def test_a_source_is_a_field_preprocessed_in_one_way() -> None:
     of = [Section("text", plain, terms), Section("title", plain, terms), Section("text", lower, terms), Section("text", plain, terms)]
     sources = sources_of(of)
     assert [source.column for source in sources] == ["text", "title", "text"]
-    found = [sorted(np.frombuffer(b"".join(map(bytes, source.codes("aa AA"))), dtype=np.int32).tolist()) for source in sources]
+    found = [sorted(np.frombuffer(b"".join(map(bytes, source.codes("aa AA").runs)), dtype=np.int32).tolist()) for source in sources]
     assert found == [[0, 6], [2], [4, 4]]
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from passerelle.model.classifier import PipelineNeededError
 from passerelle.model.loaded import LoadedModel
+from passerelle.model.prediction_id import is_prediction_id
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.pages.app import build_app
 from passerelle.serving.routes import ROUTES
@@ -71,7 +72,7 @@ def test_one_record_is_answered(app: ClassifyEndpoint, runtime: Runtime) -> None
     assert len(body["top"]) == 3
     assert body["probability"] == body["top"][0]["probability"]
     assert body["review"] == (body["probability"] < runtime.settings.review_threshold)
-    assert len(body["prediction_id"]) == 32
+    assert is_prediction_id(body["prediction_id"])
 
 
 def test_a_batch_is_answered_in_its_order(app: ClassifyEndpoint) -> None:

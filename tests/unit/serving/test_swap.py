@@ -40,7 +40,7 @@ def served(folder: Path) -> tuple[Runtime, ClassifyEndpoint]:
 def of_one_model(answer: dict[str, Any], rows: dict[str, Any]) -> None:
     """Check that every part of an answer is that of the model whose version it names."""
     model = rows[answer["model_version"]]
-    assert answer["prediction_id"].startswith(model["prefix"])
+    assert answer["prediction_id"].endswith(model["prefix"])
     assert (answer["label"], answer["probability"]) == (model["label"], model["probability"])
     assert {each["label"] for each in answer["top"]} == model["labels"]
 

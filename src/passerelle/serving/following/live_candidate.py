@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from passerelle.model.mlmodel import ModelDescription
     from passerelle.monitoring.metrics import Metrics
     from passerelle.serving.following.worker import FollowingWorker
+    from passerelle.serving.recording import Recorder
     from passerelle.settings import ServiceSettings
 
 _INTERNAL = 500
@@ -29,10 +30,14 @@ _INTERNAL = 500
 class Answering(Protocol):
     """What answers records with a model: the runtime, or what compares."""
 
-    async def classify(self, record: Mapping[str, Any], model: LoadedModel | None = None) -> dict[str, Any]:
+    async def classify(
+        self, record: Mapping[str, Any], model: LoadedModel | None = None, recorder: Recorder | None = None
+    ) -> dict[str, Any]:
         """Return the answer to one record."""
 
-    async def classify_batch(self, records: Sequence[Mapping[str, Any]], model: LoadedModel | None = None) -> dict[str, Any]:
+    async def classify_batch(
+        self, records: Sequence[Mapping[str, Any]], model: LoadedModel | None = None, recorder: Recorder | None = None
+    ) -> dict[str, Any]:
         """Return the answers to several records."""
 
 
@@ -188,7 +193,9 @@ class ComparedAnswers:
     least: bytes | None
     shadowed: bool = False
 
-    async def classify(self, record: Mapping[str, Any], model: LoadedModel | None = None) -> dict[str, Any]:
+    async def classify(
+        self, record: Mapping[str, Any], model: LoadedModel | None = None, recorder: Recorder | None = None
+    ) -> dict[str, Any]:
         """Return the answer to one record; where the candidate fails, that of the version in production.
 
         Raises:
@@ -196,10 +203,10 @@ class ComparedAnswers:
         """
         began = time.perf_counter()
         try:
-            answer = await self.runtime.classify(record, model)
+            answer = await self.runtime.classify(record, model, recorder)
         except Exception as error:  # noqa: BLE001 - whatever a candidate raises, production answers in its place
             self._failed(error, model)
-            answer = await self.runtime.classify(record, self.runtime.ready_with(self.least))
+            answer = await self.runtime.classify(record, self.runtime.ready_with(self.least), recorder)
             self._refused_alone(error)
             return answer
         self._answered([answer], time.perf_counter() - began)
@@ -208,7 +215,9 @@ class ComparedAnswers:
             self.slot.shadow.offer(item)
         return answer
 
-    async def classify_batch(self, records: Sequence[Mapping[str, Any]], model: LoadedModel | None = None) -> dict[str, Any]:
+    async def classify_batch(
+        self, records: Sequence[Mapping[str, Any]], model: LoadedModel | None = None, recorder: Recorder | None = None
+    ) -> dict[str, Any]:
         """Return the answers to several records, all by one version; a shadow does not score batches.
 
         Raises:
@@ -216,10 +225,10 @@ class ComparedAnswers:
         """
         began = time.perf_counter()
         try:
-            answers = await self.runtime.classify_batch(records, model)
+            answers = await self.runtime.classify_batch(records, model, recorder)
         except Exception as error:  # noqa: BLE001 - as above
             self._failed(error, model)
-            answers = await self.runtime.classify_batch(records, self.runtime.ready_with(self.least))
+            answers = await self.runtime.classify_batch(records, self.runtime.ready_with(self.least), recorder)
             self._refused_alone(error)
             return answers
         self._answered(answers["predictions"], time.perf_counter() - began)

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from passerelle.serving.contract import RequestError
 from passerelle.serving.openapi import openapi
+from passerelle.serving.pages.model_card import model_card
 from passerelle.serving.responses import envelope
 from passerelle.serving.runtime import Runtime
 
@@ -25,8 +26,8 @@ def build_app(runtime: Runtime) -> FastAPI:
         return HTMLResponse(envelope(refusal, "-"), status_code=refusal.status, media_type="application/json")
 
     @app.get("/model")
-    async def model_card() -> JSONResponse:
-        return JSONResponse(runtime.card())
+    async def card() -> JSONResponse:
+        return JSONResponse(model_card(runtime))
 
     @app.get("/openapi.json")
     async def description() -> dict[str, Any]:

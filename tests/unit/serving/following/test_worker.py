@@ -15,6 +15,7 @@ import pytest
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.following.start import load_and_follow
 from passerelle.serving.pages.app import build_app
+from passerelle.serving.pages.model_card import model_card
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from tests.unit.serving.following.registry_double import ALIAS, RegistryDouble
@@ -177,4 +178,4 @@ def test_a_pinned_service_says_nothing_of_following(versions: dict[int, Path]) -
     runtime = Runtime(versions[1], ServiceSettings.read({}, access_log=False))
     runtime.load()
     assert runtime.readiness() == {"ready": True, "model_version": "1"}
-    assert json.loads(json.dumps(runtime.card()))["following"] is None
+    assert json.loads(json.dumps(model_card(runtime)))["following"] is None
