@@ -16,7 +16,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from passerelle.model.prediction_id import is_prediction_id, run_prefix_of, time_of
 from passerelle.monitoring.feedback_metrics import REPEATED, SERVED, UNKNOWN_VERSION, FeedbackMetrics
 from passerelle.monitoring.prediction_log.record import LoggedFeedback
+from passerelle.retention_settings import RetentionSettings
+from passerelle.serving.body import BodyReader
 from passerelle.serving.contract import Contract, RequestError, not_blank, request_error_of
+from passerelle.serving.responses import Receive
 
 if TYPE_CHECKING:
     from passerelle.model.loaded import LoadedModel
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from passerelle.serving.runtime import Runtime
 
 #: Largest body: a record of the longest text, and a comment.
-MOST_BODY_BYTES = 262_144
+_MOST_BODY_BYTES = 262_144
 _LONGEST_LABEL, _LONGEST_BY, _LONGEST_COMMENT = 300, 100, 2_000
 #: Feedback that is remembered, so that a repetition is not written again.
 _REMEMBERED = 10_000
@@ -68,6 +71,11 @@ def feedback_schema(contract: Contract) -> type[BaseModel]:
     return create_model("Feedback", __config__=config, __doc__="The right label of an answer.", **fields)
 
 
+def feedback_of(runtime: Runtime, log: PredictionLog | None) -> FeedbackIntake | None:
+    """Return what takes feedback in this worker; None where there is no prediction log to keep it."""
+    return None if log is None else FeedbackIntake(runtime, log, days=RetentionSettings.read().log_days)
+
+
 class FeedbackIntake:
     """Takes feedback in one worker.
 
@@ -83,9 +91,20 @@ class FeedbackIntake:
         self._log = log
         self._days = timedelta(days=days)
         self._clock = clock
+        settings = runtime.settings
+        self._bodies = BodyReader(min(settings.max_body_bytes, _MOST_BODY_BYTES), settings.body_timeout_s)
         self._metrics = FeedbackMetrics(runtime.metrics.registry)
         self._latest: OrderedDict[tuple[str, str], _Latest] = OrderedDict()
         self._versions: OrderedDict[str, _Version] = OrderedDict()
+
+    async def answer(self, headers: dict[bytes, bytes], receive: Receive, key_name: str) -> bytes:
+        """Read the body of a request, and return what `accept` returns.
+
+        Raises:
+            RequestError: As `accept`; 408 and 413 for a body that comes too slowly or is too large.
+        """
+        body = await self._bodies.read(headers, receive)
+        return await self._runtime.predictor.slices.once(lambda: self.accept(body, key_name))
 
     def accept(self, body: bytes, key_name: str) -> bytes:
         """Hand the feedback of a body to the log, and return the answer; the same feedback again changes nothing.
