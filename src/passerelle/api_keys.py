@@ -16,11 +16,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, Final
 
 from passerelle.errors import NotFoundError, SettingsError, UsageError
 
 #: ``psl_<id>_<secret>``: the prefix lets secret scanners find a key that leaked.
 _TOKEN = re.compile(r"psl_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+#: What a key may do. Metrics and the model card are for every key.
+CLASSIFY_RIGHT, FEEDBACK_RIGHT = RIGHTS = ("classify", "feedback")
+#: Of a key that was made without naming any.
+DEFAULT_RIGHTS: Final = (CLASSIFY_RIGHT,)
 _NAME = re.compile(r"[\w .@-]{1,64}")
 _NOBODY = hashlib.sha256(b"").hexdigest()
 
@@ -36,6 +41,7 @@ class ApiKey:
         created: ISO 8601, UTC.
         expires: ISO 8601, UTC, or None for never.
         revoked: When it was revoked, or None.
+        rights: Some of `RIGHTS`.
     """
 
     key_id: str
@@ -44,6 +50,7 @@ class ApiKey:
     created: str
     expires: str | None = None
     revoked: str | None = None
+    rights: tuple[str, ...] = DEFAULT_RIGHTS
 
     def state(self, now: datetime) -> str:
         """Return ``active``, ``expired`` or ``revoked``."""
@@ -97,11 +104,23 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
     if others_may_read(path):
         raise SettingsError(f"the key file {path} can be read by everybody", hint=f"chmod 600 {path}")
     try:
-        return tuple(ApiKey(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))["keys"])
+        return tuple(_key_of(entry) for entry in json.loads(path.read_text(encoding="utf-8"))["keys"])
     except (ValueError, KeyError, TypeError) as error:
         raise SettingsError(
             f"the key file {path} is not a list of keys", hint=f"mv {path} {path}.broken; passerelle keys make NAME"
         ) from error
+
+
+def _key_of(entry: dict[str, Any]) -> ApiKey:
+    return ApiKey(**{**entry, "rights": tuple(entry.get("rights", DEFAULT_RIGHTS))})
+
+
+def _entry_of(key: ApiKey) -> dict[str, Any]:
+    """Return a key as the file holds it; without the default rights, so that a service of an earlier release reads the file too."""
+    entry = asdict(key)
+    if key.rights == DEFAULT_RIGHTS:
+        del entry["rights"]
+    return entry
 
 
 def others_may_read(path: Path) -> bool:
@@ -116,8 +135,12 @@ def others_may_read(path: Path) -> bool:
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in resolved.parents)
 
 
-def make_key(path: Path, name: str, *, days: int | None = None) -> NewKey:
+def make_key(path: Path, name: str, *, days: int | None = None, rights: Sequence[str] = DEFAULT_RIGHTS) -> NewKey:
     """Add a key to the file and return it with its token.
+
+    Args:
+        days: Until it expires; None for never.
+        rights: Some of `RIGHTS`.
 
     Raises:
         UsageError: The name is empty, too long, or taken by an active key.
@@ -133,6 +156,7 @@ def make_key(path: Path, name: str, *, days: int | None = None) -> NewKey:
             secret_hash=hashlib.sha256(secret.encode()).hexdigest(),
             created=now.isoformat(timespec="seconds"),
             expires=(now + timedelta(days=days)).isoformat(timespec="seconds") if days is not None else None,
+            rights=tuple(right for right in RIGHTS if right in rights),
         )
         _write(path, (*keys, key))
     return NewKey(key, f"psl_{key.key_id}_{secret}")
@@ -199,7 +223,7 @@ def _write(path: Path, keys: Sequence[ApiKey]) -> None:
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o600
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump({"keys": [asdict(key) for key in keys]}, file, ensure_ascii=False, indent=1)
+        json.dump({"keys": [_entry_of(key) for key in keys]}, file, ensure_ascii=False, indent=1)
         file.write("\n")
     Path(temporary).chmod(mode)
     Path(temporary).replace(path)

@@ -17,6 +17,8 @@ CANDIDATE: Final = PREFIX + "candidate"
 CODE_DIGEST: Final = PREFIX + "code_digest"
 DATA_DIGEST: Final = PREFIX + "data_digest"
 DATA_SOURCE: Final = PREFIX + "data_source"
+#: On a training from a file that `passerelle feedback export` wrote: the digests of the file and of the answers' ids.
+DATA_EXPORT: Final = PREFIX + "data_export"
 GIT_COMMIT: Final = PREFIX + "git_commit"
 GIT_DIRTY: Final = PREFIX + "git_dirty"
 LANGUAGE: Final = PREFIX + "language"
@@ -63,6 +65,7 @@ OCI_PREFIX: Final = "org.opencontainers.image."
 # Paths of the service that classify, as its routes, its metrics and its clients name them.
 CLASSIFY: Final = "/classify"
 CLASSIFY_BATCH: Final = "/classify/batch"
+FEEDBACK: Final = "/feedback"
 
 #: MLflow's own tag for the run that a run is part of.
 PARENT_RUN: Final = "mlflow.parentRunId"

@@ -101,3 +101,17 @@ def test_a_new_key_leaves_the_files_mode(key_file: Path) -> None:
     key_file.chmod(0o444)
     make_key(key_file, "batch")
     assert key_file.stat().st_mode & 0o777 == 0o444
+
+
+def test_a_key_has_the_rights_that_it_was_made_with_and_else_may_classify(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    make_key(path, "portal")
+    make_key(path, "agents", rights=("feedback",))
+    make_key(path, "both", rights=("feedback", "classify"))
+    assert {key.name: key.rights for key in read_keys(path)} == {
+        "portal": ("classify",),
+        "agents": ("feedback",),
+        "both": ("classify", "feedback"),
+    }
+    # A service of an earlier release reads a file without new rights.
+    assert "rights" not in json.loads(path.read_text())["keys"][0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from passerelle.api_keys import DEFAULT_RIGHTS, RIGHTS
 from passerelle.cli.connect import surroundings
 from passerelle.cli.options import dry_run_option, json_option
 from passerelle.cli.output import Output
@@ -20,15 +21,16 @@ def keys() -> None:
 @keys.command()
 @click.argument("name")
 @click.option("--days", type=click.IntRange(min=1), help="Days until it expires.  [default: never]")
+@click.option("--right", "rights", multiple=True, type=click.Choice(RIGHTS), help="What it may do; may be repeated.  [default: classify]")
 @dry_run_option
 @json_option
-def make(name: str, days: int | None, dry_run: bool, as_json: bool) -> None:
+def make(name: str, days: int | None, rights: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """Make a key for NAME and print it, once: only its hash is kept."""
     from passerelle.cli import show_keys
     from passerelle.stages import keys as stage
 
     output, context = Output(as_json=as_json), surroundings()
-    new_key = stage.make(context, name, days=days, dry_run=dry_run)
+    new_key = stage.make(context, name, days=days, rights=rights or DEFAULT_RIGHTS, dry_run=dry_run)
     show_keys.created(output, name, new_key, stage.path(context))
 
 

@@ -21,14 +21,18 @@ def created(output: Output, name: str, result: NewKey | None, path: Path) -> Non
         return
     output.line(result.token)
     output.progress(f"keep it: only its hash is in {path}; send it as Authorization: Bearer …")
-    output.result({"name": name, "key_id": result.key.key_id, "token": result.token, "expires": result.key.expires})
+    output.result(
+        {"name": name, "key_id": result.key.key_id, "token": result.token, "expires": result.key.expires, "rights": result.key.rights}
+    )
 
 
 def listed(output: Output, result: Sequence[ApiKey]) -> None:
     """Show the keys, without their secrets."""
-    rows = [(key.name, key.key_id, key.state(datetime.now(UTC)), key.created, key.expires or "never") for key in result]
-    output.table(("name", "id", "state", "made", "expires"), rows)
-    output.result([dict(zip(("name", "key_id", "state", "created", "expires"), row, strict=True)) for row in rows])
+    rows = [
+        (key.name, key.key_id, key.state(datetime.now(UTC)), key.created, key.expires or "never", ", ".join(key.rights)) for key in result
+    ]
+    output.table(("name", "id", "state", "made", "expires", "rights"), rows)
+    output.result([dict(zip(("name", "key_id", "state", "created", "expires", "rights"), row, strict=True)) for row in rows])
 
 
 def revoked(output: Output, result: ApiKey, *, dry_run: bool) -> None:

@@ -12,6 +12,8 @@ from passerelle.names import RUN_ID_LENGTH_IN_TAG
 _VERSION, _VARIANT = 7, 0b10
 _RUN_BITS = RUN_ID_LENGTH_IN_TAG * 4
 _RANDOM_BITS = 62 - _RUN_BITS
+#: Year 10000, which no `datetime` reaches; an id has room for more.
+_END_OF_TIME_MS = 253_402_300_800_000
 
 
 def new_prediction_id(run_prefix: str, now_s: float | None = None) -> str:
@@ -38,12 +40,18 @@ def is_prediction_id(text: str) -> bool:
         parsed = uuid.UUID(text)
     except ValueError:
         return False
-    return str(parsed) == text and parsed.version == _VERSION and parsed.variant == uuid.RFC_4122
+    of_time = parsed.int >> 80 < _END_OF_TIME_MS
+    return of_time and str(parsed) == text and parsed.version == _VERSION and parsed.variant == uuid.RFC_4122
 
 
 def day_of(prediction_id: str) -> date:
     """Return the day, in UTC, on which this answer was given."""
-    return datetime.fromtimestamp((uuid.UUID(prediction_id).int >> 80) / 1000, UTC).date()
+    return time_of(prediction_id).date()
+
+
+def time_of(prediction_id: str) -> datetime:
+    """Return when this answer was given, in UTC."""
+    return datetime.fromtimestamp((uuid.UUID(prediction_id).int >> 80) / 1000, UTC)
 
 
 def run_prefix_of(prediction_id: str) -> str:

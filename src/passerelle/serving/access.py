@@ -12,7 +12,7 @@ from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
-from passerelle.api_keys import KeyRing, read_keys
+from passerelle.api_keys import ApiKey, KeyRing, read_keys
 from passerelle.errors import SettingsError
 from passerelle.serving.contract import RequestError
 from passerelle.settings import ServiceSettings
@@ -39,8 +39,8 @@ class AccessControl:
         self._read_at = float("-inf")
         self._changed_at: int | None = None
         self._broken = False
-        # Names by a keyed digest of the header, until the keys are read again: each key is fully checked once a second.
-        self._known: dict[bytes, str] = {}
+        # Keys by a keyed digest of the header, until the keys are read again: each key is fully checked once a second.
+        self._known: dict[bytes, ApiKey] = {}
         self._secret = os.urandom(16)
         self._limit = _limit_of(settings.rate_limit)
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
@@ -52,13 +52,19 @@ class AccessControl:
             return not (host.startswith("127.") or host in ("::1", "localhost"))
         return self._mode == "required"
 
-    def admit(self, server: tuple[str, int | None] | None, headers: dict[bytes, bytes]) -> tuple[str, Headers]:
+    def admit(self, server: tuple[str, int | None] | None, headers: dict[bytes, bytes], right: str | None = None) -> tuple[str, Headers]:
         """Return the name of the client, and the rate limit headers.
 
+        Args:
+            right: That a key must have for this request; None where each key will do. Without a key, all is allowed that needs none.
+
         Raises:
-            RequestError: 401 without an active key where one is required, 429 over the rate limit.
+            RequestError: 401 without an active key where one is required, 403 for a key without the right, 429 over the rate limit.
         """
-        name = self._owner(server, headers)
+        key = self._owner(server, headers)
+        name = _ANONYMOUS if key is None else key.name
+        if key is not None and right is not None and right not in key.rights:
+            raise RequestError(403, "forbidden", f"this key lacks the right {right}")
         if self._limit is None:
             return name, []
         if self._limiter.hit(self._limit, name):
@@ -67,10 +73,11 @@ class AccessControl:
         retry = next(value for key, value in rate_headers if key == b"ratelimit-reset")
         raise RequestError(429, "rate_limited", "this key has asked too often", headers=(*rate_headers, (b"retry-after", retry)))
 
-    def _owner(self, server: tuple[str, int | None] | None, headers: dict[bytes, bytes]) -> str:
+    def _owner(self, server: tuple[str, int | None] | None, headers: dict[bytes, bytes]) -> ApiKey | None:
+        """Return the client's key; None without a valid one where none is required."""
         given = headers.get(b"authorization")
         if given is None and not self.required(server):
-            return _ANONYMOUS
+            return None
         keys = self._keys()
         digest = hashlib.blake2b(given or b"", key=self._secret, digest_size=16).digest()
         known = self._known.get(digest)
@@ -79,10 +86,10 @@ class AccessControl:
         scheme, _, token = (given or b"").partition(b" ")
         key = keys.owner(token.strip().decode("ascii", "replace")) if scheme.lower() == b"bearer" else None
         if key is not None:
-            self._known[digest] = key.name
-            return key.name
+            self._known[digest] = key
+            return key
         if not self.required(server):
-            return _ANONYMOUS
+            return None
         message = "send a valid API key: Authorization: Bearer …"
         raise RequestError(401, "unauthorized", message, headers=((b"www-authenticate", b'Bearer realm="passerelle"'),))
 

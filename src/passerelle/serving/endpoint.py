@@ -14,11 +14,12 @@ from passerelle.log_settings import LogSettings
 from passerelle.monitoring.access_log import AccessLog
 from passerelle.monitoring.metrics import CONTENT_TYPE
 from passerelle.monitoring.tracing import Tracing
-from passerelle.names import CLASSIFY, CLASSIFY_BATCH
+from passerelle.names import CLASSIFY, CLASSIFY_BATCH, FEEDBACK
 from passerelle.serving.admission import Admission, UnfinishedError
 from passerelle.serving.body import BodyReader, ClientLeft
 from passerelle.serving.contract import RequestError
 from passerelle.serving.drain import Drain
+from passerelle.serving.feedback import feedback_of
 from passerelle.serving.following.webhook import MAX_BODY_BYTES, webhooks_of
 from passerelle.serving.heads import HeadLimits
 from passerelle.serving.recording import Recorder, prediction_log_of, write_until_shutdown
@@ -58,6 +59,7 @@ class ClassifyEndpoint:
         self._log = AccessLog(enabled=settings.access_log)
         self._access = AccessControl(settings)
         self._predictions = runtime.prediction_log = prediction_log_of(LogSettings.read(), runtime.metrics.registry)
+        self._feedback = feedback_of(runtime, self._predictions)
         self._bodies = BodyReader(settings.max_body_bytes, settings.body_timeout_s)
         self._webhooks = webhooks_of(FollowSettings.read())
         self._webhook_bodies = BodyReader(MAX_BODY_BYTES, settings.body_timeout_s)
@@ -130,7 +132,9 @@ class ClassifyEndpoint:
             RequestError: The client may not ask.
         """
         opened = route.access is Access.METRICS and self._runtime.settings.metrics_public
-        return ("", []) if route.access in (Access.OPEN, Access.SIGNED) or opened else self._access.admit(scope.get("server"), headers)
+        if route.access in (Access.OPEN, Access.SIGNED) or opened:
+            return "", []
+        return self._access.admit(scope.get("server"), headers, route.right)
 
     async def _respond(
         self, route: Route, path: str, headers: dict[bytes, bytes], receive: Receive, key_name: str
@@ -147,8 +151,9 @@ class ClassifyEndpoint:
         if route.path == MODELS:
             runtime, batch = self._of_another_model(path)
             return 200, await self._classified(runtime, headers, receive, key_name, batch=batch), JSON
-        if route.path == WEBHOOK:
-            return 202, await self._notified(headers, receive), JSON
+        if route.path in (FEEDBACK, WEBHOOK):
+            accepted = self._notified(headers, receive) if route.path == WEBHOOK else self._corrected(headers, receive, key_name)
+            return 202, await accepted, JSON
         if route.path == METRICS:
             return 200, await self._metrics.rendered(), (b"content-type", CONTENT_TYPE.encode())
         if route.path == READYZ:
@@ -203,6 +208,12 @@ class ClassifyEndpoint:
         finally:
             if unfinished is None:
                 self._admission.leave(long=long, batch=batch)
+
+    async def _corrected(self, headers: dict[bytes, bytes], receive: Receive, key_name: str) -> bytes:
+        if self._feedback is None:
+            raise RequestError(404, "not_found", "this service keeps no prediction log, and so no feedback")
+        check_media_type(headers)
+        return await self._feedback.answer(headers, receive, key_name)
 
     async def _notified(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
         """Let the registry be polled at once where this is a delivery of MLflow's webhook; what it says of a version counts for nothing."""

@@ -10,14 +10,17 @@ from pydantic.json_schema import models_json_schema
 
 from passerelle import __version__
 from passerelle.model.mlmodel import ModelDescription
-from passerelle.names import CLASSIFY, CLASSIFY_BATCH
+from passerelle.names import CLASSIFY, CLASSIFY_BATCH, FEEDBACK
 from passerelle.serving.contract import BatchPrediction, Contract, ErrorAnswer, Prediction
+from passerelle.serving.feedback import feedback_schema
 from passerelle.serving.routes import LIVEZ, MODEL, READYZ, Access, route_of
 
+_PREDICTION_ID = "019d2f3a-7c41-7b52-8f0e-3c5a9f86d081"
 _REF = "#/components/schemas/{model}"
 _ERRORS: tuple[tuple[int, str, dict[str, str]], ...] = (
     (400, "The body is not JSON.", {"code": "malformed_json", "message": "the body is not JSON"}),
     (401, "Away from loopback an API key is needed.", {"code": "unauthorized", "message": "send a valid API key: Authorization: Bearer …"}),
+    (403, "The API key lacks the right for this.", {"code": "forbidden", "message": "this key lacks the right classify"}),
     (405, "Only POST is answered here.", {"code": "wrong_method", "message": "only POST is answered here"}),
     (408, "The headers or the body did not arrive in time.", {"code": "body_too_slow", "message": "the body did not arrive in time"}),
     (
@@ -90,7 +93,7 @@ class Document(TypedDict):
 
 def openapi(contract: Contract, description: ModelDescription, *, title: str = "passerelle") -> Document:
     """Return the OpenAPI 3.1 document of the service, made from the model's signature."""
-    models: list[type[BaseModel]] = [contract.record, contract.batch, Prediction, BatchPrediction, ErrorAnswer]
+    models: list[type[BaseModel]] = [contract.record, contract.batch, Prediction, BatchPrediction, ErrorAnswer, feedback_schema(contract)]
     _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
     example = description.example or {}
     answer = _prediction_example()
@@ -115,6 +118,7 @@ def openapi(contract: Contract, description: ModelDescription, *, title: str = "
                     answer={"predictions": [answer]},
                 )
             },
+            FEEDBACK: {"post": _feedback()},
             MODEL: {"get": _read(MODEL, "model_card", "The card of the model that is served", not_ready=True)},
             LIVEZ: {"get": _read(LIVEZ, "livez", "Whether the event loop turns")},
             READYZ: {"get": _read(READYZ, "readyz", "Whether the model is loaded and reproduced its golden predictions", not_ready=True)},
@@ -138,6 +142,25 @@ def _operation(
     ]
     body = {"required": True, "content": content}
     return {"operationId": name, "summary": summary, "parameters": parameters, "requestBody": body, "responses": responses}
+
+
+def _feedback() -> Operation:
+    example = {"prediction_id": _PREDICTION_ID, "label": "Pb de suivi /Délai", "by": "agent-12"}
+    operation = _operation("feedback", "Send the right label of an answer", takes="Feedback", example=example, gives="Accepted", answer={})
+    responses = {status: response for status, response in operation["responses"].items() if status not in ("200", "504")}
+    invalid = {"code": "invalid_feedback", "message": "is none of the model's classes; /model lists them", "field": "label"}
+    forbidden = {"code": "forbidden", "message": "this key lacks the right feedback"}
+    absent = {"code": "not_found", "message": "this service keeps no prediction log, and so no feedback"}
+    for status, text, error in (
+        ("403", "The API key lacks the right to send feedback.", forbidden),
+        ("404", "There is no prediction log.", absent),
+        ("422", "A field is missing, unknown or not acceptable.", invalid),
+    ):
+        responses[status] = _json(text, "ErrorAnswer", {**error, "request_id": "5f0c4b7d2a1e9c38"})
+    accepted: dict[str, object] = {"schema": {"type": "object"}, "example": {"accepted": True}}
+    responses["202"] = {"description": "It is kept; the same again changes nothing.", "content": {"application/json": accepted}}
+    operation["responses"] = dict(sorted(responses.items()))
+    return operation
 
 
 def _read(path: str, name: str, summary: str, *, not_ready: bool = False) -> Operation:

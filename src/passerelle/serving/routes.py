@@ -5,7 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from passerelle.names import CLASSIFY, CLASSIFY_BATCH
+from passerelle.api_keys import CLASSIFY_RIGHT, FEEDBACK_RIGHT
+from passerelle.names import CLASSIFY, CLASSIFY_BATCH, FEEDBACK
 
 
 class Access(Enum):
@@ -34,6 +35,7 @@ class Route(NamedTuple):
         access: Who may send requests.
         metric: Its name in metrics, access log and traces; never a path that a client made up.
         answered_by: What answers.
+        right: That an API key must have; None where each key will do.
     """
 
     path: str
@@ -41,6 +43,7 @@ class Route(NamedTuple):
     access: Access
     metric: str
     answered_by: AnsweredBy
+    right: str | None = None
 
 
 #: The paths that other modules name too.
@@ -49,9 +52,10 @@ MODELS, WEBHOOK = "/models/", "/follow/webhook"
 
 _POST, _GET, _READ = ("POST",), ("GET",), ("GET", "HEAD")
 ROUTES = (
-    Route(CLASSIFY, _POST, Access.KEY, CLASSIFY, AnsweredBy.ENDPOINT),
-    Route(CLASSIFY_BATCH, _POST, Access.KEY, CLASSIFY_BATCH, AnsweredBy.ENDPOINT),
-    Route(MODELS, _POST, Access.KEY, "/models", AnsweredBy.ENDPOINT),
+    Route(CLASSIFY, _POST, Access.KEY, CLASSIFY, AnsweredBy.ENDPOINT, CLASSIFY_RIGHT),
+    Route(CLASSIFY_BATCH, _POST, Access.KEY, CLASSIFY_BATCH, AnsweredBy.ENDPOINT, CLASSIFY_RIGHT),
+    Route(MODELS, _POST, Access.KEY, "/models", AnsweredBy.ENDPOINT, CLASSIFY_RIGHT),
+    Route(FEEDBACK, _POST, Access.KEY, FEEDBACK, AnsweredBy.ENDPOINT, FEEDBACK_RIGHT),
     Route(WEBHOOK, _POST, Access.SIGNED, WEBHOOK, AnsweredBy.ENDPOINT),
     Route(LIVEZ, _READ, Access.OPEN, LIVEZ, AnsweredBy.ENDPOINT),
     Route(READYZ, _READ, Access.OPEN, READYZ, AnsweredBy.ENDPOINT),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from passerelle.api_keys import ApiKey, NewKey, active_key, check_name, make_key, read_keys, revoke_key
+from passerelle.api_keys import DEFAULT_RIGHTS, ApiKey, NewKey, active_key, check_name, make_key, read_keys, revoke_key
 from passerelle.settings import ServiceSettings
 from passerelle.stages.context import Context, stage
 
@@ -17,11 +17,14 @@ def path(_: Context) -> Path:
 
 
 @stage
-def make(context: Context, name: str, *, days: int | None = None, dry_run: bool = False) -> NewKey | None:
+def make(
+    context: Context, name: str, *, days: int | None = None, rights: Sequence[str] = DEFAULT_RIGHTS, dry_run: bool = False
+) -> NewKey | None:
     """Return a new key with its token, of which only the hash is kept; None at a dry run.
 
     Args:
         days: Until it expires; None for never.
+        rights: What it may do: some of `api_keys.RIGHTS`.
 
     Raises:
         UsageError: There is a key of this name, or the name is not usable.
@@ -29,7 +32,7 @@ def make(context: Context, name: str, *, days: int | None = None, dry_run: bool 
     if dry_run:
         check_name(path(context), name)
         return None
-    return make_key(path(context), name, days=days)
+    return make_key(path(context), name, days=days, rights=rights)
 
 
 @stage

@@ -33,6 +33,7 @@ def test_ids_are_ordered_by_time_and_differ_within_a_millisecond() -> None:
         "9f86d081-884c-4d65-9a2f-eaa0c55ad015",
         "9F86D081-884C-7D65-9A2F-EAA0C55AD015",
         "9f86d081-884c-7d65",
+        "ffffffff-ffff-7d65-9a2f-eaa0c55ad015",
     ],
 )
 def test_other_texts_are_no_prediction_id(text: str) -> None:

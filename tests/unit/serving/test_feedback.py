@@ -1,0 +1,280 @@
+"""What `POST /feedback` keeps, refuses and recognises as the same, in process and on a real log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from passerelle.api_keys import make_key
+from passerelle.log_settings import LogSettings
+from passerelle.model.prediction_id import new_prediction_id
+from passerelle.model.record import Column
+from passerelle.monitoring.prediction_log.writer import PredictionLog
+from passerelle.serving.contract import RequestError, contract_of
+from passerelle.serving.endpoint import ClassifyEndpoint
+from passerelle.serving.feedback import ACCEPTED, FeedbackIntake
+from passerelle.serving.pages.app import build_app
+from passerelle.serving.runtime import Runtime
+from passerelle.settings import ServiceSettings
+from tests.unit.monitoring.prediction_log.answers import lines_of
+from tests.unit.serving.models import text_bento_model
+from tests.unit.serving.test_endpoint import ask
+
+NOON, DAY_S = 1_790_078_400.0, 86_400.0
+RUN, OTHER_RUN = "9f86d081", "0a1b2c3d"
+ANSWER = new_prediction_id(RUN, NOON - 60)
+SECRET = "monsecretadressé"
+
+
+def model_of(run: str, *labels: str, registered_model: str = "comments") -> Any:
+    return SimpleNamespace(prediction_prefix=run, labels=labels, lineage={"registered_model": registered_model})
+
+
+def runtime_of(model: Any = None) -> Any:
+    """Return what a runtime is to the feedback."""
+    contract = contract_of((Column("text", "string"),), max_text_characters=100, max_records=3, example=None)
+    model = model_of(RUN, "Voirie", "Propreté") if model is None else model
+
+    def ready() -> None:
+        raise RequestError(503, "not_ready", "the model is not loaded yet")
+
+    metrics = SimpleNamespace(registry=CollectorRegistry())
+    settings = SimpleNamespace(max_body_bytes=1_000_000, body_timeout_s=1.0)
+    return SimpleNamespace(
+        settings=settings,
+        contract=contract,
+        model=model,
+        others={},
+        rollout=None,
+        metrics=metrics,
+        ready=ready,
+        registered_model="comments",
+    )
+
+
+class Intake:
+    """An intake on a real log, and the time that it reads."""
+
+    def __init__(self, folder: Path, runtime: Any, **settings: Any) -> None:
+        self.now, self.folder, self.runtime = NOON, folder, runtime
+        self.log = PredictionLog(LogSettings.read({}, prediction_log=str(folder), **settings))
+        self.intake = FeedbackIntake(runtime, self.log, days=730, clock=lambda: self.now)
+
+    def send(self, **feedback: Any) -> bytes:
+        content = {"prediction_id": ANSWER, "label": "Propreté", **feedback}
+        return self.intake.accept(json.dumps(content).encode(), "portal")
+
+    def kept(self) -> list[dict[str, Any]]:
+        """Return the feedback in the files, once the log has ended."""
+        self.log.start()
+        self.log.close()
+        return lines_of(self.folder, "feedback")
+
+    def counted(self, about: str) -> float | None:
+        registry: CollectorRegistry = self.runtime.metrics.registry
+        return registry.get_sample_value("passerelle_feedback_total", {"about": about})
+
+
+@pytest.fixture
+def intake(tmp_path: Path) -> Intake:
+    return Intake(tmp_path, runtime_of())
+
+
+@pytest.fixture
+def intakes(tmp_path: Path) -> Iterator[Callable[..., Intake]]:
+    yield lambda runtime=None, **settings: Intake(tmp_path, runtime or runtime_of(), **settings)
+
+
+def test_feedback_is_kept_with_its_key_and_time(intake: Intake) -> None:
+    assert intake.send(by="agent-1") == ACCEPTED
+    (line,) = intake.kept()
+    assert (line["prediction_id"], line["label"], line["by"], line["key_name"]) == (ANSWER, "Propreté", "agent-1", "portal")
+    assert (line["at"], line["registered_model"], line["comment"], line["fields"]) == (
+        "2026-09-22T12:00:00.000+00:00",
+        "comments",
+        None,
+        None,
+    )
+
+
+def test_the_same_feedback_again_is_accepted_and_written_once(intake: Intake) -> None:
+    for _ in range(3):
+        assert intake.send(by="agent-1") == ACCEPTED
+    intake.send(by="agent-2")
+    assert len(intake.kept()) == 2
+    assert (intake.counted("served"), intake.counted("repeated")) == (2.0, 2.0)
+
+
+def test_of_several_the_latest_has_the_latest_time_also_when_the_clock_is_set_back(intake: Intake) -> None:
+    for label, now in (("Propreté", NOON), ("Voirie", NOON), ("Propreté", NOON - 30)):
+        intake.now = now
+        intake.send(label=label)
+    lines = intake.kept()
+    assert [line["label"] for line in sorted(lines, key=lambda line: str(line["at"]))] == ["Propreté", "Voirie", "Propreté"]
+
+
+def test_an_answer_of_a_version_that_is_not_known_here_is_kept_and_counted(intake: Intake) -> None:
+    intake.send(prediction_id=new_prediction_id(OTHER_RUN, NOON))
+    assert len(intake.kept()) == 1
+    assert intake.counted("unknown_version") == 1.0
+
+
+def test_a_version_that_was_served_before_stays_known(intake: Intake) -> None:
+    intake.send()
+    intake.runtime.model = model_of(OTHER_RUN, "Autre")
+    intake.send(label="Voirie")
+    assert intake.counted("served") == 2.0
+    with pytest.raises(RequestError) as refusal:
+        intake.send(prediction_id=new_prediction_id(OTHER_RUN, NOON), label="Voirie")
+    assert refusal.value.field == "label"
+
+
+@pytest.mark.parametrize(
+    ("feedback", "field"),
+    [
+        ({"label": SECRET}, "label"),
+        ({"label": ""}, "label"),
+        ({"label": 3}, "label"),
+        ({"label": None}, "label"),
+        ({"prediction_id": SECRET}, "prediction_id"),
+        ({"prediction_id": "9f86d081-884c-4d65-9a2f-eaa0c55ad015"}, "prediction_id"),
+        ({"prediction_id": "ffffffff-ffff-7d65-9a2f-eaa0c55ad015"}, "prediction_id"),
+        ({"prediction_id": new_prediction_id(RUN, NOON + 600)}, "prediction_id"),
+        ({"prediction_id": new_prediction_id(RUN, NOON - 731 * DAY_S)}, "prediction_id"),
+        ({"by": " "}, "by"),
+        ({"by": "x" * 101}, "by"),
+        ({"comment": SECRET * 200}, "comment"),
+        ({"record": {"text": SECRET * 10}}, "record.text"),
+        ({"record": {"text": SECRET, "other": 1}}, "record.other"),
+        ({"record": SECRET}, "record"),
+        ({"score": 1}, "score"),
+    ],
+)
+def test_what_is_no_feedback_is_refused_by_field_and_never_repeated(intake: Intake, feedback: dict[str, object], field: str) -> None:
+    with pytest.raises(RequestError) as refusal:
+        intake.send(**feedback)
+    assert (refusal.value.status, refusal.value.code, refusal.value.field) == (422, "invalid_feedback", field)
+    assert SECRET not in refusal.value.message
+    assert intake.kept() == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b'{"label": NaN}', b"\xff", b'{"label": "\\ud800"}'])
+def test_what_is_not_json_is_refused(intake: Intake, body: bytes) -> None:
+    with pytest.raises(RequestError) as refusal:
+        intake.intake.accept(body, "portal")
+    assert refusal.value.status == 400
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b'"text"', b"3"])
+def test_what_is_no_object_is_refused(intake: Intake, body: bytes) -> None:
+    with pytest.raises(RequestError) as refusal:
+        intake.intake.accept(body, "portal")
+    assert refusal.value.status == 422
+
+
+def test_without_a_model_feedback_is_refused_for_now(intakes: Callable[..., Intake]) -> None:
+    runtime = runtime_of()
+    runtime.model = None
+    with pytest.raises(RequestError) as refusal:
+        intakes(runtime).send()
+    assert refusal.value.status == 503
+
+
+def test_of_10000_at_once_each_that_is_accepted_is_kept_and_the_others_are_told(intakes: Callable[..., Intake]) -> None:
+    intake = intakes(log_queue=4_000)
+    accepted, refused = 0, 0
+    for _ in range(10_000):
+        try:
+            intake.send(prediction_id=new_prediction_id(RUN, NOON))
+            accepted += 1
+        except RequestError as refusal:
+            assert (refusal.status, dict(refusal.headers)) == (503, {b"retry-after": b"1"})
+            refused += 1
+    assert (accepted, refused) == (4_000, 6_000)
+    assert len(intake.kept()) == 4_000
+
+
+def test_feedback_that_was_refused_while_the_queue_was_full_is_kept_when_it_comes_again(intakes: Callable[..., Intake]) -> None:
+    intake = intakes(log_queue=1)
+    intake.send(by="agent-1")
+    with pytest.raises(RequestError):
+        intake.send(by="agent-2")
+    intake.log._taken()
+    intake.send(by="agent-2")
+    assert [line["by"] for line in intake.kept()] == ["agent-2"]
+
+
+def test_a_record_that_is_sent_again_is_kept_under_the_rules_of_the_log(intakes: Callable[..., Intake]) -> None:
+    record = {"text": "M. Dupont, rue barrée"}
+    intake = intakes(log_text="redacted", log_digest_key="k")
+    intake.send(record=record, comment="voir Mme Diallo")
+    (line,) = intake.kept()
+    assert (line["fields"], line["comment"], line["redaction"]) == ({"text": "M. [nom], rue barrée"}, "voir Mme [nom]", 1)
+    assert len(line["record_digest"]) == 64
+
+
+def test_without_texts_in_the_log_neither_comment_nor_record_is_kept(intake: Intake) -> None:
+    intake.send(record={"text": SECRET}, comment=SECRET)
+    (line,) = intake.kept()
+    assert (line["fields"], line["comment"]) == (None, None)
+    assert SECRET not in json.dumps(line, ensure_ascii=False)
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClassifyEndpoint]:
+    """A service with keys and a log, in process."""
+    folder = tmp_path_factory.mktemp("feedback")
+    runtime = Runtime(
+        text_bento_model(folder / "model"),
+        ServiceSettings.read(access_log=False, auth="required", rate_limit="600/minute", keys_file=folder / "keys"),
+    )
+    runtime.load()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PASSERELLE_PREDICTION_LOG", str(folder / "log"))
+        yield ClassifyEndpoint(build_app(runtime), runtime=runtime)
+
+
+def headers(endpoint: ClassifyEndpoint, name: str, *rights: str) -> dict[str, str]:
+    path = endpoint._runtime.settings.keys_file
+    token = make_key(path, f"{name} {new_prediction_id(RUN)[-36:]}", rights=rights).token
+    endpoint._access._read_at = float("-inf")
+    return {"authorization": f"Bearer {token}"}
+
+
+def test_a_correction_of_an_answer_is_accepted_from_a_key_with_that_right_alone(endpoint: ClassifyEndpoint) -> None:
+    classifies, corrects = headers(endpoint, "portal", "classify"), headers(endpoint, "agents", "feedback")
+    answer = ask(endpoint, "POST", "/classify", json={"text": "merci"}, headers=classifies).json()
+    content = {"prediction_id": answer["prediction_id"], "label": "délai"}
+    assert ask(endpoint, "POST", "/feedback", json=content, headers=classifies).json()["code"] == "forbidden"
+    assert ask(endpoint, "POST", "/classify", json={"text": "merci"}, headers=corrects).status_code == 403
+    accepted = ask(endpoint, "POST", "/feedback", json=content, headers=corrects)
+    assert (accepted.status_code, accepted.json()) == (202, {"accepted": True})
+    assert ask(endpoint, "POST", "/feedback", json=content).status_code == 401
+    assert "ratelimit-remaining" in accepted.headers
+
+
+def test_feedback_keeps_the_contract_of_bodies(endpoint: ClassifyEndpoint) -> None:
+    corrects = headers(endpoint, "agents", "feedback")
+    assert ask(endpoint, "GET", "/feedback", headers=corrects).status_code == 405
+    assert ask(endpoint, "POST", "/feedback", content=b"a=b", headers=corrects).status_code == 415
+    assert (
+        ask(endpoint, "POST", "/feedback", content=b" " * 300_000, headers={**corrects, "content-type": "application/json"}).status_code
+        == 413
+    )
+    refusal = ask(endpoint, "POST", "/feedback", json={"prediction_id": ANSWER, "label": SECRET}, headers=corrects)
+    assert (refusal.status_code, refusal.json()["field"], SECRET in refusal.text) == (422, "label", False)
+    metrics = ask(endpoint, "GET", "/metrics", headers=corrects).text
+    assert 'passerelle_requests_total{route="/feedback",status="422"}' in metrics
+
+
+def test_a_service_without_a_log_says_that_it_keeps_no_feedback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PASSERELLE_PREDICTION_LOG", raising=False)
+    runtime = Runtime(text_bento_model(tmp_path / "model"), ServiceSettings.read(access_log=False))
+    endpoint = ClassifyEndpoint(build_app(runtime), runtime=runtime)
+    assert ask(endpoint, "POST", "/feedback", json={"prediction_id": ANSWER, "label": "merci"}).status_code == 404
