@@ -151,7 +151,7 @@ class Drift(_Section):
     accuracy_points: Share = Field(default=0.05, description="Least drop of the accuracy on the daily random sample.")
     length_ratio: float = Field(default=0.25, gt=0, description="Least move of the number of words, as a share of what it was.")
     latency_ratio: float = Field(default=0.5, gt=0, description="Least rise of the latency, as a share of what it was.")
-    silent_days: int = Field(default=3, ge=1, description="Days in a row without an answer that are an alarm.")
+    silent_days: int = Field(default=3, ge=1, le=60, description="Days in a row without an answer that are an alarm.")
     training: bool = Field(default=True, description="Whether a difference from the held-out rows of the training is an alarm too.")
 
 
