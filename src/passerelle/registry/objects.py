@@ -18,7 +18,8 @@ from passerelle.settings import S3Settings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+#: What S3 answers where the condition of a write does not hold.
+CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 _KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403", "Forbidden"}
 _FULL = ("XMinioStorageFull", "InsufficientStorage", "no space left on device")
 #: What MinIO says when its disk gets full in the middle of an object.
@@ -173,7 +174,7 @@ class Objects:
         try:
             self._client.put_object(Bucket=self.settings.bucket, Key=key, Body=content, **condition)
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code", "") in _CONFLICT:
+            if error.response.get("Error", {}).get("Code", "") in CONFLICT:
                 # The client repeats a write whose answer was lost; then the existing object is our own.
                 return self._holds(key, content)
             raise self._failed(key, error) from error

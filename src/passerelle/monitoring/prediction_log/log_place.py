@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
@@ -28,6 +31,23 @@ class LogPlace(Protocol):
         """
 
 
+class LogStore(LogPlace, Protocol):
+    """A place whose Parquet files are written once, under a name that stands for their content, and removed."""
+
+    def add(self, name: str, source: Path) -> bool:
+        """Copy a file into the log; return False, and change nothing, where the name is there already.
+
+        Raises:
+            OutsideError: The place does not take it.
+        """
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files with all that the place keeps of them; those that are not there count as removed."""
+
+    def remove_former(self, folder: str) -> int:
+        """Remove what the place keeps of files below the folder that were replaced or removed before, and return how many there were."""
+
+
 class LogFolder:
     """The log in a folder of this machine."""
 
@@ -42,6 +62,45 @@ class LogFolder:
     def open(self, name: str) -> BinaryIO:
         """Return the file for reading."""
         return (self.path / name).open("rb")
+
+    def add(self, name: str, source: Path) -> bool:
+        """Copy a file into the log; it appears when it is whole and on the disk."""
+        target = self.path / name
+        if target.exists():
+            return False
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = target.with_name(f"{target.name}.part")
+        shutil.copyfile(source, part)
+        part.chmod(0o600)
+        _to_disk(part)
+        part.replace(target)
+        _to_disk(target.parent)
+        return True
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files, and the folders of days that are empty then."""
+        for name in names:
+            path = self.path / name
+            path.unlink(missing_ok=True)
+            if path.parent.name.startswith("dt="):
+                with suppress(OSError):  # it holds other files
+                    path.parent.rmdir()
+
+    def remove_former(self, folder: str) -> int:
+        """Remove what an interruption left of a file that was being written; a folder keeps nothing else."""
+        parts = list((self.path / folder).glob("*.part"))
+        for path in parts:
+            path.unlink(missing_ok=True)
+        return len(parts)
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file's content, or a folder's names, would survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 class JoinedPlaces:

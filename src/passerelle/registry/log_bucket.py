@@ -1,0 +1,132 @@
+"""The prediction log in S3: a bucket of its own, whose objects are written once and removed with all their versions."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
+
+from passerelle.errors import NotFoundError, OutsideError
+from passerelle.monitoring.prediction_log.log_place import CLOSED, OPEN, PARQUET
+from passerelle.registry.objects import CONFLICT, Objects
+from passerelle.settings import S3Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
+
+_CHUNK_BYTES = 1 << 20
+#: As many as S3 takes in one request.
+_MOST_DELETED = 1_000
+_UNVERSIONED = ("NotImplemented", "MethodNotAllowed", "501")
+
+
+class LogBucket(Objects):
+    """The log's bucket, as a place of the log.
+
+    Args:
+        s3: How it is reached; its bucket is the log's.
+        prefix: What all names in it begin with.
+    """
+
+    def __init__(self, s3: S3Settings, prefix: str) -> None:
+        super().__init__(s3)
+        self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
+
+    def names(self, folder: str) -> Sequence[str]:
+        """Return the names of all files below a folder; lines lie on the machines of the workers alone."""
+        if folder.startswith((f"{OPEN}/", f"{CLOSED}/")):
+            return []
+        begin = len(self._prefix)
+        rest = f"{PARQUET}/" if folder.startswith(f"{PARQUET}/") else ""
+        return [rest + key[begin:] for key in self.keys(self._key(folder))]
+
+    def open(self, name: str) -> BinaryIO:
+        """Return the object's content in a temporary file.
+
+        Raises:
+            FileNotFoundError: There is none.
+            OutsideError: S3 does not answer.
+        """
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+        try:
+            stream, _ = self.stream(self._key(name))
+            while chunk := stream.read(_CHUNK_BYTES):
+                file.write(chunk)
+        except NotFoundError as error:
+            file.close()
+            raise FileNotFoundError(error.message) from error
+        except (BotoCoreError, HTTPError) as error:
+            file.close()
+            raise OutsideError(
+                f"S3 broke off in the middle of {self._key(name)}: {type(error).__name__}; run this command again"
+            ) from error
+        file.seek(0)
+        return cast("BinaryIO", file)
+
+    def add(self, name: str, source: Path) -> bool:
+        """Write a new object; return False, and change nothing, when there is one of this name: it has the same content then."""
+        key = self._key(name)
+        try:
+            with source.open("rb") as content:
+                self._client.put_object(Bucket=self.settings.bucket, Key=key, Body=content, IfNoneMatch="*")
+        except (BotoCoreError, ClientError) as error:
+            if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code", "") in CONFLICT:
+                return False
+            raise self._failed(key, error) from error
+        return True
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove objects with all their versions.
+
+        Raises:
+            OutsideError: S3 does not answer, or refuses.
+        """
+        for name in names:
+            key = self._key(name)
+            # Versions first: a deletion by name alone would leave them, and nothing that leads to them.
+            versions = [(version, current) for found, version, current in self._versions(key) if found == key]
+            self._delete({"Key": key, "VersionId": version} for version, _ in versions)
+            if not any(current for _, current in versions):
+                self.delete(key)
+
+    def remove_former(self, folder: str) -> int:
+        """Remove the versions of objects below a folder that are not the current ones, and the markers of deleted objects."""
+        former = [(key, version) for key, version, current in self._versions(self._key(folder)) if not current]
+        self._delete({"Key": key, "VersionId": version} for key, version in former)
+        return len(former)
+
+    def _key(self, name: str) -> str:
+        return self._prefix + name.removeprefix(f"{PARQUET}/")
+
+    def _versions(self, prefix: str) -> Iterator[tuple[str, str, bool]]:
+        """Yield key and version of what the bucket keeps, and whether it is an object's current content; nothing without versions."""
+        try:
+            pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.settings.bucket, Prefix=prefix)
+            for page in pages:
+                for found in page.get("Versions", ()):
+                    if found["VersionId"] != "null" or not found["IsLatest"]:
+                        yield found["Key"], found["VersionId"], found["IsLatest"]
+                for marker in page.get("DeleteMarkers", ()):
+                    yield marker["Key"], marker["VersionId"], False
+        except (BotoCoreError, ClientError) as error:
+            if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code", "") in _UNVERSIONED:
+                return
+            raise self._failed(prefix, error) from error
+
+    def _delete(self, objects: Iterable[ObjectIdentifierTypeDef]) -> None:
+        waiting = list(objects)
+        for begin in range(0, len(waiting), _MOST_DELETED):
+            some = waiting[begin : begin + _MOST_DELETED]
+            try:
+                answer = self._client.delete_objects(Bucket=self.settings.bucket, Delete={"Objects": some, "Quiet": True})
+            except (BotoCoreError, ClientError) as error:
+                raise self._failed(some[0]["Key"], error) from error
+            for failure in answer.get("Errors", ()):
+                what = f"s3://{self.settings.bucket}/{failure.get('Key')}"
+                raise OutsideError(
+                    f"a former version of {what} was not removed: {failure.get('Code')}; the key needs s3:DeleteObjectVersion"
+                )
