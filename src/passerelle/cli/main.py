@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from passerelle.cli import operations, stages
+from passerelle.cli.drift_command import drift
 from passerelle.cli.keys import keys
 from passerelle.cli.new import new
 from passerelle.cli.options import read_project_settings
@@ -40,6 +41,7 @@ OPERATIONS: Sequence[click.Command] = (
     operations.history,
     operations.rollback,
     rollout,
+    drift,
     operations.trace,
     operations.reproduce,
     operations.openapi,

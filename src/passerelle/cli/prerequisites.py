@@ -95,6 +95,17 @@ def rollout_options(options: Options) -> None:
     RolloutOptions(**{field.name: options[field.name] for field in dataclasses.fields(RolloutOptions)}).check()
 
 
+def drift_options(options: Options) -> None:
+    """Check the day, the log and the files of `drift`.
+
+    Raises:
+        UsageError: As `DriftOptions.check`.
+    """
+    from passerelle.stages.drift_options import DriftOptions
+
+    DriftOptions(**{field.name: options[field.name] for field in dataclasses.fields(DriftOptions)}).check()
+
+
 def criteria(options: Options) -> None:
     """Check the file of the criteria.
 

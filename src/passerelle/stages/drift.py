@@ -12,18 +12,21 @@ from passerelle.errors import NotFoundError, OutsideError
 from passerelle.monitoring.drift import drift_page
 from passerelle.monitoring.drift.day_counts import DayCounts
 from passerelle.monitoring.drift.drift_result import DriftResult, SharedAnswers
+from passerelle.monitoring.drift.drift_text import reasons
 from passerelle.monitoring.drift.gauges import figures_of, prometheus_text
-from passerelle.monitoring.drift.last_result import write_last
+from passerelle.monitoring.drift.last_result import MONITORING, LastDrift, write_last
 from passerelle.monitoring.drift.signals import HISTORY, drift_result
 from passerelle.monitoring.live_comparison import wilson
 from passerelle.monitoring.prediction_log.log_place import LogFolder, LogPlace
 from passerelle.names import ModelVersionRef
+from passerelle.registry.log_bucket import LogBucket
 from passerelle.settings import MlflowSettings
 from passerelle.stages import monitor
 from passerelle.stages.context import CRITERIA, Context, Progress, silent, stage
 from passerelle.stages.drift_days import LogReading, day_counts
 from passerelle.stages.drift_options import DriftOptions
 from passerelle.stages.drift_training import training_rows
+from passerelle.stages.log_location import log_location
 
 _LEAST_ERROR = 400
 
@@ -45,11 +48,11 @@ def run(context: Context, options: DriftOptions, *, criteria: Path = CRITERIA, p
     options.check()
     rules, name = read_criteria(criteria), _model(context, options)
     days = day_counts(LogReading(_place(context, options), name), options.last_day, HISTORY)
-    folder = context.state.state_dir / "monitoring"
+    folder = context.state.state_dir / MONITORING
     ref = _version(context, name, days, progress)
     training = training_rows(context.registry, ref, folder) if ref is not None else None
     result = replace(drift_result(name, days, training, rules), refused=_refused(context))
-    write_last(folder, result)
+    write_last(folder, LastDrift(name, result.day.isoformat(), result.state, reasons(result, "en")))
     if options.report is not None:
         _write(options.report, drift_page.html(result, language=options.language))
     if options.textfile is not None:
@@ -68,8 +71,11 @@ def _model(context: Context, options: DriftOptions) -> str:
 
 def _place(context: Context, options: DriftOptions) -> LogPlace:
     if options.log is None:
-        return LogFolder(context.state.state_dir / "predictions")
-    return LogFolder(Path(options.log))
+        return log_location(context).place
+    if not options.log.startswith("s3://"):
+        return LogFolder(Path(options.log))
+    bucket, _, prefix = options.log.removeprefix("s3://").partition("/")
+    return LogBucket(context.s3.model_copy(update={"bucket": bucket}), prefix)
 
 
 def _version(context: Context, name: str, days: Sequence[DayCounts], progress: Progress) -> ModelVersionRef | None:

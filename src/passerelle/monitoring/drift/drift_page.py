@@ -121,7 +121,7 @@ def charts(result: DriftResult, language: Language) -> list[Chart]:
     for name in (each for each in MEASURES if each in _CHARTS):
         values = [point.figures.get(name) for point in points]
         if any(value is not None for value in values):
-            found.append(_chart(result, names[name], values, lambda value, name=name: figure(name, value, language)))  # type: ignore[misc]
+            found.append(_chart(result, names[name], values, lambda value, name=name: figure(name, value, language)))
     slowest = [point.latency_ms[1] if point.latency_ms else None for point in points]
     if any(slowest):
         found.append(_chart(result, texts["latency_p95"], slowest, lambda value: figure("latency", value, language)))

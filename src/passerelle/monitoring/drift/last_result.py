@@ -7,9 +7,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from passerelle.monitoring.drift.drift_result import DriftResult
-from passerelle.monitoring.drift.drift_text import reasons
-
+#: Folder of the state folder.
+MONITORING = "monitoring"
 _FILE = "drift.json"
 
 
@@ -29,12 +28,11 @@ class LastDrift:
     reasons: tuple[str, ...]
 
 
-def write_last(folder: Path, result: DriftResult) -> None:
+def write_last(folder: Path, found: LastDrift) -> None:
     """Keep the result in the folder, in place of the one before."""
-    last = LastDrift(result.registered_model, result.day.isoformat(), result.state, reasons(result, "en"))
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{_FILE}.{os.getpid()}"
-    temporary.write_text(json.dumps(asdict(last), ensure_ascii=False), encoding="utf-8")
+    temporary.write_text(json.dumps(asdict(found), ensure_ascii=False), encoding="utf-8")
     temporary.replace(folder / _FILE)
 
 

@@ -33,9 +33,9 @@ def figure(measure: Measure, value: float | None, language: Language) -> str:
     if value is None:
         return NONE
     if measure == "length":
-        return number(value, language, 1) + _NO_BREAK + ("mots" if language == "fr" else "words")
+        return number(value, language, 1) + (f"{_NO_BREAK}mots" if language == "fr" else " words")
     if measure == "latency":
-        return number(value, language, 2) + f"{_NO_BREAK}ms"
+        return number(value, language, 2) + (f"{_NO_BREAK}ms" if language == "fr" else " ms")
     return percentage(value, language)
 
 
