@@ -139,6 +139,7 @@ class Drift(_Section):
     p_value: float = Field(default=0.001, gt=0, lt=0.5, description="A difference counts if it has less than this chance without drift.")
     days_in_row: int = Field(default=2, ge=1, le=7, description="Days in a row on which a difference must count.")
     min_answers: int = Field(default=500, ge=50, description="Answers that a window needs to be judged by.")
+    sample_size: int = Field(default=20, ge=1, le=1_000, description="Answers of each day that are drawn at random for a person to label.")
     min_sample: int = Field(default=100, ge=20, description="Labelled answers of the daily random sample that a window needs.")
     class_points: Share = Field(default=0.03, description="Least move of the share of a label that counts.")
     class_ratio: float = Field(default=0.3, ge=0, description="Least move of that share, as a share of what it was.")

@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import orjson
 
+from passerelle.criteria import Drift
+from passerelle.monitoring.daily_sample import sample_of
 from passerelle.monitoring.drift.signals import HISTORY
 from passerelle.monitoring.prediction_log.record import LoggedFeedback, LoggedPrediction
 
@@ -96,12 +98,13 @@ def answer(rng: np.random.Generator, at: datetime, label: str, text: str, *, new
     )
 
 
-def feedback_of(rng: np.random.Generator, answers: list[LoggedPrediction]) -> Iterator[LoggedFeedback]:
-    """Yield what agents say of a few answers of a day."""
+def feedback_of(rng: np.random.Generator, answers: list[LoggedPrediction], day: date) -> Iterator[LoggedFeedback]:
+    """Yield the labels of the daily random sample, and the corrections that agents make where they disagree."""
+    sample = set(sample_of([each.prediction_id for each in answers], day, Drift().sample_size))
     for each in answers:
-        if rng.random() < 0.12:
-            right = rng.random() < 0.85
-            label = each.label if right else str(rng.choice(list(TOPICS)))
+        right = rng.random() < 0.84
+        if each.prediction_id in sample or (not right and rng.random() < 0.1):
+            label = each.label if right else str(rng.choice([label for label in TOPICS if label != each.label]))
             yield LoggedFeedback(each.prediction_id, each.at, MODEL, "agents", label, "agent-1")
 
 
@@ -112,7 +115,7 @@ def write_month(log: Path, *, seed: int = 0, last: date = LAST_DAY, days: int = 
     for back in range(days - 1, -1, -1):
         day = last - timedelta(days=back)
         answers = list(answers_of(rng, day))
-        for kind, records in (("predictions", answers), ("feedback", list(feedback_of(rng, answers)))):
+        for kind, records in (("predictions", answers), ("feedback", list(feedback_of(rng, answers, day)))):
             lines = b"".join(orjson.dumps(record._asdict()) + b"\n" for record in records)
             (log / "closed" / f"{kind}-{day:%Y%m%d}T000000-1-0.jsonl").write_bytes(lines)
 

@@ -47,7 +47,7 @@ def run(context: Context, options: DriftOptions, *, criteria: Path = CRITERIA, p
     """
     options.check()
     rules, name = read_criteria(criteria), _model(context, options)
-    days = day_counts(LogReading(_place(context, options), name), options.last_day, HISTORY)
+    days = day_counts(LogReading(_place(context, options), name, rules.drift.sample_size), options.last_day, HISTORY)
     folder = context.state.state_dir / MONITORING
     ref = _version(context, name, days, progress)
     training = training_rows(context.registry, ref, folder) if ref is not None else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import partial
 
 import orjson
 import pyarrow.compute as pc
@@ -24,12 +23,12 @@ class LogReading:
     """What is read of a log.
 
     Attributes:
-        sample_size: Answers of the daily random sample; 0 for none.
+        sample_size: Answers of the daily random sample.
     """
 
     place: LogPlace
     registered_model: str
-    sample_size: int = 0
+    sample_size: int
 
 
 def day_counts(reading: LogReading, last: date, days: int) -> list[DayCounts]:
@@ -58,16 +57,12 @@ def _tallies(reading: LogReading, days: Sequence[date], feedback: Mapping[date, 
         if tally is None or tally.day != day:
             if tally is not None:
                 yield tally
-            tally = DayTally(day, feedback.get(day), partial(_sample, reading, day))
+            tally = DayTally(day, feedback.get(day), reading.sample_size)
         of_model = batch.filter(pc.equal(batch.column("registered_model"), reading.registered_model))
         if of_model.num_rows:
             tally.add_answers(of_model)
     if tally is not None:
         yield tally
-
-
-def _sample(reading: LogReading, day: date, ids: Sequence[str]) -> Sequence[str]:
-    return ids[: reading.sample_size] if day else ()
 
 
 def _feedback(reading: LogReading, days: Sequence[date]) -> Mapping[date, Mapping[str, str]]:

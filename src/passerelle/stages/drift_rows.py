@@ -32,7 +32,8 @@ def rows_of(result: DriftResult) -> DriftRows:
         f"{result.registered_model}, {result.day}: {texts[result.state].lower()}",
         *(f"  {reason}" for reason in reasons(result, "en")),
         f"answers: {number(result.answers, 'en')} on that day{window}",
-        f"estimated accuracy: {percentage(result.estimated_accuracy, 'en')}; calibration error: {percentage(result.calibration_error, 'en')}",
+        f"estimated accuracy: {percentage(result.estimated_accuracy, 'en')}"
+        f" (calibration error: {percentage(result.calibration_error, 'en')})",
         f"accuracy on the daily random sample: {_share(result.sample_accuracy)}",
         f"corrected by people, who correct what they disagree with: {_share(result.corrected)}",
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from passerelle.monitoring.daily_sample import sample_of
 from passerelle.monitoring.drift.day_counts import DayCounts, Sums
 from passerelle.monitoring.drift.rules import Measure
 from passerelle.names import RUN_ID_LENGTH_IN_TAG
@@ -26,14 +27,6 @@ _DIGITS_OF_A_DIGEST: Final = 16
 _BUCKETS_MS: Final = np.geomspace(0.01, 60_000, 320)
 
 
-Sample = Callable[[Sequence[str]], Sequence[str]]
-
-
-def no_sample(_: Sequence[str]) -> Sequence[str]:
-    """Return nothing: where no sample is drawn."""
-    return ()
-
-
 class DayTally:
     """Adds up one day.
 
@@ -42,12 +35,12 @@ class DayTally:
 
     Args:
         feedback: The right label of answers of this day, by prediction id.
-        sample: Returns the daily random sample of some answers, which is the same whether it is drawn at once or from samples of parts.
+        sample_size: Answers of the daily random sample.
     """
 
-    def __init__(self, day: date, feedback: Mapping[str, str] | None = None, sample: Sample = no_sample) -> None:
+    def __init__(self, day: date, feedback: Mapping[str, str] | None = None, sample_size: int = 0) -> None:
         self.day = day
-        self._feedback, self._sample = dict(feedback or {}), sample
+        self._feedback, self._sample_size = dict(feedback or {}), sample_size
         self._sampled: Sequence[str] = ()
         self._right: dict[str, bool] = {}
         self._ids = pa.array(list(self._feedback), pa.string())
@@ -100,7 +93,8 @@ class DayTally:
     def _add_feedback(self, batch: pa.RecordBatch) -> None:
         corrected = 0
         if self._feedback:
-            self._sampled = self._sample([*self._sampled, *batch.column("prediction_id").to_pylist()])
+            # The sample of samples of parts is that of the whole.
+            self._sampled = sample_of([*self._sampled, *batch.column("prediction_id").to_pylist()], self.day, self._sample_size)
             known = batch.filter(pc.is_in(batch.column("prediction_id"), value_set=self._ids))
             for answer, label in zip(known.column("prediction_id").to_pylist(), known.column("label").to_pylist(), strict=True):
                 self._right[answer] = self._feedback[answer] == label
