@@ -73,8 +73,7 @@ class DayTally:
 
     def counts(self) -> DayCounts:
         """Return what was added."""
-        for answer in {*self._sampled} & self._right.keys():
-            self._add("accuracy", 1, int(self._right[answer]))
+        self._sums["accuracy"], self._sums["corrections"] = self._labelled()
         digests = np.concatenate([*self._digests, np.empty(0, dtype=np.uint64)])
         if len(digests):
             times = np.unique(digests, return_counts=True)[1]
@@ -91,15 +90,20 @@ class DayTally:
             self._add(name, len(values), float(values.sum()), float((values * values).sum()))
 
     def _add_feedback(self, batch: pa.RecordBatch) -> None:
-        corrected = 0
-        if self._feedback:
-            # The sample of samples of parts is that of the whole.
-            self._sampled = sample_of([*self._sampled, *batch.column("prediction_id").to_pylist()], self.day, self._sample_size)
-            known = batch.filter(pc.is_in(batch.column("prediction_id"), value_set=self._ids))
-            for answer, label in zip(known.column("prediction_id").to_pylist(), known.column("label").to_pylist(), strict=True):
-                self._right[answer] = self._feedback[answer] == label
-                corrected += not self._right[answer]
-        self._add("corrections", batch.num_rows, corrected)
+        if not self._feedback:
+            return
+        # The sample of samples of parts is that of the whole.
+        self._sampled = sample_of([*self._sampled, *batch.column("prediction_id").to_pylist()], self.day, self._sample_size)
+        known = batch.filter(pc.is_in(batch.column("prediction_id"), value_set=self._ids))
+        for answer, label in zip(known.column("prediction_id").to_pylist(), known.column("label").to_pylist(), strict=True):
+            self._right[answer] = self._feedback[answer] == label
+
+    def _labelled(self) -> tuple[Sums, Sums]:
+        """Return the accuracy on the sample, and the corrections of the other answers."""
+        sample = self._right.keys() & {*self._sampled}
+        right = sum(self._right[answer] for answer in sample)
+        wrong = sum(not right for answer, right in self._right.items() if answer not in sample)
+        return Sums().plus(len(sample), right), Sums().plus(self._answers - len(sample), wrong)
 
     def _percentiles(self) -> tuple[float, float] | None:
         if not self._latencies.any():

@@ -8,13 +8,14 @@ from typing import Final
 _WORD: Final = re.compile(r"[^\W\d_]{2,}")
 #: What the redaction puts in the place of what it took out.
 _REDACTED: Final = re.compile(r"\[[^\[\]]{0,40}\]")
-#: Hardly any French text of some length is without several of these, and other languages have few of them.
+#: Hardly any French text of some length is without several of these, and other languages have few of them: `un`, `la`, `en`, `que`, `on`
+#: are not among them.
 STOP_WORDS: Final = frozenset(
     _WORD.findall(
-        "le la les un une des du de au aux et ou où mais donc car ni que qui quoi dont ce cet cette ces mon ma mes ton ta tes son sa ses "
-        "notre nos votre vos leur leurs je tu il elle on nous vous ils elles me te se en ne pas plus est sont suis été être ai as avons "
-        "avez ont avait dans sur sous par pour avec sans chez depuis vers très trop bien si comme quand alors aussi tout tous toute toutes "
-        "fait faire peut même encore toujours jamais rien ça bonjour merci"
+        "le les une des du au aux et ou où mais donc car qui quoi dont ce cet cette ces mon mes ton tes son ses notre votre vos "
+        "leur leurs je elle nous vous ils elles ne pas est sont suis été être ai avons avez ont avait dans sur sous par pour "
+        "avec sans chez depuis vers très trop bien comme quand alors aussi tout tous toute toutes fait faire peut même encore "
+        "toujours jamais rien ça bonjour merci il y"
     )
 )
 _LEAST_WORDS: Final = 6
