@@ -133,6 +133,29 @@ class Rollout(_Section):
     min_requests: int = Field(default=200, ge=1, description="Requests of the candidate before any limit counts.")
 
 
+class Drift(_Section):
+    """When figures of the prediction log are an alarm: beyond chance, by as much as a person cares about, and for days in a row."""
+
+    p_value: float = Field(default=0.001, gt=0, lt=0.5, description="A difference counts if it has less than this chance without drift.")
+    days_in_row: int = Field(default=2, ge=1, le=7, description="Days in a row on which a difference must count.")
+    min_answers: int = Field(default=500, ge=50, description="Answers that a window needs to be judged by.")
+    sample_size: int = Field(default=20, ge=1, le=1_000, description="Answers of each day that are drawn at random for a person to label.")
+    min_sample: int = Field(default=100, ge=20, description="Labelled answers of the daily random sample that a window needs.")
+    class_points: Share = Field(default=0.03, description="Least move of the share of a label that counts.")
+    class_ratio: float = Field(default=0.3, ge=0, description="Least move of that share, as a share of what it was.")
+    review_points: Share = Field(default=0.05, description="Likewise, of the share to review.")
+    confidence_points: Share = Field(default=0.05, description="Likewise, of the mean probability of the answers.")
+    unknown_points: Share = Field(default=0.05, description="Likewise, of the share of n-grams that the model does not know.")
+    duplicate_points: Share = Field(default=0.05, description="Likewise, of the share of answers to a record that came before on that day.")
+    language_points: Share = Field(default=0.05, description="Likewise, of the share of texts with hardly any French stop words.")
+    correction_points: Share = Field(default=0.03, description="Likewise, of the share of answers that somebody corrected.")
+    accuracy_points: Share = Field(default=0.05, description="Least drop of the accuracy on the daily random sample.")
+    length_ratio: float = Field(default=0.25, gt=0, description="Least move of the number of words, as a share of what it was.")
+    latency_ratio: float = Field(default=0.5, gt=0, description="Least rise of the latency, as a share of what it was.")
+    silent_days: int = Field(default=3, ge=1, le=60, description="Days in a row without an answer that are an alarm.")
+    training: bool = Field(default=True, description="Whether a difference from the held-out rows of the training is an alarm too.")
+
+
 class Criteria(_Section):
     """The criteria, typed; unknown keys are refused."""
 
@@ -146,6 +169,7 @@ class Criteria(_Section):
     waivable: tuple[Waivable, ...] = Field(default=(), description="Checks that may be waived, with a reason that is recorded.")
 
     rollout: Rollout = Field(default=Rollout(), description="What a candidate must keep to beside the version in production.")
+    drift: Drift = Field(default=Drift(), description="When what the service answers is an alarm.")
 
     @model_validator(mode="after")
     def _limits_can_be_met(self) -> Self:
@@ -167,7 +191,7 @@ class Criteria(_Section):
     @property
     def canonical(self) -> str:
         """The criteria as canonical JSON; what came later is left out where it is not given, so that earlier digests stay."""
-        later = None if "rollout" in self.model_fields_set else {"rollout"}
+        later = {"rollout", "drift"} - self.model_fields_set
         return json.dumps(self.model_dump(mode="json", exclude=later), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     @property
@@ -259,6 +283,6 @@ def _first_problem(error: ValidationError) -> str:
 
 def _names() -> set[str]:
     """Return all that a key or a value may be called."""
-    sections = (Criteria, Ranking, PerClass, HeldOut, Champion, Waivable, Rollout)
+    sections = (Criteria, Ranking, PerClass, HeldOut, Champion, Waivable, Rollout, Drift)
     literals: tuple[Any, ...] = (HigherIsBetter, LowerIsBetter, Check)
     return {name for section in sections for name in section.model_fields} | {name for each in literals for name in each.__args__}

@@ -61,7 +61,7 @@ MAY_KNOW: Mapping[str, tuple[str, ...]] = {
     "boto3": ("registry", "training", "platform"),
     "bentoml": ("bentos", "serving"),
     "fastapi": ("serving",),
-    "pyarrow": ("monitoring.prediction_log", "gate"),
+    "pyarrow": ("stages", "monitoring.prediction_log", "monitoring.drift", "gate"),
     "click": ("cli",),
 }
 SAY_WHY_LATE = {"gate", "registry", "bentos", "training", "platform", "rollout", "monitoring"}

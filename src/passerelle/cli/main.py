@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from passerelle.cli import operations, stages
+from passerelle.cli.drift_command import drift
 from passerelle.cli.keys import keys
 from passerelle.cli.log_commands import collect, erase
 from passerelle.cli.new import new
@@ -41,6 +42,7 @@ OPERATIONS: Sequence[click.Command] = (
     operations.history,
     operations.rollback,
     rollout,
+    drift,
     operations.trace,
     operations.reproduce,
     collect,

@@ -105,6 +105,17 @@ def collect_options(options: Options) -> None:
         raise UsageError("--follow goes with neither --dry-run nor --expire", hint="passerelle collect --dry-run")
 
 
+def drift_options(options: Options) -> None:
+    """Check the day, the log and the files of `drift`.
+
+    Raises:
+        UsageError: As `DriftOptions.check`.
+    """
+    from passerelle.stages.drift_options import DriftOptions
+
+    DriftOptions(**{field.name: options[field.name] for field in dataclasses.fields(DriftOptions)}).check()
+
+
 def criteria(options: Options) -> None:
     """Check the file of the criteria.
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from passerelle.cli import show_drift
 from passerelle.cli.output import Output, relative
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ def figures(output: Output, result: Figures) -> None:
             right=("records", "share"),
         )
         output.line(f"for a person to look at: {result.review_share or 0:.0%}")
+    show_drift.last(output, result.drift)
     output.result(result)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from passerelle.monitoring.drift.last_result import LastDrift
 from passerelle.monitoring.metrics import LATENCY_SECONDS, MODEL_LOAD_SECONDS, PREDICTIONS, REQUESTS, REVIEWS
 from passerelle.names import CLASSIFY, CLASSIFY_BATCH
 
@@ -23,6 +24,7 @@ class Figures:
         latency_p95_ms: As above, for 95 of 100.
         predictions: Records by class.
         review_share: Share of the records that a person should look at; None before the first one.
+        drift: What `passerelle drift` found last; None where it has not looked yet.
     """
 
     address: str
@@ -32,6 +34,7 @@ class Figures:
     latency_p95_ms: float | None
     predictions: Mapping[str, int]
     review_share: float | None
+    drift: LastDrift | None = None
 
 
 def read_figures(text: str, *, address: str) -> Figures:

@@ -6,6 +6,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from passerelle.names import KIND, PARENT_RUN, ModelVersionRef
 from passerelle.registry.entities import CandidateRun, VersionInfo, all_pages, candidate, version_info
 from passerelle.registry.failures import mlflow_errors, parsed
 from passerelle.registry.mlflow_environment import MlflowEnvironment
+from passerelle.registry.monitoring_run import log_day
 from passerelle.registry.objects import Objects
 from passerelle.registry.reachable import check_mlflow
 from passerelle.settings import MlflowSettings, S3Settings
@@ -278,3 +280,8 @@ class Registry:
         model_id = self.model_uri(run_id).removeprefix("models:/")
         with self._calling(f"the model of the run {run_id}", artifacts=True):
             self._client.log_model_artifacts(model_id, str(folder), folder.name)
+
+    def log_day(self, ref: ModelVersionRef, figures: Mapping[str, float], *, day: date) -> str:
+        """Log figures of a day, in the place of those logged before, as metrics of the version's monitoring run; return the run's id."""
+        with self._calling(f"the monitoring run of {ref}"):
+            return log_day(self._client, ref, figures, day=day)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import requests
 
 from passerelle.errors import NotFoundError, OutsideError
+from passerelle.monitoring.drift.last_result import MONITORING, read_last
 from passerelle.monitoring.figures import Figures, read_figures
 from passerelle.rollout.service_state import running_service
 from passerelle.stages.context import Context, stage
@@ -12,7 +15,7 @@ from passerelle.stages.context import Context, stage
 
 @stage
 def run(context: Context, address: str | None = None) -> Figures:
-    """Return what the service counted: requests, latency, classes, share to review.
+    """Return what the service counted: requests, latency, classes, share to review; and what `drift` found last.
 
     Args:
         address: Of the service; by default the one that the settings name, else the one that `deploy` started.
@@ -33,7 +36,7 @@ def run(context: Context, address: str | None = None) -> Figures:
             f"the service at {where} does not give its metrics; those of the stack are in its Prometheus and Grafana (docs/10-monitor.md)",
             hint=hint,
         ) from error
-    return read_figures(answer.text, address=where)
+    return replace(read_figures(answer.text, address=where), drift=read_last(context.state.state_dir / MONITORING))
 
 
 def _address(context: Context, address: str | None) -> str:

@@ -32,7 +32,13 @@ def scorer_of(pipeline: Pipeline) -> CompiledScorer:
 
 @pytest.mark.parametrize(
     "after",
-    [[MaxAbsScaler()], [StandardScaler(with_mean=False)], [StandardScaler(with_mean=False, with_std=False)], [TfidfTransformer(norm=None)], []],
+    [
+        [MaxAbsScaler()],
+        [StandardScaler(with_mean=False)],
+        [StandardScaler(with_mean=False, with_std=False)],
+        [TfidfTransformer(norm=None)],
+        [],
+    ],
     ids=str,
 )
 def test_a_scaler_that_nothing_cancels_out(after: list[Any]) -> None:
