@@ -121,20 +121,20 @@ class Versions:
     def good(self, turn: int) -> ModelVersionRef:
         """Return a version that answers as `table(turn)` has it."""
         ref = self.register(self.logged(words(), *table(turn)))
-        self._note(ref)
+        self.note(ref)
         return ref
 
     def padded(self, turn: int, size_bytes: int) -> ModelVersionRef:
         """Return a good version whose MLmodel file, which each service downloads, has this size."""
         ref = self.forged(lambda folder: _pad(folder / MODEL_FOLDER / "MLmodel", size_bytes), turn=turn)
-        self._note(ref)
+        self.note(ref)
         return ref
 
-    def _note(self, ref: ModelVersionRef) -> None:
-        """Note what the registered model itself answers, as MLflow loads it."""
+    def note(self, ref: ModelVersionRef, texts: Sequence[str] = TEXTS) -> None:
+        """Note what the registered model itself answers to these texts, as MLflow loads it."""
         with self.registry.environment.calling(artifacts=True):
-            predicted = mlflow.pyfunc.load_model(ref.uri).predict(pd.DataFrame({"text": list(TEXTS)}))
-        self.answers[str(ref.version)] = {text: str(label) for text, label in zip(TEXTS, predicted, strict=True)}
+            predicted = mlflow.pyfunc.load_model(ref.uri).predict(pd.DataFrame({"text": list(texts)}))
+        self.answers[str(ref.version)] = {text: str(label) for text, label in zip(texts, predicted, strict=True)}
         partial = self.answers_file.with_suffix(".partial")
         partial.write_text(json.dumps(self.answers, ensure_ascii=False), encoding="utf-8")
         partial.replace(self.answers_file)
