@@ -41,7 +41,7 @@ def _candidates(followed: Followed) -> list[Mapping[str, Any]]:
     return [httpx.get(address, timeout=30).json()["candidate"] for _ in range(_LOOKS)]
 
 
-def _until_all(followed: Followed, name: str, *values: object) -> None:
+def until_all(followed: Followed, name: str, *values: object) -> None:
     """Wait until each worker says one of these of its candidate."""
     until(
         lambda: all(each.get(name) in values for each in _candidates(followed)),
@@ -57,7 +57,7 @@ def _until_both_answer(followed: Followed, ref: ModelVersionRef) -> None:
 
 def _without_candidate(followed: Followed, ref: ModelVersionRef) -> None:
     nominate(followed, ref, None)
-    _until_all(followed, "model_version", None)
+    until_all(followed, "model_version", None)
     followed.mended = time.monotonic()
 
 
@@ -73,7 +73,7 @@ def _refused(followed: Followed) -> None:
     versions = followed.versions
     ref = versions.register(versions.logged(words(column="message"), records.rename(columns={"text": "message"}), labels))
     nominate(followed, ref, HALF)
-    _until_all(followed, "code", "schema")
+    until_all(followed, "code", "schema")
     _without_candidate(followed, ref)
 
 
@@ -125,13 +125,13 @@ def _promoted(followed: Followed) -> None:
     _until_both_answer(followed, ref)
     followed.promote(ref)
     followed.mended = time.monotonic()
-    _until_all(followed, "model_version", None)
+    until_all(followed, "model_version", None)
 
 
 def _shadow(followed: Followed) -> None:
     ref = followed.other()
     nominate(followed, ref, CandidateTerms("shadow", 100, "X-Rollout-Key"))
-    _until_all(followed, "mode", "shadow")
+    until_all(followed, "mode", "shadow")
     mark = followed.load.mark()
     until(lambda: len(followed.load.since(mark).asked) > _LOOKS, "requests", lambda: "")
     assert set(followed.load.since(mark).versions) == {str(followed.wanted.version)}

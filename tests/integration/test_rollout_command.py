@@ -101,9 +101,8 @@ def test_a_candidate_that_breaks_a_limit_is_backed_out_and_a_better_one_is_promo
     assert begun.exit_code == 0, begun.output
     assert json.loads(begun.stdout)["report"].endswith("gate/report.html")
     until(lambda: candidate_of(service).get("entry") == 2, "the candidate takes part")
-    assert set(answered(service)) <= {"1", "2"}
     # No command is run: the service itself sends the candidate nothing more.
-    until(lambda: candidate_of(service).get("backed_out"), "the service backs out")
+    until(lambda: answered(service) and candidate_of(service).get("backed_out"), "the service backs out")
     until(lambda: all(set(answered(service)) == {"1"} for _ in range(2)), "both workers obey")
     told = rollout(strict, "--status")
     assert told.exit_code == 0, told.output
