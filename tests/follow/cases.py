@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.follow import machine, proxy, replicas, webhooks
+from tests.follow import candidates, machine, proxy, replicas, webhooks
 from tests.follow.bad_versions import BAD_VERSIONS, BadVersion
 from tests.follow.followed import Followed, until
 
@@ -264,6 +264,7 @@ CASES = (
     Case("the alias is moved 50 times in 10 s", "goes on with the version that the ledger has in production", _moved_often),
     Case("one of two replicas is restarted in the middle of a swap", "both follow; the other one answers meanwhile", replicas.restarted),
     Case("a flood of forged webhooks, and a real one replayed", "takes the real one once a worker", webhooks.forged_and_replayed),
+    *(Case(*each) for each in candidates.CASES),
     Case("the alias is deleted", f"{_GOES_ON}; `no_alias`", _alias_deleted),
     # Last: all versions that were there are gone after it.
     Case("the registered model is deleted and made anew", f"{_GOES_ON}; `no_model`; then with the new version 1", _made_anew),

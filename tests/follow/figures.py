@@ -186,7 +186,10 @@ def _say(text: str) -> None:
 
 
 def _while_polling(*wanted: str) -> None:
-    with tempfile.TemporaryDirectory(prefix="passerelle-") as folder, followed(Path(folder), interval_s=2.0) as service:
+    with (
+        tempfile.TemporaryDirectory(prefix="passerelle-") as folder,
+        followed(Path(folder), interval_s=2.0, follow_candidate="off") as service,
+    ):
         service.hurries = False
         if "first" in wanted:
             _say(_shown("alias moved to first answer", first_answers(service), "s"))
@@ -213,7 +216,7 @@ def main(*wanted: str) -> None:
     if "memory" in wanted:
         with (
             tempfile.TemporaryDirectory(prefix="passerelle-") as folder,
-            followed(Path(folder), follow_ledger="off", follow_keep_s="0") as service,
+            followed(Path(folder), follow_ledger="off", follow_keep_s="0", follow_candidate="off") as service,
         ):
             _say(json.dumps(memory(service, int(os.environ.get("FOLLOW_SWAPS", "300")))))
 

@@ -210,6 +210,7 @@ def _settings(folder: Path) -> dict[str, str]:
     secret.chmod(0o600)
     return {
         "follow_keep_s": "0",
+        "follow_candidate": "on",
         "follow_webhook_secret_file": str(secret),
         "follow_max_bytes": str(MOST_BYTES),
         "follow_most_cpu_ms": str(MOST_CPU_MS),

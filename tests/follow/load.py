@@ -21,7 +21,7 @@ from statistics import quantiles
 from typing import TextIO
 from urllib.parse import urlsplit
 
-from passerelle.names import RUN_ID_LENGTH_IN_TAG
+from passerelle.model.prediction_id import run_prefix_of
 
 TIMEOUT_S = 40.0
 #: A connection is closed after so many requests, so that the next one may go to another worker.
@@ -173,7 +173,7 @@ def _asking(client: _Client, known: _Known, out: TextIO, lock: threading.Lock, p
         if status == 200:
             answer = json.loads(body)
             version = str(answer["model_version"])
-            run = str(answer["prediction_id"])[:RUN_ID_LENGTH_IN_TAG]
+            run = run_prefix_of(answer["prediction_id"])
             right = known.right(f"{version} {run}", text, answer["label"])
         with lock:
             out.write(f"{sent:.6f} {seconds:.6f} {status} {version} {int(right)} {broken}\n")

@@ -141,13 +141,13 @@ class Versions:
     def good(self, turn: int) -> ModelVersionRef:
         """Return a version that answers as `table(turn)` has it."""
         ref = self.register(self.logged(words(), *table(turn)))
-        self._note(ref)
+        self.note(ref)
         return ref
 
     def padded(self, turn: int, size_bytes: int) -> ModelVersionRef:
         """Return a good version of which one file that each service downloads has this size more."""
         ref = self.forged(lambda folder: _pad(next((folder / MODEL_FOLDER / SCORER_FOLDER).glob("*.npy")), size_bytes), turn=turn)
-        self._note(ref)
+        self.note(ref)
         return ref
 
     def delete_registered_model(self) -> None:
@@ -155,12 +155,12 @@ class Versions:
         with self.registry.environment.calling():
             mlflow.MlflowClient().delete_registered_model(self.registry.settings.registered_model)
 
-    def _note(self, ref: ModelVersionRef) -> None:
-        """Note what the registered model itself answers, as MLflow loads it."""
+    def note(self, ref: ModelVersionRef, texts: Sequence[str] = TEXTS) -> None:
+        """Note what the registered model itself answers to these texts, as MLflow loads it."""
         with self.registry.environment.calling(artifacts=True):
-            predicted = mlflow.pyfunc.load_model(ref.uri).predict(pd.DataFrame({"text": list(TEXTS)}))
+            predicted = mlflow.pyfunc.load_model(ref.uri).predict(pd.DataFrame({"text": list(texts)}))
         self.answers[f"{ref.version} {ref.run_id[:RUN_ID_LENGTH_IN_TAG]}"] = {
-            text: str(label) for text, label in zip(TEXTS, predicted, strict=True)
+            text: str(label) for text, label in zip(texts, predicted, strict=True)
         }
         partial = self.answers_file.with_suffix(".partial")
         partial.write_text(json.dumps(self.answers, ensure_ascii=False), encoding="utf-8")

@@ -80,7 +80,7 @@ def runtime(registry: Registry, tmp_path: Path) -> Iterator[Runtime]:
 
 
 def test_a_candidate_answers_and_a_promotion_ends_it(registry: Registry, runtime: Runtime, tmp_path: Path) -> None:
-    slot, name, author = runtime.rollout, registry.settings.registered_model, Author(registry, "test@here")
+    slot, name, author = runtime.rollout, registry.settings.registered_model, Author(registry, "test@here", serving=HERE)
     assert slot is not None
     done = begin(author, RolloutOptions(candidate=2, weight=100), LENIENT)
     assert not begin(author, RolloutOptions(candidate=2, weight=100), LENIENT).changed
@@ -107,7 +107,7 @@ def test_a_candidate_answers_and_a_promotion_ends_it(registry: Registry, runtime
 
 
 def test_a_candidate_that_is_stopped_answers_nothing(registry: Registry, runtime: Runtime) -> None:
-    slot, author = runtime.rollout, Author(registry, "test@here")
+    slot, author = runtime.rollout, Author(registry, "test@here", serving=HERE)
     assert slot is not None
     begin(author, RolloutOptions(candidate=2, weight=100), LENIENT)
     until(lambda: slot.current is not None)

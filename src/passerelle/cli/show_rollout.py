@@ -8,6 +8,7 @@ from passerelle.cli import show
 from passerelle.cli.output import Output
 
 if TYPE_CHECKING:
+    from passerelle.monitoring.live_comparison import Interval
     from passerelle.stages.live_services import LiveReport
     from passerelle.stages.rollout import CandidateRollout
 
@@ -57,10 +58,14 @@ def _compared(output: Output, live: LiveReport) -> None:
     output.table(("live", "production", "candidate"), [(_NAMES[name], *values) for name, values in live_rows(live.comparison).items()])
     labels = sorted({*live.comparison.production.labels, *live.comparison.candidate.labels})
     both = (live.comparison.production.labels, live.comparison.candidate.labels)
-    output.table(("label", "production", "candidate"), [(label, *(each.get(label, 0) for each in both)) for label in labels])
+    output.table(("label", "production", "candidate"), [(label, *(_share(each.get(label)) for each in both)) for label in labels])
     if live.comparison.dropped:
         output.line(f"{live.comparison.dropped} records were not scored by the shadow: its queue was full")
     for sentence in live.broken:
         output.line(f"breaks a limit: {sentence}")
     if live.backed_out:
         output.line(f"backed out: {live.backed_out}")
+
+
+def _share(found: Interval | None) -> str:
+    return "—" if found is None else f"{found.count:,}: {found.value or 0:.1%} [{found.low:.1%}, {found.high:.1%}]"

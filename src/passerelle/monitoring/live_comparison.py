@@ -17,12 +17,14 @@ from passerelle.monitoring.rollout_metrics import (
     ROLLOUT_REVIEWS,
     ROLLOUT_SECONDS,
     SHADOW,
+    SQUARED_SECONDS,
 )
 
 #: Of a normal distribution: 95 % of it lie within, for what is shown.
 SHOWN_Z = 1.96
 #: 99.9 % of it lie within: the limits are checked each second, and chance must not break one.
 LIMIT_Z = 3.29
+_LEAST_VALUES = 2
 
 
 @dataclass(frozen=True)
@@ -41,20 +43,29 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Mean:
+    """A mean, and the interval that the true one lies in."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class LiveFigures:
     """What one of the two answered.
 
     Attributes:
-        latency_ms: Mean time to score a request; None before the first one.
-        labels: How often each was given.
+        latency_ms: Mean time to score a request, with the interval that the true mean lies in; None before the second one.
+        labels: How often each was given, as a share of all.
     """
 
     versions: tuple[str, ...]
     requests: int
     errors: Interval
-    latency_ms: float | None
+    latency_ms: Mean | None
     review: Interval
-    labels: Mapping[str, int]
+    labels: Mapping[str, Interval]
 
 
 @dataclass(frozen=True)
@@ -97,6 +108,22 @@ def difference(first: Interval, second: Interval) -> tuple[float, float, float] 
     low = by - math.hypot(first.value - first.low, second.high - second.value)
     high = by + math.hypot(first.high - first.value, second.value - second.low)
     return by, low, high
+
+
+def mean(total: float, squares: float, of: int, z: float = SHOWN_Z) -> Mean | None:
+    """Return a mean with the interval of its normal approximation; None of fewer than two values, which say nothing of how far others lie.
+
+    Args:
+        total: Of the values.
+        squares: Of the values, added up.
+        of: How many there are.
+    """
+    if of < _LEAST_VALUES:
+        return None
+    value = total / of
+    variance = max(0.0, squares / of - value * value) * of / (of - 1)
+    half = z * math.sqrt(variance / of)
+    return Mean(value, max(0.0, value - half), value + half)
 
 
 @dataclass
@@ -153,22 +180,23 @@ def compared(counts: RolloutCounts, z: float = SHOWN_Z) -> LiveComparison:
 
 def _side(counts: RolloutCounts, role: str, z: float) -> LiveFigures:
     answered, failed = (counts.of(f"{ROLLOUT_REQUESTS}_total", role, outcome) for outcome in ("ok", "error"))
-    labels = counts.by(f"{ROLLOUT_LABELS}_total", role)
-    timed = counts.of(f"{ROLLOUT_SECONDS}_count", role)
+    labels, timed = counts.by(f"{ROLLOUT_LABELS}_total", role), counts.of(f"{ROLLOUT_SECONDS}_count", role)
+    given = sum(labels.values())
+    seconds, squares = (counts.counts.get((name, role, ""), 0.0) for name in (f"{ROLLOUT_SECONDS}_sum", f"{SQUARED_SECONDS}_total"))
     return LiveFigures(
         versions=tuple(counts.by("versions", role)),
         requests=answered + failed,
         errors=wilson(failed, answered + failed, z),
-        latency_ms=counts.counts[f"{ROLLOUT_SECONDS}_sum", role, ""] / timed * 1_000 if timed else None,
-        review=wilson(counts.of(f"{ROLLOUT_REVIEWS}_total", role), sum(labels.values()), z),
-        labels=labels,
+        latency_ms=mean(seconds * 1_000, squares * 1_000_000, timed, z),
+        review=wilson(counts.of(f"{ROLLOUT_REVIEWS}_total", role), given, z),
+        labels={label: wilson(times, given, z) for label, times in labels.items()},
     )
 
 
 def broken_limits(counts: RolloutCounts, limits: Mapping[str, int | float]) -> tuple[str, ...]:
     """Return a sentence for each limit that the candidate breaks; none before it has the least number of requests.
 
-    A limit of a share is broken once the whole interval lies beyond it.
+    A limit is broken once the whole interval lies beyond it: chance must not break one.
 
     Args:
         limits: As the criteria name them; one that is missing is not checked.
@@ -185,8 +213,9 @@ def _broken(comparison: LiveComparison, limits: Mapping[str, int | float]) -> It
     review, agreement = limits.get("max_review_share_difference", math.inf), limits.get("min_agreement", -math.inf)
     if candidate.errors.value is not None and candidate.errors.low > errors:
         yield f"the share of errors is {candidate.errors.value:.1%}, and {errors:.1%} is the most"
-    if candidate.latency_ms is not None and production.latency_ms and candidate.latency_ms > ratio * production.latency_ms:
-        yield f"a request takes {candidate.latency_ms / production.latency_ms:.1f} times as long, and {ratio:g} times is the most"
+    ours, theirs = candidate.latency_ms, production.latency_ms
+    if ours is not None and theirs is not None and ours.low > ratio * theirs.high:
+        yield f"a request takes {ours.value / theirs.value:.1f} times as long, and {ratio:g} times is the most"
     if comparison.review_difference is not None:
         by, low, high = comparison.review_difference
         if low > review or high < -review:

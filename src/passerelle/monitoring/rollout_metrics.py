@@ -15,6 +15,7 @@ ROLLOUT_SECONDS, SHADOW, DIFFERENCE = (
     "passerelle_rollout_shadow",
     "passerelle_rollout_probability_difference",
 )
+SQUARED_SECONDS = "passerelle_rollout_squared_seconds"
 BACKED_OUT = "passerelle_rollout_backed_out"
 Role = Literal["production", "candidate"]
 ShadowOutcome = Literal["same", "different", "dropped", "failed"]
@@ -37,6 +38,10 @@ class RolloutMetrics:
         self._seconds = Histogram(
             ROLLOUT_SECONDS, "Time to score a request while there is a candidate.", by_role, buckets=_SECONDS, registry=registry
         )
+        # With sum and count it gives the variance, hence the interval that the mean lies in.
+        self._squared = Counter(
+            SQUARED_SECONDS, "Squares of the times to score a request while there is a candidate, added up.", by_role, registry=registry
+        )
         self._reviews = Counter(
             ROLLOUT_REVIEWS, "Answers that a person should look at while there is a candidate.", by_role, registry=registry
         )
@@ -55,7 +60,7 @@ class RolloutMetrics:
         )  # fmt: skip
 
         # A child is looked up by its labels once, as in the service's other metrics.
-        self._children: dict[tuple[int, Role, str], tuple[Counter, Histogram, Counter]] = {}
+        self._children: dict[tuple[int, Role, str], tuple[Counter, Histogram, Counter, Counter]] = {}
         self._of_label: dict[tuple[tuple[int, Role, str], str], Counter] = {}
 
     def answered(self, entry: int, role: Role, version: str, seconds: float, answers: list[tuple[str, bool]]) -> None:
@@ -68,10 +73,12 @@ class RolloutMetrics:
         children = self._children.get(key)
         if children is None:
             of = (str(entry), role, version)
-            children = self._children[key] = (self._requests.labels(*of, "ok"), self._seconds.labels(*of), self._reviews.labels(*of))
-        requests, histogram, reviews = children
+            counters = (self._reviews.labels(*of), self._squared.labels(*of))
+            children = self._children[key] = (self._requests.labels(*of, "ok"), self._seconds.labels(*of), *counters)
+        requests, histogram, reviews, squared = children
         requests.inc()
         histogram.observe(seconds)
+        squared.inc(seconds * seconds)
         for label, review in answers:
             counter = self._of_label.get((key, label))
             if counter is None:

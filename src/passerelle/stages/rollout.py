@@ -228,7 +228,7 @@ def live_rows(comparison: LiveComparison) -> dict[str, tuple[str, str]]:
     requests, errors, latency, review = (
         [f"{each.requests:,}" for each in both],
         [f"{each.errors.value or 0:.2%} [{each.errors.low:.2%}, {each.errors.high:.2%}]" for each in both],
-        ["—" if each.latency_ms is None else f"{each.latency_ms:.2f} ms" for each in both],
+        ["—" if (ms := each.latency_ms) is None else f"{ms.value:.2f} ms [{ms.low:.2f}, {ms.high:.2f}]" for each in both],
         [f"{each.review.value or 0:.1%} [{each.review.low:.1%}, {each.review.high:.1%}]" for each in both],
     )
     rows = {"live_requests": requests, "live_errors": errors, "live_latency": latency, "live_review": review}

@@ -7,7 +7,7 @@ import math
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from passerelle.monitoring.live_comparison import broken_limits, compared, counts_of, difference, wilson
+from passerelle.monitoring.live_comparison import broken_limits, compared, counts_of, difference, mean, wilson
 from passerelle.monitoring.rollout_metrics import Role, RolloutMetrics
 
 LIMITS = {
@@ -75,11 +75,32 @@ def test_the_counts_of_services_add_up_and_those_of_other_entries_do_not_count()
     other.metrics.backed_out.labels("3").set(1)
     found = compared(counts_of(3, [one.text(), other.text()]))
     assert (found.production.requests, found.candidate.requests, found.candidate.versions) == (2_000, 16, ("3",))
-    assert found.candidate.labels == {"déchets": 5, "voirie": 10}
+    assert {label: (share.count, share.of) for label, share in found.candidate.labels.items()} == {"déchets": (5, 15), "voirie": (10, 15)}
+    assert (found.candidate.labels["déchets"].low, found.candidate.labels["déchets"].high) == pytest.approx((0.1518, 0.5829), abs=1e-4)
     assert (found.candidate.errors.count, found.candidate.review.count, found.candidate.review.of) == (1, 5, 15)
-    assert found.candidate.latency_ms == pytest.approx(4.0)
+    assert found.candidate.latency_ms is not None
+    assert found.candidate.latency_ms.value == pytest.approx(4.0)
     assert (found.agreement.value, found.dropped, found.probability_difference, found.backed_out) == (0.5, 1, 0.5, 1)
     assert math.isclose(found.review_difference[0], 1 / 3)  # type: ignore[index]
+
+
+def test_the_interval_of_a_mean() -> None:
+    values = [1.0, 2.0, 4.0, 9.0]
+    found = mean(sum(values), sum(value * value for value in values), len(values))
+    assert found is not None
+    # 1.96 times the standard deviation 3.559, by the root of four.
+    assert (found.value, found.low, found.high) == pytest.approx((4.0, 0.5122, 7.4878), abs=1e-4)
+    assert mean(1.0, 1.0, 1) is None
+
+
+def test_a_time_that_chance_explains_breaks_no_limit() -> None:
+    service = Counted()
+    service.answer("candidate", 198)
+    service.answer("candidate", 2, seconds=0.2)
+    found = compared(counts_of(3, [service.text()])).candidate.latency_ms
+    assert found is not None
+    assert (found.value > 2, found.low < 1) == (True, True)
+    assert service.broken() == ()
 
 
 def test_nothing_counted_breaks_nothing() -> None:

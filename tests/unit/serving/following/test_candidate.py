@@ -14,7 +14,7 @@ from passerelle.model.ledger_entry import CandidateTerms
 from passerelle.monitoring.live_comparison import LiveComparison, compared, counts_of
 from passerelle.monitoring.rollout_metrics import RolloutMetrics
 from passerelle.serving.contract import RequestError
-from passerelle.serving.following import candidate_worker
+from passerelle.serving.following import candidate_worker, shadow
 from passerelle.serving.following.live_candidate import CandidateSlot
 from passerelle.serving.following.shadow import ShadowQueue, ShadowRecord
 from passerelle.serving.following.target import targets
@@ -269,3 +269,27 @@ def test_a_candidate_is_followed_only_where_the_settings_say_so(registry: Regist
         settings = registry.settings(tmp_path, follow_candidate=True).model_copy(update=given)
         with pytest.raises(SettingsError, match=said):
             targets(settings, NAME)
+
+
+def test_of_a_hundred_requests_fewer_than_one_waits_for_a_shadow(
+    registry: RegistryDouble, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = start()
+    queue, pauses, clock = ShadowQueue(slot_of(worker).counts, 0.5), list[float](), [0.0]
+
+    class Once:
+        def is_set(self) -> bool:
+            return bool(pauses)
+
+        def wait(self, timeout: float) -> None:
+            pauses.append(timeout)
+
+    def scored(_: ShadowRecord) -> None:
+        clock[0] += 0.002
+
+    monkeypatch.setattr(shadow, "time", type("Clock", (), {"perf_counter": staticmethod(lambda: clock[0])}))
+    monkeypatch.setattr(queue, "_stopped", Once())
+    monkeypatch.setattr(queue, "score", scored)
+    queue.offer(ShadowRecord(2, worker.runtime.ready(), {"text": "merci"}, "merci", 0.9))
+    queue._run()
+    assert 0.002 / (0.002 + pauses[0]) < 0.01
