@@ -151,9 +151,11 @@ class Versions:
         return ref
 
     def delete_registered_model(self) -> None:
-        """Delete the registered model with all its versions; the ledger and the runs stay."""
+        """Delete the registered model with all its versions, and move its ledger away; the runs stay."""
         with self.registry.environment.calling():
             mlflow.MlflowClient().delete_registered_model(self.registry.settings.registered_model)
+        for key in self.registry.objects.keys(f"ledger/{self.registry.settings.registered_model}/"):
+            self.registry.objects.delete(key)
 
     def _note(self, ref: ModelVersionRef) -> None:
         """Note what the registered model itself answers, as MLflow loads it."""
