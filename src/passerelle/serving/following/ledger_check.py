@@ -65,11 +65,7 @@ def ledger_entry(
     """
     number, digest = last_entry(version, mlflow.model_tags(version.registered_model), role)
     if number < highest:
-        message = (
-            f"the ledger of {version.registered_model} went back from entry {highest} to entry {number}; if the registered model was"
-            f" deleted on purpose and made anew, remove {highest_in or 'the file'}, which holds the former number"
-        )
-        raise VersionRefusedError("ledger", message, hint="passerelle history --verify")
+        raise _went_back(version.registered_model, highest, number, highest_in)
     try:
         with mlflow.run_artifact(version.run_id, ledger_artifact(number)) as pieces:
             line = pieces.read(MOST_ENTRY_BYTES + 1)
@@ -85,6 +81,14 @@ def ledger_entry(
         )
     check_entry(line, version, signing, role)
     return line
+
+
+def _went_back(registered_model: str, highest: int, number: int, highest_in: Path | None) -> VersionRefusedError:
+    message = (
+        f"the ledger of {registered_model} went back from entry {highest} to entry {number}; if the registered model was deleted on purpose"
+        f" and made anew, remove {highest_in or 'the file'}, which holds the former number"
+    )
+    return VersionRefusedError("ledger", message, hint="passerelle history --verify")
 
 
 def last_entry(version: AliasedVersion, model_tags: Mapping[str, str], role: LedgerRole = PRODUCTION) -> tuple[int, str]:
