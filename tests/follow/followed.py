@@ -243,12 +243,10 @@ def followed(
     with ExitStack() as stack:
         platform = stack.enter_context(_platform(folder / "platform", webhook=webhook))
         registered_model = f"followed-{uuid.uuid4().hex[:6]}"
-        settings = MlflowSettings.read(
-            tracking_uri=platform.running.tracking_uri, experiment=registered_model, registered_model=registered_model
-        )
+        named = {"experiment": registered_model, "registered_model": registered_model, "tracking_uri": platform.running.tracking_uri}
         keys = make_keys(folder, "ours")
         signing = SigningSettings.read(signing_key=keys.private)
-        versions = Versions(Registry(settings, platform.running.s3), signing, folder, of_demo)
+        versions = Versions(Registry(MlflowSettings.read(**named), platform.running.s3), signing, folder, of_demo)
         first = versions.good(0)
         versions.promote(first)
         store = folder / "bentoml"
