@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from passerelle.serving.following.published import CURRENT
 from tests.follow import candidates, machine, proxy, replicas, webhooks
 from tests.follow.bad_versions import BAD_VERSIONS, BadVersion
 from tests.follow.followed import Followed, until
@@ -148,13 +149,17 @@ def _alias_deleted(followed: Followed) -> None:
 def _made_anew(followed: Followed) -> None:
     """Let the numbers of the versions start again while version 1 is in production."""
     versions = followed.versions
-    followed.promote(followed.others[0])
-    followed.until_in_step()
+    for ref in (followed.others[1], followed.others[0]):
+        followed.promote(ref)
+        followed.until_in_step()
     assert followed.wanted.version == 1
     versions.delete_registered_model()
     followed.until_code("no_model")
     followed.others.clear()
     assert followed.promote(followed.turn(1)).version == 1
+    # The former ledger had more entries.
+    followed.until_code("ledger")
+    (followed.replica.folder / CURRENT).unlink()
     followed.mended = time.monotonic()
     followed.turn(0)
 
@@ -267,5 +272,5 @@ CASES = (
     *(Case(*each) for each in candidates.CASES),
     Case("the alias is deleted", f"{_GOES_ON}; `no_alias`", _alias_deleted),
     # Last: all versions that were there are gone after it.
-    Case("the registered model is deleted and made anew", f"{_GOES_ON}; `no_model`; then with the new version 1", _made_anew),
+    Case("the registered model is deleted and made anew", f"{_GOES_ON}; `no_model`, then `ledger`", _made_anew),
 )

@@ -218,22 +218,36 @@ def _settings(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def followed(folder: Path, *, interval_s: float = 0.3, turns: int = 3, **options: str) -> Iterator[Followed]:
-    """Start the platform, a few versions, the service and the traffic, for as long as the body runs."""
-    with ExitStack() as stack:
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
+def _platform(folder: Path, *, webhook: bool) -> Iterator[EmbeddedPlatform]:
+    """Run the embedded platform, with its variables and no others of ours in the environment."""
+    with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(OURS)]:
             patch.delenv(name)
-        platform = stack.enter_context(EmbeddedPlatform(folder / "platform"))
-        for name, value in platform.running.environment.items():
-            patch.setenv(name, value)
+        patch.setenv("PASSERELLE_FOLLOW_WEBHOOK", "on" if webhook else "off")
+        with EmbeddedPlatform(folder) as platform:
+            for name, value in platform.running.environment.items():
+                patch.setenv(name, value)
+            yield platform
+
+
+@contextmanager
+def followed(
+    folder: Path, *, interval_s: float = 0.3, turns: int = 3, of_demo: bool = False, webhook: bool = False, **options: str
+) -> Iterator[Followed]:
+    """Start the platform, a few versions, the service and the traffic, for as long as the body runs.
+
+    Args:
+        turns: How many good versions there are.
+        of_demo: Whether they are as large as those of the demo.
+        webhook: Whether MLflow may call the service.
+    """
+    with ExitStack() as stack:
+        platform = stack.enter_context(_platform(folder / "platform", webhook=webhook))
         registered_model = f"followed-{uuid.uuid4().hex[:6]}"
-        settings = MlflowSettings.read(
-            tracking_uri=platform.running.tracking_uri, experiment=registered_model, registered_model=registered_model
-        )
+        named = {"experiment": registered_model, "registered_model": registered_model, "tracking_uri": platform.running.tracking_uri}
         keys = make_keys(folder, "ours")
         signing = SigningSettings.read(signing_key=keys.private)
-        versions = Versions(Registry(settings, platform.running.s3), signing, folder)
+        versions = Versions(Registry(MlflowSettings.read(**named), platform.running.s3), signing, folder, of_demo)
         first = versions.good(0)
         versions.promote(first)
         store = folder / "bentoml"

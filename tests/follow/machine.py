@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +14,8 @@ from pathlib import Path
 import psutil
 
 from tests.follow import proxy
-from tests.follow.followed import Followed, until
+from tests.follow.followed import Followed, replica, until
+from tests.follow.load import Load
 from tests.follow.versions import large, table
 
 _MORE_BYTES = 8 * 2**20
@@ -72,9 +74,25 @@ def _limited(workers: list[psutil.Process], kind: int, most: Callable[[psutil.Pr
 
 
 def clock_set_back(followed: Followed) -> None:
-    """Let all that was written so far look as if it came from an hour later, as after the clock was set back by one."""
-    ahead = time.time() + 3_600
-    for path in (followed.replica.folder, *followed.replica.folder.rglob("*")):
-        os.utime(path, (ahead, ahead))
-    followed.promote(followed.other())
+    """Set the clock of a replica's workers back by an hour; what it and the other one wrote so far comes from later then."""
+    with replica(followed.folder / "clock", followed.store, followed.options, module="tests.follow.settable_clock") as other:
+        load = Load(followed.versions.answers_file, followed.folder / f"clock-{time.monotonic_ns()}.txt", [other.service.address])
+        try:
+            for worker in other.workers():
+                worker.send_signal(signal.SIGUSR1)
+            for folder in (followed.replica.folder, other.folder):
+                _come_from_later(folder)
+            ref = followed.promote(followed.other())
+            until(lambda: other.answers_with(ref.version), f"version {ref.version}", other.board.state)
+        finally:
+            load.stop()
+        traffic = load.since(0)
+        assert (traffic.failed, traffic.wrong) == (0, 0), traffic.statuses
+        assert str(ref.version) in traffic.versions
     followed.mended = time.monotonic()
+
+
+def _come_from_later(folder: Path) -> None:
+    ahead = time.time() + 3_600
+    for path in (folder, *folder.rglob("*")):
+        os.utime(path, (ahead, ahead))

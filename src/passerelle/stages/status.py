@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from passerelle.bentos.engine import newest_image
 from passerelle.bentos.store import Store, bentos_of, latest_bento, latest_bento_model
+from passerelle.errors import SettingsError
 from passerelle.follow_settings import FollowSettings
 from passerelle.names import BENTO_TAG_LABEL, VERSION_LABEL, BentoTag
 from passerelle.registry.chain import LedgerFault, moves
@@ -15,7 +16,8 @@ from passerelle.registry.production import standing
 from passerelle.registry.verified import History, broken, history
 from passerelle.rollout.following import Following, following_of
 from passerelle.rollout.service_state import running_service
-from passerelle.settings import SigningSettings, StoreSettings
+from passerelle.serving.following.target import targets
+from passerelle.settings import MlflowSettings, SigningSettings, StoreSettings
 from passerelle.stages.candidate_status import candidate_disagreements
 from passerelle.stages.context import Context, stage
 from passerelle.stages.service_readiness import ServiceFollows, ServiceReadiness, service_readiness
@@ -103,7 +105,18 @@ def run(context: Context) -> Status:
         deploy="passerelle deploy --target compose" if given else "passerelle deploy",
         signing=context.signing,
     )
-    return replace(found, following=following_of(FollowSettings.read()))
+    settings = FollowSettings.read()
+    wrong = () if found.ledger_findings else tuple(_of_settings(settings, registry.settings))
+    return replace(found, following=following_of(settings), disagreements=(*found.disagreements, *wrong))
+
+
+def _of_settings(settings: FollowSettings, server: MlflowSettings) -> Iterator[Disagreement]:
+    """Yield what would end a service at its start: `deploy` gives it these settings, and the server's address where they name none."""
+    given = settings if settings.follow_tracking_uri else settings.model_copy(update={"follow_tracking_uri": server.tracking_uri})
+    try:
+        targets(given, server.registered_model)
+    except SettingsError as error:
+        yield Disagreement(f"no service can start: {error.message}", error.hint or "passerelle doctor")
 
 
 def _image(store: StoreSettings, in_production: BentoTag | None) -> tuple[str, int] | None:

@@ -9,8 +9,10 @@ import pytest
 
 from passerelle.cli import show
 from passerelle.cli.output import Output
+from passerelle.follow_settings import FollowSettings
+from passerelle.settings import MlflowSettings
 from passerelle.stages.service_readiness import ServiceReadiness, parsed_readiness
-from passerelle.stages.status import Holdings, Status, disagreements
+from passerelle.stages.status import Holdings, Status, _of_settings, disagreements
 
 REFUSED = {"alias": "test@production", "state": "refused", "code": "golden", "message": "it differs", "hint": "passerelle rollback"}
 PINNED = Holdings("test", 1, None, (1,), 1, None, None, 1, "http://there")
@@ -54,6 +56,24 @@ def test_the_alternatives_of_a_hint_are_shown_as_lines_of_their_own(capsys: pyte
         "    or: passerelle train --again; passerelle register\n"
     )
     assert expected in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("given", "problem", "command"),
+    [
+        ({"follow": "@production"}, "PASSERELLE_FOLLOW names no alias", "export PASSERELLE_FOLLOW=production"),
+        ({"follow": "production", "follow_tracking_uri": "there:5000"}, "is not an address", "export MLFLOW_TRACKING_URI=http://HOST:5000"),
+        ({"follow": "production", "follow_ca_file": "/nowhere.pem"}, "the file /nowhere.pem", "export MLFLOW_TRACKING_SERVER_CERT_PATH="),
+    ],
+)
+def test_settings_that_end_a_service_at_its_start_are_stated(given: dict[str, str], problem: str, command: str) -> None:
+    server = MlflowSettings.read({}, tracking_uri="http://127.0.0.1:5000", registered_model="test")
+    (found,) = _of_settings(FollowSettings.read({}, **given), server)
+    assert found.what.startswith("no service can start: ")
+    assert problem in found.what
+    assert found.command.startswith(command)
+    assert not list(_of_settings(FollowSettings.read({}, follow="production"), server))
+    assert not list(_of_settings(FollowSettings.read({}), server))
 
 
 @pytest.mark.parametrize("answer", [None, [], "ready", {}, {"model_version": "seven"}, {"model_version": [], "models": [], "following": 1}])

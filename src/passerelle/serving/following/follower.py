@@ -18,7 +18,7 @@ from passerelle.serving.following.download import Download, remove
 from passerelle.serving.following.failures import NotReachedError, VersionRefusedError
 from passerelle.serving.following.ledger_check import PRODUCTION, LedgerRole, ledger_entry
 from passerelle.serving.following.mlflow_rest import AliasedVersion, MlflowRest
-from passerelle.serving.following.published import Board, FollowState, Published
+from passerelle.serving.following.published import CURRENT, Board, FollowState, Published
 from passerelle.serving.following.target import Target
 from passerelle.settings import SigningSettings
 
@@ -180,7 +180,8 @@ class Follower:
         if self._settings.follow_ledger == "off":
             return b"", published.ledger_number if published else 0
         highest = published.ledger_number if published else 0
-        line = ledger_entry(self._mlflow, version, SigningSettings.read(), highest=highest, role=self.role)
+        file = self._board.folder / CURRENT
+        line = ledger_entry(self._mlflow, version, SigningSettings.read(), highest=highest, highest_in=file, role=self.role)
         return line, int(json.loads(line)["number"])
 
     def _download(self, version: AliasedVersion, digest: str, folder: Path) -> None:

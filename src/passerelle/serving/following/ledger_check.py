@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from passerelle.errors import IntegrityError, SettingsError
 from passerelle.model.ledger_entry import (
@@ -41,7 +42,13 @@ CANDIDATE = LedgerRole(LEDGER_CANDIDATE, of_candidate=True)
 
 
 def ledger_entry(
-    mlflow: MlflowRest, version: AliasedVersion, signing: SigningSettings, *, highest: int, role: LedgerRole = PRODUCTION
+    mlflow: MlflowRest,
+    version: AliasedVersion,
+    signing: SigningSettings,
+    *,
+    highest: int,
+    highest_in: Path | None = None,
+    role: LedgerRole = PRODUCTION,
 ) -> bytes:
     """Return the stored line of the ledger's last entry, once it says that this version is in production.
 
@@ -50,6 +57,7 @@ def ledger_entry(
 
     Args:
         highest: The highest number of an entry that was followed before: an old entry is not believed again.
+        highest_in: The file that holds this number.
 
     Raises:
         VersionRefusedError: The alias was moved by hand, or the entry is not the one that it claims to be.
@@ -57,8 +65,7 @@ def ledger_entry(
     """
     number, digest = last_entry(version, mlflow.model_tags(version.registered_model), role)
     if number < highest:
-        message = f"the ledger of {version.registered_model} went back from entry {highest} to entry {number}"
-        raise VersionRefusedError("ledger", message, hint="passerelle history --verify")
+        raise _went_back(version.registered_model, highest, number, highest_in)
     try:
         with mlflow.run_artifact(version.run_id, ledger_artifact(number)) as pieces:
             line = pieces.read(MOST_ENTRY_BYTES + 1)
@@ -74,6 +81,14 @@ def ledger_entry(
         )
     check_entry(line, version, signing, role)
     return line
+
+
+def _went_back(registered_model: str, highest: int, number: int, highest_in: Path | None) -> VersionRefusedError:
+    message = (
+        f"the ledger of {registered_model} went back from entry {highest} to entry {number}; if the registered model was deleted on purpose"
+        f" and made anew, remove {highest_in or 'the file'}, which holds the former number"
+    )
+    return VersionRefusedError("ledger", message, hint="passerelle history --verify")
 
 
 def last_entry(version: AliasedVersion, model_tags: Mapping[str, str], role: LedgerRole = PRODUCTION) -> tuple[int, str]:

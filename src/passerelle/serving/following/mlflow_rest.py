@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from passerelle.follow_settings import FollowSettings
+from passerelle.serving.following.credentials import not_trusted, request_headers, shown_credentials
 from passerelle.serving.following.failures import NotReachedError
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ _MOST_JSON_BYTES = 4_194_304
 _CONNECT_S, _READ_S = 3.0, 10.0
 _PIECE_BYTES = 65_536
 _STATUS = "passerelle status"
-_CLIENT_HINT = "export MLFLOW_TRACKING_CLIENT_CERT_PATH=client.pem"
 
 
 @dataclass(frozen=True)
@@ -182,10 +181,10 @@ class MlflowRest:
         try:
             address = f"{self._address}{route}"
             response = self._pool.request(
-                "GET", address, fields=query, headers=_headers(self._settings), preload_content=False, redirect=False
+                "GET", address, fields=query, headers=request_headers(self._settings), preload_content=False, redirect=False
             )
         except SSLError as error:
-            raise _not_trusted(error) from error
+            raise not_trusted(error) from error
         except (HTTPError, OSError, urllib3.exceptions.LocationValueError) as error:
             raise NotReachedError("unreachable", f"the MLflow server does not answer: {type(error).__name__}", hint=_STATUS) from error
         whole = False
@@ -198,7 +197,7 @@ class MlflowRest:
 
     def _refused(self, response: BaseHTTPResponse, what: str) -> NotReachedError:
         if response.status in (401, 403):
-            given, hint = _credentials(self._settings)
+            given, hint = shown_credentials(self._settings)
             return NotReachedError("credentials", f"the MLflow server refuses {given} (HTTP {response.status}, {what})", hint=hint)
         return NotReachedError("server_error", f"the MLflow server answers HTTP {response.status} ({what})", hint=_STATUS)
 
@@ -244,45 +243,6 @@ def _limited(pieces: Pieces, most_bytes: int) -> Iterator[bytes]:
         size += len(piece)
         if size > most_bytes:
             return
-
-
-def _headers(settings: FollowSettings) -> dict[str, str]:
-    from urllib3 import make_headers  # noqa: PLC0415 - as above
-
-    if settings.follow_token is not None:
-        return {"authorization": f"Bearer {settings.follow_token.get_secret_value()}"}
-    password = settings.follow_password.get_secret_value() if settings.follow_password else ""
-    if settings.follow_password_file is not None:
-        try:
-            password = settings.follow_password_file.read_text(encoding="utf-8").strip()
-        except OSError:
-            # MLflow refuses then, which the service reports; the file may come later.
-            password = ""
-    return dict(make_headers(basic_auth=f"{settings.follow_username}:{password}")) if settings.follow_username else {}
-
-
-def _credentials(settings: FollowSettings) -> tuple[str, str]:
-    """Return what MLflow was shown, in words and without secrets, and the command that sets something else."""
-    if settings.follow_token is not None:
-        return "the token of MLFLOW_TRACKING_TOKEN, which may have expired", "export MLFLOW_TRACKING_TOKEN=TOKEN"
-    hint = "export MLFLOW_TRACKING_USERNAME=USER MLFLOW_TRACKING_PASSWORD=PASSWORD"
-    if not settings.follow_username:
-        return "a request without credentials, and none are set", f"{hint}\nexport MLFLOW_TRACKING_TOKEN=TOKEN"
-    user, file = settings.follow_username, settings.follow_password_file
-    if file is None:
-        return f"the user {user!r} with this password", hint
-    return f"the user {user!r} with the password in {file}" + ("" if file.is_file() else ", which does not exist"), f"ls -l {file}"
-
-
-def _not_trusted(error: Exception) -> NotReachedError:
-    """Return why no connection could be encrypted: nothing was asked."""
-    cause = error.args[0] if error.args else None
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        message = f"the certificate of the MLflow server is not trusted: {cause.verify_message}"
-        return NotReachedError("certificate", message, hint="export MLFLOW_TRACKING_SERVER_CERT_PATH=authority.pem")
-    reason = (cause.reason if isinstance(cause, ssl.SSLError) else None) or type(error).__name__
-    message = f"the MLflow server at this https:// address takes no encrypted connection, or wants a certificate of the client's ({reason})"
-    return NotReachedError("certificate", message, hint="export MLFLOW_TRACKING_URI=http://HOST:5000\n" + _CLIENT_HINT)
 
 
 def _does_not_exist(answer: Mapping[str, object]) -> bool:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-_CURRENT, _STATE, _ATTEMPT = "current.json", "state.json", "attempt.json"
+#: Names the version that all workers serve, and the number of the ledger's entry that put it there.
+CURRENT = "current.json"
+_STATE, _ATTEMPT = "state.json", "attempt.json"
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Board:
 
     def published(self) -> Published | None:
         """Return what is served; None where nothing was published, or the file cannot be read."""
-        content = self._read(_CURRENT)
+        content = self._read(CURRENT)
         try:
             found = _PUBLISHED.validate_json(content, strict=True) if content else None
         except ValueError:
@@ -88,7 +90,7 @@ class Board:
 
     def publish(self, published: Published) -> None:
         """Let all workers serve this version."""
-        self._write(_CURRENT, json.dumps(asdict(published)))
+        self._write(CURRENT, json.dumps(asdict(published)))
 
     def state(self) -> FollowState:
         """Return where the last poll left matters."""
@@ -104,7 +106,7 @@ class Board:
 
     def changed(self) -> tuple[int, int]:
         """Return when the published version and the state were written last, in nanoseconds; 0 for never."""
-        return self._written(_CURRENT), self._written(_STATE)
+        return self._written(CURRENT), self._written(_STATE)
 
     def attempt(self, folder: str) -> int:
         """Note that the load of a version begins, and return how many loads of it were begun and not ended, this one included."""
