@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from tests.project_copies import copied_project, fewer_candidates
+from tests.warm_command import command_for_shells
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^```([\w ]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -34,17 +35,21 @@ def commands(page: Path, languages: Collection[str] = ("sh", "sh engine")) -> li
 
 @dataclass
 class Terminal:
-    """One bash a page, so that `eval` and `cd` of one line hold for the next; `up` is the platform that runs beside it."""
+    """One bash a page, so that `eval` and `cd` of one line hold for the next; `up` is the platform that runs beside it.
+
+    Only the pages' `passerelle` is the one of `front`; by `make` and for the platform it is the one that is installed.
+    """
 
     folder: Path
     environment: dict[str, str]
     up: subprocess.Popen[str]
+    front: Path
 
     def run(self, lines: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["bash", "-c", "set -euo pipefail\n" + "\n".join(f"echo '+++ '{shell_quote(line)} >&2\n{line}" for line in lines)],
             cwd=self.folder,
-            env=self.environment,
+            env=self.environment | {"PATH": f"{self.front}:{self.environment['PATH']}"},
             capture_output=True,
             text=True,
             timeout=800,
@@ -70,7 +75,8 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     up = subprocess.Popen(["passerelle", "up", "--platform-only"], cwd=folder, env=environment, stdout=log, stderr=log, text=True)
     try:
         waited_for(re.compile(r"^(Ctrl-C ends it)", re.MULTILINE), shown, up)
-        yield Terminal(folder, environment, up)
+        with command_for_shells() as front:
+            yield Terminal(folder, environment, up, front)
     finally:
         subprocess.run(["passerelle", "deploy", "--stop"], cwd=folder, env=environment, capture_output=True, timeout=60, check=False)
         end(up)
