@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from passerelle.cli import operations, stages
+from passerelle.cli.feedback import feedback
 from passerelle.cli.keys import keys
 from passerelle.cli.new import new
 from passerelle.cli.options import read_project_settings
@@ -42,6 +43,7 @@ OPERATIONS: Sequence[click.Command] = (
     rollout,
     operations.trace,
     operations.reproduce,
+    feedback,
     operations.openapi,
     operations.backup,
     operations.restore,
