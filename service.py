@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from passerelle.bentos.service_image import ServiceImage
 from passerelle.follow_settings import FollowSettings
+from passerelle.log_settings import check_log
 from passerelle.monitoring.shared import make_folder
 from passerelle.serving.contract import BatchPrediction, Prediction
 from passerelle.serving.endpoint import ClassifyEndpoint
@@ -34,6 +35,7 @@ class Arguments(BaseModel):
 ARGUMENTS = bentoml.use_arguments(Arguments)
 with plain_errors():
     SETTINGS, FOLLOW = ServiceSettings.read(), FollowSettings.read()
+    check_log()
     # Reads the signature, for the schema; the model itself is loaded by each worker.
     RUNTIME = Runtime.or_refused(Path(bentoml.models.get(ARGUMENTS.model).path), SETTINGS)
     check_following(RUNTIME, FOLLOW)

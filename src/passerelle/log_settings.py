@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import Field, SecretStr
 
 from passerelle.errors import SettingsError
-from passerelle.settings import Settings
+from passerelle.settings import Settings, StateSettings
 
 
 class LogSettings(Settings):
@@ -48,15 +49,16 @@ class LogSettings(Settings):
         return tuple(name.strip() for name in self.log_column.split(",") if name.strip())
 
 
-def check_log(settings: LogSettings, environment: str) -> None:
-    """Check that production logs no full text without a reason, and that the digest's key can be read.
+def check_log(variables: Mapping[str, str] | None = None) -> None:
+    """Check that production logs no full text without a reason, and that the key of the digests can be read.
 
     Args:
-        environment: `development` or `production`.
+        variables: Of the service; by default those of this process.
 
     Raises:
-        SettingsError: It would.
+        SettingsError: It logs them, or the key cannot be read.
     """
+    settings, environment = LogSettings.read(variables), StateSettings.read(variables).environment
     if settings.prediction_log and settings.log_text == "full" and environment == "production" and not settings.log_text_reason.strip():
         raise SettingsError(
             "PASSERELLE_LOG_TEXT=full records what people wrote as they wrote it; production refuses it without PASSERELLE_LOG_TEXT_REASON",

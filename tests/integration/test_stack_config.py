@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from passerelle.follow_settings import FollowSettings
+from passerelle.log_settings import LogSettings
 from passerelle.settings import LoadingSettings
 
 pytestmark = pytest.mark.integration
@@ -88,7 +89,7 @@ def test_replicas_that_follow_reach_mlflow_besides_with_an_account_that_reads() 
         service = services[name]
         assert set(service["networks"]) == {"serving", "registry"}
         assert {each["source"] for each in service["secrets"]} == {"mlflow_follower", "mlflow_webhook_secret"}
-        (volume,) = [each for each in service["volumes"] if each["type"] == "volume"]
+        (volume,) = [each for each in service["volumes"] if each["type"] == "volume" and each["source"] != "predictions"]
         folders.add(volume["source"])
         variables = service["environment"]
         assert variables["PASSERELLE_FOLLOW_DIR"] == volume["target"] == "/var/lib/passerelle/follow"
@@ -108,3 +109,15 @@ def test_mlflow_may_call_the_replicas_only_where_the_webhook_is_on(value: str) -
     name = "PASSERELLE_FOLLOW_WEBHOOK"
     services = config(FOLLOW, PASSERELLE_FOLLOW="production", **({name: value} if value == "on" else {}))
     assert services["mlflow"]["environment"][name] == value
+
+
+def test_both_replicas_record_into_one_volume_that_is_bounded() -> None:
+    services = config(PASSERELLE_LOG_TEXT="redacted", PASSERELLE_LOG_COLUMN="age,city")
+    for name in REPLICAS:
+        variables = services[name]["environment"]
+        (volume,) = [each for each in services[name]["volumes"] if each["source"] == "predictions"]
+        assert variables["PASSERELLE_PREDICTION_LOG"] == volume["target"] == "/var/lib/passerelle/predictions"
+        settings = LogSettings.read(variables)
+        assert (settings.log_text, settings.columns, settings.log_max_bytes) == ("redacted", ("age", "city"), 2**30)
+        assert variables["PASSERELLE_ENVIRONMENT"] == "production"
+    assert config(SERVICE_PREDICTION_LOG="")["service-1"]["environment"]["PASSERELLE_PREDICTION_LOG"] == ""

@@ -1,4 +1,4 @@
-"""The environment of a service on this machine: nothing by which the registry is reached, unless it follows the registry."""
+"""The environment of a service on this machine: where its log lies, and nothing by which the registry is reached unless it follows that."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from passerelle.follow_settings import FollowSettings
+from passerelle.log_settings import LogSettings
 from passerelle.settings import variable_of
 
 _REGISTRY = ("MLFLOW_", "AWS_", "PASSERELLE_S3_", "PASSERELLE_TRACKING_URI")
@@ -19,12 +20,12 @@ _FILES = ("follow_webhook_secret_file", "follow_password_file", "follow_ca_file"
 
 
 def service_environment(given: Mapping[str, str], state_dir: Path) -> dict[str, str]:
-    """Return what of these variables a service gets; where it follows, those by which it reads MLflow, and its folder.
+    """Return what of these variables a service gets, with a prediction log; where it follows, what reads MLflow, and its folder.
 
     Paths become absolute: the service runs in the state folder.
     """
     follow = FollowSettings.read(given)
-    variables = {name: value for name, value in given.items() if not name.startswith(_REGISTRY)}
+    variables = {name: value for name, value in given.items() if not name.startswith(_REGISTRY)} | _log_paths(given, state_dir)
     if not follow.follow:
         return variables
     variables |= {name: given[name] for name in _READS if name in given}
@@ -37,6 +38,22 @@ def service_environment(given: Mapping[str, str], state_dir: Path) -> dict[str, 
     name = variable_of(FollowSettings, "follow_dir")
     variables[name] = str(follow.follow_dir.resolve() if name in given else state_dir.resolve() / "follow")
     return variables
+
+
+def _log_paths(given: Mapping[str, str], state_dir: Path) -> dict[str, str]:
+    """Return where the prediction log lies, in the state folder unless the variables say so: an empty one is none."""
+    log = LogSettings.read(given)
+    name, key_file = variable_of(LogSettings, "prediction_log"), log.log_digest_key_file
+    paths = {name: str(Path(log.prediction_log).resolve() if name in given else state_dir.resolve() / "predictions")}
+    if name in given and not log.prediction_log:
+        paths[name] = ""
+    return paths if key_file is None else paths | {variable_of(LogSettings, "log_digest_key_file"): str(key_file.resolve())}
+
+
+def log_identity(given: Mapping[str, str]) -> str:
+    """Return what tells a service from one that records otherwise; empty for one that records as it does by default."""
+    relevant = sorted((name, value) for name, value in given.items() if name.startswith(("PASSERELLE_LOG_", "PASSERELLE_PREDICTION_LOG")))
+    return "#" + hashlib.sha256(repr(relevant).encode()).hexdigest()[:16] if relevant else ""
 
 
 def follow_identity(variables: Mapping[str, str]) -> str:

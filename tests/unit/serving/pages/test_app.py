@@ -6,9 +6,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 from fastapi.testclient import TestClient
 
 from passerelle.serving.contract import RequestError
+from passerelle.serving.pages import app
 from passerelle.serving.pages.app import build_app
 from passerelle.serving.runtime import Runtime
 
@@ -26,11 +28,13 @@ def test_the_start_leads_to_the_page_whose_title_is_the_models() -> None:
     assert "<b>1" not in answer.text
 
 
-def test_the_card_is_the_runtimes_and_a_refusal_has_the_envelope() -> None:
-    assert client(card=lambda: {"version": "7"}).get("/model").json() == {"version": "7"}
+def test_the_card_is_answered_and_a_refusal_has_the_envelope(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "model_card", lambda runtime: {"version": runtime.version})
+    assert client(version="7").get("/model").json() == {"version": "7"}
+    monkeypatch.undo()
 
-    def refused() -> dict[str, Any]:
+    def refused() -> None:
         raise RequestError(503, "not_ready", "the model is not loaded yet")
 
-    answer = client(card=refused).get("/model")
+    answer = client(ready=refused).get("/model")
     assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")

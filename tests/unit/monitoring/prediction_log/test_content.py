@@ -1,0 +1,133 @@
+"""What the log keeps of a record: nothing, chosen columns, redacted texts or all of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import pytest
+
+from passerelle.errors import SettingsError
+from passerelle.log_settings import LogSettings, check_log, digest_key
+from passerelle.model.prediction_id import new_prediction_id
+from passerelle.monitoring.prediction_log.content import MOST_CHARACTERS, LoggedContent
+from passerelle.monitoring.prediction_log.digest import record_digest
+from passerelle.monitoring.prediction_log.record import LoggedFeedback
+from tests.unit.monitoring.prediction_log.answers import answered
+
+
+class Replaced(NamedTuple):
+    """What the rules of these tests return."""
+
+    text: str
+
+
+@pytest.fixture(autouse=True)
+def _rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules: Any = ModuleType("passerelle.monitoring.redaction")
+    rules.RULES_VERSION, rules.redact = 3, lambda text: Replaced(text.replace("Dupont", "[nom]"))
+    monkeypatch.setitem(sys.modules, rules.__name__, rules)
+
+
+def kept(record: dict[str, object], **settings: Any) -> tuple[Any, Any]:
+    """Return the fields that are logged, and the version of the rules."""
+    line = json.loads(LoggedContent(LogSettings.read({}, **settings)).prediction(answered(record=record)))
+    return line["fields"], line["redaction"]
+
+
+TABLE: dict[str, object] = {"title": "M. Dupont", "age": 41, "city": "Paris", "score": None}
+
+
+@pytest.mark.parametrize(
+    ("settings", "record", "expected"),
+    [
+        ({}, {"text": "M. Dupont"}, (None, None)),
+        ({"log_text": "redacted"}, {"text": "M. Dupont"}, ({"text": "M. [nom]"}, 3)),
+        ({"log_text": "full"}, {"text": "M. Dupont"}, ({"text": "M. Dupont"}, None)),
+        ({"log_text": "full"}, TABLE, (None, None)),
+        ({"log_column": "age, title"}, TABLE, ({"age": 41}, None)),
+        ({"log_column": "age,title", "log_text": "redacted"}, TABLE, ({"age": 41, "title": "M. [nom]"}, 3)),
+        ({"log_column": "age,score", "log_text": "redacted"}, TABLE, ({"age": 41, "score": None}, None)),
+        ({"log_column": "title", "log_text": "full"}, TABLE, ({"title": "M. Dupont"}, None)),
+        ({"log_column": "other", "log_text": "full"}, TABLE, (None, None)),
+    ],
+)
+def test_texts_are_off_by_default_and_tables_are_logged_by_column(settings: Any, record: Any, expected: Any) -> None:
+    assert kept(record, **settings) == expected
+
+
+def test_a_long_text_is_cut_between_two_words() -> None:
+    fields, _ = kept({"text": "mot " * MOST_CHARACTERS + "fin"}, log_text="full")
+    assert len(fields["text"]) <= MOST_CHARACTERS + 2
+    assert fields["text"].endswith("mot …")
+    fields, _ = kept({"text": "x" * 2 * MOST_CHARACTERS}, log_text="full")
+    assert fields["text"] == "x" * MOST_CHARACTERS + " …"
+
+
+def test_the_time_is_that_of_the_id() -> None:
+    entry = answered()
+    entry = entry._replace(answer={**entry.answer, "prediction_id": new_prediction_id("9f86d081", 1_790_078_400.007)})
+    line = json.loads(LoggedContent(LogSettings.read({})).prediction(entry))
+    assert line["at"] == "2026-09-22T12:00:00.007+00:00"
+
+
+def test_a_model_without_probabilities_has_no_second_label() -> None:
+    entry = answered()
+    line = json.loads(
+        LoggedContent(LogSettings.read({})).prediction(entry._replace(answer={**entry.answer, "probability": None, "top": []}))
+    )
+    assert (line["probability"], line["second_label"], line["second_probability"]) == (None, None, None)
+
+
+FEEDBACK = LoggedFeedback("id", "at", "m", "key", "b", "", comment="M. Dupont a écrit", fields={"text": "M. Dupont"}, record_digest=None)
+
+
+@pytest.mark.parametrize(
+    ("text", "comment", "fields", "redaction"),
+    [
+        ("off", None, None, None),
+        ("redacted", "M. [nom] a écrit", {"text": "M. [nom]"}, 3),
+        ("full", "M. Dupont a écrit", {"text": "M. Dupont"}, None),
+    ],
+)
+def test_feedback_is_kept_under_the_same_rules(text: str, comment: Any, fields: Any, redaction: Any) -> None:
+    line = json.loads(LoggedContent(LogSettings.read({}, log_text=text, log_digest_key="k")).feedback(FEEDBACK))
+    assert (line["comment"], line["fields"], line["redaction"]) == (comment, fields, redaction)
+    assert line["record_digest"] == record_digest({"text": "M. Dupont"}, b"k")
+
+
+def test_the_digest_is_of_the_record_that_was_sent_and_needs_the_key() -> None:
+    digest = record_digest({"b": 1, "a": "é"}, b"k")
+    assert digest == record_digest({"a": "é", "b": 1, "c": None}, b"k")
+    assert digest != record_digest({"a": "e", "b": 1}, b"k")
+    assert digest != record_digest({"a": "é", "b": 1}, b"other")
+    assert record_digest({"a": 2**70}, b"k") != record_digest({"a": 2**71}, b"k")
+    assert record_digest({"a": "é"}, b"") is None
+    line = json.loads(LoggedContent(LogSettings.read({}, log_digest_key="k", log_text="redacted")).prediction(answered()))
+    assert line["record_digest"] == record_digest(answered().record, b"k")
+
+
+FULL = {"PASSERELLE_PREDICTION_LOG": "log", "PASSERELLE_LOG_TEXT": "full", "PASSERELLE_ENVIRONMENT": "production"}
+
+
+def test_production_logs_full_texts_only_with_a_reason() -> None:
+    for reason in ({}, {"PASSERELLE_LOG_TEXT_REASON": "  "}):
+        with pytest.raises(SettingsError, match="PASSERELLE_LOG_TEXT_REASON"):
+            check_log(FULL | reason)
+    for other in (
+        {"PASSERELLE_ENVIRONMENT": "development"},
+        {"PASSERELLE_LOG_TEXT_REASON": "annotation until June"},
+        {"PASSERELLE_LOG_TEXT": "redacted"},
+        {"PASSERELLE_PREDICTION_LOG": ""},
+    ):
+        check_log(FULL | other)
+
+
+def test_the_key_of_the_digests_may_be_in_a_file(tmp_path: Any) -> None:
+    (tmp_path / "key").write_text("k\n")
+    assert digest_key(LogSettings.read({}, log_digest_key_file=tmp_path / "key")) == b"k"
+    assert digest_key(LogSettings.read({})) == b""
+    with pytest.raises(SettingsError, match="cannot be read"):
+        check_log({"PASSERELLE_LOG_DIGEST_KEY_FILE": str(tmp_path / "missing")})
