@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from passerelle.errors import SettingsError
 from passerelle.follow_settings import FollowSettings
 from passerelle.log_settings import LogSettings
+from passerelle.retention_settings import RetentionSettings
 from passerelle.settings import (
     PREFIX,
     ClientSettings,
@@ -36,6 +37,7 @@ def all_settings() -> tuple[type[Settings], ...]:
         ServiceSettings,
         FollowSettings,
         LogSettings,
+        RetentionSettings,
         ClientSettings,
     )
 
