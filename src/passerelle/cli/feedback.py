@@ -35,9 +35,9 @@ def feedback() -> None:
 def export(output: Path, since: date | None, until: date | None, registered_model: str | None, as_json: bool) -> None:
     """Write the corrected answers as a table for `train`."""
     from passerelle.cli import show_feedback
-    from passerelle.stages import feedback_export as stage
+    from passerelle.stages import feedback as stage
 
-    result = stage.run(surroundings(), output, since=since, until=until, registered_model=registered_model)
+    result = stage.export(surroundings(), output, since=since, until=until, registered_model=registered_model)
     show_feedback.exported(Output(as_json=as_json), result)
 
 
@@ -50,9 +50,9 @@ def export(output: Path, since: date | None, until: date | None, registered_mode
 def import_(path: Path, by: str, new_labels: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """Take corrections from FILE, with the columns prediction_id, label and perhaps comment: all of them, or none where a row is wrong."""
     from passerelle.cli import show_feedback
-    from passerelle.stages import feedback_import as stage
+    from passerelle.stages import feedback as stage
 
-    show_feedback.imported(Output(as_json=as_json), stage.run(surroundings(), path, by=by, new_labels=new_labels, dry_run=dry_run))
+    show_feedback.imported(Output(as_json=as_json), stage.import_(surroundings(), path, by=by, new_labels=new_labels, dry_run=dry_run))
 
 
 @feedback.command()
@@ -63,7 +63,7 @@ def import_(path: Path, by: str, new_labels: tuple[str, ...], dry_run: bool, as_
 def sample(day: date | None, count: int, output: Path | None, as_json: bool) -> None:
     """Draw the random sample of a day's answers, the same each time, for a person to look at."""
     from passerelle.cli import show_feedback
-    from passerelle.stages import feedback_sample as stage
+    from passerelle.stages import feedback as stage
 
     day = day or datetime.now(UTC).date() - timedelta(days=1)
-    show_feedback.sampled(Output(as_json=as_json), stage.run(surroundings(), day, count=count, output=output))
+    show_feedback.sampled(Output(as_json=as_json), stage.sample(surroundings(), day, count=count, output=output))

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import socket
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-
-import orjson
 
 from passerelle.errors import DataError, NotFoundError, UsageError
 from passerelle.model.manifest import digest_of_file
 from passerelle.monitoring.prediction_log.corrections import Correction, Corrections, read_corrections
+from passerelle.monitoring.prediction_log.exports import RegisteredExport
 from passerelle.monitoring.prediction_log.log_place import LogPlace
 from passerelle.monitoring.prediction_log.partitions import days_between, logged_days
 from passerelle.stages.context import Context, stage
 from passerelle.stages.log_location import LogLocation, log_location
 from passerelle.training.feedback_table import FeedbackExport, check_format, ids_digest, read_description, write_description, write_table
 
-#: Folder of the log in which each export is registered, so that an erasure finds it.
-EXPORTS = "exports"
 LABEL, PREDICTION_ID, SOURCE = OWN_COLUMNS = ("label", "prediction_id", "source")
-_NAME_DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -75,19 +70,14 @@ def run(
         NotFoundError: There is nothing to export.
         OutsideError: The log cannot be read.
     """
-    check_format(output)
     _check_replaceable(output)
-    location = log_location(context)
-    found = read_corrections(location.place, days_of(location.place, since, until))
+    found = read_corrections(log_location(context).place, days_of(log_location(context).place, since, until))
     rows = _of_model(found.rows, registered_model)
     texts = [row for row in rows if row.fields]
     if not texts:
         raise _nothing(found, len(rows))
-    columns = tuple(dict.fromkeys(column for row in texts for column in row.fields or ()))
-    if set(columns) & set(OWN_COLUMNS):
-        clash = ", ".join(sorted(set(columns) & set(OWN_COLUMNS)))
-        raise DataError(f"the records of « {texts[0].registered_model} » have columns that an export names otherwise: {clash}")
-    created = _write(location, output, columns, texts, (since, until))
+    columns = _columns(texts)
+    created = _write(context, output, columns, texts, (since, until))
     return Exported(
         path=output,
         rows=len(texts),
@@ -109,6 +99,19 @@ def days_of(place: LogPlace, since: date | None, until: date | None) -> tuple[da
         return ()
     chosen = set(days_between(since or days[0], until or days[-1]))
     return tuple(day for day in days if day in chosen)
+
+
+def _columns(rows: Sequence[Correction]) -> tuple[str, ...]:
+    """Return the columns of the records.
+
+    Raises:
+        DataError: One of them has the name of a column of the export itself.
+    """
+    columns = tuple(dict.fromkeys(column for row in rows for column in row.fields or ()))
+    clash = sorted(set(columns) & set(OWN_COLUMNS))
+    if clash:
+        raise DataError(f"the records of « {rows[0].registered_model} » have columns that an export names otherwise: {', '.join(clash)}")
+    return columns
 
 
 def _of_model(rows: Sequence[Correction], registered_model: str | None) -> list[Correction]:
@@ -134,22 +137,22 @@ def _check_replaceable(output: Path) -> None:
     Raises:
         UsageError: Another file is there.
     """
+    check_format(output)
     if output.exists() and read_description(output)[0] is None:
         raise UsageError(f"{output} is there already, and is not an unchanged export", hint="passerelle feedback export --output FILE")
 
 
 def _write(
-    location: LogLocation, output: Path, columns: Sequence[str], rows: Sequence[Correction], days: tuple[date | None, date | None]
+    context: Context, output: Path, columns: Sequence[str], rows: Sequence[Correction], days: tuple[date | None, date | None]
 ) -> bool:
     """Write and register the table; return whether there was another one or none before."""
     before = digest_of_file(output) if output.exists() else None
     table = [{**(row.fields or {}), LABEL: row.label, PREDICTION_ID: row.prediction_id, SOURCE: row.source} for row in rows]
-    ids = [row.prediction_id for row in rows]
     export = FeedbackExport(
         registered_model=rows[0].registered_model,
         rows=len(rows),
         file_digest=write_table(output, (*columns, *OWN_COLUMNS), table),
-        ids_digest=ids_digest(ids),
+        ids_digest=ids_digest(row.prediction_id for row in rows),
         first_day=days[0].isoformat() if days[0] else None,
         last_day=days[1].isoformat() if days[1] else None,
         written=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -157,17 +160,15 @@ def _write(
     if export.file_digest == before:
         return False
     write_description(output, export)
-    _register(location, output, export, ids)
+    _register(context, log_location(context), output, export)
     return True
 
 
-def _register(location: LogLocation, output: Path, export: FeedbackExport, ids: Sequence[str]) -> None:
-    """Note the export in the log, on this machine and in the bucket where there is one."""
-    entry = {**asdict(export), "file": str(output.resolve()), "host": socket.gethostname(), "ids": sorted(ids)}
-    digits = export.file_digest.removeprefix("sha256:")[:_NAME_DIGITS]
-    name = f"{EXPORTS}/{export.written.replace(':', '').replace('+0000', 'Z')}-{digits}.json"
+def _register(context: Context, location: LogLocation, output: Path, export: FeedbackExport) -> None:
+    """Note the export in the log, on this machine and in the bucket where there is one, so that an erasure finds it."""
+    entry = RegisteredExport(output.resolve(), export.file_digest, export.written, context.author)
     with tempfile.NamedTemporaryFile() as content:
-        content.write(orjson.dumps(entry))
+        content.write(entry.content())
         content.flush()
         for store in location.stores:
-            store.add(name, Path(content.name))
+            store.add(entry.name, Path(content.name))

@@ -185,9 +185,8 @@ def _given(place: LogPlace, rows: Sequence[_Row], by: str) -> dict[str, str]:
 
 
 def _write(context: Context, folder: Path, rows: Sequence[_Row], by: str, models: dict[str, str]) -> None:
-    settings = LogSettings.read(context.environment)
-    check_log(settings, context.state.environment)
-    content, at = LoggedContent(settings), datetime.now(UTC).isoformat(timespec="milliseconds")
+    check_log(context.environment)
+    content, at = LoggedContent(LogSettings.read(context.environment)), datetime.now(UTC).isoformat(timespec="milliseconds")
     file = LogFile(folder, FEEDBACK, worker_name(time.time()), _ONE_FILE)
     for row in rows:
         registered_model = models.get(row.prediction_id, "")

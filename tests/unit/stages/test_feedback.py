@@ -15,9 +15,11 @@ from passerelle.errors import DataError, NotFoundError, UsageError
 from passerelle.monitoring.daily_sample import sample_of
 from passerelle.monitoring.prediction_log.digest import record_digest
 from passerelle.monitoring.prediction_log.erasures import erasure_folder, erasure_list
+from passerelle.monitoring.prediction_log.exports import registered_exports
 from passerelle.monitoring.prediction_log.record import LoggedFeedback
 from passerelle.stages import collect, feedback_export, feedback_import, feedback_sample
 from passerelle.stages.context import Context, context_of
+from passerelle.stages.log_location import log_location
 from passerelle.training.dataset import read_data
 from passerelle.training.feedback_table import ids_digest
 from tests.unit.monitoring.prediction_log.log_files import MONDAY, TUESDAY, prediction, prediction_id, write_lines
@@ -80,9 +82,8 @@ def test_a_second_export_changes_nothing_and_is_registered_once(log: Log) -> Non
     log.say(said(log.ids[0], "Propreté"), said(log.ids[1], "Voirie"))
     feedback_export.run(log.context, log.output)
     assert not feedback_export.run(log.context, log.output).created
-    (register,) = (log.folder / "exports").glob("*.json")
-    entry = json.loads(register.read_text())
-    assert (entry["file"], entry["ids"], entry["ids_digest"]) == (str(log.output.resolve()), sorted(log.ids[:2]), ids_digest(log.ids[:2]))
+    (register,) = registered_exports(log_location(log.context).place)
+    assert (register.path, register.by) == (log.output.resolve(), log.context.author)
     assert log.output.stat().st_mode & 0o077 == 0
 
 
