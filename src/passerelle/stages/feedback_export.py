@@ -68,16 +68,15 @@ def run(
     Raises:
         UsageError: The file is another one, or several models have corrections.
         NotFoundError: There is nothing to export.
-        OutsideError: The log cannot be read.
     """
     _check_replaceable(output)
-    found = read_corrections(log_location(context).place, days_of(log_location(context).place, since, until))
+    place = log_location(context).place
+    found = read_corrections(place, days_of(place, since, until))
     rows = _of_model(found.rows, registered_model)
     texts = [row for row in rows if row.fields]
     if not texts:
         raise _nothing(found, len(rows))
     columns = _columns(texts)
-    created = _write(context, output, columns, texts, (since, until))
     return Exported(
         path=output,
         rows=len(texts),
@@ -88,7 +87,7 @@ def run(
         without_text=len(rows) - len(texts),
         other_records=found.other_records,
         erased=found.reading.erased,
-        created=created,
+        created=_write(context, output, columns, texts, (since, until)),
     )
 
 
@@ -118,7 +117,7 @@ def _of_model(rows: Sequence[Correction], registered_model: str | None) -> list[
     models = sorted({row.registered_model for row in rows})
     if registered_model is None and len(models) > 1:
         named = ", ".join(f"« {name} »" for name in models)
-        hint = "\n".join(f"passerelle feedback export --output corrections.csv --model '{name}'" for name in models)
+        hint = "passerelle feedback export --output corrections.csv --model NAME"
         raise UsageError(f"answers of several models have feedback: {named}", hint=hint)
     return [row for row in rows if registered_model in (None, row.registered_model)]
 

@@ -12,8 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import pandas as pd
 
 from passerelle.errors import UsageError
 from passerelle.model.manifest import digest_of_file
@@ -70,7 +69,7 @@ def write_table(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, 
     try:
         if path.suffix.lower() == ".parquet":
             os.close(handle)
-            pq.write_table(pa.Table.from_pylist([{column: row.get(column) for column in columns} for row in rows]), temporary)
+            pd.DataFrame(rows, columns=list(columns)).to_parquet(temporary, index=False)
         else:
             with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
                 writer = csv.writer(file, lineterminator="\n")

@@ -21,6 +21,7 @@ from passerelle.monitoring.prediction_log.partitions import (
 )
 from passerelle.monitoring.prediction_log.trees import PREDICTIONS, TEXTS, Tree
 
+Row = dict[str, Any]
 _FEEDBACK = ("prediction_id", "by", "at", "label", "record_digest")
 _ANSWERS = ("prediction_id", "registered_model", "model_version", "label", "record_digest")
 
@@ -43,7 +44,7 @@ class Correction(NamedTuple):
     model_version: str
     by: str
     at: str
-    fields: Mapping[str, Any] | None
+    fields: Mapping[str, object] | None
     source: Literal["log", "feedback"]
 
 
@@ -75,7 +76,7 @@ def read_corrections(place: LogPlace, days: Iterable[date]) -> Corrections:
     """
     found = Corrections()
     given = read_feedback(place, days, _FEEDBACK, counts=found.reading).to_pylist()
-    latest: dict[str, dict[str, Any]] = {}
+    latest: dict[str, Row] = {}
     for row in sorted(given, key=lambda row: (row["at"], row["by"], row["label"])):
         latest[row["prediction_id"]] = row
     answers = chosen_rows(place, PREDICTIONS, latest, _ANSWERS)
@@ -104,18 +105,16 @@ def read_corrections(place: LogPlace, days: Iterable[date]) -> Corrections:
     return found
 
 
-def chosen_rows(place: LogPlace, tree: Tree, ids: Collection[str], columns: Sequence[str]) -> dict[str, dict[str, Any]]:
+def chosen_rows(place: LogPlace, tree: Tree, ids: Collection[str], columns: Sequence[str]) -> dict[str, Row]:
     """Return the rows of these answers by their ids; no more than one partition at a time is in memory."""
-    wanted, rows = pa.array(sorted(ids), pa.string()), dict[str, dict[str, Any]]()
+    sought, rows = pa.array(sorted(ids), pa.string()), dict[str, Row]()
     for batch in batches(place, tree, {day_of(prediction_id) for prediction_id in ids}, columns):
-        for row in batch.filter(pc.is_in(batch.column("prediction_id"), wanted)).to_pylist():
+        for row in batch.filter(pc.is_in(batch.column("prediction_id"), sought)).to_pylist():
             rows[row["prediction_id"]] = row
     return rows
 
 
-def _records_of_feedback(
-    place: LogPlace, given: Sequence[Mapping[str, Any]], lacking: Mapping[str, str | None]
-) -> tuple[dict[str, str], set[str]]:
+def _records_of_feedback(place: LogPlace, given: Sequence[Row], lacking: Mapping[str, str | None]) -> tuple[dict[str, str], set[str]]:
     """Return the records that feedback brought for these answers, and the answers that it brought none but other records for.
 
     A record is the one that was answered where it has the digest in the log; where the log holds none, it is believed.
