@@ -20,6 +20,8 @@ NOT_FOUND, SERVER_ERROR = 404, 500
 #: Too late, made by another at the same time, too many at once: asked again.
 PASSING = (408, 409, 429)
 BUCKET, REGION = os.environ.get("S3_BUCKET", "passerelle"), os.environ.get("S3_REGION") or "us-east-1"
+#: Of the prediction log; it keeps no former versions, so that what is erased or expired is gone.
+LOG_BUCKET = os.environ.get("S3_LOG_BUCKET") or f"{BUCKET}-predictions"
 ARTIFACTS, LEDGER = f"arn:aws:s3:::{BUCKET}/mlflow/*", f"arn:aws:s3:::{BUCKET}/ledger/*"
 
 
@@ -34,8 +36,13 @@ def allowed(actions: list[str], *resources: str) -> dict[str, object]:
     return {"Effect": "Allow", "Action": actions, "Resource": list(resources)}
 
 
-#: The MLflow server shows artifacts and writes none; the workbench trains and promotes, and cannot take a ledger entry back;
-#: the service reads models; the backup reads all.
+#: All that is done with the prediction log, and with nothing else.
+LOG = [
+    allowed(["s3:ListBucket", "s3:ListBucketVersions"], f"arn:aws:s3:::{LOG_BUCKET}"),
+    allowed(["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"], f"arn:aws:s3:::{LOG_BUCKET}/*"),
+]
+#: The MLflow server shows artifacts and writes none; the workbench trains and promotes, cannot take a ledger entry back, and may erase from
+#: the prediction log; the service reads models; the backup reads the bucket of the artifacts; the collector keeps the prediction log.
 USERS = {
     "mlflow": [listing("mlflow"), allowed(["s3:GetObject"], ARTIFACTS)],
     "workbench": [
@@ -43,14 +50,16 @@ USERS = {
         allowed(["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], ARTIFACTS),
         allowed(["s3:GetObject", "s3:PutObject"], LEDGER),
         allowed(["s3:DeleteObject"], f"arn:aws:s3:::{BUCKET}/ledger/*/lock.json"),
+        *LOG,
     ],
     "service": [listing("mlflow"), allowed(["s3:GetObject"], ARTIFACTS)],
     "backup": [listing(), allowed(["s3:GetObject"], f"arn:aws:s3:::{BUCKET}/*")],
+    "collector": LOG,
 }
 
 
-def prepare_bucket(endpoint: str, key_id: str, key: str) -> None:
-    """Make the bucket where it is not there and switch its versioning on, as soon as the S3 answers."""
+def prepare_bucket(endpoint: str, key_id: str, key: str, bucket: str = BUCKET) -> None:
+    """Make a bucket where it is not there, as soon as the S3 answers; that of the artifacts keeps former versions."""
     config = Config(s3={"addressing_style": "path"}, connect_timeout=3, retries={"max_attempts": 1})
     client = boto3.client(
         "s3", endpoint_url=endpoint, aws_access_key_id=key_id, aws_secret_access_key=key, region_name=REGION, config=config
@@ -58,15 +67,16 @@ def prepare_bucket(endpoint: str, key_id: str, key: str) -> None:
     deadline = time.monotonic() + WAIT_S
     while True:
         try:
-            make_bucket(client)
-            return say(f"bucket {BUCKET} at {endpoint}, {'versioned' if versioned(client) else 'not versioned'}")
+            make_bucket(client, bucket)
+            keeps = bucket == BUCKET and versioned(client)
+            return say(f"bucket {bucket} at {endpoint}, {'versioned' if keeps else 'not versioned'}")
         except ClientError as error:
             answer, status = error.response["Error"], error.response["ResponseMetadata"]["HTTPStatusCode"]
             said = f"{answer['Code']}: {answer.get('Message', '')}"
             if answer["Code"] in ("InvalidAccessKeyId", "SignatureDoesNotMatch"):
                 stop(f"the S3 at {endpoint} refuses the key {key_id} ({said}); the one that its volume was made with counts: restore it")
             if status < SERVER_ERROR and status not in PASSING:
-                stop(f"the S3 at {endpoint} refuses {error.operation_name} on the bucket {BUCKET} to the key {key_id} ({said})")
+                stop(f"the S3 at {endpoint} refuses {error.operation_name} on the bucket {bucket} to the key {key_id} ({said})")
             problem: Exception = error
         except BotoCoreError as error:
             problem = error
@@ -75,19 +85,19 @@ def prepare_bucket(endpoint: str, key_id: str, key: str) -> None:
         time.sleep(0.5)
 
 
-def make_bucket(client: Any) -> None:
-    """Make the bucket unless it is there; asked for by its name, since a key need not have the right to list all.
+def make_bucket(client: Any, name: str) -> None:
+    """Make a bucket unless it is there; asked for by its name, since a key need not have the right to list all.
 
     Not by HEAD, whose answer cannot say which error it is.
     """
     try:
-        client.list_objects_v2(Bucket=BUCKET, MaxKeys=1)
+        client.list_objects_v2(Bucket=name, MaxKeys=1)
     except ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] != NOT_FOUND:
             raise
         # AWS takes no place for us-east-1, and wants one for all others.
         place = {} if REGION == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": REGION}}
-        client.create_bucket(Bucket=BUCKET, **place)
+        client.create_bucket(Bucket=name, **place)
 
 
 def versioned(client: Any) -> bool:
@@ -120,9 +130,13 @@ def prepare_storage() -> None:
     """Prepare MinIO, or only the bucket of another S3, whose users are its operator's."""
     endpoint = os.environ.get("S3_ENDPOINT_URL") or "http://minio:9000"
     if os.environ.get("S3_ACCESS_KEY_ID"):
-        return prepare_bucket(endpoint, os.environ["S3_ACCESS_KEY_ID"], secret("S3_SECRET"))
+        key_id, key = os.environ["S3_ACCESS_KEY_ID"], secret("S3_SECRET")
+        prepare_bucket(endpoint, key_id, key)
+        # A key of somebody else's S3 need not have the right to make another bucket.
+        return prepare_bucket(endpoint, key_id, key, LOG_BUCKET) if os.environ.get("S3_LOG_BUCKET") else None
     key_id, key = os.environ.get("MINIO_ROOT_USER", "admin"), secret("MINIO_ROOT_PASSWORD")
-    prepare_bucket(endpoint, key_id, key)
+    for bucket in (BUCKET, LOG_BUCKET):
+        prepare_bucket(endpoint, key_id, key, bucket)
     try:
         prepare_users(endpoint, key_id, key)
     except MinioAdminException as error:

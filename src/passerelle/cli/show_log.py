@@ -15,27 +15,31 @@ def collection(output: Output, result: Collection) -> None:
     """Show what was collected, and what waits."""
     would = "would be " if result.dry_run else ""
     done = (
-        (result.closed, f"files of workers that ended {would}closed"),
-        (result.files, f"files of lines {would}turned into Parquet"),
-        (result.torn, "last lines without an end left out"),
-        (result.rejected, "lines that are no records, which are in rejected/ with the reason"),
-        (result.sent, f"files {would}sent to the bucket"),
-        (result.joined, f"days {would}put into one file each"),
-        (result.erased, f"rows of erased answers {would}removed"),
-        (result.expired, f"days {would}removed after their retention"),
+        (result.closed, "file", f"of workers that ended {would}closed"),
+        (result.files, "file", f"of lines {would}turned into Parquet"),
+        (result.torn, "last line", "without an end left out"),
+        (result.rejected, "line", "without a record left out, and kept in rejected/ with the reason"),
+        (result.sent, "file", f"{would}sent to the bucket"),
+        (result.joined, "day", f"{would}put into one file"),
+        (result.erased, "row", f"of erased answers {would}removed"),
+        (result.expired, "day", f"{would}removed after the retention"),
     )
-    for count, what in done:
+    for count, what, happened in done:
         if count:
-            output.line(f"{count:,} {what}")
+            output.line(f"{_number(count, what)} {happened}")
     if result.rows:
         output.line("rows: " + ", ".join(f"{count:,} {tree}" for tree, count in sorted(result.rows.items())))
     if not result.changed and not result.problem:
         output.line("nothing to do")
     if result.waiting:
-        output.line(f"{result.waiting:,} files wait for the bucket")
+        output.line(f"waiting for the bucket: {_number(result.waiting, 'file')}")
     if result.problem:
         output.line(f"not complete: {result.problem}; the next collection goes on")
     output.result({**vars(result), "changed": result.changed})
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def erasure(output: Output, result: Erasure) -> None:
@@ -47,11 +51,11 @@ def erasure(output: Output, result: Erasure) -> None:
             f"{result.ids:,} answers of {days} {verb}: {result.rows:,} rows and lines, {result.former:,} former versions of objects"
         )
     else:
-        output.line(f"already done: {result.ids:,} answers of {days}")
+        output.line(f"already done: {_number(result.ids, 'answer')} of {days}")
     for path in result.exports:
         output.line(f"  {'would be rewritten' if result.dry_run else 'rewritten'}: {path}")
     if result.unknown:
-        output.line(f"{len(result.unknown):,} of them were found nowhere, and are left out should they arrive later:")
+        output.line(f"not found, and left out should they arrive later: {_number(len(result.unknown), 'answer')}")
         for each in result.unknown:
             output.line(f"  {each}")
     if result.entry is not None:

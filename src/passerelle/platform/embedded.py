@@ -18,7 +18,7 @@ from passerelle.errors import BusyError, OutsideError
 from passerelle.platform import state
 from passerelle.platform.child import Child
 from passerelle.platform.mlflow_server import mlflow_server, no_proxy_environment, s3_environment
-from passerelle.platform.seaweed import make_bucket, s3_server
+from passerelle.platform.seaweed import LOG_BUCKET, make_bucket, s3_server
 from passerelle.platform.state import ProcessMark, RunningPlatform, platform_folder
 
 _START_TIMEOUT_S = 90.0
@@ -90,6 +90,7 @@ class EmbeddedPlatform:
             **state.own_environment(self._state_dir),
             **s3_environment(s3),
             **no_proxy_environment(),
+            "PASSERELLE_LOG_BUCKET": LOG_BUCKET,
         }
         Path(environment["BENTOML_HOME"]).mkdir(parents=True, exist_ok=True)
         self.running = RunningPlatform(tracking_uri, s3, environment, ProcessMark.of(os.getpid()))

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 BUCKET = "passerelle"
+#: Of the prediction log, which has a retention of its own.
+LOG_BUCKET = "passerelle-predictions"
 REGION = "us-east-1"
 _PROBE = ".passerelle/ready"
 _READS_WITHIN_S = 30.0
@@ -101,7 +103,7 @@ def _sockets(ports: Mapping[str, int]) -> list[Path]:
 
 
 def make_bucket(s3: S3Settings) -> None:
-    """Make the bucket unless it is there, and return once what it held before can be read.
+    """Make the bucket and that of the prediction log unless they are there, and return once what the first held before can be read.
 
     Raises:
         OutsideError: The S3 server refuses.
@@ -121,8 +123,9 @@ def make_bucket(s3: S3Settings) -> None:
     )
     try:
         pages = client.get_paginator("list_buckets").paginate()
-        if s3.bucket not in {bucket["Name"] for page in pages for bucket in page["Buckets"]}:
-            client.create_bucket(Bucket=s3.bucket)
+        present = {bucket["Name"] for page in pages for bucket in page["Buckets"]}
+        for name in sorted({s3.bucket, LOG_BUCKET} - present):
+            client.create_bucket(Bucket=name)
         _wait_until_it_reads(client, s3.bucket)
     except (BotoCoreError, ClientError) as error:
         raise OutsideError(f"the bucket « {s3.bucket} » cannot be made: {error}") from error

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+import passerelle
 from passerelle.bentos.engine import Inspected, ask, check_architecture, inspect
 from passerelle.errors import BusyError, NotFoundError, OutsideError, PasserelleError
 from passerelle.names import BentoTag
@@ -105,6 +106,9 @@ def bring_up(stack: Stack, *, init: bool, progress: Callable[[str], None]) -> tu
         _readable_in_containers(stack.folder)
         progress("starting the stack; the first time its images are built, which takes some minutes")
         services = stack.must("config", "--services", of="reading compose.yaml").split()
+        if "collector" in services:
+            # It runs the code of this installation, which a project need not hold.
+            stack.remember({"PASSERELLE_CODE": str(Path(passerelle.__file__).resolve().parent)})
         stack.must("up", "--detach", "--wait", *(name for name in services if name not in _BY_ITSELF), of="starting the stack")
         if set(REPLICAS) & set(services):
             # Not waited for: what is served is not part of the platform, and may be what is to be replaced.

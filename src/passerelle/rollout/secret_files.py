@@ -25,6 +25,7 @@ NAMES = (
     "s3_workbench",
     "s3_service",
     "s3_backup",
+    "s3_collector",
 )
 #: The API key that `deploy` and `monitor` on this machine send to the service.
 API_KEY = "api_key"

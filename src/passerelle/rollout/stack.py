@@ -167,7 +167,9 @@ class Stack:
 
     def containers(self) -> dict[str, Inspected]:
         """Return what the engine knows of each service's container, by the service's name; ended ones too."""
-        ids = self.compose("--profile", "service", "--profile", "grafana", "ps", "--all", "--quiet", timeout_s=_SHORT_S).stdout.split()
+        ids = self.compose(
+            "--profile", "service", "--profile", "grafana", "--profile", "collector", "ps", "--all", "--quiet", timeout_s=_SHORT_S
+        ).stdout.split()
         if not ids:
             return {}
         containers = json.loads(ask("docker", "inspect", *ids).stdout or "[]")
@@ -218,6 +220,9 @@ class Stack:
             "PASSERELLE_API_KEY": read_secret(self.secrets, API_KEY),
             "PASSERELLE_SERVICE_ADDRESS": self.service_address(),
         }
+        values = self.values()
+        if values.get("S3_LOG_BUCKET") or not values.get("S3_ACCESS_KEY_ID"):
+            own["PASSERELLE_LOG_BUCKET"] = values.get("S3_LOG_BUCKET") or f"{values.get('S3_BUCKET') or 'passerelle'}-predictions"
         return own | self.s3_environment("workbench")
 
     def s3_environment(self, user: str) -> dict[str, str]:
