@@ -16,9 +16,17 @@ from passerelle.monitoring.prediction_log.log_place import LogPlace
 from passerelle.monitoring.prediction_log.partitions import days_between, logged_days
 from passerelle.stages.context import Context, stage
 from passerelle.stages.log_location import LogLocation, log_location
-from passerelle.training.feedback_table import FeedbackExport, check_format, ids_digest, read_description, write_description, write_table
+from passerelle.training.feedback_table import (
+    PREDICTION_ID,
+    FeedbackExport,
+    check_format,
+    ids_digest,
+    read_description,
+    write_description,
+    write_table,
+)
 
-LABEL, PREDICTION_ID, SOURCE = OWN_COLUMNS = ("label", "prediction_id", "source")
+LABEL, _, SOURCE = OWN_COLUMNS = ("label", PREDICTION_ID, "source")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from passerelle.model.manifest import digest_of_file
 SUFFIX = ".export.json"
 _SCHEMA = 1
 FORMATS = (".csv", ".parquet")
+PREDICTION_ID = "prediction_id"
 
 
 @dataclass(frozen=True)
@@ -118,3 +119,19 @@ def read_description(path: Path) -> tuple[FeedbackExport | None, str]:
     if digest_of_file(path) != export.file_digest:
         return None, f"{path.name} is not as it was exported, so that {described.name} is ignored: the training does not name the export"
     return export, f"{path.name} is an export of {export.rows} corrected answers of « {export.registered_model} »"
+
+
+def describe_without(path: Path, export: FeedbackExport, ids: Sequence[str]) -> None:
+    """Describe a table from which an erasure took rows.
+
+    Args:
+        export: Its description before.
+        ids: Of the answers that are left in it.
+    """
+    write_description(path, replace(export, rows=len(ids), file_digest=digest_of_file(path), ids_digest=ids_digest(ids)))
+
+
+def ids_in(path: Path) -> tuple[str, ...]:
+    """Return the ids of a table's answers."""
+    table = pd.read_parquet(path) if path.suffix.lower() == ".parquet" else pd.read_csv(path, dtype=str, keep_default_na=False)
+    return tuple(table[PREDICTION_ID])

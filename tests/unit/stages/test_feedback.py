@@ -16,8 +16,9 @@ from passerelle.monitoring.daily_sample import sample_of
 from passerelle.monitoring.prediction_log.digest import record_digest
 from passerelle.monitoring.prediction_log.erasures import erasure_folder, erasure_list
 from passerelle.monitoring.prediction_log.exports import registered_exports
+from passerelle.monitoring.prediction_log.parquet_files import RowsTakenOut
 from passerelle.monitoring.prediction_log.record import LoggedFeedback
-from passerelle.stages import collect, feedback_export, feedback_import, feedback_sample
+from passerelle.stages import collect, erase, feedback_export, feedback_import, feedback_sample
 from passerelle.stages.context import Context, context_of
 from passerelle.stages.log_location import log_location
 from passerelle.training.dataset import read_data
@@ -247,3 +248,16 @@ def test_collected_feedback_is_read_too(log: Log) -> None:
 
     collect.run(log.context)
     assert [row["label"] for row in _exported(log)] == ["Propreté"]
+
+
+def test_an_erasure_finds_an_export_and_training_still_names_what_is_left_of_it(log: Log) -> None:
+    log.answer(0, 1, 2)
+    log.say(*(said(log.ids[number], LABELS[number % 2]) for number in range(3)))
+    for output in (log.output, log.output.with_suffix(".parquet")):
+        feedback_export.run(log.context, output)
+    location = log_location(log.context)
+    erase._taken_out_of_exports(location, frozenset({log.ids[2]}), RowsTakenOut(set()), dry_run=False)
+    for output in (log.output, log.output.with_suffix(".parquet")):
+        data = read_data(output, text_column="text", label_column="label")
+        assert data.export is not None
+        assert (data.export.rows, data.export.ids_digest) == (2, ids_digest(log.ids[:2]))
