@@ -17,7 +17,7 @@ CANDIDATE: Final = PREFIX + "candidate"
 CODE_DIGEST: Final = PREFIX + "code_digest"
 DATA_DIGEST: Final = PREFIX + "data_digest"
 DATA_SOURCE: Final = PREFIX + "data_source"
-#: On a training from a file that `passerelle feedback export` wrote: the digests of the file and of the answers' ids.
+#: On a training from a file that `passerelle feedback export` wrote: the digest of the ids of its answers.
 DATA_EXPORT: Final = PREFIX + "data_export"
 GIT_COMMIT: Final = PREFIX + "git_commit"
 GIT_DIRTY: Final = PREFIX + "git_dirty"
@@ -82,6 +82,8 @@ PER_CLASS: Final = "per_class.json"
 HELD_OUT: Final = "data/held_out.parquet"
 #: Which rows a training learned from, on the parent run.
 TRAIN_HASHES: Final = "data/train_hashes.json"
+#: What is said of the export that a training learned from, on the parent run.
+DATA_EXPORT_FILE: Final = "data/export.json"
 MANIFEST_FILE: Final = "manifest.json"
 SIGNATURE_FILE: Final = "manifest.sig"
 MANIFEST: Final = f"passerelle/{MANIFEST_FILE}"

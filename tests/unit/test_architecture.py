@@ -155,7 +155,8 @@ def test_a_stage_reads_no_environment_prints_nothing_and_knows_no_command_line(p
 def test_each_command_can_be_called_from_python(command: click.Command) -> None:
     name = {"import": "import_model"}.get(str(command.name), command.name)
     module = importlib.import_module(f"passerelle.stages.{name}")
-    functions = [module.run] if hasattr(module, "run") else [module.make, module.listed, module.revoke]
+    groups = {"keys": ("make", "listed", "revoke"), "feedback": ("export", "import_", "sample")}
+    functions = [getattr(module, function) for function in groups.get(str(name), ("run",))]
     for function in functions:
         signature = inspect.signature(function)
         if name != "new":  # which needs no server

@@ -11,6 +11,7 @@ import click
 
 from passerelle.cli import operations, stages
 from passerelle.cli.drift_command import drift
+from passerelle.cli.feedback import feedback
 from passerelle.cli.keys import keys
 from passerelle.cli.log_commands import collect, erase
 from passerelle.cli.new import new
@@ -45,6 +46,7 @@ OPERATIONS: Sequence[click.Command] = (
     drift,
     operations.trace,
     operations.reproduce,
+    feedback,
     collect,
     erase,
     operations.openapi,

@@ -19,6 +19,7 @@ from passerelle.registry.erasure_entry import erased_answers, record_erasure
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.log_collection import add_content
 from passerelle.stages.log_location import LogLocation, log_location
+from passerelle.training.feedback_table import describe_without, ids_in, read_description
 
 _MOST_IDS = 100_000
 _MOST_FILE_BYTES = 64 * _MOST_IDS
@@ -190,8 +191,11 @@ def _taken_out_of_exports(
         if not export.path.is_file():
             left.append(f"the export {export.path} by {export.by} on {export.created[:10]}, which is not on this machine")
             continue
+        described = read_description(export.path)[0]
         rows = take_out_of_export(export.path, ids, dry_run=dry_run)
         found.add(rows)
+        if described is not None and rows.rows and not dry_run:
+            describe_without(export.path, described, ids_in(export.path))
         if rows.rows:
             rewritten.append(export.path)
     return tuple(rewritten), left

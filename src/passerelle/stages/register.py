@@ -22,6 +22,7 @@ from passerelle.names import (
     COMPILED,
     CRITERIA_DIGEST,
     DATA_DIGEST,
+    DATA_EXPORT,
     GIT_COMMIT,
     GIT_DIRTY,
     GOLDEN_DIGEST,
@@ -47,7 +48,7 @@ from passerelle.stages.shared_model import name_other_projects, tags_of_project
 
 Tags = Mapping[str, str]
 NONE: Tags = {}
-_FROM_RUN = (CANDIDATE, DATA_DIGEST, GIT_COMMIT, GIT_DIRTY, LANGUAGE, TASK, SEED)
+_FROM_RUN = (CANDIDATE, DATA_DIGEST, DATA_EXPORT, GIT_COMMIT, GIT_DIRTY, LANGUAGE, TASK, SEED)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from passerelle.names import (
     CODE_DIGEST,
     CRITERIA_DIGEST,
     DATA_DIGEST,
+    DATA_EXPORT,
     GIT_COMMIT,
     GIT_DIRTY,
     REGISTERED_MODEL_LABEL,
@@ -185,6 +186,8 @@ def links_of(registry: Registry, version: VersionInfo, signing: SigningSettings 
     except NotFoundError:
         yield TraceLink("run", None, f"{version.ref.run_id} is gone from MLflow")
     yield _tag(version, "data digest", DATA_DIGEST, "the training did not record it")
+    if DATA_EXPORT in tags:
+        yield TraceLink("corrected answers", tags[DATA_EXPORT], "digest of the ids in the export of feedback that was learned from")
     changed = "trained with changes that no commit holds" if dirty == "true" else ""
     yield _tag(version, "git commit", GIT_COMMIT, "trained outside of a git checkout", changed)
     yield _tag(version, "seed", SEED, "the training did not record it")

@@ -13,6 +13,7 @@ import pandas as pd
 
 from passerelle.errors import DataError, UsageError
 from passerelle.model.text_limits import text_fault
+from passerelle.training.feedback_table import FeedbackExport, read_description
 from passerelle.training.reading import read_table
 
 #: The only field of a text record, whatever the name of its column in the file.
@@ -31,6 +32,7 @@ class Dataset:
         source: The file's name, without its folder.
         kind: Whether a record is a text or a row of features.
         notes: What was assumed about the file, one sentence each.
+        export: What is said of it where it is an unchanged export of corrected answers.
     """
 
     records: pd.DataFrame
@@ -39,6 +41,7 @@ class Dataset:
     source: str
     kind: Literal["text", "tabular"]
     notes: tuple[str, ...] = ()
+    export: FeedbackExport | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -82,8 +85,9 @@ def read_data(
     else:
         records = pd.DataFrame({name: _feature(table[name]) for name in columns})
     kind: Literal["text", "tabular"] = "text" if text_column is not None else "tabular"
-    noted = (*notes, *dropped, *_contradictions(records, labels))
-    return Dataset(records, labels, digest_of(records, labels), path.name, kind, noted)
+    export, of_export = read_description(path)
+    noted = (*notes, *([of_export] if of_export else []), *dropped, *_contradictions(records, labels))
+    return Dataset(records, labels, digest_of(records, labels), path.name, kind, noted, export)
 
 
 def digest_of(records: pd.DataFrame, labels: pd.Series) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import mlflow
@@ -17,6 +17,8 @@ from passerelle.names import (
     CANDIDATE,
     CODE_DIGEST,
     DATA_DIGEST,
+    DATA_EXPORT,
+    DATA_EXPORT_FILE,
     DATA_SOURCE,
     GIT_COMMIT,
     GIT_DIRTY,
@@ -165,6 +167,8 @@ def _tags(data: Dataset, seed: int, project: Path | None, language: str) -> dict
         SEED: str(seed),
         TASK: task,
     }
+    if data.export is not None:
+        tags[DATA_EXPORT] = data.export.ids_digest
     return {**tags, LANGUAGE: language} if data.kind == "text" else tags
 
 
@@ -176,7 +180,8 @@ def _log_parent(training: _Training) -> None:
     tracking.log_dataset(data, data.records, data.labels, context="training")
     hashes = {"rows": row_hashes(data.records.iloc[parts.train])}
     files = {HELD_OUT: held_out, TRAIN_HASHES: hashes}
-    tracking.log_files(files, digests_of=files)
+    origin = {DATA_EXPORT_FILE: None if data.export is None else asdict(data.export)}
+    tracking.log_files({**files, **origin}, digests_of=files)
 
 
 def _train_one(candidate: Candidate, training: _Training) -> CandidateResult:

@@ -1,0 +1,59 @@
+"""How feedback looks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from passerelle.cli.output import Output, relative
+
+if TYPE_CHECKING:
+    from passerelle.stages.feedback_export import Exported
+    from passerelle.stages.feedback_import import ImportedFeedback
+    from passerelle.stages.feedback_sample import DailySample
+
+_LONGEST_TEXT = 80
+
+
+def exported(output: Output, result: Exported) -> None:
+    """Show what was exported, what was left out, and how to train on it."""
+    done = "wrote" if result.created else "unchanged:"
+    output.line(f"{done} {relative(result.path)}: {result.rows} corrected answers, {result.changed} of them with another label")
+    for number, what in (
+        (result.without_text, "corrected answers without a record that is kept"),
+        (result.unknown, "answers that are not in the log yet"),
+        (result.other_records, "answers whose feedback brought another record than the one that was answered"),
+        (result.erased, "rows that were erased"),
+    ):
+        if number:
+            output.line(f"left out: {number} {what}")
+    columns = result.columns
+    option = f"--text-column {columns[0]}" if len(columns) == 1 else " ".join(f"--feature-column {column}" for column in columns)
+    output.line(f"next: passerelle train --data {relative(result.path)} {option} --label-column label")
+    output.result(result)
+
+
+def imported(output: Output, result: ImportedFeedback) -> None:
+    """Show what became of the rows of a table."""
+    for note in result.notes:
+        output.line(f"note: {note}")
+    begin = "would import" if result.dry_run else "imported"
+    output.line(
+        f"{begin} {result.new} of {result.rows} corrections by « {result.by} »: {result.repeated} repeated, {result.erased} erased, "
+        f"{result.unknown} of the new ones about answers that are not in the log yet, {result.blank} rows without a label"
+    )
+    output.result(result)
+
+
+def sampled(output: Output, result: DailySample) -> None:
+    """Show the sample of a day."""
+    output.line(f"{len(result.sample)} of {result.answers} answers of {result.day}, drawn at random")
+    rows = [
+        (answer.prediction_id, answer.answered, " ".join(str(value) for value in (answer.fields or {}).values())[:_LONGEST_TEXT])
+        for answer in result.sample
+    ]
+    output.table(("prediction id", "answered", "record"), rows)
+    if result.path is not None:
+        output.line(
+            f"next: fill in the column label of {relative(result.path)}; passerelle feedback import {relative(result.path)} --by NAME"
+        )
+    output.result(result)
