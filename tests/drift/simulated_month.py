@@ -23,7 +23,7 @@ from passerelle.monitoring.drift.signals import HISTORY
 from passerelle.monitoring.prediction_log.record import LoggedFeedback, LoggedPrediction
 
 LAST_DAY = date(2026, 1, 31)
-WRONG_FROM = LAST_DAY - timedelta(days=8)
+WRONG_FROM = LAST_DAY - timedelta(days=7)
 MODEL, VERSION, RUN = "classification", "3", "0a1b2c3d"
 STRIKE, CAMPAIGN = "Propreté", "Espaces verts"
 ANSWERS = 260

@@ -62,7 +62,7 @@ def test_three_things_that_went_wrong_are_named(month: Path, project: Path) -> N
 
 
 def test_a_week_before_all_was_quiet(month: Path, project: Path) -> None:
-    code, text = ran("--log", str(month), "--day", "2026-01-22", "--json")
+    code, text = ran("--log", str(month), "--day", "2026-01-23", "--json")
     found = json.loads(text)
     assert (code, found["state"], found["window"]) == (0, "quiet", 7)
 
