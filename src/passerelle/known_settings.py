@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from passerelle.errors import SettingsError
 from passerelle.follow_settings import FollowSettings
+from passerelle.retention_settings import RetentionSettings
 from passerelle.settings import (
     PREFIX,
     ClientSettings,
@@ -34,6 +35,7 @@ def all_settings() -> tuple[type[Settings], ...]:
         LoadingSettings,
         ServiceSettings,
         FollowSettings,
+        RetentionSettings,
         ClientSettings,
     )
 

@@ -44,6 +44,8 @@ TRUSTED_PICKLE: Final = PREFIX + "trusted_pickle"
 LEDGER_ENTRY: Final = PREFIX + "ledger_entry"
 #: The last entry about a candidate; on a version, the one that made it the candidate or ended that.
 LEDGER_CANDIDATE: Final = PREFIX + "ledger_candidate"
+#: The last entry about an erasure from the prediction log.
+LEDGER_ERASURE: Final = PREFIX + "ledger_erasure"
 #: The entry that is about to be written.
 LEDGER_ANNOUNCED: Final = PREFIX + "ledger_announced"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import AliasChoices, Field
+from pydantic import Field
 
 from passerelle.settings import Settings
 
@@ -10,11 +10,6 @@ from passerelle.settings import Settings
 class RetentionSettings(Settings):
     """Collection, retention and erasure of the prediction log."""
 
-    collected_log: str = Field(
-        default="",
-        validation_alias=AliasChoices("collected_log", "PASSERELLE_PREDICTION_LOG"),
-        description="Folder of the prediction log that is collected; by default `predictions` in the state folder.",
-    )
     log_bucket: str = Field(
         default="",
         description="Bucket that collected files go to, one of its own and on the S3 of the artifacts; empty: they stay in the folder.",

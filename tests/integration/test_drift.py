@@ -13,9 +13,7 @@ import pyarrow as pa
 import pytest
 from mlflow import MlflowClient
 from pyarrow.parquet import write_table
-from sklearn.pipeline import Pipeline
 
-from passerelle.criteria import Criteria
 from passerelle.monitoring.drift.drift_page import html
 from passerelle.monitoring.drift.drift_result import DriftResult
 from passerelle.names import KIND
@@ -23,14 +21,11 @@ from passerelle.registry.client import Registry
 from passerelle.stages import drift
 from passerelle.stages.context import context_of
 from passerelle.stages.drift_options import DriftOptions
-from passerelle.stages.drift_training import training_rows
-from passerelle.stages.register import register
 from tests.drift.simulated_month import LAST_DAY, answers_of
 from tests.integration.test_gate_report_page import browser
-from tests.platform_fixtures import RegisteredForTests, logged
+from tests.platform_fixtures import RegisteredForTests
 from tests.unit.monitoring.drift.test_drift_page import ALARM, EMPTY
 from tests.unit.monitoring.prediction_log.log_files import write_lines
-from tests.unit.serving.models import text_pipeline
 
 __all__ = ["browser"]
 pytestmark = pytest.mark.integration
@@ -83,15 +78,6 @@ def test_answers_are_compared_with_the_held_out_rows_and_logged_once_a_day(
     assert registry.latest_training() == registered.parent_run_id
 
 
-def test_a_version_without_held_out_rows_says_that_they_are_not_known(registered: RegisteredForTests, tmp_path: Path) -> None:
-    registry = registered.fresh()
-    pipeline: Pipeline = text_pipeline()
-    ref = register(registry, run_id=logged(registered, pipeline), criteria=Criteria()).ref
-    assert ref is not None
-    assert training_rows(registry, ref, tmp_path) is None
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_the_log_may_lie_in_s3_and_be_of_an_older_schema(registered: RegisteredForTests, project: Path) -> None:
     registry = registered.fresh()
     name = registry.settings.registered_model
@@ -100,7 +86,7 @@ def test_the_log_may_lie_in_s3_and_be_of_an_older_schema(registered: RegisteredF
     content = BytesIO()
     write_table(pa.table({column: [getattr(each, column) for each in found] for column in older}), content)
     day = f"dt={LAST_DAY.isoformat()}"
-    assert registry.objects.create(f"{name}/parquet/predictions/{day}/1.parquet", content.getvalue())
+    assert registry.objects.create(f"{name}/predictions/{day}/1.parquet", content.getvalue())
     result = looked_at(registry, project, f"s3://{registry.objects.settings.bucket}/{name}")
     assert (result.state, result.answers, result.training_version) == ("too_few", len(found), None)
     assert {"held_out", "digests", "ngrams", "texts", "month"} <= set(result.unknown)

@@ -13,7 +13,18 @@ import pytest
 from tests.syntax_trees import tree_of
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "passerelle"
-GROUND = {"passerelle", "errors", "names", "settings", "follow_settings", "known_settings", "criteria", "api_keys", "project_file"}
+GROUND = {
+    "passerelle",
+    "errors",
+    "names",
+    "settings",
+    "follow_settings",
+    "retention_settings",
+    "known_settings",
+    "criteria",
+    "api_keys",
+    "project_file",
+}
 #: Each room, and the rooms that it may import from, at the top of a file or late.
 MAY_IMPORT: Mapping[str, set[str]] = {
     "passerelle": set(),
@@ -21,7 +32,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "names": {"errors"},
     "settings": {"errors", "names"},
     "follow_settings": {"errors", "names", "settings"},
-    "known_settings": {"errors", "names", "settings", "follow_settings"},
+    "retention_settings": {"errors", "names", "settings"},
+    "known_settings": {"errors", "names", "settings", "follow_settings", "retention_settings"},
     "criteria": {"errors", "names"},
     "api_keys": {"errors", "names", "settings"},
     "project_file": {"errors", "names", "settings", "known_settings"},
@@ -29,7 +41,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "model": {*GROUND, "scorer"},
     "monitoring": {*GROUND, "scorer", "model"},
     "serving": {*GROUND, "scorer", "model", "monitoring"},
-    "registry": {*GROUND, "scorer", "model"},
+    "registry": {*GROUND, "scorer", "model", "monitoring"},
     "gate": {*GROUND, "scorer", "model", "registry"},
     "training": {*GROUND, "scorer", "model", "gate"},
     "bentos": {*GROUND, "scorer", "model"},

@@ -12,6 +12,7 @@ import click
 from passerelle.cli import operations, stages
 from passerelle.cli.drift_command import drift
 from passerelle.cli.keys import keys
+from passerelle.cli.log_commands import collect, erase
 from passerelle.cli.new import new
 from passerelle.cli.options import read_project_settings
 from passerelle.cli.output import Output, print_error
@@ -44,6 +45,8 @@ OPERATIONS: Sequence[click.Command] = (
     drift,
     operations.trace,
     operations.reproduce,
+    collect,
+    erase,
     operations.openapi,
     operations.backup,
     operations.restore,

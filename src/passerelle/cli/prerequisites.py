@@ -106,6 +106,16 @@ def drift_options(options: Options) -> None:
     DriftOptions(**{field.name: options[field.name] for field in dataclasses.fields(DriftOptions)}).check()
 
 
+def collect_options(options: Options) -> None:
+    """Check that `collect --follow` is given alone.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if options["follow"] and (options["dry_run"] or options["expire"]):
+        raise UsageError("--follow goes with neither --dry-run nor --expire", hint="passerelle collect --dry-run")
+
+
 def criteria(options: Options) -> None:
     """Check the file of the criteria.
 

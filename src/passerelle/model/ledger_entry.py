@@ -20,6 +20,8 @@ SIGNED_SUBJECT = "ledger-entry"
 #: What an entry about a candidate says; it moves nothing in production.
 CANDIDATE, CANDIDATE_ENDED = "candidate", "candidate-ended"
 CANDIDATE_KINDS = frozenset({CANDIDATE, CANDIDATE_ENDED})
+#: What an entry says about answers that were erased from the prediction log; it is about no version.
+ERASURE = "erasure"
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,23 @@ class CandidateTerms:
 
 
 @dataclass(frozen=True)
+class ErasedAnswers:
+    """Which answers were erased from the prediction log, without their content.
+
+    Attributes:
+        count: Number of the answers.
+        ids_digest: SHA-256 of their ids, sorted, a line each: whoever has the ids can tell that they are these.
+        days: Of the answers, in UTC.
+    """
+
+    count: int
+    ids_digest: str
+    days: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Entry:
-    """One promotion or rollback, or what became of a candidate.
+    """One promotion or rollback, what became of a candidate, or an erasure from the prediction log.
 
     Attributes:
         number: 1 for the first entry of a registered model.
@@ -49,7 +66,7 @@ class Entry:
         when: ISO 8601, UTC.
         who: user@host, or the CI job.
         what: promote or rollback; undone where the steps of the entry before failed and were put back; candidate or candidate-ended, which
-            name the candidate as `to_version` and leave production alone.
+            name the candidate as `to_version` and leave production alone; erasure, which names no version (`to_version` is 0).
         from_version: The version that was in production, if there was one.
         forced: The criteria were not met, and `reason` says why it was done all the same.
         metrics: What the gate measured.
@@ -58,6 +75,7 @@ class Entry:
         report_digest: SHA-256 of the gate's page, which lies among the artifacts of the run.
         candidate: How a candidate takes part.
         ended: Why a candidate takes part no longer: promoted, withdrawn, or backed out because a limit was broken.
+        erased: Which answers were erased from the prediction log.
         signature: Of all the other fields, where there is a key: a Sigstore bundle as JSON.
     """
 
@@ -80,13 +98,14 @@ class Entry:
     report_digest: str | None = None
     candidate: CandidateTerms | None = None
     ended: str | None = None
+    erased: ErasedAnswers | None = None
     signature: str | None = None
 
     def content(self) -> dict[str, object]:
         """Return the fields as they are stored."""
         content = asdict(self)
         # What came later is left out where it says nothing: lines written before stay what they were.
-        for name in ("waived", "trusted_pickle", "report_digest", "candidate", "ended", "signature"):
+        for name in ("waived", "trusted_pickle", "report_digest", "candidate", "ended", "erased", "signature"):
             if not content[name]:
                 del content[name]
         return content
@@ -98,7 +117,7 @@ class Entry:
     @property
     def moves_production(self) -> bool:
         """Whether the entry says which version is in production."""
-        return self.what not in CANDIDATE_KINDS
+        return self.what not in {*CANDIDATE_KINDS, ERASURE}
 
     @property
     def digest(self) -> str:

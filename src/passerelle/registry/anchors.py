@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from passerelle.errors import NotFoundError
-from passerelle.model.ledger_entry import Entry
-from passerelle.names import LEDGER_ANNOUNCED, LEDGER_CANDIDATE, LEDGER_ENTRY, ModelVersionRef, ledger_artifact
+from passerelle.model.ledger_entry import ERASURE, Entry
+from passerelle.names import LEDGER_ANNOUNCED, LEDGER_CANDIDATE, LEDGER_ENTRY, LEDGER_ERASURE, ModelVersionRef, ledger_artifact
 from passerelle.registry.chain import Anchors
 from passerelle.registry.client import Registry
 
@@ -22,7 +22,7 @@ def read_anchors(registry: Registry, registered_model: str) -> Anchors:
     # On the registered model they outlive a version that is deleted.
     of_the_model = registry.model_tags(registered_model)
     tags = [of_the_model, *(info.tags for info in registry.versions(registered_model))]
-    confirmed = (_parsed(each.get(name, "")) for each in tags for name in (LEDGER_ENTRY, LEDGER_CANDIDATE))
+    confirmed = (_parsed(each.get(name, "")) for each in tags for name in (LEDGER_ENTRY, LEDGER_CANDIDATE, LEDGER_ERASURE))
     return Anchors(frozenset(each for each in confirmed if each), _parsed(of_the_model.get(LEDGER_ANNOUNCED, "")))
 
 
@@ -65,7 +65,9 @@ def unpublished(registry: Registry, entry: Entry) -> tuple[str, ...]:
 
 
 def tag_of(entry: Entry) -> str:
-    """Return the tag that names the entry: one about a candidate leaves the tag of the version in production alone."""
+    """Return the tag that names the entry: one about a candidate or an erasure leaves the tag of the version in production alone."""
+    if entry.what == ERASURE:
+        return LEDGER_ERASURE
     return LEDGER_ENTRY if entry.moves_production else LEDGER_CANDIDATE
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from passerelle.errors import BusyError, IntegrityError, UsageError
-from passerelle.model.ledger_entry import MOST_ENTRY_BYTES, Entry
+from passerelle.model.ledger_entry import CANDIDATE_KINDS, MOST_ENTRY_BYTES, Entry
 from passerelle.registry.anchors import announce, confirm, publish, read_anchors
 from passerelle.registry.chain import Anchors, Chain, LedgerFault, examine
 from passerelle.registry.client import Registry
@@ -61,7 +61,7 @@ class VerifiedLedger:
     @property
     def last_of_candidate(self) -> Entry | None:
         """The newest entry about a candidate; None where there is none."""
-        return next((entry for entry in reversed(self.entries) if not entry.moves_production), None)
+        return next((entry for entry in reversed(self.entries) if entry.what in CANDIDATE_KINDS), None)
 
     @property
     def number(self) -> int:

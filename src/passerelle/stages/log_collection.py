@@ -228,9 +228,9 @@ def rejected_content(lines: Iterable[RejectedLine]) -> bytes:
     return b"".join(orjson.dumps(record) + b"\n" for record in records)
 
 
-def add_content(store: LogStore, name: str, content: bytes) -> None:
-    """Write a new file of the log; nothing happens where the name is there already."""
+def add_content(store: LogStore, name: str, content: bytes) -> bool:
+    """Write a new file of the log; return False, and change nothing, where the name is there already."""
     with tempfile.TemporaryDirectory(prefix="passerelle-log-") as folder:
         path = Path(folder) / "content"
         path.write_bytes(content)
-        store.add(name, path)
+        return store.add(name, path)

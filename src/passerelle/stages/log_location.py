@@ -16,6 +16,8 @@ from passerelle.retention_settings import RetentionSettings
 from passerelle.stages.context import Context
 
 _LOCK_WAIT_S = 30.0
+#: Names the folder that the service writes to; by default the one of a service that `deploy` started here.
+_FOLDER = "PASSERELLE_PREDICTION_LOG"
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class LogLocation:
 def log_location(context: Context) -> LogLocation:
     """Return where the log of a context is, by its settings."""
     settings = RetentionSettings.read(context.environment)
-    folder = Path(settings.collected_log) if settings.collected_log else context.state.state_dir / "predictions"
+    folder = context.environment.get(_FOLDER) or context.state.state_dir / "predictions"
     s3 = context.s3.model_copy(update={"bucket": settings.log_bucket})
     bucket = LogBucket(s3, settings.log_prefix) if settings.log_bucket else None
-    return LogLocation(folder.resolve(), bucket, settings)
+    return LogLocation(Path(folder).resolve(), bucket, settings)

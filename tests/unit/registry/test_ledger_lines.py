@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from passerelle.errors import IntegrityError
-from passerelle.model.ledger_entry import MOST_ENTRY_BYTES, CandidateTerms, Entry, digest_of, parsed_entry
+from passerelle.model.ledger_entry import MOST_ENTRY_BYTES, CandidateTerms, Entry, ErasedAnswers, digest_of, parsed_entry
 from passerelle.registry.ledger import BEGINNING, MOST_HEAD_BYTES, Ledger, LedgerHead, Stored, entry_name, folder_of, parsed_head
 from passerelle.registry.objects import Objects
 from tests.unit.registry.memory import NAME, Bucket, Mlflow
@@ -39,7 +39,12 @@ def test_an_entry_is_one_line_of_canonical_json() -> None:
     assert parsed_entry(LINE) == ENTRY
     assert "sha256:" + hashlib.sha256(b"passerelle ledger").hexdigest() == BEGINNING
     more = replace(ENTRY, waived={"a": "b"}, trusted_pickle=True, report_digest="r", signature="s", forced=True)
-    more = replace(more, candidate=CandidateTerms("shadow", 0, "X-Rollout-Key"), ended="withdrawn")
+    more = replace(
+        more,
+        candidate=CandidateTerms("shadow", 0, "X-Rollout-Key"),
+        ended="withdrawn",
+        erased=ErasedAnswers(1, "sha256:1", ("2026-11-23",)),
+    )
     assert json.loads(more.line()).keys() == asdict(more).keys()
 
 

@@ -6,18 +6,29 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
+import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from passerelle.cli.main import passerelle
-from passerelle.errors import UsageError
+from passerelle.errors import NotFoundError, UsageError
+from passerelle.gate.scores import Scores
 from passerelle.monitoring.drift.day_counts import Sums
 from passerelle.monitoring.prediction_log.log_place import LogFolder
+from passerelle.names import ARTIFACT_DIGEST, ModelVersionRef
+from passerelle.registry.entities import VersionInfo
 from passerelle.stages.drift_days import LogReading, day_counts
 from passerelle.stages.drift_options import DriftOptions
+from passerelle.stages.drift_training import rows_of_scores, training_rows
 from tests.drift.simulated_month import LAST_DAY, MODEL, STRIKE, write_month
 from tests.unit.monitoring.prediction_log.log_files import MONDAY, TUESDAY, feedback, prediction, prediction_id, write_lines
+
+if TYPE_CHECKING:
+    from passerelle.registry.client import Registry
 
 
 @pytest.fixture(scope="module")
@@ -112,3 +123,27 @@ def _around_yesterday() -> Sequence[date]:
     """Return yesterday, and today in case midnight has just passed."""
     today = datetime.now(UTC).date()
     return (today - timedelta(days=1), today)
+
+
+def test_a_version_without_held_out_rows_says_that_they_are_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ref = ModelVersionRef("comments", 3, "0a1b2c3d")
+    registry = SimpleNamespace(model_version=lambda *_: VersionInfo(ref, {ARTIFACT_DIGEST: "sha256:3"}, "Production", "", 0))
+
+    def no_rows(*_: object, **options: object) -> None:
+        raise NotFoundError(f"the training of {ref} holds no held-out rows {options}")
+
+    monkeypatch.setattr("passerelle.stages.drift_training.gather", no_rows)
+    assert training_rows(cast("Registry", registry), ref, tmp_path) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scores_of_held_out_rows_become_what_answers_are_compared_with() -> None:
+    truth, given = np.array(["a", "a", "b", "b"]), np.array(["a", "a", "a", "b"])
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.3, 0.7]])
+    records = pd.DataFrame({"text": ["un deux", "un", "un deux trois", "un"], "age": [1.0, 2.0, 3.0, 4.0]})
+    rows = rows_of_scores(3, Scores(truth, given, probabilities, ("a", "b"), 1.0, 1.0), records)
+    assert (rows.version, rows.rows, rows.labels) == (3, 4, {"a": 3, "b": 1})
+    assert rows.figures["accuracy"] == (0.75, 0.1875)
+    assert rows.figures["confidence"][0] == pytest.approx(0.75)
+    assert rows.figures["length"][0] == pytest.approx(np.log1p([2, 1, 3, 1]).mean())
+    assert rows.calibration_error is not None

@@ -103,7 +103,7 @@ def check_entry(line: bytes, version: AliasedVersion, signing: SigningSettings, 
     if (entry.registered_model, entry.to_version, entry.run_id, entry.artifact_digest) != expected:
         message = f"entry {entry.number} of the ledger is not about {version.registered_model} version {version.version} with these files"
         raise VersionRefusedError("ledger", message, hint=history)
-    if (entry.what in CANDIDATE_KINDS) is not role.of_candidate:
+    if not (entry.what in CANDIDATE_KINDS if role.of_candidate else entry.moves_production):
         message = f"entry {entry.number} of the ledger is a {entry.what!r}, and put no version where the alias points to"
         raise VersionRefusedError("ledger", message, hint=_next(version, role))
     try:
