@@ -7,6 +7,7 @@ again and again; and the service answers half as fast.
 from __future__ import annotations
 
 import hashlib
+import math
 import sys
 import uuid
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from passerelle.monitoring.drift.signals import HISTORY
 from passerelle.monitoring.prediction_log.record import LoggedFeedback, LoggedPrediction
 
 LAST_DAY = date(2026, 1, 31)
-WRONG_FROM = LAST_DAY - timedelta(days=8)
+WRONG_FROM = LAST_DAY - timedelta(days=7)
 MODEL, VERSION, RUN = "classification", "3", "0a1b2c3d"
 STRIKE, CAMPAIGN = "Propreté", "Espaces verts"
 ANSWERS = 260
@@ -53,7 +54,7 @@ def identifier(rng: np.random.Generator, at: datetime) -> str:
     return str(uuid.UUID(int=value))
 
 
-def answers_of(rng: np.random.Generator, day: date) -> Iterator[LoggedPrediction]:
+def answers_of(rng: np.random.Generator, day: date, volume: float) -> Iterator[LoggedPrediction]:
     """Yield the answers of a day."""
     wrong = day >= WRONG_FROM
     labels, shares = list(TOPICS), np.array([share for share, _ in TOPICS.values()])
@@ -61,12 +62,13 @@ def answers_of(rng: np.random.Generator, day: date) -> Iterator[LoggedPrediction
         shares[labels.index(STRIKE)] *= 2.3
     shares = shares * np.exp(rng.normal(0.0, 0.08, len(labels)))
     weekday = (1.2, 1.15, 1.1, 1.1, 1.05, 0.75, 0.65)[day.weekday()]
-    for _ in range(rng.poisson(ANSWERS * weekday)):
+    for number in rng.choice(len(labels), rng.poisson(volume * weekday), p=shares / shares.sum()):
         at = datetime(day.year, day.month, day.day, 7, tzinfo=UTC) + timedelta(seconds=float(rng.uniform(0, 14 * 3600)))
-        label = str(rng.choice(labels, p=shares / shares.sum()))
-        words = (str(rng.choice(TOPICS[label][1])), int(rng.integers(2, 40)))
+        label = labels[number]
+        subjects = TOPICS[label][1]
+        words = (subjects[rng.integers(len(subjects))], int(rng.integers(2, 40)))
         new = wrong and label == STRIKE and rng.random() < 0.7
-        text = ON_STRIKE.format(*words) if new else str(rng.choice(USUAL)).format(*words)
+        text = ON_STRIKE.format(*words) if new else USUAL[rng.integers(len(USUAL))].format(*words)
         if wrong and rng.random() < 0.1:
             label, text = CAMPAIGN, SAME
         yield answer(rng, at, label, text, new=new, slow=wrong)
@@ -74,7 +76,7 @@ def answers_of(rng: np.random.Generator, day: date) -> Iterator[LoggedPrediction
 
 def answer(rng: np.random.Generator, at: datetime, label: str, text: str, *, new: bool, slow: bool) -> LoggedPrediction:
     """Return the record of one answer."""
-    probability = round(float(np.clip(rng.normal(0.62 if new else 0.76, 0.16), 0.2, 0.99)), 4)
+    probability = round(min(max(rng.normal(0.62 if new else 0.76, 0.16), 0.2), 0.99), 4)
     return LoggedPrediction(
         prediction_id=identifier(rng, at),
         at=at.isoformat(timespec="milliseconds"),
@@ -89,8 +91,8 @@ def answer(rng: np.random.Generator, at: datetime, label: str, text: str, *, new
         review=probability < 0.5,
         characters=len(text),
         words=len(text.split()),
-        known_ngrams=round(float(np.clip(rng.normal(0.55 if new else 0.86, 0.08), 0, 1)), 4),
-        latency_ms=round(float(np.exp(rng.normal(np.log(2.6 if slow else 1.3), 0.4))), 3),
+        known_ngrams=round(min(max(rng.normal(0.55 if new else 0.86, 0.08), 0.0), 1.0), 4),
+        latency_ms=round((2.6 if slow else 1.3) * math.exp(rng.normal(0.0, 0.4)), 3),
         batch=False,
         record_digest=hashlib.sha256(text.encode() if text == SAME else rng.bytes(16)).hexdigest(),
         redaction=1,
@@ -108,13 +110,13 @@ def feedback_of(rng: np.random.Generator, answers: list[LoggedPrediction], day: 
             yield LoggedFeedback(each.prediction_id, each.at, MODEL, "agents", label, "agent-1")
 
 
-def write_month(log: Path, *, seed: int = 0, last: date = LAST_DAY, days: int = HISTORY) -> None:
+def write_month(log: Path, *, seed: int = 0, last: date = LAST_DAY, days: int = HISTORY, volume: float = ANSWERS) -> None:
     """Write the log, one file of lines a day."""
     rng = np.random.default_rng(seed)
     (log / "closed").mkdir(parents=True, exist_ok=True)
     for back in range(days - 1, -1, -1):
         day = last - timedelta(days=back)
-        answers = list(answers_of(rng, day))
+        answers = list(answers_of(rng, day, volume))
         for kind, records in (("predictions", answers), ("feedback", list(feedback_of(rng, answers, day)))):
             lines = b"".join(orjson.dumps(record._asdict()) + b"\n" for record in records)
             (log / "closed" / f"{kind}-{day:%Y%m%d}T000000-1-0.jsonl").write_bytes(lines)

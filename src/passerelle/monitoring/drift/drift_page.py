@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -78,14 +78,12 @@ def html(result: DriftResult, *, language: Language = "fr") -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    formats = {"number": number, "percentage": percentage, "figure": figure, "p": probability, "day": calendar_day}
-    for name, form in formats.items():
-        templates.filters[name] = partial(_of, form, language)
+    templates.filters["number"] = partial(number, language=language)
+    templates.filters["percentage"] = partial(percentage, language=language)
+    templates.filters["p"] = partial(probability, language=language)
+    templates.filters["day"] = partial(calendar_day, language=language)
+    templates.filters["figure"] = lambda value, measure: figure(measure, value, language)
     return templates.get_template("drift_page.html.j2").render(_content(result, language))
-
-
-def _of(form: object, language: Language, value: object, *more: object) -> object:
-    return form(*more, value, language) if callable(form) else value
 
 
 def _content(result: DriftResult, language: Language) -> dict[str, object]:
@@ -117,18 +115,18 @@ def charts(result: DriftResult, language: Language) -> list[Chart]:
     texts, names, points = TEXTS[language], MEASURE_NAMES[language], result.points
     if not points:
         return []
-    found = [_chart(result, texts["answers"], [point.answers for point in points], lambda value: number(value, language))]
+    found = [_chart(result, texts["answers"], [point.answers for point in points], partial(number, language=language))]
     for name in (each for each in MEASURES if each in _CHARTS):
         values = [point.figures.get(name) for point in points]
         if any(value is not None for value in values):
-            found.append(_chart(result, names[name], values, lambda value, name=name: figure(name, value, language)))
+            found.append(_chart(result, names[name], values, partial(figure, name, language=language)))
     slowest = [point.latency_ms[1] if point.latency_ms else None for point in points]
     if any(slowest):
-        found.append(_chart(result, texts["latency_p95"], slowest, lambda value: figure("latency", value, language)))
+        found.append(_chart(result, texts["latency_p95"], slowest, partial(figure, "latency", language=language)))
     return found
 
 
-def _chart(result: DriftResult, name: str, values: Sequence[float | None], shown: object) -> Chart:
+def _chart(result: DriftResult, name: str, values: Sequence[float | None], text_of: Callable[[float | None], str]) -> Chart:
     days: Sequence[DayPoint] = result.points
     known = [value for value in values if value is not None]
     low, high = min(0.0, *known, known[0]), max(*known, known[0])
@@ -145,5 +143,5 @@ def _chart(result: DriftResult, name: str, values: Sequence[float | None], shown
         stretches[-1].append(f"{_LEFT + place * step:.1f},{_BOTTOM - up * (_BOTTOM - _TOP):.1f}")
     begin = _LEFT + (len(days) - (result.window or len(days)) - 0.5) * step
     shade = (max(begin, 0.0), _WIDTH - max(begin, 0.0))
-    texts = [str(shown(value)) if callable(shown) else "" for value in (low, high, values[-1])]
+    texts = [text_of(value) for value in (low, high, values[-1])]
     return Chart(name, tuple(" ".join(each) for each in stretches if each), shade, *texts)

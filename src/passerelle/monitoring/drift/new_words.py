@@ -29,12 +29,12 @@ class NewWord(NamedTuple):
     z: float
 
 
-def texts_with(days: Sequence[DayCounts]) -> tuple[Counter[str], int]:
-    """Return how many texts of these days hold each word, and how many texts there are."""
+def texts_with(days: Sequence[DayCounts]) -> Counter[str]:
+    """Return how many texts of these days hold each word."""
     words: Counter[str] = Counter()
     for day in days:
         words.update(day.words)
-    return words, sum(day.texts for day in days)
+    return words
 
 
 def new_words(now: Mapping[str, int], before: Mapping[str, int]) -> tuple[NewWord, ...]:

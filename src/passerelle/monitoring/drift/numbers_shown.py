@@ -43,10 +43,10 @@ def probability(value: float | None, language: Language) -> str:
     """Return a p-value, which is not told apart below a thousandth."""
     if value is None:
         return NONE
-    shown = number(max(value, _LEAST_P), language, 3)
+    text = number(max(value, _LEAST_P), language, 3)
     if value >= _LEAST_P:
-        return shown
-    return f"<{_NO_BREAK}{shown}" if language == "fr" else f"<{shown}"
+        return text
+    return f"<{_NO_BREAK}{text}" if language == "fr" else f"<{text}"
 
 
 def calendar_day(day: date, language: Language) -> str:

@@ -47,17 +47,12 @@ def drift_result(registered_model: str, days: Sequence[DayCounts], training: Tra
         days: `HISTORY` days without a gap, in order; a day without answers is an empty one.
         training: How the version did on held-out rows; None where that is not known.
     """
-    of_training = training.labels if training else {}
-    labels = sorted({label for day in days for label in day.labels} | set(of_training))
+    labels = sorted({label for day in days for label in day.labels} | set(training.labels if training else {}))
     found = _Days(days, labels, training, criteria)
     signals = tuple(_signals(found)) if any(day.answers for day in days) else ()
-    today, limits = days[-1], criteria.drift
+    today = days[-1]
     window = days[-(found.window or max(WINDOWS)) :]
-    silent = next((number for number, day in enumerate(reversed(days)) if day.answers), len(days))
-    # A log without any answer is that of a service that nobody uses yet.
-    silence = limits.silent_days <= silent < len(days)
-    now, texts = texts_with(window)
-    confidence = _summed(window, "confidence")
+    silent, silence = _silence(days, criteria.drift.silent_days)
     return DriftResult(
         registered_model=registered_model,
         day=today.day,
@@ -65,25 +60,32 @@ def drift_result(registered_model: str, days: Sequence[DayCounts], training: Tra
         answers=today.answers,
         window=found.window,
         window_answers=sum(day.answers for day in window),
-        least=limits.min_answers,
+        least=criteria.drift.min_answers,
         silent_days=silent,
         silence=silence,
         versions=_versions(window),
         new_version_since=_new_version(days, len(window)),
         signals=signals,
-        estimated_accuracy=confidence.mean,
+        estimated_accuracy=_summed(window, "confidence").mean,
         calibration_error=training.calibration_error if training else None,
         training_version=training.version if training else None,
         sample_accuracy=_share(_summed(days[-max(WINDOWS) :], "accuracy")),
         corrected=_share(_summed(window, "corrections")),
         most_repeated=max(day.most_repeated for day in window),
         latency_ms=today.latency_ms,
-        words=new_words(now, texts_with(days[-len(window) - MONTH : -len(window)])[0]),
-        texts=texts,
+        words=new_words(texts_with(window), texts_with(days[-len(window) - MONTH : -len(window)])),
+        texts=sum(day.texts for day in window),
         unknown=tuple(_unknown(found, window)),
         criteria_digest=criteria.digest,
         points=tuple(_points(days[-_CHART_DAYS:])),
     )
+
+
+def _silence(days: Sequence[DayCounts], limit: int) -> tuple[int, bool]:
+    """Return the days without an answer up to the last, and whether they are as many as an alarm takes."""
+    silent = next((number for number, day in enumerate(reversed(days)) if day.answers), len(days))
+    # A log without any answer is that of a service that nobody uses yet.
+    return silent, limit <= silent < len(days)
 
 
 def _state(today: DayCounts, window: int, *, silence: bool, alarm: bool) -> State:
