@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 import passerelle
 from passerelle.bentos.code import add_package, code_digest, code_files
 from passerelle.errors import UsageError
+from tests.syntax_trees import tree_of
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -36,6 +39,29 @@ def test_a_change_in_any_room_of_the_bento_changes_the_digest(checkout: Path, ro
     with (checkout / "src" / "passerelle" / room / "__init__.py").open("a") as module:
         module.write("# changed\n")
     assert code_digest(checkout) != before
+
+
+def test_the_bento_holds_every_module_that_the_service_imports() -> None:
+    included, found, unread = set(code_files(ROOT)), set[str](), ["service.py"]
+    while unread:
+        found |= (new := set(_imported(ROOT / unread.pop())) - found)
+        unread += new
+    assert len(found) > 50
+    assert sorted(found - included) == []
+
+
+def _imported(path: Path) -> Iterator[str]:
+    """Yield the files of the package that a module imports, at its top or late."""
+    names: list[str] = []
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}", *(f"{node.module}.{alias.name}" for alias in node.names)]
+    for name in names:
+        for file in (f"src/{name.replace('.', '/')}.py", f"src/{name.replace('.', '/')}/__init__.py"):
+            if name.startswith("passerelle.") and (ROOT / file).is_file():
+                yield file
 
 
 def test_what_the_bento_does_not_hold_leaves_the_digest_alone(checkout: Path) -> None:
