@@ -22,7 +22,7 @@ from passerelle.monitoring.rollout_metrics import (
 
 #: Of a normal distribution: 95 % of it lie within, for what is shown.
 SHOWN_Z = 1.96
-#: 99.9 % of it lie within: the limits are checked each second, and chance must not break one.
+#: 99.9 % of it lie within: the limits are checked every few seconds, and chance must not break one.
 LIMIT_Z = 3.29
 _LEAST_VALUES = 2
 

@@ -62,6 +62,7 @@ class RolloutMetrics:
         # A child is looked up by its labels once, as in the service's other metrics.
         self._children: dict[tuple[int, Role, str], tuple[Counter, Histogram, Counter, Counter]] = {}
         self._of_label: dict[tuple[tuple[int, Role, str], str], Counter] = {}
+        self._of_outcome: dict[tuple[int, ShadowOutcome], Counter] = {}
 
     def answered(self, entry: int, role: Role, version: str, seconds: float, answers: list[tuple[str, bool]]) -> None:
         """Count a request that was answered.
@@ -93,7 +94,10 @@ class RolloutMetrics:
 
     def shadowed(self, entry: int, outcome: ShadowOutcome) -> None:
         """Count a record that the candidate was to score beside the answer."""
-        self._shadow.labels(str(entry), outcome).inc()
+        counter = self._of_outcome.get((entry, outcome))
+        if counter is None:
+            counter = self._of_outcome[entry, outcome] = self._shadow.labels(str(entry), outcome)
+        counter.inc()
 
     def differed(self, entry: int, by: float) -> None:
         """Count by how much the probability of the answer's label differs."""

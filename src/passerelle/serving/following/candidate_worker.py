@@ -21,7 +21,8 @@ from passerelle.serving.following.worker import FollowingWorker
 if TYPE_CHECKING:
     from passerelle.serving.following.live_candidate import CandidateSlot
 
-_CHECK_S = 2.0
+#: To read what all workers counted takes milliseconds, in which requests wait: of a hundred, fewer than one.
+_CHECK_S = 5.0
 _NONE = FollowState("none")
 _ENDED = "ended"
 
