@@ -24,6 +24,8 @@ Each row was run against a real service of two workers that follows a real MLflo
 Every answer was checked: its status is 200, and its label is what the version that it names gives on that text.
 The service polled every 0.3 s. After a failure the pause doubles up to 30 s, which is most of the time in the rows that took long.
 A request on a connection that broke without an answer was sent again on a new one, as a reverse proxy does.
+The disk is a small file system that is filled to its last byte in the middle of a file, where the user may mount one; the memory limit is
+`RLIMIT_AS` of both workers; the clock is set back in the processes of one replica and in the files of both, as the machine's is shared.
 
 Twenty swaps, a point for each answer:
 

@@ -18,7 +18,7 @@ import psutil
 
 from passerelle.registry.webhooks import keep_webhooks
 from tests.follow import proxy
-from tests.follow.followed import WEBHOOK_SECRET, Followed, Replica, followed, replica
+from tests.follow.followed import WEBHOOK_SECRET, Followed, Replica, followed, replica, until
 from tests.follow.load import Asked, Load, Traffic
 
 
@@ -43,16 +43,27 @@ def _rss_mib(service: Followed) -> list[float]:
 def first_answers(service: Followed, times: int = 20) -> list[float]:
     """Return the seconds from the move of the alias, once MLflow answered, to the first answer of the version, which is downloaded anew."""
     took = []
-    for _ in range(times):
-        ref = service.other()
+    for number in range(1, times + 1):
+        # A worker that is late may still answer with the version before.
+        ref = service.others[number % len(service.others)]
         service.forget(ref)
         mark = service.load.mark()
         with service.versions.alias_moves() as moved:
             service.promote(ref)
         service.until_in_step()
-        first = next(each for each in service.load.since(mark).asked if each.version == str(ref.version))
+        first = _first_of(service, mark, str(ref.version))
         took.append(first.sent + first.seconds - moved[-1])
     return took
+
+
+def _first_of(service: Followed, mark: int, version: str) -> Asked:
+    """Return the first answer of a version, which may still be on its way: another client was answered before."""
+
+    def answers() -> list[Asked]:
+        return [each for each in service.load.since(mark).asked if each.version == version]
+
+    until(lambda: bool(answers()), f"an answer of version {version}", lambda: service.load.since(mark).versions)
+    return answers()[0]
 
 
 def swaps(service: Followed, times: int) -> tuple[Traffic, list[float]]:

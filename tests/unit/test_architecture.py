@@ -184,6 +184,10 @@ def test_files_and_functions_stay_small() -> None:
     assert [each for path in [*MODULES, *others] for each in too_long(path)] == []
 
 
+def test_the_service_itself_stays_under_80_lines() -> None:
+    assert len((ROOT / "service.py").read_text(encoding="utf-8").splitlines()) < 80
+
+
 def folders(root: Path, pattern: str) -> set[str]:
     """Return the folders, by their path below the root, that hold such a file themselves."""
     return {path.parent.relative_to(root).as_posix() for path in root.rglob(pattern) if path.name != "__init__.py"} - {"."}

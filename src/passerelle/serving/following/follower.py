@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -191,31 +192,41 @@ class Follower:
             if other != partial:
                 remove(other)
         download = Download(self._mlflow, version, digest, partial, self._settings.follow_max_bytes)
-        try:
-            download.run()
-            if SigningSettings.read().required:
-                download.take_signature()
-        except VersionRefusedError:
-            remove(partial)
-            raise
-        _replace(partial / LINEAGE_FILE, json.dumps(self._lineage(version, digest, partial), ensure_ascii=False, indent=1).encode())
+        # Each answer of MLflow takes a tenth of a second: what is known of the run comes while the files do.
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            origin = beside.submit(self._origin, version.run_id)
+            try:
+                download.run()
+                if SigningSettings.read().required:
+                    download.take_signature()
+            except VersionRefusedError:
+                remove(partial)
+                raise
+            lineage = self._lineage(version, digest, partial, *origin.result())
+        _replace(partial / LINEAGE_FILE, json.dumps(lineage, ensure_ascii=False, indent=1).encode())
         partial.replace(folder)
 
-    def _lineage(self, version: AliasedVersion, digest: str, folder: Path) -> dict[str, object]:
+    def _origin(self, run_id: str) -> tuple[Mapping[str, float], str]:
+        """Return the metrics of a run, and the name of its experiment."""
+        metrics, experiment_id = self._mlflow.run_metrics(run_id)
+        return metrics, self._mlflow.experiment_name(experiment_id)
+
+    def _lineage(
+        self, version: AliasedVersion, digest: str, folder: Path, metrics: Mapping[str, float], experiment: str
+    ) -> dict[str, object]:
         """Return what import writes down of a version, from the same sources."""
         try:
             description = describe(folder / MODEL_FOLDER, scorer_alone=True)
         except Exception as error:
             message = f"cannot parse the MLmodel file of version {version.version}: {type(error).__name__}"
             raise VersionRefusedError("mlmodel", message, hint=_STATUS) from error
-        metrics, experiment = self._mlflow.run_metrics(version.run_id)
         tags = {key.removeprefix(PREFIX): value for key, value in version.tags.items() if key.startswith(PREFIX)}
         return {
             **tags,
             "registered_model": version.registered_model,
             "version": str(version.version),
             "run_id": version.run_id,
-            "experiment": self._mlflow.experiment_name(experiment),
+            "experiment": experiment,
             "artifact_digest": digest,
             "signature": description.signature,
             "metrics": dict(sorted(metrics.items())),

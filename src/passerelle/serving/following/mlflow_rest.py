@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _MOST_JSON_BYTES = 4_194_304
 _CONNECT_S, _READ_S = 3.0, 10.0
 _PIECE_BYTES = 65_536
+_CONNECTIONS = 2
 _STATUS = "passerelle status"
 
 
@@ -38,7 +39,7 @@ class AliasedVersion:
 
 
 class MlflowRest:
-    """One MLflow server. Not for several threads at once.
+    """One MLflow server, for as many threads at once as keep a connection.
 
     Args:
         settings: Its address and the right to read it.
@@ -52,6 +53,7 @@ class MlflowRest:
         self._settings = settings
         client = str(settings.follow_client_cert_file) if settings.follow_client_cert_file else None
         self._pool = urllib3.PoolManager(
+            maxsize=_CONNECTIONS,
             retries=False,
             timeout=urllib3.Timeout(connect=_CONNECT_S, read=_READ_S),
             ca_certs=str(settings.follow_ca_file) if settings.follow_ca_file else None,
