@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, MultinomialNB
 from sklearn.pipeline import Pipeline
@@ -32,13 +32,29 @@ def scorer_of(pipeline: Pipeline) -> CompiledScorer:
 
 @pytest.mark.parametrize(
     "after",
-    [[MaxAbsScaler()], [StandardScaler(with_mean=False)], [StandardScaler(with_mean=False, with_std=False)], [TfidfTransformer(norm=None)], []],
+    [
+        [MaxAbsScaler()],
+        [StandardScaler(with_mean=False)],
+        [StandardScaler(with_mean=False, with_std=False)],
+        [TfidfTransformer(norm=None)],
+        [],
+    ],
     ids=str,
 )
 def test_a_scaler_that_nothing_cancels_out(after: list[Any]) -> None:
     pipeline = Pipeline([*on_text(CountVectorizer(), after=after), ("classifier", LogisticRegression(C=10))])
     rows = scorer_of(pipeline).answers([{"text": text} for text in TEXTS])[1]
     assert rows == pytest.approx(pipeline.predict_proba(frame(TEXTS)), abs=1e-12)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("vectorizer", [CountVectorizer(), TfidfVectorizer(), HashingVectorizer(n_features=16, norm=None)], ids=repr)
+def test_a_word_that_occurs_twice_counts_twice_or_once(vectorizer: Any, binary: bool) -> None:
+    pipeline = Pipeline([*on_text(vectorizer.set_params(binary=binary)), ("classifier", LogisticRegression(C=10))])
+    repeated = [*TEXTS, "aa aa bb", "aa bb"]
+    rows = scorer_of(pipeline).answers([{"text": text} for text in repeated])[1]
+    assert rows == pytest.approx(pipeline.predict_proba(frame(repeated)), abs=1e-12)
+    assert (rows[-1].tolist() == rows[-2].tolist()) is binary
 
 
 @pytest.mark.parametrize("classifier", [MultinomialNB(), MultinomialNB(class_prior=[0.7, 0.2, 0.1]), ComplementNB()], ids=repr)
