@@ -41,6 +41,8 @@ LONGEST_FIRST = (
     "tests/integration/test_killed_replicas.py::test_no_answer_is_lost",
     "tests/integration/test_gate_files.py::test_one_flipped_byte",
     "tests/loadtests/test_bench.py::test_a_short_run",
+    "tests/training/test_reference.py::",
+    "tests/training/test_public_text.py::",
 )
 #: The tests of each share a stack or a cluster; the first that a test's id begins with counts.
 TOGETHER = ("tests/stack/test_other_stacks.py", "tests/stack/", "tests/cluster/", "tests/follow/")

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -86,7 +86,9 @@ def _answer_shells(listener: socket.socket) -> None:
             arguments, environment, folder, pid = json.loads(request.read())
             process = _started(arguments, environment, Path(folder), {number: Path(f"/proc/{pid}/fd/{number}") for number in (1, 2)})
             process.join()
-            connection.sendall(str(process.exitcode).encode())
+            # A shell that was ended meanwhile does not wait for the answer.
+            with suppress(BrokenPipeError):
+                connection.sendall(str(process.exitcode).encode())
 
 
 def _started(arguments: Sequence[str], environment: Mapping[str, str], cwd: Path, streams: Mapping[int, Path]) -> ForkServerProcess:

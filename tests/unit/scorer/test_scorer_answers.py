@@ -104,6 +104,7 @@ def test_answers_in_slices_are_the_same_to_the_bit() -> None:
     assert pauses == 150 + 3
     assert ran(of.answers_in_slices([TIE], [1_000], at_once=1_000))[0] == 1
     assert ran(of.answers_in_slices([TIE] * 3, [1_000, 600, 400], at_once=1_000))[0] == 1 + 1, "after a pause all of it counts again"
+    assert ran(of.answers_in_slices([TIE] * 3, [1_000, 600, 401], at_once=1_000))[0] == 2 + 1
     _, answer = ran(of.answer_in_slices(CLEAR))
     assert (answer.label_index, answer.row.tolist()) == (2, of.one(CLEAR).tolist())
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfTransformer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, MultinomialNB
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 from passerelle.scorer.compile.classifiers import checked, linear_plane
@@ -43,6 +44,27 @@ def scorer_of(pipeline: Pipeline) -> CompiledScorer:
 )
 def test_a_scaler_that_nothing_cancels_out(after: list[Any]) -> None:
     pipeline = Pipeline([*on_text(CountVectorizer(), after=after), ("classifier", LogisticRegression(C=10))])
+    rows = scorer_of(pipeline).answers([{"text": text} for text in TEXTS])[1]
+    assert rows == pytest.approx(pipeline.predict_proba(frame(TEXTS)), abs=1e-12)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+@pytest.mark.parametrize("vectorizer", [CountVectorizer(), TfidfVectorizer(), HashingVectorizer(n_features=16, norm=None)], ids=repr)
+def test_a_word_that_occurs_twice_counts_twice_or_once(vectorizer: Any, binary: bool) -> None:
+    pipeline = Pipeline([*on_text(vectorizer.set_params(binary=binary)), ("classifier", LogisticRegression(C=10))])
+    repeated = [*TEXTS, "aa aa bb", "aa bb"]
+    rows = scorer_of(pipeline).answers([{"text": text} for text in repeated])[1]
+    assert rows == pytest.approx(pipeline.predict_proba(frame(repeated)), abs=1e-12)
+    assert (rows[-1].tolist() == rows[-2].tolist()) is binary
+
+
+def test_what_is_dropped_is_left_out_and_each_other_branch_has_its_own_weight() -> None:
+    union = FeatureUnion([("a", CountVectorizer()), ("b", "drop"), ("c", TfidfVectorizer())], transformer_weights={"a": 0.5, "c": 3.0})
+    columns = ColumnTransformer(
+        [("u", union, "text"), ("d", "drop", "title"), ("v", CountVectorizer(ngram_range=(2, 2)), "text")],
+        transformer_weights={"u": 2.0, "v": 0.25},
+    )
+    pipeline = Pipeline([("columns", columns), ("classifier", LogisticRegression(C=10))])
     rows = scorer_of(pipeline).answers([{"text": text} for text in TEXTS])[1]
     assert rows == pytest.approx(pipeline.predict_proba(frame(TEXTS)), abs=1e-12)
 
