@@ -17,6 +17,8 @@ CANDIDATE: Final = PREFIX + "candidate"
 CODE_DIGEST: Final = PREFIX + "code_digest"
 DATA_DIGEST: Final = PREFIX + "data_digest"
 DATA_SOURCE: Final = PREFIX + "data_source"
+#: On a training from a file that `passerelle feedback export` wrote: the digest of the ids of its answers.
+DATA_EXPORT: Final = PREFIX + "data_export"
 GIT_COMMIT: Final = PREFIX + "git_commit"
 GIT_DIRTY: Final = PREFIX + "git_dirty"
 LANGUAGE: Final = PREFIX + "language"

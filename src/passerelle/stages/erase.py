@@ -17,6 +17,7 @@ from passerelle.monitoring.prediction_log.parquet_files import RowsTakenOut, sho
 from passerelle.monitoring.prediction_log.worker_files import blank_lines, log_files
 from passerelle.registry.erasure_entry import erased_answers, record_erasure
 from passerelle.stages.context import Context, Progress, silent, stage
+from passerelle.stages.erasure_limits import copies, versions_from_exports
 from passerelle.stages.log_collection import add_content
 from passerelle.stages.log_location import LogLocation, log_location
 
@@ -81,6 +82,7 @@ def run(
     location = log_location(context)
     _check_log(location)
     done = _erased(location, ids, dry_run=dry_run, progress=progress)
+    done = replace(done, elsewhere=(*done.elsewhere, *versions_from_exports(context.registry)))
     if dry_run:
         return done
     who = f"{by} ({context.author})" if by else context.author
@@ -106,7 +108,7 @@ def _erased(location: LogLocation, ids: frozenset[str], *, dry_run: bool, progre
         former=found.former,
         unknown=tuple(sorted(ids - found.ids)),
         exports=exports,
-        elsewhere=(*left, *_elsewhere(location)),
+        elsewhere=(*left, *copies(location)),
         changed=bool(listed or found.rows or found.former),
         dry_run=dry_run,
     )
@@ -195,13 +197,3 @@ def _taken_out_of_exports(
         if rows.rows:
             rewritten.append(export.path)
     return tuple(rewritten), left
-
-
-def _elsewhere(location: LogLocation) -> Iterator[str]:
-    yield f"copies of the log that you made: delete those with texts once they are {location.settings.log_text_days} days old"
-    if location.bucket is not None:
-        yield (
-            "lines that a service on another machine has not closed yet: they are left out when they are read or collected, "
-            "and its collector removes them at its next round"
-        )
-    yield "models that were trained on an export: `passerelle trace VERSION` shows the data of a version"

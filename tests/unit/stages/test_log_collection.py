@@ -275,3 +275,14 @@ def test_a_file_of_a_newer_schema_is_not_joined(tmp_path: Path) -> None:
     for number in range(2):
         pq.write_table(pa.table({"prediction_id": [prediction_id()], "mood": ["cross"]}), folder / f"{number}.parquet")
     assert not collect(where, today=TUESDAY).changed
+
+
+def test_a_damaged_file_is_named_and_the_other_days_are_joined(tmp_path: Path) -> None:
+    where = location(tmp_path)
+    for number in range(2):
+        write_lines(where.folder, f"closed/predictions-1-7-{number}.jsonl", [prediction(), prediction(prediction_id(TUESDAY))])
+    collect(where)
+    (where.folder / PREDICTIONS.partition(MONDAY) / "damaged.parquet").write_bytes(b"PAR1")
+    done = collect(where, today=WEDNESDAY)
+    assert done.joined == 1
+    assert "damaged.parquet" in str(done.problem)
