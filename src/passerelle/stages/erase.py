@@ -12,9 +12,9 @@ from passerelle.model.ledger_entry import Entry
 from passerelle.model.prediction_id import day_of, is_prediction_id
 from passerelle.monitoring.prediction_log.erasures import erasure_folder, erasure_list
 from passerelle.monitoring.prediction_log.exports import registered_exports, take_out_of_export
-from passerelle.monitoring.prediction_log.log_place import CLOSED, OPEN, REJECTED, LogStore
-from passerelle.monitoring.prediction_log.parquet_files import RowsTakenOut, short_digest, take_out
-from passerelle.monitoring.prediction_log.worker_files import blank_lines, log_files
+from passerelle.monitoring.prediction_log.log_place import LogStore
+from passerelle.monitoring.prediction_log.parquet_files import RowsTakenOut, short_digest, sweep_staging, take_out
+from passerelle.monitoring.prediction_log.worker_files import blank_everywhere
 from passerelle.registry.erasure_entry import erased_answers, record_erasure
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.erasure_limits import copies, versions_from_exports
@@ -166,12 +166,8 @@ def _list_ids(store: LogStore, ids: frozenset[str], *, dry_run: bool) -> bool:
 
 
 def _taken_out_of_log(location: LogLocation, ids: frozenset[str], *, dry_run: bool, progress: Progress) -> RowsTakenOut:
-    found = RowsTakenOut(set())
-    for folder in (OPEN, CLOSED):
-        for path in log_files(location.folder, folder):
-            found.add(blank_lines(path, ids, dry_run=dry_run))
-    for path in sorted((location.folder / REJECTED).glob("*.jsonl")):
-        found.add(blank_lines(path, ids, anywhere=True, dry_run=dry_run))
+    sweep_staging()
+    found = blank_everywhere(location.folder, ids, dry_run=dry_run)
     for day, of_day in _by_day(ids):
         progress(f"{day}: {len(of_day)} answers")
         for store in location.stores:

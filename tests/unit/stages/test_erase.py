@@ -19,7 +19,7 @@ import pytest
 from passerelle.errors import NotFoundError, OutsideError, UsageError
 from passerelle.monitoring.prediction_log.exports import RegisteredExport, file_digest
 from passerelle.monitoring.prediction_log.log_place import LogFolder
-from passerelle.monitoring.prediction_log.parquet_files import take_out
+from passerelle.monitoring.prediction_log.parquet_files import sweep_staging, take_out
 from passerelle.monitoring.prediction_log.partitions import read_feedback, read_predictions, read_texts
 from passerelle.monitoring.prediction_log.trees import PREDICTIONS, TEXTS
 from passerelle.names import DATA_EXPORT
@@ -250,3 +250,13 @@ def test_versions_that_learned_from_an_export_are_named() -> None:
     (sentence,) = versions_from_exports(real(mlflow))
     assert "version 2, which learned from an export" in sentence
     assert "data/held_out.parquet" in sentence
+
+
+def test_what_a_killed_process_left_in_the_temporary_folder_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name, age_s in (("passerelle-log-old", 7_200), ("passerelle-log-new", 0), ("other", 7_200)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "rows.parquet").write_bytes(b"text")
+        os.utime(tmp_path / name, (time.time() - age_s,) * 2)
+    sweep_staging()
+    assert {path.name for path in tmp_path.iterdir()} == {"passerelle-log-new", "other"}

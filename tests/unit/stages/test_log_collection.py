@@ -173,9 +173,11 @@ def test_ids_that_another_machine_had_erased_are_taken_out_of_folder_and_bucket(
     content.write_bytes(erasure_list([gone.prediction_id, late.prediction_id]))
     bucket.add(f"{erasure_folder(MONDAY)}/1.json", content)
     path = write_lines(where.folder, "open/predictions-2-7.jsonl", [late, stays])
+    rejected = write_lines(where.folder, "rejected/predictions-1-7-0.jsonl", [gone])
     with path.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert collect(where).erased == 3
+        assert collect(where).erased == 4
+    assert rejected.read_text().strip() == ""
     assert late.prediction_id not in path.read_text()
     files = [file.read_bytes() for file in (*(tmp_path / "bucket").rglob("*.parquet"), *where.folder.rglob("*.parquet"))]
     assert not [content for content in files if b"Chez moi" in content or gone.prediction_id.encode() in content]
