@@ -22,7 +22,7 @@ from passerelle.serving.feedback import ACCEPTED, FeedbackIntake
 from passerelle.serving.pages.app import build_app
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
-from tests.unit.monitoring.prediction_log.answers import lines_of
+from tests.unit.monitoring.prediction_log.answers import answered, lines_of
 from tests.unit.serving.models import text_bento_model
 from tests.unit.serving.test_endpoint import ask
 
@@ -135,6 +135,24 @@ def test_a_version_that_was_served_before_stays_known(intake: Intake) -> None:
     assert refusal.value.field == "label"
 
 
+def test_an_answer_of_another_model_of_the_service_is_checked_against_that_model(intake: Intake) -> None:
+    other = runtime_of(model_of(OTHER_RUN, "fr", "en", registered_model="langue"))
+    other.contract = contract_of((Column("extrait", "string"),), max_text_characters=100, max_records=3, example=None)
+    intake.runtime.others["langue"] = other
+    answer = new_prediction_id(OTHER_RUN, NOON)
+    intake.send(prediction_id=answer, label="en", record={"extrait": "good"})
+    for feedback in ({"label": "Voirie"}, {"label": "en", "record": {"text": "good"}}):
+        with pytest.raises(RequestError):
+            intake.send(prediction_id=answer, **feedback)
+    assert [line["registered_model"] for line in intake.kept()] == ["langue"]
+
+
+def test_an_answer_of_the_candidate_is_one_of_a_version_that_is_served(intake: Intake) -> None:
+    intake.runtime.rollout = SimpleNamespace(model=model_of(OTHER_RUN, "Voirie", "Nouveau"))
+    intake.send(prediction_id=new_prediction_id(OTHER_RUN, NOON), label="Nouveau")
+    assert intake.counted("served") == 1.0
+
+
 @pytest.mark.parametrize(
     ("feedback", "field"),
     [
@@ -187,7 +205,7 @@ def test_without_a_model_feedback_is_refused_for_now(intakes: Callable[..., Inta
 
 
 def test_of_10000_at_once_each_that_is_accepted_is_kept_and_the_others_are_told(intakes: Callable[..., Intake]) -> None:
-    intake = intakes(log_queue=4_000)
+    intake = intakes(log_queue=8_000)
     accepted, refused = 0, 0
     for _ in range(10_000):
         try:
@@ -196,8 +214,18 @@ def test_of_10000_at_once_each_that_is_accepted_is_kept_and_the_others_are_told(
         except RequestError as refusal:
             assert (refusal.status, dict(refusal.headers)) == (503, {b"retry-after": b"1"})
             refused += 1
-    assert (accepted, refused) == (4_000, 6_000)
-    assert len(intake.kept()) == 4_000
+    assert (accepted, refused) == (4_001, 5_999)
+    assert len(intake.kept()) == 4_001
+
+
+def test_a_flood_of_feedback_leaves_half_of_the_queue_to_answers(intakes: Callable[..., Intake]) -> None:
+    intake = intakes(log_queue=10)
+    for number in range(6):
+        intake.send(by=str(number))
+    with pytest.raises(RequestError):
+        intake.send(by="6")
+    assert all(intake.log.add(answered(number)) for number in range(4))
+    assert intake.log.state()["dropped"]["queue"] == 0
 
 
 def test_feedback_that_was_refused_while_the_queue_was_full_is_kept_when_it_comes_again(intakes: Callable[..., Intake]) -> None:
