@@ -39,7 +39,10 @@ class Recorder(NamedTuple):
     def add(self, model: LoadedModel, record: Mapping[str, Any], answer: Mapping[str, Any], known_ngrams: float | None) -> None:
         """Record an answer of this model; never waits."""
         latency_ms = (time.perf_counter() - self.began_s) * 1_000
-        characters = sum([len(text) for text in record.values() if isinstance(text, str)])
+        characters = 0
+        for text in record.values():
+            if isinstance(text, str):
+                characters += len(text)
         self.log.add(AnsweredRecord(model, record, answer, known_ngrams, self.key_name, latency_ms, self.batch, characters))
 
 

@@ -50,6 +50,7 @@ class PredictionLog:
         self._content = LoggedContent(settings)
         self._counts = LogMetrics(registry)
         self._queue: deque[Waiting] = deque()
+        self._most = settings.log_queue
         # Each is changed by one thread alone.
         self._characters_added = self._characters_taken = 0
         limits, worker = FileLimits(settings.log_file_bytes, settings.log_file_age_s), worker_name(time.time())
@@ -114,10 +115,10 @@ class PredictionLog:
 
     @property
     def _crowded(self) -> bool:
-        return len(self._queue) * 2 > self._settings.log_queue
+        return len(self._queue) * 2 > self._most
 
     def _put(self, item: Waiting, characters: int) -> bool:
-        if len(self._queue) >= self._settings.log_queue or self._characters_added - self._characters_taken > _MOST_CHARACTERS:
+        if len(self._queue) >= self._most or self._characters_added - self._characters_taken > _MOST_CHARACTERS:
             fault = self.fault
             self._counts.drop(DISK if fault else QUEUE)
             if not self._overflowing:
@@ -161,7 +162,7 @@ class PredictionLog:
         finally:
             self._writing_since = None
         self._change(self._room.fault)
-        if self._overflowing and len(self._queue) * 2 <= self._settings.log_queue:
+        if self._overflowing and len(self._queue) * 2 <= self._most:
             self._overflowing = False
             _report(f"records are no longer dropped from the prediction log; {sum(self._counts.dropped.values())} were, since the start")
         return True
@@ -209,19 +210,20 @@ class PredictionLog:
 
     def _make_lines(self) -> None:
         end = time.perf_counter() + _TURN_S
+        predictions, feedback = [], []
         while self._queue and time.perf_counter() < end:
+            item = self._taken()
             try:
-                file, line = self._line(self._taken())
+                if isinstance(item, AnsweredRecord):
+                    predictions.append(self._content.prediction(item))
+                else:
+                    feedback.append(self._content.feedback(item))
             except Exception:  # noqa: BLE001 - whatever a rule or a value raises: the record is left out, and the log goes on
                 self._counts.drop(RECORD)
                 continue
             self._in_hand += 1
-            file.unwritten += line
-
-    def _line(self, item: Waiting) -> tuple[LogFile, bytes]:
-        if isinstance(item, AnsweredRecord):
-            return self._predictions, self._content.prediction(item)
-        return self._feedback, self._content.feedback(item)
+        self._predictions.unwritten += b"".join(predictions)
+        self._feedback.unwritten += b"".join(feedback)
 
 
 def _characters_of(feedback: LoggedFeedback) -> int:

@@ -131,3 +131,9 @@ def test_the_key_of_the_digests_may_be_in_a_file(tmp_path: Any) -> None:
     assert digest_key(LogSettings.read({})) == b""
     with pytest.raises(SettingsError, match="cannot be read"):
         check_log({"PASSERELLE_LOG_DIGEST_KEY_FILE": str(tmp_path / "missing")})
+
+
+@pytest.mark.parametrize("text", ["", " ", "mot", " deux mots ", "deux  mots", "trois\u00a0mots\nici", "un, deux… trois", "a b", " a", "a "])
+def test_words_are_what_is_between_white_space(text: str) -> None:
+    line = json.loads(LoggedContent(LogSettings.read({})).prediction(answered(record={"text": text, "title": text})))
+    assert line["words"] == 2 * len(text.split())

@@ -65,7 +65,7 @@ def test_each_answer_is_a_line_with_every_column(log: PredictionLog, tmp_path: P
         "characters": len(TEXT),
         "words": 5,
         "known_ngrams": 0.5,
-        "latency_ms": 1.235,
+        "latency_ms": 1.234,
         "batch": False,
         "record_digest": None,
         "redaction": None,
