@@ -101,7 +101,7 @@ def test_its_user_may_do_everything_with_the_logs_bucket_and_nothing_else() -> N
 def test_in_a_cluster_it_is_a_sidecar_that_reaches_s3_and_the_dns(overlay: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "deploy" / "kubernetes", tmp_path / "deploy" / "kubernetes")
     with (tmp_path / "deploy" / "kubernetes" / "overlays" / overlay / "kustomization.yaml").open("a") as file:
-        file.write("\ncomponents: [../../components/collector]\n")
+        file.write(f"\ncomponents: [{os.pardir}/{os.pardir}/components/collector]\n")
     (before,) = [each for each in find_cluster(ROOT, overlay).objects if each["kind"] == "Deployment"]
     objects = find_cluster(tmp_path, overlay).objects
     (deployment,) = [each for each in objects if each["kind"] == "Deployment"]

@@ -12,11 +12,12 @@ from passerelle.model.ledger_entry import Entry
 from passerelle.model.prediction_id import day_of, is_prediction_id
 from passerelle.monitoring.prediction_log.erasures import erasure_folder, erasure_list
 from passerelle.monitoring.prediction_log.exports import registered_exports, take_out_of_export
-from passerelle.monitoring.prediction_log.log_place import CLOSED, OPEN, REJECTED, LogStore
-from passerelle.monitoring.prediction_log.parquet_files import RowsTakenOut, short_digest, take_out
-from passerelle.monitoring.prediction_log.worker_files import blank_lines, log_files
+from passerelle.monitoring.prediction_log.log_place import LogStore
+from passerelle.monitoring.prediction_log.parquet_files import RowsTakenOut, short_digest, sweep_staging, take_out
+from passerelle.monitoring.prediction_log.worker_files import blank_everywhere
 from passerelle.registry.erasure_entry import erased_answers, record_erasure
 from passerelle.stages.context import Context, Progress, silent, stage
+from passerelle.stages.erasure_limits import copies, versions_from_exports
 from passerelle.stages.log_collection import add_content
 from passerelle.stages.log_location import LogLocation, log_location
 from passerelle.training.feedback_table import describe_without, ids_in, read_description
@@ -82,6 +83,7 @@ def run(
     location = log_location(context)
     _check_log(location)
     done = _erased(location, ids, dry_run=dry_run, progress=progress)
+    done = replace(done, elsewhere=(*done.elsewhere, *versions_from_exports(context.registry)))
     if dry_run:
         return done
     who = f"{by} ({context.author})" if by else context.author
@@ -107,7 +109,7 @@ def _erased(location: LogLocation, ids: frozenset[str], *, dry_run: bool, progre
         former=found.former,
         unknown=tuple(sorted(ids - found.ids)),
         exports=exports,
-        elsewhere=(*left, *_elsewhere(location)),
+        elsewhere=(*left, *copies(location)),
         changed=bool(listed or found.rows or found.former),
         dry_run=dry_run,
     )
@@ -165,12 +167,8 @@ def _list_ids(store: LogStore, ids: frozenset[str], *, dry_run: bool) -> bool:
 
 
 def _taken_out_of_log(location: LogLocation, ids: frozenset[str], *, dry_run: bool, progress: Progress) -> RowsTakenOut:
-    found = RowsTakenOut(set())
-    for folder in (OPEN, CLOSED):
-        for path in log_files(location.folder, folder):
-            found.add(blank_lines(path, ids, dry_run=dry_run))
-    for path in sorted((location.folder / REJECTED).glob("*.jsonl")):
-        found.add(blank_lines(path, ids, anywhere=True, dry_run=dry_run))
+    sweep_staging()
+    found = blank_everywhere(location.folder, ids, dry_run=dry_run)
     for day, of_day in _by_day(ids):
         progress(f"{day}: {len(of_day)} answers")
         for store in location.stores:
@@ -199,13 +197,3 @@ def _taken_out_of_exports(
         if rows.rows:
             rewritten.append(export.path)
     return tuple(rewritten), left
-
-
-def _elsewhere(location: LogLocation) -> Iterator[str]:
-    yield f"copies of the log that you made: delete those with texts once they are {location.settings.log_text_days} days old"
-    if location.bucket is not None:
-        yield (
-            "lines that a service on another machine has not closed yet: they are left out when they are read or collected, "
-            "and its collector removes them at its next round"
-        )
-    yield "models that were trained on an export: `passerelle trace VERSION` shows the data of a version"

@@ -7,7 +7,6 @@ for its content, so that a step that was interrupted does the same again.
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -17,12 +16,13 @@ from pathlib import Path
 import orjson
 
 from passerelle.errors import OutsideError
+from passerelle.monitoring.prediction_log.arrow_rows import DamagedFileError
 from passerelle.monitoring.prediction_log.erasures import erased_ids, parsed_erasures
 from passerelle.monitoring.prediction_log.lines import RejectedLine, parsed_lines, trees_of
-from passerelle.monitoring.prediction_log.log_place import CLOSED, ERASURES, OPEN, PARQUET, REJECTED, LogStore
-from passerelle.monitoring.prediction_log.parquet_files import GatheredRows, joined, take_out
+from passerelle.monitoring.prediction_log.log_place import CLOSED, ERASURES, PARQUET, REJECTED, LogStore
+from passerelle.monitoring.prediction_log.parquet_files import GatheredRows, joined, staging_folder, sweep_staging, take_out
 from passerelle.monitoring.prediction_log.trees import TREES, day_in
-from passerelle.monitoring.prediction_log.worker_files import blank_lines, close_of_dead_workers, log_files
+from passerelle.monitoring.prediction_log.worker_files import blank_everywhere, close_of_dead_workers, log_files
 from passerelle.stages.log_location import LogLocation
 
 _DIGITS = 16
@@ -89,6 +89,7 @@ class Collector:
         """Do all steps; where the bucket does not answer, those that need none."""
         for path in self._location.folder.rglob("*.part") if not self._dry_run else ():  # of a collection that was interrupted
             path.unlink()
+        sweep_staging()
         self._counts["closed"] = close_of_dead_workers(self._location.folder, dry_run=self._dry_run)
         self._try(self._learn_erasures)
         self._convert()
@@ -126,8 +127,7 @@ class Collector:
             with bucket.open(name) as file:
                 content = file.read()
             ids = parsed_erasures(name, content)
-            for path in (*log_files(self._location.folder, OPEN), *log_files(self._location.folder, CLOSED)):
-                self._counts["erased"] += blank_lines(path, ids, dry_run=self._dry_run).rows
+            self._counts["erased"] += blank_everywhere(self._location.folder, ids, dry_run=self._dry_run).rows
             for store in self._location.stores:
                 self._counts["erased"] += take_out(store, day, ids, dry_run=self._dry_run).rows
             if not self._dry_run and self._location.folder.is_dir():
@@ -191,6 +191,8 @@ class Collector:
                     self._counts["joined"] += self._dry_run or joined(store, tree, day, names, erased=erased_ids(self._location.place, day))
                 except FileNotFoundError:  # another collector joins this day
                     continue
+                except DamagedFileError as error:  # the other days do not wait for it
+                    self._problem = self._problem or error.message
 
     def _expire(self) -> None:
         for store in self._location.stores:
@@ -230,7 +232,7 @@ def rejected_content(lines: Iterable[RejectedLine]) -> bytes:
 
 def add_content(store: LogStore, name: str, content: bytes) -> bool:
     """Write a new file of the log; return False, and change nothing, where the name is there already."""
-    with tempfile.TemporaryDirectory(prefix="passerelle-log-") as folder:
-        path = Path(folder) / "content"
+    with staging_folder() as folder:
+        path = folder / "content"
         path.write_bytes(content)
         return store.add(name, path)

@@ -21,3 +21,16 @@ def test_the_stack_is_production(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for name, value in exported.items():
         monkeypatch.setenv(name, value)
     assert StateSettings.read().environment == "production"
+
+
+def test_the_log_has_a_bucket_of_its_own_and_on_another_s3_only_where_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_secrets(tmp_path / "secrets")
+    monkeypatch.setattr(Stack, "address", lambda _, service, port: f"http://{service}.invalid:{port}")
+    stack = Stack(tmp_path)
+    assert stack.environment()["PASSERELLE_LOG_BUCKET"] == "passerelle-predictions"
+    monkeypatch.setenv("S3_BUCKET", "ours")
+    assert stack.environment()["PASSERELLE_LOG_BUCKET"] == "ours-predictions"
+    monkeypatch.setenv("S3_ACCESS_KEY_ID", "team")
+    assert "PASSERELLE_LOG_BUCKET" not in stack.environment()
+    monkeypatch.setenv("S3_LOG_BUCKET", "answers")
+    assert stack.environment()["PASSERELLE_LOG_BUCKET"] == "answers"

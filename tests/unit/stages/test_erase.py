@@ -19,15 +19,18 @@ import pytest
 from passerelle.errors import NotFoundError, OutsideError, UsageError
 from passerelle.monitoring.prediction_log.exports import RegisteredExport, file_digest
 from passerelle.monitoring.prediction_log.log_place import LogFolder
-from passerelle.monitoring.prediction_log.parquet_files import take_out
+from passerelle.monitoring.prediction_log.parquet_files import sweep_staging, take_out
 from passerelle.monitoring.prediction_log.partitions import read_feedback, read_predictions, read_texts
 from passerelle.monitoring.prediction_log.trees import PREDICTIONS, TEXTS
+from passerelle.names import DATA_EXPORT
 from passerelle.registry.log_bucket import LogBucket
 from passerelle.retention_settings import RetentionSettings
 from passerelle.stages.erase import Erasure, _check_log, _checked, _erased, _ids_in
+from passerelle.stages.erasure_limits import versions_from_exports
 from passerelle.stages.log_collection import Collector
 from passerelle.stages.log_location import LogLocation
 from tests.unit.monitoring.prediction_log.log_files import MONDAY, TUESDAY, feedback, prediction, prediction_id, write_lines
+from tests.unit.registry.memory import Bucket, Mlflow, real
 
 GONE, STAYS = prediction(text="Chez moi, 3 rue de la Paix"), prediction(text="Un arbre")
 
@@ -238,3 +241,22 @@ def test_ids_are_checked_before_anything_is_erased(tmp_path: Path) -> None:
 def test_a_log_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no prediction log"):
         _check_log(location(tmp_path, bucket=False))
+
+
+def test_versions_that_learned_from_an_export_are_named() -> None:
+    mlflow = Mlflow(Bucket(), versions=2)
+    assert list(versions_from_exports(real(mlflow))) == []
+    mlflow.tags[2][DATA_EXPORT] = "sha256:1"
+    (sentence,) = versions_from_exports(real(mlflow))
+    assert "version 2, which learned from an export" in sentence
+    assert "data/held_out.parquet" in sentence
+
+
+def test_what_a_killed_process_left_in_the_temporary_folder_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name, age_s in (("passerelle-log-old", 7_200), ("passerelle-log-new", 0), ("other", 7_200)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "rows.parquet").write_bytes(b"text")
+        os.utime(tmp_path / name, (time.time() - age_s,) * 2)
+    sweep_staging()
+    assert {path.name for path in tmp_path.iterdir()} == {"passerelle-log-new", "other"}

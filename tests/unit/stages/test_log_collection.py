@@ -173,9 +173,11 @@ def test_ids_that_another_machine_had_erased_are_taken_out_of_folder_and_bucket(
     content.write_bytes(erasure_list([gone.prediction_id, late.prediction_id]))
     bucket.add(f"{erasure_folder(MONDAY)}/1.json", content)
     path = write_lines(where.folder, "open/predictions-2-7.jsonl", [late, stays])
+    rejected = write_lines(where.folder, "rejected/predictions-1-7-0.jsonl", [gone])
     with path.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        assert collect(where).erased == 3
+        assert collect(where).erased == 4
+    assert rejected.read_text().strip() == ""
     assert late.prediction_id not in path.read_text()
     files = [file.read_bytes() for file in (*(tmp_path / "bucket").rglob("*.parquet"), *where.folder.rglob("*.parquet"))]
     assert not [content for content in files if b"Chez moi" in content or gone.prediction_id.encode() in content]
@@ -275,3 +277,14 @@ def test_a_file_of_a_newer_schema_is_not_joined(tmp_path: Path) -> None:
     for number in range(2):
         pq.write_table(pa.table({"prediction_id": [prediction_id()], "mood": ["cross"]}), folder / f"{number}.parquet")
     assert not collect(where, today=TUESDAY).changed
+
+
+def test_a_damaged_file_is_named_and_the_other_days_are_joined(tmp_path: Path) -> None:
+    where = location(tmp_path)
+    for number in range(2):
+        write_lines(where.folder, f"closed/predictions-1-7-{number}.jsonl", [prediction(), prediction(prediction_id(TUESDAY))])
+    collect(where)
+    (where.folder / PREDICTIONS.partition(MONDAY) / "damaged.parquet").write_bytes(b"PAR1")
+    done = collect(where, today=WEDNESDAY)
+    assert done.joined == 1
+    assert "damaged.parquet" in str(done.problem)

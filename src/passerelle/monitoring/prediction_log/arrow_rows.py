@@ -18,6 +18,10 @@ from passerelle.monitoring.prediction_log.trees import Tree
 BATCH_ROWS = 65_536
 
 
+class DamagedFileError(OutsideError):
+    """A file of the log is not the Parquet that its name says."""
+
+
 def schema_of(tree: Tree, columns: Sequence[str] | None = None) -> pa.Schema:
     """Return the columns of a tree as Arrow's schema."""
     return pa.schema([(name, pa.type_for_alias(tree.columns[name])) for name in columns or tree.columns])
@@ -34,7 +38,7 @@ def parquet_file(file: BinaryIO, name: str) -> ParquetFile:
     """Return an open file as Parquet.
 
     Raises:
-        OutsideError: It is none.
+        DamagedFileError: It is none.
     """
     try:
         return ParquetFile(file)
@@ -42,7 +46,7 @@ def parquet_file(file: BinaryIO, name: str) -> ParquetFile:
         message = (
             f"{name} in the prediction log is damaged and cannot be read as Parquet; restore it from a backup, or move it out of the log"
         )
-        raise OutsideError(message) from error
+        raise DamagedFileError(message) from error
 
 
 def rows_of(tree: Tree, files: Sequence[ParquetFile], tables: Sequence[pa.Table], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,6 +24,9 @@ from passerelle.monitoring.prediction_log.trees import TREES, Tree
 
 _DIGITS = 16
 _ROW_GROUP = 131_072
+_STAGING = "passerelle-log-"
+#: A file is written and sent in less time.
+_STAGED_AT_MOST_S = 3_600.0
 _BY_NAME = {tree.name: tree for tree in TREES}
 
 
@@ -71,10 +77,26 @@ def add_parquet(store: LogStore, name: str, table: pa.Table) -> bool:
     Raises:
         OutsideError: As `LogStore.add`.
     """
-    with tempfile.TemporaryDirectory(prefix="passerelle-log-") as folder:
-        path = Path(folder) / "rows.parquet"
+    with staging_folder() as folder:
+        path = folder / "rows.parquet"
         pq.write_table(table, path, compression="zstd", row_group_size=_ROW_GROUP)
         return store.add(name, path)
+
+
+@contextmanager
+def staging_folder() -> Iterator[Path]:
+    """Yield a temporary folder, which only this user can enter."""
+    with tempfile.TemporaryDirectory(prefix=_STAGING) as folder:
+        yield Path(folder)
+
+
+def sweep_staging() -> None:
+    """Remove the temporary folders that killed processes of this user left: they may hold texts, which nothing else would find."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_STAGING}*"):
+        with suppress(OSError):  # another user's, or gone meanwhile
+            found = folder.stat()
+            if found.st_uid == os.getuid() and time.time() - found.st_mtime > _STAGED_AT_MOST_S:
+                shutil.rmtree(folder)
 
 
 def short_digest(*parts: str) -> str:

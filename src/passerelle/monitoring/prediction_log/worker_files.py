@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from passerelle.monitoring.prediction_log.lines import trees_of
-from passerelle.monitoring.prediction_log.log_place import CLOSED, OPEN
+from passerelle.monitoring.prediction_log.log_place import CLOSED, OPEN, REJECTED
 from passerelle.monitoring.prediction_log.parquet_files import RowsTakenOut
 
 _ID = re.compile(rb'"prediction_id"\s*:\s*"([0-9a-f-]{36})"')
@@ -48,6 +48,18 @@ def close_of_dead_workers(log: Path, *, dry_run: bool = False) -> int:
     return closed
 
 
+def blank_everywhere(log: Path, ids: Collection[str], *, dry_run: bool = False) -> RowsTakenOut:
+    """Overwrite the lines of these answers in all files that are no Parquet: open, closed and rejected ones."""
+    found = RowsTakenOut(set())
+    # The closed ones are listed last: a worker may close a file meanwhile.
+    for folder in (OPEN, CLOSED):
+        for path in log_files(log, folder):
+            found.add(blank_lines(path, ids, dry_run=dry_run))
+    for path in sorted((log / REJECTED).glob("*.jsonl")):
+        found.add(blank_lines(path, ids, anywhere=True, dry_run=dry_run))
+    return found
+
+
 def blank_lines(path: Path, ids: Collection[str], *, anywhere: bool = False, dry_run: bool = False) -> RowsTakenOut:
     """Overwrite the lines of these answers with spaces, in their place: a worker may go on appending to the file meanwhile.
 
@@ -57,8 +69,12 @@ def blank_lines(path: Path, ids: Collection[str], *, anywhere: bool = False, dry
         anywhere: Whether the id may stand anywhere in a line, as in the file of rejected ones.
     """
     found = RowsTakenOut(set())
-    with path.open("rb" if dry_run else "r+b", buffering=0) as file:
-        for offset, line in _lines(path):
+    try:
+        opened = path.open("rb" if dry_run else "r+b", buffering=0)
+    except FileNotFoundError:  # the worker closed it meanwhile: it is found among the closed files
+        return found
+    with opened as file:
+        for offset, line in _lines(file.fileno()):
             whole = line.endswith(b"\n")
             if not whole and path.parent.name == OPEN:  # the worker is in the middle of it: found in the closed file
                 continue
@@ -75,10 +91,10 @@ def blank_lines(path: Path, ids: Collection[str], *, anywhere: bool = False, dry
     return found
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def _lines(handle: int) -> Iterator[tuple[int, bytes]]:
     """Yield the offset and the content of each line that is there now."""
     offset = 0
-    with path.open("rb") as file:
+    with open(handle, "rb", closefd=False) as file:
         for line in file:
             yield offset, line
             offset += len(line)
