@@ -39,6 +39,7 @@ CHECKS = {
 #: Of feedback the schema says neither which ids nor which labels there are; without a prediction log there is nothing at its path.
 OF_FEEDBACK = {
     "include-path": FEEDBACK,
+    "generation": {"max-examples": 50},
     "checks": {
         "negative_data_rejection": {"expected-statuses": ["400", "401", "404", "405", "413", "415", "422", "429"]},
         "positive_data_acceptance": {"expected-statuses": ["202", "401", "404", "422"]},
