@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,12 +18,13 @@ import schemathesis
 from schemathesis.engine import StopReason, events, from_schema
 from schemathesis.engine.recorder import ScenarioRecorder
 
+from passerelle.names import FEEDBACK
 from tests.service_fixtures import ServedModel, serve
 from tests.unit.serving.models import TEXTS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
 
-OPERATIONS = {"POST /classify", "POST /classify/batch", "GET /model", "GET /livez", "GET /readyz"}
+OPERATIONS = {"POST /classify", "POST /classify/batch", "POST /feedback", "GET /model", "GET /livez", "GET /readyz"}
 CHECKS = {
     "not_a_server_error",
     "status_code_conformance",
@@ -33,6 +35,15 @@ CHECKS = {
     "positive_data_acceptance",
     "unsupported_method",
     "allow_header_conformance",
+}
+#: Of feedback the schema says neither which ids nor which labels there are; without a prediction log there is nothing at its path.
+OF_FEEDBACK = {
+    "include-path": FEEDBACK,
+    "generation": {"max-examples": 50},
+    "checks": {
+        "negative_data_rejection": {"expected-statuses": ["400", "401", "404", "405", "413", "415", "422", "429"]},
+        "positive_data_acceptance": {"expected-statuses": ["202", "401", "404", "422"]},
+    },
 }
 REFUSES = ["400", "401", "405", "409", "413", "415", "422", "429"]
 
@@ -75,16 +86,18 @@ def blank(body: Any) -> bool:
     return any(isinstance(text, str) and text.isspace() for text in texts)
 
 
-def ran(address: str, *, max_examples: int) -> Summary:
-    """Return what came of a run over every operation; the same cases each time."""
+def ran(address: str, *, max_examples: int, path: str | None = None) -> Summary:
+    """Return what came of a run over every operation, or those of one path; the same cases each time."""
     config = schemathesis.Config.from_dict(
         {
             "generation": {"max-examples": max_examples, "mode": "all", "deterministic": True, "database": "none"},
             "phases": {"stateful": {"enabled": False}},
             "checks": {"negative_data_rejection": {"expected-statuses": REFUSES}},
+            "operations": [OF_FEEDBACK],
         }
     )
-    schema = schemathesis.openapi.from_url(f"{address}/openapi.json", config=config)
+    described = schemathesis.openapi.from_url(f"{address}/openapi.json", config=config)
+    schema = described if path is None else described.include(path=path)
 
     @schema.hook
     def filter_body(_: schemathesis.HookContext, body: Any) -> bool:
@@ -115,6 +128,15 @@ def test_every_answer_is_one_that_the_description_allows(served: ServedModel, re
     assert {200, 400, 405, 415, 422} <= set(summary.statuses)
     assert min(summary.cases["POST /classify"], summary.cases["POST /classify/batch"]) >= 200
     assert served.child.alive()
+
+
+def test_every_answer_to_feedback_is_one_that_the_description_allows(served: ServedModel, tmp_path: Path) -> None:
+    with serve(served.bentoml_home, prediction_log=str(tmp_path / "log")) as running:
+        summary = ran(running.address, max_examples=100, path=FEEDBACK)
+        assert not summary.problems, str(summary)
+        assert {400, 405, 415, 422} <= set(summary.statuses)
+        assert 404 not in summary.statuses
+        assert running.child.alive()
 
 
 @pytest.fixture

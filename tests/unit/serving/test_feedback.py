@@ -11,20 +11,13 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from passerelle.api_keys import make_key
 from passerelle.log_settings import LogSettings
 from passerelle.model.prediction_id import new_prediction_id
 from passerelle.model.record import Column
 from passerelle.monitoring.prediction_log.writer import PredictionLog
 from passerelle.serving.contract import RequestError, contract_of
-from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.feedback import ACCEPTED, FeedbackIntake
-from passerelle.serving.pages.app import build_app
-from passerelle.serving.runtime import Runtime
-from passerelle.settings import ServiceSettings
-from tests.unit.monitoring.prediction_log.answers import lines_of
-from tests.unit.serving.models import text_bento_model
-from tests.unit.serving.test_endpoint import ask
+from tests.unit.monitoring.prediction_log.answers import answered, lines_of
 
 NOON, DAY_S = 1_790_078_400.0, 86_400.0
 RUN, OTHER_RUN = "9f86d081", "0a1b2c3d"
@@ -135,6 +128,24 @@ def test_a_version_that_was_served_before_stays_known(intake: Intake) -> None:
     assert refusal.value.field == "label"
 
 
+def test_an_answer_of_another_model_of_the_service_is_checked_against_that_model(intake: Intake) -> None:
+    other = runtime_of(model_of(OTHER_RUN, "fr", "en", registered_model="langue"))
+    other.contract = contract_of((Column("extrait", "string"),), max_text_characters=100, max_records=3, example=None)
+    intake.runtime.others["langue"] = other
+    answer = new_prediction_id(OTHER_RUN, NOON)
+    intake.send(prediction_id=answer, label="en", record={"extrait": "good"})
+    for feedback in ({"label": "Voirie"}, {"label": "en", "record": {"text": "good"}}):
+        with pytest.raises(RequestError):
+            intake.send(prediction_id=answer, **feedback)
+    assert [line["registered_model"] for line in intake.kept()] == ["langue"]
+
+
+def test_an_answer_of_the_candidate_is_one_of_a_version_that_is_served(intake: Intake) -> None:
+    intake.runtime.rollout = SimpleNamespace(model=model_of(OTHER_RUN, "Voirie", "Nouveau"))
+    intake.send(prediction_id=new_prediction_id(OTHER_RUN, NOON), label="Nouveau")
+    assert intake.counted("served") == 1.0
+
+
 @pytest.mark.parametrize(
     ("feedback", "field"),
     [
@@ -187,7 +198,7 @@ def test_without_a_model_feedback_is_refused_for_now(intakes: Callable[..., Inta
 
 
 def test_of_10000_at_once_each_that_is_accepted_is_kept_and_the_others_are_told(intakes: Callable[..., Intake]) -> None:
-    intake = intakes(log_queue=4_000)
+    intake = intakes(log_queue=8_000)
     accepted, refused = 0, 0
     for _ in range(10_000):
         try:
@@ -196,8 +207,18 @@ def test_of_10000_at_once_each_that_is_accepted_is_kept_and_the_others_are_told(
         except RequestError as refusal:
             assert (refusal.status, dict(refusal.headers)) == (503, {b"retry-after": b"1"})
             refused += 1
-    assert (accepted, refused) == (4_000, 6_000)
-    assert len(intake.kept()) == 4_000
+    assert (accepted, refused) == (4_001, 5_999)
+    assert len(intake.kept()) == 4_001
+
+
+def test_a_flood_of_feedback_leaves_half_of_the_queue_to_answers(intakes: Callable[..., Intake]) -> None:
+    intake = intakes(log_queue=10)
+    for number in range(6):
+        intake.send(by=str(number))
+    with pytest.raises(RequestError):
+        intake.send(by="6")
+    assert all(intake.log.add(answered(number)) for number in range(4))
+    assert intake.log.state()["dropped"]["queue"] == 0
 
 
 def test_feedback_that_was_refused_while_the_queue_was_full_is_kept_when_it_comes_again(intakes: Callable[..., Intake]) -> None:
@@ -224,57 +245,3 @@ def test_without_texts_in_the_log_neither_comment_nor_record_is_kept(intake: Int
     (line,) = intake.kept()
     assert (line["fields"], line["comment"]) == (None, None)
     assert SECRET not in json.dumps(line, ensure_ascii=False)
-
-
-@pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClassifyEndpoint]:
-    """A service with keys and a log, in process."""
-    folder = tmp_path_factory.mktemp("feedback")
-    runtime = Runtime(
-        text_bento_model(folder / "model"),
-        ServiceSettings.read(access_log=False, auth="required", rate_limit="600/minute", keys_file=folder / "keys"),
-    )
-    runtime.load()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PASSERELLE_PREDICTION_LOG", str(folder / "log"))
-        yield ClassifyEndpoint(build_app(runtime), runtime=runtime)
-
-
-def headers(endpoint: ClassifyEndpoint, name: str, *rights: str) -> dict[str, str]:
-    path = endpoint._runtime.settings.keys_file
-    token = make_key(path, f"{name} {new_prediction_id(RUN)[-36:]}", rights=rights).token
-    endpoint._access._read_at = float("-inf")
-    return {"authorization": f"Bearer {token}"}
-
-
-def test_a_correction_of_an_answer_is_accepted_from_a_key_with_that_right_alone(endpoint: ClassifyEndpoint) -> None:
-    classifies, corrects = headers(endpoint, "portal", "classify"), headers(endpoint, "agents", "feedback")
-    answer = ask(endpoint, "POST", "/classify", json={"text": "merci"}, headers=classifies).json()
-    content = {"prediction_id": answer["prediction_id"], "label": "délai"}
-    assert ask(endpoint, "POST", "/feedback", json=content, headers=classifies).json()["code"] == "forbidden"
-    assert ask(endpoint, "POST", "/classify", json={"text": "merci"}, headers=corrects).status_code == 403
-    accepted = ask(endpoint, "POST", "/feedback", json=content, headers=corrects)
-    assert (accepted.status_code, accepted.json()) == (202, {"accepted": True})
-    assert ask(endpoint, "POST", "/feedback", json=content).status_code == 401
-    assert "ratelimit-remaining" in accepted.headers
-
-
-def test_feedback_keeps_the_contract_of_bodies(endpoint: ClassifyEndpoint) -> None:
-    corrects = headers(endpoint, "agents", "feedback")
-    assert ask(endpoint, "GET", "/feedback", headers=corrects).status_code == 405
-    assert ask(endpoint, "POST", "/feedback", content=b"a=b", headers=corrects).status_code == 415
-    assert (
-        ask(endpoint, "POST", "/feedback", content=b" " * 300_000, headers={**corrects, "content-type": "application/json"}).status_code
-        == 413
-    )
-    refusal = ask(endpoint, "POST", "/feedback", json={"prediction_id": ANSWER, "label": SECRET}, headers=corrects)
-    assert (refusal.status_code, refusal.json()["field"], SECRET in refusal.text) == (422, "label", False)
-    metrics = ask(endpoint, "GET", "/metrics", headers=corrects).text
-    assert 'passerelle_requests_total{route="/feedback",status="422"}' in metrics
-
-
-def test_a_service_without_a_log_says_that_it_keeps_no_feedback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PASSERELLE_PREDICTION_LOG", raising=False)
-    runtime = Runtime(text_bento_model(tmp_path / "model"), ServiceSettings.read(access_log=False))
-    endpoint = ClassifyEndpoint(build_app(runtime), runtime=runtime)
-    assert ask(endpoint, "POST", "/feedback", json={"prediction_id": ANSWER, "label": "merci"}).status_code == 404

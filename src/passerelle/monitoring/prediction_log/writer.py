@@ -73,12 +73,13 @@ class PredictionLog:
         return self._put(answered, answered.characters)
 
     def add_feedback(self, feedback: LoggedFeedback) -> bool:
-        """Let a feedback be recorded, and return whether it will be; never waits.
+        """Let a feedback be recorded, and return whether it will be; never waits, and takes no more than half of the queue.
 
         Args:
             feedback: Its comment and its fields as they were sent: what is kept of them is decided, redacted and digested on the thread.
         """
-        return self._put(feedback, _characters_of(feedback))
+        # The other half of the queue is for answers: nobody sends those again.
+        return not self._crowded and self._put(feedback, _characters_of(feedback))
 
     def state(self) -> dict[str, Any]:
         """Return what this worker says of its log."""
@@ -112,6 +113,10 @@ class PredictionLog:
         stuck = since is not None and time.monotonic() - since > _STUCK_S
         return "the disk does not answer" if stuck else self._fault
 
+    @property
+    def _crowded(self) -> bool:
+        return len(self._queue) * 2 > self._most
+
     def _put(self, item: Waiting, characters: int) -> bool:
         if len(self._queue) >= self._most or self._characters_added - self._characters_taken > _MOST_CHARACTERS:
             fault = self.fault
@@ -144,8 +149,7 @@ class PredictionLog:
             return _RETRY_S
         if not self._queue:
             return _PAUSE_S
-        crowded = len(self._queue) * 2 > self._most
-        return 0.0 if crowded else (time.thread_time() - began) * (1 / _SHARE - 1)
+        return 0.0 if self._crowded else (time.thread_time() - began) * (1 / _SHARE - 1)
 
     def _attempt(self, work: Callable[[], object]) -> bool:
         """Return whether the disk took it; says so once when that changes."""
