@@ -75,7 +75,7 @@ def drift_result(registered_model: str, days: Sequence[DayCounts], training: Tra
         latency_ms=today.latency_ms,
         words=new_words(texts_with(window), texts_with(days[-len(window) - MONTH : -len(window)])),
         texts=sum(day.texts for day in window),
-        unknown=tuple(_unknown(found, window)),
+        unknown=tuple(_unknown(found, window, signals)),
         criteria_digest=criteria.digest,
         points=tuple(_points(days[-_CHART_DAYS:])),
     )
@@ -173,11 +173,10 @@ def _new_version(days: Sequence[DayCounts], window: int) -> date | None:
     return since
 
 
-def _unknown(found: _Days, window: Sequence[DayCounts]) -> Iterator[str]:
+def _unknown(found: _Days, window: Sequence[DayCounts], signals: Sequence[Signal]) -> Iterator[str]:
     if found.training is None:
         yield "held_out"
-    before = sum(day.answers for day in found.days[-len(window) - MONTH : -len(window)])
-    if before < found.criteria.drift.min_answers:
+    if found.window and not any(signal.against == "month" and signal.p_value is not None for signal in signals):
         yield "month"
     lacking: tuple[tuple[str, Measure], ...] = (
         ("probabilities", "confidence"), ("ngrams", "unknown_ngrams"), ("digests", "duplicates"), ("texts", "other_language"),
