@@ -16,11 +16,11 @@ from passerelle.monitoring.drift.drift_result import DayPoint, DriftResult, Shar
 from passerelle.monitoring.drift.new_words import new_words, texts_with
 from passerelle.monitoring.drift.rules import LABELS, LOGARITHMS, MEASURES, Judged, Measure, Reference, judged_month, judged_rows
 from passerelle.monitoring.drift.training_rows import TrainingRows
-from passerelle.monitoring.drift.windows import MONTH, WINDOWS, Floats
+from passerelle.monitoring.drift.windows import MEMORY_WEEKS, MONTH, WINDOWS, Floats
 from passerelle.monitoring.live_comparison import wilson
 
 #: Days before the one that is looked at that its result depends on, with the days in a row that the criteria may ask for.
-HISTORY: Final = max(WINDOWS) + MONTH + 7
+HISTORY: Final = max(WINDOWS) + MONTH + 7 * MEMORY_WEEKS + 7
 _CHART_DAYS: Final = 35
 
 
