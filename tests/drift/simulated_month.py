@@ -1,4 +1,4 @@
-"""A prediction log of nine weeks, in the last of which three things went wrong: `python -m tests.drift.simulated_month FOLDER`.
+"""A prediction log of eleven weeks, in the last of which three things went wrong: `python -m tests.drift.simulated_month FOLDER`.
 
 A strike of the street cleaners doubles a label and brings words that the training did not know; a residents' campaign sends the same text
 again and again; and the service answers half as fast.

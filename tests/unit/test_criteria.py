@@ -7,7 +7,7 @@ import hashlib
 import pytest
 from pydantic import ValidationError
 
-from passerelle.criteria import Criteria, Rollout
+from passerelle.criteria import Criteria, Drift, Rollout
 
 
 def test_criteria_without_limits_for_a_candidate_keep_their_digest() -> None:
@@ -19,6 +19,18 @@ def test_criteria_without_limits_for_a_candidate_keep_their_digest() -> None:
 def test_limits_for_a_candidate_are_part_of_the_digest() -> None:
     digests = {Criteria(rollout=rollout).digest for rollout in (Rollout(), Rollout(min_requests=50))} | {Criteria().digest}
     assert len(digests) == 3
+
+
+def test_limits_of_drift_are_part_of_the_digest_where_they_are_given() -> None:
+    digests = {Criteria(drift=drift).digest for drift in (Drift(), Drift(days_in_row=3))} | {Criteria().digest}
+    assert len(digests) == 3
+    assert '"drift"' not in Criteria().canonical
+
+
+@pytest.mark.parametrize("wrong", [{"p_value": 0}, {"days_in_row": 0}, {"class_points": 3}, {"silent_days": 61}, {"psi": 0.2}])
+def test_limits_of_drift_that_cannot_be_meant_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        Drift.model_validate(wrong)
 
 
 @pytest.mark.parametrize("wrong", [{"max_error_share": 1.1}, {"max_latency_ratio": 0}, {"min_requests": 0}, {"max_errors": 1}])

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 import orjson
+import pyarrow as pa
 import pyarrow.compute as pc
 
-from passerelle.model.prediction_id import day_of, is_prediction_id, run_prefix_of
+from passerelle.model.prediction_id import day_of, is_prediction_id
 from passerelle.monitoring.drift.day_counts import DayCounts
 from passerelle.monitoring.drift.day_tally import COLUMNS, DayTally
 from passerelle.monitoring.drift.text_tally import TextTally
 from passerelle.monitoring.prediction_log.log_place import LogPlace
 from passerelle.monitoring.prediction_log.partitions import batches, days_between, prediction_batches, read_feedback
 from passerelle.monitoring.prediction_log.trees import TEXTS
+from passerelle.names import RUN_ID_LENGTH_IN_TAG
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,11 @@ def _texts(reading: LogReading, days: Sequence[date], runs: frozenset[str]) -> I
         if last not in (None, day):
             yield last, tally
         tally, last = (tally if last == day else TextTally()), day
-        for row in () if tally.full else batch.to_pylist():
-            if not tally.full and run_prefix_of(row["prediction_id"]) in runs:
-                values = orjson.loads(row["fields"]).values()
-                text = " ".join(value for value in values if isinstance(value, str))
-                tally.add(text, redacted=row["redaction"] is not None)
+        endings = pc.utf8_slice_codeunits(batch.column("prediction_id"), -RUN_ID_LENGTH_IN_TAG, None)
+        of_model = batch.filter(pc.is_in(endings, value_set=pa.array(sorted(runs), pa.string())))
+        for row in of_model.slice(0, tally.room).to_pylist():
+            values = orjson.loads(row["fields"]).values()
+            text = " ".join(value for value in values if isinstance(value, str))
+            tally.add(text, redacted=row["redaction"] is not None)
     if last is not None:
         yield last, tally

@@ -18,6 +18,7 @@ from passerelle.cli.main import passerelle
 from passerelle.errors import NotFoundError, UsageError
 from passerelle.gate.scores import Scores
 from passerelle.monitoring.drift.day_counts import Sums
+from passerelle.monitoring.figures import Figures
 from passerelle.monitoring.prediction_log.log_place import LogFolder
 from passerelle.names import ARTIFACT_DIGEST, ModelVersionRef
 from passerelle.registry.entities import VersionInfo
@@ -147,3 +148,10 @@ def test_scores_of_held_out_rows_become_what_answers_are_compared_with() -> None
     assert rows.figures["confidence"][0] == pytest.approx(0.75)
     assert rows.figures["length"][0] == pytest.approx(np.log1p([2, 1, 3, 1]).mean())
     assert rows.calibration_error is not None
+
+
+def test_what_the_service_refused_is_shown_where_one_runs_here(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = Figures("http://here", "3", {"200": 90, "422": 6, "503": 4}, None, None, {}, None)
+    monkeypatch.setattr("passerelle.stages.monitor.run", lambda _: figures)
+    (project / "log").mkdir()
+    assert json.loads(ran("--log", "log", "--json")[1])["refused"]["value"] == 0.1

@@ -14,6 +14,8 @@ from passerelle.monitoring.drift.numbers_shown import Language, calendar_day, fi
 from passerelle.monitoring.drift.rules import LABELS, MEASURES, Measure
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 320.0, 130.0, 6.0, 22.0, 112.0
+#: More labels would make the page larger than 100 kB.
+_MOST_LABELS: Final = 40
 _CHARTS: Final[tuple[Measure, ...]] = ("review", "confidence", "unknown_ngrams", "length", "duplicates", "other_language", "corrections")
 
 
@@ -87,7 +89,10 @@ def html(result: DriftResult, *, language: Language = "fr") -> str:
 
 
 def _content(result: DriftResult, language: Language) -> dict[str, object]:
-    labels = pairs(result.signals, labels=True)
+    every = sorted(pairs(result.signals, labels=True), key=lambda pair: -(pair.value or 0.0))
+    # An alarm is shown however rare the label is.
+    urgent = sorted(every, key=lambda pair: pair.verdict not in ("alarm", "counts"))[:_MOST_LABELS]
+    labels = [pair for pair in every if pair in urgent]
     return {
         "result": result,
         "texts": TEXTS[language],
@@ -95,7 +100,8 @@ def _content(result: DriftResult, language: Language) -> dict[str, object]:
         "language": language,
         "reasons": reasons(result, language),
         "figures": [pair for pair in pairs(result.signals, labels=False) if pair.value is not None],
-        "labels": sorted(labels, key=lambda pair: -(pair.value or 0.0)),
+        "labels": labels,
+        "left_out": len(every) - len(labels),
         "widest": max([0.01, *(value for pair in labels for value in (pair.value, *(each.reference for each in pair.both)) if value)]),
         "charts": charts(result, language),
         "columns": [name for name in _CHARTS if any(name in point.figures for point in result.points)],

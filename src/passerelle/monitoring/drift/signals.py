@@ -16,11 +16,11 @@ from passerelle.monitoring.drift.drift_result import DayPoint, DriftResult, Shar
 from passerelle.monitoring.drift.new_words import new_words, texts_with
 from passerelle.monitoring.drift.rules import LABELS, LOGARITHMS, MEASURES, Judged, Measure, Reference, judged_month, judged_rows
 from passerelle.monitoring.drift.training_rows import TrainingRows
-from passerelle.monitoring.drift.windows import MONTH, WINDOWS, Floats
+from passerelle.monitoring.drift.windows import MEMORY_WEEKS, MONTH, WINDOWS, Floats
 from passerelle.monitoring.live_comparison import wilson
 
 #: Days before the one that is looked at that its result depends on, with the days in a row that the criteria may ask for.
-HISTORY: Final = max(WINDOWS) + MONTH + 7
+HISTORY: Final = max(WINDOWS) + MONTH + 7 * MEMORY_WEEKS + 7
 _CHART_DAYS: Final = 35
 
 
@@ -75,7 +75,7 @@ def drift_result(registered_model: str, days: Sequence[DayCounts], training: Tra
         latency_ms=today.latency_ms,
         words=new_words(texts_with(window), texts_with(days[-len(window) - MONTH : -len(window)])),
         texts=sum(day.texts for day in window),
-        unknown=tuple(_unknown(found, window)),
+        unknown=tuple(_unknown(found, window, signals)),
         criteria_digest=criteria.digest,
         points=tuple(_points(days[-_CHART_DAYS:])),
     )
@@ -173,11 +173,10 @@ def _new_version(days: Sequence[DayCounts], window: int) -> date | None:
     return since
 
 
-def _unknown(found: _Days, window: Sequence[DayCounts]) -> Iterator[str]:
+def _unknown(found: _Days, window: Sequence[DayCounts], signals: Sequence[Signal]) -> Iterator[str]:
     if found.training is None:
         yield "held_out"
-    before = sum(day.answers for day in found.days[-len(window) - MONTH : -len(window)])
-    if before < found.criteria.drift.min_answers:
+    if found.window and not any(signal.against == "month" and signal.p_value is not None for signal in signals):
         yield "month"
     lacking: tuple[tuple[str, Measure], ...] = (
         ("probabilities", "confidence"), ("ngrams", "unknown_ngrams"), ("digests", "duplicates"), ("texts", "other_language"),

@@ -14,7 +14,7 @@ MOST_TEXTS: Final = 5_000
 
 
 class TextTally:
-    """Adds up the texts of one day, as many as `MOST_TEXTS`."""
+    """Adds up the texts of one day, `MOST_TEXTS` at most."""
 
     def __init__(self) -> None:
         self._texts = 0
@@ -22,9 +22,9 @@ class TextTally:
         self._words: Counter[str] = Counter()
 
     @property
-    def full(self) -> bool:
-        """Whether further texts would be left out."""
-        return self._texts >= MOST_TEXTS
+    def room(self) -> int:
+        """How many further texts may be added."""
+        return MOST_TEXTS - self._texts
 
     def add(self, text: str, *, redacted: bool) -> None:
         """Add a text; its words count only where it was redacted, for words are shown."""

@@ -19,6 +19,8 @@ Truths = NDArray[np.bool_]
 WINDOWS: Final = (7, 14, 28)
 #: Days before the window that it is compared with.
 MONTH: Final = 28
+#: Weeks before the month whose spread counts too.
+MEMORY_WEEKS: Final = 2
 _WEEK: Final = 7
 #: Least degrees of freedom of the spread between days: two weeks.
 _LEAST_FREEDOM: Final = 7
@@ -118,9 +120,21 @@ def spread_between_days(series: Series) -> tuple[Floats, Floats]:
     return np.maximum(np.maximum(of_days, (of_weeks + 2 * of_days) / 3), 1.0), freedom
 
 
+def _unmoved_spread(spread: Floats, freedom: Floats) -> tuple[Floats, Floats]:
+    """Return the least spread of the month to each day and of those that ended a week and two weeks before.
+
+    A change that lasts is soon part of the month before, and its onset would look like a spread that hides it.
+    """
+    least = spread
+    for back in range(1, MEMORY_WEEKS + 1):
+        earlier, known = shifted(spread, _WEEK * back), shifted(freedom, _WEEK * back) >= _LEAST_FREEDOM
+        least = np.where(known, np.minimum(least, np.maximum(earlier, 1.0)), least)
+    return least, freedom
+
+
 def _window(series: Series, least: float) -> _Window:
     """Return the shortest window to each day that has enough records, and what lies before it."""
-    spread, freedom = spread_between_days(series)
+    spread, freedom = _unmoved_spread(*spread_between_days(series))
     shape = np.broadcast(*series).shape
     none, zeros = Series(np.zeros(shape), np.zeros(shape), np.zeros(shape)), np.zeros(shape)
     found = _Window(zeros, none, none, np.ones(shape), zeros)

@@ -68,6 +68,17 @@ def test_a_french_page_has_french_numbers_and_words() -> None:
         assert english not in re.sub(r"(?s)<style>.*?</style>", "", page)
 
 
+def test_a_page_on_hundreds_of_labels_shows_the_frequent_ones_and_the_alarms() -> None:
+    usual = {f"Un thème parmi trois cents, numéro {number}": 10 + number for number in range(300)}
+    rare = {**usual, "Un thème parmi trois cents, numéro 0": 5_000}
+    result = found(history([day(back, rare) for back in range(7, -1, -1)], usual), None)
+    page = unescape(html(result, language="fr"))
+    assert "260 thèmes plus rares, tous habituels, ne sont pas montrés." in page
+    assert {each.label for each in result.alarms} == {"Un thème parmi trois cents, numéro 0"}
+    assert len(re.findall(r'<tr id="label-', page)) == 40
+    assert len(page.encode()) < 100_000
+
+
 def test_each_label_leads_to_its_counts() -> None:
     page = html(ALARM)
     links = re.findall(r'href="#(label-\d+)"', page)
