@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,6 +53,10 @@ class ChunkCodes(NamedTuple):
     codes: bytes
     shares: tuple[Any, ...]
     ngrams: int
+
+
+#: `ChunkCodes.ngrams`, for all chunks of a text.
+_NGRAMS = itemgetter(2)
 
 
 class TextCodes(NamedTuple):
@@ -152,7 +157,7 @@ class Source:
             runs = [entry[0] for entry in entries]
             for position, (_, crossing) in enumerate(self._crossing):
                 runs.append(crossing.codes([entry[1][position] for entry in entries]))
-            ngrams = max(0, sum([entry[2] for entry in entries]) - self._beyond_the_end)
+            ngrams = max(0, sum(map(_NGRAMS, entries)) - self._beyond_the_end)
         if self._by_text:
             text = self._preprocess(text)
             for cut in self._by_text:
@@ -184,7 +189,7 @@ class Source:
                 for codes in crossing.codes_in_slices([entry[1][position] for entry in entries], SLICE):
                     runs.append(codes)
                     yield
-            ngrams = max(0, sum([entry[2] for entry in entries]) - self._beyond_the_end)
+            ngrams = max(0, sum(map(_NGRAMS, entries)) - self._beyond_the_end)
         if self._by_text:
             text = self._preprocess(text)
             for cut in self._by_text:
