@@ -74,7 +74,22 @@ def test_a_full_disk_is_said() -> None:
 def test_each_command_has_help_json_and_dry_run_where_it_changes_something() -> None:
     from passerelle.cli.main import OPERATIONS, STAGES
 
-    reads = {"compare", "serve", "monitor", "env", "status", "history", "demo", "up", "openapi", "list", "trace", "reproduce", "backup"}
+    reads = {
+        "compare",
+        "serve",
+        "monitor",
+        "env",
+        "status",
+        "history",
+        "demo",
+        "up",
+        "openapi",
+        "list",
+        "trace",
+        "reproduce",
+        "backup",
+        "drift",
+    }
     nested = [each for group in OPERATIONS if isinstance(group, click.Group) for each in group.commands.values()]
     for command in (*STAGES, *(each for each in OPERATIONS if not isinstance(each, click.Group)), *nested):
         options = {option for parameter in command.params for option in parameter.opts}

@@ -44,6 +44,8 @@ REFUSED: list[tuple[str, int, str]] = [
     ("containerize Model", 2, "is not a bento tag"),
     ("deploy Model", 2, "is not a bento tag"),
     ("serve Model", 2, "is not a bento tag"),
+    ("drift", 2, "the criteria training/criteria.yaml cannot be read"),
+    ("drift --day yesterday", 2, "is no day: YYYY-MM-DD"),
     ("monitor", 2, "no service runs here"),
     (f"monitor --address {NOWHERE}", 3, "nothing listens at"),
     ("demo", 2, "holds no bentofile.yaml"),
