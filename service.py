@@ -13,14 +13,14 @@ from pydantic import BaseModel
 
 from passerelle.bentos.service_image import ServiceImage
 from passerelle.follow_settings import FollowSettings
-from passerelle.log_settings import check_log
 from passerelle.serving.contract import BatchPrediction, Prediction
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.failure import plain_errors
-from passerelle.serving.following.start import check_following, load_and_follow
+from passerelle.serving.following.start import load_and_follow
 from passerelle.serving.install import install_endpoint
 from passerelle.serving.pages.mount import mounted
 from passerelle.serving.runtime import Runtime
+from passerelle.serving.settings_check import check_settings
 from passerelle.serving.supervisor import before_workers
 from passerelle.settings import ServiceSettings
 
@@ -34,10 +34,9 @@ class Arguments(BaseModel):
 ARGUMENTS = bentoml.use_arguments(Arguments)
 with plain_errors():
     SETTINGS, FOLLOW = ServiceSettings.read(), FollowSettings.read()
-    check_log()
     # Reads the signature, for the schema; the model itself is loaded by each worker.
     RUNTIME = Runtime.or_refused(Path(bentoml.models.get(ARGUMENTS.model).path), SETTINGS)
-    check_following(RUNTIME, FOLLOW)
+    check_settings(RUNTIME, FOLLOW)
 
 
 @bentoml.service(

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from passerelle.cli import prerequisites
 from passerelle.cli.connect import surroundings
 from passerelle.cli.options import dry_run_option, json_option
 from passerelle.cli.output import Output
+from passerelle.cli.prerequisites import needs
 
 # Each command imports its own late, so that `--help` answers at once.
 # ruff: noqa: PLC0415
@@ -32,6 +34,7 @@ def feedback() -> None:
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), callback=_date, help="Last day of the answers.  [default: all]")
 @click.option("--model", "registered_model", help="Registered model that answered.  [default: the only one that has feedback]")
 @json_option
+@needs()
 def export(output: Path, since: date | None, until: date | None, registered_model: str | None, as_json: bool) -> None:
     """Write the corrected answers as a table for `train`."""
     from passerelle.cli import show_feedback
@@ -47,6 +50,7 @@ def export(output: Path, since: date | None, until: date | None, registered_mode
 @click.option("--new-label", "new_labels", multiple=True, metavar="LABEL", help="Accept a label that no answer has; may be repeated.")
 @dry_run_option
 @json_option
+@needs(prerequisites.corrections)
 def import_(path: Path, by: str, new_labels: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """Take corrections from FILE, with the columns prediction_id, label and perhaps comment: all of them, or none where a row is wrong."""
     from passerelle.cli import show_feedback
@@ -60,6 +64,7 @@ def import_(path: Path, by: str, new_labels: tuple[str, ...], dry_run: bool, as_
 @click.option("--count", type=click.IntRange(min=1), default=20, show_default=True, help="How many answers.")
 @click.option("--output", type=_FILE, help="CSV or Parquet file to fill in and import.")
 @json_option
+@needs()
 def sample(day: date | None, count: int, output: Path | None, as_json: bool) -> None:
     """Draw the random sample of a day's answers, the same each time, for a person to look at."""
     from passerelle.cli import show_feedback

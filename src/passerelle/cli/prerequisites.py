@@ -105,6 +105,16 @@ def collect_options(options: Options) -> None:
         raise UsageError("--follow goes with neither --dry-run nor --expire", hint="passerelle collect --dry-run")
 
 
+def corrections(options: Options) -> None:
+    """Check that the file of corrections is there.
+
+    Raises:
+        NotFoundError: It is not.
+    """
+    if not options["path"].is_file():
+        raise NotFoundError(f"there is no file {options['path']}", hint="passerelle feedback sample --output FILE")
+
+
 def drift_options(options: Options) -> None:
     """Check the day, the log and the files of `drift`.
 

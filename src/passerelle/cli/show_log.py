@@ -38,8 +38,8 @@ def collection(output: Output, result: Collection) -> None:
     output.result({**vars(result), "changed": result.changed})
 
 
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+def _number(count: int, noun: str, plural: str | None = None) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {plural or noun + 's'}"
 
 
 def erasure(output: Output, result: Erasure) -> None:
@@ -47,11 +47,10 @@ def erasure(output: Output, result: Erasure) -> None:
     verb = "would be erased" if result.dry_run else "erased"
     days = ", ".join(day.isoformat() for day in result.days)
     if result.changed:
-        output.line(
-            f"{result.ids:,} answers of {days} {verb}: {result.rows:,} rows and lines, {result.former:,} former versions of objects"
-        )
-    else:
-        output.line(f"already done: {_number(result.ids, 'answer')} of {days}")
+        where = f"{_number(result.rows, 'row or line', 'rows and lines')}, {_number(result.former, 'former version')} of objects"
+        output.line(f"{_number(result.ids, 'answer')} of {days} {verb}: {where}")
+    elif len(result.unknown) < result.ids:
+        output.line(f"already done: {_number(result.ids - len(result.unknown), 'answer')} of {days}")
     for path in result.exports:
         output.line(f"  {'would be rewritten' if result.dry_run else 'rewritten'}: {path}")
     if result.unknown:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 
 
-def rank_in_sample(prediction_id: str, day: date) -> bytes:
-    """Return the place of an answer in the random order of its day.
+def ranking_of(day: date) -> Callable[[str], bytes]:
+    """Return the function that gives the place of an answer in the random order of its day.
 
     The order depends on day and id alone: it has nothing to do with the answer, and nobody can choose what is in the sample.
     """
-    return hashlib.blake2b(prediction_id.encode(), digest_size=8, salt=day.isoformat().encode()).digest()
+    salt = day.isoformat().encode()
+    return lambda prediction_id: hashlib.blake2b(prediction_id.encode(), digest_size=8, salt=salt).digest()
 
 
 def sample_of(ids: Iterable[str], day: date, count: int) -> tuple[str, ...]:
@@ -25,5 +26,6 @@ def sample_of(ids: Iterable[str], day: date, count: int) -> tuple[str, ...]:
         ids: Of the answers of the day.
         count: Size of the sample.
     """
-    ranked = ((rank_in_sample(prediction_id, day), prediction_id) for prediction_id in set(ids))
+    rank = ranking_of(day)
+    ranked = ((rank(prediction_id), prediction_id) for prediction_id in set(ids))
     return tuple(prediction_id for _, prediction_id in heapq.nsmallest(count, ranked))

@@ -52,7 +52,8 @@ def _log_paths(given: Mapping[str, str], state_dir: Path) -> dict[str, str]:
 
 def log_identity(given: Mapping[str, str]) -> str:
     """Return what tells a service from one that records otherwise; empty for one that records as it does by default."""
-    relevant = sorted((name, value) for name, value in given.items() if name.startswith(("PASSERELLE_LOG_", "PASSERELLE_PREDICTION_LOG")))
+    names = {variable_of(LogSettings, field) for field in LogSettings.model_fields}
+    relevant = sorted((name, value) for name, value in given.items() if name in names)
     return "#" + hashlib.sha256(repr(relevant).encode()).hexdigest()[:16] if relevant else ""
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 
 from passerelle.errors import OutsideError
-from passerelle.monitoring.prediction_log.arrow_rows import DamagedFileError
+from passerelle.monitoring.prediction_log.arrow_rows import DamagedParquetError
 from passerelle.monitoring.prediction_log.erasures import erased_ids, parsed_erasures
 from passerelle.monitoring.prediction_log.lines import RejectedLine, parsed_lines, trees_of
 from passerelle.monitoring.prediction_log.log_place import CLOSED, ERASURES, PARQUET, REJECTED, LogStore
@@ -191,7 +191,7 @@ class Collector:
                     self._counts["joined"] += self._dry_run or joined(store, tree, day, names, erased=erased_ids(self._location.place, day))
                 except FileNotFoundError:  # another collector joins this day
                     continue
-                except DamagedFileError as error:  # the other days do not wait for it
+                except DamagedParquetError as error:  # the other days do not wait for it
                     self._problem = self._problem or error.message
 
     def _expire(self) -> None:

@@ -18,7 +18,7 @@ from passerelle.monitoring.prediction_log.trees import Tree
 BATCH_ROWS = 65_536
 
 
-class DamagedFileError(OutsideError):
+class DamagedParquetError(OutsideError):
     """A file of the log is not the Parquet that its name says."""
 
 
@@ -38,7 +38,7 @@ def parquet_file(file: BinaryIO, name: str) -> ParquetFile:
     """Return an open file as Parquet.
 
     Raises:
-        DamagedFileError: It is none.
+        DamagedParquetError: It is none.
     """
     try:
         return ParquetFile(file)
@@ -46,7 +46,7 @@ def parquet_file(file: BinaryIO, name: str) -> ParquetFile:
         message = (
             f"{name} in the prediction log is damaged and cannot be read as Parquet; restore it from a backup, or move it out of the log"
         )
-        raise DamagedFileError(message) from error
+        raise DamagedParquetError(message) from error
 
 
 def rows_of(tree: Tree, files: Sequence[ParquetFile], tables: Sequence[pa.Table], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

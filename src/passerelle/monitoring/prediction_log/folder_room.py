@@ -7,7 +7,7 @@ import os
 import time
 from pathlib import Path
 
-from passerelle.monitoring.prediction_log.log_file import CLOSED, OPEN
+from passerelle.monitoring.prediction_log.log_place import CLOSED, OPEN
 
 #: Between two looks at the folder; what this worker writes meanwhile is added.
 _LOOK_S = 10.0

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-#: Folder of the files that workers write, and of those that nobody writes any longer.
-OPEN, CLOSED = "open", "closed"
+from passerelle.monitoring.prediction_log.log_place import CLOSED, OPEN
+
+#: The two kinds of lines.
 PREDICTIONS: Final = "predictions"
 FEEDBACK: Final = "feedback"
 

@@ -194,6 +194,7 @@ def test_the_end_does_not_wait_for_a_stuck_disk(tmp_path: Path, monkeypatch: pyt
     log.close()
     assert log.state()["dropped"]["shutdown"] == 2
     stuck.set()
+    log._thread.join(30)
 
 
 def test_a_folder_that_nobody_collects_does_not_fill_the_disk(
