@@ -13,6 +13,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from passerelle.errors import DamagedFileError, IntegrityError
 from passerelle.model.answer import Answer, ScoredRow, answer_of, predict_with
 from passerelle.model.classifier import FittedPipeline, PipelineNeededError
@@ -76,6 +78,14 @@ class LoadedModel:
     def prediction_prefix(self) -> str:
         """Prefix of prediction ids, which leads back to the run of the model."""
         return str(self.lineage["run_id"])[:RUN_ID_LENGTH_IN_TAG]
+
+    @cached_property
+    def _golden_inputs(self) -> frozenset[bytes]:
+        return frozenset(orjson.dumps(record, option=orjson.OPT_SORT_KEYS) for record in self.golden.inputs)
+
+    def is_golden(self, record: Mapping[str, object]) -> bool:
+        """Return whether this record is one of the golden inputs."""
+        return orjson.dumps(record, option=orjson.OPT_SORT_KEYS) in self._golden_inputs
 
     def answer(self, row: ScoredRow, *, review_threshold: float) -> Answer[str]:
         """Return the answer for a row of this model."""

@@ -70,7 +70,12 @@ def run(context: Context, day: date, *, count: int = 20, output: Path | None = N
         if output.exists():
             raise UsageError(f"{output} is there already", hint=f"passerelle feedback sample --day {day} --output FILE")
     place = log_location(context).place
-    ids = [key for batch in prediction_batches(place, [day], ("prediction_id",)) for key in batch.column("prediction_id").to_pylist()]
+    ids = [
+        key
+        for batch in prediction_batches(place, [day], ("prediction_id", "golden"))
+        for key, golden in zip(batch.column("prediction_id").to_pylist(), batch.column("golden").to_pylist(), strict=True)
+        if not golden
+    ]
     if not ids:
         raise NotFoundError(f"the prediction log has no answer of {day}", hint="passerelle status")
     chosen = sample_of(ids, day, count)

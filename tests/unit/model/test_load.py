@@ -32,6 +32,12 @@ def bento_model(tmp_path: Path) -> Path:
     return text_bento_model(tmp_path / "model")
 
 
+def test_a_model_knows_its_golden_inputs(bento_model: Path) -> None:
+    model = load_model(bento_model)
+    assert all(model.is_golden(dict(record)) for record in model.golden.inputs)
+    assert not model.is_golden({**model.golden.inputs[0], "text": "none of them"})
+
+
 def test_a_whole_model_is_loaded_compiled_and_reproduces_its_golden_predictions(bento_model: Path) -> None:
     model = load_model(bento_model)
     assert model.version == "7"

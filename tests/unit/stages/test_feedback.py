@@ -233,6 +233,13 @@ def test_the_sample_of_a_day_is_the_same_each_time_and_can_be_filled_in_and_impo
         feedback_sample.run(log.context, TUESDAY)
 
 
+def test_answers_to_golden_inputs_are_not_in_the_sample(log: Log) -> None:
+    answers = [prediction(each)._replace(golden=number < 8) for number, each in enumerate(log.ids)]
+    write_lines(log.folder, "closed/predictions-1-7-0.jsonl", answers)
+    done = feedback_sample.run(log.context, MONDAY, count=5)
+    assert {answer.prediction_id for answer in done.sample} == set(log.ids[8:])
+
+
 def test_exports_of_several_models_are_not_mixed(log: Log) -> None:
     log.answer(0)
     write_lines(log.folder, "closed/predictions-2-7-1.jsonl", [prediction(log.ids[1], text="x")._replace(registered_model="mails")])

@@ -20,7 +20,7 @@ from passerelle.names import RUN_ID_LENGTH_IN_TAG
 #: Columns of the log that are read of each answer.
 COLUMNS: Final = (
     "prediction_id", "registered_model", "model_version", "label", "probability", "review", "words", "known_ngrams", "latency_ms", "batch",
-    "record_digest",
+    "golden", "record_digest",
 )  # fmt: skip
 _DIGITS_OF_A_DIGEST: Final = 16
 #: Upper ends of the latency's buckets, a twentieth apart.
@@ -53,7 +53,8 @@ class DayTally:
         self.run_prefixes: set[str] = set()
 
     def add_answers(self, batch: pa.RecordBatch) -> None:
-        """Add answers that all are of this day, with `COLUMNS`."""
+        """Add answers that all are of this day, with `COLUMNS`; those to golden inputs are the deployments' own."""
+        batch = batch.filter(pc.invert(pc.fill_null(batch.column("golden"), False)))
         self._answers += batch.num_rows
         endings = pc.utf8_slice_codeunits(batch.column("prediction_id"), -RUN_ID_LENGTH_IN_TAG, None)
         self.run_prefixes |= set(pc.unique(endings).to_pylist())

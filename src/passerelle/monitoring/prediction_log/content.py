@@ -84,6 +84,7 @@ class LoggedContent:
                 "known_ngrams": answered.known_ngrams,
                 "latency_ms": int(answered.latency_ms * 1_000) / 1_000,
                 "batch": answered.batch,
+                "golden": model.is_golden(record),
                 "record_digest": record_digest(record, self._key) if self._key else None,
                 "redaction": redaction,
                 "fields": fields,

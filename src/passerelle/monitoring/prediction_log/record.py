@@ -29,6 +29,7 @@ class LoggedPrediction(NamedTuple):
         known_ngrams: Share of the n-grams that the model knows, from 0 to 1; None for a model that is not compiled.
         latency_ms: Between the read body and the answer.
         batch: Whether the record was one of a batch.
+        golden: Whether the record is one of the model's golden inputs, which each deployment replays: no citizen's, most likely.
         record_digest: Keyed digest of the record (HMAC-SHA256, hexadecimal); None without a key for it.
         redaction: Version of the redaction rules that the fields went through; None for full texts, or without fields.
         fields: The record's columns that are logged; None where none is. Kept in files of their own, with a shorter retention.
@@ -51,6 +52,7 @@ class LoggedPrediction(NamedTuple):
     known_ngrams: float | None
     latency_ms: float
     batch: bool
+    golden: bool = False
     record_digest: str | None = None
     redaction: int | None = None
     fields: Mapping[str, object] | None = None

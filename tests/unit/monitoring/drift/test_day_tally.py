@@ -29,7 +29,7 @@ def answers(**columns: list[object]) -> pa.RecordBatch:
         "label": ["Voirie", "Voirie", "Voirie", "Voirie", "Propreté", "Écoles"], "probability": [0.5, 0.6, 0.7, 0.8, 0.9, None],
         "review": [False, False, False, True, True, None], "words": [1, 2, 3, 4, 5, 6],
         "known_ngrams": [1.0, 0.9, 0.8, None, float("nan"), 0.7], "latency_ms": [1.0, 2.0, 4.0, 8.0, 16.0, 1_000.0],
-        "batch": [False, False, False, False, False, True],
+        "batch": [False, False, False, False, False, True], "golden": [False, False, False, False, None, False],
         "record_digest": [hashlib.sha256(text.encode()).hexdigest() for text in "aaabc"] + [None],
     }  # fmt: skip
     return pa.RecordBatch.from_pydict(usual | columns, schema=schema_of(PREDICTIONS, COLUMNS))
@@ -53,6 +53,11 @@ def test_answers_are_added_up() -> None:
     assert counts.most_repeated == 3
     assert counts.sums["latency"].mean == pytest.approx(math.log(4.0))
     assert counts.latency_ms == pytest.approx((4.0, 16.0), rel=0.05)
+
+
+def test_answers_to_golden_inputs_do_not_count() -> None:
+    counts = tallied(answers(golden=[False, False, False, False, True, True]))
+    assert (counts.answers, counts.labels, counts.sums["confidence"].records) == (4, {"Voirie": 4}, 4)
 
 
 def test_batches_come_to_the_same_as_one() -> None:

@@ -12,7 +12,10 @@ from passerelle.model.prediction_id import new_prediction_id
 from passerelle.monitoring.prediction_log.content import AnsweredRecord
 from passerelle.monitoring.prediction_log.writer import PredictionLog
 
-MODEL: Any = SimpleNamespace(lineage={"registered_model": "classification", "artifact_digest": "sha256:00", "version": "7"})
+MODEL: Any = SimpleNamespace(
+    lineage={"registered_model": "classification", "artifact_digest": "sha256:00", "version": "7"},
+    is_golden=lambda record: record == {"text": "golden"},
+)
 TEXT = "Aucune réponse depuis trois mois"
 
 

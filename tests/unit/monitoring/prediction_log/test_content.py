@@ -40,6 +40,12 @@ def kept(record: dict[str, object], **settings: Any) -> tuple[Any, Any]:
 TABLE: dict[str, object] = {"title": "M. Dupont", "age": 41, "city": "Paris", "score": None}
 
 
+@pytest.mark.parametrize("text", ["golden", "other"])
+def test_a_golden_input_is_marked(text: str) -> None:
+    line = json.loads(LoggedContent(LogSettings.read({})).prediction(answered(record={"text": text})))
+    assert line["golden"] is (text == "golden")
+
+
 @pytest.mark.parametrize(
     ("settings", "record", "expected"),
     [

@@ -67,6 +67,7 @@ def test_each_answer_is_a_line_with_every_column(log: PredictionLog, tmp_path: P
         "known_ngrams": 0.5,
         "latency_ms": 1.234,
         "batch": False,
+        "golden": False,
         "record_digest": None,
         "redaction": None,
         "fields": None,
