@@ -95,6 +95,16 @@ def rollout_options(options: Options) -> None:
     RolloutOptions(**{field.name: options[field.name] for field in dataclasses.fields(RolloutOptions)}).check()
 
 
+def rollout_criteria(options: Options) -> None:
+    """Check the file of the criteria where `rollout` asks the gate; its comparison and its end need none.
+
+    Raises:
+        UsageError: As `read_criteria`.
+    """
+    if options["candidate"] or options["promote"]:
+        criteria(options)
+
+
 def collect_options(options: Options) -> None:
     """Check that `collect --follow` is given alone.
 

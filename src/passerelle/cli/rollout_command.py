@@ -35,7 +35,7 @@ from passerelle.cli.prerequisites import needs
 @project_option
 @dry_run_option
 @json_option
-@needs(prerequisites.rollout_options, prerequisites.criteria, prerequisites.registry)
+@needs(prerequisites.rollout_options, prerequisites.rollout_criteria, prerequisites.registry)
 def rollout(*, registered_model: str | None, criteria_path: Path, project: Path, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Let a version answer part of the requests beside the one in production."""
     # `--help` answers without what a stage imports.
