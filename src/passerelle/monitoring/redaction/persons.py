@@ -44,14 +44,14 @@ _ROLES: Final = (
     r"|maitre|maitresse|professeure?|prof|instituteur|institutrice|infirmiere?|direct(?:eur|rice)|conseillere?|employee?|stagiaire"
     r"|assistante?|auxiliaire|nourrice|eleve|camarade|locataire|proprietaire|policier|policiere|medecin|dentiste|facteur|factrice|hotesse"
 )
-_COMPLEMENT: Final = (
+COMPLEMENT: Final = (
     r"(?: (?:d'accueil|d'entretien|de securite|de service|de nuit|municipale?|sociale?"
     r"|(?:de|a) (?:mon|ma|mes|notre|nos) [a-z]{3,12}))?"
 )
 _ROLE: Final = re.compile(
     r"(?<![\w'-])(?:(?:mon|ma|mes|notre|nos|votre|vos|son|sa|ses|leurs?|cette|cet|ce|une?|les?|la|du|aux?|des?)\s|[ld]')"
     r"(?:tres )?(?:petite?s? |grande?s? |jeune |ancien(?:ne)? |autre |belle |beau )?"
-    rf"(?:{_ROLES})(?![\w'-]){_COMPLEMENT}(,?)\s{{1,2}}(?:(?:qui s'appelle|s'appelant|(?:pre)?nommee?)\s)?"
+    rf"(?:{_ROLES})(?![\w'-]){COMPLEMENT}(,?)\s{{1,2}}(?:(?:qui s'appelle|s'appelant|(?:pre)?nommee?)\s)?"
 )
 _AND: Final = re.compile(r"(?: et |, )")
 

@@ -11,15 +11,10 @@ from typing import Final, NamedTuple
 
 from passerelle.monitoring.redaction.code_pages import CODE_PAGES, byte_table, encoded
 from passerelle.monitoring.redaction.folding import Folded
+from passerelle.monitoring.redaction.persons import COMPLEMENT
 from passerelle.monitoring.redaction.words import FIRST_NAMES
 
 _AT: Final = frozenset(("at", "arobase", "arobas"))
-_WAYS_WORDS = """
-rue avenue av ave boulevard bd bld blvd impasse imp ruelle faubourg fbg sente sentier allee chemin quai esplanade hameau place pl cours
-passage cite villa square sq route rte residence cour voie mail galerie allees promenade point lotissement
-"""
-#: The parts of `rond-point` are words of their own.
-_WAYS: Final = frozenset(_WAYS_WORDS.split())
 _CIVILITIES_WORDS = """
 mesdames messieurs mlles mmes mme mlle mr dr monsieur madame mademoiselle docteur docteure professeur professeure maitre veuve epouse
 epoux
@@ -37,18 +32,31 @@ locataire proprietaire policier policiere medecin dentiste facteur factrice hote
 """
 #: The last word of each: `beau-pere` is found by `pere`.
 _ROLES: Final = frozenset(_ROLES_WORDS.split())
-_CLOSINGS_WORDS = """
-cordialement cordialmt cdt cdlt respectueusement sincerement amicalement salutation salutations merci journee soiree reception courage
-continuation bientot
-"""
-_CLOSINGS: Final = frozenset(_CLOSINGS_WORDS.split())
-_CUES: Final = _AT | _WAYS | _CIVILITIES | _CAPITAL_CIVILITIES | _ROLES | _CLOSINGS | FIRST_NAMES
+#: After these, one word in small letters is taken for a name too.
+_FORMAL_CLOSINGS: Final = frozenset(
+    ("cordialement", "cordialmt", "cdt", "cdlt", "respectueusement", "sincerement", "amicalement", "salutation", "salutations")
+)
+_CLOSINGS: Final = frozenset(("merci", "journee", "soiree", "reception", "courage", "continuation", "bientot"))
+_CUES: Final = _AT | _CIVILITIES | _CAPITAL_CIVILITIES | _ROLES | _FORMAL_CLOSINGS | _CLOSINGS | FIRST_NAMES
 
 _AT_IN_BRACKETS: Final = re.compile(r"[(\[{]\s?a")
 #: Each begins with the rarest character that it needs, so that `re` skips most of the text.
-_IBAN: Final = re.compile(r"[0-9](?:(?<=[a-z][a-z][0-9])|(?<=[a-z][a-z][ -][0-9]))[0-9]")
+_IBAN: Final = re.compile(
+    r"[0-9](?:(?<=[a-z][a-z][0-9])(?<![a-z0-9][a-z][a-z][0-9])|(?<=[a-z][a-z][ -][0-9])(?<![a-z0-9][a-z][a-z][ -][0-9]))[0-9]"
+)
 _PLATE: Final = re.compile(r"[0-9][0-9](?:[0-9][ .-]?[a-z]{2}(?![a-z0-9])|[ -]?[a-z]{2,3}[ -]?[0-9])")
-_WAY_AFTER_DIGIT: Final = re.compile(rf"[0-9](?:{'|'.join(sorted(_WAYS | {'rond'}))})")
+_WAY_AFTER_DIGIT: Final = re.compile(
+    r"[0-9]\s?(?:(?:bis|ter|quater|[a-e])(?![\w']))?\s?,?\s{0,2}(?:de la |du |de l'|de l )?(?:rue|ave?|boul|bd|bld|blvd|imp|faub|fbg|sent"
+    r"|all|che|quai|espl|ham|pl|cour|pass|cite|villa|sq|route|rte|resid|voie|mail|gal|prom|rond|lot)"
+)
+#: Three digits of one number: letters and signs may stand between them, and one blank.
+_FILE_DIGITS: Final = re.compile(r"[0-9][-/._a-z]{0,130} ?[0-9][-/._a-z]{0,130} ?[0-9]")
+_NAMED: Final = re.compile(r"nom(?:me| de|(?: de \w{5,9})? ?:|(?: de famille)? (?:est|c'est))")
+_SIGNED: Final = re.compile(r"signe(?:(?<=soussigne)|(?<![\w'-]signe))")
+#: A name without a word that takes any for one: a capital letter, or a particle before it.
+_NAME: Final = r"(?:[^\W\d_a-z]|(?i:d[eu]) )"
+_NAME_AFTER_ROLE: Final = re.compile(rf"(?i:{COMPLEMENT}),?\s{{1,2}}(?i:(?:qui s'appelle|s'appelant|(?:pre)?nommee?)\s)?{_NAME}")
+_NAME_AFTER_CLOSING: Final = re.compile(rf"(?i: (?:d'avance|bien|beaucoup|a vous))?[\s,.!:;-]{{1,6}}{_NAME}")
 _BORN: Final = re.compile(
     r"ne(?<!\wne)(?:e?s?|\(e\))\s{0,2}:?\s{0,2}(?:[0-9]|est |le |en |lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche"
     r"|janv|fev|mars|avr|mai|juin|juil|aout|sept|oct|nov|dec)"
@@ -107,8 +115,8 @@ def may_hold_iban(cues: Cues) -> bool:
 
 
 def may_hold_file_number(cues: Cues) -> bool:
-    """Return whether there is the name of a file or document."""
-    return _FILE.search(cues.folded.text) is not None
+    """Return whether there are a number of three digits or more and the name of a file or document."""
+    return _FILE_DIGITS.search(cues.folded.text) is not None and _FILE.search(cues.folded.text) is not None
 
 
 def may_hold_birth_date(cues: Cues) -> bool:
@@ -123,10 +131,9 @@ def may_hold_plate(cues: Cues) -> bool:
 
 
 def may_hold_address(cues: Cues) -> bool:
-    """Return whether there is a type of way with a digit somewhere, or a residence."""
-    if "residence" in cues.words:
-        return True
-    return cues.digits > 0 and (not _WAYS.isdisjoint(cues.words) or _WAY_AFTER_DIGIT.search(cues.folded.text) is not None)
+    """Return whether there is a type of way after a number, or a residence."""
+    text = cues.folded.text
+    return "residence " in text or (cues.digits > 0 and _WAY_AFTER_DIGIT.search(text) is not None)
 
 
 def may_hold_civility(cues: Cues) -> bool:
@@ -139,19 +146,35 @@ def may_hold_civility(cues: Cues) -> bool:
 def may_hold_introduction(cues: Cues) -> bool:
     """Return whether there is a word by which persons are introduced, or the beginning of one."""
     text = cues.folded.text
-    if "nom" in text and ("nom " in text or "nomm" in text or "nom:" in text):
+    if "'appell" in text or "moi c'est" in text:
         return True
-    return "'appell" in text or "signe" in text or "moi c'est" in text
+    return _NAMED.search(text) is not None or _SIGNED.search(text) is not None
 
 
 def may_hold_role(cues: Cues) -> bool:
-    """Return whether there is a word for a relative or a role."""
-    return not _ROLES.isdisjoint(cues.words)
+    """Return whether a name may follow a word for a relative or a role."""
+    roles = cues.words & _ROLES
+    return bool(roles) and (not FIRST_NAMES.isdisjoint(cues.words) or _is_followed(cues.folded, roles, _NAME_AFTER_ROLE))
 
 
 def may_hold_closing(cues: Cues) -> bool:
-    """Return whether there is a greeting as at the end of a letter."""
-    return not _CLOSINGS.isdisjoint(cues.words) or "bien a " in cues.folded.text
+    """Return whether a name may follow a greeting as at the end of a letter."""
+    if not _FORMAL_CLOSINGS.isdisjoint(cues.words) or "bien a " in cues.folded.text:
+        return True
+    closings = cues.words & _CLOSINGS
+    return bool(closings) and (not FIRST_NAMES.isdisjoint(cues.words) or _is_followed(cues.folded, closings, _NAME_AFTER_CLOSING))
+
+
+def _is_followed(folded: Folded, words: AbstractSet[str], by: re.Pattern[str]) -> bool:
+    """Return whether one of these words is followed by a pattern, in the text with its capital letters."""
+    for word in words:
+        place = folded.text.find(word)
+        while place >= 0:
+            place += len(word)
+            if by.match(folded.cased, place):
+                return True
+            place = folded.text.find(word, place)
+    return False
 
 
 def may_hold_first_name(cues: Cues) -> bool:
