@@ -2,8 +2,10 @@
 
     python -m loadtests.prediction_log                    three services, twelve rounds of two seconds each, some two minutes
     python -m loadtests.prediction_log --rounds 20
+    python -m loadtests.prediction_log --feedback 0       redaction alone, without corrections
+    python -m loadtests.prediction_log --feedback 20 --feedback-to on      corrections alone, without redaction
 
-One service records nothing, one everything but texts, one redacted texts; corrections are sent to the last one meanwhile. Rounds are
+One service records nothing, one everything but texts, one redacted texts; corrections are sent to one of them meanwhile. Rounds are
 taken in turn and ratios of neighbours count, because the figures of a busy machine go up and down.
 """
 
@@ -76,6 +78,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=2.0, help="of one round")
     parser.add_argument("--texts", type=int, default=TEXTS, help="that the model is fitted on")
+    parser.add_argument("--feedback", type=float, default=FEEDBACK_PER_S, help="corrections a second; 0 for none")
+    parser.add_argument("--feedback-to", choices=[ON, REDACTED], default=REDACTED, help="service that gets them")
     parser.add_argument("--connections", type=int, default=CONNECTIONS)
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
@@ -93,6 +97,7 @@ def main() -> int:
     content = {
         "machine": describe_machine("bentoml"),
         "connections": options.connections,
+        "feedback": {"per_s": options.feedback, "to": options.feedback_to},
         "costs": {k: asdict(v) for k, v in costs.items()},
     }
     path.write_text(json.dumps({**content, "rounds": figures}, indent=1) + "\n", encoding="utf-8")
@@ -111,7 +116,8 @@ def measure(model: BenchModel, options: argparse.Namespace) -> dict[str, list[Lo
             servers[name] = Server(name, service.address, service.child)
         for server in servers.values():
             run_wrk(server, bodies, connections=options.connections, seconds=3.0)
-        stack.enter_context(corrections(servers[REDACTED], model.records[0]))
+        if options.feedback:
+            stack.enter_context(corrections(servers[options.feedback_to], model.records[0], options.feedback))
         rounds: dict[str, list[LogRound]] = {name: [] for name in servers}
         for number in range(options.rounds):
             # The order turns, so that no service always comes after the same one.
@@ -141,15 +147,15 @@ def cpu_seconds(server: Server) -> float:
 
 
 @contextmanager
-def corrections(server: Server, record: Mapping[str, str]) -> Iterator[None]:
-    """Send feedback to a service as long as the body runs, where it takes any."""
+def corrections(server: Server, record: Mapping[str, str], per_s: float) -> Iterator[None]:
+    """Send feedback to a service as long as the body runs, so many times a second."""
     ended = threading.Event()
 
     def send() -> None:
         session = requests.Session()
         answer = session.post(f"{server.address}/classify", json=dict(record), timeout=30).json()
         correction = {"prediction_id": answer["prediction_id"], "label": answer["label"], "comment": "Vu avec M. Dupont, 06 12 34 56 78."}
-        while not ended.wait(1 / FEEDBACK_PER_S):
+        while not ended.wait(1 / per_s):
             session.post(f"{server.address}/feedback", json=correction, timeout=30)
 
     thread = threading.Thread(target=send, daemon=True)

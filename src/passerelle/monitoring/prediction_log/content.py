@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -22,6 +21,7 @@ MOST_CHARACTERS = 20_000
 #: A word that is cut in two could not be recognised as personal data: it is left out where it is no longer than this.
 _LONGEST_WORD = 200
 _MILLISECONDS = 1_000
+_NO_SPACES = bytes(code for code in range(256) if not chr(code).isspace())
 
 
 class AnsweredRecord(NamedTuple):
@@ -56,6 +56,9 @@ class LoggedContent:
         self._columns = settings.columns
         self._text = settings.log_text
         self._key = digest_key(settings)
+        self._model: LoadedModel | None = None
+        self._model_names = ("", "")
+        self._at_digits = self._at_text = ""
         self._second = -1
         self._second_text = ""
 
@@ -64,15 +67,20 @@ class LoggedContent:
         model, record, answer = answered.model, answered.record, answered.answer
         top = answer["top"]
         second = top[1] if len(top) > 1 else {"label": None, "probability": None}
+        registered_model, artifact_digest = self._names_of(model)
         fields, redaction = self._fields(record, self._columns)
+        words = 0
+        for value in record.values():
+            if isinstance(value, str):
+                words += _words(value)
         # The fields of `LoggedPrediction`; to make one first would take as long again as the rest.
         return _line(
             {
                 "prediction_id": answer["prediction_id"],
                 "at": self._at(answer["prediction_id"]),
-                "registered_model": model.lineage.get("registered_model", ""),
+                "registered_model": registered_model,
                 "model_version": answer["model_version"],
-                "artifact_digest": model.lineage.get("artifact_digest", ""),
+                "artifact_digest": artifact_digest,
                 "key_name": answered.key_name,
                 "label": answer["label"],
                 "probability": answer["probability"],
@@ -80,7 +88,7 @@ class LoggedContent:
                 "second_probability": second["probability"],
                 "review": answer["review"],
                 "characters": answered.characters,
-                "words": sum([_words(text) for text in record.values() if isinstance(text, str)]),
+                "words": words,
                 "known_ngrams": answered.known_ngrams,
                 "latency_ms": int(answered.latency_ms * 1_000) / 1_000,
                 "batch": answered.batch,
@@ -121,18 +129,31 @@ class LoggedContent:
     @cached_property
     def _redaction(self) -> Any:
         # Its rules take time to compile: on the thread that writes, and only where texts are redacted.
-        return importlib.import_module("passerelle.monitoring.redaction")
+        from passerelle.monitoring import redaction  # noqa: PLC0415 - see above
+
+        return redaction
 
     @property
     def _rules_version(self) -> int:
         return int(self._redaction.RULES_VERSION)
 
+    def _names_of(self, model: LoadedModel) -> tuple[str, str]:
+        """Return the registered model and the digest of its artifacts."""
+        # Nearly always that of the answer before.
+        if model is not self._model:
+            self._model = model
+            self._model_names = model.lineage.get("registered_model", ""), model.lineage.get("artifact_digest", "")
+        return self._model_names
+
     def _at(self, prediction_id: str) -> str:
         """Return the time that the id names, so that both name the same day."""
-        second, milliseconds = divmod(int(prediction_id[:8], 16) * 65_536 + int(prediction_id[9:13], 16), _MILLISECONDS)
-        if second != self._second:
-            self._second, self._second_text = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._second_text}.{milliseconds:03d}+00:00"
+        digits = prediction_id[:13]
+        if digits != self._at_digits:
+            second, milliseconds = divmod(int(digits.replace("-", ""), 16), _MILLISECONDS)
+            if second != self._second:
+                self._second, self._second_text = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+            self._at_digits, self._at_text = digits, f"{self._second_text}.{milliseconds:03d}+00:00"
+        return self._at_text
 
 
 def _cut(text: str) -> str:
@@ -145,10 +166,15 @@ def _cut(text: str) -> str:
 
 def _words(text: str) -> int:
     """Return how many words there are between white space."""
-    # The only printable white space is the space, so that most texts need not be split.
-    if text.isprintable() and "  " not in text:
-        return text.count(" ", 1, -1) + 1 if text.strip(" ") else 0
-    return len(text.split())
+    try:
+        data = text.encode("latin-1")
+    except UnicodeEncodeError:
+        return len(text.split())
+    spaces = data.translate(None, _NO_SPACES)
+    # Most texts have single spaces alone, so that they need not be split.
+    if spaces.strip(b" ") or b"  " in data:
+        return len(text.split())
+    return len(spaces) + 1 - data.startswith(b" ") - data.endswith(b" ") if len(spaces) < len(data) else 0
 
 
 def _line(columns: Mapping[str, object]) -> bytes:

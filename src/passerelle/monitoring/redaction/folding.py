@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from passerelle.monitoring.redaction.code_pages import CODE_PAGES, byte_table, bytes_where, encoded
+
 Span = tuple[int, int]
 
 #: Stands where an earlier rule found something.
@@ -52,6 +54,39 @@ def _base(character: str) -> str:
 _CHARACTERS: Final = _Characters()
 
 
+class _Page(NamedTuple):
+    """How the bytes of a code page are folded.
+
+    Attributes:
+        cased: To folded bytes.
+        lower: To folded bytes in lower case.
+        others: Bytes that are left out, or for which no byte of the code page stands.
+        capitals: Bytes that are capital letters once folded.
+        letters: Bytes that are letters once folded.
+    """
+
+    cased: bytes
+    lower: bytes
+    others: bytes
+    capitals: bytes
+    letters: bytes
+
+
+def _page(page: str) -> _Page:
+    cased, others = byte_table(page, _fold)
+    lower, _ = byte_table(page, lambda character: (_fold(character) or "").lower())
+    return _Page(
+        cased,
+        lower,
+        others,
+        bytes_where(page, lambda character: (_fold(character) or "").isupper()),
+        bytes_where(page, lambda character: (_fold(character) or "").isalpha()),
+    )
+
+
+_PAGES: Final = {page: _page(page) for page in CODE_PAGES}
+
+
 class Folded(NamedTuple):
     """A folded text.
 
@@ -90,6 +125,20 @@ class Folded(NamedTuple):
 
 def fold(text: str) -> Folded:
     """Return the text as the rules read it, in time that grows with its length alone."""
+    found = encoded(text)
+    if found is None:
+        return _fold_any(text)
+    name, data = found
+    page = _PAGES[name]
+    if len(data.translate(None, page.others)) != len(data):
+        return _fold_any(text)
+    capitals = len(data) - len(data.translate(None, page.capitals))
+    shouted = capitals > 0 and capitals > _SHOUTED_SHARE * (len(data) - len(data.translate(None, page.letters)))
+    return Folded(data.translate(page.cased).decode(name), data.translate(page.lower).decode(name), None, shouted)
+
+
+def _fold_any(text: str) -> Folded:
+    """Return the folded text, whatever characters it has."""
     cased = text.translate(_CHARACTERS)
     places = None
     if len(cased) != len(text):

@@ -44,14 +44,14 @@ _ROLES: Final = (
     r"|maitre|maitresse|professeure?|prof|instituteur|institutrice|infirmiere?|direct(?:eur|rice)|conseillere?|employee?|stagiaire"
     r"|assistante?|auxiliaire|nourrice|eleve|camarade|locataire|proprietaire|policier|policiere|medecin|dentiste|facteur|factrice|hotesse"
 )
-_COMPLEMENT: Final = (
+COMPLEMENT: Final = (
     r"(?: (?:d'accueil|d'entretien|de securite|de service|de nuit|municipale?|sociale?"
     r"|(?:de|a) (?:mon|ma|mes|notre|nos) [a-z]{3,12}))?"
 )
 _ROLE: Final = re.compile(
     r"(?<![\w'-])(?:(?:mon|ma|mes|notre|nos|votre|vos|son|sa|ses|leurs?|cette|cet|ce|une?|les?|la|du|aux?|des?)\s|[ld]')"
     r"(?:tres )?(?:petite?s? |grande?s? |jeune |ancien(?:ne)? |autre |belle |beau )?"
-    rf"(?:{_ROLES})(?![\w'-]){_COMPLEMENT}(,?)\s{{1,2}}(?:(?:qui s'appelle|s'appelant|(?:pre)?nommee?)\s)?"
+    rf"(?:{_ROLES})(?![\w'-]){COMPLEMENT}(,?)\s{{1,2}}(?:(?:qui s'appelle|s'appelant|(?:pre)?nommee?)\s)?"
 )
 _AND: Final = re.compile(r"(?: et |, )")
 
@@ -73,13 +73,8 @@ _MOST_WORDS: Final = 4
 _LONGEST_ACRONYM: Final = 5
 
 
-def names(folded: Folded) -> Iterator[Span]:
-    """Yield where the name of a person stands."""
-    for rule in (_after_civility, _after_introduction, _after_role, _after_closing, _first_and_surname):
-        yield from rule(folded)
-
-
-def _after_civility(folded: Folded) -> Iterator[Span]:
+def after_civility(folded: Folded) -> Iterator[Span]:
+    """Yield where a name stands after a civility."""
     for found in _CIVILITY.finditer(folded.text):
         short = (found[1] or "").rstrip(".")
         if short in _ONLY_CAPITAL and (folded.shouted or not folded.capital(found.start())):
@@ -89,13 +84,15 @@ def _after_civility(folded: Folded) -> Iterator[Span]:
         yield from _with_others(folded, span)
 
 
-def _after_introduction(folded: Folded) -> Iterator[Span]:
+def after_introduction(folded: Folded) -> Iterator[Span]:
+    """Yield where a name stands after words by which a person is introduced."""
     for pattern, loose in ((_INTRODUCTION, True), (_STRICT_INTRODUCTION, False)):
         for found in pattern.finditer(folded.text):
             yield from _with_others(folded, _name_at(folded, found.end(), loose=loose))
 
 
-def _after_role(folded: Folded) -> Iterator[Span]:
+def after_role(folded: Folded) -> Iterator[Span]:
+    """Yield where a name stands after a word for a relative or a role."""
     for found in _ROLE.finditer(folded.text):
         span = _name_at(folded, found.end(), loose=False)
         if span is None:
@@ -107,7 +104,8 @@ def _after_role(folded: Folded) -> Iterator[Span]:
             yield from _with_others(folded, span)
 
 
-def _after_closing(folded: Folded) -> Iterator[Span]:
+def after_closing(folded: Folded) -> Iterator[Span]:
+    """Yield where a name stands after a greeting."""
     for found in _CLOSING.finditer(folded.text):
         span = _name_at(folded, found.end(), loose=found[1] is not None)
         if span is None:
@@ -117,7 +115,7 @@ def _after_closing(folded: Folded) -> Iterator[Span]:
             yield span
 
 
-def _first_and_surname(folded: Folded) -> Iterator[Span]:
+def first_and_surname(folded: Folded) -> Iterator[Span]:
     """Yield where a frequent first name stands with a surname; names of streets, schools and stations stay."""
     if folded.shouted:
         return
