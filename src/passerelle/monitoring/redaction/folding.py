@@ -54,7 +54,7 @@ def _base(character: str) -> str:
 _CHARACTERS: Final = _Characters()
 
 
-class _Page(NamedTuple):
+class _CodePage(NamedTuple):
     """How the bytes of a code page are folded.
 
     Attributes:
@@ -72,10 +72,10 @@ class _Page(NamedTuple):
     letters: bytes
 
 
-def _page(page: str) -> _Page:
+def _page(page: str) -> _CodePage:
     cased, others = byte_table(page, _fold)
     lower, _ = byte_table(page, lambda character: (_fold(character) or "").lower())
-    return _Page(
+    return _CodePage(
         cased,
         lower,
         others,
