@@ -78,7 +78,7 @@ def _here(context: Context, bento_tag: str | None, place: Place, *, dry_run: boo
             webhook_setup.removed(context, follow)
         return Stopped(running.address if running else None)
     tag = chosen_bento(context.store, bento_tag)
-    variables = {**context.environment, **column_setting(context.store, tag, place.log_columns, command=f"passerelle deploy {tag}")}
+    variables = {**context.environment, **column_setting(context.store, tag, place.log_columns, target="local")}
     if webhook_setup.wants_webhook(follow) and not dry_run:
         variables["PASSERELLE_FOLLOW_WEBHOOK_SECRET_FILE"] = str(webhook_setup.secret_file(context, follow))
     done = local.deploy(
@@ -100,8 +100,7 @@ def _to_kubernetes(
     cluster = find_cluster(project, place.overlay or "development")
     cluster = kubernetes.with_candidate(cluster, context.environment.get("PASSERELLE_FOLLOW_CANDIDATE"))
     tag = chosen_bento(context.store, bento_tag)
-    again = f"passerelle deploy {tag} --target kubernetes --overlay {cluster.overlay.name}"
-    cluster = kubernetes.with_variables(cluster, column_setting(context.store, tag, place.log_columns, command=again))
+    cluster = kubernetes.with_variables(cluster, column_setting(context.store, tag, place.log_columns, target="kubernetes"))
     release = release_of(context, tag, dry_run=dry_run, progress=progress, image=place.image)
     if place.image is None:
         release = replace(release, image=pushed_as(release.image) or release.image)

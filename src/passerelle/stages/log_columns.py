@@ -14,11 +14,11 @@ from passerelle.names import MODEL_FOLDER, BentoTag
 from passerelle.settings import StoreSettings, variable_of
 
 
-def column_setting(store: StoreSettings, bento_tag: BentoTag, named: Sequence[str], *, command: str) -> dict[str, str]:
+def column_setting(store: StoreSettings, bento_tag: BentoTag, named: Sequence[str], *, target: str | None) -> dict[str, str]:
     """Return the setting of the service that logs these columns of the record; nothing where none is named.
 
     Args:
-        command: Takes the option, for the hint.
+        target: Of `deploy`, for the hint; None for `up`.
 
     Raises:
         NotFoundError: The bento's model is gone from the store.
@@ -31,5 +31,8 @@ def column_setting(store: StoreSettings, bento_tag: BentoTag, named: Sequence[st
     unknown = [f"« {name} »" for name in setting.columns if name not in present]
     if unknown:
         message = f"the model of {bento_tag} has no column {', '.join(unknown)} that could be logged; it has {', '.join(present)}"
-        raise UsageError(message, hint=f"{command} --log-column {shlex.quote(present[0])}")
+        first = shlex.quote(present[0])
+        if target is None:
+            raise UsageError(message, hint=f"passerelle up --log-column {first}")
+        raise UsageError(message, hint=f"passerelle deploy {bento_tag} --target {target} --log-column {first}")
     return {variable_of(LogSettings, "log_column"): ",".join(setting.columns)}

@@ -118,7 +118,7 @@ def deployed(
 
 
 def _logged(context: Context, tag: BentoTag, log_columns: Sequence[str]) -> dict[str, str]:
-    return column_setting(context.store, tag, log_columns, command=f"passerelle deploy {tag} --target compose")
+    return column_setting(context.store, tag, log_columns, target="compose")
 
 
 def _following(context: Context, stack: Stack, *, dry_run: bool) -> Following | None:

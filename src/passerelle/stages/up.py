@@ -126,7 +126,7 @@ def service_of_production(
     except PasserelleError as error:
         steps.found("service", NotServed(error))
         return None
-    variables = {**context.environment, **column_setting(context.store, tag, log_columns, command="passerelle up")}
+    variables = {**context.environment, **column_setting(context.store, tag, log_columns, target=None)}
     try:
         attached = local.attached(tag, settings=context.store, state_dir=context.state.state_dir, port=port, environment=variables)
         child, deployment = stack.enter_context(attached)
