@@ -33,7 +33,9 @@ class LogSettings(Settings):
     log_digest_key: SecretStr | None = Field(
         default=None, description="Key of the digest of each record, by which feedback can prove which record was answered."
     )
-    log_digest_key_file: Path | None = Field(default=None, description="File with that key.")
+    log_digest_key_file: Path | None = Field(
+        default=None, description="File with that key; `deploy` and `up` make one where none is named."
+    )
     log_file_bytes: int = Field(default=67_108_864, ge=1_024, description="Size at which a worker begins its next file, in bytes.")
     log_file_age_s: float = Field(default=3_600.0, ge=1, description="Age at which a worker begins its next file, in seconds.")
     log_queue: int = Field(default=10_000, ge=1, description="Most records of one worker that wait to be written; more are dropped.")

@@ -17,6 +17,7 @@ import yaml
 from passerelle.errors import NotFoundError, OutsideError, PasserelleError, UsageError
 from passerelle.model.golden import Golden
 from passerelle.names import BentoTag
+from passerelle.rollout import kubernetes
 from passerelle.rollout.cluster import Cluster, find_cluster
 from passerelle.rollout.kubernetes import deploy
 from passerelle.rollout.release import Release
@@ -147,6 +148,26 @@ def test_a_secret_that_may_not_be_seen_is_told_from_one_that_is_missing(
     with pytest.raises(error, match=words):
         deploy(cluster, RELEASE, api_key="key")
     assert list(cluster.held) == [("Namespace", "passerelle")]
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_pods_are_told_of_the_key_of_the_digests_where_there_is_one(
+    cluster: ClusterForTests, monkeypatch: pytest.MonkeyPatch, *, made: bool
+) -> None:
+    cluster.says["get secret classify-log"] = (0, "\n", "")
+    if not made:
+        cluster.says["create --filename"] = (1, "", FORBIDDEN)
+    monkeypatch.setattr(kubernetes, "_rolled_out", lambda *_: (1, None))
+    deploy(cluster, RELEASE, api_key="key")
+    pod = cluster.held["Deployment", "classify"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    named = [entry["value"] for entry in container["env"] if entry["name"] == "PASSERELLE_LOG_DIGEST_KEY_FILE"]
+    (mount,) = [each for each in container["volumeMounts"] if each["name"] == "log"]
+    assert named == ([f"{mount['mountPath']}/digest-key"] if made else [])
+    assert mount["readOnly"] is True
+    (secret,) = [each["secret"] for each in pod["volumes"] if each["name"] == "log"]
+    assert (secret["secretName"], secret["optional"], secret["defaultMode"]) == ("classify-log", True, 0o440)
+    assert ("create --filename -" in cluster.asked, "replace --filename -" in cluster.asked) == (True, False)
 
 
 def test_what_cannot_be_seen_is_not_changed(cluster: ClusterForTests) -> None:

@@ -71,7 +71,7 @@ def test_pinned_replicas_reach_what_asks_them_and_nothing_else() -> None:
     for name in REPLICAS:
         service = whole["services"][name]
         assert set(service["networks"]) == {"serving"}
-        assert not service.get("secrets")
+        assert [each["source"] for each in service["secrets"]] == ["log_digest_key"]
         assert not [each for each in service["environment"] if "FOLLOW" in each or "TRACKING" in each]
     mlflow = whole["services"]["mlflow"]
     assert set(mlflow["networks"]) == {"platform"}
@@ -88,7 +88,7 @@ def test_replicas_that_follow_reach_mlflow_besides_with_an_account_that_reads() 
     for name in REPLICAS:
         service = services[name]
         assert set(service["networks"]) == {"serving", "registry"}
-        assert {each["source"] for each in service["secrets"]} == {"mlflow_follower", "mlflow_webhook_secret"}
+        assert {each["source"] for each in service["secrets"]} == {"mlflow_follower", "mlflow_webhook_secret", "log_digest_key"}
         (volume,) = [each for each in service["volumes"] if each["type"] == "volume" and each["source"] != "predictions"]
         folders.add(volume["source"])
         variables = service["environment"]
@@ -118,6 +118,7 @@ def test_both_replicas_record_into_one_volume_that_is_bounded() -> None:
         (volume,) = [each for each in services[name]["volumes"] if each["source"] == "predictions"]
         assert variables["PASSERELLE_PREDICTION_LOG"] == volume["target"] == "/var/lib/passerelle/predictions"
         settings = LogSettings.read(variables)
+        assert str(settings.log_digest_key_file) == "/run/secrets/log_digest_key"
         assert (settings.log_text, settings.columns, settings.log_max_bytes) == ("redacted", ("age", "city"), 2**30)
         assert variables["PASSERELLE_ENVIRONMENT"] == "production"
     assert config(SERVICE_PREDICTION_LOG="")["service-1"]["environment"]["PASSERELLE_PREDICTION_LOG"] == ""

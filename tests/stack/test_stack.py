@@ -13,6 +13,7 @@ import requests
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from passerelle.rollout.secret_files import API_KEY, NAMES
 from tests.stack.stack_fixtures import COMMENT, StackForTests, statuses, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(1800)]
@@ -114,7 +115,7 @@ def test_the_service_reaches_only_what_asks_it(served: StackForTests) -> None:
 def test_no_secret_is_in_a_variable_a_log_or_a_layer(served: StackForTests) -> None:
     names = [path.name for path in (served.folder / "deploy" / "secrets").iterdir() if path.is_file()]
     secrets = {name: served.secret(name) for name in names}
-    assert len(secrets) == 14
+    assert set(secrets) == {*NAMES, API_KEY}
     held = served.inspected()
     shown = json.dumps({name: [each["Config"], each["Args"]] for name, each in held.items()})
     shown += served.compose("--profile", "*", "logs", "--no-color")

@@ -14,6 +14,7 @@ from passerelle.cli.options import (
     criteria_option,
     dry_run_option,
     json_option,
+    log_column_option,
     model_option,
     project_option,
     target_option,
@@ -51,9 +52,10 @@ def demo(project: Path, criteria_path: Path, target: Literal["embedded", "compos
 @project_option
 @click.option("--platform-only", "--no-model", "platform_only", is_flag=True, help="The platform alone, without the service.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the service on loopback.  [default: a free one]")
+@log_column_option
 @target_option
 @needs(prerequisites.stack)
-def up(project: Path, platform_only: bool, port: int, target: str) -> None:
+def up(*, port: int, target: str, **options: Any) -> None:
     """Run the embedded platform and serve the version in production until Ctrl-C, or start the compose stack."""
     from passerelle.cli.show_steps import StepsShown
     from passerelle.stages import up as stage
@@ -61,9 +63,9 @@ def up(project: Path, platform_only: bool, port: int, target: str) -> None:
     output = Output(as_json=False)
     view = StepsShown(output, timed=False)
     if target == "compose":
-        result = stage.run_stack(surroundings(), project=project, platform_only=platform_only, progress=output.progress, on_event=view)
+        result = stage.run_stack(surroundings(), **options, progress=output.progress, on_event=view)
         return view.stack(result)
-    stage.run(surroundings(), project=project, platform_only=platform_only, port=port or None, progress=output.progress, on_event=view)
+    stage.run(surroundings(), **options, port=port or None, progress=output.progress, on_event=view)
     return None
 
 

@@ -49,6 +49,15 @@ project_option = click.option(
 )
 
 
+log_column_option = click.option(
+    "--log-column",
+    "log_columns",
+    metavar="NAME",
+    multiple=True,
+    help="Column of the record that the prediction log holds; once for each.  [default: PASSERELLE_LOG_COLUMN]",
+)
+
+
 target_option = click.option(
     "--target",
     type=click.Choice(["embedded", "compose"]),

@@ -13,6 +13,7 @@ from passerelle.cli.options import (
     criteria_option,
     dry_run_option,
     json_option,
+    log_column_option,
     model_option,
     project_option,
     trust_pickle_option,
@@ -179,6 +180,7 @@ def containerize(bento_tag: str | None, smoke: bool, dry_run: bool, as_json: boo
 @click.option("--init", is_flag=True, help="Make the secrets that are missing, and start the platform, for compose.")
 @click.option("--overlay", help="Of deploy/kubernetes/overlays, for kubernetes.  [default: development]")
 @click.option("--image", help="Image by its digest, for kubernetes.  [default: the bento's, as it was pushed]")
+@log_column_option
 @project_option
 @dry_run_option
 @json_option

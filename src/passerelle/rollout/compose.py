@@ -17,7 +17,7 @@ from passerelle.errors import BusyError, NotFoundError, OutsideError, Passerelle
 from passerelle.names import BentoTag
 from passerelle.rollout.following import Following
 from passerelle.rollout.release import Release
-from passerelle.rollout.secret_files import API_KEY, read_secret
+from passerelle.rollout.secret_files import API_KEY, make_later_secrets, read_secret
 from passerelle.rollout.smoke import SmokeReport, inside, replay
 from passerelle.rollout.stack import REPLICAS, Stack
 
@@ -39,6 +39,7 @@ _SETTINGS = {
     "PASSERELLE_LOG_TEXT_REASON": "PASSERELLE_LOG_TEXT_REASON",
     "PASSERELLE_LOG_COLUMN": "PASSERELLE_LOG_COLUMN",
     "PASSERELLE_LOG_MAX_BYTES": "PASSERELLE_LOG_MAX_BYTES",
+    "PASSERELLE_FOLLOW": "PASSERELLE_FOLLOW",
     "PASSERELLE_FOLLOW_LEDGER": "PASSERELLE_FOLLOW_LEDGER",
     "PASSERELLE_FOLLOW_CANDIDATE": "PASSERELLE_FOLLOW_CANDIDATE",
     "PASSERELLE_FOLLOW_INTERVAL_S": "PASSERELLE_FOLLOW_INTERVAL_S",
@@ -103,6 +104,7 @@ def bring_up(stack: Stack, *, init: bool, progress: Callable[[str], None]) -> tu
     with _alone(stack):
         new_secrets = stack.make_secrets() if init else ()
         stack.check_secrets()
+        new_secrets += make_later_secrets(stack.secrets)
         _readable_in_containers(stack.folder)
         progress("starting the stack; the first time its images are built, which takes some minutes")
         services = stack.must("config", "--services", of="reading compose.yaml").split()
@@ -155,6 +157,7 @@ def deploy(stack: Stack, release: Release, *, dry_run: bool = False, progress: C
 
 def _deployed(stack: Stack, identity: str, release: Release, progress: Callable[[str], None]) -> StackDeployment:
     began = time.monotonic()
+    make_later_secrets(stack.secrets)
     former = _serving(stack)
     changed = not all(_is_as_wanted(stack, before, identity) for before in former)
     if changed:
@@ -251,9 +254,9 @@ def _variables(before: Inspected) -> dict[str, str]:
     given = dict(variable.partition("=")[::2] for variable in before["Config"]["Env"])
     host = before["HostConfig"]
     limits = {"SERVICE_MEMORY": str(host["Memory"]), "SERVICE_CPUS": f"{host['NanoCpus'] / 1e9:g}"}
-    settings = {variable: given[name] for variable, name in _SETTINGS.items() if given.get(name)}
-    # Given even where it is empty: a pinned replica is put back as one.
-    return {"SERVICE_IMAGE": before["Image"], "PASSERELLE_FOLLOW": given.get("PASSERELLE_FOLLOW", ""), **limits, **settings}
+    # Given even where they are empty, as .env may say something else by now: without a folder of the log, nothing is recorded.
+    settings = {variable: given.get(name, "") for variable, name in _SETTINGS.items()}
+    return {"SERVICE_IMAGE": before["Image"], **limits, **settings}
 
 
 def _replaced(stack: Stack, place: int, identity: str, release: Release) -> SmokeReport:

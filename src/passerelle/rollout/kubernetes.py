@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -15,6 +15,7 @@ from passerelle.errors import IntegrityError, NotFoundError, OutsideError, Usage
 from passerelle.follow_settings import FollowSettings
 from passerelle.names import BentoTag
 from passerelle.rollout.cluster import NAME, ROLLOUT_S, Cluster, KubernetesObject, held_before, last_words, undo
+from passerelle.rollout.digest_secret import digest_variables
 from passerelle.rollout.following import Following, following_of
 from passerelle.rollout.release import Release
 from passerelle.rollout.smoke import SmokeReport, inside, replay
@@ -69,14 +70,17 @@ def deploy(
     former = cluster.deployment()
     replaced = _image(former)
     changed = replaced != release.image
-    objects = _with_image(cluster.objects, release)
     if dry_run:
+        cluster = with_variables(cluster, digest_variables(cluster, dry_run=True, progress=progress))
+        objects = _with_image(cluster.objects, release)
         _apply(cluster, objects, "--dry-run=server" if former is not None else "--dry-run=client")
         return ClusterDeployment(
             where, release.bento_tag, release.image, 0, None, changed, 0.0, replaced, dry_run=True, following=following
         )
-    _apply(cluster, [each for each in objects if each["kind"] == "Namespace"])
+    _apply(cluster, [each for each in cluster.objects if each["kind"] == "Namespace"])
     _check_secrets(cluster)
+    cluster = with_variables(cluster, digest_variables(cluster, dry_run=False, progress=progress))
+    objects = _with_image(cluster.objects, release)
     progress(f"{where}: {release.bento_tag}")
     began = time.monotonic()
     with _undone_if_it_fails(cluster, objects, progress):
@@ -109,13 +113,18 @@ def with_candidate(cluster: Cluster, setting: str | None) -> Cluster:
     """
     if setting is None or not _variables(cluster).get("PASSERELLE_FOLLOW"):
         return cluster
+    return with_variables(cluster, {_CANDIDATE: setting})
+
+
+def with_variables(cluster: Cluster, variables: Mapping[str, str]) -> Cluster:
+    """Return the cluster whose pods get these variables, in place of those of the overlay with the same names."""
     copies: list[KubernetesObject] = json.loads(json.dumps(cluster.objects))
     for each in copies:
         if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME:
             for container in each["spec"]["template"]["spec"]["containers"]:
                 if container["name"] == NAME:
-                    others = [entry for entry in container["env"] if entry["name"] != _CANDIDATE]
-                    container["env"] = [*others, {"name": _CANDIDATE, "value": setting}]
+                    others = [entry for entry in container.get("env", ()) if entry["name"] not in variables]
+                    container["env"] = [*others, *({"name": name, "value": value} for name, value in variables.items())]
     return replace(cluster, objects=copies)
 
 
@@ -161,9 +170,10 @@ def _following(cluster: Cluster) -> Following | None:
 
 
 def _check_secrets(cluster: Cluster) -> None:
-    """Check that every Secret that the pods mount exists; raises NotFoundError otherwise: a pod without one waits for ever."""
+    """Check that every Secret that the pods need exists; raises NotFoundError otherwise: a pod without one waits for ever."""
     pods = [each["spec"]["template"]["spec"] for each in cluster.objects if each["kind"] == "Deployment"]
     mounted = [volume["secret"] for spec in pods for volume in spec.get("volumes", ()) if "secret" in volume]
+    mounted = [each for each in mounted if not each.get("optional")]
     secrets = {each["secretName"]: [item["key"] for item in each.get("items", ())] for each in mounted}
     for name, keys in sorted(secrets.items()):
         done = cluster.kubectl("get", "secret", name, "--ignore-not-found", "--output", "name")

@@ -23,7 +23,7 @@ from passerelle.platform.ports import free_ports, port_is_taken
 from passerelle.platform.private_file import write_private
 from passerelle.platform.state import ProcessMark
 from passerelle.rollout.following import Following
-from passerelle.rollout.service_environment import follow_identity, log_identity, service_environment
+from passerelle.rollout.service_environment import follow_identity, log_identity, service_environment, with_digest_key
 from passerelle.rollout.service_state import RunningService, running_service, state_path
 from passerelle.rollout.smoke import SmokeReport, replay_over_http
 from passerelle.settings import StoreSettings
@@ -168,7 +168,7 @@ def service_child(
     number = port or free_ports(1)[0]
     address = f"http://127.0.0.1:{number}"
     command = [sys.executable, "-m", "bentoml", "serve", str(bento_tag), "--host", "127.0.0.1", "--port", str(number)]
-    given = service_environment(os.environ if environment is None else environment, state_dir)
+    given = with_digest_key(service_environment(os.environ if environment is None else environment, state_dir), state_dir)
     variables = given | {
         "BENTOML_HOME": str(settings.bentoml_home),
         "BENTOML_DO_NOT_TRACK": "true",

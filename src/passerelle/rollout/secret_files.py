@@ -26,7 +26,10 @@ NAMES = (
     "s3_service",
     "s3_backup",
     "s3_collector",
+    "log_digest_key",
 )
+#: Made by each deployment where they are missing: they came later than the others, and a stack that was set up before has none.
+_LATER = ("log_digest_key",)
 #: The API key that `deploy` and `monitor` on this machine send to the service.
 API_KEY = "api_key"
 #: Volumes that were initialised with these secrets.
@@ -63,6 +66,21 @@ def make_secrets(folder: Path, *, volume_of: Callable[[str], str | None] = lambd
         raise _unreadable(folder, error) from error
 
 
+def make_later_secrets(folder: Path) -> tuple[str, ...]:
+    """Make the secrets that a stack which was set up by an older version lacks, and return their names.
+
+    Raises:
+        SettingsError: This user may not write them.
+    """
+    try:
+        missing = tuple(name for name in _LATER if not (folder / name).exists())
+        for name in missing:
+            _write(folder / name, _new_secret(name))
+    except PermissionError as error:
+        raise _unreadable(folder, error) from error
+    return missing
+
+
 def _new_secret(name: str) -> str:
     """Return a new secret; for the key that MLflow encrypts with, in the form that Fernet takes."""
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode() if name == "mlflow_webhook_key" else secrets.token_urlsafe(30)
@@ -83,7 +101,7 @@ def _made_key(folder: Path) -> tuple[str, ...]:
 
 
 def check_secrets(folder: Path, *also: Path, volume_of: Callable[[str], str | None] = lambda _: None) -> None:
-    """Check that every secret exists, is not empty, and cannot be read by other users.
+    """Check that every secret exists, is not empty, and cannot be read by other users; one that `make_later_secrets` makes may be missing.
 
     Args:
         also: Secrets in other places, which passerelle does not make.
@@ -95,7 +113,8 @@ def check_secrets(folder: Path, *also: Path, volume_of: Callable[[str], str | No
     """
     for path in (*(folder / name for name in (*NAMES, API_KEY, str(KEYS_FILE))), *also):
         try:
-            _check(path, ours=path not in also, volume_of=volume_of)
+            if path.name not in _LATER or path.exists():
+                _check(path, ours=path not in also, volume_of=volume_of)
         except PermissionError as error:
             raise _unreadable(path, error) from error
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from passerelle.follow_settings import FollowSettings
 from passerelle.log_settings import LogSettings
+from passerelle.platform.private_file import private_key
 from passerelle.settings import variable_of
 
 _REGISTRY = ("MLFLOW_", "AWS_", "PASSERELLE_S3_", "PASSERELLE_TRACKING_URI")
@@ -48,6 +49,20 @@ def _log_paths(given: Mapping[str, str], state_dir: Path) -> dict[str, str]:
     if name in given and not log.prediction_log:
         paths[name] = ""
     return paths if key_file is None else paths | {variable_of(LogSettings, "log_digest_key_file"): str(key_file.resolve())}
+
+
+def with_digest_key(variables: Mapping[str, str], state_dir: Path) -> dict[str, str]:
+    """Return the variables with a key of the records' digests, made on first use, where answers are recorded and no key is named.
+
+    Raises:
+        OutsideError: The key's file cannot be read or written, or holds something else.
+    """
+    log, path = LogSettings.read(variables), state_dir.resolve() / "log_digest_key"
+    if not log.prediction_log or log.log_digest_key is not None or log.log_digest_key_file is not None:
+        return dict(variables)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    private_key(path)
+    return {**variables, variable_of(LogSettings, "log_digest_key_file"): str(path)}
 
 
 def log_identity(given: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -36,9 +36,11 @@ class Stack:
 
     Attributes:
         folder: Holds compose.yaml, .env and secrets/.
+        overrides: Variables of compose.yaml that go before those of the environment and of .env.
     """
 
     folder: Path
+    overrides: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def secrets(self) -> Path:
@@ -246,7 +248,7 @@ class Stack:
     def values(self) -> dict[str, str]:
         """Return what the environment and .env give to compose.yaml; the environment comes first."""
         of_file = {name: value or "" for name, value in dotenv_values(self.folder / ".env").items()}
-        return {**of_file, **os.environ}
+        return {**of_file, **os.environ, **self.overrides}
 
     def _port_variable(self, port: str) -> str:
         """Return the variable that sets a port of the stack."""
@@ -258,7 +260,7 @@ class Stack:
         """Return what docker needs, and the variables that the compose files refer to."""
         files = [Path(name) for name in self._files(variables)[1::2]]
         named = {name for path in files if path.is_file() for name in _NAMED.findall(path.read_text(encoding="utf-8"))}
-        return tool_environment(named) | dict(variables or {})
+        return tool_environment(named) | {**self.overrides, **(variables or {})}
 
     def remember(self, values: Mapping[str, str]) -> None:
         """Write variables to .env, which plain `docker compose` reads too; other lines stay."""

@@ -18,6 +18,7 @@ from passerelle.rollout.stack import find_stack
 from passerelle.stages import webhook_setup
 from passerelle.stages.build import chosen_bento
 from passerelle.stages.context import Context, Progress, silent, stage
+from passerelle.stages.log_columns import column_setting
 from passerelle.stages.place import Place
 from passerelle.stages.stack_deploy import deploy_to_stack, release_of
 
@@ -53,7 +54,7 @@ def run(
         progress: Called with a line for what takes time.
 
     Raises:
-        UsageError: An option is given that belongs to another target.
+        UsageError: An option is given that belongs to another target, or the model lacks a column that is to be logged.
         NotFoundError: The store holds no such bento, or there is nothing to deploy.
         IntegrityError: A golden prediction differs; what was served before goes on.
         OutsideError: The service does not get ready; what was served before goes on.
@@ -63,7 +64,8 @@ def run(
         return _to_kubernetes(context, bento_tag, place, project, dry_run=dry_run, progress=progress)
     if place.target == "compose":
         tag = BentoTag.parse(bento_tag) if bento_tag is not None else None
-        return deploy_to_stack(context, find_stack(project), tag, project, init=place.init, dry_run=dry_run, progress=progress)
+        stack, columns = find_stack(project), place.log_columns
+        return deploy_to_stack(context, stack, tag, project, init=place.init, log_columns=columns, dry_run=dry_run, progress=progress)
     return _here(context, bento_tag, place, dry_run=dry_run)
 
 
@@ -75,11 +77,12 @@ def _here(context: Context, bento_tag: str | None, place: Place, *, dry_run: boo
             local.stop(state_dir)
             webhook_setup.removed(context, follow)
         return Stopped(running.address if running else None)
-    variables = dict(context.environment)
+    tag = chosen_bento(context.store, bento_tag)
+    variables = {**context.environment, **column_setting(context.store, tag, place.log_columns, target="local")}
     if webhook_setup.wants_webhook(follow) and not dry_run:
         variables["PASSERELLE_FOLLOW_WEBHOOK_SECRET_FILE"] = str(webhook_setup.secret_file(context, follow))
     done = local.deploy(
-        chosen_bento(context.store, bento_tag),
+        tag,
         settings=context.store,
         state_dir=state_dir,
         port=place.port or None,
@@ -97,6 +100,7 @@ def _to_kubernetes(
     cluster = find_cluster(project, place.overlay or "development")
     cluster = kubernetes.with_candidate(cluster, context.environment.get("PASSERELLE_FOLLOW_CANDIDATE"))
     tag = chosen_bento(context.store, bento_tag)
+    cluster = kubernetes.with_variables(cluster, column_setting(context.store, tag, place.log_columns, target="kubernetes"))
     release = release_of(context, tag, dry_run=dry_run, progress=progress, image=place.image)
     if place.image is None:
         release = replace(release, image=pushed_as(release.image) or release.image)

@@ -21,6 +21,7 @@ class Place:
         init: Make the secrets that are missing and start the platform, for compose.
         overlay: Of deploy/kubernetes/overlays, for kubernetes; by default development.
         image: By its digest, for kubernetes; by default the bento's, as it was pushed.
+        log_columns: Columns of the record that the prediction log holds, in place of those of the settings; for every target.
     """
 
     target: Target = "local"
@@ -29,13 +30,16 @@ class Place:
     init: bool = False
     overlay: str | None = None
     image: str | None = None
+    log_columns: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Check that each option that is given belongs to the target.
 
         Raises:
-            UsageError: One belongs to another target.
+            UsageError: One belongs to another target, or columns are named for a service that is to end.
         """
+        if self.stop and self.log_columns:
+            raise UsageError("--log-column belongs to a service that starts, and --stop ends one", hint="passerelle deploy --stop")
         for option, target in _TARGET_OF.items():
             value = getattr(self, option)
             if value and target != self.target:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from passerelle.stages import containerize, webhook_setup
 from passerelle.stages.context import Context, Progress, project_folder
 from passerelle.stages.events import Steps
 from passerelle.stages.import_model import import_model
+from passerelle.stages.log_columns import column_setting
 from passerelle.stages.production_bento import bento_in_production
 
 FILL = 'eval "$(passerelle env --target compose)"; passerelle train; passerelle promote --best; passerelle deploy --target compose'
@@ -63,20 +65,31 @@ def release_of(context: Context, bento_tag: BentoTag, *, dry_run: bool, progress
 
 
 def deploy_to_stack(
-    context: Context, stack: Stack, bento_tag: BentoTag | None, project: Path, *, init: bool, dry_run: bool, progress: Progress
+    context: Context,
+    stack: Stack,
+    bento_tag: BentoTag | None,
+    project: Path,
+    *,
+    init: bool,
+    log_columns: Sequence[str] = (),
+    dry_run: bool,
+    progress: Progress,
 ) -> StackDeployment | Prepared:
     """Serve the version in production, or the bento that was named, from the stack, which is brought up first where it does not run.
 
     Raises:
         NotFoundError: A secret is missing, or nothing is in production.
+        UsageError: The model lacks a column that is to be logged.
     """
     stack.check()
+    if bento_tag is not None:
+        _logged(context, bento_tag, log_columns)
     new_secrets: tuple[str, ...] = ()
     if not dry_run and (init or not stack.runs("proxy") or not stack.mlflow_is_up_to_date()):
         new_secrets = _bring_up(stack, init=init, progress=progress)
     stack.check_secrets()
     if bento_tag is not None:
-        return deployed(context, stack, bento_tag, dry_run=dry_run, progress=progress)
+        return deployed(context, stack, bento_tag, log_columns=log_columns, dry_run=dry_run, progress=progress)
     there = context.at(stack.environment())
     settings = there.registry.settings
     if there.registry.aliases(settings.registered_model).get(settings.alias) is None:
@@ -87,13 +100,25 @@ def deploy_to_stack(
     planned_tag = _would_make(there, project) if dry_run else None
     if planned_tag is not None:
         return StackDeployment(None, planned_tag, f"passerelle/{planned_tag}", None, changed=True, dry_run=True)
-    return deployed(there, stack, bento_in_production(there, project, Steps()), dry_run=dry_run, progress=progress)
+    tag = bento_in_production(there, project, Steps())
+    return deployed(there, stack, tag, log_columns=log_columns, dry_run=dry_run, progress=progress)
 
 
-def deployed(context: Context, stack: Stack, tag: BentoTag, *, dry_run: bool, progress: Progress) -> StackDeployment:
-    """Put the bento's image behind the stack's proxy, and let MLflow call the replicas where they follow."""
+def deployed(
+    context: Context, stack: Stack, tag: BentoTag, *, log_columns: Sequence[str] = (), dry_run: bool, progress: Progress
+) -> StackDeployment:
+    """Put the bento's image behind the stack's proxy, and let MLflow call the replicas where they follow.
+
+    Raises:
+        UsageError: The model lacks a column that is to be logged.
+    """
+    stack = replace(stack, overrides={**stack.overrides, **_logged(context, tag, log_columns)})
     done = deploy(stack, release_of(context, tag, dry_run=dry_run, progress=progress), dry_run=dry_run, progress=progress)
     return replace(done, following=_following(context, stack, dry_run=dry_run))
+
+
+def _logged(context: Context, tag: BentoTag, log_columns: Sequence[str]) -> dict[str, str]:
+    return column_setting(context.store, tag, log_columns, target="compose")
 
 
 def _following(context: Context, stack: Stack, *, dry_run: bool) -> Following | None:

@@ -66,10 +66,29 @@ def test_what_was_touched_comes_back_with_its_own_settings(engine: Engine) -> No
     with pytest.raises(OutsideError, match=r"(?s)service-2 does not get ready.*all is as it was before"):
         replace([running(0), running(1)])
     assert engine.calls[2:] == [("service-2", "sha256:old"), ("service-1", "sha256:old")]
-    assert engine.variables[-1] == {
-        "SERVICE_IMAGE": "sha256:old", "SERVICE_MEMORY": str(2**29), "SERVICE_CPUS": "1.5", "SERVICE_WORKERS": "2",
-        "PASSERELLE_FOLLOW": "",
-    }  # fmt: skip
+    given = {name: value for name, value in engine.variables[-1].items() if value}
+    assert given == {"SERVICE_IMAGE": "sha256:old", "SERVICE_MEMORY": str(2**29), "SERVICE_CPUS": "1.5", "SERVICE_WORKERS": "2"}
+    assert engine.variables[-1]["PASSERELLE_FOLLOW"] == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("PASSERELLE_PREDICTION_LOG=", ""),
+        ("PASSERELLE_RATE_LIMIT=", ""),
+        ("PASSERELLE_PREDICTION_LOG=/var/lib/passerelle/predictions", "/var/lib/passerelle/predictions"),
+    ],
+    ids=["off", "before-there-was-one", "on"],
+)
+def test_a_log_that_was_off_is_off_when_a_replica_is_put_back(engine: Engine, before: str, after: str) -> None:
+    former = running(0)
+    former["Config"]["Env"] += [before, "PASSERELLE_LOG_COLUMN=", "PASSERELLE_LOG_TEXT=full", "PASSERELLE_LOG_TEXT_REASON="]
+    engine.fails["service-1", "new"] = 1
+    with pytest.raises(OutsideError, match="all is as it was before"):
+        replace([former, running(1)])
+    given = engine.variables[-1]
+    assert given["SERVICE_PREDICTION_LOG"] == after, "compose.yaml switches it on where the variable is not there at all"
+    assert (given["PASSERELLE_LOG_COLUMN"], given["PASSERELLE_LOG_TEXT"], given["PASSERELLE_LOG_TEXT_REASON"]) == ("", "full", "")
 
 
 def test_a_replica_that_followed_follows_again_when_it_is_put_back(engine: Engine) -> None:
@@ -79,7 +98,7 @@ def test_a_replica_that_followed_follows_again_when_it_is_put_back(engine: Engin
     engine.fails["service-1", "new"] = 1
     with pytest.raises(OutsideError, match="all is as it was before"):
         replace([before, running(1)])
-    given = {name: value for name, value in engine.variables[-1].items() if "FOLLOW" in name}
+    given = {name: value for name, value in engine.variables[-1].items() if "FOLLOW" in name and value}
     assert given == {"PASSERELLE_FOLLOW": "production", "PASSERELLE_FOLLOW_LEDGER": "off"}
 
 

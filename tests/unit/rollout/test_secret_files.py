@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from passerelle.errors import NotFoundError, SettingsError
-from passerelle.rollout.secret_files import VOLUMES, check_secrets, make_secrets, read_secret
+from passerelle.rollout.secret_files import NAMES, VOLUMES, check_secrets, make_later_secrets, make_secrets, read_secret
 from passerelle.rollout.stack import Stack
 
 
@@ -61,6 +61,23 @@ def test_without_a_volume_it_is_made(tmp_path: Path) -> None:
     assert make_secrets(tmp_path) == ("postgres_password",)
 
 
+def test_a_stack_of_before_gets_the_key_of_the_digests_and_keeps_it(tmp_path: Path) -> None:
+    make_secrets(tmp_path)
+    assert "log_digest_key" in NAMES
+    key = tmp_path / "log_digest_key"
+    key.unlink()
+    check_secrets(tmp_path)
+    assert make_later_secrets(tmp_path) == ("log_digest_key",)
+    made = key.read_text()
+    assert len(made) == 40
+    assert oct(key.stat().st_mode & 0o777) == "0o444"
+    assert (make_later_secrets(tmp_path), make_secrets(tmp_path), key.read_text()) == ((), (), made)
+    key.chmod(0o600)
+    key.write_text("")
+    with pytest.raises(SettingsError, match="log_digest_key is empty"):
+        check_secrets(tmp_path)
+
+
 def test_a_folder_of_somebody_else_is_said_in_one_sentence(tmp_path: Path) -> None:
     folder = tmp_path / "deploy" / "secrets"
     make_secrets(folder)
@@ -68,9 +85,9 @@ def test_a_folder_of_somebody_else_is_said_in_one_sentence(tmp_path: Path) -> No
         if above.is_relative_to(tmp_path.parents[2]):
             above.chmod(0o755)
     with closed(folder):
-        for call in (lambda: check_secrets(folder), lambda: read_secret(folder, "s3_service"), lambda: make_secrets(folder)):
+        for call in (check_secrets, make_secrets, make_later_secrets, lambda folder: read_secret(folder, "s3_service")):
             with pytest.raises(SettingsError, match="is not this user's to read or write") as found:
-                call()
+                call(folder)
             assert "sudo chown" in str(found.value.hint)
 
 
