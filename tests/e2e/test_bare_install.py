@@ -18,7 +18,13 @@ from tests.scorer_fixtures import ROOT, run
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
 UV = [sys.executable, "-m", "uv"]
 WORKS = {"env", "keys"}
-ARGUMENTS = {"trace": "trace 1", "reproduce": "reproduce 1", "restore": "restore file.tar"}
+ARGUMENTS = {
+    "trace": "trace 1",
+    "reproduce": "reproduce 1",
+    "restore": "restore file.tar",
+    "erase": "erase 1",
+    "feedback": "feedback export --output file.csv",
+}
 NEEDING = [ARGUMENTS.get(str(command.name), str(command.name)) for command in (*STAGES, *OPERATIONS) if command.name not in WORKS]
 
 

@@ -88,6 +88,8 @@ def test_each_command_has_help_json_and_dry_run_where_it_changes_something() -> 
         "trace",
         "reproduce",
         "backup",
+        "export",
+        "sample",
         "drift",
     }
     nested = [each for group in OPERATIONS if isinstance(group, click.Group) for each in group.commands.values()]

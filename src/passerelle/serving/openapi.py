@@ -147,7 +147,8 @@ def _operation(
 def _feedback() -> Operation:
     example = {"prediction_id": _PREDICTION_ID, "label": "Pb de suivi /Délai", "by": "agent-12"}
     operation = _operation("feedback", "Send the right label of an answer", takes="Feedback", example=example, gives="Accepted", answer={})
-    responses = {status: response for status, response in operation["responses"].items() if status not in ("200", "504")}
+    responses = {status: response for status, response in operation["responses"].items() if status not in ("200", "409", "504")}
+    del operation["parameters"]  # they choose a version, and feedback is about an answer that one gave
     invalid = {"code": "invalid_feedback", "message": "is none of the model's classes; /model lists them", "field": "label"}
     forbidden = {"code": "forbidden", "message": "this key lacks the right feedback"}
     absent = {"code": "not_found", "message": "this service keeps no prediction log, and so no feedback"}
