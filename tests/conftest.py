@@ -79,7 +79,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
     """Print what tests measured, whether they ran here or in another process, and note which failures may be tried again."""
-    if config.cache is not None:
+    if getattr(config, "cache", None) is not None:
         failed = [report for outcome in ("failed", "error") for report in terminalreporter.getreports(outcome)]
         config.cache.set(CACHE_KEY, may_be_tried_again(failed, exitstatus))
     reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]

@@ -19,7 +19,7 @@ from passerelle.serving.admission import Admission, UnfinishedError
 from passerelle.serving.body import BodyReader, ClientLeft
 from passerelle.serving.contract import RequestError
 from passerelle.serving.drain import Drain
-from passerelle.serving.feedback import feedback_of
+from passerelle.serving.feedback import ACCEPTED, feedback_of
 from passerelle.serving.following.webhook import MAX_BODY_BYTES, webhooks_of
 from passerelle.serving.heads import HeadLimits
 from passerelle.serving.recording import Recorder, prediction_log_of, write_until_shutdown
@@ -226,7 +226,7 @@ class ClassifyEndpoint:
         delivery = webhooks.begin(headers)
         webhooks.check(delivery, await self._webhook_bodies.read(headers, receive))
         poll_now()
-        return b'{"accepted":true}'
+        return ACCEPTED
 
     async def _batch(self, runtime: Runtime, by: Answering, model: LoadedModel, body: bytes, recorder: Recorder | None) -> bytes:
         """Return the answer to a batch; to read it, and to write the answer, holds the event loop for a slice each."""

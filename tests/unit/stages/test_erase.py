@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,6 +31,7 @@ from passerelle.stages.log_collection import Collector
 from passerelle.stages.log_location import LogLocation
 from tests.unit.monitoring.prediction_log.log_files import MONDAY, TUESDAY, feedback, prediction, prediction_id, write_lines
 from tests.unit.registry.memory import Bucket, Mlflow, real
+from tests.unit.stages.kills import Killed, killed_at
 
 GONE, STAYS = prediction(text="Chez moi, 3 rue de la Paix"), prediction(text="Un arbre")
 
@@ -117,33 +118,15 @@ def test_an_answer_that_arrives_later_from_another_replica_is_left_out(tmp_path:
     assert traces(tmp_path) == []
 
 
-class Killed(BaseException):
-    """The process ends here."""
-
-
 def test_killed_at_any_step_and_run_again_it_completes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
     def erased_until(where: LogLocation, number: int) -> bool:
-        effects = 0
-
-        def counted(real: Any) -> Any:
-            def effect(*arguments: Any, **options: Any) -> Any:
-                nonlocal effects
-                effects += 1
-                if effects == number:
-                    raise Killed
-                return real(*arguments, **options)
-
-            return effect
-
-        with monkeypatch.context() as patch:
-            for owner, name in ((Path, "unlink"), (Path, "replace"), (os, "pwrite")):
-                patch.setattr(owner, name, counted(getattr(owner, name)))
-            try:
+        try:
+            with killed_at(number, ((Path, "unlink"), (Path, "replace"), (os, "pwrite")), monkeypatch):
                 erased(where)
-            except Killed:
-                return False
+        except Killed:
+            return False
         return True
 
     for number in range(1, 1000):

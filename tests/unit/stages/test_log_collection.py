@@ -5,11 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -23,6 +22,7 @@ from passerelle.retention_settings import RetentionSettings
 from passerelle.stages.log_collection import Collection, Collector
 from passerelle.stages.log_location import LogLocation
 from tests.unit.monitoring.prediction_log.log_files import MONDAY, TUESDAY, feedback, prediction, prediction_id, write_lines
+from tests.unit.stages.kills import Killed, killed_at
 
 WEDNESDAY = TUESDAY + timedelta(days=1)
 
@@ -188,37 +188,12 @@ def test_ids_that_another_machine_had_erased_are_taken_out_of_folder_and_bucket(
     assert list(ids_in(where)) == [stays.prediction_id]
 
 
-class Killed(BaseException):
-    """The process ends here."""
-
-
-@contextmanager
-def killed_at(number: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """End the process before the effect of this number on a disk or a bucket."""
-    effects = 0
-
-    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
-        def effect(*arguments: Any, **options: Any) -> Any:
-            nonlocal effects
-            effects += 1
-            if effects == number:
-                raise Killed
-            return real(*arguments, **options)
-
-        return effect
-
-    with monkeypatch.context() as patch:
-        for name in ("unlink", "rename", "replace"):
-            patch.setattr(Path, name, counted(getattr(Path, name)))
-        yield
-
-
 def killed_collections(make: Callable[[Path], LogLocation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterable[LogLocation]:
     """Yield the log after a collection that was killed, at each of its effects in turn."""
     for number in range(1, 1000):
         where = make(tmp_path / str(number))
         try:
-            with killed_at(number, monkeypatch):
+            with killed_at(number, [(Path, name) for name in ("unlink", "rename", "replace")], monkeypatch):
                 collect(where, today=WEDNESDAY)
         except Killed:
             yield where
