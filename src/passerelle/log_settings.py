@@ -10,6 +10,9 @@ from pydantic import Field, SecretStr
 from passerelle.errors import SettingsError
 from passerelle.settings import Settings, StateSettings
 
+#: Folder of the log in the state folder, where no setting names another.
+LOG_FOLDER = "predictions"
+
 
 class LogSettings(Settings):
     """The prediction log: one record an answer, in files of each worker."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from passerelle.follow_settings import FollowSettings
-from passerelle.log_settings import LogSettings
+from passerelle.log_settings import LOG_FOLDER, LogSettings
 from passerelle.platform.private_file import private_key
 from passerelle.settings import variable_of
 
@@ -45,7 +45,7 @@ def _log_paths(given: Mapping[str, str], state_dir: Path) -> dict[str, str]:
     """Return where the prediction log lies, in the state folder unless the variables say so: an empty one is none."""
     log = LogSettings.read(given)
     name, key_file = variable_of(LogSettings, "prediction_log"), log.log_digest_key_file
-    paths = {name: str(Path(log.prediction_log).resolve() if name in given else state_dir.resolve() / "predictions")}
+    paths = {name: str(Path(log.prediction_log).resolve() if name in given else state_dir.resolve() / LOG_FOLDER)}
     if name in given and not log.prediction_log:
         paths[name] = ""
     return paths if key_file is None else paths | {variable_of(LogSettings, "log_digest_key_file"): str(key_file.resolve())}

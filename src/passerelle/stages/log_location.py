@@ -10,14 +10,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from passerelle.errors import BusyError
+from passerelle.log_settings import LOG_FOLDER, LogSettings
 from passerelle.monitoring.prediction_log.log_place import JoinedPlaces, LogFolder, LogPlace, LogStore
 from passerelle.registry.log_bucket import LogBucket
 from passerelle.retention_settings import RetentionSettings
 from passerelle.stages.context import Context
 
 _LOCK_WAIT_S = 30.0
-#: Names the folder that the service writes to; by default the one of a service that `deploy` started here.
-_FOLDER = "PASSERELLE_PREDICTION_LOG"
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class LogLocation:
 def log_location(context: Context) -> LogLocation:
     """Return where the log of a context is, by its settings."""
     settings = RetentionSettings.read(context.environment)
-    folder = context.environment.get(_FOLDER) or context.state.state_dir / "predictions"
+    folder = LogSettings.read(context.environment).prediction_log or context.state.state_dir / LOG_FOLDER
     s3 = context.s3.model_copy(update={"bucket": settings.log_bucket})
     bucket = LogBucket(s3, settings.log_prefix) if settings.log_bucket else None
     return LogLocation(Path(folder).resolve(), bucket, settings)
