@@ -97,6 +97,7 @@ class FollowingWorker:
         self._retry_at = self._lead_at = 0.0
         self._due = self._least_pause_ends = 0.0
         self._failures = 0
+        self._started = False
         self._last_request = 0
         self.first_poll = threading.Event()
         self._stopped, self._wake = threading.Event(), threading.Event()
@@ -144,7 +145,12 @@ class FollowingWorker:
         if self._changed == (0, 0):
             self._board.make()
         now = time.monotonic()
-        if self._leads(now) and self._is_due(now):
+        leads = self._leads(now)
+        if not leads and not self._started:
+            # It is ready when it has seen a poll, which may be long in coming.
+            request_poll(self._board.folder)
+        self._started = True
+        if leads and self._is_due(now):
             self._poll()
         changed = self._board.changed()
         if changed != self._changed or (self._retry_at and now >= self._retry_at):

@@ -60,11 +60,11 @@ def spellings(text: str) -> Iterator[str]:
     yield from (text, text.upper(), text.lower(), text.translate(OTHER_SPELLINGS), text.replace(" ", "\u00ad "), text.replace(" ", "\n"))
 
 
-@pytest.mark.parametrize("number", range(6))
-def test_prefilters_change_nothing_in_the_texts_of_the_fixtures(number: int) -> None:
-    for text in texts():
-        spelled = [*spellings(text)][number]
-        assert find(spelled) == find(spelled, UNFILTERED), spelled
+def test_prefilters_change_nothing_in_the_texts_of_the_fixtures() -> None:
+    for number, text in enumerate(texts()):
+        as_written, *others = spellings(text)
+        for spelled in (as_written, others[number % len(others)]):
+            assert find(spelled) == find(spelled, UNFILTERED), spelled
 
 
 def test_each_finder_has_patterns() -> None:

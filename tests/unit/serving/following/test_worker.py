@@ -135,6 +135,7 @@ def test_who_asks_for_a_poll_wakes_the_worker_that_polls_and_no_other(registry: 
     for worker in (leader, other):
         following = worker.runtime.following
         assert following is not None
+        assert following.first_poll.is_set(), "a worker that starts later need not wait for the next poll"
         following.stop()
         following._least_pause_ends = 0.0
         following._lock = 0 if worker is leader else None
