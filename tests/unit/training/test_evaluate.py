@@ -76,7 +76,7 @@ def test_out_of_fold_predictions_come_back_in_the_records_order(fitted: tuple[Pi
     pipeline, records, labels = fitted
     everything = np.arange(30)
     folds = [(np.setdiff1d(everything, everything[start::3]), everything[start::3]) for start in range(3)]
-    said = evaluate.out_of_fold(pipeline, records, labels.to_numpy(dtype=str), folds)
+    said = out_of_fold([pipeline], records, labels.to_numpy(dtype=str), folds)[0]
     assert said.labels.tolist() == labels.tolist()
     assert said.probabilities is not None
     assert said.probabilities.shape == (30, 2)
