@@ -176,9 +176,10 @@ def test_the_digest_is_that_of_the_files_in_the_store(trained: TrainingResult, r
     assert runs["word_lr"].data.params["digest.model"] == digest_of_manifest({"files": digests_of_files(folder)})
 
 
-def test_the_figures_are_those_of_the_model_too(trained: TrainingResult, runs: dict[str, Run]) -> None:
+@pytest.mark.usefixtures("runs")
+def test_the_figures_are_those_of_the_model_too(trained: TrainingResult) -> None:
     for result in trained.candidates:
-        outputs = runs[result.name].outputs
+        outputs = mlflow.get_run(result.run_id).outputs
         assert outputs is not None
         (output,) = outputs.model_outputs
         logged = mlflow.get_logged_model(output.model_id).metrics
