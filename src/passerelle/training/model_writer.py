@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow.sklearn
+from mlflow.models import Model
 
 from passerelle.model.manifest import digest_of_manifest, digests_of_files
 
@@ -25,7 +26,7 @@ class ModelWriter:
     digest = ""
     size_bytes = 0
 
-    def save_model(self, *, path: str, mlflow_model: mlflow.models.Model, validate_serving_input: bool, **arguments: Any) -> None:
+    def save_model(self, *, path: str, mlflow_model: Model, validate_serving_input: bool, **arguments: Any) -> None:
         """Write the files; `Model.log` calls this, and uploads the folder unchanged.
 
         Args:
