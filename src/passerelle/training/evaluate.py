@@ -70,7 +70,7 @@ def _labels(classifier: Any, features: Any, probabilities: Floats) -> Labels:
     """
     if type(classifier) not in _LIKELIEST:
         return np.asarray(classifier.predict(features), dtype=str)
-    labels = np.asarray(classifier.classes_).astype(str)[probabilities.argmax(axis=1)]
+    labels: Labels = np.asarray(classifier.classes_).astype(str)[probabilities.argmax(axis=1)]
     second, first = np.partition(probabilities, -2, axis=1)[:, -2:].T
     tied = np.flatnonzero(~(first - second > _TIE))
     if tied.size:

@@ -182,8 +182,7 @@ def _restore(pipeline: Pipeline) -> None:
         if isinstance(slot.transformer, _StandIn):
             part = slot.transformer.part
             slot.put(part.transformer if slot.entries is pipeline.steps else clone(part.transformer))
-    first = pipeline.steps[0][1] if isinstance(pipeline, Pipeline) else None
-    if type(first) is ColumnTransformer:
+    if isinstance(pipeline, Pipeline) and type(first := pipeline.steps[0][1]) is ColumnTransformer:
         first.transformers_ = [
             (name, fitted.part.transformer if isinstance(fitted, _StandIn) else fitted, columns)
             for name, fitted, columns in first.transformers_

@@ -104,7 +104,7 @@ def test_plots_take_few_and_many_classes(number: int) -> None:
     assert isinstance(plots.reliability(truth, said, title="t", bins=10), Figure)
 
 
-class Asked(LogisticRegression):  # type: ignore[misc]  # scikit-learn has no types
+class SecondClassAlways(LogisticRegression):  # type: ignore[misc]  # scikit-learn has no types
     def predict(self, features: object) -> np.ndarray:
         return np.array([CLASSES[1]] * len(np.asarray(features)))
 
@@ -115,13 +115,13 @@ def test_labels_come_from_the_probabilities_without_a_second_prediction(
     pipeline, records, _ = fitted
     expected = pipeline.predict(records).tolist()
     with monkeypatch.context() as patch:
-        patch.delattr(LogisticRegression.__mro__[1], "predict")
+        patch.setattr(LogisticRegression, "predict", lambda *_: pytest.fail("the records are predicted twice"), raising=False)
         assert evaluate.predict(pipeline, records).labels.tolist() == expected
 
 
 def test_a_classifier_that_may_choose_otherwise_is_asked_for_its_labels() -> None:
     records = pd.DataFrame({"size": [0.0, 1.0, 2.0, 3.0]})
-    pipeline = Pipeline([("classifier", Asked())]).fit(records, np.array([CLASSES[0]] * 2 + [CLASSES[1]] * 2))
+    pipeline = Pipeline([("classifier", SecondClassAlways())]).fit(records, np.array([CLASSES[0]] * 2 + [CLASSES[1]] * 2))
     assert evaluate.predict(pipeline, records).labels.tolist() == [CLASSES[1]] * 4
 
 

@@ -44,7 +44,7 @@ def same(one: Any, other: Any) -> bool:
     ("candidates", "records"),
     [
         pytest.param(text_candidates(), texts(), id="text"),
-        pytest.param(tabular_candidates(["size", "age"], ["colour"]), measurements(), id="tabular"),
+        pytest.param(tabular_candidates(["size", "age"], ["colour"])[:1] * 2, measurements(), id="tabular"),
     ],
 )
 def test_a_candidate_is_fitted_as_it_is_alone(candidates: Any, records: pd.DataFrame) -> None:
