@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,8 +11,13 @@ import skops.io
 from sklearn.base import clone
 
 from passerelle.training.candidate import Candidate
+from passerelle.training.cross_validation import out_of_fold
+from passerelle.training.dataset import read_data
+from passerelle.training.params import Params
+from passerelle.training.split import split
 from training.candidates import tabular_candidates, text_candidates
 
+COMMENTS = Path(__file__).resolve().parents[2] / "training" / "data" / "comments.csv"
 TEXTS = {
     "Pb de suivi /Délai": ["Toujours aucune réponse à ma demande", "Où en est mon dossier ?", "Rien reçu depuis trois mois"],
     "Propreté / Voirie": ["La poubelle de la rue déborde", "Trottoir défoncé devant l'école", "Encombrants jamais ramassés"],
@@ -57,3 +64,17 @@ def test_there_are_at_least_five_for_text_and_their_names_differ() -> None:
 def test_a_table_of_numbers_only_has_no_one_hot_columns() -> None:
     features = tabular_candidates(["size"], [])[0].pipeline.named_steps["features"]
     assert [name for name, _, _ in features.transformers] == ["numbers"]
+
+
+def test_on_the_demo_each_candidate_has_the_figures_that_it_has_alone() -> None:
+    data = read_data(COMMENTS, text_column="text", label_column="label")
+    parts = split(data, params=Params(folds=2), seed=0)
+    records, truth = data.records.iloc[parts.train], data.labels.iloc[parts.train].to_numpy(dtype=str)
+    candidates = text_candidates()
+    together = out_of_fold([candidate.pipeline for candidate in candidates], records, truth, parts.folds)
+    for candidate, found in zip(candidates, together, strict=True):
+        assert found.probabilities is not None
+        for fit, score in parts.folds:
+            alone = clone(candidate.pipeline).fit(records.iloc[fit], truth[fit])
+            assert np.array_equal(found.labels[score], alone.predict(records.iloc[score]).astype(str))
+            assert np.array_equal(found.probabilities[score], alone.predict_proba(records.iloc[score]))

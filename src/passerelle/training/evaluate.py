@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.naive_bayes import ComplementNB, MultinomialNB
 from sklearn.pipeline import Pipeline
 
 from passerelle.gate.scores import Floats, Labels, class_f1, figures_of
+
+#: Their label is the one with the highest probability.
+_LIKELIEST = frozenset(
+    {
+        CalibratedClassifierCV,
+        ComplementNB,
+        HistGradientBoostingClassifier,
+        LogisticRegression,
+        MultinomialNB,
+        RandomForestClassifier,
+        SGDClassifier,
+    }
+)
+#: Difference of two probabilities under which rounding may have exchanged them.
+_TIE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -32,34 +50,33 @@ class Predictions:
 
 
 def predict(pipeline: Pipeline, records: pd.DataFrame) -> Predictions:
-    """Return the fitted pipeline's labels and probabilities."""
-    probabilities = pipeline.predict_proba(records).astype(np.float64) if hasattr(pipeline, "predict_proba") else None
-    return Predictions(np.asarray(pipeline.predict(records), dtype=str), probabilities, tuple(map(str, pipeline.classes_)))
+    """Return the fitted pipeline's labels and probabilities; the features of the records are computed once."""
+    classifier, features = pipeline, records
+    if isinstance(pipeline, Pipeline):
+        classifier = pipeline.steps[-1][1]
+        features = pipeline[:-1].transform(records) if len(pipeline.steps) > 1 else records
+    classes = tuple(map(str, pipeline.classes_))
+    if not hasattr(classifier, "predict_proba"):
+        return Predictions(np.asarray(classifier.predict(features), dtype=str), None, classes)
+    probabilities = np.asarray(classifier.predict_proba(features)).astype(np.float64)
+    return Predictions(_labels(classifier, features, probabilities), probabilities, classes)
 
 
-def out_of_fold(
-    pipeline: Pipeline, records: pd.DataFrame, labels: Labels, folds: Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]]
-) -> Predictions:
-    """Return what the pipeline says of each record when it was fitted on the other folds.
+def _labels(classifier: Any, features: Any, probabilities: Floats) -> Labels:
+    """Return the classifier's own labels, asking it only where its probabilities do not decide.
 
-    Args:
-        pipeline: Left unfitted; a clone is fitted for each fold.
-        records: One row a record.
-        labels: One a record; every class is in every fold's part to fit on.
-        folds: Positions to fit on and to score; the latter hold every record once.
+    Rounding can make probabilities equal where what they were computed from was not, and some classifiers choose in another way
+    (SVC, those with a threshold of their own).
     """
-    parts, scored = [], []
-    for fit, score in folds:
-        fitted = clone(pipeline).fit(records.iloc[fit], labels[fit])
-        parts.append(predict(fitted, records.iloc[score]))
-        scored.append(score)
-    order = np.argsort(np.concatenate(scored))
-    probabilities = [part.probabilities for part in parts if part.probabilities is not None]
-    return Predictions(
-        labels=np.concatenate([part.labels for part in parts])[order],
-        probabilities=np.concatenate(probabilities)[order] if probabilities else None,
-        classes=parts[0].classes,
-    )
+    if type(classifier) not in _LIKELIEST:
+        return np.asarray(classifier.predict(features), dtype=str)
+    labels: Labels = np.asarray(classifier.classes_).astype(str)[probabilities.argmax(axis=1)]
+    second, first = np.partition(probabilities, -2, axis=1)[:, -2:].T
+    tied = np.flatnonzero(~(first - second > _TIE))
+    if tied.size:
+        some = features.iloc[tied] if isinstance(features, pd.DataFrame) else features[tied]
+        labels[tied] = np.asarray(classifier.predict(some), dtype=str)
+    return labels
 
 
 def figures(truth: Labels, predictions: Predictions, *, prefix: str, bins: int) -> dict[str, float]:

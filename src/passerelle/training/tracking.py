@@ -15,7 +15,7 @@ from pathlib import Path
 import boto3.exceptions
 import botocore.exceptions
 import mlflow
-import mlflow.artifacts
+import mlflow.models
 import mlflow.sklearn
 import pandas as pd
 import requests
@@ -30,10 +30,11 @@ from pandas.api.types import is_numeric_dtype
 from sklearn.pipeline import Pipeline
 
 from passerelle.errors import OutsideError, UsageError
-from passerelle.model.manifest import digest_of_file, digest_of_manifest, digests_of_files
+from passerelle.model.manifest import digest_of_file
 from passerelle.model.record import EXAMPLES
 from passerelle.names import DIGEST_PARAM, LOGGED_MODEL
 from passerelle.training.dataset import Dataset
+from passerelle.training.model_writer import ModelWriter
 
 #: Name of the model in its run.
 MODEL = "model"
@@ -145,21 +146,22 @@ def log_model(pipeline: Pipeline, records: pd.DataFrame, *, trusted_types: Seque
     Raises:
         MlflowException: The pipeline holds a type that neither skops nor `trusted_types` trusts.
     """
-    info = mlflow.sklearn.log_model(
-        pipeline,
+    writer = ModelWriter()
+    mlflow.models.Model.log(
+        None,
+        writer,
         name=MODEL,
+        flavor_name=mlflow.sklearn.__name__,
+        validate_serving_input=False,
+        sk_model=pipeline,
         serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
         skops_trusted_types=list(trusted_types),
         signature=signature_of(records.head(1)),
         input_example=made_up(records),
         pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
     )
-    with tempfile.TemporaryDirectory(prefix="passerelle-train-") as folder:
-        logged = Path(mlflow.artifacts.download_artifacts(info.model_uri, dst_path=folder))
-        # MLflow's own note of where it downloaded from; it is not among the artifacts.
-        (logged / "registered_model_meta").unlink(missing_ok=True)
-        mlflow.log_param(f"{DIGEST_PARAM}{LOGGED_MODEL}", digest_of_manifest({"files": digests_of_files(logged)}))
-        return int(mlflow.models.Model.load(str(logged)).model_size_bytes or 0)
+    mlflow.log_param(f"{DIGEST_PARAM}{LOGGED_MODEL}", writer.digest)
+    return writer.size_bytes
 
 
 def made_up(records: pd.DataFrame) -> pd.DataFrame:

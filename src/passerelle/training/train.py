@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,7 +10,6 @@ from pathlib import Path
 
 import mlflow
 import numpy as np
-from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from passerelle.gate.latency import latency
@@ -33,7 +33,10 @@ from passerelle.names import (
 )
 from passerelle.training import evaluate, plots, tracking
 from passerelle.training.candidate import Candidate
+from passerelle.training.cross_validation import out_of_fold
 from passerelle.training.dataset import Dataset
+from passerelle.training.evaluate import Predictions
+from passerelle.training.features import SharedFeatures
 from passerelle.training.golden_records import golden_predictions, golden_records
 from passerelle.training.groups import row_hashes
 from passerelle.training.params import Params
@@ -149,8 +152,18 @@ def train(
 
 
 def _train_all(candidates: Sequence[Candidate], training: _Training, progress: Callable[[str], None]) -> Iterator[CandidateResult]:
-    for number, candidate in enumerate(candidates, start=1):
-        result = _train_one(candidate, training)
+    data, parts = training.data, training.parts
+    records, labels = data.records.iloc[parts.train], data.labels.iloc[parts.train].to_numpy(dtype=str)
+    predictions = out_of_fold(
+        [candidate.pipeline for candidate in candidates],
+        records,
+        labels,
+        parts.folds,
+        around=lambda place: _run_of_failure(candidates[place], training),
+    )
+    features = SharedFeatures(records, labels, data.records.iloc[parts.held_out])
+    for number, (candidate, predicted) in enumerate(zip(candidates, predictions, strict=True), start=1):
+        result = _train_one(candidate, training, predicted, features)
         progress(f"{number}/{len(candidates)} {candidate.name}: macro-F1 {result.metrics['cv_macro_f1']:.3f} by cross-validation")
         yield result
 
@@ -184,7 +197,9 @@ def _log_parent(training: _Training) -> None:
     tracking.log_files({**files, **origin}, digests_of=files)
 
 
-def _train_one(candidate: Candidate, training: _Training) -> CandidateResult:
+@contextlib.contextmanager
+def _run_of(candidate: Candidate, training: _Training) -> Iterator[str]:
+    """Give the id of the candidate's run, which holds its data and settings."""
     data = training.data
     tags = {**training.tags, KIND: "candidate", CANDIDATE: candidate.name}
     tags["mlflow.note.content"] = candidate.description
@@ -192,40 +207,54 @@ def _train_one(candidate: Candidate, training: _Training) -> CandidateResult:
         records, labels = data.records.iloc[training.parts.train], data.labels.iloc[training.parts.train]
         mlflow.log_params({**training.logged_params(), **_pipeline_params(candidate.pipeline)})
         tracking.log_dataset(data, records, labels, context="training")
-        measured = _measure(candidate, data, training.parts, training.params)
-        mlflow.log_metrics(measured.metrics)
+        yield run_id
+
+
+@contextlib.contextmanager
+def _run_of_failure(candidate: Candidate, training: _Training) -> Iterator[None]:
+    """Give a candidate that cannot be cross-validated a run that says so; the others have theirs when all were cross-validated."""
+    try:
+        yield
+    except BaseException:
+        with _run_of(candidate, training):
+            raise
+
+
+def _train_one(candidate: Candidate, training: _Training, predictions: Predictions, features: SharedFeatures) -> CandidateResult:
+    with _run_of(candidate, training) as run_id:
+        measured = _measure(candidate, training, predictions, features)
         tracking.log_files(measured.files, digests_of=(GOLDEN,))
+        records = training.data.records.iloc[training.parts.train]
         size = float(tracking.log_model(measured.pipeline, records, trusted_types=candidate.trusted_types))
-        mlflow.log_metric("size_bytes", size)
-    return CandidateResult(candidate.name, run_id, {**measured.metrics, "size_bytes": size})
+        metrics = {**measured.metrics, "size_bytes": size}
+        # After the model: MLflow then counts them as its metrics too, in one request instead of one a metric.
+        mlflow.log_metrics(metrics)
+    return CandidateResult(candidate.name, run_id, metrics)
 
 
-def _measure(candidate: Candidate, data: Dataset, parts: Split, params: Params) -> _Measured:
-    """Cross-validate on the training part, refit on all of it, then score the held-out test set once."""
+def _measure(candidate: Candidate, training: _Training, predictions: Predictions, features: SharedFeatures) -> _Measured:
+    """Refit on all of the training part, then score the held-out test set once."""
+    data, parts, params = training.data, training.parts, training.params
     records, labels = data.records.iloc[parts.train], data.labels.iloc[parts.train]
     truth, held_out_truth = labels.to_numpy(dtype=str), data.labels.iloc[parts.held_out].to_numpy(dtype=str)
-    predictions = evaluate.out_of_fold(candidate.pipeline, records, truth, parts.folds)
-    start = time.process_time()  # criteria may limit it, and other people's work is none of the candidate's
-    pipeline = clone(candidate.pipeline).fit(records, truth)
-    fit_seconds = time.process_time() - start
-    held_out = evaluate.predict(pipeline, data.records.iloc[parts.held_out])
-    cost = latency(pipeline, records.head(params.latency_records))
+    fitted = features.fit(candidate.pipeline)
+    cost = latency(fitted.pipeline, records.head(params.latency_records))
     metrics = {
         **evaluate.figures(truth, predictions, prefix="cv", bins=params.calibration_bins),
-        **evaluate.figures(held_out_truth, held_out, prefix="test", bins=params.calibration_bins),
+        **evaluate.figures(held_out_truth, fitted.predictions, prefix="test", bins=params.calibration_bins),
         "latency_p50_ms": cost.p50_ms,
         "latency_p95_ms": cost.p95_ms,
-        "fit_seconds": fit_seconds,
+        "fit_seconds": fitted.fit_seconds,
     }
     golden = golden_records(records, labels, number=params.golden_records)
     title = f"{candidate.name}, cross-validated on {len(records)} records"
     files = {
         PER_CLASS: evaluate.per_class(predictions.classes, data.labels.to_numpy(dtype=str), metrics),
-        GOLDEN: golden_predictions(pipeline, golden),
+        GOLDEN: golden_predictions(fitted.pipeline, golden),
         "confusion_matrix.png": plots.confusion(truth, predictions, title=title),
         "reliability.png": plots.reliability(truth, predictions, title=title, bins=params.calibration_bins),
     }
-    return _Measured(pipeline, metrics, files)
+    return _Measured(fitted.pipeline, metrics, files)
 
 
 def _pipeline_params(pipeline: Pipeline) -> dict[str, str]:

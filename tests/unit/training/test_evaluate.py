@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import Pipeline
 
 from passerelle.gate.scores import calibration_error
@@ -72,16 +73,6 @@ def fitted() -> tuple[Pipeline, pd.DataFrame, pd.Series]:
     return text_candidates()[0].pipeline.fit(records, labels.to_numpy(dtype=str)), records, labels
 
 
-def test_out_of_fold_predictions_come_back_in_the_records_order(fitted: tuple[Pipeline, pd.DataFrame, pd.Series]) -> None:
-    pipeline, records, labels = fitted
-    everything = np.arange(30)
-    folds = [(np.setdiff1d(everything, everything[start::3]), everything[start::3]) for start in range(3)]
-    said = evaluate.out_of_fold(pipeline, records, labels.to_numpy(dtype=str), folds)
-    assert said.labels.tolist() == labels.tolist()
-    assert said.probabilities is not None
-    assert said.probabilities.shape == (30, 2)
-
-
 def test_golden_records_hold_every_class_and_what_is_odd(fitted: tuple[Pipeline, pd.DataFrame, pd.Series]) -> None:
     pipeline, records, labels = fitted
     golden = golden_predictions(pipeline, golden_records(records, labels, number=24))
@@ -111,3 +102,35 @@ def test_plots_take_few_and_many_classes(number: int) -> None:
     said = Predictions(np.array(classes * 3), probabilities, classes)
     assert isinstance(plots.confusion(truth, said, title="t"), Figure)
     assert isinstance(plots.reliability(truth, said, title="t", bins=10), Figure)
+
+
+class SecondClassAlways(LogisticRegression):  # type: ignore[misc]  # scikit-learn has no types
+    def predict(self, features: object) -> np.ndarray:
+        return np.array([CLASSES[1]] * len(np.asarray(features)))
+
+
+def test_labels_come_from_the_probabilities_without_a_second_prediction(
+    fitted: tuple[Pipeline, pd.DataFrame, pd.Series], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline, records, _ = fitted
+    expected = pipeline.predict(records).tolist()
+    with monkeypatch.context() as patch:
+        patch.setattr(LogisticRegression, "predict", lambda *_: pytest.fail("the records are predicted twice"), raising=False)
+        assert evaluate.predict(pipeline, records).labels.tolist() == expected
+
+
+def test_a_classifier_that_may_choose_otherwise_is_asked_for_its_labels() -> None:
+    records = pd.DataFrame({"size": [0.0, 1.0, 2.0, 3.0]})
+    pipeline = Pipeline([("classifier", SecondClassAlways())]).fit(records, np.array([CLASSES[0]] * 2 + [CLASSES[1]] * 2))
+    assert evaluate.predict(pipeline, records).labels.tolist() == [CLASSES[1]] * 4
+
+
+def test_equal_probabilities_do_not_decide() -> None:
+    # The distances differ, and the sigmoids of both are 1: so both probabilities are a half.
+    classifier = SGDClassifier(loss="log_loss").fit([[0.0], [1.0], [2.0]], ["a", "b", "c"])
+    classifier.coef_, classifier.intercept_ = np.array([[0.0], [0.0], [0.0]]), np.array([-900.0, 50.0, 60.0])
+    records = pd.DataFrame({"size": [1.0, 2.0]})
+    found = evaluate.predict(Pipeline([("classifier", classifier)]), records)
+    assert found.probabilities is not None
+    assert found.probabilities.argmax(axis=1).tolist() == [1, 1]
+    assert found.labels.tolist() == ["c", "c"]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse.csgraph import connected_components
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from passerelle.errors import DataError
 from passerelle.training.dataset import Dataset, digest_of
@@ -45,6 +49,48 @@ def test_many_slightly_different_copies_of_one_text_are_one_group() -> None:
     groups = groups_of(dataset(short + distinct_texts(300), ["a"] * 600), similarity=0.75)
     assert len(set(groups[:300])) == 1
     assert len(set(groups[300:])) == 300
+
+
+def components_of_all_pairs(texts: list[str], similarity: float) -> np.ndarray:
+    """Return the groups by comparing all texts with all."""
+    normalised = [normalise(text) for text in texts]
+    shingles = TfidfVectorizer(analyzer="char_wb", ngram_range=(5, 5), lowercase=False, use_idf=False).fit_transform(normalised)
+    near = (shingles @ shingles.T).toarray() >= similarity
+    same = np.equal.outer(np.array(normalised), np.array(normalised))
+    numbers: np.ndarray = connected_components(near | same, directed=False)[1]
+    return numbers
+
+
+def partition(groups: np.ndarray) -> set[frozenset[int]]:
+    return {frozenset(np.flatnonzero(groups == group).tolist()) for group in set(groups.tolist())}
+
+
+def chains(number: int) -> list[str]:
+    """Return texts of ten words, each with one word of the text before it exchanged, thirty to a chain."""
+    random, fresh = np.random.default_rng(3), iter(" ".join(distinct_texts(number)).split())
+    texts: list[list[str]] = []
+    for position in range(number):
+        words = [next(fresh) for _ in range(10)] if position % 30 == 0 else [*texts[-1]]
+        words[random.integers(10)] = words[0][::-1]
+        texts.append(words)
+    return [" ".join(text) for text in texts]
+
+
+@pytest.mark.parametrize("similarity", [0.75, 0.85])
+def test_groups_are_those_of_a_comparison_of_all_with_all(similarity: float) -> None:
+    texts = [*chains(300), *distinct_texts(60), "Merci", "MERCI !", ""]
+    groups = groups_of(dataset(texts, ["a"] * len(texts)), similarity=similarity)
+    assert partition(groups) == partition(components_of_all_pairs(texts, similarity))
+
+
+def test_memory_does_not_grow_with_the_pairs_that_are_compared() -> None:
+    petition = "Nous demandons la réouverture de la piscine du quartier, fermée depuis deux ans sans aucune explication"
+    data = dataset([f"{petition} {text[:40]}" for text in distinct_texts(600)], ["a"] * 600)
+    tracemalloc.start()
+    groups_of(data, similarity=0.99)
+    peak_mib = tracemalloc.get_traced_memory()[1] / 2**20
+    tracemalloc.stop()
+    assert peak_mib < 60
 
 
 def test_rows_of_a_table_are_grouped_when_equal() -> None:
