@@ -123,17 +123,18 @@ def check_architecture(engine: str, image: str) -> None:
         raise NotFoundError(f"{engine} holds no image {image}", hint="passerelle containerize")
     if not runs_here(inspected):
         raise OutsideError(
-            f"the image {image} is for {inspected['Architecture']}, and this machine is {_here()}",
+            f"the image {image} is for {inspected['Architecture']}, and this machine is {this_machine()}",
             hint="passerelle containerize",
         )
 
 
 def runs_here(image: Inspected) -> bool:
     """Return whether what `inspect` returned is an image for this machine's architecture."""
-    return image.get("Architecture") in (_here(), "", None)
+    return image.get("Architecture") in (this_machine(), "", None)
 
 
-def _here() -> str:
+def this_machine() -> str:
+    """Return this machine's architecture by the name that images have for it."""
     return _MACHINES.get(platform.machine(), platform.machine())
 
 
