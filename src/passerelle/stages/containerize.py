@@ -89,9 +89,7 @@ def _check(options: ImageOptions, *, smoke: bool, push: bool) -> None:
     if push:
         registry_of(image_ref(options.image_name or "passerelle/bento:1"))
     if smoke and is_foreign(options.platform):
-        message = (
-            f"a container of {options.platform} cannot replay the golden inputs on this machine; a roll-out replays them in each pod"
-        )
+        message = f"a container of {options.platform} cannot replay the golden inputs on this machine; a roll-out replays them in each pod"
         raise UsageError(message, hint=f"passerelle containerize --platform {options.platform} --no-smoke")
 
 
