@@ -1,4 +1,4 @@
-"""The files of CI, here and in a new project: each line can be typed, actions are pinned, permissions are the least, and the schemas hold."""
+"""The files of CI, here and in a new project: lines that can be typed, pinned actions, the least permissions, valid schemas."""
 
 from __future__ import annotations
 

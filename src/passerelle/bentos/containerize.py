@@ -222,8 +222,9 @@ def _layers(engine: str, image: str) -> Sequence[str]:
 
 def _build(engine: str, folder: Path, target: str, arguments: Sequence[str], image: ImageRef) -> None:
     """Let the engine build the image up to this target."""
-    docker_format = ["--format", "docker"] if engine == "podman" else []
-    command = [engine, "build", *docker_format, "--file", str(folder / "Dockerfile"), "--target", target, *arguments, str(folder)]
+    # The format of OCI has no health check. Buildah keeps layers for the next build only if asked to.
+    own = {"podman": ["--format", "docker"], "buildah": ["--format", "docker", "--layers"]}.get(engine, [])
+    command = [engine, "build", *own, "--file", str(folder / "Dockerfile"), "--target", target, *arguments, str(folder)]
     environment = tool_environment() | {"BUILDKIT_PROGRESS": "plain"}
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_BUILD_TIMEOUT_S, check=False)
