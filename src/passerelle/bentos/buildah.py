@@ -14,24 +14,31 @@ _WITH_A_VALUE = {"--network", "--cap-drop", "--entrypoint", "--platform"}
 
 def answer(run: Run, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Return what Buildah answers to a command of docker, in the form that docker gives it."""
-    match list(arguments):
+    words = list(arguments)
+    if words[:2] == ["image", "inspect"]:
+        return _inspected(run, words[2:])
+    if words[:2] == ["run", "--rm"]:
+        return _ran(run, words[2:])
+    return run(*_in_its_words(words))
+
+
+def _in_its_words(words: list[str]) -> list[str]:
+    """Return the command that does the same, where it is one."""
+    match words:
         case ["info", *_]:
-            return run("info")
-        case ["image", "inspect", *names]:
-            return _inspected(run, names)
+            translated = ["info"]
         case ["image", "ls", "--quiet", "--filter", condition]:
-            return run("images", "--quiet", "--no-trunc", "--filter", condition)
+            translated = ["images", "--quiet", "--no-trunc", "--filter", condition]
         case ["image", "rm", *names]:
-            return run("rmi", *names)
-        case ["run", "--rm", *rest]:
-            return _ran(run, rest)
+            translated = ["rmi", *names]
         case ["save", "--output", path, name]:
             local = name if name.startswith("localhost/") else f"localhost/{name}"
-            return run("push", "--quiet", name, f"docker-archive:{path}:{local}")
+            translated = ["push", "--quiet", name, f"docker-archive:{path}:{local}"]
         case ["load", "--quiet", "--input", path]:
-            return run("pull", "--quiet", f"docker-archive:{path}")
-        case others:
-            return run(*others)
+            translated = ["pull", "--quiet", f"docker-archive:{path}"]
+        case _:
+            translated = words
+    return translated
 
 
 def _inspected(run: Run, names: Sequence[str]) -> subprocess.CompletedProcess[str]:
