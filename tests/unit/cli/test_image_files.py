@@ -48,5 +48,5 @@ def test_a_dry_run_writes_nothing_and_a_missing_folder_is_told(tmp_path: Path) -
     write(result(tmp_path, dry_run=True), outputs=tmp_path / "outputs", sbom=tmp_path / "sbom.cdx.json")
     assert not (tmp_path / "outputs").exists()
     built = result(tmp_path)
-    with pytest.raises(OutsideError, match="cannot write .*nowhere/outputs: No such file or directory"):
+    with pytest.raises(OutsideError, match=r"cannot write .*nowhere/outputs: No such file or directory"):
         write(replace(built), outputs=tmp_path / "nowhere" / "outputs", sbom=None)
