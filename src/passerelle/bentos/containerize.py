@@ -105,9 +105,7 @@ def containerize(
         NotFoundError: The store holds no such bento, or no longer its model.
         OutsideError: No engine answers, it cannot run the platform, or the build fails; an image of that name stays as it was.
     """
-    began = time.perf_counter()
-    options = options or ImageOptions()
-    store = Store(settings)
+    began, options, store = time.perf_counter(), options or ImageOptions(), Store(settings)
     bento = store.bento(bento_tag)
     if bento is None:
         raise NotFoundError(f"the BentoML store holds no bento {bento_tag}", hint="passerelle build; bentoml list")

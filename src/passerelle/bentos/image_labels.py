@@ -60,8 +60,8 @@ def _base_digest(engine: str, base: str, platform: str | None) -> str:
     """
     image = inspect(engine, base)
     if image is None:
-        wanted = () if platform is None else ("--platform", platform)
-        pulled = ask(engine, "pull", "--quiet", *wanted, base, timeout_s=_PULL_TIMEOUT_S)
+        platform_option = () if platform is None else ("--platform", platform)
+        pulled = ask(engine, "pull", "--quiet", *platform_option, base, timeout_s=_PULL_TIMEOUT_S)
         image = inspect(engine, base) if pulled.returncode == 0 else None
         if image is None:
             reason = (pulled.stderr.strip().splitlines() or ["it is not there"])[-1]

@@ -36,8 +36,8 @@ def push(engine: str, image: ImageRef) -> str:
     registry = registry_of(image)
     with tempfile.TemporaryDirectory() as temporary:
         digest_file = Path(temporary) / "digest"
-        wanted = () if engine == "docker" else ("--digestfile", str(digest_file))
-        done = ask(engine, "push", *wanted, str(image), timeout_s=_PUSH_TIMEOUT_S)
+        digest_option = () if engine == "docker" else ("--digestfile", str(digest_file))
+        done = ask(engine, "push", *digest_option, str(image), timeout_s=_PUSH_TIMEOUT_S)
         if done.returncode != 0:
             raise _refused(engine, image, registry, done.stdout + done.stderr)
         digest = digest_file.read_text(encoding="utf-8").strip() if digest_file.exists() else _digest(engine, image)

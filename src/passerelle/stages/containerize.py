@@ -78,10 +78,12 @@ def run(
     tried = {"trial": trial} if smoke else {}
     built = containerize(context.store, bento_tag=tag, options=options, dry_run=dry_run, progress=progress, **tried)
     report = replace(ran[0], image=str(built.image)) if ran else None
-    if not push or dry_run:
-        return Containerized(built, report)
+    return Containerized(built, report, _push(built, progress) if push and not dry_run else None)
+
+
+def _push(built: BuiltImage, progress: Progress) -> str:
     progress(f"{built.engine} pushes {built.image}")
-    return Containerized(built, report, push_image(built.engine, built.image))
+    return push_image(built.engine, built.image)
 
 
 def _check(options: ImageOptions, *, smoke: bool, push: bool) -> None:
