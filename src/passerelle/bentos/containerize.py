@@ -14,6 +14,7 @@ from pathlib import Path
 from passerelle.bentos.context import readable_in_image, write_context
 from passerelle.bentos.engine import IN_THE_MAKING, ask, failed, find_engine, inspect, runs_here
 from passerelle.bentos.image_labels import image_labels
+from passerelle.bentos.image_options import ImageOptions
 from passerelle.bentos.image_platform import check_platform, machine_of
 from passerelle.bentos.reproducible import rewrite
 from passerelle.bentos.sbom import bill_of_materials, packages_in
@@ -29,8 +30,6 @@ from passerelle.names import (
 )
 from passerelle.settings import StoreSettings
 
-#: Its digest is recorded in each image; name one by digest with `--base` to pin it.
-BASE = "python:3.11-slim"
 _BUILD_TIMEOUT_S = 1_800.0
 
 
@@ -60,31 +59,6 @@ class BuiltImage:
     seconds: float = 0.0
     labels: Mapping[str, str] = field(default_factory=dict)
     dry_run: bool = False
-
-
-@dataclass(frozen=True)
-class ImageOptions:
-    """How an image is to be made.
-
-    Attributes:
-        image_name: `repository:tag`; by default passerelle/<bento tag>.
-        slim: Python and the packages without Debian around them: no shell.
-        base: What it starts from, and what the slim one takes Python from.
-        with_pipeline: Install scikit-learn for a compiled model too: its pipeline decides then where two labels are within rounding.
-        wheels: Folder that packages are installed from, without a network.
-        cached: Whether the engine's cache is used; without it everything is built again.
-        epoch: Seconds since 1970 that all times in the image are set to, so that the same inputs give the same digest.
-        platform: `linux/amd64` or `linux/arm64`; by default this machine's.
-    """
-
-    image_name: str | None = None
-    slim: bool = False
-    with_pipeline: bool = False
-    base: str = BASE
-    wheels: Path | None = None
-    cached: bool = True
-    epoch: int | None = None
-    platform: str | None = None
 
 
 def containerize(

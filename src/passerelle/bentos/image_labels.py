@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import bentoml
 
 from passerelle.bentos.context import digest_of
 from passerelle.bentos.engine import ask, inspect
+from passerelle.bentos.image_options import ImageOptions
 from passerelle.errors import OutsideError
 from passerelle.names import (
     BENTO_TAG_LABEL,
@@ -22,9 +22,6 @@ from passerelle.names import (
     REGISTERED_MODEL_LABEL,
     BentoTag,
 )
-
-if TYPE_CHECKING:
-    from passerelle.bentos.containerize import ImageOptions
 
 _PULL_TIMEOUT_S = 1_800.0
 

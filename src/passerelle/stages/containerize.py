@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from passerelle.bentos.build import PASSED
-from passerelle.bentos.containerize import BuiltImage, ImageOptions, containerize, image_ref
+from passerelle.bentos.containerize import BuiltImage, containerize, image_ref
+from passerelle.bentos.image_options import ImageOptions
 from passerelle.bentos.image_platform import is_foreign
 from passerelle.bentos.push import push as push_image
 from passerelle.bentos.push import registry_of
