@@ -69,7 +69,7 @@ def _running(image: str, environment: Mapping[str, str]) -> Iterator[tuple[subpr
     container, port = started.stdout.strip(), _free_port()
     given = [part for name, value in environment.items() for part in ("--env", f"{name}={value}")]
     service = [*(inspect("buildah", image) or {})["Config"]["Entrypoint"], "--host", "127.0.0.1", "--port", str(port)]
-    command = ["buildah", "run", "--cap-drop", "ALL", *given, container, "--", "python3", "-c", _SUPERVISE, *service]
+    command = ["buildah", "run", "--network", "host", "--cap-drop", "ALL", *given, container, "--", "python3", "-c", _SUPERVISE, *service]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, env=tool_environment(), stdin=subprocess.PIPE, stdout=log, stderr=log)
         try:
