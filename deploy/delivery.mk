@@ -1,6 +1,7 @@
 # From the version in production to a deployment by digest: what CI calls, and what can be typed. docs/ci.md describes the variables.
 # The Makefile that includes this sets PASSERELLE, UV and ENVIRONMENT, the target that makes the environment.
-ENGINE ?= $(firstword $(foreach engine,docker podman buildah,$(if $(shell command -v $(engine)),$(engine))))
+#: The one that `passerelle containerize` takes: the first that answers.
+ENGINE ?= $(shell for engine in docker podman buildah; do if "$$engine" info >/dev/null 2>&1; then echo "$$engine"; break; fi; done)
 #: GitHub's file for the outputs of a step; elsewhere a file that GitLab reads as a `dotenv` report.
 OUTPUTS ?= $(or $(GITHUB_OUTPUT),image.env)
 OVERLAY ?= production
@@ -9,12 +10,13 @@ export IMAGE MODEL_VERSION OVERLAY OUTPUTS REGISTRY REGISTRY_USER
 
 .PHONY: engine login image scan roll-out
 
-engine:  ## install buildah, which needs no daemon, where no container engine is installed; needs Debian and root
+engine:  ## install buildah, which needs no daemon, where no container engine answers; needs Debian and root
 	@test -n "$(ENGINE)" || { apt-get update -qq && apt-get install -y -qq --no-install-recommends buildah >/dev/null; }
 	@echo "container engine: $(or $(ENGINE),buildah)"
 
 login:  ## REGISTRY=… REGISTRY_USER=…, REGISTRY_PASSWORD in the environment: log the container engine in
 	$(call need,REGISTRY REGISTRY_USER REGISTRY_PASSWORD)
+	@test -n "$(ENGINE)" || { echo "no container engine answers; next: make engine" >&2; exit 3; }
 	@printf %s "$$REGISTRY_PASSWORD" | $(ENGINE) login --username "$$REGISTRY_USER" --password-stdin "$$REGISTRY"
 
 image: $(ENVIRONMENT)  ## IMAGE=registry/name:tag: import the version in production, build, containerize, replay the golden inputs and push

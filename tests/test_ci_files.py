@@ -131,6 +131,30 @@ def test_one_deployment_at_a_time_by_digest(folder: Path) -> None:
     assert gitlab(folder)["containerize"]["artifacts"]["reports"]["dotenv"] == "image.env"
 
 
+def delivery(tmp_path: Path, target: str, **engines: int) -> subprocess.CompletedProcess[str]:
+    """Return what a target says where these container engines are installed and answer with these exit codes."""
+    for name, status in ({"docker": 1, "podman": 1, "buildah": 1, "apt-get": 0} | engines).items():
+        (tmp_path / name).write_text(f'#!/bin/sh\n[ "$1" = info ] && exit {status}\necho "{name} $*"\n')
+        (tmp_path / name).chmod(0o755)
+    command = ["make", "--silent", "--file", str(ROOT / "deploy" / "delivery.mk"), target, "SHELL=/bin/bash"]
+    given = {"PATH": f"{tmp_path}:/usr/bin:/bin", "REGISTRY": "registry.example.org", "REGISTRY_USER": "me", "REGISTRY_PASSWORD": "secret"}
+    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(("engines", "chosen"), [({"docker": 0, "buildah": 0}, "docker"), ({"buildah": 0}, "buildah")])
+def test_the_login_is_for_the_engine_that_answers(tmp_path: Path, engines: dict[str, int], chosen: str) -> None:
+    assert delivery(tmp_path, "engine", **engines).stdout == f"container engine: {chosen}\n"
+    done = delivery(tmp_path, "login", **engines)
+    assert done.stdout == f"{chosen} login --username me --password-stdin registry.example.org\n"
+    assert "secret" not in done.stdout + done.stderr
+
+
+def test_without_an_engine_buildah_is_installed_and_without_a_name_nothing_runs(tmp_path: Path) -> None:
+    assert delivery(tmp_path, "engine").stdout == "apt-get update -qq\ncontainer engine: buildah\n"
+    assert "next: make engine" in delivery(tmp_path, "login").stderr
+    assert "IMAGE is not set" in delivery(tmp_path, "image").stderr
+
+
 def tool(name: str) -> str:
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.is_file() else shutil.which(name)
