@@ -9,11 +9,17 @@ READY := $(if $(wildcard .venv/.dev),.venv/.dev,.venv/.workbench)
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo up stack test fuzz mutants lint docs format bench images load overload lock clean
+PASSERELLE := $(BIN)/passerelle
+UV := $(BIN)/uv
+ENVIRONMENT := $(READY)
+
+.PHONY: help environment demo up stack test fuzz mutants lint docs format bench images load overload lock licences release publish forge-release clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+environment: $(READY)  ## make .venv from the locked requirements, if it is not there or out of date
 
 demo: $(READY)  ## train, compare, register, promote, import, build, serve and query, on the embedded platform
 	@$(BIN)/passerelle demo
@@ -34,11 +40,14 @@ fuzz: .venv/.dev  ## the property-based unit tests, with 2,000 new examples each
 mutants: .venv/.dev  ## mutate the most important modules, and count the mutations that no unit test notices; MUTANTS=all, MODULES="gate ledger"
 	@$(BIN)/python -m tests.mutants $(if $(MUTANTS),--count $(MUTANTS)) $(MODULES)
 
-lint: .venv/.dev  ## ruff, mypy strict, and the licence of each file
+lint: .venv/.dev  ## ruff, mypy strict, the licence of each file, and the files of CI
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/reuse lint --quiet
+	$(BIN)/zizmor --offline --no-progress --quiet --persona=pedantic .github/workflows
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.gitlab-ci .gitlab-ci.yml .gitlab/*.yml
 
 docs: .venv/.dev  ## the documentation as a site in .cache/docs/site; a broken link or anchor fails it
 	@$(BIN)/python docs/build_site.py
@@ -68,8 +77,23 @@ lock: $(READY)  ## lock the requirements from pyproject.toml
 	$$compile deploy/mlflow/requirements.in -c requirements/dev.txt -o deploy/mlflow/requirements.txt; \
 	grep -E '^uv==' requirements/dev.txt | tr -d '\\ ' | $$compile - -o requirements/uv.txt
 
+licences: .venv/.dev  ## check the licence of each locked package against .ci/licences.toml
+	@$(BIN)/python .ci/licences.py
+
+release: .venv/.dev  ## write wheel, sdist, bill of materials, checksums and notes to release/; the same bytes for the same commit
+	@$(BIN)/python .ci/release.py release
+
+publish: .venv/.dev  ## upload release/packages to UV_PUBLISH_URL with UV_PUBLISH_TOKEN
+	@$(UV) publish --trusted-publishing never release/packages/*
+
+forge-release:  ## TAG=v1.2.3: create the release on GitHub from release/, with gh
+	@test -n "$${TAG:-}" || { echo "TAG is not set" >&2; exit 2; }
+	@gh release create "$$TAG" --verify-tag --title "$$TAG" --notes-file release/NOTES.md release/packages/* release/sbom.cdx.json release/SHA256SUMS
+
 clean:  ## remove the environment and the demo's state
 	rm -rf .venv .passerelle
+
+include deploy/delivery.mk
 
 .venv/.%: requirements/%.txt requirements/uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("passerelle needs Python 3.11 or newer; this is " + sys.version.split()[0] + ": make PYTHON=python3.x")'

@@ -24,8 +24,9 @@ from pathlib import Path
 
 from loadtests.machine import describe_machine
 from passerelle.bentos.build import build
-from passerelle.bentos.containerize import BASE, ImageOptions, containerize
+from passerelle.bentos.containerize import containerize
 from passerelle.bentos.engine import ask, find_engine, inspect
+from passerelle.bentos.image_options import BASE, ImageOptions
 from passerelle.bentos.store import Store, latest_bento
 from passerelle.errors import NotFoundError, OutsideError
 from passerelle.model.golden import read_golden
@@ -106,7 +107,7 @@ def ours(settings: StoreSettings, tag: BentoTag, name: str, wanted: ImageOptions
         built.seconds,
         again.seconds,
         ran.ready_seconds,
-        ran.resident_bytes / 2**20,
+        (ran.resident_bytes or 0) / 2**20,
         built.packages,
         _with_new_code(settings, tag, wanted),
     )

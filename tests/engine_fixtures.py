@@ -16,8 +16,9 @@ from bentoml._internal.models.model import ModelStore
 from filelock import FileLock
 
 from passerelle.bentos.build import build
-from passerelle.bentos.containerize import BuiltImage, ImageOptions, containerize
+from passerelle.bentos.containerize import BuiltImage, containerize
 from passerelle.bentos.engine import find_engine
+from passerelle.bentos.image_options import ImageOptions
 from passerelle.errors import OutsideError
 from passerelle.model.golden import Golden, read_golden
 from passerelle.names import BentoTag

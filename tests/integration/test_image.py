@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from passerelle.bentos.build import build
-from passerelle.bentos.containerize import BASE, ImageOptions, containerize
+from passerelle.bentos.containerize import containerize
 from passerelle.bentos.engine import inspect
+from passerelle.bentos.image_options import BASE, ImageOptions
 from passerelle.errors import UsageError
 from passerelle.rollout.container import smoke
 from passerelle.settings import StoreSettings

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from passerelle.bentos.containerize import BASE, ImageOptions, containerize
+from passerelle.bentos.containerize import containerize
 from passerelle.bentos.engine import check_architecture, failed, find_engine, inspect
+from passerelle.bentos.image_options import BASE, ImageOptions
 from passerelle.errors import NotFoundError, OutsideError
 from passerelle.names import BentoTag
 from passerelle.rollout.container import smoke

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from passerelle.bentos import containerize as stage
-from passerelle.bentos.containerize import BASE, ImageOptions
 from passerelle.bentos.engine import inspect
+from passerelle.bentos.image_options import BASE, ImageOptions
 from passerelle.errors import IntegrityError, OutsideError
 from passerelle.rollout.container import smoke
 from passerelle.settings import StoreSettings

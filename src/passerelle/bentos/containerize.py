@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import tempfile
 import time
@@ -10,33 +9,27 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
-import bentoml
-
-from passerelle.bentos.context import digest_of, readable_in_image, write_context
+from passerelle.bentos.context import readable_in_image, write_context
 from passerelle.bentos.engine import IN_THE_MAKING, ask, failed, find_engine, inspect, runs_here
+from passerelle.bentos.image_labels import image_labels
+from passerelle.bentos.image_options import ImageOptions
+from passerelle.bentos.image_platform import check_platform, machine_of
 from passerelle.bentos.reproducible import rewrite
 from passerelle.bentos.sbom import bill_of_materials, packages_in
 from passerelle.bentos.store import Store
 from passerelle.bentos.tool_environment import tool_environment
 from passerelle.errors import NotFoundError, OutsideError, UsageError
 from passerelle.names import (
-    BENTO_TAG_LABEL,
-    CODE_DIGEST,
-    GIT_COMMIT,
     INPUTS_DIGEST_LABEL,
     OCI_PREFIX,
     PREFIX,
-    REGISTERED_MODEL_LABEL,
     BentoTag,
     ImageRef,
 )
 from passerelle.settings import StoreSettings
 
-#: Its digest is recorded in each image; name one by digest with `--base` to pin it.
-BASE = "python:3.11-slim"
 _BUILD_TIMEOUT_S = 1_800.0
 
 
@@ -68,29 +61,6 @@ class BuiltImage:
     dry_run: bool = False
 
 
-@dataclass(frozen=True)
-class ImageOptions:
-    """How an image is to be made.
-
-    Attributes:
-        image_name: `repository:tag`; by default passerelle/<bento tag>.
-        slim: Python and the packages without Debian around them: no shell.
-        base: What it starts from, and what the slim one takes Python from.
-        with_pipeline: Install scikit-learn for a compiled model too: its pipeline decides then where two labels are within rounding.
-        wheels: Folder that packages are installed from, without a network.
-        cached: Whether the engine's cache is used; without it everything is built again.
-        epoch: Seconds since 1970 that all times in the image are set to, so that the same inputs give the same digest.
-    """
-
-    image_name: str | None = None
-    slim: bool = False
-    with_pipeline: bool = False
-    base: str = BASE
-    wheels: Path | None = None
-    cached: bool = True
-    epoch: int | None = None
-
-
 def containerize(
     settings: StoreSettings,
     *,
@@ -107,11 +77,9 @@ def containerize(
 
     Raises:
         NotFoundError: The store holds no such bento, or no longer its model.
-        OutsideError: No engine answers, or the build fails; holds what it said. An image of that name stays as it was.
+        OutsideError: No engine answers, it cannot run the platform, or the build fails; an image of that name stays as it was.
     """
-    began = time.perf_counter()
-    options = options or ImageOptions()
-    store = Store(settings)
+    began, options, store = time.perf_counter(), options or ImageOptions(), Store(settings)
     bento = store.bento(bento_tag)
     if bento is None:
         raise NotFoundError(f"the BentoML store holds no bento {bento_tag}", hint="passerelle build; bentoml list")
@@ -119,12 +87,13 @@ def containerize(
     engine = find_engine()
     if dry_run:
         return BuiltImage(image, bento_tag, engine, slim=options.slim, dry_run=True)
+    check_platform(engine, options.platform, options.base)
     with tempfile.TemporaryDirectory(dir=store.home, prefix=".passerelle-image-") as temporary:
         folder = Path(temporary)
         write_context(folder, store, bento_tag, wheels=options.wheels, with_pipeline=options.with_pipeline, epoch=options.epoch)
-        labels = _labels_of(engine, folder, bento, bento_tag, options)
+        labels = image_labels(engine, folder, bento, bento_tag, options)
         sbom = store.home / "images" / f"{str(image).replace('/', '_').replace(':', '_')}.cdx.json"
-        fresh = not (options.cached and sbom.exists() and _made_of(engine, image) == labels[INPUTS_DIGEST_LABEL])
+        fresh = not (options.cached and sbom.exists() and _made_of(engine, image, options.platform) == labels[INPUTS_DIGEST_LABEL])
         if fresh:
             progress(f"{engine} builds {image}; the first time takes a minute")
             content = _build_and_try(engine, folder, image, options, labels, trial=trial)
@@ -147,51 +116,12 @@ def image_ref(name: str) -> ImageRef:
     return ImageRef(repository, image_tag)
 
 
-def _labels_of(engine: str, folder: Path, bento: bentoml.Bento, tag: BentoTag, options: ImageOptions) -> dict[str, str]:
-    """Return OCI's annotations, the lineage, which the bento carries as labels, and the digest of what the image is made from."""
-    base_digest = _base_digest(engine, options.base)
-    # Variant, base and times count as inputs too, so that another image of this bento is not taken for this one.
-    inputs = hashlib.sha256(f"{digest_of(folder)} {base_digest} {options.slim} {options.epoch}".encode()).hexdigest()
-    created = datetime.fromtimestamp(options.epoch, UTC) if options.epoch is not None else bento.info.creation_time
-    lineage = {name: value for name, value in bento.info.labels.items() if name.startswith(PREFIX)}
-    return {
-        OCI_PREFIX + "title": tag.name,
-        OCI_PREFIX + "description": f"Classifies the records of {lineage.get(REGISTERED_MODEL_LABEL, tag.name)}",
-        OCI_PREFIX + "version": tag.version,
-        OCI_PREFIX + "revision": lineage.get(GIT_COMMIT, lineage.get(CODE_DIGEST, "")),
-        OCI_PREFIX + "created": created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        OCI_PREFIX + "licenses": "Apache-2.0",
-        OCI_PREFIX + "base.name": options.base,
-        OCI_PREFIX + "base.digest": base_digest,
-        BENTO_TAG_LABEL: str(tag),
-        INPUTS_DIGEST_LABEL: f"sha256:{inputs}",
-        **lineage,
-    }
-
-
-def _made_of(engine: str, image: ImageRef) -> str | None:
-    """Return the digest of what the image was made from; None where there is none that runs here."""
+def _made_of(engine: str, image: ImageRef, platform: str | None) -> str | None:
+    """Return the digest of what the image was made from; None where there is none for this platform."""
     inspected = inspect(engine, str(image))
-    return (inspected["Config"].get("Labels") or {}).get(INPUTS_DIGEST_LABEL) if inspected and runs_here(inspected) else None
-
-
-def _base_digest(engine: str, base: str) -> str:
-    """Return the digest of the base by its registry, or by the engine if it came from no registry; pulls it if the engine does not hold it.
-
-    Raises:
-        OutsideError: It cannot be pulled.
-    """
-    image = inspect(engine, base)
-    if image is None:
-        pulled = ask(engine, "pull", "--quiet", base, timeout_s=_BUILD_TIMEOUT_S)
-        image = inspect(engine, base) if pulled.returncode == 0 else None
-        if image is None:
-            reason = (pulled.stderr.strip().splitlines() or ["it is not there"])[-1]
-            raise OutsideError(
-                f"the base image {base} cannot be pulled: {reason}", hint=f"{engine} pull {base}\npasserelle containerize --base IMAGE"
-            )
-    of_registry = [name.rpartition("@")[2] for name in image.get("RepoDigests") or ()]
-    return of_registry[0] if of_registry else str(image["Id"])
+    if inspected is None or not (runs_here(inspected) if platform is None else inspected.get("Architecture") == machine_of(platform)):
+        return None
+    return (inspected["Config"].get("Labels") or {}).get(INPUTS_DIGEST_LABEL)
 
 
 @dataclass(frozen=True)
@@ -232,6 +162,7 @@ def _built(engine: str, folder: Path, names: _Names, options: ImageOptions, labe
     image = names.image
     arguments = ["--build-arg", f"BASE={options.base}", "--build-arg", f"VARIANT={'slim' if options.slim else 'whole'}"]
     arguments += [] if options.wheels is None else ["--network", "none"]
+    arguments += [] if options.platform is None else ["--platform", options.platform]
     uncached = () if options.cached else ("--no-cache",)
     _build(engine, folder, "service", ["--tag", names.bare, *arguments, *uncached], image)
     found = packages_in(engine, names.bare)
@@ -263,8 +194,9 @@ def _layers(engine: str, image: str) -> Sequence[str]:
 
 def _build(engine: str, folder: Path, target: str, arguments: Sequence[str], image: ImageRef) -> None:
     """Let the engine build the image up to this target."""
-    docker_format = ["--format", "docker"] if engine == "podman" else []
-    command = [engine, "build", *docker_format, "--file", str(folder / "Dockerfile"), "--target", target, *arguments, str(folder)]
+    # The format of OCI has no health check. Buildah keeps layers for the next build only if asked to.
+    own = {"podman": ["--format", "docker"], "buildah": ["--format", "docker", "--layers"]}.get(engine, [])
+    command = [engine, "build", *own, "--file", str(folder / "Dockerfile"), "--target", target, *arguments, str(folder)]
     environment = tool_environment() | {"BUILDKIT_PROGRESS": "plain"}
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=_BUILD_TIMEOUT_S, check=False)

@@ -9,13 +9,14 @@ import subprocess
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from passerelle.bentos import buildah
 from passerelle.bentos.tool_environment import tool_environment
 from passerelle.errors import NotFoundError, OutsideError
 
 #: What an engine says of an image or a container; the parts that are read are the same in Docker and in Podman.
 Inspected = dict[str, Any]
 _ASK_TIMEOUT_S = 60.0
-_ENGINES = ("docker", "podman")
+_ENGINES = ("docker", "podman", "buildah")
 #: In the tag of an unfinished image; a build that is killed leaves such images behind.
 IN_THE_MAKING = "in-the-making-"
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
@@ -29,7 +30,9 @@ def find_engine() -> str:
     """
     installed = [engine for engine in _ENGINES if shutil.which(engine)]
     if not installed:
-        message = "no container engine is installed: neither docker nor podman is on the PATH; a bento is served locally without one"
+        message = (
+            "no container engine is installed: none of docker, podman and buildah is on the PATH; a bento is served locally without one"
+        )
         raise OutsideError(message, hint="passerelle deploy --target local")
     message = ""
     for engine in installed:
@@ -45,11 +48,15 @@ def find_engine() -> str:
 
 
 def ask(engine: str, *arguments: str, timeout_s: float = _ASK_TIMEOUT_S) -> subprocess.CompletedProcess[str]:
-    """Return what the engine answers; no answer counts as a failed command."""
-    try:
-        return subprocess.run([engine, *arguments], env=tool_environment(), capture_output=True, text=True, timeout=timeout_s, check=False)
-    except (subprocess.TimeoutExpired, OSError) as error:
-        return subprocess.CompletedProcess([engine], 1, "", f"{engine} does not answer: {error}")
+    """Return what the engine answers to a command of docker; no answer counts as a failed command."""
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run([engine, *words], env=tool_environment(), capture_output=True, text=True, timeout=timeout_s, check=False)
+        except (subprocess.TimeoutExpired, OSError) as error:
+            return subprocess.CompletedProcess([engine], 1, "", f"{engine} does not answer: {error}")
+
+    return buildah.answer(run, arguments) if engine == "buildah" else run(*arguments)
 
 
 def inspect(engine: str, image: str) -> Inspected | None:
@@ -123,17 +130,18 @@ def check_architecture(engine: str, image: str) -> None:
         raise NotFoundError(f"{engine} holds no image {image}", hint="passerelle containerize")
     if not runs_here(inspected):
         raise OutsideError(
-            f"the image {image} is for {inspected['Architecture']}, and this machine is {_here()}",
+            f"the image {image} is for {inspected['Architecture']}, and this machine is {this_machine()}",
             hint="passerelle containerize",
         )
 
 
 def runs_here(image: Inspected) -> bool:
     """Return whether what `inspect` returned is an image for this machine's architecture."""
-    return image.get("Architecture") in (_here(), "", None)
+    return image.get("Architecture") in (this_machine(), "", None)
 
 
-def _here() -> str:
+def this_machine() -> str:
+    """Return this machine's architecture by the name that images have for it."""
     return _MACHINES.get(platform.machine(), platform.machine())
 
 

@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import shutil
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Collection
@@ -18,8 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from passerelle.bentos.engine import failed
-from passerelle.bentos.tool_environment import tool_environment
+from passerelle.bentos.engine import ask, failed
 
 _TIMEOUT_S = 600.0
 
@@ -117,6 +115,6 @@ def _write(target: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def _run(engine: str, *arguments: str) -> None:
-    done = subprocess.run([engine, *arguments], env=tool_environment(), capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    done = ask(engine, *arguments, timeout_s=_TIMEOUT_S)
     if done.returncode != 0:
         raise failed(engine, done.stderr, of=f"{engine} {arguments[0]}", hint="unset SOURCE_DATE_EPOCH; passerelle containerize")

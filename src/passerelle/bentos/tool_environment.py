@@ -17,7 +17,7 @@ _NAMES = frozenset(
 )  # fmt: skip
 _PREFIXES = (
     "LC_", "XDG_", "SSL_CERT_", "DOCKER_", "BUILDKIT_", "BUILDX_", "COMPOSE_", "CONTAINER_", "CONTAINERS_", "PODMAN_", "BUILDAH_",
-    "KUBE", "AZURE_", "CLOUDSDK_",
+    "STORAGE_", "REGISTRY_AUTH_", "KUBE", "AZURE_", "CLOUDSDK_",
 )  # fmt: skip
 #: Read in capitals and in small letters.
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})

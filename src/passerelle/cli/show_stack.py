@@ -33,13 +33,16 @@ def image(output: Output, result: Containerized) -> None:
         if built.sbom is not None:
             output.line(f"  bill of materials {relative(built.sbom)}, and /app/sbom.cdx.json inside")
     if ran is not None:
+        resident = "" if ran.resident_bytes is None else f" {ran.resident_bytes / _MEBIBYTE:.0f} MiB,"
         output.line(
             f"  ran without any privilege: ready in {ran.ready_seconds:.1f} s, {ran.smoke.inputs} golden inputs answered the same,"
-            f" {ran.resident_bytes / _MEBIBYTE:.0f} MiB, stopped in {ran.stop_seconds:.1f} s"
+            f"{resident} stopped in {ran.stop_seconds:.1f} s"
         )
-    if not built.dry_run:
+    if result.pushed is not None:
+        output.line(f"  pushed as {result.pushed}")
+    if not built.dry_run and built.engine != "buildah":
         output.line(f"try it: {built.engine} run --rm --publish 127.0.0.1:3000:3000 --env PASSERELLE_AUTH=off {built.image}")
-    output.result({**plain(built), "ran": ran})
+    output.result({**plain(built), "ran": ran, "pushed": result.pushed})
 
 
 def deployed(output: Output, result: Deployed) -> None:

@@ -156,19 +156,26 @@ def build(bento_model_tag: str | None, project: Path, dry_run: bool, as_json: bo
 @click.option("--wheels", type=click.Path(path_type=Path, file_okay=False), help="Install from this folder, without a network.")
 @click.option("--cache/--no-cache", "cached", default=True, show_default=True, help="Use what the engine has built before.")
 @click.option("--smoke/--no-smoke", default=True, show_default=True, help="Run it and replay the golden inputs.")
+@click.option("--platform", type=click.Choice(["linux/amd64", "linux/arm64"]), help="What it runs on.  [default: as this machine]")
+@click.option("--push", is_flag=True, help="Push it to the registry that --image begins with.")
+@click.option("--outputs", type=click.Path(path_type=Path, dir_okay=False), help="Append IMAGE=…, DIGEST=… and more to this file, for CI.")
+@click.option("--sbom", type=click.Path(path_type=Path, dir_okay=False), help="Copy the bill of materials to this file.")
 @dry_run_option
 @json_option
 @needs(prerequisites.bento)
-def containerize(bento_tag: str | None, smoke: bool, dry_run: bool, as_json: bool, **options: Any) -> None:
+def containerize(
+    *, bento_tag: str | None, smoke: bool, push: bool, outputs: Path | None, sbom: Path | None, dry_run: bool, as_json: bool, **image: Any
+) -> None:
     """Make an OCI image of a bento; needs a container engine.
 
     BENTO_TAG is name:version in the BentoML store; by default the bento built last.
     """
-    from passerelle.cli import show_stack
+    from passerelle.cli import image_files, show_stack
     from passerelle.stages import containerize as stage
 
-    output = Output(as_json=as_json)
-    result = stage.run(surroundings(), bento_tag, stage.ImageOptions(**options), smoke=smoke, dry_run=dry_run, progress=output.progress)
+    output, options = Output(as_json=as_json), stage.ImageOptions(**image)
+    result = stage.run(surroundings(), bento_tag, options, smoke=smoke, push=push, dry_run=dry_run, progress=output.progress)
+    image_files.write(result, outputs=outputs, sbom=sbom)
     show_stack.image(output, result)
 
 

@@ -20,6 +20,8 @@ _HERE = Path(__file__).resolve().parent
 #: Where one of these files names the project.
 _NAMED = {"service.py": ('"classification:latest"', 'name="classification"'), "bentofile.yaml": ("name: classification",)}
 _DEMO_NAME = "classification"
+#: Files that are the same in every project and not in this repository, by their templates.
+_CI = {".github/workflows/ci.yml": "ci.github.yml", ".gitlab-ci.yml": "ci.gitlab.yml"}
 #: In the data sets that come with the package.
 _TEXT, _LABEL = "text", "label"
 
@@ -28,6 +30,7 @@ def render(answers: Answers) -> dict[str, bytes]:
     """Return the content of every file of a project by its path, but for data that the team brings."""
     files = {name: _named(name, path.read_bytes(), answers.name) for name, path in root_files()}
     files |= {name: _filled(template, answers) for name, template in _templates(answers)}
+    files |= {name: (_HERE / "templates" / template).read_bytes() for name, template in _CI.items()}
     if answers.shipped_data is not None:
         files[answers.data.file] = _data(answers)
         files[f"{DATA_FOLDER}/README.md"] = _data_sheet(answers.shipped_data)

@@ -13,6 +13,7 @@ import requests
 from passerelle.bentos.engine import ask, check_architecture, failed
 from passerelle.errors import OutsideError
 from passerelle.model.golden import Golden
+from passerelle.rollout import buildah_container
 from passerelle.rollout.smoke import SmokeReport, replay_over_http
 
 _TMPFS = "/tmp:rw,size=64m,mode=1777,noexec,nosuid,nodev"  # noqa: S108 - in the container
@@ -41,13 +42,13 @@ class ContainerReport:
 
     Attributes:
         ready_seconds: From the command that starts it to its readiness.
-        resident_bytes: What it held after the golden inputs, the kernel's page cache left out.
+        resident_bytes: What it held after the golden inputs, the kernel's page cache left out; None with Buildah.
         exit_code: Of its end by SIGTERM; 0 when it drained.
     """
 
     image: str
     ready_seconds: float
-    resident_bytes: int
+    resident_bytes: int | None
     smoke: SmokeReport
     exit_code: int
     stop_seconds: float
@@ -83,7 +84,11 @@ def smoke(engine: str, image: str, golden: Golden, *, expected_version: str, env
         IntegrityError: An answer is not the golden one.
         OutsideError: It does not start, or does not end by itself when asked to.
     """
-    with running(engine, image, environment={"PASSERELLE_AUTH": "off", **environment}) as container:
+    environment = {"PASSERELLE_AUTH": "off", **environment}
+    if engine == "buildah":
+        ran = buildah_container.smoke(image, golden, expected_version=expected_version, environment=environment)
+        return ContainerReport(image, ran.ready_seconds, None, ran.smoke, ran.exit_code, ran.stop_seconds)
+    with running(engine, image, environment=environment) as container:
         report = replay_over_http(container.address, golden, expected_version=expected_version)
         resident = resident_bytes(container)
         began = time.perf_counter()

@@ -7,9 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from passerelle.bentos.build import PASSED
-from passerelle.bentos.containerize import BuiltImage, ImageOptions, containerize
+from passerelle.bentos.containerize import BuiltImage, containerize, image_ref
+from passerelle.bentos.image_options import ImageOptions
+from passerelle.bentos.image_platform import is_foreign
+from passerelle.bentos.push import push as push_image
+from passerelle.bentos.push import registry_of
 from passerelle.bentos.store import Store
-from passerelle.errors import NotFoundError, PasserelleError, SettingsError
+from passerelle.errors import NotFoundError, PasserelleError, SettingsError, UsageError
 from passerelle.model.golden import read_golden
 from passerelle.names import GOLDEN, VERSION_LABEL, BentoTag
 from passerelle.rollout.container import ContainerReport
@@ -24,10 +28,16 @@ BY_DEFAULT = ImageOptions()
 
 @dataclass(frozen=True)
 class Containerized:
-    """An image, and what a hardened container of it did with the golden inputs; None where that was not asked for."""
+    """An image, and what was done with it.
+
+    Attributes:
+        ran: What a hardened container of it did with the golden inputs; None without the smoke test.
+        pushed: `registry/name@sha256:…`; None where it was not pushed.
+    """
 
     built: BuiltImage
     ran: ContainerReport | None
+    pushed: str | None = None
 
 
 @stage
@@ -37,6 +47,7 @@ def run(
     options: ImageOptions = BY_DEFAULT,
     *,
     smoke: bool = True,
+    push: bool = False,
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> Containerized:
@@ -46,14 +57,17 @@ def run(
         bento_tag: `name:version` in the BentoML store; by default the bento built last.
         options: Which image; `epoch` is the context's SOURCE_DATE_EPOCH where it is None.
         smoke: Whether to run it and to replay the golden inputs.
+        push: Whether to push it to the registry that its name begins with.
         progress: Called with a line for what takes time.
 
     Raises:
+        UsageError: It is to be pushed and its name has no registry, or a container of another platform is to run here.
         SettingsError: SOURCE_DATE_EPOCH is no number.
         NotFoundError: The store holds no such bento, or no longer its model.
         IntegrityError: A golden prediction differs.
-        OutsideError: No container engine answers, or it cannot build or run the image.
+        OutsideError: No container engine answers, it cannot build or run the image, or the registry refuses it.
     """
+    _check(options, smoke=smoke, push=push)
     tag = chosen_bento(context.store, bento_tag)
     options = replace(options, epoch=_epoch(context.environment) if options.epoch is None else options.epoch)
     ran: list[ContainerReport] = []
@@ -64,7 +78,22 @@ def run(
 
     tried = {"trial": trial} if smoke else {}
     built = containerize(context.store, bento_tag=tag, options=options, dry_run=dry_run, progress=progress, **tried)
-    return Containerized(built, replace(ran[0], image=str(built.image)) if ran else None)
+    report = replace(ran[0], image=str(built.image)) if ran else None
+    return Containerized(built, report, _push(built, progress) if push and not dry_run else None)
+
+
+def _push(built: BuiltImage, progress: Progress) -> str:
+    progress(f"{built.engine} pushes {built.image}")
+    return push_image(built.engine, built.image)
+
+
+def _check(options: ImageOptions, *, smoke: bool, push: bool) -> None:
+    """Check what can be checked before the image is built; raises UsageError otherwise."""
+    if push:
+        registry_of(image_ref(options.image_name or "passerelle/bento:1"))
+    if smoke and is_foreign(options.platform):
+        message = f"a container of {options.platform} cannot replay the golden inputs on this machine; a roll-out replays them in each pod"
+        raise UsageError(message, hint=f"passerelle containerize --platform {options.platform} --no-smoke")
 
 
 def _epoch(environment: Mapping[str, str]) -> int | None:

@@ -21,7 +21,7 @@ from passerelle.training.project import read_training_project
 
 ROOT = Path(__file__).resolve().parents[3]
 #: These say how this repository is worked on; a project's own say how a project is.
-REPOSITORYS_OWN = {"Makefile", "README.md"}
+REPOSITORYS_OWN = {".github/workflows/ci.yml", ".gitlab-ci.yml", "Makefile", "README.md"}
 
 
 def test_the_root_of_the_repository_is_such_a_project() -> None:

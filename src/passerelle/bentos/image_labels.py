@@ -1,0 +1,69 @@
+"""Labels of an image: OCI's annotations, the lineage of the bento, and the digest of what the image is built from."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import bentoml
+
+from passerelle.bentos.context import digest_of
+from passerelle.bentos.engine import ask, inspect
+from passerelle.bentos.image_options import ImageOptions
+from passerelle.errors import OutsideError
+from passerelle.names import (
+    BENTO_TAG_LABEL,
+    CODE_DIGEST,
+    GIT_COMMIT,
+    INPUTS_DIGEST_LABEL,
+    OCI_PREFIX,
+    PREFIX,
+    REGISTERED_MODEL_LABEL,
+    BentoTag,
+)
+
+_PULL_TIMEOUT_S = 1_800.0
+
+
+def image_labels(engine: str, folder: Path, bento: bentoml.Bento, tag: BentoTag, options: ImageOptions) -> dict[str, str]:
+    """Return OCI's annotations, the lineage, which the bento carries as labels, and the digest of what the image is made from."""
+    base_digest = _base_digest(engine, options.base, options.platform)
+    # Variant, base and times count as inputs too, so that another image of this bento is not taken for this one.
+    platform = "" if options.platform is None else f" {options.platform}"
+    inputs = hashlib.sha256(f"{digest_of(folder)} {base_digest} {options.slim} {options.epoch}{platform}".encode()).hexdigest()
+    created = datetime.fromtimestamp(options.epoch, UTC) if options.epoch is not None else bento.info.creation_time
+    lineage = {name: value for name, value in bento.info.labels.items() if name.startswith(PREFIX)}
+    return {
+        OCI_PREFIX + "title": tag.name,
+        OCI_PREFIX + "description": f"Classifies the records of {lineage.get(REGISTERED_MODEL_LABEL, tag.name)}",
+        OCI_PREFIX + "version": tag.version,
+        OCI_PREFIX + "revision": lineage.get(GIT_COMMIT, lineage.get(CODE_DIGEST, "")),
+        OCI_PREFIX + "created": created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        OCI_PREFIX + "licenses": "Apache-2.0",
+        OCI_PREFIX + "base.name": options.base,
+        OCI_PREFIX + "base.digest": base_digest,
+        BENTO_TAG_LABEL: str(tag),
+        INPUTS_DIGEST_LABEL: f"sha256:{inputs}",
+        **lineage,
+    }
+
+
+def _base_digest(engine: str, base: str, platform: str | None) -> str:
+    """Return the digest of the base by its registry, or by the engine if it came from no registry; pulls it if the engine does not hold it.
+
+    Raises:
+        OutsideError: It cannot be pulled.
+    """
+    image = inspect(engine, base)
+    if image is None:
+        platform_option = () if platform is None else ("--platform", platform)
+        pulled = ask(engine, "pull", "--quiet", *platform_option, base, timeout_s=_PULL_TIMEOUT_S)
+        image = inspect(engine, base) if pulled.returncode == 0 else None
+        if image is None:
+            reason = (pulled.stderr.strip().splitlines() or ["it is not there"])[-1]
+            raise OutsideError(
+                f"the base image {base} cannot be pulled: {reason}", hint=f"{engine} pull {base}\npasserelle containerize --base IMAGE"
+            )
+    of_registry = [name.rpartition("@")[2] for name in image.get("RepoDigests") or ()]
+    return of_registry[0] if of_registry else str(image["Id"])
