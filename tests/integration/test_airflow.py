@@ -40,7 +40,9 @@ spec.loader.exec_module(importlib.util.module_from_spec(spec))
 seconds = time.process_time() - began
 from airflow.dag_processing.dagbag import DagBag
 bag = DagBag(sys.argv[1])
-dags = {name: [dag.owner, dag.doc_md, dag.max_active_runs, [task.execution_timeout is not None for task in dag.tasks]] for name, dag in bag.dags.items()}
+dags = {}
+for name, dag in bag.dags.items():
+    dags[name] = [dag.owner, dag.doc_md, dag.max_active_runs, [task.execution_timeout is not None for task in dag.tasks]]
 pools = sorted(f"{task.dag_id}.{task.task_id}" for dag in bag.dags.values() for task in dag.tasks if task.pool == "promotion")
 print(json.dumps({"seconds": seconds, "errors": bag.import_errors, "dags": dags, "pools": pools}))
 """
@@ -81,10 +83,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     command(folder, "deploy", "--stop")
 
 
+def run(command: list[str], environment: dict[str, str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+
+
 def command(project: Path, *arguments: str, environment: dict[str, str] = ENVIRONMENT) -> Any:
-    done = subprocess.run(
-        [str(PASSERELLE), *arguments, "--json"], cwd=project, env=environment, capture_output=True, text=True, timeout=600
-    )
+    done = run([str(PASSERELLE), *arguments, "--json"], environment, project)
     assert done.stdout.count("\n") == 1, "one line where stdout is no terminal"
     return json.loads(done.stdout)
 
@@ -92,7 +96,7 @@ def command(project: Path, *arguments: str, environment: dict[str, str] = ENVIRO
 def test_the_file_is_read_without_error_and_in_little_time(airflow: Path, tmp_path: Path) -> None:
     environment = ENVIRONMENT | variables(tmp_path, 1, ROOT)
     arguments = [str(airflow / "bin" / "python"), "-c", _READ, str(HERE / "dags")]
-    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=600)
+    done = run(arguments, environment)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["errors"] == {}
@@ -112,7 +116,7 @@ def test_dags_test_goes_from_an_empty_database_to_the_smoke_test(airflow: Path, 
     with EmbeddedPlatform(project / ".passerelle"):
         prepare(airflow, environment)
         arguments = [str(airflow / "bin" / "airflow"), "dags", "test", "passerelle_flow"]
-        done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=LIMIT_S)
+        done = run(arguments, environment)
         assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
         status = command(project, "status", environment=ENVIRONMENT | model)
     assert status["holdings"]["service"] == status["holdings"]["alias"] == 1
@@ -212,12 +216,8 @@ def test_of_two_runs_at_once_one_waits_and_each_ends_at_the_gate(running: Runnin
     for run_id in runs:
         states = running.end_of(run_id)
         assert running.run(run_id)["state"] == "success"
-        assert (states["promote"], states["champion_stays"], states["import"], states["smoke"]) == (
-            "success",
-            "success",
-            "skipped",
-            "skipped",
-        )
+        ended = [states[task] for task in ("promote", "champion_stays", "import", "smoke")]
+        assert ended == ["success", "success", "skipped", "skipped"]
     first, second = (running.run(run_id) for run_id in runs)
     assert second["start_date"] >= first["end_date"]
     assert command(running.project, "status")["holdings"]["alias"] == 1

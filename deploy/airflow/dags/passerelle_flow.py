@@ -78,6 +78,11 @@ def given(**options: object) -> list[str]:
     return found
 
 
+def tag(found: Result) -> str:
+    """Return a tag of BentoML as the commands take it."""
+    return f"{found['name']}:{found['version']}"
+
+
 def params() -> Mapping[str, Any]:
     """Return the parameters of the run."""
     found: Mapping[str, Any] = get_current_context()["params"]
@@ -162,13 +167,13 @@ def rollback() -> dict[str, Any]:
 @task(task_id="import", **attempts(2, minutes=30))
 def import_model(promoted: Result) -> str:
     """Bring the version into the BentoML store, checked file by file."""
-    return str(passerelle("import", "--version", str(promoted["version"]))["bento_model_tag"])
+    return tag(passerelle("import", "--version", str(promoted["version"]))["bento_model_tag"])
 
 
 @task(**attempts(1, minutes=30))
 def build(bento_model_tag: str) -> str:
     """Build the bento of the version."""
-    return str(passerelle("build", bento_model_tag)["bento_tag"])
+    return tag(passerelle("build", bento_model_tag)["bento_tag"])
 
 
 @task(**attempts(1, minutes=60))
