@@ -1,4 +1,4 @@
-"""The DAGs in Airflow's own environment: as a file, by `airflow dags test`, and by `make airflow`'s real scheduler on a small project."""
+"""The DAGs in Airflow: by `airflow dags test`, and by `make airflow`'s real scheduler on a small project."""
 
 from __future__ import annotations
 
@@ -17,35 +17,16 @@ from typing import Any
 
 import pytest
 import requests
-from run_airflow import DAGS, HERE, airflow_environment, prepare, session, variables
+from run_airflow import prepare, session, variables
 
 from passerelle.platform.embedded import EmbeddedPlatform
 from passerelle.platform.ports import free_ports
-from tests.platform_fixtures import OURS
+from tests.airflow_fixtures import ENVIRONMENT, LIMIT_S, run
 from tests.project_copies import copied_project, fewer_candidates
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(3_600)]
 ROOT = Path(__file__).resolve().parents[2]
 PASSERELLE = Path(sys.executable).parent / "passerelle"
-LIMIT_S = 1_500.0
-ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith((*OURS, "AIRFLOW"))}
-
-#: Imports Airflow first: what is measured is the file's own time, in CPU seconds.
-_READ = """
-import importlib.util, json, sys, time
-import airflow.sdk, airflow.sdk.exceptions
-spec = importlib.util.spec_from_file_location("passerelle_flow", sys.argv[1] + "/passerelle_flow.py")
-began = time.process_time()
-spec.loader.exec_module(importlib.util.module_from_spec(spec))
-seconds = time.process_time() - began
-from airflow.dag_processing.dagbag import DagBag
-bag = DagBag(sys.argv[1])
-dags = {}
-for name, dag in bag.dags.items():
-    dags[name] = [dag.owner, dag.doc_md, dag.max_active_runs, [task.execution_timeout is not None for task in dag.tasks]]
-pools = sorted(f"{task.dag_id}.{task.task_id}" for dag in bag.dags.values() for task in dag.tasks if task.pool == "promotion")
-print(json.dumps({"seconds": seconds, "errors": bag.import_errors, "dags": dags, "pools": pools}))
-"""
 
 #: A `passerelle` whose first promotion waits between the lock and the ledger, and notes which task started it.
 _SLOW_PROMOTION = """#!{python}
@@ -68,11 +49,6 @@ main()
 
 
 @pytest.fixture(scope="module")
-def airflow() -> Path:
-    return airflow_environment()
-
-
-@pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A copy of this project with fewer candidates; the service that a run leaves is ended."""
     folder = tmp_path_factory.mktemp("airflow") / "project"
@@ -83,28 +59,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     command(folder, "deploy", "--stop")
 
 
-def run(command: list[str], environment: dict[str, str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False)
-
-
 def command(project: Path, *arguments: str, environment: dict[str, str] = ENVIRONMENT) -> Any:
     done = run([str(PASSERELLE), *arguments, "--json"], environment, project)
     assert done.stdout.count("\n") == 1, "one line where stdout is no terminal"
     return json.loads(done.stdout)
-
-
-def test_the_file_is_read_without_error_and_in_little_time(airflow: Path, tmp_path: Path) -> None:
-    environment = ENVIRONMENT | variables(tmp_path, 1, ROOT)
-    arguments = [str(airflow / "bin" / "python"), "-c", _READ, str(HERE / "dags")]
-    done = run(arguments, environment)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["errors"] == {}
-    assert set(found["dags"]) == set(DAGS)
-    for name, (owner, docs, most_runs, limited) in found["dags"].items():
-        assert (owner, bool(docs), most_runs, all(limited)) == ("passerelle", True, 1, True), name
-    assert found["pools"] == ["passerelle_flow.promote", "passerelle_rollback.rollback"]
-    assert found["seconds"] < 1
 
 
 def test_dags_test_goes_from_an_empty_database_to_the_smoke_test(airflow: Path, project: Path) -> None:
