@@ -1,4 +1,4 @@
-"""The DAGs in Airflow: by `airflow dags test`, and by `make airflow`'s real scheduler on a small project."""
+"""The DAGs in Airflow: by `airflow dags test`, and by its real scheduler on loopback, on a small project."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_dags_test_goes_from_an_empty_database_to_the_smoke_test(airflow: Path, 
 
 @dataclass
 class Running:
-    """Airflow as `make airflow` runs it."""
+    """Airflow as it runs on loopback."""
 
     project: Path
     address: str
@@ -133,7 +133,9 @@ def running(airflow: Path, project: Path, tmp_path_factory: pytest.TempPathFacto
     slow.chmod(0o755)
     environment = ENVIRONMENT | {"AIRFLOW_VAR_PASSERELLE_COMMAND": str(slow)}
     with shown.open("w") as log:
-        process = subprocess.Popen(["make", "airflow"], cwd=project, env=environment, stdout=log, stderr=log, start_new_session=True)
+        # What `make airflow` runs; make itself would install the copy into the environment of both where a file is newer.
+        command = [sys.executable, "deploy/airflow/run_airflow.py"]
+        process = subprocess.Popen(command, cwd=project, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
         pattern, deadline = re.compile(r"^Airflow +(\S+)  user admin, password (\S+)$", re.MULTILINE), time.monotonic() + LIMIT_S
         while not (found := pattern.search(shown.read_text())):
