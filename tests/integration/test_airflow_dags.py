@@ -27,8 +27,9 @@ bag = DagBag(sys.argv[1])
 dags = {}
 for name, dag in bag.dags.items():
     dags[name] = [dag.owner, dag.doc_md, dag.max_active_runs, [task.execution_timeout is not None for task in dag.tasks]]
+retries = {f"{task.dag_id}.{task.task_id}": task.retries for dag in bag.dags.values() for task in dag.tasks}
 pools = sorted(f"{task.dag_id}.{task.task_id}" for dag in bag.dags.values() for task in dag.tasks if task.pool == "promotion")
-print(json.dumps({"seconds": seconds, "errors": bag.import_errors, "dags": dags, "pools": pools}))
+print(json.dumps({"seconds": seconds, "errors": bag.import_errors, "dags": dags, "pools": pools, "retries": retries}))
 """
 #: Calls the function of the task `promote` with a code in the place of the version, for a command that fails with this code.
 _PROMOTE = """
@@ -67,6 +68,7 @@ def test_the_file_is_read_without_error_and_in_little_time(airflow: Path, tmp_pa
     for name, (owner, docs, most_runs, limited) in found["dags"].items():
         assert (owner, bool(docs), most_runs, all(limited)) == ("passerelle", True, 1, True), name
     assert found["pools"] == ["passerelle_flow.promote", "passerelle_rollback.rollback"]
+    assert found["retries"]["passerelle_rollback.rollback"] == 0, "a second rollback would undo the first"
     assert found["seconds"] < 1
 
 
