@@ -33,8 +33,8 @@ from passerelle.project_file import apply_settings
 HERE = Path(__file__).resolve().parent
 USER = "admin"
 DAGS = ("passerelle_flow", "passerelle_rollback", "passerelle_drift", "passerelle_corrections")
-_INSTALL_TIMEOUT_S = 900.0
-_START_TIMEOUT_S = 300.0
+_PREPARATION_TIMEOUT_S = 900.0
+_START_TIMEOUT_S = 600.0
 
 
 def airflow_environment(progress: Callable[[str], None] = click.echo) -> Path:
@@ -52,20 +52,21 @@ def airflow_environment(progress: Callable[[str], None] = click.echo) -> Path:
         if not (folder / ".complete").exists():
             progress(f"environment of Airflow: {locked.read_text().count('==')} locked packages into {folder}")
             uv = [sys.executable, "-m", "uv"]
-            _install([*uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)])
+            what = "installing Airflow"
+            _run([*uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)], what)
             python = str(folder / "bin" / "python")
-            _install([*uv, "pip", "sync", "--quiet", "--compile-bytecode", "--python", python, "--require-hashes", str(locked)])
+            _run([*uv, "pip", "sync", "--quiet", "--compile-bytecode", "--python", python, "--require-hashes", str(locked)], what)
             (folder / ".complete").touch()
     return folder
 
 
-def _install(command: list[str]) -> None:
+def _run(command: list[str], what: str, environment: Mapping[str, str] = os.environ) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_TIMEOUT_S, check=False)
+        done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, timeout=_PREPARATION_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired as error:
-        raise OutsideError(f"installing Airflow took longer than {_INSTALL_TIMEOUT_S:.0f} s", hint="make airflow") from error
+        raise OutsideError(f"{what} took longer than {_PREPARATION_TIMEOUT_S:.0f} s", hint="make airflow") from error
     if done.returncode != 0:
-        raise OutsideError(f"Airflow cannot be installed:\n{done.stderr.strip()}", hint="make airflow")
+        raise OutsideError(f"{what} failed:\n{(done.stdout + done.stderr).strip()[-2000:]}", hint="make airflow")
 
 
 def variables(home: Path, port: int, project: Path) -> dict[str, str]:
@@ -105,10 +106,7 @@ def prepare(airflow: Path, environment: Mapping[str, str]) -> None:
         OutsideError: Airflow's database cannot be written.
     """
     for arguments in (("db", "migrate"), ("pools", "set", "promotion", "1", "one promotion or rollback at a time")):
-        command = [str(airflow / "bin" / "airflow"), *arguments]
-        done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, timeout=_START_TIMEOUT_S, check=False)
-        if done.returncode != 0:
-            raise OutsideError(f"`airflow {' '.join(arguments[:2])}` failed:\n{(done.stdout + done.stderr)[-2000:]}", hint="make airflow")
+        _run([str(airflow / "bin" / "airflow"), *arguments], f"`airflow {' '.join(arguments[:2])}`", environment)
 
 
 def password_of(home: Path) -> str:
