@@ -19,7 +19,7 @@ from pathlib import Path
 
 import click
 import requests
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from passerelle.cli.connect import surroundings
 from passerelle.cli.output import print_error
@@ -173,8 +173,7 @@ def run(port: int | None, project: Path) -> None:
         raise BusyError(f"the port {port} is taken", hint="make airflow")
     with ExitStack() as stack:
         environment = {**os.environ, **context.environment, **variables(home, port or free_ports(1)[0], project)}
-        lock = FileLock(home / "lock", timeout=0)
-        stack.enter_context(lock)
+        _alone(home, stack)
         platform = None
         if context.server is None:
             platform = stack.enter_context(EmbeddedPlatform(context.state.state_dir, click.echo))
@@ -188,6 +187,14 @@ def run(port: int | None, project: Path) -> None:
         with stopped_by_signal() as stop:
             while not stop.wait(0.5):
                 _refuse_ended(platform, children)
+
+
+def _alone(home: Path, stack: ExitStack) -> None:
+    """Lock the folder until the end of the stack; the kernel releases the lock of a process that was killed."""
+    try:
+        stack.enter_context(FileLock(home / "lock", timeout=0))
+    except Timeout as error:
+        raise BusyError(f"another process runs Airflow in {home}") from error
 
 
 def _refuse_ended(platform: EmbeddedPlatform | None, children: list[Child]) -> None:
@@ -213,6 +220,12 @@ def main() -> None:
     except PasserelleError as error:
         print_error(error, as_json=False)
         sys.exit(error.exit_code)
+    except requests.RequestException as error:
+        failed = OutsideError(f"Airflow's API failed: {error}", hint="make airflow")
+        print_error(failed, as_json=False)
+        sys.exit(failed.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":
