@@ -28,13 +28,16 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(3_600)]
 ROOT = Path(__file__).resolve().parents[2]
 PASSERELLE = Path(sys.executable).parent / "passerelle"
 
-#: A `passerelle` whose first promotion waits between the lock and the ledger, and notes which task started it.
+#: A `passerelle` whose first promotion waits between the lock and the ledger, and notes which task started it; its lock does not go stale.
 _SLOW_PROMOTION = """#!{python}
 import os, sys, time
 from pathlib import Path
 mark, release = Path({folder!r}, "mark"), Path({folder!r}, "release")
-if sys.argv[1] == "promote" and not mark.exists():
+if sys.argv[1] == "promote":
+    from passerelle.registry import lock
     from passerelle.stages import promotion
+    lock.STALE_S = 3_600.0
+if sys.argv[1] == "promote" and not mark.exists():
     carry_out = promotion.carry_out
     def slow(*arguments, **options):
         mark.with_suffix(".new").write_text(str(os.getppid()))
@@ -162,6 +165,8 @@ def test_a_killed_promotion_is_retried_and_happens_once(running: Running) -> Non
 
     # The command of the first attempt runs on, with the lock, while the second one ends.
     running.until(retried, "a second attempt ends")
+    log = json.dumps(running.get(f"dags/passerelle_flow/dagRuns/{run_id}/taskInstances/promote/logs/2"))
+    assert "holds the lock: promote of version 1" in log
     release.touch()
     states = running.end_of(run_id)
     assert states == {**dict.fromkeys(states, "success"), "champion_stays": "skipped", "containerize": "skipped"}

@@ -3,7 +3,7 @@
 Every decision is the command's. A task runs one command in passerelle's own environment, reads the JSON object on its
 stdout, and follows the code of its error; the exit code alone does not tell a version that is no better from one that
 was tampered with. Airflow's Variables `passerelle_project`, `passerelle_command` and `passerelle_notify_url` say where the project and
-its command are, and who is told; AIRFLOW_VAR_PASSERELLE_PROJECT and so on in the environment do the same.
+its command are, and where messages go; AIRFLOW_VAR_PASSERELLE_PROJECT and so on in the environment do the same.
 """
 
 from __future__ import annotations
@@ -94,11 +94,11 @@ def notify(context: Mapping[str, Any]) -> None:
     url = Variable.get("passerelle_notify_url", default=None)
     if url is None:
         return
-    import requests  # noqa: PLC0415 - slow, and only who is told needs it
+    import requests  # noqa: PLC0415 - slow, and needed only where messages go somewhere
 
     ti, error = context["ti"], context.get("exception")
-    told = {"dag": ti.dag_id, "run": ti.run_id, "task": ti.task_id, "attempt": ti.try_number, "error": str(error) if error else None}
-    requests.post(url, json=told, timeout=10).raise_for_status()
+    message = {"dag": ti.dag_id, "run": ti.run_id, "task": ti.task_id, "attempt": ti.try_number, "error": str(error) if error else None}
+    requests.post(url, json=message, timeout=10).raise_for_status()
 
 
 def attempts(count: int, *, minutes: float, every_s: float = 30) -> dict[str, Any]:
