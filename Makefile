@@ -13,7 +13,7 @@ PASSERELLE := $(BIN)/passerelle
 UV := $(BIN)/uv
 ENVIRONMENT := $(READY)
 
-.PHONY: help environment demo up stack test fuzz mutants lint docs format bench images load overload lock licences release publish forge-release clean
+.PHONY: help environment demo up stack airflow test fuzz mutants lint docs format bench images load overload lock licences release publish forge-release clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -29,6 +29,9 @@ up: $(READY)  ## run the embedded platform and serve the version in production, 
 
 stack: $(READY)  ## start the stack with compose and deploy the demo's model; MODEL=no skips the model
 	@$(BIN)/passerelle $(if $(filter no,$(MODEL)),up --target compose --no-model,demo --target compose)
+
+airflow: $(READY)  ## Airflow with the DAGs of deploy/airflow on loopback, on the embedded platform, until Ctrl-C; AIRFLOW_PORT=8080
+	@$(BIN)/python deploy/airflow/run_airflow.py $(if $(AIRFLOW_PORT),--port $(AIRFLOW_PORT))
 
 test: .venv/.dev  ## all tests; those that cannot run on this machine say what is missing
 	@echo "tests: unit, integration and end to end, on all cores"
@@ -75,6 +78,7 @@ lock: $(READY)  ## lock the requirements from pyproject.toml
 	$$compile pyproject.toml --extra pipeline -c requirements/dev.txt -o requirements/service.txt; \
 	$$compile pyproject.toml -c requirements/dev.txt -o requirements/scorer.txt; \
 	$$compile deploy/mlflow/requirements.in -c requirements/dev.txt -o deploy/mlflow/requirements.txt; \
+	$$compile deploy/airflow/requirements.in -o deploy/airflow/requirements.txt; \
 	grep -E '^uv==' requirements/dev.txt | tr -d '\\ ' | $$compile - -o requirements/uv.txt
 
 licences: .venv/.dev  ## check the licence of each locked package against .ci/licences.toml

@@ -10,6 +10,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 import tests.profiles  # noqa: F401 - sets the profile of Hypothesis
+from tests.airflow_fixtures import airflow
 from tests.engine_fixtures import bento, engine
 from tests.platform_fixtures import given_environment, plain_environment, platform, registered, trained
 from tests.scorer_fixtures import scorer_python
@@ -18,8 +19,8 @@ from tests.signing_fixtures import ours, theirs
 from tests.timing import CACHE_KEY, may_be_tried_again
 
 __all__ = [
-    "bento", "bentoml_home", "engine", "given_environment", "ours", "plain_environment", "platform", "registered", "scorer_python",
-    "served", "theirs", "trained",
+    "airflow", "bento", "bentoml_home", "engine", "given_environment", "ours", "plain_environment", "platform", "registered",
+    "scorer_python", "served", "theirs", "trained",
 ]  # fmt: skip
 
 
@@ -28,6 +29,7 @@ LONGEST_FIRST = (
     "tests/stack/test_stack",
     "tests/cluster/",
     "tests/test_docs.py::test_every_command",
+    "tests/integration/test_airflow.py::",
     "tests/follow/",
     "tests/stack/test_other_stacks.py::",
     "tests/integration/test_gate.py::",

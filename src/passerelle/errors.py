@@ -43,6 +43,12 @@ class RefusedError(PasserelleError):
     code = "refused"
 
 
+class CriteriaError(RefusedError):
+    """The model does not meet the criteria, or is not better than the one in production: a result, not a fault."""
+
+    code = "criteria"
+
+
 class UsageError(PasserelleError):
     """The input is wrong: a file, a column, an option (exit code 2)."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from passerelle.cli.main import passerelle
-from passerelle.errors import IntegrityError, PasserelleError, RefusedError
+from passerelle.errors import CriteriaError, IntegrityError, PasserelleError
 from passerelle.names import ARTIFACT_DIGEST, ModelVersionRef
 from passerelle.registry.client import Registry
 from passerelle.registry.ledger import BEGINNING, Ledger
@@ -63,7 +63,7 @@ def test_a_version_that_the_gate_refused_stays_out(
     registered.register(registry, 0)
     run(*promote, str(tmp_path / "lenient.yaml"))
     second = registered.register(registry, 1)
-    with pytest.raises(RefusedError, match="the gate refuses"):
+    with pytest.raises(CriteriaError, match="the gate refuses"):
         run(*promote, str(tmp_path / "strict.yaml"), "--version", "2")
     run("status")
     assert "nothing disagrees" in capsys.readouterr().out

@@ -46,7 +46,7 @@ def test_to_publish_the_service_publishes_nothing_else() -> None:
     assert set().union(*published(config()).values()) == {"127.0.0.1"}
     found = published(config(SERVICE_BIND_ADDRESS="0.0.0.0", SITE_ADDRESS="classify.example.org", SERVICE_TLS_PORT="443"))  # noqa: S104
     assert found.pop("proxy") == {"0.0.0.0"}  # noqa: S104
-    assert set(found) == {"minio", "mlflow", "prometheus", "grafana"}
+    assert set(found) == {"minio", "mlflow", "prometheus", "grafana", "airflow"}
     assert set().union(*found.values()) == {"127.0.0.1"}
     asked = published(config(BIND_ADDRESS="192.0.2.1"))
     assert asked.pop("proxy") == {"127.0.0.1"}
@@ -122,3 +122,26 @@ def test_both_replicas_record_into_one_volume_that_is_bounded() -> None:
         assert (settings.log_text, settings.columns, settings.log_max_bytes) == ("redacted", ("age", "city"), 2**30)
         assert variables["PASSERELLE_ENVIRONMENT"] == "production"
     assert config(SERVICE_PREDICTION_LOG="")["service-1"]["environment"]["PASSERELLE_PREDICTION_LOG"] == ""
+
+
+def test_airflow_is_a_profile_whose_processes_get_the_secrets_that_they_need() -> None:
+    services = {name: each for name, each in config().items() if name.startswith("airflow")}
+    assert [each["profiles"] for each in services.values()] == 4 * [["airflow"]]
+    assert len({each["image"] for each in services.values()}) == 1
+    own = {"postgres_airflow", "airflow_key"}
+    assert {name: {each["source"] for each in service["secrets"]} - own for name, service in services.items()} == {
+        "airflow-setup": {"postgres_password"},
+        "airflow": {"airflow_admin_password"},
+        "airflow-scheduler": {"mlflow_admin_password", "s3_airflow"},
+        "airflow-dags": set(),
+    }
+    for name, service in services.items():
+        assert (service["read_only"], service["cap_drop"], service["user"], set(service["networks"])) == (
+            True,
+            ["ALL"],
+            "1035:1035",
+            {"platform"},
+        )
+        assert service["environment"]["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
+        for volume in service.get("volumes", ()):
+            assert volume["type"] == "volume" or volume["read_only"], name

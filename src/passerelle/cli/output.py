@@ -79,9 +79,9 @@ class Output:
             table(columns, rows, right=right)
 
     def result(self, value: Any) -> None:
-        """Print the whole result for a program."""
+        """Print the whole result for a program: one line, or indented for a person who looks at it in a terminal."""
         if self.as_json:
-            click.echo(json.dumps(plain(value), ensure_ascii=False, indent=2))
+            click.echo(json.dumps(plain(value), ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
 
 
 def print_error(error: PasserelleError, *, as_json: bool) -> None:

@@ -27,9 +27,12 @@ NAMES = (
     "s3_backup",
     "s3_collector",
     "log_digest_key",
+    "postgres_airflow",
+    "airflow_admin_password",
+    "airflow_key",
 )
 #: Made by each deployment where they are missing: they came later than the others, and a stack that was set up before has none.
-_LATER = ("log_digest_key",)
+_LATER = ("log_digest_key", "postgres_airflow", "airflow_admin_password", "airflow_key")
 #: The API key that `deploy` and `monitor` on this machine send to the service.
 API_KEY = "api_key"
 #: Volumes that were initialised with these secrets.

@@ -169,9 +169,8 @@ class Stack:
 
     def containers(self) -> dict[str, Inspected]:
         """Return what the engine knows of each service's container, by the service's name; ended ones too."""
-        ids = self.compose(
-            "--profile", "service", "--profile", "grafana", "--profile", "collector", "ps", "--all", "--quiet", timeout_s=_SHORT_S
-        ).stdout.split()
+        profiles = [part for name in ("service", "grafana", "collector", "airflow") for part in ("--profile", name)]
+        ids = self.compose(*profiles, "ps", "--all", "--quiet", timeout_s=_SHORT_S).stdout.split()
         if not ids:
             return {}
         containers = json.loads(ask("docker", "inspect", *ids).stdout or "[]")

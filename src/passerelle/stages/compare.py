@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from passerelle.criteria import HIGHER_IS_BETTER, Criteria, read_criteria
-from passerelle.errors import RefusedError
+from passerelle.errors import CriteriaError
 from passerelle.registry.client import CandidateRun
 from passerelle.stages.context import CRITERIA, Context, stage
 
@@ -76,11 +76,11 @@ def best_run(registry: Candidates, criteria: Criteria) -> str:
     """Return the run of the best candidate of the latest training.
 
     Raises:
-        RefusedError: No candidate meets the criteria.
+        CriteriaError: No candidate meets the criteria.
     """
     best = compare(registry, criteria).best
     if best is None:
-        raise RefusedError("no candidate of the latest training meets the criteria", hint="passerelle compare")
+        raise CriteriaError("no candidate of the latest training meets the criteria", hint="passerelle compare")
     return best.run_id
 
 

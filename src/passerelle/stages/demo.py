@@ -10,7 +10,7 @@ from typing import Any
 
 from passerelle.bentos.engine import find_engine
 from passerelle.criteria import read_criteria
-from passerelle.errors import NotFoundError, OutsideError, RefusedError
+from passerelle.errors import CriteriaError, NotFoundError, OutsideError
 from passerelle.names import MADE_BY_DEMO, BentoTag
 from passerelle.platform.embedded import EmbeddedPlatform
 from passerelle.platform.state import running
@@ -91,7 +91,7 @@ def run(
     The embedded platform is stopped unless it ran before; the stack keeps running.
 
     Raises:
-        RefusedError: No candidate meets the criteria.
+        CriteriaError: No candidate meets the criteria.
         NotFoundError: Others took what was in production away.
         As the stages.
     """
@@ -149,7 +149,7 @@ def path_to_bento(context: Context, project: Path, criteria: Path, steps: Steps,
     Stages that are done change nothing; what others put into production stays there, and nothing is trained beside it.
 
     Raises:
-        RefusedError: No candidate meets the criteria.
+        CriteriaError: No candidate meets the criteria.
         NotFoundError: Others took what was in production away.
     """
     found = found_by_demo(context.registry, context.signing)
@@ -176,7 +176,7 @@ def _to_production(context: Context, project: Path, criteria_path: Path, steps: 
     )
     compared = steps.step("compare", lambda: compare(registry, criteria, parent_run_id=trained.parent_run_id))
     if compared.best is None:
-        raise RefusedError("no candidate meets the criteria in training/criteria.yaml", hint="passerelle compare")
+        raise CriteriaError("no candidate meets the criteria in training/criteria.yaml", hint="passerelle compare")
     run_id, tags = compared.best.run_id, {MADE_BY_DEMO: "true", **tags_of_project(project)}
     registered = steps.step("register", lambda: register(registry, run_id=run_id, criteria=criteria, signing=signing, tags=tags))
     name_other_projects(registry, project, progress)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from passerelle.criteria import Criteria
-from passerelle.errors import IntegrityError, NotFoundError, RefusedError
+from passerelle.errors import CriteriaError, IntegrityError, NotFoundError
 from passerelle.gate import report
 from passerelle.gate.checks import Finding
 from passerelle.gate.report_text import Language
@@ -105,7 +105,7 @@ def judgement_of(
         hint: What to do about a refusal.
 
     Raises:
-        RefusedError: The gate refuses the version, and the request does not force it.
+        CriteriaError: The gate refuses the version, and the request does not force it.
         NotFoundError: There is nothing to judge by, and the request does not force the version.
         IntegrityError: The criteria that are kept beside the ledger are other ones.
     """
@@ -114,7 +114,7 @@ def judgement_of(
     where = _store(registry, verdict, page, request, dry_run=dry_run) if verdict else None
     if verdict and not verdict.passed and not request.force:
         listed = "; ".join(finding.message for finding in verdict.failures)
-        raise RefusedError(f"the gate refuses {ref}: {listed}; the report is {where}", hint=hint)
+        raise CriteriaError(f"the gate refuses {ref}: {listed}; the report is {where}", hint=hint)
     if not dry_run:
         _keep(registry, ref.registered_model, criteria)
     return Judgement(criteria.digest, verdict, page, where, forced=request.force and not (verdict and verdict.passed))

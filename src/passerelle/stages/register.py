@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from passerelle.criteria import Criteria, read_criteria
-from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError, RefusedError
+from passerelle.errors import TRAIN_AGAIN, CriteriaError, IntegrityError, NotFoundError
 from passerelle.model.bundle import write_bundle
 from passerelle.model.manifest import digest_of_file, digest_of_manifest
 from passerelle.names import (
@@ -124,7 +124,7 @@ def register(
         tags: Further ones, for a version that is made now.
 
     Raises:
-        RefusedError: The candidate does not meet the criteria.
+        CriteriaError: The candidate does not meet the criteria.
         UsageError: The model is not a classifier of a flavor that can be served.
         IntegrityError: The model does not reproduce its golden predictions, would run code when loaded, or is not what was logged
             or registered; nothing is written.
@@ -136,7 +136,7 @@ def register(
         if registration.version is not None and ARTIFACT_DIGEST in registration.version.tags:
             return _found(registration, registration.version)
         if failures := "; ".join(failure.message for failure in criteria.check(run.metrics)):
-            raise RefusedError(f"« {run.name} » does not meet the criteria: {failures}", hint="passerelle compare")
+            raise CriteriaError(f"« {run.name} » does not meet the criteria: {failures}", hint="passerelle compare")
         found = _looked_at(registration)
         tags = {**tags, **_tags(run, criteria, found.manifest)} | ({TRUSTED_PICKLE: "true"} if found.description.pickled else {})
         tags |= {SIGNED: "true"} if earlier.to_sign or earlier.verified else {}

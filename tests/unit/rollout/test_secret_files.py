@@ -61,20 +61,21 @@ def test_without_a_volume_it_is_made(tmp_path: Path) -> None:
     assert make_secrets(tmp_path) == ("postgres_password",)
 
 
-def test_a_stack_of_before_gets_the_key_of_the_digests_and_keeps_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("later", ["log_digest_key", "postgres_airflow", "airflow_admin_password", "airflow_key"])
+def test_a_stack_of_before_gets_the_secrets_that_came_later_and_keeps_them(later: str, tmp_path: Path) -> None:
     make_secrets(tmp_path)
-    assert "log_digest_key" in NAMES
-    key = tmp_path / "log_digest_key"
+    assert later in NAMES
+    key = tmp_path / later
     key.unlink()
     check_secrets(tmp_path)
-    assert make_later_secrets(tmp_path) == ("log_digest_key",)
+    assert make_later_secrets(tmp_path) == (later,)
     made = key.read_text()
     assert len(made) == 40
     assert oct(key.stat().st_mode & 0o777) == "0o444"
     assert (make_later_secrets(tmp_path), make_secrets(tmp_path), key.read_text()) == ((), (), made)
     key.chmod(0o600)
     key.write_text("")
-    with pytest.raises(SettingsError, match="log_digest_key is empty"):
+    with pytest.raises(SettingsError, match=f"{later} is empty"):
         check_secrets(tmp_path)
 
 

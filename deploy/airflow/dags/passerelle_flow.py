@@ -1,0 +1,298 @@
+"""Four DAGs that call the commands of passerelle: the flow from training to a checked service, a rollback, drift, and corrected answers.
+
+Every decision is the command's. A task runs one command in passerelle's own environment, reads the JSON object on its
+stdout, and follows the code of its error; the exit code alone does not tell a version that is no better from one that
+was tampered with. Airflow's Variables `passerelle_project`, `passerelle_command` and `passerelle_notify_url` say where the project and
+its command are, and where messages go; AIRFLOW_VAR_PASSERELLE_PROJECT and so on in the environment do the same.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import (
+    DAG,
+    Asset,
+    AssetOrTimeSchedule,
+    CronTriggerTimetable,
+    Param,
+    TriggerRule,
+    Variable,
+    get_current_context,
+    task,
+)
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+PROJECT = Path(__file__).resolve().parents[3]
+PROMOTION = "promotion"
+CORRECTED_DATA = Asset("corrected_data", uri="x-passerelle://corrected-data")
+DRIFT_ALARM = Asset("drift_alarm", uri="x-passerelle://drift-alarm")
+
+#: What may be gone at the next attempt: a server that does not answer, another process in the way.
+PASSING = frozenset({"outside", "busy"})
+#: A version that the criteria refuse is a result; a digest, a signature or a golden prediction that differs is not.
+REFUSED_BY_CRITERIA = frozenset({"criteria"})
+Result = Mapping[str, Any]
+
+
+def passerelle(*arguments: str, retried: Collection[str] = PASSING, results: Collection[str] = ()) -> dict[str, Any]:
+    """Return the JSON object of a command of passerelle; what it prints about its progress is in the task's log.
+
+    Args:
+        retried: Codes of errors after which the task may be tried again.
+        results: Codes of errors that are returned, under `error`.
+
+    Raises:
+        AirflowException: An error that may be gone at the next attempt, or the command was killed.
+        AirflowFailException: Any other error.
+    """
+    project = Variable.get("passerelle_project", default=str(PROJECT))
+    command = [Variable.get("passerelle_command", default=f"{project}/.venv/bin/passerelle"), *arguments, "--json"]
+    print("$", *command, flush=True)  # noqa: T201 - the task's log
+    done = subprocess.run(command, cwd=project, stdout=subprocess.PIPE, text=True, check=False)
+    print(done.stdout, flush=True)  # noqa: T201
+    if done.returncode < 0:
+        raise AirflowException(f"{arguments[0]} was ended by signal {-done.returncode}")
+    try:
+        found: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        raise AirflowFailException(f"{arguments[0]} ended with {done.returncode} and without a result; see its messages above") from None
+    error = found.get("error")
+    if error is None or error["code"] in results:
+        return found
+    message = f"{error['code']}: {error['message']}" + (f"\nnext: {error['hint']}" if error["hint"] else "")
+    raise (AirflowException if error["code"] in retried else AirflowFailException)(message)
+
+
+def given(**options: object) -> list[str]:
+    """Return options of a command; those that nobody gave are left out."""
+    found: list[str] = []
+    for name, value in options.items():
+        if value not in (None, "", False):
+            found += [f"--{name.replace('_', '-')}"] if value is True else [f"--{name.replace('_', '-')}", str(value)]
+    return found
+
+
+def tag(found: Result) -> str:
+    """Return a tag of BentoML as the commands take it."""
+    return f"{found['name']}:{found['version']}"
+
+
+def params() -> Mapping[str, Any]:
+    """Return the parameters of the run."""
+    found: Mapping[str, Any] = get_current_context()["params"]
+    return found
+
+
+def notify(context: Mapping[str, Any]) -> None:
+    """Send the end of a task as JSON to the address in the Variable `passerelle_notify_url`, if there is one."""
+    url = Variable.get("passerelle_notify_url", default=None)
+    if url is None:
+        return
+    import requests  # noqa: PLC0415 - slow, and needed only where messages go somewhere
+
+    ti, error = context["ti"], context.get("exception")
+    message = {"dag": ti.dag_id, "run": ti.run_id, "task": ti.task_id, "attempt": ti.try_number, "error": str(error) if error else None}
+    requests.post(url, json=message, timeout=10).raise_for_status()
+
+
+def attempts(count: int, *, minutes: float, every_s: float = 30) -> dict[str, Any]:
+    """Return how often a task is tried again, how long after, and how long one attempt may take."""
+    return {"retries": count, "retry_delay": timedelta(seconds=every_s), "execution_timeout": timedelta(minutes=minutes)}
+
+
+@task(**attempts(1, minutes=120))
+def train() -> dict[str, Any]:
+    """Fit the candidates; nothing is fitted again where data, code and seed are the same."""
+    context, chosen = get_current_context(), params()
+    # An event of an asset may name the data.
+    events = [event.extra for found in (context.get("triggering_asset_events") or {}).values() for event in found]
+    data = next((extra["data"] for extra in reversed(events) if extra.get("data")), chosen["data"])
+    columns = given(text_column=chosen["text_column"], label_column=chosen["label_column"])
+    done = passerelle("train", *given(data=data, seed=chosen["seed"], again=chosen["again"]), *(columns if data else []))
+    return {name: done[name] for name in ("parent_run_id", "created", "rows")}
+
+
+@task(**attempts(2, minutes=10))
+def compare(trained: Result) -> dict[str, Any]:
+    """Rank the candidates of this training."""
+    best = passerelle("compare", "--parent-run", trained["parent_run_id"])["best"]
+    return {"run_id": best and best["run_id"]}
+
+
+@task.branch(**attempts(0, minutes=5))
+def candidate(compared: Result) -> str:
+    """Go on with the best candidate, if one meets the criteria."""
+    return "register" if compared["run_id"] else "champion_stays"
+
+
+@task(**attempts(2, minutes=30))
+def register(compared: Result) -> int:
+    """Make the best candidate a version of the registered model."""
+    return int(passerelle("register", "--run", compared["run_id"])["ref"]["version"])
+
+
+# Twenty seconds, nine times: the lock of a promotion that was killed is given up after two minutes. A promotion during which a server
+# failed is not repeated by itself: a person looks at `passerelle status` first.
+@task(pool=PROMOTION, **attempts(9, minutes=30, every_s=20))
+def promote(version: int) -> dict[str, Any]:
+    """Put the version into production, if the gate lets it pass."""
+    done = passerelle("promote", "--version", str(version), retried={"busy"}, results=REFUSED_BY_CRITERIA)
+    return {"refused": done["error"]["message"]} if "error" in done else {"version": done["ref"]["version"]}
+
+
+@task.branch(**attempts(0, minutes=5))
+def gate(promoted: Result) -> str:
+    """End here, as a success, where the version is not better than the one in production."""
+    return "champion_stays" if "refused" in promoted else "import"
+
+
+@task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS, on_success_callback=notify, **attempts(0, minutes=5))
+def champion_stays() -> None:
+    """Nothing was good enough to replace the version in production."""
+
+
+# Never again by itself: after a rollback that was carried out, a second one would go back to where the first came from.
+@task(pool=PROMOTION, **attempts(0, minutes=30))
+def rollback() -> dict[str, Any]:
+    """Put the previous version, or the one that was named, back into production."""
+    done = passerelle("rollback", *given(version=params()["version"], reason=params()["reason"]))
+    return {"version": done["ref"]["version"]}
+
+
+@task(task_id="import", **attempts(2, minutes=30))
+def import_model(promoted: Result) -> str:
+    """Bring the version into the BentoML store, checked file by file."""
+    return tag(passerelle("import", "--version", str(promoted["version"]))["bento_model_tag"])
+
+
+@task(**attempts(1, minutes=30))
+def build(bento_model_tag: str) -> str:
+    """Build the bento of the version."""
+    return tag(passerelle("build", bento_model_tag)["bento_tag"])
+
+
+@task(**attempts(1, minutes=60))
+def containerize(bento_tag: str) -> None:
+    """Make the image of the bento, which a service without containers does not need."""
+    if not params()["containerize"]:
+        raise AirflowSkipException("the run was started without `containerize`")
+    passerelle("containerize", bento_tag)
+
+
+@task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS, **attempts(1, minutes=30))
+def deploy(bento_tag: str) -> str:
+    """Serve the bento; the former one goes on where the new one does not get ready."""
+    passerelle("deploy", bento_tag, "--target", params()["target"])
+    return bento_tag
+
+
+@task(on_success_callback=notify, **attempts(2, minutes=10))
+def smoke(bento_tag: str) -> None:
+    """Replay the golden inputs on the service: `deploy` of what is served already changes nothing and does just that."""
+    passerelle("deploy", bento_tag, "--target", params()["target"])
+
+
+@task(**attempts(2, minutes=60))
+def drift() -> str:
+    """Compare what the service answered with the month before and with the training."""
+    return str(passerelle("drift", *given(day=params()["day"]))["state"])
+
+
+@task(outlets=[DRIFT_ALARM], on_success_callback=notify, **attempts(0, minutes=5))
+def drift_alarm(state: str) -> None:
+    """Start the flow, which waits for this asset."""
+    if state != "alarm":
+        raise AirflowSkipException(f"the answers are {state}")
+
+
+@task(outlets=[CORRECTED_DATA], **attempts(2, minutes=60))
+def export_corrections() -> None:
+    """Write the corrected answers as a table; start the flow where the table is a new one."""
+    done = passerelle("feedback", "export", "--output", params()["output"], results={"not_found"})
+    if "error" in done or not done["created"]:
+        raise AirflowSkipException(done["error"]["message"] if "error" in done else "the same table was there")
+
+
+def to_service(promoted: Any) -> Any:
+    """Add the tasks from a version in production to its service."""
+    built = build(import_model(promoted))
+    deployed = deploy(built)
+    containerize(built) >> deployed
+    return smoke(deployed)
+
+
+TARGET = {
+    "target": Param("local", type="string", enum=["local", "compose", "kubernetes"], description="Where the version is served."),
+    "containerize": Param(False, type="boolean", description="Make an image; compose and kubernetes need one."),
+}
+COMMON: dict[str, Any] = {
+    "max_active_runs": 1,
+    "catchup": False,
+    "tags": ["passerelle"],
+    "default_args": {"owner": "passerelle", "on_failure_callback": notify},
+}
+
+with DAG(
+    "passerelle_flow",
+    schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("0 3 * * *", timezone="UTC"), assets=CORRECTED_DATA | DRIFT_ALARM),
+    dagrun_timeout=timedelta(hours=6),
+    params={
+        "data": Param(None, type=["null", "string"], description="CSV or Parquet file; without one, the data of the project."),
+        "text_column": Param(None, type=["null", "string"], description="Column that holds the text, of a file."),
+        "label_column": Param(None, type=["null", "string"], description="Column that holds the class, of a file."),
+        "seed": Param(0, type="integer", minimum=0, description="Of the splits and of the candidates."),
+        "again": Param(False, type="boolean", description="Train although the same data, code and seed were trained on before."),
+        **TARGET,
+    },
+    doc_md="From training to a checked service: every night, on corrected data, and on a drift alarm. "
+    "A version that is not better than the one in production ends the run as a success.",
+    **COMMON,
+) as flow:
+    comparison = compare(train())
+    version = register(comparison)
+    promotion = promote(version)
+    stays = champion_stays()
+    candidate(comparison) >> [version, stays]
+    passed = gate(promotion)
+    to_service(promotion)
+    passed >> [flow.get_task("import"), stays]
+
+with DAG(
+    "passerelle_rollback",
+    schedule=None,
+    dagrun_timeout=timedelta(hours=2),
+    params={
+        "version": Param(None, type=["null", "integer"], minimum=1, description="Without one, the version with the alias `previous`."),
+        "reason": Param("", type="string", minLength=1, description="Why; it is written in the ledger."),
+        **TARGET,
+    },
+    doc_md="Puts a former version back into production, and serves it.",
+    **COMMON,
+):
+    to_service(rollback())
+
+with DAG(
+    "passerelle_drift",
+    schedule=CronTriggerTimetable("0 6 * * *", timezone="UTC"),
+    dagrun_timeout=timedelta(hours=3),
+    params={"day": Param(None, type=["null", "string"], format="date", description="Last day that is looked at; without one, yesterday.")},
+    doc_md="Compares yesterday's answers with the month before and with the training; an alarm starts the flow.",
+    **COMMON,
+):
+    drift_alarm(drift())
+
+with DAG(
+    "passerelle_corrections",
+    schedule=CronTriggerTimetable("0 1 * * 1", timezone="UTC"),
+    dagrun_timeout=timedelta(hours=2),
+    params={"output": Param(".passerelle/corrections.csv", type="string", minLength=1, description="The table, CSV or Parquet.")},
+    doc_md="Exports the corrected answers every Monday; a new table starts the flow.",
+    **COMMON,
+):
+    export_corrections()

@@ -1,0 +1,205 @@
+"""The DAGs in Airflow: by `airflow dags test`, and by its real scheduler on loopback, on a small project."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from run_airflow import prepare, session, variables
+
+from passerelle.platform.embedded import EmbeddedPlatform
+from passerelle.platform.ports import free_ports
+from tests.airflow_fixtures import ENVIRONMENT, LIMIT_S, run
+from tests.project_copies import copied_project, fewer_candidates
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(3_600)]
+ROOT = Path(__file__).resolve().parents[2]
+PASSERELLE = Path(sys.executable).parent / "passerelle"
+
+#: A `passerelle` whose first promotion waits between the lock and the ledger, and notes which task started it; its lock does not go stale.
+_SLOW_PROMOTION = """#!{python}
+import os, sys, time
+from pathlib import Path
+mark, release = Path({folder!r}, "mark"), Path({folder!r}, "release")
+if sys.argv[1] == "promote":
+    from passerelle.registry import lock
+    from passerelle.stages import promotion
+    lock.STALE_S = 3_600.0
+if sys.argv[1] == "promote" and not mark.exists():
+    carry_out = promotion.carry_out
+    def slow(*arguments, **options):
+        mark.with_suffix(".new").write_text(str(os.getppid()))
+        mark.with_suffix(".new").rename(mark)
+        while not release.exists():
+            time.sleep(0.1)
+        return carry_out(*arguments, **options)
+    promotion.carry_out = slow
+from passerelle.__main__ import main
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of this project with fewer candidates; the service that a run leaves is ended."""
+    folder = tmp_path_factory.mktemp("airflow") / "project"
+    copied_project(ROOT, folder)
+    fewer_candidates(folder)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    yield folder
+    command(folder, "deploy", "--stop")
+
+
+def command(project: Path, *arguments: str, environment: dict[str, str] = ENVIRONMENT) -> Any:
+    done = run([str(PASSERELLE), *arguments, "--json"], environment, project)
+    assert done.stdout.count("\n") == 1, "one line where stdout is no terminal"
+    return json.loads(done.stdout)
+
+
+def test_dags_test_goes_from_an_empty_database_to_the_smoke_test(airflow: Path, project: Path) -> None:
+    """In the home that `make airflow` uses afterwards: what this leaves paused, it unpauses."""
+    home = project / ".passerelle" / "airflow"
+    home.mkdir(parents=True)
+    model = {"PASSERELLE_REGISTERED_MODEL": "alone", "PASSERELLE_EXPERIMENT": "alone"}
+    environment = ENVIRONMENT | variables(home, free_ports(1)[0], project) | model
+    with EmbeddedPlatform(project / ".passerelle"):
+        prepare(airflow, environment)
+        arguments = [str(airflow / "bin" / "airflow"), "dags", "test", "passerelle_flow"]
+        done = run(arguments, environment)
+        assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
+        status = command(project, "status", environment=ENVIRONMENT | model)
+    assert status["holdings"]["service"] == status["holdings"]["alias"] == 1
+    with sqlite3.connect(home / "airflow.db") as database:
+        states = dict(database.execute("select task_id, state from task_instance"))
+        assert database.execute("select is_paused from dag where dag_id = 'passerelle_flow'").fetchone() == (1,)
+    assert states == {**dict.fromkeys(states, "success"), "champion_stays": "skipped", "containerize": "skipped"}
+    assert states["smoke"] == "success"
+
+
+@dataclass
+class Running:
+    """Airflow as it runs on loopback."""
+
+    project: Path
+    address: str
+    http: requests.Session
+    folder: Path
+
+    def get(self, path: str) -> Any:
+        answer = self.http.get(f"{self.address}/api/v2/{path}", timeout=120)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def post(self, path: str, **body: Any) -> Any:
+        answer = self.http.post(f"{self.address}/api/v2/{path}", json=body, timeout=120)
+        assert answer.status_code in (200, 201), answer.text
+        return answer.json()
+
+    def start(self, **conf: Any) -> str:
+        return str(self.post("dags/passerelle_flow/dagRuns", logical_date=None, conf=conf)["dag_run_id"])
+
+    def run(self, run_id: str) -> Any:
+        return self.get(f"dags/passerelle_flow/dagRuns/{run_id}")
+
+    def tasks(self, run_id: str) -> dict[str, Any]:
+        found = self.get(f"dags/passerelle_flow/dagRuns/{run_id}/taskInstances")["task_instances"]
+        return {task["task_id"]: task for task in found}
+
+    def until(self, condition: Callable[[], Any], what: str) -> None:
+        deadline = time.monotonic() + LIMIT_S
+        while not condition():
+            assert time.monotonic() < deadline, f"it does not come to that: {what}"
+            time.sleep(0.5)
+
+    def end_of(self, run_id: str) -> dict[str, str]:
+        self.until(lambda: self.run(run_id)["state"] in ("success", "failed"), f"the end of {run_id}")
+        return {name: task["state"] for name, task in self.tasks(run_id).items()}
+
+
+@pytest.fixture(scope="module")
+def running(airflow: Path, project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("slow")
+    slow, shown = folder / "passerelle", folder / "shown"
+    slow.write_text(_SLOW_PROMOTION.format(python=sys.executable, folder=str(folder)))
+    slow.chmod(0o755)
+    environment = ENVIRONMENT | {"AIRFLOW_VAR_PASSERELLE_COMMAND": str(slow)}
+    with shown.open("w") as log:
+        # What `make airflow` runs; make itself would install the copy into the environment of both where a file is newer.
+        command = [sys.executable, "deploy/airflow/run_airflow.py"]
+        process = subprocess.Popen(command, cwd=project, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        pattern, deadline = re.compile(r"^Airflow +(\S+)  user admin, password (\S+)$", re.MULTILINE), time.monotonic() + LIMIT_S
+        while not (found := pattern.search(shown.read_text())):
+            assert process.poll() is None, shown.read_text()
+            assert time.monotonic() < deadline, shown.read_text()
+            time.sleep(0.5)
+        yield Running(project, found[1], session(found[1], found[2]), folder)
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(120)
+    with pytest.raises(requests.ConnectionError):
+        requests.get(found[1], timeout=5)
+
+
+def test_a_killed_promotion_is_retried_and_happens_once(running: Running) -> None:
+    run_id = running.start()
+    mark, release = running.folder / "mark", running.folder / "release"
+    running.until(lambda: mark.exists() or running.run(run_id)["state"] == "failed", "the first promotion has the lock")
+    os.kill(int(mark.read_text()), signal.SIGKILL)
+
+    def retried() -> bool:
+        task = running.tasks(run_id)["promote"]
+        return task["try_number"] >= 2 and task["state"] in ("up_for_retry", "success", "failed")
+
+    # The command of the first attempt runs on, with the lock, while the second one ends.
+    running.until(retried, "a second attempt ends")
+    log = json.dumps(running.get(f"dags/passerelle_flow/dagRuns/{run_id}/taskInstances/promote/logs/2"))
+    assert "holds the lock: promote of version 1" in log
+    release.touch()
+    states = running.end_of(run_id)
+    assert states == {**dict.fromkeys(states, "success"), "champion_stays": "skipped", "containerize": "skipped"}
+    entries = command(running.project, "history")["entries"]
+    assert [(entry["what"], entry["to_version"]) for entry in entries] == [("promote", 1)]
+
+
+def test_of_two_runs_at_once_one_waits_and_each_ends_at_the_gate(running: Running) -> None:
+    runs = [running.start(seed=seed, again=True) for seed in (0, 0)]
+    running.until(lambda: running.run(runs[0])["state"] == "running", "the first one begins")
+    assert running.run(runs[1])["state"] == "queued"
+    for run_id in runs:
+        states = running.end_of(run_id)
+        assert running.run(run_id)["state"] == "success"
+        ended = [states[task] for task in ("promote", "champion_stays", "import", "smoke")]
+        assert ended == ["success", "success", "skipped", "skipped"]
+    first, second = (running.run(run_id) for run_id in runs)
+    assert second["start_date"] >= first["end_date"]
+    assert command(running.project, "status")["holdings"]["alias"] == 1
+
+
+def test_an_event_of_an_asset_starts_a_run(running: Running) -> None:
+    (asset,) = running.get("assets?name_pattern=drift_alarm")["assets"]
+    running.post("assets/events", asset_id=asset["id"], extra={})
+
+    def begun() -> list[str]:
+        runs = running.get("dags/passerelle_flow/dagRuns")["dag_runs"]
+        return [run["dag_run_id"] for run in runs if run["run_type"] == "asset_triggered"]
+
+    running.until(begun, "the event starts a run")
+    running.end_of(*begun())
+    assert running.run(*begun())["state"] == "success"
+    refused = running.http.post(
+        f"{running.address}/api/v2/dags/passerelle_flow/dagRuns", json={"logical_date": None, "conf": {"seed": -1}}, timeout=60
+    )
+    assert refused.status_code == 400, "parameters are checked before a run begins"

@@ -1,0 +1,89 @@
+"""The file of the DAGs, read by Airflow's Python: what is in it, what reading it takes, and what a task makes of a command's error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from run_airflow import DAGS, HERE, variables
+
+from tests.airflow_fixtures import ENVIRONMENT, run
+
+pytestmark = pytest.mark.integration
+ROOT = Path(__file__).resolve().parents[2]
+
+#: Imports Airflow first: what is measured is the file's own time, in CPU seconds.
+_READ = """
+import importlib.util, json, sys, time
+import airflow.sdk, airflow.sdk.exceptions
+spec = importlib.util.spec_from_file_location("passerelle_flow", sys.argv[1] + "/passerelle_flow.py")
+began = time.process_time()
+spec.loader.exec_module(importlib.util.module_from_spec(spec))
+seconds = time.process_time() - began
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(sys.argv[1])
+dags = {}
+for name, dag in bag.dags.items():
+    dags[name] = [dag.owner, dag.doc_md, dag.max_active_runs, [task.execution_timeout is not None for task in dag.tasks]]
+retries = {f"{task.dag_id}.{task.task_id}": task.retries for dag in bag.dags.values() for task in dag.tasks}
+pools = sorted(f"{task.dag_id}.{task.task_id}" for dag in bag.dags.values() for task in dag.tasks if task.pool == "promotion")
+print(json.dumps({"seconds": seconds, "errors": bag.import_errors, "dags": dags, "pools": pools, "retries": retries}))
+"""
+#: Calls the function of the task `promote` with a code in the place of the version, for a command that fails with this code.
+_PROMOTE = """
+import importlib.util, json, sys
+spec = importlib.util.spec_from_file_location("passerelle_flow", sys.argv[1] + "/passerelle_flow.py")
+flow = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(flow)
+for code in sys.argv[2:]:
+    try:
+        print("found", code, json.dumps(flow.promote.function(code)), sep="|")
+    except Exception as error:
+        print("found", code, type(error).__name__, sep="|")
+"""
+_COMMAND = """#!{python}
+import json, os, signal, sys
+code = sys.argv[3]
+if code == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+if code == "silent":
+    sys.exit(2)
+if code != "done":
+    print(json.dumps({{"error": {{"code": code, "message": "it says why", "hint": None}}}}))
+    sys.exit(1)
+print(json.dumps({{"ref": {{"version": 7}}}}))
+"""
+
+
+def test_the_file_is_read_without_error_and_in_little_time(airflow: Path, tmp_path: Path) -> None:
+    environment = ENVIRONMENT | variables(tmp_path, 1, ROOT)
+    arguments = [str(airflow / "bin" / "python"), "-c", _READ, str(HERE / "dags")]
+    done = run(arguments, environment)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["errors"] == {}
+    assert set(found["dags"]) == set(DAGS)
+    for name, (owner, docs, most_runs, limited) in found["dags"].items():
+        assert (owner, bool(docs), most_runs, all(limited)) == ("passerelle", True, 1, True), name
+    assert found["pools"] == ["passerelle_flow.promote", "passerelle_rollback.rollback"]
+    assert found["retries"]["passerelle_rollback.rollback"] == 0, "a second rollback would undo the first"
+    assert found["seconds"] < 1
+
+
+def test_a_task_follows_the_code_of_the_error_and_not_the_exit_code(airflow: Path, tmp_path: Path) -> None:
+    command = tmp_path / "passerelle"
+    command.write_text(_COMMAND.format(python=sys.executable))
+    command.chmod(0o755)
+    environment = ENVIRONMENT | variables(tmp_path, 1, tmp_path) | {"AIRFLOW_VAR_PASSERELLE_COMMAND": str(command)}
+    once, again = "AirflowFailException", "AirflowException"
+    expected = {
+        "done": '{"version": 7}',
+        "criteria": '{"refused": "it says why"}',
+        **dict.fromkeys(("refused", "integrity", "digest", "golden", "usage", "outside", "silent"), once),
+        **dict.fromkeys(("busy", "killed"), again),
+    }
+    done = run([str(airflow / "bin" / "python"), "-c", _PROMOTE, str(HERE / "dags"), *expected], environment)
+    found = dict(line.split("|")[1:] for line in done.stdout.splitlines() if line.startswith("found|"))
+    assert found == expected, done.stderr
