@@ -1,0 +1,221 @@
+"""One split of a table in, one scored file out: the same for the same split, model and rules, wherever and whenever it is scored."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+from pyarrow.parquet import write_table
+
+from passerelle.batch.split_rows import Row, rows_of
+from passerelle.batch.table_plan import Split
+from passerelle.errors import DataError
+from passerelle.model.loaded import LoadedModel
+from passerelle.model.prediction_id import row_prediction_id
+
+#: In the schema's metadata of a scored file: how many rows of the split were refused.
+REFUSED_ROWS = b"refused_rows"
+#: What a pipeline raises for values that it cannot take, as the service answers with 422.
+_VALUES = (ValueError, OverflowError, TypeError, AttributeError)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a row is not scored; holds nothing of its texts.
+
+    Attributes:
+        reason: The end of a sentence.
+        field: The column that is wrong, if there is one.
+    """
+
+    reason: str
+    field: str | None = None
+
+
+#: Returns the record of the cells of a row, or why it is none.
+ReadRecord = Callable[[Mapping[str, Any]], "Mapping[str, Any] | Refusal"]
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """By what rows are scored.
+
+    Attributes:
+        model: The model.
+        read_record: The service's own check of a record.
+        ids: Columns that name rows, which the output repeats.
+        review_threshold: A label that is less probable is for a person to look at.
+    """
+
+    model: LoadedModel
+    read_record: ReadRecord
+    ids: tuple[str, ...] = ()
+    review_threshold: float = 0.0
+
+
+@dataclass(frozen=True)
+class ScoredSplit:
+    """The result of one split.
+
+    Attributes:
+        content: A Parquet file with one row for each row that was scored.
+        refused: JSON lines, one for each row that was not; empty where there are none.
+        rows: How many rows were scored.
+        refused_rows: How many were not.
+    """
+
+    content: bytes
+    refused: bytes
+    rows: int
+    refused_rows: int
+
+
+@dataclass
+class _Answers:
+    """The columns of the output, as they fill."""
+
+    rows: list[int] = field(default_factory=list)
+    ids: list[list[str | None]] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    probabilities: list[float | None] = field(default_factory=list)
+    refused: list[bytes] = field(default_factory=list)
+
+
+def score_split(split: Split, scoring: Scoring) -> ScoredSplit:
+    """Return the answers to the rows of a split, in their order.
+
+    Raises:
+        DataError: As `rows_of`.
+        OutsideError: The input cannot be read, or the pipeline is needed and not installed.
+    """
+    answers = _Answers()
+    number = split.first_row
+    for rows in rows_of(split, scoring.model.description.columns, scoring.ids):
+        _add(answers, split, scoring, number, rows)
+        number += len(rows)
+    content = io.BytesIO()
+    plain = [name for name in ("input", "label", "model_version") if name not in scoring.ids]
+    write_table(_table(answers, split, scoring), content, use_dictionary=plain, compression="zstd")
+    return ScoredSplit(content.getvalue(), b"".join(answers.refused), len(answers.rows), len(answers.refused))
+
+
+def _add(answers: _Answers, split: Split, scoring: Scoring, first: int, rows: Sequence[Row]) -> None:
+    """Score some rows, or write down why they are not."""
+    records, numbers, names = [], [], []
+    for number, row in enumerate(rows, first):
+        ids = [_name(row.cells.get(name)) for name in scoring.ids]
+        found = Refusal(row.fault) if row.fault else _record(row, ids, scoring)
+        if isinstance(found, Refusal):
+            answers.refused.append(_line(split, number, scoring, ids, found))
+        else:
+            records.append(found)
+            numbers.append(number)
+            names.append(ids)
+    for place, (label, probability) in enumerate(predictions(scoring.model, records)):
+        if label is None:
+            refusal = Refusal("holds a value that the model cannot take")
+            answers.refused.append(_line(split, numbers[place], scoring, names[place], refusal))
+            continue
+        answers.rows.append(numbers[place])
+        answers.ids.append(names[place])
+        answers.labels.append(label)
+        answers.probabilities.append(probability)
+
+
+def _record(row: Row, ids: Sequence[str | None], scoring: Scoring) -> Mapping[str, Any] | Refusal:
+    for name, value in zip(scoring.ids, ids, strict=True):
+        if value is not None and not _is_unicode(value):
+            return Refusal("is not valid Unicode", name)
+    return scoring.read_record(row.cells)
+
+
+def predictions(model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int | None, float | None]]:
+    """Yield the index of the label and its probability for each record, as `LoadedModel.rows` gives them; no index for bad values.
+
+    Arrays in the place of rows: a list of all probabilities of each record would take a tenth of the time.
+    """
+    if not records:
+        return
+    if model.scorer is not None:
+        indices, table = model.scorer.answers(records)
+        found = table[np.arange(len(records)), indices].tolist() if model.scorer.has_probabilities else [None] * len(records)
+        yield from zip(indices.tolist(), found, strict=True)
+        return
+    try:
+        rows = model.rows(records)
+    except _VALUES:
+        if len(records) == 1:
+            yield None, None
+            return
+        for record in records:
+            yield from predictions(model, [record])
+        return
+    yield from ((row.label_index, None if row.probabilities is None else row.probabilities[row.label_index]) for row in rows)
+
+
+def _table(answers: _Answers, split: Split, scoring: Scoring) -> pa.Table:
+    rows, model = len(answers.rows), scoring.model
+    labels = pa.DictionaryArray.from_arrays(pa.array(answers.labels, pa.int32()), pa.array(model.labels, pa.string()))
+    review = [value is not None and value < scoring.review_threshold for value in answers.probabilities]
+    ids = {name: pa.array([each[place] for each in answers.ids], pa.string()) for place, name in enumerate(scoring.ids)}
+    columns = {
+        "input": pa.array([split.file.name] * rows, pa.string()),
+        "row": pa.array(answers.rows, pa.int64()),
+        **ids,
+        "label": labels.cast(pa.string()),
+        "probability": pa.array(answers.probabilities, pa.float64()),
+        "review": pa.array(review, pa.bool_()),
+        "model_version": pa.array([model.version] * rows, pa.string()),
+        "prediction_id": pa.array(_prediction_ids(answers.rows, split, model), pa.string()),
+    }
+    return pa.table(columns).replace_schema_metadata({REFUSED_ROWS: str(len(answers.refused)).encode()})
+
+
+def _prediction_ids(rows: Sequence[int], split: Split, model: LoadedModel) -> list[str]:
+    """Return the ids of answers: of the file's name and content, the row, and the model's files."""
+    begin = hashlib.sha256("\n".join((split.file.name, split.digest, str(model.lineage["artifact_digest"]), "")).encode("utf-8", "replace"))
+    ids = []
+    for row in rows:
+        digest = begin.copy()
+        digest.update(str(row).encode())
+        ids.append(row_prediction_id(model.prediction_prefix, digest.digest()))
+    return ids
+
+
+def _name(value: object) -> str | None:
+    return value if value is None or isinstance(value, str) else str(value)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _line(split: Split, number: int, scoring: Scoring, ids: Sequence[str | None], refusal: Refusal) -> bytes:
+    named = {name: value and value.encode("utf-8", "replace").decode() for name, value in zip(scoring.ids, ids, strict=True)}
+    line = {"input": split.file.name, "row": number, "ids": named, "field": refusal.field, "reason": refusal.reason}
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def refused_rows_of(content: bytes) -> tuple[int, int]:
+    """Return how many rows a scored file has, and how many of its split were refused.
+
+    Raises:
+        DataError: It is none.
+    """
+    from pyarrow.parquet import read_metadata  # noqa: PLC0415 - only a run that goes on reads files of an earlier one
+
+    try:
+        found = read_metadata(io.BytesIO(content))
+        return found.num_rows, int((found.metadata or {})[REFUSED_ROWS])
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise DataError("it is not a file that score wrote") from error

@@ -1,0 +1,28 @@
+"""What became of a table, for people at a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from passerelle.cli.output import Output
+
+if TYPE_CHECKING:
+    from passerelle.batch.job import ScoredTable
+
+
+def scored(output: Output, done: ScoredTable) -> None:
+    """Show the result."""
+    of = f"{done.model['registered_model']} version {done.model['version']}"
+    if done.dry_run:
+        left = done.splits - done.done_before
+        output.line(
+            f"{done.rows + done.refused_rows:,} rows in {done.files:,} files; {left:,} of {done.splits:,} parts would be scored by {of}"
+        )
+    elif not done.changed:
+        output.line(f"already scored by {of}: {done.rows:,} rows in {done.output}; nothing changed")
+    else:
+        earlier = f", {done.done_before:,} of {done.splits:,} parts by an earlier run" if done.done_before else ""
+        output.line(f"{done.rows:,} rows scored by {of} in {done.seconds:,.1f} s{earlier}: {done.output}/scored")
+    if done.refused_rows:
+        output.line(f"{done.refused_rows:,} rows refused, with the reason in {done.output}/refused")
+    output.result(done)
