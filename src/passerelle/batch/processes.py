@@ -14,7 +14,7 @@ from pathlib import Path
 
 from passerelle.batch.scored_split import ReadRecord, Scoring, score_split
 from passerelle.batch.table_file import OutputFolder
-from passerelle.batch.table_plan import Split
+from passerelle.batch.table_plan import TableSplit
 from passerelle.errors import OutsideError
 from passerelle.model.loaded import LoadedModel, load_model
 from passerelle.settings import ServiceSettings, SigningSettings
@@ -56,7 +56,7 @@ class ScoringRecipe:
 class SplitTask:
     """A split, and the names of the files that it becomes."""
 
-    split: Split
+    split: TableSplit
     scored_name: str
     refused_name: str
 

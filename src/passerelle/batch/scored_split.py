@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyarrow.parquet import write_table
 
 from passerelle.batch.split_rows import Row, rows_of
-from passerelle.batch.table_plan import Split
+from passerelle.batch.table_plan import TableSplit
 from passerelle.errors import DataError
 from passerelle.model.loaded import LoadedModel
 from passerelle.model.prediction_id import row_prediction_id
@@ -26,7 +26,7 @@ _VALUES = (ValueError, OverflowError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RowFault:
     """Why a row is not scored; holds nothing of its texts.
 
     Attributes:
@@ -39,7 +39,7 @@ class Refusal:
 
 
 #: Returns the record of the cells of a row, or why it is none.
-ReadRecord = Callable[[Mapping[str, Any]], "Mapping[str, Any] | Refusal"]
+ReadRecord = Callable[[Mapping[str, Any]], "Mapping[str, Any] | RowFault"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class _Answers:
     refused: list[bytes] = field(default_factory=list)
 
 
-def score_split(split: Split, scoring: Scoring) -> ScoredSplit:
+def score_split(split: TableSplit, scoring: Scoring) -> ScoredSplit:
     """Return the answers to the rows of a split, in their order.
 
     Raises:
@@ -105,13 +105,13 @@ def score_split(split: Split, scoring: Scoring) -> ScoredSplit:
     return ScoredSplit(content.getvalue(), b"".join(answers.refused), len(answers.rows), len(answers.refused))
 
 
-def _add(answers: _Answers, split: Split, scoring: Scoring, first: int, rows: Sequence[Row]) -> None:
+def _add(answers: _Answers, split: TableSplit, scoring: Scoring, first: int, rows: Sequence[Row]) -> None:
     """Score some rows, or write down why they are not."""
     records, numbers, names = [], [], []
     for number, row in enumerate(rows, first):
         ids = [_name(row.cells.get(name)) for name in scoring.ids]
-        found = Refusal(row.fault) if row.fault else _record(row, ids, scoring)
-        if isinstance(found, Refusal):
+        found = RowFault(row.fault) if row.fault else _record(row, ids, scoring)
+        if isinstance(found, RowFault):
             answers.refused.append(_line(split, number, scoring, ids, found))
         else:
             records.append(found)
@@ -119,7 +119,7 @@ def _add(answers: _Answers, split: Split, scoring: Scoring, first: int, rows: Se
             names.append(ids)
     for place, (label, probability) in enumerate(predictions(scoring.model, records)):
         if label is None:
-            refusal = Refusal("holds a value that the model cannot take")
+            refusal = RowFault("holds a value that the model cannot take")
             answers.refused.append(_line(split, numbers[place], scoring, names[place], refusal))
             continue
         answers.rows.append(numbers[place])
@@ -128,10 +128,10 @@ def _add(answers: _Answers, split: Split, scoring: Scoring, first: int, rows: Se
         answers.probabilities.append(probability)
 
 
-def _record(row: Row, ids: Sequence[str | None], scoring: Scoring) -> Mapping[str, Any] | Refusal:
+def _record(row: Row, ids: Sequence[str | None], scoring: Scoring) -> Mapping[str, Any] | RowFault:
     for name, value in zip(scoring.ids, ids, strict=True):
         if value is not None and not _is_unicode(value):
-            return Refusal("is not valid Unicode", name)
+            return RowFault("is not valid Unicode", name)
     return scoring.read_record(row.cells)
 
 
@@ -159,7 +159,7 @@ def predictions(model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> Ite
     yield from ((row.label_index, None if row.probabilities is None else row.probabilities[row.label_index]) for row in rows)
 
 
-def _table(answers: _Answers, split: Split, scoring: Scoring) -> pa.Table:
+def _table(answers: _Answers, split: TableSplit, scoring: Scoring) -> pa.Table:
     rows, model = len(answers.rows), scoring.model
     labels = pa.DictionaryArray.from_arrays(pa.array(answers.labels, pa.int32()), pa.array(model.labels, pa.string()))
     review = [value is not None and value < scoring.review_threshold for value in answers.probabilities]
@@ -177,7 +177,7 @@ def _table(answers: _Answers, split: Split, scoring: Scoring) -> pa.Table:
     return pa.table(columns).replace_schema_metadata({REFUSED_ROWS: str(len(answers.refused)).encode()})
 
 
-def _prediction_ids(rows: Sequence[int], split: Split, model: LoadedModel) -> list[str]:
+def _prediction_ids(rows: Sequence[int], split: TableSplit, model: LoadedModel) -> list[str]:
     """Return the ids of answers: of the file's name and content, the row, and the model's files."""
     begin = hashlib.sha256("\n".join((split.file.name, split.digest, str(model.lineage["artifact_digest"]), "")).encode("utf-8", "replace"))
     ids = []
@@ -200,7 +200,7 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _line(split: Split, number: int, scoring: Scoring, ids: Sequence[str | None], refusal: Refusal) -> bytes:
+def _line(split: TableSplit, number: int, scoring: Scoring, ids: Sequence[str | None], refusal: RowFault) -> bytes:
     named = {name: value and value.encode("utf-8", "replace").decode() for name, value in zip(scoring.ids, ids, strict=True)}
     line = {"input": split.file.name, "row": number, "ids": named, "field": refusal.field, "reason": refusal.reason}
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)

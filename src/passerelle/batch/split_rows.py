@@ -13,7 +13,7 @@ import orjson
 import pyarrow as pa
 from pyarrow.parquet import ParquetFile
 
-from passerelle.batch.table_plan import TOO_LONG, Split
+from passerelle.batch.table_plan import TOO_LONG, TableSplit
 from passerelle.errors import DataError
 from passerelle.model.record import Column
 
@@ -39,7 +39,7 @@ class Row:
 Rows = Sequence[Row]
 
 
-def rows_of(split: Split, columns: Sequence[Column], ids: Sequence[str]) -> Iterator[Rows]:
+def rows_of(split: TableSplit, columns: Sequence[Column], ids: Sequence[str]) -> Iterator[Rows]:
     """Yield the rows of a split, up to `BATCH_ROWS` at a time; one for each row, whatever is wrong with it.
 
     Args:
@@ -87,7 +87,7 @@ def _json_rows(content: bytes, names: Sequence[str]) -> Iterator[Row]:
             yield Row({}, "is not a JSON object")
 
 
-def _csv_rows(split: Split, content: bytes, columns: Sequence[Column], names: Sequence[str]) -> Iterator[Row]:
+def _csv_rows(split: TableSplit, content: bytes, columns: Sequence[Column], names: Sequence[str]) -> Iterator[Row]:
     csv.field_size_limit(len(content) + 1)
     # What is no text in this encoding becomes lone surrogates, which no record may hold.
     text = io.StringIO(content.decode(split.encoding, "surrogateescape"), newline="")
@@ -130,7 +130,7 @@ def _value(cell: str, parse: Callable[[str], object] | None, *, optional: bool) 
         return cell
 
 
-def _parquet_rows(split: Split, names: Sequence[str]) -> Iterator[Rows]:
+def _parquet_rows(split: TableSplit, names: Sequence[str]) -> Iterator[Rows]:
     before, left = split.skipped, split.rows
     try:
         # Without `pre_buffer` the row group is read a piece at a time.

@@ -26,7 +26,7 @@ _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
-class Split:
+class TableSplit:
     """Some rows of one file, which are scored together.
 
     Attributes:
@@ -64,7 +64,7 @@ class TablePlan:
     digest: str
     rows: int
     encoding: str
-    splits: tuple[Split, ...]
+    splits: tuple[TableSplit, ...]
 
 
 def plan_of(file: TableFile, columns: Sequence[str]) -> TablePlan:
@@ -141,7 +141,7 @@ def _lines_plan(file: TableFile, content: BinaryIO, columns: Sequence[str], kind
     encoding = reading.encoding if kind == "csv" else "utf-8"
     for each in ranges:
         splits.append(
-            Split(file, reading.digest, kind, row, each.rows, each, header=head.header, delimiter=head.delimiter, encoding=encoding)
+            TableSplit(file, reading.digest, kind, row, each.rows, each, header=head.header, delimiter=head.delimiter, encoding=encoding)
         )
         row += each.rows
     return TablePlan(file, reading.digest, row - 1, encoding, tuple(splits))
@@ -205,7 +205,7 @@ def _parquet_plan(file: TableFile, content: BinaryIO, columns: Sequence[str]) ->
     for group, group_rows in enumerate(groups):
         for skipped in range(0, group_rows, PARQUET_ROWS):
             rows = min(PARQUET_ROWS, group_rows - skipped)
-            splits.append(Split(file, named, "parquet", row, rows, group=group, skipped=skipped))
+            splits.append(TableSplit(file, named, "parquet", row, rows, group=group, skipped=skipped))
             row += rows
     return TablePlan(file, named, row - 1, "utf-8", tuple(splits))
 

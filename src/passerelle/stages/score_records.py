@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from passerelle.batch.scored_split import ReadRecord, Refusal
+from passerelle.batch.scored_split import ReadRecord, RowFault
 from passerelle.model.loaded import LoadedModel
 from passerelle.serving.contract import RequestError, contract_of, request_error_of
 from passerelle.serving.record_texts import RecordTexts
@@ -27,16 +27,16 @@ def record_reader(model: LoadedModel, settings: ServiceSettings) -> ReadRecord:
     needed = model.scorer.columns if model.scorer is not None else ()
     validate = contract.record.__pydantic_validator__.validate_python
 
-    def read(cells: Mapping[str, Any]) -> Mapping[str, Any] | Refusal:
+    def read(cells: Mapping[str, Any]) -> Mapping[str, Any] | RowFault:
         try:
             record = contract.fields(validate({name: cells[name] for name in names if name in cells}))
             texts.size_bytes(record)
         except ValidationError as error:
             refused = request_error_of(error)
-            return Refusal(refused.message, refused.field)
+            return RowFault(refused.message, refused.field)
         except RequestError as error:
-            return Refusal(error.message, error.field)
+            return RowFault(error.message, error.field)
         without = next((name for name in needed if not isinstance(record.get(name), str)), None)
-        return record if without is None else Refusal("must be a text: the model reads it", without)
+        return record if without is None else RowFault("must be a text: the model reads it", without)
 
     return read
