@@ -21,6 +21,7 @@ _INPUT = "CSV, Parquet or JSON lines: a file, a folder, a pattern, or s3://BUCKE
 @click.option("--id", "ids", multiple=True, metavar="COLUMN", help="Column of the input that the output repeats; repeatable.")
 @model_option("Registered model that scores.")
 @version_option("Its version.  [default: the one in production]")
+@click.option("--versions", metavar="A,B", help="Compare two versions or aliases in the place of scoring; the gate's report quotes it.")
 @click.option("--processes", type=click.IntRange(min=1), help="How many score at once.  [default: one a core]")
 @trust_pickle_option
 @dry_run_option
@@ -31,8 +32,11 @@ def score(*, registered_model: str | None, as_json: bool, **options: Any) -> Non
     # `--help` answers without what a stage imports.
     from passerelle.cli import show_score  # noqa: PLC0415
     from passerelle.stages import score as stage  # noqa: PLC0415
+    from passerelle.stages import score_versions  # noqa: PLC0415
     from passerelle.stages.score_options import ScoreOptions  # noqa: PLC0415
 
-    output, context = Output(as_json=as_json), surroundings(registered_model=registered_model)
-    done = stage.run(context, ScoreOptions(**options), progress=output.progress)
-    show_score.scored(output, done)
+    output, context, chosen = Output(as_json=as_json), surroundings(registered_model=registered_model), ScoreOptions(**options)
+    if chosen.versions is not None:
+        show_score.differences(output, score_versions.run(context, chosen, progress=output.progress))
+    else:
+        show_score.scored(output, stage.run(context, chosen, progress=output.progress))

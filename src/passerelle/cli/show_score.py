@@ -8,6 +8,7 @@ from passerelle.cli.output import Output
 
 if TYPE_CHECKING:
     from passerelle.batch.job import ScoredTable
+    from passerelle.model.version_differences import VersionDifferences
 
 
 def scored(output: Output, done: ScoredTable) -> None:
@@ -26,3 +27,15 @@ def scored(output: Output, done: ScoredTable) -> None:
     if done.refused_rows:
         output.line(f"{done.refused_rows:,} rows refused, with the reason in {done.output}/refused")
     output.result(done)
+
+
+def differences(output: Output, found: VersionDifferences) -> None:
+    """Show where two versions differ."""
+    share = found.different / found.rows if found.rows else 0.0
+    output.line(f"versions {found.former} and {found.new} differ for {found.different:,} of {found.rows:,} rows ({share:.1%})")
+    if found.pairs:
+        columns = (f"version {found.former}", f"version {found.new}", "rows")
+        output.table(columns, [(each.former, each.new, f"{each.rows:,}") for each in found.pairs], right=columns[2:])
+    if found.refused_rows:
+        output.line(f"{found.refused_rows:,} rows are not compared: the service would refuse them")
+    output.result(found)

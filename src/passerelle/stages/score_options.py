@@ -20,6 +20,7 @@ class ScoreOptions:
         ids: Columns of the input that the output repeats.
         version: Of the registered model; None for the one in production.
         processes: How many score at once; None for one a core.
+        versions: Two versions or aliases, with a comma between, that are compared in the place of scoring; None for none.
         dry_run: Whether rows are counted and nothing is scored.
     """
 
@@ -28,17 +29,35 @@ class ScoreOptions:
     ids: tuple[str, ...] = ()
     version: int | None = None
     processes: int | None = None
+    versions: str | None = None
     dry_run: bool = False
 
     def check(self) -> None:
-        """Check the columns that name rows.
+        """Check the columns that name rows, and the versions.
 
         Raises:
-            UsageError: One has the name of a column of the output, or is named twice.
+            UsageError: A column has the name of one of the output, or is named twice; or the versions are not two.
         """
+        if self.versions is not None:
+            _ = self.two_versions
+            if self.version is not None or self.ids:
+                raise UsageError("--versions compares two versions and takes neither --version nor --id", hint="passerelle score --help")
         taken = next((name for name in self.ids if name in OUTPUT_COLUMNS), None)
         if taken is not None:
             message = f"the output has a column « {taken} » of its own: rename that of the input, or leave out --id {taken}"
             raise UsageError(message, hint="passerelle score --help")
         if len(set(self.ids)) < len(self.ids):
             raise UsageError("--id names a column twice", hint="passerelle score --help")
+
+    @property
+    def two_versions(self) -> tuple[str, str]:
+        """The versions or aliases that are compared.
+
+        Raises:
+            UsageError: They are not two.
+        """
+        names = [name.strip() for name in (self.versions or "").split(",")]
+        if len(names) != 2 or not all(names):  # noqa: PLR2004 - a pair
+            message = f"« {self.versions} » does not name two versions"
+            raise UsageError(message, hint="passerelle score --versions production,candidate --input INPUT --output OUTPUT")
+        return names[0], names[1]
