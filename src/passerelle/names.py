@@ -84,6 +84,8 @@ HELD_OUT: Final = "data/held_out.parquet"
 TRAIN_HASHES: Final = "data/train_hashes.json"
 #: What is said of the export that a training learned from, on the parent run.
 DATA_EXPORT_FILE: Final = "data/export.json"
+#: Where the version and the one in production label a table differently, on the version's run.
+TABLE_DIFFERENCES: Final = "gate/table_differences.json"
 MANIFEST_FILE: Final = "manifest.json"
 SIGNATURE_FILE: Final = "manifest.sig"
 MANIFEST: Final = f"passerelle/{MANIFEST_FILE}"

@@ -61,7 +61,7 @@ MAY_KNOW: Mapping[str, tuple[str, ...]] = {
     "boto3": ("registry", "training", "platform"),
     "bentoml": ("bentos", "serving"),
     "fastapi": ("serving",),
-    "pyarrow": ("stages", "monitoring.prediction_log", "monitoring.drift", "gate"),
+    "pyarrow": ("stages", "monitoring.prediction_log", "monitoring.drift", "gate", "batch"),
     "click": ("cli",),
 }
 SAY_WHY_LATE = {"gate", "registry", "bentos", "training", "platform", "rollout", "monitoring"}

@@ -19,6 +19,7 @@ from passerelle.cli.options import read_project_settings
 from passerelle.cli.output import Output, print_error
 from passerelle.cli.prerequisites import without_workbench
 from passerelle.cli.rollout_command import rollout
+from passerelle.cli.score_command import score
 from passerelle.cli.version import installed_version
 from passerelle.errors import OutsideError, PasserelleError
 
@@ -49,6 +50,7 @@ OPERATIONS: Sequence[click.Command] = (
     feedback,
     collect,
     erase,
+    score,
     operations.openapi,
     operations.backup,
     operations.restore,

@@ -136,6 +136,17 @@ def drift_options(options: Options) -> None:
     DriftOptions(**{field.name: options[field.name] for field in dataclasses.fields(DriftOptions)}).check()
 
 
+def score_options(options: Options) -> None:
+    """Check the options of `score`.
+
+    Raises:
+        UsageError: As `ScoreOptions.check`.
+    """
+    from passerelle.stages.score_options import ScoreOptions
+
+    ScoreOptions(**{field.name: options[field.name] for field in dataclasses.fields(ScoreOptions)}).check()
+
+
 def criteria(options: Options) -> None:
     """Check the file of the criteria.
 

@@ -15,6 +15,7 @@ from passerelle.gate.messages import NAMES
 from passerelle.gate.report_text import TEXTS, Language
 from passerelle.gate.slices import slices_of
 from passerelle.gate.verdict import Verdict
+from passerelle.model.version_differences import VersionDifferences
 
 _EXAMPLES = 12
 _LONGEST_TEXT = 240
@@ -43,22 +44,28 @@ class FiguresRow(TypedDict):
 LiveRows = Mapping[str, tuple[str, str]]
 
 
-def html(verdict: Verdict, *, language: Language = "fr", live: LiveRows | None = None) -> str:
+def html(
+    verdict: Verdict, *, language: Language = "fr", live: LiveRows | None = None, differences: VersionDifferences | None = None
+) -> str:
     """Return the page; it loads nothing from other hosts.
 
     Args:
         live: Of a version that was a candidate beside the one in production.
+        differences: Where both versions label a whole table differently.
     """
-    return _templates().get_template("report.html.j2").render(_content(verdict, language), live=live or {})
+    return _templates().get_template("report.html.j2").render(_content(verdict, language), live=live or {}, differences=differences)
 
 
-def markdown(verdict: Verdict, *, language: Language = "fr", live: LiveRows | None = None) -> str:
+def markdown(
+    verdict: Verdict, *, language: Language = "fr", live: LiveRows | None = None, differences: VersionDifferences | None = None
+) -> str:
     """Return the verdict, the checks and the figures in Markdown.
 
     Args:
         live: As of `html`.
+        differences: As of `html`.
     """
-    return _templates().get_template("report.md.j2").render(_content(verdict, language), live=live or {})
+    return _templates().get_template("report.md.j2").render(_content(verdict, language), live=live or {}, differences=differences)
 
 
 def _templates() -> Environment:

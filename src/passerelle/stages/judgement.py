@@ -11,6 +11,7 @@ from passerelle.errors import CriteriaError, IntegrityError, NotFoundError
 from passerelle.gate import report
 from passerelle.gate.checks import Finding
 from passerelle.gate.report_text import Language
+from passerelle.gate.table_differences import differences_of
 from passerelle.gate.verdict import Verdict, judge
 from passerelle.model.ledger_entry import Entry
 from passerelle.names import ModelVersionRef
@@ -110,8 +111,10 @@ def judgement_of(
         IntegrityError: The criteria that are kept beside the ledger are other ones.
     """
     verdict = _judged(registry, ref, champion, criteria, request)
-    page = report.html(verdict, language=request.language, live=request.live) if verdict else ""
-    where = _store(registry, verdict, page, request, dry_run=dry_run) if verdict else None
+    differences = differences_of(registry, ref, champion) if verdict else None
+    page = report.html(verdict, language=request.language, live=request.live, differences=differences) if verdict else ""
+    markdown = report.markdown(verdict, language=request.language, live=request.live, differences=differences) if verdict else ""
+    where = _store(registry, verdict, page, markdown, request, dry_run=dry_run) if verdict else None
     if verdict and not verdict.passed and not request.force:
         listed = "; ".join(finding.message for finding in verdict.failures)
         raise CriteriaError(f"the gate refuses {ref}: {listed}; the report is {where}", hint=hint)
@@ -154,7 +157,7 @@ def _judged(
         raise
 
 
-def _store(registry: Registry, verdict: Verdict, page: str, request: PromotionRequest, *, dry_run: bool) -> str:
+def _store(registry: Registry, verdict: Verdict, page: str, markdown: str, request: PromotionRequest, *, dry_run: bool) -> str:
     """Write the report beside the challenger's model and return where it is; those of earlier gate runs stay."""
     request.on_report(page)
     run_id, folder = verdict.ref.run_id, f"gate/{_digest(page).removeprefix('sha256:')[:12]}"
@@ -164,7 +167,6 @@ def _store(registry: Registry, verdict: Verdict, page: str, request: PromotionRe
             "criteria_digest": verdict.criteria_digest,
             "findings": [asdict(each) for each in verdict.findings],
         }
-        markdown = report.markdown(verdict, language=request.language, live=request.live)
         for place in ("gate", folder):
             registry.write_text(run_id, f"{place}/report.html", page)
             registry.write_text(run_id, f"{place}/report.md", markdown)

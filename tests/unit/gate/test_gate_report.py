@@ -15,6 +15,7 @@ from passerelle.gate.report import html, markdown
 from passerelle.gate.report_text import TEXTS
 from passerelle.gate.verdict import Verdict
 from passerelle.model.record import Column
+from passerelle.model.version_differences import DifferentRow, PairCount, VersionDifferences
 from tests.unit.gate.verdicts import contender, evidence, scores, verdict
 
 TRUTH = [0] * 30 + [1] * 20 + [2] * 10
@@ -122,3 +123,14 @@ def test_what_a_candidate_did_live_is_in_the_report(language: Any) -> None:
     assert f"| {words['live_requests']} | 1,000 | 100 |" in text
     for without in (html(judged(BETTER), language=language), markdown(judged(BETTER), language=language)):
         assert words["live"] not in without
+
+
+def test_labels_that_differ_on_a_table_stand_in_both_reports_and_are_escaped() -> None:
+    pair, row = PairCount("délai", "a|<b>", 3), DifferentRow("a.csv", 1, "<script>", "délai", "a|<b>")
+    found = VersionDifferences("comments", 1, 2, 10, 3, 0, (pair,), (row,))
+    page = html(judged(BETTER), language="en", differences=found)
+    assert "Labels that differ on a whole table" in page
+    assert "&lt;script&gt;" in page
+    assert "<script>" not in page
+    assert "| délai | a\\|<b> | 3 |" in markdown(judged(BETTER), language="en", differences=found)
+    assert "whole table" not in html(judged(BETTER), language="en")

@@ -1,0 +1,174 @@
+"""How many rows a second `passerelle score` scores, next to the scorer alone, `mlflow.pyfunc` in a loop, and pandas with scikit-learn.
+
+    python -m loadtests.table_rate --rows 1000000
+
+Each figure is taken in a process of its own, one after the other; CPU seconds count where the machine is busy.
+"""
+
+# ruff: noqa: T201 - a script that prints
+# ruff: noqa: PLC0415 - the peers' libraries are not loaded where memory is measured
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from passerelle.batch.job import ScoreJob, score_table
+from passerelle.batch.processes import ScoringRecipe
+from passerelle.batch.table_file import LocalFile, LocalFolder
+from passerelle.batch.table_plan import plan_of
+from passerelle.model.loaded import load_model
+from passerelle.names import MODEL_FOLDER
+from passerelle.settings import ServiceSettings
+from passerelle.stages.score_records import record_reader
+
+COMMENTS = Path(__file__).resolve().parents[1] / "training" / "data" / "comments.csv"
+SEED = 0
+CANDIDATE = "word_lr"
+#: The peers score fewer rows: their rates do not depend on how many there are.
+PYFUNC_ROWS, PANDAS_ROWS, CHUNK_ROWS = 1_000, 50_000, 10_000
+
+
+def write_model(folder: Path) -> Path:
+    """Write the demo's model, trained on all comments."""
+    import pandas as pd
+
+    from tests.unit.serving.models import write_bento_model
+    from training.candidates import text_candidates
+
+    comments = pd.read_csv(COMMENTS)
+    candidate = next(each for each in text_candidates(seed=SEED) if each.name == CANDIDATE)
+    return write_bento_model(folder, candidate.pipeline.fit(comments[["text"]], comments["label"]), comments[["text"]].head(50))
+
+
+def write_rows(path: Path, rows: int) -> Path:
+    """Write comments of the demo with their words in another order."""
+    import pandas as pd
+
+    texts = pd.read_csv(COMMENTS)["text"].tolist()
+    chance = random.Random(SEED)  # noqa: S311 - no secret
+
+    def shuffled() -> Iterator[str]:
+        for _ in range(rows):
+            words = str(chance.choice(texts)).split()
+            chance.shuffle(words)
+            yield " ".join(words)
+
+    pd.DataFrame({"no": range(rows), "text": list(shuffled())}).to_csv(path, index=False)
+    return path
+
+
+def prepare(folder: Path, rows: int) -> dict[str, float]:
+    """Write the model and both tables."""
+    write_model(folder / "model")
+    write_rows(folder / "few.csv", 10_000)
+    write_rows(folder / "many.csv", rows)
+    return {}
+
+
+def score(model: Path, table: Path, output: Path, processes: int) -> dict[str, float]:
+    """Return seconds of the plan, of all, and the CPU time of scoring; in a process of its own, its peak memory too."""
+    began = time.monotonic()
+    plan = plan_of(LocalFile.at(table), ["text", "no"])
+    planned = time.monotonic()
+    settings = ServiceSettings()
+    recipe = ScoringRecipe(model, record_reader, settings, ("no",))
+    job = ScoreJob((plan,), {"artifact_digest": ""}, {"ids": ["no"]})
+    done = score_table(job, recipe, LocalFolder(output), processes=processes, dry_run=False, progress=lambda _: None)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {
+        "rows": done.rows,
+        "plan_seconds": planned - began,
+        "seconds": time.monotonic() - began,
+        "cpu_seconds": done.cpu_seconds,
+        "peak_mib": peak,
+    }
+
+
+def apart(function: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """Return what a function returns in a process of its own."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(function).result()
+
+
+def scorer_alone(model: Path, table: Path) -> dict[str, float]:
+    """Return the CPU time of the scorer for the texts of a table that lie in memory."""
+    import pandas as pd
+
+    loaded = load_model(model)
+    assert loaded.scorer is not None  # noqa: S101 - the candidate is compiled
+    records = [{"text": text} for text in pd.read_csv(table, usecols=["text"], nrows=100_000)["text"].tolist()]
+    began = time.process_time()
+    for place in range(0, len(records), 2_048):
+        loaded.scorer.answers(records[place : place + 2_048])
+    return {"rows": len(records), "cpu_seconds": time.process_time() - began}
+
+
+def pyfunc_in_a_loop(model: Path, table: Path) -> dict[str, float]:
+    """Return the CPU time of one `predict` a row."""
+    import mlflow.pyfunc
+    import pandas as pd
+
+    loaded = mlflow.pyfunc.load_model(str(model / MODEL_FOLDER))
+    rows = pd.read_csv(table, usecols=["text"], nrows=PYFUNC_ROWS)
+    loaded.predict(rows.head(1))
+    began = time.process_time()
+    for place in range(len(rows)):
+        loaded.predict(rows.iloc[place : place + 1])
+    return {"rows": len(rows), "cpu_seconds": time.process_time() - began}
+
+
+def pandas_in_chunks(model: Path, table: Path) -> dict[str, float]:
+    """Return the CPU time of scikit-learn on chunks that pandas reads, with what `score` writes of each."""
+    import pandas as pd
+
+    pipeline: Any = load_model(model).pipeline()
+    began, rows = time.process_time(), 0
+    for chunk in pd.read_csv(table, nrows=PANDAS_ROWS, chunksize=CHUNK_ROWS):
+        probabilities = pipeline.predict_proba(chunk[["text"]])
+        found = pipeline.classes_[probabilities.argmax(axis=1)]
+        chunk.assign(label=found, probability=probabilities.max(axis=1)).drop(columns="text").to_parquet(table.with_suffix(".chunk"))
+        rows += len(chunk)
+    return {"rows": rows, "cpu_seconds": time.process_time() - began}
+
+
+def measured(folder: Path, rows: int) -> dict[str, dict[str, float]]:
+    """Return each figure by its name."""
+    model, few, many = folder / "model", folder / "few.csv", folder / "many.csv"
+    apart(partial(prepare, folder, rows))
+    cases: dict[str, Callable[[], dict[str, float]]] = {
+        "scorer alone": partial(scorer_alone, model, many),
+        "score, 10,000 rows": partial(score, model, few, folder / "few", 1),
+        "score, one process": partial(score, model, many, folder / "one", 1),
+        "score, two processes": partial(score, model, many, folder / "two", 2),
+        "mlflow.pyfunc in a loop": partial(pyfunc_in_a_loop, model, many),
+        "pandas in chunks": partial(pandas_in_chunks, model, many),
+    }
+    found = {}
+    for name, case in cases.items():
+        found[name] = apart(case)
+        print(name, json.dumps({key: round(value, 2) for key, value in found[name].items()}), file=sys.stderr, flush=True)
+    return found
+
+
+def main() -> None:
+    """Print the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(measured(Path(folder), parser.parse_args().rows), indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+"""What a table is and how it is cut: read once before anything is scored, so that a table that cannot be scored is refused at once."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import pyarrow as pa
+from pyarrow.parquet import ParquetFile
+
+from passerelle.batch.line_ranges import MOST_ROW_BYTES, ByteRange, UnclosedQuoteError, byte_ranges
+from passerelle.batch.table_file import CHUNK_BYTES, FORMATS, TableFile, chunks, csv_rows
+from passerelle.errors import DataError
+
+#: Most rows of a split of a Parquet file.
+PARQUET_ROWS = 50_000
+DELIMITERS = (",", ";", "\t")
+_OF_UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}")
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@dataclass(frozen=True)
+class TableSplit:
+    """Some rows of one file, which are scored together.
+
+    Attributes:
+        file: The file.
+        digest: `sha256:` and the digest of the file's content.
+        format: csv, jsonl or parquet.
+        first_row: Number of its first row in the file, from 1.
+        rows: How many rows it has.
+        lines: Where they lie, in a file of lines.
+        group: Their row group, in a Parquet file.
+        skipped: How many rows of the row group come before.
+        header: Names of the columns, in CSV.
+        delimiter: Between two cells, in CSV.
+        encoding: Of the text, in CSV.
+    """
+
+    file: TableFile
+    digest: str
+    format: str
+    first_row: int
+    rows: int
+    lines: ByteRange | None = None
+    group: int = 0
+    skipped: int = 0
+    header: tuple[str, ...] = ()
+    delimiter: str = ","
+    encoding: str = "utf-8"
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """One file of the input, and how it is cut."""
+
+    file: TableFile
+    digest: str
+    rows: int
+    encoding: str
+    splits: tuple[TableSplit, ...]
+
+
+def plan_of(file: TableFile, columns: Sequence[str]) -> TablePlan:
+    """Return what a file is and how it is cut; it is read once, a piece at a time.
+
+    Args:
+        file: A table.
+        columns: That it must have: those of the model's record, and those that name its rows.
+
+    Raises:
+        DataError: It is no table of its format, or lacks a column.
+        OutsideError: Where it lies does not answer.
+    """
+    kind = FORMATS["." + file.name.rpartition(".")[2].lower()]
+    with file.open() as content:
+        if kind == "parquet":
+            return _parquet_plan(file, content, columns)
+        return _lines_plan(file, content, columns, kind)
+
+
+@dataclass(frozen=True)
+class _Head:
+    """How a CSV file begins; `end` is where its first row does."""
+
+    end: int
+    header: tuple[str, ...] = ()
+    delimiter: str = ","
+
+
+class _Reading:
+    """Pieces of a file, of which the digest and the encoding are found on the way."""
+
+    def __init__(self, content: BinaryIO) -> None:
+        self._pieces = chunks(content)
+        self._digest = hashlib.sha256()
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._valid, self._of_utf8 = True, False
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._pieces:
+            self._digest.update(piece)
+            self._look(piece)
+            yield piece
+
+    def _look(self, piece: bytes) -> None:
+        if piece.isascii():
+            return
+        self._of_utf8 = self._of_utf8 or _OF_UTF8.search(piece) is not None
+        if self._valid:
+            try:
+                self._decoder.decode(piece)
+            except UnicodeDecodeError:
+                self._valid = False
+
+    @property
+    def digest(self) -> str:
+        return "sha256:" + self._digest.hexdigest()
+
+    @property
+    def encoding(self) -> str:
+        # In a file that is UTF-8 but for a few bytes, the rows with these bytes are refused one by one.
+        return "utf-8" if self._valid or self._of_utf8 else "cp1252"
+
+
+def _lines_plan(file: TableFile, content: BinaryIO, columns: Sequence[str], kind: str) -> TablePlan:
+    head = _head(file, content.read(CHUNK_BYTES), columns) if kind == "csv" else _Head(0)
+    content.seek(0)
+    reading = _Reading(content)
+    try:
+        ranges = list(byte_ranges(_without(head.end, reading), begin=head.end, quotes=kind == "csv"))
+    except UnclosedQuoteError:
+        raise DataError(f'{file.name} ends within quotes: a " is missing in it, or must be written twice') from None
+    splits, row = [], 1
+    encoding = reading.encoding if kind == "csv" else "utf-8"
+    for each in ranges:
+        splits.append(
+            TableSplit(file, reading.digest, kind, row, each.rows, each, header=head.header, delimiter=head.delimiter, encoding=encoding)
+        )
+        row += each.rows
+    return TablePlan(file, reading.digest, row - 1, encoding, tuple(splits))
+
+
+def _without(begin: int, pieces: _Reading) -> Iterator[bytes]:
+    """Yield the pieces without the first bytes, which lie in the first of them."""
+    for number, piece in enumerate(pieces):
+        yield piece if number else piece[begin:]
+
+
+def _head(file: TableFile, begin: bytes, columns: Sequence[str]) -> _Head:
+    if begin.startswith(_UTF16):
+        hint = f"iconv -f UTF-16 -t UTF-8 {file.name} > TABLE.csv"
+        raise DataError(f"{file.name} is in UTF-16, which is not read: convert it to UTF-8", hint=hint)
+    end = _end_of_header(begin)
+    text = begin[:end].removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
+    missing: list[list[str]] = []
+    for delimiter in DELIMITERS:
+        header = tuple(next(csv_rows(text, delimiter), ()))
+        lacking = [column for column in columns if column not in header]
+        if not lacking:
+            doubled = [column for column in columns if header.count(column) > 1]
+            if doubled:
+                raise DataError(f"{file.name} has two columns « {doubled[0]} »")
+            return _Head(end, header, delimiter)
+        missing.append(lacking)
+    raise _lacks(file, min(missing, key=len))
+
+
+def _end_of_header(begin: bytes) -> int:
+    """Return where the first line ends that is not within quotes."""
+    quoted, place = False, 0
+    for part in begin.split(b'"'):
+        if not quoted and (found := part.find(b"\n")) >= 0:
+            return place + found + 1
+        place, quoted = place + len(part) + 1, not quoted
+    return len(begin)
+
+
+def _lacks(file: TableFile, columns: Sequence[str]) -> DataError:
+    named = ", ".join(f"« {column} »" for column in columns)
+    return DataError(f"{file.name} has no column {named}: the model's record and --id name the columns that a table must have")
+
+
+def _parquet_plan(file: TableFile, content: BinaryIO, columns: Sequence[str]) -> TablePlan:
+    digest = hashlib.sha256()
+    for piece in chunks(content):
+        digest.update(piece)
+    content.seek(0)
+    try:
+        with ParquetFile(content) as table:
+            names = table.schema_arrow.names
+            groups = [table.metadata.row_group(number).num_rows for number in range(table.metadata.num_row_groups)]
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{file.name} cannot be read as Parquet: it is damaged or cut off", hint=f"ls -l {file.name}") from error
+    lacking = [column for column in columns if column not in names]
+    if lacking:
+        raise _lacks(file, lacking)
+    splits, row, named = [], 1, f"sha256:{digest.hexdigest()}"
+    for group, group_rows in enumerate(groups):
+        for skipped in range(0, group_rows, PARQUET_ROWS):
+            rows = min(PARQUET_ROWS, group_rows - skipped)
+            splits.append(TableSplit(file, named, "parquet", row, rows, group=group, skipped=skipped))
+            row += rows
+    return TablePlan(file, named, row - 1, "utf-8", tuple(splits))
+
+
+#: What is left of a row that is longer than a row may be.
+TOO_LONG = f"is longer than {MOST_ROW_BYTES >> 20} MiB"

@@ -1,0 +1,179 @@
+"""Whole tables by a registered version: on disks and in S3, in several processes, and after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyarrow.parquet as pq
+import pytest
+
+from passerelle.batch.job import SUMMARY_FILE
+from passerelle.cli.main import run as run_command
+from passerelle.errors import DataError, NotFoundError, OutsideError, UsageError
+from passerelle.registry.objects import Objects
+from passerelle.registry.table_bucket import TableBucket
+from passerelle.stages import score
+from passerelle.stages.context import Context, context_of
+from passerelle.stages.score_inputs import table_files
+from passerelle.stages.score_options import ScoreOptions
+from tests.platform_fixtures import RegisteredForTests
+from tests.unit.batch.tables import contents, recipe_of, table, write_csv, write_json_lines, write_parquet
+
+pytestmark = pytest.mark.integration
+KILLED = """
+import sys
+from pathlib import Path
+from passerelle.batch import line_ranges
+from passerelle.batch.job import score_table
+from passerelle.batch.table_file import LocalFolder
+from tests.unit.batch.tables import job_of, recipe_of
+if __name__ == "__main__":
+    line_ranges.RANGE_BYTES = 20_000
+    root = Path(sys.argv[1])
+    progress = lambda line: print(line, flush=True)
+    score_table(job_of(root / "a.csv"), recipe_of(root), LocalFolder(root / sys.argv[2]), processes=2, dry_run=False, progress=progress)
+"""
+
+
+@pytest.fixture
+def context(registered: RegisteredForTests, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Context:
+    """The context of a registered model with one version, which a rollback would not find: it is not in production."""
+    registry = registered.named(monkeypatch, tmp_path)
+    registered.register(registry)
+    return context_of(dict(os.environ))
+
+
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    return [row for path in sorted(folder.glob("scored/*.parquet")) for row in pq.read_table(path).to_pylist()]
+
+
+def test_a_registered_version_scores_tables_of_several_formats(
+    context: Context, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "tables" / "2026"
+    folder.mkdir(parents=True)
+    write_csv(folder / "a.csv", table(40))
+    write_parquet(folder / "b.parquet", table(250))
+    write_json_lines(tmp_path / "tables" / "c.jsonl", [*table(10), {"no": "bad", "text": ""}])
+    options = ScoreOptions((str(tmp_path / "tables"),), str(tmp_path / "out"), ids=("no",), version=1, processes=2)
+    counted = score.run(context, replace(options, dry_run=True))
+    assert (counted.rows, counted.files, counted.splits) == (301, 3, 5)
+    assert not (tmp_path / "out").exists()
+    lines: list[str] = []
+    done = score.run(context, options, progress=lines.append)
+    assert (done.rows, done.refused_rows, done.model["version"]) == (300, 1, "1")
+    assert lines[-1].startswith("301 of 301 rows, ")
+    run_command(["score", "--input", str(tmp_path / "tables"), "--output", str(tmp_path / "out"), "--id", "no", "--version", "1", "--json"])
+    again = json.loads(capsys.readouterr().out)
+    assert (again["changed"], again["rows"]) == (False, 300)
+    with pytest.raises(DataError, match="has no column « nothing »"):
+        score.run(context, ScoreOptions((str(folder),), str(tmp_path / "other"), ids=("nothing",), version=1))
+    with pytest.raises(NotFoundError):  # none is in production
+        score.run(context, ScoreOptions((str(folder),), str(tmp_path / "other")))
+
+
+def test_tables_lie_in_s3_and_the_result_goes_there(context: Context, tmp_path: Path) -> None:
+    place, objects = f"tables-{uuid.uuid4().hex[:8]}", Objects(context.s3)
+    for name, path in {
+        "in/a.csv": write_csv(tmp_path / "a.csv", table(40)),
+        "in/b.parquet": write_parquet(tmp_path / "b.parquet", table(250)),
+        "in/readme.txt": write_csv(tmp_path / "readme.txt", table(1)),
+        "input/c.csv": write_csv(tmp_path / "c.csv", table(1)),
+    }.items():
+        assert objects.create(f"{place}/{name}", path.read_bytes())
+    here = f"s3://{context.s3.bucket}/{place}"
+    done = score.run(context, ScoreOptions((f"{here}/in",), f"{here}/out", ids=("no",), version=1, processes=2))
+    assert (done.rows, done.files) == (290, 2)
+    bucket = TableBucket(context.s3, f"{place}/out")
+    assert SUMMARY_FILE in bucket.names()
+    local = score.run(context, ScoreOptions((str(tmp_path / "?.*"),), str(tmp_path / "out"), ids=("no",), version=1))
+    assert local.files == 3
+    found = {name: (tmp_path / "s3" / name) for name in bucket.names() if name.startswith("scored/")}
+    for name, path in found.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bucket.read(name))
+    both = [[(row["no"], row["label"], row["probability"]) for row in rows_of(tmp_path / each)] for each in ("s3", "out")]
+    assert both[0] == both[1][:290]
+    assert [file.name for file in table_files([f"{here}/in*/*.csv"], context.s3)] == [f"{here}/in/a.csv", f"{here}/input/c.csv"]
+    with pytest.raises(NotFoundError, match="names no table"):
+        score.run(context, ScoreOptions((f"{here}/empty",), str(tmp_path / "empty"), version=1))
+    refused = context.s3.model_copy(update={"access_key_id": "nobody"})
+    with pytest.raises(OutsideError):
+        table_files([f"{here}/in"], refused)
+    (file, *_) = table_files([f"{here}/in"], context.s3)
+    objects.delete(f"{place}/in/a.csv")
+    objects.create(f"{place}/in/a.csv", b"no,text\n")
+    with pytest.raises(DataError, match="was changed while it was scored"):
+        file.open().read()
+
+
+def test_output_columns_and_files_are_named_wrongly(context: Context, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", table(1))
+    with pytest.raises(UsageError, match="the output has a column « row » of its own"):
+        score.run(context, ScoreOptions((str(path),), str(tmp_path / "out"), ids=("row",), version=1))
+    with pytest.raises(UsageError, match="is a file; --output names a folder"):
+        score.run(context, ScoreOptions((str(path),), str(path), version=1))
+
+
+def killed(root: Path, output: str) -> subprocess.Popen[str]:
+    """Start to score in two processes, and kill the one that leads once some splits are done."""
+    process = started(root, output)
+    assert process.stdout is not None
+    while not list((root / output).glob("scored/*.parquet")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGKILL)
+    process.wait(60)
+    _, alive = psutil.wait_procs(workers, 60)
+    assert alive == [], "no process goes on without the one that leads"
+    return process
+
+
+def started(root: Path, output: str) -> subprocess.Popen[str]:
+    (root / "lead.py").write_text(KILLED)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (Path.cwd(), Path.cwd() / "src")))}
+    command = [sys.executable, str(root / "lead.py"), str(root), output]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_killed_in_the_middle_and_run_again_it_gives_the_same_output(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", table(20_000))
+    recipe_of(tmp_path)  # writes the model
+    killed(tmp_path, "killed")
+    before = len(list((tmp_path / "killed" / "scored").glob("*.parquet")))
+    assert not (tmp_path / "killed" / SUMMARY_FILE).exists()
+    for output in ("killed", "whole"):
+        process = started(tmp_path, output)
+        printed, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, printed
+    summary = json.loads((tmp_path / "killed" / SUMMARY_FILE).read_text())
+    assert summary["done_before"] >= before > 0
+    assert summary["splits"] > summary["done_before"], "the kill came too late to show anything"
+    found = {name: content for name, content in contents(tmp_path / "killed").items() if not name.endswith(".part")}
+    assert found == contents(tmp_path / "whole")
+    assert [row["row"] for row in rows_of(tmp_path / "killed")] == list(range(1, 20_001))
+
+
+def test_a_process_that_is_killed_for_memory_is_an_error_with_a_way_on(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", table(20_000))
+    recipe_of(tmp_path)
+    process = started(tmp_path, "out")
+    while not list((tmp_path / "out").glob("scored/*.parquet")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    worker = next(each for each in psutil.Process(process.pid).children() if "spawn_main" in " ".join(each.cmdline()))
+    worker.kill()
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode != 0
+    assert "a process that scored was killed, as the kernel does when memory runs out" in printed
