@@ -75,7 +75,6 @@ def trained(platform: RunningPlatform) -> TrainingResult:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in platform.environment.items():
             patch.setenv(name, value)
-        # Reading a model back takes as long as writing it, and the golden predictions test it on more than the example.
         patch.setattr("mlflow.models.utils._validate_serving_input", lambda **_: pytest.fail("the model is loaded for its example"))
         return train(
             comments(), tracking_uri=platform.tracking_uri, experiment=f"training-{uuid4().hex}", candidates=some("word_lr", "mixed_svm")
@@ -170,20 +169,13 @@ def test_the_model_loads_without_unknown_types_and_repeats_its_golden_prediction
     assert list(mlflow.pyfunc.load_model(str(folder)).predict(inputs)) == golden["labels"]
 
 
-def test_the_digest_is_that_of_the_files_in_the_store(trained: TrainingResult, runs: dict[str, Run], tmp_path: Path) -> None:
+def test_the_model_has_its_digest_and_figures(trained: TrainingResult, runs: dict[str, Run], tmp_path: Path) -> None:
     folder = Path(mlflow.artifacts.download_artifacts(f"runs:/{trained.candidates[0].run_id}/model", dst_path=str(tmp_path)))
     (folder / "registered_model_meta").unlink(missing_ok=True)  # MLflow's own note of where it downloaded from
     assert runs["word_lr"].data.params["digest.model"] == digest_of_manifest({"files": digests_of_files(folder)})
-
-
-@pytest.mark.usefixtures("runs")
-def test_the_figures_are_those_of_the_model_too(trained: TrainingResult) -> None:
-    for result in trained.candidates:
-        outputs = mlflow.get_run(result.run_id).outputs
-        assert outputs is not None
-        (output,) = outputs.model_outputs
-        logged = mlflow.get_logged_model(output.model_id).metrics
-        assert {metric.key: metric.value for metric in logged} == pytest.approx(dict(result.metrics))
+    logged = mlflow.search_logged_models(experiment_ids=[runs["word_lr"].info.experiment_id], output_format="list")
+    figures = {model.source_run_id: {metric.key: metric.value for metric in model.metrics or ()} for model in logged}
+    assert figures == {each.run_id: pytest.approx(dict(each.metrics)) for each in trained.candidates}
 
 
 def test_the_same_data_and_seed_give_the_same_figures_and_another_seed_others(

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import mlflow.sklearn
+import orjson
+import skops.io._persist as skops_persist
 from mlflow.models import Model
 
 from passerelle.model.manifest import digest_of_manifest, digests_of_files
+
+_NOT_PRINTABLE_ASCII = re.compile(r"[^\x00-\x7e]")
 
 
 class ModelWriter:
@@ -36,6 +44,34 @@ class ModelWriter:
             arguments: Those of `mlflow.sklearn.save_model`.
         """
         assert not validate_serving_input  # noqa: S101 - Model.log could change the files after this
-        mlflow.sklearn.save_model(path=path, mlflow_model=mlflow_model, **arguments)
+        with fast_schema():
+            mlflow.sklearn.save_model(path=path, mlflow_model=mlflow_model, **arguments)
         self.digest = digest_of_manifest({"files": digests_of_files(Path(path))})
         self.size_bytes = int(mlflow_model.model_size_bytes or 0)
+
+
+@contextlib.contextmanager
+def fast_schema() -> Iterator[None]:
+    """Let skops write the same files in less time.
+
+    It indents its schema, which the standard library does without its C code: two thirds of the time of writing a hundred thousand n-grams.
+    """
+    skops_persist.json = _FastJson
+    try:
+        yield
+    finally:
+        skops_persist.json = json
+
+
+class _FastJson:
+    """What skops uses of the module `json` to write a schema, which holds no floating-point numbers but in strings."""
+
+    @staticmethod
+    def dumps(content: Any, *, indent: int) -> str:
+        """Return what `json.dumps` returns."""
+        assert indent == 2  # noqa: S101, PLR2004 - as skops writes it
+        try:
+            text = orjson.dumps(content, option=orjson.OPT_INDENT_2).decode()
+        except orjson.JSONEncodeError:  # a surrogate, or a number of more than 64 bits
+            return json.dumps(content, indent=indent)
+        return text if text.isascii() and "\x7f" not in text else _NOT_PRINTABLE_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)
