@@ -45,7 +45,7 @@ def find_engine() -> str:
         raise OutsideError(
             f"this user may not talk to {first}: {message}", hint='sudo usermod --append --groups docker "$USER"; newgrp docker'
         )
-    hint = "sudo systemctl start docker" if first == "docker" else f"{first} info"
+    hint = {"docker": "sudo systemctl start docker", "podman": "podman info", "buildah": "buildah info"}[first]
     raise OutsideError(f"{first} is installed, but its engine does not answer: {message}", hint=hint)
 
 
