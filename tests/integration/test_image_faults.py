@@ -79,7 +79,10 @@ def test_an_engine_that_this_user_may_not_talk_to(engine: str, tmp_path: Path, m
         pytest.skip("needs root, to become somebody who is not in the group docker")
     real = shutil.which("docker")
     (tmp_path / "docker").write_text(f'#!/bin/sh\nexec setpriv --reuid 65534 --regid 65534 --clear-groups {real} "$@"\n')
-    (tmp_path / "docker").chmod(0o755)
+    for other in ("podman", "buildah"):
+        (tmp_path / other).write_text("#!/bin/sh\nexit 1\n")
+    for stub in tmp_path.iterdir():
+        stub.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     with pytest.raises(OutsideError, match="this user may not talk to docker"):

@@ -55,15 +55,18 @@ def docker_form(image: dict[str, Any]) -> dict[str, Any]:
     """Return what `buildah inspect` says of an image under the names that `docker image inspect` has for it."""
     described, manifest = image["Docker"], json.loads(image["Manifest"])
     repository = image["FromImage"].rpartition(":")[0] or image["FromImage"]
+    layers, unpacked = manifest["layers"], described["rootfs"]["diff_ids"]
+    # Registries have packed layers. With an unpacked one, this is not the manifest that a registry has, nor its digest.
+    of_registry = not {layer["digest"] for layer in layers} & set(unpacked)
     return {
         "Id": f"sha256:{image['FromImageID'].removeprefix('sha256:')}",
         "RepoTags": [image["FromImage"]],
-        "RepoDigests": [f"{repository}@{image['FromImageDigest']}"],
+        "RepoDigests": [f"{repository}@{image['FromImageDigest']}"] if of_registry else [],
         "Architecture": described["architecture"],
         "Created": described["created"],
         "Config": described["config"],
-        "RootFS": {"Layers": described["rootfs"]["diff_ids"]},
-        "Size": sum(int(layer["size"]) for layer in manifest["layers"]),
+        "RootFS": {"Layers": unpacked},
+        "Size": sum(int(layer["size"]) for layer in layers),
     }
 
 

@@ -34,17 +34,19 @@ def find_engine() -> str:
             "no container engine is installed: none of docker, podman and buildah is on the PATH; a bento is served locally without one"
         )
         raise OutsideError(message, hint="passerelle deploy --target local")
-    message = ""
+    refusals = []
     for engine in installed:
         info = ask(engine, "info", "--format", "{{json .}}")
         if info.returncode == 0:
             return engine
-        message = (info.stderr.strip().splitlines() or ["it does not answer"])[0]
+        refusals.append((info.stderr.strip().splitlines() or ["it does not answer"])[0])
+    first, message = installed[0], refusals[0]
     if "permission denied" in message.lower():
         raise OutsideError(
-            f"this user may not talk to {installed[-1]}: {message}", hint='sudo usermod --append --groups docker "$USER"; newgrp docker'
+            f"this user may not talk to {first}: {message}", hint='sudo usermod --append --groups docker "$USER"; newgrp docker'
         )
-    raise OutsideError(f"{installed[-1]} is installed, but its engine does not answer: {message}", hint="sudo systemctl start docker")
+    hint = {"docker": "sudo systemctl start docker", "podman": "podman info", "buildah": "buildah info"}[first]
+    raise OutsideError(f"{first} is installed, but its engine does not answer: {message}", hint=hint)
 
 
 def ask(engine: str, *arguments: str, timeout_s: float = _ASK_TIMEOUT_S) -> subprocess.CompletedProcess[str]:
@@ -103,14 +105,19 @@ def of_registry(names: Iterable[str]) -> str | None:
 
 
 def newest_image(label: str, among: Collection[str]) -> tuple[str, Mapping[str, str]] | None:
-    """Return the name and the labels of the newest image whose label has one of these values; None where there is none, or no engine."""
-    for engine in _ENGINES:
-        listed = ask(engine, "image", "ls", "--quiet", "--filter", f"label={label}").stdout.split() if shutil.which(engine) else []
+    """Return the name and the labels of the newest image whose label has one of these values; None where there is none, or no engine.
+
+    Only the first engine that answers is searched: it is the one that builds images.
+    """
+    for engine in filter(shutil.which, _ENGINES):
+        answer = ask(engine, "image", "ls", "--quiet", "--filter", f"label={label}")
+        if answer.returncode != 0:
+            continue
+        listed = answer.stdout.split()
         images = json.loads(ask(engine, "image", "inspect", *dict.fromkeys(listed)).stdout or "[]") if listed else []
         ours = [image for image in images if image["Config"]["Labels"].get(label) in among and _names(image)]
-        if ours:
-            newest = max(ours, key=lambda image: str(image["Created"]))
-            return _names(newest)[0], dict(newest["Config"]["Labels"])
+        newest = max(ours, key=lambda image: str(image["Created"]), default=None)
+        return None if newest is None else (_names(newest)[0], dict(newest["Config"]["Labels"]))
     return None
 
 
@@ -152,7 +159,9 @@ def failed(engine: str, output: str, *, of: str, hint: str) -> OutsideError:
     if "no space left on device" in lowered:
         return OutsideError(
             f"the disk of {engine} is full: {of} was not made; existing images are unchanged",
-            hint=f"{engine} system df; {engine} builder prune",
+            hint="df --human-readable /var/lib/containers; buildah prune"
+            if engine == "buildah"
+            else f"{engine} system df; {engine} builder prune",
         )
     if "hashes are required" in lowered or "hash mismatch" in lowered or "do not match the hashes" in lowered:
         return OutsideError(

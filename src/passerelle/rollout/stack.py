@@ -134,8 +134,8 @@ class Stack:
         Raises:
             OutsideError: It is not Docker, does not answer, or is too old.
         """
-        if find_engine() != "docker":
-            raise OutsideError("the stack needs Docker with its compose plugin; Podman answers here", hint="docker version")
+        if (engine := find_engine()) != "docker":
+            raise OutsideError(f"the stack needs Docker with its compose plugin; {engine.capitalize()} answers here", hint="docker version")
         done = ask("docker", "compose", "version", "--short")
         found = re.match(r"v?(\d+)\.(\d+)", done.stdout)
         oldest = ".".join(map(str, OLDEST_COMPOSE))

@@ -13,7 +13,7 @@ IMAGE = {
     "FromImage": "localhost/passerelle/classification:1",
     "FromImageID": "ab12",
     "FromImageDigest": "sha256:cd34",
-    "Manifest": json.dumps({"layers": [{"size": 30}, {"size": 12}]}),
+    "Manifest": json.dumps({"layers": [{"size": 30, "digest": "sha256:0f"}, {"size": 12, "digest": "sha256:1f"}]}),
     "Docker": {
         "architecture": "amd64",
         "created": "2026-01-01T00:00:00Z",
@@ -62,6 +62,11 @@ def test_an_image_is_described_under_dockers_names() -> None:
     assert (described["Architecture"], described["Size"], described["Config"]["Labels"]) == ("amd64", 42, {"a": "b"})
     assert json.loads(answer(Recorded(), ["image", "inspect", "a:1"]).stdout) == [described]
     assert answer(Recorded(failing="inspect"), ["image", "inspect", "a:1"]).returncode == 1
+
+
+def test_a_digest_that_no_registry_has_is_left_out() -> None:
+    built_here = IMAGE | {"Manifest": json.dumps({"layers": [{"size": 30, "digest": "sha256:ef56"}]})}
+    assert docker_form(built_here)["RepoDigests"] == []
 
 
 @pytest.mark.parametrize("failing", ["", "run"])
