@@ -125,7 +125,7 @@ def compare(trained: Result) -> dict[str, Any]:
     return {"run_id": best and best["run_id"]}
 
 
-@task.branch(**attempts(0, minutes=5))
+@task.branch(**attempts(2, minutes=5))
 def candidate(compared: Result) -> str:
     """Go on with the best candidate, if one meets the criteria."""
     return "register" if compared["run_id"] else "champion_stays"
@@ -146,13 +146,13 @@ def promote(version: int) -> dict[str, Any]:
     return {"refused": done["error"]["message"]} if "error" in done else {"version": done["ref"]["version"]}
 
 
-@task.branch(**attempts(0, minutes=5))
+@task.branch(**attempts(2, minutes=5))
 def gate(promoted: Result) -> str:
     """End here, as a success, where the version is not better than the one in production."""
     return "champion_stays" if "refused" in promoted else "import"
 
 
-@task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS, on_success_callback=notify, **attempts(0, minutes=5))
+@task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS, on_success_callback=notify, **attempts(2, minutes=5))
 def champion_stays() -> None:
     """Nothing was good enough to replace the version in production."""
 
@@ -204,7 +204,7 @@ def drift() -> str:
     return str(passerelle("drift", *given(day=params()["day"]))["state"])
 
 
-@task(outlets=[DRIFT_ALARM], on_success_callback=notify, **attempts(0, minutes=5))
+@task(outlets=[DRIFT_ALARM], on_success_callback=notify, **attempts(2, minutes=5))
 def drift_alarm(state: str) -> None:
     """Start the flow, which waits for this asset."""
     if state != "alarm":

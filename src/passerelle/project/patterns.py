@@ -22,7 +22,10 @@ PATTERNS = (
     "deploy/compose.yaml",
     "deploy/compose.follow.yaml",
     # By name, because the secrets of a local stack are in the same folder.
-    *(f"deploy/{folder}/**/*" for folder in ("collector", "grafana", "healthy", "kubernetes", "minio", "mlflow", "prometheus", "proxy")),
+    *(
+        f"deploy/{folder}/**/*"
+        for folder in ("airflow", "collector", "grafana", "healthy", "kubernetes", "minio", "mlflow", "prometheus", "proxy")
+    ),
 )
 #: The data set that comes with a French project, which the wheel holds too.
 DATA = ("training/data/comments.csv", "training/data/README.md")
