@@ -29,6 +29,7 @@ from passerelle.platform.state import RunningPlatform
 from passerelle.training.candidate import Candidate
 from passerelle.training.dataset import Dataset, digest_of
 from passerelle.training.groups import row_hashes
+from passerelle.training.params import Params
 from passerelle.training.train import TrainingResult, train
 from training.candidates import tabular_candidates, text_candidates
 
@@ -285,12 +286,8 @@ def test_a_table_of_numbers_and_words_takes_the_same_path(platform: RunningPlatf
     records = wine.data[numbers].assign(colour=np.where(wine.data["hue"] > 1, "red", "brown"))
     labels = pd.Series([f"grower {number}" for number in wine.target], name="label")
     data = Dataset(records, labels, digest_of(records, labels), "wine.csv", "tabular")
-    result = train(
-        data,
-        tracking_uri=platform.tracking_uri,
-        experiment=f"training-{uuid4().hex}",
-        candidates=tabular_candidates(numbers, ["colour"]),
-    )
+    candidates, few = tabular_candidates(numbers, ["colour"]), Params(folds=2)
+    result = train(data, tracking_uri=platform.tracking_uri, experiment=f"training-{uuid4().hex}", candidates=candidates, params=few)
     mlflow.set_tracking_uri(platform.tracking_uri)
     assert [candidate.name for candidate in result.candidates] == ["scaled_lr", "forest", "boosting"]
     for candidate in result.candidates:
