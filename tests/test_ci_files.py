@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,24 @@ def test_without_an_engine_buildah_is_installed_and_without_a_name_nothing_runs(
     assert delivery(tmp_path, "engine").stdout == "apt-get update -qq\ncontainer engine: buildah\n"
     assert "next: make engine" in delivery(tmp_path, "login").stderr
     assert "IMAGE is not set" in delivery(tmp_path, "image").stderr
+
+
+def test_a_new_project_passes_its_own_lint_and_tests_and_an_error_does_not(project: Path, tmp_path: Path) -> None:
+    """The locked ruff stands in for the one that uv would download; it is the same version."""
+    uv = tmp_path / "uv"
+    uv.write_text(f'#!/bin/sh\n[ "$1 $2 $3" = "tool run ruff@{version("ruff")}" ] || exit 9\nshift 3\nexec {tool("ruff")} "$@"\n')
+    uv.chmod(0o755)
+    typed = ("make", "--silent", "--directory", str(project), f"PYTHON={sys.executable}", f"UV={uv}")
+    passes(*typed, "lint")
+    passes(*typed, "test")
+    wrong = project / "training" / "wrong.py"
+    wrong.write_text("import os\n")
+    try:
+        done = subprocess.run([*typed, "lint"], capture_output=True, text=True, timeout=120, check=False)
+    finally:
+        wrong.unlink()
+    assert "F401" in done.stdout
+    assert done.returncode == 2
 
 
 def tool(name: str) -> str:

@@ -40,13 +40,13 @@ def find_engine() -> str:
         if info.returncode == 0:
             return engine
         refusals.append((info.stderr.strip().splitlines() or ["it does not answer"])[0])
-    first, message = installed[0], refusals[0]
+    engine, message = installed[0], refusals[0]
     if "permission denied" in message.lower():
         raise OutsideError(
-            f"this user may not talk to {first}: {message}", hint='sudo usermod --append --groups docker "$USER"; newgrp docker'
+            f"this user may not talk to {engine}: {message}", hint='sudo usermod --append --groups docker "$USER"; newgrp docker'
         )
-    hint = {"docker": "sudo systemctl start docker", "podman": "podman info", "buildah": "buildah info"}[first]
-    raise OutsideError(f"{first} is installed, but its engine does not answer: {message}", hint=hint)
+    hint = "sudo systemctl start docker" if engine == "docker" else f"{engine} info"
+    raise OutsideError(f"{engine} is installed, but its engine does not answer: {message}", hint=hint)
 
 
 def ask(engine: str, *arguments: str, timeout_s: float = _ASK_TIMEOUT_S) -> subprocess.CompletedProcess[str]:

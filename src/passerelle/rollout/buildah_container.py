@@ -22,6 +22,8 @@ from passerelle.errors import OutsideError
 from passerelle.model.golden import Golden
 from passerelle.rollout.smoke import SmokeReport, replay_over_http
 
+#: Without overlay mounts, Buildah copies the whole image for a container.
+_COPY_TIMEOUT_S = 600.0
 _READY_TIMEOUT_S = 90.0
 _STOP_TIMEOUT_S = 30.0
 #: Ends the service when its input ends: no signal reaches a process in another user namespace.
@@ -63,7 +65,7 @@ def smoke(image: str, golden: Golden, *, expected_version: str, environment: Map
 @contextmanager
 def _running(image: str, environment: Mapping[str, str]) -> Iterator[tuple[subprocess.Popen[bytes], str, IO[bytes]]]:
     check_architecture("buildah", image)
-    started = ask("buildah", "from", "--quiet", image)
+    started = ask("buildah", "from", "--quiet", image, timeout_s=_COPY_TIMEOUT_S)
     if started.returncode != 0:
         raise failed("buildah", started.stderr, of=f"starting {image}", hint=f"buildah from {image}")
     container, port = started.stdout.strip(), _free_port()
@@ -80,7 +82,7 @@ def _running(image: str, environment: Mapping[str, str]) -> Iterator[tuple[subpr
             if process.poll() is None:
                 process.kill()
                 process.wait()
-            ask("buildah", "rm", container)
+            ask("buildah", "rm", container, timeout_s=_COPY_TIMEOUT_S)
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:
