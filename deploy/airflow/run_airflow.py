@@ -66,7 +66,9 @@ def _run(command: list[str], what: str, environment: Mapping[str, str] = os.envi
     except subprocess.TimeoutExpired as error:
         raise OutsideError(f"{what} took longer than {_PREPARATION_TIMEOUT_S:.0f} s", hint="make airflow") from error
     if done.returncode != 0:
-        raise OutsideError(f"{what} failed:\n{(done.stdout + done.stderr).strip()[-2000:]}", hint="make airflow")
+        # Without the frames of a traceback, which are indented.
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip() and not line.startswith(" ")]
+        raise OutsideError("\n".join([f"{what} failed:", *lines[-6:]]), hint="make airflow")
 
 
 def variables(home: Path, port: int, project: Path) -> dict[str, str]:

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from run_airflow import DAGS, HERE, variables
+from run_airflow import DAGS, HERE, prepare, variables
 
+from passerelle.errors import OutsideError
 from tests.airflow_fixtures import ENVIRONMENT, run
 
 pytestmark = pytest.mark.integration
@@ -31,9 +32,10 @@ retries = {f"{task.dag_id}.{task.task_id}": task.retries for dag in bag.dags.val
 pools = sorted(f"{task.dag_id}.{task.task_id}" for dag in bag.dags.values() for task in dag.tasks if task.pool == "promotion")
 print(json.dumps({"seconds": seconds, "errors": bag.import_errors, "dags": dags, "pools": pools, "retries": retries}))
 """
-#: Calls the function of the task `promote` with a code in the place of the version, for a command that fails with this code.
+#: Calls the function of the task `promote` with a code in the place of the version, for a command that fails with this code; then the real
+#: command, where no registry runs.
 _PROMOTE = """
-import importlib.util, json, sys
+import importlib.util, json, os, sys
 spec = importlib.util.spec_from_file_location("passerelle_flow", sys.argv[1] + "/passerelle_flow.py")
 flow = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(flow)
@@ -42,6 +44,11 @@ for code in sys.argv[2:]:
         print("found", code, json.dumps(flow.promote.function(code)), sep="|")
     except Exception as error:
         print("found", code, type(error).__name__, sep="|")
+os.environ.update(json.loads(os.environ["REAL"]))
+try:
+    flow.compare.function({"parent_run_id": "run"})
+except Exception as error:
+    print("no registry", type(error).__name__, error, sep="|")
 """
 _COMMAND = """#!{python}
 import json, os, signal, sys
@@ -77,6 +84,8 @@ def test_a_task_follows_the_code_of_the_error_and_not_the_exit_code(airflow: Pat
     command.write_text(_COMMAND.format(python=sys.executable))
     command.chmod(0o755)
     environment = ENVIRONMENT | variables(tmp_path, 1, tmp_path) | {"AIRFLOW_VAR_PASSERELLE_COMMAND": str(command)}
+    real = {"AIRFLOW_VAR_PASSERELLE_COMMAND": str(Path(sys.executable).parent / "passerelle"), "AIRFLOW_VAR_PASSERELLE_PROJECT": str(ROOT)}
+    environment["REAL"] = json.dumps(real | {"PASSERELLE_STATE_DIR": str(tmp_path / "state")})
     once, again = "AirflowFailException", "AirflowException"
     expected = {
         "done": '{"version": 7}',
@@ -87,3 +96,14 @@ def test_a_task_follows_the_code_of_the_error_and_not_the_exit_code(airflow: Pat
     done = run([str(airflow / "bin" / "python"), "-c", _PROMOTE, str(HERE / "dags"), *expected], environment)
     found = dict(line.split("|")[1:] for line in done.stdout.splitlines() if line.startswith("found|"))
     assert found == expected, done.stderr
+    assert "no registry|AirflowException|outside: no MLflow server is named" in done.stdout
+    assert "next: passerelle up" in done.stdout
+
+
+def test_a_database_that_is_gone_is_an_error_with_its_cause(airflow: Path, tmp_path: Path) -> None:
+    database = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path / 'gone' / 'airflow.db'}"}
+    with pytest.raises(OutsideError, match="`airflow db migrate` failed") as refused:
+        prepare(airflow, ENVIRONMENT | variables(tmp_path, 1, ROOT) | database)
+    assert "unable to open database file" in refused.value.message
+    assert "  File " not in refused.value.message
+    assert refused.value.exit_code == 3

@@ -145,3 +145,5 @@ def test_airflow_is_a_profile_whose_processes_get_the_secrets_that_they_need() -
         assert service["environment"]["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
         for volume in service.get("volumes", ()):
             assert volume["type"] == "volume" or volume["read_only"], name
+    hidden = [entry for entry in services["airflow-scheduler"]["tmpfs"] if entry.startswith("/project/deploy/secrets:ro,")]
+    assert len(hidden) == 1, "the project is mounted without the secrets of the stack"
