@@ -23,6 +23,7 @@ _INPUT = "CSV, Parquet or JSON lines: a file, a folder, a pattern, or s3://BUCKE
 @version_option("Its version.  [default: the one in production]")
 @click.option("--versions", metavar="A,B", help="Compare two versions or aliases in the place of scoring; the gate's report quotes it.")
 @click.option("--processes", type=click.IntRange(min=1), help="How many score at once.  [default: one a core]")
+@click.option("--address", metavar="ADDRESS", help="Score on the Ray cluster at ray://HOST:PORT or HOST:PORT; auto for the one here.")
 @trust_pickle_option
 @dry_run_option
 @json_option
