@@ -66,7 +66,7 @@ def end(process: psutil.Process) -> None:
 def ray_node(log: Path, environment: dict[str, str], *options: str) -> Iterator[psutil.Process]:
     """Yield a node that has started; one that a busy machine let time out is started again."""
     ray = str(ray_python().with_name("ray"))
-    common = ("--block", "--num-cpus=1", "--object-store-memory=100000000", "--disable-usage-stats", "--include-dashboard=false")
+    common = ("--block", "--num-cpus=1", "--object-store-memory=100000000", "--disable-usage-stats")
     for _ in range(_START_TRIES):
         with log.open("w") as output:
             started = subprocess.Popen(
@@ -102,7 +102,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "RAY_raylet_start_wait_time_s": "120",
         }
-        head = ("--head", f"--node-ip-address={HEAD}", f"--port={port}", f"--temp-dir={short}")
+        head = ("--head", "--include-dashboard=false", f"--node-ip-address={HEAD}", f"--port={port}", f"--temp-dir={short}")
         stack.enter_context(ray_node(folder / "head.log", environment, *head, f"--ray-client-server-port={client_port}"))
         node = ("--address", f"{HEAD}:{port}", f"--node-ip-address={NODE}")
         second = stack.enter_context(ray_node(folder / "node.log", environment | {STOPS: str(stops)}, *node))

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from passerelle.batch.model_content import ModelContent, content_of, scoring_of, verified
-from passerelle.errors import DigestError, IntegrityError, SignatureError
+from passerelle.errors import DigestError, IntegrityError, SettingsError
 from passerelle.settings import SigningSettings
-from tests.unit.batch.tables import TEXTS, bento_model, recipe_of
+from tests.unit.batch.tables import bento_model, recipe_of
+from tests.unit.serving.models import TEXTS
 
 
 def test_the_bytes_are_those_of_the_files_alone(tmp_path: Path) -> None:
@@ -43,5 +44,5 @@ def test_other_bytes_are_refused(tmp_path: Path) -> None:
 def test_a_signature_that_is_required_is_verified_before_the_model_leaves(tmp_path: Path) -> None:
     required = SigningSettings.model_construct(**{**SigningSettings().model_dump(), "verify": "required"})
     recipe = replace(recipe_of(tmp_path), signing=required)
-    with pytest.raises(SignatureError):
+    with pytest.raises(SettingsError, match="no key is set to verify"):
         verified(content_of(recipe.model_folder), recipe)

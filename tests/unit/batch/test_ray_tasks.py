@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from passerelle.batch import line_ranges, ray_cluster, ray_tasks
+from passerelle.batch import line_ranges, ray_cluster, ray_tasks, table_plan
 from passerelle.batch.job import ScoredTable, score_table
 from passerelle.batch.table_file import LocalFolder
 from passerelle.errors import DataError, OutsideError, PasserelleError, UsageError
@@ -102,6 +102,8 @@ Scored = Callable[..., tuple[RayDouble, ScoredTable, list[str]]]
 def on_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scored]:
     """Yield what scores the tables on a double, and returns it with the result and the lines of progress."""
     monkeypatch.setattr(line_ranges, "RANGE_BYTES", 1_000)
+    monkeypatch.setattr("passerelle.batch.table_file.CHUNK_BYTES", 64)
+    monkeypatch.setattr(table_plan, "CHUNK_BYTES", 64)
     monkeypatch.setattr(ray_cluster, "find_spec", lambda _: object())
     rows = table(120)
     rows[50]["text"] = ""
@@ -111,7 +113,8 @@ def on_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scor
     def scored(
         fate: Fate = lambda _: None, *, processes: int | None = None, cores: float = 2.0
     ) -> tuple[RayDouble, ScoredTable, list[str]]:
-        ray, lines = RayDouble(fate, cores), []
+        ray = RayDouble(fate, cores)
+        lines: list[str] = []
         monkeypatch.setitem(sys.modules, "ray", ray)
         done = score_table(
             job_of(*tables),

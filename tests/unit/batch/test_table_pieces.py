@@ -24,6 +24,8 @@ def scoring(tmp_path_factory: pytest.TempPathFactory) -> Scoring:
 @pytest.mark.parametrize("name", ["a.csv", "b.parquet"])
 def test_the_answers_are_those_of_the_file(tmp_path: Path, scoring: Scoring, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(line_ranges, "RANGE_BYTES", 3_000)
+    monkeypatch.setattr("passerelle.batch.table_file.CHUNK_BYTES", 64)
+    monkeypatch.setattr(table_plan, "CHUNK_BYTES", 64)
     monkeypatch.setattr(table_plan, "PARQUET_ROWS", 60)
     rows = [{**row, "other": f"not read {row['no']}" * 40} for row in table(250)]
     path = (write_csv if name == "a.csv" else write_parquet)(tmp_path / name, rows)
