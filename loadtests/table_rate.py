@@ -22,6 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from passerelle.batch.job import ScoreJob, score_table
 from passerelle.batch.processes import ScoringRecipe
@@ -107,7 +108,7 @@ def scorer_alone(model: Path, table: Path) -> dict[str, float]:
 
     loaded = load_model(model)
     assert loaded.scorer is not None  # noqa: S101 - the candidate is compiled
-    records = pd.read_csv(table, usecols=["text"], nrows=100_000).to_dict("records")
+    records = [{"text": text} for text in pd.read_csv(table, usecols=["text"], nrows=100_000)["text"].tolist()]
     began = time.process_time()
     for place in range(0, len(records), 2_048):
         loaded.scorer.answers(records[place : place + 2_048])
@@ -132,7 +133,7 @@ def pandas_in_chunks(model: Path, table: Path) -> dict[str, float]:
     """Return the CPU time of scikit-learn on chunks that pandas reads, with what `score` writes of each."""
     import pandas as pd
 
-    pipeline = load_model(model).pipeline()
+    pipeline: Any = load_model(model).pipeline()
     began, rows = time.process_time(), 0
     for chunk in pd.read_csv(table, nrows=PANDAS_ROWS, chunksize=CHUNK_ROWS):
         probabilities = pipeline.predict_proba(chunk[["text"]])

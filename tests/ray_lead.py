@@ -14,45 +14,66 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from passerelle.batch import line_ranges
+from passerelle.batch import line_ranges, table_file, table_plan
 from passerelle.batch.job import ScoreJob, score_table
 from passerelle.batch.processes import ScoringRecipe
 from passerelle.batch.scored_split import ReadRecord, RowFault
 from passerelle.batch.table_file import LocalFile, LocalFolder
 from passerelle.batch.table_plan import plan_of
 from passerelle.cli.output import print_error
-from passerelle.errors import PasserelleError
+from passerelle.errors import OutsideError, PasserelleError
 from passerelle.model.loaded import LoadedModel
 from passerelle.settings import ServiceSettings
 from passerelle.stages.score_records import record_reader
 
 MODEL = {"registered_model": "test", "version": "7", "run_id": "0" * 32, "artifact_digest": "sha256:0"}
-#: On the node where it is set, a process stops in the middle of its second split and names itself in this folder.
+#: Names a folder on both nodes: no process goes on before `GO` lies in it, but for two splits on the node that stops.
+GATE = "SCORE_TEST_GATE"
+GO = "go"
+#: Set on the node whose processes stop in the middle of their second split and name themselves in the folder.
 STOPS = "SCORE_TEST_STOPS"
-RANGE_BYTES = 20_000
-_ROWS_BEFORE = 400
+SPLIT_BYTES = 8_192
+_ROWS_BEFORE = 150
+_MOST_LOOKS = 6_000
 
 
-def stopping_reader(model: LoadedModel, settings: ServiceSettings) -> ReadRecord:
-    """Return the service's own check of records, which does not return after some rows on one of the nodes."""
-    read, rows = record_reader(model, settings), iter(range(_ROWS_BEFORE))
-    stops = os.environ.get(STOPS)
+def gated_reader(model: LoadedModel, settings: ServiceSettings) -> ReadRecord:
+    """Return the service's own check of records, which waits on the nodes."""
+    read, rows = record_reader(model, settings), iter(range(_ROWS_BEFORE if STOPS in os.environ else 0))
+    folder = Path(os.environ[GATE])
+
+    def wait() -> None:
+        if STOPS in os.environ:
+            (folder / str(os.getpid())).touch()
+        for _ in range(_MOST_LOOKS):
+            if STOPS not in os.environ and (folder / GO).exists():
+                return
+            time.sleep(0.1)
+        raise OutsideError(f"{folder / GO} did not come")
+
+    passed = False
 
     def reading(cells: Mapping[str, Any]) -> Mapping[str, Any] | RowFault:
-        if stops and next(rows, None) is None:
-            (Path(stops) / str(os.getpid())).touch()
-            time.sleep(600)
+        nonlocal passed
+        if not passed and next(rows, None) is None:
+            wait()
+            passed = True
         return read(cells)
 
     return reading
 
 
+def cut_small() -> None:
+    """Cut tables into small splits; the pieces in which files are read are the least length of a split."""
+    line_ranges.RANGE_BYTES = table_plan.CHUNK_BYTES = table_file.CHUNK_BYTES = SPLIT_BYTES
+
+
 def main() -> None:
     """Score a.csv and b.parquet in a folder, and leave with passerelle's exit codes."""
-    line_ranges.RANGE_BYTES = RANGE_BYTES
+    cut_small()
     root, output, address = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     job = ScoreJob(tuple(plan_of(LocalFile.at(root / name), ["text", "no"]) for name in ("a.csv", "b.parquet")), MODEL, {"ids": ["no"]})
-    recipe = ScoringRecipe(root / "model", stopping_reader, ServiceSettings.read(), ("no",))
+    recipe = ScoringRecipe(root / "model", gated_reader, ServiceSettings.read(), ("no",))
     try:
         done = score_table(
             job,

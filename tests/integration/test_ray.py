@@ -17,10 +17,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from passerelle.batch import line_ranges
+from passerelle.batch import line_ranges, table_file, table_plan
 from passerelle.platform.ports import free_ports
 from tests.ray_environment import ROOT, is_complete, ray_python
-from tests.ray_lead import RANGE_BYTES, STOPS
+from tests.ray_lead import GATE, GO, SPLIT_BYTES, STOPS
 from tests.unit.batch.tables import bento_model, contents, score, scored_rows, table, write_csv, write_parquet
 
 pytestmark = [pytest.mark.integration, pytest.mark.ray]
@@ -28,17 +28,17 @@ pytestmark = [pytest.mark.integration, pytest.mark.ray]
 HEAD, NODE = "127.0.0.2", "127.0.0.3"
 STARTED = "Ray runtime started"
 _START_TRIES = 3
-ROWS = 6_000
+ROWS = 2_000
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Two nodes with one core each; `stops` gets the names of processes of the second that stopped in the middle of a split."""
+    """Two nodes with one core each; processes of the second name themselves in `gate` when they stop in the middle of a split."""
 
     environment: dict[str, str]
     address: str
     node: psutil.Process
-    stops: Path
+    gate: Path
 
     def lead(self, root: Path, output: str, *, address: str | None = None, token: str | None = None) -> subprocess.Popen[str]:
         """Start to score the tables in a folder."""
@@ -48,7 +48,7 @@ class Cluster:
 
     def stopped(self, lead: subprocess.Popen[str], *but: int) -> int:
         """Return the id of a process that stopped in the middle of a split."""
-        while not (found := [int(path.name) for path in self.stops.iterdir() if int(path.name) not in but]):
+        while not (found := [int(path.name) for path in self.gate.iterdir() if int(path.name) not in but]):
             assert lead.poll() is None, lead.communicate()[0]
             time.sleep(0.05)
         return found[0]
@@ -93,11 +93,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with ExitStack() as stack:
         short = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True))
         folder, (port, client_port) = tmp_path_factory.mktemp("ray"), free_ports(2)
-        stops = folder / "stops"
-        stops.mkdir()
+        gate = folder / "gate"
+        gate.mkdir()
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "src"))),
+            GATE: str(gate),
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "RAY_raylet_start_wait_time_s": "120",
@@ -105,8 +106,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         head = ("--head", "--include-dashboard=false", f"--node-ip-address={HEAD}", f"--port={port}", f"--temp-dir={short}")
         stack.enter_context(ray_node(folder / "head.log", environment, *head, f"--ray-client-server-port={client_port}"))
         node = ("--address", f"{HEAD}:{port}", f"--node-ip-address={NODE}")
-        second = stack.enter_context(ray_node(folder / "node.log", environment | {STOPS: str(stops)}, *node))
-        yield Cluster(environment, f"{HEAD}:{port}", second, stops)
+        second = stack.enter_context(ray_node(folder / "node.log", environment | {STOPS: "yes"}, *node))
+        yield Cluster(environment, f"{HEAD}:{port}", second, gate)
 
 
 def test_a_node_and_a_process_are_lost_and_no_row_is(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,13 +118,16 @@ def test_a_node_and_a_process_are_lost_and_no_row_is(cluster: Cluster, tmp_path:
     os.kill(first, signal.SIGKILL)  # as the kernel does when memory runs out
     cluster.stopped(lead, first)
     end(cluster.node)
+    (cluster.gate / GO).touch()
     printed, _ = lead.communicate(timeout=600)
     assert lead.returncode == 0, printed
     assert printed.count("its node or its process was lost; scored again") >= 2, printed
-    monkeypatch.setattr(line_ranges, "RANGE_BYTES", RANGE_BYTES)
+    for module, name in ((line_ranges, "RANGE_BYTES"), (table_plan, "CHUNK_BYTES"), (table_file, "CHUNK_BYTES")):
+        monkeypatch.setattr(module, name, SPLIT_BYTES)
     whole = score(tmp_path, *tables, output="whole")
     assert contents(tmp_path / "cluster") == contents(tmp_path / "whole")
     assert whole.rows == ROWS + 250
+    assert whole.splits > 10
     numbers = [(row["input"], row["row"]) for row in scored_rows(tmp_path, "cluster")]
     assert sorted(set(numbers)) == sorted(numbers)
     again = cluster.lead(tmp_path, "cluster")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
+import passerelle
+from passerelle.batch import line_ranges
 from passerelle.batch.job import SUMMARY_FILE
 from passerelle.cli.main import run as run_command
 from passerelle.errors import DataError, NotFoundError, OutsideError, UsageError
@@ -27,21 +30,29 @@ from passerelle.stages.context import Context, context_of
 from passerelle.stages.score_inputs import table_files
 from passerelle.stages.score_options import ScoreOptions
 from tests.platform_fixtures import RegisteredForTests
-from tests.unit.batch.tables import contents, recipe_of, table, write_csv, write_json_lines, write_parquet
+from tests.unit.batch.tables import contents, job_of, recipe_of, table, write_csv, write_json_lines, write_parquet
 
 pytestmark = pytest.mark.integration
-KILLED = """
+#: Scores in two processes; where the file `stop` lies, they stand still after three splits.
+LEAD = """
+import pickle
 import sys
+import threading
 from pathlib import Path
+import passerelle
 from passerelle.batch import line_ranges
 from passerelle.batch.job import score_table
 from passerelle.batch.table_file import LocalFolder
-from tests.unit.batch.tables import job_of, recipe_of
+complete = LocalFolder.write
+def write(folder, name, content):
+    if name.startswith("scored/") and (folder.path.parent / "stop").exists() and len(list(folder.path.glob("scored/*.parquet"))) > 2:
+        threading.Event().wait()
+    complete(folder, name, content)
+LocalFolder.write = write
 if __name__ == "__main__":
-    line_ranges.RANGE_BYTES = 20_000
     root = Path(sys.argv[1])
-    progress = lambda line: print(line, flush=True)
-    score_table(job_of(root / "a.csv"), recipe_of(root), LocalFolder(root / sys.argv[2]), processes=2, dry_run=False, progress=progress)
+    job, recipe = pickle.loads((root / "job").read_bytes())
+    score_table(job, recipe, LocalFolder(root / sys.argv[2]), processes=2, dry_run=False, progress=print)
 """
 
 
@@ -125,55 +136,58 @@ def test_output_columns_and_files_are_named_wrongly(context: Context, tmp_path: 
         score.run(context, ScoreOptions((str(path),), str(path), version=1))
 
 
-def killed(root: Path, output: str) -> subprocess.Popen[str]:
-    """Start to score in two processes, and kill the one that leads once some splits are done."""
-    process = started(root, output)
-    assert process.stdout is not None
-    while not list((root / output).glob("scored/*.parquet")):
-        assert process.poll() is None
-        time.sleep(0.01)
-    workers = psutil.Process(process.pid).children(recursive=True)
-    process.send_signal(signal.SIGKILL)
-    process.wait(60)
-    _, alive = psutil.wait_procs(workers, 60)
-    assert alive == [], "no process goes on without the one that leads"
-    return process
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a table of many splits and a model, as `LEAD` reads them."""
+    monkeypatch.setattr(line_ranges, "RANGE_BYTES", 5_000)
+    monkeypatch.setattr("passerelle.batch.table_file.CHUNK_BYTES", 1_000)
+    job = job_of(write_csv(tmp_path / "a.csv", table(1_500)))
+    assert len(job.tasks()) > 10
+    (tmp_path / "job").write_bytes(pickle.dumps((job, replace(recipe_of(tmp_path), redact=None))))
+    (tmp_path / "lead.py").write_text(LEAD)
+    return tmp_path
 
 
 def started(root: Path, output: str) -> subprocess.Popen[str]:
-    (root / "lead.py").write_text(KILLED)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (Path.cwd(), Path.cwd() / "src")))}
+    environment = {**os.environ, "PYTHONPATH": str(Path(passerelle.__file__).parents[1])}
     command = [sys.executable, str(root / "lead.py"), str(root), output]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def test_killed_in_the_middle_and_run_again_it_gives_the_same_output(tmp_path: Path) -> None:
-    write_csv(tmp_path / "a.csv", table(20_000))
-    recipe_of(tmp_path)  # writes the model
-    killed(tmp_path, "killed")
-    before = len(list((tmp_path / "killed" / "scored").glob("*.parquet")))
-    assert not (tmp_path / "killed" / SUMMARY_FILE).exists()
-    for output in ("killed", "whole"):
-        process = started(tmp_path, output)
-        printed, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, printed
-    summary = json.loads((tmp_path / "killed" / SUMMARY_FILE).read_text())
-    assert summary["done_before"] >= before > 0
-    assert summary["splits"] > summary["done_before"], "the kill came too late to show anything"
-    found = {name: content for name, content in contents(tmp_path / "killed").items() if not name.endswith(".part")}
-    assert found == contents(tmp_path / "whole")
-    assert [row["row"] for row in rows_of(tmp_path / "killed")] == list(range(1, 20_001))
-
-
-def test_a_process_that_is_killed_for_memory_is_an_error_with_a_way_on(tmp_path: Path) -> None:
-    write_csv(tmp_path / "a.csv", table(20_000))
-    recipe_of(tmp_path)
-    process = started(tmp_path, "out")
-    while not list((tmp_path / "out").glob("scored/*.parquet")):
+def stopped(root: Path, output: str) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+    """Start to score, and return the process and those that work for it once they stand still with three splits done."""
+    (root / "stop").touch()
+    process = started(root, output)
+    while len(list((root / output).glob("scored/*.parquet"))) <= 2:
         assert process.poll() is None
         time.sleep(0.01)
-    worker = next(each for each in psutil.Process(process.pid).children() if "spawn_main" in " ".join(each.cmdline()))
-    worker.kill()
+    children = psutil.Process(process.pid).children()
+    return process, [each for each in children if "spawn_main" in " ".join(each.cmdline())]
+
+
+def test_killed_in_the_middle_and_run_again_it_gives_the_same_output(root: Path) -> None:
+    process, workers = stopped(root, "killed")
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    _, alive = psutil.wait_procs(workers, 60)
+    (root / "stop").unlink()
+    assert (len(workers), alive) == (2, []), "no process goes on without the one that leads"
+    before = len(list((root / "killed" / "scored").glob("*.parquet")))
+    assert not (root / "killed" / SUMMARY_FILE).exists()
+    for output in ("killed", "whole"):
+        process = started(root, output)
+        printed, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, printed
+    summary = json.loads((root / "killed" / SUMMARY_FILE).read_text())
+    assert summary["splits"] > summary["done_before"] == before > 0
+    found = {name: content for name, content in contents(root / "killed").items() if not name.endswith(".part")}
+    assert found == contents(root / "whole")
+    assert [row["row"] for row in rows_of(root / "killed")] == list(range(1, 1_501))
+
+
+def test_a_process_that_is_killed_for_memory_is_an_error_with_a_way_on(root: Path) -> None:
+    process, workers = stopped(root, "out")
+    workers[0].kill()
     printed, _ = process.communicate(timeout=300)
     assert process.returncode != 0
     assert "a process that scored was killed, as the kernel does when memory runs out" in printed

@@ -12,7 +12,7 @@ from typing import Any
 
 from passerelle.batch.processes import ScoringRecipe, SplitCount, SplitTask, write_splits
 from passerelle.batch.ray_tasks import write_splits_on_cluster
-from passerelle.batch.scored_split import refused_rows_of
+from passerelle.batch.scored_file import scored_rows_of
 from passerelle.batch.table_file import OutputFolder
 from passerelle.batch.table_plan import TablePlan
 from passerelle.errors import DataError, UsageError
@@ -35,11 +35,13 @@ class ScoreJob:
         plans: The files of the input, in the order of their names.
         model: Registered model, version, run and artifact digest.
         rules: What else decides about the output: columns that name rows, review threshold, longest text.
+        output_format: csv, jsonl or parquet.
     """
 
     plans: tuple[TablePlan, ...]
     model: dict[str, str]
     rules: dict[str, Any]
+    output_format: str = "parquet"
 
     @property
     def rows(self) -> int:
@@ -52,7 +54,7 @@ class ScoreJob:
             {"name": plan.file.name, "digest": plan.digest, "bytes": plan.file.size_bytes, "rows": plan.rows, "encoding": plan.encoding}
             for plan in self.plans
         ]
-        found = {"schema": _SCHEMA, "model": self.model, "rules": self.rules, "inputs": inputs}
+        found = {"schema": _SCHEMA, "format": self.output_format, "model": self.model, "rules": self.rules, "inputs": inputs}
         return (json.dumps(found, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "backslashreplace")
 
     def tasks(self) -> list[SplitTask]:
@@ -63,7 +65,7 @@ class ScoreJob:
                 of = [plan.file.name, plan.digest, split.first_row, split.rows, self.model, self.rules]
                 digest = hashlib.sha256(json.dumps(of, sort_keys=True).encode()).hexdigest()[:16]
                 name = f"{number:05d}-{split.first_row:012d}-{digest}"
-                tasks.append(SplitTask(split, f"scored/{name}.parquet", f"refused/{name}.jsonl"))
+                tasks.append(SplitTask(split, f"scored/{name}.{self.output_format}", f"refused/{name}.jsonl"))
         return tasks
 
 
@@ -122,7 +124,7 @@ def score_table(
     tasks, names = job.tasks(), set(output.names())
     _check_output(job, output, names)
     left = [task for task in tasks if task.scored_name not in names]
-    counted = [_counted(output, task) for task in tasks if task.scored_name in names]
+    counted = [_counted(job, output, task, refused=task.refused_name in names) for task in tasks if task.scored_name in names]
     if dry_run or SUMMARY_FILE in names:
         rows = sum(task.split.rows for task in left) + sum(count.rows for count in counted)
         refused = sum(count.refused_rows for count in counted)
@@ -158,19 +160,31 @@ def _check_output(job: ScoreJob, output: OutputFolder, names: set[str]) -> None:
     if not names:
         return
     if JOB_FILE not in names:
-        raise UsageError(f"{output.name} holds other files, which are not overwritten: name another folder", hint=f"ls {output.name}")
+        raise UsageError(
+            f"{output.name} holds other files, which are not overwritten: name another folder",
+            hint=f"ls {output.name}" if _is_on_disk(output) else None,
+        )
     if output.read(JOB_FILE) != job.description():
         message = f"{output.name} holds the answers to other input, by another model or by other rules: name another folder"
-        raise UsageError(message, hint=f"cat {output.name}/{JOB_FILE}")
+        raise UsageError(message, hint=f"cat {output.name}/{JOB_FILE}" if _is_on_disk(output) else None)
 
 
-def _counted(output: OutputFolder, task: SplitTask) -> SplitCount:
+def _is_on_disk(output: OutputFolder) -> bool:
+    return not output.name.startswith("s3://")
+
+
+def _counted(job: ScoreJob, output: OutputFolder, task: SplitTask, *, refused: bool) -> SplitCount:
+    """Return what became of a split in an earlier run: each of its rows is in one of its files."""
+    name = f"{output.name}/{task.scored_name}"
     try:
-        rows, refused = refused_rows_of(output.read(task.scored_name))
+        rows = scored_rows_of(output.read(task.scored_name), job.output_format)
     except DataError as error:
-        name = f"{output.name}/{task.scored_name}"
-        raise DataError(f"{name} was changed: {error.message}", hint=f"rm {name}") from error
-    return SplitCount(rows, refused, 0.0)
+        raise DataError(f"{name} was changed: {error.message}", hint=f"rm {name}" if _is_on_disk(output) else None) from error
+    refused_rows = output.read(task.refused_name).count(b"\n") if refused else 0
+    if rows + refused_rows != task.split.rows:
+        message = f"{name} was changed: it and its file in refused/ hold {rows + refused_rows:,} rows, and the input {task.split.rows:,}"
+        raise DataError(message, hint=f"rm {name}" if _is_on_disk(output) else None)
+    return SplitCount(rows, refused_rows, 0.0)
 
 
 def _table(job: ScoreJob, output: OutputFolder, counts: Sequence[SplitCount], before: int, seconds: float) -> ScoredTable:

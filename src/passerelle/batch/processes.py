@@ -33,6 +33,8 @@ class ScoringRecipe:
         settings: Limits of texts, and the review threshold.
         ids: Columns that name rows.
         signing: What the model's signature is verified with.
+        redact: As of `Scoring`; a function of a module.
+        output_format: As of `Scoring`.
     """
 
     model_folder: Path
@@ -40,6 +42,8 @@ class ScoringRecipe:
     settings: ServiceSettings
     ids: tuple[str, ...] = ()
     signing: SigningSettings | None = None
+    redact: Callable[[str], str] | None = None
+    output_format: str = "parquet"
 
     def scoring(self) -> Scoring:
         """Return what rows are scored by.
@@ -49,7 +53,8 @@ class ScoringRecipe:
             OutsideError: As `load_model`.
         """
         model = load_model(self.model_folder, signing=self.signing)
-        return Scoring(model, self.record_reader(model, self.settings), self.ids, self.settings.review_threshold)
+        reader = self.record_reader(model, self.settings)
+        return Scoring(model, reader, self.ids, self.settings.review_threshold, self.redact, self.output_format)
 
 
 @dataclass(frozen=True)

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import orjson
 import pyarrow as pa
-from pyarrow.parquet import write_table
 
+from passerelle.batch.scored_file import scored_content
 from passerelle.batch.split_rows import Row, rows_of
 from passerelle.batch.table_plan import TableSplit
-from passerelle.errors import DataError
 from passerelle.model.loaded import LoadedModel
 from passerelle.model.prediction_id import row_prediction_id
 
-#: In the schema's metadata of a scored file: how many rows of the split were refused.
-REFUSED_ROWS = b"refused_rows"
 #: What a pipeline raises for values that it cannot take, as the service answers with 422.
 _VALUES = (ValueError, OverflowError, TypeError, AttributeError)
 
@@ -51,12 +48,32 @@ class Scoring:
         read_record: The service's own check of a record.
         ids: Columns that name rows, which the output repeats.
         review_threshold: A label that is less probable is for a person to look at.
+        redact: Takes personal data out of the texts of the record, where `ids` names them; None leaves them as they are.
+        output_format: csv, jsonl or parquet.
     """
 
     model: LoadedModel
     read_record: ReadRecord
     ids: tuple[str, ...] = ()
     review_threshold: float = 0.0
+    redact: Callable[[str], str] | None = None
+    output_format: str = "parquet"
+
+    @cached_property
+    def texts(self) -> frozenset[str]:
+        """The columns of `ids` that are texts of the record."""
+        return frozenset(column.name for column in self.model.description.columns if column.type == "string").intersection(self.ids)
+
+    def names(self, cells: Mapping[str, Any]) -> list[str | None]:
+        """Return the cells that name a row, as the output repeats them."""
+        values = [_name(cells.get(name)) for name in self.ids]
+        if self.redact is None or not self.texts:
+            return values
+        redact = self.redact
+        return [
+            redact(value) if value and name in self.texts and _is_unicode(value) else value
+            for name, value in zip(self.ids, values, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -64,7 +81,7 @@ class ScoredSplit:
     """The result of one split.
 
     Attributes:
-        content: A Parquet file with one row for each row that was scored.
+        content: A file with one row for each row that was scored.
         refused: JSON lines, one for each row that was not; empty where there are none.
         rows: How many rows were scored.
         refused_rows: How many were not.
@@ -99,17 +116,16 @@ def score_split(split: TableSplit, scoring: Scoring) -> ScoredSplit:
     for rows in rows_of(split, scoring.model.description.columns, scoring.ids):
         _add(answers, split, scoring, number, rows)
         number += len(rows)
-    content = io.BytesIO()
-    plain = [name for name in ("input", "label", "model_version") if name not in scoring.ids]
-    write_table(_table(answers, split, scoring), content, use_dictionary=plain, compression="zstd")
-    return ScoredSplit(content.getvalue(), b"".join(answers.refused), len(answers.rows), len(answers.refused))
+    repeated = [name for name in ("input", "label", "model_version") if name not in scoring.ids]
+    content = scored_content(_table(answers, split, scoring), scoring.output_format, repeated=repeated)
+    return ScoredSplit(content, b"".join(answers.refused), len(answers.rows), len(answers.refused))
 
 
 def _add(answers: _Answers, split: TableSplit, scoring: Scoring, first: int, rows: Sequence[Row]) -> None:
     """Score some rows, or write down why they are not."""
     records, numbers, names = [], [], []
     for number, row in enumerate(rows, first):
-        ids = [_name(row.cells.get(name)) for name in scoring.ids]
+        ids = scoring.names(row.cells)
         found = RowFault(row.fault) if row.fault else _record(row, ids, scoring)
         if isinstance(found, RowFault):
             answers.refused.append(_line(split, number, scoring, ids, found))
@@ -174,7 +190,7 @@ def _table(answers: _Answers, split: TableSplit, scoring: Scoring) -> pa.Table:
         "model_version": pa.array([model.version] * rows, pa.string()),
         "prediction_id": pa.array(_prediction_ids(answers.rows, split, model), pa.string()),
     }
-    return pa.table(columns).replace_schema_metadata({REFUSED_ROWS: str(len(answers.refused)).encode()})
+    return pa.table(columns)
 
 
 def _prediction_ids(rows: Sequence[int], split: TableSplit, model: LoadedModel) -> list[str]:
@@ -204,18 +220,3 @@ def _line(split: TableSplit, number: int, scoring: Scoring, ids: Sequence[str | 
     named = {name: value and value.encode("utf-8", "replace").decode() for name, value in zip(scoring.ids, ids, strict=True)}
     line = {"input": split.file.name, "row": number, "ids": named, "field": refusal.field, "reason": refusal.reason}
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def refused_rows_of(content: bytes) -> tuple[int, int]:
-    """Return how many rows a scored file has, and how many of its split were refused.
-
-    Raises:
-        DataError: It is none.
-    """
-    from pyarrow.parquet import read_metadata  # noqa: PLC0415 - only a run that goes on reads files of an earlier one
-
-    try:
-        found = read_metadata(io.BytesIO(content))
-        return found.num_rows, int((found.metadata or {})[REFUSED_ROWS])
-    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        raise DataError("it is not a file that score wrote") from error

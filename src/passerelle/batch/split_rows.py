@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -13,6 +11,7 @@ import orjson
 import pyarrow as pa
 from pyarrow.parquet import ParquetFile
 
+from passerelle.batch.table_file import csv_rows
 from passerelle.batch.table_plan import TOO_LONG, TableSplit
 from passerelle.errors import DataError
 from passerelle.model.record import Column
@@ -88,14 +87,13 @@ def _json_rows(content: bytes, names: Sequence[str]) -> Iterator[Row]:
 
 
 def _csv_rows(split: TableSplit, content: bytes, columns: Sequence[Column], names: Sequence[str]) -> Iterator[Row]:
-    csv.field_size_limit(len(content) + 1)
     # What is no text in this encoding becomes lone surrogates, which no record may hold.
-    text = io.StringIO(content.decode(split.encoding, "surrogateescape"), newline="")
+    text = content.decode(split.encoding, "surrogateescape")
     places = [(name, split.header.index(name)) for name in names]
     parsers = {column.name: _PARSERS[column.type] for column in columns if column.type in _PARSERS}
     optional = {column.name for column in columns if not column.required}
     width = len(split.header)
-    for cells in csv.reader(text, delimiter=split.delimiter):
+    for cells in csv_rows(text, split.delimiter):
         if len(cells) != width:
             yield Row({}, f"has {len(cells)} cells, and the header has {width}" if cells else "is blank")
             continue

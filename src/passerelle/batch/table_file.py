@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +13,8 @@ from typing import BinaryIO, Protocol
 from passerelle.errors import DataError, OutsideError
 
 CHUNK_BYTES = 1 << 20
+#: Python's own limit of a CSV cell, 128 KiB, holds for the whole process: longer than any row that is read.
+_MOST_CELL_CHARACTERS = 1 << 30
 #: What tables end in, and their formats.
 FORMATS = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
@@ -157,3 +161,9 @@ def chunks(file: BinaryIO) -> Iterator[bytes]:
     """Yield what is left of a file, a piece at a time."""
     while chunk := file.read(CHUNK_BYTES):
         yield chunk
+
+
+def csv_rows(text: str, delimiter: str = ",") -> Iterator[list[str]]:
+    """Return the rows of CSV, whatever the length of their cells."""
+    csv.field_size_limit(_MOST_CELL_CHARACTERS)
+    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)

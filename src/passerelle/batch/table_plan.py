@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import codecs
-import csv
 import hashlib
-import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ import pyarrow as pa
 from pyarrow.parquet import ParquetFile
 
 from passerelle.batch.line_ranges import MOST_ROW_BYTES, ByteRange, UnclosedQuoteError, byte_ranges
-from passerelle.batch.table_file import CHUNK_BYTES, FORMATS, TableFile, chunks
+from passerelle.batch.table_file import CHUNK_BYTES, FORMATS, TableFile, chunks, csv_rows
 from passerelle.errors import DataError
 
 #: Most rows of a split of a Parquet file.
@@ -161,7 +159,7 @@ def _head(file: TableFile, begin: bytes, columns: Sequence[str]) -> _Head:
     text = begin[:end].removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
     missing: list[list[str]] = []
     for delimiter in DELIMITERS:
-        header = tuple(next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), ()))
+        header = tuple(next(csv_rows(text, delimiter), ()))
         lacking = [column for column in columns if column not in header]
         if not lacking:
             doubled = [column for column in columns if header.count(column) > 1]

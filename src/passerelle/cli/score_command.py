@@ -14,10 +14,12 @@ from passerelle.cli.prerequisites import needs
 
 _INPUT = "CSV, Parquet or JSON lines: a file, a folder, a pattern, or s3://BUCKET/PREFIX; repeatable."
 
+_OUTPUT = "Folder that gets the result, or s3://BUCKET/PREFIX; Parquet, or what the name ends in: .csv, .jsonl."
+
 
 @click.command()
 @click.option("--input", "inputs", required=True, multiple=True, metavar="PLACE", help=_INPUT)
-@click.option("--output", required=True, metavar="FOLDER", help="Folder that gets the result, or s3://BUCKET/PREFIX.")
+@click.option("--output", required=True, metavar="FOLDER", help=_OUTPUT)
 @click.option("--id", "ids", multiple=True, metavar="COLUMN", help="Column of the input that the output repeats; repeatable.")
 @model_option("Registered model that scores.")
 @version_option("Its version.  [default: the one in production]")

@@ -13,6 +13,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from passerelle.scorer.analyzers import (
     Analyzer,
@@ -26,7 +27,7 @@ from passerelle.scorer.analyzers import (
     word_ngrams_in_slices,
 )
 from passerelle.scorer.encoding import CrossingNgrams, Encode, crossing_ngrams_of, encoder_of
-from passerelle.scorer.pairs import Codes
+from passerelle.scorer.pairs import Codes, Places
 from passerelle.scorer.sections import Section
 
 #: A longer chunk is cut again each time: it is not a word, and a client could fill the memory with such chunks.
@@ -69,6 +70,20 @@ class TextCodes(NamedTuple):
 
     runs: list[bytes | Codes]
     ngrams: int
+
+
+class TextTableCodes(NamedTuple):
+    """What many texts are to the sections of a source.
+
+    Attributes:
+        places: Of each code, the place of its text.
+        codes: Of the known n-grams, as often as they occur, in any order.
+        ngrams: How many n-grams each text has, known or not, shape (texts,).
+    """
+
+    places: Places
+    codes: Codes
+    ngrams: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -165,6 +180,31 @@ class Source:
                 ngrams += len(of_text)
                 runs.append(np.array(cut.encode(of_text), dtype=np.int32))
         return TextCodes(runs, ngrams)
+
+    def codes_of_texts(self, texts: Sequence[str]) -> TextTableCodes:
+        """Return what `codes` returns of each text, of all of them at once."""
+        runs: list[tuple[Places, Codes]] = []
+        ngrams = np.zeros(len(texts), dtype=np.int64)
+        if self._by_chunk:
+            chunks = [(text if self._late else self._preprocess(text)).split() for text in texts]
+            get = self._young.get
+            entries = [get(chunk) or self._remember(chunk) for of_text in chunks for chunk in of_text]
+            places = np.arange(len(texts)).repeat([len(of_text) for of_text in chunks])
+            codes = np.frombuffer(b"".join([entry[0] for entry in entries]), dtype=np.int32)
+            lengths = np.fromiter([len(entry[0]) for entry in entries], np.int64, len(entries)) // codes.itemsize
+            runs.append((places.repeat(lengths), codes))
+            for position, (_, crossing) in enumerate(self._crossing):
+                runs.append(crossing.codes_of_texts([entry[1][position] for entry in entries], places))
+            np.add.at(ngrams, places, np.fromiter(map(_NGRAMS, entries), np.int64, len(entries)))
+            np.maximum(ngrams - self._beyond_the_end, 0, out=ngrams)
+        if self._by_text:
+            for place, text in enumerate(map(self._preprocess, texts)):
+                for cut in self._by_text:
+                    of_text = cut.of_text(text)
+                    ngrams[place] += len(of_text)
+                    codes = np.array(cut.encode(of_text), dtype=np.int32)
+                    runs.append((np.full(len(codes), place, dtype=np.int64), codes))
+        return TextTableCodes(np.concatenate([run[0] for run in runs]), np.concatenate([run[1] for run in runs]), ngrams)
 
     def codes_in_slices(self, text: str) -> Generator[None, None, TextCodes]:
         """Return what `codes` returns, in another order; yields after about `SLICE` n-grams, wherever the text may be interrupted."""

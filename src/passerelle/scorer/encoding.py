@@ -6,13 +6,14 @@ A code is twice the n-gram's column, counted over all sections, plus 1 where a h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, Protocol
 
 import mmh3
 import numpy as np
 
 from passerelle.scorer.analyzers import word_ngrams, word_ngrams_in_slices
-from passerelle.scorer.pairs import Codes, pairs_of
+from passerelle.scorer.pairs import Codes, Places, pairs_of
 from passerelle.scorer.sections import Hashing, Section
 
 Encode = Callable[[Sequence[str]], list[int]]
@@ -53,6 +54,9 @@ class CrossingNgrams(Protocol):
     def codes(self, shares: list[Any]) -> Codes:
         """Return the codes of a text from the shares of its chunks, in order."""
 
+    def codes_of_texts(self, shares: list[Any], places: Places) -> tuple[Places, Codes]:
+        """Return the codes of many texts from the shares of their chunks, and the place of each one's text."""
+
     def codes_in_slices(self, shares: list[Any], size: int) -> Iterator[Codes]:
         """Yield what `codes` returns, of at most `size` n-grams at a time where each of them costs much."""
 
@@ -79,6 +83,15 @@ class Joined:
         """Return the codes of the n-grams of all these tokens."""
         tokens = [token for share in shares for token in share]
         return np.array(self._encode(word_ngrams(tokens, self._smallest, self._largest)), dtype=np.int32)
+
+    def codes_of_texts(self, shares: list[tuple[str, ...]], places: Places) -> tuple[Places, Codes]:
+        """Return the codes of the n-grams of many texts, and the place of each one's text."""
+        cuts = [0, *(np.flatnonzero(places[1:] != places[:-1]) + 1).tolist(), len(shares)] if shares else []
+        found = [(int(places[begin]), self.codes(shares[begin:end])) for begin, end in pairwise(cuts)]
+        if not found:
+            return np.empty(0, np.int64), np.empty(0, np.int32)
+        texts = np.repeat([place for place, _ in found], [len(codes) for _, codes in found])
+        return texts, np.concatenate([codes for _, codes in found])
 
     def codes_in_slices(self, shares: list[tuple[str, ...]], size: int) -> Iterator[Codes]:
         """Yield the codes of at most `size` n-grams at a time."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise, starmap
 
 import numpy as np
 from numpy.typing import NDArray
 
-from passerelle.scorer.pairs import Codes
+from passerelle.scorer.pairs import Codes, Places
 from passerelle.scorer.sections import BINARY, SUBLINEAR, Floats, Norm, Section
 
 Columns = NDArray[np.int32]
@@ -78,6 +79,44 @@ class LinearScores:
         scores += self.intercepts
         return scores
 
+    def table_scores(self, places: Places, codes: Codes, texts: int) -> Floats:
+        """Return what `scores` returns of each text, to the bit, shape (texts, scores).
+
+        Args:
+            places: Of each code, the place of its text.
+            codes: Of the n-grams of all texts in any order, without END.
+            texts: How many there are.
+        """
+        keys = (places << 32) | codes
+        keys.sort()
+        columns, values = _table_runs(keys, signed=self.signed)
+        # Where each section of each text begins; the first begins where the text does.
+        begins = (np.arange(texts) << 31)[:, np.newaxis] + np.array([0, *self.bounds.tolist()])
+        cuts = [*columns.searchsorted(begins.ravel()).tolist(), len(columns)]
+        columns &= 0x7FFFFFFF
+        sections = len(self.shapes)
+        if self.shapes.count(self.shapes[0]) == sections:
+            _apply(self.shapes[0], values)
+        else:
+            for number, part in enumerate(starmap(slice, pairwise(cuts))):
+                _apply(self.shapes[number % sections], values[part])
+        if self.own is not None:
+            scaled = self.own.take(columns)
+            scaled *= values
+            for number, part in enumerate(starmap(slice, pairwise(cuts))):
+                _divide(self.own_orders[number % sections], values[part], scaled[part])
+        of_texts = [slice(begin, end) for begin, end in pairwise(cuts[::sections])]
+        if self.union is not None:
+            scaled = values * self.union.take(columns)
+            for part in of_texts:
+                _divide(self.union_order, values[part], scaled[part])
+        rows = self.table.take(columns, axis=0)
+        found = np.empty((texts, len(self.intercepts)))
+        for place, part in enumerate(of_texts):
+            found[place] = np.dot(values[part], rows[part])
+        found += self.intercepts
+        return found
+
     def _shape_values(self, values: Floats, cuts: list[int]) -> None:
         if self.shapes.count(self.shapes[0]) == len(self.shapes):
             _apply(self.shapes[0], values)
@@ -103,6 +142,22 @@ def _runs(codes: Codes) -> tuple[Columns, Floats]:
     counts[0] = ends[0] + 1
     np.subtract(ends[1:], ends[:-1], out=counts[1:])
     return codes.take(ends) >> 1, counts
+
+
+def _table_runs(keys: NDArray[np.int64], *, signed: bool) -> tuple[NDArray[np.int64], Floats]:
+    """Return the distinct columns of each text and what `_runs` and `_signed_runs` return of them.
+
+    Args:
+        keys: Place of the text times 2**32 plus the code, ascending.
+        signed: Whether a hash may count as -1.
+    """
+    if not len(keys):
+        return keys, np.empty(0)
+    columns = keys >> 1
+    begins = np.flatnonzero(np.concatenate([[True], columns[1:] != columns[:-1]]))
+    if signed:
+        return columns.take(begins), np.add.reduceat(1.0 - 2.0 * (keys & 1), begins)
+    return columns.take(begins), np.diff(begins, append=len(keys)).astype(np.float64)
 
 
 def _signed_runs(codes: Codes) -> tuple[Columns, Floats]:

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 #: Twice the n-gram's column, counted over all sections, plus 1 where a hash gives it a negative sign.
 Codes = NDArray[np.int32]
+#: Of each code of many texts, the place of its text; ascending.
+Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,22 @@ class Pairs:
         places = self.keys.searchsorted(keys)
         codes: Codes = self.known[places[self.keys[places] == keys]]
         return codes
+
+    def codes_of_texts(self, shares: list[bytes], places: Places) -> tuple[Places, Codes]:
+        """Return the codes of the known pairs of many texts, and the place of each one's text.
+
+        Args:
+            shares: Of the chunks of all texts, in order.
+            places: Of each chunk, the place of its text.
+        """
+        numbers = np.frombuffer(b"".join(shares), dtype=np.int64)
+        texts = places.repeat(np.fromiter(map(len, shares), np.int64, len(shares)) // numbers.itemsize)
+        keys = numbers[:-1] * np.int64(len(self.tokens) + 1)
+        keys += numbers[1:]
+        keys[texts[1:] != texts[:-1]] = -1  # the last word of a text and the first of the next are no pair
+        found = self.keys.searchsorted(keys)
+        known = self.keys[found] == keys
+        return texts[:-1][known], self.known[found[known]]
 
     def codes_in_slices(self, shares: list[bytes], size: int) -> Iterator[Codes]:  # noqa: ARG002 - a pair takes nanoseconds
         """Yield the codes of all pairs."""

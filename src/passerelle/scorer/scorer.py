@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, cast
 
@@ -21,6 +21,11 @@ NEAR_TIE = 1e-9
 
 #: Number of rows of scores of a batch that become probabilities at once.
 ROWS = 64
+
+#: From so many records on, calls of numpy for all of them together cost less than those for each.
+MANY = 8
+#: Most records and characters that are scored together: their arrays stay in the processor's cache.
+PART_RECORDS, PART_CHARACTERS = 512, 1 << 16
 
 _END_BYTES = END.tobytes()
 
@@ -189,11 +194,33 @@ class CompiledScorer:
         return [self.classes[index] for index in indices.tolist()]
 
     def _score_table(self, records: Sequence[Mapping[str, object]]) -> tuple[Floats, Floats]:
+        if len(records) >= MANY:
+            parts = [self._score_part(part) for part in self._parts(records)]
+            return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
         scores = np.empty((len(records), self.head.scores))
         shares = np.empty(len(records))
         for position, record in enumerate(records):
             scores[position], shares[position] = self._scores(record)
         return scores, shares
+
+    def _parts(self, records: Sequence[Mapping[str, object]]) -> Iterator[Sequence[Mapping[str, object]]]:
+        """Yield the records in parts, whose arrays stay small."""
+        begin = characters = 0
+        for position, record in enumerate(records):
+            characters += sum(len(_text(record, column)) for column in self.columns)
+            if characters >= PART_CHARACTERS or position + 1 - begin == PART_RECORDS:
+                yield records[begin : position + 1]
+                begin, characters = position + 1, 0
+        if begin < len(records):
+            yield records[begin:]
+
+    def _score_part(self, records: Sequence[Mapping[str, object]]) -> tuple[Floats, Floats]:
+        found = [source.codes_of_texts([_text(record, source.column) for record in records]) for source in self._sources]
+        places = np.concatenate([each.places for each in found])
+        known = np.bincount(places, minlength=len(records))
+        ngrams = np.maximum(known, sum(each.ngrams for each in found))
+        scores = self.linear.table_scores(places, np.concatenate([each.codes for each in found]), len(records))
+        return scores, known / np.maximum(ngrams, 1)
 
     def _scores(self, record: Mapping[str, object]) -> tuple[Floats, float]:
         runs: list[bytes | Codes] = [_END_BYTES]

@@ -8,13 +8,14 @@ from passerelle.batch.job import ScoredTable, ScoreJob, score_table
 from passerelle.batch.processes import ScoringRecipe
 from passerelle.batch.table_plan import TablePlan, plan_of
 from passerelle.model.mlmodel import describe
+from passerelle.monitoring.redaction import RULES_VERSION
 from passerelle.names import MODEL_FOLDER
 from passerelle.settings import ServiceSettings
 from passerelle.stages import import_model
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.score_inputs import output_folder, table_files
 from passerelle.stages.score_options import ScoreOptions
-from passerelle.stages.score_records import record_reader
+from passerelle.stages.score_records import record_reader, redacted
 
 
 @stage
@@ -46,12 +47,14 @@ def run(context: Context, options: ScoreOptions, *, progress: Progress = silent)
         "artifact_digest": imported.artifact_digest,
     }
     rules = {
+        "redaction": RULES_VERSION,
         "ids": list(options.ids),
         "review_threshold": settings.review_threshold,
         "max_text_characters": settings.max_text_characters,
     }
-    recipe = ScoringRecipe(imported.path or Path(), record_reader, settings, options.ids, context.signing)
-    job = ScoreJob(plans, model, rules)
+    kind = options.output_format
+    recipe = ScoringRecipe(imported.path or Path(), record_reader, settings, options.ids, context.signing, redacted, kind)
+    job = ScoreJob(plans, model, rules, kind)
     return score_table(
         job, recipe, output, processes=options.processes, address=options.address, dry_run=options.dry_run, progress=progress
     )
@@ -67,7 +70,7 @@ def _plans(context: Context, options: ScoreOptions, folder: Path | None, progres
     if folder is None:
         progress("the version is not in the BentoML store yet: whether the tables have its columns is not checked")
     required = [column.name for column in columns if column.required]
-    plans = tuple(plan_of(file, (*required, *options.ids)) for file in table_files(options.inputs, context.s3))
+    plans = tuple(plan_of(file, (*required, *options.ids)) for file in table_files(options.inputs, context.s3, output=options.output))
     for plan in plans:
         if plan.encoding != "utf-8":
             progress(f"{plan.file.name} is not UTF-8: it is read as Windows-1252")

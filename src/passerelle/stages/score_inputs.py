@@ -16,12 +16,13 @@ S3 = "s3://"
 _MAGIC = "*?["
 
 
-def table_files(inputs: Sequence[str], s3: S3Settings) -> tuple[TableFile, ...]:
+def table_files(inputs: Sequence[str], s3: S3Settings, *, output: str = "") -> tuple[TableFile, ...]:
     """Return the files of the input, each once, in the order of their names.
 
     Args:
         inputs: Paths, folders, patterns, or addresses in S3.
         s3: How S3 is reached.
+        output: Place of the result, whose files are no input, even where a folder of the input holds it.
 
     Raises:
         NotFoundError: One names no table.
@@ -30,7 +31,8 @@ def table_files(inputs: Sequence[str], s3: S3Settings) -> tuple[TableFile, ...]:
     """
     found: dict[str, TableFile] = {}
     for each in inputs:
-        files: list[TableFile] = [*(_objects(each, s3) if each.startswith(S3) else _local(each))]
+        listed: Iterator[TableFile] = _objects(each, s3) if each.startswith(S3) else _local(each)
+        files = [file for file in listed if not _lies_in(file.name, output)]
         if not files:
             raise NotFoundError(f"{each} names no table: a table ends in {', '.join(FORMATS)}", hint="passerelle score --help")
         found.update({file.name: file for file in files})
@@ -46,6 +48,12 @@ def output_folder(place: str, s3: S3Settings) -> OutputFolder:
         return LocalFolder(path)
     bucket, key = _address(place)
     return TableBucket(s3.model_copy(update={"bucket": bucket}), key)
+
+
+def _lies_in(name: str, folder: str) -> bool:
+    if not folder or name.startswith(S3) or folder.startswith(S3):
+        return bool(folder) and name.startswith(folder.rstrip("/") + "/")
+    return Path(name).resolve().is_relative_to(Path(folder).resolve())
 
 
 def _is_table(name: str) -> bool:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from passerelle.batch.ray_cluster import check_address
 from passerelle.errors import UsageError
 
 #: Columns of the output besides those that name rows.
 OUTPUT_COLUMNS = ("input", "row", "label", "probability", "review", "model_version", "prediction_id")
+
+#: What the output's name ends in where its files are not Parquet.
+OUTPUT_FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class ScoreOptions:
 
     Attributes:
         inputs: Files, folders, patterns, or `s3://BUCKET/PREFIX`.
-        output: A folder, or `s3://BUCKET/PREFIX`.
+        output: A folder, or `s3://BUCKET/PREFIX`; the end of its name decides about the format of the files.
         ids: Columns of the input that the output repeats.
         version: Of the registered model; None for the one in production.
         processes: How many score at once; None for one a core.
@@ -54,6 +58,11 @@ class ScoreOptions:
             raise UsageError(message, hint="passerelle score --help")
         if len(set(self.ids)) < len(self.ids):
             raise UsageError("--id names a column twice", hint="passerelle score --help")
+
+    @property
+    def output_format(self) -> str:
+        """The format of the scored files; Parquet unless the output's name ends in that of another."""
+        return OUTPUT_FORMATS.get(PurePosixPath(self.output).suffix.lower(), "parquet")
 
     @property
     def two_versions(self) -> tuple[str, str]:

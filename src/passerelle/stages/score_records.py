@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from passerelle.batch.scored_split import ReadRecord, RowFault
 from passerelle.model.loaded import LoadedModel
+from passerelle.monitoring.redaction import redact
 from passerelle.serving.contract import RequestError, contract_of, request_error_of
 from passerelle.serving.record_texts import RecordTexts
 from passerelle.settings import ServiceSettings
@@ -40,3 +41,8 @@ def record_reader(model: LoadedModel, settings: ServiceSettings) -> ReadRecord:
         return record if without is None else RowFault("must be a text: the model reads it", without)
 
     return read
+
+
+def redacted(text: str) -> str:
+    """Return a text of a record as the prediction log holds it: with personal data replaced by rules."""
+    return redact(text).text

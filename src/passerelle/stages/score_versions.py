@@ -11,14 +11,13 @@ from passerelle.batch.two_versions import version_differences
 from passerelle.errors import UsageError
 from passerelle.gate.table_differences import keep_differences
 from passerelle.model.version_differences import VersionDifferences
-from passerelle.monitoring.redaction import redact
 from passerelle.names import ModelVersionRef
 from passerelle.settings import ServiceSettings
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.import_model import import_model
 from passerelle.stages.score_inputs import output_folder, table_files
 from passerelle.stages.score_options import ScoreOptions
-from passerelle.stages.score_records import record_reader
+from passerelle.stages.score_records import record_reader, redacted
 
 DIFFERENCES_FILE = "version-differences.json"
 
@@ -43,13 +42,13 @@ def run(context: Context, options: ScoreOptions, *, progress: Progress = silent)
         raise UsageError(f"{' and '.join(options.two_versions)} are the same version, {new.version}", hint="passerelle status")
     scorings = (_scoring(context, former), _scoring(context, new))
     columns = dict.fromkeys(column.name for each in scorings for column in each.model.description.columns if column.required)
-    plans = [plan_of(file, list(columns)) for file in table_files(options.inputs, context.s3)]
+    plans = [plan_of(file, list(columns)) for file in table_files(options.inputs, context.s3, output=options.output)]
     found = version_differences(
         plans,
         new.registered_model,
         (former.version, new.version),
         scorings,
-        redact=lambda text: redact(text).text,
+        redact=redacted,
         progress=progress,
     )
     if not options.dry_run:

@@ -18,7 +18,7 @@ from passerelle.batch.table_file import LocalFile, LocalFolder
 from passerelle.batch.table_plan import plan_of
 from passerelle.model.loaded import LoadedModel, load_model
 from passerelle.settings import ServiceSettings
-from passerelle.stages.score_records import record_reader
+from passerelle.stages.score_records import record_reader, redacted
 from tests.unit.serving.models import TEXTS, text_bento_model
 
 SETTINGS = ServiceSettings.model_construct(**{name: field.default for name, field in ServiceSettings.model_fields.items()})
@@ -59,18 +59,25 @@ def write_parquet(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     return path
 
 
-def job_of(*paths: Path, ids: Sequence[str] = ("no",)) -> ScoreJob:
+def job_of(*paths: Path, ids: Sequence[str] = ("no",), output_format: str = "parquet") -> ScoreJob:
     plans = tuple(plan_of(LocalFile.at(path), ["text", *ids]) for path in paths)
-    return ScoreJob(plans, MODEL, {"ids": list(ids)})
+    return ScoreJob(plans, MODEL, {"ids": list(ids)}, output_format)
 
 
-def recipe_of(root: Path, ids: Sequence[str] = ("no",)) -> ScoringRecipe:
-    return ScoringRecipe(bento_model(root), record_reader, SETTINGS, tuple(ids))
+def recipe_of(root: Path, ids: Sequence[str] = ("no",), output_format: str = "parquet") -> ScoringRecipe:
+    return ScoringRecipe(bento_model(root), record_reader, SETTINGS, tuple(ids), redact=redacted, output_format=output_format)
 
 
-def score(root: Path, *paths: Path, output: str = "out", ids: Sequence[str] = ("no",), dry_run: bool = False) -> ScoredTable:
-    folder = LocalFolder(root / output)
-    return score_table(job_of(*paths, ids=ids), recipe_of(root, ids), folder, processes=1, dry_run=dry_run, progress=lambda _: None)
+def score(
+    root: Path,
+    *paths: Path,
+    output: str = "out",
+    ids: Sequence[str] = ("no",),
+    dry_run: bool = False,
+    output_format: str = "parquet",
+) -> ScoredTable:
+    job, recipe = job_of(*paths, ids=ids, output_format=output_format), recipe_of(root, ids, output_format)
+    return score_table(job, recipe, LocalFolder(root / output), processes=1, dry_run=dry_run, progress=lambda _: None)
 
 
 def scored_rows(root: Path, output: str = "out") -> list[dict[str, Any]]:

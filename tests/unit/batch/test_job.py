@@ -36,7 +36,7 @@ def test_killed_after_any_write_it_goes_on_to_the_same_output(tmp_path: Path, ta
     assert whole.splits > 10
     writes = len(contents(tmp_path / "whole")) + 2
     write = LocalFolder.write
-    for last in range(0, writes, 3):
+    for last in (0, 1, 2, writes // 2, writes - 2, writes - 1):
         left = iter(range(last))
 
         def killed(folder: LocalFolder, name: str, content: bytes, left: object = left) -> None:
@@ -94,13 +94,14 @@ def test_what_else_lies_in_the_output_is_not_overwritten(tmp_path: Path, tables:
         score(tmp_path, tables[0], output="one", ids=())
 
 
-def test_a_scored_file_that_was_damaged_is_named(tmp_path: Path, tables: list[Path]) -> None:
-    score(tmp_path, *tables)
+@pytest.mark.parametrize("output_format", ["parquet", "csv", "jsonl"])
+def test_a_scored_file_that_was_damaged_is_named(tmp_path: Path, tables: list[Path], output_format: str) -> None:
+    score(tmp_path, tables[0], output_format=output_format)
     (tmp_path / "out" / SUMMARY_FILE).unlink()
     damaged = next((tmp_path / "out" / "scored").iterdir())
-    damaged.write_bytes(damaged.read_bytes()[:100])
+    damaged.write_bytes(damaged.read_bytes()[:200])
     with pytest.raises(DataError, match=damaged.name):
-        score(tmp_path, *tables)
+        score(tmp_path, tables[0], output_format=output_format)
 
 
 def test_a_full_disk_leaves_no_incomplete_file(tmp_path: Path, tables: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

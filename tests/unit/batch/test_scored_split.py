@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from passerelle.batch import line_ranges
+from passerelle.batch.job import SUMMARY_FILE
 from passerelle.batch.table_file import LocalFile
 from passerelle.batch.table_plan import plan_of
 from passerelle.errors import DataError
@@ -99,6 +101,40 @@ def test_formats_delimiters_and_encodings_give_the_same_answers(tmp_path: Path) 
         found.append([(row["no"], row["row"], row["label"], row["probability"]) for row in scored_rows(tmp_path, str(place))])
     assert [row[:2] for row in found[0]] == [(row["no"], number) for number, row in enumerate(rows, 1)]
     assert all(each == found[0] for each in found[1:])
+
+
+def test_the_output_is_the_same_in_each_format(tmp_path: Path) -> None:
+    rows = table(60)
+    rows[7]["text"] = " "
+    path = write_csv(tmp_path / "a.csv", [{**row, "no": f'{row["no"]} "a", b\nc'} for row in rows])
+    counts = {kind: score(tmp_path, path, output=kind, output_format=kind) for kind in ("parquet", "csv", "jsonl")}
+    assert {(done.rows, done.refused_rows) for done in counts.values()} == {(59, 1)}
+    expected = scored_rows(tmp_path, "parquet")
+    lines = [line for file in (tmp_path / "jsonl" / "scored").glob("*.jsonl") for line in file.read_text().splitlines()]
+    assert [json.loads(line) for line in lines] == expected
+    (file,) = (tmp_path / "csv" / "scored").glob("*.csv")
+    with file.open(newline="", encoding="utf-8") as text:
+        found = list(csv.DictReader(text))
+    assert list(found[0]) == list(expected[0])
+    assert [(row["no"], row["label"], float(row["probability"])) for row in found] == [
+        (row["no"], row["label"], row["probability"]) for row in expected
+    ]
+    (tmp_path / "csv" / SUMMARY_FILE).unlink()
+    again = score(tmp_path, path, output="csv", output_format="csv")
+    assert (again.done_before, again.rows, again.refused_rows) == (1, 59, 1)
+
+
+def test_the_output_holds_no_text_unless_it_is_named_and_then_a_redacted_one(tmp_path: Path) -> None:
+    texts = ["délai, appelez le 06 12 34 56 78", "\u200b" * 40 + " jean.dupont@example.org"]
+    path = write_json_lines(tmp_path / "a.jsonl", [{"no": "06 12 34 56 78", "text": text} for text in texts])
+    score(tmp_path, path, output="without")
+    score(tmp_path, path, output="with", ids=("no", "text"))
+    assert not any("appelez" in str(value) for row in scored_rows(tmp_path, "without") for value in row.values())
+    found = [row["text"] for row in scored_rows(tmp_path, "with")] + [row["ids"]["text"] for row in refused_rows(tmp_path, "with")]
+    assert len(found) == 2
+    assert found[0].startswith("délai, appelez le ")
+    assert not any(part in text for text in found for part in ("34 56", "dupont"))
+    assert {row["no"] for row in scored_rows(tmp_path, "with")} == {"06 12 34 56 78"}, "other columns are repeated as they are"
 
 
 def test_ids_of_answers_are_all_different_and_the_same_at_each_run(tmp_path: Path) -> None:

@@ -109,6 +109,23 @@ def test_answers_in_slices_are_the_same_to_the_bit() -> None:
     assert (answer.label_index, answer.row.tolist()) == (2, of.one(CLEAR).tolist())
 
 
+def test_answers_do_not_depend_on_how_many_are_scored_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    of = scorer(Asked())
+    records = [TIE, CLEAR, UNKNOWN, {"text": "", "title": ""}] * 9
+    together = of.answers_with_shares(records)
+    for most_records, most_characters in ((7, 1_000), (1_000, 5)):
+        monkeypatch.setattr("passerelle.scorer.scorer.PART_RECORDS", most_records)
+        monkeypatch.setattr("passerelle.scorer.scorer.PART_CHARACTERS", most_characters)
+        found = of.answers_with_shares(records)
+        assert [values.tolist() for values in found] == [values.tolist() for values in together]
+    one_by_one = [of.answer(record) for record in records]
+    assert [each.label_index for each in one_by_one] == together[0].tolist()
+    assert [each.row.tolist() for each in one_by_one] == together[1].tolist()
+    assert [each.known_ngrams for each in one_by_one] == together[2].tolist()
+    with pytest.raises(DataError, match="holds no text"):
+        of.answers([*records, {"text": "aa"}])
+
+
 @pytest.mark.parametrize("record", [{}, {"text": None, "title": ""}, {"text": b"aa", "title": ""}, {"text": "aa"}])
 def test_a_record_without_its_text_is_refused(record: dict[str, object]) -> None:
     of = scorer(None)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.pipeline import Pipeline
 
 from passerelle.scorer.compile.pipeline import compile_pipeline
-from passerelle.scorer.scorer import CompiledScorer
+from passerelle.scorer.scorer import MANY, CompiledScorer
 from tests.unit.scorer.scorer_cases import CLASSIFIERS, FEATURES, corpus, fitted, frame, frozen, texts
 
 #: There are seventy kinds, and scikit-learn takes a tenth of a second for an example.
@@ -43,6 +43,8 @@ def hold_equal(pipeline: Pipeline, batch: list[tuple[str, str]]) -> float:
         assert np.abs(scorer.one(record) - row).max() <= 1e-12
         answer = scorer.answer(record)
         assert scorer.classes[answer.label_index] == scorer.labels([record])[0]
+    for one, many in zip(scorer.answers_with_shares(records), scorer.answers_with_shares(records * MANY), strict=True):
+        assert np.array_equal(np.concatenate([one] * MANY), many), "the same to the bit, however many are scored together"
     assert scorer.has_probabilities is hasattr(pipeline, "predict_proba")
     assert scorer.classes == tuple(pipeline.classes_.tolist())
     return difference
