@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from passerelle.batch import line_ranges, table_file, table_plan
+from passerelle.batch import line_ranges, ray_cluster, table_file, table_plan
 from passerelle.batch.job import ScoreJob, score_table
 from passerelle.batch.processes import ScoringRecipe
 from passerelle.batch.scored_split import ReadRecord, RowFault
@@ -33,6 +33,8 @@ GO = "go"
 #: Set on the node whose processes stop in the middle of their second split and name themselves in the folder.
 STOPS = "SCORE_TEST_STOPS"
 SPLIT_BYTES = 8_192
+#: Seconds that the process that leads waits for a cluster.
+WAITS = "SCORE_TEST_WAITS"
 _ROWS_BEFORE = 150
 _MOST_LOOKS = 6_000
 
@@ -71,6 +73,7 @@ def cut_small() -> None:
 def main() -> None:
     """Score a.csv and b.parquet in a folder, and leave with passerelle's exit codes."""
     cut_small()
+    ray_cluster.CONNECTION_TIMEOUT_S = float(os.environ.get(WAITS) or ray_cluster.CONNECTION_TIMEOUT_S)
     root, output, address = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     job = ScoreJob(tuple(plan_of(LocalFile.at(root / name), ["text", "no"]) for name in ("a.csv", "b.parquet")), MODEL, {"ids": ["no"]})
     recipe = ScoringRecipe(root / "model", gated_reader, ServiceSettings.read(), ("no",))

@@ -20,7 +20,7 @@ import pytest
 from passerelle.batch import line_ranges, table_file, table_plan
 from passerelle.platform.ports import free_ports
 from tests.ray_environment import ROOT, is_complete, ray_python
-from tests.ray_lead import GATE, GO, SPLIT_BYTES, STOPS
+from tests.ray_lead import GATE, GO, SPLIT_BYTES, STOPS, WAITS
 from tests.unit.batch.tables import bento_model, contents, score, scored_rows, table, write_csv, write_parquet
 
 pytestmark = [pytest.mark.integration, pytest.mark.ray]
@@ -40,9 +40,9 @@ class Cluster:
     node: psutil.Process
     gate: Path
 
-    def lead(self, root: Path, output: str, *, address: str | None = None, token: str | None = None) -> subprocess.Popen[str]:
+    def lead(self, root: Path, output: str, *, address: str | None = None, **variables: str) -> subprocess.Popen[str]:
         """Start to score the tables in a folder."""
-        environment = self.environment | ({"RAY_AUTH_TOKEN": token} if token else {})
+        environment = self.environment | variables
         command = [str(ray_python()), "-m", "tests.ray_lead", str(root), output, address or self.address]
         return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -127,24 +127,24 @@ def test_a_node_and_a_process_are_lost_and_no_row_is(cluster: Cluster, tmp_path:
     whole = score(tmp_path, *tables, output="whole")
     assert contents(tmp_path / "cluster") == contents(tmp_path / "whole")
     assert whole.rows == ROWS + 250
-    assert whole.splits > 10
+    assert whole.splits >= 10
     numbers = [(row["input"], row["row"]) for row in scored_rows(tmp_path, "cluster")]
     assert sorted(set(numbers)) == sorted(numbers)
     again = cluster.lead(tmp_path, "cluster")
     assert "changed=False" in again.communicate(timeout=600)[0]
 
 
-@pytest.mark.parametrize("case", ["token", "silent", "closed"])
-def test_an_address_that_does_not_serve_is_told_in_words(cluster: Cluster, tmp_path: Path, case: str) -> None:
+@pytest.mark.parametrize("case", ["token", "silent"])
+def test_a_cluster_that_does_not_serve_is_told_in_words(cluster: Cluster, tmp_path: Path, case: str) -> None:
     write_csv(tmp_path / "a.csv", table(10))
     write_parquet(tmp_path / "b.parquet", table(10))
     bento_model(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        address = f"127.0.0.1:{silent.getsockname()[1] if case == 'silent' else free_ports(1)[0]}"
-        lead = cluster.lead(
-            tmp_path, "out", address=None if case == "token" else address, token=secrets.token_hex(32) if case == "token" else None
-        )
+        if case == "token":
+            lead = cluster.lead(tmp_path, "out", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        else:
+            lead = cluster.lead(tmp_path, "out", address=f"127.0.0.1:{silent.getsockname()[1]}", **{WAITS: "5"})
         printed, _ = lead.communicate(timeout=600)
-    words = {"token": "refuses the token", "silent": "does not answer as a Ray cluster", "closed": "no Ray cluster answers at"}
+    words = {"token": "refuses the token", "silent": "does not answer as a Ray cluster within 5 s"}
     assert (lead.returncode, words[case] in printed) == (3, True), printed
     assert "next: ray" in printed

@@ -17,7 +17,8 @@ AUTO = "auto"
 _RAY_CLIENT = "ray://"
 _ADDRESS = re.compile(r"(ray://)?(?P<host>[\w.-]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
 _LISTENS_TIMEOUT_S = 5.0
-_CONNECTION_TIMEOUT_S = 120.0
+#: Of the whole attempt.
+CONNECTION_TIMEOUT_S = 120.0
 #: A head that has just started may not have its first server for clients yet.
 _TRIES = 3
 _PAUSE_S = 2.0
@@ -39,7 +40,7 @@ def check_address(address: str) -> None:
 
 
 @contextmanager
-def connected(address: str, *, timeout_s: float = _CONNECTION_TIMEOUT_S) -> Iterator[Any]:
+def connected(address: str) -> Iterator[Any]:
     """Yield the module `ray`, connected to the cluster; the connection ends with the body, the cluster goes on.
 
     Raises:
@@ -51,7 +52,7 @@ def connected(address: str, *, timeout_s: float = _CONNECTION_TIMEOUT_S) -> Iter
     # Only --address needs it, and importing it takes seconds.
     import ray  # noqa: PLC0415
 
-    _connect(ray, address, timeout_s)
+    _connect(ray, address, CONNECTION_TIMEOUT_S)
     try:
         if cores(ray) < 1:
             raise OutsideError(f"the Ray cluster at {address} has no node with a core", hint=STATUS)

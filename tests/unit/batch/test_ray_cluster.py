@@ -25,12 +25,12 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Callable[..., SimpleNamespace]:
     monkeypatch.setattr(ray_cluster, "find_spec", lambda _: object())
     monkeypatch.setattr(ray_cluster, "_PAUSE_S", 0.0)
 
-    def connecting(*init: Callable[[], object], cores: dict[str, float] = CORES, timeout_s: float = 30.0) -> SimpleNamespace:
+    def connecting(*init: Callable[[], object], cores: dict[str, float] = CORES) -> SimpleNamespace:
         left, ended = iter(init), []
         ray = ModuleType("ray")
         ray.__dict__.update(init=lambda *_, **__: next(left)(), shutdown=lambda: ended.append(True), cluster_resources=lambda: cores)
         monkeypatch.setitem(sys.modules, "ray", ray)
-        with ray_cluster.connected("auto", timeout_s=timeout_s):
+        with ray_cluster.connected("auto"):
             pass
         return SimpleNamespace(ended=ended, left=list(left))
 
@@ -69,11 +69,27 @@ def test_a_cluster_that_refuses(
     assert raised.value.hint
 
 
-def test_a_cluster_that_does_not_answer_is_not_waited_for(connect: Callable[..., SimpleNamespace]) -> None:
+def test_a_cluster_that_does_not_answer_is_not_waited_for(connect: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch) -> None:
     never = threading.Event()
+    monkeypatch.setattr(ray_cluster, "CONNECTION_TIMEOUT_S", 0.01)
     with pytest.raises(OutsideError, match="does not answer as a Ray cluster within"):
-        connect(never.wait, timeout_s=0.01)
+        connect(never.wait)
     never.set()
+
+
+def test_nothing_listens_there(connect: Callable[..., SimpleNamespace], monkeypatch: pytest.MonkeyPatch) -> None:
+    del connect
+
+    def refused(place: tuple[str, int], timeout_s: float) -> None:
+        assert (place, timeout_s) == (("::1", 6379), 5.0)
+        raise ConnectionRefusedError("Connection refused")
+
+    monkeypatch.setattr(ray_cluster.socket, "create_connection", refused)
+    with (
+        pytest.raises(OutsideError, match=r"no Ray cluster answers at \[::1\]:6379: Connection refused"),
+        ray_cluster.connected("[::1]:6379"),
+    ):
+        pass
 
 
 def test_a_cluster_without_a_core(connect: Callable[..., SimpleNamespace]) -> None:
