@@ -67,7 +67,7 @@ def gated_reader(model: LoadedModel, settings: ServiceSettings) -> ReadRecord:
 
 def cut_small() -> None:
     """Cut tables into small splits; the pieces in which files are read are the least length of a split."""
-    line_ranges.RANGE_BYTES = table_plan.CHUNK_BYTES = table_file.CHUNK_BYTES = SPLIT_BYTES
+    line_ranges.RANGE_BYTES = vars(table_plan)["CHUNK_BYTES"] = vars(table_file)["CHUNK_BYTES"] = SPLIT_BYTES
 
 
 def main() -> None:

@@ -52,9 +52,9 @@ class NodeResult:
 
 
 class _Node:
-    """What a process of a node keeps between two splits: the model with this digest."""
+    """What a process of a node keeps between two splits: the scoring by this recipe."""
 
-    digest: str | None = None
+    recipe: NodeRecipe | None = None
     scoring: Scoring | None = None
     folder: tempfile.TemporaryDirectory[str] | None = None
 
@@ -89,9 +89,9 @@ def score_on_node(task: SplitTask, content: bytes, node: NodeRecipe) -> NodeResu
     if node.version != __version__:
         message = f"a node of the cluster has passerelle {__version__}, not {node.version}"
         raise UsageError(message, hint=INSTALL)
-    if _Node.digest != node.digest or _Node.scoring is None:
+    if _Node.recipe != node or _Node.scoring is None:
         _Node.scoring, _Node.folder = scoring_of(content, node.digest, node.recipe)
-        _Node.digest = node.digest
+        _Node.recipe = node
     files = _Files()
     return NodeResult(write_split(task, _Node.scoring, node.output or files), tuple(files.files))
 

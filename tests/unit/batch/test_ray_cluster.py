@@ -84,7 +84,7 @@ def test_nothing_listens_there(connect: Callable[..., SimpleNamespace], monkeypa
         assert (place, timeout_s) == (("::1", 6379), 5.0)
         raise ConnectionRefusedError("Connection refused")
 
-    monkeypatch.setattr(ray_cluster.socket, "create_connection", refused)
+    monkeypatch.setattr("socket.create_connection", refused)
     with (
         pytest.raises(OutsideError, match=r"no Ray cluster answers at \[::1\]:6379: Connection refused"),
         ray_cluster.connected("[::1]:6379"),

@@ -129,7 +129,7 @@ def on_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scor
         return ray, done, lines
 
     yield scored
-    ray_tasks._Node.digest = ray_tasks._Node.scoring = ray_tasks._Node.folder = None
+    ray_tasks._Node.recipe = ray_tasks._Node.scoring = ray_tasks._Node.folder = None
 
 
 @pytest.mark.parametrize("error", [WorkerCrashedError, NodeDiedError, ObjectLostError, OutOfMemoryError])
