@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,16 @@ import passerelle
 from passerelle.batch import line_ranges
 from passerelle.batch.job import SUMMARY_FILE
 from passerelle.cli.main import run as run_command
-from passerelle.errors import DataError, NotFoundError, OutsideError, UsageError
+from passerelle.errors import DataError, NotFoundError, OutsideError, RefusedError, UsageError
 from passerelle.registry.objects import Objects
 from passerelle.registry.table_bucket import TableBucket
-from passerelle.stages import score
+from passerelle.stages import score, score_versions
 from passerelle.stages.context import Context, context_of
+from passerelle.stages.promote import PromotionRequest, promote
 from passerelle.stages.score_inputs import table_files
 from passerelle.stages.score_options import ScoreOptions
-from tests.platform_fixtures import RegisteredForTests
+from tests.integration.test_door import moved
+from tests.platform_fixtures import COMMENTS, HERE, RegisteredForTests
 from tests.unit.batch.tables import contents, job_of, recipe_of, table, write_csv, write_json_lines, write_parquet
 
 pytestmark = pytest.mark.integration
@@ -89,6 +92,9 @@ def test_a_registered_version_scores_tables_of_several_formats(
     assert (again["changed"], again["rows"]) == (False, 300)
     with pytest.raises(DataError, match="has no column « nothing »"):
         score.run(context, ScoreOptions((str(folder),), str(tmp_path / "other"), ids=("nothing",), version=1))
+    inside = replace(options, inputs=(str(folder),), output=str(folder / "scored.csv"))
+    assert [score.run(context, inside).changed for _ in range(2)] == [True, False], "the output within the input is no input"
+    assert len(list((folder / "scored.csv").glob("scored/*.csv"))) == 4
     with pytest.raises(NotFoundError):  # none is in production
         score.run(context, ScoreOptions((str(folder),), str(tmp_path / "other")))
 
@@ -119,7 +125,7 @@ def test_tables_lie_in_s3_and_the_result_goes_there(context: Context, tmp_path: 
     with pytest.raises(NotFoundError, match="names no table"):
         score.run(context, ScoreOptions((f"{here}/empty",), str(tmp_path / "empty"), version=1))
     refused = context.s3.model_copy(update={"access_key_id": "nobody"})
-    with pytest.raises(OutsideError):
+    with pytest.raises(OutsideError, match="cannot be read or written: InvalidAccessKeyId"):
         table_files([f"{here}/in"], refused)
     (file, *_) = table_files([f"{here}/in"], context.s3)
     objects.delete(f"{place}/in/a.csv")
@@ -128,10 +134,38 @@ def test_tables_lie_in_s3_and_the_result_goes_there(context: Context, tmp_path: 
         file.open().read()
 
 
+def test_two_versions_are_compared_and_the_gates_report_quotes_it(context: Context, registered: RegisteredForTests, tmp_path: Path) -> None:
+    registry = context.registry
+    second = registered.register(registry, 1)
+    moved(registry, registry.model_version(second.registered_model, 1).ref)
+    registry.set_alias(second, "candidate")
+    options = ScoreOptions((str(COMMENTS),), str(tmp_path / "out"), versions="production,candidate")
+    counted = score_versions.run(context, replace(options, dry_run=True))
+    assert not (tmp_path / "out").exists()
+    found = score_versions.run(context, options)
+    assert found == counted
+    assert (found.former, found.new) == (1, 2)
+    assert 0 < found.different < found.rows
+    assert sum(pair.rows for pair in found.pairs) == found.different
+    assert json.loads((tmp_path / "out" / "version-differences.json").read_text())["different"] == found.different
+    pages: list[str] = []
+    request = PromotionRequest("test@here", serving=HERE, language="en", on_report=pages.append)
+    with suppress(RefusedError):  # whatever the gate says
+        promote(registry, ref=second, criteria=registered.criteria, request=request, dry_run=True)
+    assert f"{found.different} / {found.rows} " in pages[0]
+    with pytest.raises(UsageError, match="are not overwritten"):
+        score_versions.run(context, options)
+    with pytest.raises(UsageError, match="are the same version, 1"):
+        score_versions.run(context, replace(options, output=str(tmp_path / "same"), versions="production,1"))
+
+
 def test_output_columns_and_files_are_named_wrongly(context: Context, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", table(1))
     with pytest.raises(UsageError, match="the output has a column « row » of its own"):
         score.run(context, ScoreOptions((str(path),), str(tmp_path / "out"), ids=("row",), version=1))
+    (tmp_path / "b.csv.gz").touch()
+    with pytest.raises(UsageError, match=r"b\.csv\.gz is compressed"):
+        score.run(context, ScoreOptions((str(tmp_path),), str(tmp_path / "out"), version=1))
     with pytest.raises(UsageError, match="is a file; --output names a folder"):
         score.run(context, ScoreOptions((str(path),), str(path), version=1))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import threading
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,11 +80,24 @@ class SplitCount:
 def write_split(task: SplitTask, scoring: Scoring, output: OutputFolder) -> SplitCount:
     """Score a split and write its files; the scored rows last, since their file says that the split is done."""
     began = time.process_time()
-    found = score_split(task.split, scoring)
+    with _without_collector():
+        found = score_split(task.split, scoring)
     if found.refused_rows:
         output.write(task.refused_name, found.refused)
     output.write(task.scored_name, found.content)
     return SplitCount(found.rows, found.refused_rows, time.process_time() - began)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Stop the search for circles of objects: rows make none, and to look for them takes a quarter of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def write_splits(tasks: Sequence[SplitTask], recipe: ScoringRecipe, output: OutputFolder, *, processes: int) -> Iterator[SplitCount]:

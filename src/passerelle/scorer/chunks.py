@@ -13,7 +13,6 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from passerelle.scorer.analyzers import (
     Analyzer,
@@ -26,7 +25,7 @@ from passerelle.scorer.analyzers import (
     word_ngrams,
     word_ngrams_in_slices,
 )
-from passerelle.scorer.encoding import CrossingNgrams, Encode, crossing_ngrams_of, encoder_of
+from passerelle.scorer.encoding import CrossingNgrams, Encode, TextTableCodes, crossing_ngrams_of, encoder_of
 from passerelle.scorer.pairs import Codes, Places
 from passerelle.scorer.sections import Section
 
@@ -70,20 +69,6 @@ class TextCodes(NamedTuple):
 
     runs: list[bytes | Codes]
     ngrams: int
-
-
-class TextTableCodes(NamedTuple):
-    """What many texts are to the sections of a source.
-
-    Attributes:
-        places: Of each code, the place of its text.
-        codes: Of the known n-grams, as often as they occur, in any order.
-        ngrams: How many n-grams each text has, known or not, shape (texts,).
-    """
-
-    places: Places
-    codes: Codes
-    ngrams: NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import mmh3
 import numpy as np
+from numpy.typing import NDArray
 
 from passerelle.scorer.analyzers import word_ngrams, word_ngrams_in_slices
 from passerelle.scorer.pairs import Codes, Places, pairs_of
@@ -19,6 +20,20 @@ from passerelle.scorer.sections import Hashing, Section
 Encode = Callable[[Sequence[str]], list[int]]
 
 _PAIR = 2
+
+
+class TextTableCodes(NamedTuple):
+    """What many texts are to the sections of a source.
+
+    Attributes:
+        places: Of each code, the place of its text.
+        codes: Of the known n-grams, as often as they occur, in any order.
+        ngrams: How many n-grams each text has, known or not, shape (texts,).
+    """
+
+    places: Places
+    codes: Codes
+    ngrams: NDArray[np.int64]
 
 
 def encoder_of(section: Section, first_column: int) -> Encode:

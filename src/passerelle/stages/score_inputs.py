@@ -14,6 +14,7 @@ from passerelle.settings import S3Settings
 
 S3 = "s3://"
 _MAGIC = "*?["
+_COMPRESSED = {".gz", ".bz2", ".xz", ".zst", ".zip"}
 
 
 def table_files(inputs: Sequence[str], s3: S3Settings, *, output: str = "") -> tuple[TableFile, ...]:
@@ -57,7 +58,15 @@ def _lies_in(name: str, folder: str) -> bool:
 
 
 def _is_table(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in FORMATS
+    """Return whether a file is a table by its name.
+
+    Raises:
+        UsageError: It is a compressed one: to leave it out would lose its rows.
+    """
+    path = PurePosixPath(name)
+    if path.suffix.lower() in _COMPRESSED and PurePosixPath(path.stem).suffix.lower() in FORMATS:
+        raise UsageError(f"{name} is compressed, which is not read: uncompress it first", hint="passerelle score --help")
+    return path.suffix.lower() in FORMATS
 
 
 def _local(given: str) -> Iterator[LocalFile]:
