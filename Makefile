@@ -77,6 +77,7 @@ lock: $(READY)  ## lock the requirements from pyproject.toml
 	$$compile pyproject.toml --extra workbench -c requirements/dev.txt -o requirements/workbench.txt; \
 	$$compile pyproject.toml --extra pipeline -c requirements/dev.txt -o requirements/service.txt; \
 	$$compile pyproject.toml -c requirements/dev.txt -o requirements/scorer.txt; \
+	$$compile pyproject.toml --extra ray -c requirements/dev.txt -o requirements/ray.txt; \
 	$$compile deploy/mlflow/requirements.in -c requirements/dev.txt -o deploy/mlflow/requirements.txt; \
 	$$compile deploy/airflow/requirements.in -o deploy/airflow/requirements.txt; \
 	grep -E '^uv==' requirements/dev.txt | tr -d '\\ ' | $$compile - -o requirements/uv.txt

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from passerelle.batch.processes import ScoringRecipe, SplitCount, SplitTask, write_splits
+from passerelle.batch.ray_tasks import write_splits_on_cluster
 from passerelle.batch.scored_file import scored_rows_of
 from passerelle.batch.table_file import OutputFolder
 from passerelle.batch.table_plan import TablePlan
@@ -103,11 +105,16 @@ def score_table(
     recipe: ScoringRecipe,
     output: OutputFolder,
     *,
-    processes: int,
+    processes: int | None,
+    address: str | None = None,
     dry_run: bool,
     progress: Callable[[str], None],
 ) -> ScoredTable:
     """Return what became of a table, all of which is scored then; what an earlier run scored stays as it is.
+
+    Args:
+        processes: How many splits are scored at once; None for one a core.
+        address: Of the Ray cluster that scores; None for this machine.
 
     Raises:
         UsageError: The output holds something else.
@@ -126,12 +133,26 @@ def score_table(
         output.write(JOB_FILE, job.description())
     began = time.monotonic()
     meter = _Meter(job.rows, sum(count.rows + count.refused_rows for count in counted), progress)
-    for count in write_splits(left, recipe, output, processes=processes):
+    for count in _counts(left, recipe, output, processes=processes, address=address, progress=progress):
         counted.append(count)
         meter.add(count.rows + count.refused_rows)
     done = _table(job, output, counted, len(tasks) - len(left), time.monotonic() - began)
     output.write(SUMMARY_FILE, (json.dumps(_summary(job, done), ensure_ascii=False, indent=2) + "\n").encode())
     return done
+
+
+def _counts(
+    tasks: Sequence[SplitTask],
+    recipe: ScoringRecipe,
+    output: OutputFolder,
+    *,
+    processes: int | None,
+    address: str | None,
+    progress: Callable[[str], None],
+) -> Iterator[SplitCount]:
+    if address is not None:
+        return write_splits_on_cluster(tasks, recipe, output, address=address, most=processes, progress=progress)
+    return write_splits(tasks, recipe, output, processes=processes or len(os.sched_getaffinity(0)))
 
 
 def _check_output(job: ScoreJob, output: OutputFolder, names: set[str]) -> None:

@@ -25,6 +25,7 @@ _OUTPUT = "Folder that gets the result, or s3://BUCKET/PREFIX; Parquet, or what 
 @version_option("Its version.  [default: the one in production]")
 @click.option("--versions", metavar="A,B", help="Compare two versions or aliases in the place of scoring; the gate's report quotes it.")
 @click.option("--processes", type=click.IntRange(min=1), help="How many score at once.  [default: one a core]")
+@click.option("--address", metavar="ADDRESS", help="Score on the Ray cluster at ray://HOST:PORT or HOST:PORT; auto for the one here.")
 @trust_pickle_option
 @dry_run_option
 @json_option

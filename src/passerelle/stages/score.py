@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from passerelle.batch.job import ScoredTable, ScoreJob, score_table
@@ -33,7 +32,7 @@ def run(context: Context, options: ScoreOptions, *, progress: Progress = silent)
         NotFoundError: There is no such version, none is in production, or an input names no table.
         DataError: A table lacks a column or cannot be read.
         IntegrityError: The version is not the one that was registered or promoted.
-        OutsideError: MLflow or S3 does not answer, the disk is full, or a process was killed.
+        OutsideError: MLflow or S3 does not answer, the disk is full, a process was killed, or the Ray cluster fails.
     """
     options.check()
     imported = import_model.run(context, options.version, dry_run=options.dry_run)
@@ -56,8 +55,9 @@ def run(context: Context, options: ScoreOptions, *, progress: Progress = silent)
     kind = options.output_format
     recipe = ScoringRecipe(imported.path or Path(), record_reader, settings, options.ids, context.signing, redacted, kind)
     job = ScoreJob(plans, model, rules, kind)
-    processes = options.processes or len(os.sched_getaffinity(0))
-    return score_table(job, recipe, output, processes=processes, dry_run=options.dry_run, progress=progress)
+    return score_table(
+        job, recipe, output, processes=options.processes, address=options.address, dry_run=options.dry_run, progress=progress
+    )
 
 
 def _plans(context: Context, options: ScoreOptions, folder: Path | None, progress: Progress) -> tuple[TablePlan, ...]:

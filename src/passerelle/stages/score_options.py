@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from passerelle.batch.ray_cluster import check_address
 from passerelle.errors import UsageError
 
 #: Columns of the output besides those that name rows.
@@ -24,6 +25,7 @@ class ScoreOptions:
         ids: Columns of the input that the output repeats.
         version: Of the registered model; None for the one in production.
         processes: How many score at once; None for one a core.
+        address: Of the Ray cluster that scores; None for processes of this machine.
         versions: Two versions or aliases, with a comma between, that are compared in the place of scoring; None for none.
         dry_run: Whether rows are counted and nothing is scored.
     """
@@ -33,6 +35,7 @@ class ScoreOptions:
     ids: tuple[str, ...] = ()
     version: int | None = None
     processes: int | None = None
+    address: str | None = None
     versions: str | None = None
     dry_run: bool = False
 
@@ -44,8 +47,11 @@ class ScoreOptions:
         """
         if self.versions is not None:
             _ = self.two_versions
-            if self.version is not None or self.ids:
-                raise UsageError("--versions compares two versions and takes neither --version nor --id", hint="passerelle score --help")
+            if self.version is not None or self.ids or self.address is not None:
+                message = "--versions compares two versions and takes none of --version, --id and --address"
+                raise UsageError(message, hint="passerelle score --help")
+        if self.address is not None:
+            check_address(self.address)
         taken = next((name for name in self.ids if name in OUTPUT_COLUMNS), None)
         if taken is not None:
             message = f"the output has a column « {taken} » of its own: rename that of the input, or leave out --id {taken}"

@@ -1,0 +1,150 @@
+"""Whole tables on a real Ray cluster: two nodes, as processes of this machine, one of which is lost in the middle."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from passerelle.batch import line_ranges, table_file, table_plan
+from passerelle.platform.ports import free_ports
+from tests.ray_environment import ROOT, is_complete, ray_python
+from tests.ray_lead import GATE, GO, SPLIT_BYTES, STOPS, WAITS
+from tests.unit.batch.tables import bento_model, contents, score, scored_rows, table, write_csv, write_parquet
+
+pytestmark = [pytest.mark.integration, pytest.mark.ray]
+# Ray takes 127.0.0.1 for the host's own address, which may not be loopback; and each node needs an address of its own.
+HEAD, NODE = "127.0.0.2", "127.0.0.3"
+STARTED = "Ray runtime started"
+_START_TRIES = 3
+ROWS = 2_000
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Two nodes with one core each; processes of the second name themselves in `gate` when they stop in the middle of a split."""
+
+    environment: dict[str, str]
+    address: str
+    node: psutil.Process
+    gate: Path
+
+    def lead(self, root: Path, output: str, *, address: str | None = None, **variables: str) -> subprocess.Popen[str]:
+        """Start to score the tables in a folder."""
+        environment = self.environment | variables
+        command = [str(ray_python()), "-m", "tests.ray_lead", str(root), output, address or self.address]
+        return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def stopped(self, lead: subprocess.Popen[str], *but: int) -> int:
+        """Return the id of a process that stopped in the middle of a split."""
+        while not (found := [int(path.name) for path in self.gate.iterdir() if int(path.name) not in but]):
+            assert lead.poll() is None, lead.communicate()[0]
+            time.sleep(0.05)
+        return found[0]
+
+
+def end(process: psutil.Process) -> None:
+    """Kill a process and all that it started."""
+    tree = [*process.children(recursive=True), process]
+    for each in tree:
+        each.kill()
+    psutil.wait_procs(tree, 60)
+
+
+@contextmanager
+def ray_node(log: Path, environment: dict[str, str], *options: str) -> Iterator[psutil.Process]:
+    """Yield a node that has started; one that a busy machine let time out is started again."""
+    ray = str(ray_python().with_name("ray"))
+    common = ("--block", "--num-cpus=1", "--object-store-memory=100000000", "--disable-usage-stats")
+    for _ in range(_START_TRIES):
+        with log.open("w") as output:
+            started = subprocess.Popen(
+                [ray, "start", *common, *options], env=environment, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
+            )
+        while started.poll() is None and STARTED not in log.read_text():
+            time.sleep(0.1)
+        if started.poll() is None:
+            break
+    assert started.poll() is None, log.read_text()
+    try:
+        yield psutil.Process(started.pid)
+    finally:
+        if started.poll() is None:
+            end(psutil.Process(started.pid))
+        started.wait(60)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    if not is_complete(ray_python()):
+        pytest.skip("the environment of a Ray node is missing: .venv/bin/python -m tests.ray_environment")
+    # Not below pytest's folder: the paths of Ray's sockets may have 107 bytes.
+    with ExitStack() as stack:
+        short = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True))
+        folder, (port, client_port) = tmp_path_factory.mktemp("ray"), free_ports(2)
+        gate = folder / "gate"
+        gate.mkdir()
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "src"))),
+            GATE: str(gate),
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "RAY_raylet_start_wait_time_s": "120",
+        }
+        head = ("--head", "--include-dashboard=false", f"--node-ip-address={HEAD}", f"--port={port}", f"--temp-dir={short}")
+        stack.enter_context(ray_node(folder / "head.log", environment, *head, f"--ray-client-server-port={client_port}"))
+        node = ("--address", f"{HEAD}:{port}", f"--node-ip-address={NODE}")
+        second = stack.enter_context(ray_node(folder / "node.log", environment | {STOPS: "yes"}, *node))
+        yield Cluster(environment, f"{HEAD}:{port}", second, gate)
+
+
+def test_a_node_and_a_process_are_lost_and_no_row_is(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = [write_csv(tmp_path / "a.csv", table(ROWS)), write_parquet(tmp_path / "b.parquet", table(250))]
+    bento_model(tmp_path)
+    lead = cluster.lead(tmp_path, "cluster")
+    first = cluster.stopped(lead)
+    os.kill(first, signal.SIGKILL)  # as the kernel does when memory runs out
+    cluster.stopped(lead, first)
+    end(cluster.node)
+    (cluster.gate / GO).touch()
+    printed, _ = lead.communicate(timeout=600)
+    assert lead.returncode == 0, printed
+    assert printed.count("its node or its process was lost; scored again") >= 2, printed
+    for module, name in ((line_ranges, "RANGE_BYTES"), (table_plan, "CHUNK_BYTES"), (table_file, "CHUNK_BYTES")):
+        monkeypatch.setattr(module, name, SPLIT_BYTES)
+    whole = score(tmp_path, *tables, output="whole")
+    assert contents(tmp_path / "cluster") == contents(tmp_path / "whole")
+    assert whole.rows == ROWS + 250
+    assert whole.splits >= 10
+    numbers = [(row["input"], row["row"]) for row in scored_rows(tmp_path, "cluster")]
+    assert sorted(set(numbers)) == sorted(numbers)
+    again = cluster.lead(tmp_path, "cluster")
+    assert "changed=False" in again.communicate(timeout=600)[0]
+
+
+@pytest.mark.parametrize("case", ["token", "silent"])
+def test_a_cluster_that_does_not_serve_is_told_in_words(cluster: Cluster, tmp_path: Path, case: str) -> None:
+    write_csv(tmp_path / "a.csv", table(10))
+    write_parquet(tmp_path / "b.parquet", table(10))
+    bento_model(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        if case == "token":
+            lead = cluster.lead(tmp_path, "out", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        else:
+            lead = cluster.lead(tmp_path, "out", address=f"127.0.0.1:{silent.getsockname()[1]}", **{WAITS: "5"})
+        printed, _ = lead.communicate(timeout=600)
+    words = {"token": "refuses the token", "silent": "does not answer as a Ray cluster within 5 s"}
+    assert (lead.returncode, words[case] in printed) == (3, True), printed
+    assert "next: ray" in printed
