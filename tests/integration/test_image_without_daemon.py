@@ -128,4 +128,4 @@ def test_a_registry_that_does_not_answer_is_named(image: Containerized) -> None:
         with pytest.raises(OutsideError, match=r"pushing 127\.0\.0\.1:1/team/classification:1 failed"):
             push("buildah", ImageRef("127.0.0.1:1/team/classification", "1"))
     finally:
-        subprocess.run(["buildah", "untag", "127.0.0.1:1/team/classification:1"], capture_output=True, check=False, timeout=60)
+        subprocess.run(["buildah", "rmi", "127.0.0.1:1/team/classification:1"], capture_output=True, check=False, timeout=60)
