@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import cycle
 
 #: A range ends with the row in which it gets this long.
-RANGE_BYTES = 4 << 20
+RANGE_BYTES = 1 << 20
 #: A longer row is not read: no text that the service accepts comes near.
 MOST_ROW_BYTES = 16 << 20
 _NEWLINE, _QUOTE = b"\n", b'"'
