@@ -145,6 +145,6 @@ def test_a_cluster_that_does_not_serve_is_told_in_words(cluster: Cluster, tmp_pa
         else:
             lead = cluster.lead(tmp_path, "out", address=f"127.0.0.1:{silent.getsockname()[1]}", **{WAITS: "5"})
         printed, _ = lead.communicate(timeout=600)
-    words = {"token": "refuses the token", "silent": "does not answer as a Ray cluster within 5 s"}
+    words = {"token": "names another token than the cluster's", "silent": "does not answer as a Ray cluster within 5 s"}
     assert (lead.returncode, words[case] in printed) == (3, True), printed
     assert "next: ray" in printed

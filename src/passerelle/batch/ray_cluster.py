@@ -114,6 +114,10 @@ def _in_words(address: str, problem: Exception, timeout_s: float) -> UsageError 
             f"the Ray cluster at {address} refuses the token of this environment: RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH name one"
         )
         return OutsideError(message, hint="ray get-auth-token")
+    if "Failed to connect to Ray cluster" in text:
+        # Ray writes that a token is wrong to stderr alone.
+        message = "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH names another token than the cluster's, or it is no Ray cluster"
+        return OutsideError(f"what listens at {address} refuses this environment: {message}", hint=STATUS)
     if isinstance(problem, TimeoutError):
         return OutsideError(f"what listens at {address} does not answer as a Ray cluster within {timeout_s:.0f} s", hint=STATUS)
     return OutsideError(f"no Ray cluster answers at {address}: {text[-500:]}", hint=STATUS)

@@ -58,6 +58,7 @@ def test_the_connection_ends_with_the_body(connect: Callable[..., SimpleNamespac
             "another version of Ray or Python than this environment: V",
         ),
         (AuthenticationError("wrong"), OutsideError, "refuses the token of this environment"),
+        (ConnectionError("Failed to connect to Ray cluster at auto"), OutsideError, "names another token than the cluster's, or"),
         (ConnectionError("Could not find any running Ray instance"), OutsideError, "no Ray cluster answers at auto: Could not find"),
     ],
 )
