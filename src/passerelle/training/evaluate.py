@@ -6,10 +6,10 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
@@ -62,7 +62,7 @@ def predict(pipeline: Pipeline, records: pd.DataFrame) -> Predictions:
     return Predictions(_labels(classifier, features, probabilities), probabilities, classes)
 
 
-def _labels(classifier: Any, features: Any, probabilities: Floats) -> Labels:
+def _labels(classifier: ClassifierMixin, features: pd.DataFrame | Floats, probabilities: Floats) -> Labels:
     """Return the classifier's own labels, asking it only where its probabilities do not decide.
 
     Rounding can make probabilities equal where what they were computed from was not, and some classifiers choose in another way

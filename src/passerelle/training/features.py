@@ -6,7 +6,7 @@ import pickle
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import joblib
 import pandas as pd
@@ -19,6 +19,12 @@ from passerelle.gate.scores import Labels
 from passerelle.training.evaluate import Predictions, predict
 
 _NOT_HASHABLE = (pickle.PicklingError, TypeError, AttributeError)
+
+
+class _Features(Protocol):
+    """A matrix of features, dense or sparse."""
+
+    def copy(self) -> _Features: ...
 
 
 @dataclass(frozen=True)
@@ -79,12 +85,12 @@ class SharedFeatures:
 class _Part:
     """A transformer, with its features of the records to fit on and of those to score."""
 
-    def __init__(self, transformer: Any) -> None:
+    def __init__(self, transformer: BaseEstimator) -> None:
         self.transformer, self.seconds = transformer, 0.0
-        self._fitted_on: Any = None
-        self._scored: Any = None
+        self._fitted_on: _Features | None = None
+        self._scored: _Features | None = None
 
-    def fitted_on(self, records: Any, labels: Any) -> Any:
+    def fitted_on(self, records: pd.DataFrame, labels: Labels | None) -> _Features:
         """Return the features of the records to fit on; fits the transformer the first time."""
         if self._fitted_on is None:
             start = time.process_time()
@@ -92,7 +98,7 @@ class _Part:
             self.seconds = time.process_time() - start
         return self._fitted_on
 
-    def scored(self, records: Any) -> Any:
+    def scored(self, records: pd.DataFrame) -> _Features:
         """Return the features of the records to score."""
         if self._scored is None:
             self._scored = self.transformer.transform(records)
@@ -111,18 +117,18 @@ class _StandIn(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
     def __sklearn_is_fitted__(self) -> bool:
         return True
 
-    def __sklearn_tags__(self) -> Any:
+    def __sklearn_tags__(self) -> object:
         return self.part.transformer.__sklearn_tags__()
 
-    def fit(self, records: Any, labels: Any = None) -> _StandIn:
+    def fit(self, records: pd.DataFrame, labels: Labels | None = None) -> _StandIn:
         self.part.fitted_on(records, labels)
         return self
 
-    def fit_transform(self, records: Any, labels: Any = None) -> Any:
+    def fit_transform(self, records: pd.DataFrame, labels: Labels | None = None) -> _Features:
         features = self.part.fitted_on(records, labels)
         return features.copy() if self.copies else features
 
-    def transform(self, records: Any) -> Any:
+    def transform(self, records: pd.DataFrame) -> _Features:
         features = self.part.scored(records)
         return features.copy() if self.copies else features
 
@@ -131,18 +137,18 @@ class _StandIn(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no type
 class _Slot:
     """A place in a list of steps or transformers that holds one that may be shared."""
 
-    entries: list[Any]
+    entries: list[tuple[object, ...]]
     place: int
 
     @property
-    def transformer(self) -> Any:
+    def transformer(self) -> BaseEstimator:
         return self.entries[self.place][1]
 
     @property
-    def columns(self) -> Any:
+    def columns(self) -> tuple[object, ...]:
         return self.entries[self.place][2:]
 
-    def put(self, transformer: Any) -> None:
+    def put(self, transformer: BaseEstimator) -> None:
         name, _, *columns = self.entries[self.place]
         self.entries[self.place] = (name, transformer, *columns)
 
@@ -159,7 +165,7 @@ def _slots(pipeline: Pipeline) -> Iterator[_Slot]:
             yield _Slot(first.transformers, place)
 
 
-def _key(transformer: Any, columns: Any) -> str | None:
+def _key(transformer: BaseEstimator, columns: tuple[object, ...]) -> str | None:
     """Return what tells whether two transformers are the same; None for one that cannot be shared."""
     if not hasattr(transformer, "fit_transform") or not _gives_arrays(transformer):  # "passthrough" and "drop" are strings
         return None
@@ -172,7 +178,7 @@ def _key(transformer: Any, columns: Any) -> str | None:
         return None
 
 
-def _gives_arrays(transformer: Any) -> bool:
+def _gives_arrays(transformer: BaseEstimator) -> bool:
     return not hasattr(transformer, "_sklearn_output_config") and get_config()["transform_output"] == "default"
 
 

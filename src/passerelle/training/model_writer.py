@@ -67,7 +67,7 @@ class _FastJson:
     """What skops uses of the module `json` to write a schema, which holds no floating-point numbers but in strings."""
 
     @staticmethod
-    def dumps(content: Any, *, indent: int) -> str:
+    def dumps(content: object, *, indent: int) -> str:
         """Return what `json.dumps` returns."""
         assert indent == 2  # noqa: S101, PLR2004 - as skops writes it
         try:
