@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def code_files(project: Path) -> dict[str, Path]:
         UsageError: bentofile.yaml, or a file that it names in full, is missing.
     """
     bentofile = read_bentofile(project)
-    found = _chosen(bentofile, {**dict(_files(project)), **_package_files(_package(project))})
+    found = _chosen(bentofile, {**dict(_files(project, "", bentofile.include)), **_package_files(_package(project), bentofile)})
     found[BENTOFILE] = project / BENTOFILE
     if bentofile.requirements is not None:
         found[bentofile.requirements] = project / bentofile.requirements
@@ -101,7 +102,8 @@ def add_package(code: Path) -> None:
     package = _package(code)
     if package.is_relative_to(code.resolve()):
         return
-    for name, path in _chosen(read_bentofile(code), _package_files(package)).items():
+    bentofile = read_bentofile(code)
+    for name, path in _chosen(bentofile, _package_files(package, bentofile)).items():
         target = code / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
@@ -113,9 +115,9 @@ def _chosen(bentofile: Bentofile, available: Mapping[str, Path]) -> dict[str, Pa
     return {name: path for name, path in available.items() if included.match_file(name) and not excluded.match_file(name)}
 
 
-def _package_files(package: Path) -> dict[str, Path]:
+def _package_files(package: Path, bentofile: Bentofile) -> dict[str, Path]:
     """Return the package's files by their names in a bento."""
-    return {f"{_PACKAGE}/{name}": path for name, path in _files(package)}
+    return dict(_files(package, _PACKAGE, bentofile.include))
 
 
 def _package(project: Path) -> Path:
@@ -123,10 +125,39 @@ def _package(project: Path) -> Path:
     return own if (own / "__init__.py").is_file() else Path(passerelle.__file__).resolve().parent
 
 
-def _files(root: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the files below a folder by their relative names; not those of hidden folders, environments and caches."""
-    for entry in sorted(root.iterdir()):
+def _files(root: Path, name: str, include: Sequence[str]) -> Iterator[tuple[str, Path]]:
+    """Yield the files below a folder that patterns may include; not those of hidden folders, environments and caches.
+
+    Args:
+        root: The folder.
+        name: Of the folder in the bento, before those of its files.
+        include: Patterns, as in .gitignore.
+
+    Raises:
+        UsageError: A folder that may hold such files cannot be read.
+    """
+    try:
+        entries = sorted(root.iterdir())
+    except OSError as error:
+        message = f"{root} cannot be read: {error.strerror}; {BENTOFILE} may include files in it"
+        raise UsageError(message, hint=f"ls -ld {root}") from error
+    for entry in entries:
+        inner = f"{name}/{entry.name}" if name else entry.name
         if entry.is_file():
-            yield entry.name, entry
-        elif entry.is_dir() and not entry.name.startswith(".") and entry.name != "__pycache__" and not (entry / "pyvenv.cfg").exists():
-            yield from ((f"{entry.name}/{name}", path) for name, path in _files(entry))
+            yield inner, entry
+        elif entry.is_dir() and _may_hold(inner, include) and not _is_left_out(entry):
+            yield from _files(entry, inner, include)
+
+
+def _may_hold(folder: str, include: Sequence[str]) -> bool:
+    """Return whether a folder may hold a file that one of the patterns matches."""
+    for pattern in include:
+        begin = re.split(r"[*?\[!]", pattern.removeprefix("/"), maxsplit=1)[0]
+        # Without a slash before its end, a pattern matches at any depth.
+        if "/" not in pattern.rstrip("/") or f"{begin}/".startswith(f"{folder}/") or f"{folder}/".startswith(begin):
+            return True
+    return False
+
+
+def _is_left_out(folder: Path) -> bool:
+    return folder.name.startswith(".") or folder.name == "__pycache__" or (folder / "pyvenv.cfg").exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import passerelle
-from passerelle.bentos.code import add_package, code_digest, code_files
+from passerelle.bentos.code import _may_hold, add_package, code_digest, code_files
 from passerelle.errors import UsageError
 from tests.syntax_trees import tree_of
 
@@ -96,3 +96,32 @@ def test_a_file_that_the_bentofile_names_and_the_project_lacks_is_named(outside:
     with pytest.raises(UsageError, match=f"holds no {name}") as refused:
         code_files(outside)
     assert refused.value.hint
+
+
+def test_a_folder_that_cannot_be_read_matters_only_where_the_bento_takes_files_from_it(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("deploy/secrets", "src/passerelle/scorer/parts"):
+        (checkout / name).mkdir(parents=True)
+    closed, listed = {checkout / "deploy" / "secrets"}, Path.iterdir
+
+    def iterdir(folder: Path) -> Iterator[Path]:
+        if folder in closed:
+            raise PermissionError(13, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    assert code_files(checkout)
+    closed.add(checkout / "src" / "passerelle" / "scorer" / "parts")
+    with pytest.raises(UsageError, match="parts cannot be read: Permission denied") as caught:
+        code_files(checkout)
+    assert caught.value.hint == f"ls -ld {checkout / 'src' / 'passerelle' / 'scorer' / 'parts'}"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "holds"),
+    [("**", True), ("*.py", True), ("/deploy/**/*.py", True), ("deploy/", True), ("/deploy/a/b.py", True), ("/src/*.py", False),
+     ("/deploying/*.py", False), ("/dep*/x.py", True), ("/*.py", True)],
+)  # fmt: skip
+def test_folders_are_read_that_a_pattern_reaches(pattern: str, holds: bool) -> None:
+    assert _may_hold("deploy", [pattern]) is holds
