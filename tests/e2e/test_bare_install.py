@@ -24,6 +24,7 @@ ARGUMENTS = {
     "restore": "restore file.tar",
     "erase": "erase 1",
     "feedback": "feedback export --output file.csv",
+    "score": "score --input file.csv --output folder",
 }
 NEEDING = [ARGUMENTS.get(str(command.name), str(command.name)) for command in (*STAGES, *OPERATIONS) if command.name not in WORKS]
 

@@ -121,6 +121,7 @@ def test_a_server_that_is_named_and_down_is_known_before_too(
     assert words in found.err
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("command", ["status", "history", "--help", "--version", "status --jsn", "statsu"])
 def test_a_first_answer_takes_less_than_half_a_second_of_processor_time(
     command: str, given_environment: dict[str, str], tmp_path: Path

@@ -22,13 +22,16 @@ IN_THE_MAKING = "in-the-making-"
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
-def find_engine() -> str:
+def find_engine(*among: str) -> str:
     """Return the container engine that answers.
+
+    Args:
+        among: Those that will do; by default all.
 
     Raises:
         OutsideError: None is installed, none runs, or this user may not talk to it.
     """
-    installed = [engine for engine in _ENGINES if shutil.which(engine)]
+    installed = [engine for engine in among or _ENGINES if shutil.which(engine)]
     if not installed:
         message = (
             "no container engine is installed: none of docker, podman and buildah is on the PATH; a bento is served locally without one"

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -134,8 +135,10 @@ class Stack:
         Raises:
             OutsideError: It is not Docker, does not answer, or is too old.
         """
-        if (engine := find_engine()) != "docker":
-            raise OutsideError(f"the stack needs Docker with its compose plugin; {engine.capitalize()} answers here", hint="docker version")
+        if shutil.which("docker") is None:
+            engine = find_engine().capitalize()
+            raise OutsideError(f"the stack needs Docker with its compose plugin; {engine} answers here", hint="docker version")
+        find_engine("docker")
         done = ask("docker", "compose", "version", "--short")
         found = re.match(r"v?(\d+)\.(\d+)", done.stdout)
         oldest = ".".join(map(str, OLDEST_COMPOSE))
