@@ -83,7 +83,8 @@ def test_dags_test_goes_from_an_empty_database_to_the_smoke_test(airflow: Path, 
     # Another model than that of the runs below, which find its training.
     model = {"PASSERELLE_REGISTERED_MODEL": "alone"}
     environment = ENVIRONMENT | variables(home, free_ports(1)[0], project) | model
-    with EmbeddedPlatform(project / ".passerelle"):
+    with EmbeddedPlatform(project / ".passerelle"), command_for_shells() as warm:
+        environment["AIRFLOW_VAR_PASSERELLE_COMMAND"] = str(warm / "passerelle")
         prepare(airflow, environment)
         arguments = [str(airflow / "bin" / "airflow"), "dags", "test", "passerelle_flow"]
         done = run(arguments, environment)
