@@ -6,7 +6,9 @@ ENGINE ?= $(shell for engine in docker podman buildah; do if "$$engine" info >/d
 OUTPUTS ?= $(or $(GITHUB_OUTPUT),image.env)
 OVERLAY ?= production
 need = @$(foreach name,$(1),test -n "$${$(name):-}" || { echo "$(name) is not set" >&2; exit 2; };)
-export IMAGE MODEL_VERSION OVERLAY OUTPUTS REGISTRY REGISTRY_USER
+# Variables of the command line and of the environment reach the commands by themselves; defaults do not.
+image: export OUTPUTS := $(OUTPUTS)
+roll-out: export OVERLAY := $(OVERLAY)
 
 .PHONY: engine login image scan roll-out
 

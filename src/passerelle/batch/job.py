@@ -13,7 +13,7 @@ from typing import Any
 from passerelle.batch.processes import ScoringRecipe, SplitCount, SplitTask, write_splits
 from passerelle.batch.ray_tasks import write_splits_on_cluster
 from passerelle.batch.scored_file import scored_rows_of
-from passerelle.batch.table_file import OutputFolder
+from passerelle.batch.table_file import OutputFolder, is_on_disk
 from passerelle.batch.table_plan import TablePlan
 from passerelle.errors import DataError, UsageError
 
@@ -162,15 +162,11 @@ def _check_output(job: ScoreJob, output: OutputFolder, names: set[str]) -> None:
     if JOB_FILE not in names:
         raise UsageError(
             f"{output.name} holds other files, which are not overwritten: name another folder",
-            hint=f"ls {output.name}" if _is_on_disk(output) else None,
+            hint=f"ls {output.name}" if is_on_disk(output) else None,
         )
     if output.read(JOB_FILE) != job.description():
         message = f"{output.name} holds the answers to other input, by another model or by other rules: name another folder"
-        raise UsageError(message, hint=f"cat {output.name}/{JOB_FILE}" if _is_on_disk(output) else None)
-
-
-def _is_on_disk(output: OutputFolder) -> bool:
-    return not output.name.startswith("s3://")
+        raise UsageError(message, hint=f"cat {output.name}/{JOB_FILE}" if is_on_disk(output) else None)
 
 
 def _counted(job: ScoreJob, output: OutputFolder, task: SplitTask, *, refused: bool) -> SplitCount:
@@ -179,11 +175,11 @@ def _counted(job: ScoreJob, output: OutputFolder, task: SplitTask, *, refused: b
     try:
         rows = scored_rows_of(output.read(task.scored_name), job.output_format)
     except DataError as error:
-        raise DataError(f"{name} was changed: {error.message}", hint=f"rm {name}" if _is_on_disk(output) else None) from error
+        raise DataError(f"{name} was changed: {error.message}", hint=f"rm {name}" if is_on_disk(output) else None) from error
     refused_rows = output.read(task.refused_name).count(b"\n") if refused else 0
     if rows + refused_rows != task.split.rows:
         message = f"{name} was changed: it and its file in refused/ hold {rows + refused_rows:,} rows, and the input {task.split.rows:,}"
-        raise DataError(message, hint=f"rm {name}" if _is_on_disk(output) else None)
+        raise DataError(message, hint=f"rm {name}" if is_on_disk(output) else None)
     return SplitCount(rows, refused_rows, 0.0)
 
 

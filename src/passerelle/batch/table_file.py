@@ -148,6 +148,11 @@ class LocalFolder:
             raise OutsideError(message, hint=f"df -h {self.path}\nls -ld {self.path}") from error
 
 
+def is_on_disk(output: OutputFolder) -> bool:
+    """Return whether commands of a shell can look at the folder."""
+    return isinstance(output, LocalFolder)
+
+
 def _sync(folder: Path) -> None:
     """Wait until the names in a folder are on the disk too."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -26,10 +26,9 @@ def check_platform(engine: str, platform: str | None, base: str) -> None:
         UsageError: The platform is none that passerelle builds for.
         OutsideError: The engine cannot run it.
     """
-    if platform is None or not is_foreign(platform):
-        _check_known(platform)
-        return
     _check_known(platform)
+    if platform is None or not is_foreign(platform):
+        return
     ran = ask(engine, "run", "--rm", "--platform", platform, "--entrypoint", "python3", base, "--version", timeout_s=_RUN_TIMEOUT_S)
     if ran.returncode == 0:
         return

@@ -6,6 +6,7 @@ import json
 
 from passerelle.batch.processes import ScoringRecipe
 from passerelle.batch.scored_split import Scoring
+from passerelle.batch.table_file import is_on_disk
 from passerelle.batch.table_plan import plan_of
 from passerelle.batch.two_versions import version_differences
 from passerelle.errors import UsageError
@@ -36,7 +37,8 @@ def run(context: Context, options: ScoreOptions, *, progress: Progress = silent)
     options.check()
     output = output_folder(options.output, context.s3)
     if output.names():
-        raise UsageError(f"{output.name} holds files, which are not overwritten: name another folder", hint=f"ls {output.name}")
+        message = f"{output.name} holds files, which are not overwritten: name another folder"
+        raise UsageError(message, hint=f"ls {output.name}" if is_on_disk(output) else None)
     former, new = (_version(context, name) for name in options.two_versions)
     if former == new:
         raise UsageError(f"{' and '.join(options.two_versions)} are the same version, {new.version}", hint="passerelle status")
