@@ -40,6 +40,10 @@ SIGNED: Final = PREFIX + "signed"
 PROJECT: Final = PREFIX + "project"
 #: On a version whose model is a pickle, which somebody trusted in development.
 TRUSTED_PICKLE: Final = PREFIX + "trusted_pickle"
+#: On a version that was adopted: the run that holds what passerelle keeps of it, in place of the run that logged the model.
+ADOPTION_RUN: Final = PREFIX + "adoption_run"
+#: Where the inputs of an adopted version's golden predictions come from.
+GOLDEN_ORIGIN: Final = PREFIX + "golden_origin"
 
 # Tags of a registered model: number and digest of a ledger entry.
 #: The last entry; on a version, the entry that last moved it, or that undid a move and left it in production.

@@ -57,7 +57,7 @@ ROOMS_BELOW_THE_STAGES = set(MAY_IMPORT)
 MAY_KNOW: Mapping[str, tuple[str, ...]] = {
     "sklearn": ("scorer.compile", "model.flavors", "gate", "training", "project"),
     "skops": ("model.flavors", "gate", "training"),
-    "mlflow": ("registry", "training", "platform"),
+    "mlflow": ("registry", "training", "platform", "model.host"),
     "boto3": ("registry", "training", "platform"),
     "bentoml": ("bentos", "serving"),
     "fastapi": ("serving",),

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from passerelle.errors import TRAIN_AGAIN, DigestError
+from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE
 from passerelle.names import SCORER_FOLDER
 
 SCHEMA = 1
+#: The key of the files that adoption recorded; not there in the manifest of a model that was registered by passerelle.
+_ADOPTED = "adopted"
+_OF_ADOPTION = (ADOPTION_FILE, LOCK_FILE)
 
 
 def digest_of_file(path: Path) -> str:
@@ -26,8 +30,15 @@ def digests_of_files(folder: Path) -> dict[str, str]:
 
 
 def manifest_of(folder: Path, golden: Path) -> dict[str, Any]:
-    """Return the manifest: the digest of each file of the model's directory, and of its golden predictions."""
-    return {"schema": SCHEMA, "files": digests_of_files(folder), "golden": digest_of_file(golden)}
+    """Return the manifest: the digest of each file of the model's directory, of its golden predictions, and of what adoption recorded.
+
+    Args:
+        folder: The model's directory.
+        golden: The file of the golden predictions; what adoption recorded lies beside the model's directory.
+    """
+    adopted = {name: digest_of_file(folder.parent / name) for name in _OF_ADOPTION if (folder.parent / name).is_file()}
+    manifest = {"schema": SCHEMA, "files": digests_of_files(folder), "golden": digest_of_file(golden)}
+    return {**manifest, _ADOPTED: adopted} if adopted else manifest
 
 
 def digest_of_manifest(manifest: Mapping[str, object]) -> str:
@@ -66,6 +77,8 @@ def check_manifest(
             raise DigestError(f"the model's file {name} is not the one that was registered", hint=TRAIN_AGAIN)
     if manifest.get("golden") != now["golden"]:
         raise DigestError("the golden predictions are not those that were registered", hint=TRAIN_AGAIN)
+    if manifest.get(_ADOPTED) != now.get(_ADOPTED):
+        raise DigestError("the record of the adoption is not the one that was recorded", hint="passerelle rollback")
 
 
 def is_of_the_pipeline(name: str, files: Iterable[str]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from passerelle.errors import TRAIN_AGAIN, DamagedFileError, UsageError
+from passerelle.model.adoption import Adoption, read_adoption
 from passerelle.model.flavors import FLAVORS
 from passerelle.model.record import EXAMPLES, Column, columns_of
 from passerelle.model.trust import UNREADABLE, refuse_links
@@ -25,7 +26,8 @@ class ModelDescription:
         libraries: Version of each library at training, by name.
         example: A made-up record of these columns, for the documentation; the stored input example may be a citizen's own words.
         pickled: Whether it is a pickle.
-        flavor: A name in `FLAVORS`; empty for a model that cannot be described.
+        flavor: A name in `FLAVORS`, or the flavor that the process of an adopted model reads; empty for a model that cannot be described.
+        adoption: What adoption recorded; None for a model that was registered by passerelle.
     """
 
     model_file: str
@@ -35,6 +37,7 @@ class ModelDescription:
     example: Mapping[str, object] | None
     pickled: bool = False
     flavor: str = ""
+    adoption: Adoption | None = None
 
     @property
     def column_names(self) -> list[str]:
@@ -43,7 +46,7 @@ class ModelDescription:
 
 
 def describe(folder: Path, *, scorer_alone: bool = False) -> ModelDescription:
-    """Return what the directory's MLmodel file says.
+    """Return what the directory's MLmodel file says, or of an adopted model the record of its adoption, which lies beside the directory.
 
     Args:
         scorer_alone: Whether the model's own file may be missing: a compiled model is served without it.
@@ -53,6 +56,9 @@ def describe(folder: Path, *, scorer_alone: bool = False) -> ModelDescription:
         IntegrityError: The model is a pickle, or its file lies outside of the directory or is a link.
     """
     refuse_links(folder)
+    adoption = read_adoption(folder.parent)
+    if adoption is not None:
+        return _of_adoption(adoption)
     try:
         return _described(folder, scorer_alone=scorer_alone)
     except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
@@ -79,6 +85,14 @@ def _described(folder: Path, *, scorer_alone: bool) -> ModelDescription:
     columns = columns_of(signature)
     example = {column.name: EXAMPLES[column.type] for column in columns}
     return ModelDescription(file.path, columns, libraries, signature, example, pickled=file.pickled, flavor=name)
+
+
+def _of_adoption(adoption: Adoption) -> ModelDescription:
+    signature = dict(adoption.signature)
+    columns = columns_of(signature)
+    example = {column.name: EXAMPLES[column.type] for column in columns}
+    libraries = dict(adoption.libraries)
+    return ModelDescription("", columns, libraries, signature, example, pickled=adoption.pickled, flavor=adoption.flavor, adoption=adoption)
 
 
 def _pinned(path: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.store.entities import PagedList
 from mlflow.utils import get_results_from_paginated_fn
 
-from passerelle.names import CANDIDATE, ModelVersionRef
+from passerelle.names import ADOPTION_RUN, CANDIDATE, ModelVersionRef
 
 #: Entities that one request asks for.
 PAGE_SIZE = 1_000
@@ -37,7 +37,12 @@ class CandidateRun:
 
 @dataclass(frozen=True)
 class VersionInfo:
-    """A model version as the registry holds it."""
+    """A model version as the registry holds it.
+
+    Attributes:
+        ref: Its run is the one that holds what passerelle keeps of the version: of an adopted version, the run of the adoption.
+        logged_by: The run that logged the model; empty where there is none.
+    """
 
     ref: ModelVersionRef
     tags: Mapping[str, str]
@@ -45,6 +50,7 @@ class VersionInfo:
     source: str
     created: int
     aliases: tuple[str, ...] = field(default=())
+    logged_by: str = ""
 
 
 def candidate(run: Run) -> CandidateRun:
@@ -56,13 +62,15 @@ def candidate(run: Run) -> CandidateRun:
 
 def version_info(version: ModelVersion) -> VersionInfo:
     """Convert a model version of MLflow."""
+    tags, run_id = dict(version.tags), version.run_id or ""
     return VersionInfo(
-        ModelVersionRef(version.name, int(version.version), version.run_id or ""),
-        dict(version.tags),
+        ModelVersionRef(version.name, int(version.version), tags.get(ADOPTION_RUN, run_id)),
+        tags,
         version.current_stage or "None",
         version.source or "",
         int(version.creation_timestamp),
         tuple(version.aliases),
+        run_id,
     )
 
 
