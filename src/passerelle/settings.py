@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -186,6 +186,18 @@ class LoadingSettings(Settings):
     )
     trust_pickle: bool = Field(
         default=False, description="Load pickles, which can run any code; for development, refused where the environment is `production`."
+    )
+    adopted_pickles: Literal["refused", "signed", "any"] = Field(
+        default="refused",
+        description="Which adopted models may be pickles, read in a process of their own alone: none, those with a verified signature, "
+        "or any; `any` is refused where the environment is `production`.",
+    )
+    environments_dir: Path = Field(
+        default=Path("~/.cache/passerelle/environments"),
+        description="Folder of the environments of adopted models, one a set of requirements.",
+    )
+    model_python: Path | None = Field(
+        default=None, description="Interpreter of the one environment that is there, as in the image of an adopted model; set by the image."
     )
 
 
