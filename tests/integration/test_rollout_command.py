@@ -104,7 +104,7 @@ def test_a_candidate_that_breaks_a_limit_is_backed_out_and_a_better_one_is_promo
     # No command is run: the service itself sends the candidate nothing more.
     until(lambda: answered(service) and candidate_of(service).get("backed_out"), "the service backs out")
     until(lambda: all(set(answered(service)) == {"1"} for _ in range(2)), "both workers obey")
-    told = rollout(strict, "--status")
+    told = rollout(strict, "--status", "--watch")
     assert told.exit_code == 0, told.output
     assert "times as long" in json.loads(told.stdout)["live"]["backed_out"]
     name = registry.settings.registered_model

@@ -21,6 +21,7 @@ from passerelle.cli.prerequisites import needs
 @click.option("--shadow", is_flag=True, help="Let it answer nothing, and score beside the answers.")
 @click.option("--key-header", metavar="NAME", help="Header by whose value a client keeps its version.  [default: X-Rollout-Key]")
 @click.option("--status", is_flag=True, help="Compare both live; ends the candidate where a service has backed out.")
+@click.option("--watch", is_flag=True, help="With --status, compare every 15 s until the candidate ends.")
 @click.option("--promote", is_flag=True, help="Promote the candidate, if it passes the gate.")
 @click.option("--stop", is_flag=True, help="Let no candidate take part.")
 @click.option("--address", "addresses", multiple=True, metavar="URL", help="A service to compare by; once for each replica.")
@@ -44,5 +45,7 @@ def rollout(*, registered_model: str | None, criteria_path: Path, project: Path,
     from passerelle.stages.rollout_options import RolloutOptions  # noqa: PLC0415
 
     context = surroundings(registered_model=registered_model)
-    result = stage.run(context, RolloutOptions(**options), project=project, criteria=criteria_path, dry_run=dry_run)
-    show_rollout.candidate(Output(as_json=as_json), result)
+    output = Output(as_json=as_json)
+    chosen = RolloutOptions(**options)
+    result = stage.run(context, chosen, project=project, criteria=criteria_path, dry_run=dry_run, progress=output.progress)
+    show_rollout.candidate(output, result)

@@ -26,12 +26,13 @@ from passerelle.registry.lock import promotion_lock
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
 from passerelle.stages.candidate_gate import judged_before, judgement_of_canary
-from passerelle.stages.context import CRITERIA, Context, stage
+from passerelle.stages.context import CRITERIA, Context, Progress, silent, stage
 from passerelle.stages.judgement import PromotionRequest
 from passerelle.stages.live_services import LiveReport, compare_live, no_service, replicas_of
 from passerelle.stages.promote import promote, promotion_request
 from passerelle.stages.promotion import Promotion
 from passerelle.stages.rollout_options import KEY_HEADER, RolloutOptions
+from passerelle.stages.rollout_watch import watched
 from passerelle.stages.serving_libraries import serving_libraries
 
 
@@ -92,9 +93,18 @@ class Author:
 
 @stage
 def run(
-    context: Context, options: RolloutOptions, *, project: Path = Path(), criteria: Path = CRITERIA, dry_run: bool = False
+    context: Context,
+    options: RolloutOptions,
+    *,
+    project: Path = Path(),
+    criteria: Path = CRITERIA,
+    dry_run: bool = False,
+    progress: Progress = silent,
 ) -> CandidateRollout:
     """Begin, compare, promote or end a candidate.
+
+    Args:
+        progress: Told what changes while a candidate is watched.
 
     Raises:
         UsageError: As `RolloutOptions.check`, the criteria are wrong, or the folder is no project.
@@ -107,7 +117,13 @@ def run(
         return begin(replace(author, serving=serving), options, read_criteria(criteria), dry_run=dry_run)
     if options.stop:
         return end(author, WITHDRAWN, reason=options.reason, dry_run=dry_run)
-    found = status(author, _seen(context, author, options, project), dry_run=dry_run)
+
+    def compare() -> CandidateRollout:
+        return status(author, _seen(context, author, options, project), dry_run=dry_run)
+
+    if options.watch:
+        return watched(compare, progress)
+    found = compare()
     if not options.promote:
         return found
     return promoted(context, author, found, read_criteria(criteria), project=project, dry_run=dry_run)

@@ -25,6 +25,7 @@ class RolloutOptions:
         shadow: Whether it only scores beside the answers.
         key_header: Header by whose value a client's requests always get the same version.
         status: Compare both live.
+        watch: With `status`, compare again and again until the candidate ends.
         promote: Promote the candidate, if it passes the gate.
         stop: Let no candidate take part.
         addresses: Of the services to compare by; by default the one that the settings name, or the one that `deploy` started.
@@ -40,6 +41,7 @@ class RolloutOptions:
     shadow: bool = False
     key_header: str | None = None
     status: bool = False
+    watch: bool = False
     promote: bool = False
     stop: bool = False
     addresses: tuple[str, ...] = ()
@@ -63,6 +65,8 @@ class RolloutOptions:
         if sum(actions) != 1:
             message = "one of --candidate, --status, --promote and --stop says what to do"
             raise UsageError(message, hint="passerelle rollout --candidate N --weight 10\npasserelle rollout --status")
+        if self.watch and not self.status:
+            raise UsageError("--watch belongs to --status", hint="passerelle rollout --status --watch")
         if self.weight is not None and not 0 <= self.weight <= LARGEST_WEIGHT:
             message = f"a weight of {self.weight} is no share of the requests in percent: 0 to {LARGEST_WEIGHT}"
             raise UsageError(message, hint=f"passerelle rollout --candidate {self.candidate} --weight 10")
