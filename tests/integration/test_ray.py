@@ -110,6 +110,16 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield Cluster(environment, f"{HEAD}:{port}", second, gate)
 
 
+def test_candidates_are_fitted_on_the_nodes_to_the_same_predictions(cluster: Cluster) -> None:
+    command = [str(ray_python()), "-m", "tests.ray_train", cluster.address]
+    done = subprocess.run(command, env=cluster.environment, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    same, failed, refused = done.stdout.splitlines()
+    assert (same, failed) == ("the same predictions", "[1] it cannot be fitted")
+    assert "has scikit-learn" in refused
+    assert "not 0.1" in refused
+
+
 def test_a_node_and_a_process_are_lost_and_no_row_is(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tables = [write_csv(tmp_path / "a.csv", table(ROWS)), write_parquet(tmp_path / "b.parquet", table(250))]
     bento_model(tmp_path)

@@ -26,15 +26,18 @@ INSTALL = "pip install 'passerelle[ray]'"
 STATUS = "ray status"
 
 
-def check_address(address: str) -> None:
+def check_address(address: str, *, hint: str = "passerelle score --address auto --input INPUT --output OUTPUT") -> None:
     """Check that an address can be one of a Ray cluster, and that Ray is installed here.
+
+    Args:
+        hint: The command to type with a right address.
 
     Raises:
         UsageError: It cannot, or Ray is not.
     """
     if address != AUTO and _ADDRESS.fullmatch(address) is None:
         message = f"« {address} » is no address of a Ray cluster: it is auto, HOST:PORT, or ray://HOST:PORT"
-        raise UsageError(message, hint="passerelle score --address auto --input INPUT --output OUTPUT")
+        raise UsageError(message, hint=hint)
     if find_spec("ray") is None:
         raise UsageError("--address needs Ray, which is not installed: there is no module ray", hint=INSTALL)
 

@@ -35,18 +35,20 @@ from passerelle.cli.prerequisites import needs
 @click.option("--experiment", help="MLflow experiment.  [default: PASSERELLE_EXPERIMENT or classification]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the splits and of the candidates.")
 @click.option("--again", is_flag=True, help="Train even when the same data, code and seed were trained on before.")
+@click.option("--address", help="Fit the candidates on a Ray cluster that runs already: auto, HOST:PORT or ray://HOST:PORT.")
 @project_option
 @dry_run_option
 @json_option
 @needs(prerequisites.registry)
-def train(*, experiment: str | None, seed: int, again: bool, project: Path, dry_run: bool, as_json: bool, **data: Any) -> None:
+def train(*, experiment: str | None, project: Path, as_json: bool, **options: Any) -> None:
     """Fit the candidates and log each as an MLflow run."""
     from passerelle.cli import show_training
     from passerelle.stages import train as stage
 
-    output, training_data = Output(as_json=as_json), stage.TrainingData(path=data.pop("data"), **data)
-    context = surroundings(experiment=experiment)
-    result = stage.run(context, training_data, project=project, seed=seed, again=again, dry_run=dry_run, progress=output.progress)
+    output, context = Output(as_json=as_json), surroundings(experiment=experiment)
+    how = {name: options.pop(name) for name in ("seed", "again", "address", "dry_run")}
+    training_data = stage.TrainingData(path=options.pop("data"), **options)
+    result = stage.run(context, training_data, project=project, progress=output.progress, **how)
     show_training.trained(output, result)
 
 

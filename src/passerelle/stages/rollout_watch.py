@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar
 
 from passerelle.errors import OutsideError
 from passerelle.stages.context import Progress
-
-if TYPE_CHECKING:
-    from passerelle.stages.rollout import CandidateRollout
+from passerelle.stages.live_services import LiveReport
 
 #: Between two comparisons. A service looks at its own counts every 5 s, and has stopped asking the candidate long before.
 INTERVAL_S = 15.0
 
 
-def watched(compare: Callable[[], CandidateRollout], progress: Progress, *, wait: Callable[[float], None] = time.sleep) -> CandidateRollout:
+class _Comparison(Protocol):
+    """What a comparison found; `CandidateRollout` is one."""
+
+    @property
+    def version(self) -> int | None:
+        """The candidate; None where there is none."""
+
+    @property
+    def live(self) -> LiveReport | None:
+        """Both compared, as far as services were reached."""
+
+
+_Found = TypeVar("_Found", bound=_Comparison)
+
+
+def watched(compare: Callable[[], _Found], progress: Progress, *, wait: Callable[[float], None] = time.sleep) -> _Found:
     """Return the comparison that found no candidate, or ended it; asks again after an interval until then.
 
     Args:
@@ -42,7 +55,7 @@ def watched(compare: Callable[[], CandidateRollout], progress: Progress, *, wait
         wait(INTERVAL_S)
 
 
-def _in_words(found: CandidateRollout) -> str:
+def _in_words(found: _Comparison) -> str:
     live = found.live
     if live is None or live.comparison is None:
         return f"version {found.version} is the candidate; no service gives its metrics"

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from passerelle.batch.ray_cluster import check_address
 from passerelle.errors import UsageError
 from passerelle.names import CODE_DIGEST, DATA_DIGEST, SEED
 from passerelle.registry.client import Registry
 from passerelle.stages.context import Context, Progress, silent, stage
+from passerelle.stages.train_on_cluster import fits_at
+from passerelle.training.cross_validation import CandidateFits
 from passerelle.training.dataset import Dataset, read_data
 from passerelle.training.project import TrainingProject, read_training_project
 from passerelle.training.provenance import code_digest
@@ -65,12 +68,14 @@ def run(
     project: Path = Path(),
     seed: int = 0,
     again: bool = False,
+    address: str | None = None,
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> Trained:
     """Return the training of this data, code and seed: the one that was made before, or a new one.
 
     Args:
+        address: Of the Ray cluster that fits the candidates; None for this process.
         project: Root of the project, whose folder `training/` defines the candidates.
         seed: Of the splits and of the candidates.
         again: Train even when the same data, code and seed were trained on before.
@@ -81,9 +86,11 @@ def run(
         DataError: The data cannot be trained on.
         OutsideError: MLflow or S3 does not answer.
     """
+    if address is not None:
+        check_address(address, hint="passerelle train --address auto")
     found = read_training_project(project)
     read = read_training_data(found, data)
-    return train_or_find(context.registry, found, read, seed=seed, again=again, dry_run=dry_run, progress=progress)
+    return train_or_find(context.registry, found, read, seed=seed, again=again, address=address, dry_run=dry_run, progress=progress)
 
 
 def read_training_data(project: TrainingProject, data: TrainingData) -> Dataset:
@@ -113,15 +120,26 @@ def read_training_data(project: TrainingProject, data: TrainingData) -> Dataset:
 
 
 def train_or_find(
-    registry: Registry, project: TrainingProject, data: Dataset, *, seed: int, again: bool, dry_run: bool, progress: Progress
+    registry: Registry,
+    project: TrainingProject,
+    data: Dataset,
+    *,
+    seed: int,
+    again: bool,
+    dry_run: bool,
+    progress: Progress,
+    address: str | None = None,
 ) -> Trained:
-    """Return the training of this data, code and seed: the one that was made before, or a new one."""
+    """Return the training of this data, code and seed: the one that was made before, or a new one.
+
+    Args:
+        address: As `run`.
+    """
     tags = {DATA_DIGEST: data.digest, SEED: str(seed), CODE_DIGEST: code_digest(project.folder)}
-    settings = registry.settings
     earlier = None if again else registry.find_training(tags)
     found = Trained(
         parent_run_id=earlier,
-        experiment=settings.experiment,
+        experiment=registry.settings.experiment,
         data_digest=data.digest,
         rows=len(data.records),
         classes=int(data.labels.nunique()),
@@ -131,16 +149,23 @@ def train_or_find(
     )
     if earlier is not None or dry_run:
         return found
-    with registry.environment.calling(artifacts=True):
-        result = train(
-            data,
-            tracking_uri=settings.tracking_uri,
-            experiment=settings.experiment,
-            candidates=project.candidates_for(data, seed=seed),
-            seed=seed,
-            params=project.params,
-            project=project.folder,
-            language=project.file.language,
-            progress=progress,
-        )
+    with registry.environment.calling(artifacts=True), fits_at(address) as fits:
+        result = _trained(registry, project, data, seed=seed, progress=progress, fits=fits)
     return replace(found, parent_run_id=result.parent_run_id, result=result)
+
+
+def _trained(
+    registry: Registry, project: TrainingProject, data: Dataset, *, seed: int, progress: Progress, fits: CandidateFits
+) -> TrainingResult:
+    return train(
+        data,
+        tracking_uri=registry.settings.tracking_uri,
+        experiment=registry.settings.experiment,
+        candidates=project.candidates_for(data, seed=seed),
+        seed=seed,
+        params=project.params,
+        project=project.folder,
+        language=project.file.language,
+        progress=progress,
+        fits=fits,
+    )

@@ -33,10 +33,10 @@ from passerelle.names import (
 )
 from passerelle.training import evaluate, plots, tracking
 from passerelle.training.candidate import Candidate
-from passerelle.training.cross_validation import out_of_fold
+from passerelle.training.cross_validation import CandidateFits, FitsHere, LabelledRecords, out_of_fold
 from passerelle.training.dataset import Dataset
 from passerelle.training.evaluate import Predictions
-from passerelle.training.features import SharedFeatures
+from passerelle.training.features import Fitted
 from passerelle.training.golden_records import golden_predictions, golden_records
 from passerelle.training.groups import row_hashes
 from passerelle.training.params import Params
@@ -120,6 +120,7 @@ def train(
     project: Path | None = None,
     language: str = "fr",
     progress: Callable[[str], None] = _silent,
+    fits: CandidateFits | None = None,
 ) -> TrainingResult:
     """Return the runs of a training; the same data and seed give the same metrics, but for times.
 
@@ -131,6 +132,7 @@ def train(
         project: Folder of the code that defined the candidates; the runs are tagged with its git commit and its digest.
         language: Of the texts; the runs are tagged with it.
         progress: Called with one line for each candidate that is done.
+        fits: Where the candidates are fitted; by default in this process.
 
     Raises:
         DataError: A class has too few records.
@@ -141,29 +143,35 @@ def train(
     parts = split(data, params=params, seed=seed)
     progress(f"{len(data.records)} records in {len(data.classes)} classes, {len(parts.held_out)} of them held out")
     tags = _tags(data, seed, project, language)
-    with (
-        tracking.tracked(tracking_uri, experiment) as experiment_id,
-        tracking.run("training", {**tags, KIND: "training"}, experiment_id=experiment_id) as parent_run_id,
-    ):
+    with _parent_run(tags, tracking_uri, experiment) as (experiment_id, parent_run_id):
         training = _Training(data, parts, params, seed, tags, experiment_id)
         _log_parent(training)
-        results = tuple(_train_all(candidates, training, progress))
+        results = tuple(_train_all(candidates, training, progress, fits or FitsHere()))
     return TrainingResult(parent_run_id, experiment, data.digest, results, time.perf_counter() - start)
 
 
-def _train_all(candidates: Sequence[Candidate], training: _Training, progress: Callable[[str], None]) -> Iterator[CandidateResult]:
+@contextlib.contextmanager
+def _parent_run(tags: Mapping[str, str], tracking_uri: str, experiment: str) -> Iterator[tuple[str, str]]:
+    """Give the id of the experiment and of the training's own run."""
+    with (
+        tracking.tracked(tracking_uri, experiment) as experiment_id,
+        tracking.run("training", {**tags, KIND: "training"}, experiment_id=experiment_id) as run_id,
+    ):
+        yield experiment_id, run_id
+
+
+def _train_all(
+    candidates: Sequence[Candidate], training: _Training, progress: Callable[[str], None], fits: CandidateFits
+) -> Iterator[CandidateResult]:
     data, parts = training.data, training.parts
     records, labels = data.records.iloc[parts.train], data.labels.iloc[parts.train].to_numpy(dtype=str)
+    pipelines = [candidate.pipeline for candidate in candidates]
     predictions = out_of_fold(
-        [candidate.pipeline for candidate in candidates],
-        records,
-        labels,
-        parts.folds,
-        around=lambda place: _run_of_failure(candidates[place], training),
+        pipelines, records, labels, parts.folds, around=lambda place: _run_of_failure(candidates[place], training), fits=fits
     )
-    features = SharedFeatures(records, labels, data.records.iloc[parts.held_out])
+    fitted = fits.of_all(pipelines, LabelledRecords(records, labels), data.records.iloc[parts.held_out])
     for number, (candidate, predicted) in enumerate(zip(candidates, predictions, strict=True), start=1):
-        result = _train_one(candidate, training, predicted, features)
+        result = _train_one(candidate, training, predicted, fitted)
         progress(f"{number}/{len(candidates)} {candidate.name}: macro-F1 {result.metrics['cv_macro_f1']:.3f} by cross-validation")
         yield result
 
@@ -220,9 +228,10 @@ def _run_of_failure(candidate: Candidate, training: _Training) -> Iterator[None]
             raise
 
 
-def _train_one(candidate: Candidate, training: _Training, predictions: Predictions, features: SharedFeatures) -> CandidateResult:
+def _train_one(candidate: Candidate, training: _Training, predictions: Predictions, fitted: Iterator[Fitted]) -> CandidateResult:
     with _run_of(candidate, training) as run_id:
-        measured = _measure(candidate, training, predictions, features)
+        # Within its run, so that a candidate that cannot be fitted has one that says so.
+        measured = _measure(candidate, training, predictions, next(fitted))
         tracking.log_files(measured.files, digests_of=(GOLDEN,))
         records = training.data.records.iloc[training.parts.train]
         size = float(tracking.log_model(measured.pipeline, records, trusted_types=candidate.trusted_types))
@@ -232,12 +241,11 @@ def _train_one(candidate: Candidate, training: _Training, predictions: Predictio
     return CandidateResult(candidate.name, run_id, metrics)
 
 
-def _measure(candidate: Candidate, training: _Training, predictions: Predictions, features: SharedFeatures) -> _Measured:
-    """Refit on all of the training part, then score the held-out test set once."""
+def _measure(candidate: Candidate, training: _Training, predictions: Predictions, fitted: Fitted) -> _Measured:
+    """Return the figures of a candidate that was refitted on all of the training part, and scored the held-out test set once."""
     data, parts, params = training.data, training.parts, training.params
     records, labels = data.records.iloc[parts.train], data.labels.iloc[parts.train]
     truth, held_out_truth = labels.to_numpy(dtype=str), data.labels.iloc[parts.held_out].to_numpy(dtype=str)
-    fitted = features.fit(candidate.pipeline)
     cost = latency(fitted.pipeline, records.head(params.latency_records))
     metrics = {
         **evaluate.figures(truth, predictions, prefix="cv", bins=params.calibration_bins),
