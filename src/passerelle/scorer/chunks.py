@@ -146,6 +146,10 @@ class Source:
             self._crossing.append((cut, crossing_ngrams_of(section, first_column, cut.encode)))
             self._beyond_the_end += sum(n - 1 for n in _crossing_lengths(cut))
 
+    def forget(self) -> None:
+        """Forget the chunks that were remembered."""
+        self._young, self._old, self._bytes = {}, {}, 0
+
     def codes(self, text: str) -> TextCodes:
         """Return the codes of a text's n-grams, and how many n-grams it has."""
         runs: list[bytes | Codes] = []

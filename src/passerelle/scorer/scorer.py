@@ -87,6 +87,11 @@ class CompiledScorer:
         self._sources: tuple[Source, ...] = sources_of(sections)
         self._index = {label: i for i, label in enumerate(self.classes)}
 
+    def forget(self) -> None:
+        """Forget the words of earlier texts, so that the next one costs what a new text costs."""
+        for source in self._sources:
+            source.forget()
+
     def one(self, record: Mapping[str, object]) -> Floats:
         """Return the probabilities (or decision scores) of one record, shape (classes,)."""
         scores, _ = self._scores(record)

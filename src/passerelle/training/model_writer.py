@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import mlflow.sklearn
 import orjson
+import skops.io
 import skops.io._persist as skops_persist
 from mlflow.models import Model
+from skops.io.exceptions import UntrustedTypesFoundException
 
 from passerelle.model.manifest import digest_of_manifest, digests_of_files
 
@@ -44,7 +46,7 @@ class ModelWriter:
             arguments: Those of `mlflow.sklearn.save_model`.
         """
         assert not validate_serving_input  # noqa: S101 - Model.log could change the files after this
-        with fast_schema():
+        with fast_schema(), types_checked_alone():
             mlflow.sklearn.save_model(path=path, mlflow_model=mlflow_model, **arguments)
         self.digest = digest_of_manifest({"files": digests_of_files(Path(path))})
         self.size_bytes = int(mlflow_model.model_size_bytes or 0)
@@ -61,6 +63,27 @@ def fast_schema() -> Iterator[None]:
         yield
     finally:
         skops_persist.json = json
+
+
+@contextlib.contextmanager
+def types_checked_alone() -> Iterator[None]:
+    """Let MLflow find types that are not trusted in the file that it has written, without building all of the model again.
+
+    Registration loads the file, and holds it to the golden predictions.
+    """
+    load = skops.io.load
+    skops.io.load = _check_types
+    try:
+        yield
+    finally:
+        skops.io.load = load
+
+
+def _check_types(file: str, trusted: Sequence[str] | None = None) -> None:
+    """Check that a skops file names trusted types alone; raises what `skops.io.load` raises otherwise."""
+    untrusted = set(skops.io.get_untrusted_types(file=file)) - set(trusted or ())
+    if untrusted:
+        raise UntrustedTypesFoundException(untrusted)
 
 
 class _FastJson:

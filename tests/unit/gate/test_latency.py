@@ -16,6 +16,7 @@ from passerelle.gate import latency as stage
 from passerelle.gate.latency import latency
 from passerelle.registry.client import CandidateRun
 from passerelle.scorer.compile.pipeline import compile_pipeline
+from passerelle.scorer.scorer import CompiledScorer
 from passerelle.stages.compare import ranked
 from tests.unit.serving.models import text_pipeline, text_table
 
@@ -68,15 +69,20 @@ def test_one_that_does_not_is_measured_as_the_service_asks_it(monkeypatch: pytes
 
 
 def test_each_round_begins_with_a_scorer_that_has_seen_no_text(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Any] = []
+    scorer, seen = compile_pipeline(pipeline), []
+    assert isinstance(scorer, CompiledScorer)
+    answer, (source,) = scorer.answer, scorer._sources
 
-    def compiled(given: Any) -> Any:
-        made.append(compile_pipeline(given))
-        return made[-1]
+    def watched(record: Any) -> Any:
+        seen.append(len(source._young))
+        return answer(record)
 
-    monkeypatch.setattr(stage, "compile_pipeline", compiled)
+    monkeypatch.setattr(stage, "compile_pipeline", lambda _: scorer)
+    monkeypatch.setattr(scorer, "answer", watched)
     latency(pipeline, RECORDS, rounds=2)
-    assert len(made) == 2
+    first, *rest = seen[1:]
+    assert (first, rest[len(RECORDS) - 1]) == (0, 0)
+    assert max(rest) > 0
 
 
 def test_another_clock_chooses_no_other_candidate() -> None:

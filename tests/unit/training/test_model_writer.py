@@ -6,6 +6,7 @@ import io
 import json
 import re
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,10 @@ import pandas as pd
 import pytest
 import skops.io
 import skops.io._persist as skops_persist
+from sklearn.ensemble import GradientBoostingClassifier
+from skops.io.exceptions import UntrustedTypesFoundException
 
-from passerelle.training.model_writer import fast_schema
+from passerelle.training.model_writer import fast_schema, types_checked_alone
 from training.candidates import text_candidates
 
 CHARACTERS = {"été": 1, "a \x7f b": 2, "🎉": "🎉 \\u00e9", '"': "\t\x00\x1f\u2028", "empty": [{}, [], ()]}
@@ -44,6 +47,19 @@ def test_the_schema_is_the_one_that_skops_writes(content: Any) -> None:
     assert len(found) == len(expected)
     assert schema(found) == schema(expected)
     skops.io.loads(found)
+
+
+def test_a_type_that_is_not_trusted_is_found_as_by_a_load(tmp_path: Path) -> None:
+    path, loads = tmp_path / "model.skops", skops.io.load
+    skops.io.dump(GradientBoostingClassifier(n_estimators=1).fit([[0.0], [1.0]], [0, 1]), path)
+    untrusted = skops.io.get_untrusted_types(file=path)
+    with pytest.raises(UntrustedTypesFoundException) as expected:
+        skops.io.load(path)
+    with types_checked_alone():
+        with pytest.raises(UntrustedTypesFoundException, match=re.escape(str(expected.value))):
+            skops.io.load(path, trusted=[])
+        assert skops.io.load(path, trusted=untrusted) is None
+    assert skops.io.load is loads
 
 
 def test_a_surrogate_is_left_to_the_standard_library() -> None:
