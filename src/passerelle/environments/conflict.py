@@ -43,10 +43,8 @@ def _in_the_way(text: str, packages: Sequence[Requirement]) -> Requirement | Non
 
 def _last_place(text: str, requirement: Requirement) -> int:
     name = re.escape(canonicalize_name(requirement.name)).replace(r"\-", "[-_.]")
-    found = list(re.finditer(rf"you require {name}(?![\w-])", text, re.IGNORECASE))
-    exact = [each for each in found if not text[each.end() :].lstrip().startswith((">", "<", "!", "~")) or requirement.specifier]
-    own = [each for each in exact if not re.search(r"conclude that $", text[: each.start()])]
-    return (own or exact)[-1].start() if found and exact else -1
+    found = [each.start() for each in re.finditer(rf"(?<!conclude that )you require {name}(?![\w-])", text, re.IGNORECASE)]
+    return found[-1] if found else -1
 
 
 def _hint(text: str, name: str) -> str:

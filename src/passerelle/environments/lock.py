@@ -14,7 +14,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from passerelle.environments.conflict import unresolved
-from passerelle.environments.needs import needs_of, split
+from passerelle.environments.needs import installed_of, needs_of
 from passerelle.environments.pythons import minor_version
 from passerelle.environments.requirements import ADOPT, ModelRequirements, read_requirements
 from passerelle.environments.uv import UvFailure, run_uv
@@ -66,20 +66,19 @@ def lock_for(
         OutsideError: There is no uv, or a package index cannot be reached.
     """
     replacing = [_override(each) for each in overrides]
-    wanted, needs = read_requirements(model_folder, replacing), needs_of(model_folder, flavor)
-    version = _python(wanted, python)
+    needs, wanted = needs_of(model_folder, flavor), read_requirements(model_folder, replacing)
+    version = _python(python or wanted.python or needs.python)
     progress(f"uv resolves the {len(wanted.packages)} requirements of the model for Python {version}")
     every = [*wanted.packages, *replacing]
-    installed, only_logging = split(every, needs, replacing)
-    resolved = _resolved(_Inputs(every, wanted, replacing, version, needs.packages if not only_logging else ()))
-    if only_logging:
+    installed = installed_of(every, needs, replacing)
+    resolved = _resolved(_Inputs(every, wanted, replacing, version, needs.packages if not installed.left_out else ()))
+    if installed.left_out:
         # The versions stay those that the whole list gives.
-        pins = [Requirement(f"{name}=={found}") for name, found in pins_of(resolved).items()]
-        resolved = _resolved(_Inputs(installed, wanted, replacing, version, needs.packages, tuple(pins)))
-    left_out = (*map(str, only_logging), *wanted.left_out)
-    return Locked(
-        _text(resolved, version, left_out), version, _libraries(resolved, [*installed, *map(Requirement, needs.packages)]), left_out
-    )
+        pins = tuple(Requirement(f"{name}=={found}") for name, found in pins_of(resolved).items())
+        resolved = _resolved(_Inputs(installed.packages, wanted, replacing, version, needs.packages, pins))
+    left_out = (*installed.left_out, *wanted.left_out)
+    named = [*installed.packages, *map(Requirement, needs.packages)]
+    return Locked(_text(resolved, version, left_out), version, _libraries(resolved, named), left_out)
 
 
 def pins_of(text: str) -> dict[str, str]:
@@ -128,11 +127,10 @@ def _files(folder: Path, inputs: _Inputs) -> list[str]:
     return arguments
 
 
-def _python(wanted: ModelRequirements, python: str | None) -> str:
-    given = python or wanted.python
-    if given is None:
+def _python(python: str | None) -> str:
+    if python is None:
         raise UsageError("no file of the model says which Python it needs", hint=f"{ADOPT} --python 3.11")
-    return minor_version(given)
+    return minor_version(python)
 
 
 def _override(text: str) -> Requirement:

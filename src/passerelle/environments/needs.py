@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +20,14 @@ NATIVE: Mapping[str, tuple[str, ...]] = {
     "lightgbm": ("lightgbm", "numpy", "pandas"),
     "xgboost": ("xgboost", "numpy", "pandas"),
     "catboost": ("catboost", "numpy", "pandas"),
-    "onnx": ("onnxruntime", "numpy", "pandas"),
+    "onnx": ("onnxruntime", "onnx", "numpy", "pandas"),
 }
-#: What unpickles or reads a model's file, by the format that the MLmodel file names.
-_BY_FORMAT = {"cloudpickle": "cloudpickle", "skops": "skops", "pickle": "joblib"}
-#: What reads any other flavor.
-_PYFUNC = ("mlflow", "numpy", "pandas")
-_MLFLOW = frozenset({"mlflow", "mlflow-skinny", "mlflow-tracing"})
+#: What reads a model's file, by the format that the MLmodel file names.
+_BY_FORMAT = {"cloudpickle": "cloudpickle", "skops": "skops"}
+#: What reads any other flavor: MLflow without its server and its store.
+_PYFUNC = ("mlflow-skinny", "cloudpickle", "numpy", "pandas")
+_MLFLOW = "mlflow"
+_OF_MLFLOW = frozenset({_MLFLOW, "mlflow-skinny", "mlflow-tracing"})
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,22 @@ class Needs:
     Attributes:
         flavor: The flavor of the MLmodel file that is read.
         packages: Names of the packages that must be there, whether the model names them or not.
-        without_mlflow: Whether it reads the model without MLflow.
+        mlflow: What of MLflow it takes: nothing, `skinny`, or `whole`.
+        python: Version of the Python that logged the model; None where the MLmodel file does not say.
     """
 
     flavor: str
     packages: tuple[str, ...]
-    without_mlflow: bool
+    mlflow: str
+    python: str | None = None
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What is installed of what the model names, and what is not, with the reason."""
+
+    packages: tuple[Requirement, ...]
+    left_out: tuple[str, ...]
 
 
 def needs_of(folder: Path, flavor: str | None = None) -> Needs:
@@ -55,29 +67,55 @@ def needs_of(folder: Path, flavor: str | None = None) -> Needs:
     """
     flavors = _flavors(folder)
     chosen = flavor or next((name for name in NATIVE if name in flavors), "python_function")
+    function = flavors.get("python_function")
+    python = str(function["python_version"]) if isinstance(function, dict) and "python_version" in function else None
     if chosen not in NATIVE:
-        return Needs(chosen, _PYFUNC, without_mlflow=False)
-    described = flavors.get(chosen)
-    described = described if isinstance(described, dict) else {}
+        return Needs(chosen, _PYFUNC, "skinny", python)
+    entry = flavors.get(chosen)
+    entry = entry if isinstance(entry, dict) else {}
     packages = list(NATIVE[chosen])
-    # LightGBM and XGBoost models of the interface of scikit-learn are pickles or need its estimators.
-    if "sklearn" in str(described.get("model_class", "")) or str(described.get("model_class", "")).startswith("lightgbm"):
-        packages.append("scikit-learn")
-    packages += [name for form, name in _BY_FORMAT.items() if described.get("serialization_format") == form]
-    return Needs(chosen, tuple(dict.fromkeys(packages)), without_mlflow=True)
+    # Estimators of LightGBM and XGBoost have classes of scikit-learn above them. LightGBM's boosters read tables by SciPy.
+    if chosen in {"lightgbm", "xgboost"}:
+        booster = str(entry.get("model_class", "Booster")).endswith("Booster")
+        packages += ["scipy"] if booster else ["scipy", "scikit-learn"]
+    packages += [name for form, name in _BY_FORMAT.items() if entry.get("serialization_format") == form]
+    return Needs(chosen, tuple(dict.fromkeys(packages)), "whole" if _names_mlflow(folder) else "nothing", python)
 
 
-def split(packages: Sequence[Requirement], needs: Needs, kept: Sequence[Requirement] = ()) -> tuple[list[Requirement], list[Requirement]]:
-    """Return the requirements that are installed, and those that only logging needs.
+def installed_of(packages: Sequence[Requirement], needs: Needs, kept: Sequence[Requirement] = ()) -> Installed:
+    """Return what is installed of what the model names.
 
     Args:
         packages: What the model names.
         needs: What the process needs.
-        kept: Overrides of the operator, which are installed in any case.
+        kept: Overrides of the operator, which are installed as they stand.
     """
     named = {canonicalize_name(each.name) for each in kept}
-    only_logging = [each for each in packages if needs.without_mlflow and canonicalize_name(each.name) in _MLFLOW - named]
-    return [each for each in packages if each not in only_logging], only_logging
+    if needs.mlflow == "whole" or _MLFLOW in named:
+        return Installed(tuple(packages), ())
+    installed, left_out = [], []
+    for each in packages:
+        name = canonicalize_name(each.name)
+        if name not in _OF_MLFLOW - named or (needs.mlflow == "skinny" and name != _MLFLOW):
+            installed.append(each)
+        elif needs.mlflow == "skinny":
+            installed.append(Requirement(f"mlflow-skinny{each.specifier}"))
+            left_out.append(f"{each}: mlflow-skinny, without server and store, is in its place")
+        else:
+            left_out.append(f"{each}: the model is read without it")
+    return Installed(tuple(installed), tuple(left_out))
+
+
+def _names_mlflow(folder: Path) -> bool:
+    """Return whether code or a pickle of the model names MLflow, so that reading the model may import it."""
+    return any(_holds(path, b"mlflow") for path in folder.rglob("*") if path.suffix in {".py", ".pkl", ".pickle", ".joblib"})
+
+
+def _holds(path: Path, word: bytes) -> bool:
+    if not path.is_file() or path.is_symlink() or path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(word) >= 0
 
 
 def _flavors(folder: Path) -> Mapping[str, Any]:

@@ -60,7 +60,7 @@ def read_requirements(folder: Path, overrides: Sequence[Requirement] = ()) -> Mo
     source = CONDA
     if (folder / REQUIREMENTS).exists():
         lines, source = list(_lines(folder / REQUIREMENTS)), REQUIREMENTS
-    named = python_env.get("python") or python or _of_mlmodel(folder)
+    named = python_env.get("python") or python
     reader = _Reader(source, {canonicalize_name(each.name) for each in overrides})
     packages = [found for line in lines if (found := reader.requirement(line)) is not None]
     constraints = _constraints(folder, reader) if reader.constrained else ()
@@ -141,8 +141,8 @@ def _name_in(line: str) -> str:
     """Return the name of the package that an address seems to be of; empty where it says none."""
     named = re.search(r"[#&]egg=([\w.-]+)", line) or re.match(r"^([\w.-]+)(?:\[[^\]]*\])?\s*@", line)
     if named is None:
-        last = re.split(r"[@#?]", line.split("://", 1)[-1].partition(" ")[2] or line.split("://", 1)[-1])[0].rstrip("/").rsplit("/", 1)[-1]
-        named = re.match(r"^([A-Za-z][\w]*(?:[.-][A-Za-z_]\w*)*?)(?:\.git|-\d.*|\.whl|\.tar\.gz|\.zip)?$", last)
+        last = re.split(r"[#?]", shown(line))[0].rstrip("/").rsplit("/", 1)[-1].partition("@")[0]
+        named = re.match(r"([A-Za-z]\w*(?:[.-][A-Za-z_]\w*)*?)(?:\.git|-\d.*|\.whl|\.tar\.gz|\.zip)?$", last)
     return named[1] if named else ""
 
 
@@ -201,9 +201,3 @@ def _of_conda(content: Mapping[str, Any]) -> tuple[list[str], str | None]:
         elif name not in _OF_CONDA:
             lines.append(f"{_ON_PYPI.get(name, name)}=={version[0]}" if version and version[0] else _ON_PYPI.get(name, name))
     return lines, python
-
-
-def _of_mlmodel(folder: Path) -> str | None:
-    flavors = _yaml(folder / "MLmodel").get("flavors")
-    function = flavors.get("python_function") if isinstance(flavors, dict) else None
-    return function.get("python_version") if isinstance(function, dict) else None

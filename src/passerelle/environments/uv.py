@@ -59,7 +59,7 @@ def run_uv(arguments: Sequence[str], *, folder: Path | None = None, timeout_s: f
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False)
     except subprocess.TimeoutExpired as error:
         raise OutsideError(f"uv {arguments[0]} took longer than {timeout_s:.0f} s", hint="uv cache prune") from error
-    return done.stdout if done.returncode == 0 else UvFailure(_shortened(done.stderr or done.stdout))
+    return done.stdout if done.returncode == 0 else UvFailure(shortened(done.stderr or done.stdout))
 
 
 def program() -> str:
@@ -74,7 +74,7 @@ def program() -> str:
     return found
 
 
-def _shortened(output: str) -> tuple[str, ...]:
+def shortened(output: str) -> tuple[str, ...]:
     """Return the causes of an error of uv: without warnings, addresses' passwords, and what goes on and on."""
     error = output[output.find("error:") :] if "error:" in output else output
     lines = [re.sub(r"://[^/\s@]*@", "://", line).strip() for line in error.splitlines()]
