@@ -66,17 +66,17 @@ def lock_for(
         OutsideError: There is no uv, or a package index cannot be reached.
     """
     replacing = [_override(each) for each in overrides]
-    needs, wanted = needs_of(model_folder, flavor), read_requirements(model_folder, replacing)
-    version = _python(python or wanted.python or needs.python)
-    progress(f"uv resolves the {len(wanted.packages)} requirements of the model for Python {version}")
-    every = [*wanted.packages, *replacing]
+    needs, named_by_model = needs_of(model_folder, flavor), read_requirements(model_folder, replacing)
+    version = _python(python or named_by_model.python or needs.python)
+    progress(f"uv resolves the {len(named_by_model.packages)} requirements of the model for Python {version}")
+    every = [*named_by_model.packages, *replacing]
     installed = installed_of(every, needs, replacing)
-    resolved = _resolved(_Inputs(every, wanted, replacing, version, needs.packages if not installed.left_out else ()))
+    resolved = _resolved(_Inputs(every, named_by_model, replacing, version, needs.packages if not installed.left_out else ()))
     if installed.left_out:
         # The versions stay those that the whole list gives.
         pins = tuple(Requirement(f"{name}=={found}") for name, found in pins_of(resolved).items())
-        resolved = _resolved(_Inputs(installed.packages, wanted, replacing, version, needs.packages, pins))
-    left_out = (*installed.left_out, *wanted.left_out)
+        resolved = _resolved(_Inputs(installed.packages, named_by_model, replacing, version, needs.packages, pins))
+    left_out = (*installed.left_out, *named_by_model.left_out)
     named = [*installed.packages, *map(Requirement, needs.packages)]
     return Locked(_text(resolved, version, left_out), version, _libraries(resolved, named), left_out)
 
@@ -91,7 +91,7 @@ class _Inputs:
     """What uv resolves: requirements, limits, what replaces them, and names of packages that must be there."""
 
     packages: Sequence[Requirement]
-    wanted: ModelRequirements
+    named_by_model: ModelRequirements
     overrides: Sequence[Requirement]
     python: str
     also: Sequence[str] = ()
@@ -103,7 +103,7 @@ def _resolved(inputs: _Inputs) -> str:
     midnight = datetime.now(UTC).strftime("%Y-%m-%dT00:00:00Z")
     with tempfile.TemporaryDirectory(prefix="passerelle-lock-") as temporary:
         arguments = [*_files(Path(temporary), inputs), "--python-version", inputs.python, "--python", sys.executable]
-        arguments += ["--prerelease", "allow"] if inputs.wanted.prereleases else []
+        arguments += ["--prerelease", "allow"] if inputs.named_by_model.prereleases else []
         found = run_uv(["pip", "compile", *_ALWAYS, "--exclude-newer", midnight, *arguments], folder=Path(temporary), timeout_s=600)
         if isinstance(found, UvFailure):
             found = run_uv(["pip", "compile", *_ALWAYS, *arguments], folder=Path(temporary), timeout_s=600)
@@ -118,7 +118,7 @@ def _files(folder: Path, inputs: _Inputs) -> list[str]:
     also = [name for name in inputs.also if name not in named]
     (folder / "requirements.in").write_text("\n".join([*sorted(map(str, inputs.packages)), *sorted(also)]) + "\n", encoding="utf-8")
     arguments = ["requirements.in"]
-    limits = {"--constraints": [*inputs.wanted.constraints, *inputs.pins], "--overrides": inputs.overrides}
+    limits = {"--constraints": [*inputs.named_by_model.constraints, *inputs.pins], "--overrides": inputs.overrides}
     for option, lines in limits.items():
         if lines:
             name = f"{option.strip('-')}.in"

@@ -120,13 +120,13 @@ class _Reader:
     def _unless_overridden(self, line: str, name: str, what: str) -> None:
         """Leave the line out where an override stands for it; raise UsageError otherwise."""
         if canonicalize_name(name) in self._overridden or (not name and self._overridden):
-            self.left_out.append(shown(line))
+            self.left_out.append(bounded(line))
             return
         hint = f"{ADOPT} --override '{name or 'PACKAGE'}==VERSION'"
-        raise UsageError(f"the line « {shown(line)} » of the model's {self._source} {what}", hint=hint)
+        raise UsageError(f"the line « {bounded(line)} » of the model's {self._source} {what}", hint=hint)
 
 
-def shown(line: str) -> str:
+def bounded(line: str) -> str:
     """Return a line for a message: bounded, and without the name and password of an address."""
     without = re.sub(r"://[^/\s@]*@", "://", line)
     return without if len(without) <= 200 else without[:200] + "..."  # noqa: PLR2004 - as the message shows it
@@ -141,7 +141,7 @@ def _name_in(line: str) -> str:
     """Return the name of the package that an address seems to be of; empty where it says none."""
     named = re.search(r"[#&]egg=([\w.-]+)", line) or re.match(r"^([\w.-]+)(?:\[[^\]]*\])?\s*@", line)
     if named is None:
-        last = re.split(r"[#?]", shown(line))[0].rstrip("/").rsplit("/", 1)[-1].partition("@")[0]
+        last = re.split(r"[#?]", bounded(line))[0].rstrip("/").rsplit("/", 1)[-1].partition("@")[0]
         named = re.match(r"([A-Za-z]\w*(?:[.-][A-Za-z_]\w*)*?)(?:\.git|-\d.*|\.whl|\.tar\.gz|\.zip)?$", last)
     return named[1] if named else ""
 
