@@ -196,6 +196,9 @@ class LoadingSettings(Settings):
         default=Path("~/.cache/passerelle/environments"),
         description="Folder of the environments of adopted models, one a set of requirements.",
     )
+    environments_max_gib: float = Field(
+        default=20.0, gt=0, description="Most room of these environments together, in GiB; those not used for longest are removed first."
+    )
     model_python: Path | None = Field(
         default=None, description="Interpreter of the one environment that is there, as in the image of an adopted model; set by the image."
     )

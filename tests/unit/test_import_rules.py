@@ -41,6 +41,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "project_file": {"errors", "names", "settings", "known_settings"},
     "scorer": {"errors"},
     "model": {*GROUND, "scorer"},
+    "environments": {*GROUND, "scorer", "model"},
     "monitoring": {*GROUND, "scorer", "model"},
     "serving": {*GROUND, "scorer", "model", "monitoring"},
     "registry": {*GROUND, "scorer", "model", "monitoring"},
