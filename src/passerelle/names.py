@@ -213,6 +213,7 @@ def bento_name(registered_model: str) -> str:
         message = f"the registered model « {registered_model} » has no letter or digit that a bento's name may hold: a to z, 0 to 9"
         raise UsageError(message, hint=_OTHER_NAME)
     if len(name) > _LONGEST_BENTO_NAME:
-        message = f"the registered model « {registered_model[:40]}… » has {len(name)} characters, and a bento's name {_LONGEST_BENTO_NAME} at most"
+        most = f"the name of a bento has {_LONGEST_BENTO_NAME} at most"
+        message = f"the registered model « {registered_model[:40]}… » has {len(name)} characters, and {most}"
         raise UsageError(message, hint=_OTHER_NAME)
     return name

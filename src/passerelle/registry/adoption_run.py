@@ -44,11 +44,11 @@ def end_adoption(registry: Registry, run_id: str) -> None:
 
 def _experiment(client: MlflowClient) -> str:
     found = client.get_experiment_by_name(ADOPTIONS)
-    if found is not None:
-        return str(found.experiment_id)
-    try:
-        return str(client.create_experiment(ADOPTIONS))
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-        return str(client.get_experiment_by_name(ADOPTIONS).experiment_id)
+    if found is None:
+        try:
+            return str(client.create_experiment(ADOPTIONS))
+        except MlflowException as error:
+            found = client.get_experiment_by_name(ADOPTIONS)  # somebody else may have made it just now
+            if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
+                raise
+    return str(found.experiment_id)

@@ -18,8 +18,8 @@ from passerelle.errors import NotFoundError
 from passerelle.names import KIND, PARENT_RUN, ModelVersionRef
 from passerelle.registry.entities import CandidateRun, VersionInfo, all_pages, candidate, version_info
 from passerelle.registry.failures import mlflow_errors, parsed
-from passerelle.registry.mlflow_environment import MlflowEnvironment
 from passerelle.registry.logged_models import only_model
+from passerelle.registry.mlflow_environment import MlflowEnvironment
 from passerelle.registry.monitoring_run import log_day
 from passerelle.registry.objects import Objects
 from passerelle.registry.reachable import check_mlflow

@@ -45,15 +45,6 @@ class AdoptOptions:
         return self != AdoptOptions()
 
     @property
-    def typed(self) -> str:
-        """The options as they are typed, with a space in front of each."""
-        named = (
-            ("signature", self.signature), ("text-column", self.text_column), ("labels", self.labels), ("examples", self.examples),
-            ("python", self.python), *(("drop-column", each) for each in self.drop_columns), *(("override", each) for each in self.overrides),
-        )  # fmt: skip
-        return "".join(f" --{name} '{value}'" for name, value in named if value is not None)
-
-    @property
     def digest(self) -> str:
         """Digest of the options, with the contents of the files that they name.
 
@@ -127,7 +118,16 @@ def read_labels_file(path: Path) -> dict[str, str]:
         content = dict(enumerate(content))
     if not isinstance(content, dict) or not content or not all(isinstance(name, str) for name in content.values()):
         raise UsageError(f'{path} names no labels: a list of names, or an object such as {{"0": "refused", "1": "accepted"}}')
-    return {str(label): name for label, name in content.items()}
+    return {_as_json(str(label)): name for label, name in content.items()}
+
+
+def _as_json(label: str) -> str:
+    """Return a label of a file, where each key is a text, as JSON: a number or true stays what it is."""
+    try:
+        json.loads(label)
+    except ValueError:
+        return json.dumps(label, ensure_ascii=False)
+    return label
 
 
 def _mapping(path: Path) -> Mapping[str, Any]:

@@ -111,8 +111,7 @@ def _form(model: LoggedModel, records: Sequence[Record]) -> InputForm:
 
 def _differ(outputs: Outputs) -> bool:
     """Return whether two of the answers are different."""
-    rows = zip(outputs.values, outputs.probabilities or [None] * len(outputs.values), strict=True)
-    return len({json.dumps(row, sort_keys=True) for row in rows}) > 1
+    return len({json.dumps(row, sort_keys=True) for row in zip(outputs.values, *filter(None, [outputs.probabilities]), strict=True)}) > 1
 
 
 def _accepted(hosted: HostedModel, inputs: GoldenInputs, model: LoggedModel) -> tuple[list[Record], list[str], int]:
@@ -139,7 +138,8 @@ def _accepted(hosted: HostedModel, inputs: GoldenInputs, model: LoggedModel) -> 
         examples += place < inputs.examples
     if not kept:
         message = f"the model refuses every input that was made from its signature: {last}"
-        raise UsageError(message, hint=f"passerelle adopt {model.address} --examples FILE\npasserelle adopt {model.address} --signature FILE")
+        again = f"passerelle adopt {model.address}"
+        raise UsageError(message, hint=f"{again} --examples FILE\n{again} --signature FILE")
     return kept, warnings, examples
 
 

@@ -151,9 +151,8 @@ def _converted(value: Any, kind: str, *, where: str) -> Any:
         if kind == "boolean":
             return bool(value)
         if kind in ("integer", "long"):
-            if float(value) != int(float(value)):
-                raise ValueError
-            return int(value) if not isinstance(value, float) else int(float(value))
+            # A fraction is refused: int(float("1.5")) alone would cut it off.
+            return int(str(value).removesuffix(".0"))
         return float(value) if kind in ("float", "double") else value
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise UsageError(f"{where}: the value is not of the type {kind}") from error
@@ -195,22 +194,18 @@ def _parsed(ending: str, content: bytes) -> list[Record]:
 
 def _rows_of_example(logged: Any, columns: Sequence[Mapping[str, Any]]) -> list[Record]:
     """Return the logged input example as records; none where its form is not known."""
-    names = [str(column["name"]) for column in columns]
     if isinstance(logged, dict):
-        for key in ("dataframe_split", "dataframe_records", "inputs"):
-            if key in logged:
-                return _rows_of_example(logged[key], columns)
-        if isinstance(logged.get("data"), list) and isinstance(logged.get("columns"), list):
-            return [dict(zip(map(str, logged["columns"]), row, strict=False)) for row in logged["data"]]
-        if isinstance(logged.get("data"), list):
-            return _rows_of_example(logged["data"], columns)
-        return [logged]
-    if not isinstance(logged, list) or not logged:
-        return []
-    if all(isinstance(row, dict) for row in logged):
-        return [dict(row) for row in logged]
-    if len(names) == 1:
-        return [{names[0]: row[0] if isinstance(row, list) and len(row) == 1 else row} for row in logged]
-    if all(isinstance(row, list) and len(row) == len(names) for row in logged):
-        return [dict(zip(names, row, strict=True)) for row in logged]
-    return []
+        inner = next((logged[key] for key in ("dataframe_split", "dataframe_records", "inputs") if key in logged), None)
+        if inner is None and isinstance(logged.get("data"), list):
+            named = logged.get("columns")
+            inner = [dict(zip(map(str, named), row, strict=False)) for row in logged["data"]] if isinstance(named, list) else logged["data"]
+        return [logged] if inner is None else _rows_of_example(inner, columns)
+    names = [str(column["name"]) for column in columns]
+    rows = [row if isinstance(row, dict) else _named(row, names) for row in (logged if isinstance(logged, list) else ())]
+    return [row for row in rows if row is not None]
+
+
+def _named(row: Any, names: Sequence[str]) -> Record | None:
+    """Return a row without names as a record; None where it has another number of values than there are columns."""
+    values = row if isinstance(row, list) else [row]
+    return dict(zip(names, values, strict=True)) if len(values) == len(names) else None
