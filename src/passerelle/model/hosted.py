@@ -11,14 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from passerelle.errors import DamagedFileError, ModelEndedError, OutsideError, UntrustedTypeError
-from passerelle.model.adoption import Adoption
+from passerelle.errors import DamagedFileError, GoldenError, ModelEndedError, OutsideError, UntrustedTypeError
+from passerelle.model.adoption import Adoption, read_adoption
 from passerelle.model.answer import ScoredRow
+from passerelle.model.environment import interpreter
 from passerelle.model.flavors.logged import LoggedFlavor, logged_flavor
+from passerelle.model.golden import Predict
 from passerelle.model.host_process import HostProcess
-from passerelle.model.trust import trusted
+from passerelle.model.trust import refuse_adopted_pickle, trusted
 from passerelle.names import MODEL_FOLDER
 from passerelle.settings import LoadingSettings
+
+#: Failures in a row after which the process is not started anew.
+_MOST_FAILURES = 2
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,29 @@ class Outputs:
 
     values: Sequence[Any]
     probabilities: Sequence[Sequence[float]] | None
+
+
+def open_hosted(folder: Path, *, signed: bool, settings: LoadingSettings | None = None) -> HostedModel:
+    """Return the adopted model of a folder in a process of its own, in the environment that was made for it.
+
+    Args:
+        folder: Holds the model's directory, the record of its adoption and its locked requirements.
+        signed: Whether a signature by a key of the operator's was verified.
+        settings: By default what the environment says.
+
+    Raises:
+        NotFoundError: The environment was not made on this machine.
+        IntegrityError: There is no record of an adoption, the operator does not allow such a pickle, or as `HostedModel`.
+        OutsideError: As `HostedModel`.
+    """
+    settings = settings or LoadingSettings.read()
+    adoption = read_adoption(folder)
+    if adoption is None:
+        raise DamagedFileError(f"{folder.name} holds no record of an adoption", hint="passerelle adopt models:/NAME/VERSION")
+    # The record's word is not enough: an unsigned one could say of a pickle that it is none.
+    if adoption.pickled or logged_flavor(folder / MODEL_FOLDER, name=adoption.flavor).pickled:
+        refuse_adopted_pickle(settings, signed=signed)
+    return HostedModel(folder, adoption, python=interpreter(folder, settings), settings=settings)
 
 
 class HostedModel:
@@ -72,6 +100,11 @@ class HostedModel:
         return not self._closed and (self._failures < _MOST_FAILURES if process is None else process.alive)
 
     @property
+    def is_loaded(self) -> bool:
+        """Whether it can be asked at once, as `FittedPipeline` has it."""
+        return self.alive
+
+    @property
     def pid(self) -> int | None:
         """The number of the process; None where none runs."""
         return self._process.pid if self._process is not None else None
@@ -85,7 +118,7 @@ class HostedModel:
             ModelTimeoutError: The model took too long; its process was ended.
         """
         with self._lock:
-            answer = self._asked({"records": list(records), "params": dict(params or {})})
+            answer = self._answer({"records": list(records), "params": dict(params or {})})
             if "error" not in answer:
                 self.task, self.classes = str(answer["task"]), tuple(answer["classes"] or ())
         if "error" in answer:
@@ -116,7 +149,7 @@ class HostedModel:
         # Python's True equals 1, and 1.0 equals 1: the labels of one model are of one type, so the first that equals is the one.
         return self.classes.index(label)
 
-    def _asked(self, message: Mapping[str, object]) -> dict[str, Any]:
+    def _answer(self, message: Mapping[str, object]) -> dict[str, Any]:
         if self._process is None:
             if self._closed or self._failures >= _MOST_FAILURES:
                 raise ModelEndedError("the process of the model ended, and ended again when it was started anew", hint="passerelle status")
@@ -163,7 +196,20 @@ class HostedModel:
             self._process = None
 
 
-_MOST_FAILURES = 2
+def hosted_predict(hosted: HostedModel) -> Predict:
+    """Return a predict function over an adopted model of any task, for the golden predictions.
+
+    It raises an IntegrityError where the model refuses one of the inputs.
+    """
+
+    def predict(records: Sequence[Mapping[str, object]]) -> tuple[Sequence[object], Sequence[Sequence[float]] | None]:
+        try:
+            outputs = hosted.predict(records)
+        except ValueError as error:
+            raise GoldenError(f"the model refuses the inputs of its golden predictions: {error}", hint="passerelle status") from error
+        return outputs.values, outputs.probabilities
+
+    return predict
 
 
 def _first_message(folder: Path, adoption: Adoption, flavor: LoggedFlavor) -> dict[str, object]:
