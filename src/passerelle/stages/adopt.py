@@ -17,13 +17,13 @@ from passerelle.errors import NotFoundError, OutsideError, UntrustedTypeError, U
 from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE, Adoption
 from passerelle.model.flavors.logged import LoggedFlavor, logged_flavor
 from passerelle.model.manifest import digest_of_manifest, manifest_of
-from passerelle.model.trust import refuse_links
+from passerelle.model.trust import refuse_adopted_pickle, refuse_links
 from passerelle.names import ADOPTION_OPTIONS, ADOPTION_RUN, ARTIFACT_DIGEST, GOLDEN, MANIFEST, SIGNED, ModelVersionRef, bento_name
 from passerelle.registry.adoptable import Adoptable, find_adoptable
 from passerelle.registry.client import Registry
 from passerelle.registry.sign import stored_signature
 from passerelle.registry.version_files import download_model, download_source, explained
-from passerelle.settings import LoadingSettings, SigningSettings, StateSettings
+from passerelle.settings import LoadingSettings, SigningSettings
 from passerelle.stages.adopt_options import AdoptOptions, read_labels_file
 from passerelle.stages.adopt_signature import ServedSignature, served_signature
 from passerelle.stages.adopt_trial import LoggedModel, Tried, tried
@@ -205,10 +205,10 @@ def _tried(
     """Return what the model does in its own environment, and what to say of its signature and examples."""
     flavor, content = logged_flavor(model), _model_file(model)
     settings = LoadingSettings.read()
-    if flavor.pickled:
-        check_pickle_policy(found, settings, signing)
     signature = served_signature(content.get("signature"), options, address=found.address)
     inputs = golden_inputs(signature.columns, examples=options.examples, logged=_example(model, content), address=found.address)
+    if flavor.pickled:
+        _check_pickle_policy(found, options, settings, signing)
     locked = lock_for(model, python=options.python, overrides=options.overrides, flavor=flavor.name, progress=progress)
     lock = model.parent / LOCK_FILE
     lock.write_text(locked.text, encoding="utf-8")
@@ -237,24 +237,18 @@ def _draft(found: Adoptable, flavor: LoggedFlavor, signature: ServedSignature, l
     )
 
 
-def check_pickle_policy(found: Adoptable, settings: LoadingSettings, signing: SigningSettings) -> None:
-    """Check that the operator allows to read a pickle in a process of its own.
+def _check_pickle_policy(found: Adoptable, options: AdoptOptions, settings: LoadingSettings, signing: SigningSettings) -> None:
+    """Check that the operator lets a pickle be read in a process of its own: this adoption signs it where there is a key.
 
     Raises:
         IntegrityError: The operator does not.
     """
-    message = f"{found} is a pickle or holds code, which runs when it is loaded"
-    again, signed = f"passerelle adopt {found.address}", "export PASSERELLE_ADOPTED_PICKLES=signed PASSERELLE_SIGNING_KEY=key.pem"
-    if settings.adopted_pickles == "refused":
-        way_out = "passerelle can read it in a process of its own, where the operator allows that: signed ones, or any in development"
-        hint = f"{signed}; {again}\nexport PASSERELLE_ADOPTED_PICKLES=any; {again}"
-        raise UntrustedTypeError(f"{message}; {way_out}", hint=hint)
-    if settings.adopted_pickles == "signed" and signing.signing_key is None:
-        hint = f"export PASSERELLE_SIGNING_KEY=key.pem; {again}"
-        raise UntrustedTypeError(f"{message}; such versions must be signed here, and no key is set to sign with", hint=hint)
-    if settings.adopted_pickles == "any" and StateSettings.read().environment == "production":
-        hint = f"{signed}; {again}"
-        raise UntrustedTypeError(f"{message}; in production only signed ones are allowed", hint=hint)
+    try:
+        refuse_adopted_pickle(settings, signed=signing.signing_key is not None)
+    except UntrustedTypeError as error:
+        raise UntrustedTypeError(
+            f"{found}: {error.message}", hint=f"{error.hint}; passerelle adopt {found.address}{options.typed}"
+        ) from error
 
 
 def _model_file(model: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,14 @@ class AdoptOptions:
     def given(self) -> bool:
         """Whether any option is given."""
         return self != AdoptOptions()
+
+    @property
+    def typed(self) -> str:
+        """The options as they are typed, with a space in front of each."""
+        once = {"signature": self.signature, "text-column": self.text_column, "labels": self.labels, "examples": self.examples}
+        named = [(name, value) for name, value in {**once, "python": self.python}.items() if value is not None]
+        named += [("drop-column", each) for each in self.drop_columns] + [("override", each) for each in self.overrides]
+        return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in named)
 
     @property
     def digest(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from typing import Any
 
 from passerelle.errors import GoldenError, UsageError
 from passerelle.model.adoption import Adoption, InputForm
-from passerelle.model.golden import MOST_TOLERANCE
+from passerelle.model.golden import golden_content, same_value
 from passerelle.model.hosted import HostedModel, Outputs
 from passerelle.settings import LoadingSettings
 from passerelle.stages.golden_inputs import GoldenInputs, Record
@@ -82,11 +81,7 @@ def tried(model: LoggedModel, inputs: GoldenInputs) -> Tried:
         labels = _labels(model.draft.labels, hosted.classes, model.address)
         origin = inputs.origin if examples or inputs.origin == "examples" else "signature"
         adoption = replace(model.draft, task=hosted.task, input_form=form, labels=labels, golden_origin=origin)  # type: ignore[arg-type]
-        golden = {
-            "schema": 1, "inputs": list(kept), "labels": list(outputs.values), "classes": list(hosted.classes),
-            "probabilities": None if outputs.probabilities is None else [list(row) for row in outputs.probabilities],
-            "tolerance": MOST_TOLERANCE,
-        }  # fmt: skip
+        golden = golden_content(kept, outputs.values, hosted.classes, outputs.probabilities)
         return Tried(adoption, golden, hosted.classes, tuple(warnings))
 
 
@@ -150,28 +145,19 @@ def _check_steady(hosted: HostedModel, records: Sequence[Record], outputs: Outpu
         IntegrityError: It does not.
     """
     hint = "passerelle adopt --help"
-    if not same_outputs(outputs, hosted.predict(records)):
+    if not _same(outputs, hosted.predict(records)):
         raise GoldenError("the model answers otherwise on each call: no golden prediction can hold, and no answer can be traced", hint=hint)
     for place, record in enumerate(records[:_ALONE]):
         probabilities = None if outputs.probabilities is None else outputs.probabilities[place : place + 1]
-        if not same_outputs(Outputs(outputs.values[place : place + 1], probabilities), hosted.predict([record])):
+        if not _same(Outputs(outputs.values[place : place + 1], probabilities), hosted.predict([record])):
             message = "the model answers a record otherwise when others are asked with it: a service predicts requests together"
             raise GoldenError(message, hint=hint)
 
 
-def same_outputs(one: Outputs, other: Outputs) -> bool:
+def _same(one: Outputs, other: Outputs) -> bool:
     """Return whether two outputs are the same, but for rounding."""
-    return _same(list(one.values), list(other.values)) and _same(one.probabilities, other.probabilities)
-
-
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, float) and isinstance(other, int | float) and not isinstance(other, bool):
-        return math.isclose(one, other, rel_tol=MOST_TOLERANCE, abs_tol=MOST_TOLERANCE) or (math.isnan(one) and math.isnan(other))
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(_same(value, other[name]) for name, value in one.items())
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return bool(one == other)
+    rows = [None if each.probabilities is None else [list(row) for row in each.probabilities] for each in (one, other)]
+    return same_value(list(one.values), list(other.values)) and same_value(*rows)
 
 
 def _labels(given: Mapping[str, str], classes: Sequence[Any], address: str) -> dict[str, str]:
