@@ -24,7 +24,7 @@ _REQUIREMENTS = "model-requirements.txt"
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ImageRecipe:
     """What the engine is told to build.
 
     Attributes:
@@ -44,7 +44,7 @@ class Recipe:
     bases: tuple[str, ...]
 
 
-def recipe_of(adoption: Adoption | None, options: ImageOptions) -> Recipe:
+def recipe_of(adoption: Adoption | None, options: ImageOptions) -> ImageRecipe:
     """Return what to build for a model, adopted or not.
 
     Raises:
@@ -52,7 +52,7 @@ def recipe_of(adoption: Adoption | None, options: ImageOptions) -> Recipe:
     """
     arguments = {"BASE": options.base, "VARIANT": "slim" if options.slim else "whole"}
     if adoption is None:
-        return Recipe(options, "service", "listed", arguments, (("python3",),), (options.base,))
+        return ImageRecipe(options, "service", "listed", arguments, (("python3",),), (options.base,))
     same = _PYTHON_OF_BASE is not None and adoption.python == _PYTHON_OF_BASE[1]
     if options.slim and not same:
         raise UsageError(
@@ -62,7 +62,7 @@ def recipe_of(adoption: Adoption | None, options: ImageOptions) -> Recipe:
     base = options.base if same else f"python:{adoption.python}-slim"
     arguments |= {"MODEL_BASE": base, "MODEL_PYTHON": f"{adoption.python} {'same' if same else 'own'}"}
     pythons = (("python3",), (MODEL_PYTHON, "-I"))
-    return Recipe(options, "adopted", "adopted-listed", arguments, pythons, tuple(dict.fromkeys((options.base, base))))
+    return ImageRecipe(options, "adopted", "adopted-listed", arguments, pythons, tuple(dict.fromkeys((options.base, base))))
 
 
 def adoption_in(folder: Path) -> Adoption | None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from passerelle.bentos.adopted_image import Recipe, adoption_in, recipe_of
+from passerelle.bentos.adopted_image import ImageRecipe, adoption_in, recipe_of
 from passerelle.bentos.context import readable_in_image, write_context
 from passerelle.bentos.engine import IN_THE_MAKING, ask, failed, find_engine, inspect, runs_here
 from passerelle.bentos.image_labels import image_labels
@@ -152,7 +152,7 @@ def _build_and_try(
     engine: str,
     folder: Path,
     image: ImageRef,
-    recipe: Recipe,
+    recipe: ImageRecipe,
     labels: Mapping[str, str],
     *,
     trial: Callable[[str, str], None],
@@ -165,7 +165,7 @@ def _build_and_try(
     return content
 
 
-def _built(engine: str, folder: Path, names: _Names, recipe: Recipe, labels: Mapping[str, str]) -> str:
+def _built(engine: str, folder: Path, names: _Names, recipe: ImageRecipe, labels: Mapping[str, str]) -> str:
     """Build the image under its temporary name and return its bill of materials."""
     image, options = names.image, recipe.options
     arguments = [part for name, value in recipe.arguments.items() for part in ("--build-arg", f"{name}={value}")]

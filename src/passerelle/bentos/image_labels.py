@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bentoml
 
-from passerelle.bentos.adopted_image import Recipe, adoption_in, adoption_labels
+from passerelle.bentos.adopted_image import ImageRecipe, adoption_in, adoption_labels
 from passerelle.bentos.context import digest_of
 from passerelle.bentos.engine import ask, inspect
 from passerelle.errors import OutsideError
@@ -26,7 +26,7 @@ from passerelle.names import (
 _PULL_TIMEOUT_S = 1_800.0
 
 
-def image_labels(engine: str, folder: Path, bento: bentoml.Bento, tag: BentoTag, recipe: Recipe) -> dict[str, str]:
+def image_labels(engine: str, folder: Path, bento: bentoml.Bento, tag: BentoTag, recipe: ImageRecipe) -> dict[str, str]:
     """Return OCI's annotations, the lineage, which the bento carries as labels, and the digest of what the image is made from."""
     options = recipe.options
     base_digest, *others = [_base_digest(engine, base, options.platform) for base in recipe.bases]

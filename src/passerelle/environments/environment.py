@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -19,6 +22,7 @@ from passerelle.model.environment import environment_folder
 from passerelle.settings import LoadingSettings
 
 _LOCK_TIMEOUT_S = 1_800.0
+_COMPILE_TIMEOUT_S = 600.0
 #: Touched by each use, so that the environment that was not used for longest goes first.
 _USED = ".used"
 _STALE_S = 86_400.0
@@ -105,8 +109,9 @@ def _make(folder: Path, lock: Path, python: str) -> None:
     staging = folder.parent / f".{folder.name}-{uuid.uuid4().hex[:8]}"
     try:
         _must(["venv", "--quiet", "--no-project", "--no-config", "--relocatable", "--python", str(base), str(staging)], python)
-        install = ["pip", "sync", "--quiet", "--no-config", "--compile-bytecode", "--only-binary", ":all:", "--require-hashes"]
+        install = ["pip", "sync", "--quiet", "--no-config", "--only-binary", ":all:", "--require-hashes"]
         _must([*install, "--python", str(staging / "bin" / "python"), str(lock)], python)
+        _compile(staging)
         staging.rename(folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -118,6 +123,28 @@ def _must(arguments: list[str], python: str) -> None:
         raise OutsideError(
             f"the environment of the model cannot be made for Python {python}:\n{failure.text}", hint="uv cache prune; passerelle import"
         )
+
+
+def _compile(folder: Path) -> None:
+    """Compile the packages to bytecode, but for their tests: the process of a model writes none.
+
+    Without the packages' own `.pth` files, which may run code; what cannot be compiled is read as source.
+    """
+    command = [
+        str(folder / "bin" / "python"),
+        "-I",
+        "-S",
+        "-m",
+        "compileall",
+        "-q",
+        "-j",
+        "0",
+        "-x",
+        r"[/\\]tests?[/\\]",
+        str(folder / "lib"),
+    ]
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(command, env={"PATH": os.defpath}, capture_output=True, timeout=_COMPILE_TIMEOUT_S, check=False)
 
 
 def _remove(folder: Path) -> None:

@@ -6,15 +6,13 @@ import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from passerelle.errors import DamagedFileError
+from passerelle.model.flavors.logged import logged_flavor
 
-#: Flavors that the process reads without MLflow, in the order in which they are preferred, and what that takes.
+#: Flavors that the process reads without MLflow, and what that takes.
 NATIVE: Mapping[str, tuple[str, ...]] = {
     "sklearn": ("scikit-learn", "numpy", "pandas"),
     "lightgbm": ("lightgbm", "numpy", "pandas"),
@@ -60,26 +58,23 @@ def needs_of(folder: Path, flavor: str | None = None) -> Needs:
 
     Args:
         folder: As MLflow wrote it.
-        flavor: The one that is read; by default the first that is read without MLflow, and else `python_function`.
+        flavor: The one that is read; by default it is chosen.
 
     Raises:
-        IntegrityError: The directory holds no readable MLmodel file.
+        IntegrityError: The directory holds no readable MLmodel file, or lacks a file that it names.
+        UsageError: The model has no flavor that can be read.
     """
-    flavors = _flavors(folder)
-    chosen = flavor or next((name for name in NATIVE if name in flavors), "python_function")
-    function = flavors.get("python_function")
-    python = str(function["python_version"]) if isinstance(function, dict) and "python_version" in function else None
-    if chosen not in NATIVE:
-        return Needs(chosen, _PYFUNC, "skinny", python)
-    entry = flavors.get(chosen)
-    entry = entry if isinstance(entry, dict) else {}
-    packages = list(NATIVE[chosen])
+    logged = logged_flavor(folder, name=flavor)
+    python, entry = logged.python or None, logged.entry
+    if logged.name not in NATIVE:
+        return Needs(logged.name, _PYFUNC, "skinny", python)
+    packages = list(NATIVE[logged.name])
     # Estimators of LightGBM and XGBoost have classes of scikit-learn above them. LightGBM's boosters read tables by SciPy.
-    if chosen in {"lightgbm", "xgboost"}:
+    if logged.name in {"lightgbm", "xgboost"}:
         booster = str(entry.get("model_class", "Booster")).endswith("Booster")
         packages += ["scipy"] if booster else ["scipy", "scikit-learn"]
     packages += [name for form, name in _BY_FORMAT.items() if entry.get("serialization_format") == form]
-    return Needs(chosen, tuple(dict.fromkeys(packages)), "whole" if _names_mlflow(folder) else "nothing", python)
+    return Needs(logged.name, tuple(dict.fromkeys(packages)), "whole" if _names_mlflow(folder) else "nothing", python)
 
 
 def installed_of(packages: Sequence[Requirement], needs: Needs, kept: Sequence[Requirement] = ()) -> Installed:
@@ -116,13 +111,3 @@ def _holds(path: Path, word: bytes) -> bool:
         return False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return content.find(word) >= 0
-
-
-def _flavors(folder: Path) -> Mapping[str, Any]:
-    try:
-        content = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
-        return dict(content["flavors"])
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError, RecursionError) as error:
-        raise DamagedFileError(
-            f"cannot read {folder.name}/MLmodel: {type(error).__name__}", hint="passerelle adopt models:/NAME/VERSION"
-        ) from error

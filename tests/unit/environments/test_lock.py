@@ -16,7 +16,7 @@ from passerelle.errors import DamagedFileError, OutsideError, UsageError
 from tests.unit.hint_commands import problem_of
 
 ADOPT = "passerelle adopt models:/NAME/VERSION"
-NATIVE = "flavors:\n  sklearn: {serialization_format: cloudpickle, pickled_model: model.pkl}\n  python_function: {python_version: 3.11.7}\n"
+NATIVE = "flavors:\n  sklearn: {serialization_format: cloudpickle, pickled_model: model.pkl}\n  python_function: {loader_module: mlflow.sklearn, python_version: 3.11.7}\n"
 FUNCTION = "flavors:\n  python_function: {loader_module: mlflow.pyfunc.model, python_version: 3.12.1}\n"
 ASKED_FOR = "mlflow==3.17.2\nscikit-learn==1.7.2\n"
 
@@ -96,7 +96,7 @@ def test_options_that_mean_nothing_are_refused(tmp_path: Path, change: dict[str,
 
 def test_a_model_that_names_no_python_and_one_without_mlmodel(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="which Python"):
-        lock_for(model(tmp_path, "flavors: {sklearn: {}}"))
+        lock_for(model(tmp_path, "flavors: {sklearn: {pickled_model: model.pkl}}"))
     with pytest.raises(DamagedFileError):
         lock_for(model(tmp_path, "flavors: [1", requirements=""))
 
