@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from passerelle.bentos.adopted_image import ImageRecipe, adoption_in, recipe_of
 from passerelle.bentos.context import readable_in_image, write_context
 from passerelle.bentos.engine import IN_THE_MAKING, ask, failed, find_engine, inspect, runs_here
 from passerelle.bentos.image_labels import image_labels
@@ -91,12 +92,13 @@ def containerize(
     with tempfile.TemporaryDirectory(dir=store.home, prefix=".passerelle-image-") as temporary:
         folder = Path(temporary)
         write_context(folder, store, bento_tag, wheels=options.wheels, with_pipeline=options.with_pipeline, epoch=options.epoch)
-        labels = image_labels(engine, folder, bento, bento_tag, options)
+        recipe = recipe_of(adoption_in(folder), options)
+        labels = image_labels(engine, folder, bento, bento_tag, recipe)
         sbom = store.home / "images" / f"{str(image).replace('/', '_').replace(':', '_')}.cdx.json"
         fresh = not (options.cached and sbom.exists() and _made_of(engine, image, options.platform) == labels[INPUTS_DIGEST_LABEL])
         if fresh:
             progress(f"{engine} builds {image}; the first time takes a minute")
-            content = _build_and_try(engine, folder, image, options, labels, trial=trial)
+            content = _build_and_try(engine, folder, image, recipe, labels, trial=trial)
             sbom.parent.mkdir(exist_ok=True)
             sbom.write_text(content, encoding="utf-8")
     return _described(engine, image, bento_tag, options.slim, sbom, fresh=fresh, began=began)
@@ -147,25 +149,31 @@ def _passing_names(engine: str, image: ImageRef) -> Iterator[_Names]:
 
 
 def _build_and_try(
-    engine: str, folder: Path, image: ImageRef, options: ImageOptions, labels: Mapping[str, str], *, trial: Callable[[str, str], None]
+    engine: str,
+    folder: Path,
+    image: ImageRef,
+    recipe: ImageRecipe,
+    labels: Mapping[str, str],
+    *,
+    trial: Callable[[str, str], None],
 ) -> str:
     """Build the image, test it, and only then give it its name; return its bill of materials."""
     with _passing_names(engine, image) as names:
-        content = _built(engine, folder, names, options, labels)
+        content = _built(engine, folder, names, recipe, labels)
         trial(engine, names.built)
         _give_name(engine, names.built, image)
     return content
 
 
-def _built(engine: str, folder: Path, names: _Names, options: ImageOptions, labels: Mapping[str, str]) -> str:
+def _built(engine: str, folder: Path, names: _Names, recipe: ImageRecipe, labels: Mapping[str, str]) -> str:
     """Build the image under its temporary name and return its bill of materials."""
-    image = names.image
-    arguments = ["--build-arg", f"BASE={options.base}", "--build-arg", f"VARIANT={'slim' if options.slim else 'whole'}"]
+    image, options = names.image, recipe.options
+    arguments = [part for name, value in recipe.arguments.items() for part in ("--build-arg", f"{name}={value}")]
     arguments += [] if options.wheels is None else ["--network", "none"]
     arguments += [] if options.platform is None else ["--platform", options.platform]
     uncached = () if options.cached else ("--no-cache",)
-    _build(engine, folder, "service", ["--tag", names.bare, *arguments, *uncached], image)
-    found = packages_in(engine, names.bare)
+    _build(engine, folder, recipe.bare, ["--tag", names.bare, *arguments, *uncached], image)
+    found = packages_in(engine, names.bare, recipe.pythons)
     lineage = {name: value for name, value in labels.items() if name.startswith(PREFIX)}
     content = bill_of_materials(
         found, name=image.repository, version=image.image_tag, created=labels[OCI_PREFIX + "created"], labels=lineage
@@ -173,7 +181,7 @@ def _built(engine: str, folder: Path, names: _Names, options: ImageOptions, labe
     (folder / "sbom.cdx.json").write_text(content, encoding="utf-8")
     readable_in_image(folder)
     described = [part for name, value in sorted(labels.items()) for part in ("--label", f"{name}={value}")]
-    _build(engine, folder, "listed", ["--tag", names.listed, *arguments, *described], image)
+    _build(engine, folder, recipe.listed, ["--tag", names.listed, *arguments, *described], image)
     if options.epoch is None:
         _give_name(engine, names.listed, names.built)
     else:

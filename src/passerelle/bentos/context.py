@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
+from passerelle.bentos.adopted_image import add_model_environment
 from passerelle.bentos.store import Store
 from passerelle.errors import NotFoundError, UsageError
+from passerelle.model.adoption import ADOPTION_FILE
 from passerelle.names import MODEL_FOLDER, SCORER_FOLDER, BentoTag
 from passerelle.scorer.storage import is_packed
 
@@ -48,8 +50,7 @@ def write_context(
     bento_folder = Path(bento.path)
     for name in _CODE:
         _placed(bento_folder / name, folder / "bento" / name)
-    compiled = is_packed(Path(model.path) / MODEL_FOLDER / SCORER_FOLDER)
-    requirements = bento_folder / (_LOCKED_FOR_A_SCORER if compiled and not with_pipeline else _LOCKED)
+    requirements = bento_folder / _requirements(Path(model.path), with_pipeline=with_pipeline)
     (folder / "requirements.txt").write_text(_locked(requirements.read_text()))
     placed_model = folder / "models" / bento_tag.name / bento_tag.version
     _placed(Path(model.path), placed_model)
@@ -59,7 +60,17 @@ def write_context(
     (folder / "models" / bento_tag.name / "latest").write_text(bento_tag.version)
     _given_wheels(wheels, folder / "wheels")
     _given_tools(folder)
+    if (Path(model.path) / ADOPTION_FILE).is_file():
+        add_model_environment(folder, Path(model.path), (folder / "Dockerfile").read_text(encoding="utf-8"))
     readable_in_image(folder)
+
+
+def _requirements(model: Path, *, with_pipeline: bool) -> str:
+    """Return which locked requirements the service gets: those of a scorer where its own process loads no pipeline."""
+    if (model / ADOPTION_FILE).is_file():
+        return _LOCKED_FOR_A_SCORER
+    compiled = is_packed(model / MODEL_FOLDER / SCORER_FOLDER)
+    return _LOCKED_FOR_A_SCORER if compiled and not with_pipeline else _LOCKED
 
 
 def readable_in_image(folder: Path) -> None:

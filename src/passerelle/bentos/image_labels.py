@@ -8,9 +8,9 @@ from pathlib import Path
 
 import bentoml
 
+from passerelle.bentos.adopted_image import ImageRecipe, adoption_in, adoption_labels
 from passerelle.bentos.context import digest_of
 from passerelle.bentos.engine import ask, inspect
-from passerelle.bentos.image_options import ImageOptions
 from passerelle.errors import OutsideError
 from passerelle.names import (
     BENTO_TAG_LABEL,
@@ -26,17 +26,22 @@ from passerelle.names import (
 _PULL_TIMEOUT_S = 1_800.0
 
 
-def image_labels(engine: str, folder: Path, bento: bentoml.Bento, tag: BentoTag, options: ImageOptions) -> dict[str, str]:
+def image_labels(engine: str, folder: Path, bento: bentoml.Bento, tag: BentoTag, recipe: ImageRecipe) -> dict[str, str]:
     """Return OCI's annotations, the lineage, which the bento carries as labels, and the digest of what the image is made from."""
-    base_digest = _base_digest(engine, options.base, options.platform)
+    options = recipe.options
+    base_digest, *others = [_base_digest(engine, base, options.platform) for base in recipe.bases]
     # Variant, base and times count as inputs too, so that another image of this bento is not taken for this one.
     platform = "" if options.platform is None else f" {options.platform}"
-    inputs = hashlib.sha256(f"{digest_of(folder)} {base_digest} {options.slim} {options.epoch}{platform}".encode()).hexdigest()
+    inputs = hashlib.sha256(
+        f"{digest_of(folder)} {base_digest} {options.slim} {options.epoch}{platform}{''.join(others)}".encode()
+    ).hexdigest()
     created = datetime.fromtimestamp(options.epoch, UTC) if options.epoch is not None else bento.info.creation_time
     lineage = {name: value for name, value in bento.info.labels.items() if name.startswith(PREFIX)}
+    adoption = adoption_in(folder)
+    answers = "Classifies" if adoption is None or adoption.task == "classification" else "Predicts for"
     return {
         OCI_PREFIX + "title": tag.name,
-        OCI_PREFIX + "description": f"Classifies the records of {lineage.get(REGISTERED_MODEL_LABEL, tag.name)}",
+        OCI_PREFIX + "description": f"{answers} the records of {lineage.get(REGISTERED_MODEL_LABEL, tag.name)}",
         OCI_PREFIX + "version": tag.version,
         OCI_PREFIX + "revision": lineage.get(GIT_COMMIT, lineage.get(CODE_DIGEST, "")),
         OCI_PREFIX + "created": created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -46,6 +51,7 @@ def image_labels(engine: str, folder: Path, bento: bentoml.Bento, tag: BentoTag,
         BENTO_TAG_LABEL: str(tag),
         INPUTS_DIGEST_LABEL: f"sha256:{inputs}",
         **lineage,
+        **(adoption_labels(adoption, folder) if adoption is not None else {}),
     }
 
 

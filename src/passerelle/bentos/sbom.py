@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib import resources
 from typing import TypedDict
@@ -45,19 +45,35 @@ class Packages(TypedDict):
     debian: list[DebianPackage]
 
 
-def packages_in(engine: str, image: str) -> Packages:
-    """Return what is installed in the image, listed by its own interpreter in a container without a network.
+def packages_in(engine: str, image: str, pythons: Sequence[Sequence[str]] = (("python3",),)) -> Packages:
+    """Return what is installed in the image, listed by its own interpreters in a container without a network.
+
+    Args:
+        pythons: The command of each interpreter that has packages of its own; the first one's version stands for Python.
 
     Raises:
         OutsideError: The image does not run.
     """
     script = (resources.files("passerelle.bentos") / "image" / "packages.py").read_text()
     without_anything = ("--network", "none", "--read-only", "--cap-drop", "ALL")
-    done = ask(engine, "run", "--rm", *without_anything, "--entrypoint", "python3", image, "-c", script, timeout_s=_LIST_TIMEOUT_S)
-    if done.returncode != 0:
-        raise failed(engine, done.stderr, of=f"listing what is in {image}", hint="passerelle containerize")
-    found: Packages = json.loads(done.stdout)
-    return found
+    lists: list[Packages] = []
+    for program, *options in pythons:
+        command = ["run", "--rm", *without_anything, "--entrypoint", program, image, *options, "-c", script]
+        done = ask(engine, *command, timeout_s=_LIST_TIMEOUT_S)
+        if done.returncode != 0:
+            raise failed(engine, done.stderr, of=f"listing what is in {image}", hint="passerelle containerize")
+        lists.append(json.loads(done.stdout))
+    return together(lists)
+
+
+def together(lists: Sequence[Packages]) -> Packages:
+    """Return the packages of several interpreters of one image; what two of them have in the same version is there once."""
+    first, *others = lists
+    python = {(each["name"].lower(), each["version"]): each for found in reversed(lists) for each in found["packages"]}
+    interpreters = sorted({found["python"] for found in others} - {first["python"]})
+    packages = [python[key] for key in sorted(python)] if others else first["packages"]
+    packages += [PythonPackage(name="python", version=version, licence="PSF-2.0") for version in interpreters]
+    return Packages(python=first["python"], packages=packages, debian=first["debian"])
 
 
 def bill_of_materials(found: Packages, *, name: str, version: str, created: str, labels: Mapping[str, str]) -> str:
