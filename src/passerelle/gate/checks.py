@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +13,7 @@ from passerelle.gate.messages import Language, Message, message_text
 from passerelle.gate.paired import Difference
 from passerelle.gate.row_hashes import normalise
 from passerelle.gate.slices import slices_of
+from passerelle.model.record import Column
 
 #: A model's files hold arrays of these; another minor version may read them otherwise.
 _LIBRARIES = ("scikit-learn", "numpy", "scipy", "skops")
@@ -20,6 +21,9 @@ _SWAPPED = 0.5
 _LABEL_TOLD = 0.6
 _LABEL_TIMES = 4.0
 _ROWS_TO_TELL = 3
+#: Figures of every model, and of a classifier.
+COSTS = frozenset({"latency_p95_ms", "size_bytes", "memory_mib"})
+OF_CLASSIFIERS = COSTS | {"accuracy", "macro_f1", "log_loss", "calibration_error"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Finding:
         limit: What was asked for.
         problems: What is wrong; empty when nothing is.
         waived: By whom and why, if it was.
+        unknown: Whether nothing can be found out: it neither passed nor failed.
         message: What is wrong in English, for errors and logs.
     """
 
@@ -42,11 +47,17 @@ class Finding:
     limit: str
     problems: tuple[Message, ...] = ()
     waived: str = ""
+    unknown: bool = False
     message: str = field(init=False)
 
     def __post_init__(self) -> None:
         """Write the message in English."""
         object.__setattr__(self, "message", "; ".join(message_text(each) for each in self.problems))
+
+    @property
+    def result(self) -> str:
+        """What was found, in a word."""
+        return "passed" if self.passed else "unknown" if self.unknown else "waived" if self.waived else "failed"
 
     def text(self, language: Language) -> str:
         """Return what is wrong in the report's language."""
@@ -74,11 +85,23 @@ def all_findings(evidence: Evidence, criteria: Criteria, difference: Difference 
 def leakage(evidence: Evidence, criteria: Criteria) -> Finding:
     """Held-out rows are among those that the challenger learned from."""
     leaked, rows, minimum = evidence.leaked, evidence.held_out, criteria.held_out.rows
+    return leakage_of(leaked, rows, minimum, known=evidence.challenger.train_hashes is not None)
+
+
+def leakage_of(leaked: int, rows: int, minimum: int, *, known: bool) -> Finding:
+    """Return the finding about rows that the challenger learned from.
+
+    Args:
+        minimum: Rows that must be left.
+        known: Whether anybody knows what it learned from.
+    """
     problems: list[Message] = []
     if leaked:
         problems = [_message("leaked", rows=leaked, of=rows)]
     elif rows < minimum:
         problems = [_message("few_rows", rows=rows, asked=minimum)]
+    elif not known:
+        return Finding("leakage", False, "—", "0", (_message("leakage_unknown"),), unknown=True)
     return _finding("leakage", f"{leaked} / {rows}", "0", problems)
 
 
@@ -100,8 +123,13 @@ def label_in_text(evidence: Evidence) -> Finding:
 
 def signature(evidence: Evidence) -> Finding:
     """The challenger takes other columns than the champion: clients would break."""
-    ours = _columns(evidence.challenger.columns)
-    theirs = _columns(evidence.champion_columns) if evidence.champion_columns is not None else ours
+    return signature_of(evidence.challenger.columns, evidence.champion_columns)
+
+
+def signature_of(challenger: Sequence[Column], champion: Sequence[Column] | None) -> Finding:
+    """Return the finding about the columns of both."""
+    ours = _columns(challenger)
+    theirs = _columns(champion) if champion is not None else ours
     return _finding("signature", ours, theirs, [_message("signature", ours=ours, theirs=theirs)] if ours != theirs else [])
 
 
@@ -117,6 +145,8 @@ def classes(evidence: Evidence) -> Finding:
 
 def libraries(evidence: Evidence) -> Finding:
     """The model was made by a library version that the serving image does not have, or that is not known of one of the two."""
+    if evidence.challenger.adopted:
+        return own_libraries(evidence.challenger.libraries)
     trained, there = ({name: of[name] for name in _LIBRARIES if of.get(name)} for of in (evidence.challenger.libraries, evidence.serving))
     wrong = [name for name in trained if name in there and _minor(trained[name]) != _minor(there[name])]
     unknown = [name for name in trained if name not in there]
@@ -127,9 +157,16 @@ def libraries(evidence: Evidence) -> Finding:
     return _finding("libraries", value, limit, problems)
 
 
+def own_libraries(libraries: Mapping[str, str]) -> Finding:
+    """Return the finding about an adopted model, whose image gets the environment that was locked for it."""
+    return Finding("libraries", True, ", ".join(f"{name} {version}" for name, version in libraries.items()) or "—", "—")
+
+
 def training_rows(evidence: Evidence, criteria: Criteria) -> Finding:
     """The challenger learned from far fewer rows than the champion, or it is unknown how many those were."""
     ours, champion = len(evidence.challenger.train_hashes or ()), evidence.champion
+    if evidence.challenger.train_hashes is None or (champion and champion.adopted and champion.train_hashes is None):
+        return Finding("training_rows", False, str(ours or "—"), "—", (_message("rows_of_adopted"),), unknown=True)
     if not evidence.champion_says or (champion and champion.train_hashes is None):
         return _finding("training_rows", str(ours), "—", [_message("rows_unknown", version=_in_production(evidence))])
     theirs = len(champion.train_hashes or ()) if champion else 0
@@ -160,8 +197,18 @@ def swapped(evidence: Evidence) -> Finding:
 def limits(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
     """A figure on the held-out rows is beyond its limit."""
     figures = evidence.challenger.figures
-    yield from (_limit(name, figures.get(name), limit, at_least=True) for name, limit in criteria.held_out.minimum.items())
-    yield from (_limit(name, figures.get(name), limit, at_least=False) for name, limit in criteria.held_out.maximum.items())
+    yield from limits_of(figures, criteria, OF_CLASSIFIERS)
+
+
+def limits_of(figures: Mapping[str, float], criteria: Criteria, known: Container[str]) -> Iterator[Finding]:
+    """Yield the finding about each limit.
+
+    Args:
+        known: Figures that a model of this task has; the limits of others are not asked for.
+    """
+    minimum, maximum = criteria.held_out.minimum, criteria.held_out.maximum
+    yield from (_limit(name, figures.get(name), limit, at_least=True) for name, limit in minimum.items() if name in known)
+    yield from (_limit(name, figures.get(name), limit, at_least=False) for name, limit in maximum.items() if name in known)
 
 
 def class_floors(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
@@ -249,8 +296,8 @@ def in_units(name: str, value: float) -> str:
     return units.get(name, f"{value:.3f}")
 
 
-def _columns(columns: object) -> str:
-    return ", ".join(f"{each.name}: {each.type}{'' if each.required else '?'}" for each in columns)  # type: ignore[attr-defined]
+def _columns(columns: Sequence[Column]) -> str:
+    return ", ".join(f"{each.name}: {each.type}{'' if each.required else '?'}" for each in columns)
 
 
 def _minor(version: str) -> tuple[str, ...]:

@@ -60,6 +60,12 @@ class Registry:
         with self.environment.calling(artifacts=artifacts), mlflow_errors(what, hint=hint):
             yield
 
+    @contextmanager
+    def mlflow(self, what: str, *, hint: str | None = None, artifacts: bool = False) -> Iterator[MlflowClient]:
+        """Yield MLflow's client for the other modules of this folder; its failures become ours, about what is named."""
+        with self._calling(what, hint=hint, artifacts=artifacts):
+            yield self._client
+
     def latest_training(self, experiment: str | None = None) -> str:
         """Return the id of the parent run that finished last.
 
