@@ -165,7 +165,7 @@ def own_libraries(libraries: Mapping[str, str]) -> Finding:
 def training_rows(evidence: Evidence, criteria: Criteria) -> Finding:
     """The challenger learned from far fewer rows than the champion, or it is unknown how many those were."""
     ours, champion = len(evidence.challenger.train_hashes or ()), evidence.champion
-    if evidence.challenger.train_hashes is None or (champion and champion.adopted and champion.train_hashes is None):
+    if any(each and each.adopted and each.train_hashes is None for each in (evidence.challenger, champion)):
         return Finding("training_rows", False, str(ours or "—"), "—", (_message("rows_of_adopted"),), unknown=True)
     if not evidence.champion_says or (champion and champion.train_hashes is None):
         return _finding("training_rows", str(ours), "—", [_message("rows_unknown", version=_in_production(evidence))])

@@ -81,6 +81,8 @@ def judged_rows(
         NotFoundError: The training of a challenger that was not adopted stored none.
         IntegrityError: Rows are not those that were recorded.
     """
+    if given is None and ours.adoption is None:
+        return _of_training(registry, ours, folder / "challenger")
     columns = describe(ours.folder).columns
     if given is not None:
         if ours.task not in {"classification", *MEASURED}:
@@ -88,8 +90,6 @@ def judged_rows(
             raise DataError(message, hint=f"passerelle promote --version {ours.ref.version} --reason REASON")
         rows = fitted(given, columns)
         return JudgedRows(rows.records, rows.answers, rows, digest_of_rows(rows.content()))
-    if ours.adoption is None:
-        return _of_training(registry, ours, folder / "challenger")
     for files, name in ((ours, "challenger"), (theirs, "champion")):
         kept = kept_rows(registry, files.ref, folder / name) if files else None
         if kept is not None:

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 NEWEST = PromoteOptions()
-_NO_VERSION = "passerelle train; passerelle register\npasserelle adopt models:/NAME/VERSION"
+_NO_VERSION = "passerelle register\npasserelle adopt models:/NAME/VERSION"
 
 
 @stage
@@ -169,7 +169,7 @@ def _entry(version: VersionInfo, request: PromotionRequest) -> Entry:
 
 def _examine(registry: Registry, version: VersionInfo, request: PromotionRequest) -> None:
     if ARTIFACT_DIGEST not in version.tags:
-        message = f"{version.ref} has no digest of its files: it was neither registered nor adopted by passerelle"
+        message = f"{version.ref} has no digest of its files: it was not registered by passerelle, nor adopted"
         raise IntegrityError(message, hint=way_to_a_digest(registry, version))
     if request.force and not (request.reason and request.reason.strip()):
         raise UsageError("a forced promotion needs a reason", hint="passerelle promote --force --reason REASON")
