@@ -95,13 +95,11 @@ class HeldOut(_Section):
     rows: int = Field(default=1, ge=1, description="Held-out rows that must be left once those that were learned from are taken out.")
     required: bool | None = Field(
         default=None,
-        description="Whether a version without labelled rows to judge it by is refused; if not said, it is where the environment is "
-        "`production`. A reason of a person's is needed otherwise.",
+        description="Whether a version without labelled rows is refused; by default only where the environment is `production`.",
     )
     unknown_leakage: Literal["reason", "accept", "refuse"] = Field(
         default="reason",
-        description="What a version needs whose training rows nobody knows, as those of an adopted model: the reason of a person, "
-        "nothing, or a waiver of `leakage`.",
+        description="What it takes where nobody knows the training rows: a person's reason, nothing, or a waiver of `leakage`.",
     )
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ from passerelle.cli.output import Output, relative
 
 if TYPE_CHECKING:
     from passerelle.bentos.build import BuiltBento
-    from passerelle.gate.checks import Finding
+    from passerelle.gate.finding import Finding
     from passerelle.model.ledger_entry import Entry
     from passerelle.monitoring.figures import Figures
     from passerelle.registry.verified import History

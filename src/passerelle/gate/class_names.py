@@ -66,8 +66,8 @@ class ClassNames:
         return f"{value} ({type_of(value)})" if str(value) in self.texts else str(value)
 
     def __str__(self) -> str:
-        shown = ", ".join(f"« {text} »" for text in self.texts[:_NAMED]) + (", …" if len(self.texts) > _NAMED else "")
-        return f"{shown} ({', '.join(sorted({type_of(each) for each in self.classes}))})"
+        first = ", ".join(f"« {text} »" for text in self.texts[:_NAMED]) + (", …" if len(self.texts) > _NAMED else "")
+        return f"{first} ({', '.join(sorted({type_of(each) for each in self.classes}))})"
 
 
 def type_of(value: object) -> str:

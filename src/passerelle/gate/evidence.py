@@ -110,7 +110,6 @@ def gather(
 
     Args:
         given: Rows that the operator gave, in place of those that the challenger's training held out.
-        python_of: Finds the interpreter of an adopted model's environment.
 
     Raises:
         NotFoundError: The challenger's training logged no held-out rows, or a model's files are gone.
@@ -123,23 +122,20 @@ def gather(
         ours = download_version(registry, challenger, folder / "challenger")
         theirs = download_version(registry, champion, folder / "champion") if champion else None
         rows = judged_rows(registry, ours, theirs, folder, given)
-        if rows is None or ours.task != _CLASSIFICATION:
-            return task_evidence(registry, ours, theirs, rows, hashes=train_hashes(registry, ours, folder / "hashes"), python_of=python_of)
         learned = train_hashes(registry, ours, folder / "challenger")
+        if rows is None or ours.task != _CLASSIFICATION:
+            return task_evidence(registry, ours, theirs, rows, hashes=learned, python_of=python_of)
         if learned is None and ours.adoption is None:
             raise NotFoundError(f"the run of {challenger} does not say what it learned from", hint=_TRAIN)
         known = train_hashes(registry, theirs, folder / "champion") if theirs else None
         leaked, familiar = _among(rows.records, learned), _among(rows.records, known)
         part = rows.part(_judged(leaked, familiar, least_rows))
-        columns = describe(theirs.folder).columns if theirs else None
-        scored = columns is not None and {column.name for column in columns} <= set(rows.records.columns)
-        fits = theirs is not None and scored and theirs.task == _CLASSIFICATION
         return Evidence(
             challenger.registered_model,
             part.records,
             _contender(registry, ours, part, hashes=learned, python_of=python_of),
-            _contender(registry, theirs, part, hashes=known, python_of=python_of) if theirs and fits else None,
-            columns,
+            _contender(registry, theirs, part, hashes=known, python_of=python_of) if theirs and _fits(theirs, rows) else None,
+            describe(theirs.folder).columns if theirs else None,
             len(rows.records),
             int(leaked.sum()),
             serving,
@@ -147,6 +143,11 @@ def gather(
             theirs is None or known is not None,
             rows if ours.adoption is not None or given is not None else None,
         )
+
+
+def _fits(files: VersionFiles, rows: JudgedRows) -> bool:
+    """Return whether the champion can be scored on the rows."""
+    return files.task == _CLASSIFICATION and {column.name for column in describe(files.folder).columns} <= set(rows.records.columns)
 
 
 def _judged(leaked: NDArray[np.bool_], familiar: NDArray[np.bool_], least_rows: int) -> NDArray[np.bool_]:

@@ -71,8 +71,6 @@ def judged_rows(
     """Return the rows to judge a challenger by; None for an adopted one for which there are none.
 
     Args:
-        ours: The challenger.
-        theirs: The champion.
         folder: Gets files.
         given: What the operator gave.
 

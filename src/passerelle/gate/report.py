@@ -88,9 +88,9 @@ def _templates() -> Environment:
 def _content(verdict: Verdict, language: Language) -> dict[str, object]:
     evidence = verdict.evidence
     both = [each for each in (evidence.champion, evidence.challenger) if each is not None]
-    shown = [name for name in _FIGURES_IN_REPORT if any(name in each.figures for each in both)]
+    figures = [name for name in _FIGURES_IN_REPORT if any(name in each.figures for each in both)]
     # Of each output of a model that has several.
-    shown += sorted({name for each in both for name in each.figures if "/" in name})
+    figures += sorted({name for each in both for name in each.figures if "/" in name})
     return {
         "verdict": verdict,
         "evidence": evidence,
@@ -98,7 +98,7 @@ def _content(verdict: Verdict, language: Language) -> dict[str, object]:
         "names": NAMES[language],
         "language": language,
         "contenders": [("champion" if each is evidence.champion else "challenger", each) for each in both],
-        "shown": shown,
+        "shown": figures,
         "limits": {finding.check: finding.limit for finding in verdict.findings},
         "source": _source(verdict),
         **(_of_labels(evidence) if isinstance(evidence, Evidence) else _WITHOUT_LABELS),

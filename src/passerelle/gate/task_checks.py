@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from passerelle.criteria import Champion, Criteria
-from passerelle.gate.checks import COSTS, Finding, leakage_of, limits_of, own_libraries, signature_of
+from passerelle.gate.checks import COSTS, leakage_of, limits_of, own_libraries, signature_of
+from passerelle.gate.finding import Finding
 from passerelle.gate.messages import Message
 from passerelle.gate.task_evidence import TaskEvidence
 from passerelle.gate.task_scores import TaskScores
@@ -49,9 +50,9 @@ def task_difference(challenger: TaskScores, champion: TaskScores, rows: int, rul
             return new - old
         return (old - new) / old if old > 0 else float(new == 0) - 1.0
 
-    drawn = [difference(random.integers(0, rows, rows)) for _ in range(rule.resamples)]
+    differences = [difference(random.integers(0, rows, rows)) for _ in range(rule.resamples)]
     outside = (1 - rule.confidence) / 2
-    low, high = np.quantile(drawn, [outside, 1 - outside])
+    low, high = np.quantile(differences, [outside, 1 - outside])
     return TaskDifference(challenger.metric, difference(np.arange(rows)), float(low), float(high))
 
 

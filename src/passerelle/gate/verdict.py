@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from passerelle.criteria import Criteria
 from passerelle.errors import RefusedError, UsageError
-from passerelle.gate.checks import Finding, all_findings
+from passerelle.gate.checks import all_findings
 from passerelle.gate.evidence import Evidence, gather
+from passerelle.gate.finding import Finding
 from passerelle.gate.hosted import PythonOf
 from passerelle.gate.judged_rows import JudgedRows
 from passerelle.gate.labelled_rows import LabelledRows
@@ -108,21 +109,21 @@ def judge(
     allow(criteria, waive, who=who, reason=reason)
     least = criteria.held_out.rows
     evidence = gather(registry, ref, champion, serving=serving or {}, least_rows=least, given=given, python_of=python_of)
-    difference: Difference | TaskDifference | None
-    if isinstance(evidence, TaskEvidence):
-        difference = _task_difference(evidence, criteria)
-        found = task_findings(evidence, criteria, difference)
-    else:
-        difference = _difference(evidence, criteria)
-        found = all_findings(evidence, criteria, difference)
-    accepted = {"leakage"} if accept_unknown else set()
-    findings = tuple(
-        replace(each, waived=f"{who}: {reason}")
-        if not each.passed and (each.check in waive or (each.unknown and each.check in accepted))
-        else each
-        for each in found
-    )
+    difference, found = _found(evidence, criteria)
+    if accept_unknown:
+        waive = [*waive, *(each.check for each in found if each.check == "leakage" and each.unknown)]
+    by = f"{who}: {reason}"
+    findings = tuple(replace(each, waived=by) if each.check in waive and not each.passed else each for each in found)
     return Verdict(ref, criteria.digest, evidence, difference, findings)
+
+
+def _found(evidence: Evidence | TaskEvidence, criteria: Criteria) -> tuple[Difference | TaskDifference | None, tuple[Finding, ...]]:
+    """Return the difference from the champion, and what every check found."""
+    if isinstance(evidence, TaskEvidence):
+        by_task = _task_difference(evidence, criteria)
+        return by_task, task_findings(evidence, criteria, by_task)
+    difference = _difference(evidence, criteria)
+    return difference, all_findings(evidence, criteria, difference)
 
 
 def _task_difference(evidence: TaskEvidence, criteria: Criteria) -> TaskDifference | None:

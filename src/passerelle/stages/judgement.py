@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from passerelle.criteria import Criteria
 from passerelle.errors import CriteriaError, IntegrityError, NotFoundError
 from passerelle.gate import report
-from passerelle.gate.checks import Finding
+from passerelle.gate.finding import Finding
 from passerelle.gate.kept_rows import keep_rows
 from passerelle.gate.labelled_rows import LabelledRows
 from passerelle.gate.report_text import Language

@@ -36,12 +36,12 @@ def check_unknown(verdict: Verdict, criteria: Criteria, *, who: str, reason: str
         measurable = verdict.task in {"classification", *MEASURED}
         why = "there are no labelled rows" if measurable else f"labelled rows do not judge a model whose task is {verdict.task}"
         if rule.required if rule.required is not None else not development:
-            asked = (
+            by = (
                 "the criteria ask for a judgement"
                 if rule.required
                 else "in production only criteria with held_out.required: false allow it"
             )
-            raise CriteriaError(f"{ref} is not judged: {why}, and {asked}", hint=with_rows if measurable else "cat training/criteria.yaml")
+            raise CriteriaError(f"{ref} is not judged: {why}, and {by}", hint=with_rows if measurable else "cat training/criteria.yaml")
         if not reason_of_person(who, reason):
             message = f"{ref} is not judged: {why}; to promote it takes the reason of a person{_not_of(who)}"
             raise RefusedError(message, hint=f"{with_rows}\n{with_reason}" if measurable else with_reason)

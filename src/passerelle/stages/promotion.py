@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from passerelle.errors import BusyError
-from passerelle.gate.checks import Finding
+from passerelle.gate.finding import Finding
 from passerelle.model.ledger_entry import Entry
 from passerelle.names import ModelVersionRef
 from passerelle.registry.anchors import unpublished

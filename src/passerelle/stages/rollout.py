@@ -8,7 +8,7 @@ from pathlib import Path
 
 from passerelle.criteria import Criteria, read_criteria
 from passerelle.errors import IntegrityError, NotFoundError, RefusedError, UsageError
-from passerelle.gate.checks import Finding
+from passerelle.gate.finding import Finding
 from passerelle.model.ledger_entry import CANDIDATE_ENDED, CandidateTerms, Entry
 from passerelle.monitoring.live_comparison import LiveComparison
 from passerelle.names import ARTIFACT_DIGEST, CANDIDATE_ALIAS, TRUSTED_PICKLE, ModelVersionRef

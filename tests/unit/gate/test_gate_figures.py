@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from passerelle.gate import report
-from passerelle.gate.checks import Finding
+from passerelle.gate.finding import Finding
 from passerelle.gate.messages import Message, message_text
 from passerelle.gate.paired import Difference
 from passerelle.gate.row_hashes import normalise, row_hashes
