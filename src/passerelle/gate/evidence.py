@@ -106,16 +106,12 @@ def gather(
     given: LabelledRows | None = None,
     python_of: PythonOf = interpreter,
 ) -> Evidence | TaskEvidence:
-    """Download, load and score both.
-
-    Args:
-        given: Rows that the operator gave, in place of those that the challenger's training held out.
+    """Download, load and score both, on given rows where there are some.
 
     Raises:
         NotFoundError: The challenger's training logged no held-out rows, or a model's files are gone.
         DataError: The given rows do not fit the challenger.
         IntegrityError: A file is not the one that was registered, or a model would run code when loaded.
-        OutsideError: The environment of an adopted model is not on this machine.
     """
     with tempfile.TemporaryDirectory(prefix="passerelle-gate-") as temporary:
         folder = Path(temporary)
@@ -133,15 +129,15 @@ def gather(
         return Evidence(
             challenger.registered_model,
             part.records,
-            _contender(registry, ours, part, hashes=learned, python_of=python_of),
-            _contender(registry, theirs, part, hashes=known, python_of=python_of) if theirs and _fits(theirs, rows) else None,
+            _contender(registry, ours, part, learned, python_of),
+            _contender(registry, theirs, part, known, python_of) if theirs and _fits(theirs, rows) else None,
             describe(theirs.folder).columns if theirs else None,
-            len(rows.records),
-            int(leaked.sum()),
-            serving,
-            theirs.ref.version if theirs else None,
-            theirs is None or known is not None,
-            rows if ours.adoption is not None or given is not None else None,
+            held_out=len(rows.records),
+            leaked=int(leaked.sum()),
+            serving=serving,
+            champion_version=champion.version if champion else None,
+            champion_says=theirs is None or known is not None,
+            rows=None if ours.adoption is None and given is None else rows,
         )
 
 
@@ -162,9 +158,7 @@ def _among(records: pd.DataFrame, hashes: frozenset[str] | None) -> NDArray[np.b
     return np.isin(np.array(row_hashes(records)), list(hashes)) if hashes else np.zeros(len(records), dtype=np.bool_)
 
 
-def _contender(
-    registry: Registry, files: VersionFiles, rows: JudgedRows, *, hashes: frozenset[str] | None, python_of: PythonOf
-) -> Contender:
+def _contender(registry: Registry, files: VersionFiles, rows: JudgedRows, hashes: frozenset[str] | None, python_of: PythonOf) -> Contender:
     path = files.folder
     description = describe(path)
     table = rows.records.reindex(columns=description.column_names)
