@@ -44,6 +44,15 @@ TRUSTED_PICKLE: Final = PREFIX + "trusted_pickle"
 ADOPTION_RUN: Final = PREFIX + "adoption_run"
 #: Where the inputs of an adopted version's golden predictions come from.
 GOLDEN_ORIGIN: Final = PREFIX + "golden_origin"
+#: The flavor that an adopted version is read by.
+FLAVOR: Final = PREFIX + "flavor"
+#: Digest of the options that a version was adopted with.
+ADOPTION_OPTIONS: Final = PREFIX + "adoption_options"
+
+# Of a run, besides: what an adoption was made of.
+MODEL_SOURCE: Final = PREFIX + "model_source"
+#: Experiment of the runs of adoptions.
+ADOPTIONS: Final = "passerelle-adoptions"
 
 # Tags of a registered model: number and digest of a ledger entry.
 #: The last entry; on a version, the entry that last moved it, or that undid a move and left it in production.
@@ -110,6 +119,9 @@ SCORER_FOLDER: Final = "scorer"
 RUN_ID_LENGTH_IN_TAG = 8
 
 _BENTO_NAME = re.compile(r"^[a-z0-9]([-._a-z0-9]*[a-z0-9])?$")
+#: BentoML's limit for each half of a tag.
+_LONGEST_BENTO_NAME = 63
+_OTHER_NAME = "passerelle register --model NAME\npasserelle adopt runs:/RUN_ID --model NAME"
 
 
 @dataclass(frozen=True, order=True)
@@ -197,9 +209,14 @@ def bento_name(registered_model: str) -> str:
     """Return the registered model's name in the characters that BentoML takes.
 
     Raises:
-        UsageError: Nothing of the name is left.
+        UsageError: Nothing of the name is left, or it is too long.
     """
     name = re.sub(r"[^a-z0-9._-]+", "-", registered_model.lower()).strip("-._")
     if not name:
-        raise UsageError(f"the registered model « {registered_model} » has no letter or digit that a bento's name may hold")
+        message = f"the registered model « {registered_model} » has no letter or digit that a bento's name may hold: a to z, 0 to 9"
+        raise UsageError(message, hint=_OTHER_NAME)
+    if len(name) > _LONGEST_BENTO_NAME:
+        most = f"the name of a bento has {_LONGEST_BENTO_NAME} at most"
+        message = f"the registered model « {registered_model[:40]}… » has {len(name)} characters, and {most}"
+        raise UsageError(message, hint=_OTHER_NAME)
     return name

@@ -41,6 +41,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "project_file": {"errors", "names", "settings", "known_settings"},
     "scorer": {"errors"},
     "model": {*GROUND, "scorer"},
+    "environments": {*GROUND, "scorer", "model"},
     "monitoring": {*GROUND, "scorer", "model"},
     "serving": {*GROUND, "scorer", "model", "monitoring"},
     "registry": {*GROUND, "scorer", "model", "monitoring"},
@@ -55,8 +56,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
 ROOMS_BELOW_THE_STAGES = set(MAY_IMPORT)
 #: Each library, and where it may be imported.
 MAY_KNOW: Mapping[str, tuple[str, ...]] = {
-    "sklearn": ("scorer.compile", "model.flavors", "gate", "training", "project"),
-    "skops": ("model.flavors", "gate", "training"),
+    "sklearn": ("scorer.compile", "model.flavors", "model.host", "gate", "training", "project"),
+    "skops": ("model.flavors", "model.host", "gate", "training"),
     "mlflow": ("registry", "training", "platform", "model.host"),
     "boto3": ("registry", "training", "platform"),
     "bentoml": ("bentos", "serving"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from bentoml._internal.models.model import Model, ModelContext, ModelOptions, ModelStore
 
 from passerelle.bentos.store import Store
+from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE
 from passerelle.names import ARTIFACT_DIGEST, GOLDEN, LINEAGE_FILE, MANIFEST_FILE, MODEL_FOLDER, PREFIX, SIGNATURE_FILE, BentoTag
 
 #: The part of the lineage that people filter by; BentoML takes short plain text for labels.
@@ -23,7 +24,7 @@ class CheckedModel:
 
     Attributes:
         folder: The model's directory, as MLflow wrote it.
-        golden: The file of the golden predictions.
+        golden: The file of the golden predictions; what adoption recorded lies beside it.
         manifest: What the files were checked against.
         digest: Of the manifest.
         signature: Of the manifest, where the model was signed.
@@ -75,6 +76,9 @@ def readable_by_others(folder: Path) -> None:
 def _write_files(place: Path, checked: CheckedModel) -> None:
     shutil.copytree(checked.folder, place / MODEL_FOLDER)
     shutil.copyfile(checked.golden, place / GOLDEN)
+    for name in (ADOPTION_FILE, LOCK_FILE):
+        if (checked.golden.parent / name).is_file():
+            shutil.copyfile(checked.golden.parent / name, place / name)
     (place / MANIFEST_FILE).write_text(json.dumps(checked.manifest, ensure_ascii=False, indent=1), encoding="utf-8")
     if checked.signature is not None:
         (place / SIGNATURE_FILE).write_text(checked.signature, encoding="utf-8")

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from passerelle.cli import operations, stages
+from passerelle.cli.adopt_command import adopt
 from passerelle.cli.drift_command import drift
 from passerelle.cli.feedback import feedback
 from passerelle.cli.keys import keys
@@ -37,6 +38,7 @@ STAGES: Sequence[click.Command] = (
 )
 OPERATIONS: Sequence[click.Command] = (
     new,
+    adopt,
     operations.demo,
     operations.up,
     operations.env,

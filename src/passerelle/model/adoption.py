@@ -59,6 +59,18 @@ class Adoption:
         """Return the content of the file: the same text for the same record."""
         return json.dumps({"schema": _SCHEMA, **asdict(self)}, ensure_ascii=False, sort_keys=True, indent=1) + "\n"
 
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Adoption:
+        """Return the record that the file's content is.
+
+        Raises:
+            IntegrityError: It is none.
+        """
+        try:
+            return _parsed(dict(content))
+        except (ValueError, KeyError, TypeError) as error:
+            raise _no_record() from error
+
 
 def read_adoption(beside: Path) -> Adoption | None:
     """Return the record that lies beside a model's directory; None where the model was registered by passerelle.
@@ -75,7 +87,11 @@ def read_adoption(beside: Path) -> Adoption | None:
     try:
         return _parsed(json.loads(path.read_bytes()))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DamagedFileError(f"{path.name} is not a record of an adoption", hint="passerelle adopt models:/NAME/VERSION") from error
+        raise _no_record() from error
+
+
+def _no_record() -> DamagedFileError:
+    return DamagedFileError(f"{ADOPTION_FILE} is not a record of an adoption", hint="passerelle adopt models:/NAME/VERSION")
 
 
 def _parsed(content: dict[str, Any]) -> Adoption:

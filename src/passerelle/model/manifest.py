@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from passerelle.errors import TRAIN_AGAIN, DigestError
+from passerelle.errors import TRAIN_AGAIN, DamagedFileError, DigestError
 from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE
-from passerelle.names import SCORER_FOLDER
+from passerelle.names import MANIFEST_FILE, SCORER_FOLDER
 
 SCHEMA = 1
 #: The key of the files that adoption recorded; not there in the manifest of a model that was registered by passerelle.
-_ADOPTED = "adopted"
+ADOPTED = "adopted"
 _OF_ADOPTION = (ADOPTION_FILE, LOCK_FILE)
 
 
@@ -38,7 +38,7 @@ def manifest_of(folder: Path, golden: Path) -> dict[str, Any]:
     """
     adopted = {name: digest_of_file(folder.parent / name) for name in _OF_ADOPTION if (folder.parent / name).is_file()}
     manifest = {"schema": SCHEMA, "files": digests_of_files(folder), "golden": digest_of_file(golden)}
-    return {**manifest, _ADOPTED: adopted} if adopted else manifest
+    return {**manifest, ADOPTED: adopted} if adopted else manifest
 
 
 def digest_of_manifest(manifest: Mapping[str, object]) -> str:
@@ -46,6 +46,19 @@ def digest_of_manifest(manifest: Mapping[str, object]) -> str:
     canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     # No manifest of passerelle contains a lone surrogate; it must give another digest, not an exception.
     return "sha256:" + hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a bento model's directory.
+
+    Raises:
+        IntegrityError: It is missing or cannot be read.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST_FILE).read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{folder.name} is not a bento model of passerelle", hint="passerelle import; passerelle build") from error
+    return manifest
 
 
 def check_manifest(
@@ -77,7 +90,7 @@ def check_manifest(
             raise DigestError(f"the model's file {name} is not the one that was registered", hint=TRAIN_AGAIN)
     if manifest.get("golden") != now["golden"]:
         raise DigestError("the golden predictions are not those that were registered", hint=TRAIN_AGAIN)
-    if manifest.get(_ADOPTED) != now.get(_ADOPTED):
+    if manifest.get(ADOPTED) != now.get(ADOPTED):
         raise DigestError("the record of the adoption is not the one that was recorded", hint="passerelle rollback")
 
 

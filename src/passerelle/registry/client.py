@@ -18,6 +18,7 @@ from passerelle.errors import NotFoundError
 from passerelle.names import KIND, PARENT_RUN, ModelVersionRef
 from passerelle.registry.entities import CandidateRun, VersionInfo, all_pages, candidate, version_info
 from passerelle.registry.failures import mlflow_errors, parsed
+from passerelle.registry.logged_models import only_model
 from passerelle.registry.mlflow_environment import MlflowEnvironment
 from passerelle.registry.monitoring_run import log_day
 from passerelle.registry.objects import Objects
@@ -177,23 +178,21 @@ class Registry:
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
+            model_id = model_uri.removeprefix("models:/") if model_uri.startswith("models:/") else None
             created = self._client.create_model_version(
-                registered_model, model_uri, run_id=run_id, tags=dict(tags), model_id=model_uri.removeprefix("models:/")
+                registered_model, model_uri, run_id=run_id or None, tags=dict(tags), model_id=model_id
             )
         return version_info(created).ref
 
     def model_uri(self, run_id: str) -> str:
-        """Return the address of the model that the run logged.
+        """Return the address of the one model that the run logged.
 
         Raises:
             NotFoundError: The run logged none.
+            UsageError: It logged several, and which of them is meant is not known.
         """
         with self._calling(f"the run {run_id}"):
-            outputs = self._client.get_run(run_id).outputs
-        models = list(outputs.model_outputs) if outputs else []
-        if not models:
-            raise NotFoundError(f"the run {run_id} logged no model", hint="passerelle compare")
-        return f"models:/{models[-1].model_id}"
+            return only_model(self._client, run_id).source
 
     def set_version_tags(self, ref: ModelVersionRef, tags: Mapping[str, str]) -> None:
         """Set the tags of a version."""
@@ -208,6 +207,11 @@ class Registry:
                 return dict(self._client.get_registered_model(registered_model).tags)
         except NotFoundError:
             return {}
+
+    def delete_version_tag(self, ref: ModelVersionRef, name: str) -> None:
+        """Delete a tag of a version."""
+        with self._calling(str(ref)):
+            self._client.delete_model_version_tag(ref.registered_model, str(ref.version), name)
 
     def set_model_tag(self, registered_model: str, name: str, value: str) -> None:
         """Set a tag of the registered model itself."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,15 +13,17 @@ from typing import Any
 
 from passerelle.bentos.bento_model import CheckedModel, write_bento_model
 from passerelle.bentos.store import Store
+from passerelle.environments.environment import ensure
 from passerelle.errors import IntegrityError, OutsideError
+from passerelle.model.adoption import LOCK_FILE
 from passerelle.model.classifier import load_pipeline, pipeline_predict
 from passerelle.model.golden import read_golden, replay
+from passerelle.model.hosted import hosted_predict, open_hosted
 from passerelle.model.manifest import check_manifest
 from passerelle.model.mlmodel import ModelDescription, describe
 from passerelle.model.verify import check_signature, check_stored_signature
 from passerelle.names import (
     ARTIFACT_DIGEST,
-    GOLDEN,
     MANIFEST,
     MANIFEST_FILE,
     PREFIX,
@@ -31,7 +34,8 @@ from passerelle.registry.chain import stood
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.sign import stored_signature
 from passerelle.registry.verified import verified_ledger
-from passerelle.settings import SigningSettings, StoreSettings
+from passerelle.registry.version_files import download_version
+from passerelle.settings import LoadingSettings, SigningSettings, StoreSettings
 from passerelle.stages.context import Context, stage
 
 _DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -116,8 +120,8 @@ def _looked_up(registry: Registry, ref: ModelVersionRef | None, signing: Signing
     version = registry.model_version(name, (ref or registry.resolve(name, registry.settings.alias)).version)
     digest = version.tags.get(ARTIFACT_DIGEST)
     if digest is None:
-        hint = f"passerelle register --run {version.ref.run_id}"
-        raise IntegrityError(f"{version.ref} has no digest of its files: it was not registered by passerelle", hint=hint)
+        hint = f"passerelle adopt {version.ref.uri}"
+        raise IntegrityError(f"{version.ref} has no digest of its files: it was neither registered nor adopted by passerelle", hint=hint)
     if ref is None:
         _check_promoted(registry, version, digest, signing)
     return version, digest
@@ -168,29 +172,40 @@ def _imported(
     manifest = registry.read_json(version.ref.run_id, MANIFEST)
     # Kept even where this environment does not require a signature: the service may.
     signature = stored_signature(registry, version.ref.run_id)
+    signer = None
     if signing is not None:
-        check_signature(manifest, signature, signing, of=str(version.ref), run_id=version.ref.run_id)
-    folder = registry.download_model(version.ref, staging / "download")
-    golden_path = registry.run_artifact(version.ref.run_id, GOLDEN, staging / "beside")
-    description, difference = checked(folder, golden_path, manifest, digest)
+        signer = check_signature(manifest, signature, signing, of=str(version.ref), run_id=version.ref.run_id)
+    files = download_version(registry, version, staging / "version")
+    description, difference = checked(files.model, files.golden, manifest, digest, signed=signer is not None)
     tag = version.ref.bento_model_tag
     lineage = _lineage(registry, version, digest, description)
-    found = CheckedModel(folder, golden_path, manifest, digest, signature, lineage)
+    found = CheckedModel(files.model, files.golden, manifest, digest, signature, lineage)
     path = write_bento_model(store, tag, found, staging=staging)
     return ImportedModel(version.ref, tag, path, created=True, artifact_digest=digest, golden_difference=difference)
 
 
-def checked(folder: Path, golden_path: Path, manifest: Mapping[str, Any], digest: str) -> tuple[ModelDescription, float]:
+def checked(
+    folder: Path, golden_path: Path, manifest: Mapping[str, Any], digest: str, *, signed: bool = False
+) -> tuple[ModelDescription, float]:
     """Return what the model is and by how much it differs from its golden predictions, once it does reproduce them.
+
+    Args:
+        folder: The model's directory; of an adopted model, what adoption recorded lies beside it, and its environment is made if it is
+            not there.
+        signed: Whether the signature was verified.
 
     Raises:
         IntegrityError: A file differs from the one that was registered, or a golden prediction.
     """
     check_manifest(folder, golden_path, manifest, expected_digest=digest)
     description = describe(folder)
+    golden = read_golden(golden_path)
+    if description.adoption is not None:
+        ensure(folder.parent / LOCK_FILE, description.adoption.python, LoadingSettings.read())
+        with closing(open_hosted(folder.parent, signed=signed)) as hosted:
+            return description, replay(golden, hosted_predict(hosted))
     pipeline = load_pipeline(folder, description)
-    difference = replay(read_golden(golden_path), pipeline_predict(pipeline, description.column_names, flavor=description.flavor))
-    return description, difference
+    return description, replay(golden, pipeline_predict(pipeline, description.column_names, flavor=description.flavor))
 
 
 def _lineage(registry: Registry, version: VersionInfo, digest: str, description: ModelDescription) -> dict[str, Any]:
@@ -207,5 +222,6 @@ def _lineage(registry: Registry, version: VersionInfo, digest: str, description:
         "metrics": dict(sorted(run.metrics.items())),
         "flavor": description.flavor,
         "libraries": description.libraries,
+        **({"logged_by": version.logged_by} if description.adoption is not None else {}),
         "created": datetime.fromtimestamp(version.created / 1_000, UTC).isoformat(timespec="seconds"),
     }
