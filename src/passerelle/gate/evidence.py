@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
 from passerelle.gate.class_names import ClassNames
 from passerelle.gate.held_out import VersionFiles, download_version, train_hashes
-from passerelle.gate.hosted import PythonOf, cost_of, hosted, outputs_of
+from passerelle.gate.hosted import Prepare, as_it_is, cost_of, hosted, outputs_of
 from passerelle.gate.judged_rows import JudgedRows, judged_rows
 from passerelle.gate.labelled_rows import LabelledRows, dictionaries
 from passerelle.gate.latency import RECORDS, latency
@@ -27,7 +27,6 @@ from passerelle.gate.scores import Scores
 from passerelle.gate.task_evidence import TaskEvidence, task_evidence
 from passerelle.model.answer import answer_of
 from passerelle.model.classifier import load_pipeline, pipeline_rows
-from passerelle.model.environment import interpreter
 from passerelle.model.flavors import FLAVORS
 from passerelle.model.mlmodel import ModelDescription, describe
 from passerelle.model.record import Column
@@ -104,14 +103,13 @@ def gather(
     serving: Mapping[str, str],
     least_rows: int,
     given: LabelledRows | None = None,
-    python_of: PythonOf = interpreter,
+    prepare: Prepare = as_it_is,
 ) -> Evidence | TaskEvidence:
     """Download, load and score both, on given rows where there are some.
 
     Raises:
-        NotFoundError: The challenger's training logged no held-out rows, or a model's files are gone.
-        DataError: The given rows do not fit the challenger.
-        IntegrityError: A file is not the one that was registered, or a model would run code when loaded.
+        NotFoundError: The challenger's training logged no held-out rows or no hashes.
+        As `download_version`, `judged_rows` and `hosted`.
     """
     with tempfile.TemporaryDirectory(prefix="passerelle-gate-") as temporary:
         folder = Path(temporary)
@@ -120,7 +118,7 @@ def gather(
         rows = judged_rows(registry, ours, theirs, folder, given)
         learned = train_hashes(registry, ours, folder / "challenger")
         if rows is None or ours.task != _CLASSIFICATION:
-            return task_evidence(registry, ours, theirs, rows, hashes=learned, python_of=python_of)
+            return task_evidence(registry, ours, theirs, rows, hashes=learned, prepare=prepare)
         if learned is None and ours.adoption is None:
             raise NotFoundError(f"the run of {challenger} does not say what it learned from", hint=_TRAIN)
         known = train_hashes(registry, theirs, folder / "champion") if theirs else None
@@ -129,15 +127,15 @@ def gather(
         return Evidence(
             challenger.registered_model,
             part.records,
-            _contender(registry, ours, part, learned, python_of),
-            _contender(registry, theirs, part, known, python_of) if theirs and _fits(theirs, rows) else None,
+            _contender(registry, ours, part, learned, prepare),
+            _contender(registry, theirs, part, known, prepare) if theirs and _fits(theirs, rows) else None,
             describe(theirs.folder).columns if theirs else None,
-            held_out=len(rows.records),
-            leaked=int(leaked.sum()),
-            serving=serving,
-            champion_version=champion.version if champion else None,
-            champion_says=theirs is None or known is not None,
-            rows=None if ours.adoption is None and given is None else rows,
+            len(rows.records),
+            int(leaked.sum()),
+            serving,
+            champion.version if champion else None,
+            champion is None or known is not None,
+            None if ours.adoption is None and given is None else rows,
         )
 
 
@@ -158,11 +156,11 @@ def _among(records: pd.DataFrame, hashes: frozenset[str] | None) -> NDArray[np.b
     return np.isin(np.array(row_hashes(records)), list(hashes)) if hashes else np.zeros(len(records), dtype=np.bool_)
 
 
-def _contender(registry: Registry, files: VersionFiles, rows: JudgedRows, hashes: frozenset[str] | None, python_of: PythonOf) -> Contender:
+def _contender(registry: Registry, files: VersionFiles, rows: JudgedRows, hashes: frozenset[str] | None, prepare: Prepare) -> Contender:
     path = files.folder
     description = describe(path)
     table = rows.records.reindex(columns=description.column_names)
-    scored = _hosted_scores(files, table, rows, python_of) if files.adoption else _pipeline_scores(files, description, table, rows)
+    scored = _hosted_scores(files, table, rows, prepare) if files.adoption else _pipeline_scores(files, description, table, rows)
     candidate = registry.run(files.ref.run_id).name
     columns, libraries, adopted = description.columns, description.libraries, files.adoption is not None
     return Contender(files.ref.version, candidate, scored[0], columns, libraries, hashes, scored[1], adopted)
@@ -182,9 +180,9 @@ def _pipeline_scores(files: VersionFiles, description: ModelDescription, table: 
     return Scores(rows.truth(names), predicted, probabilities, classes, cost.p95_ms, files.size_bytes), memory_mib
 
 
-def _hosted_scores(files: VersionFiles, table: pd.DataFrame, rows: JudgedRows, python_of: PythonOf) -> tuple[Scores, float]:
+def _hosted_scores(files: VersionFiles, table: pd.DataFrame, rows: JudgedRows, prepare: Prepare) -> tuple[Scores, float]:
     """Return the scores of an adopted classifier; no library of the model is loaded here."""
-    with hosted(files, python_of) as model, _predicting(files):
+    with hosted(files, prepare) as model, _predicting(files):
         names = ClassNames.of(model.classes, files.adoption.labels if files.adoption else {})
         truth, records = rows.truth(names), dictionaries(table)
         outputs = outputs_of(model, records)

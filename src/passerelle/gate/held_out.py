@@ -12,9 +12,10 @@ import pandas as pd
 from pyarrow import ArrowException
 
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
-from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE, Adoption, Task, read_adoption
+from passerelle.model.adoption import Adoption, Task, read_adoption
 from passerelle.model.manifest import check_manifest, digest_of_file
-from passerelle.names import ADOPTION_RUN, ARTIFACT_DIGEST, GOLDEN, HELD_OUT, MANIFEST, MODEL_FOLDER, TRAIN_HASHES, ModelVersionRef
+from passerelle.names import ADOPTION_RUN, ARTIFACT_DIGEST, GOLDEN, HELD_OUT, MANIFEST, TRAIN_HASHES, ModelVersionRef
+from passerelle.registry import version_files
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.training_data import TRAINING, training_of
 
@@ -81,18 +82,16 @@ def download_version(registry: Registry, ref: ModelVersionRef, folder: Path) -> 
 def _adopted(registry: Registry, version: VersionInfo, folder: Path) -> VersionFiles:
     """Return the files of an adopted version, with what adoption recorded beside its model."""
     ref, again = version.ref, f"passerelle adopt models:/{version.ref.registered_model}/{version.ref.version}"
-    model = registry.download_model(ref, folder / "model").replace(folder / MODEL_FOLDER)
     try:
-        for name in (ADOPTION_FILE, LOCK_FILE):
-            registry.run_artifact(ref.run_id, name, folder / "beside").replace(folder / name)
-        golden = registry.run_artifact(ref.run_id, GOLDEN, folder / "beside")
-        check_manifest(model, golden, registry.read_json(ref.run_id, MANIFEST), expected_digest=version.tags.get(ARTIFACT_DIGEST, ""))
+        files = version_files.download_version(registry, version, folder)
+        manifest = registry.read_json(ref.run_id, MANIFEST)
+        check_manifest(files.model, files.golden, manifest, expected_digest=version.tags.get(ARTIFACT_DIGEST, ""))
         adoption = read_adoption(folder)
     except IntegrityError as error:
         raise IntegrityError(f"{ref}: {error.message}", hint=f"{again}\npasserelle rollback") from error
     except NotFoundError as error:
         raise IntegrityError(f"what adoption recorded of {ref} is not all there: {error.message}", hint=again) from error
-    return VersionFiles(ref, model, _training_of_model(registry, version), {}, golden, adoption)
+    return VersionFiles(ref, files.model, _training_of_model(registry, version), {}, files.golden, adoption)
 
 
 def _training_of_model(registry: Registry, version: VersionInfo) -> str:

@@ -3,49 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import closing, contextmanager
 
-from passerelle.errors import NotFoundError, OutsideError, UntrustedTypeError
+from passerelle.errors import NotFoundError, OutsideError
 from passerelle.gate.held_out import VersionFiles
 from passerelle.gate.hosted_cost import hosted_latency, hosted_memory_mib
 from passerelle.gate.latency import RECORDS, Latency
-from passerelle.model.environment import interpreter
-from passerelle.model.hosted import HostedModel, Outputs
-from passerelle.settings import LoadingSettings
+from passerelle.model.hosted import HostedModel, Outputs, open_hosted
 
-#: Finds the interpreter of the environment whose locked requirements lie in a folder.
-PythonOf = Callable[[Path], Path]
+#: Makes the environment of an adopted version's model where it is missing, and returns whether the version's signature was verified.
+Prepare = Callable[[VersionFiles], bool]
 _BATCH = 1_000
 Records = Sequence[Mapping[str, object]]
 
 
+def as_it_is(_: VersionFiles) -> bool:
+    """Make no environment, and verify no signature."""
+    return False
+
+
 @contextmanager
-def hosted(files: VersionFiles, python_of: PythonOf = interpreter) -> Iterator[HostedModel]:
+def hosted(files: VersionFiles, prepare: Prepare = as_it_is) -> Iterator[HostedModel]:
     """Start the model's process and end it at the end.
 
     Raises:
-        UntrustedTypeError: It is a pickle, and the operator lets none be read.
+        UntrustedTypeError: It is a pickle that the operator does not let be read.
         OutsideError: Its environment is not on this machine.
         IntegrityError: The process cannot read the model.
     """
-    adoption = files.adoption
-    if adoption is None:
-        raise ValueError(f"{files.ref} was not adopted")
-    if adoption.pickled and LoadingSettings.read().adopted_pickles == "refused":
-        message = f"{files.ref} is a pickle, and PASSERELLE_ADOPTED_PICKLES lets none be read, not even in a process of its own"
-        raise UntrustedTypeError(message, hint="export PASSERELLE_ADOPTED_PICKLES=signed")
-    folder = files.folder.parent
     try:
-        python = python_of(folder)
+        model = open_hosted(files.folder.parent, signed=prepare(files))
     except NotFoundError as error:
-        again = f"passerelle adopt models:/{files.ref.registered_model}/{files.ref.version}"
-        raise OutsideError(f"{files.ref} cannot be scored: {error.message}", hint=again) from error
-    model = HostedModel(folder, adoption, python=python)
-    try:
+        raise OutsideError(f"{files.ref} cannot be scored: {error.message}", hint=error.hint) from error
+    with closing(model):
         yield model
-    finally:
-        model.close()
 
 
 def outputs_of(model: HostedModel, records: Records) -> Outputs:

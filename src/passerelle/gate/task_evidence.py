@@ -9,7 +9,7 @@ from typing import Any
 from passerelle.errors import IntegrityError
 from passerelle.gate.class_names import ClassNames
 from passerelle.gate.held_out import VersionFiles
-from passerelle.gate.hosted import PythonOf, cost_of, hosted, outputs_of
+from passerelle.gate.hosted import Prepare, cost_of, hosted, outputs_of
 from passerelle.gate.judged_rows import JudgedRows
 from passerelle.gate.labelled_rows import dictionaries
 from passerelle.gate.row_hashes import row_hashes
@@ -79,7 +79,7 @@ def task_evidence(
     rows: JudgedRows | None,
     *,
     hashes: frozenset[str] | None,
-    python_of: PythonOf,
+    prepare: Prepare,
 ) -> TaskEvidence:
     """Score the models on the rows, if there are any; of a clustering or another model, only its costs are measured.
 
@@ -89,9 +89,9 @@ def task_evidence(
         OutsideError: As `hosted`.
     """
     judged = rows if ours.task in MEASURED and rows is not None and rows.given is not None else None
-    challenger = _contender(registry, ours, judged, hashes=hashes, python_of=python_of)
+    challenger = _contender(registry, ours, judged, hashes=hashes, prepare=prepare)
     comparable = judged and theirs and theirs.adoption and theirs.task == ours.task and _fits(theirs, judged)
-    champion = _contender(registry, theirs, judged, hashes=None, python_of=python_of) if comparable and theirs else None
+    champion = _contender(registry, theirs, judged, hashes=None, prepare=prepare) if comparable and theirs else None
     leaked = sum(each in (hashes or ()) for each in row_hashes(judged.records)) if judged else 0
     return TaskEvidence(
         ours.ref.registered_model,
@@ -111,11 +111,11 @@ def _fits(files: VersionFiles, rows: JudgedRows) -> bool:
 
 
 def _contender(
-    registry: Registry, files: VersionFiles, rows: JudgedRows | None, *, hashes: frozenset[str] | None, python_of: PythonOf
+    registry: Registry, files: VersionFiles, rows: JudgedRows | None, *, hashes: frozenset[str] | None, prepare: Prepare
 ) -> TaskContender:
     description = describe(files.folder)
     records = _golden_inputs(files) if rows is None else dictionaries(rows.records.reindex(columns=description.column_names))
-    with hosted(files, python_of) as model:
+    with hosted(files, prepare) as model:
         try:
             values = outputs_of(model, records).values
             names = ClassNames.of(model.classes, files.adoption.labels if files.adoption else {})

@@ -10,13 +10,12 @@ from passerelle.errors import RefusedError, UsageError
 from passerelle.gate.checks import all_findings
 from passerelle.gate.evidence import Evidence, gather
 from passerelle.gate.finding import Finding
-from passerelle.gate.hosted import PythonOf
+from passerelle.gate.hosted import Prepare, as_it_is
 from passerelle.gate.judged_rows import JudgedRows
 from passerelle.gate.labelled_rows import LabelledRows
 from passerelle.gate.paired import Difference, paired_difference
 from passerelle.gate.task_checks import TaskDifference, task_difference, task_findings
 from passerelle.gate.task_evidence import TaskEvidence
-from passerelle.model.environment import interpreter
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
 
@@ -89,7 +88,7 @@ def judge(
     reason: str | None = None,
     given: LabelledRows | None = None,
     accept_unknown: bool = False,
-    python_of: PythonOf = interpreter,
+    prepare: Prepare = as_it_is,
 ) -> Verdict:
     """Score both on the same held-out rows and return the verdict.
 
@@ -99,7 +98,7 @@ def judge(
         waive: Checks to waive, which the criteria must allow this person.
         given: As of `gather`.
         accept_unknown: Whether the person accepts, for the reason, that leakage is unknown.
-        python_of: As of `gather`.
+        prepare: As of `gather`.
 
     Raises:
         As `gather`.
@@ -108,7 +107,7 @@ def judge(
     """
     allow(criteria, waive, who=who, reason=reason)
     least = criteria.held_out.rows
-    evidence = gather(registry, ref, champion, serving=serving or {}, least_rows=least, given=given, python_of=python_of)
+    evidence = gather(registry, ref, champion, serving=serving or {}, least_rows=least, given=given, prepare=prepare)
     difference, found = _found(evidence, criteria)
     if accept_unknown:
         waive = [*waive, *(each.check for each in found if each.check == "leakage" and each.unknown)]

@@ -139,11 +139,6 @@ class HostedModel:
         rows: Sequence[Sequence[float] | None] = outputs.probabilities or [None] * len(outputs.values)
         return [ScoredRow(self._place(label), row) for label, row in zip(outputs.values, rows, strict=True)]
 
-    @property
-    def pid(self) -> int | None:
-        """The number of the process; None where none runs."""
-        return self._process.pid
-
     def close(self) -> None:
         """End the process for good."""
         with self._lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 from passerelle.criteria import Criteria
 from passerelle.errors import CriteriaError, IntegrityError, NotFoundError
@@ -21,6 +22,7 @@ from passerelle.registry.client import Registry
 from passerelle.registry.ledger import Ledger
 from passerelle.registry.verified import VerifiedLedger
 from passerelle.settings import SigningSettings
+from passerelle.stages.promote_environment import prepared
 from passerelle.stages.promote_unknown import check_unknown, reason_of_person
 
 REPORT = "gate/report.html"
@@ -171,6 +173,7 @@ def _judged(
             who=request.who,
             reason=request.reason,
             given=request.given,
+            prepare=partial(prepared, registry, request.signing),
             accept_unknown=criteria.held_out.unknown_leakage != "refuse" and reason_of_person(request.who, request.reason),
         )
     except NotFoundError:
