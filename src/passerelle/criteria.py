@@ -26,6 +26,7 @@ Check = Literal[
     "leakage", "label_in_text", "signature", "classes", "libraries", "training_rows", "never_predicted", "swapped",
     "accuracy", "macro_f1", "log_loss", "calibration_error", "latency_p95_ms", "size_bytes", "memory_mib",
     "class_f1", "slice short", "slice capitals", "slice no_accents", "slice label", "champion",
+    "task", "mae", "rmse", "r2", "exact_match",
 ]  # fmt: skip
 Share = Annotated[float, Field(ge=0, le=1)]
 _SHARES = frozenset({"cv_accuracy", "cv_macro_f1", "cv_calibration_error", "calibration_error"})
@@ -76,9 +77,11 @@ class PerClass(_Section):
 class HeldOut(_Section):
     """What the gate demands of its own scoring, on held-out rows that the model did not learn from."""
 
-    minimum: Mapping[Literal["accuracy", "macro_f1"], Share] = Field(default={}, description="Least value of a figure that should be high.")
-    maximum: Mapping[Literal["log_loss", "calibration_error", "latency_p95_ms", "size_bytes", "memory_mib"], float] = Field(
-        default={}, description="Largest value of a figure that should be low."
+    minimum: Mapping[Literal["accuracy", "macro_f1", "r2", "exact_match"], Share] = Field(
+        default={}, description="Least value of a figure that should be high; one that the model's task does not have is not asked for."
+    )
+    maximum: Mapping[Literal["log_loss", "calibration_error", "latency_p95_ms", "size_bytes", "memory_mib", "mae", "rmse"], float] = Field(
+        default={}, description="Largest value of a figure that should be low; likewise."
     )
     class_f1: Share = Field(default=0.0, description="Least F1 of any class with enough rows.")
     classes: Mapping[str, Share] = Field(
@@ -90,6 +93,14 @@ class HeldOut(_Section):
         description="Least accuracy on short texts, on texts in capitals, on texts without accents, on the rows of any one label.",
     )
     rows: int = Field(default=1, ge=1, description="Held-out rows that must be left once those that were learned from are taken out.")
+    required: bool | None = Field(
+        default=None,
+        description="Whether a version without labelled rows is refused; by default only where the environment is `production`.",
+    )
+    unknown_leakage: Literal["reason", "accept", "refuse"] = Field(
+        default="reason",
+        description="What it takes where nobody knows the training rows: a person's reason, nothing, or a waiver of `leakage`.",
+    )
 
     @model_validator(mode="after")
     def _limits_can_be_met(self) -> Self:
@@ -191,7 +202,8 @@ class Criteria(_Section):
     @property
     def canonical(self) -> str:
         """The criteria as canonical JSON; what came later is left out where it is not given, so that earlier digests stay."""
-        later = {"rollout", "drift"} - self.model_fields_set
+        later: dict[str, Any] = dict.fromkeys({"rollout", "drift"} - self.model_fields_set, True)
+        later["held_out"] = {"required", "unknown_leakage"} - self.held_out.model_fields_set
         return json.dumps(self.model_dump(mode="json", exclude=later), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     @property

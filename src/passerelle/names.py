@@ -104,6 +104,9 @@ TRAIN_HASHES: Final = "data/train_hashes.json"
 DATA_EXPORT_FILE: Final = "data/export.json"
 #: Where the version and the one in production label a table differently, on the version's run.
 TABLE_DIFFERENCES: Final = "gate/table_differences.json"
+#: The labelled rows that an operator gave the gate to judge a version by, and what is recorded of them, on the version's run.
+GIVEN_ROWS: Final = "gate/given_rows.parquet"
+GIVEN_ROWS_RECORD: Final = "gate/given_rows.json"
 MANIFEST_FILE: Final = "manifest.json"
 SIGNATURE_FILE: Final = "manifest.sig"
 MANIFEST: Final = f"passerelle/{MANIFEST_FILE}"

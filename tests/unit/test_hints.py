@@ -68,7 +68,7 @@ def test_no_hint_names_the_command_that_it_is_given_by_alone() -> None:
         ("PASSERELLE_WORKERS=1 passerelle deploy", None),
         ("passerelle keys make NAME", None),
         ("cat VALUE | kubectl get --filename -", None),
-        ("passerelle promote --bets", "passerelle promote: No such option '--bets'. Did you mean '--best'?"),
+        ("passerelle promote --bets", "passerelle promote: No such option '--bets'. (Did you mean one of: '--best', '--label'?)"),
         ("passerelle deploy --target moon", "target cannot be moon"),
         ("passerelle fly", "passerelle has no command fly"),
         ("passerelle status; then the same command again", "then is no program that a hint may name"),

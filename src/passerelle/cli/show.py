@@ -11,7 +11,8 @@ from passerelle.cli.output import Output, relative
 
 if TYPE_CHECKING:
     from passerelle.bentos.build import BuiltBento
-    from passerelle.gate.checks import Finding
+    from passerelle.gate.finding import Finding
+    from passerelle.model.ledger_entry import Entry
     from passerelle.monitoring.figures import Figures
     from passerelle.registry.verified import History
     from passerelle.rollout.following import Following
@@ -79,14 +80,18 @@ def gate(output: Output, findings: Sequence[Finding], report: str | None) -> Non
     if not findings:
         return
     bad = [finding for finding in findings if not finding.passed]
+    ways = {"waived": "waived by {}", "unknown": "accepted by {}"}
     output.line(f"gate: {len(findings) - len(bad)} of {len(findings)} checks passed" + (f"; report {report}" if report else ""))
     for finding in bad:
-        output.line(f"  {finding.check}: {finding.message}; {f'waived by {finding.waived}' if finding.waived else 'forced'}")
+        way = ways.get(finding.result, "forced").format(finding.waived) if finding.waived or not finding.unknown else ""
+        output.line(f"  {finding.check}: {finding.message}" + (f"; {way}" if way else ""))
 
 
 def promotion(output: Output, result: Promotion) -> None:
     """Show what moved."""
     gate(output, result.findings, result.report)
+    for note in result.notes:
+        output.line(f"note: {note}")
     if not result.changed:
         output.line(f"already done: {result.ref} is in production")
         for what in result.completed:
@@ -198,7 +203,15 @@ def status(output: Output, result: Status) -> None:
 def history(output: Output, result: History) -> None:
     """Show the ledger, and what its verification found."""
     rows = [
-        (entry.number, entry.when[:19], entry.what, entry.from_version or "—", entry.to_version or "—", entry.who, entry.reason or "")
+        (
+            entry.number,
+            entry.when[:19],
+            entry.what + ("" if entry.judged else ", not judged"),
+            entry.from_version or "—",
+            entry.to_version or "—",
+            entry.who,
+            entry.reason or "",
+        )
         for entry in result.entries
     ]
     output.table(("no.", "when (UTC)", "what", "from", "to", "who", "reason"), rows, right=("no.", "from", "to"))
@@ -209,6 +222,10 @@ def history(output: Output, result: History) -> None:
         if result.entries:
             output.line(_signatures(result))
     output.result(result)
+
+
+def _what(entry: Entry) -> str:
+    return entry.what if entry.judged else f"{entry.what}, not judged"
 
 
 def _signatures(result: History) -> str:

@@ -96,6 +96,8 @@ def register(
 @click.option("--force", is_flag=True, help="Promote although the gate refuses; needs --reason.")
 @click.option("--waive", multiple=True, metavar="CHECK", help="Waive a check that the criteria let you waive; needs --reason.")
 @click.option("--reason", help="Why; written in the ledger.")
+@click.option("--held-out", metavar="FILE", help="Labelled rows to judge by: CSV, Parquet, or dataset:NAME of the model's run.")
+@click.option("--label", "labels", metavar="COLUMN", multiple=True, help="Column of the right answer; once for each label or output.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the gate's page to this file too.")
 @click.option("--language", type=click.Choice(["fr", "en"]), default="fr", show_default=True, help="Of the gate's page.")
 @project_option

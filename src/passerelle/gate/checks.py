@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from passerelle.criteria import Criteria
 from passerelle.gate.evidence import Evidence
-from passerelle.gate.messages import Language, Message, message_text
+from passerelle.gate.finding import Finding, finding_of, message_of
+from passerelle.gate.messages import Message
 from passerelle.gate.paired import Difference
 from passerelle.gate.row_hashes import normalise
 from passerelle.gate.slices import slices_of
+from passerelle.model.record import Column
 
 #: A model's files hold arrays of these; another minor version may read them otherwise.
 _LIBRARIES = ("scikit-learn", "numpy", "scipy", "skops")
@@ -20,37 +21,9 @@ _SWAPPED = 0.5
 _LABEL_TOLD = 0.6
 _LABEL_TIMES = 4.0
 _ROWS_TO_TELL = 3
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check found.
-
-    Attributes:
-        check: Its name, in the report, in criteria and on the command line.
-        passed: Whether it found nothing wrong.
-        value: What was measured, as people read it.
-        limit: What was asked for.
-        problems: What is wrong; empty when nothing is.
-        waived: By whom and why, if it was.
-        message: What is wrong in English, for errors and logs.
-    """
-
-    check: str
-    passed: bool
-    value: str
-    limit: str
-    problems: tuple[Message, ...] = ()
-    waived: str = ""
-    message: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Write the message in English."""
-        object.__setattr__(self, "message", "; ".join(message_text(each) for each in self.problems))
-
-    def text(self, language: Language) -> str:
-        """Return what is wrong in the report's language."""
-        return ("; " if language == "en" else " ; ").join(message_text(each, language) for each in self.problems)
+#: Figures of every model, and of a classifier.
+COSTS = frozenset({"latency_p95_ms", "size_bytes", "memory_mib"})
+OF_CLASSIFIERS = COSTS | {"accuracy", "macro_f1", "log_loss", "calibration_error"}
 
 
 def all_findings(evidence: Evidence, criteria: Criteria, difference: Difference | None) -> tuple[Finding, ...]:
@@ -74,12 +47,24 @@ def all_findings(evidence: Evidence, criteria: Criteria, difference: Difference 
 def leakage(evidence: Evidence, criteria: Criteria) -> Finding:
     """Held-out rows are among those that the challenger learned from."""
     leaked, rows, minimum = evidence.leaked, evidence.held_out, criteria.held_out.rows
+    return leakage_of(leaked, rows, minimum, known=evidence.challenger.train_hashes is not None)
+
+
+def leakage_of(leaked: int, rows: int, minimum: int, *, known: bool) -> Finding:
+    """Return the finding about rows that the challenger learned from.
+
+    Args:
+        minimum: Rows that must be left.
+        known: Whether anybody knows what it learned from.
+    """
     problems: list[Message] = []
     if leaked:
-        problems = [_message("leaked", rows=leaked, of=rows)]
+        problems = [message_of("leaked", rows=leaked, of=rows)]
     elif rows < minimum:
-        problems = [_message("few_rows", rows=rows, asked=minimum)]
-    return _finding("leakage", f"{leaked} / {rows}", "0", problems)
+        problems = [message_of("few_rows", rows=rows, asked=minimum)]
+    elif not known:
+        return Finding("leakage", False, "—", "0", (message_of("leakage_unknown"),), unknown=True)
+    return finding_of("leakage", f"{leaked} / {rows}", "0", problems)
 
 
 def label_in_text(evidence: Evidence) -> Finding:
@@ -94,15 +79,20 @@ def label_in_text(evidence: Evidence) -> Finding:
     others = [words[other] in text for label, text in zip(truth, joined, strict=True) for other in words if other != label]
     chance = float(np.mean(others)) if others else 0.0
     leaks = own > _LABEL_TOLD and own > _LABEL_TIMES * chance
-    problems = [_message("label_told", own=f"{own:.0%}", chance=f"{chance:.0%}")] if leaks else []
-    return _finding("label_in_text", f"{own:.0%}", f"≤ {_LABEL_TOLD:.0%}", problems)
+    problems = [message_of("label_told", own=f"{own:.0%}", chance=f"{chance:.0%}")] if leaks else []
+    return finding_of("label_in_text", f"{own:.0%}", f"≤ {_LABEL_TOLD:.0%}", problems)
 
 
 def signature(evidence: Evidence) -> Finding:
     """The challenger takes other columns than the champion: clients would break."""
-    ours = _columns(evidence.challenger.columns)
-    theirs = _columns(evidence.champion_columns) if evidence.champion_columns is not None else ours
-    return _finding("signature", ours, theirs, [_message("signature", ours=ours, theirs=theirs)] if ours != theirs else [])
+    return signature_of(evidence.challenger.columns, evidence.champion_columns)
+
+
+def signature_of(challenger: Sequence[Column], champion: Sequence[Column] | None) -> Finding:
+    """Return the finding about the columns of both."""
+    ours = _columns(challenger)
+    theirs = _columns(champion) if champion is not None else ours
+    return finding_of("signature", ours, theirs, [message_of("signature", ours=ours, theirs=theirs)] if ours != theirs else [])
 
 
 def classes(evidence: Evidence) -> Finding:
@@ -111,31 +101,40 @@ def classes(evidence: Evidence) -> Finding:
     classes = set(evidence.champion.scores.classes) if evidence.champion else set(evidence.challenger.scores.truth.tolist())
     missing, new = sorted(classes - ours), sorted(ours - classes) if evidence.champion else []
     key = "classes_both" if missing and new else "classes_lacks" if missing else "classes_adds"
-    problems = [_message(key, missing=", ".join(missing), new=", ".join(new))] if missing or new else []
-    return _finding("classes", str(len(ours)), str(len(classes)), problems)
+    problems = [message_of(key, missing=", ".join(missing), new=", ".join(new))] if missing or new else []
+    return finding_of("classes", str(len(ours)), str(len(classes)), problems)
 
 
 def libraries(evidence: Evidence) -> Finding:
     """The model was made by a library version that the serving image does not have, or that is not known of one of the two."""
+    if evidence.challenger.adopted:
+        return own_libraries(evidence.challenger.libraries)
     trained, there = ({name: of[name] for name in _LIBRARIES if of.get(name)} for of in (evidence.challenger.libraries, evidence.serving))
     wrong = [name for name in trained if name in there and _minor(trained[name]) != _minor(there[name])]
     unknown = [name for name in trained if name not in there]
-    problems = [_message("library", name=name, made=trained[name], there=there[name]) for name in wrong]
-    problems += [_message("library_unknown", names=", ".join(unknown))] if unknown else []
-    problems += [] if trained else [_message("library_unstated")]
+    problems = [message_of("library", name=name, made=trained[name], there=there[name]) for name in wrong]
+    problems += [message_of("library_unknown", names=", ".join(unknown))] if unknown else []
+    problems += [] if trained else [message_of("library_unstated")]
     value, limit = (", ".join(f"{name} {version}" for name, version in of.items()) or "—" for of in (trained, there))
-    return _finding("libraries", value, limit, problems)
+    return finding_of("libraries", value, limit, problems)
+
+
+def own_libraries(libraries: Mapping[str, str]) -> Finding:
+    """Return the finding about an adopted model, whose image gets the environment that was locked for it."""
+    return Finding("libraries", True, ", ".join(f"{name} {version}" for name, version in libraries.items()) or "—", "—")
 
 
 def training_rows(evidence: Evidence, criteria: Criteria) -> Finding:
     """The challenger learned from far fewer rows than the champion, or it is unknown how many those were."""
     ours, champion = len(evidence.challenger.train_hashes or ()), evidence.champion
+    if any(each and each.adopted and each.train_hashes is None for each in (evidence.challenger, champion)):
+        return Finding("training_rows", False, str(ours or "—"), "—", (message_of("rows_of_adopted"),), unknown=True)
     if not evidence.champion_says or (champion and champion.train_hashes is None):
-        return _finding("training_rows", str(ours), "—", [_message("rows_unknown", version=_in_production(evidence))])
+        return finding_of("training_rows", str(ours), "—", [message_of("rows_unknown", version=_in_production(evidence))])
     theirs = len(champion.train_hashes or ()) if champion else 0
     least = int(theirs * criteria.champion.share_of_rows)
-    problems = [_message("rows_fewer", ours=ours, theirs=theirs, least=least)] if ours < least else []
-    return _finding("training_rows", str(ours), f"≥ {least}", problems)
+    problems = [message_of("rows_fewer", ours=ours, theirs=theirs, least=least)] if ours < least else []
+    return finding_of("training_rows", str(ours), f"≥ {least}", problems)
 
 
 def never_predicted(evidence: Evidence) -> Finding:
@@ -143,7 +142,7 @@ def never_predicted(evidence: Evidence) -> Finding:
     scores = evidence.challenger.scores
     support = {label: int(np.sum(scores.truth == label)) for label in sorted(set(scores.truth.tolist()))}
     never = [label for label, rows in support.items() if rows >= _ROWS_TO_TELL and label not in scores.predicted]
-    return _finding("never_predicted", str(len(never)), "0", [_message("never", labels=", ".join(never))] if never else [])
+    return finding_of("never_predicted", str(len(never)), "0", [message_of("never", labels=", ".join(never))] if never else [])
 
 
 def swapped(evidence: Evidence) -> Finding:
@@ -154,14 +153,24 @@ def swapped(evidence: Evidence) -> Finding:
     enough = counts.sum(axis=1) >= _ROWS_TO_TELL
     both = (shares > _SWAPPED) & (shares.T > _SWAPPED) & np.outer(enough, enough)
     pairs = [f"« {scores.labels[a]} » ↔ « {scores.labels[b]} »" for a, b in zip(*np.nonzero(np.triu(both, 1)), strict=True)]
-    return _finding("swapped", str(len(pairs)), "0", [_message("swapped", pairs=", ".join(pairs))] if pairs else [])
+    return finding_of("swapped", str(len(pairs)), "0", [message_of("swapped", pairs=", ".join(pairs))] if pairs else [])
 
 
 def limits(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
     """A figure on the held-out rows is beyond its limit."""
     figures = evidence.challenger.figures
-    yield from (_limit(name, figures.get(name), limit, at_least=True) for name, limit in criteria.held_out.minimum.items())
-    yield from (_limit(name, figures.get(name), limit, at_least=False) for name, limit in criteria.held_out.maximum.items())
+    yield from limits_of(figures, criteria, OF_CLASSIFIERS)
+
+
+def limits_of(figures: Mapping[str, float], criteria: Criteria, known: Container[str]) -> Iterator[Finding]:
+    """Yield the finding about each limit.
+
+    Args:
+        known: Figures that a model of this task has; the limits of others are not asked for.
+    """
+    minimum, maximum = criteria.held_out.minimum, criteria.held_out.maximum
+    yield from (_limit(name, figures.get(name), limit, at_least=True) for name, limit in minimum.items() if name in known)
+    yield from (_limit(name, figures.get(name), limit, at_least=False) for name, limit in maximum.items() if name in known)
 
 
 def class_floors(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
@@ -173,14 +182,14 @@ def class_floors(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
         return
     margins = {label: scores.class_f1[label] - floor for label, floor in floors.items() if label in scores.class_f1}
     low = [
-        _message("class_low", label=label, measured=f"{scores.class_f1[label]:.3f}", asked=f"{floors[label]:g}")
+        message_of("class_low", label=label, measured=f"{scores.class_f1[label]:.3f}", asked=f"{floors[label]:g}")
         for label in margins
         if margins[label] < 0
     ]
-    unknown = [_message("class_unknown", label=label, asked=f"{floors[label]:g}") for label in sorted(floors.keys() - margins.keys())]
+    unknown = [message_of("class_unknown", label=label, asked=f"{floors[label]:g}") for label in sorted(floors.keys() - margins.keys())]
     weakest = min(margins, key=margins.__getitem__) if margins else None
     value, limit = (f"{scores.class_f1[weakest]:.3f}", f"≥ {floors[weakest]:g}") if weakest is not None else ("—", "—")
-    yield _finding("class_f1", value, limit, [*low, *unknown])
+    yield finding_of("class_f1", value, limit, [*low, *unknown])
 
 
 def slice_floors(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
@@ -197,8 +206,8 @@ def slice_floors(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
             weakest = min(large, key=lambda part: large[part][0])
             value, rows_told = large[weakest]
             key, of = ("label_low", "label") if name == "label" else ("slice_low", "slice")
-            problem = _message(key, **{of: weakest}, rows=rows_told, measured=f"{value:.3f}", asked=f"{floor:g}")
-            yield _finding(f"slice {name}", f"{value:.3f}", f"≥ {floor:g}", [problem] if value < floor else [])
+            problem = message_of(key, **{of: weakest}, rows=rows_told, measured=f"{value:.3f}", asked=f"{floor:g}")
+            yield finding_of(f"slice {name}", f"{value:.3f}", f"≥ {floor:g}", [problem] if value < floor else [])
 
 
 def against_champion(evidence: Evidence, criteria: Criteria, difference: Difference | None) -> Iterator[Finding]:
@@ -207,36 +216,30 @@ def against_champion(evidence: Evidence, criteria: Criteria, difference: Differe
     limit = "> 0" if rule.must_be_better else f"≥ -{rule.not_worse_by:g}"
     if difference is None:
         if evidence.champion_columns is not None:
-            yield _finding("champion", "—", limit, [_message("unscored", version=version)])
+            yield finding_of("champion", "—", limit, [message_of("unscored", version=version)])
         return
     value, compared = f"{difference.value:+.3f}", difference.low if rule.margin_on == "interval" else difference.value
     key = "worse" if compared < -rule.not_worse_by else "not_better" if rule.must_be_better and difference.value <= 0 else None
     interval = f"{value} [{difference.low:+.3f}, {difference.high:+.3f}]"
-    problems = [_message(key, version=version, figure=difference.metric, difference=interval, p=f"{difference.p_value:.2g}")] if key else []
-    yield _finding("champion", value, limit, problems)
+    problems = (
+        [message_of(key, version=version, figure=difference.metric, difference=interval, p=f"{difference.p_value:.2g}")] if key else []
+    )
+    yield finding_of("champion", value, limit, problems)
 
 
 def _limit(name: str, value: float | None, limit: float, *, at_least: bool) -> Finding:
     minimum = in_units(name, limit)
     sign = f"{'≥' if at_least else '≤'} {minimum}"
     if value is None:
-        return _finding(name, "—", sign, [_message("unmeasured", figure=name)])
+        return finding_of(name, "—", sign, [message_of("unmeasured", figure=name)])
     measured = in_units(name, value)
-    problem = _message("too_low" if at_least else "too_high", figure=name, measured=measured, asked=minimum)
-    return _finding(name, measured, sign, [] if within_limit(value, limit, at_least=at_least) else [problem])
+    problem = message_of("too_low" if at_least else "too_high", figure=name, measured=measured, asked=minimum)
+    return finding_of(name, measured, sign, [] if within_limit(value, limit, at_least=at_least) else [problem])
 
 
 def within_limit(value: float, limit: float, *, at_least: bool) -> bool:
     """Return whether a figure keeps to its limit, which is itself allowed; NaN never does."""
     return value >= limit if at_least else value <= limit
-
-
-def _message(key: str, **values: object) -> Message:
-    return Message(key, {name: str(value) for name, value in values.items()})
-
-
-def _finding(check: str, value: str, limit: str, problems: list[Message]) -> Finding:
-    return Finding(check, not problems, value, limit, tuple(problems))
 
 
 def _in_production(evidence: Evidence) -> int:
@@ -249,8 +252,8 @@ def in_units(name: str, value: float) -> str:
     return units.get(name, f"{value:.3f}")
 
 
-def _columns(columns: object) -> str:
-    return ", ".join(f"{each.name}: {each.type}{'' if each.required else '?'}" for each in columns)  # type: ignore[attr-defined]
+def _columns(columns: Sequence[Column]) -> str:
+    return ", ".join(f"{each.name}: {each.type}{'' if each.required else '?'}" for each in columns)
 
 
 def _minor(version: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The evidence of the gate: both models, loaded and scored by the gate itself on the challenger's held-out rows."""
+"""The evidence of the gate: both models, loaded and scored by the gate itself on rows that the challenger did not learn from."""
 
 from __future__ import annotations
 
@@ -16,10 +16,15 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
-from passerelle.gate.held_out import LABEL, VersionFiles, download_version, held_out, train_hashes
+from passerelle.gate.class_names import ClassNames
+from passerelle.gate.held_out import VersionFiles, download_version, train_hashes
+from passerelle.gate.hosted import Prepare, as_it_is, cost_of, hosted, outputs_of
+from passerelle.gate.judged_rows import JudgedRows, judged_rows
+from passerelle.gate.labelled_rows import LabelledRows, dictionaries
 from passerelle.gate.latency import RECORDS, latency
 from passerelle.gate.row_hashes import row_hashes
-from passerelle.gate.scores import Labels, Scores
+from passerelle.gate.scores import Scores
+from passerelle.gate.task_evidence import TaskEvidence, task_evidence
 from passerelle.model.answer import answer_of
 from passerelle.model.classifier import load_pipeline, pipeline_rows
 from passerelle.model.flavors import FLAVORS
@@ -28,8 +33,8 @@ from passerelle.model.record import Column
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
 
-_GROUP = "group"
 _TRAIN = "passerelle train --again; passerelle register"
+_CLASSIFICATION = "classification"
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,8 @@ class Contender:
         columns: Of its signature.
         libraries: That it was made with, by name.
         train_hashes: Of the rows that it learned from; None where its run does not say.
-        memory_mib: That its loaded pipeline holds.
+        memory_mib: That its loaded pipeline holds, or the process of an adopted model.
+        adopted: Whether it was adopted.
     """
 
     version: int
@@ -52,6 +58,7 @@ class Contender:
     libraries: Mapping[str, str]
     train_hashes: frozenset[str] | None
     memory_mib: float
+    adopted: bool = False
 
     @property
     def figures(self) -> Mapping[str, float]:
@@ -69,9 +76,10 @@ class Evidence:
         champion_columns: Of its signature, if there is one in production.
         champion_version: The version in production, whether it is scored or not.
         champion_says: Whether the run of the one in production still says what it learned from.
-        held_out: Rows that the challenger's training held out.
+        held_out: Rows that the challenger's training held out, or that were given.
         leaked: Rows among them that the challenger learned from all the same.
         serving: Version of each library in the serving image; empty where that is not known.
+        rows: What the records came from, where a training did not hold them out.
     """
 
     registered_model: str
@@ -84,83 +92,128 @@ class Evidence:
     serving: Mapping[str, str]
     champion_version: int | None = None
     champion_says: bool = True
+    rows: JudgedRows | None = None
 
 
 def gather(
-    registry: Registry, challenger: ModelVersionRef, champion: ModelVersionRef | None, *, serving: Mapping[str, str], least_rows: int
-) -> Evidence:
-    """Download, load and score both.
+    registry: Registry,
+    challenger: ModelVersionRef,
+    champion: ModelVersionRef | None,
+    *,
+    serving: Mapping[str, str],
+    least_rows: int,
+    given: LabelledRows | None = None,
+    prepare: Prepare = as_it_is,
+) -> Evidence | TaskEvidence:
+    """Download, load and score both, on given rows where there are some.
 
     Raises:
-        NotFoundError: The challenger's training logged no held-out rows, or a model's files are gone.
-        IntegrityError: A file is not the one that was registered, or a model would run code when loaded.
+        NotFoundError: The challenger's training logged no held-out rows or no hashes.
+        As `download_version`, `judged_rows` and `hosted`.
     """
     with tempfile.TemporaryDirectory(prefix="passerelle-gate-") as temporary:
         folder = Path(temporary)
         ours = download_version(registry, challenger, folder / "challenger")
         theirs = download_version(registry, champion, folder / "champion") if champion else None
-        table = held_out(registry, ours, folder / "challenger")
-        records, truth = table.drop(columns=[LABEL, _GROUP], errors="ignore"), table[LABEL].to_numpy(dtype=str)
+        rows = judged_rows(registry, ours, theirs, folder, given)
         learned = train_hashes(registry, ours, folder / "challenger")
-        if learned is None:
+        if rows is None or ours.task != _CLASSIFICATION:
+            return task_evidence(registry, ours, theirs, rows, hashes=learned, prepare=prepare)
+        if learned is None and ours.adoption is None:
             raise NotFoundError(f"the run of {challenger} does not say what it learned from", hint=_TRAIN)
         known = train_hashes(registry, theirs, folder / "champion") if theirs else None
-        leaked, familiar = _among(records, learned), _among(records, known or frozenset())
-        # Rows that the champion was trained on favour it, but too few rows have no significance.
-        judged = ~leaked & ~familiar if int((~leaked & ~familiar).sum()) >= max(least_rows, len(table) // 2) else ~leaked
-        if not judged.any():
-            judged = np.ones(len(table), dtype=bool)
-        rows, right = records[judged].reset_index(drop=True), truth[judged]
-        columns = describe(theirs.folder).columns if theirs else None
-        scored = columns is not None and {column.name for column in columns} <= set(rows.columns)
+        leaked, familiar = _among(rows.records, learned), _among(rows.records, known)
+        part = rows.part(_judged(leaked, familiar, least_rows))
         return Evidence(
             challenger.registered_model,
-            rows,
-            _contender(registry, ours, hashes=learned, records=rows, truth=right),
-            _contender(registry, theirs, hashes=known, records=rows, truth=right) if theirs and scored else None,
-            columns,
-            len(table),
+            part.records,
+            _contender(registry, ours, part, learned, prepare),
+            _contender(registry, theirs, part, known, prepare) if theirs and _fits(theirs, rows) else None,
+            describe(theirs.folder).columns if theirs else None,
+            len(rows.records),
             int(leaked.sum()),
             serving,
-            theirs.ref.version if theirs else None,
-            theirs is None or known is not None,
+            champion.version if champion else None,
+            champion is None or known is not None,
+            None if ours.adoption is None and given is None else rows,
         )
 
 
-def _among(records: pd.DataFrame, hashes: frozenset[str]) -> NDArray[np.bool_]:
+def _fits(files: VersionFiles, rows: JudgedRows) -> bool:
+    """Return whether the champion can be scored on the rows."""
+    return files.task == _CLASSIFICATION and {column.name for column in describe(files.folder).columns} <= set(rows.records.columns)
+
+
+def _judged(leaked: NDArray[np.bool_], familiar: NDArray[np.bool_], least_rows: int) -> NDArray[np.bool_]:
+    """Return which rows count."""
+    # Rows that the champion was trained on favour it, but too few rows have no significance.
+    unknown = ~leaked & ~familiar
+    judged = unknown if int(unknown.sum()) >= max(least_rows, len(leaked) // 2) else ~leaked
+    return judged if judged.any() else np.ones(len(leaked), dtype=np.bool_)
+
+
+def _among(records: pd.DataFrame, hashes: frozenset[str] | None) -> NDArray[np.bool_]:
     return np.isin(np.array(row_hashes(records)), list(hashes)) if hashes else np.zeros(len(records), dtype=np.bool_)
 
 
-def _contender(
-    registry: Registry, files: VersionFiles, *, hashes: frozenset[str] | None, records: pd.DataFrame, truth: Labels
-) -> Contender:
+def _contender(registry: Registry, files: VersionFiles, rows: JudgedRows, hashes: frozenset[str] | None, prepare: Prepare) -> Contender:
     path = files.folder
     description = describe(path)
-    pipeline, memory_mib = _loaded(path, description)
-    table = records.reindex(columns=description.column_names)
-    with _predicting(files.ref):
-        classes = tuple(map(str, FLAVORS[description.flavor].classes(pipeline)))
-        dictionaries = [{str(name): value for name, value in record.items()} for record in table.to_dict(orient="records")]
-        rows = pipeline_rows(pipeline, description.column_names, dictionaries, flavor=description.flavor)
-        predicted = np.asarray([answer_of(row, classes).label for row in rows], dtype=str)
-        probabilities = None if rows[0].probabilities is None else np.asarray([row.probabilities for row in rows], dtype=np.float64)
-        if predicted.shape != (len(table),) or not (probabilities is None or _are_probabilities(probabilities, len(table), len(classes))):
-            raise ValueError("not a label and a probability of each class for each row")
-        cost = latency(pipeline, table.head(RECORDS), flavor=description.flavor)
-    size_bytes = float(sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
-    scores = Scores(truth, predicted, probabilities, classes, cost.p95_ms, size_bytes)
+    table = rows.records.reindex(columns=description.column_names)
+    scored = _hosted_scores(files, table, rows, prepare) if files.adoption else _pipeline_scores(files, description, table, rows)
     candidate = registry.run(files.ref.run_id).name
-    return Contender(files.ref.version, candidate, scores, description.columns, description.libraries, hashes, memory_mib)
+    columns, libraries, adopted = description.columns, description.libraries, files.adoption is not None
+    return Contender(files.ref.version, candidate, scored[0], columns, libraries, hashes, scored[1], adopted)
+
+
+def _pipeline_scores(files: VersionFiles, description: ModelDescription, table: pd.DataFrame, rows: JudgedRows) -> tuple[Scores, float]:
+    pipeline, memory_mib = _loaded(files.folder, description)
+    with _predicting(files):
+        names = ClassNames.of(FLAVORS[description.flavor].classes(pipeline), {})
+        classes = tuple(map(str, names.classes))
+        records = [{str(name): value for name, value in record.items()} for record in table.to_dict(orient="records")]
+        found = pipeline_rows(pipeline, description.column_names, records, flavor=description.flavor)
+        predicted = np.asarray([answer_of(row, classes).label for row in found], dtype=str)
+        probabilities = None if found[0].probabilities is None else np.asarray([row.probabilities for row in found], dtype=np.float64)
+        _check_outputs(predicted, probabilities, len(table), len(classes))
+        cost = latency(pipeline, table.head(RECORDS), flavor=description.flavor)
+    return Scores(rows.truth(names), predicted, probabilities, classes, cost.p95_ms, files.size_bytes), memory_mib
+
+
+def _hosted_scores(files: VersionFiles, table: pd.DataFrame, rows: JudgedRows, prepare: Prepare) -> tuple[Scores, float]:
+    """Return the scores of an adopted classifier; no library of the model is loaded here."""
+    with hosted(files, prepare) as model, _predicting(files):
+        names = ClassNames.of(model.classes, files.adoption.labels if files.adoption else {})
+        truth, records = rows.truth(names), dictionaries(table)
+        outputs = outputs_of(model, records)
+        places = [names.place_of(value, typed=True) for value in outputs.values]
+        if None in places:
+            raise ValueError("a label that is not among the classes")
+        predicted = np.asarray([names.texts[place] for place in places if place is not None], dtype=str)
+        probabilities = None if outputs.probabilities is None else np.asarray(outputs.probabilities, dtype=np.float64)
+        _check_outputs(predicted, probabilities, len(records), len(names.classes))
+        cost, memory_mib = cost_of(model, records)
+    # The figures take classes in the order of the alphabet, and a model may have others: 2 comes before 10.
+    order = sorted(range(len(names.texts)), key=names.texts.__getitem__)
+    probabilities = None if probabilities is None else probabilities[:, order]
+    return Scores(truth, predicted, probabilities, tuple(sorted(names.texts)), cost.p95_ms, files.size_bytes), memory_mib
 
 
 @contextmanager
-def _predicting(ref: ModelVersionRef) -> Iterator[None]:
+def _predicting(files: VersionFiles) -> Iterator[None]:
+    ref = files.ref
     try:
         yield
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError) as error:
         # The message of scikit-learn quotes the record.
         message = f"the model {ref} does not predict the held-out rows: {type(error).__name__}"
-        raise IntegrityError(message, hint=TRAIN_AGAIN) from None
+        given = f"passerelle promote --version {ref.version} --held-out FILE --label COLUMN"
+        raise IntegrityError(message, hint=given if files.adoption else TRAIN_AGAIN) from None
+
+
+def _check_outputs(predicted: NDArray[np.str_], probabilities: NDArray[np.float64] | None, rows: int, classes: int) -> None:
+    if predicted.shape != (rows,) or not (probabilities is None or _are_probabilities(probabilities, rows, classes)):
+        raise ValueError("not a label and a probability of each class for each row")
 
 
 def _are_probabilities(given: NDArray[np.float64], rows: int, classes: int) -> bool:

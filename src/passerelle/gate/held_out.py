@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,11 @@ import pandas as pd
 from pyarrow import ArrowException
 
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
+from passerelle.model.adoption import Adoption, Task, read_adoption
 from passerelle.model.manifest import check_manifest, digest_of_file
-from passerelle.names import ARTIFACT_DIGEST, GOLDEN, HELD_OUT, MANIFEST, TRAIN_HASHES, ModelVersionRef
-from passerelle.registry.client import Registry
+from passerelle.names import ADOPTION_RUN, ARTIFACT_DIGEST, GOLDEN, HELD_OUT, MANIFEST, TRAIN_HASHES, ModelVersionRef
+from passerelle.registry import version_files
+from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.training_data import TRAINING, training_of
 
 _UNREADABLE = (ArrowException, ValueError, TypeError, LookupError, AttributeError, RuntimeError, EOFError, OSError)
@@ -29,12 +31,26 @@ class VersionFiles:
         folder: The model's directory.
         training: The run that holds what the training left of its data.
         recorded: Digest of each of those files at registration; empty where it was not recorded.
+        golden: The golden predictions; None of an older version without digests.
+        adoption: What adoption recorded; None of a version that was registered by passerelle.
     """
 
     ref: ModelVersionRef
     folder: Path
     training: str
     recorded: Mapping[str, str]
+    golden: Path | None = None
+    adoption: Adoption | None = None
+
+    @property
+    def task(self) -> Task:
+        """What the model does with a record; passerelle itself registers classifiers alone."""
+        return self.adoption.task if self.adoption else "classification"
+
+    @property
+    def size_bytes(self) -> float:
+        """Size of the model's files."""
+        return float(sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file()))
 
 
 def download_version(registry: Registry, ref: ModelVersionRef, folder: Path) -> VersionFiles:
@@ -47,6 +63,8 @@ def download_version(registry: Registry, ref: ModelVersionRef, folder: Path) -> 
         NotFoundError: The version, its run or its manifest is gone.
     """
     version = registry.model_version(ref.registered_model, ref.version)
+    if ADOPTION_RUN in version.tags:
+        return _adopted(registry, version, folder)
     training = training_of(registry, version.ref.run_id)
     model = registry.download_model(ref, folder / "model")
     digest = version.tags.get(ARTIFACT_DIGEST)
@@ -58,7 +76,30 @@ def download_version(registry: Registry, ref: ModelVersionRef, folder: Path) -> 
         check_manifest(model, golden, manifest, expected_digest=digest)
     except IntegrityError as error:
         raise IntegrityError(f"{ref}: {error.message}", hint=error.hint) from error
-    return VersionFiles(version.ref, model, training, dict(manifest.get(TRAINING, {})))
+    return VersionFiles(version.ref, model, training, dict(manifest.get(TRAINING, {})), golden)
+
+
+def _adopted(registry: Registry, version: VersionInfo, folder: Path) -> VersionFiles:
+    """Return the files of an adopted version, with what adoption recorded beside its model."""
+    ref, again = version.ref, f"passerelle adopt models:/{version.ref.registered_model}/{version.ref.version}"
+    try:
+        files = version_files.download_version(registry, version, folder)
+        manifest = registry.read_json(ref.run_id, MANIFEST)
+        check_manifest(files.model, files.golden, manifest, expected_digest=version.tags.get(ARTIFACT_DIGEST, ""))
+        adoption = read_adoption(folder)
+    except IntegrityError as error:
+        raise IntegrityError(f"{ref}: {error.message}", hint=f"{again}\npasserelle rollback") from error
+    except NotFoundError as error:
+        raise IntegrityError(f"what adoption recorded of {ref} is not all there: {error.message}", hint=again) from error
+    return VersionFiles(ref, files.model, _training_of_model(registry, version), {}, files.golden, adoption)
+
+
+def _training_of_model(registry: Registry, version: VersionInfo) -> str:
+    """Return the training that the run which logged the model belongs to; the run of the adoption where there is none any more."""
+    if version.logged_by:
+        with suppress(NotFoundError):
+            return training_of(registry, version.logged_by)
+    return version.ref.run_id
 
 
 def held_out(registry: Registry, files: VersionFiles, folder: Path) -> pd.DataFrame:

@@ -49,6 +49,13 @@ MESSAGES: Mapping[Language, Mapping[str, str]] = {
         "worse": "worse than version {version}, which is in production: {figure} differs by {difference}, McNemar p {p}",
         "not_better": "not better than version {version}, which is in production: {figure} differs by {difference}, McNemar p {p}",
         "unscored": "version {version}, which is in production, takes other columns: it is not scored on these rows, and not compared",
+        "leakage_unknown": "unknown: nobody knows which rows the adopted model learned from, and these may be among them",
+        "no_rows": "unknown: there are no labelled rows, so nothing was judged but latency, size and memory",
+        "rows_of_adopted": "unknown: nobody knows how many rows an adopted model learned from",
+        "champion_unknown": "unknown: without labelled rows it is not compared with version {version}, which is in production",
+        "task": "its task is {ours}, that of the version in production is {theirs}: clients would break",
+        "worse_by": "worse than version {version}, which is in production: {figure} is better by {difference}",
+        "not_better_by": "not better than version {version}, which is in production: {figure} is better by {difference}",
     },
     "fr": {
         "leaked": "{rows} lignes de test sur {of} ont servi à l'apprentissage : les mesures ne disent rien",
@@ -75,6 +82,13 @@ MESSAGES: Mapping[Language, Mapping[str, str]] = {
         "worse": "moins bon que la version {version}, en production ; écart de {figure} : {difference}, p de McNemar {p}",
         "not_better": "pas meilleur que la version {version}, en production ; écart de {figure} : {difference}, p de McNemar {p}",
         "unscored": "la version {version}, en production, prend d'autres colonnes : elle n'est pas évaluée sur ces lignes, ni comparée",
+        "leakage_unknown": "inconnu : personne ne sait sur quelles lignes le modèle adopté a appris, celles-ci peuvent en être",
+        "no_rows": "inconnu : il n'y a pas de lignes étiquetées, rien n'a été jugé hormis la latence, la taille et la mémoire",
+        "rows_of_adopted": "inconnu : personne ne sait sur combien de lignes un modèle adopté a appris",
+        "champion_unknown": "inconnu : sans lignes étiquetées, il n'est pas comparé à la version {version}, en production",
+        "task": "sa tâche est {ours}, celle de la production {theirs} : les clients ne fonctionneraient plus",
+        "worse_by": "moins bon que la version {version}, en production ; gain de {figure} : {difference}",
+        "not_better_by": "pas meilleur que la version {version}, en production ; gain de {figure} : {difference}",
     },
 }
 #: Of each check and figure.
@@ -101,6 +115,11 @@ NAMES: Mapping[Language, Mapping[str, str]] = {
         "slice no_accents": "texts without accents",
         "slice label": "weakest label",
         "champion": "next to production",
+        "task": "task",
+        "mae": "mean absolute error",
+        "rmse": "root mean squared error",
+        "r2": "R²",
+        "exact_match": "all labels right",
     },
     "fr": {
         "leakage": "lignes de test apprises",
@@ -124,6 +143,11 @@ NAMES: Mapping[Language, Mapping[str, str]] = {
         "slice no_accents": "textes sans accents",
         "slice label": "thème le plus faible",
         "champion": "comparaison avec la production",
+        "task": "tâche",
+        "mae": "erreur absolue moyenne",
+        "rmse": "racine de l'erreur quadratique moyenne",
+        "r2": "R²",
+        "exact_match": "toutes les étiquettes justes",
     },
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from passerelle.gate.checks import in_units
-from passerelle.gate.evidence import Contender
+from passerelle.gate.evidence import Contender, Evidence
 from passerelle.gate.messages import NAMES
 from passerelle.gate.report_text import TEXTS, Language
 from passerelle.gate.slices import slices_of
@@ -19,7 +19,11 @@ from passerelle.model.version_differences import VersionDifferences
 
 _EXAMPLES = 12
 _LONGEST_TEXT = 240
-_FIGURES_IN_REPORT = ("macro_f1", "accuracy", "log_loss", "calibration_error", "latency_p95_ms", "size_bytes", "memory_mib")
+_FIGURES_IN_REPORT = (
+    "macro_f1", "accuracy", "log_loss", "calibration_error", "mae", "rmse", "r2", "exact_match", "latency_p95_ms", "size_bytes",
+    "memory_mib",
+)  # fmt: skip
+_WITHOUT_LABELS: Mapping[str, object] = {"labelled": False, "per_class": [], "slices": [], "changed": []}
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,9 @@ def _templates() -> Environment:
 def _content(verdict: Verdict, language: Language) -> dict[str, object]:
     evidence = verdict.evidence
     both = [each for each in (evidence.champion, evidence.challenger) if each is not None]
+    figures = [name for name in _FIGURES_IN_REPORT if any(name in each.figures for each in both)]
+    # Of each output of a model that has several.
+    figures += sorted({name for each in both for name in each.figures if "/" in name})
     return {
         "verdict": verdict,
         "evidence": evidence,
@@ -91,13 +98,24 @@ def _content(verdict: Verdict, language: Language) -> dict[str, object]:
         "names": NAMES[language],
         "language": language,
         "contenders": [("champion" if each is evidence.champion else "challenger", each) for each in both],
-        "shown": [name for name in _FIGURES_IN_REPORT if any(name in each.figures for each in both)],
+        "shown": figures,
         "limits": {finding.check: finding.limit for finding in verdict.findings},
-        "per_class": _per_class(both),
-        "slices": _slices(verdict, both),
-        "changed": _changed(verdict),
-        "rows": len(evidence.records),
+        "source": _source(verdict),
+        **(_of_labels(evidence) if isinstance(evidence, Evidence) else _WITHOUT_LABELS),
+        "rows": len(evidence.records) if isinstance(evidence, Evidence) else len(evidence.rows.records) if evidence.rows else 0,
     }
+
+
+def _of_labels(evidence: Evidence) -> dict[str, object]:
+    """Return what only a classifier's report shows."""
+    both = [each for each in (evidence.champion, evidence.challenger) if each is not None]
+    return {"labelled": True, "per_class": _per_class(both), "slices": _slices(evidence, both), "changed": _changed(evidence)}
+
+
+def _source(verdict: Verdict) -> str:
+    """Return what the rows came from, where an operator gave them."""
+    rows = verdict.rows
+    return f"{rows.given.source}, {rows.digest}" if rows and rows.given else ""
 
 
 def _per_class(both: list[Contender]) -> list[FiguresRow]:
@@ -109,8 +127,8 @@ def _per_class(both: list[Contender]) -> list[FiguresRow]:
     ]
 
 
-def _slices(verdict: Verdict, both: list[Contender]) -> list[FiguresRow]:
-    slices = slices_of(verdict.evidence.records)
+def _slices(evidence: Evidence, both: list[Contender]) -> list[FiguresRow]:
+    slices = slices_of(evidence.records)
     return [
         {"label": name, "support": int(rows.sum()), "values": [each.scores.part(rows).figures["accuracy"] for each in both]}
         for name, rows in slices.items()
@@ -118,8 +136,7 @@ def _slices(verdict: Verdict, both: list[Contender]) -> list[FiguresRow]:
     ]
 
 
-def _changed(verdict: Verdict) -> list[Changed]:
-    evidence = verdict.evidence
+def _changed(evidence: Evidence) -> list[Changed]:
     if evidence.champion is None:
         return []
     old, new = evidence.champion.scores.predicted, evidence.challenger.scores.predicted

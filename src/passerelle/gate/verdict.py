@@ -7,9 +7,15 @@ from dataclasses import dataclass, replace
 
 from passerelle.criteria import Criteria
 from passerelle.errors import RefusedError, UsageError
-from passerelle.gate.checks import Finding, all_findings
+from passerelle.gate.checks import all_findings
 from passerelle.gate.evidence import Evidence, gather
+from passerelle.gate.finding import Finding
+from passerelle.gate.hosted import Prepare, as_it_is
+from passerelle.gate.judged_rows import JudgedRows
+from passerelle.gate.labelled_rows import LabelledRows
 from passerelle.gate.paired import Difference, paired_difference
+from passerelle.gate.task_checks import TaskDifference, task_difference, task_findings
+from passerelle.gate.task_evidence import TaskEvidence
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
 
@@ -25,19 +31,44 @@ class Verdict:
 
     ref: ModelVersionRef
     criteria_digest: str
-    evidence: Evidence
-    difference: Difference | None
+    evidence: Evidence | TaskEvidence
+    difference: Difference | TaskDifference | None
     findings: tuple[Finding, ...]
 
     @property
     def failures(self) -> tuple[Finding, ...]:
         """The findings that prevent a promotion: failed, and not waived."""
-        return tuple(finding for finding in self.findings if not finding.passed and not finding.waived)
+        return tuple(finding for finding in self.findings if not finding.passed and not finding.waived and not finding.unknown)
+
+    @property
+    def unknown(self) -> tuple[Finding, ...]:
+        """The findings that neither passed nor failed, and were not waived."""
+        return tuple(finding for finding in self.findings if finding.unknown and not finding.waived)
+
+    @property
+    def judged(self) -> bool:
+        """Whether there were labelled rows to judge by."""
+        return isinstance(self.evidence, Evidence) or self.evidence.rows is not None
+
+    @property
+    def task(self) -> str:
+        """What the challenger does with a record."""
+        return self.evidence.task if isinstance(self.evidence, TaskEvidence) else "classification"
+
+    @property
+    def rows(self) -> JudgedRows | None:
+        """The rows where an operator gave them, now or earlier."""
+        return self.evidence.rows
 
     @property
     def passed(self) -> bool:
-        """Whether the challenger may go to production."""
-        return not self.failures
+        """Whether the challenger may go to production: what was not judged did not pass."""
+        return self.judged and not self.failures
+
+    @property
+    def result(self) -> str:
+        """The verdict in words."""
+        return "refused" if self.failures else "passed" if self.judged else "not judged"
 
     @property
     def waived(self) -> dict[str, str]:
@@ -55,6 +86,9 @@ def judge(
     waive: Sequence[str] = (),
     who: str = "",
     reason: str | None = None,
+    given: LabelledRows | None = None,
+    accept_unknown: bool = False,
+    prepare: Prepare = as_it_is,
 ) -> Verdict:
     """Score both on the same held-out rows and return the verdict.
 
@@ -62,18 +96,39 @@ def judge(
         champion: The version in production, if there is one.
         serving: Version of each library in the serving image.
         waive: Checks to waive, which the criteria must allow this person.
+        given: As of `gather`.
+        accept_unknown: Whether the person accepts, for the reason, that leakage is unknown.
+        prepare: As of `gather`.
 
     Raises:
-        NotFoundError: There is nothing to judge by, or a model is gone.
+        As `gather`.
         UsageError: A check is waived without a reason.
         RefusedError: The criteria do not let this person waive it.
     """
     allow(criteria, waive, who=who, reason=reason)
-    evidence = gather(registry, ref, champion, serving=serving or {}, least_rows=criteria.held_out.rows)
-    difference = _difference(evidence, criteria)
-    found = all_findings(evidence, criteria, difference)
-    findings = tuple(replace(each, waived=f"{who}: {reason}") if each.check in waive and not each.passed else each for each in found)
+    least = criteria.held_out.rows
+    evidence = gather(registry, ref, champion, serving=serving or {}, least_rows=least, given=given, prepare=prepare)
+    difference, found = _found(evidence, criteria)
+    if accept_unknown:
+        waive = [*waive, *(each.check for each in found if each.check == "leakage" and each.unknown)]
+    by = f"{who}: {reason}"
+    findings = tuple(replace(each, waived=by) if each.check in waive and not each.passed else each for each in found)
     return Verdict(ref, criteria.digest, evidence, difference, findings)
+
+
+def _found(evidence: Evidence | TaskEvidence, criteria: Criteria) -> tuple[Difference | TaskDifference | None, tuple[Finding, ...]]:
+    """Return the difference from the champion, and what every check found."""
+    if isinstance(evidence, TaskEvidence):
+        by_task = _task_difference(evidence, criteria)
+        return by_task, task_findings(evidence, criteria, by_task)
+    difference = _difference(evidence, criteria)
+    return difference, all_findings(evidence, criteria, difference)
+
+
+def _task_difference(evidence: TaskEvidence, criteria: Criteria) -> TaskDifference | None:
+    if evidence.champion is None or evidence.rows is None or not (evidence.champion.scores and evidence.challenger.scores):
+        return None
+    return task_difference(evidence.challenger.scores, evidence.champion.scores, len(evidence.rows.records), criteria.champion)
 
 
 def _difference(evidence: Evidence, criteria: Criteria) -> Difference | None:

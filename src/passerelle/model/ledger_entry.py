@@ -24,6 +24,10 @@ CANDIDATE_KINDS = frozenset({CANDIDATE, CANDIDATE_ENDED})
 LARGEST_WEIGHT = 100
 #: What an entry says about answers that were erased from the prediction log; it is about no version.
 ERASURE = "erasure"
+#: Fields that came later than the first ledgers.
+_LATER = (
+    "waived", "trusted_pickle", "report_digest", "candidate", "ended", "erased", "golden_origin", "held_out_digest", "signature",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,9 @@ class Entry:
         candidate: How a candidate takes part.
         ended: Why a candidate takes part no longer: promoted, withdrawn, or backed out because a limit was broken.
         erased: Which answers were erased from the prediction log.
+        judged: False where there were no labelled rows to judge the version by, and somebody promoted it all the same, for `reason`.
+        golden_origin: Of an adopted version: where the inputs of its golden predictions come from.
+        held_out_digest: SHA-256 of the labelled rows that an operator gave the gate, for this version or an earlier one.
         signature: Of all the other fields, where there is a key: a Sigstore bundle as JSON.
     """
 
@@ -101,15 +108,20 @@ class Entry:
     candidate: CandidateTerms | None = None
     ended: str | None = None
     erased: ErasedAnswers | None = None
+    judged: bool = True
+    golden_origin: str | None = None
+    held_out_digest: str | None = None
     signature: str | None = None
 
     def content(self) -> dict[str, object]:
         """Return the fields as they are stored."""
         content = asdict(self)
         # What came later is left out where it says nothing: lines written before stay what they were.
-        for name in ("waived", "trusted_pickle", "report_digest", "candidate", "ended", "erased", "signature"):
+        for name in _LATER:
             if not content[name]:
                 del content[name]
+        if self.judged:
+            del content["judged"]
         return content
 
     def line(self) -> bytes:

@@ -35,6 +35,9 @@ def judged_before(ledger: VerifiedLedger, last: Entry | None, entry: Entry, crit
         waived=last.waived,
         report_digest=last.report_digest,
         reason=entry.reason or last.reason,
+        judged=last.judged,
+        golden_origin=last.golden_origin,
+        held_out_digest=last.held_out_digest,
     )
 
 

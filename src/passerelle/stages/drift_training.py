@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from passerelle.errors import NotFoundError
-from passerelle.gate.evidence import gather
+from passerelle.gate.evidence import Evidence, gather
 from passerelle.gate.scores import Scores
 from passerelle.monitoring.drift.rules import Measure
 from passerelle.monitoring.drift.training_rows import TrainingRows
@@ -39,6 +39,8 @@ def training_rows(registry: Registry, ref: ModelVersionRef, folder: Path) -> Tra
     try:
         evidence = gather(registry, ref, None, serving={}, least_rows=1)
     except NotFoundError:
+        return None
+    if not isinstance(evidence, Evidence):
         return None
     found = rows_of_scores(ref.version, evidence.challenger.scores, evidence.records)
     folder.mkdir(parents=True, exist_ok=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 from passerelle.criteria import Criteria
 from passerelle.errors import CriteriaError, IntegrityError, NotFoundError
 from passerelle.gate import report
-from passerelle.gate.checks import Finding
+from passerelle.gate.finding import Finding
+from passerelle.gate.kept_rows import keep_rows
+from passerelle.gate.labelled_rows import LabelledRows
 from passerelle.gate.report_text import Language
 from passerelle.gate.table_differences import differences_of
 from passerelle.gate.verdict import Verdict, judge
@@ -19,6 +22,8 @@ from passerelle.registry.client import Registry
 from passerelle.registry.ledger import Ledger
 from passerelle.registry.verified import VerifiedLedger
 from passerelle.settings import SigningSettings
+from passerelle.stages.promote_environment import prepared
+from passerelle.stages.promote_unknown import check_unknown, reason_of_person
 
 REPORT = "gate/report.html"
 _SEE = "passerelle promote --dry-run --report report.html"
@@ -40,6 +45,7 @@ class PromotionRequest:
         on_report: Gets the report's page, before anything is refused.
         since: The ledger as it was when the caller decided to promote; None where the caller did not look.
         live: What the version did as a candidate beside the one in production, for the report.
+        given: Labelled rows to judge by, in place of those that a training held out or that were given before.
     """
 
     who: str
@@ -53,6 +59,7 @@ class PromotionRequest:
     on_report: Callable[[str], None] = lambda _: None
     since: VerifiedLedger | None = None
     live: report.LiveRows | None = None
+    given: LabelledRows | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,15 @@ class Judgement:
         """What the gate found."""
         return self.verdict.findings if self.verdict else ()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed about the rows, and what is not known of the version, a sentence each."""
+        if self.verdict is None:
+            return ()
+        rows = self.verdict.rows
+        unjudged = () if self.verdict.judged else (f"{self.verdict.ref} is not judged: there were no labelled rows",)
+        return (*unjudged, *(rows.given.notes if rows and rows.given else ()))
+
     def record(self, entry: Entry) -> Entry:
         """Return the ledger's entry with what the gate says of its version."""
         return replace(
@@ -86,6 +102,8 @@ class Judgement:
             forced=self.forced,
             waived=self.verdict.waived if self.verdict else {},
             report_digest=_digest(self.page) if self.page else None,
+            judged=self.verdict.judged if self.verdict else True,
+            held_out_digest=self.verdict.rows.digest if self.verdict and self.verdict.rows else None,
         )
 
 
@@ -115,9 +133,13 @@ def judgement_of(
     page = report.html(verdict, language=request.language, live=request.live, differences=differences) if verdict else ""
     markdown = report.markdown(verdict, language=request.language, live=request.live, differences=differences) if verdict else ""
     where = _store(registry, verdict, page, markdown, request, dry_run=dry_run) if verdict else None
-    if verdict and not verdict.passed and not request.force:
+    if verdict:
+        _check_recorded(verdict, request)
+    if verdict and verdict.failures and not request.force:
         listed = "; ".join(finding.message for finding in verdict.failures)
         raise CriteriaError(f"the gate refuses {ref}: {listed}; the report is {where}", hint=hint)
+    if verdict and not request.force:
+        check_unknown(verdict, criteria, who=request.who, reason=request.reason, development=request.development)
     if not dry_run:
         _keep(registry, ref.registered_model, criteria)
     return Judgement(criteria.digest, verdict, page, where, forced=request.force and not (verdict and verdict.passed))
@@ -150,11 +172,29 @@ def _judged(
             waive=request.waive,
             who=request.who,
             reason=request.reason,
+            given=request.given,
+            prepare=partial(prepared, registry, request.signing),
+            accept_unknown=criteria.held_out.unknown_leakage != "refuse" and reason_of_person(request.who, request.reason),
         )
     except NotFoundError:
         if request.force:
             return None
         raise
+
+
+def _check_recorded(verdict: Verdict, request: PromotionRequest) -> None:
+    """Check that rows which were given earlier are those that the ledger recorded then.
+
+    Raises:
+        IntegrityError: They are other ones.
+    """
+    rows = verdict.rows
+    if rows is None or rows.run_id is None or request.since is None:
+        return
+    recorded = {entry.held_out_digest for entry in request.since.entries if entry.run_id == rows.run_id and entry.held_out_digest}
+    if recorded and rows.kept_digest not in recorded:
+        message = f"the labelled rows that the run {rows.run_id} keeps are not those that the ledger recorded"
+        raise IntegrityError(message, hint=f"passerelle promote --version {verdict.ref.version} --held-out FILE --label COLUMN")
 
 
 def _store(registry: Registry, verdict: Verdict, page: str, markdown: str, request: PromotionRequest, *, dry_run: bool) -> str:
@@ -164,9 +204,15 @@ def _store(registry: Registry, verdict: Verdict, page: str, markdown: str, reque
     if not dry_run:
         found = {
             "passed": verdict.passed,
+            "judged": verdict.judged,
+            "result": verdict.result,
             "criteria_digest": verdict.criteria_digest,
-            "findings": [asdict(each) for each in verdict.findings],
+            "findings": [{**asdict(each), "result": each.result} for each in verdict.findings],
         }
+        if verdict.rows is not None:
+            found["held_out_digest"] = verdict.rows.digest
+            if verdict.rows.given is not None and verdict.rows.run_id != run_id:
+                keep_rows(registry, run_id, verdict.rows.given)
         for place in ("gate", folder):
             registry.write_text(run_id, f"{place}/report.html", page)
             registry.write_text(run_id, f"{place}/report.md", markdown)

@@ -10,7 +10,7 @@ from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError, Refuse
 from passerelle.gate.verdict import allow
 from passerelle.model.ledger_entry import Entry
 from passerelle.model.manifest import digest_of_manifest
-from passerelle.names import ARTIFACT_DIGEST, MANIFEST, TRUSTED_PICKLE, ModelVersionRef
+from passerelle.names import ARTIFACT_DIGEST, GOLDEN_ORIGIN, MANIFEST, TRUSTED_PICKLE, ModelVersionRef
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.ledger import now
 from passerelle.registry.production import plan, standing
@@ -20,7 +20,9 @@ from passerelle.settings import SigningSettings
 from passerelle.stages.compare import best_run
 from passerelle.stages.context import CRITERIA, Context, stage
 from passerelle.stages.judgement import REPORT, PromotionRequest, judgement_of
+from passerelle.stages.promote_digest import way_to_a_digest
 from passerelle.stages.promote_options import PromoteOptions
+from passerelle.stages.promote_rows import labelled_rows
 from passerelle.stages.promotion import Promotion, put_in_production, stands, unchanged
 from passerelle.stages.register import Registered, register
 from passerelle.stages.serving_libraries import serving_libraries
@@ -38,6 +40,7 @@ __all__ = [
 ]
 
 NEWEST = PromoteOptions()
+_NO_VERSION = "passerelle register\npasserelle adopt models:/NAME/VERSION"
 
 
 @stage
@@ -58,12 +61,20 @@ def run(
     read, request = read_criteria(criteria), promotion_request(context, project, options)
     registry = context.registry
     if not options.best:
-        return promote(registry, ref=_chosen(registry, options.version), criteria=read, request=request, dry_run=dry_run)
+        ref = _chosen(registry, options.version)
+        return promote(registry, ref=ref, criteria=read, request=_with_rows(registry, ref, request, options), dry_run=dry_run)
     tags, run_id = tags_of_project(project), best_run(registry, read)
     best = register(registry, run_id=run_id, criteria=read, signing=context.signing, dry_run=dry_run, tags=tags)
     if best.ref is None:
         return _planned(registry, best, context.signing)
-    return promote(registry, ref=best.ref, criteria=read, request=request, dry_run=dry_run)
+    return promote(registry, ref=best.ref, criteria=read, request=_with_rows(registry, best.ref, request, options), dry_run=dry_run)
+
+
+def _with_rows(registry: Registry, ref: ModelVersionRef, request: PromotionRequest, options: PromoteOptions) -> PromotionRequest:
+    """Return the request with the labelled rows that the options name."""
+    if options.held_out is None:
+        return request
+    return replace(request, given=labelled_rows(registry, ref, options.held_out, options.labels))
 
 
 def promotion_request(context: Context, project: Path, options: PromoteOptions = NEWEST) -> PromotionRequest:
@@ -94,7 +105,7 @@ def _chosen(registry: Registry, version: int | None) -> ModelVersionRef:
     name = registry.settings.registered_model
     found = registry.model_version(name, version) if version else registry.newest_version(name)
     if found is None:
-        raise NotFoundError(f"« {name} » has no version", hint="passerelle register")
+        raise NotFoundError(f"« {name} » has no version", hint=_NO_VERSION)
     return found.ref
 
 
@@ -118,7 +129,7 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, req
         BusyError: Somebody else promotes at this moment; says who.
     """
     version = registry.model_version(ref.registered_model, ref.version)
-    _examine(version, request)
+    _examine(registry, version, request)
     if request.signing and request.signing.required:
         manifest = registry.read_json(version.ref.run_id, MANIFEST)
         verify_version(registry, version.ref, manifest, request.signing)
@@ -132,10 +143,10 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, req
         return unchanged(registry, version.ref, before, ledger, who=request.who, signing=request.signing, dry_run=dry_run)
     # The champion is the version that the ledger put into production: an alias that was moved by hand has no effect.
     champion = ledger.in_production or before.production
-    judgement = judgement_of(registry, version.ref, champion, criteria, request, dry_run=dry_run)
+    judgement = judgement_of(registry, version.ref, champion, criteria, replace(request, since=ledger), dry_run=dry_run)
     entry = judgement.record(_entry(version, request))
     moved = put_in_production(registry, version.ref, entry, since=ledger, judged=True, signing=request.signing, dry_run=dry_run)
-    return replace(moved, findings=judgement.findings, report=judgement.report)
+    return replace(moved, findings=judgement.findings, report=judgement.report, notes=judgement.notes)
 
 
 def _entry(version: VersionInfo, request: PromotionRequest) -> Entry:
@@ -152,13 +163,14 @@ def _entry(version: VersionInfo, request: PromotionRequest) -> Entry:
         artifact_digest=version.tags[ARTIFACT_DIGEST],
         reason=request.reason,
         trusted_pickle=TRUSTED_PICKLE in version.tags,
+        golden_origin=version.tags.get(GOLDEN_ORIGIN),
     )
 
 
-def _examine(version: VersionInfo, request: PromotionRequest) -> None:
+def _examine(registry: Registry, version: VersionInfo, request: PromotionRequest) -> None:
     if ARTIFACT_DIGEST not in version.tags:
-        hint = f"passerelle register --run {version.ref.run_id}"
-        raise IntegrityError(f"{version.ref} has no digest of its files: it was not registered by passerelle", hint=hint)
+        message = f"{version.ref} has no digest of its files: it was not registered by passerelle, nor adopted"
+        raise IntegrityError(message, hint=way_to_a_digest(registry, version))
     if request.force and not (request.reason and request.reason.strip()):
         raise UsageError("a forced promotion needs a reason", hint="passerelle promote --force --reason REASON")
     if request.force and not request.development:

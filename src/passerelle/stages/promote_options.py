@@ -19,6 +19,8 @@ class PromoteOptions:
         force: Promote although the gate refuses; needs a reason.
         waive: Checks of the gate to waive, as far as the criteria allow; needs a reason.
         reason: Written in the ledger.
+        held_out: File of labelled rows to judge by, or `dataset:NAME` of the run that logged the model.
+        labels: Columns of the right answer in it.
         report: File that gets the gate's page too.
         language: Of the gate's page.
     """
@@ -30,13 +32,19 @@ class PromoteOptions:
     reason: str | None = None
     report: Path | None = None
     language: Literal["fr", "en"] = "fr"
+    held_out: str | None = None
+    labels: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Check that one version is named, and a reason where one is needed.
 
         Raises:
-            UsageError: `best` and a version are given, or a promotion is forced or a check waived without a reason.
+            UsageError: `best` and a version are given, a promotion is forced or a check waived without a reason, or rows and their
+                label are not given together.
         """
+        if bool(self.held_out) != bool(self.labels):
+            message = "--held-out names labelled rows, and --label the column of the right answer: one needs the other"
+            raise UsageError(message, hint="passerelle promote --held-out FILE --label COLUMN")
         if self.best and self.version is not None:
             raise UsageError("--best and --version name two versions", hint="passerelle promote --best\npasserelle promote --version N")
         if self.reason and self.reason.strip():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from passerelle.errors import BusyError
-from passerelle.gate.checks import Finding
+from passerelle.gate.finding import Finding
 from passerelle.model.ledger_entry import Entry
 from passerelle.names import ModelVersionRef
 from passerelle.registry.anchors import unpublished
@@ -30,6 +30,7 @@ class Promotion:
         entry: The ledger's entry.
         findings: What the gate found; empty where it was not asked.
         report: Where the gate's page is, among the artifacts of the version's run.
+        notes: What was assumed about the rows to judge by, and what nobody judged, a sentence each.
     """
 
     ref: ModelVersionRef
@@ -41,6 +42,7 @@ class Promotion:
     findings: tuple[Finding, ...] = ()
     report: str | None = None
     completed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def stands(before: Standing, ledger: VerifiedLedger, version: int) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from passerelle.criteria import Criteria, read_criteria
 from passerelle.errors import IntegrityError, NotFoundError, RefusedError, UsageError
-from passerelle.gate.checks import Finding
+from passerelle.gate.finding import Finding
 from passerelle.model.ledger_entry import CANDIDATE_ENDED, CandidateTerms, Entry
 from passerelle.monitoring.live_comparison import LiveComparison
 from passerelle.names import ARTIFACT_DIGEST, CANDIDATE_ALIAS, TRUSTED_PICKLE, ModelVersionRef
@@ -30,6 +30,7 @@ from passerelle.stages.context import CRITERIA, Context, Progress, silent, stage
 from passerelle.stages.judgement import PromotionRequest
 from passerelle.stages.live_services import LiveReport, compare_live, no_service, replicas_of
 from passerelle.stages.promote import promote, promotion_request
+from passerelle.stages.promote_digest import way_to_a_digest
 from passerelle.stages.promotion import Promotion
 from passerelle.stages.rollout_options import KEY_HEADER, RolloutOptions
 from passerelle.stages.rollout_watch import watched
@@ -256,8 +257,8 @@ def live_rows(comparison: LiveComparison) -> dict[str, tuple[str, str]]:
 
 def _check(author: Author, info: VersionInfo, ledger: VerifiedLedger) -> None:
     if ARTIFACT_DIGEST not in info.tags:
-        hint = f"passerelle register --run {info.ref.run_id}"
-        raise IntegrityError(f"{info.ref} has no digest of its files: it was not registered by passerelle", hint=hint)
+        message = f"{info.ref} has no digest of its files: it was not registered by passerelle, nor adopted"
+        raise IntegrityError(message, hint=way_to_a_digest(author.registry, info))
     if TRUSTED_PICKLE in info.tags and not author.development:
         message = f"{info.ref} is a pickle that was trusted in development, and answers nobody in production"
         raise RefusedError(f"{message}; log it with serialization_format='skops'", hint="passerelle train --again; passerelle register")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from passerelle.criteria import Criteria
-from passerelle.gate.checks import Finding
 from passerelle.gate.evidence import Evidence
+from passerelle.gate.finding import Finding
 from tests.unit.gate.verdicts import contender, evidence, scores
 
 

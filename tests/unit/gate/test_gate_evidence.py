@@ -90,7 +90,9 @@ def models(monkeypatch: pytest.MonkeyPatch) -> Models:
 
 def gathered(registry: Folders, champion: int | None = 1, *, least: int = 1) -> Evidence:
     of = None if champion is None else ref(champion)
-    return gather(cast("Registry", registry), ref(2), of, serving={"numpy": "2"}, least_rows=least)
+    found = gather(cast("Registry", registry), ref(2), of, serving={"numpy": "2"}, least_rows=least)
+    assert isinstance(found, Evidence)
+    return found
 
 
 def learned(registry: Folders, version: int, rows: list[str] | None) -> None:

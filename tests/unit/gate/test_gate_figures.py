@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from passerelle.gate import report
-from passerelle.gate.checks import Finding
+from passerelle.gate.finding import Finding
 from passerelle.gate.messages import Message, message_text
 from passerelle.gate.paired import Difference
 from passerelle.gate.row_hashes import normalise, row_hashes
@@ -97,12 +97,12 @@ def test_the_page_shows_twelve_changed_rows_of_240_characters() -> None:
     truth = [0] * 15
     for given, shown in (([0] + [1] * 13 + [0], 12), ([0] * 14 + [1], 1)):
         of = evidence(contender(2, scores(truth, given)), contender(1, scores(truth, truth)), records=pd.DataFrame({"text": texts}))
-        changed = report._changed(verdict(of, {}))
+        changed = report._changed(of)
         assert len(changed) == shown
     assert (changed[0].text, changed[0].truth, changed[0].champion, changed[0].challenger) == (
         "y" * 240 + "…", CLASSES[0], CLASSES[0], CLASSES[1],
     )  # fmt: skip
-    assert report._changed(verdict(evidence(RIGHT), {})) == []
+    assert report._changed(evidence(RIGHT)) == []
 
 
 def test_the_page_says_figures_in_the_readers_units() -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from passerelle.gate import checks
-from passerelle.gate.checks import Finding
+from passerelle.gate.finding import Finding
 from passerelle.gate.paired import Difference
 from passerelle.gate.scores import Scores
 from passerelle.model.record import Column

@@ -44,6 +44,9 @@ def test_an_entry_is_one_line_of_canonical_json() -> None:
         candidate=CandidateTerms("shadow", 0, "X-Rollout-Key"),
         ended="withdrawn",
         erased=ErasedAnswers(1, "sha256:1", ("2026-11-23",)),
+        judged=False,
+        golden_origin="signature",
+        held_out_digest="sha256:2",
     )
     assert json.loads(more.line()).keys() == asdict(more).keys()
 
