@@ -8,22 +8,34 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import warnings
+from pathlib import Path
 
+from passerelle.model.host.attempts import Attempts, end_with_parent
 from passerelle.model.host.frames import read_message, write_message
 from passerelle.model.host.readers import Recipe, read_model
+from passerelle.model.host.sandbox import enter, limit
 from passerelle.model.host.tables import Tables
 from passerelle.model.host.values import Foreign
 
 _LONGEST_TEXT = 2_000
 
 
-def main() -> None:
-    """Answer the messages that arrive on standard input, on what was standard output when the process began."""
+def main(settings: dict[str, Foreign]) -> None:
+    """Answer the messages that arrive on standard input, on what was standard output when the process began.
+
+    Args:
+        settings: `own`, the folder of the process; `readable`, the model's; `sandbox`, whether the kernel is asked for one; `memory_mib`.
+    """
     answers = os.fdopen(os.dup(1), "wb")
     # What the model prints goes to standard error: it must not come between two answers.
     os.dup2(2, 1)
     messages = sys.stdin.buffer
+    threading.Thread(target=end_with_parent(), daemon=True).start()
+    limit(settings["memory_mib"])
+    granted = enter(Path(settings["own"]), [Path(settings["readable"])]) if settings["sandbox"] else []
+    attempts = Attempts(settings["own"])
     message = read_message(messages)
 
     def trusts(types: list[str]) -> bool:
@@ -34,9 +46,12 @@ def main() -> None:
         model = read_model(Recipe(message, trusts))
         tables = Tables(message["inputs"], message["form"])
     except BaseException as error:  # noqa: BLE001 - whatever a model's own code raises, SystemExit too
-        write_message(answers, {"error": "load", **_failure(error)})
+        write_message(answers, {"error": "load", "tried": attempts.seen, **_failure(error)})
         return
-    write_message(answers, {"classes": model.classes, "task": model.task})
+    if attempts.seen:
+        write_message(answers, {"error": "load", "tried": attempts.seen})
+        return
+    write_message(answers, {"classes": model.classes, "task": model.task, "sandbox": granted})
     # From here on it might print a record.
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
