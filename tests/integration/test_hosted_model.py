@@ -39,10 +39,6 @@ def classifier(on_text: Callable[[str], object]) -> object:
     return Classifier()
 
 
-def always_yes(text: str) -> object:
-    return "yes"
-
-
 def reading(act: Callable[[], object]) -> object:
     """Return an object that acts when it is unpickled, and is then a classifier."""
 
@@ -52,7 +48,7 @@ def reading(act: Callable[[], object]) -> object:
                 act()
                 return model
 
-            return rebuild, (act, classifier(always_yes))
+            return rebuild, (act, classifier(lambda _: "yes"))
 
     return Acting()
 
@@ -222,7 +218,7 @@ def test_a_missing_module_is_named(start: Start) -> None:
 
 
 def test_it_ends_with_its_parent(tmp_path: Path) -> None:
-    write_pickled(tmp_path / "model", classifier(always_yes))
+    write_pickled(tmp_path / "model", classifier(lambda _: "yes"))
     script = f"""
         import sys, time
         from pathlib import Path
