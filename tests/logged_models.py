@@ -33,7 +33,7 @@ REQUIREMENTS = ["mlflow", "scikit-learn"]
 class Steps(mlflow.pyfunc.PythonModel):
     """A classifier in a class of its own."""
 
-    def predict(self, context: Any, model_input: Any, params: Any = None) -> list[str]:
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> list[str]:  # noqa: ARG002 - MLflow's
         """Return a label a row."""
         return ["high" if share > 0.5 else "low" for share in model_input["share"]]
 
@@ -41,7 +41,7 @@ class Steps(mlflow.pyfunc.PythonModel):
 class Dice(mlflow.pyfunc.PythonModel):
     """Answers otherwise on each call."""
 
-    def predict(self, context: Any, model_input: Any, params: Any = None) -> list[float]:
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> list[float]:  # noqa: ARG002 - MLflow's
         """Return a random number a row."""
         return [float(number) for number in np.random.default_rng().random(len(model_input))]
 
@@ -121,7 +121,9 @@ ROWS: Mapping[str, Row] = {
     "pickle, a Series, without signature": Row(
         lambda: sklearn(texts().fit(pd.Series(TEXTS), ["bad", "good"] * 10)), {"text_column": "comment"}, form="list"
     ),
-    "pickle, texts, an unnamed column": Row(lambda: sklearn(texts().fit(TEXTS, TWO), signature=UNNAMED), {"text_column": "text"}, form="list"),
+    "pickle, texts, an unnamed column": Row(
+        lambda: sklearn(texts().fit(TEXTS, TWO), signature=UNNAMED), {"text_column": "text"}, form="list"
+    ),
     "pickle, numbers, names of labels": Row(
         lambda: of_numbers(LogisticRegression(), TWO), {"labels": '{"0": "refused", "1": "accepted"}'}, origin="input_example"
     ),
