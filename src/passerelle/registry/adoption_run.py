@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlflow.exceptions import MlflowException
 
 from passerelle.names import ADOPTIONS, ARTIFACT_DIGEST, KIND, REGISTERED_MODEL_LABEL, VERSION_LABEL, ModelVersionRef
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
     from passerelle.registry.client import Registry
 
 _ADOPTION = "adoption"
@@ -42,7 +40,7 @@ def end_adoption(registry: Registry, run_id: str) -> None:
         client.set_terminated(run_id)
 
 
-def _experiment(client: MlflowClient) -> str:
+def _experiment(client: Any) -> str:
     found = client.get_experiment_by_name(ADOPTIONS)
     if found is None:
         try:

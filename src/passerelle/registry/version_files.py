@@ -14,7 +14,7 @@ _MODEL_FILE = "MLmodel"
 
 
 @dataclass(frozen=True)
-class VersionFiles:
+class DownloadedVersion:
     """Where the files lie.
 
     Attributes:
@@ -26,7 +26,7 @@ class VersionFiles:
     golden: Path
 
 
-def download_version(registry: Registry, version: VersionInfo, into: Path) -> VersionFiles:
+def download_version(registry: Registry, version: VersionInfo, into: Path) -> DownloadedVersion:
     """Download the files of a registered or adopted version.
 
     Args:
@@ -40,7 +40,7 @@ def download_version(registry: Registry, version: VersionInfo, into: Path) -> Ve
     kept = (GOLDEN, ADOPTION_FILE, LOCK_FILE) if ADOPTION_RUN in version.tags else (GOLDEN,)
     for name in kept:
         registry.run_artifact(version.ref.run_id, name, into)
-    return VersionFiles(model, into / GOLDEN)
+    return DownloadedVersion(model, into / GOLDEN)
 
 
 def download_model(registry: Registry, version: VersionInfo, into: Path) -> Path:
