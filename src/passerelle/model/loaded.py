@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from passerelle.errors import DamagedFileError, IntegrityError
-from passerelle.model.answer import Answer, ScoredRow, answer_of, predict_with
+from passerelle.model.answer import Answer, ScoredRow, answer_of, plain_label, predict_with
 from passerelle.model.classifier import FittedPipeline, PipelineNeededError
 from passerelle.model.golden import Golden, Predict, read_golden, replay
 from passerelle.model.lineage import read_lineage
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from passerelle.model.hosted import Outputs
     from passerelle.scorer.sections import Floats
 
 _COLLECTOR_THRESHOLD = 50_000
@@ -70,9 +71,15 @@ class LoadedModel:
         return str(self.lineage["version"])
 
     @cached_property
-    def labels(self) -> tuple[str, ...]:
-        """The classes as answers name them."""
-        return tuple(str(label) for label in self.classes)
+    def labels(self) -> tuple[Any, ...]:
+        """The classes as answers have them: texts, numbers or booleans."""
+        return tuple(plain_label(label) for label in self.classes)
+
+    @cached_property
+    def label_names(self) -> Mapping[object, str] | None:
+        """The name of each label, where adoption recorded names."""
+        adoption = self.description.adoption
+        return None if adoption is None or not adoption.labels else {json.loads(label): name for label, name in adoption.labels.items()}
 
     @cached_property
     def prediction_prefix(self) -> str:
@@ -87,7 +94,7 @@ class LoadedModel:
         """Return whether this record is one of the golden inputs."""
         return orjson.dumps(record, option=orjson.OPT_SORT_KEYS) in self._golden_inputs
 
-    def answer(self, row: ScoredRow, *, review_threshold: float) -> Answer[str]:
+    def answer(self, row: ScoredRow, *, review_threshold: float) -> Answer[Any]:
         """Return the answer for a row of this model."""
         return answer_of(row, self.labels, review_threshold=review_threshold)
 
@@ -96,6 +103,12 @@ class LoadedModel:
         if self.scorer is not None:
             return scorer_rows(self.scorer, records)
         return self.pipeline.rows(records)
+
+    def values(self, records: Sequence[Mapping[str, Any]], params: Mapping[str, Any] | None = None) -> Outputs:
+        """Return the outputs of an adopted model, whatever its task, for these records."""
+        hosted: Any = self.pipeline
+        outputs: Outputs = hosted.predict(records, params)
+        return outputs
 
     def row_at_once(self, scorer: CompiledScorer, record: Mapping[str, Any]) -> ScoredRow:
         """Return what the scorer says of a record, within a millisecond.

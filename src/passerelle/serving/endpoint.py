@@ -14,7 +14,7 @@ from passerelle.log_settings import LogSettings
 from passerelle.monitoring.access_log import AccessLog
 from passerelle.monitoring.metrics import CONTENT_TYPE
 from passerelle.monitoring.tracing import Tracing
-from passerelle.names import CLASSIFY, CLASSIFY_BATCH, FEEDBACK
+from passerelle.names import CLASSIFY, CLASSIFY_BATCH, FEEDBACK, PREDICT, PREDICT_BATCH
 from passerelle.serving.admission import Admission, UnfinishedError
 from passerelle.serving.body import BodyReader, ClientLeft
 from passerelle.serving.contract import RequestError
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 _MEDIA_TYPES = (b"application/json",)
 _INTERNAL = RequestError(500, "internal", "the service could not answer; the operator finds the cause by the request id")
 _CLIENT_LEFT = 499
+_BATCHES = frozenset({CLASSIFY_BATCH, PREDICT_BATCH})
+#: The paths that answer records, those of batches first.
+_ANSWERING = (CLASSIFY_BATCH, PREDICT_BATCH, CLASSIFY, PREDICT)
 
 
 class ClassifyEndpoint:
@@ -146,11 +149,12 @@ class ClassifyEndpoint:
         """
         if route is UNKNOWN:
             raise RequestError(404, "not_found", "there is nothing at this path; /docs shows what there is")
-        if route.path in (CLASSIFY, CLASSIFY_BATCH):
-            return 200, await self._classified(self._runtime, headers, receive, key_name, batch=route.path == CLASSIFY_BATCH), JSON
+        if route.path in _ANSWERING:
+            check_task(self._runtime, route.path)
+            return 200, await self._answered(self._runtime, headers, receive, key_name, batch=route.path in _BATCHES), JSON
         if route.path == MODELS:
             runtime, batch = self._of_another_model(path)
-            return 200, await self._classified(runtime, headers, receive, key_name, batch=batch), JSON
+            return 200, await self._answered(runtime, headers, receive, key_name, batch=batch), JSON
         if route.path in (FEEDBACK, WEBHOOK):
             accepted = self._notified(headers, receive) if route.path == WEBHOOK else self._corrected(headers, receive, key_name)
             return 202, await accepted, JSON
@@ -161,22 +165,25 @@ class ClassifyEndpoint:
         return 200, b'{"live":true}', JSON
 
     def _of_another_model(self, path: str) -> tuple[Runtime, bool]:
-        """Return what answers `/models/NAME/classify`, and whether it is asked for a batch.
+        """Return what answers `/models/NAME/classify` or `/models/NAME/predict`, and whether it is asked for a batch.
 
         Raises:
-            RequestError: 404 for a model that this service does not follow.
+            RequestError: 404 for a model that this service does not follow, or that does something else with a record.
         """
-        name, batch = path.removeprefix(MODELS), path.endswith(CLASSIFY_BATCH)
-        name = name.removesuffix(CLASSIFY_BATCH if batch else CLASSIFY)
-        if path not in (f"{MODELS}{name}{CLASSIFY}", f"{MODELS}{name}{CLASSIFY_BATCH}"):
+        end = next((each for each in _ANSWERING if path.endswith(each)), "")
+        name = path.removeprefix(MODELS).removesuffix(end)
+        if not end or path != f"{MODELS}{name}{end}":
             raise RequestError(404, "not_found", "there is nothing at this path; /docs shows what there is")
         if name == self._runtime.registered_model and self._runtime.following is not None:
-            return self._runtime, batch
-        if name not in self._runtime.others:
+            runtime = self._runtime
+        elif name in self._runtime.others:
+            runtime = self._runtime.others[name]
+        else:
             raise RequestError(404, "not_found", "this service follows no registered model of this name")
-        return self._runtime.others[name], batch
+        check_task(runtime, end, f"{MODELS}{name}")
+        return runtime, end in _BATCHES
 
-    async def _classified(self, runtime: Runtime, headers: dict[bytes, bytes], receive: Receive, key_name: str, *, batch: bool) -> bytes:
+    async def _answered(self, runtime: Runtime, headers: dict[bytes, bytes], receive: Receive, key_name: str, *, batch: bool) -> bytes:
         check_media_type(headers)
         least = headers.get(b"x-least-model-version")
         if runtime.model is None or least is not None:
@@ -194,11 +201,12 @@ class ClassifyEndpoint:
             if batch:
                 return await self._batch(runtime, by, model, body, recorder)
             if long:
-                record = await runtime.predictor.slices.once(lambda: runtime.contract.read_record(body))
-                return orjson.dumps(await by.classify(record, model, recorder))
+                record, params = await runtime.predictor.slices.once(lambda: runtime.contract.read_one(body))
+                return orjson.dumps(await by.classify(record, model, recorder, params))
             began = time.perf_counter()
             try:
-                return orjson.dumps(await by.classify(runtime.contract.read_record(body), model, recorder))
+                record, params = runtime.contract.read_one(body)
+                return orjson.dumps(await by.classify(record, model, recorder, params))
             finally:
                 self._admission.spent(time.perf_counter() - began)
         except UnfinishedError as late:
@@ -231,7 +239,8 @@ class ClassifyEndpoint:
     async def _batch(self, runtime: Runtime, by: Answering, model: LoadedModel, body: bytes, recorder: Recorder | None) -> bytes:
         """Return the answer to a batch; to read it, and to write the answer, holds the event loop for a slice each."""
         slices = runtime.predictor.slices
-        answer = await by.classify_batch(await slices.once(lambda: runtime.contract.read_batch(body)), model, recorder)
+        records, params = await slices.once(lambda: runtime.contract.read_several(body))
+        answer = await by.classify_batch(records, model, recorder, params)
         return await slices.once(lambda: orjson.dumps(answer))
 
     async def _by_application(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
@@ -244,6 +253,24 @@ class ClassifyEndpoint:
 def answering(runtime: Runtime, headers: dict[bytes, bytes], least: bytes | None) -> tuple[LoadedModel, Answering]:
     """Return the model that answers a request, and what answers with it: the candidate's share of the requests is compared."""
     return (runtime.ready_with(least), runtime) if runtime.rollout is None else runtime.rollout.answering(headers, least)
+
+
+def check_task(runtime: Runtime, path: str, model_path: str = "") -> None:
+    """Check that the model answers on this path; a model that is not known yet is not checked.
+
+    Args:
+        path: One of those that answer records.
+        model_path: What stands before it, where it is the path of one of several models.
+
+    Raises:
+        RequestError: 404, with the path that the model answers on.
+    """
+    answers = runtime.answers
+    if path in (answers.path, answers.batch_path) or not runtime.description.columns:
+        return
+    instead = model_path + (answers.batch_path if path in _BATCHES else answers.path)
+    kind = "is a classifier" if answers.path == CLASSIFY else "is no classifier"
+    raise RequestError(404, "not_found", f"the model {kind}: send the request to {instead}")
 
 
 def request_id_of(headers: dict[bytes, bytes]) -> str:
