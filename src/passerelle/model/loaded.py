@@ -110,6 +110,11 @@ class LoadedModel:
         outputs: Outputs = hosted.predict(records, params)
         return outputs
 
+    @property
+    def alive(self) -> bool:
+        """Whether it can answer: the process of an adopted model runs, or will be started."""
+        return bool(getattr(self.pipeline, "alive", True))
+
     def row_at_once(self, scorer: CompiledScorer, record: Mapping[str, Any]) -> ScoredRow:
         """Return what the scorer says of a record, within a millisecond.
 

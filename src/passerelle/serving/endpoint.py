@@ -23,6 +23,7 @@ from passerelle.serving.feedback import ACCEPTED, feedback_of
 from passerelle.serving.following.webhook import MAX_BODY_BYTES, webhooks_of
 from passerelle.serving.heads import HeadLimits
 from passerelle.serving.recording import Recorder, prediction_log_of, write_until_shutdown
+from passerelle.serving.request_checks import BATCHES, check_media_type, check_method, check_task
 from passerelle.serving.responses import JSON, SECURITY, App, Enveloped, Headers, Receive, Scope, Send, envelope, respond
 from passerelle.serving.routes import METRICS, MODELS, READYZ, UNKNOWN, UNREAD, WEBHOOK, Access, AnsweredBy, Route, route_of
 from passerelle.serving.runtime import Runtime
@@ -32,10 +33,8 @@ if TYPE_CHECKING:
     from passerelle.model.loaded import LoadedModel
     from passerelle.serving.following.live_candidate import Answering
 
-_MEDIA_TYPES = (b"application/json",)
 _INTERNAL = RequestError(500, "internal", "the service could not answer; the operator finds the cause by the request id")
 _CLIENT_LEFT = 499
-_BATCHES = frozenset({CLASSIFY_BATCH, PREDICT_BATCH})
 #: The paths that answer records, those of batches first.
 _ANSWERING = (CLASSIFY_BATCH, PREDICT_BATCH, CLASSIFY, PREDICT)
 
@@ -151,7 +150,7 @@ class ClassifyEndpoint:
             raise RequestError(404, "not_found", "there is nothing at this path; /docs shows what there is")
         if route.path in _ANSWERING:
             check_task(self._runtime, route.path)
-            return 200, await self._answered(self._runtime, headers, receive, key_name, batch=route.path in _BATCHES), JSON
+            return 200, await self._answered(self._runtime, headers, receive, key_name, batch=route.path in BATCHES), JSON
         if route.path == MODELS:
             runtime, batch = self._of_another_model(path)
             return 200, await self._answered(runtime, headers, receive, key_name, batch=batch), JSON
@@ -161,7 +160,8 @@ class ClassifyEndpoint:
         if route.path == METRICS:
             return 200, await self._metrics.rendered(), (b"content-type", CONTENT_TYPE.encode())
         if route.path == READYZ:
-            return 200 if self._runtime.model else 503, orjson.dumps(self._runtime.readiness()), JSON
+            readiness = self._runtime.readiness()
+            return 200 if readiness["ready"] else 503, orjson.dumps(readiness), JSON
         return 200, b'{"live":true}', JSON
 
     def _of_another_model(self, path: str) -> tuple[Runtime, bool]:
@@ -181,7 +181,7 @@ class ClassifyEndpoint:
         else:
             raise RequestError(404, "not_found", "this service follows no registered model of this name")
         check_task(runtime, end, f"{MODELS}{name}")
-        return runtime, end in _BATCHES
+        return runtime, end in BATCHES
 
     async def _answered(self, runtime: Runtime, headers: dict[bytes, bytes], receive: Receive, key_name: str, *, batch: bool) -> bytes:
         check_media_type(headers)
@@ -255,58 +255,12 @@ def answering(runtime: Runtime, headers: dict[bytes, bytes], least: bytes | None
     return (runtime.ready_with(least), runtime) if runtime.rollout is None else runtime.rollout.answering(headers, least)
 
 
-def check_task(runtime: Runtime, path: str, model_path: str = "") -> None:
-    """Check that the model answers on this path; a model that is not known yet is not checked.
-
-    Args:
-        path: One of those that answer records.
-        model_path: What stands before it, where it is the path of one of several models.
-
-    Raises:
-        RequestError: 404, with the path that the model answers on.
-    """
-    answers = runtime.answers
-    if path in (answers.path, answers.batch_path) or not runtime.description.columns:
-        return
-    instead = model_path + (answers.batch_path if path in _BATCHES else answers.path)
-    kind = "is a classifier" if answers.path == CLASSIFY else "is no classifier"
-    raise RequestError(404, "not_found", f"the model {kind}: send the request to {instead}")
-
-
 def request_id_of(headers: dict[bytes, bytes]) -> str:
     """Return the client's own request id where it is short and plain, else a new one."""
     given = headers.get(b"x-request-id")
     if given and len(given) <= 64 and given.replace(b"-", b"").replace(b"_", b"").isalnum():  # noqa: PLR2004 - a UUID has 36
         return given.decode("ascii")
     return os.urandom(8).hex()
-
-
-def check_method(route: Route, method: str) -> None:
-    """Check that the route has this method; an unknown path is not checked.
-
-    Raises:
-        RequestError: 405, with the methods that are answered.
-    """
-    if route.methods and method not in route.methods:
-        allowed = ", ".join(route.methods).encode()
-        raise RequestError(405, "wrong_method", f"only {route.methods[0]} is answered here", headers=((b"allow", allowed),))
-
-
-def check_media_type(headers: dict[bytes, bytes]) -> None:
-    """Refuse other media types than JSON, and a body that the server could not read.
-
-    Raises:
-        RequestError: 415, or 400 for a request to change the protocol.
-    """
-    given = headers.get(b"content-type", b"")
-    if given not in _MEDIA_TYPES and given.partition(b";")[0].strip().lower() not in _MEDIA_TYPES:
-        raise RequestError(415, "unsupported_media_type", "send application/json")
-    if headers.get(b"content-encoding", b"identity") != b"identity":
-        raise RequestError(415, "unsupported_encoding", "send the body without a content encoding")
-    # After such a header the HTTP parser expects another protocol: the body is lost, or taken for the next request.
-    if b"upgrade" in headers and b"upgrade" in headers.get(b"connection", b"").lower():
-        message = "ask with plain HTTP/1.1, without an Upgrade header"
-        raise RequestError(400, "upgrade_not_supported", message, headers=((b"connection", b"close"),))
 
 
 def _place(error: BaseException) -> str:

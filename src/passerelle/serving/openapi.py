@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 from passerelle import __version__
 from passerelle.model.mlmodel import ModelDescription
 from passerelle.names import CLASSIFY, FEEDBACK
-from passerelle.serving.answers import Answers, answer_example, answers_of
+from passerelle.serving.answer_schemas import Answers, answer_example, answers_of
 from passerelle.serving.contract import Contract, ErrorAnswer
 from passerelle.serving.feedback import feedback_schema
 from passerelle.serving.routes import LIVEZ, MODEL, READYZ, Access, route_of

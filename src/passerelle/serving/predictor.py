@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from passerelle.errors import DataError
+from passerelle.errors import DataError, OutsideError
 from passerelle.model.answer import ScoredRow
 from passerelle.model.classifier import PipelineNeededError
 from passerelle.serving.admission import UnfinishedError
+from passerelle.serving.answers import PredictedValue, Row
 from passerelle.serving.batcher import Lane, MicroBatcher, Result
 from passerelle.serving.contract import RequestError, Values
 from passerelle.serving.record_size import size_of
@@ -41,22 +42,6 @@ class Question(NamedTuple):
     model: LoadedModel
     record: Mapping[str, object]
     params: Values | None
-
-
-class PredictedValue(NamedTuple):
-    """The output of a model that is no classifier.
-
-    Attributes:
-        value: As JSON has it, by the model's task.
-        probabilities: Of the labels, where the model gives several to a record; None without any.
-    """
-
-    value: object
-    probabilities: Sequence[float] | None
-
-
-#: What a model says of a record.
-Row = ScoredRow | PredictedValue
 
 
 class Predictor:
@@ -184,6 +169,8 @@ class Predictor:
             return task.result()
         except (ValueError, OverflowError, TypeError, AttributeError):  # a vectorizer raises the last two for values that are no text
             raise RequestError(422, "invalid_record", "holds a value that the model cannot take") from None
+        except OutsideError as error:
+            raise process_failure(error) from None
 
     def _predict(self, questions: Sequence[Question]) -> list[Row]:
         """Return the rows of these questions, each by its own model: another one may have been swapped in meanwhile."""
@@ -193,6 +180,13 @@ class Predictor:
             together = list(group)
             rows += rows_of(together[0].model, [question.record for question in together], together[0].params)
         return rows
+
+
+def process_failure(error: OutsideError) -> RequestError:
+    """Return the refusal of a request whose model has no process any longer, or one that did not answer."""
+    if isinstance(error, TimeoutError):
+        return RequestError(504, "too_slow", "the model did not answer in time")
+    return RequestError(503, "model_ended", "the process of the model ended; it is started anew", headers=((b"retry-after", b"1"),))
 
 
 def rows_of(model: LoadedModel, records: Sequence[Mapping[str, object]], params: Values | None) -> list[Row]:

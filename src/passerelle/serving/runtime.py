@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from passerelle.errors import PasserelleError
-from passerelle.model.answer import label_text
+from passerelle.model.answer import ScoredRow
 from passerelle.model.lineage import read_lineage
 from passerelle.model.mlmodel import ModelDescription, describe
-from passerelle.model.prediction_id import new_prediction_id
 from passerelle.model.record import params_of
 from passerelle.monitoring.metrics import Metrics
 from passerelle.monitoring.shared import shared_folder
 from passerelle.names import MODEL_FOLDER
-from passerelle.serving.answers import Answers, answers_of, classified, logged, predicted
+from passerelle.serving.answer_schemas import Answers, answers_of
+from passerelle.serving.answers import Row, content_of, logged
 from passerelle.serving.contract import Contract, RequestError, Values, contract_of
 from passerelle.serving.failure import loading_failure
-from passerelle.serving.predictor import PredictedValue, Predictor, Row
+from passerelle.serving.predictor import Predictor
 from passerelle.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -191,6 +191,8 @@ class Runtime:
             follows |= {"models": {name: other.readiness() for name, other in self.others.items()}}
         if self.model is None:
             return {"ready": False, "model_version": None, "reason": "model_refused" if self.refused else "loading"} | follows
+        if not self.model.alive:
+            return {"ready": False, "model_version": self.model.version, "reason": "model_ended"} | follows
         return {"ready": True, "model_version": self.model.version} | follows
 
     def following_state(self) -> dict[str, Any]:
@@ -279,35 +281,15 @@ class Runtime:
         return answers
 
     def _answer(self, model: LoadedModel, record: Mapping[str, Any], row: Row, recorder: Recorder | None) -> dict[str, Any]:
+        content = content_of(model, row, review_threshold=self.settings.review_threshold)
+        for_log = logged(content, model)
+        self.metrics.predicted(for_log["label"], model.version)
         for column in self._text_columns:
             self.metrics.characters.observe(len(record[column] or ""))
-        if isinstance(row, PredictedValue):
-            return self._value(model, record, row, recorder)
-        answer = model.answer(row, review_threshold=self.settings.review_threshold)
-        self.metrics.predicted(label_text(answer.label), model.version)
-        if answer.review:
+        if for_log["review"]:
             self.metrics.review(model.version)
-        content = {
-            **classified(answer, model.label_names),
-            "model_version": model.version,
-            "prediction_id": new_prediction_id(model.prediction_prefix),
-            "review": answer.review,
-        }
         if recorder is not None:
-            recorder.add(model, record, logged(content), row.known_ngrams)
-        return content
-
-    def _value(self, model: LoadedModel, record: Mapping[str, Any], row: PredictedValue, recorder: Recorder | None) -> dict[str, Any]:
-        """Return the answer of a model that is no classifier."""
-        content = {
-            **predicted(model, row.value, row.probabilities),
-            "model_version": model.version,
-            "prediction_id": new_prediction_id(model.prediction_prefix),
-        }
-        for_log = logged(content, model.description.task)
-        self.metrics.predicted(for_log["label"], model.version)
-        if recorder is not None:
-            recorder.add(model, record, for_log, None)
+            recorder.add(model, record, for_log, row.known_ngrams if isinstance(row, ScoredRow) else None)
         return content
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from passerelle.model.record import Column
-from passerelle.serving.answers import BatchPrediction, LabelProbability, Prediction
+from passerelle.serving.answer_schemas import BatchPrediction, LabelProbability, Prediction
 from passerelle.serving.contract import Contract, ErrorAnswer, RequestError, contract_of
 from passerelle.serving.field_types import not_blank
 from passerelle.serving.structure import SMALL_BYTES
