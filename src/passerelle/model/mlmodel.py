@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,12 @@ class ModelDescription:
     def task(self) -> Task:
         """What the model does with a record; passerelle trains classifiers alone."""
         return "classification" if self.adoption is None else self.adoption.task
+
+    @cached_property
+    def label_names(self) -> Mapping[object, str] | None:
+        """The name of each label, where adoption recorded names."""
+        adoption = self.adoption
+        return None if adoption is None or not adoption.labels else {json.loads(label): name for label, name in adoption.labels.items()}
 
 
 def describe(folder: Path, *, scorer_alone: bool = False) -> ModelDescription:

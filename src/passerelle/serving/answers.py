@@ -43,7 +43,7 @@ def content_of(model: LoadedModel, row: Row, *, review_threshold: float) -> dict
         }
     answer = model.answer(row, review_threshold=review_threshold)
     return {
-        **classified(answer, model.label_names),
+        **classified(answer, model.description.label_names),
         "model_version": model.version,
         "prediction_id": new_prediction_id(model.prediction_prefix),
         "review": answer.review,
@@ -74,7 +74,7 @@ def predicted(model: LoadedModel, value: object, probabilities: Sequence[float] 
     if model.description.task != "multilabel":
         return {"prediction": _plain(value)}
     given = {label_text(label) for label in value} if isinstance(value, list) else set()
-    names, labels = model.label_names, []
+    names, labels = model.description.label_names, []
     for place, label in enumerate(model.labels):
         name = {} if names is None else {"label_name": names.get(label)}
         probability = None if probabilities is None else probabilities[place]

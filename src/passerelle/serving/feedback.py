@@ -90,7 +90,7 @@ _LABEL = Annotated[Any, AfterValidator(_one_label), WithJsonSchema({"type": ["st
 
 def has_text_labels(model: LoadedModel) -> bool:
     """Return whether all labels are texts and have no names beside."""
-    return model.label_names is None and all(isinstance(label, str) for label in model.labels)
+    return model.description.label_names is None and all(isinstance(label, str) for label in model.labels)
 
 
 def labels_of(model: LoadedModel) -> Mapping[bytes, str]:
@@ -102,7 +102,7 @@ def labels_of(model: LoadedModel) -> Mapping[bytes, str]:
         return {}
     forms = {orjson.dumps(label): label_text(label) for label in model.labels}
     for label in model.labels:
-        name = (model.label_names or {}).get(label)
+        name = (model.description.label_names or {}).get(label)
         others: list[object] = [label_text(label), *([] if name is None else [name])]
         others += [int(label)] if isinstance(label, float) and label.is_integer() else []
         for other in others:

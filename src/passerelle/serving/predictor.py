@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from passerelle.errors import DataError, OutsideError
+from passerelle.errors import DataError, ModelEndedError, ModelTimeoutError
 from passerelle.model.answer import ScoredRow
 from passerelle.model.classifier import PipelineNeededError
 from passerelle.serving.admission import UnfinishedError
@@ -169,8 +169,10 @@ class Predictor:
             return task.result()
         except (ValueError, OverflowError, TypeError, AttributeError):  # a vectorizer raises the last two for values that are no text
             raise RequestError(422, "invalid_record", "holds a value that the model cannot take") from None
-        except OutsideError as error:
-            raise process_failure(error) from None
+        except ModelTimeoutError:
+            raise RequestError(504, "too_slow", "the model did not answer in time") from None
+        except ModelEndedError:
+            raise RequestError(503, "model_ended", "the process of the model ended", headers=((b"retry-after", b"1"),)) from None
 
     def _predict(self, questions: Sequence[Question]) -> list[Row]:
         """Return the rows of these questions, each by its own model: another one may have been swapped in meanwhile."""
@@ -180,13 +182,6 @@ class Predictor:
             together = list(group)
             rows += rows_of(together[0].model, [question.record for question in together], together[0].params)
         return rows
-
-
-def process_failure(error: OutsideError) -> RequestError:
-    """Return the refusal of a request whose model has no process any longer, or one that did not answer."""
-    if isinstance(error, TimeoutError):
-        return RequestError(504, "too_slow", "the model did not answer in time")
-    return RequestError(503, "model_ended", "the process of the model ended; it is started anew", headers=((b"retry-after", b"1"),))
 
 
 def rows_of(model: LoadedModel, records: Sequence[Mapping[str, object]], params: Values | None) -> list[Row]:

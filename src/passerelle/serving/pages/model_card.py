@@ -45,7 +45,9 @@ def model_card(runtime: Runtime) -> dict[str, Any]:
         **{key: lineage.get(key) for key in _LINEAGE},
         **adoption_card(model.description),
         "classes": list(model.labels),
-        "class_names": None if model.label_names is None else [model.label_names.get(label) for label in model.labels],
+        "class_names": None
+        if model.description.label_names is None
+        else [model.description.label_names.get(label) for label in model.labels],
         "columns": [{"name": column.name, "type": column.type} for column in model.description.columns],
         "serving_since": model.since,
         "golden_predictions": len(model.golden.inputs),
