@@ -40,14 +40,12 @@ def model_card(runtime: Runtime) -> dict[str, Any]:
         RequestError: 503 until a model is loaded.
     """
     model = runtime.ready()
-    lineage = model.lineage
+    lineage, names = model.lineage, model.description.label_names
     return {
         **{key: lineage.get(key) for key in _LINEAGE},
         **adoption_card(model.description),
         "classes": list(model.labels),
-        "class_names": None
-        if model.description.label_names is None
-        else [model.description.label_names.get(label) for label in model.labels],
+        "class_names": None if names is None else [names.get(label) for label in model.labels],
         "columns": [{"name": column.name, "type": column.type} for column in model.description.columns],
         "serving_since": model.since,
         "golden_predictions": len(model.golden.inputs),
