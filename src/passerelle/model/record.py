@@ -101,9 +101,10 @@ def columns_of(signature: Mapping[str, Any], *, adopted: bool = False) -> tuple[
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         way_out = "log it with mlflow.sklearn.log_model(…, signature=…) over a table with named columns"
         raise UsageError(f"the model has no signature with named columns; {way_out}") from error
-    taken, way_out = (_ADOPTED_TYPES, "drop it, or name another type") if adopted else (_COLUMN_TYPES, "train it on text or numbers")
+    taken, deepest = (_ADOPTED_TYPES, _DEEPEST) if adopted else (_COLUMN_TYPES, 0)
+    way_out = "drop it, or name another type" if adopted else "train it on text or numbers"
     for column in columns:
-        if column.scalar not in taken or column.depth > _DEEPEST:
+        if column.scalar not in taken or column.depth > deepest:
             raise UsageError(f"the column « {column.name} » is of type {column.type}, which no record can hold: {way_out}")
     if not columns:
         raise UsageError("the model's signature has no columns; log it with a signature")
@@ -117,7 +118,7 @@ def params_of(signature: Mapping[str, Any]) -> tuple[Param, ...]:
         UsageError: They cannot be read.
     """
     try:
-        entries = json.loads(signature.get("params") or "[]")
+        entries = json.loads(signature.get("params") or "[]") or []
         return tuple(param for param in map(_param, entries) if param.type in _ADOPTED_TYPES)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise UsageError("the params of the model's signature cannot be read; log it with a signature of mlflow.models") from error

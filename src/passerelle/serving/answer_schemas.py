@@ -48,7 +48,7 @@ class BatchPrediction(BaseModel):
     predictions: list[Prediction]
 
 
-class Answers(NamedTuple):
+class AnswerSchemas(NamedTuple):
     """The schemas of a model's answers, and where it gives them.
 
     Attributes:
@@ -80,7 +80,7 @@ class Answers(NamedTuple):
         return self.batch_path.strip("/").replace("/", "_")
 
 
-def answers_of(description: ModelDescription, classes: Sequence[object] | None = None) -> Answers:
+def answers_of(description: ModelDescription, classes: Sequence[object] | None = None) -> AnswerSchemas:
     """Return the schemas of a model's answers.
 
     Args:
@@ -88,13 +88,13 @@ def answers_of(description: ModelDescription, classes: Sequence[object] | None =
     """
     if description.task != "classification":
         one = _predicted(description)
-        return Answers(one, _batch_of(one), PREDICT, PREDICT_BATCH, "Predict for", "Predicts for")
+        return AnswerSchemas(one, _batch_of(one), PREDICT, PREDICT_BATCH, "Predict for", "Predicts for")
     label = _label_type(description, classes)
     named = description.adoption is not None and bool(description.adoption.labels)
     if label is str and not named:
-        return Answers(Prediction, BatchPrediction, CLASSIFY, CLASSIFY_BATCH, texts=True)
+        return AnswerSchemas(Prediction, BatchPrediction, CLASSIFY, CLASSIFY_BATCH, texts=True)
     one = _classified(label, named=named)
-    return Answers(one, _batch_of(one), CLASSIFY, CLASSIFY_BATCH)
+    return AnswerSchemas(one, _batch_of(one), CLASSIFY, CLASSIFY_BATCH)
 
 
 def _label_type(description: ModelDescription, classes: Sequence[object] | None) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
@@ -15,6 +15,8 @@ from passerelle.serving.structure import SMALL_BYTES, Excess, Structure
 
 #: Values by name.
 Values = Mapping[str, object]
+#: What becomes of fields that no column has.
+Extra = Literal["ignore", "forbid"]
 _PARAMS, _RECORDS = "params", "records"
 _MAX_BINARY_BYTES, _MAX_ARRAY_ITEMS = 524_288, 50_000
 
@@ -113,7 +115,7 @@ class Contract:
         """
         params: Values | None = None
         if self.params_field is not None:
-            params = self.params_of(values[self.params_attribute])
+            params = self.params_of(values.get(self.params_attribute))
             values = {name: value for name, value in values.items() if name != self.params_attribute}
         if self.renamed:
             values = {self.renamed.get(name, name): value for name, value in values.items()}
@@ -173,42 +175,59 @@ def contract_of(
         ignore_extra: Whether fields that no column has are left out, rather than refused.
     """
     limits = ValueLimits(max_text_characters, max_binary_bytes, max_array_items)
+    extra: Extra = "ignore" if ignore_extra else "forbid"
     attributes = _attributes(columns)
-    fields: dict[str, Any] = {}
-    for attribute, column in attributes.items():
-        kind = field_type(column, limits)
-        fields[attribute] = (kind, Field(alias=column.name)) if column.required else (kind | None, Field(default=None, alias=column.name))
     names = tuple(column.name for column in columns)
     params_field, params_attribute = _free(_PARAMS, names), _free(_PARAMS, (*names, *attributes))
-    beside: dict[str, Any] = {} if not params else {_PARAMS: _params_field(params, limits, _PARAMS, ignore_extra=ignore_extra)}
-    if params:
-        fields[params_attribute] = _params_field(params, limits, params_field, ignore_extra=ignore_extra)
-    extra: Any = "ignore" if ignore_extra else "forbid"
-    shown: dict[str, Any] = {"example": dict(example)} if example else {}
-    config = ConfigDict(extra=extra, strict=True, json_schema_extra=shown, protected_namespaces=())
+    params_model = _params_model(params, limits, extra) if params else None
+    fields: dict[str, Any] = {attribute: _field(column, limits) for attribute, column in attributes.items()}
+    documented: dict[str, Any] = {"example": dict(example)} if example else {}
+    config = ConfigDict(extra=extra, strict=True, json_schema_extra=documented, protected_namespaces=())
     record = create_model("Record", __config__=config, __doc__="One record: the columns of the model's signature.", **fields)
-    batch_shown: dict[str, Any] = {"example": {_RECORDS: [dict(example)]}} if example else {}
-    batch = create_model(
-        "Records",
-        __config__=ConfigDict(extra="forbid", strict=True, json_schema_extra=batch_shown),
-        __doc__="Several records, answered in their order.",
-        records=(Annotated[list[record], Field(min_length=1, max_length=max_records)], ...),
-        **beside,
-    )
+    batch = _batch_model(record, params_model, max_records, example)
+    if params_model is not None:
+        record = _with_params(record, **{params_attribute: _params_field(params_model, params_field)})
     renamed = {attribute: column.name for attribute, column in attributes.items() if attribute != column.name}
     structure = Structure.of(columns, params, params_field, max_array_items=max_array_items, ignore_extra=ignore_extra)
     batch_structure = structure.for_batch(max_records)
     return Contract(record, batch, names, renamed, structure, batch_structure, params_field if params else None, params_attribute)
 
 
-def _params_field(params: Sequence[Param], limits: ValueLimits, alias: str, *, ignore_extra: bool) -> Any:
-    """Return the field of the params: each has a default, and so has the field."""
+def _field(column: Column, limits: ValueLimits) -> Any:
+    kind = field_type(column, limits)
+    return (kind, Field(alias=column.name)) if column.required else (kind | None, Field(default=None, alias=column.name))
+
+
+def _batch_model(record: Any, params_model: Any, max_records: int, example: Mapping[str, object] | None) -> type[BaseModel]:
+    extra: dict[str, Any] = {"example": {_RECORDS: [dict(example)]}} if example else {}
+    beside: dict[str, Any] = {} if params_model is None else {_PARAMS: _params_field(params_model, _PARAMS)}
+    return create_model(
+        "Records",
+        __config__=ConfigDict(extra="forbid", strict=True, json_schema_extra=extra),
+        __doc__="Several records, answered in their order.",
+        records=(Annotated[list[record], Field(min_length=1, max_length=max_records)], ...),
+        **beside,
+    )
+
+
+def _params_model(params: Sequence[Param], limits: ValueLimits, extra: Extra) -> Any:
+    """Return the pydantic model of the params, each with its default."""
     fields: dict[str, Any] = {
         f"param_{place}": (param_type(param, limits), Field(default=param.default, alias=param.name)) for place, param in enumerate(params)
     }
-    config = ConfigDict(extra="ignore" if ignore_extra else "forbid", strict=True, protected_namespaces=())
-    model: Any = create_model("Params", __config__=config, __doc__="The parameters of the model's signature.", **fields)
+    config = ConfigDict(extra=extra, strict=True, protected_namespaces=())
+    return create_model("Params", __config__=config, __doc__="The parameters of the model's signature.", **fields)
+
+
+def _params_field(model: Any, alias: str) -> Any:
+    """Return the field of the params, which may be left out: each has a default."""
     return model, Field(default_factory=model, alias=alias)
+
+
+def _with_params(record: Any, **field: Any) -> type[BaseModel]:
+    name, text = "RecordWithParams", "One record, and the params that hold for it."
+    with_params: type[BaseModel] = create_model(name, __base__=record, __doc__=text, **field)
+    return with_params
 
 
 def _attributes(columns: Sequence[Column]) -> dict[str, Column]:

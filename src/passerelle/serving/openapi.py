@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 from passerelle import __version__
 from passerelle.model.mlmodel import ModelDescription
 from passerelle.names import CLASSIFY, FEEDBACK
-from passerelle.serving.answer_schemas import Answers, answer_example, answers_of
+from passerelle.serving.answer_schemas import AnswerSchemas, answer_example, answers_of
 from passerelle.serving.contract import Contract, ErrorAnswer
 from passerelle.serving.feedback import feedback_schema
 from passerelle.serving.routes import LIVEZ, MODEL, READYZ, Access, route_of
@@ -112,7 +112,7 @@ def openapi(
             "description": f"{answers.summary} records with exactly one version of one registered model.",
         },
         "paths": {
-            **_answering(answers, description, classes),
+            **_answering(contract, answers, description, classes),
             FEEDBACK: {"post": _feedback()},
             MODEL: {"get": _read(MODEL, "model_card", "The card of the model that is served", not_ready=True)},
             LIVEZ: {"get": _read(LIVEZ, "livez", "Whether the event loop turns")},
@@ -123,11 +123,14 @@ def openapi(
     }
 
 
-def _answering(answers: Answers, description: ModelDescription, classes: Sequence[object] | None) -> dict[str, dict[str, Operation]]:
+def _answering(
+    contract: Contract, answers: AnswerSchemas, description: ModelDescription, classes: Sequence[object] | None
+) -> dict[str, dict[str, Operation]]:
     """Return the two paths that answer records."""
     example = description.example or {}
     answer = answer_example(description, classes)
-    one = _operation(answers.name, f"{answers.verb} one record", takes="Record", example=example, gives="Prediction", answer=answer)
+    takes = contract.record.__name__
+    one = _operation(answers.name, f"{answers.verb} one record", takes=takes, example=example, gives="Prediction", answer=answer)
     batch = _operation(
         answers.batch_name,
         f"{answers.verb} several records",

@@ -19,7 +19,7 @@ from passerelle.model.record import params_of
 from passerelle.monitoring.metrics import Metrics
 from passerelle.monitoring.shared import shared_folder
 from passerelle.names import MODEL_FOLDER
-from passerelle.serving.answer_schemas import Answers, answers_of
+from passerelle.serving.answer_schemas import AnswerSchemas, answers_of
 from passerelle.serving.answers import Row, content_of, logged
 from passerelle.serving.contract import Contract, RequestError, Values, contract_of
 from passerelle.serving.failure import loading_failure
@@ -84,7 +84,7 @@ class Runtime:
             max_array_items=self.settings.max_array_items,
             ignore_extra=self.settings.extra_fields == "ignore",
         )
-        self.answers: Answers = answers_of(description)
+        self.answers: AnswerSchemas = answers_of(description)
         self._text_columns = tuple(column.name for column in description.columns if column.type == "string")
         texts = tuple(column.name for column in description.columns if column.scalar == "string")
         self.predictor = Predictor(self.settings, texts, together=self._predicted_together)
