@@ -83,6 +83,9 @@ OCI_PREFIX: Final = "org.opencontainers.image."
 # Paths of the service that classify, as its routes, its metrics and its clients name them.
 CLASSIFY: Final = "/classify"
 CLASSIFY_BATCH: Final = "/classify/batch"
+#: In their place, for a model that is no classifier.
+PREDICT: Final = "/predict"
+PREDICT_BATCH: Final = "/predict/batch"
 FEEDBACK: Final = "/feedback"
 
 #: MLflow's own tag for the run that a run is part of.

@@ -231,6 +231,15 @@ class ServiceSettings(Settings):
         gt=0,
         description="Most characters of all texts of one batch request together, decomposed (Unicode NFKD); more get 422.",
     )
+    max_binary_bytes: int = Field(default=524_288, gt=0, description="Longest binary value of one field, in bytes; a longer one gets 422.")
+    max_array_items: int = Field(
+        default=50_000,
+        gt=0,
+        description="Most items of one array, and about the most of all arrays of one request together; more get 422.",
+    )
+    extra_fields: Literal["refuse", "ignore"] = Field(
+        default="refuse", description="Whether a field that is not part of the record gets 422, or is left out."
+    )
     review_threshold: float = Field(
         default=0.5, ge=0, le=1, description="A label with a probability under this is marked for a person to look at."
     )

@@ -16,7 +16,7 @@ import orjson
 
 from passerelle.errors import IntegrityError
 from passerelle.model.adoption import Task
-from passerelle.model.answer import Answer, ScoredRow, answer_of, predict_with
+from passerelle.model.answer import Answer, ScoredRow, answer_of, plain_label, predict_with
 from passerelle.model.classifier import FittedPipeline, PipelineNeededError
 from passerelle.model.golden import Golden, Predict, read_golden, replay
 from passerelle.model.hosted import HostedModel, Outputs, hosted_predict, open_hosted
@@ -71,9 +71,9 @@ class LoadedModel:
         return str(self.lineage["version"])
 
     @cached_property
-    def labels(self) -> tuple[str, ...]:
-        """The classes as answers name them."""
-        return tuple(str(label) for label in self.classes)
+    def labels(self) -> tuple[Any, ...]:
+        """The classes as answers have them: texts, numbers or booleans."""
+        return tuple(plain_label(label) for label in self.classes)
 
     @cached_property
     def prediction_prefix(self) -> str:
@@ -88,14 +88,14 @@ class LoadedModel:
         """Return whether this record is one of the golden inputs."""
         return orjson.dumps(record, option=orjson.OPT_SORT_KEYS) in self._golden_inputs
 
-    def answer(self, row: ScoredRow, *, review_threshold: float) -> Answer[str]:
+    def answer(self, row: ScoredRow, *, review_threshold: float) -> Answer[Any]:
         """Return the answer for a row of this model."""
         return answer_of(row, self.labels, review_threshold=review_threshold)
 
     @property
     def task(self) -> Task:
         """What the model does with a record; those that passerelle trains classify."""
-        return self.description.adoption.task if self.description.adoption is not None else "classification"
+        return self.description.task
 
     @property
     def alive(self) -> bool:

@@ -31,7 +31,8 @@ def build_app(runtime: Runtime) -> FastAPI:
 
     @app.get("/openapi.json")
     async def description() -> dict[str, Any]:
-        return dict(openapi(runtime.contract, runtime.description))
+        loaded = runtime.model
+        return dict(openapi(runtime.contract, runtime.description, classes=None if loaded is None else loaded.labels))
 
     # BentoML serves Swagger's files itself, so that the page needs no other host.
     template = Template((resources.files("passerelle.serving.pages") / "docs.html").read_text(encoding="utf-8"))

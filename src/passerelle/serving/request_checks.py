@@ -1,0 +1,62 @@
+"""What is checked of a request before its body is read: method, media type, and whether the model answers on this path."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from passerelle.names import CLASSIFY, CLASSIFY_BATCH, PREDICT_BATCH
+from passerelle.serving.contract import RequestError
+from passerelle.serving.routes import Route
+
+if TYPE_CHECKING:
+    from passerelle.serving.runtime import Runtime
+
+#: The paths that answer batches.
+BATCHES = frozenset({CLASSIFY_BATCH, PREDICT_BATCH})
+_MEDIA_TYPES = (b"application/json",)
+
+
+def check_task(runtime: Runtime, path: str, model_path: str = "") -> None:
+    """Check that the model answers on this path; a model that is not known yet is not checked.
+
+    Args:
+        path: One of those that answer records.
+        model_path: What stands before it, where it is the path of one of several models.
+
+    Raises:
+        RequestError: 404, with the path that the model answers on.
+    """
+    answers = runtime.answers
+    if path in (answers.path, answers.batch_path) or not runtime.description.columns:
+        return
+    instead = model_path + (answers.batch_path if path in BATCHES else answers.path)
+    kind = "is a classifier" if answers.path == CLASSIFY else "is no classifier"
+    raise RequestError(404, "not_found", f"the model {kind}: send the request to {instead}")
+
+
+def check_method(route: Route, method: str) -> None:
+    """Check that the route has this method; an unknown path is not checked.
+
+    Raises:
+        RequestError: 405, with the methods that are answered.
+    """
+    if route.methods and method not in route.methods:
+        allowed = ", ".join(route.methods).encode()
+        raise RequestError(405, "wrong_method", f"only {route.methods[0]} is answered here", headers=((b"allow", allowed),))
+
+
+def check_media_type(headers: dict[bytes, bytes]) -> None:
+    """Refuse other media types than JSON, and a body that the server could not read.
+
+    Raises:
+        RequestError: 415, or 400 for a request to change the protocol.
+    """
+    given = headers.get(b"content-type", b"")
+    if given not in _MEDIA_TYPES and given.partition(b";")[0].strip().lower() not in _MEDIA_TYPES:
+        raise RequestError(415, "unsupported_media_type", "send application/json")
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise RequestError(415, "unsupported_encoding", "send the body without a content encoding")
+    # After such a header the HTTP parser expects another protocol: the body is lost, or taken for the next request.
+    if b"upgrade" in headers and b"upgrade" in headers.get(b"connection", b"").lower():
+        message = "ask with plain HTTP/1.1, without an Upgrade header"
+        raise RequestError(400, "upgrade_not_supported", message, headers=((b"connection", b"close"),))
