@@ -70,6 +70,10 @@ OCI_PREFIX: Final = "org.opencontainers.image."
 CLASSIFY: Final = "/classify"
 CLASSIFY_BATCH: Final = "/classify/batch"
 FEEDBACK: Final = "/feedback"
+#: What classifies by a foreign protocol, as the metrics name it.
+INFER_ROUTE: Final = "/v2/infer"
+PREDICT_V1_ROUTE: Final = "/v1/predict"
+INVOCATIONS_ROUTE: Final = "/invocations"
 
 #: MLflow's own tag for the run that a run is part of.
 PARENT_RUN: Final = "mlflow.parentRunId"

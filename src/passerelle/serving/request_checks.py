@@ -1,0 +1,65 @@
+"""What is checked of a request before its body is read, and which model answers it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from passerelle.serving.contract import RequestError
+from passerelle.serving.routes import Route
+from passerelle.serving.runtime import Runtime
+
+if TYPE_CHECKING:
+    from passerelle.model.loaded import LoadedModel
+    from passerelle.serving.following.live_candidate import Answering
+
+_JSON_TYPES = (b"application/json",)
+_SEND_JSON = "send application/json"
+
+
+def answering(runtime: Runtime, headers: dict[bytes, bytes], least: bytes | None) -> tuple[LoadedModel, Answering]:
+    """Return the model that answers a request, and what answers with it: the candidate's share of the requests is compared."""
+    return (runtime.ready_with(least), runtime) if runtime.rollout is None else runtime.rollout.answering(headers, least)
+
+
+def request_id_of(headers: dict[bytes, bytes]) -> str:
+    """Return the client's own request id where it is short and plain, else a new one."""
+    given = headers.get(b"x-request-id")
+    if given and len(given) <= 64 and given.replace(b"-", b"").replace(b"_", b"").isalnum():  # noqa: PLR2004 - a UUID has 36
+        return given.decode("ascii")
+    return os.urandom(8).hex()
+
+
+def check_method(route: Route, method: str) -> None:
+    """Check that the route has this method; an unknown path is not checked.
+
+    Raises:
+        RequestError: 405, with the methods that are answered.
+    """
+    if route.methods and method not in route.methods:
+        allowed = ", ".join(route.methods).encode()
+        raise RequestError(405, "wrong_method", f"only {route.methods[0]} is answered here", headers=((b"allow", allowed),))
+
+
+def check_media_type(
+    headers: dict[bytes, bytes], accepted: Collection[bytes] = _JSON_TYPES, message: str = "send application/json"
+) -> None:
+    """Refuse other media types than these, and a body that the server could not read.
+
+    Args:
+        accepted: The media types; the empty one stands for a request that names none.
+        message: Of the refusal of another.
+
+    Raises:
+        RequestError: 415, or 400 for a request to change the protocol.
+    """
+    given = headers.get(b"content-type", b"")
+    if given not in accepted and given.partition(b";")[0].strip().lower() not in accepted:
+        raise RequestError(415, "unsupported_media_type", message)
+    if headers.get(b"content-encoding", b"identity") != b"identity":
+        raise RequestError(415, "unsupported_encoding", "send the body without a content encoding")
+    # After such a header the HTTP parser expects another protocol: the body is lost, or taken for the next request.
+    if b"upgrade" in headers and b"upgrade" in headers.get(b"connection", b"").lower():
+        message = "ask with plain HTTP/1.1, without an Upgrade header"
+        raise RequestError(400, "upgrade_not_supported", message, headers=((b"connection", b"close"),))
