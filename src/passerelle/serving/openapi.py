@@ -91,18 +91,8 @@ class Document(TypedDict):
     security: list[dict[str, list[str]]]
 
 
-def openapi(
-    contract: Contract,
-    description: ModelDescription,
-    *,
-    title: str = "passerelle",
-    doors: Mapping[str, dict[str, Operation]] | None = None,
-) -> Document:
-    """Return the OpenAPI 3.1 document of the service, made from the model's signature.
-
-    Args:
-        doors: Paths of the foreign protocols that are on.
-    """
+def openapi(contract: Contract, description: ModelDescription, *, title: str = "passerelle") -> Document:
+    """Return the OpenAPI 3.1 document of the service, made from the model's signature."""
     models: list[type[BaseModel]] = [contract.record, contract.batch, Prediction, BatchPrediction, ErrorAnswer, feedback_schema(contract)]
     _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
     example = description.example or {}
@@ -132,7 +122,6 @@ def openapi(
             MODEL: {"get": _read(MODEL, "model_card", "The card of the model that is served", not_ready=True)},
             LIVEZ: {"get": _read(LIVEZ, "livez", "Whether the event loop turns")},
             READYZ: {"get": _read(READYZ, "readyz", "Whether the model is loaded and reproduced its golden predictions", not_ready=True)},
-            **(doors or {}),
         },
         "components": {"schemas": definitions["$defs"], "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
         "security": [{}, {"key": []}],

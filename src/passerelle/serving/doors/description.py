@@ -57,8 +57,9 @@ _PREDICTIONS: Mapping[str, object] = {"type": "object", "properties": {"predicti
 
 def described(runtime: Runtime) -> Document:
     """Return the OpenAPI document of a service, with the foreign protocols that are on."""
-    doors = door_paths(runtime.settings.doors.split(","), runtime.registered_model, runtime.description)
-    return openapi(runtime.contract, runtime.description, doors=doors)
+    document = openapi(runtime.contract, runtime.description)
+    document["paths"] |= door_paths(runtime.settings.doors.split(","), runtime.registered_model, runtime.description)
+    return document
 
 
 def door_paths(doors: Collection[str], registered_model: str, description: ModelDescription) -> dict[str, dict[str, Operation]]:
@@ -169,7 +170,7 @@ def _post(
     responses |= {str(status): _json(text, refusal) for status, text in _REFUSALS.items()}
     contents = {media_type: {"schema": schema, "example": example} for media_type, (schema, example) in content.items()}
     return {
-        "post": {"operationId": name, "summary": summary, "requestBody": {"required": True, "content": described}, "responses": responses}
+        "post": {"operationId": name, "summary": summary, "requestBody": {"required": True, "content": contents}, "responses": responses}
     }
 
 

@@ -60,7 +60,7 @@ def refusal(route: Route, refused: RequestError, request_id: str) -> bytes:
     return _DOORS[route.door].refusal(refused.status, place + refused.message)
 
 
-class AskedModel(NamedTuple):
+class ModelTarget(NamedTuple):
     """The model that a request is for.
 
     Attributes:
@@ -94,7 +94,7 @@ class Doors:
         Raises:
             RequestError: The request is not acceptable, or there is nothing at its path.
         """
-        assert route.door is not None  # noqa: S101 - the caller asked
+        assert route.door is not None  # noqa: S101 - the caller checked
         if "POST" in route.methods:
             return _OK, await self._predicted(_DOORS[route.door], self._model_of(path, route), headers, receive, key_name), JSON
         if route.door == INVOCATIONS:
@@ -104,21 +104,21 @@ class Doors:
         status, content = self._of_server(route) or self._of_model(route, path)
         return status, orjson.dumps(content), JSON
 
-    def _model_of(self, path: str, route: Route) -> AskedModel:
+    def _model_of(self, path: str, route: Route) -> ModelTarget:
         """Return the model that a path names.
 
         Raises:
             RequestError: 404 for a model that is not served here, and for a path that is none.
         """
         if route.path == INVOKE:
-            return AskedModel(self._runtime.registered_model, self._runtime, None)
+            return ModelTarget(self._runtime.registered_model, self._runtime, None)
         name, *version = path.removeprefix(route.path).removesuffix(route.end).split("/")
         runtime = self._runtime if name == self._runtime.registered_model else self._runtime.others.get(name)
         if version and (route.door != V2 or len(version) != 2 or version[0] != "versions"):  # noqa: PLR2004 - the word and the number
             raise _NO_PATH
         if not name or runtime is None:
             raise RequestError(404, "not_found", "no registered model of this name is served here; names are case-sensitive")
-        return AskedModel(name, runtime, version[1] if version else None)
+        return ModelTarget(name, runtime, version[1] if version else None)
 
     def _of_server(self, route: Route) -> tuple[int, object] | None:
         """Return what a GET that names no model answers; None for one that does."""
@@ -146,9 +146,9 @@ class Doors:
             return _OK, {"name": name, "ready": True}
         return _OK, model_metadata(name, model.version, runtime.description.columns, described_outputs(model.labels))
 
-    async def _predicted(self, door: Door, asked: AskedModel, headers: dict[bytes, bytes], receive: Receive, key_name: str) -> bytes:
+    async def _predicted(self, door: Door, target: ModelTarget, headers: dict[bytes, bytes], receive: Receive, key_name: str) -> bytes:
         door.check_media_type(headers)
-        _chosen(asked, headers)  # without a model there may be no contract to check a body against
+        _chosen(target, headers)  # without a model there may be no contract to check a body against
         self._admission.check(long=False)
         began = time.perf_counter()
         body = await self._bodies.read(headers, receive, batch=not _is_small(headers))
@@ -157,15 +157,15 @@ class Doors:
         with self._admission.place(long=long, batch=long):
             await self._admission.turn()
             try:
-                return await self._translated(door, asked, headers, body, (key_name, began))
+                return await self._translated(door, target, headers, body, (key_name, began))
             except RequestError as refused:
                 raise as_bad_request(refused) from None
 
     async def _translated(
-        self, door: Door, asked: AskedModel, headers: dict[bytes, bytes], body: bytes, client: tuple[str, float]
+        self, door: Door, target: ModelTarget, headers: dict[bytes, bytes], body: bytes, client: tuple[str, float]
     ) -> bytes:
-        model, by = _chosen(asked, headers)
-        runtime = asked.runtime
+        model, by = _chosen(target, headers)
+        runtime = target.runtime
         slices, contract = runtime.predictor.slices, runtime.contract
         question = await slices.once(lambda: door.read(body, headers, contract, runtime.description.columns))
         records = await slices.once(lambda: checked_records(question, contract))
@@ -174,7 +174,7 @@ class Doors:
             answer = {"predictions": [await by.classify(records[0], model, recorder)]}
         else:
             answer = await by.classify_batch(records, model, recorder)
-        identity = (asked.name, str(answer["predictions"][0]["model_version"]))
+        identity = (target.name, str(answer["predictions"][0]["model_version"]))
         return await slices.once(lambda: door.written(outputs_of(answer), question, identity))
 
     def _mlflow_version(self) -> bytes:
@@ -197,15 +197,15 @@ def of_version(model: LoadedModel, version: str | None) -> LoadedModel:
     return model
 
 
-def _chosen(asked: AskedModel, headers: dict[bytes, bytes]) -> tuple[LoadedModel, Answering]:
+def _chosen(target: ModelTarget, headers: dict[bytes, bytes]) -> tuple[LoadedModel, Answering]:
     """Return the model that answers, and what answers with it; who names a version takes no part in the trial of a candidate.
 
     Raises:
         RequestError: As `answering`, and 404 for another version than the one that is served.
     """
-    if asked.version is None:
-        return answering(asked.runtime, headers, headers.get(b"x-least-model-version"))
-    return of_version(asked.runtime.ready(), asked.version), asked.runtime
+    if target.version is None:
+        return answering(target.runtime, headers, headers.get(b"x-least-model-version"))
+    return of_version(target.runtime.ready(), target.version), target.runtime
 
 
 def _is_small(headers: dict[bytes, bytes]) -> bool:

@@ -8,7 +8,7 @@ import orjson
 
 from passerelle.model.record import Column
 from passerelle.serving.contract import Contract, RequestError
-from passerelle.serving.doors.outputs import PROBABILITY, Output
+from passerelle.serving.doors.outputs import PROBABILITY, NamedOutput
 from passerelle.serving.doors.question import Question, invalid, object_of
 from passerelle.serving.doors.tables import Records, by_columns, by_lines, by_objects, by_rows, split
 from passerelle.serving.request_checks import check_media_type
@@ -57,7 +57,7 @@ class Invocations:
             raise invalid("params is not an object")
         return Question(_FORMS[given[0]](content[given[0]], contract), params=params or {})
 
-    def written(self, outputs: Sequence[Output], question: Question, identity: tuple[str, str]) -> bytes:  # noqa: ARG002
+    def written(self, outputs: Sequence[NamedOutput], question: Question, identity: tuple[str, str]) -> bytes:  # noqa: ARG002
         """Return the body of an answer: the predictions, as MLflow's server has them, and the probabilities beside them."""
         probabilities = [output.values for output in outputs[1:] if output.name == PROBABILITY]
         return orjson.dumps({"predictions": outputs[0].values} | ({"probabilities": probabilities[0]} if probabilities else {}))

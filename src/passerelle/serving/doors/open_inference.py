@@ -10,14 +10,15 @@ import orjson
 from passerelle import __version__
 from passerelle.model.record import Column
 from passerelle.serving.contract import Contract
-from passerelle.serving.doors.outputs import Output
+from passerelle.serving.doors.outputs import NamedOutput
 from passerelle.serving.doors.question import Question, invalid, object_of
 from passerelle.serving.doors.tensors import BinaryTensors, names_of, tensor_of
 from passerelle.serving.request_checks import check_media_type
 
 #: tritonclient names no media type at all.
 _MEDIA_TYPES = (b"", b"application/json", b"application/octet-stream")
-_KEYS = {"id", "parameters", "inputs", "outputs"}
+#: KServe's client repeats the name of the model.
+_KEYS = {"id", "parameters", "inputs", "outputs", "model_name"}
 _LONGEST_ID = 256
 _DATATYPES: Mapping[str, str] = {
     "string": "BYTES", "boolean": "BOOL", "integer": "INT32", "long": "INT64", "float": "FP32", "double": "FP64",
@@ -53,7 +54,7 @@ class OpenInference:
         binary.check_end()
         return Question(records, id=given_id or "", outputs=names_of(content.get("outputs") or []))
 
-    def written(self, outputs: Sequence[Output], question: Question, identity: tuple[str, str]) -> bytes:
+    def written(self, outputs: Sequence[NamedOutput], question: Question, identity: tuple[str, str]) -> bytes:
         """Return the body of an answer.
 
         Raises:

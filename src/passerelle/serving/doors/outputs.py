@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, cast
 Datatype = Literal["BYTES", "BOOL", "INT64", "FP64"]
 
 
-class Output(NamedTuple):
+class NamedOutput(NamedTuple):
     """One output of the model.
 
     Attributes:
@@ -24,7 +24,7 @@ class Output(NamedTuple):
 LABEL, PROBABILITY = "label", "probability"
 
 
-def outputs_of(answer: Mapping[str, Any]) -> list[Output]:
+def outputs_of(answer: Mapping[str, Any]) -> list[NamedOutput]:
     """Return the outputs in an answer of the batch path, the prediction itself first.
 
     Args:
@@ -32,9 +32,9 @@ def outputs_of(answer: Mapping[str, Any]) -> list[Output]:
     """
     predictions = answer["predictions"]
     labels = [each[LABEL] for each in predictions]
-    outputs = [Output(LABEL, datatype_of(labels), labels)]
+    outputs = [NamedOutput(LABEL, datatype_of(labels), labels)]
     probabilities = [each[PROBABILITY] for each in predictions]
-    return outputs if None in probabilities else [*outputs, Output(PROBABILITY, "FP64", probabilities)]
+    return outputs if None in probabilities else [*outputs, NamedOutput(PROBABILITY, "FP64", probabilities)]
 
 
 def datatype_of(values: Sequence[object]) -> Datatype:

@@ -8,7 +8,7 @@ import orjson
 
 from passerelle.model.record import Column
 from passerelle.serving.contract import Contract
-from passerelle.serving.doors.outputs import Output
+from passerelle.serving.doors.outputs import NamedOutput
 from passerelle.serving.doors.question import Question, invalid, object_of
 from passerelle.serving.doors.tables import by_rows
 from passerelle.serving.request_checks import check_media_type
@@ -32,7 +32,7 @@ class PredictV1:
             raise invalid("the body is a JSON object with the field instances")
         return Question(by_rows(content["instances"], contract))
 
-    def written(self, outputs: Sequence[Output], question: Question, identity: tuple[str, str]) -> bytes:  # noqa: ARG002
+    def written(self, outputs: Sequence[NamedOutput], question: Question, identity: tuple[str, str]) -> bytes:  # noqa: ARG002
         """Return the body of an answer."""
         return orjson.dumps({"predictions": outputs[0].values})
 

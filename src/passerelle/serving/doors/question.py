@@ -10,7 +10,7 @@ import orjson
 
 from passerelle.model.record import Column
 from passerelle.serving.contract import Contract, RequestError
-from passerelle.serving.doors.outputs import Output
+from passerelle.serving.doors.outputs import NamedOutput
 from passerelle.serving.structure import SMALL_BYTES, Excess, excess_of
 
 #: Names, brackets and settings that a body may hold beside its records: for the whole of it, and for each column.
@@ -44,7 +44,7 @@ class Door(Protocol):
     def read(self, body: bytes, headers: Mapping[bytes, bytes], contract: Contract, columns: Sequence[Column]) -> Question:
         """Return what is asked; raises RequestError for what is not of the protocol's form."""
 
-    def written(self, outputs: Sequence[Output], question: Question, identity: tuple[str, str]) -> bytes:
+    def written(self, outputs: Sequence[NamedOutput], question: Question, identity: tuple[str, str]) -> bytes:
         """Return the body of an answer, by the name and the version of the model that gave it."""
 
     def refusal(self, status: int, message: str) -> bytes:
