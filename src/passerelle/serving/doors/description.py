@@ -52,6 +52,7 @@ _REFUSALS: Mapping[int, str] = {
     504: "The model did not answer in time.",
 }
 _OBJECT: Mapping[str, object] = {"type": "object"}
+_SETTINGS: Mapping[str, object] = {"type": ["object", "null"]}
 _PREDICTIONS: Mapping[str, object] = {"type": "object", "properties": {"predictions": {"type": "array"}}, "required": ["predictions"]}
 
 
@@ -93,8 +94,8 @@ def _of_v2(name: str, example: Mapping[str, object]) -> Paths:
             "name": {"type": "string"},
             "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
             "datatype": {"type": "string"},
-            "data": {"type": "array"},
-            "parameters": _OBJECT,
+            "data": {"type": ["array", "null"]},
+            "parameters": _SETTINGS,
         },
         "required": ["name", "shape", "datatype"],
         "additionalProperties": False,
@@ -103,10 +104,11 @@ def _of_v2(name: str, example: Mapping[str, object]) -> Paths:
     schema = {
         "type": "object",
         "properties": {
-            "id": {"type": "string", "maxLength": 256},
-            "parameters": _OBJECT,
+            "id": {"type": ["string", "null"], "maxLength": 256},
+            "model_name": {},
+            "parameters": _SETTINGS,
             "inputs": {"type": "array", "items": tensor, "minItems": 1},
-            "outputs": {"type": "array", "items": outputs},
+            "outputs": {"type": ["array", "null"], "items": outputs},
         },
         "required": ["inputs"],
         "additionalProperties": False,
@@ -140,7 +142,7 @@ def _of_invocations(name: str, example: Mapping[str, object]) -> Paths:
     )
     schema = {
         "oneOf": [
-            {"type": "object", "properties": {**form, "params": _OBJECT}, "required": list(form), "additionalProperties": False}
+            {"type": "object", "properties": {**form, "params": _SETTINGS}, "required": list(form), "additionalProperties": False}
             for form in forms
         ]
     }
@@ -148,8 +150,8 @@ def _of_invocations(name: str, example: Mapping[str, object]) -> Paths:
     content: _Content = {"application/json": (schema, {"dataframe_records": [example]}), "text/csv": ({"type": "string"}, lines)}
     for path, operation in ((INVOKE, "invocations"), (f"{ENDPOINTS}{name}{INVOKE}", "endpoint_invocations")):
         yield path, _post(operation, "Classify by MLflow's scoring protocol", content, gives=_PREDICTIONS, refusal=_MLFLOW_ERROR)
-    yield PING, _get(PING, "mlflow_ping", "Whether the model is loaded", 404)
-    yield HEALTH, _get(HEALTH, "mlflow_health", "Whether the model is loaded", 404)
+    yield PING, _get(PING, "mlflow_ping", "Whether the model is loaded", 404, media_type="text/plain")
+    yield HEALTH, _get(HEALTH, "mlflow_health", "Whether the model is loaded", 404, media_type="text/plain")
     yield VERSION, _get(VERSION, "mlflow_version", "The version of MLflow that wrote the model", media_type="text/plain")
 
 

@@ -100,7 +100,7 @@ class Doors:
         if route.door == INVOCATIONS:
             if route.path == VERSION_PATH:
                 return _OK, self._mlflow_version(), _TEXT
-            return (_OK if self._runtime.model else _NOT_FOUND), _PING, JSON
+            return (_OK if self._runtime.model else _NOT_FOUND), _PING, _TEXT
         status, content = self._of_server(route) or self._of_model(route, path)
         return status, orjson.dumps(content), JSON
 

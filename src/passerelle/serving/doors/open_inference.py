@@ -47,12 +47,14 @@ class OpenInference:
             content, binary = object_of(body[: int(size)], contract), BinaryTensors(body[int(size) :])
         if not content.keys() <= _KEYS:
             raise invalid("an inference request has id, parameters, inputs and outputs")
-        given_id = content.get("id")
+        given_id, parameters = content.get("id"), content.get("parameters")
+        if parameters is not None and not isinstance(parameters, dict):
+            raise invalid("parameters is not an object")
         if given_id is not None and (not isinstance(given_id, str) or len(given_id) > _LONGEST_ID):
             raise invalid(f"id is not a text of at most {_LONGEST_ID} characters")
         records = _records(content.get("inputs"), binary, contract)
         binary.check_end()
-        return Question(records, id=given_id or "", outputs=names_of(content.get("outputs") or []))
+        return Question(records, id=given_id or "", outputs=names_of(content.get("outputs")))
 
     def written(self, outputs: Sequence[NamedOutput], question: Question, identity: tuple[str, str]) -> bytes:
         """Return the body of an answer.

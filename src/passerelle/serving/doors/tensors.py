@@ -74,7 +74,8 @@ def tensor_of(given: object, binary: BinaryTensors, contract: Contract) -> Tenso
     """
     if not isinstance(given, dict) or not given.keys() <= _KEYS or not isinstance(given.get("name"), str):
         raise invalid("an input is an object with name, shape, datatype and data")
-    datatype, parameters = given.get("datatype"), given.get("parameters") or {}
+    datatype, parameters = given.get("datatype"), given.get("parameters")
+    parameters = {} if parameters is None else parameters
     if datatype != "BYTES" and (not isinstance(datatype, str) or datatype not in _CODES):
         raise invalid("an input has an unknown datatype")
     if not isinstance(parameters, dict) or parameters.get("content_type") in _ENCODED:
@@ -145,11 +146,13 @@ def _texts(data: bytes, count: int) -> list[str]:
 
 
 def names_of(given: Any) -> tuple[str, ...]:
-    """Return the names of the outputs that a request asks for.
+    """Return the names of the outputs that a request asks for; none where it asks for all.
 
     Raises:
         RequestError: They are not objects with names.
     """
+    if given is None:
+        return ()
     if not isinstance(given, list) or not all(isinstance(each, dict) and isinstance(each.get("name"), str) for each in given):
         raise invalid("outputs is a list of objects with names")
     return tuple(each["name"] for each in given)
