@@ -39,9 +39,9 @@ def test_mlflows_own_client_is_answered(open_service: ServedModel) -> None:
     answer = client.invoke(pd.DataFrame({"text": TEXTS}))
     assert answer.get_predictions()[0].tolist() == LABELS
     assert len(answer["probabilities"]) == 2
-    with pytest.raises(Exception, match="error code 400, response: .*BAD_REQUEST"):
+    with pytest.raises(Exception, match=r"error code 400, response: .*BAD_REQUEST"):
         client.invoke(pd.DataFrame({"texte": TEXTS}))
-    with pytest.raises(Exception, match="error code 400.*params"):
+    with pytest.raises(Exception, match=r"error code 400.*params"):
         client.invoke(pd.DataFrame({"text": TEXTS}), params={"top": 3})
     gateway = get_deploy_client(open_service.address)
     asked = gateway.predict(endpoint="test", inputs={"dataframe_records": [{"text": TEXTS[0]}]})
