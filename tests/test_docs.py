@@ -23,6 +23,10 @@ LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 PAGES = sorted(path for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"])
 STAGE_PAGES = sorted((ROOT / "docs").glob("[01][0-9]-*.md"))
 
+#: Pages whose commands are run too, each after the stage that it is about.
+OTHER_PAGES = {"09-serve.md": [ROOT / "docs" / "doors.md"]}
+RUN_PAGES = [each for page in STAGE_PAGES for each in (page, *OTHER_PAGES.get(page.name, ()))]
+
 # What .ci/run calls by itself, around this test: running it here again would run this test inside itself.
 RUN_BY_CI = {"make demo", "make test", "make lint"}
 
@@ -95,7 +99,7 @@ def end(process: subprocess.Popen[str]) -> None:
 @pytest.mark.timeout(2_400)
 def test_every_command_of_the_docs_runs_in_the_order_of_the_stages(terminal: Terminal) -> None:
     languages = ["sh", "sh engine"] if engine_answers() else ["sh"]
-    for page in [*STAGE_PAGES, ROOT / "README.md"]:
+    for page in [*RUN_PAGES, ROOT / "README.md"]:
         lines = [line for line in commands(page, languages) if line not in RUN_BY_CI and line != "make up"]
         done = terminal.run(lines)
         assert done.returncode == 0, f"{page.name}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
@@ -150,7 +154,7 @@ def test_commands_that_ci_runs_by_itself_stand_in_its_script() -> None:
 
 
 def test_no_page_but_those_that_are_run_holds_commands() -> None:
-    others = set(PAGES) - set(STAGE_PAGES) - {ROOT / "README.md"}
+    others = set(PAGES) - set(RUN_PAGES) - {ROOT / "README.md"}
     assert [page.name for page in others if commands(page)] == []
 
 

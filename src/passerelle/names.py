@@ -87,6 +87,10 @@ CLASSIFY_BATCH: Final = "/classify/batch"
 PREDICT: Final = "/predict"
 PREDICT_BATCH: Final = "/predict/batch"
 FEEDBACK: Final = "/feedback"
+#: What classifies by a foreign protocol, as the metrics name it.
+INFER_ROUTE: Final = "/v2/infer"
+PREDICT_V1_ROUTE: Final = "/v1/predict"
+INVOCATIONS_ROUTE: Final = "/invocations"
 
 #: MLflow's own tag for the run that a run is part of.
 PARENT_RUN: Final = "mlflow.parentRunId"

@@ -267,6 +267,12 @@ class ServiceSettings(Settings):
     keys_file: Path = Field(default=Path(".passerelle/keys.json"), description="Where `passerelle keys` keeps the hashes of the API keys.")
     rate_limit: str = Field(default="", description="Most requests of one key and one worker, such as `600/minute`; empty for none.")
     metrics_public: bool = Field(default=False, description="Whether `/metrics` is answered without a key away from loopback.")
+    doors: str = Field(
+        default="",
+        pattern="^((v1|v2|invocations)(,(v1|v2|invocations))*)?$",
+        description="Protocols of other servers that are answered too, with commas between: `v2` is the Open Inference Protocol,"
+        " `v1` KServe's older one, `invocations` MLflow's; empty for none. [Doors](doors.md) says more.",
+    )
     otlp_endpoint: str = Field(
         default="",
         pattern="^(https?://.+)?$",

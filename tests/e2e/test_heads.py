@@ -94,8 +94,8 @@ def test_slow_heads_are_ended_and_counted(bentoml_home: Path) -> None:
             connection.sendall(HEAD + b"X: " + b"a" * 20_000)
             assert statuses(connection.recv(65_536)) == [431]
         text = httpx.get(service.address + "/metrics").text
-        assert 'passerelle_requests_total{route="unread",status="408"} 50.0' in text
-        assert 'passerelle_requests_total{route="unread",status="431"} 1.0' in text
+        assert 'passerelle_requests_total{door="",route="unread",status="408"} 50.0' in text
+        assert 'passerelle_requests_total{door="",route="unread",status="431"} 1.0' in text
         assert samples(service)["passerelle_requests_in_flight"] == 1
         time.sleep(0.3)
         log = service.child.log_path.read_text()

@@ -26,7 +26,17 @@ class AccessLog:
         if enabled:
             atexit.register(self.flush)
 
-    def write(self, method: str, route: str, status: int, seconds: float, *, request_id: str, traceparent: bytes | None = None) -> None:
+    def write(
+        self,
+        method: str,
+        route: str,
+        status: int,
+        seconds: float,
+        *,
+        request_id: str,
+        traceparent: bytes | None = None,
+        door: str | None = None,
+    ) -> None:
         """Write a line; a closed pipe is no reason to fail."""
         if not self._enabled or self._descriptor is None:
             return
@@ -39,6 +49,8 @@ class AccessLog:
             "duration_ms": round(seconds * 1_000, 3),
             "request_id": request_id,
         }
+        if door is not None:
+            line["door"] = door
         if match:
             line["trace_id"] = match[1].decode()
         if not self._lines:

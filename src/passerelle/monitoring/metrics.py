@@ -34,8 +34,8 @@ class Metrics:
         self._folder = folder
         self.registry = registry = CollectorRegistry()
         _count_in(folder)
-        self.requests = Counter(REQUESTS, "Requests answered.", ["route", "status"], registry=registry)
-        self.latency = Histogram(LATENCY_SECONDS, "Time to answer.", ["route"], buckets=_LATENCY_SECONDS, registry=registry)
+        self.requests = Counter(REQUESTS, "Requests answered.", ["route", "status", "door"], registry=registry)
+        self.latency = Histogram(LATENCY_SECONDS, "Time to answer.", ["route", "door"], buckets=_LATENCY_SECONDS, registry=registry)
         self.in_flight = Gauge(
             "passerelle_requests_in_flight", "Requests that are being answered.", registry=registry, multiprocess_mode="livesum"
         )
@@ -80,14 +80,18 @@ class Metrics:
             multiprocess_mode="livemin",
         )
 
-    def answered(self, route: str, status: int, seconds: float) -> None:
-        """Count a request that was answered."""
+    def answered(self, route: str, status: int, seconds: float, door: str | None = None) -> None:
+        """Count a request that was answered.
+
+        Args:
+            door: The foreign protocol that the route is part of; the label is empty, which Prometheus takes for absent, without one.
+        """
         counter = self._requests.get((route, status))
         if counter is None:
-            counter = self._requests[route, status] = self.requests.labels(route, str(status))
+            counter = self._requests[route, status] = self.requests.labels(route, str(status), door or "")
         histogram = self._latency.get(route)
         if histogram is None:
-            histogram = self._latency[route] = self.latency.labels(route)
+            histogram = self._latency[route] = self.latency.labels(route, door or "")
         counter.inc()
         histogram.observe(seconds)
 

@@ -21,6 +21,7 @@ from passerelle.rollout.release import Release
 from passerelle.rollout.smoke import SmokeReport, inside, replay
 
 _CANDIDATE = "PASSERELLE_FOLLOW_CANDIDATE"
+_DOORS = "PASSERELLE_DOORS"
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,15 @@ def with_candidate(cluster: Cluster, setting: str | None) -> Cluster:
     if setting is None or not _variables(cluster).get("PASSERELLE_FOLLOW"):
         return cluster
     return with_variables(cluster, {_CANDIDATE: setting})
+
+
+def with_doors(cluster: Cluster, setting: str | None) -> Cluster:
+    """Return the cluster whose pods answer these foreign protocols.
+
+    Args:
+        setting: Value of PASSERELLE_DOORS; None leaves it to the overlay.
+    """
+    return cluster if setting is None else with_variables(cluster, {_DOORS: setting})
 
 
 def with_variables(cluster: Cluster, variables: Mapping[str, str]) -> Cluster:

@@ -23,7 +23,7 @@ from passerelle.platform.ports import free_ports, port_is_taken
 from passerelle.platform.private_file import write_private
 from passerelle.platform.state import ProcessMark
 from passerelle.rollout.following import Following
-from passerelle.rollout.service_environment import follow_identity, log_identity, service_environment, with_digest_key
+from passerelle.rollout.service_environment import doors_identity, follow_identity, log_identity, service_environment, with_digest_key
 from passerelle.rollout.service_state import RunningService, running_service, state_path
 from passerelle.rollout.smoke import SmokeReport, replay_over_http
 from passerelle.settings import StoreSettings
@@ -225,7 +225,7 @@ def _expected(path: Path, bento_tag: BentoTag, environment: Mapping[str, str] | 
     """Return what distinguishes the expected service from any other, and whether it follows the registry."""
     given = os.environ if environment is None else environment
     followed = follow_identity(service_environment(given, state_dir))
-    return _identity(path, bento_tag) + followed + log_identity(given), bool(followed)
+    return _identity(path, bento_tag) + followed + log_identity(given) + doors_identity(given), bool(followed)
 
 
 def _identity(path: Path, bento_tag: BentoTag) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from passerelle.follow_settings import FollowSettings
 from passerelle.log_settings import LOG_FOLDER, LogSettings
 from passerelle.platform.private_file import private_key
-from passerelle.settings import variable_of
+from passerelle.settings import ServiceSettings, variable_of
 
 _REGISTRY = ("MLFLOW_", "AWS_", "PASSERELLE_S3_", "PASSERELLE_TRACKING_URI")
 #: How MLflow is read; what else begins so is for training and for S3.
@@ -70,6 +70,12 @@ def log_identity(given: Mapping[str, str]) -> str:
     names = {variable_of(LogSettings, field) for field in LogSettings.model_fields}
     relevant = sorted((name, value) for name, value in given.items() if name in names)
     return "#" + hashlib.sha256(repr(relevant).encode()).hexdigest()[:16] if relevant else ""
+
+
+def doors_identity(given: Mapping[str, str]) -> str:
+    """Return what tells a service from one that answers other foreign protocols; empty for one that answers none."""
+    doors = given.get(variable_of(ServiceSettings, "doors"))
+    return "#" + ",".join(sorted(doors.split(","))) if doors else ""
 
 
 def follow_identity(variables: Mapping[str, str]) -> str:

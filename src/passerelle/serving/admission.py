@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from passerelle.serving.contract import RequestError
 
@@ -91,3 +93,21 @@ class Admission:
         self.waiting -= 1
         self._long -= long
         self._batches -= batch
+
+    @contextmanager
+    def place(self, *, long: bool, batch: bool) -> Iterator[None]:
+        """Take a place while the body runs; after `UnfinishedError`, until nothing is left of the work.
+
+        Raises:
+            RequestError: As `check`.
+        """
+        self.enter(long=long, batch=batch)
+        try:
+            yield
+        except UnfinishedError as late:
+            late.work.add_done_callback(lambda _: self.leave(long=long, batch=batch))
+            raise
+        except BaseException:
+            self.leave(long=long, batch=batch)
+            raise
+        self.leave(long=long, batch=batch)

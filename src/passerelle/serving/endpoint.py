@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -18,12 +17,13 @@ from passerelle.names import CLASSIFY, CLASSIFY_BATCH, FEEDBACK, PREDICT, PREDIC
 from passerelle.serving.admission import Admission, UnfinishedError
 from passerelle.serving.body import BodyReader, ClientLeft
 from passerelle.serving.contract import RequestError
+from passerelle.serving.doors.dispatch import Doors, refusal
 from passerelle.serving.drain import Drain
 from passerelle.serving.feedback import ACCEPTED, feedback_of
 from passerelle.serving.following.webhook import MAX_BODY_BYTES, webhooks_of
 from passerelle.serving.heads import HeadLimits
 from passerelle.serving.recording import Recorder, prediction_log_of, write_until_shutdown
-from passerelle.serving.request_checks import BATCHES, check_media_type, check_method, check_task
+from passerelle.serving.request_checks import BATCHES, answering, check_media_type, check_method, check_task, request_id_of
 from passerelle.serving.responses import JSON, SECURITY, App, Enveloped, Headers, Receive, Scope, Send, envelope, respond
 from passerelle.serving.routes import METRICS, MODELS, READYZ, UNKNOWN, UNREAD, WEBHOOK, Access, AnsweredBy, Route, route_of
 from passerelle.serving.runtime import Runtime
@@ -66,6 +66,8 @@ class ClassifyEndpoint:
         self._webhooks = webhooks_of(FollowSettings.read())
         self._webhook_bodies = BodyReader(MAX_BODY_BYTES, settings.body_timeout_s)
         self._admission = Admission(settings.max_in_flight)
+        self._open_doors = frozenset(settings.doors.split(","))
+        self._doors = Doors(runtime, self._bodies, self._admission, self._predictions)
         self._tracing = Tracing.of(settings.otlp_endpoint)
         self._drain = Drain()
         self.head_limits = HeadLimits(settings.max_head_bytes, settings.head_timeout_s, settings.max_body_bytes)
@@ -81,7 +83,7 @@ class ClassifyEndpoint:
                 send = send if self._predictions is None else write_until_shutdown(self._predictions, send)
             await self._app(scope, receive, send)
             return
-        route = route_of(scope["path"])
+        route = route_of(scope["path"], self._open_doors)
         if self._tracing is None:
             await self._answer(route, scope, receive, send)
             return
@@ -101,25 +103,27 @@ class ClassifyEndpoint:
             key_name, rate_limit = self._admitted(route, scope, headers)
             check_method(route, scope["method"])
             if route.answered_by is AnsweredBy.ENDPOINT:
-                status, body, kind = await self._respond(route, scope["path"], headers, receive, key_name)
+                answer = self._respond if route.door is None else self._doors.answer
+                status, body, kind = await answer(route, scope["path"], headers, receive, key_name)
             else:
                 status, body, kind = await self._by_application(scope, receive, send, request_id), None, JSON
-        except RequestError as refusal:
-            status, rate_limit = refusal.status, [*rate_limit, *refusal.headers]
-            body, kind = envelope(refusal, request_id), JSON
+        except RequestError as refused:
+            status, rate_limit = refused.status, [*rate_limit, *refused.headers]
+            body, kind = refusal(route, refused, request_id), JSON
         except ClientLeft:
-            self._metrics.answered(route.metric, _CLIENT_LEFT, time.perf_counter() - began)
+            self._metrics.answered(route.metric, _CLIENT_LEFT, time.perf_counter() - began, route.door)
             return _CLIENT_LEFT
         except Exception as error:  # noqa: BLE001 - the boundary: a client never sees what went wrong inside, and the log no text
-            status, body, kind = 500, envelope(_INTERNAL, request_id), JSON
+            status, body, kind = 500, refusal(route, _INTERNAL, request_id), JSON
             print(f"request {request_id} failed: {type(error).__name__} in {_place(error)}", file=sys.stderr)  # noqa: T201
         finally:
             self._in_flight -= 1
         if body is not None:
             await respond(send, status, body, [kind, (b"x-request-id", request_id.encode()), *SECURITY, *rate_limit, *self._drain.headers])
         seconds = time.perf_counter() - began
-        self._metrics.answered(route.metric, status, seconds)
-        self._log.write(scope["method"], route.metric, status, seconds, request_id=request_id, traceparent=headers.get(b"traceparent"))
+        self._metrics.answered(route.metric, status, seconds, route.door)
+        traceparent = headers.get(b"traceparent")
+        self._log.write(scope["method"], route.metric, status, seconds, request_id=request_id, traceparent=traceparent, door=route.door)
         return status
 
     def refused(self, status: int, request_id: str) -> None:
@@ -248,19 +252,6 @@ class ClassifyEndpoint:
         enveloped = Enveloped(send, request_id)
         await self._app(scope, receive, enveloped)
         return enveloped.status
-
-
-def answering(runtime: Runtime, headers: dict[bytes, bytes], least: bytes | None) -> tuple[LoadedModel, Answering]:
-    """Return the model that answers a request, and what answers with it: the candidate's share of the requests is compared."""
-    return (runtime.ready_with(least), runtime) if runtime.rollout is None else runtime.rollout.answering(headers, least)
-
-
-def request_id_of(headers: dict[bytes, bytes]) -> str:
-    """Return the client's own request id where it is short and plain, else a new one."""
-    given = headers.get(b"x-request-id")
-    if given and len(given) <= 64 and given.replace(b"-", b"").replace(b"_", b"").isalnum():  # noqa: PLR2004 - a UUID has 36
-        return given.decode("ascii")
-    return os.urandom(8).hex()
 
 
 def _place(error: BaseException) -> str:

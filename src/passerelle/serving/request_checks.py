@@ -1,19 +1,36 @@
-"""What is checked of a request before its body is read: method, media type, and whether the model answers on this path."""
+"""What is checked of a request before its body is read, and which model answers it."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from passerelle.names import CLASSIFY, CLASSIFY_BATCH, PREDICT_BATCH
 from passerelle.serving.contract import RequestError
 from passerelle.serving.routes import Route
+from passerelle.serving.runtime import Runtime
 
 if TYPE_CHECKING:
-    from passerelle.serving.runtime import Runtime
+    from passerelle.model.loaded import LoadedModel
+    from passerelle.serving.following.live_candidate import Answering
 
 #: The paths that answer batches.
 BATCHES = frozenset({CLASSIFY_BATCH, PREDICT_BATCH})
-_MEDIA_TYPES = (b"application/json",)
+_JSON_TYPES = (b"application/json",)
+
+
+def answering(runtime: Runtime, headers: dict[bytes, bytes], least: bytes | None) -> tuple[LoadedModel, Answering]:
+    """Return the model that answers a request, and what answers with it: the candidate's share of the requests is compared."""
+    return (runtime.ready_with(least), runtime) if runtime.rollout is None else runtime.rollout.answering(headers, least)
+
+
+def request_id_of(headers: dict[bytes, bytes]) -> str:
+    """Return the client's own request id where it is short and plain, else a new one."""
+    given = headers.get(b"x-request-id")
+    if given and len(given) <= 64 and given.replace(b"-", b"").replace(b"_", b"").isalnum():  # noqa: PLR2004 - a UUID has 36
+        return given.decode("ascii")
+    return os.urandom(8).hex()
 
 
 def check_task(runtime: Runtime, path: str, model_path: str = "") -> None:
@@ -45,15 +62,21 @@ def check_method(route: Route, method: str) -> None:
         raise RequestError(405, "wrong_method", f"only {route.methods[0]} is answered here", headers=((b"allow", allowed),))
 
 
-def check_media_type(headers: dict[bytes, bytes]) -> None:
-    """Refuse other media types than JSON, and a body that the server could not read.
+def check_media_type(
+    headers: dict[bytes, bytes], accepted: Collection[bytes] = _JSON_TYPES, message: str = "send application/json"
+) -> None:
+    """Refuse other media types than these, and a body that the server could not read.
+
+    Args:
+        accepted: The media types; the empty one stands for a request that names none.
+        message: Of the refusal of another.
 
     Raises:
         RequestError: 415, or 400 for a request to change the protocol.
     """
     given = headers.get(b"content-type", b"")
-    if given not in _MEDIA_TYPES and given.partition(b";")[0].strip().lower() not in _MEDIA_TYPES:
-        raise RequestError(415, "unsupported_media_type", "send application/json")
+    if given not in accepted and given.partition(b";")[0].strip().lower() not in accepted:
+        raise RequestError(415, "unsupported_media_type", message)
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise RequestError(415, "unsupported_encoding", "send the body without a content encoding")
     # After such a header the HTTP parser expects another protocol: the body is lost, or taken for the next request.

@@ -64,15 +64,9 @@ class Structure:
 
     def excess(self, body: bytes) -> Excess | None:
         """Return the limit of the schema that a body exceeds, or None if a parser may read it; in linear time."""
-        bare = _without_escaped_quotes(body)
-        if bare.count(b'"') > self._quotes:
-            return self._which(body)
-        # Every quote begins or ends a string, so every second part is outside of strings.
-        outside = b"".join(bare.split(b'"')[::2])
         values = max(1, self.records) * (len(self.columns) + 1) + 2 + self.more_values + self._ignored
-        if outside.count(b",") + outside.count(b"[") + outside.count(b"{") > values:
-            return self._which(outside)
-        return Excess.DIGITS if _LONG_NUMBER.search(outside) else None
+        excess, place = excess_of(body, most_quotes=self._quotes, most_values=values)
+        return self._which(place) if excess is Excess.VALUES else excess
 
     def unknown_field(self, body: bytes) -> str | None:
         """Return the place of the first field that no record has, or None where none of the first ones is unknown."""
@@ -102,6 +96,18 @@ class Structure:
     def _which(self, content: bytes) -> Excess:
         objects = self.records + 1 + bool(self.params)
         return Excess.RECORDS if self.records and not self.ignoring and content.count(b"{") > objects else Excess.VALUES
+
+
+def excess_of(body: bytes, *, most_quotes: int, most_values: int) -> tuple[Excess | None, bytes]:
+    """Return which of these a body has too many of, or None if a parser may read it, and where that was counted; in linear time."""
+    bare = _without_escaped_quotes(body)
+    if bare.count(b'"') > most_quotes:
+        return Excess.VALUES, body
+    # Every quote begins or ends a string, so every second part is outside of strings.
+    outside = b"".join(bare.split(b'"')[::2])
+    if outside.count(b",") + outside.count(b"[") + outside.count(b"{") > most_values:
+        return Excess.VALUES, outside
+    return (Excess.DIGITS if _LONG_NUMBER.search(outside) else None), outside
 
 
 def _without_escaped_quotes(body: bytes) -> bytes:

@@ -99,6 +99,7 @@ def _to_kubernetes(
 ) -> ClusterDeployment:
     cluster = find_cluster(project, place.overlay or "development")
     cluster = kubernetes.with_candidate(cluster, context.environment.get("PASSERELLE_FOLLOW_CANDIDATE"))
+    cluster = kubernetes.with_doors(cluster, context.environment.get("PASSERELLE_DOORS"))
     tag = chosen_bento(context.store, bento_tag)
     cluster = kubernetes.with_variables(cluster, column_setting(context.store, tag, place.log_columns, target="kubernetes"))
     release = release_of(context, tag, dry_run=dry_run, progress=progress, image=place.image)

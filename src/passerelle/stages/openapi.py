@@ -7,7 +7,8 @@ from pathlib import Path
 from passerelle.bentos.store import Store, latest_bento_model
 from passerelle.errors import NotFoundError
 from passerelle.names import BentoTag
-from passerelle.serving.openapi import Document, openapi
+from passerelle.serving.doors.description import described
+from passerelle.serving.openapi import Document
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from passerelle.stages.context import Context, stage
@@ -28,4 +29,4 @@ def run(context: Context, bento_model_tag: str | None = None) -> Document:
     if model is None:
         raise NotFoundError("the BentoML store holds no such model", hint="passerelle import; bentoml models list")
     runtime = Runtime(Path(model.path), ServiceSettings.read())
-    return openapi(runtime.contract, runtime.description)
+    return described(runtime)

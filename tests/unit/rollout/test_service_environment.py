@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from passerelle.rollout.service_environment import follow_identity, log_identity, service_environment
+from passerelle.rollout.service_environment import doors_identity, follow_identity, log_identity, service_environment
 
 GIVEN = {
     "PATH": "/bin",
@@ -80,3 +80,8 @@ def test_a_service_that_records_otherwise_is_another_one() -> None:
     assert log_identity({"PASSERELLE_AUTH": "off"}) == ""
     found = {log_identity({"PASSERELLE_LOG_TEXT": text}) for text in ("off", "redacted")}
     assert len(found | {log_identity({"PASSERELLE_PREDICTION_LOG": ""}), ""}) == 4
+
+
+def test_a_service_that_answers_other_protocols_is_another_one() -> None:
+    assert doors_identity({}) == doors_identity({"PASSERELLE_DOORS": ""}) == ""
+    assert doors_identity({"PASSERELLE_DOORS": "v2,invocations"}) == doors_identity({"PASSERELLE_DOORS": "invocations,v2"}) != ""

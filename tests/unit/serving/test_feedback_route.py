@@ -62,7 +62,7 @@ def test_feedback_keeps_the_contract_of_bodies(endpoint: ClassifyEndpoint) -> No
     refusal = ask(endpoint, "POST", "/feedback", json={"prediction_id": ANSWER, "label": SECRET}, headers=corrects)
     assert (refusal.status_code, refusal.json()["field"], SECRET in refusal.text) == (422, "label", False)
     metrics = ask(endpoint, "GET", "/metrics", headers=corrects).text
-    assert 'passerelle_requests_total{route="/feedback",status="422"}' in metrics
+    assert 'passerelle_requests_total{door="",route="/feedback",status="422"}' in metrics
 
 
 def test_a_service_without_a_log_says_that_it_keeps_no_feedback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

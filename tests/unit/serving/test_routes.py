@@ -8,18 +8,23 @@ import yaml
 from passerelle.model.mlmodel import ModelDescription
 from passerelle.model.record import Column
 from passerelle.serving.contract import contract_of
+from passerelle.serving.doors.description import door_paths
 from passerelle.serving.openapi import openapi
-from passerelle.serving.routes import ROUTES, UNKNOWN, Access, AnsweredBy, route_of
+from passerelle.serving.routes import ROUTES, UNKNOWN, Access, AnsweredBy, Route, route_of
 from tests.unit.test_architecture import ROOT, SOURCE
 
 COLUMNS = (Column("text", "string"),)
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path)
-def test_a_route_is_found_by_its_path(route: object) -> None:
-    path = getattr(route, "path", "")
-    assert route_of(path) is route
-    assert route_of(f"{path}static.css" if path == "/static_content/" else path) is route
+DOORS = frozenset({"v1", "v2", "invocations"})
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.path + route.end)
+def test_a_route_is_found_by_its_path(route: Route) -> None:
+    path = f"{route.path}name{route.end}" if route.path.endswith("/") and len(route.path) > 1 else route.path
+    assert route_of(path, DOORS) is route
+    assert route_of(path) is (route if route.door is None else UNKNOWN)
+    assert route_of(path, DOORS - {route.door or ""}) is (route if route.door is None else UNKNOWN)
 
 
 @pytest.mark.parametrize("path", ["", "/nowhere", "/classify/", "/static_content", "/docs/", "//", "/Classify"])
@@ -30,9 +35,13 @@ def test_any_other_path_is_unknown_and_never_a_name_in_the_metrics(path: str) ->
 
 def test_the_description_names_routes_of_the_table_with_their_methods_and_their_keys() -> None:
     contract = contract_of(COLUMNS, max_text_characters=100, max_records=3, example=None)
-    document = openapi(contract, ModelDescription("", COLUMNS, {}, {}, None))
-    for path, operations in document["paths"].items():
-        route = route_of(path)
+    description = ModelDescription("", COLUMNS, {}, {}, None)
+    paths = openapi(contract, description)["paths"]
+    with_doors = paths | door_paths(DOORS, "test", description)
+    assert {route_of(path).door for path in paths} == {None}
+    assert {route.path for route in ROUTES if route.door} == {route_of(path, DOORS).path for path in with_doors.keys() - paths.keys()}
+    for path, operations in with_doors.items():
+        route = route_of(path, DOORS)
         assert {method.upper() for method in operations} <= set(route.methods), path
         for operation in operations.values():
             assert ("401" in operation["responses"]) == (route.access is Access.KEY), path

@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
 from passerelle.serving.contract import RequestError
-from passerelle.serving.openapi import openapi
+from passerelle.serving.doors.description import described
 from passerelle.serving.pages.model_card import model_card
 from passerelle.serving.responses import envelope
 from passerelle.serving.runtime import Runtime
@@ -31,8 +31,7 @@ def build_app(runtime: Runtime) -> FastAPI:
 
     @app.get("/openapi.json")
     async def description() -> dict[str, Any]:
-        loaded = runtime.model
-        return dict(openapi(runtime.contract, runtime.description, classes=None if loaded is None else loaded.labels))
+        return dict(described(runtime))
 
     # BentoML serves Swagger's files itself, so that the page needs no other host.
     template = Template((resources.files("passerelle.serving.pages") / "docs.html").read_text(encoding="utf-8"))

@@ -1,0 +1,106 @@
+"""What a request of a foreign protocol comes to, and the limits that hold before its body is parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import orjson
+
+from passerelle.model.record import Column
+from passerelle.serving.contract import Contract, RequestError
+from passerelle.serving.doors.outputs import NamedOutput
+from passerelle.serving.structure import SMALL_BYTES, Excess, excess_of
+
+#: Names, brackets and settings that a body may hold beside its records: for the whole of it, and for each column.
+_ENVELOPE_VALUES, _COLUMN_VALUES = 200, 50
+_BAD_REQUEST, _UNPROCESSABLE = 400, 422
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked.
+
+    Attributes:
+        records: By the names of the columns; not checked by the contract yet.
+        params: Of the model's signature.
+        id: That the answer repeats.
+        outputs: Names of those that the answer holds; empty for all.
+    """
+
+    records: Sequence[Mapping[str, object]]
+    params: Mapping[str, object] = field(default_factory=dict)
+    id: str = ""
+    outputs: tuple[str, ...] = ()
+
+
+class Door(Protocol):
+    """A foreign protocol: from its request to records, from the answers to its own answer."""
+
+    def check_media_type(self, headers: dict[bytes, bytes]) -> None:
+        """Check the media type; raises RequestError otherwise."""
+
+    def read(self, body: bytes, headers: Mapping[bytes, bytes], contract: Contract, columns: Sequence[Column]) -> Question:
+        """Return what is asked; raises RequestError for what is not of the protocol's form."""
+
+    def written(self, outputs: Sequence[NamedOutput], question: Question, identity: tuple[str, str]) -> bytes:
+        """Return the body of an answer, by the name and the version of the model that gave it."""
+
+    def refusal(self, status: int, message: str) -> bytes:
+        """Return the body of a refusal."""
+
+
+def invalid(message: str) -> RequestError:
+    """Return the refusal of a request that is not of the protocol's form."""
+    return RequestError(_BAD_REQUEST, "invalid_request", message)
+
+
+def too_many(contract: Contract) -> RequestError:
+    """Return the refusal of a request for more records than a batch may have."""
+    return RequestError(_BAD_REQUEST, "too_many_records", f"has more than {contract.most_records} records")
+
+
+def object_of(body: bytes, contract: Contract) -> dict[str, Any]:
+    """Return the JSON object of a body that holds no more values than the contract's records can have.
+
+    Raises:
+        RequestError: 400.
+    """
+    if len(body) > SMALL_BYTES:
+        columns = len(contract.columns)
+        most = contract.most_records * 2 * (columns + 1) + _COLUMN_VALUES * columns + _ENVELOPE_VALUES
+        excess, _ = excess_of(body, most_quotes=2 * most, most_values=most)
+        if excess is not None:
+            raise invalid(
+                "holds a number of 1000 digits or more" if excess is Excess.DIGITS else "has more values than its records can have"
+            )
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise RequestError(_BAD_REQUEST, "malformed_json", "the body is not JSON") from None
+    if not isinstance(content, dict):
+        raise invalid("the body is not a JSON object")
+    return content
+
+
+def checked_records(question: Question, contract: Contract) -> list[dict[str, object]]:
+    """Return the records as the contract of the batch path has them.
+
+    Raises:
+        RequestError: As `Contract.read_batch`, with the status that foreign protocols have for it.
+    """
+    if len(question.records) > contract.most_records:
+        raise too_many(contract)
+    content = {"records": question.records} | ({"params": question.params} if question.params else {})
+    try:
+        return contract.read_batch(orjson.dumps(content))
+    except RequestError as refusal:
+        raise as_bad_request(refusal) from None
+
+
+def as_bad_request(refusal: RequestError) -> RequestError:
+    """Return a refusal with the status 400 in place of 422, which foreign protocols do not know."""
+    if refusal.status == _UNPROCESSABLE:
+        refusal.status = _BAD_REQUEST
+    return refusal

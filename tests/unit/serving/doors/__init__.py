@@ -1,0 +1,1 @@
+"""The foreign protocols, in process."""
