@@ -1,4 +1,4 @@
-"""The prediction log of one worker: a bounded queue, and a thread that writes what is in it."""
+"""The prediction log of one worker: a bounded queue of lines, and a thread that writes them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from passerelle.monitoring.prediction_log.log_file import FEEDBACK, PREDICTIONS,
 from passerelle.monitoring.prediction_log.log_metrics import DISK, FOLDER, QUEUE, RECORD, SHUTDOWN, LogMetrics
 from passerelle.monitoring.prediction_log.record import LoggedFeedback
 
-#: Characters of all texts that wait, so that long texts do not fill the memory.
+#: Characters of all lines and texts that wait, so that long texts do not fill the memory.
 _MOST_CHARACTERS = 4_000_000
+#: A record with more characters is made a line by the thread: it would hold the event loop for more than a millisecond.
+_MOST_AT_ONCE = 1_024
 #: The thread works for so long at a time, and at most this share of the time: the event loop needs the interpreter too.
 _TURN_S, _SHARE = 0.0005, 0.25
 _PAUSE_S = 0.1
@@ -30,14 +32,18 @@ _STUCK_S = 2.0
 #: Longest time for what still waits when the service ends.
 _CLOSE_S = 5.0
 
-Waiting = AnsweredRecord | LoggedFeedback
+Waiting = bytes | AnsweredRecord | LoggedFeedback
 
 
 class PredictionLog:
     """Records answers and feedback; never waits for the disk.
 
-    Records are added from one thread, the event loop. Whole lines are written together, a few milliseconds' worth at a time: a write for
-    each record would hand the interpreter back and forth as often.
+    Records are added from one thread, the event loop, which makes the line of a short record at once: the record is in the processor's
+    cache, and what waits is one object that the garbage collector need not follow. The same work on the thread takes three times as long,
+    and slows the event loop down. The thread makes the lines of long records, of batches and of feedback.
+
+    Whole lines are written together, a few milliseconds' worth at a time: a write for each record would hand the interpreter back and
+    forth as often. What a write leaves out is at most the end of its last line, as with one write a line.
 
     Args:
         settings: Where the log lies, and what it holds.
@@ -47,7 +53,9 @@ class PredictionLog:
     def __init__(self, settings: LogSettings, registry: CollectorRegistry | None = None) -> None:
         self._settings = settings
         self._folder = Path(settings.prediction_log).resolve()
-        self._content = LoggedContent(settings)
+        # One for each thread: they remember what the record before had.
+        self._content, self._content_at_once = LoggedContent(settings), LoggedContent(settings)
+        self._makes_at_once = False
         self._counts = LogMetrics(registry)
         self._queue: deque[Waiting] = deque()
         self._most = settings.log_queue
@@ -70,7 +78,18 @@ class PredictionLog:
 
     def add(self, answered: AnsweredRecord) -> bool:
         """Let an answer be recorded, and return whether it will be; never waits."""
-        return self._put(answered, answered.characters)
+        if not self._has_place():
+            return False
+        if self._makes_at_once and not answered.batch and answered.characters <= _MOST_AT_ONCE:
+            try:
+                line = self._content_at_once.prediction(answered)
+            except Exception:  # noqa: BLE001, S110 - an answer never fails for the log; the thread tries it again, and counts what fails
+                pass
+            else:
+                self._put(line, len(line))
+                return True
+        self._put(answered, answered.characters)
+        return True
 
     def add_feedback(self, feedback: LoggedFeedback) -> bool:
         """Let a feedback be recorded, and return whether it will be; never waits, and takes no more than half of the queue.
@@ -79,7 +98,10 @@ class PredictionLog:
             feedback: Its comment and its fields as they were sent: what is kept of them is decided, redacted and digested on the thread.
         """
         # The other half of the queue is for answers: nobody sends those again.
-        return not self._crowded and self._put(feedback, _characters_of(feedback))
+        if self._crowded or not self._has_place():
+            return False
+        self._put(feedback, _characters_of(feedback))
+        return True
 
     def state(self) -> dict[str, Any]:
         """Return what this worker says of its log."""
@@ -117,19 +139,26 @@ class PredictionLog:
     def _crowded(self) -> bool:
         return len(self._queue) * 2 > self._most
 
-    def _put(self, item: Waiting, characters: int) -> bool:
-        if len(self._queue) >= self._most or self._characters_added - self._characters_taken > _MOST_CHARACTERS:
-            fault = self.fault
-            self._counts.drop(DISK if fault else QUEUE)
-            if not self._overflowing:
-                self._overflowing = True
-                _report(f"records are dropped from the prediction log: {fault or 'more come than are written'}; answers go on")
-            return False
+    def _has_place(self) -> bool:
+        """Return whether the queue takes one more; counts it as dropped where it does not."""
+        if len(self._queue) < self._most and self._characters_added - self._characters_taken <= _MOST_CHARACTERS:
+            return True
+        fault = self.fault
+        self._counts.drop(DISK if fault else QUEUE)
+        if not self._overflowing:
+            self._overflowing = True
+            _report(f"records are dropped from the prediction log: {fault or 'more come than are written'}; answers go on")
+        return False
+
+    def _put(self, item: Waiting, characters: int) -> None:
         self._characters_added += characters
         self._queue.append(item)
-        return True
 
     def _run(self) -> None:
+        # The rules of the redaction take time to compile: not on the event loop.
+        self._content.prepare()
+        self._content_at_once.prepare()
+        self._makes_at_once = True
         while not self._ending.wait(self._turn()):
             pass
         deadline = time.monotonic() + _CLOSE_S
@@ -205,7 +234,7 @@ class PredictionLog:
 
     def _taken(self) -> Waiting:
         item = self._queue.popleft()
-        self._characters_taken += item.characters if isinstance(item, AnsweredRecord) else _characters_of(item)
+        self._characters_taken += _characters_of(item)
         return item
 
     def _make_lines(self) -> None:
@@ -214,7 +243,9 @@ class PredictionLog:
         while self._queue and time.perf_counter() < end:
             item = self._taken()
             try:
-                if isinstance(item, AnsweredRecord):
+                if isinstance(item, bytes):
+                    predictions.append(item)
+                elif isinstance(item, AnsweredRecord):
                     predictions.append(self._content.prediction(item))
                 else:
                     feedback.append(self._content.feedback(item))
@@ -226,8 +257,12 @@ class PredictionLog:
         self._feedback.unwritten += b"".join(feedback)
 
 
-def _characters_of(feedback: LoggedFeedback) -> int:
-    texts = [feedback.comment, *(feedback.fields or {}).values()]
+def _characters_of(item: Waiting) -> int:
+    if isinstance(item, bytes):
+        return len(item)
+    if isinstance(item, AnsweredRecord):
+        return item.characters
+    texts = [item.comment, *(item.fields or {}).values()]
     return sum(len(text) for text in texts if isinstance(text, str))
 
 
