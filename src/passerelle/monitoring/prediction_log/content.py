@@ -62,6 +62,11 @@ class LoggedContent:
         self._second = -1
         self._second_text = ""
 
+    def prepare(self) -> None:
+        """Load what the lines need, which takes time once."""
+        if self._text == "redacted":
+            self._redaction.redact("")
+
     def prediction(self, answered: AnsweredRecord) -> bytes:
         """Return the line of an answer."""
         model, record, answer = answered.model, answered.record, answered.answer
@@ -128,7 +133,7 @@ class LoggedContent:
 
     @cached_property
     def _redaction(self) -> Any:
-        # Its rules take time to compile: on the thread that writes, and only where texts are redacted.
+        # Its rules take time to compile: only where texts are redacted.
         from passerelle.monitoring import redaction  # noqa: PLC0415 - see above
 
         return redaction

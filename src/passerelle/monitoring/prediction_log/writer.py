@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,11 @@ from prometheus_client import CollectorRegistry
 from passerelle.log_settings import LogSettings
 from passerelle.monitoring.prediction_log.content import AnsweredRecord, LoggedContent
 from passerelle.monitoring.prediction_log.folder_room import FolderRoom
+from passerelle.monitoring.prediction_log.line_queue import LineQueue, Waiting
 from passerelle.monitoring.prediction_log.log_file import FEEDBACK, PREDICTIONS, FileLimits, LogFile, worker_name
-from passerelle.monitoring.prediction_log.log_metrics import DISK, FOLDER, QUEUE, RECORD, SHUTDOWN, LogMetrics
+from passerelle.monitoring.prediction_log.log_metrics import DISK, FOLDER, QUEUE, SHUTDOWN, LogMetrics
 from passerelle.monitoring.prediction_log.record import LoggedFeedback
 
-#: Characters of all texts that wait, so that long texts do not fill the memory.
-_MOST_CHARACTERS = 4_000_000
 #: The thread works for so long at a time, and at most this share of the time: the event loop needs the interpreter too.
 _TURN_S, _SHARE = 0.0005, 0.25
 _PAUSE_S = 0.1
@@ -30,14 +28,12 @@ _STUCK_S = 2.0
 #: Longest time for what still waits when the service ends.
 _CLOSE_S = 5.0
 
-Waiting = AnsweredRecord | LoggedFeedback
-
 
 class PredictionLog:
     """Records answers and feedback; never waits for the disk.
 
     Records are added from one thread, the event loop. Whole lines are written together, a few milliseconds' worth at a time: a write for
-    each record would hand the interpreter back and forth as often.
+    each record would hand the interpreter back and forth as often. Of what a write does not finish, one line is cut, as with one a line.
 
     Args:
         settings: Where the log lies, and what it holds.
@@ -47,12 +43,8 @@ class PredictionLog:
     def __init__(self, settings: LogSettings, registry: CollectorRegistry | None = None) -> None:
         self._settings = settings
         self._folder = Path(settings.prediction_log).resolve()
-        self._content = LoggedContent(settings)
         self._counts = LogMetrics(registry)
-        self._queue: deque[Waiting] = deque()
-        self._most = settings.log_queue
-        # Each is changed by one thread alone.
-        self._characters_added = self._characters_taken = 0
+        self._queue = LineQueue(LoggedContent(settings), self._counts, settings.log_queue)
         limits, worker = FileLimits(settings.log_file_bytes, settings.log_file_age_s), worker_name(time.time())
         self._predictions = LogFile(self._folder, PREDICTIONS, worker, limits)
         self._feedback = LogFile(self._folder, FEEDBACK, worker, limits)
@@ -70,7 +62,7 @@ class PredictionLog:
 
     def add(self, answered: AnsweredRecord) -> bool:
         """Let an answer be recorded, and return whether it will be; never waits."""
-        return self._put(answered, answered.characters)
+        return self._put(answered)
 
     def add_feedback(self, feedback: LoggedFeedback) -> bool:
         """Let a feedback be recorded, and return whether it will be; never waits, and takes no more than half of the queue.
@@ -79,7 +71,7 @@ class PredictionLog:
             feedback: Its comment and its fields as they were sent: what is kept of them is decided, redacted and digested on the thread.
         """
         # The other half of the queue is for answers: nobody sends those again.
-        return not self._crowded and self._put(feedback, _characters_of(feedback))
+        return not self._queue.crowded and self._put(feedback)
 
     def state(self) -> dict[str, Any]:
         """Return what this worker says of its log."""
@@ -113,23 +105,19 @@ class PredictionLog:
         stuck = since is not None and time.monotonic() - since > _STUCK_S
         return "the disk does not answer" if stuck else self._fault
 
-    @property
-    def _crowded(self) -> bool:
-        return len(self._queue) * 2 > self._most
-
-    def _put(self, item: Waiting, characters: int) -> bool:
-        if len(self._queue) >= self._most or self._characters_added - self._characters_taken > _MOST_CHARACTERS:
+    def _put(self, item: Waiting) -> bool:
+        if self._queue.full:
             fault = self.fault
             self._counts.drop(DISK if fault else QUEUE)
             if not self._overflowing:
                 self._overflowing = True
                 _report(f"records are dropped from the prediction log: {fault or 'more come than are written'}; answers go on")
             return False
-        self._characters_added += characters
-        self._queue.append(item)
+        self._queue.put(item)
         return True
 
     def _run(self) -> None:
+        self._queue.prepare()
         while not self._ending.wait(self._turn()):
             pass
         deadline = time.monotonic() + _CLOSE_S
@@ -149,7 +137,7 @@ class PredictionLog:
             return _RETRY_S
         if not self._queue:
             return _PAUSE_S
-        return 0.0 if self._crowded else (time.thread_time() - began) * (1 / _SHARE - 1)
+        return 0.0 if self._queue.crowded else (time.thread_time() - began) * (1 / _SHARE - 1)
 
     def _attempt(self, work: Callable[[], object]) -> bool:
         """Return whether the disk took it; says so once when that changes."""
@@ -162,7 +150,7 @@ class PredictionLog:
         finally:
             self._writing_since = None
         self._change(self._room.fault)
-        if self._overflowing and len(self._queue) * 2 <= self._most:
+        if self._overflowing and not self._queue.crowded:
             self._overflowing = False
             _report(f"records are no longer dropped from the prediction log; {sum(self._counts.dropped.values())} were, since the start")
         return True
@@ -184,9 +172,12 @@ class PredictionLog:
         for file in (self._predictions, self._feedback):
             file.close_when_due()
         if self._queue and not self._room.has_room():
-            self._take_all()
+            self._counts.drop(FOLDER, self._queue.clear())
             return
-        self._make_lines()
+        lines = self._queue.take(_TURN_S)
+        self._predictions.unwritten += lines.predictions
+        self._feedback.unwritten += lines.feedback
+        self._in_hand += lines.records
         self._write_lines()
 
     def _write_lines(self) -> None:
@@ -196,39 +187,6 @@ class PredictionLog:
         written, self._in_hand = self._in_hand, 0
         if written:
             self._counts.write(written)
-
-    def _take_all(self) -> None:
-        """Drop what waits: the folder has no room for it."""
-        while self._queue:
-            self._taken()
-            self._counts.drop(FOLDER)
-
-    def _taken(self) -> Waiting:
-        item = self._queue.popleft()
-        self._characters_taken += item.characters if isinstance(item, AnsweredRecord) else _characters_of(item)
-        return item
-
-    def _make_lines(self) -> None:
-        end = time.perf_counter() + _TURN_S
-        predictions, feedback = [], []
-        while self._queue and time.perf_counter() < end:
-            item = self._taken()
-            try:
-                if isinstance(item, AnsweredRecord):
-                    predictions.append(self._content.prediction(item))
-                else:
-                    feedback.append(self._content.feedback(item))
-            except Exception:  # noqa: BLE001 - whatever a rule or a value raises: the record is left out, and the log goes on
-                self._counts.drop(RECORD)
-                continue
-            self._in_hand += 1
-        self._predictions.unwritten += b"".join(predictions)
-        self._feedback.unwritten += b"".join(feedback)
-
-
-def _characters_of(feedback: LoggedFeedback) -> int:
-    texts = [feedback.comment, *(feedback.fields or {}).values()]
-    return sum(len(text) for text in texts if isinstance(text, str))
 
 
 def _report(message: str) -> None:
