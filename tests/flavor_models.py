@@ -121,12 +121,12 @@ def sklearn_cases() -> Iterator[Case]:
 
 
 def function_cases() -> Iterator[Case]:
-    class Sum(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined] - its base is untyped
-        def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
+    class Sum(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]  # MLflow has no types
+        def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:  # noqa: ARG002 - MLflow names it
             return model_input[["a", "b"]].sum(axis=1) * (params or {}).get("factor", 1.0)
 
-    class Named(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined] - as above
-        def predict(self, context: Any, model_input: pd.DataFrame) -> Any:
+    class Named(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]  # as above
+        def predict(self, context: Any, model_input: pd.DataFrame) -> Any:  # noqa: ARG002 - as above
             return pd.DataFrame({"low": model_input["a"] - 1, "high": model_input["a"] + 1})
 
     def save(model: Any) -> Callable[..., None]:
@@ -155,8 +155,16 @@ def answers(case: Case, folder: Path) -> dict[str, Any]:
     flavor = next(
         (each for each in ("sklearn", "lightgbm", "xgboost", "catboost", "onnx") if each in content["flavors"]), "python_function"
     )
-    message = {"folder": str(folder), "flavor": flavor, "entry": content["flavors"].get(flavor), "function": content["flavors"]["python_function"],
-               "inputs": json.loads(content["signature"]["inputs"]), "outputs": json.loads(content["signature"]["outputs"]), "form": "table"}  # fmt: skip
+    flavors, signature = content["flavors"], content["signature"]
+    message = {
+        "folder": str(folder),
+        "flavor": flavor,
+        "entry": flavors.get(flavor),
+        "function": flavors["python_function"],
+        "inputs": json.loads(signature["inputs"]),
+        "outputs": json.loads(signature["outputs"]),
+        "form": "table",
+    }
     answering = Answering(message, lambda types: bool(types) or True)
     several = answering.answer({"records": records_of(table)})
     alone = [answering.answer({"records": [record]}) for record in records_of(table)[:5]]

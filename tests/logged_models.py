@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]
 import mlflow
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ NUMBERS = pd.DataFrame({"age": np.arange(20, dtype="int64"), "share": np.linspac
 REQUIREMENTS = ["mlflow", "scikit-learn"]
 
 
-class Steps(mlflow.pyfunc.PythonModel):
+class Steps(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]  # MLflow has no types
     """A classifier in a class of its own."""
 
     def predict(self, context: Any, model_input: Any, params: Any = None) -> list[str]:  # noqa: ARG002 - MLflow's
@@ -38,7 +38,7 @@ class Steps(mlflow.pyfunc.PythonModel):
         return ["high" if share > 0.5 else "low" for share in model_input["share"]]
 
 
-class Dice(mlflow.pyfunc.PythonModel):
+class Dice(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]  # as above
     """Answers otherwise on each call."""
 
     def predict(self, context: Any, model_input: Any, params: Any = None) -> list[float]:  # noqa: ARG002 - MLflow's

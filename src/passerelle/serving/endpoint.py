@@ -24,7 +24,7 @@ from passerelle.serving.following.webhook import MAX_BODY_BYTES, webhooks_of
 from passerelle.serving.heads import HeadLimits
 from passerelle.serving.recording import Recorder, prediction_log_of, write_until_shutdown
 from passerelle.serving.request_checks import BATCHES, answering, check_media_type, check_method, check_task, request_id_of
-from passerelle.serving.responses import JSON, SECURITY, App, Enveloped, Headers, Receive, Scope, Send, envelope, respond
+from passerelle.serving.responses import JSON, SECURITY, App, Enveloped, Headers, Receive, Scope, Send, respond
 from passerelle.serving.routes import METRICS, MODELS, READYZ, UNKNOWN, UNREAD, WEBHOOK, Access, AnsweredBy, Route, route_of
 from passerelle.serving.runtime import Runtime
 from passerelle.serving.time_slices import ONE_TURN_BYTES

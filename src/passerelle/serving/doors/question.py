@@ -58,7 +58,7 @@ def invalid(message: str) -> RequestError:
 
 def too_many(contract: Contract) -> RequestError:
     """Return the refusal of a request for more records than a batch may have."""
-    return RequestError(_BAD_REQUEST, "too_many_records", f"has more than {contract.most_records} records")
+    return RequestError(_BAD_REQUEST, "too_many_records", f"has more than {contract.batch_structure.records} records")
 
 
 def object_of(body: bytes, contract: Contract) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def object_of(body: bytes, contract: Contract) -> dict[str, Any]:
     """
     if len(body) > SMALL_BYTES:
         columns = len(contract.columns)
-        most = contract.most_records * 2 * (columns + 1) + _COLUMN_VALUES * columns + _ENVELOPE_VALUES
+        most = contract.batch_structure.records * 2 * (columns + 1) + _COLUMN_VALUES * columns + _ENVELOPE_VALUES
         excess, _ = excess_of(body, most_quotes=2 * most, most_values=most)
         if excess is not None:
             raise invalid(
@@ -90,7 +90,7 @@ def checked_records(question: Question, contract: Contract) -> list[dict[str, ob
     Raises:
         RequestError: As `Contract.read_batch`, with the status that foreign protocols have for it.
     """
-    if len(question.records) > contract.most_records:
+    if len(question.records) > contract.batch_structure.records:
         raise too_many(contract)
     content = {"records": question.records} | ({"params": question.params} if question.params else {})
     try:

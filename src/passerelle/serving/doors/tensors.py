@@ -94,7 +94,7 @@ def _count(shape: object, contract: Contract) -> int:
         raise invalid("the shape of an input is [n] or [n, 1]")
     if shape[1:] not in ([], [1]):
         raise invalid("an input holds one column: its shape is [n] or [n, 1]")
-    if shape[0] > contract.most_records:
+    if shape[0] > contract.batch_structure.records:
         raise too_many(contract)
     return int(shape[0])
 
