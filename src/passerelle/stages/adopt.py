@@ -179,10 +179,8 @@ def _earlier(registry: Registry, found: Adoptable, options: AdoptOptions, signin
 
 
 def _downloaded(registry: Registry, found: Adoptable, into: Path) -> Path:
-    if found.version is not None:
-        folder = download_model(registry, found.version, into)
-    else:
-        folder = download_source(registry, found.source, into)
+    version = found.version
+    folder = download_source(registry, found.source, into) if version is None else download_model(registry, version, into)
     refuse_links(folder)
     return folder
 
