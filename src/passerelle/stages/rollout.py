@@ -240,8 +240,8 @@ def live_rows(comparison: LiveComparison) -> dict[str, tuple[str, str]]:
 
 def _check(author: Author, info: VersionInfo, ledger: VerifiedLedger) -> None:
     if ARTIFACT_DIGEST not in info.tags:
-        hint = f"passerelle register --run {info.ref.run_id}"
-        raise IntegrityError(f"{info.ref} has no digest of its files: it was not registered by passerelle", hint=hint)
+        message = f"{info.ref} has no digest of its files: it was not registered by passerelle, nor adopted"
+        raise IntegrityError(message, hint=f"passerelle adopt {info.ref.uri}")
     if TRUSTED_PICKLE in info.tags and not author.development:
         message = f"{info.ref} is a pickle that was trusted in development, and answers nobody in production"
         raise RefusedError(f"{message}; log it with serialization_format='skops'", hint="passerelle train --again; passerelle register")
