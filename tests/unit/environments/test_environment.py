@@ -39,7 +39,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
         return UvFailure(("the disk is full",)) if "full" in Path(arguments[-1]).read_text() else ""
 
     monkeypatch.setattr(environment, "run_uv", fake)
-    monkeypatch.setattr(environment, "_compile", lambda folder: None)
+    monkeypatch.setattr(environment, "_compile", lambda _: None)
     return found
 
 
