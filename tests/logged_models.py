@@ -14,6 +14,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.models.signature import ModelSignature, infer_signature
+from mlflow.pyfunc import PythonModel  # type: ignore[attr-defined]
 from mlflow.types.schema import ColSpec, Schema
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
@@ -30,7 +31,7 @@ NUMBERS = pd.DataFrame({"age": np.arange(20, dtype="int64"), "share": np.linspac
 REQUIREMENTS = ["mlflow", "scikit-learn"]
 
 
-class Steps(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]  # MLflow has no types
+class Steps(PythonModel):
     """A classifier in a class of its own."""
 
     def predict(self, context: Any, model_input: Any, params: Any = None) -> list[str]:  # noqa: ARG002 - MLflow's
@@ -38,7 +39,7 @@ class Steps(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]  # M
         return ["high" if share > 0.5 else "low" for share in model_input["share"]]
 
 
-class Dice(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]  # as above
+class Dice(PythonModel):
     """Answers otherwise on each call."""
 
     def predict(self, context: Any, model_input: Any, params: Any = None) -> list[float]:  # noqa: ARG002 - MLflow's

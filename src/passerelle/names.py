@@ -67,8 +67,8 @@ LEDGER_ANNOUNCED: Final = PREFIX + "ledger_announced"
 # Labels of a bento model, a bento and an image, beside those that come from the tags above.
 REGISTERED_MODEL_LABEL: Final = PREFIX + "registered_model"
 VERSION_LABEL: Final = PREFIX + "version"
-#: Of the image of an adopted model, beside its flavor: whether reading it runs code of its files, and the digest of the locked
-#: requirements that its own environment was made from.
+#: Of the image of an adopted model: whether reading it runs code of its files, and the digest of the locked requirements that its own
+#: environment was made from.
 PICKLED: Final = PREFIX + "pickled"
 MODEL_REQUIREMENTS: Final = PREFIX + "model_requirements"
 RUN_ID_LABEL: Final = PREFIX + "run_id"

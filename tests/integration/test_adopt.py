@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-import uuid
 from dataclasses import replace
 from pathlib import Path
 
 import mlflow
 import pytest
 
-from passerelle.environments.lock import Locked
 from passerelle.errors import PasserelleError
 from passerelle.names import ADOPTION_RUN, ARTIFACT_DIGEST, GOLDEN_ORIGIN, TASK
-from passerelle.platform.state import RunningPlatform
 from passerelle.registry.client import Registry
-from passerelle.settings import MlflowSettings
-from passerelle.stages import adopt as stage
 from passerelle.stages.adopt import Adopted, AdoptionRequest, adopt
 from passerelle.stages.adopt_options import AdoptOptions
 from tests.logged_models import ROWS, Row, files_for
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def registry(platform: RunningPlatform, plain_environment: None, monkeypatch: pytest.MonkeyPatch) -> Registry:
-    """A registered model that nobody used; the environment of this process serves every model."""
-    monkeypatch.setenv("PASSERELLE_ADOPTED_PICKLES", "any")
-    monkeypatch.setenv("PASSERELLE_MODEL_PYTHON", sys.executable)
-    monkeypatch.setattr(stage, "lock_for", lambda *_, **__: Locked("# nothing\n", "3.11", {"scikit-learn": "1"}))
-    name = f"adopted-{uuid.uuid4().hex[:8]}"
-    mlflow.set_tracking_uri(platform.tracking_uri)
-    mlflow.set_experiment("notebooks")
-    return Registry(MlflowSettings.read(tracking_uri=platform.tracking_uri, registered_model=name), platform.s3)
 
 
 def logged(row: Row) -> str:
@@ -43,32 +25,32 @@ def logged(row: Row) -> str:
     return str(run.info.run_id)
 
 
-def version_of(registry: Registry, row: Row) -> str:
+def version_of(adopting: Registry, row: Row) -> str:
     """Log the model, make it a version as people do, and return its address."""
     run_id = logged(row)
-    uri = registry.model_uri(run_id)
-    version = mlflow.register_model(uri, registry.settings.registered_model)
+    uri = adopting.model_uri(run_id)
+    version = mlflow.register_model(uri, adopting.settings.registered_model)
     return f"models:/{version.name}/{version.version}"
 
 
-def adopted(registry: Registry, address: str, options: AdoptOptions | None = None, **more: object) -> Adopted:
-    return adopt(registry, replace(AdoptionRequest(address, options or AdoptOptions()), **more))  # type: ignore[arg-type]
+def adopted(adopting: Registry, address: str, options: AdoptOptions | None = None, **more: object) -> Adopted:
+    return adopt(adopting, replace(AdoptionRequest(address, options or AdoptOptions()), **more))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_each_way_to_log_is_adopted_or_refused_with_a_way_out(registry: Registry, tmp_path: Path, name: str) -> None:
+def test_each_way_to_log_is_adopted_or_refused_with_a_way_out(adopting: Registry, tmp_path: Path, name: str) -> None:
     row = ROWS[name]
-    address = version_of(registry, row)
+    address = version_of(adopting, row)
     options = AdoptOptions(**files_for(row.options, tmp_path))
     if row.refused:
         with pytest.raises(PasserelleError, match=row.refused):
-            adopted(registry, address, options)
-        assert ARTIFACT_DIGEST not in registry.model_version(registry.settings.registered_model, 1).tags
+            adopted(adopting, address, options)
+        assert ARTIFACT_DIGEST not in adopting.model_version(adopting.settings.registered_model, 1).tags
         return
-    result = adopted(registry, address, options)
+    result = adopted(adopting, address, options)
     assert (result.adoption.task, result.adoption.input_form, result.adoption.golden_origin) == (row.task, row.form, row.origin)
     assert result.golden_inputs >= 8
-    version = registry.model_version(registry.settings.registered_model, 1)
+    version = adopting.model_version(adopting.settings.registered_model, 1)
     assert version.ref == result.ref
     assert (version.tags[TASK], version.tags[GOLDEN_ORIGIN]) == (row.task, row.origin)
     assert version.tags[ADOPTION_RUN] == version.ref.run_id != version.logged_by

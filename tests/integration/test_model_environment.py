@@ -55,7 +55,7 @@ def test_a_model_answers_in_an_environment_of_its_own(tmp_path: Path, monkeypatc
     ("lines", "message", "hint"),
     [
         (
-            "scikit-learn==1.7.2\nnumpy==2.5.5\nscipy==1.14.0\n",
+            "scipy==1.14.0\nnumpy==2.5.5\n",
             "the line « numpy==2.5.5 » stands in the way",
             "--override 'numpy>=1.23.5,<2.3'",
         ),

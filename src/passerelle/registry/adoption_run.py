@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow.exceptions import MlflowException
 
+from passerelle.errors import NotFoundError
 from passerelle.names import ADOPTIONS, ARTIFACT_DIGEST, KIND, REGISTERED_MODEL_LABEL, VERSION_LABEL, ModelVersionRef
 
 if TYPE_CHECKING:
@@ -32,6 +33,15 @@ def adoption_run(registry: Registry, ref: ModelVersionRef, digest: str, tags: Ma
         if found:
             return str(found[0].info.run_id)
         return str(client.create_run(experiment, tags={**tags, **keys}, run_name=f"adoption of {ref}").info.run_id)
+
+
+def is_run_of(registry: Registry, ref: ModelVersionRef) -> bool:
+    """Return whether the run of the reference is there and is that of this version: MLflow copies a version with all its tags."""
+    try:
+        tags = registry.run(ref.run_id).tags
+    except NotFoundError:
+        return False
+    return (tags.get(REGISTERED_MODEL_LABEL), tags.get(VERSION_LABEL)) == (ref.registered_model, str(ref.version))
 
 
 def end_adoption(registry: Registry, run_id: str) -> None:

@@ -13,16 +13,17 @@ import yaml
 
 from passerelle.environments.environment import ensure
 from passerelle.environments.lock import lock_for
-from passerelle.errors import NotFoundError, OutsideError, UntrustedTypeError, UsageError
+from passerelle.errors import NotFoundError, UntrustedTypeError, UsageError
 from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE, Adoption
 from passerelle.model.flavors.logged import LoggedFlavor, logged_flavor
 from passerelle.model.manifest import digest_of_manifest, manifest_of
 from passerelle.model.trust import refuse_adopted_pickle, refuse_links
 from passerelle.names import ADOPTION_OPTIONS, ADOPTION_RUN, ARTIFACT_DIGEST, GOLDEN, MANIFEST, SIGNED, ModelVersionRef, bento_name
 from passerelle.registry.adoptable import Adoptable, find_adoptable
+from passerelle.registry.adoption_run import is_run_of
 from passerelle.registry.client import Registry
 from passerelle.registry.sign import stored_signature
-from passerelle.registry.version_files import download_model, download_source, explained
+from passerelle.registry.version_files import download_model, download_source
 from passerelle.settings import LoadingSettings, SigningSettings
 from passerelle.stages.adopt_options import AdoptOptions, read_labels_file
 from passerelle.stages.adopt_signature import ServedSignature, served_signature
@@ -170,7 +171,7 @@ def _earlier(registry: Registry, found: Adoptable, options: AdoptOptions, signin
         golden = registry.read_json(version.ref.run_id, GOLDEN)
     except NotFoundError:
         return None
-    if to_sign or digest_of_manifest(manifest) != tags[ARTIFACT_DIGEST]:
+    if to_sign or not is_run_of(registry, version.ref) or digest_of_manifest(manifest) != tags[ARTIFACT_DIGEST]:
         return None
     adoption = Adoption.of(record)
     inputs, classes = len(golden.get("inputs", ())), tuple(golden.get("classes", ()))
@@ -178,13 +179,8 @@ def _earlier(registry: Registry, found: Adoptable, options: AdoptOptions, signin
 
 
 def _downloaded(registry: Registry, found: Adoptable, into: Path) -> Path:
-    try:
-        if found.version is not None:
-            folder = download_model(registry, found.version, into)
-        else:
-            folder = download_source(registry, found.source, into)
-    except OutsideError as error:
-        raise explained(error, of=str(found), source=found.source) from error
+    version = found.version
+    folder = download_source(registry, found.source, into) if version is None else download_model(registry, version, into)
     refuse_links(folder)
     return folder
 

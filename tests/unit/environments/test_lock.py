@@ -16,10 +16,10 @@ from passerelle.errors import DamagedFileError, OutsideError, UsageError
 from tests.unit.hint_commands import problem_of
 
 ADOPT = "passerelle adopt models:/NAME/VERSION"
-NATIVE = (
-    "flavors:\n  sklearn: {serialization_format: cloudpickle, pickled_model: model.pkl}\n"
-    "  python_function: {loader_module: mlflow.sklearn, python_version: 3.11.7}\n"
-)
+NATIVE = """flavors:
+  sklearn: {serialization_format: cloudpickle, pickled_model: model.pkl}
+  python_function: {loader_module: mlflow.sklearn, python_version: 3.11.7}
+"""
 FUNCTION = "flavors:\n  python_function: {loader_module: mlflow.pyfunc.model, python_version: 3.12.1}\n"
 ASKED_FOR = "mlflow==3.17.2\nscikit-learn==1.7.2\n"
 
