@@ -44,6 +44,8 @@ TRUSTED_PICKLE: Final = PREFIX + "trusted_pickle"
 ADOPTION_RUN: Final = PREFIX + "adoption_run"
 #: Where the inputs of an adopted version's golden predictions come from.
 GOLDEN_ORIGIN: Final = PREFIX + "golden_origin"
+#: The flavor that an adopted version is read by.
+FLAVOR: Final = PREFIX + "flavor"
 #: Digest of the options that a version was adopted with.
 ADOPTION_OPTIONS: Final = PREFIX + "adoption_options"
 
@@ -65,11 +67,6 @@ LEDGER_ANNOUNCED: Final = PREFIX + "ledger_announced"
 # Labels of a bento model, a bento and an image, beside those that come from the tags above.
 REGISTERED_MODEL_LABEL: Final = PREFIX + "registered_model"
 VERSION_LABEL: Final = PREFIX + "version"
-#: Of the image of an adopted model: the flavor that it is read by, whether reading it runs code of its files, and the digest of the
-#: locked requirements that its own environment was made from.
-FLAVOR: Final = PREFIX + "flavor"
-PICKLED: Final = PREFIX + "pickled"
-MODEL_REQUIREMENTS: Final = PREFIX + "model_requirements"
 RUN_ID_LABEL: Final = PREFIX + "run_id"
 
 # Labels of an image.
