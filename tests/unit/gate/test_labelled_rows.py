@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,7 +23,7 @@ COLUMNS = (Column("text", "string"), Column("size", "double", required=False), C
 REF = ModelVersionRef("comments", 2, "r" * 32)
 
 
-def rows(table: dict[str, list[Any]], *, typed: bool = False, labels: tuple[str, ...] = ("label",)) -> LabelledRows:
+def rows(table: Mapping[str, Any], *, typed: bool = False, labels: tuple[str, ...] = ("label",)) -> LabelledRows:
     return LabelledRows(pd.DataFrame(table), labels, "rows.csv", typed)
 
 
@@ -45,7 +46,7 @@ def test_texts_of_a_file_become_what_the_signature_says() -> None:
     ]
     assert found.answers["label"].tolist() == ["0", "1"]
     assert found.notes == ("not in the model's signature, and left out: id",)
-    assert fitted(found, COLUMNS).content() == found.content(), "kept rows are fitted again"
+    assert dictionaries(fitted(found, COLUMNS).table) == dictionaries(found.table), "kept rows are fitted again"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_kept_rows_are_those_that_were_given_or_none(tmp_path: Path) -> None:
     keep_rows(of, REF.run_id, given)
     found = kept_rows(of, REF, tmp_path / "there")
     assert found is not None
-    assert found.rows.content() == given.content()
+    assert dictionaries(found.rows.table) == dictionaries(given.table)
     assert (found.rows.labels, found.rows.typed, found.rows.source, found.run_id) == (("label",), False, "rows.csv", REF.run_id)
     path = tmp_path / REF.run_id / GIVEN_ROWS
     path.write_bytes(path.read_bytes() + b"x")
