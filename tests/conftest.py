@@ -10,6 +10,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 import tests.profiles  # noqa: F401 - sets the profile of Hypothesis
+from tests.adopt_fixtures import adopting
 from tests.airflow_fixtures import airflow
 from tests.engine_fixtures import bento, engine
 from tests.platform_fixtures import given_environment, plain_environment, platform, registered, trained
@@ -19,7 +20,7 @@ from tests.signing_fixtures import ours, theirs
 from tests.timing import CACHE_KEY, may_be_tried_again
 
 __all__ = [
-    "airflow", "bento", "bentoml_home", "engine", "given_environment", "ours", "plain_environment", "platform", "registered",
+    "adopting", "airflow", "bento", "bentoml_home", "engine", "given_environment", "ours", "plain_environment", "platform", "registered",
     "scorer_python", "served", "theirs", "trained",
 ]  # fmt: skip
 

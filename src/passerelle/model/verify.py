@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from passerelle.errors import TRAIN_AGAIN, SettingsError, SignatureError
 from passerelle.model.certificate import certified_key
-from passerelle.model.manifest import digest_of_manifest
+from passerelle.model.manifest import ADOPTED, digest_of_manifest
 from passerelle.names import MANIFEST_FILE, SIGNATURE_FILE
 from passerelle.settings import SigningSettings
 
@@ -52,7 +52,8 @@ def check_signature(
         message = "signatures are required, and no key is set to verify them with"
         raise SettingsError(message, hint="export PASSERELLE_VERIFY_KEY=public.pem")
     if bundle is None:
-        hint = f"export PASSERELLE_SIGNING_KEY=key.pem; passerelle register --run {run_id}"
+        again = "passerelle adopt models:/NAME/VERSION" if ADOPTED in manifest else f"passerelle register --run {run_id}"
+        hint = f"export PASSERELLE_SIGNING_KEY=key.pem; {again}"
         raise SignatureError(f"{of} is not signed, and a signature is required", hint=hint)
     try:
         payload, signature, chain = _opened(bundle)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlflow.exceptions import MlflowException
 
+from passerelle.errors import NotFoundError
 from passerelle.names import ADOPTIONS, ARTIFACT_DIGEST, KIND, REGISTERED_MODEL_LABEL, VERSION_LABEL, ModelVersionRef
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
     from passerelle.registry.client import Registry
 
 _ADOPTION = "adoption"
@@ -36,13 +35,22 @@ def adoption_run(registry: Registry, ref: ModelVersionRef, digest: str, tags: Ma
         return str(client.create_run(experiment, tags={**tags, **keys}, run_name=f"adoption of {ref}").info.run_id)
 
 
+def is_run_of(registry: Registry, ref: ModelVersionRef) -> bool:
+    """Return whether the run of the reference is there and is that of this version: MLflow copies a version with all its tags."""
+    try:
+        tags = registry.run(ref.run_id).tags
+    except NotFoundError:
+        return False
+    return (tags.get(REGISTERED_MODEL_LABEL), tags.get(VERSION_LABEL)) == (ref.registered_model, str(ref.version))
+
+
 def end_adoption(registry: Registry, run_id: str) -> None:
     """Mark the run as finished."""
     with registry.mlflow(f"the run {run_id}") as client:
         client.set_terminated(run_id)
 
 
-def _experiment(client: MlflowClient) -> str:
+def _experiment(client: Any) -> str:
     found = client.get_experiment_by_name(ADOPTIONS)
     if found is None:
         try:

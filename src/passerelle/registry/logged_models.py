@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlflow.exceptions import MlflowException
 
 from passerelle.errors import NotFoundError, UsageError
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 #: MLflow's own tag of a run: what it logged, of MLflow 2.
 _HISTORY = "mlflow.log-model.history"
@@ -34,7 +31,7 @@ class LoggedModelPlace:
     run_id: str
 
 
-def logged_by(client: MlflowClient, run_id: str) -> tuple[LoggedModelPlace, ...]:
+def logged_by(client: Any, run_id: str) -> tuple[LoggedModelPlace, ...]:
     """Return the models that the run logged, in its order; of several with the same name, the last."""
     run: Any = client.get_run(run_id)
     found: dict[str, str] = {}
@@ -46,7 +43,7 @@ def logged_by(client: MlflowClient, run_id: str) -> tuple[LoggedModelPlace, ...]
     return tuple(LoggedModelPlace(name, source, run_id) for name, source in found.items())
 
 
-def only_model(client: MlflowClient, run_id: str, path: str = "") -> LoggedModelPlace:
+def only_model(client: Any, run_id: str, path: str = "") -> LoggedModelPlace:
     """Return the model of this name or path that the run logged; without one, the only model.
 
     Raises:
@@ -58,24 +55,24 @@ def only_model(client: MlflowClient, run_id: str, path: str = "") -> LoggedModel
     if path:
         named = next((model for model in models if model.name == path.strip("/")), None) or _at_path(client, run_id, path.strip("/"))
         if named is None:
-            hint = "\n".join(f"passerelle adopt runs:/{run_id}/{model.name}" for model in models) or "passerelle status"
+            hint = f"passerelle adopt runs:/{run_id}/{models[-1].name}" if models else "passerelle status"
             raise NotFoundError(f"the run {run_id} logged no model « {path} »: it logged {names or 'none'}", hint=hint)
         return named
     if not models:
         raise NotFoundError(f"the run {run_id} logged no model", hint="passerelle adopt runs:/RUN_ID/PATH")
     if len(models) > 1:
-        hint = "\n".join(f"passerelle adopt runs:/{run_id}/{model.name}" for model in models)
-        raise UsageError(f"the run {run_id} logged {len(models)} models: {names}", hint=hint)
+        message = f"the run {run_id} logged {len(models)} models, of which one must be named: {names}"
+        raise UsageError(message, hint=f"passerelle adopt runs:/{run_id}/{models[-1].name}")
     return models[0]
 
 
-def by_id(client: MlflowClient, model_id: str) -> LoggedModelPlace:
+def by_id(client: Any, model_id: str) -> LoggedModelPlace:
     """Return a logged model of MLflow 3."""
     model = client.get_logged_model(model_id)
     return LoggedModelPlace(str(model.name), f"models:/{model_id}", str(model.source_run_id or ""))
 
 
-def _at_path(client: MlflowClient, run_id: str, path: str) -> LoggedModelPlace | None:
+def _at_path(client: Any, run_id: str, path: str) -> LoggedModelPlace | None:
     """Return the model below the run's artifacts that MLflow's own tag does not name: somebody copied it there."""
     entries = [entry.path.rpartition("/")[2] for entry in client.list_artifacts(run_id, path)]
     if _MODEL_FILE not in entries:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,17 @@ import yaml
 
 from passerelle.environments.environment import ensure
 from passerelle.environments.lock import lock_for
-from passerelle.errors import NotFoundError, OutsideError, UntrustedTypeError, UsageError
+from passerelle.errors import NotFoundError, UntrustedTypeError, UsageError
 from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE, Adoption
 from passerelle.model.flavors.logged import LoggedFlavor, logged_flavor
 from passerelle.model.manifest import digest_of_manifest, manifest_of
 from passerelle.model.trust import refuse_adopted_pickle, refuse_links
 from passerelle.names import ADOPTION_OPTIONS, ADOPTION_RUN, ARTIFACT_DIGEST, GOLDEN, MANIFEST, SIGNED, ModelVersionRef, bento_name
 from passerelle.registry.adoptable import Adoptable, find_adoptable
+from passerelle.registry.adoption_run import is_run_of
 from passerelle.registry.client import Registry
 from passerelle.registry.sign import stored_signature
-from passerelle.registry.version_files import download_model, download_source, explained
+from passerelle.registry.version_files import download_model, download_source
 from passerelle.settings import LoadingSettings, SigningSettings
 from passerelle.stages.adopt_options import AdoptOptions, read_labels_file
 from passerelle.stages.adopt_signature import ServedSignature, served_signature
@@ -78,36 +79,33 @@ def run(
     Raises:
         As `adopt`.
     """
-    return adopt(
-        context.registry,
-        address,
-        options or AdoptOptions(),
-        registered_model=registered_model,
-        signing=context.signing,
-        who=context.author,
-        dry_run=dry_run,
-        progress=progress,
-    )
+    request = AdoptionRequest(address, options or AdoptOptions(), registered_model, context.signing, context.author, dry_run, progress)
+    return adopt(context.registry, request)
 
 
-def adopt(
-    registry: Registry,
-    address: str,
-    options: AdoptOptions,
-    *,
-    registered_model: str | None = None,
-    signing: SigningSettings | None = None,
-    who: str = "",
-    dry_run: bool = False,
-    progress: Progress = silent,
-) -> Adopted:
+@dataclass(frozen=True)
+class AdoptionRequest:
+    """What `adopt` is called for.
+
+    Attributes:
+        registered_model: That a run's model becomes a version of; by default the one of the settings.
+        signing: With a key, the manifest is signed.
+        who: Who adopts, for the lock.
+    """
+
+    address: str
+    options: AdoptOptions
+    registered_model: str | None = None
+    signing: SigningSettings = field(default_factory=SigningSettings.read)
+    who: str = ""
+    dry_run: bool = False
+    progress: Progress = silent
+
+
+def adopt(registry: Registry, request: AdoptionRequest) -> Adopted:
     """Record what is needed of a version beside it, after the model was tried in an environment of its own.
 
     A second call with the same options changes nothing. Other options give another record, unless the version was in production.
-
-    Args:
-        signing: With a key, the manifest is signed.
-        who: Who adopts, for the lock.
 
     Raises:
         NotFoundError: There is no such version or model, or it has no files.
@@ -116,37 +114,30 @@ def adopt(
         RefusedError: The version was in production with another record.
         OutsideError: MLflow, S3 or the index of packages does not answer.
     """
+    options = request.options
     options.check()
-    found = find_adoptable(registry, address, registered_model)
+    found = find_adoptable(registry, request.address, request.registered_model)
     _check_name(found)
-    signing = signing or SigningSettings.read()
-    earlier = _earlier(registry, found, options, signing)
+    earlier = _earlier(registry, found, options, request.signing)
     if earlier is not None:
-        return replace(earlier, dry_run=dry_run)
+        return replace(earlier, dry_run=request.dry_run)
     with tempfile.TemporaryDirectory(prefix="passerelle-adopt-") as temporary:
         folder = Path(temporary)
-        progress(f"downloading {found}")
+        request.progress(f"downloading {found}")
         model = _downloaded(registry, found, folder)
-        result, warnings = _tried(found, model, options, signing, progress)
+        result, warnings = _tried(found, model, request)
         _write(folder, result)
         manifest = manifest_of(model, folder / GOLDEN)
-        new = NewAdoption(found, folder, manifest, result.adoption, options.digest, signing, who)
         if found.version is not None and digest_of_manifest(manifest) != found.version.tags.get(ARTIFACT_DIGEST):
-            refuse_in_production(registry, found.version.ref, signing)
-        writing = None if dry_run else written(registry, new)
-    version = found.version
-    return Adopted(
-        found.registered_model,
-        writing.ref if writing else version.ref if version else None,
-        writing.created if writing else True,
-        digest_of_manifest(manifest),
-        result.adoption,
-        golden_inputs=len(result.golden["inputs"]),
-        classes=result.classes,
-        completed=writing.completed if writing else (),
-        warnings=(*warnings, *result.warnings),
-        dry_run=dry_run,
-    )
+            refuse_in_production(registry, found.version.ref, request.signing)
+        new = NewAdoption(found, folder, manifest, result.adoption, options.digest, request.signing, request.who)
+        writing = None if request.dry_run else written(registry, new)
+    version, digest = found.version, digest_of_manifest(manifest)
+    ref = writing.ref if writing else version.ref if version else None
+    adopted = Adopted(found.registered_model, ref, writing is None or writing.created, digest, result.adoption, dry_run=request.dry_run)
+    completed = writing.completed if writing else ()
+    inputs = len(result.golden["inputs"])
+    return replace(adopted, golden_inputs=inputs, classes=result.classes, completed=completed, warnings=(*warnings, *result.warnings))
 
 
 def _check_name(found: Adoptable) -> None:
@@ -180,7 +171,7 @@ def _earlier(registry: Registry, found: Adoptable, options: AdoptOptions, signin
         golden = registry.read_json(version.ref.run_id, GOLDEN)
     except NotFoundError:
         return None
-    if to_sign or digest_of_manifest(manifest) != tags[ARTIFACT_DIGEST]:
+    if to_sign or not is_run_of(registry, version.ref) or digest_of_manifest(manifest) != tags[ARTIFACT_DIGEST]:
         return None
     adoption = Adoption.of(record)
     inputs, classes = len(golden.get("inputs", ())), tuple(golden.get("classes", ()))
@@ -188,21 +179,17 @@ def _earlier(registry: Registry, found: Adoptable, options: AdoptOptions, signin
 
 
 def _downloaded(registry: Registry, found: Adoptable, into: Path) -> Path:
-    try:
-        if found.version is not None:
-            folder = download_model(registry, found.version, into)
-        else:
-            folder = download_source(registry, found.source, into)
-    except OutsideError as error:
-        raise explained(error, of=str(found), source=found.source) from error
+    if found.version is not None:
+        folder = download_model(registry, found.version, into)
+    else:
+        folder = download_source(registry, found.source, into)
     refuse_links(folder)
     return folder
 
 
-def _tried(
-    found: Adoptable, model: Path, options: AdoptOptions, signing: SigningSettings, progress: Progress
-) -> tuple[Tried, tuple[str, ...]]:
+def _tried(found: Adoptable, model: Path, request: AdoptionRequest) -> tuple[Tried, tuple[str, ...]]:
     """Return what the model does in its own environment, and what to say of its signature and examples."""
+    options, signing, progress = request.options, request.signing, request.progress
     flavor, content = logged_flavor(model), _model_file(model)
     settings = LoadingSettings.read()
     signature = served_signature(content.get("signature"), options, address=found.address)

@@ -171,14 +171,14 @@ def _labels(given: Mapping[str, str], classes: Sequence[Any], address: str) -> d
     if not classes:
         message = "--labels names labels, and the model does not give any"
         raise UsageError(message, hint=f"passerelle adopt {address}")
-    wanted = {json.dumps(label, ensure_ascii=False): label for label in classes}
-    found = {key: given.get(key, given.get(json.dumps(str(label), ensure_ascii=False))) for key, label in wanted.items()}
+    by_json = {json.dumps(label, ensure_ascii=False): label for label in classes}
+    found = {key: given.get(key, given.get(json.dumps(str(label), ensure_ascii=False))) for key, label in by_json.items()}
     missing = next((key for key, name in found.items() if name is None), None)
     if missing is not None:
-        raise UsageError(f"--labels has no name for the label {missing}: the model gives {', '.join(wanted)}")
-    unknown = next((key for key in given if key not in wanted and _plain(key) not in map(str, classes)), None)
+        raise UsageError(f"--labels has no name for the label {missing}: the model gives {', '.join(by_json)}")
+    unknown = next((key for key in given if key not in by_json and _plain(key) not in map(str, classes)), None)
     if unknown is not None:
-        raise UsageError(f"--labels names {unknown}, which the model does not give: it gives {', '.join(wanted)}")
+        raise UsageError(f"--labels names {unknown}, which the model does not give: it gives {', '.join(by_json)}")
     return {key: str(name) for key, name in found.items()}
 
 

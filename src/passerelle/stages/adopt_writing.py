@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from passerelle.errors import NotFoundError, RefusedError
+from passerelle.errors import RefusedError
 from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE, Adoption
 from passerelle.model.bundle import write_bundle
 from passerelle.model.manifest import digest_of_file, digest_of_manifest
@@ -32,7 +32,7 @@ from passerelle.names import (
     ModelVersionRef,
 )
 from passerelle.registry.adoptable import Adoptable
-from passerelle.registry.adoption_run import adoption_run, end_adoption
+from passerelle.registry.adoption_run import adoption_run, end_adoption, is_run_of
 from passerelle.registry.client import Registry
 from passerelle.registry.lock import promotion_lock
 from passerelle.registry.sign import sign
@@ -84,7 +84,7 @@ def written(registry: Registry, new: NewAdoption) -> AdoptionWriting:
     ref = found.version.ref if found.version else _new_version(registry, new)
     former = dict(found.version.tags) if found.version else {}
     again = former.get(ARTIFACT_DIGEST) == digest
-    run_id = former[ADOPTION_RUN] if again and _is_there(registry, former[ADOPTION_RUN]) else _run(registry, ref, new)
+    run_id = former[ADOPTION_RUN] if again and is_run_of(registry, ref) else _run(registry, ref, new)
     signed = _artifacts(registry, run_id, new)
     tags = {
         GOLDEN_DIGEST: str(new.manifest["golden"]),
@@ -107,7 +107,8 @@ def written(registry: Registry, new: NewAdoption) -> AdoptionWriting:
             registry.delete_version_tag(ref, ARTIFACT_DIGEST)
         registry.set_version_tags(ref, tags)
     end_adoption(registry, run_id)
-    return AdoptionWriting(ModelVersionRef(ref.registered_model, ref.version, run_id), not again, (SIGNATURE,) if again and signed else ())
+    created = not again or run_id != former.get(ADOPTION_RUN)
+    return AdoptionWriting(replace(ref, run_id=run_id), created, (SIGNATURE,) if signed and not created else ())
 
 
 def refuse_in_production(registry: Registry, ref: ModelVersionRef, signing: SigningSettings | None) -> None:
@@ -133,14 +134,6 @@ def _new_version(registry: Registry, new: NewAdoption) -> ModelVersionRef:
 
 def _run(registry: Registry, ref: ModelVersionRef, new: NewAdoption) -> str:
     return adoption_run(registry, ref, digest_of_manifest(new.manifest), {MODEL_SOURCE: new.adoption.source})
-
-
-def _is_there(registry: Registry, run_id: str) -> bool:
-    try:
-        registry.run(run_id)
-    except NotFoundError:
-        return False
-    return True
 
 
 def _artifacts(registry: Registry, run_id: str, new: NewAdoption) -> bool:

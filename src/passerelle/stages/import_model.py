@@ -121,7 +121,7 @@ def _looked_up(registry: Registry, ref: ModelVersionRef | None, signing: Signing
     digest = version.tags.get(ARTIFACT_DIGEST)
     if digest is None:
         hint = f"passerelle adopt {version.ref.uri}"
-        raise IntegrityError(f"{version.ref} has no digest of its files: it was neither registered nor adopted by passerelle", hint=hint)
+        raise IntegrityError(f"{version.ref} has no digest of its files: it was not registered by passerelle, nor adopted", hint=hint)
     if ref is None:
         _check_promoted(registry, version, digest, signing)
     return version, digest

@@ -35,6 +35,7 @@ from passerelle.names import (
     TASK,
     TRUSTED_PICKLE,
     ModelVersionRef,
+    bento_name,
 )
 from passerelle.registry.client import CandidateRun, Registry, VersionInfo
 from passerelle.registry.sign import sign, stored_signature
@@ -129,6 +130,7 @@ def register(
         IntegrityError: The model does not reproduce its golden predictions, would run code when loaded, or is not what was logged
             or registered; nothing is written.
     """
+    bento_name(registry.settings.registered_model)  # refused here, and not first by the import
     run, of_run = registry.run(run_id), registry.versions_of_run(run_id)
     earlier = earlier_registration(registry, run_id, of_run, signing)
     with tempfile.TemporaryDirectory(prefix="passerelle-register-") as temporary:

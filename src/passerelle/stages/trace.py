@@ -11,6 +11,7 @@ from passerelle.bentos.store import Store
 from passerelle.errors import IntegrityError, NotFoundError
 from passerelle.model.prediction_id import is_prediction_id, run_prefix_of
 from passerelle.names import (
+    ADOPTION_RUN,
     ARTIFACT_DIGEST,
     BENTO_TAG_LABEL,
     CANDIDATE,
@@ -18,12 +19,15 @@ from passerelle.names import (
     CRITERIA_DIGEST,
     DATA_DIGEST,
     DATA_EXPORT,
+    FLAVOR,
     GIT_COMMIT,
     GIT_DIRTY,
+    GOLDEN_ORIGIN,
     REGISTERED_MODEL_LABEL,
     RUN_ID_LABEL,
     RUN_ID_LENGTH_IN_TAG,
     SEED,
+    TASK,
     VERSION_LABEL,
     BentoTag,
 )
@@ -129,7 +133,7 @@ def find_version(registry: Registry, reference: str, labels: Mapping[str, str] |
     if is_prediction_id(reference):
         kind, found = "prediction", next((info for info in versions if info.ref.run_id.startswith(run_prefix_of(reference))), None)
     elif _RUN.fullmatch(reference):
-        found = next((info for info in versions if info.ref.run_id == reference), None)
+        found = next((info for info in versions if reference in (info.ref.run_id, info.logged_by)), None)
         kind = "run" if found else "prediction"
         found = found or next((info for info in versions if info.ref.run_id.startswith(reference[:RUN_ID_LENGTH_IN_TAG])), None)
     else:
@@ -177,7 +181,11 @@ def links_of(registry: Registry, version: VersionInfo, signing: SigningSettings 
     """
     tags = version.tags
     yield TraceLink("model version", str(version.ref.version), f"stage {version.stage}, {tags.get(CANDIDATE, 'candidate unknown')}")
-    yield _tag(version, "artifact digest", ARTIFACT_DIGEST, "passerelle register records it")
+    yield _tag(version, "artifact digest", ARTIFACT_DIGEST, f"passerelle adopt {version.ref.uri}")
+    if ADOPTION_RUN in tags:
+        yield from _adoption_links(registry, version)
+        yield _promotion(registry, version, signing)
+        return
     dirty = tags.get(GIT_DIRTY)
     try:
         run = registry.run(version.ref.run_id)
@@ -193,6 +201,26 @@ def links_of(registry: Registry, version: VersionInfo, signing: SigningSettings 
     yield _tag(version, "seed", SEED, "the training did not record it")
     yield _tag(version, "criteria", CRITERIA_DIGEST, "the version was not registered by passerelle")
     yield _promotion(registry, version, signing)
+
+
+def _adoption_links(registry: Registry, version: VersionInfo) -> Iterator[TraceLink]:
+    """Yield what is known of a version that was adopted: passerelle did not train it, and knows neither its data nor its code."""
+    tags = version.tags
+    yield TraceLink("adoption", tags[ADOPTION_RUN], f"{tags.get(TASK, '')}, read as {tags.get(FLAVOR, '')}")
+    yield _tag(version, "golden predictions", GOLDEN_ORIGIN, "the adoption did not record it", "made at adoption, not at training")
+    yield TraceLink("model source", version.source)
+    if not version.logged_by:
+        yield TraceLink("run", None, "no run logged the model")
+        return
+    yield _run(registry, version.logged_by)
+
+
+def _run(registry: Registry, run_id: str) -> TraceLink:
+    try:
+        run = registry.run(run_id)
+    except NotFoundError:
+        return TraceLink("run", None, f"{run_id} is gone from MLflow")
+    return TraceLink("run", run.run_id, f"{run.name}, {registry.experiment_of(run.run_id)}")
 
 
 def _tag(version: VersionInfo, name: str, tag: str, why_not: str, note: str = "") -> TraceLink:
