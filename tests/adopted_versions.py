@@ -53,6 +53,6 @@ def adopted_version(
     monkeypatch.setattr(stage, "lock_for", lambda *_, **__: locked)
     monkeypatch.setattr(stage, "tried", tried)
     address = f"models:/{ref.registered_model}/{ref.version}"
-    found = stage.adopt(registry, address, AdoptOptions(), who="test@here").ref
+    found = stage.adopt(registry, stage.AdoptionRequest(address, AdoptOptions(), who="test@here")).ref
     assert found is not None
     return found

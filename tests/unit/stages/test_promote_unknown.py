@@ -16,7 +16,7 @@ from passerelle.names import CANDIDATE, ModelVersionRef
 from passerelle.registry.client import CandidateRun, Registry, VersionInfo
 from passerelle.registry.run_datasets import RunDataset
 from passerelle.stages import promote_rows
-from passerelle.stages.promote_digest import way_to_a_digest
+from passerelle.stages.promote_digest import leads_to_adoption, way_to_a_digest
 from passerelle.stages.promote_options import PromoteOptions
 from passerelle.stages.promote_rows import labelled_rows, read_rows
 from passerelle.stages.promote_unknown import check_unknown
@@ -145,3 +145,12 @@ def test_a_version_without_a_digest_is_adopted_unless_a_training_logged_it() -> 
     assert way_to_a_digest(cast("Registry", Runs(tags={})), version) == adopt
     assert way_to_a_digest(cast("Registry", Runs()), version) == adopt
     assert way_to_a_digest(cast("Registry", Runs(tags={CANDIDATE: "word_lr"})), version) == f"passerelle register --run {'b' * 32}"
+
+
+def test_what_registration_cannot_take_leads_to_adoption() -> None:
+    with pytest.raises(UsageError) as refused_one, leads_to_adoption("b" * 32):
+        raise UsageError("the model is a LinearRegression, which is not a classifier")
+    assert refused_one.value.hint == f"passerelle adopt runs:/{'b' * 32}"
+    with pytest.raises(NotFoundError) as other, leads_to_adoption("b" * 32):
+        raise NotFoundError("no such run", hint="passerelle compare")
+    assert other.value.hint == "passerelle compare"
