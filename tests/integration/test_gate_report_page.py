@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from passerelle.gate.report import html
+from tests.unit.gate.task_verdicts import task_verdict, unjudged
 from tests.unit.gate.test_gate_report import ALONE, BETTER, WORSE, judged
 
 pytestmark = pytest.mark.integration
+UNJUDGED = unjudged("clustering")
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +32,11 @@ def browser() -> Any:
 
 @pytest.mark.chromium
 @pytest.mark.parametrize("width", [360, 1280])
-@pytest.mark.parametrize("of", [BETTER, WORSE, ALONE], ids=["better", "worse", "alone"])
+@pytest.mark.parametrize("of", [BETTER, WORSE, ALONE, UNJUDGED], ids=["better", "worse", "alone", "unjudged"])
 def test_a_phone_and_a_screen_reader_can_read_it(browser: Any, of: Any, width: int, tmp_path: Path) -> None:
     from axe_core_python.sync_playwright import Axe
 
-    (tmp_path / "report.html").write_text(html(judged(of), language="fr"), encoding="utf-8")
+    (tmp_path / "report.html").write_text(html(task_verdict(of) if of is UNJUDGED else judged(of), language="fr"), encoding="utf-8")
     page = browser.new_page(viewport={"width": width, "height": 900})
     page.goto((tmp_path / "report.html").as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -108,12 +108,10 @@ def gather(
     """Download, load and score both, on given rows where there are some.
 
     Raises:
-        NotFoundError: The challenger's training logged no held-out rows or no hashes.
-        As `download_version`, `judged_rows` and `hosted`.
+        As `download_version`, `judged_rows` and `hosted`; NotFoundError where the challenger's training logged no hashes.
     """
     with tempfile.TemporaryDirectory(prefix="passerelle-gate-") as temporary:
-        folder = Path(temporary)
-        ours = download_version(registry, challenger, folder / "challenger")
+        ours = download_version(registry, challenger, (folder := Path(temporary)) / "challenger")
         theirs = download_version(registry, champion, folder / "champion") if champion else None
         rows = judged_rows(registry, ours, theirs, folder, given)
         learned = train_hashes(registry, ours, folder / "challenger")
@@ -122,8 +120,8 @@ def gather(
         if learned is None and ours.adoption is None:
             raise NotFoundError(f"the run of {challenger} does not say what it learned from", hint=_TRAIN)
         known = train_hashes(registry, theirs, folder / "champion") if theirs else None
-        leaked, familiar = _among(rows.records, learned), _among(rows.records, known)
-        part = rows.part(_judged(leaked, familiar, least_rows))
+        leaked = _among(rows.records, learned)
+        part = rows.part(_judged(leaked, _among(rows.records, known), least_rows))
         return Evidence(
             challenger.registered_model,
             part.records,
@@ -134,8 +132,8 @@ def gather(
             int(leaked.sum()),
             serving,
             champion.version if champion else None,
-            champion is None or known is not None,
-            None if ours.adoption is None and given is None else rows,
+            champion_says=champion is None or known is not None,
+            rows=None if ours.adoption is None and given is None else rows,
         )
 
 

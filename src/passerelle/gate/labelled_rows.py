@@ -78,11 +78,13 @@ def fitted(rows: LabelledRows, columns: Sequence[Column]) -> LabelledRows:
     if missing:
         there = ", ".join(f"« {name} »" for name in table.columns[:20])
         raise DataError(f"{rows.source} lacks {', '.join(f'« {name} »' for name in missing)}, it has {there}", hint=_AGAIN)
+    if table.columns.has_duplicates:
+        double = ", ".join(f"« {name} »" for name in table.columns[table.columns.duplicated()].unique()[:5])
+        raise DataError(f"{rows.source} has several columns {double}; rename all but one", hint=_AGAIN)
     for label in rows.labels:
         if (empty := table[label].map(_is_missing)).any():
-            raise DataError(
-                f"{rows.source}: the right answer, « {label} », is empty in {int(empty.sum())} of {len(table)} rows", hint=_AGAIN
-            )
+            where = f"« {label} », is empty in {int(empty.sum())} of {len(table)} rows"
+            raise DataError(f"{rows.source}: the right answer, {where}", hint=_AGAIN)
     extra = [str(name) for name in table.columns if name not in {*names, *rows.labels}]
     notes = (f"not in the model's signature, and left out: {', '.join(extra)}",) if extra else ()
     kept = {column.name: _typed(rows, table[column.name], column) for column in columns if column.name in table}

@@ -23,6 +23,26 @@ class Message:
 
 
 _NAMED = ("figure", "slice")
+_TASKS = ("task", "champion_task")
+#: Of each task.
+TASKS: Mapping[Language, Mapping[str, str]] = {
+    "en": {
+        "classification": "classification",
+        "regression": "regression",
+        "multilabel": "several labels a record",
+        "multioutput": "several outputs a record",
+        "clustering": "clustering",
+        "other": "other",
+    },
+    "fr": {
+        "classification": "classification",
+        "regression": "régression",
+        "multilabel": "plusieurs étiquettes par ligne",
+        "multioutput": "plusieurs sorties par ligne",
+        "clustering": "partitionnement",
+        "other": "autre",
+    },
+}
 MESSAGES: Mapping[Language, Mapping[str, str]] = {
     "en": {
         "leaked": "{rows} of {of} held-out rows were learned from: the figures say nothing",
@@ -53,7 +73,7 @@ MESSAGES: Mapping[Language, Mapping[str, str]] = {
         "no_rows": "unknown: there are no labelled rows, so nothing was judged but latency, size and memory",
         "rows_of_adopted": "unknown: nobody knows how many rows an adopted model learned from",
         "champion_unknown": "unknown: without labelled rows it is not compared with version {version}, which is in production",
-        "task": "its task is {ours}, that of the version in production is {theirs}: clients would break",
+        "task": "its task is {task}, that of the version in production is {champion_task}: clients would break",
         "worse_by": "worse than version {version}, which is in production: {figure} is better by {difference}",
         "not_better_by": "not better than version {version}, which is in production: {figure} is better by {difference}",
     },
@@ -86,7 +106,7 @@ MESSAGES: Mapping[Language, Mapping[str, str]] = {
         "no_rows": "inconnu : il n'y a pas de lignes étiquetées, rien n'a été jugé hormis la latence, la taille et la mémoire",
         "rows_of_adopted": "inconnu : personne ne sait sur combien de lignes un modèle adopté a appris",
         "champion_unknown": "inconnu : sans lignes étiquetées, il n'est pas comparé à la version {version}, en production",
-        "task": "sa tâche est {ours}, celle de la production {theirs} : les clients ne fonctionneraient plus",
+        "task": "sa tâche est « {task} », celle de la production « {champion_task} » : les clients ne fonctionneraient plus",
         "worse_by": "moins bon que la version {version}, en production ; gain de {figure} : {difference}",
         "not_better_by": "pas meilleur que la version {version}, en production ; gain de {figure} : {difference}",
     },
@@ -158,4 +178,5 @@ def message_text(message: Message, language: Language | None = None) -> str:
         return MESSAGES["en"][message.key].format_map(message.values)
     names = NAMES[language]
     named = {key: names.get(value, names.get(f"slice {value}", value)) if key in _NAMED else value for key, value in message.values.items()}
+    named |= {key: TASKS[language].get(value, value) for key, value in message.values.items() if key in _TASKS}
     return MESSAGES[language][message.key].format_map(named)

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from passerelle.gate.checks import in_units
 from passerelle.gate.evidence import Contender, Evidence
-from passerelle.gate.messages import NAMES
+from passerelle.gate.messages import NAMES, TASKS
 from passerelle.gate.report_text import TEXTS, Language
 from passerelle.gate.slices import slices_of
 from passerelle.gate.verdict import Verdict
@@ -96,6 +96,7 @@ def _content(verdict: Verdict, language: Language) -> dict[str, object]:
         "evidence": evidence,
         "texts": TEXTS[language],
         "names": NAMES[language],
+        "tasks": TASKS[language],
         "language": language,
         "contenders": [("champion" if each is evidence.champion else "challenger", each) for each in both],
         "shown": figures,

@@ -78,7 +78,7 @@ def _leakage(evidence: TaskEvidence, criteria: Criteria) -> Finding:
 
 def _task(evidence: TaskEvidence) -> Finding:
     theirs = evidence.champion_task or evidence.task
-    problems = () if theirs == evidence.task else (Message("task", {"ours": evidence.task, "theirs": theirs}),)
+    problems = () if theirs == evidence.task else (Message("task", {"task": evidence.task, "champion_task": theirs}),)
     return Finding("task", not problems, evidence.task, theirs, problems)
 
 

@@ -29,6 +29,7 @@ __all__ = ["ARCHIVED_STAGE", "PRODUCTION_STAGE", "CandidateRun", "Registry", "Ve
 
 PRODUCTION_STAGE = "Production"
 ARCHIVED_STAGE = "Archived"
+_TRAIN_OR_ADOPT = "passerelle train\npasserelle adopt models:/NAME/VERSION"
 
 
 class Registry:
@@ -76,7 +77,7 @@ class Registry:
         name = experiment or self.settings.experiment
         found = self.find_training({}, name)
         if found is None:
-            raise NotFoundError(f"the experiment « {name} » holds no finished training", hint="passerelle train")
+            raise NotFoundError(f"the experiment « {name} » holds no finished training", hint=_TRAIN_OR_ADOPT)
         return found
 
     def find_training(self, tags: Mapping[str, str], experiment: str | None = None) -> str | None:

@@ -45,6 +45,7 @@ from passerelle.settings import SigningSettings
 from passerelle.stages.authenticity import Earlier, Examined, earlier_registration, examined, examined_again
 from passerelle.stages.compare import best_run
 from passerelle.stages.context import CRITERIA, Context, Progress, silent, stage
+from passerelle.stages.promote_digest import leads_to_adoption
 from passerelle.stages.shared_model import name_other_projects, tags_of_project
 
 Tags = Mapping[str, str]
@@ -139,7 +140,8 @@ def register(
             return _found(registration, registration.version)
         if failures := "; ".join(failure.message for failure in criteria.check(run.metrics)):
             raise CriteriaError(f"« {run.name} » does not meet the criteria: {failures}", hint="passerelle compare")
-        found = _looked_at(registration)
+        with leads_to_adoption(run_id):
+            found = _looked_at(registration)
         tags = {**tags, **_tags(run, criteria, found.manifest)} | ({TRUSTED_PICKLE: "true"} if found.description.pickled else {})
         tags |= {SIGNED: "true"} if earlier.to_sign or earlier.verified else {}
         if not dry_run:

@@ -1,0 +1,156 @@
+"""What it takes to promote what nobody judged, and that each hint leads on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+import pytest
+
+from passerelle.criteria import Criteria
+from passerelle.errors import CriteriaError, DataError, NotFoundError, PasserelleError, RefusedError, UsageError
+from passerelle.gate.verdict import Verdict
+from passerelle.names import CANDIDATE, ModelVersionRef
+from passerelle.registry.client import CandidateRun, Registry, VersionInfo
+from passerelle.registry.run_datasets import RunDataset
+from passerelle.stages import promote_rows
+from passerelle.stages.promote_digest import leads_to_adoption, way_to_a_digest
+from passerelle.stages.promote_options import PromoteOptions
+from passerelle.stages.promote_rows import labelled_rows, read_rows
+from passerelle.stages.promote_unknown import check_unknown
+from tests.unit.gate.task_verdicts import compared, task_verdict, unjudged
+from tests.unit.hint_commands import problem_of
+
+NOTHING = {"classification": True, "regression": True, "clustering": False, "other": False}
+REF = ModelVersionRef("prices", 2, "r" * 32)
+
+
+def refused(verdict: Verdict, held_out: dict[str, Any] | None = None, **options: Any) -> PasserelleError | None:
+    try:
+        check_unknown(
+            verdict,
+            Criteria.model_validate({"held_out": held_out or {}}),
+            **({"who": "marie@here", "reason": None, "development": True} | options),
+        )
+    except PasserelleError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("task", NOTHING)
+def test_what_nobody_judged_takes_the_reason_of_a_person(task: str) -> None:
+    verdict = task_verdict(unjudged(task))
+    for options in ({"reason": None}, {"reason": " "}, {"reason": "so", "who": "ci:job by root@here"}):
+        error = refused(verdict, **options)
+        assert isinstance(error, RefusedError)
+        assert not isinstance(error, CriteriaError)
+        assert error.hint is not None
+        assert problem_of(error.hint) is None
+        assert ("--held-out" in error.hint) == NOTHING[task], "rows do not judge a clustering"
+        assert error.hint.endswith("passerelle promote --version 2 --reason REASON")
+    assert refused(verdict, reason="we know it") is None
+
+
+def test_criteria_and_production_may_forbid_it() -> None:
+    verdict = task_verdict(unjudged("classification"))
+    assert isinstance(refused(verdict, {"required": True}, reason="so"), CriteriaError)
+    assert isinstance(refused(verdict, reason="so", development=False), CriteriaError)
+    assert refused(verdict, {"required": False}, reason="so", development=False) is None
+    error = refused(task_verdict(unjudged("clustering")), {"required": True}, reason="so")
+    assert error is not None
+    assert error.hint == "cat training/criteria.yaml"
+
+
+def test_unknown_leakage_is_not_passed_over_in_silence() -> None:
+    verdict = task_verdict(compared(1.0, None))
+    error = refused(verdict)
+    assert isinstance(error, RefusedError)
+    assert error.hint == "passerelle promote --version 2 --reason REASON"
+    assert refused(verdict, {"unknown_leakage": "accept"}) is None
+    assert refused(verdict, reason="labelled last week") is None
+    error = refused(verdict, {"unknown_leakage": "refuse"}, reason="so")
+    assert isinstance(error, CriteriaError)
+    assert error.hint == "passerelle promote --version 2 --waive leakage --reason REASON"
+    known = replace(verdict, findings=tuple(replace(each, waived="marie: so") for each in verdict.findings))
+    assert refused(known, {"unknown_leakage": "refuse"}) is None
+
+
+def test_rows_and_their_label_are_named_together() -> None:
+    for options in (PromoteOptions(held_out="a.csv"), PromoteOptions(labels=("a",))):
+        with pytest.raises(UsageError, match="one needs the other"):
+            options.check()
+    PromoteOptions(held_out="a.csv", labels=("a",)).check()
+
+
+def test_a_file_keeps_its_types_or_has_none(tmp_path: Path) -> None:
+    table = pd.DataFrame({"text": ["é", "b"], "label": [0, 1]})
+    table.to_csv(tmp_path / "rows.csv", sep=";", index=False, encoding="cp1252")
+    table.to_parquet(tmp_path / "rows.parquet")
+    csv, parquet = (read_rows(tmp_path / name, ("label",), source="rows") for name in ("rows.csv", "rows.parquet"))
+    assert (csv.typed, csv.table["label"].tolist(), csv.table["text"].tolist()) == (False, ["0", "1"], ["é", "b"])
+    assert (parquet.typed, parquet.table["label"].tolist()) == (True, [0, 1])
+
+
+def test_files_that_cannot_be_rows_are_refused_with_a_hint_of_promote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 no")
+    (tmp_path / "rows.csv").write_text("text,label\na,1\n")
+    pd.DataFrame({"label": [0] * 5}).to_parquet(tmp_path / "many.parquet")
+    monkeypatch.setattr(promote_rows, "MOST_ROWS", 4)
+    for name, label in (("none.csv", "label"), ("bad.parquet", "label"), ("rows.csv", "topic"), ("many.parquet", "label")):
+        with pytest.raises(DataError) as error:
+            read_rows(tmp_path / name, (label,), source=name)
+        assert error.value.hint == "passerelle promote --held-out FILE --label COLUMN"
+    monkeypatch.setattr(promote_rows, "_MOST_BYTES", 4)
+    with pytest.raises(DataError, match="MiB"):
+        read_rows(tmp_path / "rows.csv", ("label",), source="rows.csv")
+
+
+class Runs:
+    """A registry of one version, whose run names these datasets."""
+
+    def __init__(self, *datasets: RunDataset, tags: dict[str, str] | None = None) -> None:
+        self.datasets = datasets
+        self.tags = tags
+
+    def model_version(self, registered_model: str, version: int) -> VersionInfo:
+        return VersionInfo(ModelVersionRef(registered_model, version, "a" * 32), {}, "None", "", 0, logged_by="b" * 32)
+
+    def run(self, run_id: str) -> CandidateRun:
+        if self.tags is None:
+            raise NotFoundError(f"there is no run {run_id}")
+        return CandidateRun(run_id, "", {}, self.tags, "FINISHED")
+
+
+def test_a_dataset_of_the_run_is_read_unless_the_model_learned_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "eval.csv"
+    path.write_text("text,label\na,1\n")
+    datasets = (RunDataset("dataset", "training", str(path)), RunDataset("eval", "eval", f"file://{path}"), RunDataset("table", "", ""))
+    monkeypatch.setattr(promote_rows, "datasets_of", lambda *_: datasets)
+    registry = cast("Registry", Runs())
+    assert labelled_rows(registry, REF, "dataset:eval", ("label",)).source == "dataset:eval"
+    for name, kind, message in (
+        ("dataset", UsageError, "learned from the dataset"),
+        ("table", NotFoundError, "names no file of its dataset"),
+        ("other", NotFoundError, "it has « dataset », « eval », « table »"),
+    ):
+        with pytest.raises(kind, match=message):
+            labelled_rows(registry, REF, f"dataset:{name}", ("label",))
+
+
+def test_a_version_without_a_digest_is_adopted_unless_a_training_logged_it() -> None:
+    version = Runs().model_version("prices", 2)
+    adopt = "passerelle adopt models:/prices/2"
+    assert way_to_a_digest(cast("Registry", Runs(tags={})), version) == adopt
+    assert way_to_a_digest(cast("Registry", Runs()), version) == adopt
+    assert way_to_a_digest(cast("Registry", Runs(tags={CANDIDATE: "word_lr"})), version) == f"passerelle register --run {'b' * 32}"
+
+
+def test_what_registration_cannot_take_leads_to_adoption() -> None:
+    with pytest.raises(UsageError) as refused_one, leads_to_adoption("b" * 32):
+        raise UsageError("the model is a LinearRegression, which is not a classifier")
+    assert refused_one.value.hint == f"passerelle adopt runs:/{'b' * 32}"
+    with pytest.raises(NotFoundError) as other, leads_to_adoption("b" * 32):
+        raise NotFoundError("no such run", hint="passerelle compare")
+    assert other.value.hint == "passerelle compare"
