@@ -22,6 +22,34 @@ import pandas as pd
 import yaml
 from mlflow.models import infer_signature
 
+#: The task and the classes of each model, and what pyfunc gives: the labels, the probabilities, an indicator matrix, numbers; None where
+#: it fails, or gives something else by design.
+EXPECTED: dict[str, tuple[str, list[Any] | None, str | None]] = {
+    "lightgbm binary": ("classification", [0, 1], "probabilities"),
+    "lightgbm multiclass": ("classification", [0, 1, 2], "probabilities"),
+    "lightgbm regression": ("regression", None, "numbers"),
+    "lightgbm estimator": ("classification", ["no", "yes"], "labels"),
+    "lightgbm categories": ("classification", ["x", "y", "z"], None),
+    "xgboost softprob": ("classification", [0, 1, 2], "probabilities"),
+    "xgboost softmax": ("classification", [0, 1, 2], "labels"),
+    "xgboost logistic": ("classification", [0, 1], "probabilities"),
+    "xgboost squarederror": ("regression", None, "numbers"),
+    "xgboost estimator": ("classification", [0, 1, 2], "labels"),
+    "catboost classifier": ("classification", ["no", "yes"], "labels"),
+    "catboost multiclass": ("classification", [0, 1, 2], "labels"),
+    "catboost native": ("classification", [0, 1], None),
+    "onnx classifier": ("classification", ["no", "yes"], "labels"),
+    "onnx tensor": ("classification", [3, 4, 5], None),
+    "onnx regression": ("regression", None, "numbers"),
+    "sklearn booleans": ("classification", [False, True], "labels"),
+    "sklearn multilabel": ("multilabel", [0, 1], "indicator"),
+    "sklearn forest multilabel": ("multilabel", [0, 1], "indicator"),
+    "sklearn multioutput": ("multioutput", None, "numbers"),
+    "sklearn clustering": ("clustering", None, "labels"),
+    "sklearn pipeline of lightgbm": ("classification", ["no", "yes"], "labels"),
+    "pyfunc number": ("regression", None, "numbers"),
+    "pyfunc table": ("multioutput", None, "numbers"),
+}
 #: A name, what saves the model into a folder with a signature, a table, and the values whose types the signature has.
 Case = tuple[str, Callable[..., None], pd.DataFrame, Any]
 _GENERATOR = np.random.default_rng(0)
@@ -121,12 +149,14 @@ def sklearn_cases() -> Iterator[Case]:
 
 
 def function_cases() -> Iterator[Case]:
-    class Sum(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined] - its base is untyped
-        def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
+    base: Any = mlflow.pyfunc.PythonModel
+
+    class Sum(base):  # type: ignore[misc]  # it has no types
+        def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:
             return model_input[["a", "b"]].sum(axis=1) * (params or {}).get("factor", 1.0)
 
-    class Named(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined] - as above
-        def predict(self, context: Any, model_input: pd.DataFrame) -> Any:
+    class Named(base):  # type: ignore[misc]  # as above
+        def predict(self, model_input: pd.DataFrame) -> Any:
             return pd.DataFrame({"low": model_input["a"] - 1, "high": model_input["a"] + 1})
 
     def save(model: Any) -> Callable[..., None]:
@@ -155,8 +185,9 @@ def answers(case: Case, folder: Path) -> dict[str, Any]:
     flavor = next(
         (each for each in ("sklearn", "lightgbm", "xgboost", "catboost", "onnx") if each in content["flavors"]), "python_function"
     )
-    message = {"folder": str(folder), "flavor": flavor, "entry": content["flavors"].get(flavor), "function": content["flavors"]["python_function"],
-               "inputs": json.loads(content["signature"]["inputs"]), "outputs": json.loads(content["signature"]["outputs"]), "form": "table"}  # fmt: skip
+    signature = {key: json.loads(content["signature"][key]) for key in ("inputs", "outputs")}
+    entries = {"entry": content["flavors"].get(flavor), "function": content["flavors"]["python_function"]}
+    message = {"folder": str(folder), "flavor": flavor, "form": "table", **entries, **signature}
     answering = Answering(message, lambda types: bool(types) or True)
     several = answering.answer({"records": records_of(table)})
     alone = [answering.answer({"records": [record]}) for record in records_of(table)[:5]]
