@@ -178,9 +178,8 @@ def predictions(model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> Ite
 
 def _table(answers: _Answers, split: TableSplit, scoring: Scoring) -> pa.Table:
     rows, model = len(answers.rows), scoring.model
-    labels = pa.DictionaryArray.from_arrays(
-        pa.array(answers.labels, pa.int32()), pa.array([label_text(label) for label in model.labels], pa.string())
-    )
+    texts = pa.array([label_text(label) for label in model.labels], pa.string())
+    labels = pa.DictionaryArray.from_arrays(pa.array(answers.labels, pa.int32()), texts)
     review = [value is not None and value < scoring.review_threshold for value in answers.probabilities]
     ids = {name: pa.array([each[place] for each in answers.ids], pa.string()) for place, name in enumerate(scoring.ids)}
     columns = {
