@@ -10,15 +10,21 @@ import pytest
 
 from passerelle.log_settings import LogSettings
 from passerelle.model.answer import label_text, plain_label
+from passerelle.model.golden import golden_content, read_golden
+from passerelle.model.loaded import write_scorer
 from passerelle.model.prediction_id import new_prediction_id
 from passerelle.monitoring.prediction_log.writer import PredictionLog
+from passerelle.names import MODEL_FOLDER
 from passerelle.serving.contract import RequestError
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.feedback import FeedbackIntake, feedback_schema, labels_of
 from passerelle.serving.following.shadow import ShadowQueue, ShadowRecord
 from passerelle.serving.pages.app import build_app
+from passerelle.serving.runtime import Runtime
+from passerelle.settings import ServiceSettings
 from tests.unit.monitoring.prediction_log.answers import lines_of
 from tests.unit.serving.adopted import RUN, adopted_runtime
+from tests.unit.serving.models import TEXTS, text_pipeline, text_table, vouched, write_bento_model
 from tests.unit.serving.test_endpoint import ask
 
 NAMES = {"0": "délai", "1": "voirie"}
@@ -115,3 +121,21 @@ def test_what_is_no_scalar_becomes_its_text() -> None:
     assert list(map(plain_label, labels)) == [1, True, "a", 1.5, "None", "(1, 2)", "b"]
     assert [type(plain_label(label)) for label in labels[:4]] == [int, bool, str, float]
     assert [label_text(label) for label in (1, True, 1.5, "a")] == ["1", "True", "1.5", "a"]
+
+
+def test_a_compiled_model_answers_integer_labels_as_integers(tmp_path: Path) -> None:
+    records, labels = text_table()
+    numbers = labels.map({"délai": 0, "merci": 1, "voirie": 2})
+    pipeline = text_pipeline().fit(records, numbers)
+    folder = write_bento_model(tmp_path / "model", pipeline, records.head(6))
+    table = [{"text": text} for text in TEXTS]
+    seen = golden_content(table, numbers[:6].tolist(), [0, 1, 2], pipeline.predict_proba(records.head(6)).tolist())
+    (folder / "golden.json").write_text(json.dumps(seen))
+    write_scorer(folder / MODEL_FOLDER, pipeline, read_golden(folder / "golden.json"))
+    runtime = Runtime(vouched(folder), ServiceSettings.read(access_log=False))
+    assert runtime.load().scorer is not None
+    app = ClassifyEndpoint(build_app(runtime), runtime=runtime)
+    answer = ask(app, "POST", "/classify", content=b'{"text": "un grand merci"}', headers={"content-type": "application/json"})
+    assert answer.text.startswith('{"label":1,"probability":0.')
+    assert '"top":[{"label":1,' in answer.text
+    assert ask(app, "GET", "/openapi.json").json()["components"]["schemas"]["Prediction"]["properties"]["label"]["type"] == "integer"
