@@ -177,7 +177,7 @@ def records_of(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def answers(case: Case, folder: Path) -> dict[str, Any]:
     """Return what the reader says of the model's table, and what pyfunc says."""
-    from passerelle.model.host.loop import Answering
+    from passerelle.model.host.loop import ReadModel
 
     name, save, table, values = case
     save(str(folder), infer_signature(table, values))
@@ -188,7 +188,7 @@ def answers(case: Case, folder: Path) -> dict[str, Any]:
     signature = {key: json.loads(content["signature"][key]) for key in ("inputs", "outputs")}
     entries = {"entry": content["flavors"].get(flavor), "function": content["flavors"]["python_function"]}
     message = {"folder": str(folder), "flavor": flavor, "form": "table", **entries, **signature}
-    answering = Answering(message, lambda types: bool(types) or True)
+    answering = ReadModel(message, lambda types: bool(types) or True)
     several = answering.answer({"records": records_of(table)})
     alone = [answering.answer({"records": [record]}) for record in records_of(table)[:5]]
     try:

@@ -43,7 +43,7 @@ def main(settings: dict[str, Foreign]) -> None:
         return bool((read_message(messages) or {}).get("trusted"))
 
     try:
-        answering = Answering(message, trusts)
+        answering = ReadModel(message, trusts)
     except BaseException as error:  # noqa: BLE001 - whatever a model's own code raises, SystemExit too
         write_message(answers, {"error": "load", "tried": attempts.seen, **_failure(error)})
         return
@@ -60,7 +60,7 @@ def main(settings: dict[str, Foreign]) -> None:
         write_message(answers, answering.answer(message))
 
 
-class Answering:
+class ReadModel:
     """A model that was read, and the tables that it takes.
 
     Args:

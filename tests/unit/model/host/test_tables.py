@@ -61,7 +61,7 @@ def test_a_value_of_another_type_is_refused(kind: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(("form", "kind"), [("list", list), ("series", pd.Series), ("array", np.ndarray)])
-def test_a_text_column_alone(form: str, kind: type) -> None:
+def test_a_text_column_alone(form: str, kind: Any) -> None:
     found: Any = tables({"text": "string"}, form).table([{"text": "a"}, {"text": None}])
     assert isinstance(found, kind)
     assert found[0] == "a"
