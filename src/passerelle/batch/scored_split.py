@@ -15,6 +15,7 @@ import pyarrow as pa
 from passerelle.batch.scored_file import scored_content
 from passerelle.batch.split_rows import Row, rows_of
 from passerelle.batch.table_plan import TableSplit
+from passerelle.model.answer import label_text
 from passerelle.model.loaded import LoadedModel
 from passerelle.model.prediction_id import row_prediction_id
 
@@ -177,7 +178,8 @@ def predictions(model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> Ite
 
 def _table(answers: _Answers, split: TableSplit, scoring: Scoring) -> pa.Table:
     rows, model = len(answers.rows), scoring.model
-    labels = pa.DictionaryArray.from_arrays(pa.array(answers.labels, pa.int32()), pa.array(model.labels, pa.string()))
+    texts = pa.array([label_text(label) for label in model.labels], pa.string())
+    labels = pa.DictionaryArray.from_arrays(pa.array(answers.labels, pa.int32()), texts)
     review = [value is not None and value < scoring.review_threshold for value in answers.probabilities]
     ids = {name: pa.array([each[place] for each in answers.ids], pa.string()) for place, name in enumerate(scoring.ids)}
     columns = {

@@ -9,6 +9,7 @@ from typing import Any
 from passerelle.batch.scored_split import RowFault, Scoring, predictions
 from passerelle.batch.split_rows import rows_of
 from passerelle.batch.table_plan import TablePlan, TableSplit
+from passerelle.model.answer import label_text
 from passerelle.model.version_differences import MOST_EXAMPLES, DifferentRow, PairCount, VersionDifferences
 
 _LONGEST_TEXT = 240
@@ -68,7 +69,7 @@ def _compare(split: TableSplit, scorings: tuple[Scoring, Scoring], tally: _Tally
                 tally.refused_rows += 1
                 continue
             tally.rows += 1
-            pair = (former.model.labels[before], new.model.labels[after])
+            pair = (label_text(former.model.labels[before]), label_text(new.model.labels[after]))
             if pair[0] != pair[1]:
                 tally.pairs[pair] += 1
                 if len(tally.examples) < MOST_EXAMPLES:

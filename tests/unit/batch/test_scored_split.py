@@ -17,6 +17,7 @@ from passerelle.batch.table_file import LocalFile
 from passerelle.batch.table_plan import plan_of
 from passerelle.errors import DataError
 from passerelle.model.answer import answer_of
+from passerelle.model.loaded import LoadedModel
 from passerelle.serving.contract import RequestError, contract_of
 from tests.unit.batch.tables import (
     SETTINGS,
@@ -220,3 +221,9 @@ def test_a_file_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"x,merci\n")
     with pytest.raises(DataError, match="was changed while it was scored"):
         file.open()
+
+
+def test_labels_that_are_no_texts_are_written_as_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LoadedModel, "labels", (0, 1, 2))
+    score(tmp_path, write_json_lines(tmp_path / "table.jsonl", ROWS[:1]))
+    assert [row["label"] for row in scored_rows(tmp_path)] == ["0"]

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from passerelle.errors import ModelEndedError, ModelTimeoutError
@@ -25,17 +26,19 @@ def app_of(runtime: Runtime) -> ClassifyEndpoint:
     return ClassifyEndpoint(build_app(runtime), runtime=runtime)
 
 
-def schema_of(app: ClassifyEndpoint, name: str) -> dict[str, Any]:
+def conforms(app: ClassifyEndpoint, answer: Any) -> None:
+    """Check that an answer, and each example of the description, are what the description says."""
     document = ask(app, "GET", "/openapi.json").json()
-    return {"components": document["components"], **document["components"]["schemas"][name]}
 
+    def check(content: Any, schema: dict[str, Any]) -> None:
+        jsonschema.validate(content, {**schema, "components": document["components"]})
 
-def conforms(app: ClassifyEndpoint, answer: Any) -> bool:
-    import jsonschema
-
-    text = json.dumps(schema_of(app, "Prediction"))
-    jsonschema.validate(answer, json.loads(text))
-    return True
+    check(answer, document["components"]["schemas"]["Prediction"])
+    for path in ("/classify", "/classify/batch", "/predict", "/predict/batch"):
+        if path in document["paths"]:
+            operation = document["paths"][path]["post"]
+            for described in (operation["requestBody"], operation["responses"]["200"]):
+                check(described["content"]["application/json"]["example"], described["content"]["application/json"]["schema"])
 
 
 @pytest.mark.parametrize(
@@ -61,7 +64,7 @@ def test_labels_of_any_type_come_back_as_they_are(tmp_path: Path, classes: Any, 
     assert json.dumps(answer["label"]) == json.dumps(classes[1])
     assert answer.get("label_name") == (None if names is None else "voirie")
     assert ask(app, "POST", "/classify/batch", json={"records": [GOOD, GOOD]}).json()["predictions"][1]["top"] == top
-    assert conforms(app, answer)
+    conforms(app, answer)
     metric = f'passerelle_predictions_total{{label="{classes[1]}",model_version="7"}} 3.0'
     assert metric in ask(app, "GET", "/metrics").text
     card = ask(app, "GET", "/model").json()
@@ -121,7 +124,7 @@ def test_a_model_that_is_no_classifier_predicts(  # noqa: PLR0917 - pytest passe
     assert {name: each for name, each in body.items() if name not in ("model_version", "prediction_id")} == answer
     assert body["model_version"] == "7"
     assert body["prediction_id"].endswith("9f86d081") or "9f86d081" in body["prediction_id"]
-    assert conforms(app, body)
+    conforms(app, body)
     batch = ask(app, "POST", "/predict/batch", json={"records": [GOOD, GOOD]}).json()
     assert [{**each, "prediction_id": ""} for each in batch["predictions"]] == [{**body, "prediction_id": ""}] * 2
     refused(ask(app, "POST", "/predict", json={"text": SECRET, "more": 1}), 422, "invalid_record", "more")
