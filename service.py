@@ -1,4 +1,4 @@
-"""The BentoML service: one pinned bento model behind /classify.
+"""The BentoML service: one pinned bento model behind /classify, or /predict where it is no classifier.
 
 In development `bentoml serve` takes the model imported last; a bento is built with `--arg model=<tag>` and holds exactly one version.
 """
@@ -6,14 +6,12 @@ In development `bentoml serve` takes the model imported last; a bento is built w
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import bentoml
 from pydantic import BaseModel
 
 from passerelle.bentos.service_image import ServiceImage
 from passerelle.follow_settings import FollowSettings
-from passerelle.serving.contract import BatchPrediction, Prediction
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.failure import plain_errors
 from passerelle.serving.following.start import load_and_follow
@@ -37,6 +35,7 @@ with plain_errors():
     # Reads the signature, for the schema; the model itself is loaded by each worker.
     RUNTIME = Runtime.or_refused(Path(bentoml.models.get(ARGUMENTS.model).path), SETTINGS)
     check_settings(RUNTIME, FOLLOW)
+CONTRACT, ANSWERS = RUNTIME.contract, RUNTIME.answers
 
 
 @bentoml.service(
@@ -52,7 +51,7 @@ with plain_errors():
 )
 @bentoml.asgi_app(mounted(RUNTIME))
 class Classifier:
-    """Classifies records with exactly one version of one registered model."""
+    """Answers records with exactly one version of one registered model."""
 
     model = bentoml.models.BentoModel(ARGUMENTS.model)
 
@@ -65,15 +64,16 @@ class Classifier:
         """Prepare what the workers share."""
         before_workers(SETTINGS.workers)
 
-    @bentoml.api(route="/classify", input_spec=RUNTIME.contract.record, output_spec=Prediction)
-    async def classify(self, **record: Any) -> Prediction:
-        """Classify one record."""
-        return Prediction(**await RUNTIME.classify(record))
+    @bentoml.api(route=ANSWERS.path, name=ANSWERS.name, input_spec=CONTRACT.record, output_spec=ANSWERS.one)
+    async def one(self, **record: object) -> BaseModel:
+        """Answer one record."""
+        fields, params = CONTRACT.parted(record)
+        return ANSWERS.one(**await RUNTIME.classify(fields, params=params))
 
-    @bentoml.api(route="/classify/batch", input_spec=RUNTIME.contract.batch, output_spec=BatchPrediction)
-    async def classify_batch(self, records: list[Any]) -> BatchPrediction:
-        """Classify several records, answered in their order."""
-        return BatchPrediction(**await RUNTIME.classify_batch([RUNTIME.contract.fields(record) for record in records]))
+    @bentoml.api(route=ANSWERS.batch_path, name=ANSWERS.batch_name, input_spec=CONTRACT.batch, output_spec=ANSWERS.batch)
+    async def several(self, records: list[BaseModel], params: BaseModel | None = None) -> BaseModel:
+        """Answer several records, in their order."""
+        return ANSWERS.batch(**await RUNTIME.classify_batch([*map(CONTRACT.fields, records)], params=CONTRACT.params_of(params)))
 
 
 install_endpoint(Classifier, lambda app: ClassifyEndpoint(app, runtime=RUNTIME))

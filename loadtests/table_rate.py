@@ -133,7 +133,8 @@ def pandas_in_chunks(model: Path, table: Path) -> dict[str, float]:
     """Return the CPU time of scikit-learn on chunks that pandas reads, with what `score` writes of each."""
     import pandas as pd
 
-    pipeline: Any = load_model(model).pipeline()
+    loaded: Any = load_model(model)
+    pipeline = loaded.pipeline()
     began, rows = time.process_time(), 0
     for chunk in pd.read_csv(table, nrows=PANDAS_ROWS, chunksize=CHUNK_ROWS):
         probabilities = pipeline.predict_proba(chunk[["text"]])

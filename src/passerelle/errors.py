@@ -87,6 +87,18 @@ class BusyError(OutsideError):
     code = "busy"
 
 
+class ModelEndedError(OutsideError):
+    """The process that holds an adopted model ended, or cannot be started."""
+
+    code = "model_ended"
+
+
+class ModelTimeoutError(OutsideError):
+    """The process that holds an adopted model took longer than it may."""
+
+    code = "model_timeout"
+
+
 class IntegrityError(RefusedError):
     """A file's digest, a signature or the golden predictions do not match what was recorded."""
 

@@ -69,6 +69,9 @@ OCI_PREFIX: Final = "org.opencontainers.image."
 # Paths of the service that classify, as its routes, its metrics and its clients name them.
 CLASSIFY: Final = "/classify"
 CLASSIFY_BATCH: Final = "/classify/batch"
+#: In their place, for a model that is no classifier.
+PREDICT: Final = "/predict"
+PREDICT_BATCH: Final = "/predict/batch"
 FEEDBACK: Final = "/feedback"
 #: What classifies by a foreign protocol, as the metrics name it.
 INFER_ROUTE: Final = "/v2/infer"

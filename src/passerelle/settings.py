@@ -199,6 +199,15 @@ class LoadingSettings(Settings):
     model_python: Path | None = Field(
         default=None, description="Interpreter of the one environment that is there, as in the image of an adopted model; set by the image."
     )
+    model_start_s: float = Field(
+        default=180.0, gt=0, description="Longest wait for the process of an adopted model to read the model, in seconds."
+    )
+    model_answer_s: float = Field(
+        default=30.0, gt=0, description="Longest wait for one answer of that process, in seconds; it is then ended and started anew, once."
+    )
+    model_memory_mib: int = Field(
+        default=0, ge=0, description="Most memory that the process of an adopted model may take, in MiB; 0 for no limit of its own."
+    )
 
 
 class ServiceSettings(Settings):
@@ -213,6 +222,15 @@ class ServiceSettings(Settings):
         default=1_048_576,
         gt=0,
         description="Most characters of all texts of one batch request together, decomposed (Unicode NFKD); more get 422.",
+    )
+    max_binary_bytes: int = Field(default=524_288, gt=0, description="Longest binary value of one field, in bytes; a longer one gets 422.")
+    max_array_items: int = Field(
+        default=50_000,
+        gt=0,
+        description="Most items of one array, and about the most of all arrays of one request together; more get 422.",
+    )
+    extra_fields: Literal["refuse", "ignore"] = Field(
+        default="refuse", description="Whether a field that is not part of the record gets 422, or is left out."
     )
     review_threshold: float = Field(
         default=0.5, ge=0, le=1, description="A label with a probability under this is marked for a person to look at."

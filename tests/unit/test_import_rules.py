@@ -55,8 +55,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
 ROOMS_BELOW_THE_STAGES = set(MAY_IMPORT)
 #: Each library, and where it may be imported.
 MAY_KNOW: Mapping[str, tuple[str, ...]] = {
-    "sklearn": ("scorer.compile", "model.flavors", "gate", "training", "project"),
-    "skops": ("model.flavors", "gate", "training"),
+    "sklearn": ("scorer.compile", "model.flavors", "model.host", "gate", "training", "project"),
+    "skops": ("model.flavors", "model.host", "gate", "training"),
     "mlflow": ("registry", "training", "platform", "model.host"),
     "boto3": ("registry", "training", "platform"),
     "bentoml": ("bentos", "serving"),

@@ -42,6 +42,18 @@ class Answer(NamedTuple, Generic[Label]):
     review: bool
 
 
+def plain_label(label: object) -> str | bool | int | float:
+    """Return a class as JSON has it; what is neither a text, a number nor a boolean as its text."""
+    item = getattr(label, "item", None)
+    plain = item() if callable(item) else label
+    return plain if isinstance(plain, str | bool | int | float) else str(plain)
+
+
+def label_text(label: object) -> str:
+    """Return the text by which metrics and the prediction log name a label."""
+    return label if isinstance(label, str) else str(label)
+
+
 def answer_of(row: ScoredRow, labels: Sequence[Label], *, review_threshold: float = 0.0) -> Answer[Label]:
     """Return the answer for a row.
 

@@ -1,4 +1,4 @@
-"""Golden predictions: outputs that the training process saw, replayed at every later stage."""
+"""Golden predictions: outputs that the training process saw, or adoption, replayed at every later stage."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from passerelle.errors import TRAIN_AGAIN, DamagedFileError, GoldenError
 #: The value that training writes; a file may set less, never more.
 MOST_TOLERANCE = 1e-6
 
+#: Difference of two numbers near zero that counts as none.
+_NO_DIFFERENCE = 1e-12
+_LONGEST_VALUES = 200
+
 #: Takes records, returns the label of each and its probabilities in the order of `Golden.classes`, or None without probabilities.
 Predict = Callable[[Sequence[Mapping[str, object]]], tuple[Sequence[object], Sequence[Sequence[float]] | None]]
 
@@ -23,7 +27,7 @@ class Golden:
 
     Attributes:
         inputs: n records.
-        labels: n labels.
+        labels: n labels; of a model that is no classifier, n values as `model/host/values.py` encodes them.
         classes: k classes, in the order of the model.
         probabilities: n rows of k, or None for a model without probabilities.
         tolerance: Largest difference of a probability that counts as the same; never more than `MOST_TOLERANCE`.
@@ -69,8 +73,8 @@ def replay(golden: Golden, predict: Predict) -> float:
     if len(labels) != len(golden.labels):
         raise GoldenError(f"{len(golden.labels)} golden inputs got {len(labels)} predictions", hint="passerelle status")
     for place, (seen, now) in enumerate(zip(golden.labels, labels, strict=True)):
-        if seen != now:
-            raise GoldenError(f"the golden prediction {place} was « {seen} » at training and is « {now} » now", hint="passerelle status")
+        if not same_value(seen, now, tolerance=golden.tolerance):
+            raise GoldenError(_difference(place, seen, now), hint="passerelle status")
     if golden.probabilities is None or probabilities is None:
         return 0.0
     if len(probabilities) != len(golden.probabilities) or any(len(row) != len(golden.classes) for row in probabilities):
@@ -83,3 +87,47 @@ def replay(golden: Golden, predict: Predict) -> float:
             raise GoldenError(f"{message}: it needs the libraries that it was trained with", hint=TRAIN_AGAIN)
         largest = max(largest, difference)
     return largest
+
+
+def same_value(seen: object, now: object, *, tolerance: float = MOST_TOLERANCE) -> bool:
+    """Return whether two values of predictions are the same: numbers with a fraction within the relative tolerance, NaN equal to NaN."""
+    if isinstance(seen, float) and isinstance(now, float):
+        both_nan = math.isnan(seen) and math.isnan(now)
+        return both_nan or math.isclose(seen, now, rel_tol=tolerance, abs_tol=min(tolerance, _NO_DIFFERENCE))
+    if isinstance(seen, Mapping) and isinstance(now, Mapping):
+        return seen.keys() == now.keys() and all(same_value(seen[name], now[name], tolerance=tolerance) for name in seen)
+    if isinstance(seen, list | tuple) and isinstance(now, list | tuple):
+        return len(seen) == len(now) and all(same_value(a, b, tolerance=tolerance) for a, b in zip(seen, now, strict=True))
+    return isinstance(seen, bool) == isinstance(now, bool) and seen == now
+
+
+def golden_content(
+    inputs: Sequence[Mapping[str, object]],
+    values: Sequence[object],
+    classes: Sequence[object],
+    probabilities: Sequence[Sequence[float]] | None,
+) -> dict[str, object]:
+    """Return the content of the file of golden predictions, of a model of any task.
+
+    Args:
+        inputs: n records, as JSON has them.
+        values: n values: labels, numbers, lists of labels or objects of named outputs, as JSON has them.
+        classes: The classes, in the order of the probabilities; empty for a model that has none.
+        probabilities: n rows, or None for a model without probabilities.
+    """
+    return {
+        "schema": 1,
+        "inputs": [dict(record) for record in inputs],
+        "labels": list(values),
+        "classes": list(classes),
+        "probabilities": None if probabilities is None else [list(row) for row in probabilities],
+        "tolerance": MOST_TOLERANCE,
+    }
+
+
+def _difference(place: int, seen: object, now: object) -> str:
+    """Return what is said of two values that differ; no more than that of values that may hold words of a record."""
+    plain = (str, int, float, bool)
+    if isinstance(seen, plain) and isinstance(now, plain) and len(f"{seen}{now}") <= _LONGEST_VALUES:
+        return f"the golden prediction {place} was « {seen} » at training and is « {now} » now"
+    return f"the golden prediction {place} is not what it was when it was recorded"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import shutil
 import time
 from collections.abc import Generator, Mapping, Sequence
@@ -15,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from passerelle.errors import DamagedFileError, IntegrityError
-from passerelle.model.answer import Answer, ScoredRow, answer_of, predict_with
+from passerelle.errors import IntegrityError
+from passerelle.model.adoption import Task
+from passerelle.model.answer import Answer, ScoredRow, answer_of, plain_label, predict_with
 from passerelle.model.classifier import FittedPipeline, PipelineNeededError
 from passerelle.model.golden import Golden, Predict, read_golden, replay
+from passerelle.model.hosted import HostedModel, Outputs, hosted_predict, open_hosted
 from passerelle.model.lineage import read_lineage
-from passerelle.model.manifest import check_manifest
+from passerelle.model.manifest import check_manifest, read_manifest
 from passerelle.model.mlmodel import ModelDescription, describe
 from passerelle.model.verify import check_stored_signature
-from passerelle.names import GOLDEN, MANIFEST_FILE, MODEL_FOLDER, RUN_ID_LENGTH_IN_TAG, SCORER_FOLDER
+from passerelle.names import GOLDEN, MODEL_FOLDER, RUN_ID_LENGTH_IN_TAG, SCORER_FOLDER
 from passerelle.scorer.scorer import CompiledScorer
 from passerelle.scorer.storage import pack, unpack
 from passerelle.settings import SigningSettings
@@ -55,7 +56,7 @@ class LoadedModel:
     lineage: Mapping[str, Any]
     description: ModelDescription
     classes: tuple[Any, ...]
-    pipeline: FittedPipeline
+    pipeline: FittedPipeline | HostedModel
     scorer: CompiledScorer | None
     not_compiled: str | None
     golden: Golden
@@ -70,9 +71,9 @@ class LoadedModel:
         return str(self.lineage["version"])
 
     @cached_property
-    def labels(self) -> tuple[str, ...]:
-        """The classes as answers name them."""
-        return tuple(str(label) for label in self.classes)
+    def labels(self) -> tuple[Any, ...]:
+        """The classes as answers have them: texts, numbers or booleans."""
+        return tuple(plain_label(label) for label in self.classes)
 
     @cached_property
     def prediction_prefix(self) -> str:
@@ -87,12 +88,40 @@ class LoadedModel:
         """Return whether this record is one of the golden inputs."""
         return orjson.dumps(record, option=orjson.OPT_SORT_KEYS) in self._golden_inputs
 
-    def answer(self, row: ScoredRow, *, review_threshold: float) -> Answer[str]:
+    def answer(self, row: ScoredRow, *, review_threshold: float) -> Answer[Any]:
         """Return the answer for a row of this model."""
         return answer_of(row, self.labels, review_threshold=review_threshold)
 
+    @property
+    def task(self) -> Task:
+        """What the model does with a record; those that passerelle trains classify."""
+        return self.description.task
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can answer: the process of an adopted model may have ended for good."""
+        return not isinstance(self.pipeline, HostedModel) or self.pipeline.alive
+
+    def values(self, records: Sequence[Mapping[str, Any]], params: Mapping[str, object] | None = None) -> Outputs:
+        """Return the values of a model of any task, and the probabilities of its classes where it has any.
+
+        Raises:
+            ValueError: The model cannot take one of the records.
+            OutsideError: The process of an adopted model ended or took too long.
+        """
+        if isinstance(self.pipeline, HostedModel):
+            return self.pipeline.predict(records, params)
+        rows = self.rows(records)
+        probabilities = [row.probabilities for row in rows if row.probabilities is not None]
+        return Outputs([self.classes[row.label_index] for row in rows], probabilities if len(probabilities) == len(rows) else None)
+
+    def close(self) -> None:
+        """End the process of an adopted model; nothing else needs to be closed."""
+        if isinstance(self.pipeline, HostedModel):
+            self.pipeline.close()
+
     def rows(self, records: Sequence[Mapping[str, Any]]) -> list[ScoredRow]:
-        """Return the prediction for each record."""
+        """Return the prediction of a classifier for each record."""
         if self.scorer is not None:
             return scorer_rows(self.scorer, records)
         return self.pipeline.rows(records)
@@ -166,17 +195,14 @@ def load_model(folder: Path, *, signing: SigningSettings | None = None, scorer_a
         OutsideError: The pipeline is needed, and the libraries that load it are not installed.
     """
     began = time.perf_counter()
-    lineage, manifest = read_lineage(folder), _read_manifest(folder)
+    lineage, manifest = read_lineage(folder), read_manifest(folder)
     model_folder = folder / MODEL_FOLDER
     check_manifest(model_folder, folder / GOLDEN, manifest, expected_digest=str(lineage["artifact_digest"]), scorer_alone=scorer_alone)
     signing = signing or SigningSettings.read()
     signer = check_stored_signature(folder, manifest, signing, run_id=str(lineage["run_id"]))
     description = describe(model_folder, scorer_alone=scorer_alone)
-    pipeline = FittedPipeline(model_folder, description)
     golden = read_golden(folder / GOLDEN)
-    scorer, why, difference = _scorer(model_folder, pipeline, golden)
-    if scorer is None:
-        difference = replay(golden, predict_with(pipeline.rows, pipeline.classes))
+    pipeline, scorer, why, difference = _predicting(folder, description, golden, signed=signer is not None)
     return LoadedModel(
         lineage=lineage,
         description=description,
@@ -192,12 +218,22 @@ def load_model(folder: Path, *, signing: SigningSettings | None = None, scorer_a
     )
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST_FILE).read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise DamagedFileError(f"{folder.name} is not a bento model of passerelle", hint="passerelle import; passerelle build") from error
-    return manifest
+def _predicting(
+    folder: Path, description: ModelDescription, golden: Golden, *, signed: bool
+) -> tuple[FittedPipeline | HostedModel, CompiledScorer | None, str | None, float]:
+    """Return what reproduced the golden predictions: the pipeline, the scorer or why there is none, and the difference."""
+    if description.adoption is not None:
+        hosted = open_hosted(folder, signed=signed)
+        try:
+            return hosted, None, "adopted: its own process answers", replay(golden, hosted_predict(hosted))
+        except BaseException:
+            hosted.close()
+            raise
+    pipeline = FittedPipeline(folder / MODEL_FOLDER, description)
+    scorer, why, difference = _scorer(folder / MODEL_FOLDER, pipeline, golden)
+    if scorer is None:
+        difference = replay(golden, predict_with(pipeline.rows, pipeline.classes))
+    return pipeline, scorer, why, difference
 
 
 def _scorer(folder: Path, pipeline: FittedPipeline, golden: Golden) -> tuple[CompiledScorer | None, str | None, float]:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from passerelle.errors import TRAIN_AGAIN, DigestError
+from passerelle.errors import TRAIN_AGAIN, DamagedFileError, DigestError
 from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE
-from passerelle.names import SCORER_FOLDER
+from passerelle.names import MANIFEST_FILE, SCORER_FOLDER
 
 SCHEMA = 1
 #: The key of the files that adoption recorded; not there in the manifest of a model that was registered by passerelle.
@@ -46,6 +46,19 @@ def digest_of_manifest(manifest: Mapping[str, object]) -> str:
     canonical = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     # No manifest of passerelle contains a lone surrogate; it must give another digest, not an exception.
     return "sha256:" + hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest of a bento model's directory.
+
+    Raises:
+        IntegrityError: It is missing or cannot be read.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST_FILE).read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{folder.name} is not a bento model of passerelle", hint="passerelle import; passerelle build") from error
+    return manifest
 
 
 def check_manifest(

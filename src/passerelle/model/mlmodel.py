@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from passerelle.errors import TRAIN_AGAIN, DamagedFileError, UsageError
-from passerelle.model.adoption import Adoption, read_adoption
+from passerelle.model.adoption import Adoption, Task, read_adoption
 from passerelle.model.flavors import FLAVORS
-from passerelle.model.record import EXAMPLES, Column, columns_of
+from passerelle.model.record import Column, columns_of
 from passerelle.model.trust import UNREADABLE, refuse_links
 
 
@@ -43,6 +45,17 @@ class ModelDescription:
     def column_names(self) -> list[str]:
         """The names of the record's fields, in the order of the signature."""
         return [column.name for column in self.columns]
+
+    @property
+    def task(self) -> Task:
+        """What the model does with a record; passerelle trains classifiers alone."""
+        return "classification" if self.adoption is None else self.adoption.task
+
+    @cached_property
+    def label_names(self) -> Mapping[object, str] | None:
+        """The name of each label, where adoption recorded names."""
+        adoption = self.adoption
+        return None if adoption is None or not adoption.labels else {json.loads(label): name for label, name in adoption.labels.items()}
 
 
 def describe(folder: Path, *, scorer_alone: bool = False) -> ModelDescription:
@@ -83,14 +96,14 @@ def _described(folder: Path, *, scorer_alone: bool) -> ModelDescription:
         raise DamagedFileError(f"the MLmodel file names « {file.path} », which is not a file of the model", hint=TRAIN_AGAIN)
     libraries = {**flavor.libraries(entry), **_pinned(folder / "requirements.txt")}
     columns = columns_of(signature)
-    example = {column.name: EXAMPLES[column.type] for column in columns}
+    example = {column.name: column.example for column in columns}
     return ModelDescription(file.path, columns, libraries, signature, example, pickled=file.pickled, flavor=name)
 
 
 def _of_adoption(adoption: Adoption) -> ModelDescription:
     signature = dict(adoption.signature)
-    columns = columns_of(signature)
-    example = {column.name: EXAMPLES[column.type] for column in columns}
+    columns = columns_of(signature, adopted=True)
+    example = {column.name: column.example for column in columns}
     libraries = dict(adoption.libraries)
     return ModelDescription("", columns, libraries, signature, example, pickled=adoption.pickled, flavor=adoption.flavor, adoption=adoption)
 

@@ -13,6 +13,12 @@ from passerelle.settings import LoadingSettings, StateSettings
 _TRUSTED_BUILTINS = frozenset(
     f"builtins.{name}" for name in ("bool", "bytes", "dict", "float", "frozenset", "int", "list", "range", "set", "slice", "str", "tuple")
 ) | {"collections.defaultdict", "collections.OrderedDict"}
+#: Classes of numpy in small letters; they build no more than their name says.
+_TRUSTED_TYPES = frozenset({"numpy.dtype"}) | {
+    f"numpy.{name}"
+    for name in ("bool", "bool_", "bytes_", "complex128", "complex64", "datetime64", "float16", "float32", "float64", "int16", "int32",
+                 "int64", "int8", "intp", "ndarray", "object_", "str_", "timedelta64", "uint16", "uint32", "uint64", "uint8", "void")
+}  # fmt: skip
 #: Parts of scikit-learn, numpy and scipy that run, read or build what their arguments say.
 _ACTING_MODULES = frozenset(
     {"testing", "tests", "f2py", "distutils", "externals", "ctypeslib", "_datasource", "npyio", "_npyio_impl", "io", "datasets", "conftest"}
@@ -52,6 +58,32 @@ def refuse_pickle(form: str) -> None:
         raise UntrustedTypeError(f"{message}: pickles are not trusted in production; {way_out}", hint="unset PASSERELLE_TRUST_PICKLE")
 
 
+def refuse_adopted_pickle(settings: LoadingSettings, *, signed: bool) -> None:
+    """Check that the operator lets adopted models be pickles, which are read in a process of their own alone.
+
+    Args:
+        settings: With the operator's policy.
+        signed: Whether a signature by a key of the operator's was verified.
+
+    Raises:
+        IntegrityError: The policy refuses them, or asks for a signature and there is none.
+    """
+    message = "the adopted model runs code of its own files when it is read, as every pickle does"
+    policy = settings.adopted_pickles
+    if policy == "refused":
+        way_out = "allow signed ones, which are read in a process of their own"
+        raise UntrustedTypeError(f"{message}; {way_out}", hint="export PASSERELLE_ADOPTED_PICKLES=signed")
+    if policy == "signed" and not signed:
+        raise UntrustedTypeError(
+            f"{message}, and no signature was verified: only signed ones are allowed; set the key and adopt the version again",
+            hint="export PASSERELLE_SIGNING_KEY=key.pem",
+        )
+    if policy == "any" and StateSettings.read().environment == "production":
+        raise UntrustedTypeError(
+            f"{message}, and unsigned ones are not allowed in production", hint="export PASSERELLE_ADOPTED_PICKLES=signed"
+        )
+
+
 def trusted(type_name: str, operators: str = "sklearn,numpy,scipy") -> bool:
     """Return whether the operator trusts a type, by its full name.
 
@@ -61,7 +93,7 @@ def trusted(type_name: str, operators: str = "sklearn,numpy,scipy") -> bool:
         operators: Packages and full names, with commas between.
     """
     names = {name.strip() for name in operators.split(",") if name.strip()}
-    if type_name in _TRUSTED_BUILTINS or type_name in names:
+    if type_name in _TRUSTED_BUILTINS or type_name in names or (type_name in _TRUSTED_TYPES and names & {"numpy"}):
         return True
     *folders, last = type_name.split(".")
     is_class = last.lstrip("_")[:1].isupper() or type_name.startswith(_HARMLESS_FUNCTIONS)

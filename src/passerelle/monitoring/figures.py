@@ -9,9 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from passerelle.monitoring.drift.last_result import LastDrift
 from passerelle.monitoring.metrics import LATENCY_SECONDS, MODEL_LOAD_SECONDS, PREDICTIONS, REQUESTS, REVIEWS
-from passerelle.names import CLASSIFY, CLASSIFY_BATCH, INFER_ROUTE, INVOCATIONS_ROUTE, PREDICT_V1_ROUTE
+from passerelle.names import CLASSIFY, CLASSIFY_BATCH, INFER_ROUTE, INVOCATIONS_ROUTE, PREDICT, PREDICT_BATCH, PREDICT_V1_ROUTE
 
-_CLASSIFYING = frozenset({CLASSIFY, CLASSIFY_BATCH, INFER_ROUTE, INVOCATIONS_ROUTE, PREDICT_V1_ROUTE})
+_CLASSIFYING = frozenset({CLASSIFY, CLASSIFY_BATCH, INFER_ROUTE, INVOCATIONS_ROUTE, PREDICT, PREDICT_BATCH, PREDICT_V1_ROUTE})
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Generic, TypeVar
 
+from passerelle.errors import ModelTimeoutError
+
 Result = TypeVar("Result")
 Record = TypeVar("Record")
 Answer = TypeVar("Answer")
@@ -113,8 +115,8 @@ class MicroBatcher(Generic[Record, Answer]):
         try:
             answers = await self._lane.run(prepared)
         except BaseException as error:  # noqa: BLE001 - it belongs to those who wait, whatever it is
-            if len(batch) > 1 and isinstance(error, Exception):
-                # One record that cannot be predicted must not fail the others.
+            if len(batch) > 1 and isinstance(error, Exception) and not isinstance(error, ModelTimeoutError):
+                # One record that cannot be predicted must not fail the others; where time ran out, there is none for a second attempt.
                 for future, record in batch.items():
                     if not future.done():
                         await self._answer({future: record}, ended)

@@ -1,48 +1,24 @@
-"""What /classify accepts and answers: schemas made from the model's signature, and one error envelope."""
+"""What a request may hold: schemas made from the model's signature, and one error envelope."""
 
 from __future__ import annotations
 
 import keyword
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from passerelle.model.record import Column
+from passerelle.model.record import Column, Param
+from passerelle.serving.field_types import MESSAGES, ValueLimits, field_type, param_type
 from passerelle.serving.structure import SMALL_BYTES, Excess, Structure
 
-_NUMBERS: Mapping[str, Any] = {
-    "boolean": bool,
-    "integer": Annotated[int, Field(ge=-(2**31), lt=2**31)],
-    "long": Annotated[int, Field(ge=-(2**63), lt=2**63)],
-    "float": Annotated[float, Field(allow_inf_nan=False)],
-    "double": Annotated[float, Field(allow_inf_nan=False)],
-}
-
-
-class LabelProbability(BaseModel):
-    """One class with its probability."""
-
-    label: str
-    probability: float = Field(ge=0, le=1)
-
-
-class Prediction(BaseModel):
-    """The answer to one record."""
-
-    label: str = Field(description="The class that the model gives.")
-    probability: float | None = Field(description="Its probability; null for a model without probabilities.")
-    top: list[LabelProbability] = Field(description="The best three classes, the most probable first.")
-    model_version: str = Field(description="The version of the registered model that gave this answer.")
-    prediction_id: str = Field(description="Names this answer in logs, feedback and traces.")
-    review: bool = Field(description="Whether a person should look: the probability is under the review threshold.")
-
-
-class BatchPrediction(BaseModel):
-    """The answers to the records of a batch, in their order."""
-
-    predictions: list[Prediction]
+#: Values by name.
+Values = Mapping[str, object]
+#: What becomes of fields that no column has.
+Extra = Literal["ignore", "forbid"]
+_PARAMS, _RECORDS = "params", "records"
+_MAX_BINARY_BYTES, _MAX_ARRAY_ITEMS = 524_288, 50_000
 
 
 class ErrorAnswer(BaseModel):
@@ -74,14 +50,20 @@ class Contract:
         batch: The pydantic model of `{"records": [...]}`.
         columns: The fields' names, in the order of the signature.
         renamed: Column of each attribute, for columns that cannot be a Python name; empty when all can.
-        most_records: Most records of one batch.
+        structure: The most that the body of one record holds.
+        batch_structure: The most that the body of a batch holds.
+        params_field: The field beside the columns that holds the params of the signature; None where it has none.
+        params_attribute: The name of that field in the pydantic model of a record.
     """
 
     record: type[BaseModel]
     batch: type[BaseModel]
     columns: tuple[str, ...]
     renamed: Mapping[str, str]
-    most_records: int
+    structure: Structure
+    batch_structure: Structure
+    params_field: str | None = None
+    params_attribute: str = ""
 
     def read_record(self, body: bytes) -> dict[str, object]:
         """Return the record of a body.
@@ -89,12 +71,15 @@ class Contract:
         Raises:
             RequestError: 400 for what is not JSON, 422 for what is not a record; names the field.
         """
-        if len(body) > SMALL_BYTES:
-            self._refuse_excess(body, Structure(0, self.columns))
-        try:
-            return self.fields(self.record.__pydantic_validator__.validate_json(body))
-        except ValidationError as error:
-            raise request_error_of(error) from None
+        return self.fields(self._record_of(body))
+
+    def read_one(self, body: bytes) -> tuple[dict[str, object], Values | None]:
+        """Return the record of a body, and the params that hold for it; None for a model without params.
+
+        Raises:
+            RequestError: As `read_record`.
+        """
+        return self.parted(self._record_of(body).__dict__)
 
     def read_batch(self, body: bytes) -> list[dict[str, object]]:
         """Return the records of a body.
@@ -102,12 +87,52 @@ class Contract:
         Raises:
             RequestError: As `read_record`.
         """
+        return self.read_several(body)[0]
+
+    def read_several(self, body: bytes) -> tuple[list[dict[str, object]], Values | None]:
+        """Return the records of a body, and the params that hold for all of them; None for a model without params.
+
+        Raises:
+            RequestError: As `read_record`.
+        """
         if len(body) > SMALL_BYTES:
-            self._refuse_excess(body, Structure(self.most_records, self.columns))
+            self._refuse_excess(body, self.batch_structure)
         try:
-            return [self.fields(record) for record in self.batch.__pydantic_validator__.validate_json(body).records]
+            batch: Any = self.batch.__pydantic_validator__.validate_json(body)
         except ValidationError as error:
             raise request_error_of(error) from None
+        return [self.fields(record) for record in batch.records], self.params_of(getattr(batch, _PARAMS, None))
+
+    def fields(self, record: BaseModel) -> dict[str, object]:
+        """Return the values of a record by the names of their columns."""
+        return self.parted(record.__dict__)[0]
+
+    def parted(self, values: dict[str, Any]) -> tuple[dict[str, object], Values | None]:
+        """Return the values of a record by the names of their columns, and the params beside them.
+
+        Args:
+            values: By the attributes of a record's pydantic model.
+        """
+        params: Values | None = None
+        if self.params_field is not None:
+            params = self.params_of(values.get(self.params_attribute))
+            values = {name: value for name, value in values.items() if name != self.params_attribute}
+        if self.renamed:
+            values = {self.renamed.get(name, name): value for name, value in values.items()}
+        return values, params
+
+    def params_of(self, params: BaseModel | None) -> Values | None:
+        """Return the params of a request by their names; None for a model without params."""
+        return None if params is None else params.model_dump(by_alias=True)
+
+    def _record_of(self, body: bytes) -> BaseModel:
+        if len(body) > SMALL_BYTES:
+            self._refuse_excess(body, self.structure)
+        try:
+            record: BaseModel = self.record.__pydantic_validator__.validate_json(body)
+        except ValidationError as error:
+            raise request_error_of(error) from None
+        return record
 
     def _refuse_excess(self, body: bytes, structure: Structure) -> None:
         """Refuse a body with more values than the schema allows, before the parser builds all of it.
@@ -117,7 +142,7 @@ class Contract:
         """
         excess = structure.excess(body)
         if excess is Excess.RECORDS:
-            raise RequestError(422, "too_many_records", f"has more than {self.most_records} records", "records")
+            raise RequestError(422, "too_many_records", f"has more than {structure.records} records", _RECORDS)
         if excess is Excess.VALUES:
             unknown = structure.unknown_field(body)
             if unknown is not None:
@@ -126,58 +151,101 @@ class Contract:
         if excess is Excess.DIGITS:
             raise RequestError(422, "invalid_record", "holds a number of 1000 digits or more")
 
-    def fields(self, record: BaseModel) -> dict[str, object]:
-        """Return the values of a record by the names of their columns."""
-        values = record.__dict__
-        return {self.renamed.get(name, name): value for name, value in values.items()} if self.renamed else values
 
-
-def contract_of(columns: Sequence[Column], *, max_text_characters: int, max_records: int, example: Mapping[str, object] | None) -> Contract:
+def contract_of(
+    columns: Sequence[Column],
+    *,
+    max_text_characters: int,
+    max_records: int,
+    example: Mapping[str, object] | None,
+    params: Sequence[Param] = (),
+    max_binary_bytes: int = _MAX_BINARY_BYTES,
+    max_array_items: int = _MAX_ARRAY_ITEMS,
+    ignore_extra: bool = False,
+) -> Contract:
     """Return the request schemas for records with these columns.
 
     Args:
         max_text_characters: Longest text of one field.
         max_records: Most records of one batch.
         example: A record that is accepted, for the documentation.
+        params: Of the signature.
+        max_binary_bytes: Longest binary value of one field, once decoded.
+        max_array_items: Most items of all arrays of a request together.
+        ignore_extra: Whether fields that no column has are left out, rather than refused.
     """
-    text = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=max_text_characters), AfterValidator(not_blank)]
-    types = {column.name: text if column.type == "string" else _NUMBERS[column.type] for column in columns}
-    attributes = {_attribute(column.name, place): column for place, column in enumerate(columns)}
-    fields: dict[str, Any] = {
-        attribute: (types[column.name], Field(alias=column.name))
-        if column.required
-        else (types[column.name] | None, Field(default=None, alias=column.name))
-        for attribute, column in attributes.items()
-    }
-    extra: dict[str, Any] = {"example": dict(example)} if example else {}
-    batch_extra: dict[str, Any] = {"example": {"records": [dict(example)]}} if example else {}
-    config = ConfigDict(extra="forbid", strict=True, json_schema_extra=extra, protected_namespaces=())
+    limits = ValueLimits(max_text_characters, max_binary_bytes, max_array_items)
+    extra: Extra = "ignore" if ignore_extra else "forbid"
+    attributes = _attributes(columns)
+    names = tuple(column.name for column in columns)
+    params_field, params_attribute = _free(_PARAMS, names), _free(_PARAMS, (*names, *attributes))
+    params_model = _params_model(params, limits, extra) if params else None
+    fields: dict[str, Any] = {attribute: _field(column, limits) for attribute, column in attributes.items()}
+    documented: dict[str, Any] = {"example": dict(example)} if example else {}
+    config = ConfigDict(extra=extra, strict=True, json_schema_extra=documented, protected_namespaces=())
     record = create_model("Record", __config__=config, __doc__="One record: the columns of the model's signature.", **fields)
-    batch = create_model(
+    batch = _batch_model(record, params_model, max_records, example)
+    if params_model is not None:
+        record = _with_params(record, **{params_attribute: _params_field(params_model, params_field)})
+    renamed = {attribute: column.name for attribute, column in attributes.items() if attribute != column.name}
+    structure = Structure.of(columns, params, params_field, max_array_items=max_array_items, ignore_extra=ignore_extra)
+    batch_structure = structure.for_batch(max_records)
+    return Contract(record, batch, names, renamed, structure, batch_structure, params_field if params else None, params_attribute)
+
+
+def _field(column: Column, limits: ValueLimits) -> Any:
+    kind = field_type(column, limits)
+    return (kind, Field(alias=column.name)) if column.required else (kind | None, Field(default=None, alias=column.name))
+
+
+def _batch_model(record: Any, params_model: Any, max_records: int, example: Mapping[str, object] | None) -> type[BaseModel]:
+    extra: dict[str, Any] = {"example": {_RECORDS: [dict(example)]}} if example else {}
+    beside: dict[str, Any] = {} if params_model is None else {_PARAMS: _params_field(params_model, _PARAMS)}
+    return create_model(
         "Records",
-        __config__=ConfigDict(extra="forbid", strict=True, json_schema_extra=batch_extra),
+        __config__=ConfigDict(extra="forbid", strict=True, json_schema_extra=extra),
         __doc__="Several records, answered in their order.",
         records=(Annotated[list[record], Field(min_length=1, max_length=max_records)], ...),
+        **beside,
     )
-    renamed = {attribute: column.name for attribute, column in attributes.items() if attribute != column.name}
-    return Contract(record, batch, tuple(column.name for column in columns), renamed, max_records)
 
 
-def _attribute(name: str, place: int) -> str:
-    """Return a Python name for a column: its own where that can be one."""
-    usable = name.isidentifier() and not name.startswith("_") and not hasattr(BaseModel, name) and not keyword.iskeyword(name)
-    return name if usable else f"field_{place}"
+def _params_model(params: Sequence[Param], limits: ValueLimits, extra: Extra) -> Any:
+    """Return the pydantic model of the params, each with its default."""
+    fields: dict[str, Any] = {
+        f"param_{place}": (param_type(param, limits), Field(default=param.default, alias=param.name)) for place, param in enumerate(params)
+    }
+    config = ConfigDict(extra=extra, strict=True, protected_namespaces=())
+    return create_model("Params", __config__=config, __doc__="The parameters of the model's signature.", **fields)
 
 
-def not_blank(text: str) -> str:
-    """Return the text unless there is nothing in it but space.
+def _params_field(model: Any, alias: str) -> Any:
+    """Return the field of the params, which may be left out: each has a default."""
+    return model, Field(default_factory=model, alias=alias)
 
-    Raises:
-        ValueError: There is nothing in it but space.
-    """
-    if text.isspace():
-        raise ValueError("blank")
-    return text
+
+def _with_params(record: Any, **field: Any) -> type[BaseModel]:
+    name, text = "RecordWithParams", "One record, and the params that hold for it."
+    with_params: type[BaseModel] = create_model(name, __base__=record, __doc__=text, **field)
+    return with_params
+
+
+def _attributes(columns: Sequence[Column]) -> dict[str, Column]:
+    """Return the columns by Python names: their own where those can be one."""
+    names = {column.name for column in columns}
+    attributes: dict[str, Column] = {}
+    for place, column in enumerate(columns):
+        name = column.name
+        usable = name.isidentifier() and not name.startswith("_") and not hasattr(BaseModel, name) and not keyword.iskeyword(name)
+        attributes[name if usable else _free(f"field_{place}", names)] = column
+    return attributes
+
+
+def _free(name: str, names: Sequence[str] | set[str]) -> str:
+    """Return a name that is none of these: the given one, or with underscores behind."""
+    while name in names:
+        name += "_"
+    return name
 
 
 _MESSAGES = {
@@ -193,6 +261,8 @@ _MESSAGES = {
     "finite_number": "must be a finite number",
     "model_type": "must be an object",
     "list_type": "must be a list",
+    "label_type": "must be a label as answers have it",
+    **MESSAGES,
 }
 _LONGEST_FIELD = 80
 _MOST_ERRORS = 100
@@ -203,18 +273,25 @@ def request_error_of(error: ValidationError) -> RequestError:
     if error.error_count() > _MOST_ERRORS:  # listing all of them would delay other requests
         return RequestError(422, "invalid_record", f"has more than {_MOST_ERRORS} mistakes")
     first = error.errors(include_input=False, include_url=False)[0]
-    kind = str(first["type"])
+    kind, place = str(first["type"]), first["loc"]
     if kind == "json_invalid":
         return RequestError(400, "malformed_json", "the body is not JSON")
-    field = ".".join(str(part) for part in first["loc"])
+    field = ".".join(str(part) for part in place)
     context = first.get("ctx", {})
-    message = _MESSAGES.get(kind, "is not acceptable")
-    if kind == "string_too_long":
-        message = f"is longer than {context.get('max_length')} characters"
-    elif kind == "too_long":
+    if kind == "too_long" and place == (_RECORDS,):
         return RequestError(422, "too_many_records", f"has more than {context.get('max_length')} records", field)
-    elif kind == "too_short":
-        message = "must hold at least one record"
-    elif kind.startswith(("greater_than", "less_than", "int_parsing")):
-        message = "is out of range"
-    return RequestError(422, "invalid_record", message, field[:_LONGEST_FIELD] or None)
+    return RequestError(422, "invalid_record", _message(kind, place, context), field[:_LONGEST_FIELD] or None)
+
+
+def _message(kind: str, place: Sequence[object], context: Mapping[str, object]) -> str:
+    if kind == "string_too_long":
+        return f"is longer than {context.get('max_length')} characters"
+    if kind == "too_long":
+        return f"has more than {context.get('max_length')} items"
+    if kind == "too_short":
+        return "must hold at least one record" if place == (_RECORDS,) else f"has fewer than {context.get('min_length')} items"
+    if kind.startswith(("greater_than", "less_than", "int_parsing")):
+        return "is out of range"
+    if kind == "extra_forbidden" and len(place) > 1 and str(place[0]).rstrip("_") == _PARAMS:
+        return "the model has no such parameter"
+    return _MESSAGES.get(kind, "is not acceptable")

@@ -13,7 +13,7 @@ from passerelle.log_settings import LogSettings
 from passerelle.monitoring.access_log import AccessLog
 from passerelle.monitoring.metrics import CONTENT_TYPE
 from passerelle.monitoring.tracing import Tracing
-from passerelle.names import CLASSIFY, CLASSIFY_BATCH, FEEDBACK
+from passerelle.names import CLASSIFY, CLASSIFY_BATCH, FEEDBACK, PREDICT, PREDICT_BATCH
 from passerelle.serving.admission import Admission, UnfinishedError
 from passerelle.serving.body import BodyReader, ClientLeft
 from passerelle.serving.contract import RequestError
@@ -23,7 +23,7 @@ from passerelle.serving.feedback import ACCEPTED, feedback_of
 from passerelle.serving.following.webhook import MAX_BODY_BYTES, webhooks_of
 from passerelle.serving.heads import HeadLimits
 from passerelle.serving.recording import Recorder, prediction_log_of, write_until_shutdown
-from passerelle.serving.request_checks import answering, check_media_type, check_method, request_id_of
+from passerelle.serving.request_checks import BATCHES, answering, check_media_type, check_method, check_task, request_id_of
 from passerelle.serving.responses import JSON, SECURITY, App, Enveloped, Headers, Receive, Scope, Send, respond
 from passerelle.serving.routes import METRICS, MODELS, READYZ, UNKNOWN, UNREAD, WEBHOOK, Access, AnsweredBy, Route, route_of
 from passerelle.serving.runtime import Runtime
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 _INTERNAL = RequestError(500, "internal", "the service could not answer; the operator finds the cause by the request id")
 _CLIENT_LEFT = 499
+#: The paths that answer records, those of batches first.
+_ANSWERING = (CLASSIFY_BATCH, PREDICT_BATCH, CLASSIFY, PREDICT)
 
 
 class ClassifyEndpoint:
@@ -150,37 +152,42 @@ class ClassifyEndpoint:
         """
         if route is UNKNOWN:
             raise RequestError(404, "not_found", "there is nothing at this path; /docs shows what there is")
-        if route.path in (CLASSIFY, CLASSIFY_BATCH):
-            return 200, await self._classified(self._runtime, headers, receive, key_name, batch=route.path == CLASSIFY_BATCH), JSON
+        if route.path in _ANSWERING:
+            check_task(self._runtime, route.path)
+            return 200, await self._answered(self._runtime, headers, receive, key_name, batch=route.path in BATCHES), JSON
         if route.path == MODELS:
             runtime, batch = self._of_another_model(path)
-            return 200, await self._classified(runtime, headers, receive, key_name, batch=batch), JSON
+            return 200, await self._answered(runtime, headers, receive, key_name, batch=batch), JSON
         if route.path in (FEEDBACK, WEBHOOK):
             accepted = self._notified(headers, receive) if route.path == WEBHOOK else self._corrected(headers, receive, key_name)
             return 202, await accepted, JSON
         if route.path == METRICS:
             return 200, await self._metrics.rendered(), (b"content-type", CONTENT_TYPE.encode())
         if route.path == READYZ:
-            return 200 if self._runtime.model else 503, orjson.dumps(self._runtime.readiness()), JSON
+            readiness = self._runtime.readiness()
+            return 200 if readiness["ready"] else 503, orjson.dumps(readiness), JSON
         return 200, b'{"live":true}', JSON
 
     def _of_another_model(self, path: str) -> tuple[Runtime, bool]:
-        """Return what answers `/models/NAME/classify`, and whether it is asked for a batch.
+        """Return what answers `/models/NAME/classify` or `/models/NAME/predict`, and whether it is asked for a batch.
 
         Raises:
-            RequestError: 404 for a model that this service does not follow.
+            RequestError: 404 for a model that this service does not follow, or that does something else with a record.
         """
-        name, batch = path.removeprefix(MODELS), path.endswith(CLASSIFY_BATCH)
-        name = name.removesuffix(CLASSIFY_BATCH if batch else CLASSIFY)
-        if path not in (f"{MODELS}{name}{CLASSIFY}", f"{MODELS}{name}{CLASSIFY_BATCH}"):
+        end = next((each for each in _ANSWERING if path.endswith(each)), "")
+        name = path.removeprefix(MODELS).removesuffix(end)
+        if not end or path != f"{MODELS}{name}{end}":
             raise RequestError(404, "not_found", "there is nothing at this path; /docs shows what there is")
         if name == self._runtime.registered_model and self._runtime.following is not None:
-            return self._runtime, batch
-        if name not in self._runtime.others:
+            runtime = self._runtime
+        elif name in self._runtime.others:
+            runtime = self._runtime.others[name]
+        else:
             raise RequestError(404, "not_found", "this service follows no registered model of this name")
-        return self._runtime.others[name], batch
+        check_task(runtime, end, f"{MODELS}{name}")
+        return runtime, end in BATCHES
 
-    async def _classified(self, runtime: Runtime, headers: dict[bytes, bytes], receive: Receive, key_name: str, *, batch: bool) -> bytes:
+    async def _answered(self, runtime: Runtime, headers: dict[bytes, bytes], receive: Receive, key_name: str, *, batch: bool) -> bytes:
         check_media_type(headers)
         least = headers.get(b"x-least-model-version")
         if runtime.model is None or least is not None:
@@ -198,11 +205,12 @@ class ClassifyEndpoint:
             if batch:
                 return await self._batch(runtime, by, model, body, recorder)
             if long:
-                record = await runtime.predictor.slices.once(lambda: runtime.contract.read_record(body))
-                return orjson.dumps(await by.classify(record, model, recorder))
+                record, params = await runtime.predictor.slices.once(lambda: runtime.contract.read_one(body))
+                return orjson.dumps(await by.classify(record, model, recorder, params))
             began = time.perf_counter()
             try:
-                return orjson.dumps(await by.classify(runtime.contract.read_record(body), model, recorder))
+                record, params = runtime.contract.read_one(body)
+                return orjson.dumps(await by.classify(record, model, recorder, params))
             finally:
                 self._admission.spent(time.perf_counter() - began)
         except UnfinishedError as late:
@@ -235,7 +243,8 @@ class ClassifyEndpoint:
     async def _batch(self, runtime: Runtime, by: Answering, model: LoadedModel, body: bytes, recorder: Recorder | None) -> bytes:
         """Return the answer to a batch; to read it, and to write the answer, holds the event loop for a slice each."""
         slices = runtime.predictor.slices
-        answer = await by.classify_batch(await slices.once(lambda: runtime.contract.read_batch(body)), model, recorder)
+        records, params = await slices.once(lambda: runtime.contract.read_several(body))
+        answer = await by.classify_batch(records, model, recorder, params)
         return await slices.once(lambda: orjson.dumps(answer))
 
     async def _by_application(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:

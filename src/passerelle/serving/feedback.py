@@ -5,20 +5,23 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema, create_model
+from pydantic_core import PydanticCustomError
 
+from passerelle.model.answer import label_text
 from passerelle.model.prediction_id import is_prediction_id, run_prefix_of, time_of
 from passerelle.monitoring.feedback_metrics import REPEATED, SERVED, UNKNOWN_VERSION, FeedbackMetrics
 from passerelle.monitoring.prediction_log.record import LoggedFeedback
 from passerelle.retention_settings import RetentionSettings
 from passerelle.serving.body import BodyReader
-from passerelle.serving.contract import Contract, RequestError, not_blank, request_error_of
+from passerelle.serving.contract import Contract, RequestError, request_error_of
+from passerelle.serving.field_types import not_blank
 from passerelle.serving.responses import Receive
 
 if TYPE_CHECKING:
@@ -48,13 +51,17 @@ class _Version(NamedTuple):
     """A version that this worker serves or has served."""
 
     registered_model: str
-    labels: frozenset[str]
+    labels: Mapping[bytes, str]
     contract: Contract
     schema: type[BaseModel]
 
 
-def feedback_schema(contract: Contract) -> type[BaseModel]:
-    """Return the pydantic model of a feedback on answers to records of this contract."""
+def feedback_schema(contract: Contract, *, texts: bool = True) -> type[BaseModel]:
+    """Return the pydantic model of a feedback on answers to records of this contract.
+
+    Args:
+        texts: Whether all labels are texts and have no names beside.
+    """
 
     def text(longest: int) -> Any:
         return Annotated[str, StringConstraints(strict=True, min_length=1, max_length=longest), AfterValidator(not_blank)]
@@ -62,13 +69,45 @@ def feedback_schema(contract: Contract) -> type[BaseModel]:
     record: Any = contract.record | None
     fields: dict[str, Any] = {
         "prediction_id": (Annotated[str, StringConstraints(strict=True)], Field(description="Of the answer.")),
-        "label": (text(_LONGEST_LABEL), Field(description="The right label: one of the model's classes.")),
+        "label": (text(_LONGEST_LABEL) if texts else _LABEL, Field(description="The right label: one of the model's classes.")),
         "by": (text(_LONGEST_BY) | None, Field(default=None, description="Who says so.")),
         "comment": (text(_LONGEST_COMMENT) | None, Field(default=None, description="Kept where the texts of records are.")),
         "record": (record, Field(default=None, description="The record that was answered, where the service keeps no texts.")),
     }
     config = ConfigDict(extra="forbid", strict=True)
     return create_model("Feedback", __config__=config, __doc__="The right label of an answer.", **fields)
+
+
+def _one_label(label: object) -> object:
+    if not isinstance(label, str | bool | int | float) or len(str(label)) > _LONGEST_LABEL:
+        raise PydanticCustomError("label_type", "no label")
+    return label
+
+
+#: A label of another type than text, or its text or its name.
+_LABEL = Annotated[Any, AfterValidator(_one_label), WithJsonSchema({"type": ["string", "integer", "number", "boolean"]})]
+
+
+def has_text_labels(model: LoadedModel) -> bool:
+    """Return whether all labels are texts and have no names beside."""
+    return model.description.label_names is None and all(isinstance(label, str) for label in model.labels)
+
+
+def labels_of(model: LoadedModel) -> Mapping[bytes, str]:
+    """Return the text of each label in the prediction log, by each form in JSON that a person may send it in.
+
+    Those are the label as answers have it, and unless it means another label, its text, its name, and a whole number for 1.0.
+    """
+    if model.description.task != "classification":
+        return {}
+    forms = {orjson.dumps(label): label_text(label) for label in model.labels}
+    for label in model.labels:
+        name = (model.description.label_names or {}).get(label)
+        others: list[object] = [label_text(label), *([] if name is None else [name])]
+        others += [int(label)] if isinstance(label, float) and label.is_integer() else []
+        for other in others:
+            forms.setdefault(orjson.dumps(other), label_text(label))
+    return forms
 
 
 def feedback_of(runtime: Runtime, log: PredictionLog | None) -> FeedbackIntake | None:
@@ -119,7 +158,7 @@ class FeedbackIntake:
         if not self._versions:
             self._runtime.ready()
         given, version = self._read(body)
-        self._check_label(given["label"], version)
+        given = {**given, "label": self._label_of(given["label"], version)}
         key, content = (given["prediction_id"], given["by"] or ""), hashlib.blake2b(_content_of(given), digest_size=16).digest()
         latest, at = self._latest.get(key), datetime.fromtimestamp(self._clock(), UTC)
         if latest is not None and latest.content == content:
@@ -165,18 +204,28 @@ class FeedbackIntake:
         if age > self._days:
             raise RequestError(422, "invalid_feedback", "is of an answer that is not kept any longer", "prediction_id")
 
-    def _check_label(self, label: str, version: _Version | None) -> None:
-        """Check that the label is a class of the version that answered; of any version that is served here, where that one is unknown."""
-        known = version.labels if version is not None else frozenset().union(*(each.labels for each in self._versions.values()))
-        if label not in known:
-            raise RequestError(422, "invalid_feedback", "is none of the model's classes; /model lists them", "label")
+    def _label_of(self, label: object, version: _Version | None) -> str:
+        """Return the log's text of the label, by the version that answered; by any that is served here, where that one is unknown.
+
+        Raises:
+            RequestError: It is no class of that version, or of any.
+        """
+        versions = [version] if version is not None else list(self._versions.values())
+        if not any(each.labels for each in versions):
+            raise RequestError(422, "invalid_feedback", "the model is no classifier, and feedback is about classes", "label")
+        form = orjson.dumps(label)
+        for each in versions:
+            if form in each.labels:
+                return each.labels[form]
+        raise RequestError(422, "invalid_feedback", "is none of the model's classes; /model lists them", "label")
 
     def _learn_versions(self) -> None:
         for runtime, model in self._models():
             if model.prediction_prefix not in self._versions:
                 registered_model = str(model.lineage.get("registered_model", ""))
-                schema = feedback_schema(runtime.contract)
-                self._versions[model.prediction_prefix] = _Version(registered_model, frozenset(model.labels), runtime.contract, schema)
+                labels = labels_of(model)
+                schema = feedback_schema(runtime.contract, texts=has_text_labels(model))
+                self._versions[model.prediction_prefix] = _Version(registered_model, labels, runtime.contract, schema)
                 if len(self._versions) > _MOST_VERSIONS:
                     self._versions.popitem(last=False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NotRequired, TypedDict
 
 from pydantic import BaseModel
@@ -10,8 +10,9 @@ from pydantic.json_schema import models_json_schema
 
 from passerelle import __version__
 from passerelle.model.mlmodel import ModelDescription
-from passerelle.names import CLASSIFY, CLASSIFY_BATCH, FEEDBACK
-from passerelle.serving.contract import BatchPrediction, Contract, ErrorAnswer, Prediction
+from passerelle.names import CLASSIFY, FEEDBACK
+from passerelle.serving.answer_schemas import AnswerSchemas, answer_example, answers_of
+from passerelle.serving.contract import Contract, ErrorAnswer
 from passerelle.serving.feedback import feedback_schema
 from passerelle.serving.routes import LIVEZ, MODEL, READYZ, Access, route_of
 
@@ -91,33 +92,27 @@ class Document(TypedDict):
     security: list[dict[str, list[str]]]
 
 
-def openapi(contract: Contract, description: ModelDescription, *, title: str = "passerelle") -> Document:
-    """Return the OpenAPI 3.1 document of the service, made from the model's signature."""
-    models: list[type[BaseModel]] = [contract.record, contract.batch, Prediction, BatchPrediction, ErrorAnswer, feedback_schema(contract)]
+def openapi(
+    contract: Contract, description: ModelDescription, *, title: str = "passerelle", classes: Sequence[object] | None = None
+) -> Document:
+    """Return the OpenAPI 3.1 document of the service, made from the model's signature.
+
+    Args:
+        classes: The labels of a model that is loaded.
+    """
+    answers = answers_of(description, classes)
+    feedback = feedback_schema(contract, texts=answers.path != CLASSIFY or answers.texts)
+    models: list[type[BaseModel]] = [contract.record, contract.batch, answers.one, answers.batch, ErrorAnswer, feedback]
     _, definitions = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
-    example = description.example or {}
-    answer = _prediction_example()
     return {
         "openapi": "3.1.0",
         "info": {
             "title": title,
             "version": __version__,
-            "description": "Classifies records with exactly one version of one registered model.",
+            "description": f"{answers.summary} records with exactly one version of one registered model.",
         },
         "paths": {
-            CLASSIFY: {
-                "post": _operation("classify", "Classify one record", takes="Record", example=example, gives="Prediction", answer=answer)
-            },
-            CLASSIFY_BATCH: {
-                "post": _operation(
-                    "classify_batch",
-                    "Classify several records",
-                    takes="Records",
-                    example={"records": [example]},
-                    gives="BatchPrediction",
-                    answer={"predictions": [answer]},
-                )
-            },
+            **_answering(contract, answers, description, classes),
             FEEDBACK: {"post": _feedback()},
             MODEL: {"get": _read(MODEL, "model_card", "The card of the model that is served", not_ready=True)},
             LIVEZ: {"get": _read(LIVEZ, "livez", "Whether the event loop turns")},
@@ -126,6 +121,25 @@ def openapi(contract: Contract, description: ModelDescription, *, title: str = "
         "components": {"schemas": definitions["$defs"], "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
         "security": [{}, {"key": []}],
     }
+
+
+def _answering(
+    contract: Contract, answers: AnswerSchemas, description: ModelDescription, classes: Sequence[object] | None
+) -> dict[str, dict[str, Operation]]:
+    """Return the two paths that answer records."""
+    example = description.example or {}
+    answer = answer_example(description, classes)
+    takes = contract.record.__name__
+    one = _operation(answers.name, f"{answers.verb} one record", takes=takes, example=example, gives="Prediction", answer=answer)
+    batch = _operation(
+        answers.batch_name,
+        f"{answers.verb} several records",
+        takes="Records",
+        example={"records": [example]},
+        gives="BatchPrediction",
+        answer={"predictions": [answer]},
+    )
+    return {answers.path: {"post": one}, answers.batch_path: {"post": batch}}
 
 
 def _operation(
@@ -180,15 +194,3 @@ def _read(path: str, name: str, summary: str, *, not_ready: bool = False) -> Ope
 
 def _json(text: str, schema: str, example: Mapping[str, object]) -> dict[str, object]:
     return {"description": text, "content": {"application/json": {"schema": {"$ref": _REF.format(model=schema)}, "example": example}}}
-
-
-def _prediction_example() -> dict[str, object]:
-    top = [{"label": "Pb de suivi /Délai", "probability": 0.83}, {"label": "Accueil / Relation usager", "probability": 0.06}]
-    return {
-        "label": "Pb de suivi /Délai",
-        "probability": 0.83,
-        "top": top,
-        "model_version": "3",
-        "prediction_id": "0199719b-9a00-7c4d-a6ff-eaa09f86d081",
-        "review": False,
-    }

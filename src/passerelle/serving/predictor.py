@@ -9,18 +9,22 @@ from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from passerelle.errors import DataError
+import orjson
+
+from passerelle.errors import DataError, ModelEndedError, ModelTimeoutError
+from passerelle.model.answer import ScoredRow
 from passerelle.model.classifier import PipelineNeededError
 from passerelle.serving.admission import UnfinishedError
+from passerelle.serving.answers import PredictedValue, Row
 from passerelle.serving.batcher import Lane, MicroBatcher, Result
-from passerelle.serving.contract import RequestError
+from passerelle.serving.contract import RequestError, Values
+from passerelle.serving.record_size import size_of
 from passerelle.serving.time_slices import ONE_TURN_BYTES, Slices
 from passerelle.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from passerelle.model.answer import ScoredRow
     from passerelle.model.loaded import LoadedModel
     from passerelle.scorer.scorer import CompiledScorer
     from passerelle.serving.record_texts import RecordTexts
@@ -32,8 +36,12 @@ SWITCH_SECONDS = 0.0005
 _RECORDS_A_SLICE = 64
 
 
-#: A record, and the model that predicts it.
-Question = tuple["LoadedModel", Mapping[str, object]]
+class Question(NamedTuple):
+    """A record, the model that predicts it, and the params that hold for it."""
+
+    model: LoadedModel
+    record: Mapping[str, object]
+    params: Values | None
 
 
 class Predictor:
@@ -55,7 +63,9 @@ class Predictor:
         self._together = together
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predict")
         self._lane = Lane(self._executor)
-        self._batcher = MicroBatcher(self._predict, self._lane, length_of=self._characters, most_characters=PIPELINE_CHARACTERS)
+        self._batcher: MicroBatcher[Question, Row] = MicroBatcher(
+            self._predict, self._lane, length_of=lambda question: size_of(question.record), most_characters=PIPELINE_CHARACTERS
+        )
         self._one_batch = asyncio.Semaphore(1)
 
     @property
@@ -79,7 +89,7 @@ class Predictor:
         if model.scorer is None:
             sys.setswitchinterval(SWITCH_SECONDS)
 
-    async def one(self, model: LoadedModel, record: Mapping[str, object]) -> ScoredRow:
+    async def one(self, model: LoadedModel, record: Mapping[str, object], params: Values | None = None) -> Row:
         """Return the row of one record.
 
         Raises:
@@ -87,7 +97,7 @@ class Predictor:
         """
         size_bytes = self.texts.size_bytes(record)
         if model.scorer is None:
-            row = await self._in_time(self._batcher.answer((model, record)))
+            row = await self._in_time(self._batcher.answer(Question(model, record, params)))
             return row
         try:
             if size_bytes <= ONE_TURN_BYTES:
@@ -99,35 +109,35 @@ class Predictor:
             raise _without_text(model.scorer, (record,)) from None
         return row
 
-    async def several(self, model: LoadedModel, records: Sequence[Mapping[str, object]]) -> list[ScoredRow]:
+    async def several(self, model: LoadedModel, records: Sequence[Mapping[str, object]], params: Values | None = None) -> Sequence[Row]:
         """Return the rows of a batch, in their order.
 
         Raises:
             RequestError: As `one`.
         """
         try:
-            rows = await self._in_time(self._rows(model, records))
+            rows = await self._in_time(self._rows(model, records, params))
         except DataError:
             assert model.scorer is not None  # noqa: S101 - nothing else raises it
             raise _without_text(model.scorer, records, batch=True) from None
         return rows
 
-    async def _rows(self, model: LoadedModel, records: Sequence[Mapping[str, object]]) -> list[ScoredRow]:
+    async def _rows(self, model: LoadedModel, records: Sequence[Mapping[str, object]], params: Values | None) -> Sequence[Row]:
         """Return the rows of a batch; other requests are answered between its slices, other batches after it."""
         async with self._one_batch:
             sizes_bytes = await self.slices.run(self._sizes_bytes(records))
             if model.scorer is None:
-                return await self._by_pipeline(model, records)
+                return await self._by_pipeline(model, records, params)
             rows = await self.slices.run(model.rows_in_slices(model.scorer, records, sizes_bytes, at_once=ONE_TURN_BYTES))
             undecided = [record for record, row in zip(records, rows, strict=True) if row is None]
-            decided = iter(await self._by_pipeline(model, undecided))
+            decided = iter(await self._by_pipeline(model, undecided, None))
             return [next(decided) if row is None else row for row in rows]
 
-    async def _by_pipeline(self, model: LoadedModel, records: Sequence[Mapping[str, object]]) -> list[ScoredRow]:
+    async def _by_pipeline(self, model: LoadedModel, records: Sequence[Mapping[str, object]], params: Values | None) -> list[Row]:
         """Return the rows of these records; others are predicted between their parts."""
-        rows: list[ScoredRow] = []
+        rows: list[Row] = []
         for part in self.texts.parts(records, PIPELINE_CHARACTERS):
-            rows += await self._beside(model, part)
+            rows += await self._beside(model, part, params)
         return rows
 
     def _sizes_bytes(self, records: Sequence[Mapping[str, object]]) -> Generator[None, None, list[int]]:
@@ -142,8 +152,8 @@ class Predictor:
                 yield
         return sizes
 
-    async def _beside(self, model: LoadedModel, records: Sequence[Mapping[str, object]]) -> list[ScoredRow]:
-        return await self._lane.run(lambda: functools.partial(model.rows, records))
+    async def _beside(self, model: LoadedModel, records: Sequence[Mapping[str, object]], params: Values | None = None) -> list[Row]:
+        return await self._lane.run(lambda: functools.partial(rows_of, model, records, params))
 
     async def _in_time(self, answering: Awaitable[Result]) -> Result:
         task = asyncio.ensure_future(answering)
@@ -159,19 +169,40 @@ class Predictor:
             return task.result()
         except (ValueError, OverflowError, TypeError, AttributeError):  # a vectorizer raises the last two for values that are no text
             raise RequestError(422, "invalid_record", "holds a value that the model cannot take") from None
+        except ModelTimeoutError:
+            raise RequestError(504, "too_slow", "the model did not answer in time") from None
+        except ModelEndedError:
+            raise RequestError(503, "model_ended", "the process of the model ended", headers=((b"retry-after", b"1"),)) from None
 
-    def _characters(self, question: Question) -> int:
-        texts = map(question[1].get, self._text_columns)
-        return sum(len(text) for text in texts if isinstance(text, str))
-
-    def _predict(self, questions: Sequence[Question]) -> list[ScoredRow]:
+    def _predict(self, questions: Sequence[Question]) -> list[Row]:
         """Return the rows of these questions, each by its own model: another one may have been swapped in meanwhile."""
         self._together(len(questions))
-        rows: list[ScoredRow] = []
-        for _, group in groupby(questions, key=lambda question: id(question[0])):
+        rows: list[Row] = []
+        for _, group in groupby(questions, key=_predicted_together):
             together = list(group)
-            rows += together[0][0].rows([record for _, record in together])
+            rows += rows_of(together[0].model, [question.record for question in together], together[0].params)
         return rows
+
+
+def rows_of(model: LoadedModel, records: Sequence[Mapping[str, object]], params: Values | None) -> list[Row]:
+    """Return what a model without a scorer says of each record.
+
+    Raises:
+        ValueError: It cannot take one of the records.
+    """
+    classifies = model.description.task == "classification"
+    if classifies and params is None:
+        return list(model.rows(records))
+    outputs = model.values(records, params)
+    rows: Sequence[Sequence[float] | None] = outputs.probabilities or [None] * len(outputs.values)
+    if classifies:
+        return [ScoredRow(model.classes.index(value), row) for value, row in zip(outputs.values, rows, strict=True)]
+    return [PredictedValue(value, row) for value, row in zip(outputs.values, rows, strict=True)]
+
+
+def _predicted_together(question: Question) -> tuple[int, bytes]:
+    """Return what is the same for questions that the model is asked at once."""
+    return id(question.model), b"" if question.params is None else orjson.dumps(question.params, option=orjson.OPT_SORT_KEYS)
 
 
 def _without_text(scorer: CompiledScorer, records: Sequence[Mapping[str, object]], *, batch: bool = False) -> RequestError:

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 
 from passerelle.model.text_limits import decomposed_length, text_fault
 from passerelle.serving.contract import RequestError
+from passerelle.serving.record_size import size_of, texts_in
 
 
 class RecordTexts:
     """Checks the texts of records against their limits.
 
     Args:
-        columns: The fields that hold text.
+        columns: The fields that hold text, or arrays of texts.
         most_characters: Longest text of one field.
         most_batch_characters: Most characters of all texts of a batch, once decomposed.
     """
@@ -36,21 +37,24 @@ class RecordTexts:
         size = 0
         for column in self._columns:
             text = record.get(column)
-            if not isinstance(text, str) or not text:
-                continue
-            if text.isascii():
-                size += len(text)
-                continue
-            fault = text_fault(text, most_characters=self._most_characters)
-            if fault is not None:
-                raise RequestError(422, "invalid_record", fault, f"{place}{column}")
-            size += len(text.encode("utf-8", "surrogatepass"))
+            if isinstance(text, str):
+                size += self._size_bytes(text, place, column)
+            elif isinstance(text, list):
+                size += sum(self._size_bytes(item, place, column) for item in texts_in(text))
         return size
+
+    def _size_bytes(self, text: str, place: str, column: str) -> int:
+        if text.isascii():
+            return len(text)
+        fault = text_fault(text, most_characters=self._most_characters)
+        if fault is not None:
+            raise RequestError(422, "invalid_record", fault, f"{place}{column}")
+        return len(text.encode("utf-8", "surrogatepass"))
 
     def characters(self, record: Mapping[str, object]) -> int:
         """Return the length of a record's texts once their characters are decomposed (Unicode NFKD)."""
-        texts = (record.get(column) for column in self._columns)
-        return sum(len(text) if text.isascii() else decomposed_length(text) for text in texts if isinstance(text, str))
+        texts = (text for column in self._columns for text in texts_in(record.get(column)))
+        return sum(len(text) if text.isascii() else decomposed_length(text) for text in texts)
 
     def check_batch(self, characters: int) -> None:
         """Check that the texts of a batch are not too long together.
@@ -66,11 +70,11 @@ class RecordTexts:
             raise RequestError(422, "invalid_record", message, "records")
 
     def parts(self, records: Sequence[Mapping[str, object]], most_characters: int) -> list[Sequence[Mapping[str, object]]]:
-        """Return the records in parts, in their order; a part has at most that many characters, or is one record."""
+        """Return the records in parts, in their order; a part has at most that many characters and values, or is one record."""
         parts: list[list[Mapping[str, object]]] = []
         left = 0
         for record in records:
-            characters = sum(len(text) for text in map(record.get, self._columns) if isinstance(text, str))
+            characters = size_of(record)
             if not parts or characters > left:
                 parts.append([])
                 left = most_characters

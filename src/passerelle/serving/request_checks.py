@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from passerelle.names import CLASSIFY, CLASSIFY_BATCH, PREDICT_BATCH
 from passerelle.serving.contract import RequestError
 from passerelle.serving.routes import Route
 from passerelle.serving.runtime import Runtime
@@ -14,8 +15,28 @@ if TYPE_CHECKING:
     from passerelle.model.loaded import LoadedModel
     from passerelle.serving.following.live_candidate import Answering
 
+#: The paths that answer batches.
+BATCHES = frozenset({CLASSIFY_BATCH, PREDICT_BATCH})
 _JSON_TYPES = (b"application/json",)
 _SEND_JSON = "send application/json"
+
+
+def check_task(runtime: Runtime, path: str, model_path: str = "") -> None:
+    """Check that the model answers on this path; a model that is not known yet is not checked.
+
+    Args:
+        path: One of those that answer records.
+        model_path: What stands before it, where it is the path of one of several models.
+
+    Raises:
+        RequestError: 404, with the path that the model answers on.
+    """
+    answers = runtime.answers
+    if path in (answers.path, answers.batch_path) or not runtime.description.columns:
+        return
+    instead = model_path + (answers.batch_path if path in BATCHES else answers.path)
+    kind = "is a classifier" if answers.path == CLASSIFY else "is no classifier"
+    raise RequestError(404, "not_found", f"the model {kind}: send the request to {instead}")
 
 
 def answering(runtime: Runtime, headers: dict[bytes, bytes], least: bytes | None) -> tuple[LoadedModel, Answering]:

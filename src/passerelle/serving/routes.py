@@ -6,7 +6,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from passerelle.api_keys import CLASSIFY_RIGHT, FEEDBACK_RIGHT
-from passerelle.names import CLASSIFY, CLASSIFY_BATCH, FEEDBACK, INFER_ROUTE, INVOCATIONS_ROUTE, PREDICT_V1_ROUTE
+from passerelle.names import CLASSIFY, CLASSIFY_BATCH, FEEDBACK, INFER_ROUTE, INVOCATIONS_ROUTE, PREDICT, PREDICT_BATCH, PREDICT_V1_ROUTE
 
 
 class Access(Enum):
@@ -65,6 +65,8 @@ _POST, _GET, _READ = ("POST",), ("GET",), ("GET", "HEAD")
 ROUTES = (
     Route(CLASSIFY, _POST, Access.KEY, CLASSIFY, AnsweredBy.ENDPOINT, CLASSIFY_RIGHT),
     Route(CLASSIFY_BATCH, _POST, Access.KEY, CLASSIFY_BATCH, AnsweredBy.ENDPOINT, CLASSIFY_RIGHT),
+    Route(PREDICT, _POST, Access.KEY, PREDICT, AnsweredBy.ENDPOINT, CLASSIFY_RIGHT),
+    Route(PREDICT_BATCH, _POST, Access.KEY, PREDICT_BATCH, AnsweredBy.ENDPOINT, CLASSIFY_RIGHT),
     Route(MODELS, _POST, Access.KEY, "/models", AnsweredBy.ENDPOINT, CLASSIFY_RIGHT),
     Route(FEEDBACK, _POST, Access.KEY, FEEDBACK, AnsweredBy.ENDPOINT, FEEDBACK_RIGHT),
     Route(WEBHOOK, _POST, Access.SIGNED, WEBHOOK, AnsweredBy.ENDPOINT),

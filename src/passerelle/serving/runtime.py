@@ -12,19 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from passerelle.errors import PasserelleError
+from passerelle.model.answer import ScoredRow
 from passerelle.model.lineage import read_lineage
 from passerelle.model.mlmodel import ModelDescription, describe
-from passerelle.model.prediction_id import new_prediction_id
+from passerelle.model.record import params_of
 from passerelle.monitoring.metrics import Metrics
 from passerelle.monitoring.shared import shared_folder
 from passerelle.names import MODEL_FOLDER
-from passerelle.serving.contract import Contract, RequestError, contract_of
+from passerelle.serving.answer_schemas import AnswerSchemas, answers_of
+from passerelle.serving.answers import Row, content_of, logged
+from passerelle.serving.contract import Contract, RequestError, Values, contract_of
 from passerelle.serving.failure import loading_failure
 from passerelle.serving.predictor import Predictor
 from passerelle.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from passerelle.model.answer import ScoredRow
     from passerelle.model.loaded import LoadedModel
     from passerelle.monitoring.prediction_log.writer import PredictionLog
     from passerelle.serving.following.live_candidate import CandidateSlot
@@ -77,9 +79,15 @@ class Runtime:
             max_text_characters=self.settings.max_text_characters,
             max_records=self.settings.max_records,
             example=description.example,
+            params=params_of(description.signature),
+            max_binary_bytes=self.settings.max_binary_bytes,
+            max_array_items=self.settings.max_array_items,
+            ignore_extra=self.settings.extra_fields == "ignore",
         )
+        self.answers: AnswerSchemas = answers_of(description)
         self._text_columns = tuple(column.name for column in description.columns if column.type == "string")
-        self.predictor = Predictor(self.settings, self._text_columns, together=self._predicted_together)
+        texts = tuple(column.name for column in description.columns if column.scalar == "string")
+        self.predictor = Predictor(self.settings, texts, together=self._predicted_together)
 
     @classmethod
     def without_bento(cls, registered_model: str, runtime: Runtime) -> Runtime:
@@ -137,6 +145,7 @@ class Runtime:
         self.metrics.model_load_seconds.labels(model.version).set(model.load_seconds)
         allow_many_connections()
         self.predictor.prepare(model)
+        self.answers = answers_of(model.description, model.labels)
         freeze()
         # Answers depend on the model alone, so this one assignment is the swap.
         self.model = model
@@ -182,6 +191,8 @@ class Runtime:
             follows |= {"models": {name: other.readiness() for name, other in self.others.items()}}
         if self.model is None:
             return {"ready": False, "model_version": None, "reason": "model_refused" if self.refused else "loading"} | follows
+        if not self.model.alive:
+            return {"ready": False, "model_version": self.model.version, "reason": "model_ended"} | follows
         return {"ready": True, "model_version": self.model.version} | follows
 
     def following_state(self) -> dict[str, Any]:
@@ -223,22 +234,31 @@ class Runtime:
         return model
 
     async def classify(
-        self, record: Mapping[str, Any], model: LoadedModel | None = None, recorder: Recorder | None = None
+        self,
+        record: Mapping[str, Any],
+        model: LoadedModel | None = None,
+        recorder: Recorder | None = None,
+        params: Values | None = None,
     ) -> dict[str, Any]:
-        """Return the answer to one record, as the contract has it.
+        """Return the answer to one record, as the contract of the model's task has it.
 
         Args:
             model: What answers; by default the model that is loaded now.
             recorder: Records the answer; None where there is no prediction log.
+            params: As the contract read them; None for a model without params.
 
         Raises:
             RequestError: 503 until the model is loaded, 422 for values that it cannot take, 504 when it takes too long.
         """
         model = model or self.ready()
-        return self._answer(model, record, await self.predictor.one(model, record), recorder)
+        return self._answer(model, record, await self.predictor.one(model, record, params), recorder)
 
     async def classify_batch(
-        self, records: Sequence[Mapping[str, Any]], model: LoadedModel | None = None, recorder: Recorder | None = None
+        self,
+        records: Sequence[Mapping[str, Any]],
+        model: LoadedModel | None = None,
+        recorder: Recorder | None = None,
+        params: Values | None = None,
     ) -> dict[str, Any]:
         """Return the answers to several records, in their order, all by one version.
 
@@ -247,11 +267,11 @@ class Runtime:
         """
         model = model or self.ready()
         self.metrics.batch_records.observe(len(records))
-        rows = await self.predictor.several(model, records)
+        rows = await self.predictor.several(model, records, params)
         return {"predictions": await self.predictor.slices.run(self._answers(model, records, rows, recorder))}
 
     def _answers(
-        self, model: LoadedModel, records: Sequence[Mapping[str, Any]], rows: Sequence[ScoredRow], recorder: Recorder | None
+        self, model: LoadedModel, records: Sequence[Mapping[str, Any]], rows: Sequence[Row], recorder: Recorder | None
     ) -> Generator[None, None, list[dict[str, Any]]]:
         answers = []
         for record, row in zip(records, rows, strict=True):
@@ -260,23 +280,16 @@ class Runtime:
                 yield
         return answers
 
-    def _answer(self, model: LoadedModel, record: Mapping[str, Any], row: ScoredRow, recorder: Recorder | None) -> dict[str, Any]:
-        answer = model.answer(row, review_threshold=self.settings.review_threshold)
-        self.metrics.predicted(answer.label, model.version)
+    def _answer(self, model: LoadedModel, record: Mapping[str, Any], row: Row, recorder: Recorder | None) -> dict[str, Any]:
+        content = content_of(model, row, review_threshold=self.settings.review_threshold)
+        for_log = logged(content, model)
+        self.metrics.predicted(for_log["label"], model.version)
         for column in self._text_columns:
             self.metrics.characters.observe(len(record[column] or ""))
-        if answer.review:
+        if for_log["review"]:
             self.metrics.review(model.version)
-        content = {
-            "label": answer.label,
-            "probability": answer.probability,
-            "top": [{"label": label, "probability": probability} for label, probability in answer.top],
-            "model_version": model.version,
-            "prediction_id": new_prediction_id(model.prediction_prefix),
-            "review": answer.review,
-        }
         if recorder is not None:
-            recorder.add(model, record, content, row.known_ngrams)
+            recorder.add(model, record, for_log, row.known_ngrams if isinstance(row, ScoredRow) else None)
         return content
 
 

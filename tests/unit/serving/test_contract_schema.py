@@ -8,16 +8,9 @@ from typing import Any
 import pytest
 
 from passerelle.model.record import Column
-from passerelle.serving.contract import (
-    BatchPrediction,
-    Contract,
-    ErrorAnswer,
-    LabelProbability,
-    Prediction,
-    RequestError,
-    contract_of,
-    not_blank,
-)
+from passerelle.serving.answer_schemas import BatchPrediction, LabelProbability, Prediction
+from passerelle.serving.contract import Contract, ErrorAnswer, RequestError, contract_of
+from passerelle.serving.field_types import not_blank
 from passerelle.serving.structure import SMALL_BYTES
 
 COLUMNS = (

@@ -26,7 +26,8 @@ SECRET = "monsecretadressé"
 
 
 def model_of(run: str, *labels: str, registered_model: str = "comments") -> Any:
-    return SimpleNamespace(prediction_prefix=run, labels=labels, lineage={"registered_model": registered_model})
+    description = SimpleNamespace(task="classification", label_names=None)
+    return SimpleNamespace(prediction_prefix=run, labels=labels, lineage={"registered_model": registered_model}, description=description)
 
 
 def runtime_of(model: Any = None) -> Any:

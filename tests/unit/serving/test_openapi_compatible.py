@@ -32,8 +32,9 @@ def test_the_contract_of_today_breaks_no_released_client(released: Document) -> 
     settings = ServiceSettings.read()
     example = {"text": "aucune réponse depuis mars"}
     description = ModelDescription("model.skops", (Column("text", "string"),), {}, {}, example)
-    limits = {"max_text_characters": settings.max_text_characters, "max_records": settings.max_records}
-    contract = contract_of(description.columns, example=example, **limits)
+    contract = contract_of(
+        description.columns, example=example, max_text_characters=settings.max_text_characters, max_records=settings.max_records
+    )
     assert breaks(released, openapi(contract, description)) == []
 
 

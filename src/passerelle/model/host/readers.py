@@ -1,65 +1,80 @@
-"""The readers of the flavors: from a model's directory to something that predicts."""
+"""From a model's directory to something that predicts: one reader a flavor of its MLmodel file."""
 
 from __future__ import annotations
 
+import importlib
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Callable
+
+from passerelle.model.host.outputs import OutputNames
+from passerelle.model.host.values import Foreign
+
+#: Whether the operator trusts these types, which a skops file holds.
+Trusts = Callable[["list[str]"], bool]
+#: The module that reads each flavor; pyfunc reads what is not here.
+_READERS = {
+    "sklearn": "read_sklearn",
+    "lightgbm": "read_lightgbm",
+    "xgboost": "read_xgboost",
+    "catboost": "read_catboost",
+    "onnx": "read_onnx",
+}
 
 
-class Estimator:
-    """A fitted estimator with the interface of scikit-learn.
+class Recipe:
+    """What the service says of a model that is to be read.
 
-    Attributes:
-        classes: Its labels, in Python's types; None where it has none.
-        task: What it does with a record.
+    Args:
+        message: With `folder`, `flavor`, `entry` (the flavor's in the MLmodel file), `function` (pyfunc's entry), `outputs` and `labels`.
+        trusts: Asks whether types are trusted.
     """
 
-    def __init__(self, estimator: Any) -> None:
-        self._estimator = estimator
-        classes = getattr(estimator, "classes_", None)
-        self.classes: list[Any] | None = None if classes is None else list(getattr(classes, "tolist", lambda: list(classes))())
-        self.task = "other" if self.classes is None else "classification"
+    def __init__(self, message: dict[str, Foreign], trusts: Trusts) -> None:
+        self.folder = Path(str(message["folder"]))
+        self.flavor = str(message["flavor"])
+        self.entry: dict[str, Foreign] = dict(message.get("entry") or {})
+        self.function: dict[str, Foreign] = dict(message.get("function") or {})
+        self.names = OutputNames(message.get("outputs"))
+        self.labels: list[object] = list(message.get("labels") or [])
+        self.trusts = trusts
 
-    def predict(self, table: Any, params: dict[str, Any]) -> tuple[list[Any], list[list[float]] | None]:
-        """Return the output of each record, and the probabilities of the classes, or None without any."""
-        del params
-        outputs = _plain(self._estimator.predict(table))
-        probabilities = _plain(self._estimator.predict_proba(table)) if hasattr(self._estimator, "predict_proba") else None
-        return outputs, probabilities
+    def file(self, key: str, default: str) -> str:
+        """Return the path of the file that the flavor's entry names."""
+        return str(self.folder / str(self.entry.get(key) or default))
 
 
-class PythonFunction:
-    """A model that MLflow's `pyfunc` reads.
+def read_model(recipe: Recipe) -> Foreign:
+    """Return the model, with `task`, `classes` and `predict`."""
+    code = recipe.entry.get("code") or recipe.function.get("code")
+    if code:
+        sys.path.insert(0, str(recipe.folder / str(code)))
+    module = importlib.import_module(f"passerelle.model.host.{_READERS.get(recipe.flavor, 'read_function')}")
+    return module.read(recipe)
 
-    Attributes:
-        classes: None: it does not say.
-        task: What it does with a record.
+
+def unpickled(path: str) -> Foreign:
+    """Return what a pickle holds; those of cloudpickle need no more than pickle where its package is there."""
+    import pickle
+
+    with open(path, "rb") as file:  # noqa: PTH123 - as short as it gets
+        return pickle.load(file)  # noqa: S301 - the service refuses pickles that the operator does not allow
+
+
+def from_skops(path: str, trusts: Trusts) -> Foreign:
+    """Return what a skops file holds.
+
+    Raises:
+        PermissionError: It holds types that the operator does not trust.
     """
+    import skops.io
 
-    classes = None
-    task = "other"
-
-    def __init__(self, function: Any) -> None:
-        self._function = function
-
-    def predict(self, table: Any, params: dict[str, Any]) -> tuple[list[Any], None]:
-        """Return the output of each record."""
-        return _plain(self._function.predict(table, params=params or None)), None
+    named = skops.io.get_untrusted_types(file=path)
+    if not trusts(list(named)):
+        raise PermissionError("types that are not trusted")
+    return skops.io.load(path, trusted=named)
 
 
-def read_model(folder: Path, flavor: str) -> Any:
-    """Return the model of the directory, read by the flavor of its MLmodel file."""
-    if flavor == "sklearn":
-        import mlflow.sklearn
-
-        return Estimator(mlflow.sklearn.load_model(str(folder)))
-    import mlflow.pyfunc
-
-    return PythonFunction(mlflow.pyfunc.load_model(str(folder)))
-
-
-def _plain(values: Any) -> list[Any]:
-    """Return predictions as JSON has them."""
-    if hasattr(values, "to_dict") and hasattr(values, "columns"):
-        return list(values.to_dict(orient="records"))
-    return list(values.tolist() if hasattr(values, "tolist") else values)
+def of_format(path: str, form: str, trusts: Trusts) -> Foreign:
+    """Return the object that the file of an estimator holds, by the name of its format in the MLmodel file."""
+    return from_skops(path, trusts) if form == "skops" else unpickled(path)

@@ -1,4 +1,4 @@
-"""Start the process: `python -I -B start.py FOLDER`, where FOLDER holds the model's directory and its record of adoption.
+"""Start the process: `python -I -B start.py`; the first message on standard input names the model.
 
 Loads the package of this folder without the packages above it: neither passerelle nor what is installed beside it must come onto the path
 of a model that has an environment of its own.
@@ -31,4 +31,4 @@ def _load() -> None:
 
 if __name__ == "__main__":
     _load()
-    importlib.import_module(f"{_PACKAGE}.loop").main(sys.argv[1])
+    importlib.import_module(f"{_PACKAGE}.loop").main()

@@ -58,7 +58,8 @@ _PREDICTIONS: Mapping[str, object] = {"type": "object", "properties": {"predicti
 
 def described(runtime: Runtime) -> Document:
     """Return the OpenAPI document of a service, with the foreign protocols that are on."""
-    document = openapi(runtime.contract, runtime.description)
+    loaded = runtime.model
+    document = openapi(runtime.contract, runtime.description, classes=None if loaded is None else loaded.labels)
     document["paths"] |= door_paths(runtime.settings.doors.split(","), runtime.registered_model, runtime.description)
     return document
 

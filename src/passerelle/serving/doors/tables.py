@@ -24,7 +24,7 @@ def by_rows(rows: object, contract: Contract) -> Records:
     """
     if not isinstance(rows, list):
         raise invalid("the records are not a list")
-    if len(rows) > contract.most_records:
+    if len(rows) > contract.batch_structure.records:
         raise too_many(contract)
     return [_record(row, contract.columns) for row in rows]
 
@@ -52,7 +52,7 @@ def by_columns(columns: object, contract: Contract) -> Records:
     counts = {len(each) for each in values}
     if len(counts) != 1:
         raise invalid("the columns have different numbers of records")
-    if counts.pop() > contract.most_records or len(columns) > _most_columns(contract):
+    if counts.pop() > contract.batch_structure.records or len(columns) > _most_columns(contract):
         raise too_many(contract)
     return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
 
@@ -70,7 +70,7 @@ def split(table: object, contract: Contract) -> Records:
         raise invalid("columns is a list of names, each once")
     if not isinstance(data, list) or not all(isinstance(row, list) and len(row) == len(columns) for row in data):
         raise invalid("data is a list of rows, each with a value for every column")
-    if len(data) > contract.most_records:
+    if len(data) > contract.batch_structure.records:
         raise too_many(contract)
     return [dict(zip(columns, row, strict=True)) for row in data]
 
@@ -104,7 +104,7 @@ def _most(lines: Iterator[list[str]], contract: Contract) -> Iterator[list[str]]
         if not row:
             continue
         count += 1
-        if count > contract.most_records:
+        if count > contract.batch_structure.records:
             raise too_many(contract)
         yield row
 

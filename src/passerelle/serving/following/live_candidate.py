@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from passerelle.model.ledger_entry import CandidateTerms
 from passerelle.monitoring.rollout_metrics import Role, RolloutMetrics
 from passerelle.serving.admission import UnfinishedError
-from passerelle.serving.contract import RequestError
+from passerelle.serving.contract import RequestError, Values
 from passerelle.serving.following.choice import falls_to_candidate
 from passerelle.serving.following.shadow import ShadowQueue, ShadowRecord
 from passerelle.serving.predictor import SWITCH_SECONDS
@@ -31,12 +31,20 @@ class Answering(Protocol):
     """What answers records with a model: the runtime, or what compares."""
 
     async def classify(
-        self, record: Mapping[str, Any], model: LoadedModel | None = None, recorder: Recorder | None = None
+        self,
+        record: Mapping[str, Any],
+        model: LoadedModel | None = None,
+        recorder: Recorder | None = None,
+        params: Values | None = None,
     ) -> dict[str, Any]:
         """Return the answer to one record."""
 
     async def classify_batch(
-        self, records: Sequence[Mapping[str, Any]], model: LoadedModel | None = None, recorder: Recorder | None = None
+        self,
+        records: Sequence[Mapping[str, Any]],
+        model: LoadedModel | None = None,
+        recorder: Recorder | None = None,
+        params: Values | None = None,
     ) -> dict[str, Any]:
         """Return the answers to several records."""
 
@@ -194,7 +202,11 @@ class ComparedAnswers:
     shadowed: bool = False
 
     async def classify(
-        self, record: Mapping[str, Any], model: LoadedModel | None = None, recorder: Recorder | None = None
+        self,
+        record: Mapping[str, Any],
+        model: LoadedModel | None = None,
+        recorder: Recorder | None = None,
+        params: Values | None = None,
     ) -> dict[str, Any]:
         """Return the answer to one record; where the candidate fails, that of the version in production.
 
@@ -203,20 +215,23 @@ class ComparedAnswers:
         """
         began = time.perf_counter()
         try:
-            answer = await self.runtime.classify(record, model, recorder)
+            answer = await self.runtime.classify(record, model, recorder, params)
         except Exception as error:  # noqa: BLE001 - whatever a candidate raises, production answers in its place
             self._failed(error, model)
-            answer = await self.runtime.classify(record, self.runtime.ready_with(self.least), recorder)
+            answer = await self.runtime.classify(record, self.runtime.ready_with(self.least), recorder, params)
             self._refused_alone(error)
             return answer
         self._answered([answer], time.perf_counter() - began)
-        if self.shadowed and self.live.terms.mode == "shadow" and self.slot.shadow is not None:
-            item = ShadowRecord(self.live.entry, self.live.model, record, answer["label"], answer["probability"])
-            self.slot.shadow.offer(item)
+        if self.shadowed and self.live.terms.mode == "shadow" and self.slot.shadow is not None and "label" in answer:
+            self.slot.shadow.offer(ShadowRecord(self.live.entry, self.live.model, record, answer["label"], answer["probability"]))
         return answer
 
     async def classify_batch(
-        self, records: Sequence[Mapping[str, Any]], model: LoadedModel | None = None, recorder: Recorder | None = None
+        self,
+        records: Sequence[Mapping[str, Any]],
+        model: LoadedModel | None = None,
+        recorder: Recorder | None = None,
+        params: Values | None = None,
     ) -> dict[str, Any]:
         """Return the answers to several records, all by one version; a shadow does not score batches.
 
@@ -225,10 +240,10 @@ class ComparedAnswers:
         """
         began = time.perf_counter()
         try:
-            answers = await self.runtime.classify_batch(records, model, recorder)
+            answers = await self.runtime.classify_batch(records, model, recorder, params)
         except Exception as error:  # noqa: BLE001 - as above
             self._failed(error, model)
-            answers = await self.runtime.classify_batch(records, self.runtime.ready_with(self.least), recorder)
+            answers = await self.runtime.classify_batch(records, self.runtime.ready_with(self.least), recorder, params)
             self._refused_alone(error)
             return answers
         self._answered(answers["predictions"], time.perf_counter() - began)
@@ -236,7 +251,7 @@ class ComparedAnswers:
 
     def _answered(self, answers: Sequence[Mapping[str, Any]], seconds: float) -> None:
         version = str(answers[0]["model_version"]) if answers else self.live.model.version
-        labels = [(str(answer["label"]), bool(answer["review"])) for answer in answers]
+        labels = [(str(answer.get("label", "")), bool(answer.get("review", False))) for answer in answers]
         self.slot.counts.answered(self.live.entry, self.role, version, seconds, labels)
 
     def _failed(self, error: Exception, model: LoadedModel | None) -> None:

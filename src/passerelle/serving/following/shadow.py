@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from passerelle.model.answer import label_text
 from passerelle.monitoring.rollout_metrics import RolloutMetrics
 from passerelle.serving.predictor import SWITCH_SECONDS
 
@@ -36,7 +37,7 @@ class ShadowRecord(NamedTuple):
     entry: int
     model: LoadedModel
     record: Mapping[str, object]
-    label: str
+    label: object
     probability: float | None
 
 
@@ -98,7 +99,7 @@ class ShadowQueue:
             self._metrics.failed(item.entry, "candidate", model.version)
             return
         seconds = time.perf_counter() - began
-        self._metrics.answered(item.entry, "candidate", model.version, seconds, [(answer.label, answer.review)])
+        self._metrics.answered(item.entry, "candidate", model.version, seconds, [(label_text(answer.label), answer.review)])
         self._metrics.shadowed(item.entry, "same" if answer.label == item.label else "different")
         if item.probability is not None and row.probabilities is not None:
             by_label = dict(zip(model.labels, row.probabilities, strict=True))

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
+from passerelle.model.mlmodel import ModelDescription
+from passerelle.model.record import params_of
 from passerelle.serving.runtime import Runtime
 
 _LINEAGE = (
     "registered_model", "version", "run_id", "experiment", "candidate", "metrics", "data_digest",
     "git_commit", "criteria_digest", "artifact_digest", "libraries", "created",
 )  # fmt: skip
+
+
+def adoption_card(description: ModelDescription) -> dict[str, Any]:
+    """Return what a model does, and of an adopted one what adoption recorded."""
+    adoption = description.adoption
+    if adoption is None:
+        return {"adopted": False, "golden_origin": "training", "flavor": description.flavor, "task": description.task}
+    return {
+        "adopted": True,
+        "golden_origin": adoption.golden_origin,
+        "flavor": adoption.flavor,
+        "task": adoption.task,
+        "pickled": adoption.pickled,
+        "python": adoption.python,
+        "libraries": dict(adoption.libraries),
+        "original_run": adoption.original_run,
+        "params": [asdict(param) for param in params_of(description.signature)],
+    }
 
 
 def model_card(runtime: Runtime) -> dict[str, Any]:
@@ -19,10 +40,12 @@ def model_card(runtime: Runtime) -> dict[str, Any]:
         RequestError: 503 until a model is loaded.
     """
     model = runtime.ready()
-    lineage = model.lineage
+    lineage, names = model.lineage, model.description.label_names
     return {
         **{key: lineage.get(key) for key in _LINEAGE},
+        **adoption_card(model.description),
         "classes": list(model.labels),
+        "class_names": None if names is None else [names.get(label) for label in model.labels],
         "columns": [{"name": column.name, "type": column.type} for column in model.description.columns],
         "serving_since": model.since,
         "golden_predictions": len(model.golden.inputs),

@@ -190,7 +190,7 @@ def test_production_answers_where_the_candidate_fails(
     until(lambda: candidate_of(worker) == (2, ""))
     one = worker.runtime.predictor.one
 
-    async def broken(model: Any, record: Any) -> Any:
+    async def broken(model: Any, record: Any, params: Any = None) -> Any:
         if model.version == "2":
             raise error
         return await one(model, record)
