@@ -7,13 +7,14 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import requests
 
 from passerelle.errors import GoldenError, IntegrityError, OutsideError
-from passerelle.model.golden import Golden
-from passerelle.names import CLASSIFY
+from passerelle.model.golden import Golden, same_value
+from passerelle.model.host.values import NUMBER
+from passerelle.names import CLASSIFY, PREDICT
 
 _TIMEOUT_S = 30.0
 
@@ -36,16 +37,18 @@ class SmokeReport:
 class TopLabel(TypedDict):
     """One of the likeliest labels."""
 
-    label: str
+    label: object
     probability: float
 
 
 class ServiceAnswer(TypedDict):
-    """What is read of the service's answer to a record."""
+    """What is read of the service's answer to a record: the labels of a classifier, or what another model predicts."""
 
     model_version: str
-    label: str
-    top: list[TopLabel]
+    label: NotRequired[object]
+    top: NotRequired[list[TopLabel]]
+    prediction: NotRequired[object]
+    labels: NotRequired[list[dict[str, object]]]
 
 
 #: Gives the service's answers to all of the records, in their order.
@@ -67,19 +70,20 @@ def replay(ask: Asker, golden: Golden, *, where: str, expected_version: str, fol
     """
     began = time.perf_counter()
     largest = 0.0
-    for place, (answer, label) in enumerate(zip(ask(golden.inputs), golden.labels, strict=True)):
+    # A number that is none has no form in a request.
+    places = [place for place, record in enumerate(golden.inputs) if all(map(_has_form, record.values()))]
+    for place, answer in zip(places, ask([golden.inputs[place] for place in places]), strict=True):
         if answer["model_version"] != expected_version:
             if following:
-                return SmokeReport(place, largest, time.perf_counter() - began, answer["model_version"])
+                return SmokeReport(places.index(place), largest, time.perf_counter() - began, answer["model_version"])
             raise IntegrityError(f"{where} serves version {answer['model_version']}, not {expected_version}", hint="passerelle status")
-        if answer["label"] != str(label):
-            raise GoldenError(f"the golden input {place} is « {answer['label']} » at {where} and was « {label} »", hint="passerelle status")
-        if golden.probabilities is not None:
+        _check_value(answer, golden.labels[place], f"the golden input {place}", where)
+        if golden.probabilities is not None and "top" in answer:
             difference = _difference(answer["top"], golden.classes, golden.probabilities[place])
             if not difference <= golden.tolerance:
                 raise GoldenError(f"the golden input {place} differs by {difference:.3g} at {where}", hint="passerelle status")
             largest = max(largest, difference)
-    return SmokeReport(len(golden.inputs), largest, time.perf_counter() - began, expected_version)
+    return SmokeReport(len(places), largest, time.perf_counter() - began, expected_version)
 
 
 def replay_over_http(
@@ -107,7 +111,7 @@ def inside(run: Callable[[Sequence[str], str], subprocess.CompletedProcess[str]]
     """
 
     def ask(records: Sequence[Mapping[str, object]]) -> Sequence[ServiceAnswer]:
-        given = json.dumps({"records": [dict(record) for record in records], "key": api_key})
+        given = json.dumps({"records": [dict(record) for record in records], "key": api_key, "paths": [CLASSIFY, PREDICT]})
         done = run(("python3", "-I", "-S", "-c", _ASK_INSIDE), given)
         if done.returncode != 0:
             reason = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
@@ -129,10 +133,16 @@ headers = {"Content-Type": "application/json"}
 if given["key"]:
     headers["Authorization"] = "Bearer " + given["key"]
 answers = []
+paths = given["paths"]
 for record in given["records"]:
-    connection.request("POST", "/classify", json.dumps(record).encode(), headers)
-    answer = connection.getresponse()
-    answers.append({"status": answer.status, "body": json.loads(answer.read())})
+    for path in list(paths):
+        connection.request("POST", path, json.dumps(record).encode(), headers)
+        answer = connection.getresponse()
+        body = json.loads(answer.read())
+        if answer.status != 404:
+            paths = [path]
+            break
+    answers.append({"status": answer.status, "body": body})
 print(json.dumps(answers))
 """
 
@@ -141,6 +151,8 @@ def _classify(address: str, record: Mapping[str, object], api_key: str | None) -
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     try:
         answer = requests.post(f"{address}{CLASSIFY}", json=dict(record), headers=headers, timeout=_TIMEOUT_S)
+        if answer.status_code == requests.codes.not_found:  # the model is no classifier
+            answer = requests.post(f"{address}{PREDICT}", json=dict(record), headers=headers, timeout=_TIMEOUT_S)
     except requests.RequestException as error:
         raise OutsideError(f"the service at {address} does not answer", hint="passerelle status") from error
     if answer.status_code != requests.codes.ok:
@@ -157,6 +169,41 @@ def _refused(where: str, status: int, code: object) -> OutsideError:
     return OutsideError(f"{where} answers {status} ({code}) to a golden input", hint=hint)
 
 
+def _has_form(value: object) -> bool:
+    """Return whether a value can be sent: JSON has no NaN."""
+    if isinstance(value, Mapping):
+        return NUMBER not in value and all(map(_has_form, value.values()))
+    return all(map(_has_form, value)) if isinstance(value, list | tuple) else True
+
+
+def _check_value(answer: ServiceAnswer, seen: object, name: str, where: str) -> None:
+    """Check the label, the labels or the prediction of an answer against the golden one.
+
+    Raises:
+        IntegrityError: It differs.
+    """
+    now: object
+    if "labels" in answer:
+        now, seen = sorted(str(each["label"]) for each in answer["labels"] if each["given"]), sorted(map(str, _list(seen)))
+    elif "prediction" in answer:
+        now, seen = answer["prediction"], _sent(seen)
+    else:
+        now, seen = str(answer.get("label")), str(seen)  # images of earlier releases answer every label as a text
+    if not same_value(seen, now):
+        raise GoldenError(f"{name} is « {now} » at {where} and was « {seen} »", hint="passerelle status")
+
+
+def _list(labels: object) -> list[object]:
+    return list(labels) if isinstance(labels, list | tuple) else []
+
+
+def _sent(value: object) -> object:
+    """Return a golden value as an answer has it: null for a number that is none, or is infinite."""
+    if isinstance(value, Mapping):
+        return None if set(value) == {NUMBER} else {name: _sent(each) for name, each in value.items()}
+    return [_sent(each) for each in value] if isinstance(value, list | tuple) else value
+
+
 def _difference(top: Sequence[TopLabel], classes: Sequence[object], seen: Sequence[float]) -> float:
     by_class = dict(zip(map(str, classes), seen, strict=True))
-    return max(abs(float(entry["probability"]) - by_class[entry["label"]]) for entry in top)
+    return max(abs(float(entry["probability"]) - by_class[str(entry["label"])]) for entry in top)

@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from passerelle.model.answer import ScoredRow, label_text
+from passerelle.model.host.values import NUMBER
 from passerelle.model.prediction_id import new_prediction_id
 
 if TYPE_CHECKING:
     from passerelle.model.answer import Answer
     from passerelle.model.loaded import LoadedModel
-
-#: The only name of an object that stands for a number which JSON does not have.
-NUMBER = "$number"
 
 
 class PredictedValue(NamedTuple):

@@ -183,10 +183,11 @@ def contract_of(
     fields: dict[str, Any] = {attribute: _field(column, limits) for attribute, column in attributes.items()}
     documented: dict[str, Any] = {"example": dict(example)} if example else {}
     config = ConfigDict(extra=extra, strict=True, json_schema_extra=documented, protected_namespaces=())
-    record = create_model("Record", __config__=config, __doc__="One record: the columns of the model's signature.", **fields)
-    batch = _batch_model(record, params_model, max_records, example)
+    plain: Any = create_model("Record", __config__=config, __doc__="One record: the columns of the model's signature.", **fields)
+    batch = _batch_model(plain, params_model, max_records, example)
+    record: type[BaseModel] = plain
     if params_model is not None:
-        record = _with_params(record, **{params_attribute: _params_field(params_model, params_field)})
+        record = _with_params(plain, **{params_attribute: _params_field(params_model, params_field)})
     renamed = {attribute: column.name for attribute, column in attributes.items() if attribute != column.name}
     structure = Structure.of(columns, params, params_field, max_array_items=max_array_items, ignore_extra=ignore_extra)
     batch_structure = structure.for_batch(max_records)
