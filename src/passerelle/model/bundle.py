@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from passerelle.errors import UsageError
+from passerelle.model.manifest import ADOPTED
 from passerelle.model.mlmodel import ModelDescription
 from passerelle.names import GOLDEN, MANIFEST_FILE, MODEL_FOLDER, SCORER_FOLDER, SIGNATURE_FILE
 from passerelle.scorer.storage import INDEX
@@ -28,7 +29,7 @@ def write_bundle(
     Args:
         target: The file to write.
         folder: The model's directory, whose files are those of the manifest.
-        golden: The file of the golden predictions.
+        golden: The file of the golden predictions; what adoption recorded lies beside it.
         signature: Of the manifest; None where it is not signed.
         description: Of the model in the folder.
 
@@ -41,6 +42,8 @@ def write_bundle(
         if signature is not None:
             _add(archive, SIGNATURE_FILE, io.BytesIO(signature.encode()), len(signature.encode()))
         _add_file(archive, GOLDEN, golden)
+        for name in sorted(manifest.get(ADOPTED, ())):
+            _add_file(archive, name, golden.parent / name)
         for name in _bundled(manifest, description):
             _add_file(archive, f"{MODEL_FOLDER}/{name}", folder / name)
 

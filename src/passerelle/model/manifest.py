@@ -14,7 +14,7 @@ from passerelle.names import MANIFEST_FILE, SCORER_FOLDER
 
 SCHEMA = 1
 #: The key of the files that adoption recorded; not there in the manifest of a model that was registered by passerelle.
-_ADOPTED = "adopted"
+ADOPTED = "adopted"
 _OF_ADOPTION = (ADOPTION_FILE, LOCK_FILE)
 
 
@@ -38,7 +38,7 @@ def manifest_of(folder: Path, golden: Path) -> dict[str, Any]:
     """
     adopted = {name: digest_of_file(folder.parent / name) for name in _OF_ADOPTION if (folder.parent / name).is_file()}
     manifest = {"schema": SCHEMA, "files": digests_of_files(folder), "golden": digest_of_file(golden)}
-    return {**manifest, _ADOPTED: adopted} if adopted else manifest
+    return {**manifest, ADOPTED: adopted} if adopted else manifest
 
 
 def digest_of_manifest(manifest: Mapping[str, object]) -> str:
@@ -90,7 +90,7 @@ def check_manifest(
             raise DigestError(f"the model's file {name} is not the one that was registered", hint=TRAIN_AGAIN)
     if manifest.get("golden") != now["golden"]:
         raise DigestError("the golden predictions are not those that were registered", hint=TRAIN_AGAIN)
-    if manifest.get(_ADOPTED) != now.get(_ADOPTED):
+    if manifest.get(ADOPTED) != now.get(ADOPTED):
         raise DigestError("the record of the adoption is not the one that was recorded", hint="passerelle rollback")
 
 
