@@ -18,19 +18,7 @@ if TYPE_CHECKING:
 #: The paths that answer batches.
 BATCHES = frozenset({CLASSIFY_BATCH, PREDICT_BATCH})
 _JSON_TYPES = (b"application/json",)
-
-
-def answering(runtime: Runtime, headers: dict[bytes, bytes], least: bytes | None) -> tuple[LoadedModel, Answering]:
-    """Return the model that answers a request, and what answers with it: the candidate's share of the requests is compared."""
-    return (runtime.ready_with(least), runtime) if runtime.rollout is None else runtime.rollout.answering(headers, least)
-
-
-def request_id_of(headers: dict[bytes, bytes]) -> str:
-    """Return the client's own request id where it is short and plain, else a new one."""
-    given = headers.get(b"x-request-id")
-    if given and len(given) <= 64 and given.replace(b"-", b"").replace(b"_", b"").isalnum():  # noqa: PLR2004 - a UUID has 36
-        return given.decode("ascii")
-    return os.urandom(8).hex()
+_SEND_JSON = "send application/json"
 
 
 def check_task(runtime: Runtime, path: str, model_path: str = "") -> None:
@@ -49,6 +37,19 @@ def check_task(runtime: Runtime, path: str, model_path: str = "") -> None:
     instead = model_path + (answers.batch_path if path in BATCHES else answers.path)
     kind = "is a classifier" if answers.path == CLASSIFY else "is no classifier"
     raise RequestError(404, "not_found", f"the model {kind}: send the request to {instead}")
+
+
+def answering(runtime: Runtime, headers: dict[bytes, bytes], least: bytes | None) -> tuple[LoadedModel, Answering]:
+    """Return the model that answers a request, and what answers with it: the candidate's share of the requests is compared."""
+    return (runtime.ready_with(least), runtime) if runtime.rollout is None else runtime.rollout.answering(headers, least)
+
+
+def request_id_of(headers: dict[bytes, bytes]) -> str:
+    """Return the client's own request id where it is short and plain, else a new one."""
+    given = headers.get(b"x-request-id")
+    if given and len(given) <= 64 and given.replace(b"-", b"").replace(b"_", b"").isalnum():  # noqa: PLR2004 - a UUID has 36
+        return given.decode("ascii")
+    return os.urandom(8).hex()
 
 
 def check_method(route: Route, method: str) -> None:

@@ -6,16 +6,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from passerelle.api_keys import CLASSIFY_RIGHT, FEEDBACK_RIGHT
-from passerelle.names import (
-    CLASSIFY,
-    CLASSIFY_BATCH,
-    FEEDBACK,
-    INFER_ROUTE,
-    INVOCATIONS_ROUTE,
-    PREDICT,
-    PREDICT_BATCH,
-    PREDICT_V1_ROUTE,
-)
+from passerelle.names import CLASSIFY, CLASSIFY_BATCH, FEEDBACK, INFER_ROUTE, INVOCATIONS_ROUTE, PREDICT, PREDICT_BATCH, PREDICT_V1_ROUTE
 
 
 class Access(Enum):

@@ -57,7 +57,7 @@ class Runtime:
     def __init__(
         self, folder: Path, settings: ServiceSettings, *, description: ModelDescription | None = None, metrics: Metrics | None = None
     ) -> None:
-        self.folder = folder
+        self.folder = self.bento_model = folder
         self.settings = settings
         self._given_metrics = metrics
         self._describe(description or describe(folder / MODEL_FOLDER))
@@ -93,6 +93,7 @@ class Runtime:
     def without_bento(cls, registered_model: str, runtime: Runtime) -> Runtime:
         """Return the runtime of a further registered model that the service follows; its first version says which records it takes."""
         runtime_of_model = cls(Path(registered_model), runtime.settings, description=_UNKNOWN, metrics=runtime.metrics)
+        runtime_of_model.bento_model = runtime.bento_model
         runtime.others[registered_model] = runtime_of_model
         return runtime_of_model
 

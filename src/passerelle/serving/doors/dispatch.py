@@ -17,7 +17,7 @@ from passerelle.serving.doors.invocations import Invocations
 from passerelle.serving.doors.open_inference import OpenInference, model_metadata, server_metadata
 from passerelle.serving.doors.outputs import described_outputs, outputs_of
 from passerelle.serving.doors.predict_v1 import PredictV1
-from passerelle.serving.doors.question import Door, as_bad_request, checked_records
+from passerelle.serving.doors.question import Door, as_bad_request, checked
 from passerelle.serving.recording import Recorder
 from passerelle.serving.request_checks import answering
 from passerelle.serving.responses import JSON, Receive, envelope
@@ -144,7 +144,7 @@ class Doors:
         model = of_version(runtime.ready(), version)
         if asks_ready:
             return _OK, {"name": name, "ready": True}
-        return _OK, model_metadata(name, model.version, runtime.description.columns, described_outputs(model.labels))
+        return _OK, model_metadata(name, model.version, runtime.description.columns, described_outputs(model.description, model.labels))
 
     async def _predicted(self, door: Door, target: ModelTarget, headers: dict[bytes, bytes], receive: Receive, key_name: str) -> bytes:
         door.check_media_type(headers)
@@ -168,12 +168,12 @@ class Doors:
         runtime = target.runtime
         slices, contract = runtime.predictor.slices, runtime.contract
         question = await slices.once(lambda: door.read(body, headers, contract, runtime.description.columns))
-        records = await slices.once(lambda: checked_records(question, contract))
+        records, params = await slices.once(lambda: checked(question, contract))
         recorder = None if self._predictions is None else Recorder(self._predictions, *client, len(records) > 1)
         if len(records) == 1:
-            answer = {"predictions": [await by.classify(records[0], model, recorder)]}
+            answer = {"predictions": [await by.classify(records[0], model, recorder, params)]}
         else:
-            answer = await by.classify_batch(records, model, recorder)
+            answer = await by.classify_batch(records, model, recorder, params)
         identity = (target.name, str(answer["predictions"][0]["model_version"]))
         return await slices.once(lambda: door.written(outputs_of(answer), question, identity))
 

@@ -8,8 +8,8 @@ import orjson
 
 from passerelle.model.record import Column
 from passerelle.serving.contract import Contract, RequestError
-from passerelle.serving.doors.outputs import PROBABILITY, NamedOutput
-from passerelle.serving.doors.question import Question, invalid, object_of
+from passerelle.serving.doors.outputs import PROBABILITY, NamedOutput, rows_of
+from passerelle.serving.doors.question import DoorQuestion, invalid, object_of
 from passerelle.serving.doors.tables import Records, by_columns, by_lines, by_objects, by_rows, split
 from passerelle.serving.request_checks import check_media_type
 
@@ -40,14 +40,14 @@ class Invocations:
         if charset.strip(b' "') not in (b"", b"utf-8"):
             raise RequestError(415, "unsupported_media_type", "send UTF-8")
 
-    def read(self, body: bytes, headers: Mapping[bytes, bytes], contract: Contract, columns: Sequence[Column]) -> Question:
+    def read(self, body: bytes, headers: Mapping[bytes, bytes], contract: Contract, columns: Sequence[Column]) -> DoorQuestion:
         """Return what is asked.
 
         Raises:
             RequestError: 400.
         """
         if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() == _CSV:
-            return Question(by_lines(body, contract, columns))
+            return DoorQuestion(by_lines(body, contract, columns))
         content = object_of(body, contract)
         given = [name for name in _FORMS if name in content]
         if len(given) != 1 or not content.keys() <= {*given, "params"}:
@@ -55,12 +55,12 @@ class Invocations:
         params = content.get("params")
         if params is not None and not isinstance(params, dict):
             raise invalid("params is not an object")
-        return Question(_FORMS[given[0]](content[given[0]], contract), params=params or {})
+        return DoorQuestion(_FORMS[given[0]](content[given[0]], contract), params=params or {})
 
-    def written(self, outputs: Sequence[NamedOutput], question: Question, identity: tuple[str, str]) -> bytes:  # noqa: ARG002
+    def written(self, outputs: Sequence[NamedOutput], question: DoorQuestion, identity: tuple[str, str]) -> bytes:  # noqa: ARG002
         """Return the body of an answer: the predictions, as MLflow's server has them, and the probabilities beside them."""
         probabilities = [output.values for output in outputs[1:] if output.name == PROBABILITY]
-        return orjson.dumps({"predictions": outputs[0].values} | ({"probabilities": probabilities[0]} if probabilities else {}))
+        return orjson.dumps({"predictions": rows_of(outputs)} | ({"probabilities": probabilities[0]} if probabilities else {}))
 
     def refusal(self, status: int, message: str) -> bytes:
         """Return the body of a refusal."""

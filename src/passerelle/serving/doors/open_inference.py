@@ -10,8 +10,8 @@ import orjson
 from passerelle import __version__
 from passerelle.model.record import Column
 from passerelle.serving.contract import Contract
-from passerelle.serving.doors.outputs import NamedOutput
-from passerelle.serving.doors.question import Question, invalid, object_of
+from passerelle.serving.doors.outputs import Datatype, NamedOutput, tensor_data
+from passerelle.serving.doors.question import DoorQuestion, invalid, object_of
 from passerelle.serving.doors.tensors import BinaryTensors, names_of, tensor_of
 from passerelle.serving.request_checks import check_media_type
 
@@ -32,7 +32,7 @@ class OpenInference:
         """Check the media type; raises RequestError otherwise."""
         check_media_type(headers, _MEDIA_TYPES)
 
-    def read(self, body: bytes, headers: Mapping[bytes, bytes], contract: Contract, columns: Sequence[Column]) -> Question:  # noqa: ARG002
+    def read(self, body: bytes, headers: Mapping[bytes, bytes], contract: Contract, columns: Sequence[Column]) -> DoorQuestion:
         """Return what is asked.
 
         Raises:
@@ -52,11 +52,11 @@ class OpenInference:
             raise invalid("parameters is not an object")
         if given_id is not None and (not isinstance(given_id, str) or len(given_id) > _LONGEST_ID):
             raise invalid(f"id is not a text of at most {_LONGEST_ID} characters")
-        records = _records(content.get("inputs"), binary, contract)
+        records = _records(content.get("inputs"), binary, contract, {column.name: column.depth for column in columns})
         binary.check_end()
-        return Question(records, id=given_id or "", outputs=names_of(content.get("outputs")))
+        return DoorQuestion(records, id=given_id or "", outputs=names_of(content.get("outputs")))
 
-    def written(self, outputs: Sequence[NamedOutput], question: Question, identity: tuple[str, str]) -> bytes:
+    def written(self, outputs: Sequence[NamedOutput], question: DoorQuestion, identity: tuple[str, str]) -> bytes:
         """Return the body of an answer.
 
         Raises:
@@ -64,10 +64,10 @@ class OpenInference:
         """
         if not set(question.outputs) <= {output.name for output in outputs}:
             raise invalid("there is no output of this name; the model's metadata name them")
+        chosen = [output for output in outputs if not question.outputs or output.name in question.outputs]
         tensors = [
-            {"name": output.name, "datatype": output.datatype, "shape": [len(output.values)], "data": output.values}
-            for output in outputs
-            if not question.outputs or output.name in question.outputs
+            {"name": output.name, "datatype": output.datatype, "shape": shape, "data": data}
+            for output, (shape, data) in ((output, tensor_data(output)) for output in chosen)
         ]
         identifier = {"id": question.id} if question.id else {}
         return orjson.dumps({"model_name": identity[0], "model_version": identity[1], **identifier, "outputs": tensors})
@@ -77,12 +77,13 @@ class OpenInference:
         return orjson.dumps({"error": message})
 
 
-def _records(inputs: Any, binary: BinaryTensors, contract: Contract) -> list[dict[str, object]]:
+def _records(inputs: Any, binary: BinaryTensors, contract: Contract, depths: Mapping[str, int]) -> list[dict[str, object]]:
     """Return the records whose columns the inputs are."""
-    if not isinstance(inputs, list) or not 1 <= len(inputs) <= len(contract.columns):
+    ignoring = contract.structure.ignoring
+    if not isinstance(inputs, list) or not 1 <= len(inputs) <= len(contract.columns) * (1 + ignoring) + ignoring:
         raise invalid("inputs is a list of tensors, one for each column; the model's metadata name them")
-    columns = dict(tensor_of(each, binary, contract) for each in inputs)
-    if len(columns) != len(inputs) or not columns.keys() <= set(contract.columns):
+    columns = dict(tensor_of(each, binary, contract, depths) for each in inputs)
+    if len(columns) != len(inputs) or not (ignoring or columns.keys() <= set(contract.columns)):
         raise invalid("the inputs are not those of the model, each once; the model's metadata name them")
     if len({len(values) for values in columns.values()}) != 1:
         raise invalid("the inputs have different numbers of records")
@@ -94,12 +95,20 @@ def server_metadata() -> dict[str, object]:
     return {"name": "passerelle", "version": __version__, "extensions": []}
 
 
-def model_metadata(name: str, version: str, columns: Sequence[Column], outputs: Sequence[tuple[str, str]]) -> dict[str, object]:
+def model_metadata(name: str, version: str, columns: Sequence[Column], outputs: Sequence[tuple[str, Datatype, bool]]) -> dict[str, object]:
     """Return the metadata of a model.
 
     Args:
-        outputs: Name and datatype of each.
+        outputs: Name and datatype of each, and whether it has a value for each of several labels.
     """
-    inputs = [{"name": column.name, "datatype": _DATATYPES.get(column.type, "BYTES"), "shape": [-1, 1]} for column in columns]
-    tensors = [{"name": output, "datatype": datatype, "shape": [-1]} for output, datatype in outputs]
+    inputs = [
+        {"name": column.name, "datatype": _DATATYPES.get(column.scalar, "BYTES"), "shape": [-1, *_lengths(column)]} for column in columns
+    ]
+    tensors = [{"name": output, "datatype": datatype, "shape": [-1, -1] if several else [-1]} for output, datatype, several in outputs]
     return {"name": name, "versions": [version], "platform": "passerelle", "inputs": inputs, "outputs": tensors}
+
+
+def _lengths(column: Column) -> list[int]:
+    """Return the lengths of a column's arrays, -1 where any will do; [1] for a column without arrays."""
+    lengths = column.lengths or (None,) * column.depth
+    return [-1 if length is None else length for length in lengths] or [1]

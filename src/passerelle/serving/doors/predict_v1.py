@@ -8,8 +8,8 @@ import orjson
 
 from passerelle.model.record import Column
 from passerelle.serving.contract import Contract
-from passerelle.serving.doors.outputs import NamedOutput
-from passerelle.serving.doors.question import Question, invalid, object_of
+from passerelle.serving.doors.outputs import NamedOutput, rows_of
+from passerelle.serving.doors.question import DoorQuestion, invalid, object_of
 from passerelle.serving.doors.tables import by_rows
 from passerelle.serving.request_checks import check_media_type
 
@@ -21,7 +21,7 @@ class PredictV1:
         """Check the media type; raises RequestError otherwise."""
         check_media_type(headers)
 
-    def read(self, body: bytes, headers: Mapping[bytes, bytes], contract: Contract, columns: Sequence[Column]) -> Question:  # noqa: ARG002
+    def read(self, body: bytes, headers: Mapping[bytes, bytes], contract: Contract, columns: Sequence[Column]) -> DoorQuestion:  # noqa: ARG002
         """Return what is asked.
 
         Raises:
@@ -30,11 +30,11 @@ class PredictV1:
         content = object_of(body, contract)
         if content.keys() != {"instances"}:
             raise invalid("the body is a JSON object with the field instances")
-        return Question(by_rows(content["instances"], contract))
+        return DoorQuestion(by_rows(content["instances"], contract))
 
-    def written(self, outputs: Sequence[NamedOutput], question: Question, identity: tuple[str, str]) -> bytes:  # noqa: ARG002
+    def written(self, outputs: Sequence[NamedOutput], question: DoorQuestion, identity: tuple[str, str]) -> bytes:  # noqa: ARG002
         """Return the body of an answer."""
-        return orjson.dumps({"predictions": outputs[0].values})
+        return orjson.dumps({"predictions": rows_of(outputs)})
 
     def refusal(self, status: int, message: str) -> bytes:  # noqa: ARG002
         """Return the body of a refusal."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import orjson
 
 from passerelle.model.record import Column
-from passerelle.serving.contract import Contract, RequestError
+from passerelle.serving.contract import Contract, RequestError, Values
 from passerelle.serving.doors.outputs import NamedOutput
 from passerelle.serving.structure import SMALL_BYTES, Excess, excess_of
 
@@ -19,7 +19,7 @@ _BAD_REQUEST, _UNPROCESSABLE = 400, 422
 
 
 @dataclass(frozen=True)
-class Question:
+class DoorQuestion:
     """What is asked.
 
     Attributes:
@@ -41,10 +41,10 @@ class Door(Protocol):
     def check_media_type(self, headers: dict[bytes, bytes]) -> None:
         """Check the media type; raises RequestError otherwise."""
 
-    def read(self, body: bytes, headers: Mapping[bytes, bytes], contract: Contract, columns: Sequence[Column]) -> Question:
+    def read(self, body: bytes, headers: Mapping[bytes, bytes], contract: Contract, columns: Sequence[Column]) -> DoorQuestion:
         """Return what is asked; raises RequestError for what is not of the protocol's form."""
 
-    def written(self, outputs: Sequence[NamedOutput], question: Question, identity: tuple[str, str]) -> bytes:
+    def written(self, outputs: Sequence[NamedOutput], question: DoorQuestion, identity: tuple[str, str]) -> bytes:
         """Return the body of an answer, by the name and the version of the model that gave it."""
 
     def refusal(self, status: int, message: str) -> bytes:
@@ -70,6 +70,7 @@ def object_of(body: bytes, contract: Contract) -> dict[str, Any]:
     if len(body) > SMALL_BYTES:
         columns = len(contract.columns)
         most = contract.batch_structure.records * 2 * (columns + 1) + _COLUMN_VALUES * columns + _ENVELOPE_VALUES
+        most += contract.batch_structure.more_values
         excess, _ = excess_of(body, most_quotes=2 * most, most_values=most)
         if excess is not None:
             raise invalid(
@@ -84,17 +85,17 @@ def object_of(body: bytes, contract: Contract) -> dict[str, Any]:
     return content
 
 
-def checked_records(question: Question, contract: Contract) -> list[dict[str, object]]:
-    """Return the records as the contract of the batch path has them.
+def checked(question: DoorQuestion, contract: Contract) -> tuple[list[dict[str, object]], Values | None]:
+    """Return the records and the params as the contract of the batch path has them.
 
     Raises:
-        RequestError: As `Contract.read_batch`, with the status that foreign protocols have for it.
+        RequestError: As `Contract.read_several`, with the status that foreign protocols have for it.
     """
     if len(question.records) > contract.batch_structure.records:
         raise too_many(contract)
     content = {"records": question.records} | ({"params": question.params} if question.params else {})
     try:
-        return contract.read_batch(orjson.dumps(content))
+        return contract.read_several(orjson.dumps(content))
     except RequestError as refusal:
         raise as_bad_request(refusal) from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from math import isfinite, prod
 from typing import Any, NamedTuple, TypeGuard
 
 from passerelle.serving.contract import Contract
@@ -19,7 +19,7 @@ _CODES: Mapping[str, str] = {
 _KEYS = {"name", "shape", "datatype", "data", "parameters"}
 #: Content types of MLServer's codecs by which a text stands for something else.
 _ENCODED = {"base64", "datetime"}
-_MOST_DIMENSIONS = 2
+_MOST_DIMENSIONS = 8
 
 
 class Tensor(NamedTuple):
@@ -66,8 +66,11 @@ def is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def tensor_of(given: object, binary: BinaryTensors, contract: Contract) -> Tensor:
+def tensor_of(given: object, binary: BinaryTensors, contract: Contract, depths: Mapping[str, int]) -> Tensor:
     """Return an input of a request.
+
+    Args:
+        depths: How many arrays are inside of each other in a value of each column.
 
     Raises:
         RequestError: It is not of the protocol's form, or its shape, its data and its size do not agree.
@@ -80,37 +83,48 @@ def tensor_of(given: object, binary: BinaryTensors, contract: Contract) -> Tenso
         raise invalid("an input has an unknown datatype")
     if not isinstance(parameters, dict) or parameters.get("content_type") in _ENCODED:
         raise invalid("an input has parameters that are not understood here")
-    count = _count(given.get("shape"), contract)
+    shape = _shape(given.get("shape"), depths.get(given["name"], 0), contract)
     if "binary_data_size" in parameters:
         if given.get("data") is not None:
             raise invalid("an input has both data and binary_data_size")
-        return Tensor(given["name"], _unpacked(datatype, binary.take(parameters["binary_data_size"]), count))
-    return Tensor(given["name"], _flat(given.get("data"), datatype, count))
+        elements = _unpacked(datatype, binary.take(parameters["binary_data_size"]), prod(shape))
+    else:
+        elements = _elements(given.get("data"), datatype, shape)
+    return Tensor(given["name"], _nested(elements, shape[1:]))
 
 
-def _count(shape: object, contract: Contract) -> int:
-    """Return how many records a shape is for: [n] or [n, 1]."""
+def _shape(shape: object, depth: int, contract: Contract) -> list[int]:
+    """Return the shape of an input: [n] for n records, [n, 1], or [n, …] with a length for each of the arrays inside of each other."""
     if not isinstance(shape, list) or not 1 <= len(shape) <= _MOST_DIMENSIONS or not all(map(is_count, shape)):
-        raise invalid("the shape of an input is [n] or [n, 1]")
-    if shape[1:] not in ([], [1]):
-        raise invalid("an input holds one column: its shape is [n] or [n, 1]")
+        raise invalid("the shape of an input is [n], or [n, 1]")
+    if len(shape) != depth + 1 if depth else shape[1:] not in ([], [1]):
+        raise invalid("the shape of an input is that of its column, as the model's metadata have it")
     if shape[0] > contract.batch_structure.records:
         raise too_many(contract)
-    return int(shape[0])
+    return shape if depth else shape[:1]
 
 
-def _flat(data: object, datatype: str, count: int) -> list[object]:
+def _elements(data: Any, datatype: str, shape: Sequence[int]) -> list[Any]:
     """Return the elements of JSON data, which may be nested or flat whatever the shape."""
-    if not isinstance(data, list) or len(data) != count:
-        raise invalid("the data of an input are not as many as its shape says")
-    if data and all(isinstance(each, list) for each in data):
-        if any(len(each) != 1 for each in data):
+    for length in (*shape[1:], 1) if isinstance(data, list) and data and isinstance(data[0], list) else ():
+        if not all(isinstance(each, list) and len(each) == length for each in data):
             raise invalid("the data of an input are not as many as its shape says")
-        data = [each[0] for each in data]
+        data = [element for each in data for element in each]
+        if not data or not isinstance(data[0], list):
+            break
+    if not isinstance(data, list) or len(data) != prod(shape):
+        raise invalid("the data of an input are not as many as its shape says")
     kinds = {"BYTES": str, "BOOL": bool}.get(datatype, (int, float) if datatype.startswith("FP") else int)
     if not all(isinstance(each, kinds) and isinstance(each, bool) == (datatype == "BOOL") for each in data if each is not None):
         raise invalid("the data of an input are not of its datatype")
     return data
+
+
+def _nested(elements: list[Any], lengths: Sequence[int]) -> list[Any]:
+    """Return the elements in lists of these lengths, the outer one first."""
+    for length in reversed(lengths):
+        elements = [elements[begin : begin + length] for begin in range(0, len(elements), length)] if length else []
+    return elements
 
 
 def _unpacked(datatype: str, data: bytes, count: int) -> list[object]:

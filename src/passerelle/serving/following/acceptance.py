@@ -12,22 +12,35 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from passerelle.errors import PasserelleError
+from passerelle.errors import NotFoundError, PasserelleError
+from passerelle.model.adoption import LOCK_FILE
+from passerelle.model.environment import interpreter
+from passerelle.model.manifest import digest_of_file
 from passerelle.model.mlmodel import ModelDescription, describe
 from passerelle.model.record import Column
 from passerelle.names import MODEL_FOLDER, SCORER_FOLDER
 from passerelle.serving.failure import lacks_memory, loading_failure
 from passerelle.serving.following.failures import VersionRefusedError
+from passerelle.settings import LoadingSettings
 
 if TYPE_CHECKING:
     from passerelle.model.loaded import LoadedModel
 
 #: What accepts all values of a type, beside the type itself.
 _WIDER: Mapping[str, frozenset[str]] = {"integer": frozenset({"long"}), "float": frozenset({"double"})}
+_DEPLOY = "passerelle import; passerelle build; passerelle containerize; passerelle deploy"
 _TRAIN = "passerelle train --again; passerelle register; passerelle promote"
 
 
-def accepted(folder: Path, served: ModelDescription, task: str | None, lineage: Mapping[str, object], *, most_cpu_ms: float) -> LoadedModel:
+def accepted(
+    folder: Path,
+    served: ModelDescription,
+    task: str | None,
+    lineage: Mapping[str, object],
+    *,
+    most_cpu_ms: float,
+    bento_model: Path | None = None,
+) -> LoadedModel:
     """Return the model of a downloaded version, loaded and held to its golden predictions.
 
     Args:
@@ -36,6 +49,7 @@ def accepted(folder: Path, served: ModelDescription, task: str | None, lineage: 
         task: What the served model was trained for; None where that is not known.
         lineage: Of the downloaded version.
         most_cpu_ms: The most processor time of one prediction, in milliseconds.
+        bento_model: The directory of the bento's own model, which says of which environment the image is.
 
     Raises:
         VersionRefusedError: The version cannot stand in for the one that is served; says why.
@@ -46,16 +60,24 @@ def accepted(folder: Path, served: ModelDescription, task: str | None, lineage: 
     if task and other and task != other:
         raise VersionRefusedError("task", f"the version was trained for the task {other!r}, and the service answers {task!r}", hint=_TRAIN)
     try:
-        check_environment(folder / MODEL_FOLDER)
         offered = describe(folder / MODEL_FOLDER, scorer_alone=True)
+        if offered.adoption is None:
+            check_environment(folder / MODEL_FOLDER)
+        else:
+            check_adopted_environment(folder, bento_model)
         if served.columns:
+            _check_task(served.task, offered.task)
             check_columns(served.columns, offered.columns)
         model = load_model(folder, scorer_alone=True)
     except VersionRefusedError:
         raise
     except Exception as error:
         raise _refusal(error, folder) from error
-    _check_speed(model, most_cpu_ms)
+    try:
+        _check_speed(model, most_cpu_ms)
+    except BaseException:
+        model.close()
+        raise
     return model
 
 
@@ -101,7 +123,7 @@ def check_environment(folder: Path) -> None:
     """
     if (folder / SCORER_FOLDER).is_dir():
         return
-    hint = "passerelle import; passerelle build; passerelle containerize; passerelle deploy"
+    hint = _DEPLOY
     python = _python_of(folder)
     if python and tuple(map(int, python.split(".")[:2])) > sys.version_info[:2]:
         here = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -115,6 +137,38 @@ def check_environment(folder: Path) -> None:
             raise VersionRefusedError("libraries", f"the version needs {name} {needed}, which is not installed here", hint=hint) from None
         if there.split(".")[:2] != needed.split(".")[:2]:
             raise VersionRefusedError("libraries", f"the version was made by {name} {needed}, and {there} is installed here", hint=hint)
+
+
+def check_adopted_environment(folder: Path, bento_model: Path | None, settings: LoadingSettings | None = None) -> None:
+    """Check that the environment that an adopted version runs in is here.
+
+    Args:
+        folder: Of the version, with its locked requirements.
+        bento_model: As of `accepted`.
+        settings: By default what the environment says.
+
+    Raises:
+        VersionRefusedError: It is not, or the image has the environment of other requirements.
+    """
+    settings = settings or LoadingSettings.read()
+    if settings.model_python is None:
+        try:
+            interpreter(folder, settings)
+        except NotFoundError:
+            message = "the version was adopted, and the environment that its process runs in is not here: a service that was started for"
+            raise VersionRefusedError("libraries", f"{message} another model cannot follow to it", hint=_DEPLOY) from None
+        return
+    locks = [place / LOCK_FILE for place in (settings.model_python.parents[1], bento_model) if place is not None]
+    here = next((lock for lock in locks if lock.is_file()), None)
+    if here is None or digest_of_file(here) != digest_of_file(folder / LOCK_FILE):
+        message = "the version was adopted with other requirements than those of the environment in this image"
+        raise VersionRefusedError("libraries", message, hint=_DEPLOY)
+
+
+def _check_task(served: str, offered: str) -> None:
+    if served != offered:
+        message = f"the version does another task, {offered}, and the service's clients ask for {served}"
+        raise VersionRefusedError("task", message, hint=_DEPLOY)
 
 
 def _python_of(folder: Path) -> str | None:

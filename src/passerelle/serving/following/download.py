@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from passerelle.errors import TRAIN_AGAIN
-from passerelle.model.manifest import digest_of_file, digest_of_manifest, is_of_the_pipeline
+from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE
+from passerelle.model.manifest import ADOPTED, digest_of_file, digest_of_manifest, is_of_the_pipeline
 from passerelle.names import BUNDLE, GOLDEN, MANIFEST, MANIFEST_FILE, MODEL_FOLDER, SIGNATURE, SIGNATURE_FILE
 from passerelle.serving.following.failures import NotReachedError, VersionRefusedError
 from passerelle.serving.following.mlflow_rest import AliasedVersion, MlflowRest
@@ -24,6 +25,8 @@ _MOST_SMALL_BYTES = 1_048_576
 _MOST_MEMBERS = 10_000
 #: Left free on the disk for everybody else.
 _SPARE_BYTES = 33_554_432
+#: Files beside the model's own, which the manifest names too: those of an adoption only where the version was adopted.
+_BESIDE = frozenset({GOLDEN, ADOPTION_FILE, LOCK_FILE})
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -128,16 +131,19 @@ class Download:
             raise VersionRefusedError("manifest", "the manifest cannot be read", hint=TRAIN_AGAIN) from error
         if digest != self._digest:
             raise VersionRefusedError("manifest", "the manifest is not the one that was recorded at registration", hint=TRAIN_AGAIN)
+        adopted = manifest.get(ADOPTED, {})
+        if not isinstance(adopted, dict) or not adopted.keys() <= {ADOPTION_FILE, LOCK_FILE}:
+            raise VersionRefusedError("manifest", "the manifest names another record than that of an adoption", hint=TRAIN_AGAIN)
         if any(".." in PurePosixPath(name).parts or name.startswith("/") for name in files):
             raise VersionRefusedError("manifest", "the manifest names a file outside of the model's folder", hint=TRAIN_AGAIN)
-        return files | {GOLDEN: str(manifest.get("golden"))}
+        return files | {GOLDEN: str(manifest.get("golden"))} | {name: str(digest) for name, digest in adopted.items()}
 
     def _take_what_is_missing(self) -> None:
         for name in self._missing():
             inside = name.removeprefix(f"{MODEL_FOLDER}/")
             source = (
-                self._mlflow.run_artifact(self._version.run_id, GOLDEN)
-                if name == GOLDEN
+                self._mlflow.run_artifact(self._version.run_id, name)
+                if name in _BESIDE
                 else self._mlflow.model_file(self._version.registered_model, self._version.version, inside)
             )
             with source as pieces:
@@ -157,9 +163,9 @@ class Download:
 
     def _missing(self) -> Iterator[str]:
         """Yield the files that are still to be downloaded; of a compiled model none that only its pipeline needs."""
-        inside = [name.removeprefix(f"{MODEL_FOLDER}/") for name in self._manifest if name != GOLDEN]
+        inside = [name.removeprefix(f"{MODEL_FOLDER}/") for name in self._manifest if name not in _BESIDE]
         needed = [f"{MODEL_FOLDER}/{name}" for name in inside if not is_of_the_pipeline(name, inside)]
-        yield from (name for name in sorted([*needed, GOLDEN]) if not (self._folder / name).is_file())
+        yield from (name for name in sorted([*needed, *_BESIDE.intersection(self._manifest)]) if not (self._folder / name).is_file())
 
     def _keep(self, name: str, content: Stream) -> None:
         """Write a file under its name once all of it is there and its digest is the manifest's."""

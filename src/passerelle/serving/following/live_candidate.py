@@ -17,6 +17,8 @@ from passerelle.serving.following.shadow import ShadowQueue, ShadowRecord
 from passerelle.serving.predictor import SWITCH_SECONDS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from passerelle.model.loaded import LoadedModel
     from passerelle.model.mlmodel import ModelDescription
     from passerelle.monitoring.metrics import Metrics
@@ -55,9 +57,11 @@ class ProductionAnswers(Answering, Protocol):
     Attributes:
         settings: What is accepted and how it is answered.
         description: What the clients send records for.
+        bento_model: The directory of the bento's own model.
     """
 
     settings: ServiceSettings
+    bento_model: Path
     description: ModelDescription
 
     @property
@@ -120,6 +124,11 @@ class CandidateSlot:
         self.worker: FollowingWorker | None = None
         self.counts = RolloutMetrics(runtime.metrics.registry)
         self.shadow: ShadowQueue | None = None
+
+    @property
+    def bento_model(self) -> Path:
+        """The directory of the bento's own model."""
+        return self._runtime.bento_model
 
     @property
     def description(self) -> ModelDescription:

@@ -38,6 +38,8 @@ _TICK_S, _TRY_TO_LEAD_S = 0.25, 1.0
 _LEAST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
 _RETRY_LOAD_S, _AFTER_FAILURE_S = 10.0, 1.0
 _LOCK = "leader.lock"
+#: After which no request is answered by a former version any longer, whose process may end.
+_LONGEST_REQUEST_S = 60.0
 
 
 class Service(Protocol):
@@ -48,6 +50,10 @@ class Service(Protocol):
     """
 
     model: LoadedModel | None
+
+    @property
+    def bento_model(self) -> Path:
+        """The directory of the bento's own model."""
 
     @property
     def description(self) -> ModelDescription:
@@ -90,6 +96,8 @@ class FollowingWorker:
         self._board = Board(target.folder(settings.follow_dir))
         self._loaded: dict[str, LoadedModel] = {}
         self._left: dict[str, float] = {}
+        # Models that answer no new request, and when the last one that was begun has ended.
+        self._closing: list[tuple[LoadedModel, float]] = []
         self._served: Published | None = None
         self._follower: Follower | None = None
         self._lock: int | None = None
@@ -200,7 +208,8 @@ class FollowingWorker:
         self._board.tell(state)
 
     def _accept(self, folder: Path, lineage: Mapping[str, object]) -> LoadedModel:
-        return accepted(folder, self._service.description, self._service.task, lineage, most_cpu_ms=self._settings.follow_most_cpu_ms)
+        service, most_cpu_ms = self._service, self._settings.follow_most_cpu_ms
+        return accepted(folder, service.description, service.task, lineage, most_cpu_ms=most_cpu_ms, bento_model=service.bento_model)
 
     def _take_published(self) -> None:
         """Serve what is published; where it cannot be loaded here, what is served stays, and the load is tried again."""
@@ -217,6 +226,9 @@ class FollowingWorker:
         former = self._service.model
         if model is not former:
             self._service.take(model)
+            if former is not None and all(former is not each for each in self._loaded.values()):
+                # The bento's own model, to which no rollback leads without loading it again.
+                self._closing.append((former, time.monotonic() + _LONGEST_REQUEST_S))
             self._service.metrics.follow_swaps.labels(str(self.target)).inc()
             was = f" in place of version {former.version}" if former else ""
             self._say(f"serves version {model.version}{was}")
@@ -250,7 +262,13 @@ class FollowingWorker:
         for folder, since in list(self._left.items()):
             if now - since >= self._settings.follow_keep_s:
                 del self._left[folder]
-                self._loaded.pop(folder, None)
+                if (former := self._loaded.pop(folder, None)) is not None:
+                    self._closing.append((former, now + _LONGEST_REQUEST_S))
+        ended = [model for model, at in self._closing if now >= at]
+        self._closing = [(model, at) for model, at in self._closing if now < at]
+        for model in ended:
+            if model is not self._service.model:
+                model.close()
 
     def _report(self, state: FollowState) -> None:
         """Say it once where matters changed."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import struct
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 
 from passerelle.api_keys import make_key
 from passerelle.monitoring.access_log import AccessLog
-from passerelle.serving.doors.outputs import datatype_of, outputs_of
+from passerelle.serving.doors.outputs import datatype_of, described_outputs, outputs_of, rows_of, tensor_data
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.pages.app import build_app
 from passerelle.serving.runtime import Runtime
@@ -25,6 +27,9 @@ from tests.unit.serving.doors.services import ALL_DOORS, INFER, INVOKE, PREDICT,
 from tests.unit.serving.hostile_bodies import bodies, mutated
 from tests.unit.serving.models import text_bento_model, write_bento_model
 from training.candidates import tabular_candidates
+
+if TYPE_CHECKING:
+    from passerelle.model.mlmodel import ModelDescription
 
 
 @pytest.fixture(scope="module")
@@ -220,16 +225,53 @@ def test_the_access_log_names_the_protocol(tmp_path: Path) -> None:
 
 
 def test_outputs_have_the_type_of_their_values() -> None:
-    assert [datatype_of(each) for each in ([True], [1, 2], [1, 0.5], ["a"], [1, "a"], [])] == [
-        "BOOL",
-        "INT64",
-        "FP64",
-        "BYTES",
-        "BYTES",
-        "BYTES",
-    ]
-    without = outputs_of({"predictions": [{"label": 0, "probability": None}]})
-    assert [(each.name, each.datatype, each.values) for each in without] == [("label", "INT64", [0])]
+    kinds = [datatype_of(each) for each in ([True], [1, 2], [1, 0.5], ["a"], [1, "a"], [], [[1, 2], [3, 4]], [None, 0.5])]
+    assert kinds == ["BOOL", "INT64", "FP64", "BYTES", "BYTES", "BYTES", "INT64", "FP64"]
+
+
+LABELS = [{"label": "a", "probability": 0.8, "given": True}, {"label": "b", "probability": 0.3, "given": False}]
+#: Answers of models of each task: the answer of the batch path, the outputs of version 2, and MLflow's predictions.
+ANSWERS: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str, list[int], list[Any]]], list[Any]]] = {
+    "whole labels": ([{"label": 0, "probability": None}], [("label", "INT64", [1], [0])], [0]),
+    "regression": ([{"prediction": 1.5}, {"prediction": None}], [("prediction", "FP64", [2], [1.5, None])], [1.5, None]),
+    "clustering": ([{"prediction": 3}], [("prediction", "INT64", [1], [3])], [3]),
+    "several labels": (
+        [{"labels": LABELS}, {"labels": LABELS}],
+        [("given", "INT64", [2, 2], [1, 0, 1, 0]), ("probability", "FP64", [2, 2], [0.8, 0.3, 0.8, 0.3])],
+        [[1, 0], [1, 0]],
+    ),
+    "several outputs": (
+        [{"prediction": {"x": 1.5, "probability": "b"}}],
+        [("x", "FP64", [1], [1.5]), ("probability", "BYTES", [1], ["b"])],
+        [{"x": 1.5, "probability": "b"}],
+    ),
+    "a list": ([{"prediction": [1, 2]}, {"prediction": [3, 4]}], [("prediction", "INT64", [2, 2], [1, 2, 3, 4])], [[1, 2], [3, 4]]),
+    "anything": (
+        [{"prediction": {"a": [1]}}, {"prediction": "b"}],
+        [("prediction", "BYTES", [2], ['{"a": [1]}', "b"])],
+        [{"a": [1]}, "b"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_the_answers_of_each_task_have_a_form_in_each_protocol(name: str) -> None:
+    predictions, tensors, rows = ANSWERS[name]
+    outputs = outputs_of({"predictions": predictions})
+    assert [(each.name, each.datatype, *tensor_data(each)) for each in outputs] == tensors
+    assert rows_of(outputs) == rows
+
+
+def test_metadata_name_the_outputs_of_each_task() -> None:
+    def of(task: str, *outputs: tuple[str, str]) -> list[Any]:
+        signature = {"outputs": json.dumps([{"name": each, "type": kind} for each, kind in outputs])}
+        return described_outputs(cast("ModelDescription", SimpleNamespace(task=task, signature=signature)), ["a"])
+
+    assert of("classification") == [("label", "BYTES", False), ("probability", "FP64", False)]
+    assert of("multilabel") == [("given", "INT64", True), ("probability", "FP64", True)]
+    assert of("multioutput", ("x", "double"), ("y", "string")) == [("x", "FP64", False), ("y", "BYTES", False)]
+    assert of("regression", ("y", "long")) == [("prediction", "INT64", False)]
+    assert [of("regression"), of("clustering")] == [[("prediction", "FP64", False)], [("prediction", "INT64", False)]]
 
 
 GOOD = tuple(each["body"] for each in captured() if each["body"])

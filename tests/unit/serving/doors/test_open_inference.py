@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from passerelle.model.record import Column
+from passerelle.serving.contract import RequestError, contract_of
+from passerelle.serving.doors.tensors import BinaryTensors, tensor_of
 from tests.unit.serving.doors.services import INFER, PREDICT, SECRET, Service, binary, captured, service_of, tensor, texts
 from tests.unit.serving.models import text_bento_model
 
@@ -136,6 +139,30 @@ def test_binary_data_that_lie_are_refused(service: Service, name: str) -> None:
     answer = service.post(INFER, body, **headers)
     assert (answer.status_code, set(answer.json())) == (400, {"error"})
     assert SECRET not in answer.text
+
+
+def test_a_column_of_arrays_takes_a_tensor_with_their_lengths() -> None:
+    contract = contract_of([Column("points", "array<array<double>>")], max_text_characters=10, max_records=3, example=None)
+    rows = [[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], [[7.0, 8.0, 9.0], [10.0, 11.0, 12.0]]]
+    flat = [float(number) for number in range(1, 13)]
+    depths = {"points": 2}
+
+    def values(shape: list[int], data: Any = None, packed: bytes = b"") -> Any:
+        sizes = {"parameters": {"binary_data_size": len(packed)}} if packed else {}
+        given = {"name": "points", "shape": shape, "datatype": "FP64", "data": data, **sizes}
+        return tensor_of(given, BinaryTensors(packed), contract, depths).values
+
+    assert values([2, 2, 3], rows) == values([2, 2, 3], flat) == values([2, 2, 3], packed=struct.pack("<12d", *flat)) == rows
+    for shape, data in (
+        ([2, 6], flat),
+        ([2, 3, 2], rows),
+        ([2], rows),
+        ([2, 2, 10**18], flat),
+        ([2, 2, 3], rows[:1]),
+        ([2, 2, 3, 1], flat),
+    ):
+        with pytest.raises(RequestError):
+            values(shape, data)
 
 
 def test_names_and_versions_are_exact(service: Service) -> None:
