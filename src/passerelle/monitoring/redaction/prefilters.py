@@ -38,6 +38,8 @@ _FORMAL_CLOSINGS: Final = frozenset(
 )
 _CLOSINGS: Final = frozenset(("merci", "journee", "soiree", "reception", "courage", "continuation", "bientot"))
 _CUES: Final = _AT | _CIVILITIES | _CAPITAL_CIVILITIES | _ROLES | _FORMAL_CLOSINGS | _CLOSINGS | FIRST_NAMES
+#: In bytes they are the same in all code pages.
+_CUES_IN_BYTES: Final = frozenset(cue.encode("ascii") for cue in _CUES)
 
 _AT_IN_BRACKETS: Final = re.compile(r"[(\[{]\s?a")
 #: Each begins with the rarest character that it needs, so that `re` skips most of the text.
@@ -92,8 +94,9 @@ def cues_of(folded: Folded) -> Cues:
     if found is None:
         return Cues(folded, _CUES.intersection(re.findall(r"\w+", folded.text)), sum(map(str.isdigit, folded.text)))
     page, data = found
-    words = data.translate(_WORDS[page]).decode(page).split()
-    return Cues(folded, _CUES.intersection(words), len(data) - len(data.translate(None, _DIGITS)))
+    words = data.translate(_WORDS[page]).split()
+    digits = len(data) - len(data.translate(None, _DIGITS))
+    return Cues(folded, frozenset(word.decode("ascii") for word in _CUES_IN_BYTES.intersection(words)), digits)
 
 
 def always(_: Cues) -> bool:
@@ -148,7 +151,7 @@ def may_hold_introduction(cues: Cues) -> bool:
     text = cues.folded.text
     if "'appell" in text or "moi c'est" in text:
         return True
-    return _NAMED.search(text) is not None or _SIGNED.search(text) is not None
+    return ("nom" in text and _NAMED.search(text) is not None) or ("signe" in text and _SIGNED.search(text) is not None)
 
 
 def may_hold_role(cues: Cues) -> bool:
