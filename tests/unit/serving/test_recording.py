@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,3 +120,32 @@ def test_drops_are_counted_in_the_metrics(endpoint: Callable[..., ClassifyEndpoi
     metrics = asyncio.run(go())
     assert 'passerelle_prediction_log_dropped_total{reason="queue"} 2.0' in metrics
     assert 'passerelle_prediction_log_dropped_total{reason="disk"} 0.0' in metrics
+
+
+#: Share of the processor time of an answer that its line may take; a tenth is usual on a machine with nothing else to do.
+MOST_COST = 0.5
+
+
+@pytest.mark.timing
+def test_a_line_takes_a_fraction_of_the_time_of_its_answer(endpoint: Callable[..., ClassifyEndpoint]) -> None:
+    recorded = endpoint(LOG_TEXT="redacted", LOG_DIGEST_KEY="k")
+    log = recorded._runtime.prediction_log
+    assert log is not None
+    silent = endpoint(PREDICTION_LOG="")
+    log.start()
+    text = {"text": "Le trottoir est cassé devant chez moi depuis trois mois, et personne ne répond à mes demandes. " * 5}
+
+    async def processor_seconds(app: ClassifyEndpoint) -> float:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1") as client:
+            began = time.process_time()
+            for _ in range(32):
+                await client.post("/classify", json=text)
+            return time.process_time() - began
+
+    async def go() -> list[float]:
+        return [await processor_seconds(recorded) / await processor_seconds(silent) for _ in range(7)]
+
+    try:
+        assert statistics.median(asyncio.run(go())) < 1 + MOST_COST
+    finally:
+        log.close()

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import orjson
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+_BLOCK_BYTES = 64
+_INNER, _OUTER = 0x36, 0x5C
 
 
 def record_digest(record: Mapping[str, object], key: bytes) -> str | None:
@@ -21,4 +29,15 @@ def record_digest(record: Mapping[str, object], key: bytes) -> str | None:
         content = orjson.dumps(given, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError:  # whole numbers of more than 64 bits
         content = json.dumps(given, sort_keys=True).encode()
-    return hmac.digest(key, content, "sha256").hex()
+    # `hmac.digest` takes twice as long: it hashes the padded key twice for each record.
+    inner, outer = (state.copy() for state in _keyed(key))
+    inner.update(content)
+    outer.update(inner.digest())
+    return outer.hexdigest()
+
+
+@lru_cache(maxsize=8)
+def _keyed(key: bytes) -> tuple[_Hash, _Hash]:
+    """Return SHA-256 after the inner and after the outer block of the key: RFC 2104, section 4."""
+    block = (hashlib.sha256(key).digest() if len(key) > _BLOCK_BYTES else key).ljust(_BLOCK_BYTES, b"\0")
+    return hashlib.sha256(bytes(byte ^ _INNER for byte in block)), hashlib.sha256(bytes(byte ^ _OUTER for byte in block))

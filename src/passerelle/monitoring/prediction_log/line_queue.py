@@ -13,8 +13,8 @@ from passerelle.monitoring.prediction_log.record import LoggedFeedback
 
 #: Characters of all texts and lines that wait, so that long texts do not fill the memory.
 _MOST_CHARACTERS = 4_000_000
-#: How many lines the event loop makes together, and the longest record that it takes.
-_TOGETHER, _SHORT_CHARACTERS = 16, 1_024
+#: How many lines the event loop makes together, the longest record that it takes, and the time after which it begins no further line.
+_TOGETHER, _SHORT_CHARACTERS, _LONGEST_S = 16, 1_024, 0.001
 
 Waiting = AnsweredRecord | LoggedFeedback
 
@@ -106,9 +106,12 @@ class LineQueue:
         return count
 
     def _make_short_ones(self) -> None:
+        end = time.perf_counter() + _LONGEST_S
         for _ in range(_TOGETHER):
             item = self._waiting[0] if self._waiting else None
             if not isinstance(item, AnsweredRecord) or item.batch or item.characters > _SHORT_CHARACTERS:
+                return
+            if time.perf_counter() > end:
                 return
             line = self._next_line()
             if line is not None:

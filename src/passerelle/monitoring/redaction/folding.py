@@ -84,7 +84,7 @@ def _page(page: str) -> _CodePage:
     )
 
 
-_PAGES: Final = {page: _page(page) for page in CODE_PAGES}
+PAGES: Final = {page: _page(page) for page in CODE_PAGES}
 
 
 class Folded(NamedTuple):
@@ -129,7 +129,7 @@ def fold(text: str) -> Folded:
     if found is None:
         return _fold_any(text)
     name, data = found
-    page = _PAGES[name]
+    page = PAGES[name]
     if len(data.translate(None, page.others)) != len(data):
         return _fold_any(text)
     capitals = len(data) - len(data.translate(None, page.capitals))

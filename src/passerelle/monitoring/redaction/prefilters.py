@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
 from passerelle.monitoring.redaction.code_pages import CODE_PAGES, byte_table, encoded
-from passerelle.monitoring.redaction.folding import Folded
+from passerelle.monitoring.redaction.folding import PAGES, Folded
 from passerelle.monitoring.redaction.persons import COMPLEMENT
 from passerelle.monitoring.redaction.words import FIRST_NAMES
 
@@ -38,6 +38,8 @@ _FORMAL_CLOSINGS: Final = frozenset(
 )
 _CLOSINGS: Final = frozenset(("merci", "journee", "soiree", "reception", "courage", "continuation", "bientot"))
 _CUES: Final = _AT | _CIVILITIES | _CAPITAL_CIVILITIES | _ROLES | _FORMAL_CLOSINGS | _CLOSINGS | FIRST_NAMES
+#: In bytes they are the same in all code pages.
+_CUES_IN_BYTES: Final = frozenset(cue.encode("ascii") for cue in _CUES)
 
 _AT_IN_BRACKETS: Final = re.compile(r"[(\[{]\s?a")
 #: Each begins with the rarest character that it needs, so that `re` skips most of the text.
@@ -70,6 +72,16 @@ _CAPITAL_CIVILITY: Final = re.compile(r"[MP](?<![\w'-].)(?:[Ee]|[Mm]|[Rr][Ss]?)?
 _DIGITS: Final = b"0123456789"
 #: All but the characters of words become spaces.
 _WORDS: Final = {page: byte_table(page, lambda one: one if one.isalnum() or one == "_" else " ").table for page in CODE_PAGES}
+#: The same from a text that is not folded.
+_FOLDED_WORDS: Final = {page: PAGES[page].lower.translate(_WORDS[page]) for page in CODE_PAGES}
+_AT_OR_BRACKET: Final = b"@([{"
+#: Bytes with which a text may hold something, and those that a byte table does not fold.
+_TELLING: Final = {
+    page: bytes(code for code, folded in enumerate(PAGES[page].lower) if folded in _DIGITS + _AT_OR_BRACKET) + PAGES[page].others
+    for page in CODE_PAGES
+}
+#: What the prefilters look for that is no whole word.
+_TELLING_PARTS: Final = (b"nom", b"signe", b"'appell", b"moi c'est", b"bien a ", b"residence ")
 
 
 class Cues(NamedTuple):
@@ -86,14 +98,29 @@ class Cues(NamedTuple):
     digits: int
 
 
+def may_hold_any(text: str) -> bool:
+    """Return whether any rule may find something in a text, which is not folded yet: False for more than half of all short comments."""
+    found = encoded(text)
+    if found is None:
+        return True
+    page, data = found
+    if len(data.translate(None, _TELLING[page])) != len(data):
+        return True
+    if not _CUES_IN_BYTES.isdisjoint(data.translate(_FOLDED_WORDS[page]).split()):
+        return True
+    lower = data.translate(PAGES[page].lower)
+    return any(part in lower for part in _TELLING_PARTS)
+
+
 def cues_of(folded: Folded) -> Cues:
     """Return what the text has of all that the rules begin with."""
     found = encoded(folded.text)
     if found is None:
         return Cues(folded, _CUES.intersection(re.findall(r"\w+", folded.text)), sum(map(str.isdigit, folded.text)))
     page, data = found
-    words = data.translate(_WORDS[page]).decode(page).split()
-    return Cues(folded, _CUES.intersection(words), len(data) - len(data.translate(None, _DIGITS)))
+    words = data.translate(_WORDS[page]).split()
+    digits = len(data) - len(data.translate(None, _DIGITS))
+    return Cues(folded, frozenset(word.decode("ascii") for word in _CUES_IN_BYTES.intersection(words)), digits)
 
 
 def always(_: Cues) -> bool:
@@ -148,7 +175,7 @@ def may_hold_introduction(cues: Cues) -> bool:
     text = cues.folded.text
     if "'appell" in text or "moi c'est" in text:
         return True
-    return _NAMED.search(text) is not None or _SIGNED.search(text) is not None
+    return ("nom" in text and _NAMED.search(text) is not None) or ("signe" in text and _SIGNED.search(text) is not None)
 
 
 def may_hold_role(cues: Cues) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from typing import Any
 
@@ -99,6 +100,13 @@ def test_the_digest_is_of_the_record_that_was_sent_and_needs_the_key() -> None:
     assert record_digest({"a": "é"}, b"") is None
     line = json.loads(LoggedContent(LogSettings.read({}, log_digest_key="k", log_text="redacted")).prediction(answered()))
     assert line["record_digest"] == record_digest(answered().record, b"k")
+
+
+@pytest.mark.parametrize("length", [1, 63, 64, 65, 200])
+def test_the_digest_is_an_hmac(length: int) -> None:
+    key = bytes(range(1, length + 1))
+    for text in ("", "é", "mot " * 1_000):
+        assert record_digest({"text": text}, key) == hmac.digest(key, f'{{"text":"{text}"}}'.encode(), "sha256").hex()
 
 
 FULL = {"PASSERELLE_PREDICTION_LOG": "log", "PASSERELLE_LOG_TEXT": "full", "PASSERELLE_ENVIRONMENT": "production"}

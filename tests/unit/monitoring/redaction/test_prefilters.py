@@ -120,3 +120,18 @@ def test_each_character_of_a_code_page_is_folded_by_bytes_as_by_characters() -> 
 )
 def test_prefilters_let_through_what_stands_close_together(text: str, kind: str) -> None:
     assert [found[2] for found in find(text)] == [kind]
+
+
+@pytest.mark.parametrize("text", ["Le trottoir est cassé depuis l’été, merci d'agir", "", "œuvre d'art abîmée…"])
+def test_texts_with_nothing_to_find_are_told_before_they_are_folded(text: str) -> None:
+    assert prefilters.may_hold_any(text) is ("merci" in text)
+
+
+@given(st.one_of(st.deferred(lambda: st.sampled_from(texts())), st.text(st.characters(codec="cp1252")), st.sampled_from("¹²³")))
+def test_a_text_that_can_hold_nothing_passes_no_prefilter(text: str) -> None:
+    if prefilters.may_hold_any(text):
+        return
+    cues = prefilters.cues_of(fold(text))
+    for rule in RULES.values():
+        for finder in rule.finders:
+            assert not (cues.digits >= finder.least_digits and finder.possible(cues)), finder
