@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from passerelle.bentos.service_image import ServiceImage
 from passerelle.follow_settings import FollowSettings
+from passerelle.serving.apis import answering
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.failure import plain_errors
 from passerelle.serving.following.start import load_and_follow
@@ -35,7 +36,6 @@ with plain_errors():
     # Reads the signature, for the schema; the model itself is loaded by each worker.
     RUNTIME = Runtime.or_refused(Path(bentoml.models.get(ARGUMENTS.model).path), SETTINGS)
     check_settings(RUNTIME, FOLLOW)
-CONTRACT, ANSWERS = RUNTIME.contract, RUNTIME.answers
 
 
 @bentoml.service(
@@ -50,6 +50,7 @@ CONTRACT, ANSWERS = RUNTIME.contract, RUNTIME.answers
     traffic={"timeout": 60},
 )
 @bentoml.asgi_app(mounted(RUNTIME))
+@answering(RUNTIME)
 class Classifier:
     """Answers records with exactly one version of one registered model."""
 
@@ -63,17 +64,6 @@ class Classifier:
     def before_the_workers() -> None:
         """Prepare what the workers share."""
         before_workers(SETTINGS.workers)
-
-    @bentoml.api(route=ANSWERS.path, name=ANSWERS.name, input_spec=CONTRACT.record, output_spec=ANSWERS.one)
-    async def one(self, **record: object) -> BaseModel:
-        """Answer one record."""
-        fields, params = CONTRACT.parted(record)
-        return ANSWERS.one(**await RUNTIME.classify(fields, params=params))
-
-    @bentoml.api(route=ANSWERS.batch_path, name=ANSWERS.batch_name, input_spec=CONTRACT.batch, output_spec=ANSWERS.batch)
-    async def several(self, records: list[BaseModel], params: BaseModel | None = None) -> BaseModel:
-        """Answer several records, in their order."""
-        return ANSWERS.batch(**await RUNTIME.classify_batch([*map(CONTRACT.fields, records)], params=CONTRACT.params_of(params)))
 
 
 install_endpoint(Classifier, lambda app: ClassifyEndpoint(app, runtime=RUNTIME))

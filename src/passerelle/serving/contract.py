@@ -79,7 +79,8 @@ class Contract:
         Raises:
             RequestError: As `read_record`.
         """
-        return self.parted(self._record_of(body).__dict__)
+        values = self._record_of(body).__dict__
+        return (values, None) if self.params_field is None and not self.renamed else self.parted(values)
 
     def read_batch(self, body: bytes) -> list[dict[str, object]]:
         """Return the records of a body.
