@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,7 +91,7 @@ def blank(body: Any) -> bool:
     return any(isinstance(text, str) and text.isspace() for text in texts)
 
 
-def ran(address: str, *, max_examples: int, path: str | list[str] | None = None) -> Summary:
+def ran(address: str, *, max_examples: int, paths: Sequence[str] = ()) -> Summary:
     """Return what came of a run over every operation, or those of these paths; the same cases each time."""
     config = schemathesis.Config.from_dict(
         {
@@ -101,8 +101,12 @@ def ran(address: str, *, max_examples: int, path: str | list[str] | None = None)
             "operations": [OF_FEEDBACK, OF_FOREIGN_PROTOCOLS],
         }
     )
-    described = schemathesis.openapi.from_url(f"{address}/openapi.json", config=config)
-    schema = described if path is None else described.include(path=path)
+    document = requests.get(f"{address}/openapi.json", timeout=10).json()
+    if paths:
+        # `include` has no effect on a schema whose configuration names operations.
+        document["paths"] = {each: operations for each, operations in document["paths"].items() if each in paths}
+    schema = schemathesis.openapi.from_dict(document, config=config)
+    schema.config.update(base_url=address)
 
     @schema.hook
     def filter_body(_: schemathesis.HookContext, body: Any) -> bool:
@@ -137,7 +141,7 @@ def test_every_answer_is_one_that_the_description_allows(served: ServedModel, re
 
 def test_every_answer_to_feedback_is_one_that_the_description_allows(served: ServedModel, tmp_path: Path) -> None:
     with serve(served.bentoml_home, prediction_log=str(tmp_path / "log")) as running:
-        summary = ran(running.address, max_examples=100, path=FEEDBACK)
+        summary = ran(running.address, max_examples=100, paths=[FEEDBACK])
         assert not summary.problems, str(summary)
         assert {400, 405, 415, 422} <= set(summary.statuses)
         assert 404 not in summary.statuses

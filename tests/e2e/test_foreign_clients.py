@@ -96,7 +96,7 @@ def test_mlservers_batch_client_is_answered(open_service: ServedModel, tmp_path:
 def test_every_answer_of_a_foreign_protocol_is_one_that_the_description_allows(open_service: ServedModel) -> None:
     described = requests.get(f"{open_service.address}/openapi.json", timeout=10).json()["paths"]
     paths = [path for path in described if route_of(path, frozenset({"v1", "v2", "invocations"})).door]
-    summary = ran(open_service.address, max_examples=30, path=paths)
+    summary = ran(open_service.address, max_examples=30, paths=paths)
     assert not summary.problems, str(summary)
     assert {200, 400, 405, 415} <= set(summary.statuses)
     assert len(summary.cases) == len(paths) == 14

@@ -60,14 +60,7 @@ def accepted(
     if task and other and task != other:
         raise VersionRefusedError("task", f"the version was trained for the task {other!r}, and the service answers {task!r}", hint=_TRAIN)
     try:
-        offered = describe(folder / MODEL_FOLDER, scorer_alone=True)
-        if offered.adoption is None:
-            check_environment(folder / MODEL_FOLDER)
-        else:
-            check_adopted_environment(folder, bento_model)
-        if served.columns:
-            _check_task(served.task, offered.task)
-            check_columns(served.columns, offered.columns)
+        _check_fits(folder, served, bento_model)
         model = load_model(folder, scorer_alone=True)
     except VersionRefusedError:
         raise
@@ -163,6 +156,18 @@ def check_adopted_environment(folder: Path, bento_model: Path | None, settings: 
     if here is None or digest_of_file(here) != digest_of_file(folder / LOCK_FILE):
         message = "the version was adopted with other requirements than those of the environment in this image"
         raise VersionRefusedError("libraries", message, hint=_DEPLOY)
+
+
+def _check_fits(folder: Path, served: ModelDescription, bento_model: Path | None) -> None:
+    """Check environment, task and columns; raises as `accepted`."""
+    offered = describe(folder / MODEL_FOLDER, scorer_alone=True)
+    if offered.adoption is None:
+        check_environment(folder / MODEL_FOLDER)
+    else:
+        check_adopted_environment(folder, bento_model)
+    if served.columns:
+        _check_task(served.task, offered.task)
+        check_columns(served.columns, offered.columns)
 
 
 def _check_task(served: str, offered: str) -> None:
