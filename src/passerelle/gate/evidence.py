@@ -22,6 +22,7 @@ from passerelle.gate.hosted import Prepare, as_it_is, cost_of, hosted, outputs_o
 from passerelle.gate.judged_rows import JudgedRows, judged_rows
 from passerelle.gate.labelled_rows import LabelledRows, dictionaries
 from passerelle.gate.latency import RECORDS, latency
+from passerelle.gate.promote_hints import with_rows
 from passerelle.gate.row_hashes import row_hashes
 from passerelle.gate.scores import Scores
 from passerelle.gate.task_evidence import TaskEvidence, task_evidence
@@ -205,8 +206,7 @@ def _predicting(files: VersionFiles) -> Iterator[None]:
     except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError) as error:
         # The message of scikit-learn quotes the record.
         message = f"the model {ref} does not predict the held-out rows: {type(error).__name__}"
-        given = f"passerelle promote --version {ref.version} --held-out FILE --label COLUMN"
-        raise IntegrityError(message, hint=given if files.adoption else TRAIN_AGAIN) from None
+        raise IntegrityError(message, hint=with_rows(ref) if files.adoption else TRAIN_AGAIN) from None
 
 
 def _check_outputs(predicted: NDArray[np.str_], probabilities: NDArray[np.float64] | None, rows: int, classes: int) -> None:

@@ -14,6 +14,7 @@ from pyarrow import ArrowException
 
 from passerelle.errors import IntegrityError, NotFoundError
 from passerelle.gate.labelled_rows import LabelledRows, digest_of_rows
+from passerelle.gate.promote_hints import with_rows
 from passerelle.names import GIVEN_ROWS, GIVEN_ROWS_RECORD, ModelVersionRef
 from passerelle.registry.client import Registry
 
@@ -80,4 +81,4 @@ def _parsed(record: dict[str, Any], content: bytes) -> tuple[LabelledRows, str]:
 
 def _changed(ref: ModelVersionRef) -> IntegrityError:
     message = f"the labelled rows that {ref} was judged by, {GIVEN_ROWS}, are not those that were kept"
-    return IntegrityError(message, hint=f"passerelle promote --version {ref.version} --held-out FILE --label COLUMN")
+    return IntegrityError(message, hint=with_rows(ref))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import hashlib
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from passerelle.errors import DataError
@@ -92,7 +93,7 @@ def fitted(rows: LabelledRows, columns: Sequence[Column]) -> LabelledRows:
     return replace(rows, table=pd.DataFrame({**kept, **answers}).reset_index(drop=True), notes=(*rows.notes, *notes))
 
 
-def dictionaries(records: pd.DataFrame) -> list[dict[str, Any]]:
+def dictionaries(records: pd.DataFrame) -> list[dict[str, object]]:
     """Return each record as an object, with None for what is missing."""
     return [
         {str(name): None if _is_missing(value) else value for name, value in record.items()} for record in records.to_dict(orient="records")
@@ -104,7 +105,7 @@ def _typed(rows: LabelledRows, values: pd.Series, column: Column) -> pd.Series:
     if column.required and missing.any() and column.type not in {"float", "double"}:
         raise DataError(f"{rows.source}: the column « {column.name} » is empty in {int(missing.sum())} of {len(values)} rows", hint=_AGAIN)
     convert = _CONVERTERS.get(column.type, _as_json)
-    converted: list[Any] = []
+    converted: list[object] = []
     for place, (value, absent) in enumerate(zip(values.tolist(), missing.tolist(), strict=True)):
         try:
             converted.append(None if absent else convert(value, rows.typed))
@@ -120,44 +121,46 @@ def _typed(rows: LabelledRows, values: pd.Series, column: Column) -> pd.Series:
     return pd.Series(converted, dtype=object)
 
 
-def _text(value: Any, _: bool) -> str:
+def _text(value: object, _: bool) -> str:
     if not isinstance(value, str):
         raise TypeError("not a text")
     return value
 
 
-def _boolean(value: Any, typed: bool) -> bool:
-    if isinstance(value, bool) or (typed and type(value).__name__ == "bool_"):
-        return bool(value)
+def _boolean(value: object, typed: bool) -> bool:
+    if isinstance(value, bool):
+        return value
     if typed or not isinstance(value, str):
         raise TypeError("not a truth value")
-    return _WORDS[value.strip().lower()] if value.strip().lower() in _WORDS else _refused(value)
+    if value.strip().lower() not in _WORDS:
+        raise ValueError("not a truth value")
+    return _WORDS[value.strip().lower()]
 
 
-def _number(value: Any, typed: bool) -> float:
-    if isinstance(value, bool) or (typed and isinstance(value, str)):
+def _number(value: object, typed: bool) -> float:
+    if isinstance(value, str) and not typed:
+        return float(value.strip().replace(",", "."))
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError("not a number")
-    return float(value.strip().replace(",", ".") if isinstance(value, str) else value)
+    return float(value)
 
 
-def _integer(value: Any, typed: bool) -> int:
+def _integer(value: object, typed: bool) -> int:
     if isinstance(value, str) and not typed:
         return int(value)
     number = _number(value, typed)
-    return int(number) if number == int(number) else _refused(value)
+    if number != int(number):
+        raise ValueError("not an integer")
+    return int(value) if isinstance(value, int) else int(number)
 
 
-def _as_json(value: Any, _: bool) -> Any:
+def _as_json(value: object, _: bool) -> object:
     """Return a value of the other types as an HTTP request has it: ISO 8601, Base64, a list."""
-    if hasattr(value, "isoformat"):
+    if isinstance(value, datetime.date):
         return value.isoformat()
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
-    return value.tolist() if hasattr(value, "tolist") else value
-
-
-def _refused(value: object) -> Any:
-    raise ValueError(type(value).__name__)
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def _is_missing(value: object) -> bool:
@@ -166,7 +169,7 @@ def _is_missing(value: object) -> bool:
     return isinstance(value, float) and value != value  # noqa: PLR0124 - NaN
 
 
-_CONVERTERS: Mapping[str, Callable[[Any, bool], Any]] = {
+_CONVERTERS: Mapping[str, Callable[[object, bool], object]] = {
     "string": _text,
     "boolean": _boolean,
     "integer": _integer,

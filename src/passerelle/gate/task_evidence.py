@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from passerelle.errors import IntegrityError
 from passerelle.gate.class_names import ClassNames
@@ -133,7 +132,7 @@ def _contender(
     return TaskContender(files.ref.version, candidate, scores, description.columns, description.libraries, hashes, costs)
 
 
-def _scores(task: str, rows: JudgedRows | None, values: Sequence[Any], names: ClassNames) -> TaskScores | None:
+def _scores(task: str, rows: JudgedRows | None, values: Sequence[object], names: ClassNames) -> TaskScores | None:
     return scores_of_task(task, rows.given, rows.answers, values, names) if rows and rows.given else None
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,7 +50,7 @@ class TaskScores:
         return float(np.mean(2 * hits[present] / (given + right)[present])) if present.any() else 0.0
 
 
-def scores_of_task(task: str, rows: LabelledRows, answers: pd.DataFrame, values: Sequence[Any], classes: ClassNames) -> TaskScores:
+def scores_of_task(task: str, rows: LabelledRows, answers: pd.DataFrame, values: Sequence[object], classes: ClassNames) -> TaskScores:
     """Return the scores of what a model gave.
 
     Args:
@@ -76,13 +76,15 @@ def regression_figures(truth: Numbers, predicted: Numbers) -> dict[str, float]:
     return found | ({"r2": float(metrics.r2_score(truth, predicted))} if np.ptp(truth) > 0 else {})
 
 
-def _regression(rows: LabelledRows, answers: pd.DataFrame, values: Sequence[Any], _: ClassNames) -> TaskScores:
+def _regression(rows: LabelledRows, answers: pd.DataFrame, values: Sequence[object], _: ClassNames) -> TaskScores:
     truth, predicted = _numbers_of_file(rows, answers.iloc[:, 0]), _numbers([_alone(value) for value in values])
     return TaskScores(regression_figures(truth, predicted), losses=np.abs(truth - predicted))
 
 
-def _multilabel(rows: LabelledRows, answers: pd.DataFrame, values: Sequence[Any], classes: ClassNames) -> TaskScores:
-    given = [{_text(classes, label, typed=True) for label in value} for value in values]
+def _multilabel(rows: LabelledRows, answers: pd.DataFrame, values: Sequence[object], classes: ClassNames) -> TaskScores:
+    if not all(isinstance(value, list) for value in values):
+        raise TypeError("not a list of labels")
+    given = [{_text(classes, label, typed=True) for label in value} for value in values if isinstance(value, list)]
     right = _label_sets(rows, answers, classes)
     labels = sorted(set().union(*given, *right))
     truth, predicted = (np.array([[label in each for label in labels] for each in sets], dtype=np.float64) for sets in (right, given))
@@ -110,7 +112,7 @@ def _flag(rows: LabelledRows, value: object) -> bool:
     return text in {"1", "1.0", "true"}
 
 
-def _multioutput(rows: LabelledRows, answers: pd.DataFrame, values: Sequence[Any], _: ClassNames) -> TaskScores:
+def _multioutput(rows: LabelledRows, answers: pd.DataFrame, values: Sequence[object], _: ClassNames) -> TaskScores:
     figures: dict[str, float] = {}
     losses = []
     if values and isinstance(values[0], Mapping) and (unknown := [name for name in answers.columns if name not in values[0]]):
@@ -135,21 +137,23 @@ def _multioutput(rows: LabelledRows, answers: pd.DataFrame, values: Sequence[Any
     return TaskScores(figures, losses=np.mean(losses, axis=0))
 
 
-def _output(value: Any, name: str, place: int) -> Any:
+def _output(value: object, name: str, place: int) -> object:
     if isinstance(value, Mapping):
         return value[name]
+    if not isinstance(value, list):
+        raise TypeError("not several outputs")
     return value[place]
 
 
-def _alone(value: Any) -> Any:
+def _alone(value: object) -> object:
     """Return the number of a model that gives one named output, or a list of one."""
     if isinstance(value, Mapping) and len(value) == 1:
         return next(iter(value.values()))
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
-def _numbers(values: Sequence[Any]) -> Numbers:
-    found = np.asarray([float(value) for value in values], dtype=np.float64)
+def _numbers(values: Sequence[object]) -> Numbers:
+    found = np.asarray([float(value) if isinstance(value, int | float | str) else math.nan for value in values], dtype=np.float64)
     if not np.isfinite(found).all():
         raise ValueError("not a number for each row")
     return found
@@ -166,7 +170,7 @@ def _text(classes: ClassNames, label: object, *, typed: bool) -> str:
     return str(classes.texts_of([label], typed=typed)[0])
 
 
-_BY_TASK: Mapping[str, Callable[[LabelledRows, pd.DataFrame, Sequence[Any], ClassNames], TaskScores]] = {
+_BY_TASK: Mapping[str, Callable[[LabelledRows, pd.DataFrame, Sequence[object], ClassNames], TaskScores]] = {
     "regression": _regression,
     "multilabel": _multilabel,
     "multioutput": _multioutput,

@@ -13,6 +13,7 @@ from passerelle.gate import report
 from passerelle.gate.finding import Finding
 from passerelle.gate.kept_rows import keep_rows
 from passerelle.gate.labelled_rows import LabelledRows
+from passerelle.gate.promote_hints import with_rows
 from passerelle.gate.report_text import Language
 from passerelle.gate.table_differences import differences_of
 from passerelle.gate.verdict import Verdict, judge
@@ -194,7 +195,7 @@ def _check_recorded(verdict: Verdict, request: PromotionRequest) -> None:
     recorded = {entry.held_out_digest for entry in request.since.entries if entry.run_id == rows.run_id and entry.held_out_digest}
     if recorded and rows.kept_digest not in recorded:
         message = f"the labelled rows that the run {rows.run_id} keeps are not those that the ledger recorded"
-        raise IntegrityError(message, hint=f"passerelle promote --version {verdict.ref.version} --held-out FILE --label COLUMN")
+        raise IntegrityError(message, hint=with_rows(verdict.ref))
 
 
 def _store(registry: Registry, verdict: Verdict, page: str, markdown: str, request: PromotionRequest, *, dry_run: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from passerelle.criteria import Criteria
 from passerelle.errors import CriteriaError, RefusedError
+from passerelle.gate.promote_hints import with_reason, with_rows
 from passerelle.gate.task_scores import MEASURED
 from passerelle.gate.verdict import Verdict
 
@@ -30,28 +31,23 @@ def check_unknown(verdict: Verdict, criteria: Criteria, *, who: str, reason: str
         RefusedError: It takes a person's reason, and there is none.
     """
     ref, rule = verdict.ref, criteria.held_out
-    with_rows = f"passerelle promote --version {ref.version} --held-out FILE --label COLUMN"
-    with_reason = f"passerelle promote --version {ref.version} --reason REASON"
     if not verdict.judged:
         measurable = verdict.task in {"classification", *MEASURED}
         why = "there are no labelled rows" if measurable else f"labelled rows do not judge a model whose task is {verdict.task}"
-        if rule.required if rule.required is not None else not development:
-            by = (
-                "the criteria ask for a judgement"
-                if rule.required
-                else "in production only criteria with held_out.required: false allow it"
-            )
-            raise CriteriaError(f"{ref} is not judged: {why}, and {by}", hint=with_rows if measurable else "cat training/criteria.yaml")
+        if rule.required or (rule.required is None and not development):
+            way_out = "in production, only criteria with held_out.required: false allow that"
+            by = "the criteria refuse that" if rule.required else way_out
+            hint = with_rows(ref) if measurable else "cat training/criteria.yaml"
+            raise CriteriaError(f"{ref} is not judged: {why}, and {by}", hint=hint)
         if not reason_of_person(who, reason):
             message = f"{ref} is not judged: {why}; to promote it takes the reason of a person{_not_of(who)}"
-            raise RefusedError(message, hint=f"{with_rows}\n{with_reason}" if measurable else with_reason)
+            raise RefusedError(message, hint=f"{with_rows(ref)}\n{with_reason(ref)}" if measurable else with_reason(ref))
     elif any(finding.check == _LEAKAGE for finding in verdict.unknown):
         message = f"{ref}: nobody knows which rows it learned from, so that those it is judged by may be among them"
         if rule.unknown_leakage == "refuse":
-            hint = f"passerelle promote --version {ref.version} --waive leakage --reason REASON"
-            raise CriteriaError(f"{message}, and the criteria refuse that", hint=hint)
+            raise CriteriaError(f"{message}, and the criteria refuse that", hint=with_reason(ref, waive=_LEAKAGE))
         if rule.unknown_leakage == "reason" and not reason_of_person(who, reason):
-            raise RefusedError(f"{message}; to promote it takes the reason of a person{_not_of(who)}", hint=with_reason)
+            raise RefusedError(f"{message}; to promote it takes the reason of a person{_not_of(who)}", hint=with_reason(ref))
 
 
 def _not_of(who: str) -> str:

@@ -121,4 +121,4 @@ def test_kept_rows_are_those_that_were_given_or_none(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes() + b"x")
     with pytest.raises(IntegrityError, match="are not those that were kept") as refused:
         kept_rows(of, REF, tmp_path / "changed")
-    assert refused.value.hint == "passerelle promote --version 2 --held-out FILE --label COLUMN"
+    assert refused.value.hint == "passerelle promote --model comments --version 2 --held-out FILE --label COLUMN"

@@ -49,7 +49,7 @@ def test_what_nobody_judged_takes_the_reason_of_a_person(task: str) -> None:
         assert error.hint is not None
         assert problem_of(error.hint) is None
         assert ("--held-out" in error.hint) == NOTHING[task], "rows do not judge a clustering"
-        assert error.hint.endswith("passerelle promote --version 2 --reason REASON")
+        assert error.hint.endswith("passerelle promote --model prices --version 2 --reason REASON")
     assert refused(verdict, reason="we know it") is None
 
 
@@ -67,12 +67,12 @@ def test_unknown_leakage_is_not_passed_over_in_silence() -> None:
     verdict = task_verdict(compared(1.0, None))
     error = refused(verdict)
     assert isinstance(error, RefusedError)
-    assert error.hint == "passerelle promote --version 2 --reason REASON"
+    assert error.hint == "passerelle promote --model prices --version 2 --reason REASON"
     assert refused(verdict, {"unknown_leakage": "accept"}) is None
     assert refused(verdict, reason="labelled last week") is None
     error = refused(verdict, {"unknown_leakage": "refuse"}, reason="so")
     assert isinstance(error, CriteriaError)
-    assert error.hint == "passerelle promote --version 2 --waive leakage --reason REASON"
+    assert error.hint == "passerelle promote --model prices --version 2 --waive leakage --reason REASON"
     known = replace(verdict, findings=tuple(replace(each, waived="marie: so") for each in verdict.findings))
     assert refused(known, {"unknown_leakage": "refuse"}) is None
 
@@ -154,3 +154,22 @@ def test_what_registration_cannot_take_leads_to_adoption() -> None:
     with pytest.raises(NotFoundError) as other, leads_to_adoption("b" * 32):
         raise NotFoundError("no such run", hint="passerelle compare")
     assert other.value.hint == "passerelle compare"
+
+
+def test_from_a_foreign_version_the_hints_lead_to_production_and_in_no_circle() -> None:
+    """Each step's hint is the command of the next one, and the last one is refused no more."""
+    version = Runs().model_version("prices", 2)
+    adopt = way_to_a_digest(cast("Registry", Runs()), version)
+    for task, rows in NOTHING.items():
+        verdict = task_verdict(unjudged(task))
+        error = refused(verdict)
+        assert error is not None
+        assert error.hint is not None
+        steps = [adopt, *error.hint.split("\n")]
+        assert len(set(steps)) == len(steps) == (3 if rows else 2)
+        assert not any(word in step for step in steps for word in ("register", "compare", "train"))
+        assert refused(verdict, reason="REASON") is None
+        if task == "regression":
+            judged = refused(task_verdict(compared(1.0, None)))
+            assert judged is not None
+            assert judged.hint == "passerelle promote --model prices --version 2 --reason REASON"
