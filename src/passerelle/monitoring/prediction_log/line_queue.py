@@ -67,6 +67,11 @@ class LineQueue:
         """Whether more than half of it is taken."""
         return len(self) * 2 > self._most
 
+    @property
+    def few(self) -> bool:
+        """Whether fewer wait than lines are made together: they can wait for others, or for the next turn of the thread."""
+        return len(self) < _TOGETHER
+
     def prepare(self) -> None:
         """Load what the lines need, which takes time once: not on the event loop."""
         self._content.prepare()

@@ -21,7 +21,8 @@ from passerelle.monitoring.prediction_log.record import LoggedFeedback
 
 #: The thread works for so long at a time, and at most this share of the time: the event loop needs the interpreter too.
 _TURN_S, _SHARE = 0.0005, 0.25
-_PAUSE_S = 0.1
+#: What a killed process loses waits for no longer than this and a turn; under load the event loop makes nearly all lines meanwhile.
+_PAUSE_S = 0.25
 _RETRY_S = 1.0
 #: A write that takes longer is reported as a fault of the disk.
 _STUCK_S = 2.0
@@ -135,7 +136,7 @@ class PredictionLog:
         began = time.thread_time()
         if not self._attempt(self._write):
             return _RETRY_S
-        if not self._queue:
+        if self._queue.few:
             return _PAUSE_S
         return 0.0 if self._queue.crowded else (time.thread_time() - began) * (1 / _SHARE - 1)
 

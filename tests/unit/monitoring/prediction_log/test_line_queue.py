@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from passerelle.log_settings import LogSettings
-from passerelle.monitoring.prediction_log import line_queue
+from passerelle.monitoring.prediction_log import line_queue, writer
 from passerelle.monitoring.prediction_log.content import LoggedContent
 from passerelle.monitoring.prediction_log.line_queue import LineQueue
 from passerelle.monitoring.prediction_log.log_metrics import LogMetrics
 from passerelle.monitoring.prediction_log.record import LoggedFeedback
-from tests.unit.monitoring.prediction_log.answers import answered
+from tests.unit.monitoring.prediction_log.answers import answered, log_of
 
 LONG: dict[str, object] = {"text": "mot " * 300}
 FEEDBACK = LoggedFeedback("id", "at", "m", "key", "b", "", comment="M. Dupont a écrit")
@@ -80,6 +81,16 @@ def test_lines_are_not_made_before_the_rules_are_loaded() -> None:
     for number in range(20):
         waiting.put(answered(number))
     assert waiting.take(0.0).records == 0
+
+
+def test_a_few_that_came_during_a_write_wait_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = log_of(tmp_path)
+    monkeypatch.setattr(log, "_write", lambda: None)  # stands for a write that ends before these come
+    for number in range(15):
+        log.add(answered(number))
+    assert log._turn() == writer._PAUSE_S
+    log.add(answered(15))
+    assert log._turn() < writer._PAUSE_S
 
 
 def test_lines_that_wait_fill_the_queue_like_records() -> None:
