@@ -48,12 +48,13 @@ class Tables:
         return pd.DataFrame(columns, columns=self.names, copy=False)
 
     def matrix(self, records: list[dict[str, object]]) -> Foreign:
-        """Return the numbers of the records as an array, as scikit-learn takes them of a table; None where a value is missing."""
+        """Return the numbers of the records as an array, as scikit-learn takes them; None where one is missing or not finite."""
         import numpy as np
 
         try:
             rows = [[each.get(name) for name in self.names] for each in records]
-            return np.array(rows, dtype=self._dtype) if not _holes(rows) else None
+            found = None if _holes(rows) else np.array(rows, dtype=self._dtype)
+            return found if found is not None and np.isfinite(found).all() else None
         except (TypeError, ValueError):
             return None
 
