@@ -67,15 +67,15 @@ def test_a_reader_answers_as_pyfunc(name: str, answers: dict[str, dict[str, Any]
 
 
 def test_the_process_answers_as_the_reader(folder: Path, answers: dict[str, dict[str, Any]]) -> None:
-    model = folder / "lightgbm_cases-0"
+    model = folder / "lightgbm_cases-3"
     (folder / "adopted").mkdir()
     model.rename(folder / "adopted" / "mlflow_model")
     inputs = [{"name": name, "type": kind} for name, kind in (("a", "double"), ("b", "double"), ("n", "long"))]
-    adoption = write_adoption(folder / "adopted", inputs=inputs)
+    adoption = write_adoption(folder / "adopted", inputs=inputs)  # a skops file of LightGBM's own classes
     hosted = HostedModel(folder / "adopted", adoption, python=flavor_python())
     try:
         outputs = hosted.predict([{"a": 1.0, "b": 1.0, "n": 1}, {"a": -1.0, "b": None, "n": 2}])
-        assert (outputs.values, adoption.pickled, hosted.classes) == ([1, 0], False, (0, 1))
+        assert (outputs.values, adoption.pickled, hosted.classes) == (["yes", "no"], False, ("no", "yes"))
         assert hosted.rows([{"a": 1.0, "b": 1.0, "n": 1}])[0].probabilities == outputs.probabilities[0]  # type: ignore[index]
     finally:
         hosted.close()

@@ -22,6 +22,8 @@ from passerelle.model.trust import refuse_adopted_pickle, trusted
 from passerelle.names import MODEL_FOLDER
 from passerelle.settings import LoadingSettings
 
+#: Packages whose classes the process may read from skops files, besides the operator's: those of the flavors with a reader.
+_LIBRARIES = "lightgbm,xgboost,catboost"
 _WHOLE_SANDBOX = frozenset({"files", "network"})
 #: Failures in a row after which the process is not started anew.
 _MOST_FAILURES = 2
@@ -195,7 +197,8 @@ class HostedModel:
     def _read(self, process: HostProcess) -> dict[str, Any]:
         answer = process.ask(self._message, timeout_s=self._settings.model_start_s)
         if "types" in answer:
-            foreign = [name for name in sorted(answer["types"]) if not trusted(name, self._settings.trusted_types)]
+            operators = f"{self._settings.trusted_types},{_LIBRARIES}"
+            foreign = [name for name in sorted(answer["types"]) if not trusted(name, operators)]
             if foreign:
                 raise _foreign_types(foreign, self._settings)
             answer = process.ask({"trusted": True}, timeout_s=self._settings.model_start_s)

@@ -180,6 +180,9 @@ def test_the_allow_list_is_the_operators(bento_model: Path, monkeypatch: pytest.
         ("ours.text.lower", "sklearn,ours.text.lower", True),
         ("sklearn.tree._tree.Tree", "", False),
         ("builtins.list", "", True),
+        ("numpy.dtype", "sklearn,numpy,scipy", True),
+        ("numpy.dtype", "sklearn", False),
+        ("numpy.load", "numpy", False),
     ],
 )
 def test_classes_of_packages_and_named_functions_are_trusted(name: str, operators: str, is_trusted: bool) -> None:
@@ -202,3 +205,11 @@ def test_another_flavor_is_refused(bento_model: Path, flavors: dict[str, object]
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"flavors": flavors}))
     with pytest.raises(UsageError, match="only scikit-learn classifiers can be served"):
         describe(bento_model / MODEL_FOLDER)
+
+
+def test_the_hint_names_every_type_that_is_not_trusted(bento_model: Path) -> None:
+    steps = [("one", FunctionTransformer(json.dumps)), ("two", FunctionTransformer(os.path.basename)), ("last", text_pipeline())]
+    skops.io.dump(Pipeline(steps), bento_model / MODEL_FOLDER / "model.skops")
+    with pytest.raises(IntegrityError, match=r"json\.dumps, posixpath\.basename") as refused:
+        load_pipeline(bento_model / MODEL_FOLDER, describe(bento_model / MODEL_FOLDER))
+    assert refused.value.hint == "export PASSERELLE_TRUSTED_TYPES=sklearn,numpy,scipy,json.dumps,posixpath.basename"

@@ -8,6 +8,13 @@ from passerelle.model.host.outputs import OutputNames, numbers, plain
 from passerelle.model.host.values import Foreign, encoded
 
 _TWO = 2
+#: Difference of two probabilities under which the estimator itself is asked for the label.
+_TIE = 1e-6
+#: Estimators whose label is the most probable class, by the beginning of their module.
+_MOST_PROBABLE = (
+    "sklearn.linear_model._logistic", "sklearn.ensemble._forest", "sklearn.ensemble._gb", "sklearn.ensemble._hist_gradient_boosting",
+    "sklearn.tree", "sklearn.naive_bayes", "sklearn.neural_network", "sklearn.calibration", "lightgbm.", "xgboost.", "catboost.",
+)  # fmt: skip
 
 
 class Estimator:
@@ -32,6 +39,8 @@ class Estimator:
         self._names = names
         self.task = _task_of(estimator)
         self.classes: list[object] | None = self._classes()
+        self._by_probability = self.task == "classification" and _takes_most_probable(_last_step(estimator))
+        _use_one_thread(estimator)
 
     def predict(self, table: Foreign, params: dict[str, object]) -> tuple[list[object], list[list[float]] | None]:
         """Return the value of each record, and the probabilities of the classes, or None without any."""
@@ -48,6 +57,19 @@ class Estimator:
         if self.task == "classification" and callable(getattr(self._estimator, "predict_proba", None)):
             probabilities = numbers(self._estimator.predict_proba(table))
         return plain(predicted), probabilities
+
+    def quick(self, given: Foreign) -> tuple[list[object], list[list[float]] | None]:
+        """Return what `predict` returns, of an array of numbers too; where the label is the most probable class, without asking for it."""
+        if not self._by_probability:
+            return self.predict(given, {})
+        rows = numbers(self._estimator.predict_proba(given))
+        labels: list[object] = []
+        for row in rows:
+            first, second = sorted(row)[-1], sorted(row)[-2] if len(row) > 1 else 0.0
+            if first - second < _TIE:
+                return plain(self._estimator.predict(given)), rows
+            labels.append((self.classes or [])[row.index(first)])
+        return labels, rows
 
     def _labels(self, predicted: Foreign, table: Foreign) -> tuple[list[object], list[list[float]] | None]:
         """Return the labels that each record gets, and the probability of each label."""
@@ -143,3 +165,16 @@ def _kind(estimator: Foreign) -> str:
         except Exception:  # noqa: BLE001, S110 - older versions have no tags, and other libraries' may fail
             pass
     return str(getattr(estimator, "_estimator_type", "") or "")
+
+
+def _takes_most_probable(last: Foreign) -> bool:
+    return type(last).__module__.startswith(_MOST_PROBABLE) and callable(getattr(last, "predict_proba", None))
+
+
+def _use_one_thread(estimator: Foreign) -> None:
+    """Let the estimator predict in this thread: to start others takes longer than a few records."""
+    try:
+        names = [name for name in estimator.get_params() if name == "n_jobs" or name.endswith("__n_jobs")]
+        estimator.set_params(**dict.fromkeys(names, 1))
+    except Exception:  # noqa: BLE001, S110 - then with more threads
+        pass

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from passerelle.model.host.attempts import Attempts, end_with_parent
 from passerelle.model.host.frames import read_message, write_message
+from passerelle.model.host.quick import QuickWays
 from passerelle.model.host.readers import Recipe, Trusts, read_model
 from passerelle.model.host.sandbox import enter, limit
 from passerelle.model.host.tables import Tables
@@ -70,7 +71,7 @@ class ReadModel:
 
     def __init__(self, message: dict[str, Foreign], trusts: Trusts) -> None:
         self._model = read_model(Recipe(message, trusts))
-        self._tables = Tables(message["inputs"], message["form"])
+        self._ways = QuickWays(self._model, Tables(message["inputs"], message["form"]))
 
     @property
     def description(self) -> dict[str, object]:
@@ -80,7 +81,7 @@ class ReadModel:
     def answer(self, message: dict[str, Foreign]) -> dict[str, object]:
         """Return the values of the message's records; `error` says what failed, without a record."""
         try:
-            values, probabilities = self._model.predict(self._tables.table(message["records"]), message.get("params") or {})
+            values, probabilities = self._ways.predict(message["records"], message.get("params") or {})
         except Exception as error:  # noqa: BLE001 - as above; the text of the error may hold a record
             return {"error": "memory" if isinstance(error, MemoryError) else "predict", "type": type(error).__name__}
         return {"values": values, "probabilities": probabilities, **self.description}

@@ -18,7 +18,8 @@ def read(recipe: Recipe) -> Estimator | Booster:
     if str(recipe.entry.get("model_class", "lightgbm.basic.Booster")) != "lightgbm.basic.Booster":
         path = recipe.file("data", "model.pkl")
         estimator = of_format(path, str(recipe.entry.get("serialization_format", "cloudpickle")), recipe.trusts)
-        return Estimator(_with_categories(estimator, estimator.booster_), recipe.names)
+        kind = LightGbmClassifier if type(estimator).__name__ == "LGBMClassifier" else Estimator
+        return kind(_with_categories(estimator, estimator.booster_), recipe.names)
     import lightgbm
 
     path = recipe.file("data", "model.lgb")
@@ -30,6 +31,17 @@ def read(recipe: Recipe) -> Estimator | Booster:
     count = int(found[2]) if found and found[2] and classes == 0 else classes
     task = "other" if objective in {"lambdarank", "rank_xendcg", ""} else "regression"
     return Booster(_with_categories(booster, booster).predict, count, task, recipe.names)
+
+
+class LightGbmClassifier(Estimator):
+    """A classifier of LightGBM, whose booster gives the same probabilities in a tenth of the time."""
+
+    def quick(self, given: Foreign) -> tuple[list[object], list[list[float]] | None]:
+        """Return what `predict` returns, of an array of numbers too."""
+        classes = self.classes or []
+        found = self._estimator.booster_.predict(given, num_threads=1)
+        rows = [[1.0 - each, each] for each in found.tolist()] if found.ndim == 1 else found.tolist()
+        return [classes[row.index(max(row))] for row in rows], rows
 
 
 class WithCategories:

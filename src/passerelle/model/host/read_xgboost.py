@@ -54,6 +54,10 @@ class LabelBooster:
         """Return the class of each record."""
         return plain(self._predict(table, **params).astype("int64")), None
 
+    def quick(self, given: Foreign) -> tuple[list[object], None]:
+        """Return what `predict` returns, of an array of numbers too."""
+        return self.predict(given, {})
+
 
 def _predict(model: Foreign, table: Foreign, **params: object) -> Foreign:
     import xgboost

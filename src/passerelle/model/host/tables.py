@@ -48,13 +48,17 @@ class Tables:
         return pd.DataFrame(columns, columns=self.names, copy=False)
 
     def matrix(self, records: list[dict[str, object]]) -> Foreign:
-        """Return the numbers of the records as an array, as scikit-learn takes them of a table; None where a value is missing."""
+        """Return the numbers of the records as an array, as scikit-learn takes them of a table; None where one is no number."""
         import numpy as np
 
+        rows = [[each.get(name) for name in self.names] for each in records]
+        dtype = self._dtype
+        if _holes(rows):
+            rows = [[_NAN if is_missing(value) else value for value in map(decoded, row)] for row in rows]
+            dtype = "float32" if dtype == "float32" else "float64"
         try:
-            rows = [[each.get(name) for name in self.names] for each in records]
-            return np.array(rows, dtype=self._dtype) if not _holes(rows) else None
-        except (TypeError, ValueError):
+            return np.array(rows, dtype=dtype)
+        except (TypeError, ValueError, OverflowError):
             return None
 
     def _texts(self, texts: list[object]) -> Foreign:

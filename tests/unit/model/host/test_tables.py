@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from passerelle.model.host.tables import Tables
+from passerelle.model.host.values import encoded
 
 TEXT_DTYPE = pd.Series(["a"]).dtype
 COLUMNS = {
@@ -68,10 +69,17 @@ def test_a_text_column_alone(form: str, kind: Any) -> None:
     assert math.isnan(found[1])
 
 
+NUMBERS = st.tuples(st.integers(-(2**31), 2**31 - 1) | st.none(), st.floats(width=32) | st.none(), st.booleans() | st.none())
+
+
 @pytest.mark.hypothesis
-@given(st.lists(st.tuples(st.integers(-(2**31), 2**31 - 1), st.floats(width=32), st.booleans()), min_size=1, max_size=5))
-def test_a_matrix_holds_what_the_table_holds(rows: list[tuple[int, float, bool]]) -> None:
+@given(st.lists(NUMBERS, min_size=1, max_size=5))
+def test_a_matrix_holds_what_the_table_holds(rows: list[tuple[int | None, float | None, bool | None]]) -> None:
     made = tables({"a": "integer", "b": "float", "c": "boolean"})
-    records: list[dict[str, object]] = [dict(zip("abc", row, strict=True)) for row in rows]
-    matrix = made.matrix(records)
-    assert np.array_equal(matrix, made.table(records).astype("float64").to_numpy(), equal_nan=True)
+    records: list[dict[str, object]] = [{name: encoded(value) for name, value in zip("abc", row, strict=True)} for row in rows]
+    assert np.array_equal(made.matrix(records), made.table(records).astype("float64").to_numpy(), equal_nan=True)
+
+
+def test_a_matrix_of_other_values_is_none() -> None:
+    assert tables({"a": "integer"}).matrix([{"a": 2**40}]) is None
+    assert tables({"a": "double"}).matrix([{"a": "x"}]) is None
