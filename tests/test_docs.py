@@ -123,7 +123,7 @@ def test_the_way_from_a_notebook_to_an_answer(terminal: Terminal) -> None:
 
 def commands_as_written(page: Path, language: str) -> str:
     """Return the page's first block in the language."""
-    return next(body for found, body in BLOCK.findall(page.read_text()) if found == language)
+    return next(str(body) for found, body in BLOCK.findall(page.read_text()) if found == language)
 
 
 def make_up_answers_until_ctrl_c(terminal: Terminal) -> None:

@@ -39,10 +39,16 @@ def adopted(adopting: Registry, address: str, options: AdoptOptions | None = Non
 
 #: One of each kind; `python -m tests.adopt_matrix` tries all rows.
 SOME = (
-    "autolog, texts as a list", "pickle, numbers, names of labels", "pickle, an array, without signature",
-    "pickle, the target in the signature", "pickle, an array with a tensor's signature", "multi-label", "clustering", "pyfunc, a class with the names of labels",
+    "autolog, texts as a list",
+    "pickle, numbers, names of labels",
+    "pickle, an array, without signature",
+    "pickle, an array with a tensor's signature",
+    "pickle, the target in the signature",
+    "multi-label",
+    "clustering",
+    "pyfunc, a class with the names of labels",
     "pyfunc, otherwise on each call",
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("name", SOME)
