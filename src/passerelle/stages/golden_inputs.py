@@ -12,6 +12,7 @@ from typing import Any
 
 from passerelle.errors import UsageError
 from passerelle.model.adoption import GoldenOrigin
+from passerelle.model.text_limits import TEXT_CHARACTERS, text_fault
 from passerelle.stages.adopt_options import read_file
 
 Record = dict[str, Any]
@@ -21,7 +22,7 @@ FEWEST = 8
 #: Inputs that are taken of a file of examples.
 MOST = 64
 _TEXTS = (
-    "Aucune réponse depuis trois mois", "ok", "", "x" * 2_000, "ÇA NE MARCHE PAS !!!", "e\u0301te\u0301 sans accents", "zzzz 404 ?! 😡🙏",
+    "Aucune réponse depuis trois mois", "ok", ".", "x" * 2_000, "ÇA NE MARCHE PAS !!!", "e\u0301te\u0301 sans accents", "zzzz 404 ?! 😡🙏",
     "<script>alert(1)</script>' OR 1=1 --", "0", "line one\nline two\ttab",
 )  # fmt: skip
 _NUMBERS = (1.0, 0.0, -1.0, 0.5, 1e-9, 1e6, -1e6, 3.25, 100.0, 42.0)
@@ -34,7 +35,7 @@ _VALUES: Mapping[str, Sequence[Any]] = {
     "float": _NUMBERS,
     "double": _NUMBERS,
     "datetime": ("2026-01-31T12:00:00", "1970-01-01T00:00:00", "2000-02-29T23:59:59", "2038-01-19T03:14:08"),
-    "binary": ("", "AA==", "cGFzc2VyZWxsZQ==", "/////w=="),
+    "binary": ("AA==", "cGFzc2VyZWxsZQ==", "/////w=="),
 }
 
 
@@ -81,11 +82,19 @@ def golden_inputs(columns: Sequence[Mapping[str, Any]], *, examples: Path | None
 def _filled(
     records: list[Record], columns: Sequence[Mapping[str, Any]], origin: GoldenOrigin, ignored: tuple[str, ...] = ()
 ) -> GoldenInputs:
-    """Return the records, spread over all of them where there are many, and those that are made."""
+    """Return the records that a service accepts, spread over all of them where there are many, and those that are made."""
+    records = [record for record in records if all(map(_is_accepted, record.values()))]
     step = max(1, math.ceil(len(records) / MOST))
     kept = records[::step][:MOST]
     made_up = list(_invented(columns, kept))
     return GoldenInputs((*kept, *made_up), origin, len(kept), ignored)
+
+
+def _is_accepted(value: Any) -> bool:
+    """Return whether a service with the usual limits accepts a value: a roll-out sends the golden inputs to it."""
+    if not isinstance(value, str):
+        return True
+    return bool(value.strip()) and len(value) <= TEXT_CHARACTERS and text_fault(value) is None
 
 
 def _invented(columns: Sequence[Mapping[str, Any]], examples: Sequence[Record]) -> Iterator[Record]:

@@ -107,6 +107,12 @@ def test_the_logged_example_comes_first(logged: Any) -> None:
     assert len(found.records) >= 10
 
 
+def test_texts_that_a_service_refuses_are_no_golden_inputs() -> None:
+    found = golden_inputs([TEXT], examples=None, logged=["a", "", "  ", "b" * 20_001, "a" + "\u0301" * 40, "c"], address=ADDRESS)
+    assert (found.examples, found.records[:2]) == (2, ({"text": "a"}, {"text": "c"}))
+    assert all(record["text"].strip() for record in found.records)
+
+
 def test_an_example_of_another_form_is_passed_over() -> None:
     for logged in ("text", 3, [], [[1, 2, 3]], {"other": 1}):
         assert golden_inputs([TEXT, AGE], examples=None, logged=logged, address=ADDRESS).origin == "signature"
