@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from passerelle.bentos.adopted_image import add_model_environment, adoption_in, adoption_labels, recipe_of
+from passerelle.bentos.adopted_image import MODEL_PYTHON, add_model_environment, adoption_in, adoption_labels, recipe_of
 from passerelle.bentos.image_options import ImageOptions
 from passerelle.bentos.sbom import Packages, together
 from passerelle.errors import UsageError
@@ -29,7 +29,7 @@ def test_an_adopted_model_gets_its_own_environment() -> None:
     assert (recipe.bare, recipe.listed) == ("adopted", "adopted-listed")
     assert recipe.arguments["MODEL_BASE"] == "registry.example/python@sha256:1"
     assert recipe.arguments["MODEL_PYTHON"] == "3.11 same"
-    assert recipe.pythons[1][0] == "/opt/model/bin/python"
+    assert recipe.pythons[1][0] == MODEL_PYTHON
 
 
 def test_another_python_comes_from_its_own_base() -> None:
