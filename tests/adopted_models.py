@@ -1,80 +1,59 @@
-"""Small adopted models on disk, with an environment of their own that uv makes in the cache of the tests, without a registry."""
+"""Folders of adopted models, made by hand: what adoption records of a model, without a registry."""
 
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import dataclass, replace
-from importlib.metadata import version
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import mlflow.sklearn
-import pandas as pd
-from mlflow.models.signature import infer_signature
+import cloudpickle  # type: ignore[import-untyped]
+import yaml
 
-from passerelle.environments.environment import ensure
-from passerelle.environments.lock import Locked, lock_for
-from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE, Adoption
+from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE, Adoption, InputForm, Task
 from passerelle.model.flavors.logged import logged_flavor
 from passerelle.model.golden import golden_content
 from passerelle.model.hosted import HostedModel
 from passerelle.model.manifest import digest_of_manifest, manifest_of
-from passerelle.names import MODEL_FOLDER
-from passerelle.settings import LoadingSettings
+from passerelle.names import GOLDEN, LINEAGE_FILE, MANIFEST_FILE, MODEL_FOLDER
 
-#: As MLflow logs it, with the versions of this environment: the same lock each day, as far as the indexes let it.
-REQUIREMENTS = [f"{name}=={version(name)}" for name in ("mlflow", "scikit-learn", "scipy", "numpy", "pandas", "cloudpickle", "joblib")]
+TEXT = [{"name": "text", "type": "string", "required": True}]
 
 
-def test_environments() -> Path:
-    """Return the folder in which the environments of tests are kept."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "passerelle" / "test-environments"
-
-
-def settings_of_tests() -> LoadingSettings:
-    return LoadingSettings.read(environments_dir=test_environments(), adopted_pickles="any")
-
-
-@dataclass(frozen=True)
-class AdoptedForTests:
-    """A folder as `import` writes it, and how its environment came about."""
-
-    folder: Path
-    locked: Locked
-    python: Path
-
-    @property
-    def adoption(self) -> Adoption:
-        return Adoption.of(json.loads((self.folder / ADOPTION_FILE).read_text()))
-
-
-def write_adopted(folder: Path, estimator: Any, examples: pd.DataFrame, flavor: Any = mlflow.sklearn, **save: Any) -> AdoptedForTests:
-    """Log a fitted estimator into the folder and adopt it, as far as that needs no registry."""
-    folder.mkdir(parents=True, exist_ok=True)
-    model = folder / MODEL_FOLDER
-    signature = infer_signature(examples, estimator.predict(examples))
-    flavor.save_model(estimator, str(model), signature=signature, **{"pip_requirements": REQUIREMENTS, **save})
-    locked = lock_for(model)
-    (folder / LOCK_FILE).write_text(locked.text)
-    python = ensure(folder / LOCK_FILE, locked.python, settings_of_tests())
-    logged = logged_flavor(model)
-    parts = {name: part for name, part in signature.to_dict().items() if part}
-    draft = Adoption(
-        "models:/m-1", "", logged.name, "other", parts, "examples", locked.python, pickled=logged.pickled, libraries=locked.libraries
+def write_adoption(
+    folder: Path,
+    *,
+    inputs: Sequence[Mapping[str, object]] = TEXT,
+    outputs: Sequence[Mapping[str, object]] | None = None,
+    task: Task = "classification",
+    input_form: InputForm = "table",
+    **others: Any,
+) -> Adoption:
+    """Write the record of adoption beside the model's directory, and return it."""
+    flavor = logged_flavor(folder / MODEL_FOLDER)
+    signature = {"inputs": json.dumps(list(inputs)), **({"outputs": json.dumps(list(outputs))} if outputs else {})}
+    adoption = Adoption(
+        "models:/test/1", "", flavor.name, task, signature, "signature", "3.11", input_form=input_form, pickled=flavor.pickled, **others
     )
-    hosted = HostedModel(folder, draft, python=python, settings=settings_of_tests())
-    try:
-        records = json.loads(examples.to_json(orient="records"))
-        outputs = hosted.predict(records)
-        golden = golden_content(records, outputs.values, hosted.classes, outputs.probabilities)
-        (folder / ADOPTION_FILE).write_text(replace(draft, task=hosted.task).canonical())  # type: ignore[arg-type]
-    finally:
-        hosted.close()
-    (folder / "golden.json").write_text(json.dumps(golden, ensure_ascii=False))
-    manifest = manifest_of(model, folder / "golden.json")
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    lineage = {"registered_model": "test", "version": "7", "run_id": "0" * 32, "artifact_digest": digest_of_manifest(manifest)}
-    (folder / "lineage.json").write_text(json.dumps(lineage))
-    return AdoptedForTests(folder, locked, python)
+    (folder / ADOPTION_FILE).write_text(adoption.canonical(), encoding="utf-8")
+    (folder / LOCK_FILE).write_text("", encoding="utf-8")
+    return adoption
+
+
+def write_pickled(folder: Path, model: object, **options: Any) -> Adoption:
+    """Write a model's directory as `mlflow.sklearn.save_model` does with cloudpickle, and its record of adoption."""
+    (folder / MODEL_FOLDER).mkdir(parents=True)
+    (folder / MODEL_FOLDER / "model.pkl").write_bytes(cloudpickle.dumps(model))
+    entry = {"pickled_model": "model.pkl", "serialization_format": "cloudpickle"}
+    (folder / MODEL_FOLDER / "MLmodel").write_text(yaml.safe_dump({"flavors": {"sklearn": entry}}))
+    return write_adoption(folder, **{"input_form": "list", **options})
+
+
+def write_evidence(folder: Path, hosted: HostedModel, records: Sequence[Mapping[str, object]]) -> None:
+    """Write the golden predictions, the manifest and the lineage of an adopted model: then `load_model` takes the folder."""
+    outputs = hosted.predict(records)
+    (folder / GOLDEN).write_text(json.dumps(golden_content(records, outputs.values, hosted.classes, outputs.probabilities)))
+    manifest = manifest_of(folder / MODEL_FOLDER, folder / GOLDEN)
+    (folder / MANIFEST_FILE).write_text(json.dumps(manifest))
+    lineage = {"registered_model": "test", "version": "1", "run_id": "0" * 32, "artifact_digest": digest_of_manifest(manifest)}
+    (folder / LINEAGE_FILE).write_text(json.dumps(lineage))

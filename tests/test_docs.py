@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^```([\w ]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 PAGES = sorted(path for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"])
+ADOPT_PAGE = ROOT / "docs" / "adopt.md"
 STAGE_PAGES = sorted((ROOT / "docs").glob("[01][0-9]-*.md"))
 
 # What .ci/run calls by itself, around this test: running it here again would run this test inside itself.
@@ -107,6 +108,24 @@ def test_every_command_of_the_docs_runs_in_the_order_of_the_stages(terminal: Ter
     assert Path(found.strip()).resolve() == ROOT / "src" / "passerelle" / "__init__.py", "the environment is still the one of this project"
 
 
+@pytest.mark.e2e
+@pytest.mark.integration
+@pytest.mark.timeout(1_200)
+def test_the_way_from_a_notebook_to_an_answer(terminal: Terminal) -> None:
+    notebook = commands_as_written(ADOPT_PAGE, "python")
+    (terminal.folder / "notebook.py").write_text(notebook, encoding="utf-8")
+    done = terminal.run(commands(ADOPT_PAGE))
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert "which takes its texts as a list" in done.stdout
+    assert "already done: comments version 1 is adopted" in done.stdout
+    assert re.search(r'"label":"?1"?,', done.stdout)
+
+
+def commands_as_written(page: Path, language: str) -> str:
+    """Return the page's first block in the language."""
+    return next(body for found, body in BLOCK.findall(page.read_text()) if found == language)
+
+
 def make_up_answers_until_ctrl_c(terminal: Terminal) -> None:
     """The README's `make up`, on what the pages left: prints its addresses, answers, and ends at Ctrl-C."""
     environment = {name: value for name, value in terminal.environment.items() if not name.startswith("MAKE")}
@@ -150,7 +169,7 @@ def test_commands_that_ci_runs_by_itself_stand_in_its_script() -> None:
 
 
 def test_no_page_but_those_that_are_run_holds_commands() -> None:
-    others = set(PAGES) - set(STAGE_PAGES) - {ROOT / "README.md"}
+    others = set(PAGES) - set(STAGE_PAGES) - {ROOT / "README.md", ADOPT_PAGE}
     assert [page.name for page in others if commands(page)] == []
 
 

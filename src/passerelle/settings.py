@@ -208,6 +208,11 @@ class LoadingSettings(Settings):
     model_answer_s: float = Field(
         default=30.0, gt=0, description="Longest wait for one answer of that process, in seconds; it is then ended and started anew, once."
     )
+    model_sandbox: Literal["auto", "required", "off"] = Field(
+        default="auto",
+        description="Whether the kernel keeps the process of an adopted model from other files, from the network and from other processes: "
+        "`auto` where it can, `required` always, `off` where the model's own container does.",
+    )
     model_memory_mib: int = Field(
         default=0, ge=0, description="Most memory that the process of an adopted model may take, in MiB; 0 for no limit of its own."
     )

@@ -37,7 +37,15 @@ def adopted(adopting: Registry, address: str, options: AdoptOptions | None = Non
     return adopt(adopting, replace(AdoptionRequest(address, options or AdoptOptions()), **more))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name", ROWS)
+#: One of each kind; `python -m tests.adopt_matrix` tries all rows.
+SOME = (
+    "autolog, texts as a list", "pickle, numbers, names of labels", "pickle, an array, without signature",
+    "pickle, the target in the signature", "pickle, an array with a tensor's signature", "multi-label", "clustering", "pyfunc, a class with the names of labels",
+    "pyfunc, otherwise on each call",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SOME)
 def test_each_way_to_log_is_adopted_or_refused_with_a_way_out(adopting: Registry, tmp_path: Path, name: str) -> None:
     row = ROWS[name]
     address = version_of(adopting, row)

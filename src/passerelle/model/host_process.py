@@ -55,7 +55,7 @@ class HostProcess:
         self._folder = Path(tempfile.mkdtemp(prefix="passerelle-model-"))
         try:
             self._process = subprocess.Popen(
-                [str(python), "-I", "-B", str(_START), json.dumps({**settings, "folder": str(self._folder)})],
+                [str(python), "-I", "-B", str(_START), json.dumps({**settings, "own": str(self._folder)})],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

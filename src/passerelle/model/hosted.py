@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from passerelle.errors import DamagedFileError, GoldenError, ModelEndedError, OutsideError, UntrustedTypeError
+from passerelle.errors import DamagedFileError, GoldenError, IntegrityError, ModelEndedError, OutsideError, UntrustedTypeError
 from passerelle.model.adoption import Adoption, read_adoption
 from passerelle.model.answer import ScoredRow
 from passerelle.model.environment import interpreter
@@ -22,6 +22,7 @@ from passerelle.model.trust import refuse_adopted_pickle, trusted
 from passerelle.names import MODEL_FOLDER
 from passerelle.settings import LoadingSettings
 
+_WHOLE_SANDBOX = frozenset({"files", "network"})
 #: Failures in a row after which the process is not started anew.
 _MOST_FAILURES = 2
 
@@ -74,8 +75,14 @@ class HostedModel:
         python: The interpreter of the model's environment.
         settings: Limits of time and memory; by default what the environment says.
 
+    Attributes:
+        classes: The labels, in the order of the probabilities; empty for a model that has none.
+        task: What the model does with a record, as its process sees it; known for certain once it has predicted.
+        sandbox: What the kernel keeps the process from: `files` outside of its folders, `network`.
+
     Raises:
-        IntegrityError: The process cannot read the model, or the model holds types that the operator does not trust.
+        IntegrityError: The process cannot read the model, the model tried to write files or to open connections meanwhile, or it holds
+            types that the operator does not trust.
         OutsideError: The process cannot be started, ended, or took too long.
     """
 
@@ -89,6 +96,7 @@ class HostedModel:
         self._failures = 0
         self._closed = False
         self._process: HostProcess | None = None
+        self.sandbox: frozenset[str] = frozenset()
         self.classes: tuple[Any, ...] = ()
         self.task = ""
         self._start()
@@ -166,7 +174,11 @@ class HostedModel:
 
     def _start(self) -> None:
         """Start the process and let it read the model."""
-        process = HostProcess(self._python, {"memory_mib": self._settings.model_memory_mib})
+        settings = self._settings
+        sandbox = settings.model_sandbox != "off"
+        process = HostProcess(
+            self._python, {"memory_mib": settings.model_memory_mib, "readable": self._message["folder"], "sandbox": sandbox}
+        )
         self._process = process
         self._finalizer = weakref.finalize(self, process.close)
         try:
@@ -178,6 +190,7 @@ class HostedModel:
             self._end()
             raise
         self.classes, self.task = tuple(answer["classes"] or ()), str(answer["task"])
+        self.sandbox = frozenset(answer["sandbox"])
 
     def _read(self, process: HostProcess) -> dict[str, Any]:
         answer = process.ask(self._message, timeout_s=self._settings.model_start_s)
@@ -188,6 +201,10 @@ class HostedModel:
             answer = process.ask({"trusted": True}, timeout_s=self._settings.model_start_s)
         if "error" in answer:
             raise _unreadable(answer)
+        if self._settings.model_sandbox == "required" and set(answer["sandbox"]) != _WHOLE_SANDBOX:
+            missing = " and ".join(sorted(_WHOLE_SANDBOX - set(answer["sandbox"])))
+            message = f"the kernel does not keep the process of the model from {missing}, and PASSERELLE_MODEL_SANDBOX requires it"
+            raise OutsideError(message, hint="export PASSERELLE_MODEL_SANDBOX=auto")
         return answer
 
     def _end(self) -> None:
@@ -234,7 +251,10 @@ def _foreign_types(foreign: Sequence[str], settings: LoadingSettings) -> Untrust
     return UntrustedTypeError(message, hint=f"export PASSERELLE_TRUSTED_TYPES={','.join(filter(None, (settings.trusted_types, *foreign)))}")
 
 
-def _unreadable(answer: Mapping[str, Any]) -> DamagedFileError:
+def _unreadable(answer: Mapping[str, Any]) -> IntegrityError:
+    if answer.get("tried"):
+        attempts = " and to ".join(answer["tried"])
+        return UntrustedTypeError(f"the model tried to {attempts} while it was read, which no model may", hint="passerelle status")
     if answer.get("module"):
         message = f"the model needs the module {answer['module']}, which its environment does not have: add its package to the requirements"
         return DamagedFileError(message, hint="passerelle adopt models:/NAME/VERSION")

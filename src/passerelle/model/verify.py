@@ -52,9 +52,7 @@ def check_signature(
         message = "signatures are required, and no key is set to verify them with"
         raise SettingsError(message, hint="export PASSERELLE_VERIFY_KEY=public.pem")
     if bundle is None:
-        again = "passerelle adopt models:/NAME/VERSION" if ADOPTED in manifest else f"passerelle register --run {run_id}"
-        hint = f"export PASSERELLE_SIGNING_KEY=key.pem; {again}"
-        raise SignatureError(f"{of} is not signed, and a signature is required", hint=hint)
+        raise _unsigned(of, run_id, adopted=ADOPTED in manifest)
     try:
         payload, signature, chain = _opened(bundle)
         certified = certified_key(chain, roots) if chain and roots else None
@@ -71,6 +69,12 @@ def check_signature(
     if subject != run_id:
         raise SignatureError(f"the signature of {of} is that of another run's model: {subject}", hint=TRAIN_AGAIN)
     return signer
+
+
+def _unsigned(of: str, run_id: str, *, adopted: bool) -> SignatureError:
+    again = "passerelle adopt models:/NAME/VERSION" if adopted else f"passerelle register --run {run_id}"
+    hint = f"export PASSERELLE_SIGNING_KEY=key.pem; {again}"
+    return SignatureError(f"{of} is not signed, and a signature is required", hint=hint)
 
 
 def check_stored_signature(folder: Path, manifest: Mapping[str, object], settings: SigningSettings, *, run_id: str) -> str | None:

@@ -231,9 +231,9 @@ def _check_pickle_policy(found: Adoptable, options: AdoptOptions, settings: Load
     try:
         refuse_adopted_pickle(settings, signed=signing.signing_key is not None)
     except UntrustedTypeError as error:
-        raise UntrustedTypeError(
-            f"{found}: {error.message}", hint=f"{error.hint}; passerelle adopt {found.address}{options.typed}"
-        ) from error
+        missing = "SIGNING_KEY=key.pem" if settings.adopted_pickles == "signed" else "ADOPTED_PICKLES=signed"
+        hint = f"export PASSERELLE_{missing}; passerelle adopt {found.address}{options.typed}"
+        raise UntrustedTypeError(f"{found}: {error.message}", hint=hint) from error
 
 
 def _model_file(model: Path) -> dict[str, Any]:

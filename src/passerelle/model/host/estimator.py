@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from passerelle.model.host.outputs import OutputNames, numbers, plain
 from passerelle.model.host.values import Foreign, encoded
 
@@ -133,9 +135,11 @@ def _outputs(regressor: Foreign) -> int:
 
 def _kind(estimator: Foreign) -> str:
     """Return what scikit-learn's tags say the estimator is; empty where it has none."""
-    try:
-        from sklearn.utils import get_tags
+    if "sklearn" in sys.modules:
+        try:
+            from sklearn.utils import get_tags
 
-        return str(get_tags(estimator).estimator_type or "")
-    except Exception:  # noqa: BLE001 - older versions have no tags, and other libraries' may fail
-        return str(getattr(estimator, "_estimator_type", "") or "")
+            return str(get_tags(estimator).estimator_type or "")
+        except Exception:  # noqa: BLE001, S110 - older versions have no tags, and other libraries' may fail
+            pass
+    return str(getattr(estimator, "_estimator_type", "") or "")

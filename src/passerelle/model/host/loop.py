@@ -8,22 +8,34 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import warnings
+from pathlib import Path
 
+from passerelle.model.host.attempts import Attempts, end_with_parent
 from passerelle.model.host.frames import read_message, write_message
-from passerelle.model.host.readers import Recipe, read_model
+from passerelle.model.host.readers import Recipe, Trusts, read_model
+from passerelle.model.host.sandbox import enter, limit
 from passerelle.model.host.tables import Tables
 from passerelle.model.host.values import Foreign
 
 _LONGEST_TEXT = 2_000
 
 
-def main() -> None:
-    """Answer the messages that arrive on standard input, on what was standard output when the process began."""
+def main(settings: dict[str, Foreign]) -> None:
+    """Answer the messages that arrive on standard input, on what was standard output when the process began.
+
+    Args:
+        settings: `own`, the folder of the process; `readable`, the model's; `sandbox`, whether the kernel is asked for one; `memory_mib`.
+    """
     answers = os.fdopen(os.dup(1), "wb")
     # What the model prints goes to standard error: it must not come between two answers.
     os.dup2(2, 1)
     messages = sys.stdin.buffer
+    threading.Thread(target=end_with_parent(), daemon=True).start()
+    limit(settings["memory_mib"])
+    granted = enter(Path(settings["own"]), [Path(settings["readable"])]) if settings["sandbox"] else []
+    attempts = Attempts(settings["own"])
     message = read_message(messages)
 
     def trusts(types: list[str]) -> bool:
@@ -31,27 +43,47 @@ def main() -> None:
         return bool((read_message(messages) or {}).get("trusted"))
 
     try:
-        model = read_model(Recipe(message, trusts))
-        tables = Tables(message["inputs"], message["form"])
+        answering = ReadModel(message, trusts)
     except BaseException as error:  # noqa: BLE001 - whatever a model's own code raises, SystemExit too
-        write_message(answers, {"error": "load", **_failure(error)})
+        write_message(answers, {"error": "load", "tried": attempts.seen, **_failure(error)})
         return
-    write_message(answers, {"classes": model.classes, "task": model.task})
+    if attempts.seen:
+        write_message(answers, {"error": "load", "tried": attempts.seen})
+        return
+    write_message(answers, {**answering.description, "sandbox": granted})
     # From here on it might print a record.
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
     warnings.simplefilter("ignore")
     while (message := read_message(messages)) is not None:
-        write_message(answers, _answer(model, tables, message))
+        write_message(answers, answering.answer(message))
 
 
-def _answer(model: Foreign, tables: Tables, message: dict[str, Foreign]) -> dict[str, object]:
-    try:
-        values, probabilities = model.predict(tables.table(message["records"]), message.get("params") or {})
-    except Exception as error:  # noqa: BLE001 - as above; the text of the error may hold a record
-        return {"error": "memory" if isinstance(error, MemoryError) else "predict", "type": type(error).__name__}
-    return {"values": values, "probabilities": probabilities, "task": model.task, "classes": model.classes}
+class ReadModel:
+    """A model that was read, and the tables that it takes.
+
+    Args:
+        message: The first, as `Recipe` and `Tables` take it.
+        trusts: Asks whether types are trusted.
+    """
+
+    def __init__(self, message: dict[str, Foreign], trusts: Trusts) -> None:
+        self._model = read_model(Recipe(message, trusts))
+        self._tables = Tables(message["inputs"], message["form"])
+
+    @property
+    def description(self) -> dict[str, object]:
+        """What the model is."""
+        return {"classes": self._model.classes, "task": self._model.task}
+
+    def answer(self, message: dict[str, Foreign]) -> dict[str, object]:
+        """Return the values of the message's records; `error` says what failed, without a record."""
+        try:
+            values, probabilities = self._model.predict(self._tables.table(message["records"]), message.get("params") or {})
+        except Exception as error:  # noqa: BLE001 - as above; the text of the error may hold a record
+            return {"error": "memory" if isinstance(error, MemoryError) else "predict", "type": type(error).__name__}
+        return {"values": values, "probabilities": probabilities, **self.description}
 
 
 def _failure(error: BaseException) -> dict[str, object]:

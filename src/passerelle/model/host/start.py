@@ -1,4 +1,4 @@
-"""Start the process: `python -I -B start.py`; the first message on standard input names the model.
+"""Start the process: `python -I -B start.py SETTINGS`, where SETTINGS is JSON; the first message on standard input names the model.
 
 Loads the package of this folder without the packages above it: neither passerelle nor what is installed beside it must come onto the path
 of a model that has an environment of its own.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -31,4 +32,4 @@ def _load() -> None:
 
 if __name__ == "__main__":
     _load()
-    importlib.import_module(f"{_PACKAGE}.loop").main()
+    importlib.import_module(f"{_PACKAGE}.loop").main(json.loads(sys.argv[1]))

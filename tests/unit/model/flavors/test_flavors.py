@@ -18,8 +18,8 @@ from passerelle.model.flavors.flavor import ModelFile
 from passerelle.model.mlmodel import describe
 from tests.unit.test_architecture import SOURCE, imports
 
-#: What may know scikit-learn besides its flavor: what compiles its pipelines, what trains them, and what computes figures by its metrics.
-KNOWS = ("scorer/compile/", "model/flavors/", "training/", "gate/")
+#: What may know scikit-learn besides its flavor: what compiles its pipelines, reads adopted ones, trains them, or computes figures.
+KNOWS = ("scorer/compile/", "model/flavors/", "model/host/", "training/", "gate/")
 #: Lists of packages for the image and of trusted types, which name it as text.
 NAMES_IT = ("bentos/image/", "settings.py", "model/trust.py", "cli/prerequisites.py")
 
