@@ -22,8 +22,8 @@ from passerelle.model.golden import read_golden
 from passerelle.names import BentoTag
 from passerelle.rollout.container import smoke
 from passerelle.settings import StoreSettings
-from tests.model_environments import write_adopted
 from tests.engine_fixtures import ROOT, removed
+from tests.model_environments import write_adopted
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine]
 
