@@ -17,7 +17,7 @@ from passerelle.environments.lock import lock_for
 from passerelle.errors import NotFoundError, UsageError
 from passerelle.model.loaded import load_model
 from passerelle.settings import LoadingSettings
-from tests.adopted_environments import settings_of_tests, write_adopted
+from tests.model_environments import settings_of_tests, write_adopted
 
 pytestmark = pytest.mark.integration
 

@@ -18,6 +18,7 @@ from passerelle.names import FLAVOR, GOLDEN_ORIGIN, MODEL_REQUIREMENTS, PICKLED,
 MODEL_PYTHON = "/opt/model/bin/python"
 _TOOLS = resources.files("passerelle.bentos") / "image" / "adopted"
 _TOOL = "model_environment.py"
+_LISTED = "FROM service AS listed\n"
 #: The Python of the service's base image.
 _PYTHON_OF_BASE = re.search(r"(\d+\.\d+)", BASE)
 _REQUIREMENTS = "model-requirements.txt"
@@ -62,7 +63,7 @@ def recipe_of(adoption: Adoption | None, options: ImageOptions) -> ImageRecipe:
     base = options.base if same else f"python:{adoption.python}-slim"
     arguments |= {"MODEL_BASE": base, "MODEL_PYTHON": f"{adoption.python} {'same' if same else 'own'}"}
     pythons = (("python3",), (MODEL_PYTHON, "-I"))
-    return ImageRecipe(options, "adopted", "adopted-listed", arguments, pythons, tuple(dict.fromkeys((options.base, base))))
+    return ImageRecipe(options, "adopted", "listed", arguments, pythons, tuple(dict.fromkeys((options.base, base))))
 
 
 def adoption_in(folder: Path) -> Adoption | None:
@@ -82,7 +83,10 @@ def add_model_environment(folder: Path, beside: Path, dockerfile: str) -> None:
     (folder / "tools" / _TOOL).write_bytes((_TOOLS / _TOOL).read_bytes())
     stages = (_TOOLS / "Dockerfile").read_text(encoding="utf-8")
     # Arguments that a FROM refers to are declared before the first stage.
-    (folder / "Dockerfile").write_text(f"ARG MODEL_BASE={BASE}\n{dockerfile}\n{stages}", encoding="utf-8")
+    # Docker's former builder makes every stage up to the one that is asked for: the one with the bill of materials stays the last.
+    service, _, listed = dockerfile.partition(_LISTED)
+    content = f"ARG MODEL_BASE={BASE}\n{service}\n{stages}\nFROM adopted AS listed\n{listed}"
+    (folder / "Dockerfile").write_text(content, encoding="utf-8")
 
 
 def adoption_labels(adoption: Adoption, folder: Path) -> dict[str, str]:

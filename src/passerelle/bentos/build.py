@@ -21,7 +21,7 @@ from passerelle.settings import SigningSettings, StoreSettings
 
 _TIMEOUT_S = 180.0
 #: service.py reads the model's signature while it is built, and refuses what may not be loaded.
-PASSED = ("PASSERELLE_ENVIRONMENT", "PASSERELLE_TRUST_PICKLE", "PASSERELLE_TRUSTED_TYPES")
+PASSED = ("PASSERELLE_ENVIRONMENT", "PASSERELLE_TRUST_PICKLE", "PASSERELLE_TRUSTED_TYPES", "PASSERELLE_ADOPTED_PICKLES")
 
 
 @dataclass(frozen=True)

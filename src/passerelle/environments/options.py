@@ -31,7 +31,7 @@ def is_without_effect(option: str, value: str) -> bool:
     return _bare(value) in {_bare(each) for each in re.split(r"[\s,]+", given) if each}
 
 
-def refuse_option(line: str, option: str, source: str, adopt: str) -> str | None:
+def refuse_option(line: str, option: str, source: str) -> str | None:
     """Return what is wrong with an option that overrides may stand for; None for what installs from an address.
 
     Raises:
@@ -43,7 +43,7 @@ def refuse_option(line: str, option: str, source: str, adopt: str) -> str | None
     if option in _BY_OPTION and value:
         address = re.sub(r"://[^/\s@]*@", "://", value)[:200]
         message = f"the model's {source} names the index or host {address} ({option}); packages come from the indexes that you name alone"
-        raise UsageError(message, hint=f"{_BY_OPTION[option][0]}={address} {adopt}")
+        raise UsageError(message, hint=f"{_BY_OPTION[option][0]}={address} passerelle adopt models:/NAME/VERSION")
     return "is an option of pip that is not taken over"
 
 

@@ -111,7 +111,7 @@ class _Reader:
         return found
 
     def _refuse(self, line: str, option: str) -> None:
-        message = refuse_option(line, option, self._source, ADOPT)
+        message = refuse_option(line, option, self._source)
         if message is None:
             self._unless_overridden(line, _name_in(line), "names an address or a folder, not a version in a package index")
         else:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from passerelle.bentos.adopted_image import add_model_environment, adoption_in, adoption_labels, recipe_of
+from passerelle.bentos.adopted_image import MODEL_PYTHON, add_model_environment, adoption_in, adoption_labels, recipe_of
 from passerelle.bentos.image_options import ImageOptions
 from passerelle.bentos.sbom import Packages, together
 from passerelle.errors import UsageError
@@ -26,10 +26,10 @@ def test_a_model_of_our_own_is_built_as_ever() -> None:
 
 def test_an_adopted_model_gets_its_own_environment() -> None:
     recipe = recipe_of(ADOPTED, ImageOptions(base="registry.example/python@sha256:1"))
-    assert (recipe.bare, recipe.listed) == ("adopted", "adopted-listed")
+    assert (recipe.bare, recipe.listed) == ("adopted", "listed")
     assert recipe.arguments["MODEL_BASE"] == "registry.example/python@sha256:1"
     assert recipe.arguments["MODEL_PYTHON"] == "3.11 same"
-    assert recipe.pythons[1][0] == "/opt/model/bin/python"
+    assert recipe.pythons[1][0] == MODEL_PYTHON
 
 
 def test_another_python_comes_from_its_own_base() -> None:
@@ -60,7 +60,9 @@ def test_the_context_holds_the_locked_requirements_and_the_labels_say_what_the_m
     }
     content = (folder / "Dockerfile").read_text()
     assert content.index("ARG MODEL_BASE") < content.index("FROM ")
-    assert DOCKERFILE in content, "the stages of any other image stay as they are"
+    assert DOCKERFILE.partition("FROM service AS listed")[0] in content, "the stages of any other image stay as they are"
+    assert content.rstrip().endswith("FROM adopted AS listed\nCOPY sbom.cdx.json /app/")
+    assert content.count("AS listed") == 1
 
 
 def test_the_bill_of_materials_covers_both_environments() -> None:

@@ -76,9 +76,7 @@ def test_one_that_could_not_be_finished_is_not_there(tmp_path: Path, calls: list
 
 
 def test_in_an_image_there_is_one_interpreter(tmp_path: Path, calls: list[Sequence[str]]) -> None:
-    assert ensure(tmp_path / "environment.txt", "3.9", settings(tmp_path, model_python="/opt/model/bin/python")) == Path(
-        "/opt/model/bin/python"
-    )
+    assert ensure(tmp_path / "environment.txt", "3.9", settings(tmp_path, model_python=sys.executable)) == Path(sys.executable)
     assert calls == []
 
 
