@@ -202,9 +202,7 @@ class LoadingSettings(Settings):
     model_python: Path | None = Field(
         default=None, description="Interpreter of the one environment that is there, as in the image of an adopted model; set by the image."
     )
-    model_start_s: float = Field(
-        default=180.0, gt=0, description="Longest wait for the process of an adopted model to read the model, in seconds."
-    )
+    model_start_s: float = Field(default=180.0, gt=0, description="Longest wait for an adopted model's process to read it, in seconds.")
     model_answer_s: float = Field(
         default=30.0, gt=0, description="Longest wait for one answer of that process, in seconds; it is then ended and started anew, once."
     )

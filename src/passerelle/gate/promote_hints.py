@@ -17,5 +17,10 @@ def with_reason(ref: ModelVersionRef, *, waive: str = "") -> str:
     return f"{_promote(ref)}{f' --waive {waive}' if waive else ''} --reason REASON"
 
 
+def with_rows_or_reason(ref: ModelVersionRef) -> str:
+    """Return both commands, a line each."""
+    return "\n".join((with_rows(ref), with_reason(ref)))
+
+
 def _promote(ref: ModelVersionRef) -> str:
     return f"passerelle promote --model {shlex.quote(ref.registered_model)} --version {ref.version}"

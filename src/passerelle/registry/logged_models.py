@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
+from mlflow.entities import FileInfo, LoggedModel, Run
 from mlflow.exceptions import MlflowException
 
 from passerelle.errors import NotFoundError, UsageError
@@ -14,6 +15,19 @@ from passerelle.errors import NotFoundError, UsageError
 #: MLflow's own tag of a run: what it logged, of MLflow 2.
 _HISTORY = "mlflow.log-model.history"
 _MODEL_FILE = "MLmodel"
+
+
+class RunReader(Protocol):
+    """What is asked of MLflow's client about a run."""
+
+    def get_run(self, run_id: str) -> Run:
+        """Return the run."""
+
+    def get_logged_model(self, model_id: str) -> LoggedModel:
+        """Return a logged model of MLflow 3."""
+
+    def list_artifacts(self, run_id: str, path: str) -> list[FileInfo]:
+        """Return the files and folders at a path among the run's artifacts."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +45,9 @@ class LoggedModelPlace:
     run_id: str
 
 
-def logged_by(client: Any, run_id: str) -> tuple[LoggedModelPlace, ...]:
+def logged_by(client: RunReader, run_id: str) -> tuple[LoggedModelPlace, ...]:
     """Return the models that the run logged, in its order; of several with the same name, the last."""
-    run: Any = client.get_run(run_id)
+    run = client.get_run(run_id)
     found: dict[str, str] = {}
     for path in _paths_of_history(run.data.tags.get(_HISTORY, "[]")):
         found[path] = f"{run.info.artifact_uri.rstrip('/')}/{path}"
@@ -43,7 +57,7 @@ def logged_by(client: Any, run_id: str) -> tuple[LoggedModelPlace, ...]:
     return tuple(LoggedModelPlace(name, source, run_id) for name, source in found.items())
 
 
-def only_model(client: Any, run_id: str, path: str = "") -> LoggedModelPlace:
+def only_model(client: RunReader, run_id: str, path: str = "") -> LoggedModelPlace:
     """Return the model of this name or path that the run logged; without one, the only model.
 
     Raises:
@@ -66,13 +80,13 @@ def only_model(client: Any, run_id: str, path: str = "") -> LoggedModelPlace:
     return models[0]
 
 
-def by_id(client: Any, model_id: str) -> LoggedModelPlace:
+def by_id(client: RunReader, model_id: str) -> LoggedModelPlace:
     """Return a logged model of MLflow 3."""
     model = client.get_logged_model(model_id)
     return LoggedModelPlace(str(model.name), f"models:/{model_id}", str(model.source_run_id or ""))
 
 
-def _at_path(client: Any, run_id: str, path: str) -> LoggedModelPlace | None:
+def _at_path(client: RunReader, run_id: str, path: str) -> LoggedModelPlace | None:
     """Return the model below the run's artifacts that MLflow's own tag does not name: somebody copied it there."""
     entries = [entry.path.rpartition("/")[2] for entry in client.list_artifacts(run_id, path)]
     if _MODEL_FILE not in entries:

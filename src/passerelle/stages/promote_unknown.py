@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from passerelle.criteria import Criteria
 from passerelle.errors import CriteriaError, RefusedError
-from passerelle.gate.promote_hints import with_reason, with_rows
+from passerelle.gate.promote_hints import with_reason, with_rows, with_rows_or_reason
 from passerelle.gate.task_scores import MEASURED
 from passerelle.gate.verdict import Verdict
 
@@ -41,7 +41,7 @@ def check_unknown(verdict: Verdict, criteria: Criteria, *, who: str, reason: str
             raise CriteriaError(f"{ref} is not judged: {why}, and {by}", hint=hint)
         if not reason_of_person(who, reason):
             message = f"{ref} is not judged: {why}; to promote it takes the reason of a person{_not_of(who)}"
-            raise RefusedError(message, hint=f"{with_rows(ref)}\n{with_reason(ref)}" if measurable else with_reason(ref))
+            raise RefusedError(message, hint=with_rows_or_reason(ref) if measurable else with_reason(ref))
     elif any(finding.check == _LEAKAGE for finding in verdict.unknown):
         message = f"{ref}: nobody knows which rows it learned from, so that those it is judged by may be among them"
         if rule.unknown_leakage == "refuse":

@@ -56,9 +56,7 @@ def accepted(
     """
     from passerelle.model.loaded import load_model  # noqa: PLC0415 - only a worker loads models
 
-    other = lineage.get("task")
-    if task and other and task != other:
-        raise VersionRefusedError("task", f"the version was trained for the task {other!r}, and the service answers {task!r}", hint=_TRAIN)
+    _check_training_task(task, lineage.get("task"))
     try:
         _check_fits(folder, served, bento_model)
         model = load_model(folder, scorer_alone=True)
@@ -72,6 +70,12 @@ def accepted(
         model.close()
         raise
     return model
+
+
+def _check_training_task(served: str | None, offered: object) -> None:
+    if served and offered and served != offered:
+        message = f"the version was trained for the task {offered!r}, and the service answers {served!r}"
+        raise VersionRefusedError("task", message, hint=_TRAIN)
 
 
 def _refusal(error: Exception, folder: Path) -> VersionRefusedError:

@@ -159,7 +159,8 @@ class Follower:
         if not seen.digest or not version.run_id:
             name = f"{version.registered_model} version {version.version}"
             message = f"{name} has no digest of its files: it was not registered by passerelle, nor adopted"
-            raise VersionRefusedError("digest", message, hint=f"passerelle adopt models:/{version.registered_model}/{version.version}")
+            adopt = f"passerelle adopt models:/{version.registered_model}/{version.version}"
+            raise VersionRefusedError("digest", message, hint=adopt)
         published = self._board.published()
         line, number = self._ledger_line(version, published)
         name = f"{version.version}-{version.run_id[:RUN_ID_LENGTH_IN_TAG]}-{seen.digest.removeprefix('sha256:')[:16]}"

@@ -20,8 +20,8 @@ from tests.unit.test_architecture import SOURCE, imports
 
 #: What may know scikit-learn besides its flavor: what compiles its pipelines, reads adopted ones, trains them, or computes figures.
 KNOWS = ("scorer/compile/", "model/flavors/", "model/host/", "training/", "gate/")
-#: Lists of packages for the image and of trusted types, which name it as text.
-NAMES_IT = ("bentos/image/", "settings.py", "model/trust.py", "cli/prerequisites.py")
+#: Lists of packages for the image and for environments, and of trusted types, which name it as text.
+NAMES_IT = ("bentos/image/", "environments/needs.py", "settings.py", "model/trust.py", "cli/prerequisites.py")
 
 
 def test_scikit_learn_is_known_where_it_must_be() -> None:

@@ -150,7 +150,7 @@ def test_a_server_that_does_not_answer_is_said(tmp_path: Path) -> None:
 def test_a_version_that_passerelle_did_not_register_is_refused(registry: RegistryDouble, tmp_path: Path) -> None:
     del registry.versions[1]["tags"][ARTIFACT_DIGEST]
     state = follower(registry, tmp_path).poll()
-    assert (state.code, state.hint) == ("digest", f"passerelle register --run {'1' * 32}")
+    assert (state.code, state.hint) == ("digest", "passerelle adopt models:/test/1")
 
 
 def test_a_load_that_killed_its_worker_twice_is_not_begun_again(
