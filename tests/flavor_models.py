@@ -1,7 +1,7 @@
 """Logs a model of each flavor, reads it as the process of an adopted model does, and writes what both say beside what pyfunc says.
 
 Run by the interpreter of the flavors' environment, without passerelle: `python tests/flavor_models.py START FOLDER`, where START is the
-start.py of `model/host/`.
+start.py of `model/host/`; or `python tests/flavor_models.py --save NAME FOLDER`, which saves one of the models.
 """
 
 from __future__ import annotations
@@ -175,6 +175,9 @@ def records_of(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [dict(each) for each in json.loads(table.to_json(orient="records", double_precision=15))]
 
 
+CASES = (lightgbm_cases, xgboost_cases, catboost_cases, onnx_cases, sklearn_cases, function_cases)
+
+
 def answers(case: Case, folder: Path) -> dict[str, Any]:
     """Return what the reader says of the model's table, and what pyfunc says."""
     from passerelle.model.host.loop import ReadModel
@@ -204,7 +207,7 @@ def main(start: str, folder: str) -> None:
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     runpy.run_path(start)["_load"]()
     found = []
-    for cases in (lightgbm_cases, xgboost_cases, catboost_cases, onnx_cases, sklearn_cases, function_cases):
+    for cases in CASES:
         for place, case in enumerate(cases()):
             try:
                 found.append(answers(case, Path(folder) / f"{cases.__name__}-{place}"))
@@ -213,5 +216,19 @@ def main(start: str, folder: str) -> None:
     (Path(folder) / "answers.json").write_text(json.dumps(found))
 
 
+def save(name: str, folder: str) -> None:
+    """Save the model of this name into the folder, with its records and its signature beside."""
+    warnings.filterwarnings("ignore")
+    _, save_model, table, values = next(case for cases in CASES for case in cases() if case[0] == name)
+    signature = infer_signature(table, values)
+    save_model(str(Path(folder) / "mlflow_model"), signature)
+    (Path(folder) / "records.json").write_text(json.dumps(records_of(table)))
+    content = {part: json.loads(text) for part, text in signature.to_dict().items() if text}
+    (Path(folder) / "signature.json").write_text(json.dumps(content))
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1] == "--save":
+        save(*sys.argv[2:])
+    else:
+        main(*sys.argv[1:])
