@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.integration]
 UV = [sys.executable, "-m", "uv"]
 WORKS = {"env", "keys"}
 ARGUMENTS = {
+    "adopt": "adopt models:/comments/1",
     "trace": "trace 1",
     "reproduce": "reproduce 1",
     "restore": "restore file.tar",
