@@ -66,7 +66,7 @@ def test_an_image_that_fails_its_golden_inputs_does_not_take_the_name(
     assert held is not None
     assert held["Id"] == good.image.digest
     assert names(bento.engine, repository) == {f"{repository}:1"}
-    assert dangling(bento.engine) == before
+    assert dangling(bento.engine) <= before
     assert not list((tmp_path / "bentoml" / "images").glob(f"*{repository.replace('/', '_')}_2*")), "no bill of what was not kept"
     removed(bento.engine, f"{repository}:1")
 
@@ -85,7 +85,7 @@ def test_what_fails_half_way_leaves_no_image_behind(bento: BentoForTests, monkey
     assert names(bento.engine, repository) == set()
     bento.image(name=f"{repository}:1", epoch=1_700_000_000)
     assert names(bento.engine, repository) == {f"{repository}:1"}
-    assert dangling(bento.engine) == before
+    assert dangling(bento.engine) <= before
     removed(bento.engine, f"{repository}:1")
 
 

@@ -36,9 +36,15 @@ def unresolved(failure: UvFailure, packages: Sequence[Requirement], python: str)
 
 
 def _in_the_way(text: str, packages: Sequence[Requirement]) -> Requirement | None:
-    """Return the last requirement of the model that uv names: the one that its conclusion comes from."""
+    """Return the requirement of the model that another package limits otherwise, or else the last one that uv names."""
     places = [(place, each) for each in packages if (place := _last_place(text, each)) >= 0]
-    return max(places, key=lambda found: found[0])[1] if places else None
+    limited = [found for found in places if _limits(text, found[1].name)]
+    return max(limited or places, key=lambda found: found[0])[1] if places else None
+
+
+def _limits(text: str, name: str) -> list[str]:
+    """Return the versions that other packages take of this one, as uv names them."""
+    return re.findall(rf"depends on {re.escape(name)}([<>=!~][^\s]*?)(?:,? and|\s|$)", text)
 
 
 def _last_place(text: str, requirement: Requirement) -> int:
@@ -54,5 +60,5 @@ def _hint(text: str, name: str) -> str:
         return f"UV_INDEX=https://ADDRESS/simple {_ADOPT}\n{without}"
     if "no usable wheels" in text or "no wheels with a matching" in text:
         return f"{_ADOPT} --override '{name}>=VERSION'\n{_ADOPT} --python 3.11"
-    limits = re.findall(rf"depends on {re.escape(name)}([<>=!~][^\s]*?)(?:,? and|\s|$)", text)
+    limits = _limits(text, name)
     return f"{_ADOPT} --override '{name}{limits[-1] if limits else '==VERSION'}'"
