@@ -15,17 +15,19 @@ from passerelle.bentos.bento_model import CheckedModel, write_bento_model
 from passerelle.bentos.store import Store
 from passerelle.environments.environment import ensure
 from passerelle.errors import IntegrityError, OutsideError
-from passerelle.model.adoption import LOCK_FILE
+from passerelle.model.adoption import LOCK_FILE, read_adoption
 from passerelle.model.classifier import load_pipeline, pipeline_predict
 from passerelle.model.golden import read_golden, replay
 from passerelle.model.hosted import hosted_predict, open_hosted
-from passerelle.model.manifest import check_manifest
+from passerelle.model.manifest import check_manifest, read_manifest
 from passerelle.model.mlmodel import ModelDescription, describe
 from passerelle.model.verify import check_signature, check_stored_signature
 from passerelle.names import (
     ARTIFACT_DIGEST,
+    GOLDEN,
     MANIFEST,
     MANIFEST_FILE,
+    MODEL_FOLDER,
     PREFIX,
     BentoTag,
     ModelVersionRef,
@@ -107,6 +109,7 @@ def import_model(
         found = _already_there(store, version.ref, digest, signing)
         if found is not None:
             store.select("models", found.bento_model_tag)
+            _make_environment(found)
             return found
         try:
             return _imported(registry, store, version, digest, staging=staging, signing=signing)
@@ -164,6 +167,19 @@ def _already_there(store: Store, ref: ModelVersionRef, digest: str, signing: Sig
             hint = f"bentoml models delete {ref.bento_model_tag}; passerelle import"
             raise IntegrityError(f"the bento model {ref.bento_model_tag} cannot be trusted: {message}", hint=hint) from error
     return ImportedModel(ref, ref.bento_model_tag, Path(model.path), created=False, artifact_digest=digest)
+
+
+def _make_environment(found: ImportedModel) -> None:
+    """Make the environment of an adopted model that is in the store: it may have made room for others, or been made elsewhere.
+
+    Raises:
+        IntegrityError: A file in the store is not the one that was registered.
+        OutsideError: The environment cannot be made.
+    """
+    adoption = read_adoption(found.path) if found.path is not None else None
+    if adoption is not None and found.path is not None:
+        check_manifest(found.path / MODEL_FOLDER, found.path / GOLDEN, read_manifest(found.path), expected_digest=found.artifact_digest)
+        ensure(found.path / LOCK_FILE, adoption.python, LoadingSettings.read())
 
 
 def _imported(
