@@ -207,6 +207,8 @@ class Connection(HttpToolsProtocol):
         lines = b"".join(b"%b: %b\r\n" % header for header in headers)
         self.transport.write(STATUS_LINE[refusal.status] + lines + b"\r\n" + body)
         type(self).refused(refusal.status, request_id)
+        # A client that has the end of the stream keeps the answer, whatever it sends afterwards.
+        self.transport.write_eof()
         self._unset_keepalive_if_required()
         self.loop.call_later(_LINGER_S, self.transport.abort)
 

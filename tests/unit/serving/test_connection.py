@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 from types import SimpleNamespace
 
 import pytest
 import uvicorn
 
-from passerelle.serving.connection import Connection
+from passerelle.serving.connection import _LINGER_S, Connection
 from passerelle.serving.heads import AwaitedHeads, HeadLimits
 from passerelle.serving.install import speak_http
 from tests.unit.serving.connection_server import LIMIT, Server, exchanged, read_all, serving, statuses
@@ -110,6 +112,26 @@ def test_a_slow_head_is_ended_and_an_idle_connection_too() -> None:
             assert not asking.done()
             server.goes_on.set()
             assert await asking == [200, 408]
+
+    asyncio.run(go())
+
+
+def test_who_reads_late_and_sends_on_gets_the_refusal_and_the_end() -> None:
+    def client(port: int) -> bytes:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nX: ")
+            for _ in range(10):
+                connection.sendall(b"a" * 4_000)
+                time.sleep(0.02)
+            time.sleep(_LINGER_S)
+            came = b""
+            while piece := connection.recv(10):
+                came += piece
+            return came
+
+    async def go() -> None:
+        async with serving() as (_server, port):
+            assert statuses(await asyncio.to_thread(client, port)) == [431]
 
     asyncio.run(go())
 
