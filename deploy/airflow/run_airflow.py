@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import click
 import requests
@@ -82,6 +83,8 @@ def variables(home: Path, port: int, project: Path) -> dict[str, str]:
     address = f"http://127.0.0.1:{port}"
     return {
         "AIRFLOW_HOME": str(home),
+        # By default a statement fails that SQLite, on a busy machine, does not get to within five seconds.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{quote(str(home))}/airflow.db?timeout=60",
         "AIRFLOW__CORE__DAGS_FOLDER": str(HERE / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
