@@ -88,6 +88,7 @@ def test_a_scorer_of_every_kind_loads_and_answers(scorer_python: Path, tmp_path:
         "average",
         "sigmoids",
         "isotonics",
+        "temperature",
         "uniform",
         "zero",
         "count",

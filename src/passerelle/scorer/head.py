@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from passerelle.scorer.links import TWO, Link, sigmoid, simple_link_of
+from passerelle.scorer.links import TWO, Link, Softmax, sigmoid, simple_link_of
 from passerelle.scorer.sections import Floats
 
 _ROUNDING = 1e-5
@@ -86,6 +86,21 @@ class Isotonics:
 
 
 @dataclass(frozen=True)
+class Temperature:
+    """Temperature scaling (Guo et al., 2017): softmax of the margins times one factor, which leaves their order as it is."""
+
+    inverse: float
+
+    def __call__(self, values: Floats) -> Floats:
+        """Return the probabilities of all classes, shape (texts, classes), from their margins or, of two classes, that of the second."""
+        margins = np.concatenate([-values, values], axis=1) if values.shape[1] == 1 else values
+        return Softmax()(self.inverse * margins)
+
+
+_CALIBRATIONS: Mapping[str, type[Any]] = {"sigmoids": Sigmoids, "isotonics": Isotonics, "temperature": Temperature}
+
+
+@dataclass(frozen=True)
 class Member:
     """One calibrated model of an ensemble.
 
@@ -94,7 +109,7 @@ class Member:
         start: Its first score among all members'.
         classes: Number of classes of the whole.
         positions: The class of each calibrator.
-        calibrate: From the model's values (texts, calibrators) to probabilities of the same shape.
+        calibrate: From the model's values (texts, calibrators) to probabilities of the same shape; a temperature gives those of all classes.
     """
 
     head: Head
@@ -106,6 +121,8 @@ class Member:
     def probabilities(self, scores: Floats) -> Floats:
         """Return this member's probabilities, shape (texts, classes), from the scores of all members."""
         values = self._values(scores[:, self.start : self.start + self.head.scores])
+        if isinstance(self.calibrate, Temperature):
+            return self.calibrate(values)
         table = np.zeros((len(scores), self.classes))
         table[:, self.positions] = self.calibrate(values)
         if self.classes == TWO:
@@ -125,14 +142,14 @@ class Member:
 
     def spec(self) -> dict[str, object]:
         """Return the member in JSON's types."""
-        kind = "sigmoids" if isinstance(self.calibrate, Sigmoids) else "isotonics"
+        kind = next(name for name, calibration in _CALIBRATIONS.items() if isinstance(self.calibrate, calibration))
         return {**vars(self), "head": self.head.spec(), "calibrate": {"kind": kind, **vars(self.calibrate)}}
 
     @classmethod
     def of(cls, spec: Mapping[str, Any]) -> Member:
         """Return the member of this specification."""
         calibrate = dict(spec["calibrate"])
-        function: Any = {"sigmoids": Sigmoids, "isotonics": Isotonics}[calibrate.pop("kind")](**calibrate)
+        function = _CALIBRATIONS[calibrate.pop("kind")](**calibrate)
         return cls(head_from(spec["head"]), spec["start"], spec["classes"], tuple(spec["positions"]), function)
 
 

@@ -180,6 +180,8 @@ CLASSIFIERS: dict[str, Callable[[], Any]] = {
     "svm, one sigmoid": lambda: CalibratedClassifierCV(_svm(), cv=3, ensemble=False),
     "svm, isotonic": lambda: CalibratedClassifierCV(_svm(), method="isotonic", cv=2),
     "svm, one isotonic": lambda: CalibratedClassifierCV(_svm(), method="isotonic", cv=3, ensemble=False),
+    "svm, temperature": lambda: CalibratedClassifierCV(_svm(), method="temperature", cv=2),
+    "svm, one temperature": lambda: CalibratedClassifierCV(_svm(), method="temperature", cv=3, ensemble=False),
     "bayes, sigmoid": lambda: CalibratedClassifierCV(MultinomialNB(), cv=2),
     "logistic, isotonic": lambda: CalibratedClassifierCV(LogisticRegression(), method="isotonic", cv=2),
     "ridge": lambda: RidgeClassifier(solver="sparse_cg"),

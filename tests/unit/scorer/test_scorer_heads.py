@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from passerelle.scorer.head import Average, Head, Isotonics, Member, Sigmoids, head_from
+from passerelle.scorer.head import Average, Head, Isotonics, Member, Sigmoids, Temperature, head_from
 from passerelle.scorer.links import Each, Link, Softmax, Two, huber, sigmoid, simple_link_of
 from tests.unit.scorer.scorer_cases import HOSTILE
 
@@ -61,6 +61,13 @@ def test_calibrators_are_platts_and_isotonic_ones() -> None:
     assert STEPS(table([-1.0], [0.5], [7.0])) == pytest.approx(table([0.2], [0.4], [0.6]))
 
 
+def test_a_temperature_changes_how_sure_a_model_is_and_not_of_what() -> None:
+    cold = member(calibrate=Temperature(2.0)).probabilities(table([99.0, 0.0, math.log(2), math.log(3)]))
+    assert cold == pytest.approx(table([1 / 14, 4 / 14, 9 / 14]))
+    two = member(head=Head(("a", "b"), 1, None), start=0, classes=2, positions=(1,), calibrate=Temperature(0.5))
+    assert two.probabilities(table([math.log(3)], [-math.log(3)])) == pytest.approx(table([0.25, 0.75], [0.75, 0.25]))
+
+
 def member(**changed: Any) -> Member:
     given: dict[str, Any] = {
         "head": Head(("a", "b", "c"), 3, None),
@@ -108,6 +115,6 @@ def test_an_average_is_the_mean_of_its_members_and_a_head_can_be_written_down() 
     single = {"head": Head(("a", "b"), 1, None), "classes": 2, "positions": (1,)}
     average = Average(tuple(member(start=place, calibrate=of(value), **single) for place, value in enumerate((0.2, 0.4, 0.9))))
     assert average(table([0.0, 0.0, 0.0])) == pytest.approx(table([0.5, 0.5]))
-    whole = Head(("a", "b", "c"), 5, Average((member(), member(calibrate=STEPS, positions=(0,)))), by_probability=True)
+    whole = Head(("a", "b", "c"), 5, Average((member(), member(calibrate=STEPS, positions=(0,)), member(calibrate=Temperature(2.0)))), by_probability=True)
     for head in (whole, Head(("a", 1), 1, Two("huber"), positive="huber"), Head((0, 1), 1, None)):
         assert head_from(head.spec()) == head

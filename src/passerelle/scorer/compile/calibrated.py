@@ -10,7 +10,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from passerelle.scorer.compile.classifiers import Plane, linear_plane, side_by_side
 from passerelle.scorer.compile.refusal import Refusal, named
-from passerelle.scorer.head import Average, Head, Isotonics, Member, Sigmoids
+from passerelle.scorer.head import Average, Head, Isotonics, Member, Sigmoids, Temperature
 from passerelle.scorer.links import TWO
 
 
@@ -44,6 +44,11 @@ def plane_of(classifier: ClassifierMixin, part: str) -> Plane:
 
 def _member(fitted: ClassifierMixin, head: Head, start: int, classes: int, part: str) -> Member:
     """Return the member for a `_CalibratedClassifier`."""
+    if fitted.method == "temperature":
+        # scikit-learn numbers the classes for it, and takes the margins in their order.
+        if head.link is not None or head.classes not in (tuple(range(classes)), tuple(fitted.classes.tolist())):
+            raise Refusal(part, "a temperature is only compiled over margins")
+        return Member(head, start, classes, tuple(range(classes)), Temperature(float(fitted.calibrators[0].beta_)))
     columns = np.searchsorted(fitted.classes, np.asarray(head.classes))
     # Of two classes there is one calibrator, for the second; scikit-learn pairs columns and calibrators in this order too.
     positions = tuple(int(column) + (classes == TWO) for column, _ in zip(columns, fitted.calibrators, strict=False))
