@@ -109,7 +109,8 @@ class Member:
         start: Its first score among all members'.
         classes: Number of classes of the whole.
         positions: The class of each calibrator.
-        calibrate: From the model's values (texts, calibrators) to probabilities of the same shape; a temperature gives those of all classes.
+        calibrate: From the model's values (texts, calibrators) to probabilities of the same shape,
+            or of all classes at once.
     """
 
     head: Head

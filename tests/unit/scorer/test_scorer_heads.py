@@ -115,6 +115,7 @@ def test_an_average_is_the_mean_of_its_members_and_a_head_can_be_written_down() 
     single = {"head": Head(("a", "b"), 1, None), "classes": 2, "positions": (1,)}
     average = Average(tuple(member(start=place, calibrate=of(value), **single) for place, value in enumerate((0.2, 0.4, 0.9))))
     assert average(table([0.0, 0.0, 0.0])) == pytest.approx(table([0.5, 0.5]))
-    whole = Head(("a", "b", "c"), 5, Average((member(), member(calibrate=STEPS, positions=(0,)), member(calibrate=Temperature(2.0)))), by_probability=True)
+    members = (member(), member(calibrate=STEPS, positions=(0,)), member(calibrate=Temperature(2.0)))
+    whole = Head(("a", "b", "c"), 5, Average(members), by_probability=True)
     for head in (whole, Head(("a", 1), 1, Two("huber"), positive="huber"), Head((0, 1), 1, None)):
         assert head_from(head.spec()) == head
