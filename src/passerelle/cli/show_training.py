@@ -13,11 +13,16 @@ if TYPE_CHECKING:
 
 def trained(output: Output, result: Trained) -> None:
     """Print what was trained."""
-    for note in result.notes:
-        output.line(f"note: {note}")
+    if result.result is None:  # a training tells them before it fits
+        for note in result.notes:
+            output.line(f"note: {note}")
     what = f"{result.rows} records in {result.classes} classes"
     if result.dry_run:
-        output.line(f"would train on {what}" if result.created else f"would change nothing: trained on before, run {result.parent_run_id}")
+        output.line(
+            f"would train {len(result.candidates)} candidates on {what}, {result.held_out} of them held out: {', '.join(result.candidates)}"
+            if result.created
+            else f"would change nothing: trained on before, run {result.parent_run_id}"
+        )
     elif not result.created:
         output.line(f"already done: the same data, code and seed, run {result.parent_run_id} (--again trains all the same)")
     elif result.result is not None:
@@ -28,6 +33,8 @@ def trained(output: Output, result: Trained) -> None:
         columns = ("candidate", "macro-F1", "accuracy", "held-out macro-F1", "held-out accuracy")
         output.table(columns, rows, right=columns[1:])
         output.line(f"{len(rows)} candidates on {what} in {result.result.seconds:.0f} s; run {result.parent_run_id}")
+    if not result.dry_run:
+        output.line("  next: passerelle promote --best")
     output.result(result)
 
 

@@ -1,0 +1,82 @@
+"""The file that `train --data` names: on a disk or in S3, and what its columns hold where nobody said which to use."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from urllib3.exceptions import HTTPError
+
+from passerelle.errors import NotFoundError, OutsideError, UsageError
+from passerelle.registry.objects import Objects
+from passerelle.settings import S3Settings
+from passerelle.stages.score_inputs import S3, bucket_and_key
+from passerelle.training.file_columns import columns_of, lacks_header, line_to_type, listing
+from passerelle.training.file_content import check_size
+from passerelle.training.reading import read_table, without_header
+
+_HINT = "passerelle train --data FILE"
+
+
+@contextmanager
+def local_copy(place: Path | str, s3: S3Settings) -> Iterator[Path]:
+    """Give the file's path; a file in S3 is copied for as long as the body runs, and errors name it by its address.
+
+    Raises:
+        UsageError: The address names no object.
+        NotFoundError: There is no such object.
+        OutsideError: S3 does not answer.
+    """
+    if isinstance(place, Path) or not place.startswith(S3):
+        yield Path(place)
+        return
+    bucket, key = bucket_and_key(place, _HINT)
+    name = PurePosixPath(key).name
+    if not name:
+        raise UsageError(f"{place} names no file: s3://BUCKET/KEY", hint=_HINT)
+    with tempfile.TemporaryDirectory(prefix="passerelle-data-") as folder:
+        path = Path(folder) / name
+        _copy(place, Objects(s3.model_copy(update={"bucket": bucket})), key, path)
+        try:
+            yield path
+        except UsageError as error:
+            hint = error.hint.replace(str(path), place) if error.hint else None
+            raise type(error)(error.message.replace(str(path), place), hint=hint) from None
+
+
+def _copy(place: str, objects: Objects, key: str, path: Path) -> None:
+    try:
+        content, size = objects.stream(key)
+        check_size(Path(path.name), size)
+        with path.open("wb") as file:
+            shutil.copyfileobj(content, file)
+    except NotFoundError:
+        raise NotFoundError(f"there is no object {place}", hint=_HINT) from None
+    except HTTPError as error:
+        raise OutsideError(f"S3 broke off in the middle of {place}", hint="passerelle status") from error
+
+
+def which_columns(path: Path, sheet: str | None, texts: Sequence[str], features: Sequence[str], label: str | None) -> UsageError:
+    """Return the error that lists the columns of a file, and whose hint is the line to type with those that are plain.
+
+    Args:
+        path: The file.
+        sheet: Of a workbook.
+        texts: Columns that were named already.
+        features: Columns that were named already.
+        label: Column of the class, where it was named already.
+
+    Raises:
+        DataError: The file cannot be read, lacks a column that was named, or seems to have no header.
+    """
+    table, notes = read_table(path, [*texts, *features, *([label] if label else [])], sheet=sheet)
+    if lacks_header(table):
+        return without_header(path, table)
+    columns = columns_of(table)
+    said = "".join(f"\n  note: {note}" for note in notes)
+    asked = "the class" if texts or features else "the text" if label else "the text and the class"
+    message = f"which columns of {path} hold {asked}? It has {len(table):,} rows and {len(columns)} columns:\n{listing(columns)}{said}"
+    return UsageError(message, hint=line_to_type(path, sheet, columns, texts=texts, features=features, label=label))
