@@ -103,6 +103,7 @@ def promotion(output: Output, result: Promotion) -> None:
     else:
         before = f"; version {result.previous} is what `passerelle rollback` goes back to" if result.previous else ""
         output.line(f"{result.ref} is in production{before}")
+        output.line("  next: passerelle deploy")
     output.result(result)
 
 
@@ -147,6 +148,8 @@ def deployment(output: Output, result: Deployment | Stopped) -> None:
         if smoke.inputs:
             output.line(f"{smoke.inputs} golden predictions over HTTP: the same, within {smoke.largest_difference:.1g}")
         followed(output, result.following, smoke.model_version)
+    if not isinstance(result, Stopped) and result.first_request is not None:
+        output.line(f"  next: {result.first_request}")
     output.result(result)
 
 

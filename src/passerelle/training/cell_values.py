@@ -8,6 +8,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+#: Above it, a float holds no digits behind the point.
+_EXACT = 1e15
+
 
 def column_of(values: Sequence[object]) -> pd.Series:
     """Return a column: truth values as they are, anything else as strings, and None where a cell is empty."""
@@ -18,19 +21,19 @@ def column_of(values: Sequence[object]) -> pd.Series:
 
 def cell_text(value: object) -> str | None:
     """Return a cell as a spreadsheet writes it to CSV, but for dates, which are ISO 8601; None for an empty one."""
+    if value is None or value == "":
+        return None
     match value:
-        case None | "":
-            return None
-        case str():
-            return value
         case bool():
-            return str(value).lower()
+            text = str(value).lower()
         case float():
-            return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)  # noqa: PLR2004 - more has no exact float
+            text = str(int(value)) if value.is_integer() and abs(value) < _EXACT else repr(value)
         case datetime.datetime():
-            return value.isoformat() if value.time() != datetime.time() else value.date().isoformat()
+            text = value.isoformat() if value.time() != datetime.time() else value.date().isoformat()
         case datetime.date() | datetime.time():
-            return value.isoformat()
+            text = value.isoformat()
         case dict() | list():
-            return json.dumps(value, ensure_ascii=False)
-    return str(value)
+            text = json.dumps(value, ensure_ascii=False)
+        case _:
+            text = str(value)
+    return text

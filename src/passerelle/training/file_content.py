@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import zlib
 from pathlib import Path, PurePosixPath
@@ -16,7 +17,6 @@ MOST_COLUMNS = 16_384
 MOST_CELLS = 50_000_000
 OTHER_FILE = "passerelle train --data FILE"
 _GZIP_MARK = b"\x1f\x8b"
-_CHUNK_BYTES = 1 << 20
 _ENCODINGS_BY_MARK = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 SAVE_AS_CSV = "save the table as CSV UTF-8 (comma-separated)"
 
@@ -92,21 +92,13 @@ def text_of(path: Path, content: bytes) -> tuple[str, tuple[str, ...]]:
 
 def _unpacked(path: Path, content: bytes) -> bytes:
     """Return what a gzip file of one or several members holds."""
-    unpacked, rest = io.BytesIO(), content
     try:
-        while rest.startswith(_GZIP_MARK):
-            member = zlib.decompressobj(wbits=31)
-            while not member.eof:
-                piece = member.decompress(rest, _CHUNK_BYTES)
-                if not piece and not member.unconsumed_tail and not member.eof:
-                    raise EOFError
-                unpacked.write(piece)
-                check_size(path, unpacked.tell())
-                rest = member.unconsumed_tail
-            rest = member.unused_data
-    except (zlib.error, EOFError) as error:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+            unpacked = file.read(MOST_BYTES + 1)
+    except (zlib.error, EOFError, OSError) as error:
         raise DataError(f"{path} is damaged: it cannot be unpacked as gzip to its end", hint=f"ls -l {path}; {OTHER_FILE}") from error
-    return unpacked.getvalue()
+    check_size(path, len(unpacked))
+    return unpacked
 
 
 def _decode_windows(path: Path, content: bytes) -> str:

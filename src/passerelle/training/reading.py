@@ -11,7 +11,7 @@ import pandas as pd
 
 from passerelle.errors import DataError
 from passerelle.training.file_columns import columns_of, lacks_header
-from passerelle.training.file_content import OTHER_FILE, SAVE_AS_CSV, check_cells, content_of, text_of
+from passerelle.training.file_content import OTHER_FILE, check_cells, content_of, text_of
 from passerelle.training.json_table import is_json, json_table
 from passerelle.training.parquet_table import parquet_table
 
