@@ -76,7 +76,7 @@ def lacks_header(table: pd.DataFrame) -> bool:
                 (again.iloc[:, other].astype(str).str.strip() == str(table.columns[other]).strip()).any() for other in range(table.shape[1])
             ):
                 return True
-        if any(pattern.fullmatch(first) and column.head(_SAMPLE_ROWS).map(pattern.fullmatch).all() for pattern in (_NUMBER, _DATE)):
+        if any(pattern.fullmatch(first) and column.head(_SAMPLE_ROWS).str.fullmatch(pattern).all() for pattern in (_NUMBER, _DATE)):
             return True
     return False
 
@@ -124,7 +124,7 @@ def _kind(values: pd.Series) -> str:
     if pd.api.types.is_bool_dtype(values.dtype) or set(sample.str.lower()) <= _TRUTH:
         return "true or false"
     for kind, pattern in (("number", _NUMBER), ("date", _DATE)):
-        if sample.map(pattern.fullmatch).all():
+        if sample.str.fullmatch(pattern).all():
             return kind
     words = float(sample.str.split().map(len).mean())
     if words >= _WORDS_OF_A_TEXT and distinct > number / 2:
