@@ -67,7 +67,7 @@ def test_each_kind_of_column_is_told_apart() -> None:
 LONG = [f"un texte long {number}" for number in range(12)]
 TWO: list[object] = ["x", "y"] * 6
 LINES: list[tuple[dict[str, list[object]], list[str], str | None, str]] = [
-    ({"objet": ["il y a longtemps"] * 8 + ["b c d"] * 4, "motif": TWO}, [], None, "--text-column COLUMN --label-column COLUMN"),
+    ({"objet": ["il y a longtemps"] * 8 + ["b c d"] * 4, "motif": TWO}, [], None, "--text-column COLUMN --label-column motif"),
     ({"corps": [*LONG], "a": TWO, "b": TWO}, [], None, "--text-column corps --label-column COLUMN"),
     ({"corps": [*LONG], "titre": [*LONG], "b": TWO}, ["titre"], None, "--text-column titre --label-column b"),
     ({"corps": [*LONG], "note": ["1", "2"] * 6}, [], "note", "--text-column corps --label-column note"),
