@@ -13,7 +13,7 @@ from passerelle.registry.client import Registry
 from passerelle.settings import S3Settings
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.train_on_cluster import fits_at
-from passerelle.stages.training_file import local_copy, which_columns
+from passerelle.stages.training_file import local_copy, repeating_options, which_columns
 from passerelle.training.candidate import Candidate
 from passerelle.training.cross_validation import CandidateFits
 from passerelle.training.dataset import Dataset, read_data
@@ -107,8 +107,9 @@ def run(
         check_address(address, hint="passerelle train --address auto")
     rare = RareClasses(data.min_class_rows, data.other)
     found, registry = read_training_project(project), context.registry
-    read = read_training_data(found, data, context.s3)
-    return train_or_find(registry, found, read, seed=seed, again=again, address=address, dry_run=dry_run, progress=progress, rare=rare)
+    with repeating_options(vars(data)):
+        read = read_training_data(found, data, context.s3)
+        return train_or_find(registry, found, read, seed=seed, again=again, address=address, dry_run=dry_run, progress=progress, rare=rare)
 
 
 def read_training_data(project: TrainingProject, data: TrainingData, s3: S3Settings) -> Dataset:

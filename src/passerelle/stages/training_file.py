@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from urllib3.exceptions import HTTPError
 
-from passerelle.errors import NotFoundError, OutsideError, UsageError
+from passerelle.errors import DataError, NotFoundError, OutsideError, UsageError
 from passerelle.registry.objects import Objects
 from passerelle.settings import S3Settings
 from passerelle.stages.score_inputs import S3, bucket_and_key
@@ -19,6 +21,13 @@ from passerelle.training.file_content import check_size
 from passerelle.training.reading import read_table, without_header
 
 _HINT = "passerelle train --data FILE"
+#: The options of `train` by the fields of its data.
+_OPTIONS = {
+    "path": "--data", "sheet": "--sheet", "text_column": "--text-column", "text_columns": "--text-column",
+    "feature_columns": "--feature-column", "label_column": "--label-column",
+}  # fmt: skip
+#: The beginning of a hint that adds an option to the same command.
+_BEGINNING = re.compile(r"^passerelle train (?:--data (?!FILE)\S+ )?(--min-class-rows|--drop-missing)")
 
 
 @contextmanager
@@ -57,6 +66,27 @@ def _copy(place: str, objects: Objects, key: str, path: Path) -> None:
         raise NotFoundError(f"there is no object {place}", hint=_HINT) from None
     except HTTPError as error:
         raise OutsideError(f"S3 broke off in the middle of {place}", hint="passerelle status") from error
+
+
+@contextmanager
+def repeating_options(given: Mapping[str, object]) -> Iterator[None]:
+    """Let the hint of an error repeat the options that were typed, so that it can be typed as it stands.
+
+    Args:
+        given: The fields of the data that were asked for.
+    """
+    try:
+        yield
+    except DataError as error:
+        if given["path"] is None or error.hint is None:
+            raise
+        values = {
+            option: value if isinstance(value, tuple) else (value,) for name, option in _OPTIONS.items() if (value := given.get(name))
+        }
+        typed = [f"{option} {shlex.quote(str(value))}" for option, several in values.items() for value in several]
+        line = " ".join(["passerelle train", *typed, *(["--drop-missing"] if given["drop_missing"] else [])])
+        hint = "\n".join(_BEGINNING.sub(lambda found: f"{line} {found[1]}", each) for each in error.hint.split("\n"))
+        raise type(error)(error.message, hint=hint) from error
 
 
 def which_columns(path: Path, sheet: str | None, texts: Sequence[str], features: Sequence[str], label: str | None) -> UsageError:
