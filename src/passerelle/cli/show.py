@@ -103,7 +103,6 @@ def promotion(output: Output, result: Promotion) -> None:
     else:
         before = f"; version {result.previous} is what `passerelle rollback` goes back to" if result.previous else ""
         output.line(f"{result.ref} is in production{before}")
-        output.line("  next: passerelle deploy")
     output.result(result)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from passerelle.cli.output import Output
@@ -9,6 +10,17 @@ from passerelle.cli.output import Output
 if TYPE_CHECKING:
     from passerelle.stages.reproduce import Reproduction
     from passerelle.stages.train import Trained
+
+
+def after_training(output: Output, result: Trained, *, experiment: str | None) -> None:
+    """Print the next command after a training.
+
+    Args:
+        experiment: Where an option named it; the next command then needs it too.
+    """
+    if not result.dry_run:
+        variable = f"PASSERELLE_EXPERIMENT={shlex.quote(experiment)} " if experiment else ""
+        output.line(f"  next: {variable}passerelle promote --best")
 
 
 def trained(output: Output, result: Trained) -> None:
@@ -33,8 +45,6 @@ def trained(output: Output, result: Trained) -> None:
         columns = ("candidate", "macro-F1", "accuracy", "held-out macro-F1", "held-out accuracy")
         output.table(columns, rows, right=columns[1:])
         output.line(f"{len(rows)} candidates on {what} in {result.result.seconds:.0f} s; run {result.parent_run_id}")
-    if not result.dry_run:
-        output.line("  next: passerelle promote --best")
     output.result(result)
 
 

@@ -53,6 +53,7 @@ def train(*, experiment: str | None, project: Path, as_json: bool, **options: An
     training_data = stage.TrainingData(path=options.pop("data"), **options)
     result = stage.run(context, training_data, project=project, progress=output.progress, **how)
     show_training.trained(output, result)
+    show_training.after_training(output, result, experiment=experiment)
 
 
 @click.command()
@@ -116,9 +117,11 @@ def promote(*, registered_model: str | None, criteria_path: Path, project: Path,
     from passerelle.cli import show
     from passerelle.stages import promote as stage
 
-    context = surroundings(registered_model=registered_model)
+    output, context = Output(as_json=as_json), surroundings(registered_model=registered_model)
     result = stage.run(context, stage.PromoteOptions(**options), project=project, criteria=criteria_path, dry_run=dry_run)
-    show.promotion(Output(as_json=as_json), result)
+    show.promotion(output, result)
+    if not dry_run:
+        output.line("  next: passerelle deploy")
 
 
 @click.command("import")

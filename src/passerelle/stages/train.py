@@ -21,6 +21,7 @@ from passerelle.training.plan import TrainingPlan, plan_of, prepared
 from passerelle.training.project import TrainingProject, read_training_project
 from passerelle.training.provenance import code_digest
 from passerelle.training.rare_classes import ALL_CLASSES, RareClasses
+from passerelle.training.tracking import check_experiment
 from passerelle.training.train import TrainingResult, train
 
 
@@ -179,6 +180,8 @@ def train_or_find(
     )
     if earlier is not None:
         return found
+    with registry.environment.calling():
+        check_experiment(registry.settings.tracking_uri, registry.settings.experiment)
     plan, candidates = plan_of(rows, params=project.params, seed=seed), project.candidates_for(data, seed=seed)
     found = replace(found, notes=plan.notes, held_out=len(plan.parts.held_out), candidates=tuple(each.name for each in candidates))
     if dry_run:
