@@ -17,7 +17,7 @@ from passerelle.stages.training_file import local_copy, repeating_options, which
 from passerelle.training.candidate import Candidate
 from passerelle.training.cross_validation import CandidateFits
 from passerelle.training.dataset import Dataset, read_data
-from passerelle.training.plan import TrainingPlan, plan_of, prepared
+from passerelle.training.plan import Prepared, TrainingPlan, plan_of, prepared
 from passerelle.training.project import TrainingProject, read_training_project
 from passerelle.training.provenance import code_digest
 from passerelle.training.rare_classes import ALL_CLASSES, RareClasses
@@ -165,32 +165,38 @@ def train_or_find(
         DataError: The data cannot be trained on; the dry run raises it too.
     """
     rows = prepared(data, params=project.params, rare=rare)
-    data = rows.data
-    tags = {DATA_DIGEST: data.digest, SEED: str(seed), CODE_DIGEST: code_digest(project.folder)}
+    tags = {DATA_DIGEST: rows.data.digest, SEED: str(seed), CODE_DIGEST: code_digest(project.folder)}
     earlier = None if again else registry.find_training(tags)
-    found = Trained(
+    found = _found(registry, rows, earlier, dry_run=dry_run)
+    if earlier is not None:
+        return found
+    plan, candidates = _plan(registry, project, rows, seed=seed)
+    found = replace(found, notes=plan.notes, held_out=len(plan.parts.held_out), candidates=tuple(each.name for each in candidates))
+    if dry_run:
+        return found
+    with registry.environment.calling(artifacts=True), fits_at(address) as fits:
+        result = _trained(registry, project, plan, candidates, seed=seed, progress=progress, fits=fits)
+    return replace(found, parent_run_id=result.parent_run_id, result=result)
+
+
+def _found(registry: Registry, rows: Prepared, earlier: str | None, *, dry_run: bool) -> Trained:
+    return Trained(
         parent_run_id=earlier,
         experiment=registry.settings.experiment,
-        data_digest=data.digest,
-        rows=len(data.records),
-        classes=int(data.labels.nunique()),
+        data_digest=rows.data.digest,
+        rows=len(rows.data.records),
+        classes=int(rows.data.labels.nunique()),
         notes=rows.notes,
         created=earlier is None,
         dry_run=dry_run,
     )
-    if earlier is not None:
-        return found
+
+
+def _plan(registry: Registry, project: TrainingProject, rows: Prepared, *, seed: int) -> tuple[TrainingPlan, Sequence[Candidate]]:
+    """Return how the rows are divided, and the candidates; raises what keeps the training from being made."""
     with registry.environment.calling():
         check_experiment(registry.settings.tracking_uri, registry.settings.experiment)
-    plan, candidates = plan_of(rows, params=project.params, seed=seed), project.candidates_for(data, seed=seed)
-    found = replace(found, notes=plan.notes, held_out=len(plan.parts.held_out), candidates=tuple(each.name for each in candidates))
-    if dry_run:
-        return found
-    for note in plan.notes:
-        progress(f"note: {note}")
-    with registry.environment.calling(artifacts=True), fits_at(address) as fits:
-        result = _trained(registry, project, plan, candidates, seed=seed, progress=progress, fits=fits)
-    return replace(found, parent_run_id=result.parent_run_id, result=result)
+    return plan_of(rows, params=project.params, seed=seed), project.candidates_for(rows.data, seed=seed)
 
 
 def _trained(
@@ -203,6 +209,8 @@ def _trained(
     progress: Progress,
     fits: CandidateFits,
 ) -> TrainingResult:
+    for note in plan.notes:
+        progress(f"note: {note}")
     return train(
         plan.data,
         tracking_uri=registry.settings.tracking_uri,

@@ -53,7 +53,7 @@ def local_copy(place: Path | str, s3: S3Settings) -> Iterator[Path]:
             yield path
         except UsageError as error:
             hint = error.hint.replace(str(path), place) if error.hint else None
-            raise type(error)(error.message.replace(str(path), place), hint=hint) from None
+            raise _same_error(error, error.message.replace(str(path), place), hint) from None
 
 
 def _copy(place: str, objects: Objects, key: str, path: Path) -> None:
@@ -85,8 +85,13 @@ def repeating_options(given: Mapping[str, object]) -> Iterator[None]:
         }
         typed = [f"{option} {shlex.quote(str(value))}" for option, several in values.items() for value in several]
         line = " ".join(["passerelle train", *typed, *(["--drop-missing"] if given["drop_missing"] else [])])
-        hint = "\n".join(_BEGINNING.sub(lambda found: f"{line} {found[1]}", each) for each in error.hint.split("\n"))
-        raise type(error)(error.message, hint=hint) from error
+        longer = "\n".join(_BEGINNING.sub(lambda found: f"{line} {found[1]}", each) for each in error.hint.split("\n"))
+        raise _same_error(error, error.message, longer) from error
+
+
+def _same_error(error: UsageError, message: str, hint: str | None) -> UsageError:
+    """Return an error of the same kind with other words."""
+    return type(error)(message, hint=hint)
 
 
 def which_columns(path: Path, sheet: str | None, texts: Sequence[str], features: Sequence[str], label: str | None) -> UsageError:
@@ -106,7 +111,7 @@ def which_columns(path: Path, sheet: str | None, texts: Sequence[str], features:
     if lacks_header(table):
         return without_header(path, table)
     columns = columns_of(table)
-    said = "".join(f"\n  note: {note}" for note in notes)
-    asked = "the class" if texts or features else "the text" if label else "the text and the class"
-    message = f"which columns of {path} hold {asked}? It has {len(table):,} rows and {len(columns)} columns:\n{listing(columns)}{said}"
+    noted = "".join(f"\n  note: {note}" for note in notes)
+    missing = "the class" if texts or features else "the text" if label else "the text and the class"
+    message = f"which columns of {path} hold {missing}? It has {len(table):,} rows and {len(columns)} columns:\n{listing(columns)}{noted}"
     return UsageError(message, hint=line_to_type(path, sheet, columns, texts=texts, features=features, label=label))

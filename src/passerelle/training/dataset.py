@@ -61,12 +61,11 @@ def read_data(
     """Return the records of a file that `read_table` reads.
 
     Args:
-        path: UTF-8 is expected; a byte-order mark, Windows-1252 (Latin-1) and other separators are recognised and noted.
+        path: Read by `read_table`, with the sheet. Byte-order mark, Windows-1252 (Latin-1) and other separators are recognised and noted.
         text_column: Column of the text; named `text` in the records.
         label_column: Column of the class.
         feature_columns: Columns of a table without text, in place of `text_column`.
         drop_missing: Leave rows without text, feature or class, and texts that the service refuses, out instead of refusing the file.
-        sheet: Of a workbook; by default the first.
 
     Raises:
         DataError: The file or a column is absent, empty, unreadable, or holds one class only.

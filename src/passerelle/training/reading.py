@@ -117,8 +117,9 @@ def _absent(path: Path, table: pd.DataFrame, name: str, *, names_in_rows: bool) 
 
 def without_header(path: Path, table: pd.DataFrame) -> DataError:
     """Return the error for a file whose first row is no header; it shows none of its cells."""
+    hint = f"passerelle train --data {path} --text-column COLUMN --label-column COLUMN"
     message = f"{path} seems to have no header row: its first row looks like the rows below it"
-    return DataError(f"{message}; put a row with the names of its {table.shape[1]} columns first", hint=f"passerelle train --data {path}")
+    return DataError(f"{message}; put a row with the names of its {table.shape[1]} columns first", hint=hint)
 
 
 def _first_line(error: BaseException) -> str:

@@ -145,14 +145,12 @@ def train(
         DataError: A class has too few records.
         OutsideError: MLflow or its artifact store does not answer.
     """
-    start = time.perf_counter()
-    params = params or Params()
+    start, params = time.perf_counter(), params or Params()
     plan = plan or plan_of(prepared(data, params=params), params=params, seed=seed)
-    parts = plan.parts
-    progress(f"{len(data.records)} records in {len(data.classes)} classes, {len(parts.held_out)} of them held out")
+    progress(f"{len(data.records)} records in {len(data.classes)} classes, {len(plan.parts.held_out)} of them held out")
     tags = {**_tags(data, seed, project, language), **plan.rare.tags}
     with _parent_run(tags, tracking_uri, experiment) as (experiment_id, parent_run_id):
-        training = _Training(data, parts, params, seed, tags, experiment_id, plan.rare)
+        training = _Training(data, plan.parts, params, seed, tags, experiment_id, plan.rare)
         _log_parent(training)
         results = tuple(_train_all(candidates, training, progress, fits or FitsHere()))
     return TrainingResult(parent_run_id, experiment, data.digest, results, time.perf_counter() - start)
