@@ -17,7 +17,7 @@ from passerelle.stages.training_file import local_copy, repeating_options, which
 from passerelle.training.candidate import Candidate
 from passerelle.training.cross_validation import CandidateFits
 from passerelle.training.dataset import Dataset, read_data
-from passerelle.training.plan import Prepared, TrainingPlan, plan_of, prepared
+from passerelle.training.plan import PreparedRows, TrainingPlan, plan_of, prepare
 from passerelle.training.project import TrainingProject, read_training_project
 from passerelle.training.provenance import code_digest
 from passerelle.training.rare_classes import ALL_CLASSES, RareClasses
@@ -164,7 +164,7 @@ def train_or_find(
     Raises:
         DataError: The data cannot be trained on; the dry run raises it too.
     """
-    rows = prepared(data, params=project.params, rare=rare)
+    rows = prepare(data, params=project.params, rare=rare)
     tags = {DATA_DIGEST: rows.data.digest, SEED: str(seed), CODE_DIGEST: code_digest(project.folder)}
     earlier = None if again else registry.find_training(tags)
     found = _found(registry, rows, earlier, dry_run=dry_run)
@@ -179,7 +179,7 @@ def train_or_find(
     return replace(found, parent_run_id=result.parent_run_id, result=result)
 
 
-def _found(registry: Registry, rows: Prepared, earlier: str | None, *, dry_run: bool) -> Trained:
+def _found(registry: Registry, rows: PreparedRows, earlier: str | None, *, dry_run: bool) -> Trained:
     return Trained(
         parent_run_id=earlier,
         experiment=registry.settings.experiment,
@@ -192,7 +192,7 @@ def _found(registry: Registry, rows: Prepared, earlier: str | None, *, dry_run: 
     )
 
 
-def _plan(registry: Registry, project: TrainingProject, rows: Prepared, *, seed: int) -> tuple[TrainingPlan, Sequence[Candidate]]:
+def _plan(registry: Registry, project: TrainingProject, rows: PreparedRows, *, seed: int) -> tuple[TrainingPlan, Sequence[Candidate]]:
     """Return how the rows are divided, and the candidates; raises what keeps the training from being made."""
     with registry.environment.calling():
         check_experiment(registry.settings.tracking_uri, registry.settings.experiment)

@@ -45,7 +45,7 @@ class FileColumn:
     distinct: int
 
     @property
-    def shown(self) -> str:
+    def title(self) -> str:
         """The name, or the place where the name is not to be shown."""
         return f"« {self.name} »" if self.name is not None else f"column {self.place} (its name looks like a text and is not shown)"
 
@@ -58,8 +58,8 @@ def columns_of(table: pd.DataFrame) -> tuple[FileColumn, ...]:
         values = column.dropna()
         values = values[values.astype(str).str.strip() != ""]
         kind = _kind(values)
-        shown = str(name) if _is_name(str(name), kind) else None
-        found.append(FileColumn(place + 1, shown, kind, len(values) / max(len(table), 1), int(values.astype(str).nunique())))
+        printable = str(name) if _is_name(str(name), kind) else None
+        found.append(FileColumn(place + 1, printable, kind, len(values) / max(len(table), 1), int(values.astype(str).nunique())))
     return tuple(found)
 
 

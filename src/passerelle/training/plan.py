@@ -15,7 +15,7 @@ from passerelle.training.split import Split, split
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedRows:
     """The rows that a training would learn from and be scored on.
 
     Attributes:
@@ -47,19 +47,19 @@ class TrainingPlan:
     notes: tuple[str, ...] = ()
 
 
-def prepared(data: Dataset, *, params: Params, rare: RareClasses = ALL_CLASSES) -> Prepared:
+def prepare(data: Dataset, *, params: Params, rare: RareClasses = ALL_CLASSES) -> PreparedRows:
     """Return the data once rare classes are left out or put together.
 
     Raises:
         DataError: Fewer than two classes are left.
     """
     if not rare.min_rows:
-        return Prepared(data, notes=data.notes)
+        return PreparedRows(data, notes=data.notes)
     found, groups, notes = without_rare(data, groups_of(data, similarity=params.near_duplicate_similarity), rare)
-    return Prepared(found, groups, rare, (*data.notes, *notes))
+    return PreparedRows(found, groups, rare, (*data.notes, *notes))
 
 
-def plan_of(rows: Prepared, *, params: Params, seed: int) -> TrainingPlan:
+def plan_of(rows: PreparedRows, *, params: Params, seed: int) -> TrainingPlan:
     """Return how the rows are divided, and what is to be known about them.
 
     Raises:

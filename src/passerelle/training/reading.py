@@ -108,7 +108,7 @@ def _check_columns(path: Path, table: pd.DataFrame, used: Collection[str], *, na
 def _absent(path: Path, table: pd.DataFrame, name: str, *, names_in_rows: bool) -> DataError:
     if names_in_rows and lacks_header(table):
         return without_header(path, table)
-    there = ", ".join(column.shown for column in columns_of(table.iloc[:, :_COLUMNS_NAMED]) if column.name != "")
+    there = ", ".join(column.title for column in columns_of(table.iloc[:, :_COLUMNS_NAMED]) if column.name != "")
     return DataError(
         f"{path} has no column « {name} »; it has {there}",
         hint=f"passerelle train --data {path} --text-column COLUMN --label-column COLUMN",

@@ -190,7 +190,7 @@ def check_experiment(tracking_uri: str, name: str) -> None:
     with _use_tracking_uri(tracking_uri):
         found = mlflow.get_experiment_by_name(name)
     if found is not None:
-        _refuse_deleted(found, name)
+        _active(found, name)
 
 
 def _experiment_id(name: str) -> str:
@@ -202,14 +202,14 @@ def _experiment_id(name: str) -> str:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             found = mlflow.get_experiment_by_name(name)  # another training was quicker
-    _refuse_deleted(found, name)
-    return str(found.experiment_id)
+    return _active(found, name)
 
 
-def _refuse_deleted(found: Experiment | None, name: str) -> None:
+def _active(found: Experiment | None, name: str) -> str:
     if found is None or found.lifecycle_stage != "active":
         restore = f"mlflow experiments restore --experiment-id {found.experiment_id}" if found else "passerelle train"
         raise UsageError(f"the experiment « {name} » is deleted", hint=f"{restore}\npasserelle train --experiment NAME")
+    return str(found.experiment_id)
 
 
 def _check_reachable(tracking_uri: str) -> None:

@@ -41,7 +41,7 @@ from passerelle.training.features import Fitted
 from passerelle.training.golden_records import golden_predictions, golden_records
 from passerelle.training.groups import row_hashes
 from passerelle.training.params import Params
-from passerelle.training.plan import TrainingPlan, plan_of, prepared
+from passerelle.training.plan import TrainingPlan, plan_of, prepare
 from passerelle.training.provenance import code_digest, git_state
 from passerelle.training.rare_classes import ALL_CLASSES, RareClasses
 from passerelle.training.split import Split
@@ -146,7 +146,7 @@ def train(
         OutsideError: MLflow or its artifact store does not answer.
     """
     start, params = time.perf_counter(), params or Params()
-    plan = plan or plan_of(prepared(data, params=params), params=params, seed=seed)
+    plan = plan or plan_of(prepare(data, params=params), params=params, seed=seed)
     progress(f"{len(data.records)} records in {len(data.classes)} classes, {len(plan.parts.held_out)} of them held out")
     tags = {**_tags(data, seed, project, language), **plan.rare.tags}
     with _parent_run(tags, tracking_uri, experiment) as (experiment_id, parent_run_id):

@@ -92,13 +92,13 @@ def _sheet(path: Path, book: Any, name: str | None) -> tuple[Any, tuple[str, ...
             there = ", ".join(f"« {each} »" for each in sheets)
             raise DataError(f"{path} has no sheet « {name} »; it has {there}", hint=f"passerelle train --data {path} --sheet SHEET")
         return sheets[name], ()
-    shown = [each for each in sheets.values() if each.sheet_state == "visible"] or list(sheets.values())
-    if not shown:
+    visible = [each for each in sheets.values() if each.sheet_state == "visible"] or list(sheets.values())
+    if not visible:
         raise DataError(f"{path} has no sheet of cells", hint=OTHER_FILE)
-    others = [each for each in sheets if each != shown[0].title]
+    others = [each for each in sheets if each != visible[0].title]
     if not others:
-        return shown[0], ()
-    return shown[0], (f"{path.name} has {len(sheets)} sheets; read is « {shown[0].title} » (--sheet names another)",)
+        return visible[0], ()
+    return visible[0], (f"{path.name} has {len(sheets)} sheets; read is « {visible[0].title} » (--sheet names another)",)
 
 
 def _rows(path: Path, sheet: Any) -> _Rows:

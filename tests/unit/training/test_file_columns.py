@@ -48,10 +48,13 @@ def test_public_questions_are_described_the_same_in_each_format(tmp_path: Path, 
     assert data.digest == read_data(write(tmp_path / "same.csv", table), text_column="texte", label_column="theme").digest
 
 
+LONG: list[object] = [f"un texte long {number}" for number in range(12)]
+
+
 def test_each_kind_of_column_is_told_apart() -> None:
     columns: dict[str, list[object]] = {
         "id": [f"F{number}" for number in range(12)],
-        "texte": [f"un texte assez long {number}" for number in range(12)],
+        "texte": LONG,
         "classe": ["a", "b"] * 6,
         "note": ["1,5", "2"] * 6,
         "jour": ["2026-11-26", "26/11/2026"] * 6,
@@ -64,15 +67,14 @@ def test_each_kind_of_column_is_told_apart() -> None:
     assert (found[-1].filled, found[-1].distinct) == (8 / 12, 2)
 
 
-LONG = [f"un texte long {number}" for number in range(12)]
 TWO: list[object] = ["x", "y"] * 6
 LINES: list[tuple[dict[str, list[object]], list[str], str | None, str]] = [
     ({"objet": ["il y a longtemps"] * 8 + ["b c d"] * 4, "motif": TWO}, [], None, "--text-column COLUMN --label-column motif"),
-    ({"corps": [*LONG], "a": TWO, "b": TWO}, [], None, "--text-column corps --label-column COLUMN"),
-    ({"corps": [*LONG], "titre": [*LONG], "b": TWO}, ["titre"], None, "--text-column titre --label-column b"),
-    ({"corps": [*LONG], "note": ["1", "2"] * 6}, [], "note", "--text-column corps --label-column note"),
+    ({"corps": LONG, "a": TWO, "b": TWO}, [], None, "--text-column corps --label-column COLUMN"),
+    ({"corps": LONG, "titre": LONG, "b": TWO}, ["titre"], None, "--text-column titre --label-column b"),
+    ({"corps": LONG, "note": ["1", "2"] * 6}, [], "note", "--text-column corps --label-column note"),
     ({"longueur": [str(n) for n in range(12)], "espece": TWO}, [], None, "--feature-column longueur --label-column espece"),
-    ({"le texte": [*LONG], "motif": TWO}, [], None, "--text-column 'le texte' --label-column motif"),
+    ({"le texte": LONG, "motif": TWO}, [], None, "--text-column 'le texte' --label-column motif"),
 ]
 
 

@@ -14,7 +14,7 @@ from passerelle.stages.reproduce import train_options
 from passerelle.stages.train import TrainingData
 from passerelle.training.dataset import Dataset, digest_of, read_data
 from passerelle.training.params import Params
-from passerelle.training.plan import TrainingPlan, plan_of, prepared
+from passerelle.training.plan import TrainingPlan, plan_of, prepare
 from passerelle.training.rare_classes import RareClasses, class_shown
 
 PUBLIC = Path(__file__).resolve().parents[2] / "data" / "service_public_questions.csv"
@@ -31,7 +31,7 @@ def data_of(**sizes: int) -> Dataset:
 
 
 def planned(data: Dataset, rare: RareClasses) -> TrainingPlan:
-    return plan_of(prepared(data, params=Params(), rare=rare), params=Params(), seed=0)
+    return plan_of(prepare(data, params=Params(), rare=rare), params=Params(), seed=0)
 
 
 def test_rare_classes_are_left_out_or_put_together() -> None:
