@@ -19,6 +19,9 @@ DATA_DIGEST: Final = PREFIX + "data_digest"
 DATA_SOURCE: Final = PREFIX + "data_source"
 #: On a training from a file that `passerelle feedback export` wrote: the digest of the ids of its answers.
 DATA_EXPORT: Final = PREFIX + "data_export"
+#: On a training without rare classes: the fewest distinct rows of a class that stayed, and the class that the others were put together as.
+MIN_CLASS_ROWS: Final = PREFIX + "min_class_rows"
+OTHER_CLASS: Final = PREFIX + "other_class"
 GIT_COMMIT: Final = PREFIX + "git_commit"
 GIT_DIRTY: Final = PREFIX + "git_dirty"
 LANGUAGE: Final = PREFIX + "language"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -10,10 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
+import pandas as pd
 import pytest
 from sklearn.datasets import load_wine
 
 from passerelle.platform.state import RunningPlatform
+from passerelle.registry.objects import Objects
 from tests.project_copies import copied_project, fewer_candidates
 from tests.warm_command import run_command
 
@@ -100,15 +104,22 @@ def test_each_command_has_help_json_and_dry_run_where_it_changes_something() -> 
         assert ("--dry-run" in options) == (command.name not in reads), command.name
 
 
-def test_a_table_of_numbers_goes_the_whole_path(cli_of_few: Cli, tmp_path: Path) -> None:
+def test_a_table_of_numbers_goes_the_whole_path(cli_of_few: Cli, platform: RunningPlatform, tmp_path: Path) -> None:
     cli = cli_of_few
     wine = load_wine(as_frame=True)
     columns = ["alcohol", "malic_acid", "color_intensity", "proline"]
     table = wine.frame[columns].assign(cultivar=wine.target.map({0: "barolo", 1: "grignolino", 2: "barbera"}))
-    table.to_parquet(tmp_path / "wine.parquet")
+    table.iloc[:2].assign(cultivar="other", alcohol=[1.0, 2.0]).pipe(lambda rare: pd.concat([table, rare])).to_parquet(
+        tmp_path / "wine.parquet"
+    )
     named = [part for column in columns for part in ("--feature-column", column)]
-    trained = cli("train", "--data", str(tmp_path / "wine.parquet"), "--label-column", "cultivar", *named, "--json")
+    Objects(platform.s3).create("data/wine.parquet", (tmp_path / "wine.parquet").read_bytes())
+    data = ["--data", f"s3://{platform.s3.bucket}/data/wine.parquet", "--label-column", "cultivar", *named]
+    refused(cli("train", *data, "--dry-run"), 2, f"next: passerelle train {' '.join(data[:2])} --feature-column", "--min-class-rows 6")
+    trained = cli("train", *data, "--min-class-rows", "6")
     assert trained.returncode == 0, trained.stderr
+    assert "note: 1 classes with fewer than 6 distinct rows are left out: 2 of 180 rows" in trained.stderr
+    assert trained.stdout.endswith("  next: passerelle promote --best\n")
     for stage in ("register", "promote", "import", "build"):
         done = cli(stage, "--json")
         assert done.returncode == 0, done.stderr
@@ -116,10 +127,17 @@ def test_a_table_of_numbers_goes_the_whole_path(cli_of_few: Cli, tmp_path: Path)
         result = json.loads(again.stdout)
         assert result.get("created", result.get("changed")) is False, stage
     _traced_and_made_again(cli, ["--data", str(tmp_path / "wine.parquet"), "--label-column", "cultivar", *named])
-    deployed = cli("deploy", "--json")
+    elsewhere = {"BENTOML_HOME": str(tmp_path / "empty")}
+    assert "would serve" in cli("deploy", "--dry-run", environment=elsewhere).stdout
+    deployed = cli("deploy", "--json", environment=elsewhere)
     try:
         assert deployed.returncode == 0, deployed.stderr
+        assert "import and build" in deployed.stderr
         address = json.loads(deployed.stdout)["address"]
+        asked = subprocess.run(
+            shlex.split(json.loads(deployed.stdout)["first_request"]), capture_output=True, text=True, timeout=30, check=True
+        )
+        assert json.loads(asked.stdout)["label"] in set(table["cultivar"])
         _ask_about_wine(address, table, columns)
         status = json.loads(cli("status", "--json").stdout)
         assert status["disagreements"] == []
@@ -142,7 +160,6 @@ def _traced_and_made_again(cli: Cli, data: list[str]) -> None:
 
 
 def _ask_about_wine(address: str, table: object, columns: list[str]) -> None:
-    import pandas as pd
     import requests
 
     assert isinstance(table, pd.DataFrame)
@@ -187,7 +204,7 @@ def test_bad_data_is_refused_by_one_message(cli: Cli, tmp_path: Path, name: str,
 
 
 def test_a_french_export_is_read_as_it_was_meant(cli: Cli, tmp_path: Path) -> None:
-    lines = [f"réponse n°{n} tardive;{'délai' if n % 2 else 'merci'}" for n in range(40)]
+    lines = [f"réponse {hashlib.sha256(bytes([n])).hexdigest()} tardive;{'délai' if n % 2 else 'merci'}" for n in range(40)]
     (tmp_path / "export.csv").write_bytes(("texte;classe\n" + "\n".join(lines)).encode("cp1252"))
     done = cli("train", "--data", str(tmp_path / "export.csv"), "--text-column", "texte", "--label-column", "classe", "--dry-run")
     assert done.returncode == 0, done.stderr

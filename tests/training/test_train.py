@@ -30,6 +30,7 @@ from passerelle.training.candidate import Candidate
 from passerelle.training.dataset import Dataset, digest_of
 from passerelle.training.groups import row_hashes
 from passerelle.training.params import Params
+from passerelle.training.tracking import check_experiment
 from passerelle.training.train import TrainingResult, train
 from training.candidates import tabular_candidates, text_candidates
 
@@ -244,6 +245,8 @@ def test_a_deleted_experiment_is_named_with_the_way_back(platform: RunningPlatfo
     mlflow.set_tracking_uri(platform.tracking_uri)
     experiment = f"training-{uuid4().hex}"
     mlflow.delete_experiment(mlflow.create_experiment(experiment))
+    with pytest.raises(UsageError, match=f"« {experiment} » is deleted"):
+        check_experiment(platform.tracking_uri, experiment)  # which the dry run asks too
     with pytest.raises(UsageError, match=f"« {experiment} » is deleted") as refused:
         train(comments(), tracking_uri=platform.tracking_uri, experiment=experiment, candidates=text_candidates())
     assert "mlflow experiments restore" in (refused.value.hint or "")

@@ -62,7 +62,7 @@ MAY_KNOW: Mapping[str, tuple[str, ...]] = {
     "boto3": ("registry", "training", "platform"),
     "bentoml": ("bentos", "serving"),
     "fastapi": ("serving",),
-    "pyarrow": ("stages", "monitoring.prediction_log", "monitoring.drift", "gate", "batch"),
+    "pyarrow": ("stages", "monitoring.prediction_log", "monitoring.drift", "gate", "batch", "training.parquet_table"),
     "click": ("cli",),
 }
 SAY_WHY_LATE = {"gate", "registry", "bentos", "training", "platform", "rollout", "monitoring"}

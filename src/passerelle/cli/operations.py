@@ -11,6 +11,7 @@ import click
 from passerelle.cli import prerequisites
 from passerelle.cli.connect import surroundings
 from passerelle.cli.options import (
+    DataPlace,
     criteria_option,
     dry_run_option,
     json_option,
@@ -88,7 +89,8 @@ def env(target: Literal["embedded", "compose"], project: Path, as_json: bool) ->
 @click.command()
 @click.argument("version", type=click.IntRange(min=1))
 @model_option()
-@click.option("--data", type=click.Path(path_type=Path, exists=True, resolve_path=True), help="Its data.  [default: the demo's comments]")
+@click.option("--data", type=DataPlace(path_type=Path, exists=True, resolve_path=True), help="Its data.  [default: the demo's comments]")
+@click.option("--sheet", help="Of a workbook.  [default: the first]")
 @click.option("--text-column", help="Column that holds the text.")
 @click.option("--label-column", help="Column that holds the class.")
 @click.option("--feature-column", "feature_columns", multiple=True, help="Column of a table without text; once for each.")

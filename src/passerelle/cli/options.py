@@ -49,6 +49,21 @@ project_option = click.option(
 )
 
 
+class DataPlace(click.Path):
+    """A path, or an address in S3, which stays as it was typed."""
+
+    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, or the address as a string."""
+        return value if isinstance(value, str) and value.startswith("s3://") else super().convert(value, param, ctx)
+
+
+def data_option(command: Command) -> Command:
+    """Add the options that name the data to train on."""
+    sheet = click.option("--sheet", help="Of a workbook.  [default: the first]")
+    words = "CSV, xlsx, JSON or Parquet file, also as .gz, or s3://BUCKET/KEY.  [default: the demo's comments]"
+    return click.option("--data", type=DataPlace(path_type=Path), metavar="FILE", help=words)(sheet(command))
+
+
 log_column_option = click.option(
     "--log-column",
     "log_columns",

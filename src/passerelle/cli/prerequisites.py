@@ -196,12 +196,20 @@ def bento_model(options: Options) -> None:
 def bento(options: Options) -> None:
     """Check the tag that was named; where none was and one is needed, check that the store holds a bento.
 
+    `deploy` needs none where a registry is named: it imports and builds what is in production.
+
     Raises:
         UsageError: As `BentoTag.parse`.
         NotFoundError: It holds none.
+        OutsideError: As `registry`, where one is named.
     """
+    from passerelle.cli.connect import surroundings
+
     elsewhere = options.get("target") == "compose" or options.get("stop")
     if not _names_a_tag(options["bento_tag"]) and not elsewhere and not _holds("bentos"):
+        if options.get("target") == "local" and surroundings().server is not None:
+            registry(options)
+            return
         raise NotFoundError("the BentoML store holds no bento", hint="passerelle build")
 
 

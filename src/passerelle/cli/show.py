@@ -147,6 +147,8 @@ def deployment(output: Output, result: Deployment | Stopped) -> None:
         if smoke.inputs:
             output.line(f"{smoke.inputs} golden predictions over HTTP: the same, within {smoke.largest_difference:.1g}")
         followed(output, result.following, smoke.model_version)
+    if not isinstance(result, Stopped) and result.first_request is not None:
+        output.line(f"  next: {result.first_request}")
     output.result(result)
 
 

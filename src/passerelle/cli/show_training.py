@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from passerelle.cli.output import Output
@@ -11,13 +12,29 @@ if TYPE_CHECKING:
     from passerelle.stages.train import Trained
 
 
+def after_training(output: Output, result: Trained, *, experiment: str | None) -> None:
+    """Print the next command after a training.
+
+    Args:
+        experiment: Where an option named it; the next command then needs it too.
+    """
+    if not result.dry_run:
+        variable = f"PASSERELLE_EXPERIMENT={shlex.quote(experiment)} " if experiment else ""
+        output.line(f"  next: {variable}passerelle promote --best")
+
+
 def trained(output: Output, result: Trained) -> None:
     """Print what was trained."""
-    for note in result.notes:
-        output.line(f"note: {note}")
+    if result.result is None:  # a training tells them before it fits
+        for note in result.notes:
+            output.line(f"note: {note}")
     what = f"{result.rows} records in {result.classes} classes"
     if result.dry_run:
-        output.line(f"would train on {what}" if result.created else f"would change nothing: trained on before, run {result.parent_run_id}")
+        output.line(
+            f"would train {len(result.candidates)} candidates on {what}, {result.held_out} of them held out: {', '.join(result.candidates)}"
+            if result.created
+            else f"would change nothing: trained on before, run {result.parent_run_id}"
+        )
     elif not result.created:
         output.line(f"already done: the same data, code and seed, run {result.parent_run_id} (--again trains all the same)")
     elif result.result is not None:

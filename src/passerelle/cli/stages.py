@@ -11,6 +11,7 @@ from passerelle.cli import prerequisites
 from passerelle.cli.connect import surroundings
 from passerelle.cli.options import (
     criteria_option,
+    data_option,
     dry_run_option,
     json_option,
     log_column_option,
@@ -27,11 +28,13 @@ from passerelle.cli.prerequisites import needs
 
 
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path), help="CSV or Parquet file.  [default: the demo's comments]")
+@data_option
 @click.option("--text-column", help="Column that holds the text.")
 @click.option("--label-column", help="Column that holds the class.")
 @click.option("--feature-column", "feature_columns", multiple=True, help="Column of a table without text; once for each.")
 @click.option("--drop-missing", is_flag=True, help="Leave rows without text or class out instead of refusing the file.")
+@click.option("--min-class-rows", type=click.IntRange(min=0), default=0, help="Leave classes with fewer distinct rows than this out.")
+@click.option("--other", metavar="NAME", help="Put these classes together as this one instead of leaving them out.")
 @click.option("--experiment", help="MLflow experiment.  [default: PASSERELLE_EXPERIMENT or classification]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the splits and of the candidates.")
 @click.option("--again", is_flag=True, help="Train even when the same data, code and seed were trained on before.")
@@ -50,6 +53,7 @@ def train(*, experiment: str | None, project: Path, as_json: bool, **options: An
     training_data = stage.TrainingData(path=options.pop("data"), **options)
     result = stage.run(context, training_data, project=project, progress=output.progress, **how)
     show_training.trained(output, result)
+    show_training.after_training(output, result, experiment=experiment)
 
 
 @click.command()
@@ -113,9 +117,11 @@ def promote(*, registered_model: str | None, criteria_path: Path, project: Path,
     from passerelle.cli import show
     from passerelle.stages import promote as stage
 
-    context = surroundings(registered_model=registered_model)
+    output, context = Output(as_json=as_json), surroundings(registered_model=registered_model)
     result = stage.run(context, stage.PromoteOptions(**options), project=project, criteria=criteria_path, dry_run=dry_run)
-    show.promotion(Output(as_json=as_json), result)
+    show.promotion(output, result)
+    if not dry_run:
+        output.line("  next: passerelle deploy")
 
 
 @click.command("import")

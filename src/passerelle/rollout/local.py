@@ -44,6 +44,7 @@ class Deployment:
         changed: False when this bento was served already; nothing was changed then.
         replaced: The bento that was served before, if one was.
         following: What it follows; None for a pinned one.
+        first_request: Command that asks it; None where it was not started, or for `demo`, which asks itself.
     """
 
     address: str | None
@@ -55,6 +56,7 @@ class Deployment:
     replaced: str | None = None
     dry_run: bool = False
     following: Following | None = None
+    first_request: str | None = None
 
 
 def deploy(

@@ -18,8 +18,10 @@ from passerelle.rollout.stack import find_stack
 from passerelle.stages import webhook_setup
 from passerelle.stages.build import chosen_bento
 from passerelle.stages.context import Context, Progress, silent, stage
+from passerelle.stages.first_request import first_request
 from passerelle.stages.log_columns import column_setting
 from passerelle.stages.place import Place
+from passerelle.stages.production_bento import build_production
 from passerelle.stages.stack_deploy import deploy_to_stack, release_of
 
 __all__ = ["Deployed", "Place", "Stopped", "run"]
@@ -50,7 +52,7 @@ def run(
 
     Args:
         bento_tag: `name:version` in the BentoML store; by default the bento built last; for compose, that of the version in production.
-        project: Root of the project, for compose and kubernetes.
+        project: Root of the project, for compose and kubernetes, and where the version in production is to be built first.
         progress: Called with a line for what takes time.
 
     Raises:
@@ -66,10 +68,12 @@ def run(
         tag = BentoTag.parse(bento_tag) if bento_tag is not None else None
         stack, columns = find_stack(project), place.log_columns
         return deploy_to_stack(context, stack, tag, project, init=place.init, log_columns=columns, dry_run=dry_run, progress=progress)
-    return _here(context, bento_tag, place, dry_run=dry_run)
+    return _here(context, bento_tag, place, project, dry_run=dry_run, progress=progress)
 
 
-def _here(context: Context, bento_tag: str | None, place: Place, *, dry_run: bool) -> Deployment | Stopped:
+def _here(
+    context: Context, bento_tag: str | None, place: Place, project: Path, *, dry_run: bool, progress: Progress
+) -> Deployment | Stopped:
     state_dir, follow = context.state.state_dir, FollowSettings.read()
     if place.stop:
         running = local.running_service(state_dir)
@@ -77,7 +81,10 @@ def _here(context: Context, bento_tag: str | None, place: Place, *, dry_run: boo
             local.stop(state_dir)
             webhook_setup.removed(context, follow)
         return Stopped(running.address if running else None)
-    tag = chosen_bento(context.store, bento_tag)
+    new = None if bento_tag is not None else build_production(context, project, dry_run=dry_run, progress=progress)
+    if new is not None and dry_run:
+        return Deployment(None, new, None, 0.0, None, changed=True, dry_run=True)
+    tag = new or chosen_bento(context.store, bento_tag)
     variables = {**context.environment, **column_setting(context.store, tag, place.log_columns, target="local")}
     if webhook_setup.wants_webhook(follow) and not dry_run:
         variables["PASSERELLE_FOLLOW_WEBHOOK_SECRET_FILE"] = str(webhook_setup.secret_file(context, follow))
@@ -91,7 +98,9 @@ def _here(context: Context, bento_tag: str | None, place: Place, *, dry_run: boo
     )
     if dry_run or done.address is None:
         return replace(done, following=following_of(follow))
-    return replace(done, following=webhook_setup.here(context, follow, done.address))
+    keys = Path(context.environment.get("PASSERELLE_KEYS_FILE", state_dir / "keys.json"))
+    request = first_request(context.store, tag, done.address, keys=keys)
+    return replace(done, following=webhook_setup.here(context, follow, done.address), first_request=request)
 
 
 def _to_kubernetes(

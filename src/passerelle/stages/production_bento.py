@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from passerelle.bentos.build import build
-from passerelle.bentos.store import Store
+from passerelle.bentos.store import Store, bentos_of, latest_bento
+from passerelle.errors import OutsideError
 from passerelle.model.golden import Golden, read_golden
 from passerelle.names import GOLDEN, BentoTag
 from passerelle.registry.client import Registry
 from passerelle.settings import StoreSettings
-from passerelle.stages.context import Context, project_folder
+from passerelle.stages.context import Context, Progress, project_folder
 from passerelle.stages.events import Steps
 from passerelle.stages.import_model import import_model
 
@@ -54,6 +55,37 @@ def bento_in_production(context: Context, project: Path, steps: Steps) -> BentoT
         ),
     )
     return built.bento_tag
+
+
+def build_production(context: Context, project: Path, *, dry_run: bool, progress: Progress) -> BentoTag | None:
+    """Import and build the version in production where the store lacks its bento, and return its tag; None where there is nothing to do.
+
+    Nothing is done where no registry is named, nothing is in production, or the store holds bentos of another registered model: which
+    of them is meant is for others to say.
+
+    Raises:
+        OutsideError: The registry does not answer, and the store holds no bento that could be served instead.
+        As `import_model` and `build`.
+    """
+    if context.server is None:
+        return None
+    store = Store(context.store)
+    try:
+        registry = context.registry
+        name = registry.settings.registered_model
+        version = registry.aliases(name).get(registry.settings.alias)
+        tag = None if version is None else registry.model_version(name, version).ref.bento_model_tag
+    except OutsideError:
+        if latest_bento(context.store) is None:
+            raise
+        return None
+    if tag is None or store.bento(tag) is not None or any(each.name != tag.name for each in bentos_of(context.store)):
+        return None
+    if dry_run:
+        progress(f"would import {tag} from the registry, and build its bento")
+        return tag
+    progress(f"{tag} is in production, and the store lacks its bento: import and build")
+    return bento_in_production(context, project, Steps())
 
 
 def golden_of(store: StoreSettings, bento_tag: BentoTag) -> Golden:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
 from passerelle.model.mlmodel import describe
-from passerelle.names import DATA_DIGEST, GIT_COMMIT, GIT_DIRTY, GOLDEN, SEED
+from passerelle.names import DATA_DIGEST, GIT_COMMIT, GIT_DIRTY, GOLDEN, MIN_CLASS_ROWS, OTHER_CLASS, SEED
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.interpreter import interpreter_for
@@ -76,7 +76,7 @@ def run(
         interpreter = interpreter_for(folder, folder.parent / "environment", progress, path=context.environment.get("PATH", ""))
         progress(f"train again from {commit[:12]}, seed {run.tags.get(SEED, '0')}; this takes as long as the first time")
         data_digest = run.tags.get(DATA_DIGEST, "")
-        options = ["--seed", run.tags.get(SEED, "0"), *train_options(data)]
+        options = ["--seed", run.tags.get(SEED, "0"), *train_options(data), *_rare_classes(run.tags)]
         parent = _trained(folder, interpreter.python, options, data_digest=data_digest, environment=context.environment)
     again = next((each for each in registry.candidate_runs(parent) if each.name == run.name), None)
     if again is None:
@@ -92,11 +92,17 @@ def run(
 
 def train_options(data: TrainingData) -> list[str]:
     """Return the options of `passerelle train` that name the data."""
-    path = data.path.resolve() if data.path else None
-    named = {"--data": path, "--text-column": data.text_column, "--label-column": data.label_column}
+    path = data.path.resolve() if isinstance(data.path, Path) else data.path
+    named = {"--data": path, "--sheet": data.sheet, "--text-column": data.text_column, "--label-column": data.label_column}
     options = [part for name, value in named.items() if value is not None for part in (name, str(value))]
     options += [part for column in data.feature_columns for part in ("--feature-column", column)]
     return [*options, "--drop-missing"] if data.drop_missing else options
+
+
+def _rare_classes(tags: Mapping[str, str]) -> list[str]:
+    """Return the options of `passerelle train` that leave the same rare classes out, or put them together as one."""
+    named = {"--min-class-rows": tags.get(MIN_CLASS_ROWS), "--other": tags.get(OTHER_CLASS)}
+    return [part for name, value in named.items() if value is not None for part in (name, value)]
 
 
 @contextmanager

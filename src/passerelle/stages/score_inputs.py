@@ -47,7 +47,7 @@ def output_folder(place: str, s3: S3Settings) -> OutputFolder:
         if path.exists() and not path.is_dir():
             raise UsageError(f"{path} is a file; --output names a folder", hint=f"ls -l {path}")
         return LocalFolder(path)
-    bucket, key = _address(place)
+    bucket, key = bucket_and_key(place)
     return TableBucket(s3.model_copy(update={"bucket": bucket}), key)
 
 
@@ -88,7 +88,7 @@ def _check_end(name: str) -> None:
 
 
 def _objects(given: str, s3: S3Settings) -> Iterator[TableObject]:
-    bucket, key = _address(given)
+    bucket, key = bucket_and_key(given)
     begin = min((key.index(sign) for sign in _MAGIC if sign in key), default=len(key))
     place = TableBucket(s3.model_copy(update={"bucket": bucket}), "")
     matches: Callable[[str], bool] = (lambda name: fnmatchcase(name, key)) if begin < len(key) else _below(key)
@@ -105,8 +105,13 @@ def _below(key: str) -> Callable[[str], bool]:
     return lambda name: name == key or name.startswith(folder)
 
 
-def _address(given: str) -> tuple[str, str]:
+def bucket_and_key(given: str, hint: str = "passerelle score --help") -> tuple[str, str]:
+    """Return the bucket and the key, or what keys begin with, of an address in S3.
+
+    Raises:
+        UsageError: It names no bucket.
+    """
     bucket, _, key = given.removeprefix(S3).partition("/")
     if not bucket:
-        raise UsageError(f"{given} names no bucket: s3://BUCKET/PREFIX", hint="passerelle score --help")
+        raise UsageError(f"{given} names no bucket: s3://BUCKET/PREFIX", hint=hint)
     return bucket, key

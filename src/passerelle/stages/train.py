@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,12 +10,18 @@ from passerelle.batch.ray_cluster import check_address
 from passerelle.errors import UsageError
 from passerelle.names import CODE_DIGEST, DATA_DIGEST, SEED
 from passerelle.registry.client import Registry
+from passerelle.settings import S3Settings
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.train_on_cluster import fits_at
+from passerelle.stages.training_file import local_copy, repeating_options, which_columns
+from passerelle.training.candidate import Candidate
 from passerelle.training.cross_validation import CandidateFits
 from passerelle.training.dataset import Dataset, read_data
+from passerelle.training.plan import PreparedRows, TrainingPlan, plan_of, prepare
 from passerelle.training.project import TrainingProject, read_training_project
 from passerelle.training.provenance import code_digest
+from passerelle.training.rare_classes import ALL_CLASSES, RareClasses
+from passerelle.training.tracking import check_experiment
 from passerelle.training.train import TrainingResult, train
 
 
@@ -23,18 +30,24 @@ class TrainingData:
     """Which data to train on.
 
     Attributes:
-        path: CSV or Parquet file; None for the demo's comments, which come with the project.
+        path: File that `read_table` reads, or its address s3://BUCKET/KEY; None for the demo's comments, which come with the project.
         text_column: Column that holds the text.
         label_column: Column that holds the class.
         feature_columns: Columns of a table without text.
         drop_missing: Leave rows without text or class out instead of refusing the file.
+        sheet: Of a workbook; by default the first.
+        min_class_rows: Fewest distinct rows of a class that stays as it is.
+        other: Class that rarer ones are put together as; None leaves them out.
     """
 
-    path: Path | None = None
+    path: Path | str | None = None
     text_column: str | None = None
     label_column: str | None = None
     feature_columns: tuple[str, ...] = ()
     drop_missing: bool = False
+    sheet: str | None = None
+    min_class_rows: int = 0
+    other: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,7 +56,10 @@ class Trained:
 
     Attributes:
         created: False when the same data, code and seed were trained on before.
+        notes: What was assumed about the file, and done to how many rows; told before the candidates are fitted.
         result: None for a training that was found.
+        held_out: Rows that no choice sees; 0 for a training that was found.
+        candidates: Their names; none for a training that was found.
     """
 
     parent_run_id: str | None
@@ -55,6 +71,8 @@ class Trained:
     created: bool
     result: TrainingResult | None = None
     dry_run: bool = False
+    held_out: int = 0
+    candidates: tuple[str, ...] = ()
 
 
 DEMO = TrainingData()
@@ -88,13 +106,18 @@ def run(
     """
     if address is not None:
         check_address(address, hint="passerelle train --address auto")
-    found = read_training_project(project)
-    read = read_training_data(found, data)
-    return train_or_find(context.registry, found, read, seed=seed, again=again, address=address, dry_run=dry_run, progress=progress)
+    rare = RareClasses(data.min_class_rows, data.other)
+    found, registry = read_training_project(project), context.registry
+    with repeating_options(vars(data)):
+        read = read_training_data(found, data, context.s3)
+        return train_or_find(registry, found, read, seed=seed, again=again, address=address, dry_run=dry_run, progress=progress, rare=rare)
 
 
-def read_training_data(project: TrainingProject, data: TrainingData) -> Dataset:
+def read_training_data(project: TrainingProject, data: TrainingData, s3: S3Settings) -> Dataset:
     """Return the data that is asked for, or the demo's.
+
+    Args:
+        s3: How S3 is reached, where the data lie there.
 
     Raises:
         UsageError: Columns without a file, or a file without columns.
@@ -107,16 +130,17 @@ def read_training_data(project: TrainingProject, data: TrainingData) -> Dataset:
                 "columns are named and no file is", hint="passerelle train --data FILE --text-column COLUMN --label-column COLUMN"
             )
         return project.demo_data()
-    if data.label_column is None or (data.text_column is None and columns is None):
-        hint = f"passerelle train --data {data.path} --text-column COLUMN --label-column COLUMN"
-        raise UsageError(f"which columns of {data.path} hold the text and the class?", hint=hint)
-    return read_data(
-        data.path,
-        text_column=data.text_column,
-        label_column=data.label_column,
-        feature_columns=columns,
-        drop_missing=data.drop_missing,
-    )
+    with local_copy(data.path, s3) as path:
+        if data.label_column is None or (data.text_column is None and columns is None):
+            raise which_columns(path, data.sheet, [data.text_column] if data.text_column else [], columns or (), data.label_column)
+        return read_data(
+            path,
+            text_column=data.text_column,
+            label_column=data.label_column,
+            feature_columns=columns,
+            drop_missing=data.drop_missing,
+            sheet=data.sheet,
+        )
 
 
 def train_or_find(
@@ -129,43 +153,74 @@ def train_or_find(
     dry_run: bool,
     progress: Progress,
     address: str | None = None,
+    rare: RareClasses = ALL_CLASSES,
 ) -> Trained:
     """Return the training of this data, code and seed: the one that was made before, or a new one.
 
     Args:
         address: As `run`.
+        rare: What becomes of rare classes.
+
+    Raises:
+        DataError: The data cannot be trained on; the dry run raises it too.
     """
-    tags = {DATA_DIGEST: data.digest, SEED: str(seed), CODE_DIGEST: code_digest(project.folder)}
+    rows = prepare(data, params=project.params, rare=rare)
+    tags = {DATA_DIGEST: rows.data.digest, SEED: str(seed), CODE_DIGEST: code_digest(project.folder)}
     earlier = None if again else registry.find_training(tags)
-    found = Trained(
-        parent_run_id=earlier,
-        experiment=registry.settings.experiment,
-        data_digest=data.digest,
-        rows=len(data.records),
-        classes=int(data.labels.nunique()),
-        notes=data.notes,
-        created=earlier is None,
-        dry_run=dry_run,
-    )
-    if earlier is not None or dry_run:
+    found = _found(registry, rows, earlier, dry_run=dry_run)
+    if earlier is not None:
+        return found
+    plan, candidates = _plan(registry, project, rows, seed=seed)
+    found = replace(found, notes=plan.notes, held_out=len(plan.parts.held_out), candidates=tuple(each.name for each in candidates))
+    if dry_run:
         return found
     with registry.environment.calling(artifacts=True), fits_at(address) as fits:
-        result = _trained(registry, project, data, seed=seed, progress=progress, fits=fits)
+        result = _trained(registry, project, plan, candidates, seed=seed, progress=progress, fits=fits)
     return replace(found, parent_run_id=result.parent_run_id, result=result)
 
 
+def _found(registry: Registry, rows: PreparedRows, earlier: str | None, *, dry_run: bool) -> Trained:
+    return Trained(
+        parent_run_id=earlier,
+        experiment=registry.settings.experiment,
+        data_digest=rows.data.digest,
+        rows=len(rows.data.records),
+        classes=int(rows.data.labels.nunique()),
+        notes=rows.notes,
+        created=earlier is None,
+        dry_run=dry_run,
+    )
+
+
+def _plan(registry: Registry, project: TrainingProject, rows: PreparedRows, *, seed: int) -> tuple[TrainingPlan, Sequence[Candidate]]:
+    """Return how the rows are divided, and the candidates; raises what keeps the training from being made."""
+    with registry.environment.calling():
+        check_experiment(registry.settings.tracking_uri, registry.settings.experiment)
+    return plan_of(rows, params=project.params, seed=seed), project.candidates_for(rows.data, seed=seed)
+
+
 def _trained(
-    registry: Registry, project: TrainingProject, data: Dataset, *, seed: int, progress: Progress, fits: CandidateFits
+    registry: Registry,
+    project: TrainingProject,
+    plan: TrainingPlan,
+    candidates: Sequence[Candidate],
+    *,
+    seed: int,
+    progress: Progress,
+    fits: CandidateFits,
 ) -> TrainingResult:
+    for note in plan.notes:
+        progress(f"note: {note}")
     return train(
-        data,
+        plan.data,
         tracking_uri=registry.settings.tracking_uri,
         experiment=registry.settings.experiment,
-        candidates=project.candidates_for(data, seed=seed),
+        candidates=candidates,
         seed=seed,
         params=project.params,
         project=project.folder,
         language=project.file.language,
         progress=progress,
         fits=fits,
+        plan=plan,
     )

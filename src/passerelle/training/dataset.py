@@ -56,11 +56,12 @@ def read_data(
     label_column: str,
     feature_columns: Sequence[str] | None = None,
     drop_missing: bool = False,
+    sheet: str | None = None,
 ) -> Dataset:
-    """Return the records of a CSV or Parquet file.
+    """Return the records of a file that `read_table` reads.
 
     Args:
-        path: UTF-8 is expected; a byte-order mark, Windows-1252 (Latin-1) and other separators are recognised and noted.
+        path: Read by `read_table`, with the sheet. Byte-order mark, Windows-1252 (Latin-1) and other separators are recognised and noted.
         text_column: Column of the text; named `text` in the records.
         label_column: Column of the class.
         feature_columns: Columns of a table without text, in place of `text_column`.
@@ -71,7 +72,7 @@ def read_data(
         UsageError: The columns contradict each other.
     """
     columns = _columns(path, text_column, label_column, feature_columns)
-    table, notes = read_table(path, [*columns, label_column])
+    table, notes = read_table(path, [*columns, label_column], sheet=sheet)
     table = table[[*columns, label_column]]
     if text_column is not None:
         _check_is_text(path, table[text_column])

@@ -1,4 +1,4 @@
-"""From a file to a table of strings: CSV in the encodings and separators that people export, or Parquet."""
+"""From a file to a table: CSV in the encodings and separators that people export, xlsx, JSON or Parquet, each also as gzip."""
 
 from __future__ import annotations
 
@@ -10,63 +10,58 @@ from pathlib import Path
 import pandas as pd
 
 from passerelle.errors import DataError
+from passerelle.training.file_columns import columns_of, lacks_header
+from passerelle.training.file_content import OTHER_FILE, check_cells, content_of, text_of
+from passerelle.training.json_table import is_json, json_table
+from passerelle.training.parquet_table import parquet_table
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-_ENCODINGS_BY_MARK = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _WORKBOOK_MARKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-_SAVE_AS_CSV = "save the table as CSV UTF-8 (comma-separated)"
+_COLUMNS_NAMED = 20
 
 
-def read_table(path: Path, used: Collection[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def read_table(path: Path, used: Collection[str], *, sheet: str | None = None) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Return the file's table, at least one row long, and what was assumed about the file.
 
-    Cells of a CSV file are strings, an empty cell is missing; a Parquet file keeps its types. The index
+    Cells of a CSV file, of a workbook and of JSON are strings, an empty cell is missing; a Parquet file keeps its types. The index
     counts the file's rows from 0, without the header.
 
     Args:
-        path: CSV or Parquet file.
-        used: Columns that will be used; they decide which separator is meant.
+        path: CSV, xlsx, JSON (an array, or an object a line) or Parquet file, which may be compressed with gzip.
+        used: Columns that will be used; they decide which separator is meant. None are checked where none are named.
+        sheet: Of a workbook; by default the first.
 
     Raises:
         DataError: There is no such file, it cannot be read, it has no row, or a wanted column is absent or there twice.
     """
-    content = _content(path)
+    content, end = content_of(path)
     notes: tuple[str, ...] = ()
-    if content.startswith(b"PAR1") or path.suffix.lower() in {".parquet", ".pq"}:
-        table = _parquet(path, content).reset_index(drop=True)
+    names_in_rows = False
+    if sheet is not None and not content.startswith(_WORKBOOK_MARKS):
+        raise DataError(f"{path} is no workbook: it has no sheet « {sheet} »", hint=f"passerelle train --data {path}")
+    if content.startswith(b"PAR1") or end in {".parquet", ".pq"}:
+        table = parquet_table(path, content)
+    elif content.startswith(_WORKBOOK_MARKS):
+        from passerelle.training.workbook import workbook_table  # noqa: PLC0415 - openpyxl is slow to import and seldom needed
+
+        table, notes = workbook_table(path, content, sheet)
+        names_in_rows = True
+    elif is_json(content, end):
+        table, notes = json_table(path, content, used)
     else:
         table, notes = _csv(path, content, used)
+        names_in_rows = True
     table.columns = [str(name).strip() for name in table.columns]
-    _check_columns(path, list(table.columns), used)
+    _check_columns(path, table, used, names_in_rows=names_in_rows)
     if table.empty:
-        raise DataError(f"{path} has a header and no row", hint="passerelle train --data FILE")
+        raise DataError(f"{path} has a header and no row", hint=OTHER_FILE)
     return table, notes
 
 
-def _content(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"there is no file {path}", hint=f"ls {path.parent}; passerelle train --data FILE") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}", hint=f"ls -ld {path}") from error
-    if not content.strip():
-        raise DataError(f"{path} is empty", hint="passerelle train --data FILE")
-    return content
-
-
-def _parquet(path: Path, content: bytes) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(io.BytesIO(content))
-    except (OSError, ValueError) as error:  # what pyarrow raises is one of these
-        raise DataError(
-            f"{path} is not a Parquet file that can be read: {_first_line(error)}; {_SAVE_AS_CSV}", hint="passerelle train --data FILE"
-        ) from error
-
-
 def _csv(path: Path, content: bytes, used: Collection[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    text, notes = _decode(path, content)
-    separator = _separator(text, used)
+    text, notes = text_of(path, content)
+    separator, columns = _separator(text, used)
+    check_cells(path, columns)
     if separator != ",":
         notes = (*notes, f"{path.name} is separated by {SEPARATORS[separator]}s")
     try:
@@ -83,53 +78,8 @@ def _csv(path: Path, content: bytes, used: Collection[str]) -> tuple[pd.DataFram
     return filled, notes
 
 
-def _decode(path: Path, content: bytes) -> tuple[str, tuple[str, ...]]:
-    """Return the file's text: in the encoding of its byte-order mark, else UTF-8, else Windows-1252."""
-    if content.startswith(_WORKBOOK_MARKS):
-        raise DataError(f"{path} is a workbook or an archive, not CSV or Parquet; {_SAVE_AS_CSV}", hint="passerelle train --data FILE")
-    mark = next((mark for mark in _ENCODINGS_BY_MARK if content.startswith(mark)), None)
-    notes: tuple[str, ...] = ()
-    try:
-        if mark is not None:
-            text = content.decode(_ENCODINGS_BY_MARK[mark])
-            notes = (f"{path.name} starts with a byte-order mark; read as {_ENCODINGS_BY_MARK[mark].removesuffix('-sig').upper()}",)
-        else:
-            text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if mark is not None:
-            raise _unknown_encoding(path) from error
-        text, notes = _decode_windows(path, content), (f"{path.name} is not UTF-8; read as Windows-1252 (Latin-1)",)
-    if "\x00" in text:
-        raise DataError(f"{path} holds NUL characters: it is not a text file; {_SAVE_AS_CSV}", hint="passerelle train --data FILE")
-    return text, notes
-
-
-def _decode_windows(path: Path, content: bytes) -> str:
-    if any(not line.isascii() and _is_utf8(line) for line in content.splitlines()):  # two encodings in one file
-        raise _unknown_encoding(path)
-    try:
-        return content.decode("cp1252")
-    except UnicodeDecodeError as error:
-        raise _unknown_encoding(path) from error
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _unknown_encoding(path: Path) -> DataError:
-    return DataError(
-        f"{path} is neither UTF-8 nor Windows-1252 (Latin-1) throughout",
-        hint=f"iconv -f ENCODING -t UTF-8 {path} > utf8.csv; passerelle train --data utf8.csv",
-    )
-
-
-def _separator(text: str, used: Collection[str]) -> str:
-    """Return the separator under which the header holds most of the wanted columns, then most columns."""
+def _separator(text: str, used: Collection[str]) -> tuple[str, int]:
+    """Return the separator under which the header holds most of the wanted columns, then most columns; and how many columns."""
 
     def score(separator: str) -> tuple[int, int]:
         header = next(csv.reader(io.StringIO(text), delimiter=separator))
@@ -137,24 +87,39 @@ def _separator(text: str, used: Collection[str]) -> str:
         return len(names & set(used)), len(header)
 
     try:
-        return max(SEPARATORS, key=score)
+        chosen = max(SEPARATORS, key=score)
+        return chosen, score(chosen)[1]
     except csv.Error:  # for example a line break inside an open quote: the message of pandas is clearer
-        return ","
+        return ",", 0
 
 
-def _check_columns(path: Path, columns: list[str], used: Collection[str]) -> None:
+def _check_columns(path: Path, table: pd.DataFrame, used: Collection[str], *, names_in_rows: bool) -> None:
+    columns = list(table.columns)
     for name in used:
         if name not in columns:
-            there = ", ".join(f"« {column} »" for column in columns[:20] if column)
-            raise DataError(
-                f"{path} has no column « {name} »; it has {there}",
-                hint=f"passerelle train --data {path} --text-column COLUMN --label-column COLUMN",
-            )
+            raise _absent(path, table, name, names_in_rows=names_in_rows)
         if columns.count(name) > 1:
             raise DataError(
                 f"{path} has {columns.count(name)} columns « {name} »; rename all but one",
                 hint=f"passerelle train --data {path}",
             )
+
+
+def _absent(path: Path, table: pd.DataFrame, name: str, *, names_in_rows: bool) -> DataError:
+    if names_in_rows and lacks_header(table):
+        return without_header(path, table)
+    there = ", ".join(column.title for column in columns_of(table.iloc[:, :_COLUMNS_NAMED]) if column.name != "")
+    return DataError(
+        f"{path} has no column « {name} »; it has {there}",
+        hint=f"passerelle train --data {path} --text-column COLUMN --label-column COLUMN",
+    )
+
+
+def without_header(path: Path, table: pd.DataFrame) -> DataError:
+    """Return the error for a file whose first row is no header; it shows none of its cells."""
+    hint = f"passerelle train --data {path} --text-column COLUMN --label-column COLUMN"
+    message = f"{path} seems to have no header row: its first row looks like the rows below it"
+    return DataError(f"{message}; put a row with the names of its {table.shape[1]} columns first", hint=hint)
 
 
 def _first_line(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from dataclasses import dataclass
 
@@ -13,10 +14,12 @@ from passerelle.errors import DataError
 from passerelle.training.dataset import Dataset
 from passerelle.training.groups import groups_of
 from passerelle.training.params import Params
+from passerelle.training.rare_classes import class_shown, distinct_rows
 
 _CLASSES_NAMED = 5
-
-_OTHER_DATA = "passerelle train --data FILE --text-column COLUMN --label-column COLUMN"
+#: Divisions that are tried, each with a seed of its own: with classes of a few rows, the first one may miss a class in a part.
+_ATTEMPTS = 5
+_NEXT_SEED = 7_919
 
 
 @dataclass(frozen=True)
@@ -36,29 +39,37 @@ class Split:
     groups: NDArray[np.int64]
 
 
-def split(data: Dataset, *, params: Params, seed: int) -> Split:
+def split(data: Dataset, *, params: Params, seed: int, groups: NDArray[np.int64] | None = None) -> Split:
     """Return the held-out test set, about one record in `folds`, and the folds of the rest.
+
+    Args:
+        groups: Group number of each record, where they are known already.
 
     Raises:
         DataError: A class has too few distinct records to be in every part.
     """
-    groups = groups_of(data, similarity=params.near_duplicate_similarity)
+    if groups is None:
+        groups = groups_of(data, similarity=params.near_duplicate_similarity)
     labels = data.labels.to_numpy(dtype=str)
     _check_sizes(data, labels, groups, params)
-    for train, held_out in _parts(labels, groups, params.folds, seed):
-        folds = tuple(_parts(labels[train], groups[train], params.folds, seed))
-        if _everywhere(labels, [train, held_out, *(train[fit] for fit, _ in folds)]):
-            return Split(train=train, held_out=held_out, folds=folds, groups=groups)
+    for attempt in range(_ATTEMPTS):
+        for train, held_out in _parts(labels, groups, params.folds, seed + attempt * _NEXT_SEED):
+            folds = tuple(_parts(labels[train], groups[train], params.folds, seed + attempt * _NEXT_SEED))
+            if _everywhere(labels, [train, held_out, *(train[fit] for fit, _ in folds)]):
+                return Split(train=train, held_out=held_out, folds=folds, groups=groups)
+    fewest = min(distinct_rows(labels, groups).values())
     raise DataError(
         f"{data.source}: near-duplicates leave no split that has every class in every part; "
-        "add records to the smallest classes, or merge these with others",
-        hint=_OTHER_DATA,
+        "add records to the smallest classes, or leave them out",
+        hint=f"passerelle train --min-class-rows {fewest + 1}\npasserelle train --min-class-rows {fewest + 1} --other NAME",
     )
 
 
 def _parts(labels: NDArray[np.str_], groups: NDArray[np.int64], folds: int, seed: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     folding = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=seed)
-    return [(fit.astype(np.int64), score.astype(np.int64)) for fit, score in folding.split(labels, labels, groups)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of classes with fewer rows than folds; what matters is checked afterwards
+        return [(fit.astype(np.int64), score.astype(np.int64)) for fit, score in folding.split(labels, labels, groups)]
 
 
 def _everywhere(labels: NDArray[np.str_], parts: list[NDArray[np.int64]]) -> bool:
@@ -67,16 +78,15 @@ def _everywhere(labels: NDArray[np.str_], parts: list[NDArray[np.int64]]) -> boo
 
 
 def _check_sizes(data: Dataset, labels: NDArray[np.str_], groups: NDArray[np.int64], params: Params) -> None:
-    rows = Counter(map(str, labels))
-    distinct = Counter(label for label, _ in set(zip(map(str, labels), groups.tolist(), strict=True)))
-    small = sorted((label for label in rows if distinct[label] < params.fewest_per_class), key=lambda label: (distinct[label], label))
+    rows, distinct, fewest = Counter(map(str, labels)), distinct_rows(labels, groups), params.fewest_per_class
+    small = sorted((label for label in rows if distinct[label] < fewest), key=lambda label: (distinct[label], label))
     if not small:
         return
-    named = ", ".join(f"« {label} » has {rows[label]} ({distinct[label]} distinct)" for label in small[:_CLASSES_NAMED])
+    named = ", ".join(f"{class_shown(label)} has {rows[label]} ({distinct[label]} distinct)" for label in small[:_CLASSES_NAMED])
     more = f", and {len(small) - _CLASSES_NAMED} more classes" if len(small) > _CLASSES_NAMED else ""
     raise DataError(
-        f"{data.source}: a class needs at least {params.fewest_per_class} distinct records "
-        f"({params.folds} folds and the held-out test set); {named}{more}; "
-        "add records to these classes, merge them with others, or choose another column",
-        hint=_OTHER_DATA,
+        f"{data.source}: a class needs at least {fewest} distinct records "
+        f"({params.folds} folds and the held-out test set); {named}{more}: {sum(rows[label] for label in small):,} of {len(labels):,} rows "
+        f"in {len(small)} of {len(rows)} classes; add records to these classes, leave them out, or put them together as one",
+        hint=f"passerelle train --min-class-rows {fewest}\npasserelle train --min-class-rows {fewest} --other NAME",
     )

@@ -21,6 +21,7 @@ import pandas as pd
 import requests
 from matplotlib.figure import Figure
 from mlflow.data.pandas_dataset import from_pandas
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.models.signature import infer_signature
@@ -180,6 +181,18 @@ def signature_of(example: pd.DataFrame) -> ModelSignature:
     return ModelSignature(inputs=infer_signature(example).inputs, outputs=Schema([ColSpec(DataType.string)]))
 
 
+def check_experiment(tracking_uri: str, name: str) -> None:
+    """Check that a training can add runs to this experiment, which need not be there yet.
+
+    Raises:
+        UsageError: It was deleted.
+    """
+    with _use_tracking_uri(tracking_uri):
+        found = mlflow.get_experiment_by_name(name)
+    if found is not None:
+        _active(found, name)
+
+
 def _experiment_id(name: str) -> str:
     found = mlflow.get_experiment_by_name(name)
     if found is None:
@@ -189,6 +202,10 @@ def _experiment_id(name: str) -> str:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             found = mlflow.get_experiment_by_name(name)  # another training was quicker
+    return _active(found, name)
+
+
+def _active(found: Experiment | None, name: str) -> str:
     if found is None or found.lifecycle_stage != "active":
         restore = f"mlflow experiments restore --experiment-id {found.experiment_id}" if found else "passerelle train"
         raise UsageError(f"the experiment « {name} » is deleted", hint=f"{restore}\npasserelle train --experiment NAME")

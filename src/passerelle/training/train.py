@@ -27,6 +27,7 @@ from passerelle.names import (
     KIND,
     LANGUAGE,
     PER_CLASS,
+    PREFIX,
     SEED,
     TASK,
     TRAIN_HASHES,
@@ -40,8 +41,10 @@ from passerelle.training.features import Fitted
 from passerelle.training.golden_records import golden_predictions, golden_records
 from passerelle.training.groups import row_hashes
 from passerelle.training.params import Params
+from passerelle.training.plan import TrainingPlan, plan_of, prepare
 from passerelle.training.provenance import code_digest, git_state
-from passerelle.training.split import Split, split
+from passerelle.training.rare_classes import ALL_CLASSES, RareClasses
+from passerelle.training.split import Split
 
 _LONGEST_PARAMETER = 500
 
@@ -91,6 +94,7 @@ class _Training:
     seed: int
     tags: Mapping[str, str]
     experiment_id: str
+    rare: RareClasses = ALL_CLASSES
 
     def logged_params(self) -> dict[str, object]:
         """Return what the runs say of the data."""
@@ -102,6 +106,7 @@ class _Training:
             "data.groups": int(np.unique(self.parts.groups).size),
             "data.held_out_rows": len(self.parts.held_out),
             "seed": self.seed,
+            **{f"data.{tag.removeprefix(PREFIX)}": value for tag, value in self.rare.tags.items()},
         }
 
 
@@ -121,6 +126,7 @@ def train(
     language: str = "fr",
     progress: Callable[[str], None] = _silent,
     fits: CandidateFits | None = None,
+    plan: TrainingPlan | None = None,
 ) -> TrainingResult:
     """Return the runs of a training; the same data and seed give the same metrics, but for times.
 
@@ -133,18 +139,18 @@ def train(
         language: Of the texts; the runs are tagged with it.
         progress: Called with one line for each candidate that is done.
         fits: Where the candidates are fitted; by default in this process.
+        plan: Of this training, where it was made already.
 
     Raises:
         DataError: A class has too few records.
         OutsideError: MLflow or its artifact store does not answer.
     """
-    start = time.perf_counter()
-    params = params or Params()
-    parts = split(data, params=params, seed=seed)
-    progress(f"{len(data.records)} records in {len(data.classes)} classes, {len(parts.held_out)} of them held out")
-    tags = _tags(data, seed, project, language)
+    start, params = time.perf_counter(), params or Params()
+    plan = plan or plan_of(prepare(data, params=params), params=params, seed=seed)
+    progress(f"{len(data.records)} records in {len(data.classes)} classes, {len(plan.parts.held_out)} of them held out")
+    tags = {**_tags(data, seed, project, language), **plan.rare.tags}
     with _parent_run(tags, tracking_uri, experiment) as (experiment_id, parent_run_id):
-        training = _Training(data, parts, params, seed, tags, experiment_id)
+        training = _Training(data, plan.parts, params, seed, tags, experiment_id, plan.rare)
         _log_parent(training)
         results = tuple(_train_all(candidates, training, progress, fits or FitsHere()))
     return TrainingResult(parent_run_id, experiment, data.digest, results, time.perf_counter() - start)
