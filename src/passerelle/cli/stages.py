@@ -28,7 +28,7 @@ from passerelle.cli.prerequisites import needs
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), help="CSV or Parquet file.  [default: the demo's comments]")
-@click.option("--text-column", help="Column that holds the text.")
+@click.option("--text-column", "text_columns", multiple=True, help="Column that holds a text; once for each, such as subject and body.")
 @click.option("--label-column", help="Column that holds the class.")
 @click.option("--feature-column", "feature_columns", multiple=True, help="Column of a table without text; once for each.")
 @click.option("--drop-missing", is_flag=True, help="Leave rows without text or class out instead of refusing the file.")

@@ -24,14 +24,14 @@ class TrainingData:
 
     Attributes:
         path: CSV or Parquet file; None for the demo's comments, which come with the project.
-        text_column: Column that holds the text.
+        text_columns: Columns that hold the texts.
         label_column: Column that holds the class.
         feature_columns: Columns of a table without text.
         drop_missing: Leave rows without text or class out instead of refusing the file.
     """
 
     path: Path | None = None
-    text_column: str | None = None
+    text_columns: tuple[str, ...] = ()
     label_column: str | None = None
     feature_columns: tuple[str, ...] = ()
     drop_missing: bool = False
@@ -102,17 +102,17 @@ def read_training_data(project: TrainingProject, data: TrainingData) -> Dataset:
     """
     columns = data.feature_columns or None
     if data.path is None:
-        if data.text_column or data.label_column or columns:
+        if data.text_columns or data.label_column or columns:
             raise UsageError(
                 "columns are named and no file is", hint="passerelle train --data FILE --text-column COLUMN --label-column COLUMN"
             )
         return project.demo_data()
-    if data.label_column is None or (data.text_column is None and columns is None):
+    if data.label_column is None or not (data.text_columns or columns):
         hint = f"passerelle train --data {data.path} --text-column COLUMN --label-column COLUMN"
         raise UsageError(f"which columns of {data.path} hold the text and the class?", hint=hint)
     return read_data(
         data.path,
-        text_column=data.text_column,
+        text_column=data.text_columns,
         label_column=data.label_column,
         feature_columns=columns,
         drop_missing=data.drop_missing,

@@ -254,7 +254,7 @@ def _measure(candidate: Candidate, training: _Training, predictions: Predictions
         "latency_p95_ms": cost.p95_ms,
         "fit_seconds": fitted.fit_seconds,
     }
-    golden = golden_records(records, labels, number=params.golden_records)
+    golden = golden_records(records, labels, kind=data.kind, number=params.golden_records)
     title = f"{candidate.name}, cross-validated on {len(records)} records"
     files = {
         PER_CLASS: evaluate.per_class(predictions.classes, data.labels.to_numpy(dtype=str), metrics),
