@@ -68,9 +68,8 @@ def answers(
         UsageError: The name cannot be used, or the columns contradict each other.
     """
     check_name(name)
-    for value, allowed in ((language, LANGUAGES), (target, TARGETS)):
-        if value not in allowed:
-            raise UsageError(f"{value!r} is none of {', '.join(allowed)}", hint="passerelle new --help")
+    _check_one_of(language, LANGUAGES)
+    _check_one_of(target, TARGETS)
     table = table or bool(feature_columns)
     if len(text_columns) > 1 and data is None:
         raise UsageError("several text columns need --data", hint=f"passerelle new {name} --data FILE --text-column COLUMN")
@@ -86,6 +85,11 @@ def answers(
         raise UsageError(f"the column {label_column} is both the class and what it is learned from", hint="passerelle new --help")
     file = f"{DATA_FOLDER}/{data.name if data else data_set(language, table=table)}"
     return Answers(name, language, target, Data(file, label_column, texts, features), _TEXT[language])
+
+
+def _check_one_of(value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UsageError(f"{value!r} is none of {', '.join(allowed)}", hint="passerelle new --help")
 
 
 def answers_of(file: ProjectFile) -> Answers:
