@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -33,32 +34,25 @@ _BOOSTED_TREES = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredic
 def candidates_for(data: Dataset, *, seed: int = 0) -> tuple[Candidate, ...]:
     """Return the candidates for this kind of data."""
     if data.kind == "text":
-        return text_candidates(seed=seed)
+        return text_candidates(list(data.records.columns), seed=seed)
     words = [name for name in data.records.columns if not pd.api.types.is_numeric_dtype(data.records[name].dtype)]
     numbers = [name for name in data.records.columns if name not in words]
     return tabular_candidates(numbers, words, seed=seed)
 
 
-def text_candidates(*, seed: int = 0) -> tuple[Candidate, ...]:
-    """Return the candidates for records whose one field is `text`."""
+def text_candidates(texts: Sequence[str] = (TEXT,), *, seed: int = 0) -> tuple[Candidate, ...]:
+    """Return the candidates for records of one or several texts; each text has features of its own, so that a short one counts too."""
     # A temperature leaves the order of the classes as it is: a sigmoid for each class would undo their weights.
     linear = LinearSVC(C=0.5, class_weight="balanced", random_state=seed)
     svm = CalibratedClassifierCV(linear, method="temperature", cv=3, ensemble=False)
     sgd = SGDClassifier(loss="log_loss", alpha=1e-5, class_weight="balanced", random_state=seed)
     return (
-        Candidate("word_lr", "words and pairs of words, logistic regression", _pipeline([_words()], _logistic(seed))),
-        Candidate("char_lr", "characters within words, logistic regression", _pipeline([_characters()], _logistic(seed))),
-        Candidate("mixed_lr", "words and characters, logistic regression", _pipeline([_words(), _characters()], _logistic(seed))),
-        Candidate(
-            "mixed_svm",
-            "words and characters, linear SVM with a temperature",
-            _pipeline([_words(), _characters()], svm),
-            _TEMPERATURE,
-        ),
-        Candidate(
-            "mixed_cnb", "words and characters, complement naive Bayes", _pipeline([_words(), _characters()], ComplementNB(alpha=0.3))
-        ),
-        Candidate("mixed_sgd", "words and characters, log loss by stochastic gradient descent", _pipeline([_words(), _characters()], sgd)),
+        Candidate("word_lr", "words and pairs of words, logistic regression", _pipeline(_words(texts), _logistic(seed))),
+        Candidate("char_lr", "characters within words, logistic regression", _pipeline(_characters(texts), _logistic(seed))),
+        Candidate("mixed_lr", "words and characters, logistic regression", _pipeline(_mixed(texts), _logistic(seed))),
+        Candidate("mixed_svm", "words and characters, linear SVM with a temperature", _pipeline(_mixed(texts), svm), _TEMPERATURE),
+        Candidate("mixed_cnb", "words and characters, complement naive Bayes", _pipeline(_mixed(texts), ComplementNB(alpha=0.3))),
+        Candidate("mixed_sgd", "words and characters, log loss by stochastic gradient descent", _pipeline(_mixed(texts), sgd)),
     )
 
 
@@ -84,12 +78,22 @@ def _pipeline(columns: list[tuple[str, Any, Any]], classifier: Any) -> Pipeline:
     return Pipeline([("features", ColumnTransformer(columns)), ("classifier", classifier)])
 
 
-def _words() -> tuple[str, TfidfVectorizer, str]:
-    return "words", TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode"), TEXT
+def _words(texts: Sequence[str]) -> list[tuple[str, TfidfVectorizer, str]]:
+    return _for_each("words", TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode"), texts)
 
 
-def _characters() -> tuple[str, TfidfVectorizer, str]:
-    return "characters", TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, strip_accents="unicode"), TEXT
+def _characters(texts: Sequence[str]) -> list[tuple[str, TfidfVectorizer, str]]:
+    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, strip_accents="unicode")
+    return _for_each("characters", vectorizer, texts)
+
+
+def _mixed(texts: Sequence[str]) -> list[tuple[str, TfidfVectorizer, str]]:
+    return [*_words(texts), *_characters(texts)]
+
+
+def _for_each(name: str, vectorizer: TfidfVectorizer, texts: Sequence[str]) -> list[tuple[str, TfidfVectorizer, str]]:
+    """Return the vectorizer for each text; where there are several, they are told apart by a number."""
+    return [(name if len(texts) == 1 else f"{name}_{place}", clone(vectorizer), text) for place, text in enumerate(texts, start=1)]
 
 
 def _logistic(seed: int) -> LogisticRegression:

@@ -27,6 +27,9 @@ GIT_DIRTY: Final = PREFIX + "git_dirty"
 LANGUAGE: Final = PREFIX + "language"
 SEED: Final = PREFIX + "seed"
 TASK: Final = PREFIX + "task"
+#: On a training's own run: the names of its candidates, with commas between, and as JSON those that could not be fitted.
+CANDIDATES: Final = PREFIX + "candidates"
+FAILED_CANDIDATES: Final = PREFIX + "failed_candidates"
 
 # Tags of a version.
 ARTIFACT_DIGEST: Final = PREFIX + "artifact_digest"

@@ -30,13 +30,13 @@ class Data:
 
     Attributes:
         file: Path below the project's root.
-        text_column: Column of the text; None for a table.
+        text_columns: Columns of the texts, which the key `text_column` names alone or in a list; none for a table.
         feature_columns: Columns of a table without text.
     """
 
     file: str = "training/data/comments.csv"
     label_column: str = "label"
-    text_column: str | None = "text"
+    text_columns: tuple[str, ...] = ("text",)
     feature_columns: tuple[str, ...] = ()
 
 
@@ -139,16 +139,19 @@ def _data(path: Path, given: Mapping[str, Any]) -> Data:
     _check_keys(path, given, _KEYS["data"], "key of [data]")
     if not given:
         return Data()
-    features = given.get("feature_columns", [])
-    texts = [value for key, value in given.items() if key != "feature_columns"]
-    if not isinstance(features, list) or not all(isinstance(value, str) for value in (*texts, *features)):
-        raise UsageError(f"{path}: a value of [data] is not a text or, for feature_columns, a list of texts", hint=f"git diff {path}")
+    features, texts = given.get("feature_columns", []), given.get("text_column", [])
+    texts = [texts] if isinstance(texts, str) else texts
+    others = [value for key, value in given.items() if key not in {"feature_columns", "text_column"}]
+    lists = isinstance(features, list) and isinstance(texts, list)
+    if not lists or not all(isinstance(value, str) for value in (*others, *texts, *features)):
+        message = f"{path}: a value of [data] is not a text or, for text_column and feature_columns, a list of texts"
+        raise UsageError(message, hint=f"git diff {path}")
     missing = [key for key in ("file", "label_column") if key not in given]
     if missing:
         raise UsageError(f"{path}: [data] lacks {missing[0]}", hint=f"git diff {path}")
-    if ("text_column" in given) == bool(features):
+    if bool(texts) == bool(features):
         raise UsageError(f"{path}: [data] needs text_column or feature_columns, and not both", hint=f"git diff {path}")
-    return Data(given["file"], given["label_column"], given.get("text_column"), tuple(features))
+    return Data(given["file"], given["label_column"], tuple(texts), tuple(features))
 
 
 def _check_keys(path: Path, given: Mapping[str, Any], known: tuple[str, ...], kind: str) -> None:

@@ -24,8 +24,8 @@ def test_the_public_text(candidate: Candidate, tmp_path: Path, record_property: 
     questions = pd.read_csv(FILE, dtype=str, keep_default_na=False)
     texts = (questions["texte"] + " " + questions["description"]).astype(object)
     sample = questions.sample(300, random_state=0).index
-    fit, labels = frame(texts[sample].tolist()), questions["theme"][sample].tolist()
+    fit, labels = frame(texts[sample].tolist())[["text"]], questions["theme"][sample].tolist()
     ask = texts.tolist() if candidate.name == EVERY_TEXT else texts.tolist()[::8]
-    difference = largest_difference(candidate, fit, labels, ask, tmp_path / "scorer")
+    difference = largest_difference(candidate, fit, labels, frame(ask)[["text"]], tmp_path / "scorer")
     record_property("figure", f"the compiled {candidate.name} on {len(ask)} public texts: largest difference {difference:.1e}")
     assert difference <= 1e-9

@@ -26,12 +26,13 @@ from sklearn.pipeline import Pipeline
 from passerelle.errors import OutsideError, UsageError
 from passerelle.model.manifest import digest_of_manifest, digests_of_files
 from passerelle.platform.state import RunningPlatform
-from passerelle.training.candidate import Candidate
+from passerelle.training.candidate import Candidate, read_failures
 from passerelle.training.dataset import Dataset, digest_of
 from passerelle.training.groups import row_hashes
 from passerelle.training.params import Params
+from passerelle.training.result import TrainingResult
 from passerelle.training.tracking import check_experiment
-from passerelle.training.train import TrainingResult, train
+from passerelle.training.train import train
 from training.candidates import tabular_candidates, text_candidates
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("plain_environment")]
@@ -198,7 +199,9 @@ def test_the_same_data_and_seed_give_the_same_figures_and_another_seed_others(
     )
     assert stable(dict(again.candidates[0].metrics)) == stable(dict(trained.candidates[0].metrics))
     assert stable(dict(other.candidates[0].metrics)) != stable(dict(again.candidates[0].metrics))
-    assert len(said) == 4
+    assert [line.split(":")[0] for line in said if not line.startswith("still ")] == 2 * [
+        "96 records in 3 classes, 19 of them held out", *(f"fold {number} of 5 done" for number in range(1, 6)), "1/1 word_lr"
+    ]  # fmt: skip
     # A stage prints nothing and leaves the process as it was.
     assert capfd.readouterr() == ("", "")
     assert (dict(os.environ), mlflow.get_tracking_uri()) == (environment, tracking_uri)
@@ -215,9 +218,15 @@ class Broken(LogisticRegression):  # type: ignore[misc]  # scikit-learn has no t
 
 
 @pytest.mark.parametrize(
-    ("classifier", "error", "status"), [(Interrupted(), KeyboardInterrupt, "KILLED"), (Broken(), ArithmeticError, "FAILED")]
+    ("classifier", "error", "runs"),
+    [
+        (Interrupted(), KeyboardInterrupt, {"training": "KILLED"}),
+        (Broken(), UsageError, {"training": "FAILED", "broken": "FAILED"}),
+    ],
 )
-def test_a_training_that_ends_early_says_so(platform: RunningPlatform, classifier: Any, error: type[BaseException], status: str) -> None:
+def test_a_training_that_ends_early_says_so(
+    platform: RunningPlatform, classifier: Any, error: type[BaseException], runs: dict[str, str]
+) -> None:
     experiment = f"training-{uuid4().hex}"
     pipeline = Pipeline([*text_candidates()[0].pipeline.steps[:-1], ("classifier", classifier)])
     with pytest.raises(error):
@@ -225,20 +234,33 @@ def test_a_training_that_ends_early_says_so(platform: RunningPlatform, classifie
             comments(), tracking_uri=platform.tracking_uri, experiment=experiment, candidates=[Candidate("broken", "never fits", pipeline)]
         )
     mlflow.set_tracking_uri(platform.tracking_uri)
-    assert {name: run.info.status for name, run in runs_of(experiment).items()} == {"training": status, "broken": status}
+    assert {name: run.info.status for name, run in runs_of(experiment).items()} == runs
     assert mlflow.active_run() is None
 
 
-def test_a_type_of_ones_own_is_refused_when_the_model_is_logged(platform: RunningPlatform) -> None:
+def test_candidates_that_cannot_be_fitted_or_logged_do_not_keep_the_others(platform: RunningPlatform) -> None:
     class Own(LogisticRegression):  # type: ignore[misc]  # scikit-learn has no types
         pass
 
-    pipeline = Pipeline([*text_candidates()[0].pipeline.steps[:-1], ("classifier", Own())])
-    experiment = f"training-{uuid4().hex}"
-    with pytest.raises(OutsideError, match="skops"):
-        train(comments(), tracking_uri=platform.tracking_uri, experiment=experiment, candidates=[Candidate("own", "own type", pipeline)])
+    experiment, features = f"training-{uuid4().hex}", text_candidates()[0].pipeline.steps[:-1]
+    others = [Candidate(type(last).__name__.lower(), "", Pipeline([*features, ("last", last)])) for last in (Broken(), Own())]
+    lines: list[str] = []
+    candidates, few = [others[0], *some("word_lr"), others[1]], Params(folds=2)
+    result = train(
+        comments(), tracking_uri=platform.tracking_uri, experiment=experiment, candidates=candidates, params=few, progress=lines.append
+    )
     mlflow.set_tracking_uri(platform.tracking_uri)
-    assert {run.info.status for run in runs_of(experiment).values()} == {"FAILED"}
+    runs = runs_of(experiment)
+    statuses = {name: run.info.status for name, run in runs.items()}
+    assert statuses == {"training": "FINISHED", "word_lr": "FINISHED", "broken": "FAILED", "own": "FAILED"}
+    assert [each.name for each in result.candidates] == ["word_lr"]
+    assert [(each.name, "no convergence" in each.reason, "untrusted types" in each.reason) for each in result.failed] == [
+        ("broken", True, False), ("own", False, True)
+    ]  # fmt: skip
+    tags = runs["training"].data.tags
+    assert (tags["passerelle.candidates"], read_failures(tags["passerelle.failed_candidates"])) == ("broken,word_lr,own", result.failed)
+    assert {"fold 1 of 2 done", "fold 2 of 2 done"} < set(lines)
+    assert any(line.startswith("1/3 broken cannot be fitted: ArithmeticError") for line in lines)
 
 
 def test_a_deleted_experiment_is_named_with_the_way_back(platform: RunningPlatform) -> None:

@@ -25,7 +25,13 @@ def test_without_the_file_it_is_the_demo(tmp_path: Path) -> None:
 
 def test_a_table_names_its_columns(tmp_path: Path) -> None:
     text = '[data]\nfile = "training/data/a.parquet"\nlabel_column = "y"\nfeature_columns = ["a", "b"]'
-    assert read_project_file(written(tmp_path, text)).data == Data("training/data/a.parquet", "y", None, ("a", "b"))
+    assert read_project_file(written(tmp_path, text)).data == Data("training/data/a.parquet", "y", (), ("a", "b"))
+
+
+def test_texts_are_named_alone_or_in_a_list(tmp_path: Path) -> None:
+    for texts, columns in (('"a"', ("a",)), ('["a", "b"]', ("a", "b"))):
+        text = f'[data]\nfile = "a.csv"\nlabel_column = "y"\ntext_column = {texts}'
+        assert read_project_file(written(tmp_path, text)).data == Data("a.csv", "y", columns, ())
 
 
 def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
@@ -54,6 +60,8 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
         ('[data]\nfile = "a.csv"\n', "lacks label_column"),
         ('[data]\nfile = "a.csv"\nlabel_column = "y"\n', "needs text_column or feature_columns"),
         ('[data]\nfile = "a.csv"\nlabel_column = "y"\ntext_column = 3\n', "not a text"),
+        ('[data]\nfile = "a.csv"\nlabel_column = "y"\ntext_column = ["a", 3]\n', "not a text"),
+        ('[data]\nfile = "a.csv"\nlabel_column = "y"\ntext_column = []\n', "needs text_column or feature_columns"),
     ],
 )
 def test_what_the_file_may_not_hold_is_refused_with_its_name(tmp_path: Path, text: str, message: str) -> None:

@@ -17,7 +17,7 @@ from passerelle.cli.output import Output
 @click.argument("folder", type=click.Path(path_type=Path), default=Path())
 @click.option("--name", help="Of the project, its registered model and its experiment.  [default: the folder's]")
 @click.option("--language", type=click.Choice(["fr", "en"]), help="Of the README and of the texts.  [default: fr]")
-@click.option("--text-column", help="Column of the text.  [default: text]")
+@click.option("--text-column", "text_columns", multiple=True, help="Column of a text; with --data, once for each.  [default: text]")
 @click.option("--table", is_flag=True, help="Learn from a table without text.")
 @click.option("--feature-column", "feature_columns", multiple=True, help="With --data: column of a table without text; once for each.")
 @click.option("--label-column", help="Column of the class.  [default: label]")

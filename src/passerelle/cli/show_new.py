@@ -77,9 +77,9 @@ def _ask(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
         answers["name"] = click.prompt("Name of the project", default=similar(folder.absolute().name))
     if given["language"] is None:
         answers["language"] = click.prompt("Language of the README and of the texts", default="fr", type=click.Choice(LANGUAGES))
-    if not (given["table"] or given["text_column"] or given["feature_columns"]):
+    if not (given["table"] or given["text_columns"] or given["feature_columns"]):
         text = click.prompt("Column of the text, or `table` for a table without text", default="text")
-        answers |= {"table": True} if text == "table" else {"text_column": text}
+        answers |= {"table": True} if text == "table" else {"text_columns": (text,)}
     if given["label_column"] is None:
         answers["label_column"] = click.prompt("Column of the class", default="label")
     if given["target"] is None:

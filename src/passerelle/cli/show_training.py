@@ -45,6 +45,8 @@ def trained(output: Output, result: Trained) -> None:
         columns = ("candidate", "macro-F1", "accuracy", "held-out macro-F1", "held-out accuracy")
         output.table(columns, rows, right=columns[1:])
         output.line(f"{len(rows)} candidates on {what} in {result.result.seconds:.0f} s; run {result.parent_run_id}")
+    for each in result.failed:
+        output.line(f"left out: « {each.name} » {each.reason}\n  next: {each.hint}")
     output.result(result)
 
 

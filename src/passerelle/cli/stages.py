@@ -22,6 +22,7 @@ from passerelle.cli.options import (
 )
 from passerelle.cli.output import Output
 from passerelle.cli.prerequisites import needs
+from passerelle.errors import UsageError
 
 # The stages import MLflow, scikit-learn or BentoML: each command imports its own late, so that `--help` answers at once.
 # ruff: noqa: PLC0415
@@ -29,7 +30,7 @@ from passerelle.cli.prerequisites import needs
 
 @click.command()
 @data_option
-@click.option("--text-column", help="Column that holds the text.")
+@click.option("--text-column", "text_columns", multiple=True, help="Column that holds a text; once for each, such as subject and body.")
 @click.option("--label-column", help="Column that holds the class.")
 @click.option("--feature-column", "feature_columns", multiple=True, help="Column of a table without text; once for each.")
 @click.option("--drop-missing", is_flag=True, help="Leave rows without text or class out instead of refusing the file.")
@@ -37,6 +38,7 @@ from passerelle.cli.prerequisites import needs
 @click.option("--other", metavar="NAME", help="Put these classes together as this one instead of leaving them out.")
 @click.option("--experiment", help="MLflow experiment.  [default: PASSERELLE_EXPERIMENT or classification]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the splits and of the candidates.")
+@click.option("--candidate", "candidates", multiple=True, metavar="NAME", help="Candidate to train; once for each.  [default: all]")
 @click.option("--again", is_flag=True, help="Train even when the same data, code and seed were trained on before.")
 @click.option("--address", help="Fit the candidates on a Ray cluster that runs already: auto, HOST:PORT or ray://HOST:PORT.")
 @project_option
@@ -49,11 +51,13 @@ def train(*, experiment: str | None, project: Path, as_json: bool, **options: An
     from passerelle.stages import train as stage
 
     output, context = Output(as_json=as_json), surroundings(experiment=experiment)
-    how = {name: options.pop(name) for name in ("seed", "again", "address", "dry_run")}
+    how = {name: options.pop(name) for name in ("seed", "again", "address", "dry_run", "candidates")}
     training_data = stage.TrainingData(path=options.pop("data"), **options)
     result = stage.run(context, training_data, project=project, progress=output.progress, **how)
     show_training.trained(output, result)
     show_training.after_training(output, result, experiment=experiment)
+    if result.failed:
+        raise SystemExit(UsageError.exit_code)
 
 
 @click.command()

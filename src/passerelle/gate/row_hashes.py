@@ -8,7 +8,6 @@ import unicodedata
 
 import pandas as pd
 
-TEXT = "text"
 _NOT_A_WORD = re.compile(r"[\W_]+")
 
 
@@ -19,9 +18,11 @@ def normalise(text: str) -> str:
 
 
 def row_hashes(records: pd.DataFrame) -> list[str]:
-    """Return `sha256:…` of each record's normalised text, or of its fields joined by the unit separator."""
-    if list(records.columns) == [TEXT]:
-        rows = [normalise(text) for text in records[TEXT]]
-    else:
-        rows = ["\x1f".join(map(str, row)) for row in records.to_dict(orient="split")["data"]]
+    """Return `sha256:…` of each record's fields, joined by the unit separator; those of records that hold texts alone are normalised."""
+    written = normalise if _only_texts(records) else str
+    rows = ["\x1f".join(map(written, row)) for row in records.to_dict(orient="split")["data"]]
     return [f"sha256:{hashlib.sha256(row.encode('utf-8', 'surrogatepass')).hexdigest()}" for row in rows]
+
+
+def _only_texts(records: pd.DataFrame) -> bool:
+    return all(isinstance(value, str) for column in records.columns for value in records[column])

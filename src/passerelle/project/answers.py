@@ -36,7 +36,7 @@ class Answers:
     @property
     def shipped_data(self) -> str | None:
         """The file among the package's data sets that the project comes with; None where the team brought its own."""
-        shipped = data_set(self.language, table=self.data.text_column is None)
+        shipped = data_set(self.language, table=not self.data.text_columns)
         return shipped if self.data.file == f"{DATA_FOLDER}/{shipped}" else None
 
 
@@ -49,7 +49,7 @@ def answers(
     name: str,
     *,
     language: str = "fr",
-    text_column: str | None = None,
+    text_columns: tuple[str, ...] = (),
     table: bool = False,
     feature_columns: tuple[str, ...] = (),
     label_column: str = "label",
@@ -59,7 +59,7 @@ def answers(
     """Return the checked answers.
 
     Args:
-        text_column: Column of the text; by default `text`, unless it is a table.
+        text_columns: Columns of the texts, several only with `data`; by default `text`, unless it is a table.
         table: Whether records are rows of a table without text.
         feature_columns: Columns of that table; needed with `data`.
         data: CSV or Parquet file of the team's; without it, a small data set comes with the project.
@@ -68,22 +68,28 @@ def answers(
         UsageError: The name cannot be used, or the columns contradict each other.
     """
     check_name(name)
-    for value, allowed in ((language, LANGUAGES), (target, TARGETS)):
-        if value not in allowed:
-            raise UsageError(f"{value!r} is none of {', '.join(allowed)}", hint="passerelle new --help")
+    _check_one_of(language, LANGUAGES)
+    _check_one_of(target, TARGETS)
     table = table or bool(feature_columns)
-    if table and text_column:
+    if len(text_columns) > 1 and data is None:
+        raise UsageError("several text columns need --data", hint=f"passerelle new {name} --data FILE --text-column COLUMN")
+    if table and text_columns:
         raise UsageError("a text column and --table exclude each other", hint=f"passerelle new {name} --table")
     if feature_columns and data is None:
         raise UsageError("feature columns need --data", hint=f"passerelle new {name} --data FILE --feature-column COLUMN")
     if table and data is not None and not feature_columns:
         raise UsageError(f"which columns of {data} are features?", hint=f"passerelle new {name} --data {data} --feature-column COLUMN")
     features = (feature_columns or _COLUMNS) if table else ()
-    text = None if table else text_column or "text"
-    if label_column in (text, *features):
+    texts = () if table else text_columns or ("text",)
+    if label_column in (*texts, *features):
         raise UsageError(f"the column {label_column} is both the class and what it is learned from", hint="passerelle new --help")
     file = f"{DATA_FOLDER}/{data.name if data else data_set(language, table=table)}"
-    return Answers(name, language, target, Data(file, label_column, text, features), _TEXT[language])
+    return Answers(name, language, target, Data(file, label_column, texts, features), _TEXT[language])
+
+
+def _check_one_of(value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UsageError(f"{value!r} is none of {', '.join(allowed)}", hint="passerelle new --help")
 
 
 def answers_of(file: ProjectFile) -> Answers:

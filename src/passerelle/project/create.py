@@ -47,7 +47,7 @@ def create(folder: Path, answers: Answers, *, data: Path | None = None, dry_run:
     files = render(answers)
     if data is not None:
         columns = answers.data.feature_columns or None
-        read_data(data, text_column=answers.data.text_column, label_column=answers.data.label_column, feature_columns=columns)
+        read_data(data, text_column=answers.data.text_columns, label_column=answers.data.label_column, feature_columns=columns)
         files[answers.data.file] = data.read_bytes()
     written = {name: digest(content) for name, content in files.items() if data is None or name != answers.data.file}
     files[FILE] = ProjectManifest(__version__, secrets.token_hex(4), written).content()

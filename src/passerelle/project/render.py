@@ -91,7 +91,7 @@ def _data(answers: Answers) -> bytes:
     """Return the data set with the columns named as the answers say."""
     content = _source(Path(answers.data.file).name).read_bytes()
     header, rest = content.split(b"\n", 1)
-    renamed = {_TEXT: answers.data.text_column or _TEXT, _LABEL: answers.data.label_column}
+    renamed = {_TEXT: (*answers.data.text_columns, _TEXT)[0], _LABEL: answers.data.label_column}
     taken = set(renamed.values())
     columns = [renamed.get(column, f"{column}_" if column in taken else column) for column in header.decode().split(",")]
     row = io.StringIO()

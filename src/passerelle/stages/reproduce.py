@@ -93,8 +93,9 @@ def run(
 def train_options(data: TrainingData) -> list[str]:
     """Return the options of `passerelle train` that name the data."""
     path = data.path.resolve() if isinstance(data.path, Path) else data.path
-    named = {"--data": path, "--sheet": data.sheet, "--text-column": data.text_column, "--label-column": data.label_column}
+    named = {"--data": path, "--sheet": data.sheet, "--label-column": data.label_column}
     options = [part for name, value in named.items() if value is not None for part in (name, str(value))]
+    options += [part for column in data.text_columns for part in ("--text-column", column)]
     options += [part for column in data.feature_columns for part in ("--feature-column", column)]
     return [*options, "--drop-missing"] if data.drop_missing else options
 

@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from passerelle.batch.ray_cluster import check_address
 from passerelle.errors import UsageError
-from passerelle.names import CODE_DIGEST, DATA_DIGEST, SEED
+from passerelle.names import CANDIDATES, CODE_DIGEST, DATA_DIGEST, FAILED_CANDIDATES, SEED
 from passerelle.registry.client import Registry
 from passerelle.settings import S3Settings
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.train_on_cluster import fits_at
 from passerelle.stages.training_file import local_copy, repeating_options, which_columns
-from passerelle.training.candidate import Candidate
+from passerelle.training.candidate import Candidate, FailedCandidate, names_as_tag, read_failures
 from passerelle.training.cross_validation import CandidateFits
 from passerelle.training.dataset import Dataset, read_data
 from passerelle.training.plan import PreparedRows, TrainingPlan, plan_of, prepare
 from passerelle.training.project import TrainingProject, read_training_project
 from passerelle.training.provenance import code_digest
 from passerelle.training.rare_classes import ALL_CLASSES, RareClasses
+from passerelle.training.result import TrainingResult
 from passerelle.training.tracking import check_experiment
-from passerelle.training.train import TrainingResult, train
+from passerelle.training.train import train
+from passerelle.training.trial import choose
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class TrainingData:
 
     Attributes:
         path: File that `read_table` reads, or its address s3://BUCKET/KEY; None for the demo's comments, which come with the project.
-        text_column: Column that holds the text.
+        text_columns: Columns that hold the texts.
         label_column: Column that holds the class.
         feature_columns: Columns of a table without text.
         drop_missing: Leave rows without text or class out instead of refusing the file.
@@ -41,7 +44,7 @@ class TrainingData:
     """
 
     path: Path | str | None = None
-    text_column: str | None = None
+    text_columns: tuple[str, ...] = ()
     label_column: str | None = None
     feature_columns: tuple[str, ...] = ()
     drop_missing: bool = False
@@ -55,11 +58,12 @@ class Trained:
     """A training, made now or found.
 
     Attributes:
-        created: False when the same data, code and seed were trained on before.
+        created: False when the same data, code, candidates and seed were trained on before.
         notes: What was assumed about the file, and done to how many rows; told before the candidates are fitted.
         result: None for a training that was found.
         held_out: Rows that no choice sees; 0 for a training that was found.
         candidates: Their names; none for a training that was found.
+        failed: Candidates that cannot be saved, or could not be fitted; the others are trained.
     """
 
     parent_run_id: str | None
@@ -73,6 +77,7 @@ class Trained:
     dry_run: bool = False
     held_out: int = 0
     candidates: tuple[str, ...] = ()
+    failed: tuple[FailedCandidate, ...] = ()
 
 
 DEMO = TrainingData()
@@ -86,6 +91,7 @@ def run(
     project: Path = Path(),
     seed: int = 0,
     again: bool = False,
+    candidates: tuple[str, ...] = (),
     address: str | None = None,
     dry_run: bool = False,
     progress: Progress = silent,
@@ -93,14 +99,15 @@ def run(
     """Return the training of this data, code and seed: the one that was made before, or a new one.
 
     Args:
+        candidates: Names of those that are trained; by default all.
         address: Of the Ray cluster that fits the candidates; None for this process.
         project: Root of the project, whose folder `training/` defines the candidates.
         seed: Of the splits and of the candidates.
         again: Train even when the same data, code and seed were trained on before.
-        progress: Called with a line for each candidate that is done.
+        progress: Called with a line for each fold and candidate that is done, and every few seconds.
 
     Raises:
-        UsageError: Columns without a file, a file without columns, or a folder that is no project.
+        UsageError: Columns without a file, a file without columns, a folder that is no project, or no candidate that can be trained.
         DataError: The data cannot be trained on.
         OutsideError: MLflow or S3 does not answer.
     """
@@ -108,9 +115,10 @@ def run(
         check_address(address, hint="passerelle train --address auto")
     rare = RareClasses(data.min_class_rows, data.other)
     found, registry = read_training_project(project), context.registry
+    how: dict[str, Any] = {"seed": seed, "again": again, "address": address, "dry_run": dry_run, "progress": progress}
     with repeating_options(vars(data)):
         read = read_training_data(found, data, context.s3)
-        return train_or_find(registry, found, read, seed=seed, again=again, address=address, dry_run=dry_run, progress=progress, rare=rare)
+        return train_or_find(registry, found, read, names=candidates, rare=rare, **how)
 
 
 def read_training_data(project: TrainingProject, data: TrainingData, s3: S3Settings) -> Dataset:
@@ -125,17 +133,17 @@ def read_training_data(project: TrainingProject, data: TrainingData, s3: S3Setti
     """
     columns = data.feature_columns or None
     if data.path is None:
-        if data.text_column or data.label_column or columns:
+        if data.text_columns or data.label_column or columns:
             raise UsageError(
                 "columns are named and no file is", hint="passerelle train --data FILE --text-column COLUMN --label-column COLUMN"
             )
         return project.demo_data()
     with local_copy(data.path, s3) as path:
-        if data.label_column is None or (data.text_column is None and columns is None):
-            raise which_columns(path, data.sheet, [data.text_column] if data.text_column else [], columns or (), data.label_column)
+        if data.label_column is None or not (data.text_columns or columns):
+            raise which_columns(path, data.sheet, data.text_columns, columns or (), data.label_column)
         return read_data(
             path,
-            text_column=data.text_column,
+            text_column=data.text_columns,
             label_column=data.label_column,
             feature_columns=columns,
             drop_missing=data.drop_missing,
@@ -152,12 +160,14 @@ def train_or_find(
     again: bool,
     dry_run: bool,
     progress: Progress,
+    names: tuple[str, ...] = (),
     address: str | None = None,
     rare: RareClasses = ALL_CLASSES,
 ) -> Trained:
     """Return the training of this data, code and seed: the one that was made before, or a new one.
 
     Args:
+        names: As `candidates` of `run`.
         address: As `run`.
         rare: What becomes of rare classes.
 
@@ -165,18 +175,20 @@ def train_or_find(
         DataError: The data cannot be trained on; the dry run raises it too.
     """
     rows = prepare(data, params=project.params, rare=rare)
+    chosen = choose(project.candidates_for(rows.data, seed=seed), names, rows.data, progress=progress)
     tags = {DATA_DIGEST: rows.data.digest, SEED: str(seed), CODE_DIGEST: code_digest(project.folder)}
+    tags[CANDIDATES] = names_as_tag(chosen.candidates)
     earlier = None if again else registry.find_training(tags)
-    found = _found(registry, rows, earlier, dry_run=dry_run)
+    found = replace(_found(registry, rows, earlier, dry_run=dry_run), failed=chosen.failed)
     if earlier is not None:
-        return found
-    plan, candidates = _plan(registry, project, rows, seed=seed)
-    found = replace(found, notes=plan.notes, held_out=len(plan.parts.held_out), candidates=tuple(each.name for each in candidates))
+        return replace(found, failed=(*found.failed, *read_failures(registry.run(earlier).tags.get(FAILED_CANDIDATES))))
+    plan = _plan(registry, project, rows, seed=seed)
+    found = replace(found, notes=plan.notes, held_out=len(plan.parts.held_out), candidates=tuple(each.name for each in chosen.candidates))
     if dry_run:
         return found
     with registry.environment.calling(artifacts=True), fits_at(address) as fits:
-        result = _trained(registry, project, plan, candidates, seed=seed, progress=progress, fits=fits)
-    return replace(found, parent_run_id=result.parent_run_id, result=result)
+        result = _trained(registry, project, plan, chosen.candidates, seed=seed, progress=progress, fits=fits)
+    return replace(found, parent_run_id=result.parent_run_id, result=result, failed=(*found.failed, *result.failed))
 
 
 def _found(registry: Registry, rows: PreparedRows, earlier: str | None, *, dry_run: bool) -> Trained:
@@ -192,11 +204,11 @@ def _found(registry: Registry, rows: PreparedRows, earlier: str | None, *, dry_r
     )
 
 
-def _plan(registry: Registry, project: TrainingProject, rows: PreparedRows, *, seed: int) -> tuple[TrainingPlan, Sequence[Candidate]]:
-    """Return how the rows are divided, and the candidates; raises what keeps the training from being made."""
+def _plan(registry: Registry, project: TrainingProject, rows: PreparedRows, *, seed: int) -> TrainingPlan:
+    """Return how the rows are divided; raises what keeps the training from being made."""
     with registry.environment.calling():
         check_experiment(registry.settings.tracking_uri, registry.settings.experiment)
-    return plan_of(rows, params=project.params, seed=seed), project.candidates_for(rows.data, seed=seed)
+    return plan_of(rows, params=project.params, seed=seed)
 
 
 def _trained(

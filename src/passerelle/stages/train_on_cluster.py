@@ -12,27 +12,24 @@ import pandas as pd
 from passerelle import __version__
 from passerelle.batch.ray_cluster import INSTALL, STATUS, connected
 from passerelle.errors import OutsideError, UsageError
-from passerelle.training.cross_validation import Around, CandidateFits, FitsHere, Fold, LabelledRecords, predictions_of_fold
-from passerelle.training.evaluate import Predictions
+from passerelle.training.candidate import FitFailure
+from passerelle.training.cross_validation import (
+    ALL,
+    Before,
+    CandidateFits,
+    FitsHere,
+    Fold,
+    LabelledRecords,
+    Outcome,
+    nothing_before,
+    outcomes_of_fold,
+)
 from passerelle.training.features import Fitted
 
 #: How often a task is begun again whose node or process was lost.
 _RETRIES = 3
 #: With other versions, the same records give other figures.
 _LIBRARIES = ("numpy", "scikit-learn", "scipy")
-
-
-class _CandidateError(Exception):
-    """A candidate raised an error on a node.
-
-    Args:
-        place: Of the candidate.
-        error: What it raised.
-    """
-
-    def __init__(self, place: int, error: Exception) -> None:
-        super().__init__(place, error)
-        self.place, self.error = place, error
 
 
 class FitsOnCluster:
@@ -48,9 +45,7 @@ class FitsOnCluster:
     def __init__(self, ray: Any) -> None:
         self._ray, self.here = ray, _versions()
 
-    def of_folds(
-        self, pipelines: Sequence[Any], data: LabelledRecords, folds: Sequence[Fold], around: Around
-    ) -> Iterator[list[Predictions]]:
+    def of_folds(self, pipelines: Sequence[Any], data: LabelledRecords, folds: Sequence[Fold], before: Before) -> Iterator[list[Outcome]]:
         """Yield what `CandidateFits.of_folds` describes; all folds are fitted at once, as far as the cluster has cores.
 
         Raises:
@@ -59,31 +54,32 @@ class FitsOnCluster:
         """
         task, content = self._task(_fit_fold), self._ray.put(data)
         references = [task.remote(content, list(pipelines), fold, self.here) for fold in folds]
-        for reference in references:
-            yield self._result(reference, around)
+        for number, reference in enumerate(references, start=1):
+            before(ALL, number)
+            yield self._result(reference)
 
-    def of_all(self, pipelines: Sequence[Any], data: LabelledRecords, scored: pd.DataFrame) -> Iterator[Fitted]:
+    def of_all(
+        self, pipelines: Sequence[Any], data: LabelledRecords, scored: pd.DataFrame, before: Before
+    ) -> Iterator[Fitted | FitFailure]:
         """Yield what `CandidateFits.of_all` describes: one task, since its candidates share their features.
 
         Raises:
             As `of_folds`.
         """
         reference = self._task(_fit_all).remote(self._ray.put(data), list(pipelines), scored, self.here)
-        yield from self._result(reference, None)
+        before(ALL, 0)
+        yield from self._result(reference)
 
     def _task(self, function: Any) -> Any:
         return self._ray.remote(num_cpus=1, max_retries=_RETRIES)(function)
 
-    def _result(self, reference: Any, around: Around | None) -> Any:
+    def _result(self, reference: Any) -> Any:
         try:
             return self._ray.get(reference)
         except self._ray.exceptions.RayTaskError as error:
             cause = error.cause
-            if isinstance(cause, _CandidateError) and around is not None:
-                with around(cause.place):
-                    raise cause.error from error
-            if isinstance(cause, _CandidateError | UsageError):
-                raise getattr(cause, "error", cause) from error
+            if isinstance(cause, UsageError):
+                raise cause from error
             raise OutsideError(f"a node of the cluster could not fit the candidates: {_in_a_line(cause or error)}", hint=STATUS) from error
         except self._ray.exceptions.RayError as error:
             message = f"a node of the Ray cluster was lost {_RETRIES + 1} times, or the cluster is gone: {_in_a_line(error)}"
@@ -105,28 +101,18 @@ def fits_at(address: str | None) -> Iterator[CandidateFits]:
         yield FitsOnCluster(ray)
 
 
-def _fit_fold(data: LabelledRecords, pipelines: Sequence[Any], fold: Fold, versions: Mapping[str, str]) -> list[Predictions]:
-    """Return the predictions of a fold; runs on a node."""
+def _fit_fold(data: LabelledRecords, pipelines: Sequence[Any], fold: Fold, versions: Mapping[str, str]) -> list[Outcome]:
+    """Return the outcomes of a fold; runs on a node."""
     _check_versions(versions)
-    return predictions_of_fold(pipelines, data, fold, _named)
+    return outcomes_of_fold(pipelines, data, fold, lambda _: None)
 
 
-def _fit_all(data: LabelledRecords, pipelines: Sequence[Any], scored: pd.DataFrame, versions: Mapping[str, str]) -> list[Fitted]:
+def _fit_all(
+    data: LabelledRecords, pipelines: Sequence[Any], scored: pd.DataFrame, versions: Mapping[str, str]
+) -> list[Fitted | FitFailure]:
     """Return each pipeline fitted on all records; runs on a node."""
     _check_versions(versions)
-    fitted, done = FitsHere().of_all(pipelines, data, scored), []
-    for place in range(len(pipelines)):
-        with _named(place):
-            done.append(next(fitted))
-    return done
-
-
-@contextmanager
-def _named(place: int) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # whatever a candidate of a team raises
-        raise _CandidateError(place, error) from error
+    return list(FitsHere().of_all(pipelines, data, scored, nothing_before))
 
 
 def _check_versions(expected: Mapping[str, str]) -> None:

@@ -16,8 +16,11 @@ from passerelle.model.text_limits import text_fault
 from passerelle.training.feedback_table import FeedbackExport, read_description
 from passerelle.training.reading import read_table
 
-#: The only field of a text record, whatever the name of its column in the file.
+Kind = Literal["text", "tabular"]
+#: The field of a record of one text, whatever the name of its column in the file; several texts keep the names of their columns.
 TEXT = "text"
+#: Columns beside the fields of a record in what a training stores of its data: its class, and the near-duplicates that it is one of.
+LABEL, GROUP = "label", "group"
 _ROWS_NAMED = 5
 
 
@@ -26,11 +29,11 @@ class Dataset:
     """Records and their labels.
 
     Attributes:
-        records: One row a record; the single column `text`, or the feature columns of a table.
+        records: One row a record; the single column `text`, the columns of several texts, or the feature columns of a table.
         labels: One string a record, with the same index.
         digest: `sha256:…` of the records and labels in their order, whatever the file's encoding was.
         source: The file's name, without its folder.
-        kind: Whether a record is a text or a row of features.
+        kind: Whether a record is one or several texts, or a row of features.
         notes: What was assumed about the file, one sentence each.
         export: What is said of it where it is an unchanged export of corrected answers.
     """
@@ -39,7 +42,7 @@ class Dataset:
     labels: pd.Series
     digest: str
     source: str
-    kind: Literal["text", "tabular"]
+    kind: Kind
     notes: tuple[str, ...] = ()
     export: FeedbackExport | None = None
 
@@ -48,11 +51,16 @@ class Dataset:
         """The classes in the order of the alphabet."""
         return tuple(sorted(set(self.labels)))
 
+    @property
+    def joined_texts(self) -> pd.Series:
+        """The texts of each record as one, with a space between them."""
+        return joined_texts(self.records)
+
 
 def read_data(
     path: Path,
     *,
-    text_column: str | None,
+    text_column: str | Sequence[str] | None,
     label_column: str,
     feature_columns: Sequence[str] | None = None,
     drop_missing: bool = False,
@@ -62,33 +70,42 @@ def read_data(
 
     Args:
         path: Read by `read_table`, with the sheet. Byte-order mark, Windows-1252 (Latin-1) and other separators are recognised and noted.
-        text_column: Column of the text; named `text` in the records.
+        text_column: Column of the text, which is named `text` in the records; or columns of several texts, which keep their names.
         label_column: Column of the class.
-        feature_columns: Columns of a table without text, in place of `text_column`.
+        feature_columns: Columns of a table without text, in place of those with text.
         drop_missing: Leave rows without text, feature or class, and texts that the service refuses, out instead of refusing the file.
 
     Raises:
         DataError: The file or a column is absent, empty, unreadable, or holds one class only.
         UsageError: The columns contradict each other.
     """
-    columns = _columns(path, text_column, label_column, feature_columns)
+    texts = (text_column,) if isinstance(text_column, str) else tuple(text_column or ())
+    columns = _columns(path, texts, label_column, feature_columns)
     table, notes = read_table(path, [*columns, label_column], sheet=sheet)
     table = table[[*columns, label_column]]
-    if text_column is not None:
-        _check_is_text(path, table[text_column])
+    for name in texts:
+        _check_is_text(path, table[name])
     table, dropped = _complete(path, table, drop_missing=drop_missing)
-    if text_column is not None:
-        table, faulty = _bounded(path, table, text_column, drop=drop_missing)
+    for name in texts:
+        table, faulty = _bounded(path, table, name, drop=drop_missing)
         dropped = (*dropped, *faulty)
     labels = _labels(path, table[label_column])
-    if text_column is not None:
-        records = pd.DataFrame({TEXT: table[text_column].astype(str)})
+    if texts:
+        records = pd.DataFrame({TEXT if len(texts) == 1 else name: table[name].astype(str) for name in texts})
     else:
         records = pd.DataFrame({name: _feature(table[name]) for name in columns})
-    kind: Literal["text", "tabular"] = "text" if text_column is not None else "tabular"
+    kind: Kind = "text" if texts else "tabular"
     export, of_export = read_description(path)
     noted = (*notes, *([of_export] if of_export else []), *dropped, *_contradictions(records, labels))
     return Dataset(records, labels, digest_of(records, labels), path.name, kind, noted, export)
+
+
+def joined_texts(records: pd.DataFrame) -> pd.Series:
+    """Return the texts of each record as one, with a space between them."""
+    joined = records.iloc[:, 0]
+    for place in range(1, len(records.columns)):
+        joined = joined + " " + records.iloc[:, place]
+    return joined
 
 
 def digest_of(records: pd.DataFrame, labels: pd.Series) -> str:
@@ -100,20 +117,24 @@ def digest_of(records: pd.DataFrame, labels: pd.Series) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def _columns(path: Path, text_column: str | None, label_column: str, feature_columns: Sequence[str] | None) -> list[str]:
-    columns = [text_column] if text_column is not None else list(feature_columns or ())
+def _columns(path: Path, texts: Sequence[str], label_column: str, feature_columns: Sequence[str] | None) -> list[str]:
+    columns = list(texts or feature_columns or ())
     usage = f"passerelle train --data {path} --text-column COLUMN --label-column COLUMN"
     if not columns:
         raise UsageError(
             f"no column of {path} is named to learn from",
             hint=f"{usage}\npasserelle train --data {path} --feature-column COLUMN --label-column COLUMN",
         )
-    if text_column is not None and feature_columns:
-        raise UsageError("a text column and feature columns are both given", hint=usage)
+    if texts and feature_columns:
+        raise UsageError("text columns and feature columns are both given", hint=usage)
     if label_column in columns:
         raise UsageError(f"« {label_column} » is both the class and what it is learned from", hint=usage)
     if len(set(columns)) < len(columns):
-        raise UsageError("a feature column is given twice", hint=usage)
+        raise UsageError(f"a {'text' if texts else 'feature'} column is given twice", hint=usage)
+    taken = {LABEL, GROUP}.intersection(columns) if len(texts) != 1 else ()
+    if taken:
+        message = f"a record cannot have the field « {min(taken)} », a name under which a training keeps something else: rename the column"
+        raise UsageError(message, hint=usage)
     return columns
 
 
@@ -184,7 +205,7 @@ def _named(chosen: pd.Series) -> str:
 def _labels(path: Path, column: pd.Series) -> pd.Series:
     if pd.api.types.is_float_dtype(column.dtype) and (column == column.round()).all():
         column = column.astype("int64")
-    labels = column.astype(str).str.strip().rename("label")
+    labels = column.astype(str).str.strip().rename(LABEL)
     if labels.nunique() < 2:  # noqa: PLR2004 - a choice is between two
         raise DataError(
             f"{path}: the column « {column.name} » holds one class only, « {labels.iloc[0]} »",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from passerelle.model.text_limits import TEXT_CHARACTERS, text_fault
-from passerelle.training.dataset import TEXT
+from passerelle.training.dataset import Kind, joined_texts
 from passerelle.training.evaluate import predict
 
 SCHEMA = 1
@@ -18,19 +19,19 @@ SCHEMA = 1
 TOLERANCE = 1e-6
 
 
-def golden_records(records: pd.DataFrame, labels: pd.Series, *, number: int) -> pd.DataFrame:
+def golden_records(records: pd.DataFrame, labels: pd.Series, *, kind: Kind, number: int) -> pd.DataFrame:
     """Return records worth replaying: some of each class, and odd ones.
 
     Args:
         records: Records of the training part.
         labels: One a record.
+        kind: Whether a record is texts or a row of features.
         number: Records to return; more when there are more classes than room for them.
     """
-    is_text = list(records.columns) == [TEXT]
-    if is_text:
-        accepted = records[TEXT].map(_is_accepted)
+    if kind == "text":
+        accepted = records.apply(lambda column: column.map(_is_accepted)).all(axis=1)
         records, labels = records[accepted], labels[accepted]
-    odd = _odd_texts(records) if is_text else _extreme_rows(records)
+    odd = _odd_texts(records) if kind == "text" else _extreme_rows(records)
     shuffled = records.assign(_label=labels.to_numpy(), _order=np.arange(len(records)))
     shuffled["_turn"] = shuffled.groupby("_label").cumcount()
     usual = shuffled.sort_values(["_turn", "_label", "_order"]).drop(columns=["_label", "_order", "_turn"])
@@ -52,13 +53,27 @@ def golden_predictions(pipeline: Pipeline, records: pd.DataFrame) -> dict[str, A
 
 
 def _odd_texts(records: pd.DataFrame) -> pd.DataFrame:
-    """Return unusual inputs: very short, very long, capitals, no accents, emoji, unknown words."""
-    by_length = records[TEXT].sort_values(key=lambda texts: texts.str.len(), kind="stable")
-    shortest, middle, longest = (str(by_length.iloc[place]) for place in (0, len(by_length) // 2, -1))
-    decomposed = unicodedata.normalize("NFD", middle)
-    without_accents = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
-    texts = [shortest, longest, middle.upper(), without_accents, decomposed, f"{middle} 😡🙏", "ok", "zzzz 404 ?!"]
-    return pd.DataFrame({TEXT: [text for text in texts if _is_accepted(text)]})
+    """Return unusual inputs: very short, very long, capitals, no accents, emoji, unknown words, and each text in the place of another."""
+    by_length = records.loc[joined_texts(records).sort_values(key=lambda texts: texts.str.len(), kind="stable").index]
+    shortest, middle, longest = (by_length.iloc[place] for place in (0, len(by_length) // 2, -1))
+    odd = [shortest, longest, *(middle.map(change) for change in _CHANGES)]
+    if len(records.columns) > 1:
+        odd.append(pd.Series([*middle[1:], middle.iloc[0]], index=middle.index))
+    return pd.DataFrame([row for row in odd if row.map(_is_accepted).all()], columns=records.columns)
+
+
+def _without_accents(text: str) -> str:
+    return "".join(letter for letter in unicodedata.normalize("NFD", text) if not unicodedata.combining(letter))
+
+
+_CHANGES: tuple[Callable[[str], str], ...] = (
+    str.upper,
+    _without_accents,
+    lambda text: unicodedata.normalize("NFD", text),
+    lambda text: f"{text} 😡🙏",
+    lambda _: "ok",
+    lambda _: "zzzz 404 ?!",
+)
 
 
 def _is_accepted(text: str) -> bool:

@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from passerelle.gate.row_hashes import normalise, row_hashes
-from passerelle.training.dataset import TEXT, Dataset
+from passerelle.training.dataset import Dataset
 
 __all__ = ["groups_of", "normalise", "row_hashes"]
 
@@ -26,12 +26,13 @@ def groups_of(data: Dataset, *, similarity: float) -> Positions:
     """Return a group number for each record: the same for near-duplicates, directly or through others.
 
     Args:
-        data: Texts are compared by the cosine of their character 5-grams; rows of a table must be equal.
+        data: Texts are compared by the cosine of their character 5-grams, several of a record as one; rows of a table must be equal.
         similarity: Cosine from which two texts count as the same, from 0 to 1.
     """
     if data.kind == "tabular":
         return np.unique(np.array(row_hashes(data.records)), return_inverse=True)[1].astype(np.int64)
-    distinct, position = np.unique(np.array([normalise(text) for text in data.records[TEXT]], dtype=object), return_inverse=True)
+    texts = [normalise(text) for text in data.joined_texts]
+    distinct, position = np.unique(np.array(texts, dtype=object), return_inverse=True)
     return _components(list(distinct), similarity)[position]
 
 

@@ -13,12 +13,17 @@ import mlflow.sklearn
 import orjson
 import skops.io
 import skops.io._persist as skops_persist
+from mlflow.exceptions import MlflowException
 from mlflow.models import Model
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from passerelle.model.manifest import digest_of_manifest, digests_of_files
 
 _NOT_PRINTABLE_ASCII = re.compile(r"[^\x00-\x7e]")
+
+
+class UnsavableError(Exception):
+    """A pipeline that skops cannot write, or that holds types which its candidate does not declare."""
 
 
 class ModelWriter:
@@ -46,8 +51,11 @@ class ModelWriter:
             arguments: Those of `mlflow.sklearn.save_model`.
         """
         assert not validate_serving_input  # noqa: S101 - Model.log could change the files after this
-        with fast_schema(), types_checked_alone():
-            mlflow.sklearn.save_model(path=path, mlflow_model=mlflow_model, **arguments)
+        try:
+            with fast_schema(), types_checked_alone():
+                mlflow.sklearn.save_model(path=path, mlflow_model=mlflow_model, **arguments)
+        except MlflowException as error:
+            raise UnsavableError(str(error)) from error
         self.digest = digest_of_manifest({"files": digests_of_files(Path(path))})
         self.size_bytes = int(mlflow_model.model_size_bytes or 0)
 

@@ -40,7 +40,7 @@ class TrainingProject:
         data = self.file.data
         path = self.folder.parent / data.file
         columns = data.feature_columns or None
-        return read_data(path, text_column=data.text_column, label_column=data.label_column, feature_columns=columns)
+        return read_data(path, text_column=data.text_columns, label_column=data.label_column, feature_columns=columns)
 
 
 def read_training_project(root: Path) -> TrainingProject:

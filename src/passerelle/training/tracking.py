@@ -41,6 +41,7 @@ from passerelle.training.model_writer import ModelWriter
 MODEL = "model"
 _REQUIREMENTS = ("scikit-learn", "skops", "numpy", "scipy", "pandas")
 _REACH_TIMEOUT_S = 5
+_LONGEST_PARAMETER = 500
 _QUIET = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -223,3 +224,9 @@ def _check_reachable(tracking_uri: str) -> None:
             f"MLflow does not answer at {tracking_uri}",
             hint="passerelle up\nexport MLFLOW_TRACKING_URI=URL",
         ) from error
+
+
+def pipeline_params(pipeline: Pipeline) -> dict[str, str]:
+    """Return the pipeline's own settings, without the objects that they belong to."""
+    simple = (str, int, float, bool, tuple, type(None))
+    return {name: str(value)[:_LONGEST_PARAMETER] for name, value in pipeline.get_params().items() if isinstance(value, simple)}

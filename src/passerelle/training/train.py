@@ -15,11 +15,13 @@ from sklearn.pipeline import Pipeline
 from passerelle.gate.latency import latency
 from passerelle.names import (
     CANDIDATE,
+    CANDIDATES,
     CODE_DIGEST,
     DATA_DIGEST,
     DATA_EXPORT,
     DATA_EXPORT_FILE,
     DATA_SOURCE,
+    FAILED_CANDIDATES,
     GIT_COMMIT,
     GIT_DIRTY,
     GOLDEN,
@@ -33,46 +35,22 @@ from passerelle.names import (
     TRAIN_HASHES,
 )
 from passerelle.training import evaluate, plots, tracking
-from passerelle.training.candidate import Candidate
-from passerelle.training.cross_validation import CandidateFits, FitsHere, LabelledRecords, out_of_fold
+from passerelle.training.candidate import Candidate, FailedCandidate, FitFailure, failed, failures_as_json, names_as_tag
+from passerelle.training.cross_validation import CandidateFits, FitsHere, LabelledRecords, Outcome, outcomes_out_of_fold
 from passerelle.training.dataset import Dataset
 from passerelle.training.evaluate import Predictions
 from passerelle.training.features import Fitted
 from passerelle.training.golden_records import golden_predictions, golden_records
 from passerelle.training.groups import row_hashes
+from passerelle.training.heartbeat import FitSteps, Heartbeat
+from passerelle.training.model_writer import UnsavableError
 from passerelle.training.params import Params
 from passerelle.training.plan import TrainingPlan, plan_of, prepare
 from passerelle.training.provenance import code_digest, git_state
 from passerelle.training.rare_classes import ALL_CLASSES, RareClasses
+from passerelle.training.result import CandidateResult, TrainingResult
 from passerelle.training.split import Split
-
-_LONGEST_PARAMETER = 500
-
-
-@dataclass(frozen=True)
-class CandidateResult:
-    """One candidate's run.
-
-    Attributes:
-        name: Name of the candidate.
-        run_id: Its MLflow run.
-        metrics: As logged; `cv_…` decide, `test_…` are only shown.
-    """
-
-    name: str
-    run_id: str
-    metrics: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """One training: a parent run and a run for each candidate, in the order of candidates.py."""
-
-    parent_run_id: str
-    experiment: str
-    data_digest: str
-    candidates: tuple[CandidateResult, ...]
-    seconds: float
+from passerelle.training.trial import none_left
 
 
 @dataclass(frozen=True)
@@ -137,23 +115,30 @@ def train(
         params: How to split and to measure.
         project: Folder of the code that defined the candidates; the runs are tagged with its git commit and its digest.
         language: Of the texts; the runs are tagged with it.
-        progress: Called with one line for each candidate that is done.
+        progress: Called with a line for each fold and each candidate that is done, and every few seconds in between.
         fits: Where the candidates are fitted; by default in this process.
         plan: Of this training, where it was made already.
 
     Raises:
         DataError: A class has too few records.
+        UsageError: No candidate can be fitted.
         OutsideError: MLflow or its artifact store does not answer.
     """
     start, params = time.perf_counter(), params or Params()
-    plan = plan or plan_of(prepare(data, params=params), params=params, seed=seed)
-    progress(f"{len(data.records)} records in {len(data.classes)} classes, {len(plan.parts.held_out)} of them held out")
-    tags = {**_tags(data, seed, project, language), **plan.rare.tags}
-    with _parent_run(tags, tracking_uri, experiment) as (experiment_id, parent_run_id):
-        training = _Training(data, plan.parts, params, seed, tags, experiment_id, plan.rare)
-        _log_parent(training)
-        results = tuple(_train_all(candidates, training, progress, fits or FitsHere()))
-    return TrainingResult(parent_run_id, experiment, data.digest, results, time.perf_counter() - start)
+    with Heartbeat(progress) as heartbeat:
+        plan = plan or _plan(data, params, seed, heartbeat)
+        heartbeat.say(f"{len(data.records)} records in {len(data.classes)} classes, {len(plan.parts.held_out)} of them held out")
+        tags = {**_tags(data, seed, project, language), **plan.rare.tags}
+        with _parent_run({**tags, CANDIDATES: names_as_tag(candidates)}, tracking_uri, experiment) as (experiment_id, parent_run_id):
+            training = _Training(data, plan.parts, params, seed, tags, experiment_id, plan.rare)
+            _log_parent(training)
+            trained, failures = _train_all(candidates, training, heartbeat, fits or FitsHere())
+    return TrainingResult(parent_run_id, experiment, data.digest, trained, time.perf_counter() - start, failures)
+
+
+def _plan(data: Dataset, params: Params, seed: int, heartbeat: Heartbeat) -> TrainingPlan:
+    heartbeat.step("looking for near-duplicates")
+    return plan_of(prepare(data, params=params), params=params, seed=seed)
 
 
 @contextlib.contextmanager
@@ -167,18 +152,39 @@ def _parent_run(tags: Mapping[str, str], tracking_uri: str, experiment: str) -> 
 
 
 def _train_all(
-    candidates: Sequence[Candidate], training: _Training, progress: Callable[[str], None], fits: CandidateFits
-) -> Iterator[CandidateResult]:
+    candidates: Sequence[Candidate], training: _Training, heartbeat: Heartbeat, fits: CandidateFits
+) -> tuple[tuple[CandidateResult, ...], tuple[FailedCandidate, ...]]:
+    """Return the candidates that were trained, and those that could not be fitted, which the training's run names."""
+    outcomes = tuple(_train_each(candidates, training, heartbeat, fits))
+    trained = tuple(each for each in outcomes if isinstance(each, CandidateResult))
+    failures = tuple(each for each in outcomes if isinstance(each, FailedCandidate))
+    if not trained:
+        raise none_left(failures)
+    if failures:
+        mlflow.set_tag(FAILED_CANDIDATES, failures_as_json(failures))
+    return trained, failures
+
+
+def _train_each(
+    candidates: Sequence[Candidate], training: _Training, heartbeat: Heartbeat, fits: CandidateFits
+) -> Iterator[CandidateResult | FailedCandidate]:
     data, parts = training.data, training.parts
     records, labels = data.records.iloc[parts.train], data.labels.iloc[parts.train].to_numpy(dtype=str)
+    steps = FitSteps(heartbeat, [candidate.name for candidate in candidates], folds=len(parts.folds))
     pipelines = [candidate.pipeline for candidate in candidates]
-    predictions = out_of_fold(
-        pipelines, records, labels, parts.folds, around=lambda place: _run_of_failure(candidates[place], training), fits=fits
-    )
-    fitted = fits.of_all(pipelines, LabelledRecords(records, labels), data.records.iloc[parts.held_out])
-    for number, (candidate, predicted) in enumerate(zip(candidates, predictions, strict=True), start=1):
-        result = _train_one(candidate, training, predicted, fitted)
-        progress(f"{number}/{len(candidates)} {candidate.name}: macro-F1 {result.metrics['cv_macro_f1']:.3f} by cross-validation")
+    outcomes = outcomes_out_of_fold(pipelines, records, labels, parts.folds, before=steps.before, fits=fits)
+    steps.crossed()
+    good = [(candidate, outcome) for candidate, outcome in zip(candidates, outcomes, strict=True) if not isinstance(outcome, FitFailure)]
+    steps.names = [candidate.name for candidate, _ in good]
+    held_out = data.records.iloc[parts.held_out]
+    fitted = fits.of_all([candidate.pipeline for candidate, _ in good], LabelledRecords(records, labels), held_out, steps.before)
+    for number, (candidate, outcome) in enumerate(zip(candidates, outcomes, strict=True), start=1):
+        result = _train_one(candidate, training, outcome, fitted, heartbeat)
+        if isinstance(result, FailedCandidate):
+            heartbeat.say(f"{number}/{len(candidates)} {candidate.name} {result.reason}")
+        else:
+            figure = result.metrics["cv_macro_f1"]
+            heartbeat.say(f"{number}/{len(candidates)} {candidate.name}: macro-F1 {figure:.3f} by cross-validation")
         yield result
 
 
@@ -219,28 +225,51 @@ def _run_of(candidate: Candidate, training: _Training) -> Iterator[str]:
     tags["mlflow.note.content"] = candidate.description
     with tracking.run(candidate.name, tags, experiment_id=training.experiment_id, nested=True) as run_id:
         records, labels = data.records.iloc[training.parts.train], data.labels.iloc[training.parts.train]
-        mlflow.log_params({**training.logged_params(), **_pipeline_params(candidate.pipeline)})
+        mlflow.log_params({**training.logged_params(), **tracking.pipeline_params(candidate.pipeline)})
         tracking.log_dataset(data, records, labels, context="training")
         yield run_id
 
 
-@contextlib.contextmanager
-def _run_of_failure(candidate: Candidate, training: _Training) -> Iterator[None]:
-    """Give a candidate that cannot be cross-validated a run that says so; the others have theirs when all were cross-validated."""
+class _FitError(Exception):
+    """Ends the run of a candidate that could not be fitted.
+
+    Args:
+        failure: What its pipeline raised.
+    """
+
+    def __init__(self, failure: FitFailure) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+
+def _train_one(
+    candidate: Candidate, training: _Training, outcome: Outcome, fitted: Iterator[Fitted | FitFailure], heartbeat: Heartbeat
+) -> CandidateResult | FailedCandidate:
+    """Return the finished run of a candidate, or why it has a failed one."""
     try:
-        yield
-    except BaseException:
-        with _run_of(candidate, training):
-            raise
+        return _run_one(candidate, training, outcome, fitted, heartbeat)
+    except _FitError as error:
+        return failed(candidate, error.failure)
 
 
-def _train_one(candidate: Candidate, training: _Training, predictions: Predictions, fitted: Iterator[Fitted]) -> CandidateResult:
+def _run_one(
+    candidate: Candidate, training: _Training, outcome: Outcome, fitted: Iterator[Fitted | FitFailure], heartbeat: Heartbeat
+) -> CandidateResult:
     with _run_of(candidate, training) as run_id:
         # Within its run, so that a candidate that cannot be fitted has one that says so.
-        measured = _measure(candidate, training, predictions, next(fitted))
+        if isinstance(outcome, FitFailure):
+            raise _FitError(outcome)
+        found = next(fitted)
+        if isinstance(found, FitFailure):
+            raise _FitError(found)
+        heartbeat.step(f"measuring and saving {candidate.name}")
+        measured = _measure(candidate, training, outcome, found)
         tracking.log_files(measured.files, digests_of=(GOLDEN,))
         records = training.data.records.iloc[training.parts.train]
-        size = float(tracking.log_model(measured.pipeline, records, trusted_types=candidate.trusted_types))
+        try:
+            size = float(tracking.log_model(measured.pipeline, records, trusted_types=candidate.trusted_types))
+        except UnsavableError as error:
+            raise _FitError(FitFailure(str(error))) from error
         metrics = {**measured.metrics, "size_bytes": size}
         # After the model: MLflow then counts them as its metrics too, in one request instead of one a metric.
         mlflow.log_metrics(metrics)
@@ -260,7 +289,7 @@ def _measure(candidate: Candidate, training: _Training, predictions: Predictions
         "latency_p95_ms": cost.p95_ms,
         "fit_seconds": fitted.fit_seconds,
     }
-    golden = golden_records(records, labels, number=params.golden_records)
+    golden = golden_records(records, labels, kind=data.kind, number=params.golden_records)
     title = f"{candidate.name}, cross-validated on {len(records)} records"
     files = {
         PER_CLASS: evaluate.per_class(predictions.classes, data.labels.to_numpy(dtype=str), metrics),
@@ -269,9 +298,3 @@ def _measure(candidate: Candidate, training: _Training, predictions: Predictions
         "reliability.png": plots.reliability(truth, predictions, title=title, bins=params.calibration_bins),
     }
     return _Measured(fitted.pipeline, metrics, files)
-
-
-def _pipeline_params(pipeline: Pipeline) -> dict[str, str]:
-    """Return the pipeline's own settings, without the objects that they belong to."""
-    simple = (str, int, float, bool, tuple, type(None))
-    return {name: str(value)[:_LONGEST_PARAMETER] for name, value in pipeline.get_params().items() if isinstance(value, simple)}

@@ -56,6 +56,8 @@ def test_rows_of_several_columns_are_told_apart_by_each_field() -> None:
     assert all(each.startswith("sha256:") and len(each) == 71 for each in one)
     odd = pd.DataFrame({"text": pd.Series(["É  a", "\ud800"], dtype=object)})
     assert row_hashes(odd)[0] == row_hashes(pd.DataFrame({"text": ["e-A!"]}))[0]
+    texts = row_hashes(pd.DataFrame({"subject": ["É  a", "É a B"], "body": ["b !", "!"]}))
+    assert texts[0] == row_hashes(pd.DataFrame({"subject": ["e-A"], "body": ["B"]}))[0] != texts[1]
     assert (normalise("_a_B-ç "), normalise(" ?! ")) == ("a b c", "?!")
 
 

@@ -59,7 +59,7 @@ def test_each_set_of_answers_gives_a_project_that_passes_its_check(tmp_path: Pat
 
 
 def test_columns_get_the_names_that_were_asked_for(tmp_path: Path) -> None:
-    created = create(tmp_path / "a", answers("a", text_column="label", label_column="id"))
+    created = create(tmp_path / "a", answers("a", text_columns=("label",), label_column="id"))
     assert (created.folder / "training/data/comments.csv").read_text().splitlines()[0] == "id_,label,id,difficulty"
     assert len(read_training_project(created.folder).demo_data().classes) == 11
 
@@ -87,7 +87,7 @@ def test_a_name_that_python_or_docker_cannot_take_is_refused_with_one_that_both_
 @pytest.mark.parametrize(
     "given",
     [
-        {"text_column": "t", "table": True},
+        {"text_columns": ("t",), "table": True},
         {"feature_columns": ("a",)},
         {"table": True, "data": Path("a.csv")},
         {"label_column": "text"},

@@ -210,14 +210,14 @@ def fitted(features: str, classifier: str, classes: int = 4) -> Pipeline:
     return pipeline
 
 
-def largest_difference(candidate: Candidate, fit: pd.DataFrame, labels: list[str], ask: list[str], folder: Path) -> float:
+def largest_difference(candidate: Candidate, fit: pd.DataFrame, labels: list[str], ask: pd.DataFrame, folder: Path) -> float:
     """Fit, save and load as the service does, and return the largest difference; labels must be the same, with a pipeline and without."""
-    candidate.pipeline.fit(fit[["text"]], labels)
+    candidate.pipeline.fit(fit, labels)
     pipeline = skops.io.loads(skops.io.dumps(candidate.pipeline), trusted=list(candidate.trusted_types))
     scorer = compile_pipeline(pipeline)
     assert isinstance(scorer, CompiledScorer), scorer
-    asked = [{"text": text} for text in ask]
-    matrix, classifier = pipeline[:-1].transform(frame(ask)[["text"]]), pipeline[-1]
+    asked: list[Any] = ask.to_dict(orient="records")
+    matrix, classifier = pipeline[:-1].transform(ask), pipeline[-1]
     expected = classifier.predict(matrix).tolist()
     indices, rows = scorer.answers(asked)
     assert [scorer.classes[index] for index in indices] == expected

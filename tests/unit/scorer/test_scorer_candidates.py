@@ -7,15 +7,23 @@ from pathlib import Path
 import pytest
 
 from passerelle.training.candidate import Candidate
-from tests.unit.scorer.scorer_cases import corpus, largest_difference
+from tests.unit.scorer.scorer_cases import corpus, frame, largest_difference
 from training.candidates import text_candidates
 
-CANDIDATES = [pytest.param(candidate, id=candidate.name) for candidate in text_candidates()]
+CASES = [
+    *((candidate, ("text",)) for candidate in text_candidates()),
+    # The other candidates have no step that these lack.
+    *((candidate, ("title", "text")) for candidate in text_candidates(("title", "text")) if candidate.name in {"mixed_svm", "mixed_cnb"}),
+]
+CANDIDATES = [pytest.param(candidate, columns, id=f"{candidate.name} of {' and '.join(columns)}") for candidate, columns in CASES]
 
 
-@pytest.mark.parametrize("candidate", CANDIDATES)
-def test_every_text_candidate_is_compiled_and_gives_the_same_answers(candidate: Candidate, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("candidate", "columns"), CANDIDATES)
+def test_every_text_candidate_is_compiled_and_gives_the_same_answers(
+    candidate: Candidate, columns: tuple[str, ...], tmp_path: Path
+) -> None:
     records, labels = corpus(4)
     ask = [*records["title"], "", "…", "\ud800", "Ça ne marche PAS"]
-    difference = largest_difference(candidate, records, labels, ask, tmp_path / "scorer")
+    asked = frame(ask, ask[::-1])[list(columns)]
+    difference = largest_difference(candidate, records[list(columns)], labels, asked, tmp_path / "scorer")
     assert difference <= 1e-9

@@ -11,7 +11,7 @@ import pytest
 
 from passerelle.errors import OutsideError, UsageError
 from passerelle.stages.train_on_cluster import FitsOnCluster
-from passerelle.training.cross_validation import LabelledRecords, nothing_around
+from passerelle.training.cross_validation import LabelledRecords, nothing_before
 
 DATA = LabelledRecords(pd.DataFrame({"text": ["a", "b"]}), np.array(["x", "y"]))
 FOLDS = [(np.array([0]), np.array([1]))]
@@ -56,6 +56,6 @@ class Ray:
 )
 def test_a_failure_is_told_in_words(error: Exception, kind: type[Exception], words: str) -> None:
     with pytest.raises(kind, match=words):
-        list(FitsOnCluster(Ray(error)).of_folds([], DATA, FOLDS, nothing_around))
+        list(FitsOnCluster(Ray(error)).of_folds([], DATA, FOLDS, nothing_before))
     with pytest.raises(kind, match=words):
-        list(FitsOnCluster(Ray(error)).of_all([], DATA, DATA.records))
+        list(FitsOnCluster(Ray(error)).of_all([], DATA, DATA.records, nothing_before))

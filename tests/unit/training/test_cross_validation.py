@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from passerelle.training.cross_validation import out_of_fold
+from passerelle.errors import DataError
+from passerelle.training.candidate import FitFailure
+from passerelle.training.cross_validation import out_of_fold, outcomes_out_of_fold
+from passerelle.training.evaluate import Predictions
 
 RECORDS = pd.DataFrame({"size": np.random.default_rng(0).normal(size=30)})
 LABELS = np.where(RECORDS["size"] > 0, "large", "small")
@@ -37,20 +37,19 @@ def test_predictions_come_back_in_the_records_order_and_are_those_of_each_candid
 
 class Broken(LogisticRegression):  # type: ignore[misc]  # scikit-learn has no types
     def fit(self, *_: object) -> Broken:
-        raise ArithmeticError("no convergence")
+        raise ArithmeticError("no convergence on 'the text of a citizen: l'école'")
 
 
-def test_the_context_of_a_candidate_sees_its_failure() -> None:
-    failed = []
-
-    @contextmanager
-    def around(place: int) -> Iterator[None]:
-        try:
-            yield
-        except ArithmeticError:
-            failed.append(place)
-            raise
-
-    with pytest.raises(ArithmeticError):
-        out_of_fold([pipeline(1.0), Pipeline([("classifier", Broken())])], RECORDS, LABELS, FOLDS, around=around)
-    assert failed == [1]
+def test_a_candidate_that_fails_does_not_keep_the_others_and_is_not_fitted_again() -> None:
+    steps: list[tuple[int, int]] = []
+    pipelines = [pipeline(1.0), Pipeline([("classifier", Broken())]), pipeline(10.0)]
+    found = outcomes_out_of_fold(pipelines, RECORDS, LABELS, FOLDS, before=lambda place, fold: steps.append((place, fold)))
+    first, failure, third = found
+    assert isinstance(first, Predictions)
+    assert isinstance(third, Predictions)
+    assert np.array_equal(first.labels, out_of_fold(pipelines[:1], RECORDS, LABELS, FOLDS)[0].labels)
+    assert isinstance(failure, FitFailure)
+    assert failure.reason.startswith("ArithmeticError: no convergence on … (test_cross_validation.py, line ")
+    assert steps == [(0, 1), (1, 1), (2, 1), (0, 2), (2, 2), (0, 3), (2, 3)]
+    with pytest.raises(DataError, match="no convergence"):
+        out_of_fold(pipelines, RECORDS, LABELS, FOLDS)

@@ -11,6 +11,7 @@ import pytest
 from passerelle.errors import DataError, PasserelleError, UsageError
 from passerelle.training.dataset import Dataset, read_data
 
+MARKS = "\u0301" * 40
 ROWS = [("Où en est ma demande, déposée à l'été ?", "Pb de suivi /Délai"), ("Écran blanc ; rien ne s'affiche", "Bug technique")]
 
 Write = Callable[[str, str | bytes], Path]
@@ -175,6 +176,31 @@ def test_features_become_numbers_and_words_with_a_decimal_comma(write: Write) ->
     assert data.kind == "tabular"
     assert list(data.records["longueur"]) == [1.5, 2.25]
     assert list(data.records["couleur"]) == ["bleu", "vert"]
+
+
+def test_several_texts_keep_their_names_and_one_is_called_text(write: Write) -> None:
+    path = write("avis.csv", "objet,corps,motif\nPerdu,Mon dossier,a\nBug,Écran blanc,b\n")
+    data = read_data(path, text_column=["objet", "corps"], label_column="motif")
+    assert (data.kind, data.records.columns.tolist()) == ("text", ["objet", "corps"])
+    assert data.joined_texts.tolist() == ["Perdu Mon dossier", "Bug Écran blanc"]
+    one = read_data(path, text_column=["corps"], label_column="motif")
+    assert one.digest == read_data(path, text_column="corps", label_column="motif").digest
+    assert one.joined_texts.tolist() == one.records["text"].tolist() == ["Mon dossier", "Écran blanc"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "content", "message"),
+    [
+        (["objet", "objet"], "objet,motif\na,x\nb,y\n", "a text column is given twice"),
+        (["objet", "corps"], "objet,corps,motif\na,,x\nb,c,y\n", "the column « corps » is empty in 1 of 2 rows: 2"),
+        (["objet", "label"], "objet,label,motif\na,u,x\nb,v,y\n", "cannot have the field « label »"),
+        (["objet", "corps"], f"objet,corps,motif\na,e{MARKS},x\nb,c,y\n", "refuses the text of 1 of 2 rows: 2 .*marks"),
+    ],
+)
+def test_each_of_several_texts_is_checked(write: Write, texts: list[str], content: str, message: str) -> None:
+    with pytest.raises(PasserelleError, match=message) as refused:
+        read_data(write("avis.csv", content), text_column=texts, label_column="motif")
+    assert refused.value.hint
 
 
 def test_whole_numbers_as_classes_keep_their_look(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def fitted() -> tuple[Pipeline, pd.DataFrame, pd.Series]:
 
 def test_golden_records_hold_every_class_and_what_is_odd(fitted: tuple[Pipeline, pd.DataFrame, pd.Series]) -> None:
     pipeline, records, labels = fitted
-    golden = golden_predictions(pipeline, golden_records(records, labels, number=24))
+    golden = golden_predictions(pipeline, golden_records(records, labels, kind="text", number=24))
     texts = [row["text"] for row in golden["inputs"]]
     assert len(texts) == 24
     by_text = dict(zip(records["text"], labels, strict=True))
@@ -88,9 +88,19 @@ def test_golden_records_hold_every_class_and_what_is_odd(fitted: tuple[Pipeline,
     assert np.abs(again - np.array(golden["probabilities"])).max() == 0
 
 
+def test_golden_records_of_several_texts_change_each_and_put_one_in_the_place_of_the_other() -> None:
+    records = pd.DataFrame({"subject": [f"Objet {number}" for number in range(40)], "body": [f"Été {number}" for number in range(40)]})
+    records.loc[3, "body"] = "e" + "\u0301" * 40
+    golden = golden_records(records, pd.Series(["a", "b"] * 20), kind="text", number=20)
+    assert (len(golden), golden.columns.tolist()) == (20, ["subject", "body"])
+    assert "Objet 3" not in set(golden["subject"]), "the service refuses its other text"
+    assert (golden["subject"].str.isupper() & golden["body"].str.isupper()).any()
+    assert (golden["subject"].str.startswith("Été") & golden["body"].str.startswith("Objet")).any()
+
+
 def test_golden_records_of_a_table_keep_their_types() -> None:
     records = pd.DataFrame({"length": np.linspace(0, 1, 40), "colour": ["red", "blue"] * 20, "old": [True, False] * 20})
-    golden = golden_records(records, pd.Series(["a", "b"] * 20), number=10)
+    golden = golden_records(records, pd.Series(["a", "b"] * 20), kind="tabular", number=10)
     assert len(golden) == 10
     assert golden.dtypes.to_dict() == records.dtypes.to_dict()
 

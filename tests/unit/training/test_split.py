@@ -42,6 +42,15 @@ def test_copies_with_other_capitals_accents_and_marks_share_a_group() -> None:
     assert len(set(groups)) == 3
 
 
+def test_records_of_several_texts_share_a_group_where_all_of_them_are_nearly_the_same() -> None:
+    bodies = ["Où en est ma demande de carte ?", "OU EN EST MA DEMANDE DE CARTE !!!", "Le jardin public est fermé depuis lundi"]
+    records = pd.DataFrame({"subject": ["Relance", "relance", "Relance"], "body": bodies})
+    labels = pd.Series(["a"] * 3, name="label")
+    data = Dataset(records, labels, digest_of(records, labels), "comments.csv", "text")
+    first, second, third = groups_of(data, similarity=PARAMS.near_duplicate_similarity)
+    assert first == second != third
+
+
 def test_many_slightly_different_copies_of_one_text_are_one_group() -> None:
     petition = "Nous demandons la réouverture de la piscine du quartier, fermée depuis deux ans sans aucune explication"
     texts = [f"{petition} {signature}" for signature in distinct_texts(300)]
