@@ -22,6 +22,7 @@ from passerelle.rollout.smoke import SmokeReport, inside, replay
 
 _CANDIDATE = "PASSERELLE_FOLLOW_CANDIDATE"
 _DOORS = "PASSERELLE_DOORS"
+_BENTO_TAG = "passerelle/bento-tag"
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def deploy(
         raise UsageError(f"the image {release.image} has no digest of a registry; a tag may name another image tomorrow", hint=hint)
     where, following = f"{cluster.namespace}/{NAME}", _following(cluster)
     former = cluster.deployment()
+    _check_one_model(cluster, former, release)
     replaced = _image(former)
     changed = replaced != release.image
     if dry_run:
@@ -138,6 +140,18 @@ def with_variables(cluster: Cluster, variables: Mapping[str, str]) -> Cluster:
     return replace(cluster, objects=copies)
 
 
+def _check_one_model(cluster: Cluster, former: KubernetesObject | None, release: Release) -> None:
+    """Check that the namespace serves no other registered model, whose place its roll-out would take; raises UsageError otherwise."""
+    annotations = former["spec"]["template"]["metadata"].get("annotations", {}) if former else {}
+    served = str(annotations.get(_BENTO_TAG, "")).partition(":")[0]
+    if served and served != release.bento_tag.name:
+        message = (
+            f"the namespace {cluster.namespace} serves {served}, and an overlay serves one registered model: "
+            f"{release.bento_tag.name} needs an overlay of its own, with a namespace of its own"
+        )
+        raise UsageError(message, hint=f"passerelle deploy {release.bento_tag} --target kubernetes --overlay NAME")
+
+
 def _image(deployment: KubernetesObject | None) -> str | None:
     return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"]) if deployment else None
 
@@ -149,7 +163,7 @@ def _with_image(objects: Sequence[KubernetesObject], release: Release) -> list[K
         if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME:
             each["metadata"].setdefault("annotations", {})["kubernetes.io/change-cause"] = f"{release.bento_tag} {release.image}"
             template = each["spec"]["template"]
-            template["metadata"].setdefault("annotations", {})["passerelle/bento-tag"] = str(release.bento_tag)
+            template["metadata"].setdefault("annotations", {})[_BENTO_TAG] = str(release.bento_tag)
             for container in template["spec"]["containers"]:
                 if container["name"] == NAME:
                     container["image"] = release.image

@@ -46,6 +46,7 @@ def run(
     bento_tag: str | None = None,
     options: ImageOptions = BY_DEFAULT,
     *,
+    registered_model: str | None = None,
     smoke: bool = True,
     push: bool = False,
     dry_run: bool = False,
@@ -55,6 +56,7 @@ def run(
 
     Args:
         bento_tag: `name:version` in the BentoML store; by default the bento built last.
+        registered_model: Whose bento that is; by default the only one in the store.
         options: Which image; `epoch` is the context's SOURCE_DATE_EPOCH where it is None.
         smoke: Whether to run it and to replay the golden inputs.
         push: Whether to push it to the registry that its name begins with.
@@ -68,7 +70,7 @@ def run(
         OutsideError: No container engine answers, it cannot build or run the image, or the registry refuses it.
     """
     _check(options, smoke=smoke, push=push)
-    tag = chosen_bento(context.store, bento_tag)
+    tag = chosen_bento(context.store, bento_tag, registered_model)
     options = replace(options, epoch=_epoch(context.environment) if options.epoch is None else options.epoch)
     ran: list[ContainerReport] = []
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from passerelle.bentos.engine import pushed_as
+from passerelle.bentos.store import registered_model_of
 from passerelle.follow_settings import FollowSettings
 from passerelle.names import BentoTag
 from passerelle.rollout import kubernetes, local
@@ -14,6 +15,7 @@ from passerelle.rollout.compose import Prepared, StackDeployment
 from passerelle.rollout.following import following_of
 from passerelle.rollout.kubernetes import ClusterDeployment
 from passerelle.rollout.local import Deployment
+from passerelle.rollout.service_state import chosen_service
 from passerelle.rollout.stack import find_stack
 from passerelle.stages import webhook_setup
 from passerelle.stages.build import chosen_bento
@@ -66,18 +68,18 @@ def run(
         tag = BentoTag.parse(bento_tag) if bento_tag is not None else None
         stack, columns = find_stack(project), place.log_columns
         return deploy_to_stack(context, stack, tag, project, init=place.init, log_columns=columns, dry_run=dry_run, progress=progress)
-    return _here(context, bento_tag, place, dry_run=dry_run)
+    return _here(context, bento_tag, place, dry_run=dry_run, progress=progress)
 
 
-def _here(context: Context, bento_tag: str | None, place: Place, *, dry_run: bool) -> Deployment | Stopped:
+def _here(context: Context, bento_tag: str | None, place: Place, *, dry_run: bool, progress: Progress) -> Deployment | Stopped:
     state_dir, follow = context.state.state_dir, FollowSettings.read()
     if place.stop:
-        running = local.running_service(state_dir)
+        running = chosen_service(state_dir, place.registered_model or (BentoTag.parse(bento_tag).name if bento_tag else None))
         if running is not None and not dry_run:
-            local.stop(state_dir)
-            webhook_setup.removed(context, follow)
+            local.stop(state_dir, running.registered_model)
+            webhook_setup.removed(context, follow, running.registered_model)
         return Stopped(running.address if running else None)
-    tag = chosen_bento(context.store, bento_tag)
+    tag = chosen_bento(context.store, bento_tag, place.registered_model)
     variables = {**context.environment, **column_setting(context.store, tag, place.log_columns, target="local")}
     if webhook_setup.wants_webhook(follow) and not dry_run:
         variables["PASSERELLE_FOLLOW_WEBHOOK_SECRET_FILE"] = str(webhook_setup.secret_file(context, follow))
@@ -88,10 +90,11 @@ def _here(context: Context, bento_tag: str | None, place: Place, *, dry_run: boo
         port=place.port or None,
         environment=variables,
         dry_run=dry_run,
+        progress=progress,
     )
     if dry_run or done.address is None:
         return replace(done, following=following_of(follow))
-    return replace(done, following=webhook_setup.here(context, follow, done.address))
+    return replace(done, following=webhook_setup.here(context, follow, done.address, registered_model_of(context.store, tag)))
 
 
 def _to_kubernetes(
@@ -100,7 +103,7 @@ def _to_kubernetes(
     cluster = find_cluster(project, place.overlay or "development")
     cluster = kubernetes.with_candidate(cluster, context.environment.get("PASSERELLE_FOLLOW_CANDIDATE"))
     cluster = kubernetes.with_doors(cluster, context.environment.get("PASSERELLE_DOORS"))
-    tag = chosen_bento(context.store, bento_tag)
+    tag = chosen_bento(context.store, bento_tag, place.registered_model)
     cluster = kubernetes.with_variables(cluster, column_setting(context.store, tag, place.log_columns, target="kubernetes"))
     release = release_of(context, tag, dry_run=dry_run, progress=progress, image=place.image)
     if place.image is None:
