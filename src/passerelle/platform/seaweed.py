@@ -74,11 +74,8 @@ def s3_server(folder: Path, logs: Path, port: int | None = None, *, not_these: C
         "credentials": [{"accessKey": access_key_id, "secretKey": secret_access_key}],
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
-    config = folder / "s3-config.json"
-    write_private(config, json.dumps({"identities": [identity]}))
-    free = [each for each in free_ports(len(_PORTS) + len(not_these)) if each not in not_these]
-    ports = dict(zip(_PORTS, free, strict=False))
-    ports[_S3_PORT] = port or ports[_S3_PORT]
+    write_private(config := folder / "s3-config.json", json.dumps({"identities": [identity]}))
+    ports = _ports(port, not_these)
     command = [
         weed_binary(), "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-filer", "-s3",
         "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={config}", "-volume.max=50",
@@ -102,6 +99,12 @@ def s3_server(folder: Path, logs: Path, port: int | None = None, *, not_these: C
         endpoint_url=endpoint, access_key_id=access_key_id, secret_access_key=secret_access_key, region=REGION, bucket=BUCKET
     )
     return child, settings
+
+
+def _ports(s3_port: int | None, not_these: Collection[int]) -> dict[str, int]:
+    free = [each for each in free_ports(len(_PORTS) + len(not_these)) if each not in not_these]
+    ports = dict(zip(_PORTS, free, strict=False))
+    return ports | ({_S3_PORT: s3_port} if s3_port else {})
 
 
 def _sockets(ports: Mapping[str, int]) -> list[Path]:

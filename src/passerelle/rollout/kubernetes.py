@@ -69,8 +69,7 @@ def deploy(
         hint = f"docker push {release.image}; passerelle deploy --target kubernetes --image IMAGE@DIGEST"
         raise UsageError(f"the image {release.image} has no digest of a registry; a tag may name another image tomorrow", hint=hint)
     where, following = f"{cluster.namespace}/{NAME}", _following(cluster)
-    former = cluster.deployment()
-    _check_one_model(cluster, former, release)
+    former = _former(cluster, release)
     replaced = _image(former)
     changed = replaced != release.image
     if dry_run:
@@ -140,8 +139,13 @@ def with_variables(cluster: Cluster, variables: Mapping[str, str]) -> Cluster:
     return replace(cluster, objects=copies)
 
 
-def _check_one_model(cluster: Cluster, former: KubernetesObject | None, release: Release) -> None:
-    """Check that the namespace serves no other registered model, whose place its roll-out would take; raises UsageError otherwise."""
+def _former(cluster: Cluster, release: Release) -> KubernetesObject | None:
+    """Return the deployment as the cluster holds it, or None.
+
+    Raises:
+        UsageError: It serves another registered model, whose place the roll-out would take.
+    """
+    former = cluster.deployment()
     annotations = former["spec"]["template"]["metadata"].get("annotations", {}) if former else {}
     served = str(annotations.get(_BENTO_TAG, "")).partition(":")[0]
     if served and served != release.bento_tag.name:
@@ -150,6 +154,7 @@ def _check_one_model(cluster: Cluster, former: KubernetesObject | None, release:
             f"{release.bento_tag.name} needs an overlay of its own, with a namespace of its own"
         )
         raise UsageError(message, hint=f"passerelle deploy {release.bento_tag} --target kubernetes --overlay NAME")
+    return former
 
 
 def _image(deployment: KubernetesObject | None) -> str | None:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -85,31 +85,40 @@ def deploy(
     Raises:
         NotFoundError: The store holds no such bento.
         BusyError: Somebody else listens on the port.
-        IntegrityError: A golden prediction differs; the former service goes on.
+        IntegrityError: A golden prediction differs; the former one goes on.
         OutsideError: The service did not get ready; the former one goes on.
     """
     bento = _bento(settings, bento_tag)
     identity, following = _expected(bento.path, bento_tag, environment, state_dir)
     former = running_service(state_dir, bento.registered_model)
-    if former is not None and _is_as_wanted(former, identity, port):
+    if former and _is_as_wanted(former, identity, port):
         smoke = replay_over_http(former.address, bento.golden, expected_version=bento.version, following=following)
         return Deployment(former.address, bento_tag, former.mark.pid, 0.0, smoke, changed=False, dry_run=dry_run)
-    replaced = former.bento_tag.partition("#")[0] if former else None
+    planned = Deployment(None, bento_tag, None, 0.0, None, changed=True, replaced=former.tag if former else None, dry_run=dry_run)
     if dry_run:
-        return Deployment(None, bento_tag, None, 0.0, None, changed=True, replaced=replaced, dry_run=True)
-    if former is not None and port is not None and former.address.endswith(f":{port}"):
-        _end(state_dir, former)
+        return planned
+    _free(state_dir, former, port)
     port = port or service_port(state_dir, bento.registered_model, progress)
     child, address = service_child(bento_tag, bento.path, settings, state_dir, port, environment=environment)
     child.start(detached=True)
     with _ended_on_failure(child):
         ready_seconds = _ready(child, address, bento_tag)
         smoke = replay_over_http(address, bento.golden, expected_version=bento.version, following=following)
+    _replace(state_dir, former, RunningService(address, identity, bento.version, ProcessMark.of(child.pid), bento.registered_model))
+    return replace(planned, address=address, pid=child.pid, ready_seconds=ready_seconds, smoke=smoke)
+
+
+def _free(state_dir: Path, former: RunningService | None, port: int | None) -> None:
+    """End the former service where it has the very port that was asked for."""
+    if former is not None and port is not None and former.address.endswith(f":{port}"):
+        _end(state_dir, former)
+
+
+def _replace(state_dir: Path, former: RunningService | None, service: RunningService) -> None:
     # Before the former one ends: `up`, where it runs that one, reads here that it was replaced.
-    remember(state_dir, RunningService(address, identity, bento.version, ProcessMark.of(child.pid), bento.registered_model))
+    remember(state_dir, service)
     if former is not None:
         _end(state_dir, former)
-    return Deployment(address, bento_tag, child.pid, ready_seconds, smoke, changed=True, replaced=replaced)
 
 
 @contextmanager

@@ -34,6 +34,11 @@ class RunningService:
     registered_model: str
     started_by: str = "deploy"
 
+    @property
+    def tag(self) -> str:
+        """The tag of its bento."""
+        return self.bento_tag.partition("#")[0]
+
 
 def state_path(state_dir: Path, registered_model: str) -> Path:
     """Return the file of a registered model's service."""

@@ -73,15 +73,11 @@ def run(
     tag = chosen_bento(context.store, bento_tag, registered_model)
     options = replace(options, epoch=_epoch(context.environment) if options.epoch is None else options.epoch)
     ran: list[ContainerReport] = []
-
-    def trial(engine: str, image: str) -> None:
-        progress(f"{engine} runs the new image without any privilege")
-        ran.append(_tried(context, tag, engine, image))
-
-    tried = {"trial": trial} if smoke else {}
+    tried = {"trial": lambda engine, image: ran.append(_tried(context, tag, progress, engine, image))} if smoke else {}
     built = containerize(context.store, bento_tag=tag, options=options, dry_run=dry_run, progress=progress, **tried)
-    report = replace(ran[0], image=str(built.image)) if ran else None
-    return Containerized(built, report, _push(built, progress) if push and not dry_run else None)
+    return Containerized(
+        built, replace(ran[0], image=str(built.image)) if ran else None, _push(built, progress) if push and not dry_run else None
+    )
 
 
 def _push(built: BuiltImage, progress: Progress) -> str:
@@ -107,8 +103,9 @@ def _epoch(environment: Mapping[str, str]) -> int | None:
     return int(epoch) if epoch else None
 
 
-def _tried(context: Context, tag: BentoTag, engine: str, image: str) -> ContainerReport:
+def _tried(context: Context, tag: BentoTag, progress: Progress, engine: str, image: str) -> ContainerReport:
     """Return what a hardened container of the image did with the golden inputs of its model."""
+    progress(f"{engine} runs the new image without any privilege")
     model = Store(context.store).model(tag)
     golden = read_golden(Path(model.path) / GOLDEN) if model else None
     if model is None or golden is None:

@@ -161,18 +161,10 @@ def service_of_production(
     name, state_dir = context.mlflow.registered_model, context.state.state_dir
     running = local.running_service(state_dir, name)
     if running is not None:
-        steps.found(
-            "service", ServiceRuns(running.address, BentoTag.parse(running.bento_tag.partition("#")[0]), started_by=running.started_by)
-        )
+        steps.found("service", ServiceRuns(running.address, BentoTag.parse(running.tag), started_by=running.started_by))
         return None
-    try:
-        nothing = nothing_in_production(context.registry, *_next_commands(project, name))
-        if nothing is not None:
-            steps.found("service", nothing)
-            return None
-        tag = bento_in_production(context, project, steps)
-    except PasserelleError as error:
-        steps.found("service", NotServed(error))
+    tag = _bento_to_serve(context, project, steps)
+    if tag is None:
         return None
     variables = {**context.environment, **column_setting(context.store, tag, log_columns, target=None)}
     attached = local.attached(
@@ -185,6 +177,18 @@ def service_of_production(
         return None
     steps.found("service", ServiceRuns(deployment.address, tag))
     return child
+
+
+def _bento_to_serve(context: Context, project: Path, steps: Steps) -> BentoTag | None:
+    """Return the bento of the version in production; None where there is none or it cannot be made, and why is an event."""
+    try:
+        nothing = nothing_in_production(context.registry, *_next_commands(project, context.mlflow.registered_model))
+        if nothing is None:
+            return bento_in_production(context, project, steps)
+        steps.found("service", nothing)
+    except PasserelleError as error:
+        steps.found("service", NotServed(error))
+    return None
 
 
 def _next_commands(project: Path, name: str) -> tuple[tuple[str, str], ...]:
