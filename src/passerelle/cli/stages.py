@@ -240,6 +240,7 @@ def serve(bento_tag: str | None, registered_model: str | None, port: int, as_jso
         registered_model=registered_model,
         port=port or None,
         on_ready=lambda deployment: show.served(output, deployment),
+        progress=output.progress,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from passerelle.bentos.store import registered_model_of
 from passerelle.errors import OutsideError
 from passerelle.platform.embedded import stopped_by_signal
 from passerelle.rollout import local
@@ -49,4 +50,9 @@ def run(
         on_ready(deployment)
         while not stop.wait(0.25):
             if not child.alive():
+                name = registered_model_of(context.store, tag)
+                now = local.running_service(context.state.state_dir, name)
+                if now is not None and now.mark.pid != child.pid:
+                    return progress(f"{name} is served on {now.address} from now on, by `passerelle {now.started_by}`")
                 raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"cat {child.log_path}")
+    return None
