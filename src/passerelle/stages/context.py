@@ -78,6 +78,20 @@ class Context:
             raise OutsideError("no MLflow server is named, and the embedded platform does not run", hint=START)
         return self.server
 
+    @property
+    def registered_model(self) -> str:
+        """The registered model, which the variables name even where they name no server."""
+        return self._names.registered_model
+
+    @property
+    def experiment(self) -> str:
+        """The experiment, likewise."""
+        return self._names.experiment
+
+    @property
+    def _names(self) -> MlflowSettings:
+        return self.server or MlflowSettings.read(self.environment, tracking_uri="")
+
     @cached_property
     def registry(self) -> Registry:
         """The registry, which answered when it was first asked for.

@@ -8,7 +8,6 @@ from pathlib import Path
 from passerelle.bentos.store import models_in_store
 from passerelle.project_file import read_project_file
 from passerelle.rollout.service_state import running_services
-from passerelle.settings import MlflowSettings
 from passerelle.stages.context import Context
 
 #: The commands of the hints about a disagreement that take `--model`.
@@ -20,11 +19,10 @@ _TAKE_MODEL = {
 def known_models(context: Context, project: Path = Path()) -> dict[str, Context]:
     """Return the context of each registered model that is known here by the model's name, that of the settings first."""
     file = read_project_file(project)
-    settings = context.server or MlflowSettings.read(context.environment, tracking_uri="")
-    names = {settings.registered_model: settings.experiment}
+    names = {context.registered_model: context.experiment}
     names |= {model.name: model.experiment for model in file.further_models if model.name not in names}
     for name in (*models_in_store(context.store), *running_services(context.state.state_dir)):
-        names.setdefault(name, settings.experiment)
+        names.setdefault(name, context.experiment)
     return {name: context.naming(registered_model=name, experiment=experiment) for name, experiment in names.items()}
 
 

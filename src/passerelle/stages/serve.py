@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from passerelle.bentos.store import registered_model_of
 from passerelle.errors import OutsideError
+from passerelle.names import BentoTag
+from passerelle.platform.child import Child
 from passerelle.platform.embedded import stopped_by_signal
 from passerelle.rollout import local
 from passerelle.rollout.local import Deployment
@@ -50,9 +52,14 @@ def run(
         on_ready(deployment)
         while not stop.wait(0.25):
             if not child.alive():
-                name = registered_model_of(context.store, tag)
-                now = local.running_service(context.state.state_dir, name)
-                if now is not None and now.mark.pid != child.pid:
-                    return progress(f"{name} is served on {now.address} from now on, by `passerelle {now.started_by}`")
-                raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"cat {child.log_path}")
+                return _ended(context, tag, child, progress)
     return None
+
+
+def _ended(context: Context, tag: BentoTag, child: Child, progress: Progress) -> None:
+    """Say which service runs in the place of this one; raises OutsideError where none replaced it."""
+    name = registered_model_of(context.store, tag)
+    now = local.running_service(context.state.state_dir, name)
+    if now is None or now.mark.pid == child.pid:
+        raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"cat {child.log_path}")
+    progress(f"{name} is served on {now.address} from now on, by `passerelle {now.started_by}`")

@@ -16,7 +16,6 @@ from passerelle.rollout.compose import Prepared, StackDeployment, bring_up, depl
 from passerelle.rollout.following import Following, following_of
 from passerelle.rollout.release import Release
 from passerelle.rollout.stack import REPLICAS, Stack
-from passerelle.settings import MlflowSettings
 from passerelle.stages import containerize, webhook_setup
 from passerelle.stages.context import Context, Progress, project_folder
 from passerelle.stages.events import Steps
@@ -83,8 +82,7 @@ def deploy_to_stack(
         UsageError: The model lacks a column that is to be logged.
     """
     stack.check()
-    settings = context.server or MlflowSettings.read(context.environment, tracking_uri="")
-    check_one_model(stack, bento_tag.name if bento_tag else bento_name(settings.registered_model))
+    check_one_model(stack, bento_tag.name if bento_tag else bento_name(context.registered_model))
     if bento_tag is not None:
         _logged(context, bento_tag, log_columns)
     new_secrets: tuple[str, ...] = ()

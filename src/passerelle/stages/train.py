@@ -88,7 +88,7 @@ def run(
     """
     if address is not None:
         check_address(address, hint="passerelle train --address auto")
-    found = read_training_project(project)
+    found = read_training_project(project, context.registered_model)
     read = read_training_data(found, data)
     return train_or_find(context.registry, found, read, seed=seed, again=again, address=address, dry_run=dry_run, progress=progress)
 

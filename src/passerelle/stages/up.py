@@ -158,7 +158,7 @@ def service_of_production(
     Raises:
         UsageError: The model lacks a column that is to be logged.
     """
-    name, state_dir = context.mlflow.registered_model, context.state.state_dir
+    name, state_dir = context.registered_model, context.state.state_dir
     running = local.running_service(state_dir, name)
     if running is not None:
         steps.found("service", ServiceRuns(running.address, BentoTag.parse(running.tag), started_by=running.started_by))
@@ -182,7 +182,7 @@ def service_of_production(
 def _bento_to_serve(context: Context, project: Path, steps: Steps) -> BentoTag | None:
     """Return the bento of the version in production; None where there is none or it cannot be made, and why is an event."""
     try:
-        nothing = nothing_in_production(context.registry, *_next_commands(project, context.mlflow.registered_model))
+        nothing = nothing_in_production(context.registry, *_next_commands(project, context.registered_model))
         if nothing is None:
             return bento_in_production(context, project, steps)
         steps.found("service", nothing)

@@ -74,26 +74,27 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 
 @pytest.mark.parametrize(
-    ("command", "variables", "model", "experiment"),
+    ("command", "variables", "chosen"),
     [
-        ("train --model 'by theme'", {}, "by theme", "by theme"),
-        ("train --model comments", {}, "comments", "comments"),
-        ("train", {"PASSERELLE_REGISTERED_MODEL": "by theme"}, "by theme", "by theme"),
-        ("train --model comments", {"PASSERELLE_REGISTERED_MODEL": "by theme"}, "comments", "comments"),
-        ("train --model 'by theme' --experiment mine", {}, "by theme", "mine"),
-        ("train --model 'by theme'", {"PASSERELLE_EXPERIMENT": "theirs"}, "by theme", "theirs"),
-        ("train", {"PASSERELLE_REGISTERED_MODEL": "demo"}, "demo", "comments"),
+        ("train --model 'by theme'", {}, ("by theme", "by theme")),
+        ("train --model comments", {}, ("comments", "comments")),
+        ("train", {"PASSERELLE_REGISTERED_MODEL": "by theme"}, ("by theme", "by theme")),
+        ("train --model comments", {"PASSERELLE_REGISTERED_MODEL": "by theme"}, ("comments", "comments")),
+        ("train --model 'by theme' --experiment mine", {}, ("by theme", "mine")),
+        ("train --model 'by theme'", {"PASSERELLE_EXPERIMENT": "theirs"}, ("by theme", "theirs")),
+        ("train", {"PASSERELLE_REGISTERED_MODEL": "demo"}, ("demo", "comments")),
     ],
 )
+@pytest.mark.usefixtures("project")
 def test_the_model_brings_its_experiment(
-    project: Path, calls: Calls, monkeypatch: pytest.MonkeyPatch, command: str, variables: dict[str, str], model: str, experiment: str
+    calls: Calls, monkeypatch: pytest.MonkeyPatch, command: str, variables: dict[str, str], chosen: tuple[str, str]
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(UsageError, match="called"):
         typed(command)
     assert calls.last is not None
-    assert (calls.last[0].mlflow.registered_model, calls.last[0].mlflow.experiment) == (model, experiment)
+    assert (calls.last[0].mlflow.registered_model, calls.last[0].mlflow.experiment) == chosen
 
 
 @pytest.mark.parametrize(("options", "criteria"), [("", "themes.yaml"), (" --criteria other.yaml", "other.yaml")])

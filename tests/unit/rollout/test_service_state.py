@@ -43,7 +43,7 @@ def test_each_model_has_its_own_service(tmp_path: Path) -> None:
 
 
 def test_one_that_was_replaced_is_forgotten_by_nobody_but_its_successor(tmp_path: Path) -> None:
-    successor = replace(THEMES, mark=replace(HERE, pid=HERE.pid + 1), started_by="deploy")
+    successor = replace(THEMES, mark=replace(HERE, pid=2**22 + 1), started_by="deploy")
     remember(tmp_path, successor)
     forget(tmp_path, THEMES)
     assert is_recorded(tmp_path, "Themes", successor.mark.pid)

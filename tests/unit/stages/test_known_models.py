@@ -49,7 +49,7 @@ def test_a_command_names_the_model_where_it_takes_one(command: str, about: str) 
 def test_what_leads_to_a_service_names_the_model_where_there_are_several(tmp_path: Path) -> None:
     assert [command for command, _ in _next_commands(tmp_path, "classification")][1] == "passerelle train; passerelle promote --best"
     (tmp_path / "passerelle.toml").write_text(TWO)
-    assert [command for command, _ in _next_commands(tmp_path, "comments")][0] == "make demo"
+    assert _next_commands(tmp_path, "comments")[0][0] == "make demo"
     assert [command for command, _ in _next_commands(tmp_path, "themes")] == [
         "passerelle train --model themes; passerelle promote --best --model themes",
         "passerelle import --model themes; passerelle build --model themes; passerelle deploy --model themes",
