@@ -138,7 +138,8 @@ def _ready(child: Child, address: str, bento_tag: BentoTag) -> float:
 
 
 def _is_as_wanted(former: RunningService, identity: str, port: int | None) -> bool:
-    return former.bento_tag == identity and port in (None, int(former.address.rpartition(":")[2]))
+    # One of `up` or `serve` ends with its terminal, and one of `deploy` does not.
+    return former.started_by == "deploy" and former.bento_tag == identity and port in (None, int(former.address.rpartition(":")[2]))
 
 
 @contextmanager
