@@ -1,6 +1,7 @@
 """The BentoML service: one pinned bento model behind /classify, or /predict where it is no classifier.
 
-In development `bentoml serve` takes the model imported last; a bento is built with `--arg model=<tag>` and holds exactly one version.
+In development `bentoml serve` takes the version imported last of the project's model, or with `--arg model=NAME` of another one; a bento is
+built with `--arg model=<tag>` and holds exactly one version.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from passerelle.bentos.service_image import ServiceImage
 from passerelle.follow_settings import FollowSettings
 from passerelle.serving.apis import answering
+from passerelle.serving.default_model import model_of_environment
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.failure import plain_errors
 from passerelle.serving.following.start import load_and_follow
@@ -27,7 +29,7 @@ from passerelle.settings import ServiceSettings
 class Arguments(BaseModel):
     """What a build pins."""
 
-    model: str = "classification:latest"
+    model: str = model_of_environment("classification:latest")
 
 
 ARGUMENTS = bentoml.use_arguments(Arguments)

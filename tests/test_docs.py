@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -22,6 +23,8 @@ BLOCK = re.compile(r"^```([\w ]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 PAGES = sorted(path for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"])
 ADOPT_PAGE = ROOT / "docs" / "adopt.md"
+#: Run after all others: from then on the project has two models, and the commands of the others would ask which.
+SECOND_PAGE = ROOT / "docs" / "second-classifier.md"
 STAGE_PAGES = sorted((ROOT / "docs").glob("[01][0-9]-*.md"))
 
 #: Pages whose commands are run too, each after the stage that it is about.
@@ -104,6 +107,7 @@ def test_every_command_of_the_docs_runs_in_the_order_of_the_stages(terminal: Ter
         lines = [line for line in commands(page, languages) if line not in RUN_BY_CI and line != "make up"]
         done = terminal.run(lines)
         assert done.returncode == 0, f"{page.name}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    two_classifiers(terminal)
     end(terminal.up)
     make_up_answers_until_ctrl_c(terminal)
     imported = [str(ROOT / ".venv" / "bin" / "python"), "-c", "import passerelle; print(passerelle.__file__)"]
@@ -125,6 +129,26 @@ def test_the_way_from_a_notebook_to_an_answer(terminal: Terminal) -> None:
     assert re.search(r'"label":"?1"?,', done.stdout)
 
 
+def two_classifiers(terminal: Terminal) -> None:
+    """The page about a second classifier, beside the service of the first that the other pages left."""
+    file = terminal.folder / "passerelle.toml"
+    file.write_text(f"{file.read_text()}\n{commands_as_written(SECOND_PAGE, 'toml')}", encoding="utf-8")
+    first = json.loads(terminal.run(["passerelle deploy --model classification --json"]).stdout)
+    done = terminal.run([*commands(SECOND_PAGE), "passerelle status --json"])
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    models = json.loads(done.stdout.splitlines()[-1])["models"]
+    services = {each["holdings"]["registered_model"]: each["holdings"]["service_address"] for each in models}
+    assert services["classification"] == first["address"] != services["themes"]
+    assert {each["holdings"]["service"] for each in models} == {each["holdings"]["alias"] for each in models}
+    assert [each["what"] for model in models for each in model["disagreements"]] == []
+    answer = requests.post(f"{services['themes']}/classify", json={"texte": "Carte grise"}, timeout=10).json()
+    assert answer["label"] == "Transports"
+    asking = terminal.run(["passerelle monitor"])
+    assert "several models are served here: classification, themes" in asking.stderr
+    ended = terminal.run([f"passerelle deploy --stop --model {name}" for name in services])
+    assert ended.returncode == 0, ended.stderr
+
+
 def commands_as_written(page: Path, language: str) -> str:
     """Return the page's first block in the language."""
     return next(str(body) for found, body in BLOCK.findall(page.read_text()) if found == language)
@@ -139,10 +163,11 @@ def make_up_answers_until_ctrl_c(terminal: Terminal) -> None:
             ["make", "up"], cwd=terminal.folder, env=environment, stdout=log, stderr=log, text=True, start_new_session=True
         )
         try:
-            address = waited_for(re.compile(r"^API +(http://[\d.:]+)/docs", re.MULTILINE), shown, up)
+            address = waited_for(re.compile(r"^API +(http://[\d.:]+)/docs +\(classification:", re.MULTILINE), shown, up)
             answer = requests.post(f"{address}/classify", json={"text": "Aucune réponse depuis trois mois"}, timeout=10).json()
             assert answer["label"] == "Pb de suivi /Délai"
-            assert shown.read_text().count("already done") == 2, "imported and built: it trains, registers and promotes nothing"
+            waited_for(re.compile(r"^API +(http://[\d.:]+)/docs +\(themes:1-", re.MULTILINE), shown, up)
+            assert shown.read_text().count("already done") == 4, "imported and built, twice: it trains, registers and promotes nothing"
         finally:
             os.killpg(up.pid, signal.SIGINT)
             up.wait(timeout=60)
@@ -173,7 +198,7 @@ def test_commands_that_ci_runs_by_itself_stand_in_its_script() -> None:
 
 
 def test_no_page_but_those_that_are_run_holds_commands() -> None:
-    others = set(PAGES) - set(RUN_PAGES) - {ROOT / "README.md", ADOPT_PAGE}
+    others = set(PAGES) - set(RUN_PAGES) - {ROOT / "README.md", ADOPT_PAGE, SECOND_PAGE}
     assert [page.name for page in others if commands(page)] == []
 
 

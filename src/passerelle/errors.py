@@ -8,6 +8,7 @@ The command line turns an error into its exit code and prints no stack trace.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 #: The next commands for a model that differs from the registered one. Registering the same run again would not help.
@@ -72,6 +73,20 @@ class NotFoundError(UsageError):
     """A registered model, version, alias, bento model or bento does not exist."""
 
     code = "not_found"
+
+
+class SeveralModelsError(UsageError):
+    """One registered model is needed, there are several, and none was named.
+
+    Args:
+        registered_models: Their names.
+    """
+
+    code = "which_model"
+
+    def __init__(self, problem: str, registered_models: Sequence[str]) -> None:
+        super().__init__(f"{problem}: {', '.join(registered_models)}; --model says which")
+        self.registered_models = tuple(registered_models)
 
 
 class OutsideError(PasserelleError):

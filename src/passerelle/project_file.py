@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,7 +14,8 @@ from pydantic import AliasChoices, SecretStr
 
 from passerelle.errors import SettingsError, UsageError
 from passerelle.known_settings import all_settings
-from passerelle.settings import PREFIX, Settings, variable_of
+from passerelle.names import bento_name
+from passerelle.settings import PREFIX, MlflowSettings, Settings, variable_of
 
 FILE = "passerelle.toml"
 LANGUAGES = ("fr", "en")
@@ -22,6 +23,8 @@ TARGETS = ("embedded", "compose", "kubernetes")
 #: The demo's own, for a project without the file.
 _NAME = "classification"
 _KEYS = {"project": ("name", "language", "target"), "data": ("file", "text_column", "feature_columns", "label_column")}
+_KEYS_OF_MODEL = ("experiment", "criteria", "training", "data")
+_REGISTERED_MODEL, _EXPERIMENT = variable_of(MlflowSettings, "registered_model"), variable_of(MlflowSettings, "experiment")
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,30 @@ class Data:
 
 
 @dataclass(frozen=True)
+class ProjectModel:
+    """A registered model that a project makes.
+
+    Attributes:
+        experiment: That the runs of its candidates go to.
+        criteria: Path of its criteria.
+        training: Path of the folder with its candidates.py and params.py.
+        data: What it learns from; None for one that is not trained here, such as an adopted one.
+    """
+
+    name: str
+    experiment: str
+    data: Data | None
+    criteria: str = "training/criteria.yaml"
+    training: str = "training"
+
+
+@dataclass(frozen=True)
 class ProjectFile:
     """The content of passerelle.toml.
 
     Attributes:
         variables: The settings by the names of their environment variables.
+        further_models: Of the tables [models.NAME], beside the one of the settings.
     """
 
     name: str = _NAME
@@ -53,6 +75,17 @@ class ProjectFile:
     target: str = "embedded"
     variables: Mapping[str, str] = field(default_factory=dict)
     data: Data = Data()
+    further_models: tuple[ProjectModel, ...] = ()
+
+    @property
+    def models(self) -> tuple[ProjectModel, ...]:
+        """The registered models of the project, the one of its settings first."""
+        name, experiment = (self.variables.get(variable, _NAME) for variable in (_REGISTERED_MODEL, _EXPERIMENT))
+        return ProjectModel(name, experiment, self.data), *self.further_models
+
+    def model(self, name: str) -> ProjectModel | None:
+        """Return the registered model of this name; None where passerelle.toml names none."""
+        return next((model for model in self.models if model.name == name), None)
 
 
 def read_project_file(root: Path) -> ProjectFile:
@@ -69,8 +102,8 @@ def read_project_file(root: Path) -> ProjectFile:
         return ProjectFile()
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path}: {error}", hint=f"git diff {path}") from error
-    _check_keys(path, content, (*_KEYS, "settings"), "section")
-    for section in (*_KEYS, "settings"):
+    _check_keys(path, content, (*_KEYS, "settings", "models"), "section")
+    for section in (*_KEYS, "settings", "models"):
         if not isinstance(content.get(section, {}), dict):
             raise UsageError(f"{path}: {section} is not a section", hint=f"git diff {path}")
     project = content.get("project", {})
@@ -79,7 +112,11 @@ def read_project_file(root: Path) -> ProjectFile:
         value = project.get(key)
         if value is not None and (not isinstance(value, str) or (allowed and value not in allowed)):
             raise UsageError(f"{path}: {key} is {value!r}, not {' or '.join(allowed or ('a text',))}", hint=f"git diff {path}")
-    return ProjectFile(**project, variables=_variables(path, content.get("settings", {})), data=_data(path, content.get("data", {})))
+    models = tuple(_model(path, name, table) for name, table in content.get("models", {}).items())
+    found = ProjectFile(**project, variables=_variables(path, content.get("settings", {})), data=_data(path, content.get("data", {})))
+    found = replace(found, further_models=models)
+    _check_models(path, found.models)
+    return found
 
 
 def apply_settings(root: Path, environment: MutableMapping[str, str] | None = None) -> tuple[str, ...]:
@@ -135,8 +172,31 @@ def _variables(path: Path, given: Mapping[str, Any]) -> dict[str, str]:
     return variables
 
 
-def _data(path: Path, given: Mapping[str, Any]) -> Data:
-    _check_keys(path, given, _KEYS["data"], "key of [data]")
+def _model(path: Path, name: str, table: Any) -> ProjectModel:
+    section = f"models.{name}"
+    if not isinstance(table, dict) or not isinstance(table.get("data", {}), dict):
+        raise UsageError(f"{path}: {section} is not a section, or its data is none", hint=f"git diff {path}")
+    _check_keys(path, table, _KEYS_OF_MODEL, f"key of [{section}]")
+    texts = {key: value for key, value in table.items() if key != "data"}
+    if not all(isinstance(value, str) and value for value in texts.values()):
+        raise UsageError(f"{path}: a value of [{section}] is not a text", hint=f"git diff {path}")
+    data = _data(path, table["data"], f"{section}.data") if table.get("data") else None
+    return ProjectModel(name, **{"experiment": name, **texts}, data=data)
+
+
+def _check_models(path: Path, models: Sequence[ProjectModel]) -> None:
+    """Check that no two models of the project share an experiment, or a name in BentoML; raises UsageError otherwise."""
+    for number, model in enumerate(models):
+        for other in models[:number]:
+            if bento_name(model.name) == bento_name(other.name):
+                raise UsageError(f"{path}: the models {other.name} and {model.name} are one name for BentoML", hint=f"git diff {path}")
+            if model.experiment == other.experiment:
+                both = f"the models {other.name} and {model.name} have the same experiment, {model.experiment}"
+                raise UsageError(f"{path}: {both}: the best candidate of one would become a version of the other", hint=f"git diff {path}")
+
+
+def _data(path: Path, given: Mapping[str, Any], section: str = "data") -> Data:
+    _check_keys(path, given, _KEYS["data"], f"key of [{section}]")
     if not given:
         return Data()
     features, texts = given.get("feature_columns", []), given.get("text_column", [])
@@ -144,13 +204,13 @@ def _data(path: Path, given: Mapping[str, Any]) -> Data:
     others = [value for key, value in given.items() if key not in {"feature_columns", "text_column"}]
     lists = isinstance(features, list) and isinstance(texts, list)
     if not lists or not all(isinstance(value, str) for value in (*others, *texts, *features)):
-        message = f"{path}: a value of [data] is not a text or, for text_column and feature_columns, a list of texts"
+        message = f"{path}: a value of [{section}] is not a text or, for text_column and feature_columns, a list of texts"
         raise UsageError(message, hint=f"git diff {path}")
     missing = [key for key in ("file", "label_column") if key not in given]
     if missing:
-        raise UsageError(f"{path}: [data] lacks {missing[0]}", hint=f"git diff {path}")
+        raise UsageError(f"{path}: [{section}] lacks {missing[0]}", hint=f"git diff {path}")
     if bool(texts) == bool(features):
-        raise UsageError(f"{path}: [data] needs text_column or feature_columns, and not both", hint=f"git diff {path}")
+        raise UsageError(f"{path}: [{section}] needs text_column or feature_columns, and not both", hint=f"git diff {path}")
     return Data(given["file"], given["label_column"], tuple(texts), tuple(features))
 
 

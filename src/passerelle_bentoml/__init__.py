@@ -40,6 +40,23 @@ def use_store_of_this_folder() -> None:
             click.echo(f"passerelle: the BentoML store is {home}; export {_HOME} to use another", err=True)
 
 
+def use_model_of_this_folder() -> None:
+    """Set the variable of the registered model to the one of this folder's passerelle.toml, unless it is set: service.py reads it."""
+    if not Path("passerelle.toml").is_file():
+        return
+    # Late, as above.
+    from passerelle.errors import UsageError  # noqa: PLC0415
+    from passerelle.project_file import read_project_file  # noqa: PLC0415
+
+    name = "PASSERELLE_REGISTERED_MODEL"
+    try:
+        found = read_project_file(Path()).variables.get(name)
+    except UsageError:  # passerelle refuses the file with a message; bentoml goes on with the model of service.py
+        return
+    if found is not None:
+        os.environ.setdefault(name, found)
+
+
 @click.command("passerelle")
 def which_store() -> None:
     """Print the folder of the store that bentoml uses here."""
@@ -47,8 +64,9 @@ def which_store() -> None:
 
 
 def __getattr__(name: str) -> click.Command:
-    """Return the command, once the store is set: asking for it is all that BentoML does before its own commands run."""
+    """Return the command, once the store and the model are set: asking for it is all that BentoML does before its own commands run."""
     if name != "command":
         raise AttributeError(name)
     use_store_of_this_folder()
+    use_model_of_this_folder()
     return which_store

@@ -58,6 +58,7 @@ REFUSED: list[tuple[str, int, str]] = [
     ("score --input table.csv --output scored --id row", 2, "the output has a column « row » of its own"),
     ("score --input table.csv --output scored", 3, "no MLflow server is named"),
     ("monitor", 2, "no service runs here"),
+    ("monitor --model themes", 2, "no service of themes runs here"),
     (f"monitor --address {NOWHERE}", 3, "nothing listens at"),
     ("demo", 2, "holds no bentofile.yaml"),
     ("up --target compose", 2, "holds no deploy/compose.yaml"),

@@ -22,8 +22,9 @@ from passerelle.names import MADE_BY_DEMO, ModelVersionRef
 from passerelle.platform.child import Child
 from passerelle.registry.client import Registry
 from passerelle.registry.verified import history
+from passerelle.rollout.local import Deployment
 from passerelle.settings import SigningSettings
-from passerelle.stages import demo, first_answer, train, up
+from passerelle.stages import demo, deploy, first_answer, monitor, status, train, up
 from passerelle.stages import demo_ownership as rule
 from passerelle.stages.context import context_of, silent
 from passerelle.stages.demo_ownership import REASON
@@ -145,8 +146,32 @@ def test_up_serves_what_is_in_production_and_changes_nothing(
         address = next(line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("API"))
         ready = requests.get(f"{address.removesuffix('/docs')}/readyz", timeout=10).json()
         assert ready["model_version"] == str(ref.version) != str(newer.version)
+        known_and_replaced(child, address.removesuffix("/docs"), ref)
     assert [entry.to_version for entry in entries(registry)] == [ref.version]
     assert len(registry.versions(registry.settings.registered_model)) == 2
+
+
+def known_and_replaced(child: Child, address: str, ref: ModelVersionRef) -> None:
+    """Other commands know the service of `up`; `deploy` replaces it by one of its own, and `up` takes that for no failure."""
+    context = context_of(os.environ)
+    found = status.run(context)
+    assert (found.holdings.service, found.holdings.service_address, found.disagreements) == (ref.version, address, ())
+    assert monitor.run(context).model_version == str(ref.version)
+    try:
+        deployed = deploy.run(context)
+        assert isinstance(deployed, Deployment)
+        assert deployed.changed
+        assert deployed.address != address
+        assert child.process is not None
+        child.process.wait(30)
+        steps = Steps(StepsShown(Output(as_json=False), timed=False))
+        assert up._is_replaced(context, [(ref.registered_model, child)], steps, child)
+        again = deploy.run(context, place=deploy.Place(registered_model=ref.registered_model))
+        assert isinstance(again, Deployment)
+        assert not again.changed
+    finally:
+        ended = deploy.run(context, place=deploy.Place(stop=True))
+    assert ended == deploy.Stopped(deployed.address)
 
 
 def test_up_stays_on_where_what_is_in_production_cannot_be_served(

@@ -24,8 +24,11 @@ Plain = Callable[..., str]
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project, as `make demo` leaves it."""
+    """A project, as `make demo` leaves it, whose passerelle.toml names another model than service.py."""
     folder = copied_project(tmp_path / "project")
+    service = folder / "service.py"
+    service.write_text(service.read_text().replace('"classification:latest"', '"other:latest"'))
+    (folder / "passerelle.toml").write_text('[settings]\nregistered_model = "classification"\n')
     write_store(folder / ".passerelle" / "bentoml")
     return folder
 
@@ -48,7 +51,7 @@ def test_plain_commands_work_on_the_projects_store(project: Path, nothing_export
         return done.stdout
 
     assert "classification:7-00000000" in plain("models", "list", "--output", "json")
-    built = plain("build", "--output", "tag").strip().removeprefix("__tag__:")
+    built = plain("build", "--arg", "model=classification", "--output", "tag").strip().removeprefix("__tag__:")
     assert built in plain("list", "--output", "json"), "where `bentoml containerize` looks for it too"
     (port,) = free_ports(1)
     address, log = f"http://127.0.0.1:{port}", tmp_path / "serve.log"

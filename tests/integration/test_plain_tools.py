@@ -53,7 +53,7 @@ def test_deploy_replaces_only_by_what_is_good(registered: RegisteredForTests, st
     try:
         planned = local.deploy(tag, settings=store, state_dir=state, dry_run=True)
         assert planned.changed
-        assert local.running_service(state) is None
+        assert local.running_service(state, registry.settings.registered_model) is None
         first = local.deploy(tag, settings=store, state_dir=state)
         assert first.smoke is not None
         assert first.smoke.inputs >= 20
@@ -70,7 +70,7 @@ def test_deploy_replaces_only_by_what_is_good(registered: RegisteredForTests, st
         golden.write_text(whole.replace('"labels": [', '"labels": ["nobody", ').replace('"inputs": [', '"inputs": [{"text": "x"}, '))
         with pytest.raises(PasserelleError, match=r"ended with|golden"):
             local.deploy(other, settings=store, state_dir=state)
-        still = local.running_service(state)
+        still = local.running_service(state, registry.settings.registered_model)
         assert still is not None
         assert still.mark.pid == first.pid
         assert requests.get(f"{first.address}/readyz", timeout=5).json()["model_version"] == "1"
@@ -80,8 +80,8 @@ def test_deploy_replaces_only_by_what_is_good(registered: RegisteredForTests, st
         assert requests.get(f"{second.address}/readyz", timeout=5).json()["model_version"] == "2"
         assert not psutil.pid_exists(int(first.pid or 0))
     finally:
-        local.stop(state)
-    assert local.running_service(state) is None
+        local.stop(state, registry.settings.registered_model)
+    assert local.running_service(state, registry.settings.registered_model) is None
 
 
 def _clients_and_pages_work(address: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import bentoml
 from bentoml._internal.bento.bento import BentoStore
@@ -15,7 +16,7 @@ from bentoml.exceptions import BentoMLException, NotFound
 from filelock import FileLock, Timeout
 
 from passerelle.errors import BusyError, NotFoundError, OutsideError, UsageError
-from passerelle.names import ARTIFACT_DIGEST, BentoTag
+from passerelle.names import ARTIFACT_DIGEST, REGISTERED_MODEL_LABEL, BentoTag, bento_name
 from passerelle.settings import StoreSettings
 
 _STAGING = ".passerelle-staging"
@@ -106,28 +107,52 @@ class Store:
 
         Plain `bentoml build` moves BentoML's `latest` too, hence a separate pointer.
         """
-        for place, content in ((self.home / kind / tag.name / "latest", tag.version), (self.home / _pointer(kind), str(tag))):
+        pointers = (
+            (self.home / kind / tag.name / "latest", tag.version),
+            *((self.home / each, str(tag)) for each in _pointers(kind, tag.name)),
+        )
+        for place, content in pointers:
             pointer = self.home / _STAGING / "latest"
             pointer.write_text(content)
             pointer.replace(place)
 
 
-def latest_bento_model(settings: StoreSettings) -> BentoTag | None:
-    """Return the tag of the bento model imported last, or None."""
+def latest_bento_model(settings: StoreSettings, registered_model: str | None = None) -> BentoTag | None:
+    """Return the tag of the bento model imported last, of this registered model or of any, or None."""
     store = Store(settings)
+    return _latest(store, "models", _models(store), registered_model)
+
+
+def bentos_of(settings: StoreSettings, registered_model: str | None = None) -> tuple[BentoTag, ...]:
+    """Return the tags of all bentos of ours, of this registered model or of any."""
+    return tuple(_of(registered_model, _bentos(Store(settings))))
+
+
+def latest_bento(settings: StoreSettings, registered_model: str | None = None) -> BentoTag | None:
+    """Return the tag of the bento built last, of this registered model or of any, or None."""
+    store = Store(settings)
+    return _latest(store, "bentos", _bentos(store), registered_model)
+
+
+def models_in_store(settings: StoreSettings, kind: Literal["models", "bentos"] = "models") -> tuple[str, ...]:
+    """Return the names of the registered models that the store holds bento models of, or bentos."""
+    store = Store(settings)
+    entries = store.models.list() if kind == "models" else store.bentos.list()
+    labels = [entry.info.labels for entry in entries]
+    return tuple(
+        sorted({label[REGISTERED_MODEL_LABEL] for label in labels if ARTIFACT_DIGEST in label and REGISTERED_MODEL_LABEL in label})
+    )
+
+
+def registered_model_of(settings: StoreSettings, tag: BentoTag) -> str:
+    """Return the name of the registered model of a bento model or bento, or that of the tag where its model does not say."""
+    model = Store(settings).model(tag)
+    return str(model.info.labels.get(REGISTERED_MODEL_LABEL, tag.name)) if model else tag.name
+
+
+def _models(store: Store) -> dict[BentoTag, datetime]:
     ours = [model for model in store.models.list() if ARTIFACT_DIGEST in model.info.labels]
-    return _latest(store, "models", {BentoTag(each.tag.name, str(each.tag.version)): each.info.creation_time for each in ours})
-
-
-def bentos_of(settings: StoreSettings) -> tuple[BentoTag, ...]:
-    """Return the tags of all bentos of ours."""
-    return tuple(_bentos(Store(settings)))
-
-
-def latest_bento(settings: StoreSettings) -> BentoTag | None:
-    """Return the tag of the bento built last, or None."""
-    store = Store(settings)
-    return _latest(store, "bentos", _bentos(store))
+    return {BentoTag(each.tag.name, str(each.tag.version)): each.info.creation_time for each in ours}
 
 
 def _bentos(store: Store) -> dict[BentoTag, datetime]:
@@ -135,14 +160,23 @@ def _bentos(store: Store) -> dict[BentoTag, datetime]:
     return {BentoTag(each.tag.name, str(each.tag.version)): each.info.creation_time for each in ours}
 
 
-def _pointer(kind: str) -> str:
-    return f".passerelle-latest-{kind}"
+def _of(registered_model: str | None, tags: Mapping[BentoTag, datetime]) -> dict[BentoTag, datetime]:
+    return {tag: when for tag, when in tags.items() if registered_model is None or tag.name == bento_name(registered_model)}
 
 
-def _latest(store: Store, kind: str, ours: Mapping[BentoTag, datetime]) -> BentoTag | None:
+def _pointers(kind: str, name: str) -> tuple[str, str]:
+    """Return the files that name the one selected last of this name, and of all."""
+    return f".passerelle-latest-{kind}-{name}", f".passerelle-latest-{kind}"
+
+
+def _latest(store: Store, kind: str, ours: Mapping[BentoTag, datetime], registered_model: str | None) -> BentoTag | None:
     """Return the one that was selected last; if it is gone, the one made last."""
-    try:
-        selected = BentoTag.parse((store.home / _pointer(kind)).read_text())
-    except (OSError, UsageError):
-        selected = None
-    return selected if selected in ours else max(ours, key=ours.__getitem__, default=None)
+    ours = _of(registered_model, ours)
+    for pointer in _pointers(kind, bento_name(registered_model)) if registered_model is not None else _pointers(kind, "")[1:]:
+        try:
+            selected = BentoTag.parse((store.home / pointer).read_text())
+        except (OSError, UsageError):
+            continue
+        if selected in ours:
+            return selected
+    return max(ours, key=ours.__getitem__, default=None)

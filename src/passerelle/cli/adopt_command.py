@@ -18,7 +18,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command()
 @click.argument("address", metavar="models:/NAME/VERSION|models:/NAME@ALIAS|runs:/RUN_ID[/PATH]")
-@model_option("Registered model that a run's model becomes a version of.")
+@model_option("Registered model that a run's model becomes a version of.", where=lambda options: options["address"].startswith("runs:"))
 @click.option("--signature", type=_FILE, help="JSON or YAML file with the signature, for a model without one.")
 @click.option("--text-column", metavar="NAME", help="Name of the one text that a model without named columns takes.")
 @click.option("--labels", type=_FILE, help="JSON file with the name of each label: a list, or an object by label.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from passerelle.cli.options import GIVEN_SETTINGS
+from passerelle.cli.model_choice import GIVEN_SETTINGS
 
 if TYPE_CHECKING:
     from passerelle.settings import StateSettings, StoreSettings

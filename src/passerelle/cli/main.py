@@ -15,6 +15,7 @@ from passerelle.cli.drift_command import drift
 from passerelle.cli.feedback import feedback
 from passerelle.cli.keys import keys
 from passerelle.cli.log_commands import collect, erase
+from passerelle.cli.model_choice import ARGUMENTS
 from passerelle.cli.new import new
 from passerelle.cli.options import read_project_settings
 from passerelle.cli.output import Output, print_error
@@ -64,6 +65,11 @@ class Ordered(click.Group):
     """Lists its commands in the order of the stages, in two sections."""
 
     # ruff: noqa: ARG002 - click hands its context to each of these
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep what was typed, for a message that repeats it."""
+        ctx.meta[ARGUMENTS] = tuple(args)
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, stages first."""

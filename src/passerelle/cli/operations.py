@@ -18,6 +18,7 @@ from passerelle.cli.options import (
     log_column_option,
     model_option,
     project_option,
+    stored_model_option,
     target_option,
     version_option,
 )
@@ -124,7 +125,7 @@ def trace(reference: str, registered_model: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@model_option()
+@stored_model_option("Registered model.  [default: all that the project, the store or a service here holds]")
 @json_option
 @needs(prerequisites.registry)
 def status(registered_model: str | None, as_json: bool) -> None:
@@ -133,11 +134,13 @@ def status(registered_model: str | None, as_json: bool) -> None:
     from passerelle.stages import status as stage
     from passerelle.stages.history import refuse_broken
 
-    found = stage.run(surroundings(registered_model=registered_model))
-    show.status(Output(as_json=as_json), found)
-    if found.ledger_findings and as_json:  # the one object holds the findings already
-        raise SystemExit(IntegrityError.exit_code)
-    refuse_broken(found.holdings.registered_model, found.ledger_findings)
+    context = surroundings(registered_model=registered_model)
+    found = (stage.run(context),) if registered_model else stage.all_models(context)
+    show.statuses(Output(as_json=as_json), found)
+    for each in found:
+        if each.ledger_findings and as_json:  # the one object holds the findings already
+            raise SystemExit(IntegrityError.exit_code)
+        refuse_broken(each.holdings.registered_model, each.ledger_findings)
 
 
 @click.command()
@@ -211,12 +214,13 @@ def restore(path: Path, project: Path, dry_run: bool, as_json: bool) -> None:
 
 @click.command()
 @click.argument("bento_model_tag", required=False)
+@stored_model_option("Registered model whose version imported last is described.  [default: the only one in the store]")
 @needs(prerequisites.bento_model)
-def openapi(bento_model_tag: str | None) -> None:
+def openapi(bento_model_tag: str | None, registered_model: str | None) -> None:
     """Print the OpenAPI description of the service, as JSON.
 
-    BENTO_MODEL_TAG is name:version in the BentoML store; by default the model imported last.
+    BENTO_MODEL_TAG is name:version in the BentoML store; by default the version imported last.
     """
     from passerelle.stages import openapi as stage
 
-    click.echo(json.dumps(stage.run(surroundings(), bento_model_tag), ensure_ascii=False, indent=2))
+    click.echo(json.dumps(stage.run(surroundings(), bento_model_tag, registered_model=registered_model), ensure_ascii=False, indent=2))

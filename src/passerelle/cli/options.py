@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+
+from passerelle.cli.model_choice import FROM_FILE, GIVEN_SETTINGS, asking_which_model, choose_model, named_by_environment
 
 Command = Callable[..., Any]
 
@@ -30,11 +33,11 @@ def read_project_settings(ctx: click.Context, _: click.Parameter | None, project
     from passerelle.project_file import apply_settings  # noqa: PLC0415 - `--help` answers without it
 
     def forget() -> None:
-        for variable in ctx.meta.pop("passerelle.toml", ()):
+        for variable in ctx.meta.pop(FROM_FILE, ()):
             os.environ.pop(variable, None)
 
     forget()
-    ctx.meta["passerelle.toml"] = apply_settings(project)
+    ctx.meta[FROM_FILE] = apply_settings(project)
     ctx.call_on_close(forget)
     return project
 
@@ -82,10 +85,6 @@ target_option = click.option(
 )
 
 
-#: Where a command's context keeps the settings that its options gave, by the names of their variables.
-GIVEN_SETTINGS = f"{__name__}.given_settings"
-
-
 def _trust_pickle(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
         ctx.meta.setdefault(GIVEN_SETTINGS, {})["PASSERELLE_TRUST_PICKLE"] = "true"
@@ -100,9 +99,46 @@ trust_pickle_option = click.option(
 )
 
 
-def model_option(help_text: str = "Registered model.") -> Callable[[Command], Command]:
-    """Return the option that names a registered model; by default the one of the settings."""
-    return click.option("--model", "registered_model", help=help_text + "  [default: PASSERELLE_REGISTERED_MODEL or classification]")
+def model_option(
+    help_text: str = "Registered model.",
+    *,
+    only_of_project: bool = False,
+    where: Callable[[Mapping[str, Any]], bool] = lambda _: True,
+) -> Callable[[Command], Command]:
+    """Return the option that names a registered model; by default the project's only one, and of several the command asks which.
+
+    Args:
+        only_of_project: Refuse a model that passerelle.toml does not name.
+        where: Whether the command needs a model, by its options.
+    """
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def of_one_model(**options: Any) -> Any:
+            if where(options):
+                choose_model(click.get_current_context(), options, only_of_project=only_of_project)
+            return command(**options)
+
+        default = "  [default: PASSERELLE_REGISTERED_MODEL, or the project's only one]"
+        return click.option("--model", "registered_model", help=help_text + default)(of_one_model)
+
+    return decorate
+
+
+def stored_model_option(help_text: str) -> Callable[[Command], Command]:
+    """Return the option that names a registered model among those in the BentoML store, or those that are served here."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def of_one_model(**options: Any) -> Any:
+            context = click.get_current_context()
+            options["registered_model"] = options["registered_model"] or named_by_environment(context)
+            with asking_which_model():
+                return command(**options)
+
+        return click.option("--model", "registered_model", help=help_text)(of_one_model)
+
+    return decorate
 
 
 def version_option(help_text: str) -> Callable[[Command], Command]:

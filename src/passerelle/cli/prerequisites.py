@@ -230,18 +230,20 @@ def service(options: Options) -> None:
     """Check that a service is known and that something listens at its address.
 
     Raises:
-        NotFoundError: None was named, and `deploy` started none here.
+        NotFoundError: None was named, and none runs here.
+        SeveralModelsError: Several models are served here, and none was named.
         OutsideError: Nothing listens there.
     """
     from passerelle.cli.connect import read_state
     from passerelle.registry.reachable import listens
-    from passerelle.rollout.service_state import running_service
+    from passerelle.rollout.service_state import NO_SERVICE, chosen_service
     from passerelle.settings import ClientSettings
 
     address = options["address"] or ClientSettings.read().service_address
-    running = None if address else running_service(read_state().state_dir)
+    name = options["registered_model"]
+    running = None if address else chosen_service(read_state().state_dir, name)
     if address is None and running is None:
-        raise NotFoundError("no service runs here", hint="passerelle deploy\npasserelle monitor --address URL")
+        raise NotFoundError(f"no service of {name} runs here" if name else "no service runs here", hint=NO_SERVICE)
     if address and not listens(address, timeout_s=5):
         of_the_stack = "passerelle deploy --target compose\nunset PASSERELLE_SERVICE_ADDRESS"
         hint = "passerelle deploy; passerelle monitor" if options["address"] else of_the_stack

@@ -179,6 +179,15 @@ def figures(output: Output, result: Figures) -> None:
     output.result(result)
 
 
+def statuses(output: Output, results: Sequence[Status]) -> None:
+    """Show the state of each registered model: one object of one model, or a list of several."""
+    for number, result in enumerate(results):
+        if number:
+            output.line("")
+        status(output, result)
+    output.result(results[0] if len(results) == 1 else {"models": list(results)})
+
+
 def status(output: Output, result: Status) -> None:
     """Show what each place holds and what disagrees."""
     holdings = result.holdings
@@ -199,7 +208,6 @@ def status(output: Output, result: Status) -> None:
         output.line("  next: " + disagreement.command.replace("\n", "\n    or: "))
     if not result.disagreements:
         output.line("nothing disagrees")
-    output.result(result)
 
 
 def history(output: Output, result: History) -> None:

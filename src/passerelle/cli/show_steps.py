@@ -21,7 +21,7 @@ from passerelle.stages.promotion import Promotion
 from passerelle.stages.register import Registered
 from passerelle.stages.stack_deploy import StackRuns
 from passerelle.stages.train import Trained
-from passerelle.stages.up import NotServed, PlatformOnly, ServiceRuns
+from passerelle.stages.up import NotServed, PlatformOnly, ServiceReplaced, ServiceRuns
 
 if TYPE_CHECKING:
     from passerelle.stages.deploy import Deployed
@@ -103,8 +103,17 @@ class StepsShown:
             NothingInProduction: self._nothing,
             NotServed: self._not_served,
             PlatformOnly: lambda result: output.line(f"No model is deployed: {result.next_command}"),
-            ServiceRuns: lambda result: output.line(f"API      {result.address}/docs  ({result.bento_tag})"),
+            ServiceRuns: self._service,
+            ServiceReplaced: self._replaced,
         }
+
+    def _service(self, result: ServiceRuns) -> None:
+        of = "" if result.started_by == "up" else f", by `passerelle {result.started_by}`, and stays after Ctrl-C"
+        self.output.line(f"API      {result.address}/docs  ({result.bento_tag}{of})")
+
+    def _replaced(self, result: ServiceReplaced) -> None:
+        now = f"its service is now on {result.address}, and stays after Ctrl-C" if result.address else "no service of it runs any longer"
+        self.output.line(f"{result.registered_model}: {now}")
 
     def _platform(self, result: PlatformRuns) -> None:
         if not self._timed:

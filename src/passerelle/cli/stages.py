@@ -17,6 +17,7 @@ from passerelle.cli.options import (
     log_column_option,
     model_option,
     project_option,
+    stored_model_option,
     trust_pickle_option,
     version_option,
 )
@@ -29,6 +30,7 @@ from passerelle.errors import UsageError
 
 
 @click.command()
+@model_option("Registered model to learn for.", only_of_project=True)
 @data_option
 @click.option("--text-column", "text_columns", multiple=True, help="Column that holds a text; once for each, such as subject and body.")
 @click.option("--label-column", help="Column that holds the class.")
@@ -45,12 +47,12 @@ from passerelle.errors import UsageError
 @dry_run_option
 @json_option
 @needs(prerequisites.registry)
-def train(*, experiment: str | None, project: Path, as_json: bool, **options: Any) -> None:
+def train(*, registered_model: str | None, experiment: str | None, project: Path, as_json: bool, **options: Any) -> None:
     """Fit the candidates and log each as an MLflow run."""
     from passerelle.cli import show_training
     from passerelle.stages import train as stage
 
-    output, context = Output(as_json=as_json), surroundings(experiment=experiment)
+    output, context = Output(as_json=as_json), surroundings(registered_model=registered_model, experiment=experiment)
     how = {name: options.pop(name) for name in ("seed", "again", "address", "dry_run", "candidates")}
     training_data = stage.TrainingData(path=options.pop("data"), **options)
     result = stage.run(context, training_data, project=project, progress=output.progress, **how)
@@ -61,17 +63,19 @@ def train(*, experiment: str | None, project: Path, as_json: bool, **options: An
 
 
 @click.command()
+@model_option("Registered model that the training was for.", only_of_project=True)
 @click.option("--parent-run", "parent_run_id", help="Training to compare.  [default: the latest]")
 @click.option("--experiment", help="MLflow experiment.  [default: PASSERELLE_EXPERIMENT or classification]")
 @criteria_option
 @json_option
 @needs(prerequisites.criteria, prerequisites.registry)
-def compare(parent_run_id: str | None, experiment: str | None, criteria_path: Path, as_json: bool) -> None:
+def compare(*, registered_model: str | None, parent_run_id: str | None, experiment: str | None, criteria_path: Path, as_json: bool) -> None:
     """Rank the candidates by the criteria, and say what each one fails."""
     from passerelle.cli import show
     from passerelle.stages import compare as stage
 
-    result = stage.run(surroundings(experiment=experiment), criteria=criteria_path, parent_run_id=parent_run_id)
+    context = surroundings(registered_model=registered_model, experiment=experiment)
+    result = stage.run(context, criteria=criteria_path, parent_run_id=parent_run_id)
     show.comparison(Output(as_json=as_json), result)
 
 
@@ -146,23 +150,26 @@ def import_(registered_model: str | None, version: int | None, dry_run: bool, as
 
 @click.command()
 @click.argument("bento_model_tag", required=False)
+@stored_model_option("Registered model whose version imported last is built.  [default: the only one in the store]")
 @project_option
 @dry_run_option
 @json_option
 @needs(prerequisites.bento_model)
-def build(bento_model_tag: str | None, project: Path, dry_run: bool, as_json: bool) -> None:
+def build(*, bento_model_tag: str | None, registered_model: str | None, as_json: bool, **options: Any) -> None:
     """Build a bento that pins exactly one model version.
 
-    BENTO_MODEL_TAG is name:version in the BentoML store; by default the model imported last.
+    BENTO_MODEL_TAG is name:version in the BentoML store; by default the version imported last.
     """
     from passerelle.cli import show
     from passerelle.stages import build as stage
 
-    show.built(Output(as_json=as_json), stage.run(surroundings(), bento_model_tag, project=project, dry_run=dry_run))
+    context = surroundings(registered_model=registered_model)
+    show.built(Output(as_json=as_json), stage.run(context, bento_model_tag, registered_model=registered_model, **options))
 
 
 @click.command()
 @click.argument("bento_tag", required=False)
+@stored_model_option("Registered model whose bento built last is taken.  [default: the only one in the store]")
 @click.option("--image", "image_name", help="Name and tag of the image.  [default: passerelle/<bento tag>]")
 @click.option("--slim", is_flag=True, help="Without Debian around Python: no shell, half the size.")
 @click.option("--with-pipeline", is_flag=True, help="Install scikit-learn for a compiled model too, which answers without.")
@@ -178,7 +185,7 @@ def build(bento_model_tag: str | None, project: Path, dry_run: bool, as_json: bo
 @json_option
 @needs(prerequisites.bento)
 def containerize(
-    *, bento_tag: str | None, smoke: bool, push: bool, outputs: Path | None, sbom: Path | None, dry_run: bool, as_json: bool, **image: Any
+    *, bento_tag: str | None, registered_model: str | None, outputs: Path | None, sbom: Path | None, as_json: bool, **image: Any
 ) -> None:
     """Make an OCI image of a bento; needs a container engine.
 
@@ -187,16 +194,18 @@ def containerize(
     from passerelle.cli import image_files, show_stack
     from passerelle.stages import containerize as stage
 
-    output, options = Output(as_json=as_json), stage.ImageOptions(**image)
-    result = stage.run(surroundings(), bento_tag, options, smoke=smoke, push=push, dry_run=dry_run, progress=output.progress)
+    output, how = Output(as_json=as_json), {name: image.pop(name) for name in ("smoke", "push", "dry_run")}
+    context, options = surroundings(registered_model=registered_model), stage.ImageOptions(**image)
+    result = stage.run(context, bento_tag, options, registered_model=registered_model, **how, progress=output.progress)
     image_files.write(result, outputs=outputs, sbom=sbom)
     show_stack.image(output, result)
 
 
 @click.command()
 @click.argument("bento_tag", required=False)
+@stored_model_option("Registered model whose bento built last is started.  [default: the only one in the store]")
 @click.option("--target", type=click.Choice(["local", "compose", "kubernetes"]), default="local", show_default=True, help="Where to.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback, for local.  [default: a free one]")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback, for local.  [default: the one before]")
 @click.option("--stop", is_flag=True, help="End the service that runs here, for local.")
 @click.option("--init", is_flag=True, help="Make the secrets that are missing, and start the platform, for compose.")
 @click.option("--overlay", help="Of deploy/kubernetes/overlays, for kubernetes.  [default: development]")
@@ -206,7 +215,7 @@ def containerize(
 @dry_run_option
 @json_option
 @needs(prerequisites.place, prerequisites.stack, prerequisites.bento)
-def deploy(*, bento_tag: str | None, project: Path, dry_run: bool, as_json: bool, **place: Any) -> None:
+def deploy(*, bento_tag: str | None, registered_model: str | None, project: Path, dry_run: bool, as_json: bool, **place: Any) -> None:
     """Start a bento, wait until it is ready, and hold it to its golden predictions.
 
     BENTO_TAG is name:version in the BentoML store; by default the bento built last; for compose, that of the version in production.
@@ -215,16 +224,18 @@ def deploy(*, bento_tag: str | None, project: Path, dry_run: bool, as_json: bool
     from passerelle.stages import deploy as stage
 
     output = Output(as_json=as_json)
-    result = stage.run(surroundings(), bento_tag, stage.Place(**place), project=project, dry_run=dry_run, progress=output.progress)
+    context, where = surroundings(registered_model=registered_model), stage.Place(**place, registered_model=registered_model)
+    result = stage.run(context, bento_tag, where, project=project, dry_run=dry_run, progress=output.progress)
     show_stack.deployed(output, result)
 
 
 @click.command()
 @click.argument("bento_tag", required=False)
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback.  [default: a free one]")
+@stored_model_option("Registered model whose bento built last answers.  [default: the only one in the store]")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback.  [default: the one before]")
 @json_option
 @needs(prerequisites.bento)
-def serve(bento_tag: str | None, port: int, as_json: bool) -> None:
+def serve(bento_tag: str | None, registered_model: str | None, port: int, as_json: bool) -> None:
     """Answer /classify in this terminal, until Ctrl-C.
 
     BENTO_TAG is name:version in the BentoML store; by default the bento built last.
@@ -233,16 +244,24 @@ def serve(bento_tag: str | None, port: int, as_json: bool) -> None:
     from passerelle.stages import serve as stage
 
     output = Output(as_json=as_json)
-    stage.run(surroundings(), bento_tag, port=port or None, on_ready=lambda deployment: show.served(output, deployment))
+    stage.run(
+        surroundings(registered_model=registered_model),
+        bento_tag,
+        registered_model=registered_model,
+        port=port or None,
+        on_ready=lambda deployment: show.served(output, deployment),
+        progress=output.progress,
+    )
 
 
 @click.command()
-@click.option("--address", help="Address of the service.  [default: the one that deploy started]")
+@stored_model_option("Registered model whose service is asked.  [default: the only one that is served here]")
+@click.option("--address", help="Address of the service.  [default: the one that runs here]")
 @json_option
 @needs(prerequisites.service)
-def monitor(address: str | None, as_json: bool) -> None:
+def monitor(address: str | None, registered_model: str | None, as_json: bool) -> None:
     """Show what the running service answered: requests, latency, classes, share to review."""
     from passerelle.cli import show
     from passerelle.stages import monitor as stage
 
-    show.figures(Output(as_json=as_json), stage.run(surroundings(), address))
+    show.figures(Output(as_json=as_json), stage.run(surroundings(), address, registered_model=registered_model))

@@ -17,12 +17,15 @@ from filelock import FileLock, Timeout
 from passerelle.errors import BusyError, OutsideError
 from passerelle.platform import state
 from passerelle.platform.child import Child
+from passerelle.platform.kept_ports import kept_ports
 from passerelle.platform.mlflow_server import mlflow_server, no_proxy_environment, s3_environment
 from passerelle.platform.seaweed import LOG_BUCKET, make_bucket, s3_server
 from passerelle.platform.state import ProcessMark, RunningPlatform, platform_folder
 
 _START_TIMEOUT_S = 90.0
 _ATTEMPTS = 3
+#: In the platform's folder: the ports of the start before.
+_PORTS = "ports.json"
 
 
 class EmbeddedPlatform:
@@ -75,12 +78,14 @@ class EmbeddedPlatform:
                 if attempt == _ATTEMPTS or "address already in use" not in error.message.lower():
                     raise
                 self._end_children()
+                (self._folder / _PORTS).unlink(missing_ok=True)
 
     def _start_once(self) -> None:
         began = time.monotonic()
         logs = self._folder / "logs"
-        s3_child, s3 = s3_server(self._folder, logs)
-        mlflow_child, tracking_uri = mlflow_server(self._folder, logs, s3)
+        ports = kept_ports(self._folder / _PORTS, ("MLflow", "S3"), self._progress)
+        s3_child, s3 = s3_server(self._folder, logs, ports["S3"], not_these=ports.values())
+        mlflow_child, tracking_uri = mlflow_server(self._folder, logs, s3, ports["MLflow"])
         self._children = {"s3": s3_child, "mlflow": mlflow_child}
         self._progress("starting the S3 server and the MLflow server")
         for child in self._children.values():
@@ -117,20 +122,23 @@ class EmbeddedPlatform:
             if not child.alive():
                 raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"cat {child.log_path}")
 
-    def wait(self, extra: Sequence[Child] = ()) -> None:
+    def wait(self, extra: Sequence[Child] = (), *, replaced: Callable[[Child], bool] = lambda _: False) -> None:
         """Return at Ctrl-C or SIGTERM.
 
         Args:
             extra: Further children whose end ends all.
+            replaced: Whether a further child that has ended was ended on purpose, and is no longer waited for.
 
         Raises:
             OutsideError: A server, or an extra child, ended by itself.
         """
         with stopped_by_signal() as stop:
+            children = list(extra)
             while not stop.wait(0.25):
                 self.raise_if_one_ended()
-                for child in extra:
-                    if not child.alive():
+                for child in [each for each in children if not each.alive()]:
+                    children.remove(child)
+                    if not replaced(child):
                         raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"cat {child.log_path}")
 
     def stop(self) -> None:

@@ -31,13 +31,16 @@ def no_proxy_environment() -> dict[str, str]:
     return {"NO_PROXY": joined, "no_proxy": joined}
 
 
-def mlflow_server(folder: Path, logs: Path, s3: S3Settings) -> tuple[Child, str]:
+def mlflow_server(folder: Path, logs: Path, s3: S3Settings, port: int | None = None) -> tuple[Child, str]:
     """Return the MLflow server that keeps its store in `folder`, not yet started, and its address.
+
+    Args:
+        port: On loopback; None for a free one.
 
     Raises:
         OutsideError: The store is not a database.
     """
-    (port,) = free_ports(1)
+    port = port or free_ports(1)[0]
     database = folder / "mlflow.db"
     discard_half_made(database)
     command = [

@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,8 @@ _PROBE = ".passerelle/ready"
 _READS_WITHIN_S = 30.0
 
 # SeaweedFS gives a gRPC port as port + 10000 where none is named, so each one is named.
-_PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc", "s3.port", "s3.port.grpc")
+_S3_PORT = "s3.port"
+_PORTS = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc", _S3_PORT, "s3.port.grpc")
 
 
 def weed_binary() -> str:
@@ -58,8 +59,13 @@ def keys(folder: Path) -> tuple[str, str]:
         return keys["access_key_id"], keys["secret_access_key"]
 
 
-def s3_server(folder: Path, logs: Path) -> tuple[Child, S3Settings]:
-    """Return the S3 server that keeps its data in `folder`, not yet started, and how to reach it."""
+def s3_server(folder: Path, logs: Path, port: int | None = None, *, not_these: Collection[int] = ()) -> tuple[Child, S3Settings]:
+    """Return the S3 server that keeps its data in `folder`, not yet started, and how to reach it.
+
+    Args:
+        port: That it answers S3 on; None for a free one.
+        not_these: Free ports that others of the platform get.
+    """
     data = folder / "s3"
     data.mkdir(parents=True, exist_ok=True)
     access_key_id, secret_access_key = keys(folder)
@@ -68,16 +74,15 @@ def s3_server(folder: Path, logs: Path) -> tuple[Child, S3Settings]:
         "credentials": [{"accessKey": access_key_id, "secretKey": secret_access_key}],
         "actions": ["Admin", "Read", "Write", "List", "Tagging"],
     }
-    config = folder / "s3-config.json"
-    write_private(config, json.dumps({"identities": [identity]}))
-    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
+    write_private(config := folder / "s3-config.json", json.dumps({"identities": [identity]}))
+    ports = _ports(port, not_these)
     command = [
         weed_binary(), "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-filer", "-s3",
         "-s3.port.iceberg=0", "-s3.port.lance=0", f"-s3.config={config}", "-volume.max=50",
         "-volume.preStopSeconds=0", "-master.volumeSizeLimitMB=64",
         *(f"-{name}={port}" for name, port in ports.items()),
     ]  # fmt: skip
-    endpoint = f"http://127.0.0.1:{ports['s3.port']}"
+    endpoint = f"http://127.0.0.1:{ports[_S3_PORT]}"
     # Its filer waits 15 s at each stop for a subscription of its own S3 gateway. What was acknowledged is on disk by then:
     # a test ends it by SIGKILL under writes and finds every object again.
     child = Child(
@@ -94,6 +99,12 @@ def s3_server(folder: Path, logs: Path) -> tuple[Child, S3Settings]:
         endpoint_url=endpoint, access_key_id=access_key_id, secret_access_key=secret_access_key, region=REGION, bucket=BUCKET
     )
     return child, settings
+
+
+def _ports(s3_port: int | None, not_these: Collection[int]) -> dict[str, int]:
+    free = [each for each in free_ports(len(_PORTS) + len(not_these)) if each not in not_these]
+    ports = dict(zip(_PORTS, free, strict=False))
+    return ports | ({_S3_PORT: s3_port} if s3_port else {})
 
 
 def _sockets(ports: Mapping[str, int]) -> list[Path]:

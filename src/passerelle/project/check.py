@@ -12,7 +12,7 @@ from passerelle.criteria import read_criteria
 from passerelle.errors import UsageError
 from passerelle.project.manifest import read_manifest
 from passerelle.project.update import REQUIRED, check_not_newer, version_key
-from passerelle.project_file import read_project_file
+from passerelle.project_file import ProjectFile, read_project_file
 
 _CORRECT = "git diff bentofile.yaml\nmv bentofile.yaml bentofile.yaml.old; passerelle new --update --yes"
 
@@ -40,11 +40,23 @@ def check_project(root: Path, criteria_path: Path | None = None) -> tuple[str, .
             restorable = manifest is not None and name in manifest.files
             raise UsageError(f"{root / name} is missing", hint=_restore(root, name, restorable=restorable))
     read_criteria(criteria_path or root / "training" / "criteria.yaml")
+    _check_further_models(root, file)
     _check_service(root)
     if manifest is None or version_key(manifest.passerelle) >= version_key(__version__):
         return ()
     older = f"passerelle {manifest.passerelle} wrote this project, and this is passerelle {__version__}: passerelle new --update shows what"
     return (f"{older} it would write otherwise",)
+
+
+def _check_further_models(root: Path, file: ProjectFile) -> None:
+    """Check that what the tables [models.NAME] name is there and can be read; raises UsageError otherwise."""
+    for model in file.further_models:
+        trained = (f"{model.training}/candidates.py", f"{model.training}/params.py", model.data.file) if model.data else ()
+        for name in (model.criteria, *trained):
+            if not (root / name).is_file():
+                message = f"{root / name} is missing, which [models.{model.name}] of passerelle.toml names"
+                raise UsageError(message, hint=_restore(root, name, restorable=False))
+        read_criteria(root / model.criteria)
 
 
 def _restore(root: Path, name: str, *, restorable: bool) -> str:

@@ -22,6 +22,7 @@ from passerelle.rollout.smoke import SmokeReport, inside, replay
 
 _CANDIDATE = "PASSERELLE_FOLLOW_CANDIDATE"
 _DOORS = "PASSERELLE_DOORS"
+_BENTO_TAG = "passerelle/bento-tag"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def deploy(
         hint = f"docker push {release.image}; passerelle deploy --target kubernetes --image IMAGE@DIGEST"
         raise UsageError(f"the image {release.image} has no digest of a registry; a tag may name another image tomorrow", hint=hint)
     where, following = f"{cluster.namespace}/{NAME}", _following(cluster)
-    former = cluster.deployment()
+    former = _former(cluster, release)
     replaced = _image(former)
     changed = replaced != release.image
     if dry_run:
@@ -138,6 +139,24 @@ def with_variables(cluster: Cluster, variables: Mapping[str, str]) -> Cluster:
     return replace(cluster, objects=copies)
 
 
+def _former(cluster: Cluster, release: Release) -> KubernetesObject | None:
+    """Return the deployment as the cluster holds it, or None.
+
+    Raises:
+        UsageError: It serves another registered model, whose place the roll-out would take.
+    """
+    former = cluster.deployment()
+    annotations = former["spec"]["template"]["metadata"].get("annotations", {}) if former else {}
+    served = str(annotations.get(_BENTO_TAG, "")).partition(":")[0]
+    if served and served != release.bento_tag.name:
+        message = (
+            f"the namespace {cluster.namespace} serves {served}, and an overlay serves one registered model: "
+            f"{release.bento_tag.name} needs an overlay of its own, with a namespace of its own"
+        )
+        raise UsageError(message, hint=f"passerelle deploy {release.bento_tag} --target kubernetes --overlay NAME")
+    return former
+
+
 def _image(deployment: KubernetesObject | None) -> str | None:
     return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"]) if deployment else None
 
@@ -149,7 +168,7 @@ def _with_image(objects: Sequence[KubernetesObject], release: Release) -> list[K
         if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME:
             each["metadata"].setdefault("annotations", {})["kubernetes.io/change-cause"] = f"{release.bento_tag} {release.image}"
             template = each["spec"]["template"]
-            template["metadata"].setdefault("annotations", {})["passerelle/bento-tag"] = str(release.bento_tag)
+            template["metadata"].setdefault("annotations", {})[_BENTO_TAG] = str(release.bento_tag)
             for container in template["spec"]["containers"]:
                 if container["name"] == NAME:
                     container["image"] = release.image

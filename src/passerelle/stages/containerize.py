@@ -46,6 +46,7 @@ def run(
     bento_tag: str | None = None,
     options: ImageOptions = BY_DEFAULT,
     *,
+    registered_model: str | None = None,
     smoke: bool = True,
     push: bool = False,
     dry_run: bool = False,
@@ -55,6 +56,7 @@ def run(
 
     Args:
         bento_tag: `name:version` in the BentoML store; by default the bento built last.
+        registered_model: Whose bento that is; by default the only one in the store.
         options: Which image; `epoch` is the context's SOURCE_DATE_EPOCH where it is None.
         smoke: Whether to run it and to replay the golden inputs.
         push: Whether to push it to the registry that its name begins with.
@@ -68,18 +70,14 @@ def run(
         OutsideError: No container engine answers, it cannot build or run the image, or the registry refuses it.
     """
     _check(options, smoke=smoke, push=push)
-    tag = chosen_bento(context.store, bento_tag)
+    tag = chosen_bento(context.store, bento_tag, registered_model)
     options = replace(options, epoch=_epoch(context.environment) if options.epoch is None else options.epoch)
     ran: list[ContainerReport] = []
-
-    def trial(engine: str, image: str) -> None:
-        progress(f"{engine} runs the new image without any privilege")
-        ran.append(_tried(context, tag, engine, image))
-
-    tried = {"trial": trial} if smoke else {}
+    tried = {"trial": lambda engine, image: ran.append(_tried(context, tag, progress, engine, image))} if smoke else {}
     built = containerize(context.store, bento_tag=tag, options=options, dry_run=dry_run, progress=progress, **tried)
-    report = replace(ran[0], image=str(built.image)) if ran else None
-    return Containerized(built, report, _push(built, progress) if push and not dry_run else None)
+    return Containerized(
+        built, replace(ran[0], image=str(built.image)) if ran else None, _push(built, progress) if push and not dry_run else None
+    )
 
 
 def _push(built: BuiltImage, progress: Progress) -> str:
@@ -105,8 +103,9 @@ def _epoch(environment: Mapping[str, str]) -> int | None:
     return int(epoch) if epoch else None
 
 
-def _tried(context: Context, tag: BentoTag, engine: str, image: str) -> ContainerReport:
+def _tried(context: Context, tag: BentoTag, progress: Progress, engine: str, image: str) -> ContainerReport:
     """Return what a hardened container of the image did with the golden inputs of its model."""
+    progress(f"{engine} runs the new image without any privilege")
     model = Store(context.store).model(tag)
     golden = read_golden(Path(model.path) / GOLDEN) if model else None
     if model is None or golden is None:

@@ -20,6 +20,7 @@ from passerelle.settings import (
     StateSettings,
     StoreSettings,
     reading_from,
+    variable_of,
 )
 from passerelle.stages.author import author
 
@@ -77,6 +78,20 @@ class Context:
             raise OutsideError("no MLflow server is named, and the embedded platform does not run", hint=START)
         return self.server
 
+    @property
+    def registered_model(self) -> str:
+        """The registered model, which the variables name even where they name no server."""
+        return self._names.registered_model
+
+    @property
+    def experiment(self) -> str:
+        """The experiment, likewise."""
+        return self._names.experiment
+
+    @property
+    def _names(self) -> MlflowSettings:
+        return self.server or MlflowSettings.read(self.environment, tracking_uri="")
+
     @cached_property
     def registry(self) -> Registry:
         """The registry, which answered when it was first asked for.
@@ -98,8 +113,10 @@ class Context:
 
     def naming(self, *, registered_model: str | None = None, experiment: str | None = None) -> Context:
         """Return the same context for another registered model or experiment."""
-        named = {name: value for name, value in (("registered_model", registered_model), ("experiment", experiment)) if value is not None}
-        return replace(self, server=self.mlflow.model_copy(update=named)) if named else self
+        given = {"registered_model": registered_model, "experiment": experiment}
+        named = {name: value for name, value in given.items() if value is not None}
+        server = self.server.model_copy(update=named) if self.server else None
+        return replace(self, environment=_naming(self.environment, named), server=server) if named else self
 
     def at(self, platform: Mapping[str, str]) -> Context:
         """Return the context of another platform, from the variables by which it is reached."""
@@ -115,7 +132,7 @@ def context_of(environment: Mapping[str, str], *, registered_model: str | None =
     """
     refuse_unknown(environment)
     state = StateSettings.read(environment)
-    variables = dict(environment)
+    variables = _naming(environment, {"registered_model": registered_model, "experiment": experiment})
     if not any(name in variables for name in _SERVER):
         platform = running(state.state_dir)
         variables |= platform.environment if platform else {}
@@ -126,11 +143,16 @@ def context_of(environment: Mapping[str, str], *, registered_model: str | None =
         state=state,
         store=StoreSettings.read(environment, bentoml_home=home),
         s3=S3Settings.read(variables),
-        server=MlflowSettings.read(variables, registered_model=registered_model, experiment=experiment) if named else None,
+        server=MlflowSettings.read(variables) if named else None,
         signing=SigningSettings.read(variables),
         client=ClientSettings.read(variables),
         author=author(variables),
     )
+
+
+def _naming(environment: Mapping[str, str], names: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the variables with other names of MLflow's, for the context of another platform too."""
+    return {**environment, **{variable_of(MlflowSettings, name): value for name, value in names.items() if value is not None}}
 
 
 def stage(function: Callable[Concatenate[Context, _P], _R]) -> Callable[Concatenate[Context, _P], _R]:

@@ -169,7 +169,7 @@ def _to_production(context: Context, project: Path, criteria_path: Path, steps: 
     project_folder(project)
     registry, signing = context.registry, context.signing
     criteria, request = read_criteria(criteria_path), promotion_request(context, project, PromoteOptions(reason=REASON))
-    training = read_training_project(project)
+    training = read_training_project(project, context.registered_model)
     data = training.demo_data()
     trained = steps.step(
         "train", lambda: train.train_or_find(registry, training, data, seed=0, again=False, dry_run=False, progress=progress)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from passerelle.bentos.engine import pushed_as
+from passerelle.bentos.store import registered_model_of
 from passerelle.follow_settings import FollowSettings
 from passerelle.names import BentoTag
 from passerelle.rollout import kubernetes, local
@@ -14,6 +15,7 @@ from passerelle.rollout.compose import Prepared, StackDeployment
 from passerelle.rollout.following import following_of
 from passerelle.rollout.kubernetes import ClusterDeployment
 from passerelle.rollout.local import Deployment
+from passerelle.rollout.service_state import chosen_service
 from passerelle.rollout.stack import find_stack
 from passerelle.stages import webhook_setup
 from passerelle.stages.build import chosen_bento
@@ -76,15 +78,17 @@ def _here(
 ) -> Deployment | Stopped:
     state_dir, follow = context.state.state_dir, FollowSettings.read()
     if place.stop:
-        running = local.running_service(state_dir)
+        running = chosen_service(state_dir, place.registered_model or (BentoTag.parse(bento_tag).name if bento_tag else None))
         if running is not None and not dry_run:
-            local.stop(state_dir)
-            webhook_setup.removed(context, follow)
+            local.stop(state_dir, running.registered_model)
+            webhook_setup.removed(context, follow, running.registered_model)
         return Stopped(running.address if running else None)
-    new = None if bento_tag is not None else build_production(context, project, dry_run=dry_run, progress=progress)
+    new = None
+    if bento_tag is None:
+        new = build_production(context, project, place.registered_model, dry_run=dry_run, progress=progress)
     if new is not None and dry_run:
         return Deployment(None, new, None, 0.0, None, changed=True, dry_run=True)
-    tag = new or chosen_bento(context.store, bento_tag)
+    tag = new or chosen_bento(context.store, bento_tag, place.registered_model)
     variables = {**context.environment, **column_setting(context.store, tag, place.log_columns, target="local")}
     if webhook_setup.wants_webhook(follow) and not dry_run:
         variables["PASSERELLE_FOLLOW_WEBHOOK_SECRET_FILE"] = str(webhook_setup.secret_file(context, follow))
@@ -95,12 +99,13 @@ def _here(
         port=place.port or None,
         environment=variables,
         dry_run=dry_run,
+        progress=progress,
     )
     if dry_run or done.address is None:
         return replace(done, following=following_of(follow))
     keys = Path(context.environment.get("PASSERELLE_KEYS_FILE", state_dir / "keys.json"))
-    request = first_request(context.store, tag, done.address, keys=keys)
-    return replace(done, following=webhook_setup.here(context, follow, done.address), first_request=request)
+    request, name = first_request(context.store, tag, done.address, keys=keys), registered_model_of(context.store, tag)
+    return replace(done, following=webhook_setup.here(context, follow, done.address, name), first_request=request)
 
 
 def _to_kubernetes(
@@ -109,7 +114,7 @@ def _to_kubernetes(
     cluster = find_cluster(project, place.overlay or "development")
     cluster = kubernetes.with_candidate(cluster, context.environment.get("PASSERELLE_FOLLOW_CANDIDATE"))
     cluster = kubernetes.with_doors(cluster, context.environment.get("PASSERELLE_DOORS"))
-    tag = chosen_bento(context.store, bento_tag)
+    tag = chosen_bento(context.store, bento_tag, place.registered_model)
     cluster = kubernetes.with_variables(cluster, column_setting(context.store, tag, place.log_columns, target="kubernetes"))
     release = release_of(context, tag, dry_run=dry_run, progress=progress, image=place.image)
     if place.image is None:

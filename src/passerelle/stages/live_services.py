@@ -82,7 +82,7 @@ def replicas_of(context: Context, options: RolloutOptions, project: Path) -> tup
         return of_stack(stack)
     if options.addresses:
         return at_addresses(options.addresses, key)
-    running = running_service(context.state.state_dir)
+    running = running_service(context.state.state_dir, context.registered_model)
     address = context.client.service_address or (running.address if running else None)
     behind = _behind_the_proxy(project, context.client.service_address)
     return behind or at_addresses((address,) if address else (), key)

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from passerelle.bentos.store import Store, latest_bento_model
+from passerelle.bentos.store import Store
 from passerelle.errors import NotFoundError
-from passerelle.names import BentoTag
 from passerelle.serving.doors.description import described
 from passerelle.serving.openapi import Document
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
+from passerelle.stages.build import chosen_bento_model
 from passerelle.stages.context import Context, stage
 
 
 @stage
-def run(context: Context, bento_model_tag: str | None = None) -> Document:
+def run(context: Context, bento_model_tag: str | None = None, *, registered_model: str | None = None) -> Document:
     """Return the description of the service over a bento model, as JSON types.
 
     Args:
-        bento_model_tag: `name:version` in the BentoML store; by default the model imported last.
+        bento_model_tag: `name:version` in the BentoML store; by default the version imported last.
+        registered_model: Whose version that is; by default the only one in the store.
 
     Raises:
         NotFoundError: The store holds no such model.
+        SeveralModelsError: The store holds several registered models, and none was named.
     """
-    chosen = BentoTag.parse(bento_model_tag) if bento_model_tag else latest_bento_model(context.store)
-    model = Store(context.store).model(chosen) if chosen else None
+    model = Store(context.store).model(chosen_bento_model(context.store, bento_model_tag, registered_model))
     if model is None:
         raise NotFoundError("the BentoML store holds no such model", hint="passerelle import; bentoml models list")
     runtime = Runtime(Path(model.path), ServiceSettings.read())

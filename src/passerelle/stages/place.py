@@ -22,6 +22,7 @@ class Place:
         overlay: Of deploy/kubernetes/overlays, for kubernetes; by default development.
         image: By its digest, for kubernetes; by default the bento's, as it was pushed.
         log_columns: Columns of the record that the prediction log holds, in place of those of the settings; for every target.
+        registered_model: Whose bento built last is started, or whose service is ended; by default the only one that there is.
     """
 
     target: Target = "local"
@@ -31,6 +32,7 @@ class Place:
     overlay: str | None = None
     image: str | None = None
     log_columns: tuple[str, ...] = ()
+    registered_model: str | None = None
 
     def check(self) -> None:
         """Check that each option that is given belongs to the target.

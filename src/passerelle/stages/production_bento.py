@@ -57,11 +57,13 @@ def bento_in_production(context: Context, project: Path, steps: Steps) -> BentoT
     return built.bento_tag
 
 
-def build_production(context: Context, project: Path, *, dry_run: bool, progress: Progress) -> BentoTag | None:
+def build_production(
+    context: Context, project: Path, registered_model: str | None = None, *, dry_run: bool, progress: Progress
+) -> BentoTag | None:
     """Import and build the version in production where the store lacks its bento, and return its tag; None where there is nothing to do.
 
-    Nothing is done where no registry is named, nothing is in production, or the store holds bentos of another registered model: which
-    of them is meant is for others to say.
+    Nothing is done where no registry is named, nothing is in production, or no model is named and the store holds bentos of another one:
+    which of them is meant is for others to say.
 
     Raises:
         OutsideError: The registry does not answer, and the store holds no bento that could be served instead.
@@ -79,7 +81,9 @@ def build_production(context: Context, project: Path, *, dry_run: bool, progress
         if latest_bento(context.store) is None:
             raise
         return None
-    if tag is None or store.bento(tag) is not None or any(each.name != tag.name for each in bentos_of(context.store)):
+    if tag is None or store.bento(tag) is not None:
+        return None
+    if registered_model is None and any(each.name != tag.name for each in bentos_of(context.store)):
         return None
     if dry_run:
         progress(f"would import {tag} from the registry, and build its bento")

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from passerelle.bentos.store import registered_model_of
 from passerelle.errors import OutsideError
+from passerelle.names import BentoTag
+from passerelle.platform.child import Child
 from passerelle.platform.embedded import stopped_by_signal
 from passerelle.rollout import local
 from passerelle.rollout.local import Deployment
 from passerelle.stages.build import chosen_bento
-from passerelle.stages.context import Context, stage
+from passerelle.stages.context import Context, Progress, silent, stage
 
 
 @stage
-def run(context: Context, bento_tag: str | None = None, *, port: int | None = None, on_ready: Callable[[Deployment], None]) -> None:
+def run(
+    context: Context,
+    bento_tag: str | None = None,
+    *,
+    registered_model: str | None = None,
+    port: int | None = None,
+    on_ready: Callable[[Deployment], None],
+    progress: Progress = silent,
+) -> None:
     """Serve a bento until SIGINT or SIGTERM.
 
     Args:
         bento_tag: `name:version` in the BentoML store; by default the bento built last.
-        port: On loopback; None for a free one.
+        registered_model: Whose bento that is; by default the only one in the store.
+        port: On loopback; None for the one that the model's service had before.
         on_ready: Called once the service answers and reproduced its golden predictions.
 
     Raises:
@@ -26,10 +38,28 @@ def run(context: Context, bento_tag: str | None = None, *, port: int | None = No
         IntegrityError: A golden prediction differs.
         OutsideError: The service did not get ready, or ended by itself.
     """
-    tag = chosen_bento(context.store, bento_tag)
-    attached = local.attached(tag, settings=context.store, state_dir=context.state.state_dir, port=port, environment=context.environment)
+    tag = chosen_bento(context.store, bento_tag, registered_model)
+    attached = local.attached(
+        tag,
+        settings=context.store,
+        state_dir=context.state.state_dir,
+        port=port,
+        environment=context.environment,
+        started_by="serve",
+        progress=progress,
+    )
     with stopped_by_signal() as stop, attached as (child, deployment):
         on_ready(deployment)
         while not stop.wait(0.25):
             if not child.alive():
-                raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"cat {child.log_path}")
+                return _ended(context, tag, child, progress)
+    return None
+
+
+def _ended(context: Context, tag: BentoTag, child: Child, progress: Progress) -> None:
+    """Say which service runs in the place of this one; raises OutsideError where none replaced it."""
+    name = registered_model_of(context.store, tag)
+    now = local.running_service(context.state.state_dir, name)
+    if now is None or now.mark.pid == child.pid:
+        raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"cat {child.log_path}")
+    progress(f"{name} is served on {now.address} from now on, by `passerelle {now.started_by}`")

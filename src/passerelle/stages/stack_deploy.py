@@ -8,10 +8,10 @@ from pathlib import Path
 
 from passerelle.bentos.build import build
 from passerelle.bentos.store import Store
-from passerelle.errors import NotFoundError
+from passerelle.errors import NotFoundError, UsageError
 from passerelle.follow_settings import FollowSettings
 from passerelle.model.golden import read_golden
-from passerelle.names import GOLDEN, VERSION_LABEL, BentoTag
+from passerelle.names import GOLDEN, VERSION_LABEL, BentoTag, bento_name
 from passerelle.rollout.compose import Prepared, StackDeployment, bring_up, deploy
 from passerelle.rollout.following import Following, following_of
 from passerelle.rollout.release import Release
@@ -82,6 +82,7 @@ def deploy_to_stack(
         UsageError: The model lacks a column that is to be logged.
     """
     stack.check()
+    check_one_model(stack, bento_tag.name if bento_tag else bento_name(context.registered_model))
     if bento_tag is not None:
         _logged(context, bento_tag, log_columns)
     new_secrets: tuple[str, ...] = ()
@@ -104,6 +105,20 @@ def deploy_to_stack(
     return deployed(there, stack, tag, log_columns=log_columns, dry_run=dry_run, progress=progress)
 
 
+def check_one_model(stack: Stack, name: str) -> None:
+    """Check that the stack serves this model or none, as its replicas and its proxy serve one.
+
+    Raises:
+        UsageError: It serves another.
+    """
+    served = (stack.values().get("SERVICE_BENTO") or "").partition(":")[0]
+    if served and served != name:
+        message = (
+            f"the stack in {stack.folder} serves {served}, and a stack serves one registered model; the embedded platform serves several"
+        )
+        raise UsageError(message, hint=f"passerelle deploy --model {name}")
+
+
 def deployed(
     context: Context, stack: Stack, tag: BentoTag, *, log_columns: Sequence[str] = (), dry_run: bool, progress: Progress
 ) -> StackDeployment:
@@ -112,6 +127,7 @@ def deployed(
     Raises:
         UsageError: The model lacks a column that is to be logged.
     """
+    check_one_model(stack, tag.name)
     stack = replace(stack, overrides={**stack.overrides, **_logged(context, tag, log_columns)})
     done = deploy(stack, release_of(context, tag, dry_run=dry_run, progress=progress), dry_run=dry_run, progress=progress)
     return replace(done, following=_following(context, stack, dry_run=dry_run))

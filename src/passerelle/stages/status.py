@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from passerelle.bentos.engine import newest_image
 from passerelle.bentos.store import Store, bentos_of, latest_bento, latest_bento_model
@@ -20,6 +21,7 @@ from passerelle.serving.following.target import targets
 from passerelle.settings import MlflowSettings, SigningSettings, StoreSettings
 from passerelle.stages.candidate_status import candidate_disagreements
 from passerelle.stages.context import Context, stage
+from passerelle.stages.known_models import about_model, known_models
 from passerelle.stages.service_readiness import ServiceFollows, ServiceReadiness, service_readiness
 
 
@@ -84,30 +86,51 @@ class Status:
 
 
 @stage
-def run(context: Context) -> Status:
-    """Return which version the alias, the stage, the store and the service hold, and what disagrees.
+def run(context: Context, *, only_model: bool = True) -> Status:
+    """Return which version of the context's registered model the alias, the stage, the store and the service hold, and what disagrees.
+
+    Args:
+        only_model: Whether it is the only one that is shown: the commands need not name it then.
 
     Raises:
         OutsideError: MLflow or S3 does not answer.
     """
     registry = context.registry
-    running = running_service(context.state.state_dir)
+    name = registry.settings.registered_model
+    running = running_service(context.state.state_dir, name)
     given = context.client.service_address
     address = given or (running.address if running else None)
     in_production = _production_model(registry, context.store)
     found = gather(
         registry,
-        bento_model=in_production or latest_bento_model(context.store),
-        bento=latest_bento(context.store),
+        bento_model=in_production or latest_bento_model(context.store, name),
+        bento=latest_bento(context.store, name),
         service=service_readiness(address) if address else None,
         service_address=address,
-        image=_image(context.store, in_production),
+        image=_image(context.store, name, in_production),
         deploy="passerelle deploy --target compose" if given else "passerelle deploy",
         signing=context.signing,
     )
     settings = FollowSettings.read()
     wrong = () if found.ledger_findings else tuple(_of_settings(settings, registry.settings))
-    return replace(found, following=following_of(settings), disagreements=(*found.disagreements, *wrong))
+    disagreements = (*found.disagreements, *wrong)
+    if not only_model:
+        disagreements = tuple(replace(each, command=about_model(each.command, name)) for each in disagreements)
+    return replace(found, following=following_of(settings), disagreements=disagreements)
+
+
+def all_models(context: Context, project: Path = Path()) -> tuple[Status, ...]:
+    """Return the state of each registered model that is known here: of the project, in the store, or served.
+
+    The service's address of the settings is that of the first, which the settings name too.
+
+    Raises:
+        OutsideError: MLflow or S3 does not answer.
+    """
+    first, *others = known_models(context, project).values()
+    client = context.client.model_copy(update={"service_address": None})
+    found = run(first, only_model=not others)
+    return found, *(run(replace(other, client=client), only_model=False) for other in others)
 
 
 def _of_settings(settings: FollowSettings, server: MlflowSettings) -> Iterator[Disagreement]:
@@ -119,14 +142,14 @@ def _of_settings(settings: FollowSettings, server: MlflowSettings) -> Iterator[D
         yield Disagreement(f"no service can start: {error.message}", error.hint or "passerelle doctor")
 
 
-def _image(store: StoreSettings, in_production: BentoTag | None) -> tuple[str, int] | None:
+def _image(store: StoreSettings, registered_model: str, in_production: BentoTag | None) -> tuple[str, int] | None:
     """Return the image of the version in production, or else the one that was made last of a bento in the store, and the version inside.
 
     After a rollback the engine holds the former image already: it is older than the one that was taken back, and the right one.
     """
     label = BENTO_TAG_LABEL
     newest = newest_image(label, [str(in_production)]) if in_production else None
-    found = newest or newest_image(label, [str(tag) for tag in bentos_of(store)])
+    found = newest or newest_image(label, [str(tag) for tag in bentos_of(store, registered_model)])
     version = found[1].get(VERSION_LABEL, "") if found else ""
     return (found[0], int(version)) if found and version.isdigit() else None
 

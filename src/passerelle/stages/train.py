@@ -114,7 +114,7 @@ def run(
     if address is not None:
         check_address(address, hint="passerelle train --address auto")
     rare = RareClasses(data.min_class_rows, data.other)
-    found, registry = read_training_project(project), context.registry
+    found, registry = read_training_project(project, context.registered_model), context.registry
     how: dict[str, Any] = {"seed": seed, "again": again, "address": address, "dry_run": dry_run, "progress": progress}
     with repeating_options(vars(data)):
         read = read_training_data(found, data, context.s3)

@@ -35,8 +35,8 @@ def secret_file(context: Context, settings: FollowSettings) -> Path:
     return path
 
 
-def here(context: Context, settings: FollowSettings, address: str) -> Following | None:
-    """Let MLflow call the service on this machine, and return what it follows.
+def here(context: Context, settings: FollowSettings, address: str, registered_model: str) -> Following | None:
+    """Let MLflow call the service of a registered model on this machine, and return what it follows.
 
     Args:
         address: Of the service, on loopback.
@@ -48,7 +48,7 @@ def here(context: Context, settings: FollowSettings, address: str) -> Following 
     if urlsplit(server or "").hostname not in _LOOPBACK:
         problem = f"MLflow at {server} cannot call {address}, which is an address of this machine alone"
         return following_of(settings, problem=problem if server else "no MLflow server is named")
-    return created(context, found, name_here(context), [address + PATH], secret_file(context, settings))
+    return created(context, found, name_here(context, registered_model), [address + PATH], secret_file(context, settings))
 
 
 def created(context: Context, found: Following, name: str, urls: Sequence[str], secret: Path) -> Following:
@@ -62,18 +62,18 @@ def created(context: Context, found: Following, name: str, urls: Sequence[str], 
     return found
 
 
-def removed(context: Context, settings: FollowSettings) -> None:
-    """Delete the webhook of the service on this machine, which has ended; MLflow may be off by now."""
+def removed(context: Context, settings: FollowSettings, registered_model: str) -> None:
+    """Delete the webhook of the service of a registered model on this machine, which has ended; MLflow may be off by now."""
     from passerelle.registry.webhooks import keep_webhooks  # noqa: PLC0415 - as above
 
     if wants_webhook(settings):
         try:
-            keep_webhooks(context.registry, name_here(context), [], "")
+            keep_webhooks(context.registry, name_here(context, registered_model), [], "")
         except PasserelleError:
             return
 
 
-def name_here(context: Context) -> str:
-    """Return the webhook's name: of this machine and this state folder, as others deploy with the same MLflow."""
-    place = f"{socket.gethostname()}:{context.state.state_dir.resolve()}"
+def name_here(context: Context, registered_model: str) -> str:
+    """Return the webhook's name: of this machine, this state folder and this model, as others deploy with the same MLflow."""
+    place = f"{socket.gethostname()}:{context.state.state_dir.resolve()}:{registered_model}"
     return f"passerelle-{hashlib.sha256(place.encode()).hexdigest()[:16]}"

@@ -10,12 +10,11 @@ from pathlib import Path
 from types import ModuleType
 
 from passerelle.errors import UsageError
-from passerelle.project_file import ProjectFile, read_project_file
+from passerelle.project_file import ProjectFile, ProjectModel, read_project_file
 from passerelle.training.candidate import Candidate
 from passerelle.training.dataset import Dataset, read_data
 from passerelle.training.params import Params
 
-FOLDER = "training"
 _NEW_PROJECT = "passerelle new my-project; cd my-project"
 
 
@@ -28,32 +27,45 @@ class TrainingProject:
         candidates_for: Returns the candidates for a data set and a seed.
         params: How to split and to measure.
         file: The project's passerelle.toml: its name, language and data.
+        root: The project's root folder.
+        model: The registered model that is trained.
     """
 
     folder: Path
     candidates_for: Callable[..., tuple[Candidate, ...]]
     params: Params
     file: ProjectFile
+    root: Path
+    model: ProjectModel
 
     def demo_data(self) -> Dataset:
-        """Return the labelled records that come with the project."""
-        data = self.file.data
-        path = self.folder.parent / data.file
+        """Return the labelled records that come with the project.
+
+        Raises:
+            UsageError: passerelle.toml names none for this model.
+        """
+        data, name = self.model.data, self.model.name
+        if data is None:
+            message = f"[models.{name}] in passerelle.toml has no data: [models.{name}.data] names its file and columns"
+            raise UsageError(message, hint=f"passerelle train --model {name} --data FILE --text-column COLUMN --label-column COLUMN")
+        path = self.root / data.file
         columns = data.feature_columns or None
         return read_data(path, text_column=data.text_columns, label_column=data.label_column, feature_columns=columns)
 
 
-def read_training_project(root: Path) -> TrainingProject:
-    """Return what `training/candidates.py` and `training/params.py` of a project define.
+def read_training_project(root: Path, registered_model: str | None = None) -> TrainingProject:
+    """Return what `training/candidates.py` and `training/params.py` of a project define, or those of a model's own folder.
 
     Args:
         root: The project's root folder.
+        registered_model: To be trained; by default the one of the project's settings, whose data and folder a name without a table has too.
 
     Raises:
         UsageError: One of the files is missing, cannot be imported, or lacks `candidates_for` or `PARAMS`.
     """
     file = read_project_file(root)
-    folder = root.resolve() / FOLDER
+    model = (file.model(registered_model) if registered_model else None) or file.models[0]
+    folder = (root.resolve() / model.training).resolve()
     candidates, params = _module(folder / "candidates.py"), _module(folder / "params.py")
     found = getattr(candidates, "candidates_for", None)
     if not callable(found):
@@ -61,14 +73,16 @@ def read_training_project(root: Path) -> TrainingProject:
     figures = getattr(params, "PARAMS", None)
     if not isinstance(figures, Params):
         raise UsageError(f"{folder / 'params.py'} defines no PARAMS of the class passerelle.training.params.Params", hint=_NEW_PROJECT)
-    return TrainingProject(folder, found, figures, file)
+    return TrainingProject(folder, found, figures, file, root.resolve(), model)
 
 
 def _module(path: Path) -> ModuleType:
     """Import a file of the project; two projects in one process do not share modules."""
     if not path.is_file():
-        raise UsageError(f"{path.parent.parent} is not a project of passerelle: it holds no {FOLDER}/{path.name}", hint=_NEW_PROJECT)
-    name = f"{FOLDER}.{path.stem}"
+        raise UsageError(
+            f"{path.parent.parent} is not a project of passerelle: it holds no {path.parent.name}/{path.name}", hint=_NEW_PROJECT
+        )
+    name = f"{path.parent.name}.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None  # noqa: S101 - a path that ends in .py always has a loader
     module = importlib.util.module_from_spec(spec)

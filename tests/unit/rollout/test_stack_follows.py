@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from passerelle.follow_settings import FollowSettings
+from passerelle.names import BentoTag
 from passerelle.rollout.compose import StackDeployment
 from passerelle.rollout.secret_files import make_secrets
 from passerelle.rollout.stack import Stack
@@ -109,7 +110,7 @@ def test_each_replica_gets_a_webhook_of_its_own(
     monkeypatch.setattr(Stack, "environment", lambda _: {})
     monkeypatch.setattr(stack_deploy, "release_of", lambda *_, **__: None)
     monkeypatch.setattr(stack_deploy, "deploy", lambda *_, **__: StackDeployment(None, None, "image", None, changed=True))  # type: ignore[arg-type]
-    done = stack_deploy.deployed(context_of({}), stack, None, dry_run=dry_run, progress=lambda _: None)  # type: ignore[arg-type]
+    done = stack_deploy.deployed(context_of({}), stack, BentoTag("comments", "1-aaaa1111"), dry_run=dry_run, progress=lambda _: None)
     assert done.following is not None
     assert done.following.target == FollowSettings.read({"PASSERELLE_FOLLOW": "production"}).follow
     urls = ["http://service-1:3000/follow/webhook", "http://service-2:3000/follow/webhook"]

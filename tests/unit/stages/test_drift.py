@@ -69,7 +69,8 @@ def test_three_things_that_went_wrong_are_named(month: Path, project: Path) -> N
     assert "Alerte" in page
     assert len(page) < 100_000
     assert f'passerelle_drift_alarm{{registered_model="{MODEL}"}} 1' in files["drift.prom"].read_text()
-    assert json.loads((project / "state" / "monitoring" / "drift.json").read_text())["state"] == "alarm"
+    [last] = (project / "state" / "monitoring").glob("drift-*.json")
+    assert json.loads(last.read_text())["state"] == "alarm"
     assert {path.name for path in project.iterdir()} == {"page.html", "drift.prom", "state", "training"}
 
 

@@ -38,20 +38,21 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 
 def test_the_webhook_is_made_with_the_secret_of_a_private_file(tmp_path: Path, asked: list[tuple[Any, ...]]) -> None:
-    found = webhook_setup.here(context(tmp_path), SETTINGS, ADDRESS)
+    found = webhook_setup.here(context(tmp_path), SETTINGS, ADDRESS, "themes")
     path = webhook_setup.secret_file(context(tmp_path), SETTINGS)
     assert path == tmp_path / "state" / "webhook_secret"
     assert oct(path.stat().st_mode & 0o777) == "0o600"
-    assert asked == [(webhook_setup.name_here(context(tmp_path)), (f"{ADDRESS}/follow/webhook",), path.read_text().strip())]
+    assert asked == [(webhook_setup.name_here(context(tmp_path), "themes"), (f"{ADDRESS}/follow/webhook",), path.read_text().strip())]
     assert found is not None
     assert found.webhook
-    assert webhook_setup.name_here(context(tmp_path)) != webhook_setup.name_here(context(tmp_path / "other"))
+    assert webhook_setup.name_here(context(tmp_path), "themes") != webhook_setup.name_here(context(tmp_path / "other"), "themes")
+    assert webhook_setup.name_here(context(tmp_path), "themes") != webhook_setup.name_here(context(tmp_path), "classification")
 
 
 def test_the_secret_that_was_named_is_used_and_never_written(tmp_path: Path, asked: list[tuple[Any, ...]]) -> None:
     secret = tmp_path / "mine"
     secret.write_text("a-secret-of-mine-that-is-long\n")
-    webhook_setup.here(context(tmp_path), SETTINGS.model_copy(update={"follow_webhook_secret_file": secret}), ADDRESS)
+    webhook_setup.here(context(tmp_path), SETTINGS.model_copy(update={"follow_webhook_secret_file": secret}), ADDRESS, "themes")
     assert asked[0][2] == "a-secret-of-mine-that-is-long"
     assert not (tmp_path / "state").exists()
 
@@ -60,8 +61,8 @@ def test_the_secret_that_was_named_is_used_and_never_written(tmp_path: Path, ask
 def test_nothing_is_asked_of_mlflow_where_no_webhook_is_wanted(tmp_path: Path, asked: list[tuple[Any, ...]], given: dict[str, str]) -> None:
     settings = FollowSettings.read(given)
     assert not webhook_setup.wants_webhook(settings)
-    found = webhook_setup.here(context(tmp_path), settings, ADDRESS)
-    webhook_setup.removed(context(tmp_path), settings)
+    found = webhook_setup.here(context(tmp_path), settings, ADDRESS, "themes")
+    webhook_setup.removed(context(tmp_path), settings, "themes")
     assert (found is not None) == ("PASSERELLE_FOLLOW" in given)
     assert asked == []
 
@@ -72,7 +73,7 @@ def test_nothing_is_asked_of_mlflow_where_no_webhook_is_wanted(tmp_path: Path, a
 def test_an_mlflow_elsewhere_is_not_told_to_call_its_own_loopback(
     tmp_path: Path, asked: list[tuple[Any, ...]], server: str | None, words: str
 ) -> None:
-    found = webhook_setup.here(context(tmp_path, server), SETTINGS, ADDRESS)
+    found = webhook_setup.here(context(tmp_path, server), SETTINGS, ADDRESS, "themes")
     assert found is not None
     assert not found.webhook
     assert words in str(found)
@@ -84,10 +85,10 @@ def test_a_refusal_is_told_and_harmless(tmp_path: Path, asked: list[tuple[Any, .
         raise OutsideError("MLflow refuses the address", hint="passerelle up")
 
     monkeypatch.setattr(webhooks, "keep_webhooks", refuse)
-    found = webhook_setup.here(context(tmp_path), SETTINGS, ADDRESS)
+    found = webhook_setup.here(context(tmp_path), SETTINGS, ADDRESS, "themes")
     assert found is not None
     assert (found.webhook, found.problem, found.next_command) == (False, "MLflow refuses the address", "passerelle up")
-    webhook_setup.removed(context(tmp_path), SETTINGS)
+    webhook_setup.removed(context(tmp_path), SETTINGS, "themes")
 
 
 @pytest.mark.parametrize(("content", "words"), [(None, "cannot be read"), ("short", "shorter than 16")])
@@ -97,7 +98,7 @@ def test_a_secret_that_cannot_be_used_is_told_and_harmless(
     secret = tmp_path / "mine"
     if content is not None:
         secret.write_text(content)
-    found = webhook_setup.here(context(tmp_path), SETTINGS.model_copy(update={"follow_webhook_secret_file": secret}), ADDRESS)
+    found = webhook_setup.here(context(tmp_path), SETTINGS.model_copy(update={"follow_webhook_secret_file": secret}), ADDRESS, "themes")
     assert found is not None
     assert not found.webhook
     assert words in str(found)
@@ -105,5 +106,5 @@ def test_a_secret_that_cannot_be_used_is_told_and_harmless(
 
 
 def test_the_webhook_of_a_service_that_ended_is_deleted(tmp_path: Path, asked: list[tuple[Any, ...]]) -> None:
-    webhook_setup.removed(context(tmp_path), SETTINGS)
-    assert asked == [(webhook_setup.name_here(context(tmp_path)), (), "")]
+    webhook_setup.removed(context(tmp_path), SETTINGS, "themes")
+    assert asked == [(webhook_setup.name_here(context(tmp_path), "themes"), (), "")]

@@ -6,10 +6,10 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 #: Folder of the state folder.
 MONITORING = "monitoring"
-_FILE = "drift.json"
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,26 @@ class LastDrift:
 
 
 def write_last(folder: Path, found: LastDrift) -> None:
-    """Keep the result in the folder, in place of the one before."""
+    """Keep the result in the folder, in place of the one before about the same registered model."""
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{_FILE}.{os.getpid()}"
+    path = folder / _file(found.registered_model)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(json.dumps(asdict(found), ensure_ascii=False), encoding="utf-8")
-    temporary.replace(folder / _FILE)
+    temporary.replace(path)
 
 
-def read_last(folder: Path) -> LastDrift | None:
-    """Return the last result; None where there is none that can be read."""
-    try:
-        content = json.loads((folder / _FILE).read_bytes())
-        return LastDrift(str(content["registered_model"]), str(content["day"]), str(content["state"]), tuple(map(str, content["reasons"])))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+def read_last(folder: Path, registered_model: str | None = None) -> LastDrift | None:
+    """Return the last result about a registered model, by default about any; None where there is none that can be read."""
+    pattern = _file(registered_model) if registered_model is not None else "drift-*.json"
+    for path in sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True):
+        try:
+            content = json.loads(path.read_bytes())
+            reasons = tuple(map(str, content["reasons"]))
+            return LastDrift(str(content["registered_model"]), str(content["day"]), str(content["state"]), reasons)
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None
+
+
+def _file(registered_model: str) -> str:
+    return f"drift-{quote(registered_model, safe='')}.json"

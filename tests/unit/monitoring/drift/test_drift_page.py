@@ -129,7 +129,8 @@ def test_the_last_result_is_kept_and_a_damaged_one_is_none(tmp_path: Path) -> No
     last = LastDrift("comments", "2026-01-31", "alarm", ("share to review: 9.0%, 5.0% in the month before",))
     assert read_last(tmp_path / "monitoring") is None
     write_last(tmp_path / "monitoring", last)
-    assert read_last(tmp_path / "monitoring") == last
+    assert read_last(tmp_path / "monitoring") == last == read_last(tmp_path / "monitoring", "comments")
+    assert read_last(tmp_path / "monitoring", "themes") is None, "each registered model has its own"
     for content in ("{", "[]", json.dumps({"day": 1})):
-        (tmp_path / "monitoring" / "drift.json").write_text(content)
+        (tmp_path / "monitoring" / "drift-comments.json").write_text(content)
         assert read_last(tmp_path / "monitoring") is None
