@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +200,8 @@ def containerize(
 def deploy(*, bento_tag: str | None, project: Path, dry_run: bool, as_json: bool, **place: Any) -> None:
     """Start a bento, wait until it is ready, and hold it to its golden predictions.
 
-    BENTO_TAG is name:version in the BentoML store; by default the bento built last; for compose, that of the version in production.
+    BENTO_TAG is name:version in the BentoML store; by default that of the version in production, or the bento built last where no registry
+    is named.
     """
     from passerelle.cli import show_stack
     from passerelle.stages import deploy as stage
@@ -217,13 +219,14 @@ def deploy(*, bento_tag: str | None, project: Path, dry_run: bool, as_json: bool
 def serve(bento_tag: str | None, port: int, as_json: bool) -> None:
     """Answer /classify in this terminal, until Ctrl-C.
 
-    BENTO_TAG is name:version in the BentoML store; by default the bento built last.
+    BENTO_TAG is name:version in the BentoML store; by default that of the version in production, or the bento built last where no registry
+    is named.
     """
     from passerelle.cli import show
     from passerelle.stages import serve as stage
 
     output = Output(as_json=as_json)
-    stage.run(surroundings(), bento_tag, port=port or None, on_ready=lambda deployment: show.served(output, deployment))
+    stage.run(surroundings(), bento_tag, port=port or None, on_ready=partial(show.served, output), progress=output.progress)
 
 
 @click.command()

@@ -16,7 +16,7 @@ from passerelle.rollout.kubernetes import ClusterDeployment
 from passerelle.rollout.local import Deployment
 from passerelle.rollout.stack import find_stack
 from passerelle.stages import webhook_setup
-from passerelle.stages.build import chosen_bento
+from passerelle.stages.bento_choice import bento_to_serve
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.log_columns import column_setting
 from passerelle.stages.place import Place
@@ -49,7 +49,8 @@ def run(
     """Start a bento, wait until it is ready, and hold it to its golden predictions.
 
     Args:
-        bento_tag: `name:version` in the BentoML store; by default the bento built last; for compose, that of the version in production.
+        bento_tag: `name:version` in the BentoML store; by default that of the version in production; where no registry is named, the one
+            built last.
         project: Root of the project, for compose and kubernetes.
         progress: Called with a line for what takes time.
 
@@ -66,10 +67,10 @@ def run(
         tag = BentoTag.parse(bento_tag) if bento_tag is not None else None
         stack, columns = find_stack(project), place.log_columns
         return deploy_to_stack(context, stack, tag, project, init=place.init, log_columns=columns, dry_run=dry_run, progress=progress)
-    return _here(context, bento_tag, place, dry_run=dry_run)
+    return _here(context, bento_tag, place, dry_run=dry_run, progress=progress)
 
 
-def _here(context: Context, bento_tag: str | None, place: Place, *, dry_run: bool) -> Deployment | Stopped:
+def _here(context: Context, bento_tag: str | None, place: Place, *, dry_run: bool, progress: Progress) -> Deployment | Stopped:
     state_dir, follow = context.state.state_dir, FollowSettings.read()
     if place.stop:
         running = local.running_service(state_dir)
@@ -77,7 +78,7 @@ def _here(context: Context, bento_tag: str | None, place: Place, *, dry_run: boo
             local.stop(state_dir)
             webhook_setup.removed(context, follow)
         return Stopped(running.address if running else None)
-    tag = chosen_bento(context.store, bento_tag)
+    tag = bento_to_serve(context, bento_tag, progress=progress)
     variables = {**context.environment, **column_setting(context.store, tag, place.log_columns, target="local")}
     if webhook_setup.wants_webhook(follow) and not dry_run:
         variables["PASSERELLE_FOLLOW_WEBHOOK_SECRET_FILE"] = str(webhook_setup.secret_file(context, follow))
@@ -100,7 +101,7 @@ def _to_kubernetes(
     cluster = find_cluster(project, place.overlay or "development")
     cluster = kubernetes.with_candidate(cluster, context.environment.get("PASSERELLE_FOLLOW_CANDIDATE"))
     cluster = kubernetes.with_doors(cluster, context.environment.get("PASSERELLE_DOORS"))
-    tag = chosen_bento(context.store, bento_tag)
+    tag = bento_to_serve(context, bento_tag, progress=progress)
     cluster = kubernetes.with_variables(cluster, column_setting(context.store, tag, place.log_columns, target="kubernetes"))
     release = release_of(context, tag, dry_run=dry_run, progress=progress, image=place.image)
     if place.image is None:

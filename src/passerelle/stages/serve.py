@@ -8,25 +8,33 @@ from passerelle.errors import OutsideError
 from passerelle.platform.embedded import stopped_by_signal
 from passerelle.rollout import local
 from passerelle.rollout.local import Deployment
-from passerelle.stages.build import chosen_bento
-from passerelle.stages.context import Context, stage
+from passerelle.stages.bento_choice import bento_to_serve
+from passerelle.stages.context import Context, Progress, silent, stage
 
 
 @stage
-def run(context: Context, bento_tag: str | None = None, *, port: int | None = None, on_ready: Callable[[Deployment], None]) -> None:
+def run(
+    context: Context,
+    bento_tag: str | None = None,
+    *,
+    port: int | None = None,
+    on_ready: Callable[[Deployment], None],
+    progress: Progress = silent,
+) -> None:
     """Serve a bento until SIGINT or SIGTERM.
 
     Args:
-        bento_tag: `name:version` in the BentoML store; by default the bento built last.
+        bento_tag: `name:version` in the BentoML store; by default that of the version in production; where no registry is named, the one
+            built last.
         port: On loopback; None for a free one.
         on_ready: Called once the service answers and reproduced its golden predictions.
 
     Raises:
-        NotFoundError: The store holds no such bento.
+        NotFoundError: The store holds no such bento, or none of the version in production.
         IntegrityError: A golden prediction differs.
         OutsideError: The service did not get ready, or ended by itself.
     """
-    tag = chosen_bento(context.store, bento_tag)
+    tag = bento_to_serve(context, bento_tag, progress=progress)
     attached = local.attached(tag, settings=context.store, state_dir=context.state.state_dir, port=port, environment=context.environment)
     with stopped_by_signal() as stop, attached as (child, deployment):
         on_ready(deployment)
