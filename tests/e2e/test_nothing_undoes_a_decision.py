@@ -58,7 +58,7 @@ MAY_CHANGE: Mapping[str, frozenset[str]] = {
     "reproduce 1": frozenset(),
     "feedback export --output feedback.csv": frozenset(),
     "collect --dry-run": frozenset(),
-    "erase --prediction-id 0 --reason asked": frozenset(),
+    "erase 0 --reason asked --by citizen": frozenset(),
     "score --input few.csv --output scored": frozenset(),
     "openapi": frozenset(),
     "backup state.tar": frozenset(),
@@ -223,6 +223,6 @@ def test_deploy_serves_no_other_version_than_that_in_production(here: Here) -> N
     for line in ("train", "promote --best", "import", "build"):
         here.type(line)
     here.promoted_by_marie(here.registered.register(here.registry, 0).version)
-    with pytest.raises(NotFoundError, match="version 2 is in production, and the bento built last is .*:1-") as refused:
+    with pytest.raises(NotFoundError, match=r"version 2 is in production, and the bento built last is .*:1-") as refused:
         passerelle.main(["deploy", "--dry-run"], standalone_mode=False)
     assert refused.value.hint == "passerelle import; passerelle build"
