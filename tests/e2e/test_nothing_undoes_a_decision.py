@@ -19,7 +19,7 @@ from passerelle.registry.client import Registry
 from passerelle.registry.verified import history
 from passerelle.rollout import local
 from passerelle.rollout.service_state import running_service
-from passerelle.stages import demo, serve, up
+from passerelle.stages import demo, serve, train, up
 from passerelle.stages.context import Context, context_of, silent
 from passerelle.stages.events import Ended, Steps, unseen
 from passerelle.stages.promote import PromotionRequest, promote
@@ -136,7 +136,7 @@ def demonstrated(here: Here, _: str) -> None:
     """What `demo` does on a platform that runs, without the service that it starts and stops."""
     training = _Training(here.registry.latest_training(here.name))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo.train, "train_or_find", lambda *_, **__: training)
+        patch.setattr(train, "train_or_find", lambda *_, **__: training)
         demo.path_to_bento(here.context, here.folder, Path("training/criteria.yaml"), Steps(unseen), silent)
 
 

@@ -77,8 +77,8 @@ def measure() -> None:
     """Load what the command line names, answer the record on standard input, and print the resident memory in bytes."""
     kind, place = sys.argv[1], Path(sys.argv[2])
     record = json.loads(sys.stdin.read())
-    if kind == _SCORER:
-        scorer = unpack(place, pipeline_label=None)
+    scorer = unpack(place, pipeline_label=None) if kind == _SCORER else None
+    if scorer is not None:
         scorer.answer({name: record.get(name) for name in scorer.columns})
     else:
         _answer_by_pipeline(place, record)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,10 @@ from passerelle.rollout.stack import find_stack
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.demo import PlatformRuns
 from passerelle.stages.events import OnEvent, Steps, unseen
+from passerelle.stages.first_answer import is_text
 from passerelle.stages.log_columns import column_setting
 from passerelle.stages.new import check
-from passerelle.stages.production_bento import NothingInProduction, bento_in_production, nothing_in_production
+from passerelle.stages.production_bento import NothingInProduction, bento_in_production, golden_of, nothing_in_production
 from passerelle.stages.stack_deploy import FILL, brought_up, deployed
 
 _NEXT = (
@@ -39,10 +40,15 @@ _NEXT_ON_THE_STACK = (
 
 @dataclass(frozen=True)
 class ServiceRuns:
-    """The service of what is in production answers."""
+    """The service of what is in production answers.
+
+    Attributes:
+        record: That it may be asked with; None of a model whose examples are the training's data.
+    """
 
     address: str | None
     bento_tag: BentoTag
+    record: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +139,9 @@ def service_of_production(
     except PasserelleError as error:
         steps.found("service", NotServed(error))
         return None
-    steps.found("service", ServiceRuns(deployment.address, tag))
+    golden = golden_of(context.store, tag)
+    text = is_text(golden) and bool(golden.classes)
+    steps.found("service", ServiceRuns(deployment.address, tag, {"text": context.client.demo_text} if text else None))
     return child
 
 
