@@ -22,14 +22,14 @@ def bento_to_serve(context: Context, bento_tag: str | None, *, progress: Progres
         OutsideError: A registry is named and does not answer.
     """
     latest = chosen_bento(context.store, bento_tag)
-    wanted = None if bento_tag is not None else _in_production(context, latest)
-    if wanted is None or wanted.bento_model_tag == latest:
+    there = None if bento_tag is not None else _in_production(context, latest)
+    if there is None or there.bento_model_tag == latest:
         return latest
-    there = f"{wanted} is in production, and the bento built last is {latest}"
-    if Store(context.store).bento(wanted.bento_model_tag) is None:
-        raise NotFoundError(f"{there}: name it to serve it all the same", hint="passerelle import; passerelle build")
-    progress(f"{there}: {wanted.bento_model_tag} is served")
-    return wanted.bento_model_tag
+    found = f"{there} is in production, and the bento built last is {latest}"
+    if Store(context.store).bento(there.bento_model_tag) is None:
+        raise NotFoundError(f"{found}: name it to serve it all the same", hint="passerelle import; passerelle build")
+    progress(f"{found}: {there.bento_model_tag} is served")
+    return there.bento_model_tag
 
 
 def _in_production(context: Context, latest: BentoTag) -> ModelVersionRef | None:

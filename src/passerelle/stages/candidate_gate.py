@@ -66,8 +66,9 @@ def judgement_of_canary(
         raise RefusedError(message, hint=shadow)
     forced = f"{shadow}\npasserelle rollout --candidate {ref.version} --weight {terms.weight} --force --reason REASON"
     ways_out = forced if request.development else shadow
+    see = f"passerelle promote --version {ref.version} --dry-run --report report.html"
     try:
-        return judgement_of(registry, ref, champion, criteria, request, dry_run=dry_run, ways_out=ways_out)
+        return judgement_of(registry, ref, champion, criteria, request, dry_run=dry_run, hint=f"{see}\n{ways_out}")
     except NotFoundError as error:
         message = f"the gate cannot judge {ref}, which is to answer people: {error.message}"
         raise NotFoundError(message, hint=ways_out) from error

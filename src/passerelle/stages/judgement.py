@@ -121,13 +121,13 @@ def judgement_of(
     request: PromotionRequest,
     *,
     dry_run: bool = False,
-    ways_out: str = "",
+    hint: str | None = None,
 ) -> Judgement:
     """Return what the gate says of the version, whose report is stored beside its model.
 
     Args:
         champion: The version in production.
-        ways_out: What else to do about a refusal than to read the report.
+        hint: What to do about a refusal; by default to read the report, or to compare where it was written just now.
 
     Raises:
         CriteriaError: The gate refuses the version, and the request does not force it.
@@ -144,7 +144,7 @@ def judgement_of(
     if verdict:
         _check_recorded(verdict, request)
     if verdict and verdict.failures and not request.force:
-        raise _refusal(verdict, where, request.report_file, ways_out)
+        raise _refusal(verdict, where, request.report_file, hint)
     if verdict and not request.force:
         check_unknown(verdict, criteria, who=request.who, reason=request.reason, development=request.development)
     if not dry_run:
@@ -152,12 +152,11 @@ def judgement_of(
     return Judgement(criteria.digest, verdict, page, where, forced=request.force and not (verdict and verdict.passed))
 
 
-def _refusal(verdict: Verdict, where: str | None, report_file: Path | None, ways_out: str) -> CriteriaError:
+def _refusal(verdict: Verdict, where: str | None, report_file: Path | None, hint: str | None) -> CriteriaError:
     """Return the error that lists the failures; its hint asks for the report only where it was not written just now."""
     listed = "; ".join(finding.message for finding in verdict.failures)
     see = _AFTER_THE_REPORT if report_file else with_report(verdict.ref)
-    hint = "\n".join(filter(None, (see, ways_out)))
-    return CriteriaError(f"the gate refuses {verdict.ref}: {listed}{f'; the report is {where}' if where else ''}", hint=hint)
+    return CriteriaError(f"the gate refuses {verdict.ref}: {listed}{f'; the report is {where}' if where else ''}", hint=hint or see)
 
 
 def _digest(content: str) -> str:
