@@ -22,13 +22,13 @@ help:  ## list the targets
 environment: $(READY)  ## make .venv from the locked requirements, if it is not there or out of date
 
 demo: $(READY)  ## train, compare, register, promote, import, build, serve and query, on the embedded platform
-	@$(BIN)/passerelle demo
+	@$(BIN)/passerelle demo --criteria training/data/criteria.yaml
 
 up: $(READY)  ## run the embedded platform and serve the version in production, until Ctrl-C
 	@$(BIN)/passerelle up
 
 stack: $(READY)  ## start the stack with compose and deploy the demo's model; MODEL=no skips the model
-	@$(BIN)/passerelle $(if $(filter no,$(MODEL)),up --target compose --no-model,demo --target compose)
+	@$(BIN)/passerelle $(if $(filter no,$(MODEL)),up --target compose --no-model,demo --target compose --criteria training/data/criteria.yaml)
 
 airflow: $(READY)  ## Airflow with the DAGs of deploy/airflow on loopback, on the embedded platform, until Ctrl-C; AIRFLOW_PORT=8080
 	@$(BIN)/python deploy/airflow/run_airflow.py $(if $(AIRFLOW_PORT),--port $(AIRFLOW_PORT))

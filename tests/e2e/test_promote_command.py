@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from passerelle.cli.main import passerelle
-from passerelle.errors import RefusedError, UsageError
+from passerelle.errors import CriteriaError, RefusedError, UsageError
 from passerelle.registry.client import Registry
 from passerelle.stages import demo, train
 from passerelle.stages.context import context_of, silent
@@ -98,6 +98,31 @@ def test_a_dry_run_of_the_best_shows_its_registration_first(registry: Registry, 
     assert registry.versions(registry.settings.registered_model) == ()
     with pytest.raises(UsageError, match="name two versions"):
         promote("--project", ROOT, "--best", "--version", "1")
+
+
+def test_the_report_is_written_whatever_the_verdict_and_not_asked_for_again(
+    registered: RegisteredForTests, registry: Registry, promote: Typed, criteria: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, loose = criteria.with_name("report.html"), criteria.read_text()
+    dry_run = ("--project", ROOT, "--dry-run", "--report", page)
+    promote("--project", ROOT, "--best", "--dry-run", "--report", page)
+    assert "passerelle register; passerelle promote --dry-run --report report.html" in capsys.readouterr().out
+    registered.register(registry)
+    criteria.write_text("held_out: {minimum: {macro_f1: 1.0}}\n")
+    with pytest.raises(CriteriaError, match=f"the report is {page}") as refused:
+        promote(*dry_run)
+    assert page.read_text()
+    assert refused.value.hint == "passerelle compare\ncat training/criteria.yaml"
+    with pytest.raises(CriteriaError) as refused:
+        promote("--project", ROOT)
+    assert str(refused.value.hint).endswith(" --version 1 --dry-run --report report.html")
+    criteria.write_text(loose)
+    promote("--project", ROOT)
+    page.unlink()
+    criteria.write_text("held_out: {minimum: {macro_f1: 1.0}}\n")
+    promote(*dry_run)
+    assert page.read_text(), "of the version in production too"
+    assert "already done" in capsys.readouterr().out
 
 
 def test_forcing_is_for_development(registry: Registry, other_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

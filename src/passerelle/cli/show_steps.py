@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -9,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from passerelle.bentos.build import BuiltBento
 from passerelle.cli import show, show_stack, show_training
 from passerelle.cli.output import Output, print_error
+from passerelle.cli.typed_program import make_or, typed
+from passerelle.names import CLASSIFY
 from passerelle.rollout.compose import StackDeployment
 from passerelle.rollout.local import Deployment
 from passerelle.stages.compare import Comparison
@@ -41,6 +45,7 @@ class StepsShown:
         self.output = output
         self._timed = timed
         self._began = time.monotonic()
+        self._requests: tuple[str, ...] = ()
 
     def __call__(self, event: Began | Ended) -> None:
         """Print what an event says."""
@@ -61,10 +66,14 @@ class StepsShown:
                 address = result.deployment.address
                 self.output.line(f"\nthe golden inputs were asked inside of the containers; outside it is {address}")
             return
-        self.output.line(f"\nDone in {time.monotonic() - self._began:.0f} s; nothing is left running. Next:")
-        self.output.line("  make up                  the same platform and the service, on stay: MLflow's pages, S3, the API's page")
-        self.output.line("  passerelle --help        one command a stage, in their order")
-        self.output.line("  training/                the part to replace by yours; its README.md says how")
+        self.output.line(f"\nDone in {time.monotonic() - self._began:.0f} s; nothing is left running. Next, typed as it stands:")
+        for command, does in (
+            (make_or("up"), "MLflow's pages, S3 and the service, until Ctrl-C; prints what to open and a request"),
+            (f"{typed()} deploy", "the service alone, in the background; deploy --stop ends it"),
+            (f"{typed()} --help", "one command a stage, in their order"),
+            ("cat training/README.md", "how to put your data and your candidates in the place of the demo's"),
+        ):
+            self.output.line(f"  {command}\n      {does}")
 
     def stack(self, result: Deployed | NothingInProduction | PlatformOnly) -> None:
         """Print what the stack serves, or how it comes to serve something."""
@@ -72,7 +81,9 @@ class StepsShown:
 
     def _heading(self, name: str) -> None:
         if name == "wait":
-            self.output.line('In another terminal: eval "$(passerelle env)", then mlflow, bentoml, boto3 and passerelle reach it.')
+            self.output.line("In another terminal, in this folder, typed as it stands:")
+            for command in (*self._requests, f"{typed()} status", f'eval "$({typed()} env)"; {typed("mlflow")} experiments search'):
+                self.output.line(f"  {command}")
             self.output.line("Ctrl-C ends it.")
         elif self._timed:
             self.output.line(f"▸ {name}" if name == "platform" else f"\n▸ {name}")
@@ -103,13 +114,9 @@ class StepsShown:
             NothingInProduction: self._nothing,
             NotServed: self._not_served,
             PlatformOnly: lambda result: output.line(f"No model is deployed: {result.next_command}"),
-            ServiceRuns: self._service,
+            ServiceRuns: self._service_runs,
             ServiceReplaced: self._replaced,
         }
-
-    def _service(self, result: ServiceRuns) -> None:
-        of = "" if result.started_by == "up" else f", by `passerelle {result.started_by}`, and stays after Ctrl-C"
-        self.output.line(f"API      {result.address}/docs  ({result.bento_tag}{of})")
 
     def _replaced(self, result: ServiceReplaced) -> None:
         now = f"its service is now on {result.address}, and stays after Ctrl-C" if result.address else "no service of it runs any longer"
@@ -121,6 +128,13 @@ class StepsShown:
             self.output.line(f"S3       {result.s3}  (bucket {result.bucket})")
         elif not result.started:
             self.output.line(f"the embedded platform runs already: MLflow on {result.tracking_uri}")
+
+    def _service_runs(self, result: ServiceRuns) -> None:
+        of = "" if result.started_by == "up" else f", by `passerelle {result.started_by}`, and stays after Ctrl-C"
+        self.output.line(f"API      {result.address}/docs  ({result.bento_tag}{of})")
+        if result.record is not None:
+            body = shlex.quote(json.dumps(result.record, ensure_ascii=False))
+            self._requests = (*self._requests, f"curl -H 'Content-Type: application/json' -d {body} {result.address}{CLASSIFY}")
 
     def _stack_runs(self, result: StackRuns) -> None:
         self.output.line(f"MLflow      {result.mlflow}   user admin, password in {result.password_file}")

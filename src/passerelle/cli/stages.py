@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +219,8 @@ def containerize(
 def deploy(*, bento_tag: str | None, registered_model: str | None, project: Path, dry_run: bool, as_json: bool, **place: Any) -> None:
     """Start a bento, wait until it is ready, and hold it to its golden predictions.
 
-    BENTO_TAG is name:version in the BentoML store; by default the bento built last; for compose, that of the version in production.
+    BENTO_TAG is name:version in the BentoML store; by default that of the version in production, or the bento built last where no registry
+    is named.
     """
     from passerelle.cli import show_stack
     from passerelle.stages import deploy as stage
@@ -231,14 +233,15 @@ def deploy(*, bento_tag: str | None, registered_model: str | None, project: Path
 
 @click.command()
 @click.argument("bento_tag", required=False)
-@stored_model_option("Registered model whose bento built last answers.  [default: the only one in the store]")
+@stored_model_option("Registered model whose bento bento answers.  [default: the only one in the store]")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback.  [default: the one before]")
 @json_option
 @needs(prerequisites.bento)
 def serve(bento_tag: str | None, registered_model: str | None, port: int, as_json: bool) -> None:
     """Answer /classify in this terminal, until Ctrl-C.
 
-    BENTO_TAG is name:version in the BentoML store; by default the bento built last.
+    BENTO_TAG is name:version in the BentoML store; by default that of the version in production, or the bento built last where no registry
+    is named.
     """
     from passerelle.cli import show
     from passerelle.stages import serve as stage
@@ -249,7 +252,7 @@ def serve(bento_tag: str | None, registered_model: str | None, port: int, as_jso
         bento_tag,
         registered_model=registered_model,
         port=port or None,
-        on_ready=lambda deployment: show.served(output, deployment),
+        on_ready=partial(show.served, output),
         progress=output.progress,
     )
 

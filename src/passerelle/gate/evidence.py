@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,9 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import psutil
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
 from passerelle.gate.class_names import ClassNames
@@ -21,7 +18,8 @@ from passerelle.gate.held_out import VersionFiles, download_version, train_hashe
 from passerelle.gate.hosted import Prepare, as_it_is, cost_of, hosted, outputs_of
 from passerelle.gate.judged_rows import JudgedRows, judged_rows
 from passerelle.gate.labelled_rows import LabelledRows, dictionaries
-from passerelle.gate.latency import RECORDS, latency
+from passerelle.gate.latency import RECORDS, latency, what_answers
+from passerelle.gate.loading_cost import loading_memory_mib
 from passerelle.gate.promote_hints import with_rows
 from passerelle.gate.row_hashes import row_hashes
 from passerelle.gate.scores import Scores
@@ -33,6 +31,7 @@ from passerelle.model.mlmodel import ModelDescription, describe
 from passerelle.model.record import Column
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
+from passerelle.scorer.scorer import CompiledScorer
 
 _TRAIN = "passerelle train --again; passerelle register"
 _CLASSIFICATION = "classification"
@@ -48,7 +47,7 @@ class Contender:
         columns: Of its signature.
         libraries: That it was made with, by name.
         train_hashes: Of the rows that it learned from; None where its run does not say.
-        memory_mib: That its loaded pipeline holds, or the process of an adopted model.
+        memory_mib: Of a process that holds what answers in production, with its libraries.
         adopted: Whether it was adopted.
     """
 
@@ -166,7 +165,7 @@ def _contender(registry: Registry, files: VersionFiles, rows: JudgedRows, hashes
 
 
 def _pipeline_scores(files: VersionFiles, description: ModelDescription, table: pd.DataFrame, rows: JudgedRows) -> tuple[Scores, float]:
-    pipeline, memory_mib = _loaded(files.folder, description)
+    pipeline = load_pipeline(files.folder, description)
     with _predicting(files):
         names = ClassNames.of(FLAVORS[description.flavor].classes(pipeline), {})
         classes = tuple(map(str, names.classes))
@@ -175,7 +174,9 @@ def _pipeline_scores(files: VersionFiles, description: ModelDescription, table: 
         predicted = np.asarray([answer_of(row, classes).label for row in found], dtype=str)
         probabilities = None if found[0].probabilities is None else np.asarray([row.probabilities for row in found], dtype=np.float64)
         _check_outputs(predicted, probabilities, len(table), len(classes))
-        cost = latency(pipeline, table.head(RECORDS), flavor=description.flavor)
+        scorer = what_answers(pipeline, files.golden)
+        cost = latency(pipeline, table.head(RECORDS), flavor=description.flavor, scorer=scorer)
+    memory_mib = loading_memory_mib(files.folder, scorer if isinstance(scorer, CompiledScorer) else None, records[0])
     return Scores(rows.truth(names), predicted, probabilities, classes, cost.p95_ms, files.size_bytes), memory_mib
 
 
@@ -216,14 +217,3 @@ def _check_outputs(predicted: NDArray[np.str_], probabilities: NDArray[np.float6
 
 def _are_probabilities(given: NDArray[np.float64], rows: int, classes: int) -> bool:
     return given.shape == (rows, classes) and bool(np.isfinite(given).all())
-
-
-def _loaded(path: Path, description: ModelDescription) -> tuple[BaseEstimator, float]:
-    """Return the pipeline and by how much this process grew with it, in MiB; what is freed in between makes it less."""
-    import skops.io  # noqa: F401, PLC0415 - not to be counted
-
-    process = psutil.Process()
-    gc.collect()
-    before = process.memory_info().rss
-    pipeline = load_pipeline(path, description)
-    return pipeline, max(0.0, (process.memory_info().rss - before) / 2**20)

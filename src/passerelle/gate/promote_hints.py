@@ -17,6 +17,11 @@ def with_reason(ref: ModelVersionRef, *, waive: str = "") -> str:
     return f"{_promote(ref)}{f' --waive {waive}' if waive else ''} --reason REASON"
 
 
+def with_report(ref: ModelVersionRef) -> str:
+    """Return the command that writes the gate's page to a file and promotes nothing."""
+    return f"{_promote(ref)} --dry-run --report report.html"
+
+
 def with_rows_or_reason(ref: ModelVersionRef) -> str:
     """Return both commands, a line each."""
     return "\n".join((with_rows(ref), with_reason(ref)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -176,7 +177,7 @@ def _to_production(context: Context, project: Path, criteria_path: Path, steps: 
     )
     compared = steps.step("compare", lambda: compare(registry, criteria, parent_run_id=trained.parent_run_id))
     if compared.best is None:
-        raise CriteriaError("no candidate meets the criteria in training/criteria.yaml", hint="passerelle compare")
+        raise CriteriaError(f"no candidate meets the criteria in {criteria_path}", hint=f"cat {shlex.quote(str(criteria_path))}")
     run_id, tags = compared.best.run_id, {MADE_BY_DEMO: "true", **tags_of_project(project)}
     registered = steps.step("register", lambda: register(registry, run_id=run_id, criteria=criteria, signing=signing, tags=tags))
     name_other_projects(registry, project, progress)

@@ -18,7 +18,7 @@ from passerelle.rollout.local import Deployment
 from passerelle.rollout.service_state import chosen_service
 from passerelle.rollout.stack import find_stack
 from passerelle.stages import webhook_setup
-from passerelle.stages.build import chosen_bento
+from passerelle.stages.bento_choice import bento_to_serve
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.first_request import first_request
 from passerelle.stages.log_columns import column_setting
@@ -53,7 +53,8 @@ def run(
     """Start a bento, wait until it is ready, and hold it to its golden predictions.
 
     Args:
-        bento_tag: `name:version` in the BentoML store; by default the bento built last; for compose, that of the version in production.
+        bento_tag: `name:version` in the BentoML store; by default that of the version in production; where no registry is named, the one
+            built last.
         project: Root of the project, for compose and kubernetes, and where the version in production is to be built first.
         progress: Called with a line for what takes time.
 
@@ -88,7 +89,7 @@ def _here(
         new = build_production(context, project, place.registered_model, dry_run=dry_run, progress=progress)
     if new is not None and dry_run:
         return Deployment(None, new, None, 0.0, None, changed=True, dry_run=True)
-    tag = new or chosen_bento(context.store, bento_tag, place.registered_model)
+    tag = new or bento_to_serve(context, bento_tag, place.registered_model, progress=progress)
     variables = {**context.environment, **column_setting(context.store, tag, place.log_columns, target="local")}
     if webhook_setup.wants_webhook(follow) and not dry_run:
         variables["PASSERELLE_FOLLOW_WEBHOOK_SECRET_FILE"] = str(webhook_setup.secret_file(context, follow))
@@ -114,7 +115,7 @@ def _to_kubernetes(
     cluster = find_cluster(project, place.overlay or "development")
     cluster = kubernetes.with_candidate(cluster, context.environment.get("PASSERELLE_FOLLOW_CANDIDATE"))
     cluster = kubernetes.with_doors(cluster, context.environment.get("PASSERELLE_DOORS"))
-    tag = chosen_bento(context.store, bento_tag, place.registered_model)
+    tag = bento_to_serve(context, bento_tag, place.registered_model, progress=progress)
     cluster = kubernetes.with_variables(cluster, column_setting(context.store, tag, place.log_columns, target="kubernetes"))
     release = release_of(context, tag, dry_run=dry_run, progress=progress, image=place.image)
     if place.image is None:

@@ -42,10 +42,15 @@ def first_answer(address: str, golden: Golden, *, comment: str, api_key: str | N
     Raises:
         OutsideError: It does not answer.
     """
-    first = golden.inputs[0]
-    takes_a_text = set(first) == {"text"} and isinstance(first["text"], str)
+    first, takes_a_text = golden.inputs[0], is_text(golden)
     record: Mapping[str, object] = {"text": comment} if takes_a_text else first
     return FirstAnswer(comment if takes_a_text else None, tuple(record), ask(address, record, api_key))
+
+
+def is_text(golden: Golden) -> bool:
+    """Return whether a record of the model is one text, in the field `text`."""
+    first = golden.inputs[0]
+    return set(first) == {"text"} and isinstance(first["text"], str)
 
 
 def ask(address: str, record: Mapping[str, object], api_key: str | None) -> dict[str, Any]:

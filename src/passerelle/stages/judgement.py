@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from passerelle.criteria import Criteria
 from passerelle.errors import CriteriaError, IntegrityError, NotFoundError
@@ -13,7 +14,7 @@ from passerelle.gate import report
 from passerelle.gate.finding import Finding
 from passerelle.gate.kept_rows import keep_rows
 from passerelle.gate.labelled_rows import LabelledRows
-from passerelle.gate.promote_hints import with_rows
+from passerelle.gate.promote_hints import with_report, with_rows
 from passerelle.gate.report_text import Language
 from passerelle.gate.table_differences import differences_of
 from passerelle.gate.verdict import Verdict, judge
@@ -27,7 +28,7 @@ from passerelle.stages.promote_environment import prepared
 from passerelle.stages.promote_unknown import check_unknown, reason_of_person
 
 REPORT = "gate/report.html"
-_SEE = "passerelle promote --dry-run --report report.html"
+_AFTER_THE_REPORT = "passerelle compare\ncat training/criteria.yaml"
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,11 @@ class PromotionRequest:
         language: Of the gate's report.
         signing: What the version's signature is verified with, where one is required.
         on_report: Gets the report's page, before anything is refused.
+        report_file: Where the caller writes that page; None where nobody asked for it.
         since: The ledger as it was when the caller decided to promote; None where the caller did not look.
         live: What the version did as a candidate beside the one in production, for the report.
         given: Labelled rows to judge by, in place of those that a training held out or that were given before.
+        names_version: Whether somebody named the version, or gives a reason: what a rollback took out of production is put back only so.
     """
 
     who: str
@@ -58,9 +61,11 @@ class PromotionRequest:
     language: Language = "fr"
     signing: SigningSettings | None = None
     on_report: Callable[[str], None] = lambda _: None
+    report_file: Path | None = None
     since: VerifiedLedger | None = None
     live: report.LiveRows | None = None
     given: LabelledRows | None = None
+    names_version: bool = True
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class Judgement:
     Attributes:
         verdict: None where there is nothing to judge by and the version is forced all the same.
         page: The report; empty without a verdict.
-        report: Where it is, among the artifacts of the version's run.
+        report: Where it is, among the artifacts of the version's run; at a dry run, the file that was asked for.
         forced: Whether the version goes on although the gate refuses it.
     """
 
@@ -116,13 +121,13 @@ def judgement_of(
     request: PromotionRequest,
     *,
     dry_run: bool = False,
-    hint: str = _SEE,
+    hint: str | None = None,
 ) -> Judgement:
     """Return what the gate says of the version, whose report is stored beside its model.
 
     Args:
         champion: The version in production.
-        hint: What to do about a refusal.
+        hint: What to do about a refusal; by default to read the report, or to compare where it was written just now.
 
     Raises:
         CriteriaError: The gate refuses the version, and the request does not force it.
@@ -134,16 +139,24 @@ def judgement_of(
     page = report.html(verdict, language=request.language, live=request.live, differences=differences) if verdict else ""
     markdown = report.markdown(verdict, language=request.language, live=request.live, differences=differences) if verdict else ""
     where = _store(registry, verdict, page, markdown, request, dry_run=dry_run) if verdict else None
+    if verdict and request.report_file is not None:
+        where = where or str(request.report_file)
     if verdict:
         _check_recorded(verdict, request)
     if verdict and verdict.failures and not request.force:
-        listed = "; ".join(finding.message for finding in verdict.failures)
-        raise CriteriaError(f"the gate refuses {ref}: {listed}; the report is {where}", hint=hint)
+        raise _refusal(verdict, where, request.report_file, hint)
     if verdict and not request.force:
         check_unknown(verdict, criteria, who=request.who, reason=request.reason, development=request.development)
     if not dry_run:
         _keep(registry, ref.registered_model, criteria)
     return Judgement(criteria.digest, verdict, page, where, forced=request.force and not (verdict and verdict.passed))
+
+
+def _refusal(verdict: Verdict, where: str | None, report_file: Path | None, hint: str | None) -> CriteriaError:
+    """Return the error that lists the failures; its hint asks for the report only where it was not written just now."""
+    listed = "; ".join(finding.message for finding in verdict.failures)
+    see = _AFTER_THE_REPORT if report_file else with_report(verdict.ref)
+    return CriteriaError(f"the gate refuses {verdict.ref}: {listed}{f'; the report is {where}' if where else ''}", hint=hint or see)
 
 
 def _digest(content: str) -> str:
@@ -198,8 +211,8 @@ def _check_recorded(verdict: Verdict, request: PromotionRequest) -> None:
         raise IntegrityError(message, hint=with_rows(verdict.ref))
 
 
-def _store(registry: Registry, verdict: Verdict, page: str, markdown: str, request: PromotionRequest, *, dry_run: bool) -> str:
-    """Write the report beside the challenger's model and return where it is; those of earlier gate runs stay."""
+def _store(registry: Registry, verdict: Verdict, page: str, markdown: str, request: PromotionRequest, *, dry_run: bool) -> str | None:
+    """Write the report beside the challenger's model and return where it is, None at a dry run; those of earlier gate runs stay."""
     request.on_report(page)
     run_id, folder = verdict.ref.run_id, f"gate/{_digest(page).removeprefix('sha256:')[:12]}"
     if not dry_run:
@@ -218,4 +231,4 @@ def _store(registry: Registry, verdict: Verdict, page: str, markdown: str, reque
             registry.write_text(run_id, f"{place}/report.html", page)
             registry.write_text(run_id, f"{place}/report.md", markdown)
             registry.write_json(run_id, f"{place}/verdict.json", found)
-    return f"runs:/{run_id}/{REPORT}"
+    return None if dry_run else f"runs:/{run_id}/{REPORT}"

@@ -27,6 +27,7 @@ from passerelle.stages.promotion import Promotion, put_in_production, stands, un
 from passerelle.stages.register import Registered, register
 from passerelle.stages.serving_libraries import serving_libraries
 from passerelle.stages.shared_model import tags_of_project
+from passerelle.stages.withdrawal import check_not_withdrawn
 
 __all__ = [
     "REPORT",
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 NEWEST = PromoteOptions()
+_NO_REPORT = "no report yet: the gate judges registered versions; passerelle register; passerelle promote --dry-run --report report.html"
 _NO_VERSION = "passerelle register\npasserelle adopt models:/NAME/VERSION"
 
 
@@ -66,7 +68,8 @@ def run(
     tags, run_id = tags_of_project(project), best_run(registry, read)
     best = register(registry, run_id=run_id, criteria=read, signing=context.signing, dry_run=dry_run, tags=tags)
     if best.ref is None:
-        return _planned(registry, best, context.signing)
+        planned = _planned(registry, best, context.signing)
+        return replace(planned, notes=(_NO_REPORT,)) if options.report else planned
     return promote(registry, ref=best.ref, criteria=read, request=_with_rows(registry, best.ref, request, options), dry_run=dry_run)
 
 
@@ -98,6 +101,8 @@ def promotion_request(context: Context, project: Path, options: PromoteOptions =
         language=options.language,
         signing=context.signing,
         on_report=write,
+        report_file=options.report,
+        names_version=options.version is not None or bool(options.reason and options.reason.strip()),
     )
 
 
@@ -123,7 +128,8 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, req
     """Put the version into production, unless it is there already or the gate refuses it.
 
     Raises:
-        RefusedError: The gate refuses, or forcing or waiving is not allowed here.
+        RefusedError: The gate refuses, forcing or waiving is not allowed here, or a rollback took the version, which nobody names, out of
+            production.
         IntegrityError: The version was not registered by passerelle: it has no artifact digest. Or the ledger is broken; says where.
         NotFoundError: There is nothing to judge by.
         BusyError: Somebody else promotes at this moment; says who.
@@ -140,13 +146,24 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, req
     before = standing(registry, ref.registered_model)
     ledger = request.since or verified_ledger(registry, ref.registered_model, request.signing)
     if stands(before, ledger, ref.version):
-        return unchanged(registry, version.ref, before, ledger, who=request.who, signing=request.signing, dry_run=dry_run)
+        there = unchanged(registry, version.ref, before, ledger, who=request.who, signing=request.signing, dry_run=dry_run)
+        return _reported(registry, there, criteria, replace(request, since=ledger))
     # The champion is the version that the ledger put into production: an alias that was moved by hand has no effect.
     champion = ledger.in_production or before.production
     judgement = judgement_of(registry, version.ref, champion, criteria, replace(request, since=ledger), dry_run=dry_run)
+    if not request.names_version:
+        check_not_withdrawn(ledger.entries, version.ref)
     entry = judgement.record(_entry(version, request))
     moved = put_in_production(registry, version.ref, entry, since=ledger, judged=True, signing=request.signing, dry_run=dry_run)
     return replace(moved, findings=judgement.findings, report=judgement.report, notes=judgement.notes)
+
+
+def _reported(registry: Registry, there: Promotion, criteria: Criteria, request: PromotionRequest) -> Promotion:
+    """Return the version that is in production already with what the gate says of it today, where its page is asked for."""
+    if request.report_file is None:
+        return there
+    judgement = judgement_of(registry, there.ref, None, criteria, replace(request, force=True), dry_run=True)
+    return replace(there, findings=judgement.findings, report=judgement.report, notes=judgement.notes)
 
 
 def _entry(version: VersionInfo, request: PromotionRequest) -> Entry:

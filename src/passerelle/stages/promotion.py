@@ -29,7 +29,7 @@ class Promotion:
         steps: What was done, or would be, in order.
         entry: The ledger's entry.
         findings: What the gate found; empty where it was not asked.
-        report: Where the gate's page is, among the artifacts of the version's run.
+        report: Where the gate's page is, among the artifacts of the version's run; at a dry run, the file that was asked for.
         notes: What was assumed about the rows to judge by, and what nobody judged, a sentence each.
     """
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from passerelle.errors import IntegrityError, NotFoundError, RefusedError
 from passerelle.model.ledger_entry import Entry
-from passerelle.names import ARTIFACT_DIGEST, CRITERIA_DIGEST, PREVIOUS, TRUSTED_PICKLE
+from passerelle.names import ARTIFACT_DIGEST, CRITERIA_DIGEST, PREVIOUS, TRUSTED_PICKLE, ModelVersionRef
 from passerelle.registry.chain import stood
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.ledger import now
+from passerelle.registry.production import standing
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
 from passerelle.stages.context import Context, stage
-from passerelle.stages.promotion import Promotion, put_in_production
+from passerelle.stages.promotion import Promotion, put_in_production, stands, unchanged
 
 
 @stage
@@ -49,6 +52,7 @@ def rollback(
 ) -> Promotion:
     """Put a former version back into production; it becomes `production`, and the one that was becomes `previous`.
 
+    Straight after a rollback, another one that names no version changes nothing: it would put back what was just taken out.
     Only a version that passed the gate before: the ledger must say that the version was in production, with the same files.
 
     Args:
@@ -64,6 +68,8 @@ def rollback(
     """
     name = registry.settings.registered_model
     ledger = verified_ledger(registry, name, signing)
+    if version is None and (there := _after_a_rollback(registry, ledger, who, signing, dry_run=dry_run)):
+        return there
     target = version if version is not None else registry.aliases(name).get(str(PREVIOUS))
     if target is None:
         raise NotFoundError(f"« {name} » has no previous version to go back to", hint="passerelle history; passerelle rollback --version N")
@@ -74,6 +80,20 @@ def rollback(
             f"{info.ref} is a pickle that was trusted in development", hint="passerelle history; passerelle rollback --version N"
         )
     return put_in_production(registry, info.ref, _entry(info, who, reason), since=ledger, signing=signing, dry_run=dry_run)
+
+
+def _after_a_rollback(
+    registry: Registry, ledger: VerifiedLedger, who: str, signing: SigningSettings | None, *, dry_run: bool
+) -> Promotion | None:
+    """Return that nothing is to be done, where a rollback put into production what is there; None otherwise."""
+    last = ledger.last_move
+    before = standing(registry, registry.settings.registered_model)
+    if last is None or last.what != "rollback" or not stands(before, ledger, last.to_version):
+        return None
+    ref = ModelVersionRef(last.registered_model, last.to_version, last.run_id)
+    done = unchanged(registry, ref, before, ledger, who=who, signing=signing, dry_run=dry_run)
+    note = f"{last.who} put it back at {last.when[:19]}; another version takes its number: passerelle rollback --version N"
+    return replace(done, notes=(note,))
 
 
 def _entry(info: VersionInfo, who: str, reason: str | None) -> Entry:
@@ -89,7 +109,7 @@ def _entry(info: VersionInfo, who: str, reason: str | None) -> Entry:
         run_id=info.ref.run_id,
         artifact_digest=info.tags.get(ARTIFACT_DIGEST, ""),
         criteria_digest=info.tags.get(CRITERIA_DIGEST),
-        reason=reason,
+        reason=reason or f"version {info.ref.version} was in production before",
         trusted_pickle=TRUSTED_PICKLE in info.tags,
     )
 

@@ -11,7 +11,7 @@ from passerelle.platform.child import Child
 from passerelle.platform.embedded import stopped_by_signal
 from passerelle.rollout import local
 from passerelle.rollout.local import Deployment
-from passerelle.stages.build import chosen_bento
+from passerelle.stages.bento_choice import bento_to_serve
 from passerelle.stages.context import Context, Progress, silent, stage
 
 
@@ -28,17 +28,18 @@ def run(
     """Serve a bento until SIGINT or SIGTERM.
 
     Args:
-        bento_tag: `name:version` in the BentoML store; by default the bento built last.
+        bento_tag: `name:version` in the BentoML store; by default that of the version in production; where no registry is named, the one
+            built last.
         registered_model: Whose bento that is; by default the only one in the store.
         port: On loopback; None for the one that the model's service had before.
         on_ready: Called once the service answers and reproduced its golden predictions.
 
     Raises:
-        NotFoundError: The store holds no such bento.
+        NotFoundError: The store holds no such bento, or none of the version in production.
         IntegrityError: A golden prediction differs.
         OutsideError: The service did not get ready, or ended by itself.
     """
-    tag = chosen_bento(context.store, bento_tag, registered_model)
+    tag = bento_to_serve(context, bento_tag, registered_model, progress=progress)
     attached = local.attached(
         tag,
         settings=context.store,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -20,10 +20,11 @@ from passerelle.rollout.stack import find_stack
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.demo import PlatformRuns
 from passerelle.stages.events import OnEvent, Steps, unseen
+from passerelle.stages.first_answer import is_text
 from passerelle.stages.known_models import about_model, known_models
 from passerelle.stages.log_columns import column_setting
 from passerelle.stages.new import check
-from passerelle.stages.production_bento import NothingInProduction, bento_in_production, nothing_in_production
+from passerelle.stages.production_bento import NothingInProduction, bento_in_production, golden_of, nothing_in_production
 from passerelle.stages.stack_deploy import FILL, brought_up, deployed
 
 _NEXT = (
@@ -45,11 +46,13 @@ class ServiceRuns:
     """The service of what is in production answers.
 
     Attributes:
+        record: That it may be asked with; None of a model whose examples are the training's data.
         started_by: The command.
     """
 
     address: str | None
     bento_tag: BentoTag
+    record: Mapping[str, str] | None = None
     started_by: str = "up"
 
 
@@ -175,7 +178,9 @@ def service_of_production(
     except PasserelleError as error:
         steps.found("service", NotServed(error))
         return None
-    steps.found("service", ServiceRuns(deployment.address, tag))
+    golden = golden_of(context.store, tag)
+    text = is_text(golden) and bool(golden.classes)
+    steps.found("service", ServiceRuns(deployment.address, tag, {"text": context.client.demo_text} if text else None))
     return child
 
 

@@ -21,8 +21,12 @@ from passerelle.gate.row_hashes import row_hashes
 from passerelle.model.record import Column
 from passerelle.names import TRAIN_HASHES
 from passerelle.registry.client import Registry
+from passerelle.scorer.compile.refusal import NotCompilable
 from tests.unit.gate.run_folders import LABELS, ROWS, TEXTS, Folders, two_versions
 from tests.unit.registry.memory import ref
+
+#: Of a pipeline that answers by itself.
+REFUSED = NotCompilable("pipeline", "it is made for tests")
 
 
 class Pipeline:
@@ -48,7 +52,7 @@ class Models:
     pipelines: dict[str, Any] = field(default_factory=lambda: {"1": Pipeline(wrong=3), "2": Pipeline()})
     columns: dict[str, tuple[Column, ...]] = field(default_factory=dict)
     timed: list[int] = field(default_factory=list)
-    rss: list[int] = field(default_factory=lambda: [0, 3 * 2**20])
+    measured: list[tuple[str, Any, Any]] = field(default_factory=list)
 
 
 def hashes(*places: int) -> list[str]:
@@ -72,19 +76,20 @@ def models(monkeypatch: pytest.MonkeyPatch) -> Models:
         names = [column.name for column in columns]
         return SimpleNamespace(columns=columns, column_names=names, flavor="sklearn", libraries={"numpy": version(folder)})
 
-    def timed(_: Any, table: pd.DataFrame, *, flavor: str) -> Latency:
-        assert flavor == "sklearn"
+    def timed(_: Any, table: pd.DataFrame, *, flavor: str, scorer: object) -> Latency:
+        assert (flavor, scorer) == ("sklearn", REFUSED)
         found.timed.append(len(table))
         return Latency(1.0, 2.5)
 
-    def process() -> Any:
-        sizes = iter(found.rss)
-        return SimpleNamespace(memory_info=lambda: SimpleNamespace(rss=next(sizes)))
+    def memory_mib(folder: Path, scorer: object, record: Any) -> float:
+        found.measured.append((version(folder), scorer, record))
+        return 3.0
 
     monkeypatch.setattr(module, "describe", described)
     monkeypatch.setattr(module, "load_pipeline", lambda folder, _: found.pipelines[version(folder)])
     monkeypatch.setattr(module, "latency", timed)
-    monkeypatch.setattr("passerelle.gate.evidence.psutil.Process", process)
+    monkeypatch.setattr(module, "loading_memory_mib", memory_mib)
+    monkeypatch.setattr(module, "what_answers", lambda *_: REFUSED)
     return found
 
 
@@ -205,9 +210,9 @@ def test_a_column_that_the_rows_lack_is_empty_for_the_challenger(registry: Folde
     assert "log_loss" not in found.challenger.figures
 
 
-def test_memory_that_was_freed_meanwhile_is_no_memory(registry: Folders, models: Models) -> None:
-    models.rss = [5 * 2**20, 2**20]
-    assert gathered(registry).challenger.memory_mib == 0.0
+def test_the_memory_is_that_of_what_answers(registry: Folders, models: Models) -> None:
+    gathered(registry)
+    assert models.measured == [(number, None, {"text": TEXTS[0]}) for number in ("2", "1")]
 
 
 def answers(**methods: Callable[[Any], Any]) -> Any:

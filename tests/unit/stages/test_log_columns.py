@@ -69,7 +69,7 @@ class Started:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.columns: list[str | None] = []
-        monkeypatch.setattr(deploy, "chosen_bento", lambda *_: TAG)
+        monkeypatch.setattr(deploy, "bento_to_serve", lambda *_, **__: TAG)
         monkeypatch.setattr(local, "deploy", self._deploy)
         monkeypatch.setattr(deploy, "find_cluster", lambda *_: overlay("PASSERELLE_AUTH", NAME))
         monkeypatch.setattr(deploy, "release_of", lambda *_, **__: SimpleNamespace(image="image"))

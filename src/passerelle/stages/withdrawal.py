@@ -1,0 +1,34 @@
+"""Versions that a rollback took out of production: only who names one, or gives a reason, puts it back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from passerelle.errors import RefusedError
+from passerelle.model.ledger_entry import Entry
+from passerelle.names import ModelVersionRef
+from passerelle.registry.chain import stood
+
+
+def withdrawal_of(entries: Sequence[Entry], version: int) -> Entry | None:
+    """Return the rollback that took the version out of production; None where none did, or it was put back since.
+
+    Args:
+        entries: Of the ledger, the oldest first.
+    """
+    last = next((each for each in reversed([*stood(entries)]) if version in (each.from_version, each.to_version)), None)
+    return last if last is not None and last.what == "rollback" and last.to_version != version else None
+
+
+def check_not_withdrawn(entries: Sequence[Entry], ref: ModelVersionRef) -> None:
+    """Check that no rollback took the version out of production.
+
+    Raises:
+        RefusedError: One did; says whose.
+    """
+    found = withdrawal_of(entries, ref.version)
+    if found is not None:
+        why = f": {found.reason}" if found.reason else ""
+        message = f"{found.who} took {ref} out of production at {found.when[:19]} ({found.what}{why})"
+        hint = f"passerelle promote --version {ref.version} --reason REASON\npasserelle history"
+        raise RefusedError(f"{message}; to put it back, name it", hint=hint)
