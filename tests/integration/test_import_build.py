@@ -25,8 +25,13 @@ from passerelle.criteria import Criteria
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
 from passerelle.names import BentoTag
 from passerelle.registry.client import Registry
+from passerelle.rollout.local import Deployment
 from passerelle.settings import StoreSettings
+from passerelle.stages import deploy
+from passerelle.stages.context import context_of
+from passerelle.stages.first_request import first_request
 from passerelle.stages.import_model import ImportedModel, import_model
+from passerelle.stages.production_bento import build_production
 from passerelle.stages.promote import PromotionRequest, promote
 from tests.platform_fixtures import HERE, RegisteredForTests
 
@@ -237,3 +242,22 @@ def test_the_lock_is_waited_for_and_not_forever(store: StoreSettings, monkeypatc
     with Store(store).staging(), pytest.raises(OutsideError, match="another import or build"), Store(store).staging():
         pass
     assert time.monotonic() - began < 3
+
+
+def test_deploy_builds_what_is_in_production_where_the_store_lacks_it(
+    registered: RegisteredForTests, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    registry = registered.named(monkeypatch, tmp_path)
+    context, said = context_of(os.environ), list[str]()
+    assert build_production(context, ROOT, dry_run=False, progress=said.append) is None, "nothing is in production"
+    ref = registered.register(registry)
+    lenient = Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0}})
+    promote(registry, ref=ref, criteria=lenient, request=PromotionRequest(who="test@here", serving=HERE))
+    planned = deploy.run(context, project=ROOT, dry_run=True, progress=said.append)
+    assert isinstance(planned, Deployment)
+    assert (planned.bento_tag, planned.dry_run, latest_bento(context.store)) == (ref.bento_model_tag, True, None)
+    assert build_production(context, ROOT, dry_run=False, progress=said.append) == latest_bento(context.store) == ref.bento_model_tag
+    assert [line.split(" ")[0] for line in said] == ["would", str(ref.bento_model_tag)]
+    assert build_production(context, ROOT, dry_run=False, progress=said.append) is None, "it is there"
+    command = first_request(context.store, ref.bento_model_tag, "http://127.0.0.1:1", keys=tmp_path / "keys.json")
+    assert command == """curl http://127.0.0.1:1/classify --json '{"text": "Aucune réponse depuis trois mois"}'"""

@@ -68,8 +68,9 @@ def test_each_kind_of_column_is_told_apart() -> None:
 
 
 TWO: list[object] = ["x", "y"] * 6
+SUBJECTS: list[object] = ["il y a longtemps", "il y a longtemps", "b c d"] * 4
 LINES: list[tuple[dict[str, list[object]], list[str], str | None, str]] = [
-    ({"objet": ["il y a longtemps"] * 8 + ["b c d"] * 4, "motif": TWO}, [], None, "--text-column COLUMN --label-column motif"),
+    ({"objet": SUBJECTS, "motif": TWO}, [], None, "--text-column COLUMN --label-column motif"),
     ({"corps": LONG, "a": TWO, "b": TWO}, [], None, "--text-column corps --label-column COLUMN"),
     ({"corps": LONG, "titre": LONG, "b": TWO}, ["titre"], None, "--text-column titre --label-column b"),
     ({"corps": LONG, "note": ["1", "2"] * 6}, [], "note", "--text-column corps --label-column note"),
