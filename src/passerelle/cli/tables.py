@@ -49,8 +49,8 @@ def renderables(grid: Grid, width: int | None) -> Iterator[RenderableType]:
     cells = [[shortened(printable(cell)) for cell in row] for row in grid.rows]
     left_out: list[str] = []
     while True:
-        shown = [place for place, name in enumerate(grid.columns) if name not in left_out]
-        columns, rows = [grid.columns[place] for place in shown], [[row[place] for place in shown] for row in cells]
+        places = [place for place, name in enumerate(grid.columns) if name not in left_out]
+        columns, rows = [grid.columns[place] for place in places], [[row[place] for place in places] for row in cells]
         widths = fitted(columns, rows, width)
         if widths is not None:
             yield _table(grid, columns, rows, widths)

@@ -25,6 +25,7 @@ from passerelle.registry.verified import VerifiedLedger
 from passerelle.settings import SigningSettings
 from passerelle.stages.promote_environment import prepared
 from passerelle.stages.promote_unknown import check_unknown, reason_of_person
+from passerelle.stages.version_description import describe_judged
 
 REPORT = "gate/report.html"
 _SEE = "passerelle promote --dry-run --report report.html"
@@ -218,4 +219,5 @@ def _store(registry: Registry, verdict: Verdict, page: str, markdown: str, reque
             registry.write_text(run_id, f"{place}/report.html", page)
             registry.write_text(run_id, f"{place}/report.md", markdown)
             registry.write_json(run_id, f"{place}/verdict.json", found)
+        describe_judged(registry, verdict, f"{folder}/report.html")
     return f"runs:/{run_id}/{REPORT}"

@@ -15,8 +15,8 @@ from passerelle.errors import IntegrityError, NotFoundError, OutsideError, Usage
 from passerelle.model.mlmodel import describe
 from passerelle.names import DATA_DIGEST, GIT_COMMIT, GIT_DIRTY, GOLDEN, SEED
 from passerelle.registry.client import Registry, VersionInfo
-from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.child_progress import run_with_progress
+from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.interpreter import interpreter_for
 from passerelle.stages.reproduction import TrainingComparison, compare_trainings
 from passerelle.stages.train import DEMO, TrainingData

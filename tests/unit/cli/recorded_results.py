@@ -13,7 +13,6 @@ from passerelle.gate.finding import Finding
 from passerelle.gate.messages import Message
 from passerelle.model.ledger_entry import Entry
 from passerelle.model.version_differences import PairCount, VersionDifferences
-
 from passerelle.monitoring.figures import Figures
 from passerelle.names import ModelVersionRef
 from passerelle.registry.verified import History
@@ -65,7 +64,8 @@ def reproduced(output: Output) -> None:
     pairs = tuple(MetricPair(name, value, value + (0.001 if name == "cv_log_loss" else 0)) for name, value in METRICS.items())
     note = "trained with the libraries of this environment, which are those that the commit locks"
     show_training.reproduced(
-        output, Reproduction(12, CANDIDATES[0], "a" * 40, RUN, TrainingComparison(pairs, 1, 2e-3), ("numpy 2.2.0 then, 2.3.1 now",), (note,))
+        output,
+        Reproduction(12, CANDIDATES[0], "a" * 40, RUN, TrainingComparison(pairs, 1, 2e-3), ("numpy 2.2.0 then, 2.3.1 now",), (note,)),
     )
 
 
@@ -102,7 +102,9 @@ def sampled(output: Output) -> None:
 
 
 def keys(output: Output) -> None:
-    key = ApiKey("0123456789ab", "application-des-signalements", "0" * 64, "2026-11-26T15:56:00+00:00", None, None, ("classify", "feedback"))
+    key = ApiKey(
+        "0123456789ab", "application-des-signalements", "0" * 64, "2026-11-26T15:56:00+00:00", None, None, ("classify", "feedback")
+    )
     show_keys.listed(output, (key,))
 
 
