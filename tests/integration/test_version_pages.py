@@ -36,6 +36,10 @@ def promoted(registered: RegisteredForTests) -> Iterator[tuple[Registry, ModelVe
     yield fresh, ref
 
 
+def description(client: MlflowClient, ref: ModelVersionRef) -> str:
+    return stored(client, ref).description or ""
+
+
 def stored(client: MlflowClient, ref: ModelVersionRef) -> ModelVersion:
     return client.get_model_version(ref.registered_model, str(ref.version))
 
@@ -49,12 +53,12 @@ def test_a_version_shows_few_tags_and_a_description(
     assert {*found.tags} == {*FILTERS, VERSION_RECORD, *ledger}
     assert (found.tags[VERDICT], found.tags[CANDIDATE]) == ("passed", registered.registry.run(first.run_id).name)
     assert json.loads(found.tags[VERSION_RECORD])["artifact_digest"] == fresh.model_version(first.registered_model, 1).tags[ARTIFACT_DIGEST]
-    assert "**The gate lets it into production**: " in found.description
-    assert "few.csv" in found.description
+    assert "**The gate lets it into production**: " in description(client, first)
+    assert "few.csv" in description(client, first)
     second = registered.register(fresh, 1)
-    assert "The gate has not judged it yet" in stored(client, second).description
-    assert "| | version 2 | version 1, in production |" in stored(client, second).description
-    assert "alias `production`" in client.get_registered_model(first.registered_model).description
+    assert "The gate has not judged it yet" in description(client, second)
+    assert "| | version 2 | version 1, in production |" in description(client, second)
+    assert "alias `production`" in (client.get_registered_model(first.registered_model).description or "")
     experiment = client.get_experiment_by_name(fresh.settings.experiment)
     assert experiment is not None
     assert "passerelle compare" in experiment.tags["mlflow.note.content"]
@@ -76,12 +80,10 @@ def test_what_a_person_wrote_stays(
     assert client.get_registered_model(second.registered_model).description == "Demandes des citoyens"
 
 
-def test_tags_of_versions_that_were_registered_before_are_read_and_stay_tags(
-    registered: RegisteredForTests, client: MlflowClient
-) -> None:
+def test_tags_of_versions_that_were_registered_before_are_read_and_stay_tags(registered: RegisteredForTests, client: MlflowClient) -> None:
     fresh = registered.fresh()
     ref = registered.register(fresh)
-    tags = fresh.model_version(ref.registered_model, 1).tags
+    tags = dict(fresh.model_version(ref.registered_model, 1).tags)
     client.delete_model_version_tag(ref.registered_model, "1", VERSION_RECORD)
     for name, value in tags.items():
         client.set_model_version_tag(ref.registered_model, "1", name, value)
@@ -104,7 +106,7 @@ def test_mlflows_own_pages_show_it(promoted: tuple[Registry, ModelVersionRef], b
     page.get_by_text("The gate lets it into production").wait_for()
     link = page.get_by_text("the gate's report").first
     assert str(link.get_attribute("href")).endswith("/report.html")
-    pictures = os.environ.get("PASSERELLE_PICTURES")
+    pictures = os.environ.get("PICTURES")
     if pictures:
         page.screenshot(path=f"{pictures}/version.png", full_page=True)
         page.goto(f"{address}/#/experiments/{MlflowClient(address).get_run(ref.run_id).info.experiment_id}/runs/{ref.run_id}")

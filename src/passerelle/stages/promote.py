@@ -95,7 +95,7 @@ def promotion_request(context: Context, project: Path, options: PromoteOptions =
         waive=options.waive,
         development=context.development,
         serving=serving_libraries(project),
-        language=options.language,
+        language=options.language or context.state.language,
         signing=context.signing,
         on_report=write,
     )

@@ -31,7 +31,7 @@ _RESULTS = {
     "not judged": "It is not judged: there were no rows",
 }
 _MODEL = (
-    "Registered by passerelle. The version with the alias `production` is the one in production; "
+    "Registered by passerelle: the version with the alias `production` is the one in production; "
     "`passerelle promote` and `passerelle rollback` move it, and `passerelle history` lists who moved it and why."
 )
 
