@@ -94,6 +94,10 @@ CLASSIFY_BATCH: Final = "/classify/batch"
 PREDICT: Final = "/predict"
 PREDICT_BATCH: Final = "/predict/batch"
 FEEDBACK: Final = "/feedback"
+#: Header of a request that replays a golden input.
+GOLDEN_REPLAY_HEADER: Final = "X-Golden-Replay"
+#: What such requests count for in the metrics.
+GOLDEN_ROUTE: Final = "golden"
 #: What classifies by a foreign protocol, as the metrics name it.
 INFER_ROUTE: Final = "/v2/infer"
 PREDICT_V1_ROUTE: Final = "/v1/predict"

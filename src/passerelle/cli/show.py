@@ -180,7 +180,8 @@ def figures(output: Output, result: Figures) -> None:
     """Show what the service answered."""
     output.line(f"{result.address}, version {result.model_version}")
     answered = ", ".join(f"{count} × {status}" for status, count in result.requests.items()) or "none yet"
-    output.line(f"requests: {answered}")
+    replays = f" (and {result.golden_replays} golden replays of deploy)" if result.golden_replays else ""
+    output.line(f"requests: {answered}{replays}")
     if result.latency_p50_ms is not None and result.latency_p95_ms is not None:
         output.line(f"latency: half under {result.latency_p50_ms:.2f} ms, 95 % under {result.latency_p95_ms:.2f} ms")
     if result.predictions:
