@@ -102,9 +102,13 @@ include deploy/delivery.mk
 
 .venv/.%: requirements/%.txt requirements/uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("passerelle needs Python 3.11 or newer; this is " + sys.version.split()[0] + ": make PYTHON=python3.x")'
-	@echo "environment: $$(grep -c == $<) locked packages into .venv"
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "environment: $$(grep -c == $<) locked packages into .venv, each checked by its hash in $<"
+	@test -x $(BIN)/python || { echo "  1/4 Python's virtual environment"; $(PYTHON) -m venv .venv; }
+	@echo "  2/4 uv, which installs the packages"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes $<
+	@echo "  3/4 the packages: downloaded, unless a cache of this machine holds them, installed and compiled; minutes at the first time"
+	@sync=($(BIN)/uv pip sync --compile-bytecode --python $(BIN)/python --require-hashes $<); \
+	if [ -t 2 ]; then "$${sync[@]}"; else "$${sync[@]}" 2>&1 | sed -u -e '/^ [-+~] /d' -e 's/^/      /'; fi
+	@echo "  4/4 passerelle itself, from this folder"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@

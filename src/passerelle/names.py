@@ -55,20 +55,28 @@ FLAVOR: Final = PREFIX + "flavor"
 #: Digest of the options that a version was adopted with.
 ADOPTION_OPTIONS: Final = PREFIX + "adoption_options"
 
+#: What the gate said of a version last.
+VERDICT: Final = PREFIX + "verdict"
+#: Holds all of the above but what people filter by, as JSON.
+VERSION_RECORD: Final = PREFIX + "record"
+#: In the record: digest of the description that passerelle wrote; one that a person edited has another.
+DESCRIPTION_DIGEST: Final = PREFIX + "description_digest"
+
 # Of a run, besides: what an adoption was made of.
 MODEL_SOURCE: Final = PREFIX + "model_source"
 #: Experiment of the runs of adoptions.
 ADOPTIONS: Final = "passerelle-adoptions"
 
 # Tags of a registered model: number and digest of a ledger entry.
+LEDGER_PREFIX: Final = PREFIX + "ledger_"
 #: The last entry; on a version, the entry that last moved it, or that undid a move and left it in production.
-LEDGER_ENTRY: Final = PREFIX + "ledger_entry"
+LEDGER_ENTRY: Final = LEDGER_PREFIX + "entry"
 #: The last entry about a candidate; on a version, the one that made it the candidate or ended that.
-LEDGER_CANDIDATE: Final = PREFIX + "ledger_candidate"
+LEDGER_CANDIDATE: Final = LEDGER_PREFIX + "candidate"
 #: The last entry about an erasure from the prediction log.
-LEDGER_ERASURE: Final = PREFIX + "ledger_erasure"
+LEDGER_ERASURE: Final = LEDGER_PREFIX + "erasure"
 #: The entry that is about to be written.
-LEDGER_ANNOUNCED: Final = PREFIX + "ledger_announced"
+LEDGER_ANNOUNCED: Final = LEDGER_PREFIX + "announced"
 
 # Labels of a bento model, a bento and an image, beside those that come from the tags above.
 REGISTERED_MODEL_LABEL: Final = PREFIX + "registered_model"
@@ -92,6 +100,10 @@ CLASSIFY_BATCH: Final = "/classify/batch"
 PREDICT: Final = "/predict"
 PREDICT_BATCH: Final = "/predict/batch"
 FEEDBACK: Final = "/feedback"
+#: Header of a request that replays a golden input.
+GOLDEN_REPLAY_HEADER: Final = "X-Golden-Replay"
+#: What such requests count for in the metrics.
+GOLDEN_ROUTE: Final = "golden"
 #: What classifies by a foreign protocol, as the metrics name it.
 INFER_ROUTE: Final = "/v2/infer"
 PREDICT_V1_ROUTE: Final = "/v1/predict"

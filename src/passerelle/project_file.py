@@ -113,10 +113,15 @@ def read_project_file(root: Path) -> ProjectFile:
         if value is not None and (not isinstance(value, str) or (allowed and value not in allowed)):
             raise UsageError(f"{path}: {key} is {value!r}, not {' or '.join(allowed or ('a text',))}", hint=f"git diff {path}")
     models = tuple(_model(path, name, table) for name, table in content.get("models", {}).items())
-    found = ProjectFile(**project, variables=_variables(path, content.get("settings", {})), data=_data(path, content.get("data", {})))
-    found = replace(found, further_models=models)
+    variables = _variables(path, {**_language(project), **content.get("settings", {})})
+    found = ProjectFile(**project, variables=variables, data=_data(path, content.get("data", {})), further_models=models)
     _check_models(path, found.models)
     return found
+
+
+def _language(project: Mapping[str, Any]) -> dict[str, str]:
+    """Return the setting of the pages' language: the project's, where it names one."""
+    return {"language": project["language"]} if "language" in project else {}
 
 
 def apply_settings(root: Path, environment: MutableMapping[str, str] | None = None) -> tuple[str, ...]:

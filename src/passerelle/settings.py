@@ -79,6 +79,9 @@ class StateSettings(Settings):
         pattern="^(development|production)$",
         description="`production` refuses forced promotions and pickles that were trusted in development.",
     )
+    language: Literal["fr", "en"] = Field(
+        default="fr", description="Of the pages of the gate and of `drift`; by default that of `[project]` in passerelle.toml, or `fr`."
+    )
 
 
 class MlflowSettings(Settings):

@@ -83,9 +83,13 @@ def test_different_libraries_make_an_environment_that_the_training_runs_in(tmp_p
     package.mkdir(parents=True)
     answer = json.dumps({"data_digest": "sha256:d"})
     (package / "__main__.py").write_text(
-        f"import json, sys, passerelle_test_tiny\nprint(json.dumps({answer} | {{'parent_run_id': sys.executable}}))\n"
+        "import json, sys, passerelle_test_tiny\nprint('  candidate 1 of 2', file=sys.stderr)\n"
+        f"print(json.dumps({answer} | {{'parent_run_id': sys.executable}}))\n"
     )
-    assert _trained(folder, found.python, ["--seed", "0"], data_digest="sha256:d", environment=os.environ) == str(found.python)
+    said.clear()
+    trained = _trained(folder, found.python, ["--seed", "0"], data_digest="sha256:d", environment=os.environ, progress=said.append)
+    assert trained == str(found.python)
+    assert said == ["candidate 1 of 2"], "the progress of the training, and not that of its dry run"
 
 
 def test_other_data_is_told_before_it_is_trained_on(tmp_path: Path) -> None:

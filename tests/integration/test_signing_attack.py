@@ -94,9 +94,6 @@ class Attacked:
         shutil.rmtree(folder)
         return digest_of_manifest(manifest)
 
-    def delete_tag(self, ref: ModelVersionRef, tag: str) -> None:
-        MlflowClient(tracking_uri=self.registry.settings.tracking_uri).delete_model_version_tag(ref.registered_model, str(ref.version), tag)
-
     def delete_signature(self) -> None:
         [key] = run_keys(self.registry, self.run_id, SIGNATURE)
         self.registry.objects.delete(key)
@@ -159,13 +156,13 @@ def test_no_step_of_the_attack_gets_a_signature(attacked: Attacked, registered: 
     attacked.refused("not for these files")
     attacked.refused("not for these files", registered.fresh())
     closed()
-    attacked.delete_tag(ref, ARTIFACT_DIGEST)
+    attacked.registry.delete_version_tag(ref, ARTIFACT_DIGEST)
     attacked.refused("not for these files")
     assert stored_signature(registry, attacked.run_id) == signature
     attacked.delete_signature()
     attacked.refused("was signed when it was registered, and its signature is missing")
     attacked.refused("its signature is missing", registered.fresh())
-    attacked.delete_tag(ref, SIGNED)
+    attacked.registry.delete_version_tag(ref, SIGNED)
     attacked.refused(rf"compiled again, its model has another {SCORER_FOLDER}/")
     registry.set_version_tags(ref, {ARTIFACT_DIGEST: attacked.rewrite_manifest()})
     attacked.refused(rf"compiled again, its model has another {SCORER_FOLDER}/")

@@ -9,7 +9,7 @@ import click
 
 from passerelle.cli import prerequisites
 from passerelle.cli.connect import surroundings
-from passerelle.cli.options import criteria_option, json_option, model_option
+from passerelle.cli.options import criteria_option, json_option, language_option, model_option
 from passerelle.cli.output import Output
 from passerelle.cli.prerequisites import needs
 
@@ -19,7 +19,7 @@ from passerelle.cli.prerequisites import needs
 @click.option("--day", metavar="YYYY-MM-DD", help="Last day that is looked at.  [default: yesterday, in UTC]")
 @click.option("--log", metavar="PLACE", help="Folder of the prediction log, or s3://BUCKET/PREFIX.  [default: that of the settings]")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the page to this file.")
-@click.option("--language", type=click.Choice(["fr", "en"]), default="fr", show_default=True, help="Of the page.")
+@language_option
 @click.option("--textfile", type=click.Path(path_type=Path, dir_okay=False), help="Write gauges for Prometheus' node exporter.")
 @criteria_option
 @json_option

@@ -105,7 +105,7 @@ def reproduce(version: int, registered_model: str | None, as_json: bool, **data:
     from passerelle.stages.train import TrainingData
 
     output, training_data = Output(as_json=as_json), TrainingData(path=data.pop("data"), **data)
-    found = stage.run(surroundings(registered_model=registered_model), version, training_data, progress=output.line)
+    found = stage.run(surroundings(registered_model=registered_model), version, training_data, progress=output.progress)
     show_training.reproduced(output, found)
     if not found.same:
         raise SystemExit(1)

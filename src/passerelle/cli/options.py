@@ -76,6 +76,11 @@ log_column_option = click.option(
 )
 
 
+language_option = click.option(
+    "--language", type=click.Choice(["fr", "en"]), help="Of the page.  [default: PASSERELLE_LANGUAGE, or that of the project, or fr]"
+)
+
+
 target_option = click.option(
     "--target",
     type=click.Choice(["embedded", "compose"]),

@@ -8,14 +8,17 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import Any
 
 import click
 
-from passerelle.errors import PasserelleError
+from passerelle.cli.tables import Grid, renderables
+from passerelle.cli.terminal import Tone, shows_colours, terminal_width, wrapped
+from passerelle.errors import PasserelleError, RefusedError
 
-if TYPE_CHECKING:
-    from rich.console import Console
+#: Columns of a table that no terminal shows.
+_UNLIMITED = 10_000
 
 
 def plain(value: Any) -> Any:
@@ -31,52 +34,86 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
-def console(*, stderr: bool = False) -> Console:
-    """Return a console as wide as the terminal, and 110 columns where there is none."""
-    from rich.console import Console  # noqa: PLC0415
-
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else 110, highlight=False, soft_wrap=not stream.isatty())
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> None:
-    """Print a small table; the columns named in `right` hold figures."""
-    from rich import box  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+def table(grid: Grid, *, width: int | None = None) -> None:
+    """Print a table to stdout: fitted to this width, else to the terminal's."""
+    from rich.console import Console  # noqa: PLC0415 - slow, and not for commands without a table
     from rich.text import Text  # noqa: PLC0415
 
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for column in columns:
-        grid.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        # As text: a reason or a name that somebody wrote is neither rich's markup nor a control sequence for the terminal.
-        grid.add_row(*(Text("".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(cell))) for cell in row))
-    console().print(grid)
+    width, colours = width or terminal_width(sys.stdout), shows_colours(sys.stdout)
+    console = Console(
+        file=sys.stdout, width=width or _UNLIMITED, highlight=False, markup=False, force_terminal=colours, no_color=not colours
+    )
+    for each in renderables(grid, width):
+        if isinstance(each, str):
+            click.echo(wrapped(each, width))
+        else:
+            with console.capture() as captured:
+                console.print(each, soft_wrap=isinstance(each, Text))
+            click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()), color=colours)
+
+
+def echo(text: str, tone: Tone | None = None, *, width: int | None = None, err: bool = False) -> None:
+    """Print lines, wrapped to this width, else to the terminal's; the text up to its first colon in the colour of the tone."""
+    stream = sys.stderr if err else sys.stdout
+    colours = shows_colours(stream)
+    text = wrapped(text, width or terminal_width(stream))
+    if tone is not None and colours:
+        head, colon, rest = text.partition(":")
+        text = click.style(head, fg=tone.value) + colon + rest
+    click.echo(text, err=err, color=colours)
 
 
 class Output:
-    """Prints a stage's result once, in the form that was asked for."""
+    """Prints a stage's result once, in the form that was asked for.
 
-    def __init__(self, *, as_json: bool) -> None:
+    Args:
+        width: Of the lines; by default as wide as the terminal, and without a limit where there is none.
+    """
+
+    def __init__(self, *, as_json: bool, width: int | None = None) -> None:
         self.as_json = as_json
+        self._width = width
 
     def progress(self, line: str) -> None:
         """Print progress to stderr, so that stdout holds the result alone."""
-        click.echo(f"  {line}", err=True)
+        echo(f"  {line}", width=self._width, err=True)
 
     def note(self, line: str) -> None:
         """Print to stderr, as a comment of the shell, what stdout lacks."""
         click.echo(f"# {line}", err=True)
 
-    def line(self, text: str) -> None:
-        """Print a line for a person; programs do not get it."""
+    def line(self, text: str, tone: Tone | None = None) -> None:
+        """Print a line for a person; programs do not get it.
+
+        Args:
+            tone: Colours the text up to its first colon.
+        """
+        if not self.as_json:
+            echo(text, tone, width=self._width)
+
+    def verbatim(self, text: str) -> None:
+        """Print lines for a person that are not wrapped: a diff, lines for a shell."""
         if not self.as_json:
             click.echo(text)
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = ()) -> None:
-        """Print a table for a person; programs do not get it."""
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[object]],
+        *,
+        right: Sequence[str] = (),
+        optional: Sequence[str] = (),
+        tones: Mapping[str, Tone] = MappingProxyType({}),
+    ) -> None:
+        """Print a table for a person; programs do not get it.
+
+        Args:
+            right: Columns that hold figures.
+            optional: Columns to leave out where the terminal is narrow, in this order.
+            tones: The colour of a cell, by its text.
+        """
         if not self.as_json:
-            table(columns, rows, right=right)
+            table(Grid(columns, rows, right, optional, tones), width=self._width)
 
     def result(self, value: Any) -> None:
         """Print the whole result for a program: one line, or indented for a person who looks at it in a terminal."""
@@ -89,7 +126,7 @@ def print_error(error: PasserelleError, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"error": {"code": error.code, "message": error.message, "hint": error.hint}}, ensure_ascii=False))
         return
-    click.echo(f"passerelle: {error.message}{error.next_lines}", err=True)
+    echo(f"passerelle: {error.message}{error.next_lines}", Tone.BAD if isinstance(error, RefusedError) else None, err=True)
 
 
 def relative(path: Path) -> str:

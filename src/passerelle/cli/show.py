@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from passerelle.cli import show_drift
 from passerelle.cli.output import Output, relative
+from passerelle.cli.terminal import Tone
 
 if TYPE_CHECKING:
     from passerelle.bentos.build import BuiltBento
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from passerelle.registry.verified import History
     from passerelle.rollout.following import Following
     from passerelle.rollout.local import Deployment
-    from passerelle.stages.compare import Comparison
+    from passerelle.stages.compare import Comparison, RankingDecision
     from passerelle.stages.deploy import Stopped
     from passerelle.stages.import_model import ImportedModel
     from passerelle.stages.promotion import Promotion
@@ -38,24 +39,40 @@ _MEGABYTE = 1_000_000
 
 
 def comparison(output: Output, result: Comparison) -> None:
-    """Show every candidate, sorted, and what it fails."""
-    rows = []
-    for row in result.rows:
-        cells = [row.rank or "—", row.candidate]
-        for name, _, form in _COMPARED:
-            value = row.metrics.get(name)
-            cells.append("—" if value is None else format(value / _MEGABYTE if name == "size_bytes" else value, form))
-        rows.append(cells)
-    figures = [title for _, title, _ in _COMPARED]
-    output.table(["rank", "candidate", *figures], rows, right=["rank", *figures])
+    """Show what decided, then every candidate, sorted, and what it fails."""
+    if result.decision is not None:
+        output.line(_decided(result.decision, result))
+    decide = [result.primary, *result.tie_breaks]
+    compared = sorted(_COMPARED, key=lambda each: decide.index(each[0]) if each[0] in decide else len(decide))
+    rows = [
+        [row.rank or "—", row.candidate, *(_figure(row.metrics.get(name), name, form) for name, _, form in compared)] for row in result.rows
+    ]
+    figures = [title for _, title, _ in compared]
+    optional = [title for name, title, _ in reversed(compared) if name not in decide]
+    output.table(["rank", "candidate", *figures], rows, right=["rank", *figures], optional=optional)
     for row in result.rows:
         if row.failures:
-            output.line(f"{row.candidate} fails: {'; '.join(row.failures)}")
+            output.line(f"{row.candidate} fails: {'; '.join(row.failures)}", Tone.BAD)
     if result.best is not None:
-        output.line(f"best: {result.best.candidate} by {result.primary}, run {result.best.run_id}")
+        output.line(f"best: {result.best.candidate} by {result.primary}, run {result.best.run_id}", Tone.GOOD)
     else:
-        output.line("no candidate meets the criteria")
+        output.line("no candidate meets the criteria", Tone.BAD)
     output.result({**vars(result), "best": result.best})
+
+
+def _figure(value: float | None, name: str, form: str) -> str:
+    return "—" if value is None else format(value / _MEGABYTE if name == "size_bytes" else value, form)
+
+
+def _decided(decision: RankingDecision, result: Comparison) -> str:
+    titles = {name: (title, form) for name, title, form in _COMPARED}
+    title, form = titles.get(decision.metric, (decision.metric, ""))
+    primary = titles.get(result.primary, (result.primary, ""))[0]
+    equal = "" if decision.tie_within is None else f"{primary} within {decision.tie_within:g}, which counts as equal; "
+    if decision.metric == "name":
+        return f"{equal}every tie-break is equal: decided by name"
+    both = zip(result.rows[:2], (decision.best, decision.second), strict=True)
+    return f"{equal}decided by {title}: " + ", ".join(f"{row.candidate} {_figure(value, decision.metric, form)}" for row, value in both)
 
 
 def registered(output: Output, result: Registered) -> None:
@@ -81,17 +98,18 @@ def gate(output: Output, findings: Sequence[Finding], report: str | None) -> Non
         return
     bad = [finding for finding in findings if not finding.passed]
     ways = {"waived": "waived by {}", "unknown": "accepted by {}"}
-    output.line(f"gate: {len(findings) - len(bad)} of {len(findings)} checks passed" + (f"; report {report}" if report else ""))
+    summary = f"gate: {len(findings) - len(bad)} of {len(findings)} checks passed"
+    output.line(summary + (f"; report {report}" if report else ""), Tone.WARNING if bad else Tone.GOOD)
     for finding in bad:
         way = ways.get(finding.result, "forced").format(finding.waived) if finding.waived or not finding.unknown else ""
-        output.line(f"  {finding.check}: {finding.message}" + (f"; {way}" if way else ""))
+        output.line(f"  {finding.check}: {finding.message}" + (f"; {way}" if way else ""), Tone.WARNING if way else Tone.BAD)
 
 
 def promotion(output: Output, result: Promotion) -> None:
     """Show what moved."""
     gate(output, result.findings, result.report)
     for note in result.notes:
-        output.line(f"note: {note}")
+        output.line(f"note: {note}", Tone.WARNING)
     if not result.changed:
         output.line(f"already done: {result.ref} is in production")
         for what in result.completed:
@@ -102,7 +120,7 @@ def promotion(output: Output, result: Promotion) -> None:
             output.line(f"  {step}")
     else:
         before = f"; version {result.previous} is what `passerelle rollback` goes back to" if result.previous else ""
-        output.line(f"{result.ref} is in production{before}")
+        output.line(f"{result.ref} is in production{before}", Tone.GOOD)
     output.result(result)
 
 
@@ -164,7 +182,8 @@ def figures(output: Output, result: Figures) -> None:
     """Show what the service answered."""
     output.line(f"{result.address}, version {result.model_version}")
     answered = ", ".join(f"{count} × {status}" for status, count in result.requests.items()) or "none yet"
-    output.line(f"requests: {answered}")
+    replays = f" (and {result.golden_replays} golden replays of deploy)" if result.golden_replays else ""
+    output.line(f"requests: {answered}{replays}")
     if result.latency_p50_ms is not None and result.latency_p95_ms is not None:
         output.line(f"latency: half under {result.latency_p50_ms:.2f} ms, 95 % under {result.latency_p95_ms:.2f} ms")
     if result.predictions:
@@ -201,13 +220,13 @@ def status(output: Output, result: Status) -> None:
         ("image", holdings.image or "—"),
         ("service", f"{holdings.service} on {holdings.service_address}" if holdings.service else "—"),
     ]
-    output.table((holdings.registered_model, "version"), rows)
+    output.table((holdings.registered_model, "version"), rows, tones={"broken": Tone.BAD})
     followed(output, result.following, None)
     for disagreement in result.disagreements:
-        output.line(disagreement.what if result.ledger_findings else f"disagrees: {disagreement.what}")
+        output.line(disagreement.what if result.ledger_findings else f"disagrees: {disagreement.what}", Tone.BAD)
         output.line("  next: " + disagreement.command.replace("\n", "\n    or: "))
     if not result.disagreements:
-        output.line("nothing disagrees")
+        output.line("nothing disagrees", Tone.GOOD)
 
 
 def history(output: Output, result: History) -> None:
@@ -226,9 +245,9 @@ def history(output: Output, result: History) -> None:
     ]
     output.table(("no.", "when (UTC)", "what", "from", "to", "who", "reason"), rows, right=("no.", "from", "to"))
     for finding in result.findings:
-        output.line(f"entry {finding.number}: {finding.problem}")
+        output.line(f"entry {finding.number}: {finding.problem}", Tone.BAD)
     if result.verified and not result.findings:
-        output.line(f"verified: {len(result.entries)} entries, none changed, removed or inserted")
+        output.line(f"verified: {len(result.entries)} entries, none changed, removed or inserted", Tone.GOOD)
         if result.entries:
             output.line(_signatures(result))
     output.result(result)
@@ -247,9 +266,10 @@ def _signatures(result: History) -> str:
 
 def traced(output: Output, result: Trace) -> None:
     """Show the chain, and which of its links are missing."""
-    output.table(("link", "which", ""), [(link.name, link.value or "missing", link.note) for link in result.links])
+    output.table(("link", "which", ""), [(link.name, link.value or "missing", link.note) for link in result.links],
+                 tones={"missing": Tone.BAD})  # fmt: skip
     if result.missing:
-        output.line(f"missing: {', '.join(result.missing)}")
+        output.line(f"missing: {', '.join(result.missing)}", Tone.BAD)
     output.result({**vars(result), "missing": result.missing})
 
 
@@ -265,4 +285,4 @@ def environment(output: Output, variables: Mapping[str, str]) -> None:
     from passerelle.platform.state import exports  # noqa: PLC0415
 
     output.result(variables)
-    output.line(exports(variables).rstrip())
+    output.verbatim(exports(variables).rstrip())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from passerelle.cli.output import Output
+from passerelle.cli.terminal import Tone
 
 if TYPE_CHECKING:
     from passerelle.monitoring.drift.drift_result import DriftResult
@@ -22,7 +23,8 @@ def drift(output: Output, result: DriftResult) -> None:
         output.line(line)
     if rows.table:
         columns = ("figure", "this window", "month before", "held-out rows", "verdict")
-        output.table(columns, [(*cells, _VERDICTS[verdict]) for *cells, verdict in rows.table], right=columns[1:4])
+        output.table(columns, [(*cells, _VERDICTS[verdict]) for *cells, verdict in rows.table], right=columns[1:4],
+                     tones={_VERDICTS["alarm"]: Tone.BAD})  # fmt: skip
     if result.words:
         output.line("words that came up: " + ", ".join(f"{each.word} ({each.texts}, {each.before} before)" for each in result.words))
     for line in rows.unknown:

@@ -53,7 +53,6 @@ def sampled(output: Output, result: DailySample) -> None:
     ]
     output.table(("prediction id", "answered", "record"), rows)
     if result.path is not None:
-        output.line(
-            f"next: fill in the column label of {relative(result.path)}; passerelle feedback import {relative(result.path)} --by NAME"
-        )
+        output.line(f"fill in the column label of {relative(result.path)}, then")
+        output.line(f"  next: passerelle feedback import {relative(result.path)} --by NAME")
     output.result(result)

@@ -19,7 +19,7 @@ def created(output: Output, name: str, result: NewKey | None, path: Path) -> Non
         output.line(f"would make a key for « {name} » in {path}")
         output.result({"name": name, "dry_run": True})
         return
-    output.line(result.token)
+    output.verbatim(result.token)
     output.progress(f"keep it: only its hash is in {path}; send it as Authorization: Bearer …")
     output.result(
         {"name": name, "key_id": result.key.key_id, "token": result.token, "expires": result.key.expires, "rights": result.key.rights}

@@ -59,7 +59,7 @@ def updated(output: Output, found: Update, folder: Path, *, applied: bool) -> No
     """Print the diff of an update, and whether it was applied."""
     output.result(found)
     for change in found.changes:
-        output.line(change.diff.rstrip("\n"))
+        output.verbatim(change.diff.rstrip("\n"))
     for change in found.changes:
         output.line(
             f"{change.path}: {_ACTIONS[change.action] if applied or change.action == 'keep' else 'would be ' + _ACTIONS[change.action]}"

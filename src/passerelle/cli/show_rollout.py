@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from passerelle.cli import show
 from passerelle.cli.output import Output
+from passerelle.cli.terminal import Tone
 
 if TYPE_CHECKING:
     from passerelle.monitoring.live_comparison import Interval
@@ -62,9 +63,9 @@ def _compared(output: Output, live: LiveReport) -> None:
     if live.comparison.dropped:
         output.line(f"{live.comparison.dropped} records were not scored by the shadow: its queue was full")
     for sentence in live.broken:
-        output.line(f"breaks a limit: {sentence}")
+        output.line(f"breaks a limit: {sentence}", Tone.BAD)
     if live.backed_out:
-        output.line(f"backed out: {live.backed_out}")
+        output.line(f"backed out: {live.backed_out}", Tone.BAD)
 
 
 def _share(found: Interval | None) -> str:

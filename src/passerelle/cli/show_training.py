@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from passerelle.cli.output import Output
+from passerelle.cli.terminal import Tone
 
 if TYPE_CHECKING:
     from passerelle.stages.reproduce import Reproduction
@@ -27,7 +28,7 @@ def trained(output: Output, result: Trained) -> None:
     """Print what was trained."""
     if result.result is None:  # a training tells them before it fits
         for note in result.notes:
-            output.line(f"note: {note}")
+            output.line(f"note: {note}", Tone.WARNING)
     what = f"{result.rows} records in {result.classes} classes"
     if result.dry_run:
         output.line(
@@ -51,16 +52,22 @@ def trained(output: Output, result: Trained) -> None:
 
 
 def reproduced(output: Output, result: Reproduction) -> None:
-    """Show each metric of both trainings, and the verdict."""
-    rows = [(each.metric, f"{each.recorded:.6f}", "—" if each.again is None else f"{each.again:.6f}", "same" if each.same else "differs")
-            for each in result.comparison.metrics]  # fmt: skip
-    output.table(("metric", "recorded", "again", ""), rows, right=("recorded", "again"))
+    """Show the metrics that differ, and the verdict."""
+    metrics = result.comparison.metrics
+    differing = [each for each in metrics if not each.same]
+    rows = [
+        (each.metric, f"{each.recorded:.6f}", *(("—", "—") if each.again is None else (f"{each.again:.6f}", f"{each.change:+.2e}")))
+        for each in differing
+    ]
+    if rows:
+        columns = ("metric that differs", "recorded", "again", "difference")
+        output.table(columns, rows, right=columns[1:])
+    output.line(f"{len(metrics) - len(differing)} of {len(metrics)} metrics are the same", Tone.BAD if differing else Tone.GOOD)
     for note in (*result.differing_libraries, *result.notes):
         output.line(note)
     largest = result.comparison.largest_difference
-    difference = "" if largest is None else f", a golden probability differs by {largest:.1e} at most"
-    output.line(f"{result.comparison.labels_differ} golden labels differ{difference}")
-    output.line(
-        f"version {result.version}, « {result.candidate} »: {'the same model came out' if result.same else 'another model came out'}"
-    )
+    difference = "" if largest is None else f"; largest difference of a golden probability: {largest:.1e}"
+    output.line(f"golden labels that differ: {result.comparison.labels_differ}{difference}")
+    verdict = "the same model came out" if result.same else "another model came out"
+    output.line(f"version {result.version}, « {result.candidate} »: {verdict}", Tone.GOOD if result.same else Tone.BAD)
     output.result({**vars(result), "same": result.same})

@@ -15,6 +15,7 @@ from passerelle.cli.options import (
     data_option,
     dry_run_option,
     json_option,
+    language_option,
     log_column_option,
     model_option,
     project_option,
@@ -112,7 +113,7 @@ def register(
 @click.option("--held-out", metavar="FILE", help="Labelled rows to judge by: CSV, Parquet, or dataset:NAME of the model's run.")
 @click.option("--label", "labels", metavar="COLUMN", multiple=True, help="Column of the right answer; once for each label or output.")
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write the gate's page to this file too.")
-@click.option("--language", type=click.Choice(["fr", "en"]), default="fr", show_default=True, help="Of the gate's page.")
+@language_option
 @project_option
 @trust_pickle_option
 @dry_run_option

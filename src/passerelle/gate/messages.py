@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -24,6 +25,9 @@ class Message:
 
 _NAMED = ("figure", "slice")
 _TASKS = ("task", "champion_task")
+_FIGURES = ("measured", "asked", "difference", "p", "own", "chance")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3})")
+_POINT = re.compile(r"(?<=\d)\.(?=\d)")
 #: Of each task.
 TASKS: Mapping[Language, Mapping[str, str]] = {
     "en": {
@@ -179,4 +183,11 @@ def message_text(message: Message, language: Language | None = None) -> str:
     names = NAMES[language]
     named = {key: names.get(value, names.get(f"slice {value}", value)) if key in _NAMED else value for key, value in message.values.items()}
     named |= {key: TASKS[language].get(value, value) for key, value in message.values.items() if key in _TASKS}
+    if language == "fr":
+        named |= {key: decimals(value) for key, value in message.values.items() if key in _FIGURES}
     return MESSAGES[language][message.key].format_map(named)
+
+
+def decimals(figures: str) -> str:
+    """Return figures as French has them: 1 234,5."""
+    return _POINT.sub(",", _THOUSANDS.sub("\N{NARROW NO-BREAK SPACE}", figures.replace(", ", " ; ")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypedDict
@@ -11,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from passerelle.gate.checks import in_units
 from passerelle.gate.evidence import Contender, Evidence
-from passerelle.gate.messages import NAMES, TASKS
+from passerelle.gate.messages import NAMES, TASKS, decimals
 from passerelle.gate.report_text import TEXTS, Language
 from passerelle.gate.slices import slices_of
 from passerelle.gate.verdict import Verdict
@@ -23,6 +24,8 @@ _FIGURES_IN_REPORT = (
     "macro_f1", "accuracy", "log_loss", "calibration_error", "mae", "rmse", "r2", "exact_match", "latency_p95_ms", "size_bytes",
     "memory_mib",
 )  # fmt: skip
+#: What consists of figures, unlike the version of a library or a name.
+_OF_FIGURES = re.compile(r"(?:[-+≥≤<>()\[\],;%/ \N{NO-BREAK SPACE}—]|\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?(?![\d.])|MB|MiB|ms)+")
 _WITHOUT_LABELS: Mapping[str, object] = {"labelled": False, "per_class": [], "slices": [], "changed": []}
 
 
@@ -82,6 +85,7 @@ def _templates() -> Environment:
     )
     templates.filters["figure"] = _figure
     templates.filters["units"] = _units
+    templates.filters["decimals"] = _decimals
     return templates
 
 
@@ -154,4 +158,11 @@ def _figure(value: float | None, name: str) -> str:
 
 
 def _units(text: str, language: Language) -> str:
+    """Return what a check measured or asked for, with the units and decimals of the language."""
+    text = _decimals(text, language) if _OF_FIGURES.fullmatch(text) else text
     return text.replace(" MB", " Mo").replace(" MiB", " Mio") if language == "fr" else text
+
+
+def _decimals(text: str, language: Language) -> str:
+    """Return a text of figures with the decimal sign of the language."""
+    return decimals(text) if language == "fr" else text

@@ -9,7 +9,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from passerelle.monitoring.drift.last_result import LastDrift
 from passerelle.monitoring.metrics import LATENCY_SECONDS, MODEL_LOAD_SECONDS, PREDICTIONS, REQUESTS, REVIEWS
-from passerelle.names import CLASSIFY, CLASSIFY_BATCH, INFER_ROUTE, INVOCATIONS_ROUTE, PREDICT, PREDICT_BATCH, PREDICT_V1_ROUTE
+from passerelle.names import (
+    CLASSIFY,
+    CLASSIFY_BATCH,
+    GOLDEN_ROUTE,
+    INFER_ROUTE,
+    INVOCATIONS_ROUTE,
+    PREDICT,
+    PREDICT_BATCH,
+    PREDICT_V1_ROUTE,
+)
 
 _CLASSIFYING = frozenset({CLASSIFY, CLASSIFY_BATCH, INFER_ROUTE, INVOCATIONS_ROUTE, PREDICT, PREDICT_BATCH, PREDICT_V1_ROUTE})
 
@@ -24,6 +33,7 @@ class Figures:
         latency_p95_ms: As above, for 95 of 100.
         predictions: Records by class.
         review_share: Share of the records that a person should look at; None before the first one.
+        golden_replays: Requests of `deploy` with golden inputs, which no other figure counts.
         drift: What `passerelle drift` found last; None where it has not looked yet.
     """
 
@@ -35,6 +45,7 @@ class Figures:
     predictions: Mapping[str, int]
     review_share: float | None
     drift: LastDrift | None = None
+    golden_replays: int = 0
 
 
 def read_figures(text: str, *, address: str) -> Figures:
@@ -42,12 +53,14 @@ def read_figures(text: str, *, address: str) -> Figures:
     requests: dict[str, int] = {}
     predictions: dict[str, int] = {}
     buckets: dict[float, float] = {}
-    reviews, version = 0.0, None
+    reviews, version, golden = 0.0, None, 0
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             labels = sample.labels
             if sample.name == f"{REQUESTS}_total" and labels["route"] in _CLASSIFYING:
                 requests[labels["status"]] = requests.get(labels["status"], 0) + int(sample.value)
+            elif sample.name == f"{REQUESTS}_total" and labels["route"] == GOLDEN_ROUTE:
+                golden += int(sample.value)
             elif sample.name == f"{PREDICTIONS}_total":
                 predictions[labels["label"]] = predictions.get(labels["label"], 0) + int(sample.value)
             elif sample.name == f"{REVIEWS}_total":
@@ -65,6 +78,7 @@ def read_figures(text: str, *, address: str) -> Figures:
         latency_p95_ms=_quantile_ms(sorted(buckets.items()), 0.95),
         predictions=dict(sorted(predictions.items(), key=lambda item: -item[1])),
         review_share=reviews / records if records else None,
+        golden_replays=golden,
     )
 
 

@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from passerelle.errors import NotFoundError
+from passerelle.model.version_tags import packed
 from passerelle.names import KIND, PARENT_RUN, ModelVersionRef
 from passerelle.registry.entities import CandidateRun, VersionInfo, all_pages, candidate, version_info
 from passerelle.registry.failures import mlflow_errors, parsed
@@ -23,6 +24,7 @@ from passerelle.registry.mlflow_environment import MlflowEnvironment
 from passerelle.registry.monitoring_run import log_day
 from passerelle.registry.objects import Objects
 from passerelle.registry.reachable import check_mlflow
+from passerelle.registry.stored_tags import delete_tag, set_tags
 from passerelle.settings import MlflowSettings, S3Settings
 
 __all__ = ["ARCHIVED_STAGE", "PRODUCTION_STAGE", "CandidateRun", "Registry", "VersionInfo"]
@@ -181,7 +183,7 @@ class Registry:
                     raise
             model_id = model_uri.removeprefix("models:/") if model_uri.startswith("models:/") else None
             created = self._client.create_model_version(
-                registered_model, model_uri, run_id=run_id or None, tags=dict(tags), model_id=model_id
+                registered_model, model_uri, run_id=run_id or None, tags=packed(tags), model_id=model_id
             )
         return version_info(created).ref
 
@@ -196,10 +198,9 @@ class Registry:
             return only_model(self._client, run_id).source
 
     def set_version_tags(self, ref: ModelVersionRef, tags: Mapping[str, str]) -> None:
-        """Set the tags of a version."""
+        """Set the tags of a version, those of its record last."""
         with self._calling(str(ref)):
-            for name, value in tags.items():
-                self._client.set_model_version_tag(ref.registered_model, str(ref.version), name, value)
+            set_tags(self._client, ref, tags)
 
     def model_tags(self, registered_model: str) -> dict[str, str]:
         """Return the tags of the registered model itself; none where there is no such registered model."""
@@ -212,7 +213,7 @@ class Registry:
     def delete_version_tag(self, ref: ModelVersionRef, name: str) -> None:
         """Delete a tag of a version."""
         with self._calling(str(ref)):
-            self._client.delete_model_version_tag(ref.registered_model, str(ref.version), name)
+            delete_tag(self._client, ref, name)
 
     def set_model_tag(self, registered_model: str, name: str, value: str) -> None:
         """Set a tag of the registered model itself."""

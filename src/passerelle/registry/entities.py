@@ -11,6 +11,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.store.entities import PagedList
 from mlflow.utils import get_results_from_paginated_fn
 
+from passerelle.model.version_tags import unpacked
 from passerelle.names import ADOPTION_RUN, CANDIDATE, ModelVersionRef
 
 #: Entities that one request asks for.
@@ -40,6 +41,7 @@ class VersionInfo:
     """A model version as the registry holds it.
 
     Attributes:
+        tags: Also those that the version's record holds.
         ref: Its run is the one that holds what passerelle keeps of the version: of an adopted version, the run of the adoption.
         logged_by: The run that logged the model; empty where there is none.
     """
@@ -62,7 +64,7 @@ def candidate(run: Run) -> CandidateRun:
 
 def version_info(version: ModelVersion) -> VersionInfo:
     """Convert a model version of MLflow."""
-    tags, run_id = dict(version.tags), version.run_id or ""
+    tags, run_id = unpacked(version.tags), version.run_id or ""
     return VersionInfo(
         ModelVersionRef(version.name, int(version.version), tags.get(ADOPTION_RUN, run_id)),
         tags,

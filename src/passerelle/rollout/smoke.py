@@ -14,7 +14,7 @@ import requests
 from passerelle.errors import GoldenError, IntegrityError, OutsideError
 from passerelle.model.golden import Golden, same_value
 from passerelle.model.host.values import NUMBER
-from passerelle.names import CLASSIFY, PREDICT
+from passerelle.names import CLASSIFY, GOLDEN_REPLAY_HEADER, PREDICT
 
 _TIMEOUT_S = 30.0
 
@@ -111,7 +111,9 @@ def inside(run: Callable[[Sequence[str], str], subprocess.CompletedProcess[str]]
     """
 
     def ask(records: Sequence[Mapping[str, object]]) -> Sequence[ServiceAnswer]:
-        given = json.dumps({"records": [dict(record) for record in records], "key": api_key, "paths": [CLASSIFY, PREDICT]})
+        given = json.dumps(
+            {"records": [dict(record) for record in records], "key": api_key, "paths": [CLASSIFY, PREDICT], "mark": GOLDEN_REPLAY_HEADER}
+        )
         done = run(("python3", "-I", "-S", "-c", _ASK_INSIDE), given)
         if done.returncode != 0:
             reason = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
@@ -129,7 +131,7 @@ _ASK_INSIDE = """
 import http.client, json, os, sys
 given = json.load(sys.stdin)
 connection = http.client.HTTPConnection("127.0.0.1", int(os.environ.get("BENTOML_PORT", "3000")), timeout=30)
-headers = {"Content-Type": "application/json"}
+headers = {"Content-Type": "application/json", given["mark"]: "smoke"}
 if given["key"]:
     headers["Authorization"] = "Bearer " + given["key"]
 answers = []
@@ -148,7 +150,7 @@ print(json.dumps(answers))
 
 
 def _classify(address: str, record: Mapping[str, object], api_key: str | None) -> ServiceAnswer:
-    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+    headers = {GOLDEN_REPLAY_HEADER: "smoke", **({"Authorization": f"Bearer {api_key}"} if api_key else {})}
     try:
         answer = requests.post(f"{address}{CLASSIFY}", json=dict(record), headers=headers, timeout=_TIMEOUT_S)
         if answer.status_code == requests.codes.not_found:  # the model is no classifier

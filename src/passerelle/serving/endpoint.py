@@ -21,6 +21,7 @@ from passerelle.serving.doors.dispatch import Doors, refusal
 from passerelle.serving.drain import Drain
 from passerelle.serving.feedback import ACCEPTED, feedback_of
 from passerelle.serving.following.webhook import MAX_BODY_BYTES, webhooks_of
+from passerelle.serving.golden_replays import GOLDEN_REPLAY, GoldenReplays, metric_of
 from passerelle.serving.heads import HeadLimits
 from passerelle.serving.recording import Recorder, prediction_log_of, write_until_shutdown
 from passerelle.serving.request_checks import BATCHES, answering, check_media_type, check_method, check_task, request_id_of
@@ -121,9 +122,10 @@ class ClassifyEndpoint:
         if body is not None:
             await respond(send, status, body, [kind, (b"x-request-id", request_id.encode()), *SECURITY, *rate_limit, *self._drain.headers])
         seconds = time.perf_counter() - began
-        self._metrics.answered(route.metric, status, seconds, route.door)
+        metric = metric_of(route.metric, headers)
+        self._metrics.answered(metric, status, seconds, route.door)
         traceparent = headers.get(b"traceparent")
-        self._log.write(scope["method"], route.metric, status, seconds, request_id=request_id, traceparent=traceparent, door=route.door)
+        self._log.write(scope["method"], metric, status, seconds, request_id=request_id, traceparent=traceparent, door=route.door)
         return status
 
     def refused(self, status: int, request_id: str) -> None:
@@ -202,6 +204,7 @@ class ClassifyEndpoint:
         try:
             await self._admission.turn()
             model, by = answering(runtime, headers, least)
+            by = by if GOLDEN_REPLAY not in headers else GoldenReplays(runtime, by, headers)
             if batch:
                 return await self._batch(runtime, by, model, body, recorder)
             if long:

@@ -14,9 +14,11 @@ from passerelle.names import CLASSIFY, FEEDBACK
 from passerelle.serving.answer_schemas import AnswerSchemas, answer_example, answers_of
 from passerelle.serving.contract import Contract, ErrorAnswer
 from passerelle.serving.feedback import feedback_schema
+from passerelle.serving.openapi_texts import GROUPS, class_list, text_examples
 from passerelle.serving.routes import LIVEZ, MODEL, READYZ, Access, route_of
 
 _PREDICTION_ID = "019d2f3a-7c41-7b52-8f0e-3c5a9f86d081"
+_READY = "Whether the model is loaded and reproduced its golden predictions"
 _REF = "#/components/schemas/{model}"
 _ERRORS: tuple[tuple[int, str, dict[str, str]], ...] = (
     (400, "The body is not JSON.", {"code": "malformed_json", "message": "the body is not JSON"}),
@@ -75,6 +77,7 @@ Responses = dict[str, dict[str, object]]
 class Operation(TypedDict):
     """What one method of one path takes and gives."""
 
+    tags: NotRequired[list[str]]
     operationId: str
     summary: str
     parameters: NotRequired[list[dict[str, object]]]
@@ -87,6 +90,7 @@ class Document(TypedDict):
 
     openapi: str
     info: dict[str, str]
+    tags: list[dict[str, str]]
     paths: dict[str, dict[str, Operation]]
     components: dict[str, object]
     security: list[dict[str, list[str]]]
@@ -109,14 +113,15 @@ def openapi(
         "info": {
             "title": title,
             "version": __version__,
-            "description": f"{answers.summary} records with exactly one version of one registered model.",
+            "description": f"{answers.summary} records with exactly one version of one registered model.{class_list(classes)}",
         },
+        "tags": [{"name": name, "description": text} for name, text in GROUPS.items()],
         "paths": {
             **_answering(contract, answers, description, classes),
-            FEEDBACK: {"post": _feedback()},
-            MODEL: {"get": _read(MODEL, "model_card", "The card of the model that is served", not_ready=True)},
-            LIVEZ: {"get": _read(LIVEZ, "livez", "Whether the event loop turns")},
-            READYZ: {"get": _read(READYZ, "readyz", "Whether the model is loaded and reproduced its golden predictions", not_ready=True)},
+            FEEDBACK: {"post": grouped("feedback", _feedback())},
+            MODEL: {"get": grouped("model", _read(MODEL, "model_card", "The card of the model that is served", not_ready=True))},
+            LIVEZ: {"get": grouped("health", _read(LIVEZ, "livez", "Whether the event loop turns"))},
+            READYZ: {"get": grouped("health", _read(READYZ, "readyz", _READY, not_ready=True))},
         },
         "components": {"schemas": definitions["$defs"], "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
         "security": [{}, {"key": []}],
@@ -139,7 +144,15 @@ def _answering(
         gives="BatchPrediction",
         answer={"predictions": [answer]},
     )
-    return {answers.path: {"post": one}, answers.batch_path: {"post": batch}}
+    if texts := text_examples(description, example):
+        content: dict[str, object] = {"schema": {"$ref": _REF.format(model=takes)}, "examples": texts}
+        one["requestBody"] = {"required": True, "content": {"application/json": content}}
+    return {answers.path: {"post": grouped("answers", one)}, answers.batch_path: {"post": grouped("answers", batch)}}
+
+
+def grouped(group: str, operation: Operation) -> Operation:
+    """Return the operation in a group of the page."""
+    return {"tags": [group], **operation}
 
 
 def _operation(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from passerelle.criteria import HIGHER_IS_BETTER, Criteria, read_criteria
+from passerelle.criteria import HIGHER_IS_BETTER, Criteria, Ranking, read_criteria
 from passerelle.errors import CriteriaError
 from passerelle.registry.client import CandidateRun
 from passerelle.stages.context import CRITERIA, Context, stage
@@ -41,13 +41,37 @@ class ComparisonRow:
 
 
 @dataclass(frozen=True)
+class RankingDecision:
+    """What ranked the best candidate before the second.
+
+    Attributes:
+        metric: The primary one, the first tie-break in which they differ, or `name` where they differ in none.
+        best: The metric of the best; None where it has none.
+        second: The metric of the second, likewise.
+        tie_within: Where a tie-break decided: how close candidates count as equal by the primary metric.
+    """
+
+    metric: str
+    best: float | None
+    second: float | None
+    tie_within: float | None = None
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """Every candidate of one training: those that pass by rank, then those that fail by the primary metric."""
+    """Every candidate of one training: those that pass by rank, then those that fail by the primary metric.
+
+    Attributes:
+        tie_breaks: Metrics that decide between equals, in order.
+        decision: None where fewer than two candidates pass.
+    """
 
     parent_run_id: str
     criteria_digest: str
     primary: str
     rows: tuple[ComparisonRow, ...]
+    tie_breaks: tuple[str, ...] = ()
+    decision: RankingDecision | None = None
 
     @property
     def best(self) -> ComparisonRow | None:
@@ -100,7 +124,25 @@ def compare(registry: Candidates, criteria: Criteria, *, parent_run_id: str | No
     failing = sorted((run for run in runs if failures[run.run_id]), key=lambda run: (_key(run, criteria.ranking.primary), run.name))
     rows = [ComparisonRow(place, run.name, run.run_id, run.metrics, ()) for place, run in enumerate(passing, start=1)]
     rows += [ComparisonRow(None, run.name, run.run_id, run.metrics, failures[run.run_id]) for run in failing]
-    return Comparison(parent, criteria.digest, criteria.ranking.primary, tuple(rows))
+    ranking = criteria.ranking
+    return Comparison(parent, criteria.digest, ranking.primary, tuple(rows), ranking.tie_breaks, ranking_decision(passing, ranking))
+
+
+def ranking_decision(order: Sequence[CandidateRun], ranking: Ranking) -> RankingDecision | None:
+    """Return what ranked the first of these runs before the second; None where there are fewer than two.
+
+    Args:
+        order: As `ranked` returns them.
+    """
+    if len(order) < 2:  # noqa: PLR2004 - nothing to compare with
+        return None
+    best, second = order[:2]
+    limit = min(_key(run, ranking.primary) for run in order) + ranking.tie_within
+    if _key(second, ranking.primary) > limit:
+        return RankingDecision(ranking.primary, best.metrics.get(ranking.primary), second.metrics.get(ranking.primary))
+    differing = (name for name in ranking.tie_breaks if _key(best, name) != _key(second, name))
+    metric = next(differing, "name")
+    return RankingDecision(metric, best.metrics.get(metric), second.metrics.get(metric), ranking.tie_within)
 
 
 def ranked(runs: Sequence[CandidateRun], criteria: Criteria) -> list[CandidateRun]:

@@ -54,7 +54,7 @@ def run(context: Context, options: DriftOptions, *, criteria: Path = CRITERIA, p
     result = replace(drift_result(name, days, training, rules), refused=_refused(context))
     write_last(folder, LastDrift(name, result.day.isoformat(), result.state, reasons(result, "en")))
     if options.report is not None:
-        _write(options.report, drift_page.html(result, language=options.language))
+        _write(options.report, drift_page.html(result, language=options.language or context.state.language))
     if options.textfile is not None:
         _write(options.textfile, prometheus_text(result))
     if ref is not None and result.answers:

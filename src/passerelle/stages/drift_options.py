@@ -18,7 +18,7 @@ class DriftOptions:
         day: ISO 8601; None for the last day that is over, in UTC.
         log: Folder of a prediction log, or `s3://BUCKET/PREFIX`; None for that of the settings.
         report: File that gets the page.
-        language: Of the page.
+        language: Of the page; by default that of the settings.
         textfile: File that gets gauges for Prometheus.
         registered_model: Whose answers; None for that of the context.
     """
@@ -26,7 +26,7 @@ class DriftOptions:
     day: str | None = None
     log: str | None = None
     report: Path | None = None
-    language: Literal["fr", "en"] = "fr"
+    language: Literal["fr", "en"] | None = None
     textfile: Path | None = None
     registered_model: str | None = None
 

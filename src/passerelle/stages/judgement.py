@@ -26,6 +26,7 @@ from passerelle.registry.verified import VerifiedLedger
 from passerelle.settings import SigningSettings
 from passerelle.stages.promote_environment import prepared
 from passerelle.stages.promote_unknown import check_unknown, reason_of_person
+from passerelle.stages.version_description import describe_judged
 
 REPORT = "gate/report.html"
 _AFTER_THE_REPORT = "passerelle compare\ncat training/criteria.yaml"
@@ -231,4 +232,5 @@ def _store(registry: Registry, verdict: Verdict, page: str, markdown: str, reque
             registry.write_text(run_id, f"{place}/report.html", page)
             registry.write_text(run_id, f"{place}/report.md", markdown)
             registry.write_json(run_id, f"{place}/verdict.json", found)
+        describe_judged(registry, verdict, f"{folder}/report.html")
     return None if dry_run else f"runs:/{run_id}/{REPORT}"

@@ -22,7 +22,7 @@ class PromoteOptions:
         held_out: File of labelled rows to judge by, or `dataset:NAME` of the run that logged the model.
         labels: Columns of the right answer in it.
         report: File that gets the gate's page too.
-        language: Of the gate's page.
+        language: Of the gate's page; by default that of the settings.
     """
 
     version: int | None = None
@@ -31,7 +31,7 @@ class PromoteOptions:
     waive: tuple[str, ...] = ()
     reason: str | None = None
     report: Path | None = None
-    language: Literal["fr", "en"] = "fr"
+    language: Literal["fr", "en"] | None = None
     held_out: str | None = None
     labels: tuple[str, ...] = ()
 

@@ -47,6 +47,7 @@ from passerelle.stages.compare import best_run
 from passerelle.stages.context import CRITERIA, Context, Progress, silent, stage
 from passerelle.stages.promote_digest import leads_to_adoption
 from passerelle.stages.shared_model import name_other_projects, tags_of_project
+from passerelle.stages.version_description import describe_new
 
 Tags = Mapping[str, str]
 NONE: Tags = {}
@@ -149,6 +150,8 @@ def register(
             registry.write_json(run_id, MANIFEST, found.manifest)
             tags[BUNDLE_DIGEST] = _bundle(registration, found)
         ref = _with_tags(registration, tags)
+        if ref is not None and not dry_run:
+            describe_new(registry, ref, tags)
     name, digest = registry.settings.registered_model, tags[ARTIFACT_DIGEST]
     return Registered(name, run_id, run.name, ref, True, digest, tags, not_compiled=found.not_compiled, dry_run=dry_run)
 

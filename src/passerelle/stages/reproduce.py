@@ -15,6 +15,7 @@ from passerelle.errors import IntegrityError, NotFoundError, OutsideError, Usage
 from passerelle.model.mlmodel import describe
 from passerelle.names import DATA_DIGEST, GIT_COMMIT, GIT_DIRTY, GOLDEN, MIN_CLASS_ROWS, OTHER_CLASS, SEED
 from passerelle.registry.client import Registry, VersionInfo
+from passerelle.stages.child_progress import run_with_progress
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.interpreter import interpreter_for
 from passerelle.stages.reproduction import TrainingComparison, compare_trainings
@@ -77,7 +78,7 @@ def run(
         progress(f"train again from {commit[:12]}, seed {run.tags.get(SEED, '0')}; this takes as long as the first time")
         data_digest = run.tags.get(DATA_DIGEST, "")
         options = ["--seed", run.tags.get(SEED, "0"), *train_options(data), *_rare_classes(run.tags)]
-        parent = _trained(folder, interpreter.python, options, data_digest=data_digest, environment=context.environment)
+        parent = _trained(folder, interpreter.python, options, data_digest=data_digest, environment=context.environment, progress=progress)
     again = next((each for each in registry.candidate_runs(parent) if each.name == run.name), None)
     if again is None:
         raise NotFoundError(f"the training {parent} has no candidate « {run.name} »", hint="passerelle compare")
@@ -130,19 +131,21 @@ def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=False)
 
 
-def _trained(folder: Path, python: Path, options: Sequence[str], *, data_digest: str, environment: Mapping[str, str]) -> str:
+def _trained(
+    folder: Path, python: Path, options: Sequence[str], *, data_digest: str, environment: Mapping[str, str], progress: Progress = silent
+) -> str:
     """Return the parent run of a training by the code in the folder, after checking that the data is the same."""
-    _check_data(_train(folder, python, ["--dry-run", *options], environment), data_digest)
-    result = _train(folder, python, options, environment)
+    _check_data(_train(folder, python, ["--dry-run", *options], environment, silent), data_digest)
+    result = _train(folder, python, options, environment, progress)
     _check_data(result, data_digest)
     return str(result["parent_run_id"])
 
 
-def _train(folder: Path, python: Path, options: Sequence[str], environment: Mapping[str, str]) -> Mapping[str, object]:
-    """Return what `passerelle train --json` of the folder prints."""
+def _train(folder: Path, python: Path, options: Sequence[str], environment: Mapping[str, str], progress: Progress) -> Mapping[str, object]:
+    """Return what `passerelle train --json` of the folder prints; its progress is passed on line by line."""
     command = [str(python), "-m", "passerelle", "train", "--json", "--again", "--experiment", _EXPERIMENT, *options]
     variables = dict(environment) | {"PYTHONPATH": f"{folder / 'src'}{os.pathsep}{folder}"}
-    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=_TRAIN_TIMEOUT_S, check=False)
+    done = run_with_progress(command, folder, variables, _TRAIN_TIMEOUT_S, progress)
     if done.returncode != 0:
         output = "\n".join(f"    {line}" for line in (done.stderr or done.stdout).strip().splitlines()[-6:])
         raise OutsideError(f"the training from that commit failed:\n{output}", hint="git checkout COMMIT; passerelle train")

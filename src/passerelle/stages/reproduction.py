@@ -25,6 +25,11 @@ class MetricPair:
         """Whether both are equal within a relative difference of 1e-12: the order of summation may differ."""
         return self.again is not None and abs(self.recorded - self.again) <= 1e-12 * max(1.0, abs(self.recorded))
 
+    @property
+    def change(self) -> float | None:
+        """How much larger the metric of the second training is; None where it has none."""
+        return None if self.again is None else self.again - self.recorded
+
 
 @dataclass(frozen=True)
 class TrainingComparison:

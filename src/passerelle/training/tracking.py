@@ -39,6 +39,12 @@ from passerelle.training.model_writer import ModelWriter
 
 #: Name of the model in its run.
 MODEL = "model"
+#: MLflow shows this tag of an experiment or a run as its description, in Markdown.
+_DESCRIPTION = "mlflow.note.content"
+_EXPERIMENT = (
+    "Trainings of passerelle: each is a parent run with the data, and a run for each candidate with its figures, plots and model. "
+    "`passerelle compare` ranks the candidates of the latest by the criteria."
+)
 _REQUIREMENTS = ("scikit-learn", "skops", "numpy", "scipy", "pandas")
 _REACH_TIMEOUT_S = 5
 _LONGEST_PARAMETER = 500
@@ -198,7 +204,7 @@ def _experiment_id(name: str) -> str:
     found = mlflow.get_experiment_by_name(name)
     if found is None:
         try:
-            return str(mlflow.create_experiment(name))
+            return str(mlflow.create_experiment(name, tags={_DESCRIPTION: _EXPERIMENT}))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise

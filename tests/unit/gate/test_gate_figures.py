@@ -87,7 +87,7 @@ def test_what_is_wrong_is_said_in_both_languages() -> None:
     problems = (Message("too_low", {"figure": "accuracy", "measured": "0.1", "asked": "0.2"}), Message("never", {"labels": "a"}))
     finding = Finding("accuracy", False, "", "", problems)
     assert finding.message == "accuracy is 0.1, at least 0.2 is asked for; never predicted: a"
-    assert finding.text("fr") == "exactitude : 0.1, il faut au moins 0.2 ; jamais donnés : a"
+    assert finding.text("fr") == "exactitude : 0,1, il faut au moins 0,2 ; jamais donnés : a"
     assert finding.text("en") == "accuracy is 0.1, at least 0.2 is asked for; never predicted: a"
     slices = Message("slice_low", {"slice": "short", "rows": "5", "measured": "0.1", "asked": "0.2"})
     assert message_text(slices, "fr").startswith("exactitude sur la tranche « textes courts » (5 lignes)")
@@ -108,7 +108,7 @@ def test_the_page_shows_twelve_changed_rows_of_240_characters() -> None:
 
 
 def test_the_page_says_figures_in_the_readers_units() -> None:
-    assert report._units("1.2 MB, 3 MiB", "fr") == "1.2 Mo, 3 Mio"
+    assert report._units("1.2 MB, 3 MiB", "fr") == "1,2 Mo ; 3 Mio"
     assert report._units("1.2 MB, 3 MiB", "en") == "1.2 MB, 3 MiB"
     assert (report._figure(None, "accuracy"), report._figure(2e6, "size_bytes")) == ("—", "2.0 MB")
 

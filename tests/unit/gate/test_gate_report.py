@@ -85,8 +85,8 @@ def test_a_champion_that_takes_other_columns_is_named() -> None:
 
 def test_the_markdown_s_figures_have_their_limits() -> None:
     text = markdown(judged(WORSE), language="fr")
-    assert re.search(r"^\| exactitude \| 1\.000 \| 0\.667 \| ≥ 0\.500 \|$", text, re.MULTILINE)
-    assert re.search(r"^\| taille \| 1\.0 Mo \| 1\.0 Mo \| ≤ 5\.0 Mo \|$", text, re.MULTILINE)
+    assert re.search(r"^\| exactitude \| 1,000 \| 0,667 \| ≥ 0,500 \|$", text, re.MULTILINE)
+    assert re.search(r"^\| taille \| 1,0 Mo \| 1,0 Mo \| ≤ 5,0 Mo \|$", text, re.MULTILINE)
     assert re.search(r"^\| mémoire \| 20 Mio \| 20 Mio \| — \|$", text, re.MULTILINE)
 
 
@@ -118,9 +118,10 @@ def test_what_a_candidate_did_live_is_in_the_report(language: Any) -> None:
     live = {"live_requests": ("1,000", "100"), "live_review": ("5.0%", "<7.0%>")}
     page, text = html(judged(BETTER), language=language, live=live), markdown(judged(BETTER), language=language, live=live)
     words = TEXTS[language]
-    assert f'<th scope="row">{words["live_requests"]}</th><td class="n">1,000</td><td class="n">100</td>' in page
-    assert "&lt;7.0%&gt;" in page
-    assert f"| {words['live_requests']} | 1,000 | 100 |" in text
+    thousand, share = ("1\N{NARROW NO-BREAK SPACE}000", "7,0%") if language == "fr" else ("1,000", "7.0%")
+    assert f'<th scope="row">{words["live_requests"]}</th><td class="n">{thousand}</td><td class="n">100</td>' in page
+    assert f"&lt;{share}&gt;" in page
+    assert f"| {words['live_requests']} | {thousand} | 100 |" in text
     for without in (html(judged(BETTER), language=language), markdown(judged(BETTER), language=language)):
         assert words["live"] not in without
 

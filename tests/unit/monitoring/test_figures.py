@@ -12,6 +12,7 @@ passerelle_requests_total{route="/classify",status="422"} 2.0
 passerelle_requests_total{route="/classify",status="200"} 6.0
 passerelle_requests_total{route="/classify/batch",status="200"} 2.0
 passerelle_requests_total{route="/metrics",status="200"} 90.0
+passerelle_requests_total{route="golden",status="200"} 24.0
 passerelle_predictions_total{label="voirie",model_version="6"} 1.0
 passerelle_predictions_total{label="voirie",model_version="7"} 2.0
 passerelle_predictions_total{label="merci",model_version="7"} 5.0
@@ -33,6 +34,7 @@ def test_requests_records_and_reviews_are_added_up_over_routes_and_versions() ->
     assert found.requests == {"200": 8, "422": 2}
     assert list(found.predictions.items()) == [("merci", 5), ("voirie", 3)]
     assert found.review_share == pytest.approx(2 / 8)
+    assert found.golden_replays == 24
 
 
 def test_quantiles_are_linear_within_their_bucket_and_end_at_the_last_limit() -> None:

@@ -38,7 +38,10 @@ def conforms(app: ClassifyEndpoint, answer: Any) -> None:
         if path in document["paths"]:
             operation = document["paths"][path]["post"]
             for described in (operation["requestBody"], operation["responses"]["200"]):
-                check(described["content"]["application/json"]["example"], described["content"]["application/json"]["schema"])
+                content = described["content"]["application/json"]
+                examples = content.get("examples") or {"": {"value": content["example"]}}
+                for each in examples.values():
+                    check(each["value"], content["schema"])
 
 
 @pytest.mark.parametrize(

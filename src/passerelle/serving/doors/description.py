@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from passerelle.model.mlmodel import ModelDescription
-from passerelle.serving.openapi import Document, Operation, Responses, openapi
+from passerelle.serving.openapi import Document, Operation, Responses, grouped, openapi
+from passerelle.serving.openapi_texts import DOORS
 from passerelle.serving.routes import (
     ENDPOINTS,
     HEALTH,
@@ -59,8 +60,13 @@ _PREDICTIONS: Mapping[str, object] = {"type": "object", "properties": {"predicti
 def described(runtime: Runtime) -> Document:
     """Return the OpenAPI document of a service, with the foreign protocols that are on."""
     loaded = runtime.model
-    document = openapi(runtime.contract, runtime.description, classes=None if loaded is None else loaded.labels)
-    document["paths"] |= door_paths(runtime.settings.doors.split(","), runtime.registered_model, runtime.description)
+    title = (runtime.registered_model or "passerelle") + ("" if loaded is None else f", version {loaded.version}")
+    document = openapi(runtime.contract, runtime.description, title=title, classes=None if loaded is None else loaded.labels)
+    doors = door_paths(runtime.settings.doors.split(","), runtime.registered_model, runtime.description)
+    if doors:
+        document["tags"].append(DOORS)
+    for path, operations in doors.items():
+        document["paths"][path] = {method: grouped(DOORS["name"], operation) for method, operation in operations.items()}
     return document
 
 

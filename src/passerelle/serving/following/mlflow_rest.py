@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from passerelle.follow_settings import FollowSettings
+from passerelle.model.version_tags import unpacked
 from passerelle.names import ADOPTION_RUN
 from passerelle.serving.following.credentials import not_trusted, request_headers, shown_credentials
 from passerelle.serving.following.failures import NotReachedError
@@ -72,7 +73,7 @@ class MlflowRest:
             return None
         try:
             found = _object(answer["model_version"])
-            tags = _tags(found)
+            tags = unpacked(_tags(found))
             created = int(str(found.get("creation_timestamp", 0)))
             run_id = tags.get(ADOPTION_RUN, str(found.get("run_id", "")))
             version = AliasedVersion(str(found["name"]), int(str(found["version"])), run_id, created, tags)

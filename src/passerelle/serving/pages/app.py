@@ -38,7 +38,8 @@ def build_app(runtime: Runtime) -> FastAPI:
 
     @app.get("/docs")
     async def page() -> HTMLResponse:
-        return HTMLResponse(template.substitute(title=html.escape(runtime.folder.name)))
+        version = "" if runtime.model is None else f", version {runtime.model.version}"
+        return HTMLResponse(template.substitute(title=html.escape(runtime.registered_model + version)))
 
     @app.get("/")
     async def start() -> RedirectResponse:
