@@ -48,6 +48,8 @@ GOLDEN_ORIGIN: Final = PREFIX + "golden_origin"
 FLAVOR: Final = PREFIX + "flavor"
 #: Digest of the options that a version was adopted with.
 ADOPTION_OPTIONS: Final = PREFIX + "adoption_options"
+#: On a version that `convert` made: the version that it was made of, that one's digest, and the form.
+CONVERTED_FROM: Final = PREFIX + "converted_from"
 
 # Of a run, besides: what an adoption was made of.
 MODEL_SOURCE: Final = PREFIX + "model_source"

@@ -81,6 +81,11 @@ class HostProcess:
         return self._process.poll() is None
 
     @property
+    def folder(self) -> Path:
+        """The only folder that it may write to, until it is ended."""
+        return self._folder
+
+    @property
     def pid(self) -> int:
         """Its number."""
         return self._process.pid
