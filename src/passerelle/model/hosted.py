@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import stat
 import threading
 import weakref
 from collections.abc import Mapping, Sequence
@@ -166,7 +164,7 @@ class HostedModel:
             if "error" in answer:
                 raise ValueError(f"{answer['type']}: {str(answer['message']).strip().partition(chr(10))[0]}")
             assert self._process is not None  # noqa: S101 - it answered just now
-            return _regular_file(self._process.folder / Path(str(answer["file"])).name)
+            return self._process.file(Path(str(answer["file"])).name)
 
     def close(self) -> None:
         """End the process for good."""
@@ -249,18 +247,6 @@ def hosted_predict(hosted: HostedModel) -> Predict:
         return outputs.values, outputs.probabilities
 
     return predict
-
-
-def _regular_file(path: Path) -> bytes:
-    """Return the content of a file that the process wrote; never of what a link there points to."""
-    try:
-        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        raise ValueError(f"it left no file {path.name}") from error
-    with os.fdopen(number, "rb") as file:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise ValueError(f"it left no file {path.name}")
-        return file.read()
 
 
 def _first_message(folder: Path, adoption: Adoption, flavor: LoggedFlavor) -> dict[str, object]:

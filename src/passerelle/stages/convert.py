@@ -82,10 +82,6 @@ class ConversionRequest:
     dry_run: bool = False
     progress: Progress = silent
 
-    def typed(self, form: Form | None = None) -> str:
-        """Return the command."""
-        return f"passerelle convert {self.address} --to {form or self.form}"
-
 
 @stage
 def run(context: Context, address: str, form: Form = "skops", *, dry_run: bool = False, progress: Progress = silent) -> Converted:
@@ -131,8 +127,8 @@ def convert(registry: Registry, request: ConversionRequest) -> Converted:
         found = Converted(version.ref, None, True, request.form, "", len(ancestor.golden.inputs), difference, request.dry_run)
         if request.dry_run:
             return found
-        made = earlier or _new_version(registry, version, converted_from, folder)
-        ref, digest = _record(registry, made, version, folder, request)
+        new = earlier or _new_version(registry, version, converted_from, folder)
+        ref, digest = _record(registry, new, version, folder, request)
         return replace(found, ref=ref, artifact_digest=digest)
 
 
@@ -145,6 +141,12 @@ def _adopted_pickle(registry: Registry, request: ConversionRequest) -> VersionIn
         message = f"{version.ref} was registered by passerelle, which saves models with skops: convert is for adopted pickles"
         raise UsageError(message, hint=_promote(version.ref))
     return version
+
+
+def _other_form(request: ConversionRequest) -> str:
+    if request.form == "skops":
+        return f"passerelle convert {request.address} --to onnx"
+    return f"passerelle convert {request.address} --to skops"
 
 
 def _promote(ref: ModelVersionRef) -> str:
@@ -202,8 +204,7 @@ def _convert_files(ancestor: _Ancestor, folder: Path, request: ConversionRequest
         try:
             content = hosted.converted(request.form)
         except ValueError as error:
-            other: Form = "onnx" if request.form == "skops" else "skops"
-            raise UsageError(f"{ancestor.ref} cannot be saved as {request.form}: {error}", hint=request.typed(other)) from error
+            raise UsageError(f"{ancestor.ref} cannot be saved as {request.form}: {error}", hint=_other_form(request)) from error
     libraries = pins_of(locked.text)
     write_converted(former, folder / MODEL_FOLDER, ancestor.flavor, NewFile(content, request.form, libraries))
     if request.form == "onnx":
@@ -239,15 +240,16 @@ def _golden_difference(folder: Path, golden: Golden, request: ConversionRequest)
     adoption, settings = read_adoption(folder), LoadingSettings.read()
     assert adoption is not None  # noqa: S101 - written just now
     python = ensure(folder / LOCK_FILE, adoption.python, settings, request.progress)
-    other: Form = "onnx" if request.form == "skops" else "skops"
     try:
         with closing(HostedModel(folder, adoption, python=python, settings=settings)) as hosted:
             return _replayed(golden, hosted)
     except GoldenError as error:
         message = f"as {request.form}, {request.address} does not give its golden predictions, and is not registered: {error.message}"
-        raise GoldenError(message, hint=request.typed(other)) from error
+        raise GoldenError(message, hint=_other_form(request)) from error
     except UntrustedTypeError as error:
-        raise UntrustedTypeError(error.message, hint=f"{error.hint}; {request.typed()}") from error
+        types = (error.hint or "").rpartition("=")[2]
+        hint = f"export PASSERELLE_TRUSTED_TYPES={types}; passerelle convert {request.address}"
+        raise UntrustedTypeError(error.message, hint=hint) from error
 
 
 def _replayed(golden: Golden, hosted: HostedModel) -> float:
@@ -265,15 +267,15 @@ def _new_version(registry: Registry, ancestor: VersionInfo, converted_from: str,
 
 
 def _record(
-    registry: Registry, made: VersionInfo, ancestor: VersionInfo, folder: Path, request: ConversionRequest
+    registry: Registry, version: VersionInfo, ancestor: VersionInfo, folder: Path, request: ConversionRequest
 ) -> tuple[ModelVersionRef, str]:
     """Write what adoption keeps of a version; return its reference, which names the run of that, and the digest of its files."""
     recorded = read_adoption(folder)
     assert recorded is not None  # noqa: S101 - written just now
-    adoption = replace(recorded, source=made.source, original_run=made.logged_by)
+    adoption = replace(recorded, source=version.source, original_run=version.logged_by)
     (folder / ADOPTION_FILE).write_text(adoption.canonical(), encoding="utf-8")
-    found = Adoptable(made.ref.registered_model, made, made.source, made.logged_by)
+    found = Adoptable(version.ref.registered_model, version, version.source, version.logged_by)
     manifest = manifest_of(folder / MODEL_FOLDER, folder / GOLDEN)
     options = ancestor.tags.get(ADOPTION_OPTIONS, "")
-    new = NewAdoption(found, folder, manifest, adoption, options, request.signing, request.who)
-    return written(registry, new).ref, digest_of_manifest(manifest)
+    adoption_of = NewAdoption(found, folder, manifest, adoption, options, request.signing, request.who)
+    return written(registry, adoption_of).ref, digest_of_manifest(manifest)
