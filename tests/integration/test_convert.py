@@ -130,5 +130,6 @@ def test_a_pickle_becomes_a_graph(adopting: Registry, adopt: Adopt, monkeypatch:
     assert refused.value.hint == f"passerelle convert {ref.uri} --to skops"
     monkeypatch.setenv("PASSERELLE_MODEL_PYTHON", str(flavor_python()))
     tried = converted(adopting, ref, "onnx", dry_run=True)
-    assert (tried.ref, tried.golden_inputs >= 8, tried.golden_difference) == (None, True, pytest.approx(0, abs=1e-6))
+    assert (tried.ref, tried.golden_inputs >= 8) == (None, True)
+    assert tried.golden_difference == pytest.approx(0, abs=1e-6)
     assert len(adopting.versions(ref.registered_model)) == 1
