@@ -129,7 +129,7 @@ class HostedModel:
         """
         with self._lock:
             answer = self._answer({"records": list(records), "params": dict(params or {})})
-            if "error" not in answer:
+            if "task" in answer:
                 self.task, self.classes = str(answer["task"]), tuple(answer["classes"] or ())
         if "error" in answer:
             raise ValueError(f"the model raised {answer['type']}")
