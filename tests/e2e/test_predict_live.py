@@ -89,10 +89,10 @@ def test_a_record_of_every_type_reaches_the_model_and_other_paths_name_this_one(
 @pytest.mark.parametrize(
     ("path", "body", "answer"),
     [
-        ("/v1/models/classification:predict", {"instances": [RECORD, RECORD]}, {"predictions": [WORTH] * 2}),
+        ("/v1/models/test:predict", {"instances": [RECORD, RECORD]}, {"predictions": [WORTH] * 2}),
         ("/invocations", {"dataframe_records": [RECORD], "params": {"times": 2.0}}, {"predictions": [2 * WORTH]}),
         (
-            "/v2/models/classification/infer",
+            "/v2/models/test/infer",
             {"inputs": TENSORS, "parameters": {"times": 2.0}},
             [{"name": "prediction", "datatype": "FP64", "shape": [1], "data": [2 * WORTH]}],
         ),

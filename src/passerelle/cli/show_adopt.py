@@ -35,7 +35,7 @@ def adopted(output: Output, result: Adopted) -> None:
         output.line(f"  warning: {warning}")
     if result.created and not result.dry_run and result.ref is not None:
         output.line(f"  next: passerelle promote --model {result.registered_model} --version {result.ref.version}")
-        if record.pickled and record.flavor in {"sklearn", "lightgbm"}:
+        if record.pickled and record.flavor != "python_function":
             output.line(f"    or: passerelle convert {result.ref.uri}")
     output.result(result)
 
