@@ -25,13 +25,15 @@ def write_adoption(
     *,
     inputs: Sequence[Mapping[str, object]] = TEXT,
     outputs: Sequence[Mapping[str, object]] | None = None,
+    params: Sequence[Mapping[str, object]] | None = None,
     task: Task = "classification",
     input_form: InputForm = "table",
     **others: Any,
 ) -> Adoption:
     """Write the record of adoption beside the model's directory, and return it."""
     flavor = logged_flavor(folder / MODEL_FOLDER)
-    signature = {"inputs": json.dumps(list(inputs)), **({"outputs": json.dumps(list(outputs))} if outputs else {})}
+    parts = {"inputs": inputs, "outputs": outputs, "params": params}
+    signature = {name: json.dumps(list(part)) for name, part in parts.items() if part}
     adoption = Adoption(
         "models:/test/1", "", flavor.name, task, signature, "signature", "3.11", input_form=input_form, pickled=flavor.pickled, **others
     )

@@ -54,6 +54,8 @@ GOLDEN_ORIGIN: Final = PREFIX + "golden_origin"
 FLAVOR: Final = PREFIX + "flavor"
 #: Digest of the options that a version was adopted with.
 ADOPTION_OPTIONS: Final = PREFIX + "adoption_options"
+#: On a version that `convert` made: the version that it was made of, that one's digest, and the form.
+CONVERTED_FROM: Final = PREFIX + "converted_from"
 
 #: What the gate said of a version last.
 VERDICT: Final = PREFIX + "verdict"

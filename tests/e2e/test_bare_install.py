@@ -20,6 +20,7 @@ UV = [sys.executable, "-m", "uv"]
 WORKS = {"env", "keys"}
 ARGUMENTS = {
     "adopt": "adopt models:/comments/1",
+    "convert": "convert models:/comments/1",
     "trace": "trace 1",
     "reproduce": "reproduce 1",
     "restore": "restore file.tar",

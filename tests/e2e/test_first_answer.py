@@ -25,6 +25,7 @@ REFUSED: list[tuple[str, int, str]] = [
     ("reproduce 1", 3, "no MLflow server is named"),
     ("train", 3, "no MLflow server is named"),
     ("adopt models:/comments/1", 3, "no MLflow server is named"),
+    ("convert models:/comments/1", 3, "no MLflow server is named"),
     ("import", 3, "no MLflow server is named"),
     ("promote", 2, "the criteria training/criteria.yaml cannot be read"),
     ("compare", 2, "the criteria training/criteria.yaml cannot be read"),

@@ -27,8 +27,19 @@ INPUTS: list[dict[str, Any]] = [
     {"name": "rooms", "type": "integer", "required": False},
 ]
 RECORD = {"text": "un grand merci", "at": "2026-11-26T12:00:00", "scan": "UGFyaXM=", "sizes": [1.5, 2.0], "rooms": 3}
+TENSORS = [
+    {"name": name, "datatype": datatype, "shape": [1, *shape], "data": [RECORD[name]]}
+    for name, datatype, shape in [
+        ("text", "BYTES", []),
+        ("at", "BYTES", []),
+        ("scan", "BYTES", []),
+        ("sizes", "FP64", [2]),
+        ("rooms", "INT32", []),
+    ]
+]
+PARAMS = [{"name": "times", "type": "double", "default": 1.0, "shape": None}]
 WORTH = 2026 + len("un grand merci") + len("Paris") + 3.5
-ENVIRONMENT = {"adopted_pickles": "any", "model_python": sys.executable}
+ENVIRONMENT = {"adopted_pickles": "any", "model_python": sys.executable, "doors": "v1,v2,invocations"}
 
 
 def regressor() -> object:
@@ -55,7 +66,7 @@ def predicting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedModel
     (store / "models").mkdir(parents=True)
     with bentoml.models.create("classification:1-00000000", _model_store=ModelStore(store / "models")) as model:
         folder = Path(model.path)
-        adoption = write_pickled(folder, regressor(), inputs=INPUTS, task="regression", input_form="table")
+        adoption = write_pickled(folder, regressor(), inputs=INPUTS, params=PARAMS, task="regression", input_form="table")
         hosted = HostedModel(folder, adoption, python=Path(sys.executable))
         write_evidence(folder, hosted, [RECORD])
         hosted.close()
@@ -73,6 +84,25 @@ def test_a_record_of_every_type_reaches_the_model_and_other_paths_name_this_one(
     card = requests.get(f"{predicting.address}/model", timeout=30).json()
     assert (card["task"], card["pickled"], card["adopted"]) == ("regression", True, True)
     assert set(requests.get(f"{predicting.address}/docs.json", timeout=30).json()["paths"]) >= {"/predict", "/predict/batch"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "answer"),
+    [
+        ("/v1/models/test:predict", {"instances": [RECORD, RECORD]}, {"predictions": [WORTH] * 2}),
+        ("/invocations", {"dataframe_records": [RECORD], "params": {"times": 2.0}}, {"predictions": [2 * WORTH]}),
+        (
+            "/v2/models/test/infer",
+            {"inputs": TENSORS, "parameters": {"times": 2.0}},
+            [{"name": "prediction", "datatype": "FP64", "shape": [1], "data": [2 * WORTH]}],
+        ),
+    ],
+    ids=["v1", "invocations", "v2"],
+)
+def test_the_doors_give_the_same_number(predicting: ServedModel, path: str, body: Any, answer: Any) -> None:
+    found = requests.post(f"{predicting.address}{path}", json=body, timeout=30)
+    assert found.status_code == 200, found.text
+    assert found.json().get("outputs", found.json()) == answer
 
 
 def test_a_process_that_is_killed_is_started_again(predicting: ServedModel) -> None:

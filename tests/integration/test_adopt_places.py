@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -108,6 +109,22 @@ def test_a_runs_model_becomes_a_version_once(quick: Registry, tmp_path: Path) ->
     first = adopted(quick, f"runs:/{run_id}/model")
     again = adopted(quick, f"runs:/{run_id}/model")
     assert (first.created, again.created, first.ref) == (True, False, again.ref)
+    assert len(quick.versions(quick.settings.registered_model)) == 1
+
+
+def test_a_model_that_two_people_adopt_at_once_becomes_one_version(quick: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = logged()
+    others: list[Adopted] = []
+    written = adopt_writing.written
+
+    def after_somebody_else(*given: Any) -> Any:
+        monkeypatch.setattr(stage, "written", written)
+        others.append(adopted(quick, f"runs:/{run_id}"))
+        return written(*given)
+
+    monkeypatch.setattr(stage, "written", after_somebody_else)
+    ours = adopted(quick, f"runs:/{run_id}")
+    assert (ours.ref, ours.created) == (others[0].ref, False)
     assert len(quick.versions(quick.settings.registered_model)) == 1
 
 

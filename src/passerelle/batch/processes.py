@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from passerelle.batch.scored_split import ReadRecord, Scoring, score_split
+from passerelle.batch.scored_split import AnswerOf, ReadRecord, Scoring, score_split
 from passerelle.batch.table_file import OutputFolder
 from passerelle.batch.table_plan import TableSplit
 from passerelle.errors import OutsideError
@@ -37,6 +37,7 @@ class ScoringRecipe:
         signing: What the model's signature is verified with.
         redact: As of `Scoring`; a function of a module.
         output_format: As of `Scoring`.
+        answer_of: As of `Scoring`; a function of a module.
     """
 
     model_folder: Path
@@ -46,6 +47,7 @@ class ScoringRecipe:
     signing: SigningSettings | None = None
     redact: Callable[[str], str] | None = None
     output_format: str = "parquet"
+    answer_of: AnswerOf | None = None
 
     def scoring(self) -> Scoring:
         """Return what rows are scored by.
@@ -56,7 +58,7 @@ class ScoringRecipe:
         """
         model = load_model(self.model_folder, signing=self.signing)
         reader = self.record_reader(model, self.settings)
-        return Scoring(model, reader, self.ids, self.settings.review_threshold, self.redact, self.output_format)
+        return Scoring(model, reader, self.ids, self.settings.review_threshold, self.redact, self.output_format, self.answer_of)
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,18 @@ from passerelle.batch.table_file import csv_rows
 from passerelle.errors import DataError
 
 
-def scored_content(table: pa.Table, kind: str, *, repeated: Collection[str]) -> bytes:
+def scored_content(table: pa.Table, kind: str, *, repeated: Collection[str], nested: Collection[str] = ()) -> bytes:
     """Return the file of a table, in UTF-8 where it is text.
 
     Args:
         table: The answers to a split.
         kind: csv, with a header in each file; jsonl; or parquet.
         repeated: Columns of few values.
+        nested: Columns of JSON, which is a part of a line in jsonl, and a text elsewhere.
     """
     if kind == "jsonl":
-        return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in table.to_pylist())
+        rows = ({**row, **{name: orjson.Fragment(row[name]) for name in nested}} for row in table.to_pylist())
+        return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
     content = io.BytesIO()
     if kind == "csv":
         write_csv(table, content)

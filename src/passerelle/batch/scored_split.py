@@ -21,6 +21,7 @@ from passerelle.model.prediction_id import row_prediction_id
 
 #: What a pipeline raises for values that it cannot take, as the service answers with 422.
 _VALUES = (ValueError, OverflowError, TypeError, AttributeError)
+_NO_VALUE = "holds a value that the model cannot take"
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class RowFault:
     field: str | None = None
 
 
+#: Returns what a model that is no classifier says of a record, as the service answers it: of its value, and its labels' probabilities.
+AnswerOf = Callable[[LoadedModel, object, "Sequence[float] | None"], Mapping[str, Any]]
 #: Returns the record of the cells of a row, or why it is none.
 ReadRecord = Callable[[Mapping[str, Any]], "Mapping[str, Any] | RowFault"]
 
@@ -51,6 +54,7 @@ class Scoring:
         review_threshold: A label that is less probable is for a person to look at.
         redact: Takes personal data out of the texts of the record, where `ids` names them; None leaves them as they are.
         output_format: csv, jsonl or parquet.
+        answer_of: For a model that is no classifier.
     """
 
     model: LoadedModel
@@ -59,6 +63,12 @@ class Scoring:
     review_threshold: float = 0.0
     redact: Callable[[str], str] | None = None
     output_format: str = "parquet"
+    answer_of: AnswerOf | None = None
+
+    @cached_property
+    def classifies(self) -> bool:
+        """Whether the answers are labels with a probability."""
+        return self.model.task == "classification" or self.answer_of is None
 
     @cached_property
     def texts(self) -> frozenset[str]:
@@ -102,6 +112,7 @@ class _Answers:
     ids: list[list[str | None]] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     probabilities: list[float | None] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
     refused: list[bytes] = field(default_factory=list)
 
 
@@ -117,8 +128,10 @@ def score_split(split: TableSplit, scoring: Scoring) -> ScoredSplit:
     for rows in rows_of(split, scoring.model.description.columns, scoring.ids):
         _add(answers, split, scoring, number, rows)
         number += len(rows)
-    repeated = [name for name in ("input", "label", "model_version") if name not in scoring.ids]
-    content = scored_content(_table(answers, split, scoring), scoring.output_format, repeated=repeated)
+    found = _table(answers, split, scoring)
+    repeated = [name for name in ("input", "label", "model_version") if name in found.column_names and name not in scoring.ids]
+    nested = [] if scoring.classifies or scoring.model.task == "regression" else [_column(scoring.model)]
+    content = scored_content(found, scoring.output_format, repeated=repeated, nested=nested)
     return ScoredSplit(content, b"".join(answers.refused), len(answers.rows), len(answers.refused))
 
 
@@ -134,9 +147,12 @@ def _add(answers: _Answers, split: TableSplit, scoring: Scoring, first: int, row
             records.append(found)
             numbers.append(number)
             names.append(ids)
+    if not scoring.classifies:
+        _add_values(answers, split, scoring, numbers, list(zip(names, records, strict=True)))
+        return
     for place, (label, probability) in enumerate(predictions(scoring.model, records)):
         if label is None:
-            refusal = RowFault("holds a value that the model cannot take")
+            refusal = RowFault(_NO_VALUE)
             answers.refused.append(_line(split, numbers[place], scoring, names[place], refusal))
             continue
         answers.rows.append(numbers[place])
@@ -176,23 +192,71 @@ def predictions(model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> Ite
     yield from ((row.label_index, None if row.probabilities is None else row.probabilities[row.label_index]) for row in rows)
 
 
+def _add_values(
+    answers: _Answers, split: TableSplit, scoring: Scoring, numbers: Sequence[int], records: Sequence[tuple[list[str | None], Any]]
+) -> None:
+    """Add what a model that is no classifier answers; each record comes with the cells that name its row."""
+    for number, (ids, _), answer in zip(numbers, records, _values_of(scoring, [record for _, record in records]), strict=True):
+        if answer is None:
+            answers.refused.append(_line(split, number, scoring, ids, RowFault(_NO_VALUE)))
+            continue
+        answers.rows.append(number)
+        answers.ids.append(ids)
+        answers.values.append(answer[_column(scoring.model)])
+
+
+def _column(model: LoadedModel) -> str:
+    """Return the name under which /predict answers."""
+    return "labels" if model.task == "multilabel" else "prediction"
+
+
+def _values_of(scoring: Scoring, records: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any] | None]:
+    """Yield what a model that is no classifier answers for each record; None for values that it cannot take."""
+    if not records or scoring.answer_of is None:
+        return
+    try:
+        outputs = scoring.model.values(records)
+    except _VALUES:
+        if len(records) == 1:
+            yield None
+            return
+        for record in records:
+            yield from _values_of(scoring, [record])
+        return
+    rows: Sequence[Sequence[float] | None] = outputs.probabilities or [None] * len(outputs.values)
+    yield from (scoring.answer_of(scoring.model, value, row) for value, row in zip(outputs.values, rows, strict=True))
+
+
 def _table(answers: _Answers, split: TableSplit, scoring: Scoring) -> pa.Table:
     rows, model = len(answers.rows), scoring.model
-    texts = pa.array([label_text(label) for label in model.labels], pa.string())
-    labels = pa.DictionaryArray.from_arrays(pa.array(answers.labels, pa.int32()), texts)
-    review = [value is not None and value < scoring.review_threshold for value in answers.probabilities]
     ids = {name: pa.array([each[place] for each in answers.ids], pa.string()) for place, name in enumerate(scoring.ids)}
     columns = {
         "input": pa.array([split.file.name] * rows, pa.string()),
         "row": pa.array(answers.rows, pa.int64()),
         **ids,
-        "label": labels.cast(pa.string()),
-        "probability": pa.array(answers.probabilities, pa.float64()),
-        "review": pa.array(review, pa.bool_()),
+        **(_labels(answers, scoring) if scoring.classifies else {_column(model): _predictions(answers, model)}),
         "model_version": pa.array([model.version] * rows, pa.string()),
         "prediction_id": pa.array(_prediction_ids(answers.rows, split, model), pa.string()),
     }
     return pa.table(columns)
+
+
+def _labels(answers: _Answers, scoring: Scoring) -> dict[str, pa.Array]:
+    texts = pa.array([label_text(label) for label in scoring.model.labels], pa.string())
+    labels = pa.DictionaryArray.from_arrays(pa.array(answers.labels, pa.int32()), texts)
+    review = [value is not None and value < scoring.review_threshold for value in answers.probabilities]
+    return {
+        "label": labels.cast(pa.string()),
+        "probability": pa.array(answers.probabilities, pa.float64()),
+        "review": pa.array(review, pa.bool_()),
+    }
+
+
+def _predictions(answers: _Answers, model: LoadedModel) -> pa.Array:
+    """Return numbers of a regression, and JSON of any other task."""
+    if model.task == "regression":
+        return pa.array(answers.values, pa.float64())
+    return pa.array([orjson.dumps(value).decode() for value in answers.values], pa.string())
 
 
 def _prediction_ids(rows: Sequence[int], split: TableSplit, model: LoadedModel) -> list[str]:

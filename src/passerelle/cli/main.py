@@ -11,6 +11,7 @@ import click
 
 from passerelle.cli import operations, stages
 from passerelle.cli.adopt_command import adopt
+from passerelle.cli.convert_command import convert
 from passerelle.cli.drift_command import drift
 from passerelle.cli.feedback import feedback
 from passerelle.cli.keys import keys
@@ -40,6 +41,7 @@ STAGES: Sequence[click.Command] = (
 OPERATIONS: Sequence[click.Command] = (
     new,
     adopt,
+    convert,
     operations.demo,
     operations.up,
     operations.env,

@@ -32,6 +32,8 @@ from passerelle.cli.prerequisites import needs
 @click.option("--force", is_flag=True, help="Let a candidate answer that the gate refuses; needs --reason.")
 @click.option("--waive", multiple=True, metavar="CHECK", help="Waive a check that the criteria let you waive; needs --reason.")
 @click.option("--reason", help="Why; written in the ledger.")
+@click.option("--held-out", metavar="FILE", help="Labelled rows to judge a candidate by: CSV, Parquet, or dataset:NAME of its run.")
+@click.option("--label", "labels", metavar="COLUMN", multiple=True, help="Column of the right answer; once for each label or output.")
 @criteria_option
 @project_option
 @dry_run_option

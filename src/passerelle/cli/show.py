@@ -210,8 +210,9 @@ def statuses(output: Output, results: Sequence[Status]) -> None:
 def status(output: Output, result: Status) -> None:
     """Show what each place holds and what disagrees."""
     holdings = result.holdings
+    origin = f" (adopted, golden inputs from {holdings.golden_origin})" if holdings.golden_origin else ""
     rows = [
-        ("alias production", holdings.alias or "—"),
+        ("alias production", f"{holdings.alias}{origin}" if holdings.alias else "—"),
         ("alias previous", holdings.previous or "—"),
         ("stage Production", ", ".join(map(str, holdings.stage)) or "—"),
         ("ledger", "broken" if result.ledger_findings else holdings.ledger or "—"),

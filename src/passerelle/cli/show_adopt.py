@@ -8,6 +8,7 @@ from passerelle.cli.output import Output
 
 if TYPE_CHECKING:
     from passerelle.stages.adopt import Adopted
+    from passerelle.stages.convert import Converted
 
 _ORIGINS = {
     "examples": "the file of examples",
@@ -34,4 +35,23 @@ def adopted(output: Output, result: Adopted) -> None:
         output.line(f"  warning: {warning}")
     if result.created and not result.dry_run and result.ref is not None:
         output.line(f"  next: passerelle promote --model {result.registered_model} --version {result.ref.version}")
+        if record.pickled and record.flavor != "python_function":
+            output.line(f"    or: passerelle convert {result.ref.uri}")
     output.result(result)
+
+
+def converted(output: Output, result: Converted) -> None:
+    """Show the version that was made of a pickle."""
+    if result.ref is None:
+        output.line(f"would make a version of {result.ancestor} as {result.form}: {_reproduced(result)}")
+    elif not result.created:
+        output.line(f"already done: {result.ref} is {result.ancestor} as {result.form}, {result.artifact_digest}")
+    else:
+        output.line(f"{result.ref}, made of {result.ancestor} as {result.form}: {result.artifact_digest}")
+        output.line(f"  {_reproduced(result)}; it runs no code when it is read")
+        output.line(f"  next: passerelle promote --model {result.ref.registered_model} --version {result.ref.version}")
+    output.result(result)
+
+
+def _reproduced(result: Converted) -> str:
+    return f"{result.golden_inputs} golden predictions reproduced, the largest difference {result.golden_difference or 0.0:.2g}"

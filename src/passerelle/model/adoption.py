@@ -40,6 +40,7 @@ class Adoption:
         pickled: Whether reading the model runs code that lies in its files.
         python: Version of Python that the model's own environment has, such as `3.11`.
         libraries: Version of each library of that environment that decides about predictions, by name.
+        converted_from: The version whose pickle this model was converted from, with that one's digest; empty for any other.
     """
 
     source: str
@@ -54,10 +55,14 @@ class Adoption:
     labels: Mapping[str, str] = field(default_factory=dict)
     pickled: bool = False
     libraries: Mapping[str, str] = field(default_factory=dict)
+    converted_from: str = ""
 
     def canonical(self) -> str:
         """Return the content of the file: the same text for the same record."""
-        return json.dumps({"schema": _SCHEMA, **asdict(self)}, ensure_ascii=False, sort_keys=True, indent=1) + "\n"
+        content = {"schema": _SCHEMA, **asdict(self)}
+        if not self.converted_from:
+            del content["converted_from"]  # as records were written before there were conversions
+        return json.dumps(content, ensure_ascii=False, sort_keys=True, indent=1) + "\n"
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Adoption:

@@ -7,6 +7,7 @@ import json
 import os
 import select
 import shutil
+import stat
 import struct
 import subprocess
 import tempfile
@@ -100,6 +101,21 @@ class HostProcess:
             raise ModelEndedError(f"the process of the model ended{self._status()}", hint="passerelle status") from error
         except TimeoutError as error:
             raise ModelTimeoutError(f"the model took longer than {timeout_s:g} s", hint="passerelle status") from error
+
+    def file(self, name: str) -> bytes:
+        """Return the content of a file that it wrote into its folder; never of what a link there points to.
+
+        Raises:
+            ValueError: There is no such file.
+        """
+        try:
+            number = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            raise ValueError(f"it left no file {name}") from error
+        with os.fdopen(number, "rb") as file:
+            if not stat.S_ISREG(os.fstat(number).st_mode):
+                raise ValueError(f"it left no file {name}")
+            return file.read()
 
     def close(self) -> None:
         """End it, and remove its folder."""

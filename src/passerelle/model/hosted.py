@@ -129,7 +129,7 @@ class HostedModel:
         """
         with self._lock:
             answer = self._answer({"records": list(records), "params": dict(params or {})})
-            if "error" not in answer:
+            if "task" in answer:
                 self.task, self.classes = str(answer["task"]), tuple(answer["classes"] or ())
         if "error" in answer:
             raise ValueError(f"the model raised {answer['type']}")
@@ -148,6 +148,23 @@ class HostedModel:
         outputs = self.predict(records)
         rows: Sequence[Sequence[float] | None] = outputs.probabilities or [None] * len(outputs.values)
         return [ScoredRow(self._place(label), row) for label, row in zip(outputs.values, rows, strict=True)]
+
+    def converted(self, form: str) -> bytes:
+        """Return the content of a file that the process saves its model to in another form.
+
+        Args:
+            form: `skops` or `onnx`.
+
+        Raises:
+            ValueError: The process cannot save it so; says why.
+            OutsideError: As `predict`.
+        """
+        with self._lock:
+            answer = self._answer({"convert": form, "inputs": self._message["inputs"]})
+            if "error" in answer:
+                raise ValueError(f"{answer['type']}: {str(answer['message']).strip().partition(chr(10))[0]}")
+            assert self._process is not None  # noqa: S101 - it answered just now
+            return self._process.file(Path(str(answer["file"])).name)
 
     def close(self) -> None:
         """End the process for good."""

@@ -57,9 +57,14 @@ def find_adoptable(registry: Registry, text: str, registered_model: str | None =
         return Adoptable(address.registered_model, version, version.source, version.logged_by)
     name = registered_model or registry.settings.registered_model
     place = _place(registry, address)
-    of_run = registry.versions_of_run(place.run_id) if place.run_id else registry.versions(name)
-    same = [info for info in of_run if info.ref.registered_model == name and info.source.rstrip("/") == place.source.rstrip("/")]
-    return Adoptable(name, same[-1] if same else None, place.source, place.run_id)
+    return Adoptable(name, version_of_source(registry, name, place.run_id, place.source), place.source, place.run_id)
+
+
+def version_of_source(registry: Registry, registered_model: str, run_id: str, source: str) -> VersionInfo | None:
+    """Return the version of the registered model that the files at this address are; None where there is none."""
+    of_run = registry.versions_of_run(run_id) if run_id else registry.versions(registered_model)
+    same = [info for info in of_run if info.ref.registered_model == registered_model and info.source.rstrip("/") == source.rstrip("/")]
+    return same[-1] if same else None
 
 
 def _place(registry: Registry, address: ModelAddress) -> LoggedModelPlace:

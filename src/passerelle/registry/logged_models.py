@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 from passerelle.errors import NotFoundError, UsageError
 
 #: MLflow's own tag of a run: what it logged, of MLflow 2.
-_HISTORY = "mlflow.log-model.history"
+HISTORY_TAG = "mlflow.log-model.history"
 _MODEL_FILE = "MLmodel"
 
 
@@ -49,7 +49,7 @@ def logged_by(client: RunReader, run_id: str) -> tuple[LoggedModelPlace, ...]:
     """Return the models that the run logged, in its order; of several with the same name, the last."""
     run = client.get_run(run_id)
     found: dict[str, str] = {}
-    for path in _paths_of_history(run.data.tags.get(_HISTORY, "[]")):
+    for path in _paths_of_history(run.data.tags.get(HISTORY_TAG, "[]")):
         found[path] = f"{run.info.artifact_uri.rstrip('/')}/{path}"
     for output in run.outputs.model_outputs if run.outputs else ():
         with suppress(MlflowException):  # a model that was deleted since

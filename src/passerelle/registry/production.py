@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from passerelle.errors import BusyError, PasserelleError
 from passerelle.model.ledger_entry import Entry
-from passerelle.names import PREVIOUS, ModelVersionRef
+from passerelle.names import GOLDEN_ORIGIN, PREVIOUS, ModelVersionRef
 from passerelle.registry import ledger as ledgers
 from passerelle.registry.anchors import confirm, publish
 from passerelle.registry.chain import standing_entry
@@ -24,18 +24,22 @@ class Standing:
         production: The version that holds the alias, if one does.
         previous: The version that a rollback goes to, if there is one.
         stages: The stage of each version.
+        golden_origins: Of each adopted version: where the inputs of its golden predictions come from.
     """
 
     production: int | None
     previous: int | None
     stages: Mapping[int, str]
+    golden_origins: Mapping[int, str] = field(default_factory=dict)
 
 
 def standing(registry: Registry, registered_model: str) -> Standing:
     """Return the state of alias and stage."""
     aliases = registry.aliases(registered_model)
-    stages = {info.ref.version: info.stage for info in registry.versions(registered_model)}
-    return Standing(aliases.get(registry.settings.alias), aliases.get(str(PREVIOUS)), stages)
+    versions = registry.versions(registered_model)
+    stages = {info.ref.version: info.stage for info in versions}
+    origins = {info.ref.version: info.tags[GOLDEN_ORIGIN] for info in versions if GOLDEN_ORIGIN in info.tags}
+    return Standing(aliases.get(registry.settings.alias), aliases.get(str(PREVIOUS)), stages, origins)
 
 
 def settled(now: Standing, version: int) -> bool:

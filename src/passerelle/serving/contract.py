@@ -50,10 +50,10 @@ class Contract:
         batch: The pydantic model of `{"records": [...]}`.
         columns: The fields' names, in the order of the signature.
         renamed: Column of each attribute, for columns that cannot be a Python name; empty when all can.
-        structure: The most that the body of one record holds.
-        batch_structure: The most that the body of a batch holds.
+        structure, batch_structure: The most that the body of one record, and of a batch, holds.
         params_field: The field beside the columns that holds the params of the signature; None where it has none.
         params_attribute: The name of that field in the pydantic model of a record.
+        params: Of the signature.
     """
 
     record: type[BaseModel]
@@ -64,6 +64,7 @@ class Contract:
     batch_structure: Structure
     params_field: str | None = None
     params_attribute: str = ""
+    params: Sequence[Param] = ()
 
     def read_record(self, body: bytes) -> dict[str, object]:
         """Return the record of a body.
@@ -192,7 +193,7 @@ def contract_of(
     renamed = {attribute: column.name for attribute, column in attributes.items() if attribute != column.name}
     structure = Structure.of(columns, params, params_field, max_array_items=max_array_items, ignore_extra=ignore_extra)
     batch_structure = structure.for_batch(max_records)
-    return Contract(record, batch, names, renamed, structure, batch_structure, params_field if params else None, params_attribute)
+    return Contract(record, batch, names, renamed, structure, batch_structure, params_field if params else None, params_attribute, params)
 
 
 def _field(column: Column, limits: ValueLimits) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from passerelle.model.record import Column, Param
@@ -17,10 +17,17 @@ MESSAGES: Mapping[str, str] = {
     "not_iso": "must be a date, or a date and a time, in ISO 8601",
     "string_pattern_mismatch": "must be base64",
 }
+
+
+def _whole(value: object) -> object:
+    """Return a number without a fraction as an integer: 3.0 is one in JSON, and MLflow's scoring server takes it."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 _NUMBERS: Mapping[str, Any] = {
     "boolean": bool,
-    "integer": Annotated[int, Field(ge=-(2**31), lt=2**31)],
-    "long": Annotated[int, Field(ge=-(2**63), lt=2**63)],
+    "integer": Annotated[int, Field(ge=-(2**31), lt=2**31), BeforeValidator(_whole)],
+    "long": Annotated[int, Field(ge=-(2**63), lt=2**63), BeforeValidator(_whole)],
     "float": Annotated[float, Field(allow_inf_nan=False)],
     "double": Annotated[float, Field(allow_inf_nan=False)],
 }

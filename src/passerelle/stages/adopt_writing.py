@@ -31,9 +31,9 @@ from passerelle.names import (
     TASK,
     ModelVersionRef,
 )
-from passerelle.registry.adoptable import Adoptable
+from passerelle.registry.adoptable import Adoptable, version_of_source
 from passerelle.registry.adoption_run import adoption_run, end_adoption, is_run_of
-from passerelle.registry.client import Registry
+from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.lock import promotion_lock
 from passerelle.registry.sign import sign
 from passerelle.registry.verified import verified_ledger
@@ -80,9 +80,9 @@ def written(registry: Registry, new: NewAdoption) -> AdoptionWriting:
         RefusedError: The version was in production with another record.
         BusyError: Somebody else promotes or adopts a version of the registered model.
     """
-    found, digest = new.adoptable, digest_of_manifest(new.manifest)
-    ref = found.version.ref if found.version else _new_version(registry, new)
-    former = dict(found.version.tags) if found.version else {}
+    digest = digest_of_manifest(new.manifest)
+    version = new.adoptable.version or _new_version(registry, new)
+    ref, former = version.ref, dict(version.tags)
     again = former.get(ARTIFACT_DIGEST) == digest
     run_id = former[ADOPTION_RUN] if again and is_run_of(registry, ref) else _run(registry, ref, new)
     signed = _artifacts(registry, run_id, new)
@@ -126,10 +126,15 @@ def refuse_in_production(registry: Registry, ref: ModelVersionRef, signing: Sign
         raise RefusedError(message, hint=hint)
 
 
-def _new_version(registry: Registry, new: NewAdoption) -> ModelVersionRef:
-    """Make the run's model a version, without a tag: what MLflow's own `register_model` makes too."""
+def _new_version(registry: Registry, new: NewAdoption) -> VersionInfo:
+    """Make the run's model a version, without a tag: what MLflow's own `register_model` makes too; once, whoever else adopts it now."""
     found = new.adoptable
-    return registry.create_version(found.registered_model, found.logged_by, found.source, {})
+    with promotion_lock(registry.objects, found.registered_model, new.who, f"adopting {found}"):
+        version = version_of_source(registry, found.registered_model, found.logged_by, found.source)
+        if version is not None:
+            return version
+        ref = registry.create_version(found.registered_model, found.logged_by, found.source, {})
+        return registry.model_version(ref.registered_model, ref.version)
 
 
 def _run(registry: Registry, ref: ModelVersionRef, new: NewAdoption) -> str:

@@ -5,12 +5,32 @@ from __future__ import annotations
 from dataclasses import replace
 
 from passerelle.criteria import Criteria
-from passerelle.errors import NotFoundError, RefusedError
+from passerelle.errors import NotFoundError, RefusedError, UsageError
+from passerelle.gate.labelled_rows import LabelledRows
 from passerelle.model.ledger_entry import CandidateTerms, Entry
-from passerelle.names import ModelVersionRef
-from passerelle.registry.client import Registry
+from passerelle.names import ADOPTION_RUN, TASK, ModelVersionRef
+from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.verified import VerifiedLedger
 from passerelle.stages.judgement import Judgement, PromotionRequest, judgement_of
+from passerelle.stages.promote_rows import labelled_rows
+from passerelle.stages.rollout_options import RolloutOptions
+
+
+def check_shadow(info: VersionInfo, options: RolloutOptions) -> None:
+    """Check that a shadow classifies: what it scores beside the answers is compared by its labels.
+
+    Raises:
+        UsageError: It was adopted as a model of another task.
+    """
+    task = info.tags.get(TASK, "") if ADOPTION_RUN in info.tags else "classification"
+    if options.shadow and task != "classification":
+        message = f"{info.ref} does not classify but does {task}, and a shadow is compared by its labels"
+        raise UsageError(message, hint=f"passerelle rollout --candidate {info.ref.version} --weight 10")
+
+
+def given_rows(registry: Registry, ref: ModelVersionRef, options: RolloutOptions) -> LabelledRows | None:
+    """Return the labelled rows that the options name; None where they name none."""
+    return labelled_rows(registry, ref, options.held_out, options.labels) if options.held_out is not None else None
 
 
 def judged_before(ledger: VerifiedLedger, last: Entry | None, entry: Entry, criteria: Criteria) -> Entry | None:

@@ -50,7 +50,7 @@ def run(context: Context, options: DriftOptions, *, criteria: Path = CRITERIA, p
     days = day_counts(LogReading(_place(context, options), name, rules.drift.sample_size), options.last_day, HISTORY)
     folder = context.state.state_dir / MONITORING
     ref = _version(context, name, days, progress)
-    training = training_rows(context.registry, ref, folder) if ref is not None else None
+    training = training_rows(context.registry, ref, folder, context.signing) if ref is not None else None
     result = replace(drift_result(name, days, training, rules), refused=_refused(context))
     write_last(folder, LastDrift(name, result.day.isoformat(), result.state, reasons(result, "en")))
     if options.report is not None:

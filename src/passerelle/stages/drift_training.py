@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +18,18 @@ from passerelle.monitoring.drift.rules import Measure
 from passerelle.monitoring.drift.training_rows import TrainingRows
 from passerelle.names import ARTIFACT_DIGEST, ModelVersionRef
 from passerelle.registry.client import Registry
+from passerelle.settings import SigningSettings
+from passerelle.stages.promote_environment import prepared
 
 _SCHEMA = 1
 
 
-def training_rows(registry: Registry, ref: ModelVersionRef, folder: Path) -> TrainingRows | None:
+def training_rows(registry: Registry, ref: ModelVersionRef, folder: Path, signing: SigningSettings | None = None) -> TrainingRows | None:
     """Return the version on its held-out rows; None where its training stored none.
 
     Args:
         folder: Keeps what was scored, by the digest of the version's files.
+        signing: What the signature of an adopted version is verified with, whose environment is made where it is missing.
 
     Raises:
         IntegrityError: The version's files or the held-out rows are not those that were registered.
@@ -37,7 +41,7 @@ def training_rows(registry: Registry, ref: ModelVersionRef, folder: Path) -> Tra
         if kept.pop("schema") == _SCHEMA:
             return TrainingRows(**kept)
     try:
-        evidence = gather(registry, ref, None, serving={}, least_rows=1)
+        evidence = gather(registry, ref, None, serving={}, least_rows=1, prepare=partial(prepared, registry, signing))
     except NotFoundError:
         return None
     if not isinstance(evidence, Evidence):

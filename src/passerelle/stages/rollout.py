@@ -25,7 +25,7 @@ from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.lock import promotion_lock
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
-from passerelle.stages.candidate_gate import judged_before, judgement_of_canary
+from passerelle.stages.candidate_gate import check_shadow, given_rows, judged_before, judgement_of_canary
 from passerelle.stages.context import CRITERIA, Context, Progress, silent, stage
 from passerelle.stages.judgement import PromotionRequest
 from passerelle.stages.live_services import LiveReport, compare_live, no_service, replicas_of
@@ -148,6 +148,7 @@ def begin(author: Author, options: RolloutOptions, criteria: Criteria, *, dry_ru
     name, number = author.registered_model, options.candidate or 0
     info, ledger = author.registry.model_version(name, number), author.ledger()
     _check(author, info, ledger)
+    check_shadow(info, options)
     header, limits = options.key_header or KEY_HEADER, criteria.rollout.model_dump()
     terms, last = CandidateTerms(options.mode, options.share, header, limits), candidate_of(ledger)
     entry = entry_of_candidate(info.ref, info.tags[ARTIFACT_DIGEST], author.who, terms=terms, reason=options.reason)
@@ -164,6 +165,8 @@ def begin(author: Author, options: RolloutOptions, criteria: Criteria, *, dry_ru
         waive=options.waive,
         development=author.development,
         serving=author.serving,
+        signing=author.signing,
+        given=given_rows(author.registry, info.ref, options),
     )
     judgement = judgement_of_canary(author.registry, info.ref, criteria, request, terms, champion=ledger.in_production, dry_run=dry_run)
     begun = _written(author, ledger, judgement.record(entry), dry_run=dry_run)

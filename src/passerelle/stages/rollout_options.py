@@ -34,6 +34,8 @@ class RolloutOptions:
         force: Begin a candidate that answers although the gate refuses it; needs a reason.
         waive: Checks of the gate to waive, as far as the criteria allow; needs a reason.
         reason: Written in the ledger.
+        held_out: File of labelled rows to judge a candidate by that answers, or `dataset:NAME` of the run that logged the model.
+        labels: Columns of the right answer in it.
     """
 
     candidate: int | None = None
@@ -50,6 +52,8 @@ class RolloutOptions:
     force: bool = False
     waive: tuple[str, ...] = ()
     reason: str | None = None
+    held_out: str | None = None
+    labels: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Check that one thing is to be done, and that the weight is one.
@@ -81,6 +85,9 @@ class RolloutOptions:
         self._check_gate()
 
     def _check_gate(self) -> None:
+        if bool(self.held_out) != bool(self.labels) or (self.held_out and (self.candidate is None or self.shadow)):
+            message = "--held-out names labelled rows, and --label the column of the right answer, for a candidate that answers"
+            raise UsageError(message, hint="passerelle rollout --candidate N --weight 10 --held-out FILE --label COLUMN")
         what = "--force" if self.force else f"--waive {self.waive[0]}" if self.waive else ""
         if what and self.candidate is None:
             message = f"{what} belongs to a candidate that answers; a promotion is forced, or a check waived, by promote itself"

@@ -10,6 +10,7 @@ from passerelle.batch.table_plan import TablePlan, plan_of
 from passerelle.model.mlmodel import describe
 from passerelle.monitoring.redaction import RULES_VERSION
 from passerelle.names import MODEL_FOLDER
+from passerelle.serving.answers import predicted
 from passerelle.settings import ServiceSettings
 from passerelle.stages import import_model
 from passerelle.stages.context import Context, Progress, silent, stage
@@ -53,7 +54,7 @@ def run(context: Context, options: ScoreOptions, *, progress: Progress = silent)
         "max_text_characters": settings.max_text_characters,
     }
     kind = options.output_format
-    recipe = ScoringRecipe(imported.path or Path(), record_reader, settings, options.ids, context.signing, redacted, kind)
+    recipe = ScoringRecipe(imported.path or Path(), record_reader, settings, options.ids, context.signing, redacted, kind, predicted)
     job = ScoreJob(plans, model, rules, kind)
     return score_table(
         job, recipe, output, processes=options.processes, address=options.address, dry_run=options.dry_run, progress=progress

@@ -9,7 +9,7 @@ from passerelle.batch.ray_cluster import check_address
 from passerelle.errors import UsageError
 
 #: Columns of the output besides those that name rows.
-OUTPUT_COLUMNS = ("input", "row", "label", "probability", "review", "model_version", "prediction_id")
+OUTPUT_COLUMNS = ("input", "row", "label", "probability", "review", "prediction", "labels", "model_version", "prediction_id")
 
 #: What the output's name ends in where its files are not Parquet.
 OUTPUT_FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}

@@ -68,4 +68,8 @@ def _version(context: Context, name: str) -> ModelVersionRef:
 def _scoring(context: Context, ref: ModelVersionRef) -> Scoring:
     imported = import_model(context.registry, context.store, ref=ref, signing=context.signing)
     assert imported.path is not None  # noqa: S101 - only a dry run of the import has none
-    return ScoringRecipe(imported.path, record_reader, ServiceSettings.read(), signing=context.signing).scoring()
+    scoring = ScoringRecipe(imported.path, record_reader, ServiceSettings.read(), signing=context.signing).scoring()
+    if scoring.model.task != "classification":
+        message = f"{ref} does not classify but does {scoring.model.task}, and --versions compares labels: score with each by itself"
+        raise UsageError(message, hint=f"passerelle score --version {ref.version} --input INPUT --output OUTPUT")
+    return scoring

@@ -43,6 +43,7 @@ class Holdings:
         follows: Where following the registry stands, as the service says; None for one that serves a pinned version.
         others: Likewise of further registered models that it follows.
         candidate: Likewise of its candidate; None for a service that follows none.
+        golden_origin: Where the inputs of an adopted version in production come from; None for one that was trained here.
     """
 
     registered_model: str
@@ -60,6 +61,7 @@ class Holdings:
     follows: ServiceFollows | None = None
     others: tuple[ServiceFollows, ...] = ()
     candidate: ServiceFollows | None = None
+    golden_origin: str | None = None
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,7 @@ def gather(
         follows=service.follows,
         others=service.others,
         candidate=service.candidate,
+        golden_origin=now.golden_origins.get(now.production) if now.production else None,
     )
     return _status(registry, holdings, found, deploy)
 

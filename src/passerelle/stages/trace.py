@@ -16,6 +16,7 @@ from passerelle.names import (
     BENTO_TAG_LABEL,
     CANDIDATE,
     CODE_DIGEST,
+    CONVERTED_FROM,
     CRITERIA_DIGEST,
     DATA_DIGEST,
     DATA_EXPORT,
@@ -208,6 +209,9 @@ def _adoption_links(registry: Registry, version: VersionInfo) -> Iterator[TraceL
     tags = version.tags
     yield TraceLink("adoption", tags[ADOPTION_RUN], f"{tags.get(TASK, '')}, read as {tags.get(FLAVOR, '')}")
     yield _tag(version, "golden predictions", GOLDEN_ORIGIN, "the adoption did not record it", "made at adoption, not at training")
+    if CONVERTED_FROM in tags:
+        ancestor, _, digest = tags[CONVERTED_FROM].partition(", ")
+        yield TraceLink("converted from", ancestor, digest)
     yield TraceLink("model source", version.source)
     if not version.logged_by:
         yield TraceLink("run", None, "no run logged the model")

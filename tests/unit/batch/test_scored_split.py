@@ -13,12 +13,15 @@ import pytest
 
 from passerelle.batch import line_ranges
 from passerelle.batch.job import SUMMARY_FILE
+from passerelle.batch.scored_split import Scoring, score_split
 from passerelle.batch.table_file import LocalFile
 from passerelle.batch.table_plan import plan_of
 from passerelle.errors import DataError
 from passerelle.model.answer import answer_of
 from passerelle.model.loaded import LoadedModel
+from passerelle.serving.answers import predicted
 from passerelle.serving.contract import RequestError, contract_of
+from passerelle.stages.score_records import record_reader
 from tests.unit.batch.tables import (
     SETTINGS,
     bento_model,
@@ -31,6 +34,7 @@ from tests.unit.batch.tables import (
     write_json_lines,
     write_parquet,
 )
+from tests.unit.serving.adopted import adopted_runtime
 
 #: Of each, what the service refuses it for, if it does.
 ROWS: list[dict[str, Any]] = [
@@ -83,6 +87,36 @@ def test_each_row_gets_the_services_answer_or_its_refusal(tmp_path: Path, ending
         else:
             assert (refused[name]["reason"], refused[name]["field"]) == expected, name
             assert refused[name]["row"] == number
+
+
+@pytest.mark.parametrize(
+    ("task", "value", "kind", "expected"),
+    [
+        ("regression", 1.5, "parquet", {"prediction": 1.5}),
+        ("regression", {"$number": "NaN"}, "jsonl", {"prediction": None}),
+        ("clustering", 3, "parquet", {"prediction": "3"}),
+        ("multioutput", {"low": 1.0, "high": None}, "jsonl", {"prediction": {"low": 1.0, "high": None}}),
+        ("multilabel", ["a"], "jsonl", {"labels": [{"label": "a", "probability": None, "given": True}]}),
+    ],
+)
+def test_a_model_that_is_no_classifier_answers_as_predict(tmp_path: Path, task: Any, value: Any, kind: str, expected: Any) -> None:
+    def predict(record: Any) -> Any:
+        if record["text"] == "zzz":
+            raise ValueError
+        return value
+
+    runtime, _ = adopted_runtime(tmp_path / "model", task, predict, classes=["a"] if task == "multilabel" else ())
+    model = runtime.ready()
+    path = write_csv(tmp_path / "table.csv", [{"no": "1", "text": "aucune réponse"}, {"no": "2", "text": "zzz"}])
+    plan = plan_of(LocalFile.at(path), ["text", "no"])
+    scoring = Scoring(model, record_reader(model, SETTINGS), ("no",), output_format=kind, answer_of=predicted)
+    model.lineage["artifact_digest"] = "sha256:0"  # type: ignore[index]  # a dictionary
+    found = score_split(plan.splits[0], scoring)
+    assert (found.rows, found.refused_rows) == (1, 1)
+    assert json.loads(found.refused)["reason"] == "holds a value that the model cannot take"
+    (row,) = [json.loads(found.content)] if kind == "jsonl" else pq.read_table(pa.BufferReader(found.content)).to_pylist()
+    assert {name: row[name] for name in expected} == expected
+    assert (row["no"], row["row"], row["model_version"], "label" in row) == ("1", 1, "7", False)
 
 
 def test_formats_delimiters_and_encodings_give_the_same_answers(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from passerelle.errors import BusyError, OutsideError, UsageError
-from passerelle.names import ModelVersionRef
+from passerelle.names import GOLDEN_ORIGIN, ModelVersionRef
 from passerelle.registry.production import Standing, carry_out, plan, settled, standing
 from passerelle.registry.verified import verified_ledger
 from tests.unit.registry.ledger_forgeries import entry_of, found, put
@@ -21,6 +21,11 @@ def mlflow() -> Mlflow:
     put(mlflow, 2)
     put(mlflow, 1)
     return mlflow
+
+
+def test_the_origin_of_golden_inputs_is_known_of_adopted_versions_alone(mlflow: Mlflow) -> None:
+    mlflow.tags[2][GOLDEN_ORIGIN] = "input_example"
+    assert standing(real(mlflow), NAME).golden_origins == {2: "input_example"}
 
 
 def held() -> None:

@@ -12,8 +12,9 @@ from passerelle.criteria import Criteria, Rollout
 from passerelle.errors import BusyError, IntegrityError, NotFoundError, OutsideError, RefusedError, UsageError
 from passerelle.model.ledger_entry import CANDIDATE, CandidateTerms
 from passerelle.monitoring.live_comparison import RolloutCounts, compared
-from passerelle.names import ARTIFACT_DIGEST, LEDGER_CANDIDATE, TRUSTED_PICKLE, ModelVersionRef
+from passerelle.names import ADOPTION_RUN, ARTIFACT_DIGEST, LEDGER_CANDIDATE, TASK, TRUSTED_PICKLE, ModelVersionRef
 from passerelle.registry.verified import verified_ledger
+from passerelle.settings import SigningSettings
 from passerelle.stages import candidate_gate, rollout
 from passerelle.stages.context import Context
 from passerelle.stages.judgement import Judgement
@@ -77,6 +78,11 @@ def report(**given: Any) -> LiveReport:
             "changes nothing for a shadow",
             "passerelle rollout --candidate 2 --shadow",
         ),
+        (
+            {"candidate": 2, "shadow": True, "held_out": "rows.csv", "labels": ("y",)},
+            "for a candidate that answers",
+            "passerelle rollout --candidate N --weight 10 --held-out FILE --label COLUMN",
+        ),
         ({"promote": True, "force": True, "reason": "x"}, "by promote itself", "passerelle promote --version N --force --reason REASON"),
     ],
 )
@@ -84,6 +90,31 @@ def test_what_makes_no_sense_is_refused_with_a_command(given: dict[str, Any], sa
     with pytest.raises(UsageError, match=said) as refused:
         RolloutOptions(**given).check()
     assert str(refused.value.hint).splitlines()[0] == hint
+
+
+def test_an_adopted_candidate_is_judged_by_the_rows_that_are_given(author: Author, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rows.csv").write_text("text,y\na,0\nb,1\n")
+    asked: list[PromotionRequest] = []
+
+    def passes(_: Any, ref: ModelVersionRef, champion: int | None, criteria: Criteria, request: PromotionRequest, **__: Any) -> Judgement:
+        asked.append(request)
+        return Judgement(criteria.digest, None, "", None, forced=False)
+
+    monkeypatch.setattr(candidate_gate, "judgement_of", passes)
+    signing = SigningSettings()
+    begin(replace(author, signing=signing), replace(TEN, held_out=str(tmp_path / "rows.csv"), labels=("y",)), CRITERIA, dry_run=True)
+    (request,) = asked
+    assert request.given is not None
+    assert (request.given.labels, request.given.source) == (("y",), "rows.csv")
+    assert request.signing is signing
+
+
+def test_a_shadow_of_another_task_is_refused_in_words(mlflow: Mlflow, author: Author) -> None:
+    mlflow.tags[2] |= {ADOPTION_RUN: "a" * 32, TASK: "regression"}
+    with pytest.raises(UsageError, match="does not classify but does regression, and a shadow is compared by its labels") as refused:
+        begin(author, replace(TEN, shadow=True), CRITERIA)
+    assert refused.value.hint == "passerelle rollout --candidate 2 --weight 10"
+    assert begin(author, TEN, CRITERIA).changed
 
 
 def test_the_weight_by_default() -> None:

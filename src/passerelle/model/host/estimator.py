@@ -42,6 +42,11 @@ class Estimator:
         self._by_probability = self.task == "classification" and _takes_most_probable(_last_step(estimator))
         _use_one_thread(estimator)
 
+    @property
+    def fitted(self) -> Foreign:
+        """The estimator itself, as its own library saves it."""
+        return getattr(self._estimator, "unwrapped", self._estimator)
+
     def predict(self, table: Foreign, params: dict[str, object]) -> tuple[list[object], list[list[float]] | None]:
         """Return the value of each record, and the probabilities of the classes, or None without any."""
         predicted = self._estimator.predict(table, **params)

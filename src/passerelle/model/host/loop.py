@@ -72,6 +72,7 @@ class ReadModel:
     def __init__(self, message: dict[str, Foreign], trusts: Trusts) -> None:
         self._model = read_model(Recipe(message, trusts))
         self._ways = QuickWays(self._model, Tables(message["inputs"], message["form"]))
+        self._described: dict[str, object] = {}
 
     @property
     def description(self) -> dict[str, object]:
@@ -80,11 +81,27 @@ class ReadModel:
 
     def answer(self, message: dict[str, Foreign]) -> dict[str, object]:
         """Return the values of the message's records; `error` says what failed, without a record."""
+        if "convert" in message:
+            return self._converted(message)
         try:
             values, probabilities = self._ways.predict(message["records"], message.get("params") or {})
         except Exception as error:  # noqa: BLE001 - as above; the text of the error may hold a record
             return {"error": "memory" if isinstance(error, MemoryError) else "predict", "type": type(error).__name__}
-        return {"values": values, "probabilities": probabilities, **self.description}
+        answer: dict[str, object] = {"values": values, "probabilities": probabilities}
+        if self.description != self._described:
+            # The task and the classes of some models are known once they have predicted.
+            self._described = self.description
+            answer.update(self._described)
+        return answer
+
+    def _converted(self, message: dict[str, Foreign]) -> dict[str, object]:
+        """Save the model in another form in the folder of the process; return the file's name."""
+        from passerelle.model.host.conversion import converted
+
+        try:
+            return {"file": converted(self._model, message["convert"], message["inputs"])}
+        except Exception as error:  # noqa: BLE001 - as above; there is no record that the text could hold
+            return {"error": "convert", **_failure(error)}
 
 
 def _failure(error: BaseException) -> dict[str, object]:

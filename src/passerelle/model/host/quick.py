@@ -15,7 +15,8 @@ _TOLERANCE = 1e-9
 class QuickWays:
     """Answers with the quickest way that is proven.
 
-    A way is what the model takes (an array of numbers, or the table) and `quick` of the model. It is given up at the first difference.
+    A way is what the model takes (an array of numbers, rows of plain values, or the table) and `quick` of the model. It is given up at the
+    first difference.
 
     Args:
         model: With `predict`, and `quick` where it has a quicker one.
@@ -25,7 +26,8 @@ class QuickWays:
     def __init__(self, model: Foreign, tables: Tables) -> None:
         self._model = model
         self._tables = tables
-        self._ways = (["matrix"] if tables.numeric else []) + ["table"] if hasattr(model, "quick") else []
+        arrays = ["matrix"] if tables.numeric else ["rows"] if tables.plain and getattr(model, "takes_rows", False) else []
+        self._ways = [*arrays, "table"] if hasattr(model, "quick") else []
         self._unproven = _PROOFS
 
     def predict(self, records: list[dict[str, object]], params: dict[str, object]) -> Foreign:
@@ -44,7 +46,7 @@ class QuickWays:
         return answer
 
     def _given(self, records: list[dict[str, object]]) -> Foreign:
-        return self._tables.matrix(records) if self._ways[0] == "matrix" else self._tables.table(records)
+        return getattr(self._tables, self._ways[0])(records)
 
     def _agrees(self, given: Foreign, answer: Foreign) -> bool:
         try:

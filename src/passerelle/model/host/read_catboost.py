@@ -55,7 +55,13 @@ class NativeClassifier:
 
 
 class CatBoostEstimator(Estimator):
-    """An estimator of CatBoost, which takes no NaN in columns of texts."""
+    """An estimator of CatBoost, which takes no NaN in columns of texts.
+
+    Attributes:
+        takes_rows: It takes lists of values too, in half the time of a table.
+    """
+
+    takes_rows = True
 
     def predict(self, table: Foreign, params: dict[str, object]) -> tuple[list[object], list[list[float]] | None]:
         """Return the value of each record, and the probabilities of the classes, or None without any."""

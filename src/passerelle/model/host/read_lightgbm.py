@@ -50,6 +50,11 @@ class WithCategories:
     def __init__(self, model: Foreign) -> None:
         self._model = model
 
+    @property
+    def unwrapped(self) -> Foreign:
+        """The model itself."""
+        return self._model
+
     def __getattr__(self, name: str) -> Foreign:
         return getattr(self._model, name)
 

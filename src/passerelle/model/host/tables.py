@@ -24,12 +24,14 @@ class Tables:
     Attributes:
         names: Of the columns.
         numeric: Whether all columns are numbers or booleans.
+        plain: Whether all columns are numbers, booleans or texts.
     """
 
     def __init__(self, inputs: list[dict[str, object]], form: str) -> None:
         self.names = [str(each.get("name", place)) for place, each in enumerate(inputs)]
         types = [str(each.get("type", "")) for each in inputs]
         self.numeric = form == "table" and bool(types) and all(each in _NUMBERS for each in types)
+        self.plain = form == "table" and bool(types) and all(each in _NUMBERS or each == "string" for each in types)
         self._columns = [(name, _column(kind)) for name, kind in zip(self.names, types)]
         self._form = form
         self._dtype = _common_dtype(types) if self.numeric else None
@@ -60,6 +62,11 @@ class Tables:
             return np.array(rows, dtype=dtype)
         except (TypeError, ValueError, OverflowError):
             return None
+
+    def rows(self, records: list[dict[str, object]]) -> Foreign:
+        """Return the values of the records as lists; None where one is missing, or no plain text or number."""
+        rows = [[each.get(name) for name in self.names] for each in records]
+        return rows if all(type(value) in (int, float, bool, str) for row in rows for value in row) else None
 
     def _texts(self, texts: list[object]) -> Foreign:
         values = [_NAN if is_missing(each) else each for each in texts]

@@ -54,7 +54,9 @@ class OpenInference:
             raise invalid(f"id is not a text of at most {_LONGEST_ID} characters")
         records = _records(content.get("inputs"), binary, contract, {column.name: column.depth for column in columns})
         binary.check_end()
-        return DoorQuestion(records, id=given_id or "", outputs=names_of(content.get("outputs")))
+        # Servers have parameters of their own; those that are no param of the model mean nothing here.
+        params = {each.name: parameters[each.name] for each in contract.params if parameters and each.name in parameters}
+        return DoorQuestion(records, params, id=given_id or "", outputs=names_of(content.get("outputs")))
 
     def written(self, outputs: Sequence[NamedOutput], question: DoorQuestion, identity: tuple[str, str]) -> bytes:
         """Return the body of an answer.

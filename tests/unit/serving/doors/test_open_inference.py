@@ -12,6 +12,9 @@ import pytest
 from passerelle.model.record import Column
 from passerelle.serving.contract import RequestError, contract_of
 from passerelle.serving.doors.tensors import BinaryTensors, tensor_of
+from passerelle.serving.endpoint import ClassifyEndpoint
+from passerelle.serving.pages.app import build_app
+from tests.unit.serving.adopted import RUN, adopted_runtime
 from tests.unit.serving.doors.services import INFER, PREDICT, SECRET, Service, binary, captured, service_of, tensor, texts
 from tests.unit.serving.models import text_bento_model
 
@@ -213,3 +216,21 @@ def test_each_protocol_is_on_by_itself(service: Service, tmp_path: Path) -> None
     assert "/invocations" in alone.send("GET", "/openapi.json").json()["paths"]
     assert INFER not in alone.send("GET", "/openapi.json").json()["paths"]
     assert service.send("GET", "/openapi.json").json()["paths"][INFER]["post"]["requestBody"]["content"]["application/json"]["example"]
+
+
+PARAMS = [{"name": "factor", "type": "double", "default": 1.0, "shape": None}, {"name": "top", "type": "long", "default": 3, "shape": None}]
+
+
+def test_params_of_the_signature_are_parameters_of_the_request(tmp_path: Path) -> None:
+    (tmp_path / "lineage.json").write_text(json.dumps({"registered_model": "test", "version": "7", "run_id": RUN, "artifact_digest": ""}))
+    runtime, hosted = adopted_runtime(tmp_path, "regression", lambda _: 1.5, params=PARAMS, doors="v2")
+    service = Service(ClassifyEndpoint(build_app(runtime), runtime=runtime), runtime)
+    answer = service.post(
+        INFER, {"inputs": [tensor(["a", "b"])], "parameters": {"factor": 2.0, "content_type": "pd", "binary_data_output": True}}
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["outputs"][0]["data"] == [1.5, 1.5]
+    assert hosted.asked[-1][1] == {"factor": 2.0, "top": 3}
+    wrong = service.post(INFER, {"inputs": [tensor(["a"])], "parameters": {"top": SECRET}})
+    assert (wrong.status_code, set(wrong.json())) == (400, {"error"})
+    assert SECRET not in wrong.text
