@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TypedDict
 
 import numpy as np
@@ -75,7 +76,9 @@ def markdown(
     return _templates().get_template("report.md.j2").render(_content(verdict, language), live=live or {}, differences=differences)
 
 
+@cache
 def _templates() -> Environment:
+    # One for all reports: it keeps what it compiled.
     templates = Environment(
         loader=PackageLoader("passerelle.gate", "."),
         autoescape=select_autoescape(["html.j2"], default_for_string=True),

@@ -24,6 +24,7 @@ from passerelle.registry.mlflow_environment import MlflowEnvironment
 from passerelle.registry.monitoring_run import log_day
 from passerelle.registry.objects import Objects
 from passerelle.registry.reachable import check_mlflow
+from passerelle.registry.small_artifacts import SmallArtifacts
 from passerelle.registry.stored_tags import delete_tag, set_tags
 from passerelle.settings import MlflowSettings, S3Settings
 
@@ -48,6 +49,7 @@ class Registry:
         self.environment = MlflowEnvironment(mlflow, s3, variables)
         self.objects = Objects(s3)
         self._client = MlflowClient(tracking_uri=mlflow.tracking_uri, registry_uri=mlflow.tracking_uri)
+        self._small = SmallArtifacts(lambda run_id: str(self._client.get_run(run_id).info.artifact_uri), self.objects)
 
     def check(self) -> None:
         """Check that both answer; takes seconds at most, where MLflow's own retries take minutes.
@@ -259,7 +261,7 @@ class Registry:
         """Download one artifact of a run and return where it is."""
         destination.mkdir(parents=True, exist_ok=True)
         with self._calling(f"the artifact {path} of the run {run_id}", artifacts=True):
-            return Path(self._client.download_artifacts(run_id, path, str(destination)))
+            return self._small.fetch(run_id, path, destination) or Path(self._client.download_artifacts(run_id, path, str(destination)))
 
     def read_json(self, run_id: str, path: str) -> dict[str, Any]:
         """Return a JSON artifact of a run.

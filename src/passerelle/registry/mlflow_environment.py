@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
+from typing import Any
 
 import boto3
-from mlflow.store.artifact.s3_artifact_repo import _cached_get_s3_client
+from mlflow.store.artifact import s3_artifact_repo
 from mlflow.tracking._tracking_service.utils import _use_tracking_uri
 
 from passerelle.settings import MlflowSettings, S3Settings
@@ -27,6 +30,8 @@ _QUIET = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
+#: What boto3 and the HTTP library below it read when a client is made.
+_SEEN_BY_CLIENTS = re.compile(r"AWS_|BOTO|MLFLOW_S3_|(?i:[a-z]+_proxy$)|(REQUESTS|CURL)_CA_BUNDLE$|SSL_CERT_|HOME$").match
 #: The environment is the process's: calls for two servers wait for each other. Re-entrant, for a call within a call.
 _LOCK = threading.RLock()
 
@@ -47,6 +52,8 @@ class MlflowEnvironment:
         self._server = server.tracking_uri
         self._s3 = s3
         self._session: boto3.Session | None = None
+        #: MLflow's function for an S3 client, which keeps the clients that it made, and what it saw then.
+        self._s3_clients: tuple[Any, frozenset[tuple[str, str]]] | None = None
 
     @contextmanager
     def calling(self, *, artifacts: bool = False) -> Iterator[None]:
@@ -95,10 +102,17 @@ class MlflowEnvironment:
                 aws_secret_access_key=secret.get_secret_value() if secret else None,
                 region_name=self._s3.region,
             )
-        boto3.DEFAULT_SESSION = self._session
-        _cached_get_s3_client.cache_clear()
+        ours, theirs = self._kept_clients(), s3_artifact_repo._cached_get_s3_client
+        boto3.DEFAULT_SESSION, s3_artifact_repo._cached_get_s3_client = self._session, ours
         try:
             yield
         finally:
-            boto3.DEFAULT_SESSION = former
-            _cached_get_s3_client.cache_clear()
+            boto3.DEFAULT_SESSION, s3_artifact_repo._cached_get_s3_client = former, theirs
+
+    def _kept_clients(self) -> Any:
+        """Return MLflow's function for an S3 client, with clients of its own: one takes as long to make as ten requests."""
+        # A client goes on with the variables that it was made with, and its connections do not outlive a fork.
+        seen = frozenset({(name, value) for name, value in os.environ.items() if _SEEN_BY_CLIENTS(name)} | {("pid", str(os.getpid()))})
+        if self._s3_clients is None or self._s3_clients[1] != seen:
+            self._s3_clients = lru_cache(s3_artifact_repo._cached_get_s3_client.__wrapped__), seen
+        return self._s3_clients[0]

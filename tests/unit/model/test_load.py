@@ -8,17 +8,21 @@ import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import cloudpickle  # type: ignore[import-untyped]
 import numpy
 import pytest
 import skops.io
 import yaml
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn.svm import LinearSVC
 
-from passerelle.errors import IntegrityError, UsageError
+from passerelle.errors import IntegrityError, UntrustedTypeError, UsageError
 from passerelle.model.classifier import load_pipeline
+from passerelle.model.flavors.sklearn import Sklearn
 from passerelle.model.loaded import load_model
 from passerelle.model.manifest import digest_of_manifest, manifest_of
 from passerelle.model.mlmodel import describe
@@ -66,6 +70,23 @@ def test_a_golden_prediction_that_differs_is_refused(bento_model: Path) -> None:
     (bento_model / "lineage.json").write_text(json.dumps(lineage | {"artifact_digest": digest_of_manifest(manifest)}))
     with pytest.raises(IntegrityError, match=r"golden prediction 3 differs by 0\.01"):
         load_model(bento_model)
+
+
+def test_a_calibrated_model_is_read_once_and_only_where_scikit_learn_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier = CalibratedClassifierCV(LinearSVC(), cv=2).fit([[0.0], [0.1], [1.0], [1.1]], ["a", "a", "b", "b"])
+    skops.io.dump(classifier, tmp_path / "model.skops")
+    reads, real = [], skops.io._persist.read_schema
+
+    def read_schema(archive: ZipFile) -> object:
+        reads.append(archive)
+        return real(archive)
+
+    monkeypatch.setattr("skops.io._persist.read_schema", read_schema)
+    assert Sklearn().classes(Sklearn().load(tmp_path / "model.skops", pickled=False)) == ("a", "b")
+    assert len(reads) == 1
+    monkeypatch.setenv("PASSERELLE_TRUSTED_TYPES", "numpy")
+    with pytest.raises(UntrustedTypeError, match=r"types that are not trusted: sklearn\.calibration\._CalibratedClassifier"):
+        Sklearn().load(tmp_path / "model.skops", pickled=False)
 
 
 def edited(folder: Path, **changes: object) -> None:

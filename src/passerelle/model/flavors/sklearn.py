@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -14,6 +15,9 @@ from passerelle.model.flavors.flavor import FittedClassifier, ModelFile, Records
 from passerelle.model.trust import UNREADABLE, refuse_bombs, refuse_pickle, trusted
 from passerelle.scorer.compile.pipeline_label import pipeline_label
 from passerelle.settings import LoadingSettings
+
+#: Types of a calibrated classifier, which skops asks about; asking which it would ask about takes as long as reading the model.
+_OF_CALIBRATED = ("sklearn.calibration._CalibratedClassifier", "sklearn.calibration._SigmoidCalibration")
 
 
 class Sklearn:
@@ -66,9 +70,13 @@ def _from_skops(path: Path) -> FittedClassifier:
     from skops.io.exceptions import UntrustedTypesFoundException  # noqa: PLC0415
 
     refuse_bombs(path)
+    operators = LoadingSettings.read().trusted_types
     try:
+        # skops reads the whole file for each of its answers, and most models hold no other types than these.
+        with suppress(UntrustedTypesFoundException):
+            usual: FittedClassifier = skops.io.load(path, trusted=[name for name in _OF_CALIBRATED if trusted(name, operators)])
+            return usual
         named = skops.io.get_untrusted_types(file=path)
-        operators = LoadingSettings.read().trusted_types
         foreign = sorted(name for name in named if not trusted(name, operators))
         if foreign:
             message = (
