@@ -22,6 +22,7 @@ BLOCK = re.compile(r"^```([\w ]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 PAGES = sorted(path for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"])
 ADOPT_PAGE = ROOT / "docs" / "adopt.md"
+CANDIDATE_PAGE = ROOT / "docs" / "own-candidate.md"
 STAGE_PAGES = sorted((ROOT / "docs").glob("[01][0-9]-*.md"))
 
 #: Pages whose commands are run too, each after the stage that it is about.
@@ -125,6 +126,18 @@ def test_the_way_from_a_notebook_to_an_answer(terminal: Terminal) -> None:
     assert re.search(r'"label":"?1"?,', done.stdout)
 
 
+@pytest.mark.e2e
+@pytest.mark.integration
+@pytest.mark.timeout(1_200)
+def test_a_candidate_of_ones_own_goes_to_an_answer(terminal: Terminal) -> None:
+    with (terminal.folder / "training" / "candidates.py").open("a", encoding="utf-8") as candidates:
+        candidates.write("\n\n" + commands_as_written(CANDIDATE_PAGE, "python"))
+    done = terminal.run(commands(CANDIDATE_PAGE))
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert re.search(r'"label":"[^"]+"', done.stdout)
+    assert "dimensions (TruncatedSVD): this step is not compiled" in done.stdout
+
+
 def commands_as_written(page: Path, language: str) -> str:
     """Return the page's first block in the language."""
     return next(str(body) for found, body in BLOCK.findall(page.read_text()) if found == language)
@@ -173,7 +186,7 @@ def test_commands_that_ci_runs_by_itself_stand_in_its_script() -> None:
 
 
 def test_no_page_but_those_that_are_run_holds_commands() -> None:
-    others = set(PAGES) - set(RUN_PAGES) - {ROOT / "README.md", ADOPT_PAGE}
+    others = set(PAGES) - set(RUN_PAGES) - {ROOT / "README.md", ADOPT_PAGE, CANDIDATE_PAGE}
     assert [page.name for page in others if commands(page)] == []
 
 
