@@ -25,6 +25,7 @@ PAGES = sorted(path for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md
 ADOPT_PAGE = ROOT / "docs" / "adopt.md"
 #: Run after all others: from then on the project has two models, and the commands of the others would ask which.
 SECOND_PAGE = ROOT / "docs" / "second-classifier.md"
+CANDIDATE_PAGE = ROOT / "docs" / "own-candidate.md"
 STAGE_PAGES = sorted((ROOT / "docs").glob("[01][0-9]-*.md"))
 
 #: Pages whose commands are run too, each after the stage that it is about.
@@ -149,6 +150,18 @@ def two_classifiers(terminal: Terminal) -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.e2e
+@pytest.mark.integration
+@pytest.mark.timeout(1_200)
+def test_a_candidate_of_ones_own_goes_to_an_answer(terminal: Terminal) -> None:
+    with (terminal.folder / "training" / "candidates.py").open("a", encoding="utf-8") as candidates:
+        candidates.write("\n\n" + commands_as_written(CANDIDATE_PAGE, "python"))
+    done = terminal.run(commands(CANDIDATE_PAGE))
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert re.search(r'"label":"[^"]+"', done.stdout)
+    assert "dimensions (TruncatedSVD): this step is not compiled" in done.stdout
+
+
 def commands_as_written(page: Path, language: str) -> str:
     """Return the page's first block in the language."""
     return next(str(body) for found, body in BLOCK.findall(page.read_text()) if found == language)
@@ -198,7 +211,7 @@ def test_commands_that_ci_runs_by_itself_stand_in_its_script() -> None:
 
 
 def test_no_page_but_those_that_are_run_holds_commands() -> None:
-    others = set(PAGES) - set(RUN_PAGES) - {ROOT / "README.md", ADOPT_PAGE, SECOND_PAGE}
+    others = set(PAGES) - set(RUN_PAGES) - {ROOT / "README.md", ADOPT_PAGE, SECOND_PAGE, CANDIDATE_PAGE}
     assert [page.name for page in others if commands(page)] == []
 
 

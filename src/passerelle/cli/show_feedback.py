@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from passerelle.cli.output import Output, relative
@@ -27,7 +28,7 @@ def exported(output: Output, result: Exported) -> None:
         if number:
             output.line(f"left out: {number} {what}")
     columns = result.columns
-    option = f"--text-column {columns[0]}" if len(columns) == 1 else " ".join(f"--feature-column {column}" for column in columns)
+    option = " ".join(f"--{'text' if result.are_texts else 'feature'}-column {shlex.quote(column)}" for column in columns)
     output.line(f"next: passerelle train --data {relative(result.path)} {option} --label-column label")
     output.result(result)
 

@@ -27,6 +27,8 @@ from passerelle.training.feedback_table import (
 )
 
 LABEL, _, SOURCE = OWN_COLUMNS = ("label", PREDICTION_ID, "source")
+#: No name of a category is as long.
+_TEXT_CHARACTERS = 40
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Exported:
         other_records: Answers whose feedback brought another record than the one that was answered.
         erased: Rows that a person had erased.
         created: False where the same table was there.
+        are_texts: Whether the columns hold texts rather than features.
     """
 
     path: Path
@@ -54,6 +57,7 @@ class Exported:
     other_records: int
     erased: int
     created: bool
+    are_texts: bool = True
 
 
 @stage
@@ -78,8 +82,7 @@ def run(
         NotFoundError: There is nothing to export.
     """
     _check_replaceable(output)
-    place = log_location(context).place
-    found = read_corrections(place, days_of(place, since, until))
+    found = _corrections(log_location(context).place, since, until)
     rows = _of_model(found.rows, registered_model)
     texts = [row for row in rows if row.fields]
     if not texts:
@@ -96,7 +99,12 @@ def run(
         other_records=found.other_records,
         erased=found.reading.erased,
         created=_write(context, output, columns, texts, (since, until)),
+        are_texts=len(columns) == 1 or _are_texts([value for row in texts for value in (row.fields or {}).values()]),
     )
+
+
+def _corrections(place: LogPlace, since: date | None, until: date | None) -> Corrections:
+    return read_corrections(place, days_of(place, since, until))
 
 
 def days_of(place: LogPlace, since: date | None, until: date | None) -> tuple[date, ...]:
@@ -119,6 +127,12 @@ def _columns(rows: Sequence[Correction]) -> tuple[str, ...]:
     if clash:
         raise DataError(f"the records of « {rows[0].registered_model} » have columns that an export names otherwise: {', '.join(clash)}")
     return columns
+
+
+def _are_texts(values: Sequence[object]) -> bool:
+    """Return whether the values of several columns are texts of people's own, rather than numbers and categories."""
+    lengths = [len(value) for value in values if isinstance(value, str)]
+    return len(lengths) == len(values) and max(lengths, default=0) >= _TEXT_CHARACTERS
 
 
 def _of_model(rows: Sequence[Correction], registered_model: str | None) -> list[Correction]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ TEXT = "text"
 #: Columns beside the fields of a record in what a training stores of its data: its class, and the near-duplicates that it is one of.
 LABEL, GROUP = "label", "group"
 _ROWS_NAMED = 5
+#: From so many different strings of such a length on, a column of a table is taken for a text.
+_FREE_TEXTS, _FREE_TEXT_CHARACTERS = 10, 40
 
 
 @dataclass(frozen=True)
@@ -90,10 +93,7 @@ def read_data(
         table, faulty = _bounded(path, table, name, drop=drop_missing)
         dropped = (*dropped, *faulty)
     labels = _labels(path, table[label_column])
-    if texts:
-        records = pd.DataFrame({TEXT if len(texts) == 1 else name: table[name].astype(str) for name in texts})
-    else:
-        records = pd.DataFrame({name: _feature(table[name]) for name in columns})
+    records = _texts(table, texts) if texts else _features(path, table, columns, label_column)
     kind: Kind = "text" if texts else "tabular"
     export, of_export = read_description(path)
     noted = (*notes, *([of_export] if of_export else []), *dropped, *_contradictions(records, labels))
@@ -149,6 +149,26 @@ def _check_is_text(path: Path, column: pd.Series) -> None:
         raise DataError(
             f"{path}: the column « {column.name} » holds {column.dtype}, not text",
             hint=f"passerelle train --data {path} --text-column COLUMN\npasserelle train --data {path} --feature-column COLUMN",
+        )
+
+
+def is_free_text(column: pd.Series) -> bool:
+    """Return whether a column holds words of people's own rather than categories: many long strings, most of them different."""
+    if not all(isinstance(value, str) for value in column):
+        return False
+    distinct = column.nunique()
+    return bool(distinct >= _FREE_TEXTS and distinct > len(column) / 2 and column.str.len().median() >= _FREE_TEXT_CHARACTERS)
+
+
+def _check_no_text(path: Path, features: pd.DataFrame, label_column: str) -> None:
+    """Check that no feature is a text: each of its values would be a category of its own, which no other record has."""
+    texts = [str(name) for name in features.columns if is_free_text(features[name])]
+    if texts:
+        named = " and ".join(f"« {name} »" for name in texts)
+        options = " ".join(f"--text-column {shlex.quote(name)}" for name in texts)
+        hint = f"passerelle train --data {path} {options} --label-column {shlex.quote(label_column)}"
+        raise UsageError(
+            f"{path}: {named} {'holds' if len(texts) == 1 else 'hold'} long texts, nearly all different: no feature", hint=hint
         )
 
 
@@ -212,6 +232,16 @@ def _labels(path: Path, column: pd.Series) -> pd.Series:
             hint=f"passerelle train --data {path} --label-column COLUMN",
         )
     return labels
+
+
+def _texts(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame({TEXT if len(names) == 1 else name: table[name].astype(str) for name in names})
+
+
+def _features(path: Path, table: pd.DataFrame, names: Sequence[str], label_column: str) -> pd.DataFrame:
+    features = pd.DataFrame({name: _feature(table[name]) for name in names})
+    _check_no_text(path, features, label_column)
+    return features
 
 
 def _feature(column: pd.Series) -> pd.Series:

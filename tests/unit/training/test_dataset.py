@@ -203,6 +203,17 @@ def test_each_of_several_texts_is_checked(write: Write, texts: list[str], conten
     assert refused.value.hint
 
 
+def test_a_long_text_is_no_feature(write: Write) -> None:
+    rows = "".join(
+        f"{number},Depuis lundi la rue du quartier {number} est sale,rue {number % 3},{'ab'[number % 2]}\n" for number in range(30)
+    )
+    path = write("avis.csv", "id,avis libre,rue,motif\n" + rows)
+    with pytest.raises(UsageError, match="« avis libre » holds long texts, nearly all different") as refused:
+        read_data(path, text_column=None, label_column="motif", feature_columns=["id", "avis libre", "rue"])
+    assert refused.value.hint == f"passerelle train --data {path} --text-column 'avis libre' --label-column motif"
+    assert read_data(path, text_column=None, label_column="motif", feature_columns=["id", "rue"]).kind == "tabular"
+
+
 def test_whole_numbers_as_classes_keep_their_look(tmp_path: Path) -> None:
     path = tmp_path / "classes.parquet"
     pd.DataFrame({"avis": ["a", "b"], "motif": [0.0, 1.0]}).to_parquet(path)
