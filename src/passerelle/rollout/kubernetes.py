@@ -146,7 +146,7 @@ def _former(cluster: Cluster, release: Release) -> KubernetesObject | None:
         UsageError: It serves another registered model, whose place the roll-out would take.
     """
     former = cluster.deployment()
-    annotations = former["spec"]["template"]["metadata"].get("annotations", {}) if former else {}
+    annotations = former["spec"]["template"].get("metadata", {}).get("annotations", {}) if former else {}
     served = str(annotations.get(_BENTO_TAG, "")).partition(":")[0]
     if served and served != release.bento_tag.name:
         message = (
