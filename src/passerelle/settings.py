@@ -234,9 +234,7 @@ class ServiceSettings(Settings):
     )
     max_binary_bytes: int = Field(default=524_288, gt=0, description="Longest binary value of one field, in bytes; a longer one gets 422.")
     max_array_items: int = Field(
-        default=50_000,
-        gt=0,
-        description="Most items of one array, and about the most of all arrays of one request together; more get 422.",
+        default=50_000, gt=0, description="Most items of one array, and about the most of all arrays of one request together; more get 422."
     )
     extra_fields: Literal["refuse", "ignore"] = Field(
         default="refuse", description="Whether a field that is not part of the record gets 422, or is left out."

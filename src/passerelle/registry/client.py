@@ -32,7 +32,6 @@ __all__ = ["ARCHIVED_STAGE", "PRODUCTION_STAGE", "CandidateRun", "Registry", "Ve
 
 PRODUCTION_STAGE = "Production"
 ARCHIVED_STAGE = "Archived"
-_TRAIN_OR_ADOPT = "passerelle train\npasserelle adopt models:/NAME/VERSION"
 
 
 class Registry:
@@ -81,7 +80,8 @@ class Registry:
         name = experiment or self.settings.experiment
         found = self.find_training({}, name)
         if found is None:
-            raise NotFoundError(f"the experiment « {name} » holds no finished training", hint=_TRAIN_OR_ADOPT)
+            hint = "passerelle train\npasserelle adopt models:/NAME/VERSION"
+            raise NotFoundError(f"the experiment « {name} » holds no finished training", hint=hint)
         return found
 
     def find_training(self, tags: Mapping[str, str], experiment: str | None = None) -> str | None:
@@ -267,8 +267,7 @@ class Registry:
         """Return a JSON artifact of a run.
 
         Raises:
-            NotFoundError: The run has no such artifact.
-            IntegrityError: It is no JSON object: it was changed since it was written.
+            NotFoundError, IntegrityError: The run has no such artifact, or it is no JSON object: it was changed since it was written.
         """
         with tempfile.TemporaryDirectory(prefix="passerelle-") as folder:
             content = self.run_artifact(run_id, path, Path(folder)).read_bytes()

@@ -10,9 +10,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from passerelle.serving.contract import RequestError
+from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.pages import app
 from passerelle.serving.pages.app import build_app
 from passerelle.serving.runtime import Runtime
+from passerelle.settings import ServiceSettings
+from tests.unit.serving.models import text_bento_model
 
 
 def client(**runtime: Any) -> TestClient:
@@ -38,3 +41,17 @@ def test_the_card_is_answered_and_a_refusal_has_the_envelope(monkeypatch: pytest
 
     answer = client(ready=refused).get("/model")
     assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+
+
+def test_the_page_is_titled_by_model_and_version_and_grouped(tmp_path: Path) -> None:
+    runtime = Runtime(text_bento_model(tmp_path / "test"), ServiceSettings.read())
+    runtime.load()
+    assert runtime.model is not None
+    pages = TestClient(ClassifyEndpoint(build_app(runtime), runtime=runtime))
+    document = pages.get("/openapi.json").json()
+    assert document["info"]["title"] == f"{runtime.registered_model}, version {runtime.model.version}"
+    assert ", ".join(f"`{each}`" for each in runtime.model.labels) in document["info"]["description"]
+    groups = {path: next(iter(methods.values()))["tags"] for path, methods in document["paths"].items()}
+    assert groups["/classify"] == groups["/classify/batch"] == ["answers"]
+    assert {tag for tags in groups.values() for tag in tags} <= {tag["name"] for tag in document["tags"]}
+    assert f"<title>{runtime.registered_model}, version 7 · passerelle</title>" in pages.get("/docs").text
