@@ -24,9 +24,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from passerelle.training.cross_validation import FitsHere, LabelledRecords, out_of_fold
+from passerelle.training.cross_validation import out_of_fold
 from passerelle.training.dataset import TEXT, Dataset, read_data
 from passerelle.training.evaluate import figures
+from passerelle.training.features import SharedFeatures
 from passerelle.training.params import Params
 from passerelle.training.split import split
 from training.candidates import text_candidates
@@ -80,9 +81,9 @@ def compare(argument: str, seeds: int) -> Comparison:
         scored = out_of_fold([each.pipeline for each in candidates], records, labels, parts.folds)
         chosen = int(np.argmax([figures(labels, each, prefix="cv", bins=10)["cv_macro_f1"] for each in scored]))
         best.append(candidates[chosen].name)
-        both = [candidates[chosen].pipeline, reference()]
-        fitted = FitsHere().of_all(both, LabelledRecords(records, labels), data.records.iloc[parts.held_out])
-        found = [figures(truth[parts.held_out], each.predictions, prefix="test", bins=10) for each in fitted]
+        features = SharedFeatures(records, labels, data.records.iloc[parts.held_out])
+        predictions = [features.fit(pipeline).predictions for pipeline in (candidates[chosen].pipeline, reference())]
+        found = [figures(truth[parts.held_out], each, prefix="test", bins=10) for each in predictions]
         of_best.append(found[0])
         of_reference.append(found[1]["test_macro_f1"])
     figure = {name: mean(each[f"test_{name}"] for each in of_best) for name in ("accuracy", "macro_f1", "calibration_error")}

@@ -120,7 +120,13 @@ def test_every_command_of_the_docs_runs_in_the_order_of_the_stages(terminal: Ter
 @pytest.mark.e2e
 @pytest.mark.integration
 @pytest.mark.timeout(1_200)
-def test_the_way_from_a_notebook_to_an_answer(terminal: Terminal) -> None:
+def test_the_ways_from_a_candidate_of_ones_own_and_from_a_notebook_to_an_answer(terminal: Terminal) -> None:
+    with (terminal.folder / "training" / "candidates.py").open("a", encoding="utf-8") as candidates:
+        candidates.write("\n\n" + commands_as_written(CANDIDATE_PAGE, "python"))
+    done = terminal.run(commands(CANDIDATE_PAGE))
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert re.search(r'"label":"[^"]+",', done.stdout)
+    assert "dimensions (TruncatedSVD): this step is not compiled" in done.stdout
     notebook = commands_as_written(ADOPT_PAGE, "python")
     (terminal.folder / "notebook.py").write_text(notebook, encoding="utf-8")
     done = terminal.run(commands(ADOPT_PAGE))
@@ -148,18 +154,6 @@ def two_classifiers(terminal: Terminal) -> None:
     assert "several models are served here: classification, themes" in asking.stderr
     ended = terminal.run([f"passerelle deploy --stop --model {name}" for name in services])
     assert ended.returncode == 0, ended.stderr
-
-
-@pytest.mark.e2e
-@pytest.mark.integration
-@pytest.mark.timeout(1_200)
-def test_a_candidate_of_ones_own_goes_to_an_answer(terminal: Terminal) -> None:
-    with (terminal.folder / "training" / "candidates.py").open("a", encoding="utf-8") as candidates:
-        candidates.write("\n\n" + commands_as_written(CANDIDATE_PAGE, "python"))
-    done = terminal.run(commands(CANDIDATE_PAGE))
-    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    assert re.search(r'"label":"[^"]+"', done.stdout)
-    assert "dimensions (TruncatedSVD): this step is not compiled" in done.stdout
 
 
 def commands_as_written(page: Path, language: str) -> str:

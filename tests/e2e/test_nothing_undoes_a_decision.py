@@ -101,7 +101,7 @@ class Here:
     def state(self) -> dict[str, Any]:
         """Return all that a command could undo."""
         versions = self.registry.versions(self.name)
-        store, service = self.folder / "bentoml", running_service(self.context.state.state_dir)
+        store, service = self.folder / "bentoml", running_service(self.context.state.state_dir, self.name)
         files = [path for path in store.rglob("*") if path.is_file() and path.suffix != ".lock" and "latest" not in path.name]
         return {
             "production": (self.registry.aliases(self.name), [each.ref.version for each in versions if each.stage == "Production"]),
@@ -190,7 +190,7 @@ def here(registered: RegisteredForTests, monkeypatch: pytest.MonkeyPatch, tmp_pa
     comments[comments["label"].isin(comments["label"].value_counts().index[:3])].to_csv(tmp_path / "few.csv", index=False)
     comments[["text"]].head(1).to_csv(tmp_path / "one.csv", index=False)
     yield Here(registry, registered, tmp_path)
-    local.stop(context_of(os.environ).state.state_dir)
+    local.stop(context_of(os.environ).state.state_dir, registered)
 
 
 def test_the_table_names_every_command() -> None:
@@ -211,7 +211,7 @@ def test_nothing_but_promote_and_rollback_changes_what_somebody_decided(here: He
         if line not in MOVES | SLOW:
             changed = here.type(line)
             assert changed <= may - {"production", "ledger"}, f"{line}, after somebody's promotion"
-    service = running_service(here.context.state.state_dir)
+    service = running_service(here.context.state.state_dir, here.name)
     assert service is not None
     assert service.model_version == "2"
 
@@ -220,7 +220,7 @@ def test_nothing_but_promote_and_rollback_changes_what_somebody_decided(here: He
     for line in MAY_CHANGE:
         if line not in SLOW:
             assert here.type(line) == set(), f"{line}, after somebody's rollback"
-    service = running_service(here.context.state.state_dir)
+    service = running_service(here.context.state.state_dir, here.name)
     assert service is not None
     assert (service.model_version, here.in_production) == ("1", 1)
     assert isinstance(here.refused["promote"], RefusedError)

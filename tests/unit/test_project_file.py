@@ -97,7 +97,7 @@ criteria = "adopted.yaml"
 training = "other"
 """
     found = read_project_file(written(tmp_path, text))
-    themes = ProjectModel("themes", "themes", Data("training/data/themes.csv", "theme", "texte"))
+    themes = ProjectModel("themes", "themes", Data("training/data/themes.csv", "theme", ("texte",)))
     adopted = ProjectModel("adopted", "elsewhere", None, "adopted.yaml", "other")
     assert found.models == (ProjectModel("comments", "notes", Data()), themes, adopted)
     assert (found.model("themes"), found.model("nobody")) == (themes, None)

@@ -25,7 +25,7 @@ from passerelle.stages.reproduction import MetricPair, TrainingComparison
 from passerelle.stages.status import Disagreement, Holdings, Status
 from passerelle.stages.trace import Trace, TraceLink
 from passerelle.stages.train import Trained
-from passerelle.training.train import CandidateResult, TrainingResult
+from passerelle.training.result import CandidateResult, TrainingResult
 from tests.unit.cli.test_show_rollout import FOUND
 from tests.unit.monitoring.drift.days import found, history
 
