@@ -75,6 +75,7 @@ def test_it_starts_holds_data_through_a_crash_and_leaves_nothing_running(tmp_pat
         bucket = objects_of(second.running)
         held = [bucket.get_object(Bucket="passerelle", Key=f"kept/{number}")["Body"].read() for number in range(40)]
         assert held == [f"{number}".encode() * 1_000 for number in range(40)]
+        assert second.running.environment == first.running.environment, "on the same ports: what other terminals hold stays true"
         found = state.running(tmp_path)
         assert found is not None
         assert exports(found.environment).count("export ") == len(found.environment)
