@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
 import sysconfig
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -60,8 +64,11 @@ def test_two_projects_go_the_whole_path_from_the_wheel_alone(wheel_python: Path,
         assert done.returncode == 0, done.stderr
         assert not (project / "src").exists()
         fewer_candidates(project)
+        (project / ".venv").symlink_to(wheel_python.parents[1])
+    # As somebody types who never activated the environment.
+    plain_shell = environment | {"PATH": path.partition(":")[2]}
     demos = [
-        subprocess.Popen(["make", "demo"], cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        subprocess.Popen(["make", "demo"], cwd=project, env=plain_shell, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for project in projects
     ]
     for project, demo in zip(projects, demos, strict=True):
@@ -69,6 +76,7 @@ def test_two_projects_go_the_whole_path_from_the_wheel_alone(wheel_python: Path,
         assert demo.returncode == 0, said
         assert f"{project.name} version 1 is in production" in said
         assert "version 1)" in said.rpartition("POST /classify")[2]
+    _type_the_last_lines(said, projects[1], plain_shell)
     for project in projects:
         (bento,) = (project / ".passerelle" / "bentoml" / "bentos" / project.name).glob("1-*/src")
         there = {path.relative_to(bento).as_posix() for path in bento.rglob("*.py")}
@@ -86,6 +94,31 @@ def test_two_projects_go_the_whole_path_from_the_wheel_alone(wheel_python: Path,
     refused = run(projects[0], "make", "demo", environment=environment)
     assert "service.py is missing" in refused.stderr
     assert "▸ platform" not in refused.stdout, "said before any server starts"
+
+
+def _type_the_last_lines(said: str, project: Path, environment: dict[str, str]) -> None:
+    """Type what the demo ends with, and what `up` prints meanwhile, as it stands."""
+    up, *others = _commands(said.partition("typed as it stands:")[2])
+    assert up == "make up"
+    assert ".venv/bin/passerelle --help" in others
+    service = subprocess.Popen(
+        up.split(), cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0
+    )
+    try:
+        assert service.stdout is not None
+        printed = "".join(takewhile(lambda line: "Ctrl-C ends it" not in line, service.stdout))
+        others += _commands(printed.partition("typed as it stands:")[2])
+        assert 'eval "$(.venv/bin/passerelle env)"' in others
+        for command in others:
+            done = run(project, "sh", "-c", command, environment=environment)
+            assert done.returncode == 0, (command, done.stdout + done.stderr)
+    finally:
+        os.killpg(service.pid, signal.SIGINT)
+        service.communicate(timeout=120)
+
+
+def _commands(text: str) -> list[str]:
+    return re.findall(r"^  (\S.*)$", text, re.MULTILINE)
 
 
 def test_a_registered_model_of_two_projects_is_told(

@@ -14,12 +14,11 @@ import pytest
 
 from passerelle.cli.main import OPERATIONS, STAGES, passerelle
 from passerelle.criteria import Criteria
-from passerelle.errors import NotFoundError, PasserelleError, RefusedError
+from passerelle.errors import CriteriaError, NotFoundError, PasserelleError
 from passerelle.names import BentoTag
 from passerelle.registry.client import Registry
 from passerelle.registry.verified import history
 from passerelle.rollout import local
-from passerelle.rollout.service_state import running_service
 from passerelle.stages import demo, serve, train, up
 from passerelle.stages.context import Context, context_of, silent
 from passerelle.stages.events import Ended, Steps, unseen
@@ -68,8 +67,8 @@ MAY_CHANGE: Mapping[str, frozenset[str]] = {
 }
 #: Typed on purpose to move production: not among what must leave it alone.
 MOVES = {"promote", "rollback"}
-#: What takes a whole training is typed once.
-SLOW = {"reproduce 1"}
+#: What takes longest is typed once.
+SLOW = {"reproduce 1", "drift"}
 TRAIN = ("--data", "few.csv", "--text-column", "text", "--label-column", "label")
 
 
@@ -81,6 +80,7 @@ class Here:
     registered: RegisteredForTests
     folder: Path
     refused: dict[str, PasserelleError] = field(default_factory=dict)
+    service: BentoTag | None = None
 
     @property
     def context(self) -> Context:
@@ -101,14 +101,14 @@ class Here:
     def state(self) -> dict[str, Any]:
         """Return all that a command could undo."""
         versions = self.registry.versions(self.name)
-        store, service = self.folder / "bentoml", running_service(self.context.state.state_dir, self.name)
+        store = self.folder / "bentoml"
         files = [path for path in store.rglob("*") if path.is_file() and path.suffix != ".lock" and "latest" not in path.name]
         return {
             "production": (self.registry.aliases(self.name), [each.ref.version for each in versions if each.stage == "Production"]),
             "versions": {each.ref.version: dict(each.tags) for each in versions},
             "ledger": [each.line() for each in history(self.registry, self.name).entries],
             "store": {str(path.relative_to(store)): path.stat().st_mtime_ns for path in files},
-            "service": (service.bento_tag, service.mark) if service else None,
+            "service": self.service,
         }
 
     def type(self, line: str) -> set[str]:
@@ -155,7 +155,7 @@ def brought_up(here: Here, _: str) -> None:
 
 @contextmanager
 def attached(tag: BentoTag, **_: object) -> Iterator[tuple[None, local.Deployment]]:
-    """What `serve` and `up` start: which bento, without its process, whose start takes seconds. `deploy` starts its own."""
+    """What `serve` and `up` start: which bento, without its process, whose start takes seconds."""
     yield None, local.Deployment("http://127.0.0.1:1", tag, None, 0.0, None, changed=True)
 
 
@@ -176,7 +176,7 @@ RUN = {"demo": demonstrated, "up": brought_up, "serve": served}
 
 
 @pytest.fixture
-def here(registered: RegisteredForTests, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Here]:
+def here(registered: RegisteredForTests, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Here:
     """A project with one quick candidate, which trains on the rows of three classes."""
     monkeypatch.chdir(tmp_path)
     registry = registered.named(monkeypatch, tmp_path)
@@ -185,12 +185,19 @@ def here(registered: RegisteredForTests, monkeypatch: pytest.MonkeyPatch, tmp_pa
     candidates = tmp_path / "training" / "candidates.py"
     candidates.write_text(candidates.read_text().replace("return text_candidates(seed=seed)", "return text_candidates(seed=seed)[:1]"))
     (tmp_path / "training" / "criteria.yaml").write_text("champion: {must_be_better: false, not_worse_by: 1.0}\n")
+    made = Here(registry, registered, tmp_path)
+
+    def deployed(tag: BentoTag, **_: object) -> local.Deployment:
+        """Note which bento `deploy` puts in the place of the one before, without its process."""
+        before, made.service = made.service, tag
+        return local.Deployment(None, tag, None, 0.0, None, changed=tag != before)
+
     monkeypatch.setattr(local, "attached", attached)
+    monkeypatch.setattr(local, "deploy", deployed)
     comments = pd.read_csv(COMMENTS)
     comments[comments["label"].isin(comments["label"].value_counts().index[:3])].to_csv(tmp_path / "few.csv", index=False)
     comments[["text"]].head(1).to_csv(tmp_path / "one.csv", index=False)
-    yield Here(registry, registered, tmp_path)
-    local.stop(context_of(os.environ).state.state_dir, registered)
+    return made
 
 
 def test_the_table_names_every_command() -> None:
@@ -211,21 +218,20 @@ def test_nothing_but_promote_and_rollback_changes_what_somebody_decided(here: He
         if line not in MOVES | SLOW:
             changed = here.type(line)
             assert changed <= may - {"production", "ledger"}, f"{line}, after somebody's promotion"
-    service = running_service(here.context.state.state_dir, here.name)
-    assert service is not None
-    assert service.model_version == "2"
+    assert here.service == second.bento_model_tag
 
     rollback(here.registry, who="paul@bureau", reason="wrong")
     assert here.type("deploy") == {"service"}, "the bento built last is that of version 2"
     for line in MAY_CHANGE:
         if line not in SLOW:
             assert here.type(line) == set(), f"{line}, after somebody's rollback"
-    service = running_service(here.context.state.state_dir, here.name)
-    assert service is not None
-    assert (service.model_version, here.in_production) == ("1", 1)
-    assert isinstance(here.refused["promote"], RefusedError)
+    assert here.service is not None
+    assert (here.service.version.partition("-")[0], here.in_production) == ("1", 1)
+    for line in ("promote", "promote --best", "promote --version 2"):
+        assert here.type(line) == set()
+    assert isinstance(here.refused["promote"], CriteriaError)
     assert "paul@bureau took" in here.refused["promote"].message
-    assert here.type("promote --version 2") == {"production", "versions", "ledger"}
+    assert here.type("promote --version 2 --reason mended") == {"production", "versions", "ledger"}
     entries = history(here.registry, here.name).entries
     assert [each.what for each in entries] == ["promote", "promote", "rollback", "promote"]
     assert all(each.reason or each.report_digest for each in entries), "each entry has a reason or the gate's verdict"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -143,7 +145,11 @@ def test_up_serves_what_is_in_production_and_changes_nothing(
     with ExitStack() as stack:
         child = served(stack)
         assert child is not None
-        address = next(line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("API"))
+        lines = capsys.readouterr().out.splitlines()
+        address = next(line.split()[1] for line in lines if line.startswith("API"))
+        request = next(line for line in lines if line.lstrip().startswith("curl "))
+        answer = subprocess.run(["sh", "-c", request], capture_output=True, text=True, timeout=60, check=True).stdout
+        assert json.loads(answer)["model_version"] == str(ref.version), "the request works as it is printed"
         ready = requests.get(f"{address.removesuffix('/docs')}/readyz", timeout=10).json()
         assert ready["model_version"] == str(ref.version) != str(newer.version)
         known_and_replaced(child, address.removesuffix("/docs"), ref)

@@ -45,7 +45,6 @@ class StepsShown:
         self.output = output
         self._timed = timed
         self._began = time.monotonic()
-        self._requests: tuple[str, ...] = ()
 
     def __call__(self, event: Began | Ended) -> None:
         """Print what an event says."""
@@ -69,7 +68,6 @@ class StepsShown:
         self.output.line(f"\nDone in {time.monotonic() - self._began:.0f} s; nothing is left running. Next, typed as it stands:")
         for command, does in (
             (make_or("up"), "MLflow's pages, S3 and the service, until Ctrl-C; prints what to open and a request"),
-            (f"{typed()} deploy", "the service alone, in the background; deploy --stop ends it"),
             (f"{typed()} --help", "one command a stage, in their order"),
             ("cat training/README.md", "how to put your data and your candidates in the place of the demo's"),
         ):
@@ -82,8 +80,9 @@ class StepsShown:
     def _heading(self, name: str) -> None:
         if name == "wait":
             self.output.line("In another terminal, in this folder, typed as it stands:")
-            for command in (*self._requests, f"{typed()} status", f'eval "$({typed()} env)"; {typed("mlflow")} experiments search'):
-                self.output.line(f"  {command}")
+            self.output.line(f"  {typed()} status")
+            self.output.line(f'  eval "$({typed()} env)"')
+            self.output.line(f"      then {typed('mlflow')}, {typed('bentoml')} and boto3 reach this platform too")
             self.output.line("Ctrl-C ends it.")
         elif self._timed:
             self.output.line(f"▸ {name}" if name == "platform" else f"\n▸ {name}")
@@ -134,7 +133,7 @@ class StepsShown:
         self.output.line(f"API      {result.address}/docs  ({result.bento_tag}{of})")
         if result.record is not None:
             body = shlex.quote(json.dumps(result.record, ensure_ascii=False))
-            self._requests = (*self._requests, f"curl -H 'Content-Type: application/json' -d {body} {result.address}{CLASSIFY}")
+            self.output.line(f"         curl -H 'Content-Type: application/json' -d {body} {result.address}{CLASSIFY}")
 
     def _stack_runs(self, result: StackRuns) -> None:
         self.output.line(f"MLflow      {result.mlflow}   user admin, password in {result.password_file}")

@@ -50,7 +50,7 @@ class PromotionRequest:
         since: The ledger as it was when the caller decided to promote; None where the caller did not look.
         live: What the version did as a candidate beside the one in production, for the report.
         given: Labelled rows to judge by, in place of those that a training held out or that were given before.
-        names_version: Whether somebody named the version, or gives a reason: what a rollback took out of production is put back only so.
+        puts_back: Whether it may put back what a rollback took out of production; a command asks for a reason.
     """
 
     who: str
@@ -66,7 +66,7 @@ class PromotionRequest:
     since: VerifiedLedger | None = None
     live: report.LiveRows | None = None
     given: LabelledRows | None = None
-    names_version: bool = True
+    puts_back: bool = True
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def promotion_request(context: Context, project: Path, options: PromoteOptions =
         signing=context.signing,
         on_report=write,
         report_file=options.report,
-        names_version=options.version is not None or bool(options.reason and options.reason.strip()),
+        puts_back=bool(options.reason and options.reason.strip()),
     )
 
 
@@ -128,8 +128,8 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, req
     """Put the version into production, unless it is there already or the gate refuses it.
 
     Raises:
-        RefusedError: The gate refuses, forcing or waiving is not allowed here, or a rollback took the version, which nobody names, out of
-            production.
+        RefusedError: The gate refuses, forcing or waiving is not allowed here, or a rollback took the version out of production and
+            nobody says why it should be put back.
         IntegrityError: The version was not registered by passerelle: it has no artifact digest. Or the ledger is broken; says where.
         NotFoundError: There is nothing to judge by.
         BusyError: Somebody else promotes at this moment; says who.
@@ -151,7 +151,7 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, req
     # The champion is the version that the ledger put into production: an alias that was moved by hand has no effect.
     champion = ledger.in_production or before.production
     judgement = judgement_of(registry, version.ref, champion, criteria, replace(request, since=ledger), dry_run=dry_run)
-    if not request.names_version:
+    if not request.puts_back:
         check_not_withdrawn(ledger.entries, version.ref)
     entry = judgement.record(_entry(version, request))
     moved = put_in_production(registry, version.ref, entry, since=ledger, judged=True, signing=request.signing, dry_run=dry_run)

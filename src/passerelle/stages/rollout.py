@@ -234,7 +234,7 @@ def promoted(
     if found.live.comparison.candidate.requests == 0:
         message = f"the candidate of « {found.registered_model} » has answered nothing yet, so that there is nothing to compare"
         raise RefusedError(message, hint="passerelle rollout --status")
-    request = replace(promotion_request(context, project), live=live_rows(found.live.comparison))
+    request = replace(promotion_request(context, project), puts_back=True, live=live_rows(found.live.comparison))
     ref = ModelVersionRef(found.registered_model, found.version, found.entry.run_id)
     promotion = promote(author.registry, ref=ref, criteria=criteria, request=request, dry_run=dry_run)
     if dry_run:

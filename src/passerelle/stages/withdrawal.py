@@ -1,10 +1,10 @@
-"""Versions that a rollback took out of production: only who names one, or gives a reason, puts it back."""
+"""Versions that a rollback took out of production: only who gives a reason puts one back, and no job that promotes the best again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from passerelle.errors import RefusedError
+from passerelle.errors import CriteriaError
 from passerelle.model.ledger_entry import Entry
 from passerelle.names import ModelVersionRef
 from passerelle.registry.chain import stood
@@ -24,11 +24,11 @@ def check_not_withdrawn(entries: Sequence[Entry], ref: ModelVersionRef) -> None:
     """Check that no rollback took the version out of production.
 
     Raises:
-        RefusedError: One did; says whose.
+        CriteriaError: One did; says whose. To a flow, the version in production stays: a result, and no fault.
     """
     found = withdrawal_of(entries, ref.version)
     if found is not None:
         why = f": {found.reason}" if found.reason else ""
         message = f"{found.who} took {ref} out of production at {found.when[:19]} ({found.what}{why})"
         hint = f"passerelle promote --version {ref.version} --reason REASON\npasserelle history"
-        raise RefusedError(f"{message}; to put it back, name it", hint=hint)
+        raise CriteriaError(f"{message}; to put it back takes a reason", hint=hint)

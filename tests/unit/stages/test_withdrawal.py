@@ -1,10 +1,10 @@
-"""What a rollback took out of production: neither another rollback nor a promotion that names no version puts it back."""
+"""What a rollback took out of production: neither another rollback nor a promotion without a reason puts it back."""
 
 from __future__ import annotations
 
 import pytest
 
-from passerelle.errors import RefusedError
+from passerelle.errors import CriteriaError
 from passerelle.registry.verified import verified_ledger
 from passerelle.stages.rollback import rollback
 from passerelle.stages.withdrawal import check_not_withdrawn, withdrawal_of
@@ -47,9 +47,9 @@ def test_a_rollback_is_recorded_with_a_reason(mlflow: Mlflow) -> None:
     assert last.reason == "version 1 was in production before"
 
 
-def test_what_a_rollback_took_out_is_not_promoted_unnamed(mlflow: Mlflow) -> None:
+def test_what_a_rollback_took_out_is_not_promoted_without_a_reason(mlflow: Mlflow) -> None:
     entries = verified_ledger(real(mlflow), NAME).entries
-    with pytest.raises(RefusedError, match=r"paul@here took .* version 2 out of production at .* \(rollback: ") as refused:
+    with pytest.raises(CriteriaError, match=r"paul@here took .* version 2 out of production at .* \(rollback: ") as refused:
         check_not_withdrawn(entries, ref(2))
     assert refused.value.hint == "passerelle promote --version 2 --reason REASON\npasserelle history"
     for version in (1, 3):
