@@ -285,17 +285,6 @@ def test_the_description_has_an_example_that_works(app: ClassifyEndpoint) -> Non
         assert answer["content"]["application/json"]["example"], status
 
 
-def test_the_page_is_titled_by_model_and_version_and_grouped(app: ClassifyEndpoint, runtime: Runtime) -> None:
-    document = ask(app, "GET", "/openapi.json").json()
-    assert runtime.model is not None
-    assert document["info"]["title"] == f"{runtime.registered_model}, version {runtime.model.version}"
-    assert ", ".join(f"`{each}`" for each in runtime.model.labels) in document["info"]["description"]
-    groups = {path: next(iter(methods.values()))["tags"] for path, methods in document["paths"].items()}
-    assert groups["/classify"] == groups["/classify/batch"] == ["answers"]
-    assert {tag for tags in groups.values() for tag in tags} <= {tag["name"] for tag in document["tags"]}
-    assert f"<title>{runtime.registered_model}, version 7 · passerelle</title>" in ask(app, "GET", "/docs").text
-
-
 @given(text=st.text(alphabet=st.characters(), min_size=1, max_size=100))
 def test_any_text_is_answered_or_refused(app: ClassifyEndpoint, text: str) -> None:
     body = json.dumps({"text": text}).encode()
