@@ -101,6 +101,7 @@ def test_tags_of_versions_that_were_registered_before_are_read_and_stay_tags(reg
 def test_mlflows_own_pages_show_it(promoted: tuple[Registry, ModelVersionRef], browser: Any) -> None:
     fresh, ref = promoted
     page = browser.new_page(viewport={"width": 1400, "height": 1100})
+    page.set_default_timeout(120_000)
     address = fresh.settings.tracking_uri
     page.goto(f"{address}/#/models/{ref.registered_model}/versions/{ref.version}")
     page.get_by_text("The gate lets it into production").wait_for()
