@@ -79,9 +79,7 @@ class StateSettings(Settings):
         pattern="^(development|production)$",
         description="`production` refuses forced promotions and pickles that were trusted in development.",
     )
-    language: Literal["fr", "en"] = Field(
-        default="fr", description="Of the pages of the gate and of `drift`; by default that of `[project]` in passerelle.toml, or `fr`."
-    )
+    language: Literal["fr", "en"] = Field(default="fr", description="Of the pages of the gate and of `drift`; else the project's.")
 
 
 class MlflowSettings(Settings):

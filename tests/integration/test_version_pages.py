@@ -101,18 +101,16 @@ def test_tags_of_versions_that_were_registered_before_are_read_and_stay_tags(reg
 def test_mlflows_own_pages_show_it(promoted: tuple[Registry, ModelVersionRef], browser: Any) -> None:
     fresh, ref = promoted
     page = browser.new_page(viewport={"width": 1400, "height": 1100})
+    page.set_default_timeout(120_000)
     address = fresh.settings.tracking_uri
     page.goto(f"{address}/#/models/{ref.registered_model}/versions/{ref.version}")
     page.get_by_text("The gate lets it into production").wait_for()
     link = page.get_by_text("the gate's report").first
     assert str(link.get_attribute("href")).endswith("/report.html")
-    pictures = os.environ.get("PICTURES")
-    if pictures:
-        page.screenshot(path=f"{pictures}/version.png", full_page=True)
-        page.goto(f"{address}/#/experiments/{MlflowClient(address).get_run(ref.run_id).info.experiment_id}/runs/{ref.run_id}")
-        page.wait_for_timeout(6000)
-        page.screenshot(path=f"{pictures}/run.png", full_page=True)
-        page.goto(f"{address}/#/models/{ref.registered_model}")
-        page.wait_for_timeout(4000)
-        page.screenshot(path=f"{pictures}/model.png", full_page=True)
+    page.goto(f"{address}/#/experiments/{MlflowClient(address).get_run(ref.run_id).info.experiment_id}/runs/{ref.run_id}")
+    plot = page.locator("img[alt=confusion_matrix]")
+    plot.wait_for()
+    page.wait_for_function("document.querySelector('img[alt=confusion_matrix]').naturalWidth > 100")
+    if os.environ.get("PICTURES"):
+        page.screenshot(path=os.environ["PICTURES"] + "/run.png", full_page=True)
     page.close()

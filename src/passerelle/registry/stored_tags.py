@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 from passerelle.model.version_tags import has_own_tag, packed, without
 from passerelle.names import ModelVersionRef
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
+def set_tags(client: Any, ref: ModelVersionRef, tags: Mapping[str, str]) -> None:
+    """Set the tags, those of the record last and at once.
 
-def set_tags(client: MlflowClient, ref: ModelVersionRef, tags: Mapping[str, str]) -> None:
-    """Set the tags, those of the record last and at once."""
+    Args:
+        client: MLflow's, in the environment of the server.
+    """
     model, version = ref.registered_model, str(ref.version)
     stored = {} if all(map(has_own_tag, tags)) else client.get_model_version(model, version).tags
     for name, value in packed(tags, stored).items():
         client.set_model_version_tag(model, version, name, value)
 
 
-def delete_tag(client: MlflowClient, ref: ModelVersionRef, name: str) -> None:
-    """Delete a tag, which may be part of the record."""
+def delete_tag(client: Any, ref: ModelVersionRef, name: str) -> None:
+    """Delete a tag, which may be part of the record.
+
+    Args:
+        client: As of `set_tags`.
+    """
     model, version = ref.registered_model, str(ref.version)
     stored = client.get_model_version(model, version).tags
     for tag, value in without(name, stored).items():

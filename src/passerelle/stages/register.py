@@ -150,8 +150,6 @@ def register(
             registry.write_json(run_id, MANIFEST, found.manifest)
             tags[BUNDLE_DIGEST] = _bundle(registration, found)
         ref = _with_tags(registration, tags)
-        if ref is not None and not dry_run:
-            describe_new(registry, ref, tags)
     name, digest = registry.settings.registered_model, tags[ARTIFACT_DIGEST]
     return Registered(name, run_id, run.name, ref, True, digest, tags, not_compiled=found.not_compiled, dry_run=dry_run)
 
@@ -185,7 +183,11 @@ def _with_tags(registration: _Registration, tags: Tags) -> ModelVersionRef | Non
     registry, run_id = registration.registry, registration.run.run_id
     if registration.version is None:
         name = registry.settings.registered_model
-        return None if registration.dry_run else registry.create_version(name, run_id, registry.model_uri(run_id), tags)
+        if registration.dry_run:
+            return None
+        created = registry.create_version(name, run_id, registry.model_uri(run_id), tags)
+        describe_new(registry, created, tags)
+        return created
     if not registration.dry_run:
         registry.set_version_tags(registration.version.ref, tags)
     return registration.version.ref

@@ -143,6 +143,16 @@ def log_files(files: Mapping[str, object], *, digests_of: Collection[str] = ()) 
         mlflow.log_params({f"{DIGEST_PARAM}{name}": digest_of_file(Path(folder, name)) for name in digests_of})
 
 
+def describe_run(run_id: str, text: str, pictures: Sequence[str]) -> None:
+    """Give the run a description that shows pictures among its artifacts: MLflow shows it on the run's first page.
+
+    Args:
+        pictures: Their paths.
+    """
+    images = [f"![{path.removesuffix('.png')}](get-artifact?path={path}&run_uuid={run_id})" for path in pictures]
+    mlflow.set_tag(_DESCRIPTION, "\n\n".join([text, *images]))
+
+
 def log_model(pipeline: Pipeline, records: pd.DataFrame, *, trusted_types: Sequence[str]) -> int:
     """Log the fitted pipeline in the skops format with signature, example and pinned requirements; return its bytes.
 
