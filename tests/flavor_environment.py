@@ -4,53 +4,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-from filelock import FileLock
+from tests.cached_environment import ROOT, CachedEnvironment, is_complete
 
-ROOT = Path(__file__).resolve().parents[1]
-PINNED = ROOT / "tests" / "data" / "flavors.txt"
+__all__ = ["ROOT", "flavor_python", "is_complete"]
+_INSTALL = ("install", "--no-deps", "--compile-bytecode", "--requirement")
+_FLAVORS = CachedEnvironment(ROOT / "tests" / "data" / "flavors.txt", "test-environments", "flavors-", _INSTALL)
 
 
 def flavor_python() -> Path:
     """Return where the environment's Python is, whether it is there or not."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "passerelle" / "test-environments"
-    digest = hashlib.sha256(PINNED.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    return cache / f"flavors-{digest}" / "bin" / "python"
-
-
-def is_complete(python: Path) -> bool:
-    """Return whether all packages were installed."""
-    return (python.parents[1] / ".complete").exists()
-
-
-def main() -> None:
-    """Install the packages, and print the environment's Python."""
-    python = flavor_python()
-    python.parents[2].mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{python.parents[1]}.lock"):
-        if not is_complete(python):
-            uv = [sys.executable, "-m", "uv"]
-            subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(python.parents[1])], check=True)
-            install = [
-                "pip",
-                "install",
-                "--quiet",
-                "--no-deps",
-                "--compile-bytecode",
-                "--python",
-                str(python),
-                "--requirement",
-                str(PINNED),
-            ]
-            subprocess.run([*uv, *install], check=True)
-            (python.parents[1] / ".complete").touch()
-    print(python)
+    return _FLAVORS.python
 
 
 if __name__ == "__main__":
-    main()
+    print(_FLAVORS.make())

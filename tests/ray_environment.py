@@ -4,43 +4,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-from filelock import FileLock
+from tests.cached_environment import ROOT, CachedEnvironment, is_complete
 
-ROOT = Path(__file__).resolve().parents[1]
+__all__ = ["LOCKED", "ROOT", "is_complete", "ray_python"]
 LOCKED = ROOT / "requirements" / "ray.txt"
+_RAY = CachedEnvironment(LOCKED, "ray", "", ("sync", "--compile-bytecode", "--require-hashes"))
 
 
 def ray_python() -> Path:
     """Return where the environment's Python is, whether it is there or not."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "passerelle" / "ray"
-    digest = hashlib.sha256(LOCKED.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    return cache / digest / "bin" / "python"
-
-
-def is_complete(python: Path) -> bool:
-    """Return whether all packages were installed."""
-    return (python.parents[1] / ".complete").exists()
-
-
-def main() -> None:
-    """Install the packages, and print the environment's Python."""
-    python = ray_python()
-    python.parents[2].mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{python.parents[1]}.lock"):
-        if not is_complete(python):
-            uv = [sys.executable, "-m", "uv"]
-            subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(python.parents[1])], check=True)
-            sync = ["pip", "sync", "--quiet", "--compile-bytecode", "--python", str(python), "--require-hashes", str(LOCKED)]
-            subprocess.run([*uv, *sync], check=True)
-            (python.parents[1] / ".complete").touch()
-    print(python)
+    return _RAY.python
 
 
 if __name__ == "__main__":
-    main()
+    print(_RAY.make())

@@ -20,7 +20,7 @@ from passerelle.serving.routes import LIVEZ, MODEL, READYZ, Access, route_of
 _PREDICTION_ID = "019d2f3a-7c41-7b52-8f0e-3c5a9f86d081"
 _READY = "Whether the model is loaded and reproduced its golden predictions"
 _REF = "#/components/schemas/{model}"
-_ERRORS: tuple[tuple[int, str, dict[str, str]], ...] = (
+ERRORS: tuple[tuple[int, str, dict[str, str]], ...] = (
     (400, "The body is not JSON.", {"code": "malformed_json", "message": "the body is not JSON"}),
     (401, "Away from loopback an API key is needed.", {"code": "unauthorized", "message": "send a valid API key: Authorization: Bearer …"}),
     (403, "The API key lacks the right for this.", {"code": "forbidden", "message": "this key lacks the right classify"}),
@@ -159,7 +159,7 @@ def _operation(
     name: str, summary: str, *, takes: str, example: Mapping[str, object], gives: str, answer: Mapping[str, object]
 ) -> Operation:
     responses: Responses = {"200": _json("The answer.", gives, answer)}
-    for status, text, error in _ERRORS:
+    for status, text, error in ERRORS:
         responses[str(status)] = _json(text, "ErrorAnswer", {**error, "request_id": "5f0c4b7d2a1e9c38"})
     for busy in ("409", "429", "503"):
         responses[busy]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
@@ -197,7 +197,7 @@ def _read(path: str, name: str, summary: str, *, not_ready: bool = False) -> Ope
     error = {"code": "wrong_method", "message": "only GET is answered here", "request_id": "5f0c4b7d2a1e9c38"}
     responses["405"] = _json("Only GET is answered here.", "ErrorAnswer", error)
     if route_of(path).access is Access.KEY:
-        for status, text_of_error, content in _ERRORS:
+        for status, text_of_error, content in ERRORS:
             if status in (401, 429):
                 responses[str(status)] = _json(text_of_error, "ErrorAnswer", {**content, "request_id": "5f0c4b7d2a1e9c38"})
     if not_ready:

@@ -11,7 +11,7 @@ from passerelle.environments.environment import ensure
 from passerelle.environments.lock import Locked, lock_for, pins_of
 from passerelle.errors import GoldenError, IntegrityError, UntrustedTypeError, UsageError
 from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE, Adoption, read_adoption
-from passerelle.model.flavors.logged import LoggedFlavor, logged_flavor
+from passerelle.model.flavors.logged import ESTIMATORS, LoggedFlavor, logged_flavor
 from passerelle.model.golden import Golden, read_golden, replay
 from passerelle.model.hosted import HostedModel, hosted_predict
 from passerelle.model.manifest import check_manifest, digest_of_manifest, manifest_of
@@ -37,8 +37,6 @@ from passerelle.stages.adopt_writing import NewAdoption, written
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.converted_files import Form, NewFile, write_converted
 
-#: The flavors whose pickles hold an estimator.
-_ESTIMATORS = frozenset({"sklearn", "lightgbm"})
 #: What saves an estimator in the form, and must be in the environment where the pickle is read.
 _WRITERS: dict[Form, tuple[str, ...]] = {"skops": ("skops",), "onnx": ("skl2onnx",)}
 
@@ -178,8 +176,8 @@ def _ancestor(registry: Registry, version: VersionInfo, folder: Path, request: C
     flavor = logged_flavor(files.model, name=adoption.flavor)
     if not flavor.pickled:
         raise UsageError(f"{ref} is no pickle: there is nothing to convert", hint=_promote(ref))
-    if flavor.name not in _ESTIMATORS or flavor.entry.get("code") or flavor.function.get("code"):
-        what = f"is read by {flavor.title}, " if flavor.name not in _ESTIMATORS else "has modules beside it, "
+    if flavor.name not in ESTIMATORS or flavor.entry.get("code") or flavor.function.get("code"):
+        what = f"is read by {flavor.title}, " if flavor.name not in ESTIMATORS else "has modules beside it, "
         message = (
             f"{ref} {what}and runs code of its own to predict: no form of it is without; it is served in its sandbox, once it is signed"
         )

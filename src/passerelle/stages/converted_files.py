@@ -57,7 +57,7 @@ def write_converted(ancestor: Path, into: Path, flavor: LoggedFlavor, new: NewFi
 
 
 def _skops_entries(flavor: LoggedFlavor) -> dict[str, Any]:
-    key = "pickled_model" if flavor.name == "sklearn" else "data"
+    key = "pickled_model" if "pickled_model" in flavor.entry else "data"
     entry = {**flavor.entry, key: "model.skops", "serialization_format": "skops"}
     function = dict(flavor.function)
     for named in ("model_path", "data"):

@@ -24,6 +24,8 @@ _LIBRARIES: Mapping[str, tuple[str, str]] = {
     "transformers": ("transformers_version", "transformers"),
     "sentence_transformers": ("sentence_transformers_version", "sentence-transformers"),
 }
+#: Those of which a pickle holds an estimator, which can be saved in another form.
+ESTIMATORS = frozenset({"sklearn", "lightgbm"})
 _FORMATS = frozenset({"skops", "pickle", "cloudpickle"})
 #: Functions of an estimator that pyfunc may be told to call, and that the reader's answer holds.
 _ANSWERED = frozenset({"predict", "predict_proba"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from passerelle.model.mlmodel import ModelDescription
-from passerelle.serving.openapi import Document, Operation, Responses, grouped, openapi
+from passerelle.serving.openapi import ERRORS, Document, Operation, Responses, grouped, openapi
 from passerelle.serving.openapi_texts import DOORS
 from passerelle.serving.routes import (
     ENDPOINTS,
@@ -30,27 +30,19 @@ from passerelle.serving.routes import (
 )
 from passerelle.serving.runtime import Runtime
 
+_UNPROCESSABLE = 422
 _ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
 _MLFLOW_ERROR = {
     "type": "object",
     "properties": {"error_code": {"type": "string"}, "message": {"type": "string"}},
     "required": ["error_code", "message"],
 }
-#: What a request that classifies may be answered with, beside 200.
+#: What a request that classifies may be answered with, beside 200: as /classify, but for what these protocols name otherwise.
 _REFUSALS: Mapping[int, str] = {
+    **{status: text for status, text, _ in ERRORS if status != _UNPROCESSABLE},
     400: "The request is not of the protocol's form, or a record is not acceptable.",
-    401: "Away from loopback an API key is needed.",
-    403: "The API key lacks the right for this.",
     404: "No such model or version is served here.",
-    405: "Only POST is answered here.",
-    408: "The headers or the body did not arrive in time.",
-    409: "An earlier version than X-Least-Model-Version is served here.",
-    413: "The body is over the limit; it was not read.",
     415: "The media type is none of these.",
-    429: "This key has asked too often.",
-    431: "The request line and the headers are over the limit, or too many.",
-    503: "Not ready yet, or too many requests at once.",
-    504: "The model did not answer in time.",
 }
 _OBJECT: Mapping[str, object] = {"type": "object"}
 _SETTINGS: Mapping[str, object] = {"type": ["object", "null"]}
