@@ -21,14 +21,12 @@ from passerelle.bentos.code import code_files
 from passerelle.bentos.containerize import image_ref
 from passerelle.bentos.engine import find_engine
 from passerelle.bentos.store import Store, latest_bento, latest_bento_model
-from passerelle.criteria import Criteria
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
 from passerelle.names import BentoTag
 from passerelle.registry.client import Registry
 from passerelle.settings import StoreSettings
 from passerelle.stages.import_model import ImportedModel, import_model
-from passerelle.stages.promote import PromotionRequest, promote
-from tests.platform_fixtures import HERE, RegisteredForTests
+from tests.platform_fixtures import RegisteredForTests, moved
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,12 +40,7 @@ def store(tmp_path: Path) -> StoreSettings:
 @pytest.fixture
 def promoted(registered: RegisteredForTests) -> Registry:
     registry = registered.fresh()
-    promote(
-        registry,
-        ref=registered.register(registry),
-        criteria=Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0}}),
-        request=PromotionRequest(who="test@here", serving=HERE),
-    )
+    moved(registry, registered.register(registry))
     return registry
 
 
