@@ -17,11 +17,14 @@ from mlflow.models.signature import infer_signature
 from sklearn.pipeline import Pipeline
 
 from passerelle.criteria import Criteria
-from passerelle.names import ModelVersionRef
+from passerelle.model.ledger_entry import Entry
+from passerelle.names import ARTIFACT_DIGEST, ModelVersionRef
 from passerelle.platform.embedded import EmbeddedPlatform
 from passerelle.platform.state import RunningPlatform
 from passerelle.registry.client import Registry
+from passerelle.registry.ledger import now
 from passerelle.settings import MlflowSettings
+from passerelle.stages.promotion import Promotion, put_in_production
 from passerelle.training.dataset import Dataset, digest_of
 from passerelle.training.train import train
 from training.candidates import text_candidates
@@ -133,6 +136,13 @@ def logged(registered: RegisteredForTests, pipeline: Pipeline) -> str:
             signature=infer_signature(table, pipeline.predict(table)),
         )
     return str(run.info.run_id)
+
+
+def moved(registry: Registry, ref: ModelVersionRef, who: str = "test@here", when: str | None = None) -> Promotion:
+    """Put the version into production as `promote` does once the gate has let it through; the gate takes most of a promotion's time."""
+    digest = registry.model_version(ref.registered_model, ref.version).tags[ARTIFACT_DIGEST]
+    entry = Entry(0, "", when or now(), who, "promote", ref.registered_model, None, ref.version, ref.run_id, digest)
+    return put_in_production(registry, ref, entry)
 
 
 def run_keys(registry: Registry, run_id: str, *endings: str) -> list[str]:

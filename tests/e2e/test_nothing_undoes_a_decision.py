@@ -46,6 +46,7 @@ MAY_CHANGE: Mapping[str, frozenset[str]] = {
     "monitor": frozenset(),
     "new folder --dry-run": frozenset(),
     "adopt models:/{name}/1": frozenset(),
+    "convert models:/{name}/1": frozenset(),
     "demo": frozenset({"production", "versions", "ledger", "store"}),
     "up": frozenset({"store"}),
     "env": frozenset(),

@@ -11,17 +11,14 @@ from dataclasses import replace
 import pytest
 
 from passerelle.errors import BusyError, OutsideError, PasserelleError
-from passerelle.model.ledger_entry import Entry
-from passerelle.names import ARTIFACT_DIGEST, ModelVersionRef
-from passerelle.registry import ledger as ledgers
+from passerelle.names import ModelVersionRef
 from passerelle.registry import production as move
 from passerelle.registry.client import Registry
 from passerelle.registry.ledger import Ledger
 from passerelle.registry.verified import history as history_of
-from passerelle.stages.promote import Promotion, put_in_production
 from passerelle.stages.rollback import rollback
 from passerelle.stages.status import gather
-from tests.platform_fixtures import RegisteredForTests
+from tests.platform_fixtures import RegisteredForTests, moved
 
 pytestmark = pytest.mark.integration
 
@@ -29,13 +26,6 @@ pytestmark = pytest.mark.integration
 def two(registered: RegisteredForTests) -> tuple[Registry, ModelVersionRef, ModelVersionRef]:
     registry = registered.fresh()
     return registry, registered.register(registry, 0), registered.register(registry, 1)
-
-
-def moved(registry: Registry, ref: ModelVersionRef, who: str = "test@here", when: str | None = None) -> Promotion:
-    """Put the version into production as `promote` does once the gate has let it through."""
-    digest = registry.model_version(ref.registered_model, ref.version).tags[ARTIFACT_DIGEST]
-    entry = Entry(0, "", when or ledgers.now(), who, "promote", ref.registered_model, None, ref.version, ref.run_id, digest)
-    return put_in_production(registry, ref, entry)
 
 
 def disagreements(registry: Registry) -> list[str]:

@@ -23,8 +23,8 @@ from passerelle.settings import StoreSettings
 from passerelle.stages.import_model import import_model
 from passerelle.stages.promote import PromotionRequest, promote
 from passerelle.stages.rollback import rollback
-from tests.integration.test_door import disagreements, moved, two
-from tests.platform_fixtures import HERE, RegisteredForTests
+from tests.integration.test_door import disagreements, two
+from tests.platform_fixtures import HERE, RegisteredForTests, moved
 
 pytestmark = pytest.mark.integration
 LENIENT = Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0}})

@@ -21,7 +21,6 @@ from passerelle.bentos.code import code_files
 from passerelle.bentos.containerize import image_ref
 from passerelle.bentos.engine import find_engine
 from passerelle.bentos.store import Store, latest_bento, latest_bento_model
-from passerelle.criteria import Criteria
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
 from passerelle.names import BentoTag
 from passerelle.registry.client import Registry
@@ -32,8 +31,7 @@ from passerelle.stages.context import context_of
 from passerelle.stages.first_request import first_request
 from passerelle.stages.import_model import ImportedModel, import_model
 from passerelle.stages.production_bento import build_production
-from passerelle.stages.promote import PromotionRequest, promote
-from tests.platform_fixtures import HERE, RegisteredForTests
+from tests.platform_fixtures import RegisteredForTests, moved
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,12 +45,7 @@ def store(tmp_path: Path) -> StoreSettings:
 @pytest.fixture
 def promoted(registered: RegisteredForTests) -> Registry:
     registry = registered.fresh()
-    promote(
-        registry,
-        ref=registered.register(registry),
-        criteria=Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0}}),
-        request=PromotionRequest(who="test@here", serving=HERE),
-    )
+    moved(registry, registered.register(registry))
     return registry
 
 
@@ -251,8 +244,7 @@ def test_deploy_builds_what_is_in_production_where_the_store_lacks_it(
     context, said = context_of(os.environ), list[str]()
     assert build_production(context, ROOT, dry_run=False, progress=said.append) is None, "nothing is in production"
     ref = registered.register(registry)
-    lenient = Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0}})
-    promote(registry, ref=ref, criteria=lenient, request=PromotionRequest(who="test@here", serving=HERE))
+    moved(registry, ref)
     planned = deploy.run(context, project=ROOT, dry_run=True, progress=said.append)
     assert isinstance(planned, Deployment)
     assert (planned.bento_tag, planned.dry_run, latest_bento(context.store)) == (ref.bento_model_tag, True, None)

@@ -18,8 +18,7 @@ from passerelle.registry.ledger import BEGINNING, Ledger
 from passerelle.registry.objects import Objects
 from passerelle.registry.production import standing
 from passerelle.registry.verified import verified_ledger
-from tests.integration.test_door import moved
-from tests.platform_fixtures import RegisteredForTests
+from tests.platform_fixtures import RegisteredForTests, moved
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]

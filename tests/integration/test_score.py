@@ -31,8 +31,7 @@ from passerelle.stages.context import Context, context_of
 from passerelle.stages.promote import PromotionRequest, promote
 from passerelle.stages.score_inputs import table_files
 from passerelle.stages.score_options import ScoreOptions
-from tests.integration.test_door import moved
-from tests.platform_fixtures import COMMENTS, HERE, RegisteredForTests
+from tests.platform_fixtures import COMMENTS, HERE, RegisteredForTests, moved
 from tests.unit.batch.tables import contents, job_of, recipe_of, table, write_csv, write_json_lines, write_parquet
 
 pytestmark = pytest.mark.integration

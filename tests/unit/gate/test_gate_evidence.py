@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.exceptions import NotFittedError
 
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
 from passerelle.gate import evidence as module
@@ -231,6 +232,10 @@ def raising(error: BaseException) -> Callable[[Any], Any]:
     [
         (answers(predict=raising(ValueError("trottoir 3"))), "ValueError"),
         (answers(predict=raising(KeyError("text"))), "KeyError"),
+        (answers(predict=raising(IndexError())), "IndexError"),
+        (answers(predict=raising(AttributeError())), "AttributeError"),
+        (answers(predict=raising(RuntimeError())), "RuntimeError"),
+        (answers(predict=raising(NotFittedError("trottoir 3"))), "NotFittedError"),
         (answers(predict=raising(ZeroDivisionError())), "ZeroDivisionError"),
         (answers(predict=raising(RecursionError())), "RecursionError"),
         (answers(predict=raising(TypeError())), "TypeError"),
