@@ -18,6 +18,7 @@ from passerelle.stages.training_file import local_copy, repeating_options, which
 from passerelle.training.candidate import Candidate, FailedCandidate, names_as_tag, read_failures
 from passerelle.training.cross_validation import CandidateFits
 from passerelle.training.dataset import Dataset, read_data
+from passerelle.training.heartbeat import Heartbeat
 from passerelle.training.plan import PreparedRows, TrainingPlan, plan_of, prepare
 from passerelle.training.project import TrainingProject, read_training_project
 from passerelle.training.provenance import code_digest
@@ -182,7 +183,7 @@ def train_or_find(
     found = replace(_found(registry, rows, earlier, dry_run=dry_run), failed=chosen.failed)
     if earlier is not None:
         return replace(found, failed=(*found.failed, *read_failures(registry.run(earlier).tags.get(FAILED_CANDIDATES))))
-    plan = _plan(registry, project, rows, seed=seed)
+    plan = _plan(registry, project, rows, seed=seed, progress=progress)
     found = replace(found, notes=plan.notes, held_out=len(plan.parts.held_out), candidates=tuple(each.name for each in chosen.candidates))
     if dry_run:
         return found
@@ -204,11 +205,13 @@ def _found(registry: Registry, rows: PreparedRows, earlier: str | None, *, dry_r
     )
 
 
-def _plan(registry: Registry, project: TrainingProject, rows: PreparedRows, *, seed: int) -> TrainingPlan:
+def _plan(registry: Registry, project: TrainingProject, rows: PreparedRows, *, seed: int, progress: Progress) -> TrainingPlan:
     """Return how the rows are divided; raises what keeps the training from being made."""
     with registry.environment.calling():
         check_experiment(registry.settings.tracking_uri, registry.settings.experiment)
-    return plan_of(rows, params=project.params, seed=seed)
+    with Heartbeat(progress) as heartbeat:
+        heartbeat.step("looking for near-duplicates")
+        return plan_of(rows, params=project.params, seed=seed)
 
 
 def _trained(

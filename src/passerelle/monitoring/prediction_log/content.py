@@ -117,7 +117,7 @@ class LoggedContent:
     def _fields(self, record: Mapping[str, object], columns: tuple[str, ...]) -> tuple[dict[str, object] | None, int | None]:
         """Return what of the record is logged, None for nothing, and the version of the rules that its texts went through."""
         if not columns:
-            if self._text == "off" or len(record) != 1:
+            if self._text == "off" or not (len(record) == 1 or all(isinstance(value, str) for value in record.values())):
                 return None, None
             columns = tuple(record)
         texts = {column: value for column in columns if isinstance(value := record.get(column), str)}

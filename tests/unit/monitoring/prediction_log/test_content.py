@@ -24,6 +24,7 @@ def kept(record: dict[str, object], **settings: Any) -> tuple[Any, Any]:
     return line["fields"], line["redaction"]
 
 
+TEXTS: dict[str, object] = {"subject": "M. Dupont", "body": "Mme Durand est là"}
 TABLE: dict[str, object] = {"title": "M. Dupont", "age": 41, "city": "Paris", "score": None}
 
 
@@ -40,6 +41,9 @@ def test_a_golden_input_is_marked(text: str) -> None:
         ({"log_text": "redacted"}, {"text": "M. Dupont"}, ({"text": "M. [nom]"}, RULES_VERSION)),
         ({"log_text": "full"}, {"text": "M. Dupont"}, ({"text": "M. Dupont"}, None)),
         ({"log_text": "full"}, TABLE, (None, None)),
+        ({}, TEXTS, (None, None)),
+        ({"log_text": "redacted"}, TEXTS, ({"subject": "M. [nom]", "body": "Mme [nom] est là"}, RULES_VERSION)),
+        ({"log_text": "redacted", "log_column": "body"}, TEXTS, ({"body": "Mme [nom] est là"}, RULES_VERSION)),
         ({"log_column": "age, title"}, TABLE, ({"age": 41}, None)),
         ({"log_column": "age,title", "log_text": "redacted"}, TABLE, ({"age": 41, "title": "M. [nom]"}, RULES_VERSION)),
         ({"log_column": "age,score", "log_text": "redacted"}, TABLE, ({"age": 41, "score": None}, None)),
