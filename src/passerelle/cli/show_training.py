@@ -13,15 +13,17 @@ if TYPE_CHECKING:
     from passerelle.stages.train import Trained
 
 
-def after_training(output: Output, result: Trained, *, experiment: str | None) -> None:
+def after_training(output: Output, result: Trained, *, experiment: str | None, registered_model: str | None) -> None:
     """Print the next command after a training.
 
     Args:
         experiment: Where an option named it; the next command then needs it too.
+        registered_model: Likewise.
     """
     if not result.dry_run:
         variable = f"PASSERELLE_EXPERIMENT={shlex.quote(experiment)} " if experiment else ""
-        output.line(f"  next: {variable}passerelle promote --best")
+        model = f" --model {shlex.quote(registered_model)}" if registered_model else ""
+        output.line(f"  next: {variable}passerelle promote --best{model}")
 
 
 def trained(output: Output, result: Trained) -> None:

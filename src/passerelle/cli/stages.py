@@ -59,7 +59,7 @@ def train(*, registered_model: str | None, experiment: str | None, project: Path
     training_data = stage.TrainingData(path=options.pop("data"), **options)
     result = stage.run(context, training_data, project=project, progress=output.progress, **how)
     show_training.trained(output, result)
-    show_training.after_training(output, result, experiment=experiment)
+    show_training.after_training(output, result, experiment=experiment, registered_model=registered_model)
     if result.failed:
         raise SystemExit(UsageError.exit_code)
 
