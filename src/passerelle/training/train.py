@@ -234,7 +234,7 @@ def _train_one(candidate: Candidate, training: _Training, predictions: Predictio
         measured = _measure(candidate, training, predictions, next(fitted))
         tracking.log_files(measured.files, digests_of=(GOLDEN,))
         plots_logged = [name for name, content in measured.files.items() if name.endswith(".png") and content is not None]
-        tracking.describe_run(run_id, candidate.description, plots_logged)
+        tracking.describe_run(run_id, candidate.description, plots_logged, experiment_id=training.experiment_id)
         records = training.data.records.iloc[training.parts.train]
         size = float(tracking.log_model(measured.pipeline, records, trusted_types=candidate.trusted_types))
         metrics = {**measured.metrics, "size_bytes": size}
