@@ -143,14 +143,15 @@ def log_files(files: Mapping[str, object], *, digests_of: Collection[str] = ()) 
         mlflow.log_params({f"{DIGEST_PARAM}{name}": digest_of_file(Path(folder, name)) for name in digests_of})
 
 
-def describe_run(run_id: str, text: str, pictures: Sequence[str]) -> None:
-    """Give the run a description that shows pictures among its artifacts: MLflow shows it on the run's first page.
+def describe_run(run_id: str, text: str, pictures: Sequence[str], *, experiment_id: str) -> None:
+    """Give the run a description that links pictures among its artifacts; MLflow shows no picture in a description.
 
     Args:
         pictures: Their paths.
     """
-    images = [f"![{path.removesuffix('.png')}](get-artifact?path={path}&run_uuid={run_id})" for path in pictures]
-    mlflow.set_tag(_DESCRIPTION, "\n\n".join([text, *images]))
+    pages = f"#/experiments/{experiment_id}/runs/{run_id}/artifacts"
+    links = [f"[{path.removesuffix('.png').replace('_', ' ')}]({pages}/{path})" for path in pictures]
+    mlflow.set_tag(_DESCRIPTION, "\n\n".join([text, *([" · ".join(links)] if links else [])]))
 
 
 def log_model(pipeline: Pipeline, records: pd.DataFrame, *, trusted_types: Sequence[str]) -> int:

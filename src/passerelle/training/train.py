@@ -262,7 +262,7 @@ def _run_one(
         measured = _measure(candidate, training, outcome, found)
         tracking.log_files(measured.files, digests_of=(GOLDEN,))
         plots_logged = [name for name, content in measured.files.items() if name.endswith(".png") and content is not None]
-        tracking.describe_run(run_id, candidate.description, plots_logged)
+        tracking.describe_run(run_id, candidate.description, plots_logged, experiment_id=training.experiment_id)
         records = training.data.records.iloc[training.parts.train]
         try:
             size = float(tracking.log_model(measured.pipeline, records, trusted_types=candidate.trusted_types))
