@@ -25,7 +25,7 @@ from passerelle.stages.events import Ended, Steps, unseen
 from passerelle.stages.promote import PromotionRequest, promote
 from passerelle.stages.rollback import rollback
 from tests.platform_fixtures import COMMENTS, HERE, RegisteredForTests
-from tests.project_copies import copied_project
+from tests.project_copies import copied_project, fewer_candidates
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
 ROOT = Path(__file__).resolve().parents[2]
@@ -184,7 +184,8 @@ def here(registered: RegisteredForTests, monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("PASSERELLE_EXPERIMENT", registry.settings.registered_model)
     copied_project(ROOT, tmp_path)
     candidates = tmp_path / "training" / "candidates.py"
-    candidates.write_text(candidates.read_text().replace("return text_candidates(seed=seed)", "return text_candidates(seed=seed)[:1]"))
+    fewer_candidates(tmp_path)
+    candidates.write_text(candidates.read_text().replace("[1:4:2]", "[:1]"))
     (tmp_path / "training" / "criteria.yaml").write_text("champion: {must_be_better: false, not_worse_by: 1.0}\n")
     made = Here(registry, registered, tmp_path)
 
