@@ -165,8 +165,8 @@ def _check_no_text(path: Path, features: pd.DataFrame, label_column: str) -> Non
     texts = [str(name) for name in features.columns if is_free_text(features[name])]
     if texts:
         named = " and ".join(f"« {name} »" for name in texts)
-        options = " ".join(f"--text-column {shlex.quote(name)}" for name in texts)
-        hint = f"passerelle train --data {path} {options} --label-column {shlex.quote(label_column)}"
+        columns = " --text-column ".join(map(shlex.quote, texts))
+        hint = f"passerelle train --data {path} --text-column {columns} --label-column {shlex.quote(label_column)}"
         raise UsageError(
             f"{path}: {named} {'holds' if len(texts) == 1 else 'hold'} long texts, nearly all different: no feature", hint=hint
         )
