@@ -15,7 +15,6 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from mlflow import MlflowClient
 
 from passerelle.model.verify import check_signature
 from passerelle.names import SIGNATURE, SIGNED
@@ -66,9 +65,8 @@ def unsigned(registry: Registry, run_id: str) -> Iterator[None]:
     signed = [info.ref for info in registry.versions_of_run(run_id) if SIGNED in info.tags]
     for key in run_keys(registry, run_id, SIGNATURE):
         registry.objects.delete(key)
-    client = MlflowClient(tracking_uri=registry.settings.tracking_uri)
     for ref in signed:
-        client.delete_model_version_tag(ref.registered_model, str(ref.version), SIGNED)
+        registry.delete_version_tag(ref, SIGNED)
     try:
         yield
     finally:
@@ -76,7 +74,7 @@ def unsigned(registry: Registry, run_id: str) -> Iterator[None]:
             registry.objects.delete(key)
         for info in registry.versions_of_run(run_id):
             if SIGNED in info.tags:
-                client.delete_model_version_tag(info.ref.registered_model, str(info.ref.version), SIGNED)
+                registry.delete_version_tag(info.ref, SIGNED)
         if signature is not None:
             registry.write_text(run_id, SIGNATURE, signature)
 

@@ -67,16 +67,7 @@ def test_two_projects_go_the_whole_path_from_the_wheel_alone(wheel_python: Path,
         (project / ".venv").symlink_to(wheel_python.parents[1])
     # As somebody types who never activated the environment.
     plain_shell = environment | {"PATH": path.partition(":")[2]}
-    demos = [
-        subprocess.Popen(["make", "demo"], cwd=project, env=plain_shell, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for project in projects
-    ]
-    for project, demo in zip(projects, demos, strict=True):
-        said = demo.communicate(timeout=900)[0]
-        assert demo.returncode == 0, said
-        assert f"{project.name} version 1 is in production" in said
-        assert "version 1)" in said.rpartition("POST /classify")[2]
-    _type_the_last_lines(said, projects[1], plain_shell)
+    _type_the_last_lines(_demos(projects, plain_shell), projects[1], plain_shell)
     for project in projects:
         (bento,) = (project / ".passerelle" / "bentoml" / "bentos" / project.name).glob("1-*/src")
         there = {path.relative_to(bento).as_posix() for path in bento.rglob("*.py")}
@@ -94,6 +85,20 @@ def test_two_projects_go_the_whole_path_from_the_wheel_alone(wheel_python: Path,
     refused = run(projects[0], "make", "demo", environment=environment)
     assert "service.py is missing" in refused.stderr
     assert "▸ platform" not in refused.stdout, "said before any server starts"
+
+
+def _demos(projects: list[Path], environment: dict[str, str]) -> str:
+    """Run the demos side by side, and return what the last one printed."""
+    demos = [
+        subprocess.Popen(["make", "demo"], cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for project in projects
+    ]
+    for project, demo in zip(projects, demos, strict=True):
+        said = demo.communicate(timeout=900)[0]
+        assert demo.returncode == 0, said
+        assert f"{project.name} version 1 is in production" in said
+        assert "version 1)" in said.rpartition("POST /classify")[2]
+    return said
 
 
 def _type_the_last_lines(said: str, project: Path, environment: dict[str, str]) -> None:

@@ -13,7 +13,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
-from typing import Any
 
 import boto3
 from mlflow.store.artifact import s3_artifact_repo
@@ -53,7 +52,7 @@ class MlflowEnvironment:
         self._s3 = s3
         self._session: boto3.Session | None = None
         #: MLflow's function for an S3 client, which keeps the clients that it made, and what it saw then.
-        self._s3_clients: tuple[Any, frozenset[tuple[str, str]]] | None = None
+        self._s3_clients: tuple[object, frozenset[tuple[str, str]]] | None = None
 
     @contextmanager
     def calling(self, *, artifacts: bool = False) -> Iterator[None]:
@@ -109,7 +108,7 @@ class MlflowEnvironment:
         finally:
             boto3.DEFAULT_SESSION, s3_artifact_repo._cached_get_s3_client = former, theirs
 
-    def _kept_clients(self) -> Any:
+    def _kept_clients(self) -> object:
         """Return MLflow's function for an S3 client, with clients of its own: one takes as long to make as ten requests."""
         # A client goes on with the variables that it was made with, and its connections do not outlive a fork.
         seen = frozenset({(name, value) for name, value in os.environ.items() if _SEEN_BY_CLIENTS(name)} | {("pid", str(os.getpid()))})

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Protocol
 
 from passerelle.model.version_tags import has_own_tag, packed, without
 from passerelle.names import ModelVersionRef
 
 
-def set_tags(client: Any, ref: ModelVersionRef, tags: Mapping[str, str]) -> None:
+class _Tagged(Protocol):
+    tags: dict[str, str]
+
+
+class TagClient(Protocol):
+    """What is called of MLflow's client."""
+
+    def get_model_version(self, name: str, version: str) -> _Tagged:
+        """Return a version with its tags."""
+
+    def set_model_version_tag(self, name: str, version: str, key: str, value: str) -> None:
+        """Set a tag."""
+
+    def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
+        """Delete a tag."""
+
+
+def set_tags(client: TagClient, ref: ModelVersionRef, tags: Mapping[str, str]) -> None:
     """Set the tags, those of the record last and at once.
 
     Args:
@@ -21,7 +38,7 @@ def set_tags(client: Any, ref: ModelVersionRef, tags: Mapping[str, str]) -> None
         client.set_model_version_tag(model, version, name, value)
 
 
-def delete_tag(client: Any, ref: ModelVersionRef, name: str) -> None:
+def delete_tag(client: TagClient, ref: ModelVersionRef, name: str) -> None:
     """Delete a tag, which may be part of the record.
 
     Args:

@@ -88,10 +88,6 @@ class _Training:
         }
 
 
-def _silent(_: str) -> None:
-    """Say nothing."""
-
-
 def train(
     data: Dataset,
     *,
@@ -102,7 +98,7 @@ def train(
     params: Params | None = None,
     project: Path | None = None,
     language: str = "fr",
-    progress: Callable[[str], None] = _silent,
+    progress: Callable[[str], None] = lambda _: None,
     fits: CandidateFits | None = None,
     plan: TrainingPlan | None = None,
 ) -> TrainingResult:
@@ -126,8 +122,7 @@ def train(
     """
     start, params = time.perf_counter(), params or Params()
     with Heartbeat(progress) as heartbeat:
-        heartbeat.step("looking for near-duplicates")
-        plan = plan or plan_of(prepare(data, params=params), params=params, seed=seed)
+        plan = plan or _plan(data, params, seed, heartbeat)
         heartbeat.say(f"{len(data.records)} records in {len(data.classes)} classes, {len(plan.parts.held_out)} of them held out")
         tags = {**_tags(data, seed, project, language), **plan.rare.tags}
         with _parent_run({**tags, CANDIDATES: names_as_tag(candidates)}, tracking_uri, experiment) as (experiment_id, parent_run_id):
@@ -135,6 +130,11 @@ def train(
             _log_parent(training)
             trained, failures = _train_all(candidates, training, heartbeat, fits or FitsHere())
     return TrainingResult(parent_run_id, experiment, data.digest, trained, time.perf_counter() - start, failures)
+
+
+def _plan(data: Dataset, params: Params, seed: int, heartbeat: Heartbeat) -> TrainingPlan:
+    heartbeat.step("looking for near-duplicates")
+    return plan_of(prepare(data, params=params), params=params, seed=seed)
 
 
 @contextlib.contextmanager

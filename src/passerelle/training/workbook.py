@@ -15,6 +15,7 @@ from xml.etree.ElementTree import ParseError
 
 import openpyxl
 import pandas as pd
+from openpyxl import Workbook
 from openpyxl.cell.cell import ERROR_CODES
 from openpyxl.utils import range_boundaries
 from openpyxl.utils.exceptions import InvalidFileException
@@ -37,7 +38,7 @@ _DAMAGED = (
     ArithmeticError, AttributeError, EOFError, InvalidFileException, LookupError, NotImplementedError, OSError, ParseError, RecursionError,
     TypeError, ValueError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-_Rows = list[list[Any]]
+_Rows = list[list[object]]
 
 
 def workbook_table(path: Path, content: bytes, sheet: str | None) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -66,7 +67,7 @@ def workbook_table(path: Path, content: bytes, sheet: str | None) -> tuple[pd.Da
 
 
 @contextmanager
-def _opened(path: Path, content: bytes) -> Iterator[tuple[Any, zipfile.ZipFile]]:
+def _opened(path: Path, content: bytes) -> Iterator[tuple[Workbook, zipfile.ZipFile]]:
     """Give the workbook, and the archive that it is."""
     if content.startswith(OLD_MARK):
         message = f"{path} is a workbook with a password, or of the format before xlsx; save it as xlsx without a password"
@@ -85,7 +86,7 @@ def _opened(path: Path, content: bytes) -> Iterator[tuple[Any, zipfile.ZipFile]]
         raise DataError(message, hint=OTHER_FILE) from None
 
 
-def _sheet(path: Path, book: Any, name: str | None) -> tuple[Any, tuple[str, ...]]:
+def _sheet(path: Path, book: Workbook, name: str | None) -> tuple[Any, tuple[str, ...]]:
     sheets = {each.title: each for each in book.worksheets}
     if name is not None:
         if name not in sheets:
@@ -118,7 +119,7 @@ def _rows(path: Path, sheet: Any) -> _Rows:
     return [(row + [None] * (width - len(row)))[:width] for row in rows]
 
 
-def _filled(row: list[Any]) -> int:
+def _filled(row: list[object]) -> int:
     return max((place for place, value in enumerate(row, start=1) if value is not None), default=0)
 
 

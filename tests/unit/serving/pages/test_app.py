@@ -23,11 +23,10 @@ def client(**runtime: Any) -> TestClient:
 
 
 def test_the_start_leads_to_the_page_whose_title_is_the_models() -> None:
-    answer = client(folder=Path("/store/<b>1</b>")).get("/")
+    answer = client(registered_model="<b>1</b>", model=None).get("/")
     assert answer.status_code == 200
     assert answer.url.path == "/docs"
-    assert "&lt;b&gt;" not in answer.text, "only the folder's own name is shown"
-    assert "b&gt;" in answer.text
+    assert "<title>&lt;b&gt;1&lt;/b&gt; · passerelle</title>" in answer.text
     assert "<b>1" not in answer.text
 
 
