@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
+from typing import Any
 
 import boto3
 from mlflow.store.artifact import s3_artifact_repo
@@ -108,7 +109,7 @@ class MlflowEnvironment:
         finally:
             boto3.DEFAULT_SESSION, s3_artifact_repo._cached_get_s3_client = former, theirs
 
-    def _kept_clients(self) -> object:
+    def _kept_clients(self) -> Any:
         """Return MLflow's function for an S3 client, with clients of its own: one takes as long to make as ten requests."""
         # A client goes on with the variables that it was made with, and its connections do not outlive a fork.
         seen = frozenset({(name, value) for name, value in os.environ.items() if _SEEN_BY_CLIENTS(name)} | {("pid", str(os.getpid()))})

@@ -10,7 +10,8 @@ from passerelle.names import ModelVersionRef
 
 
 class _Tagged(Protocol):
-    tags: dict[str, str]
+    @property
+    def tags(self) -> dict[str, str]: ...
 
 
 class TagClient(Protocol):

@@ -116,14 +116,12 @@ def train(
         plan: Of this training, where it was made already.
 
     Raises:
-        DataError: A class has too few records.
-        UsageError: No candidate can be fitted.
+        DataError, UsageError: A class has too few records; no candidate can be fitted.
         OutsideError: MLflow or its artifact store does not answer.
     """
     start, params = time.perf_counter(), params or Params()
     with Heartbeat(progress) as heartbeat:
-        plan = plan or _plan(data, params, seed, heartbeat)
-        heartbeat.say(f"{len(data.records)} records in {len(data.classes)} classes, {len(plan.parts.held_out)} of them held out")
+        plan = _plan(plan, data, params, seed, heartbeat)
         tags = {**_tags(data, seed, project, language), **plan.rare.tags}
         with _parent_run({**tags, CANDIDATES: names_as_tag(candidates)}, tracking_uri, experiment) as (experiment_id, parent_run_id):
             training = _Training(data, plan.parts, params, seed, tags, experiment_id, plan.rare)
@@ -132,9 +130,11 @@ def train(
     return TrainingResult(parent_run_id, experiment, data.digest, trained, time.perf_counter() - start, failures)
 
 
-def _plan(data: Dataset, params: Params, seed: int, heartbeat: Heartbeat) -> TrainingPlan:
+def _plan(made: TrainingPlan | None, data: Dataset, params: Params, seed: int, heartbeat: Heartbeat) -> TrainingPlan:
     heartbeat.step("looking for near-duplicates")
-    return plan_of(prepare(data, params=params), params=params, seed=seed)
+    plan = made or plan_of(prepare(data, params=params), params=params, seed=seed)
+    heartbeat.say(f"{len(data.records)} records in {len(data.classes)} classes, {len(plan.parts.held_out)} of them held out")
+    return plan
 
 
 @contextlib.contextmanager
