@@ -130,9 +130,9 @@ def train(
     return TrainingResult(parent_run_id, experiment, data.digest, trained, time.perf_counter() - start, failures)
 
 
-def _plan(made: TrainingPlan | None, data: Dataset, params: Params, seed: int, heartbeat: Heartbeat) -> TrainingPlan:
+def _plan(plan: TrainingPlan | None, data: Dataset, params: Params, seed: int, heartbeat: Heartbeat) -> TrainingPlan:
     heartbeat.step("looking for near-duplicates")
-    plan = made or plan_of(prepare(data, params=params), params=params, seed=seed)
+    plan = plan or plan_of(prepare(data, params=params), params=params, seed=seed)
     heartbeat.say(f"{len(data.records)} records in {len(data.classes)} classes, {len(plan.parts.held_out)} of them held out")
     return plan
 
