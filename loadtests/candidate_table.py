@@ -12,13 +12,11 @@ than a training accepts are left out. The reference is TF-IDF of word(1,2) and o
 from __future__ import annotations
 
 import argparse
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
 import numpy as np
-import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -29,12 +27,12 @@ from passerelle.training.dataset import TEXT, Dataset, read_data
 from passerelle.training.evaluate import figures
 from passerelle.training.features import SharedFeatures
 from passerelle.training.params import Params
+from passerelle.training.plan import prepare
+from passerelle.training.rare_classes import RareClasses
 from passerelle.training.split import split
 from training.candidates import text_candidates
 
 PARAMS = Params()
-#: Rows that a class keeps when near-duplicates are counted once.
-SPARE = 2
 
 
 @dataclass(frozen=True)
@@ -61,12 +59,8 @@ def reference() -> Pipeline:
 def read(argument: str) -> Dataset:
     """Return the rows whose class has enough of them."""
     name, text, label = argument.rsplit(":", 2)
-    table = pd.read_csv(name, dtype=str).dropna(subset=[text, label]).drop_duplicates(text)
-    table = table[table.groupby(label)[label].transform("size") >= SPARE * PARAMS.fewest_per_class]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / Path(name).name
-        table.to_csv(path, index=False)
-        return read_data(path, text_column=text, label_column=label)
+    data = read_data(Path(name), text_column=text, label_column=label, drop_missing=True)
+    return prepare(data, params=PARAMS, rare=RareClasses(PARAMS.fewest_per_class)).data
 
 
 def compare(argument: str, seeds: int) -> Comparison:

@@ -148,7 +148,7 @@ def two_classifiers(terminal: Terminal) -> None:
     assert services["classification"] == first["address"] != services["themes"]
     assert {each["holdings"]["service"] for each in models} == {each["holdings"]["alias"] for each in models}
     assert [each["what"] for model in models for each in model["disagreements"]] == []
-    answer = requests.post(f"{services['themes']}/classify", json={"texte": "Carte grise"}, timeout=10).json()
+    answer = requests.post(f"{services['themes']}/classify", json={"text": "Carte grise"}, timeout=10).json()
     assert (answer["model_version"], "label" in answer) == ("1", True)
     asking = terminal.run(["passerelle monitor"])
     assert "several models are served here: classification, themes" in asking.stderr

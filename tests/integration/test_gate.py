@@ -19,7 +19,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import Pipeline
 
-import passerelle.training.train as training_stage
 from passerelle.criteria import Criteria
 from passerelle.errors import RefusedError
 from passerelle.names import ModelVersionRef
@@ -31,7 +30,9 @@ from passerelle.stages.promote import REPORT, PromotionRequest, promote
 from passerelle.stages.register import register
 from passerelle.training.candidate import Candidate
 from passerelle.training.dataset import Dataset, digest_of
+from passerelle.training.plan import TrainingPlan
 from passerelle.training.split import Split, split
+from passerelle.training.train import train
 from tests.platform_fixtures import COMMENTS, HERE
 from training.params import PARAMS
 
@@ -78,14 +79,13 @@ class Ground:
         self, estimator: Pipeline, *, data: Dataset | None = None, parts: Split | None = None, name: str = "planted"
     ) -> ModelVersionRef:
         """Train by the real stage, on another split or other data where they are given, and register."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(training_stage, "split", lambda *_, **__: parts or self.parts)
-            found = training_stage.train(
-                data or self.data,
-                tracking_uri=self.registry.settings.tracking_uri,
-                experiment=self.experiment,
-                candidates=[Candidate(name, "planted", estimator, trusted_types=("sklearn.tree._tree.Tree",))],
-            )
+        found = train(
+            data or self.data,
+            tracking_uri=self.registry.settings.tracking_uri,
+            experiment=self.experiment,
+            candidates=[Candidate(name, "planted", estimator, trusted_types=("sklearn.tree._tree.Tree",))],
+            plan=TrainingPlan(data or self.data, parts or self.parts),
+        )
         ref = register(self.registry, run_id=found.candidates[0].run_id, criteria=LOOSE).ref
         assert ref is not None
         return ref
