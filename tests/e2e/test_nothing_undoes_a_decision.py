@@ -19,7 +19,7 @@ from passerelle.names import BentoTag
 from passerelle.registry.client import Registry
 from passerelle.registry.verified import history
 from passerelle.rollout import local
-from passerelle.stages import demo, serve, train, up
+from passerelle.stages import demo, deploy, serve, train, up
 from passerelle.stages.context import Context, context_of, silent
 from passerelle.stages.events import Ended, Steps, unseen
 from passerelle.stages.promote import PromotionRequest, promote
@@ -242,7 +242,11 @@ def test_nothing_but_promote_and_rollback_changes_what_somebody_decided(here: He
 def test_deploy_serves_no_other_version_than_that_in_production(here: Here) -> None:
     for line in ("train", "promote --best", "import", "build"):
         here.type(line)
-    here.promoted_by_marie(here.registered.register(here.registry, 0).version)
+    second = here.registered.register(here.registry, 0)
+    here.promoted_by_marie(second.version)
+    planned = deploy.run(here.context, dry_run=True)
+    assert isinstance(planned, local.Deployment)
+    assert planned.bento_tag == second.bento_model_tag, "imported and built first"
     with pytest.raises(NotFoundError, match=r"version 2 is in production, and the bento built last is .*:1-") as refused:
-        passerelle.main(["deploy", "--dry-run"], standalone_mode=False)
+        passerelle.main(["serve"], standalone_mode=False)
     assert refused.value.hint == "passerelle import; passerelle build"

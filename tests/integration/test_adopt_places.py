@@ -17,6 +17,8 @@ from passerelle.errors import NotFoundError, OutsideError, PasserelleError, Refu
 from passerelle.model.ledger_entry import Entry
 from passerelle.names import ADOPTION_RUN, ARTIFACT_DIGEST, BUNDLE_DIGEST, COMPILED, GOLDEN, MANIFEST, SIGNED
 from passerelle.registry.client import Registry
+from passerelle.registry.lock import promotion_lock
+from passerelle.registry.objects import Objects
 from passerelle.settings import SigningSettings, StoreSettings
 from passerelle.stages import adopt as stage
 from passerelle.stages import adopt_writing
@@ -163,9 +165,11 @@ def test_an_interrupted_adoption_leaves_nothing_that_counts(quick: Registry, mon
     run_id = logged()
 
     @contextmanager
-    def killed(*_: object) -> Iterator[Callable[[], None]]:
-        raise KeyboardInterrupt
-        yield
+    def killed(objects: Objects, name: str, who: str, what: str) -> Iterator[Callable[[], None]]:
+        if what.startswith("adopting version"):
+            raise KeyboardInterrupt
+        with promotion_lock(objects, name, who, what) as check_lock:
+            yield check_lock
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(adopt_writing, "promotion_lock", killed)
