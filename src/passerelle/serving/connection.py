@@ -22,6 +22,8 @@ _MOST_PIPELINED = 64
 #: makes the kernel drop what the client has not read yet. Who sends more than that has to wait.
 _LINGER_S = 0.5
 _DROPPED_BYTES = 16_384
+#: From the end of the stream to the close.
+_CLOSE_S = 0.05
 #: The answer to the largest batch is 350 KB and must be sent in one write. Linux with default settings grants 416 KiB of this.
 _SEND_BUFFER_BYTES = 1_048_576
 
@@ -207,10 +209,14 @@ class Connection(HttpToolsProtocol):
         lines = b"".join(b"%b: %b\r\n" % header for header in headers)
         self.transport.write(STATUS_LINE[refusal.status] + lines + b"\r\n" + body)
         type(self).refused(refusal.status, request_id)
-        # A client that has the end of the stream keeps the answer, whatever it sends afterwards.
-        self.transport.write_eof()
         self._unset_keepalive_if_required()
-        self.loop.call_later(_LINGER_S, self.transport.abort)
+        self.loop.call_later(_LINGER_S, self._end)
+
+    def _end(self) -> None:
+        """Send the end of the stream, then close: a client that has the end keeps the answer, whatever of its own is left unread."""
+        if not self.transport.is_closing():
+            self.transport.write_eof()
+        self.loop.call_later(_CLOSE_S, self.transport.abort)
 
     def _drop(self, size: int) -> None:
         self._dropped_bytes += size
