@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import requests
 
+from passerelle.rollout import local
+from passerelle.rollout.service_state import running_services
 from tests.project_copies import copied_project, fewer_candidates
 from tests.warm_command import command_for_shells
 
@@ -87,7 +89,9 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
         with command_for_shells() as front:
             yield Terminal(folder, environment, up, front)
     finally:
-        subprocess.run(["passerelle", "deploy", "--stop"], cwd=folder, env=environment, capture_output=True, timeout=60, check=False)
+        state = folder / ".passerelle"
+        for name in running_services(state):
+            local.stop(state, name)
         end(up)
         log.close()
 

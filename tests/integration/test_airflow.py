@@ -22,6 +22,8 @@ from run_airflow import prepare, session, variables
 
 from passerelle.platform.embedded import EmbeddedPlatform
 from passerelle.platform.ports import free_ports
+from passerelle.rollout import local
+from passerelle.rollout.service_state import running_services
 from tests.airflow_fixtures import ENVIRONMENT, LIMIT_S, run
 from tests.project_copies import copied_project, fewer_candidates
 from tests.warm_command import command_for_shells
@@ -67,7 +69,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     candidates.write_text(candidates.read_text().replace("[1:4:2]", "[3:4]"))
     (folder / ".venv").symlink_to(ROOT / ".venv")
     yield folder
-    command(folder, "deploy", "--stop")
+    state = folder / ".passerelle"
+    for name in running_services(state):
+        local.stop(state, name)
 
 
 def command(project: Path, *arguments: str, environment: dict[str, str] = ENVIRONMENT) -> Any:
