@@ -23,6 +23,7 @@ GROUND = {
     "retention_settings",
     "known_settings",
     "criteria",
+    "criteria_file",
     "api_keys",
     "project_file",
 }
@@ -37,6 +38,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "retention_settings": {"errors", "names", "settings"},
     "known_settings": {"errors", "names", "settings", "follow_settings", "log_settings", "retention_settings"},
     "criteria": {"errors", "names"},
+    "criteria_file": {"errors", "names", "criteria"},
     "api_keys": {"errors", "names", "settings"},
     "project_file": {"errors", "names", "settings", "known_settings"},
     "scorer": {"errors"},

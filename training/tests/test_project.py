@@ -6,7 +6,7 @@ import unittest
 from collections import Counter
 from pathlib import Path
 
-from passerelle.criteria import read_criteria
+from passerelle.criteria_file import read_criteria
 from passerelle.training.dataset import Dataset
 from passerelle.training.project import TrainingProject, read_training_project
 

@@ -153,7 +153,7 @@ def criteria(options: Options) -> None:
     Raises:
         UsageError: As `read_criteria`.
     """
-    from passerelle.criteria import read_criteria
+    from passerelle.criteria_file import read_criteria
 
     read_criteria(options["criteria_path"])
 

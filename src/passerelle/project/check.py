@@ -8,7 +8,7 @@ from pathlib import Path
 
 from passerelle import __version__
 from passerelle.bentos.code import code_files, read_bentofile
-from passerelle.criteria import read_criteria
+from passerelle.criteria_file import read_criteria
 from passerelle.errors import UsageError
 from passerelle.project.manifest import read_manifest
 from passerelle.project.update import REQUIRED, check_not_newer, version_key

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from passerelle.criteria import HIGHER_IS_BETTER, Criteria, Ranking, read_criteria
+from passerelle.criteria import HIGHER_IS_BETTER, Criteria, Ranking
+from passerelle.criteria_file import read_criteria
 from passerelle.errors import CriteriaError
 from passerelle.registry.client import CandidateRun
 from passerelle.stages.context import CRITERIA, Context, stage

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from passerelle.bentos.engine import find_engine
-from passerelle.criteria import read_criteria
+from passerelle.criteria_file import read_criteria
 from passerelle.errors import CriteriaError, NotFoundError, OutsideError
 from passerelle.names import MADE_BY_DEMO, BentoTag
 from passerelle.platform.embedded import EmbeddedPlatform

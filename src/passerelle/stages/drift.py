@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from passerelle.criteria import read_criteria
+from passerelle.criteria_file import read_criteria
 from passerelle.errors import NotFoundError, OutsideError
 from passerelle.monitoring.drift import drift_page
 from passerelle.monitoring.drift.day_counts import DayCounts

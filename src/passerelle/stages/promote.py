@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from passerelle.criteria import Criteria, read_criteria
+from passerelle.criteria import Criteria
+from passerelle.criteria_file import read_criteria
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError, RefusedError, UsageError
 from passerelle.gate.verdict import allow
 from passerelle.model.ledger_entry import Entry

@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from passerelle.criteria import Criteria, read_criteria
+from passerelle.criteria import Criteria
+from passerelle.criteria_file import read_criteria
 from passerelle.errors import TRAIN_AGAIN, CriteriaError, IntegrityError, NotFoundError
 from passerelle.model.bundle import write_bundle
 from passerelle.model.manifest import digest_of_file, digest_of_manifest

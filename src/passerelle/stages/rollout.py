@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from passerelle.criteria import Criteria, read_criteria
+from passerelle.criteria import Criteria
+from passerelle.criteria_file import read_criteria
 from passerelle.errors import IntegrityError, NotFoundError, RefusedError, UsageError
 from passerelle.gate.finding import Finding
 from passerelle.model.ledger_entry import CANDIDATE_ENDED, CandidateTerms, Entry

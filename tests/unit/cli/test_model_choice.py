@@ -59,7 +59,7 @@ class Calls:
         self.last: tuple[Context, dict[str, Any]] | None = None
         for check in ("check_mlflow", "check_s3_listens"):
             monkeypatch.setattr(f"passerelle.registry.reachable.{check}", lambda _: None)
-        monkeypatch.setattr("passerelle.criteria.read_criteria", lambda _: None)
+        monkeypatch.setattr("passerelle.criteria_file.read_criteria", lambda _: None)
         for stage in (train, compare, build):
             monkeypatch.setattr(stage, "run", self)
 

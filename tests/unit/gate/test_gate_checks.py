@@ -13,7 +13,8 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import f1_score
 
-from passerelle.criteria import Champion, Criteria, HeldOut, read_criteria, schema
+from passerelle.criteria import Champion, Criteria, HeldOut
+from passerelle.criteria_file import read_criteria, schema
 from passerelle.errors import UsageError
 from passerelle.gate.paired import paired_difference
 from passerelle.gate.row_hashes import normalise, row_hashes

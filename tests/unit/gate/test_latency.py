@@ -11,7 +11,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import Pipeline
 
-from passerelle.criteria import read_criteria
+from passerelle.criteria_file import read_criteria
 from passerelle.gate import latency as stage
 from passerelle.gate.latency import latency
 from passerelle.registry.client import CandidateRun

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from passerelle.criteria import read_criteria
+from passerelle.criteria_file import read_criteria
 from passerelle.errors import CriteriaError, IntegrityError, RefusedError
 from passerelle.registry.client import CandidateRun
 from passerelle.stages.compare import best_run
