@@ -13,12 +13,13 @@ import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from passerelle.errors import NotFoundError, SettingsError, UsageError
+from passerelle.regular_file import read_json_file
 
 #: ``psl_<id>_<secret>``: the prefix lets secret scanners find a key that leaked.
 _TOKEN = re.compile(r"psl_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
@@ -27,6 +28,18 @@ CLASSIFY_RIGHT, FEEDBACK_RIGHT = RIGHTS = ("classify", "feedback")
 #: Of a key that was made without naming any.
 DEFAULT_RIGHTS: Final = (CLASSIFY_RIGHT,)
 _NAME = re.compile(r"[\w .@-]{1,64}")
+_KEY_ID = re.compile(r"[0-9a-f]{12}")
+_SECRET_HASH = re.compile(r"[0-9a-f]{64}")
+_MOMENT = "no date and time with a time zone, as 2030-01-31T12:00:00+00:00"
+_MUST_BE = {
+    "key_id": "missing, or not 12 hexadecimal digits",
+    "name": "missing, or not 1 to 64 letters, digits, spaces or . @ - _",
+    "secret_hash": "missing, or not 64 hexadecimal digits",
+    "created": _MOMENT,
+    "expires": _MOMENT,
+    "revoked": _MOMENT,
+    "rights": f"no list of {', '.join(RIGHTS)}",
+}
 _NOBODY = hashlib.sha256(b"").hexdigest()
 
 
@@ -97,18 +110,59 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
     """Return the keys of the file; none where there is no file.
 
     Raises:
-        SettingsError: The file is not a list of keys, or others may read it.
+        SettingsError: The file is not a list of keys, or others may read it; names the entry that is wrong.
     """
     if not path.exists():
         return ()
     if others_may_read(path):
         raise SettingsError(f"the key file {path} can be read by everybody", hint=f"chmod 600 {path}")
     try:
-        return tuple(_key_of(entry) for entry in json.loads(path.read_text(encoding="utf-8"))["keys"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise SettingsError(
-            f"the key file {path} is not a list of keys", hint=f"mv {path} {path}.broken; passerelle keys make NAME"
-        ) from error
+        return _keys_of(read_json_file(path))
+    except OSError as error:
+        raise SettingsError(f"the key file {path} cannot be read: {error.strerror}", hint=f"ls -l {path}") from error
+    except ValueError as error:
+        why = f"not JSON in UTF-8 ({error})" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
+        message = f"the key file {path} is not a list of keys: {why}"
+        raise SettingsError(message, hint=f"cat {path}\nmv {path} {path}.broken; passerelle keys make NAME") from None
+
+
+def _keys_of(content: object) -> tuple[ApiKey, ...]:
+    """Return the keys; raises ValueError that names the first entry that is none, and never quotes a value."""
+    entries = content.get("keys") if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        raise ValueError('it holds no list under "keys"')  # noqa: TRY004 - of a value in a file
+    found: dict[str, int] = {}
+    for place, entry in enumerate(entries, start=1):
+        wrong = _fault_of(entry)
+        if wrong is None and (earlier := found.setdefault(entry["key_id"], place)) != place:
+            wrong = f"it has the key_id of entry {earlier}"
+        if wrong is not None:
+            raise ValueError(f"entry {place}: {wrong}")
+    return tuple(_key_of(entry) for entry in entries)
+
+
+def _fault_of(entry: object) -> str | None:
+    """Return what is wrong with an entry of the file; None for a key."""
+    if not isinstance(entry, dict):
+        return "it is not a JSON object"
+    unknown = sorted(set(map(str, entry)) - {each.name for each in fields(ApiKey)})
+    if unknown:
+        return f"it has a field that no key has: {unknown[0][:40]!r}"
+    texts = {"key_id": _KEY_ID, "name": _NAME, "secret_hash": _SECRET_HASH}
+    wrong = [name for name, form in texts.items() if not (isinstance(value := entry.get(name), str) and form.fullmatch(value))]
+    wrong += [name for name in ("created", "expires", "revoked") if not _is_moment(entry.get(name), optional=name != "created")]
+    rights = entry.get("rights", list(DEFAULT_RIGHTS))
+    wrong += [] if isinstance(rights, list) and all(right in RIGHTS for right in rights) else ["rights"]
+    return f"its {wrong[0]} is {_MUST_BE[wrong[0]]}" if wrong else None
+
+
+def _is_moment(value: object, *, optional: bool) -> bool:
+    if value is None:
+        return optional
+    try:
+        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def _key_of(entry: dict[str, Any]) -> ApiKey:

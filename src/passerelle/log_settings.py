@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 
 from passerelle.errors import SettingsError
+from passerelle.regular_file import read_regular_file
 from passerelle.settings import Settings, StateSettings
 
 #: Folder of the log in the state folder, where no setting names another.
@@ -83,7 +84,7 @@ def digest_key(settings: LogSettings) -> bytes:
     if settings.log_digest_key_file is None:
         return b""
     try:
-        return settings.log_digest_key_file.read_bytes().strip()
+        return read_regular_file(settings.log_digest_key_file).strip()
     except OSError as error:
         raise SettingsError(
             f"the key of the records' digests cannot be read: {settings.log_digest_key_file}: {error.strerror}",

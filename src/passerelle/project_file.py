@@ -15,6 +15,7 @@ from pydantic import AliasChoices, SecretStr
 from passerelle.errors import SettingsError, UsageError
 from passerelle.known_settings import all_settings
 from passerelle.names import bento_name
+from passerelle.regular_file import read_regular_file
 from passerelle.settings import PREFIX, MlflowSettings, Settings, variable_of
 
 FILE = "passerelle.toml"
@@ -97,7 +98,7 @@ def read_project_file(root: Path) -> ProjectFile:
     """
     path = root / FILE
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_regular_file(path).decode())
     except FileNotFoundError:
         return ProjectFile()
     except (OSError, ValueError) as error:

@@ -82,6 +82,51 @@ def test_a_broken_key_file_is_refused(key_file: Path, text: str) -> None:
         read_keys(key_file)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("expires", "tomorrow"),
+        ("expires", "2030-01-31"),
+        ("expires", 20300131),
+        ("revoked", True),
+        ("created", None),
+        ("secret_hash", "abc"),
+        ("secret_hash", ["0" * 64]),
+        ("key_id", "0"),
+        ("name", "two\nlines"),
+        ("name", {"of": {"another": "type"}}),
+        ("rights", "classify"),
+        ("rights", ["everything"]),
+        ("rights", [["classify"]]),
+    ],
+)
+def test_an_entry_that_is_no_key_is_named_with_its_field(key_file: Path, field: str, value: object) -> None:
+    make_key(key_file, "first")
+    make_key(key_file, "second")
+    content = json.loads(key_file.read_text())
+    content["keys"][1][field] = value
+    key_file.write_text(json.dumps(content))
+    with pytest.raises(SettingsError, match=f"entry 2: its {field} is "):
+        read_keys(key_file)
+
+
+def test_two_entries_with_one_id_are_refused_since_one_would_bring_back_what_the_other_revoked(key_file: Path) -> None:
+    make_key(key_file, "first")
+    content = json.loads(key_file.read_text())
+    key_file.write_text(json.dumps({"keys": content["keys"] * 2}))
+    with pytest.raises(SettingsError, match="entry 2: it has the key_id of entry 1"):
+        read_keys(key_file)
+
+
+def test_a_field_that_no_key_has_is_named(key_file: Path) -> None:
+    make_key(key_file, "first")
+    content = json.loads(key_file.read_text())
+    content["keys"][0]["expired"] = None
+    key_file.write_text(json.dumps(content))
+    with pytest.raises(SettingsError, match="entry 1: it has a field that no key has: 'expired'"):
+        read_keys(key_file)
+
+
 def test_a_key_file_that_everybody_reads_is_refused() -> None:
     # Outside of pytest's own folder, which nobody else may enter.
     with tempfile.TemporaryDirectory() as temporary:

@@ -17,6 +17,7 @@ from passerelle.errors import TRAIN_AGAIN, SettingsError, SignatureError
 from passerelle.model.certificate import certified_key
 from passerelle.model.manifest import ADOPTED, digest_of_manifest
 from passerelle.names import MANIFEST_FILE, SIGNATURE_FILE
+from passerelle.regular_file import read_regular_file
 from passerelle.settings import SigningSettings
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _own_key(settings: SigningSettings) -> Iterator[tuple[str, EllipticCurvePubl
     password = settings.signing_key_password
     secret = password.get_secret_value().encode() if password else None
     try:
-        private: Any = serialization.load_pem_private_key(settings.signing_key.read_bytes(), secret)
+        private: Any = serialization.load_pem_private_key(read_regular_file(settings.signing_key), secret)
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
         message = f"the key {settings.signing_key} cannot sign: {type(error).__name__}"
         raise SettingsError(message, hint="openssl ecparam -name prime256v1 -genkey -noout -out key.pem") from error
@@ -126,7 +127,7 @@ def _keys(settings: SigningSettings) -> Iterator[tuple[str, EllipticCurvePublicK
         yield from _own_key(settings)
     for path in _files(settings):
         try:
-            content = path.read_bytes()
+            content = read_regular_file(path)
             if _CERTIFICATE not in content:
                 key: Any = serialization.load_pem_public_key(content)
                 yield _fingerprint(key), key
@@ -141,7 +142,7 @@ def _roots(settings: SigningSettings) -> list[Certificate]:
     roots = []
     for path in _files(settings):
         try:
-            content = path.read_bytes()
+            content = read_regular_file(path)
             roots += x509.load_pem_x509_certificates(content) if _CERTIFICATE in content else []
         except (OSError, ValueError) as error:
             raise _unusable(path, error) from error

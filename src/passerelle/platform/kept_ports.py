@@ -8,6 +8,7 @@ from pathlib import Path
 
 from passerelle.platform.ports import free_ports, port_is_taken
 from passerelle.platform.private_file import write_private
+from passerelle.regular_file import read_json_file
 
 _LARGEST = 65_535
 
@@ -35,7 +36,7 @@ def kept_ports(path: Path, names: Sequence[str], progress: Callable[[str], None]
 def ports_in(path: Path) -> Mapping[str, int]:
     """Return the ports that the file keeps, by their names; none where there is no such file."""
     try:
-        content = json.loads(path.read_text())
+        content = read_json_file(path)
         return {str(name): port for name, port in content.items() if isinstance(port, int) and 0 < port <= _LARGEST}
     except (OSError, ValueError, AttributeError):
         return {}

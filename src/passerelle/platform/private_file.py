@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from passerelle.errors import OutsideError
+from passerelle.regular_file import read_regular_file
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 
@@ -21,7 +22,7 @@ def private_key(path: Path) -> str:
     try:
         if not path.exists():
             write_private(path, base64.urlsafe_b64encode(os.urandom(32)).decode() + "\n")
-        key = path.read_text(encoding="utf-8").strip()
+        key = read_regular_file(path).decode().strip()
     except (OSError, UnicodeDecodeError) as error:
         raise OutsideError(f"the key {path} cannot be read or written: {error}", hint=f"ls -l {path}") from error
     if not _KEY.fullmatch(key):

@@ -17,6 +17,7 @@ from passerelle.errors import OutsideError
 from passerelle.platform.child import Child
 from passerelle.platform.ports import free_ports
 from passerelle.platform.private_file import write_private
+from passerelle.regular_file import read_json_file
 from passerelle.settings import S3Settings
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ def keys(folder: Path) -> tuple[str, str]:
     """Return the access key and the secret key of this platform, made on first use and kept for its owner alone."""
     path = folder / "s3-keys.json"
     try:
-        stored = json.loads(path.read_text())
+        stored = read_json_file(path)
         return str(stored["access_key_id"]), str(stored["secret_access_key"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         keys = {"access_key_id": "passerelle-" + secrets.token_hex(4), "secret_access_key": secrets.token_urlsafe(30)}
         write_private(path, json.dumps(keys))
         return keys["access_key_id"], keys["secret_access_key"]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from passerelle.errors import SettingsError
 from passerelle.platform.private_file import write_private
+from passerelle.regular_file import read_json_file
 from passerelle.settings import S3Settings
 
 # psutil and what ends processes are imported late: `status` answers sooner where no state says that anything runs.
@@ -25,6 +26,10 @@ class ProcessMark:
 
     pid: int
     started: float
+
+    def __post_init__(self) -> None:
+        if type(self.pid) is not int or self.pid < 1 or not isinstance(self.started, int | float):
+            raise TypeError("not a process id and the time at which the process started")
 
     @classmethod
     def of(cls, pid: int) -> ProcessMark:
@@ -111,7 +116,7 @@ def remove_state(state_dir: Path) -> None:
 def running(state_dir: Path) -> RunningPlatform | None:
     """Return the embedded platform of this state folder, or None when none runs or it is half-started."""
     try:
-        content = json.loads(_state_path(state_dir).read_text())
+        content = read_json_file(_state_path(state_dir))
         marks = [ProcessMark(**content["owner"]), *(ProcessMark(**mark) for mark in content["children"].values())]
         s3 = S3Settings.read(**content["s3"])
         platform = RunningPlatform(content["tracking_uri"], s3, content["environment"], marks[0])
@@ -123,7 +128,7 @@ def running(state_dir: Path) -> RunningPlatform | None:
 def owner(state_dir: Path) -> int | None:
     """Return the process id of the platform that runs or is being started, or None when its state does not say."""
     try:
-        mark = ProcessMark(**json.loads(_state_path(state_dir).read_text())["owner"])
+        mark = ProcessMark(**read_json_file(_state_path(state_dir))["owner"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return mark.pid if mark.alive() else None
@@ -134,7 +139,7 @@ def sweep(state_dir: Path) -> None:
     from passerelle.platform.child import end_group  # noqa: PLC0415 - only who ends a platform needs it
 
     try:
-        children = json.loads(_state_path(state_dir).read_text())["children"].values()
+        children = read_json_file(_state_path(state_dir))["children"].values()
         left = [mark for mark in (ProcessMark(**child) for child in children) if mark.alive()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         left = []

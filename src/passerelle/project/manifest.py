@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from passerelle.errors import UsageError
+from passerelle.regular_file import read_json_file
 
 FILE = ".passerelle-project.json"
 
@@ -45,7 +46,7 @@ def read_manifest(root: Path) -> ProjectManifest | None:
     """
     path = root / FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json_file(path)
         return ProjectManifest(str(content["passerelle"]), str(content["id"]), {str(k): str(v) for k, v in content["files"].items()})
     except FileNotFoundError:
         return None

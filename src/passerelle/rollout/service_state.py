@@ -11,6 +11,7 @@ from passerelle.errors import SeveralModelsError
 from passerelle.names import bento_name
 from passerelle.platform.private_file import write_private
 from passerelle.platform.state import ProcessMark
+from passerelle.regular_file import read_json_file
 
 FOLDER = "services"
 #: The next commands where no service runs.
@@ -94,7 +95,7 @@ def chosen_service(state_dir: Path, registered_model: str | None) -> RunningServ
 
 def _read(path: Path) -> RunningService | None:
     try:
-        content = json.loads(path.read_text())
+        content = read_json_file(path)
         return RunningService(**(content | {"mark": ProcessMark(**content["mark"])}))
     except (OSError, ValueError, KeyError, TypeError):
         return None

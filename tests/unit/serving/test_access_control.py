@@ -166,9 +166,20 @@ def test_keys_that_come_later_count(path: Path, clock: Clock) -> None:
     assert refused(lambda: of.admit(THERE, bearer(token))) == NO_KEY
 
 
-@pytest.mark.parametrize("broken", ["{", "[]", '{"keys": [{}]}'])
+NOT_JSON = "not JSON in UTF-8 (Expecting property name enclosed in double quotes: line 1 column 2 (char 1))"
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ("{", NOT_JSON),
+        ("[]", 'it holds no list under "keys"'),
+        ('{"keys": [{}]}', "entry 1: its key_id is missing, or not 12 hexadecimal digits"),
+        ("[" * 100_000, "it is nested too deep"),
+    ],
+)
 def test_keys_stay_as_they_were_while_the_file_is_unreadable(
-    path: Path, clock: Clock, capsys: pytest.CaptureFixture[str], broken: str
+    path: Path, clock: Clock, capsys: pytest.CaptureFixture[str], broken: str, why: str
 ) -> None:
     token = make_key(path, "agents").token
     of = control(path)
@@ -179,7 +190,7 @@ def test_keys_stay_as_they_were_while_the_file_is_unreadable(
         clock.now += 1.1
         assert of.admit(THERE, bearer(token))[0] == "agents"
         assert refused(lambda: of.admit(THERE, bearer("nonsense"))) == NO_KEY
-    assert capsys.readouterr().err == f"the keys stay as they were: the key file {path} is not a list of keys\n"
+    assert capsys.readouterr().err == f"the keys stay as they were: the key file {path} is not a list of keys: {why}\n"
     path.write_text(whole)
     os.utime(path, ns=(changed, changed))
     revoke_key(path, "agents")
@@ -190,6 +201,17 @@ def test_keys_stay_as_they_were_while_the_file_is_unreadable(
     clock.now += 1.1
     refused(lambda: of.admit(THERE, bearer(token)))
     assert capsys.readouterr().err.count("the keys stay as they were") == 1, "it broke again, and that is said again"
+
+
+def test_a_pipe_in_place_of_the_file_keeps_nobody_waiting(path: Path, clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    token = make_key(path, "agents").token
+    of = control(path)
+    of.admit(THERE, bearer(token))
+    path.unlink()
+    os.mkfifo(path, 0o600)
+    clock.now += 1.1
+    assert of.admit(THERE, bearer(token))[0] == "agents"
+    assert capsys.readouterr().err == f"the keys stay as they were: the key file {path} cannot be read: it is not a regular file\n"
 
 
 def test_a_file_that_cannot_be_opened_is_said_by_name(
@@ -215,7 +237,7 @@ def test_a_file_that_is_broken_from_the_start_is_said_once(path: Path, clock: Cl
     for _ in range(2):
         assert refused(lambda: of.admit(THERE, {})) == NO_KEY
         clock.now += 1.1
-    assert capsys.readouterr().err == f"the keys stay as they were: the key file {path} is not a list of keys\n"
+    assert capsys.readouterr().err == f"the keys stay as they were: the key file {path} is not a list of keys: {NOT_JSON}\n"
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 
 from passerelle.follow_settings import FollowSettings
+from passerelle.regular_file import read_regular_file
 from passerelle.serving.following.failures import NotReachedError
 
 _CLIENT_HINT = "export MLFLOW_TRACKING_CLIENT_CERT_PATH=client.pem"
@@ -19,11 +20,13 @@ def request_headers(settings: FollowSettings) -> dict[str, str]:
     password = settings.follow_password.get_secret_value() if settings.follow_password else ""
     if settings.follow_password_file is not None:
         try:
-            password = settings.follow_password_file.read_text(encoding="utf-8").strip()
-        except OSError:
+            password = read_regular_file(settings.follow_password_file).decode().strip()
+        except (OSError, UnicodeDecodeError):
             # MLflow refuses then, which the service reports; the file may come later.
             password = ""
-    return dict(make_headers(basic_auth=f"{settings.follow_username}:{password}")) if settings.follow_username else {}
+    # The client writes Latin-1, and MLflow reads UTF-8.
+    pair = f"{settings.follow_username}:{password}".encode().decode("latin-1")
+    return dict(make_headers(basic_auth=pair)) if settings.follow_username else {}
 
 
 def shown_credentials(settings: FollowSettings) -> tuple[str, str]:

@@ -19,6 +19,7 @@ import orjson
 
 from passerelle.errors import SettingsError
 from passerelle.follow_settings import FollowSettings
+from passerelle.regular_file import read_regular_file
 from passerelle.serving.contract import RequestError
 
 MAX_BODY_BYTES = 65_536
@@ -148,7 +149,7 @@ def read_secret(path: Path) -> bytes:
     """
     hint = "passerelle deploy\nunset PASSERELLE_FOLLOW_WEBHOOK_SECRET_FILE"
     try:
-        secret = path.read_bytes().strip()
+        secret = read_regular_file(path).strip()
     except OSError as error:
         raise SettingsError(f"the webhook's secret {path} cannot be read: {error.strerror}", hint=hint) from error
     if len(secret) < _LEAST_SECRET_BYTES:
