@@ -26,6 +26,7 @@ GROUND = {
     "criteria_file",
     "api_keys",
     "regular_file",
+    "port_holder",
     "project_file",
 }
 #: Each room, and the rooms that it may import from, at the top of a file or late.
@@ -34,6 +35,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "errors": set(),
     "names": {"errors"},
     "regular_file": set(),
+    "port_holder": set(),
     "settings": {"errors", "names"},
     "follow_settings": {"errors", "names", "settings"},
     "log_settings": {"errors", "names", "settings", "regular_file"},

@@ -14,6 +14,8 @@ import orjson
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _FLUSH_S = 0.1
 _MOST_LINES = 1_000
+#: A client may send any token as its method.
+_LONGEST_METHOD = 16
 
 
 class AccessLog:
@@ -23,6 +25,8 @@ class AccessLog:
         self._enabled = enabled
         self._descriptor = sys.stdout.fileno() if descriptor is None and enabled else descriptor
         self._lines: list[bytes] = []
+        # Lines that could not be written, and whether the last one was written in part.
+        self._lost, self._torn = 0, False
         if enabled:
             atexit.register(self.flush)
 
@@ -37,13 +41,13 @@ class AccessLog:
         traceparent: bytes | None = None,
         door: str | None = None,
     ) -> None:
-        """Write a line; a closed pipe is no reason to fail."""
+        """Write a line; a closed pipe or a full disk is no reason to fail."""
         if not self._enabled or self._descriptor is None:
             return
         match = _TRACEPARENT.fullmatch(traceparent) if traceparent else None
         line = {
             "time": time.time(),
-            "method": method,
+            "method": method[:_LONGEST_METHOD],
             "route": route,
             "status": status,
             "duration_ms": round(seconds * 1_000, 3),
@@ -60,11 +64,23 @@ class AccessLog:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is waiting."""
+        """Write what is waiting; what cannot be written is left out, and the next line that can be says how many lines those were."""
         lines, self._lines = self._lines, []
-        data = memoryview(b"".join(lines))
+        if not lines or self._descriptor is None:
+            return
+        told = [orjson.dumps({"time": time.time(), "lines_lost": self._lost}, option=orjson.OPT_APPEND_NEWLINE)] if self._lost else []
+        # A disk that was full half-way through a line has no end of that line.
+        data = memoryview(b"\n" * self._torn + b"".join([*told, *lines]))
+        rest = data
         try:
-            while data and self._descriptor is not None:
-                data = data[os.write(self._descriptor, data) :]
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
         except OSError:
-            self._enabled = False
+            written = bytes(data[: len(data) - len(rest)])
+            self._torn = not written.endswith(b"\n") if written else self._torn
+            complete = written.count(b"\n") - (1 if written.startswith(b"\n") else 0)
+            if told and complete > 0:
+                self._lost, complete = 0, complete - 1
+            self._lost += len(lines) - max(complete, 0)
+        else:
+            self._lost, self._torn = 0, False

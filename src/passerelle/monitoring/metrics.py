@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from passerelle.monitoring.shared_counts import SharedCounts, restore_all
 
 #: The metrics that `passerelle monitor` reads back.
 REQUESTS, PREDICTIONS, REVIEWS = "passerelle_requests", "passerelle_predictions", "passerelle_reviews"
@@ -122,6 +125,7 @@ class Metrics:
 
     def _tell_others(self, loop: asyncio.AbstractEventLoop) -> None:
         self._take_sample()
+        restore_all()
         loop.call_later(_SAMPLE_S, self._tell_others, loop)
 
     def _sample_lag(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
@@ -146,11 +150,15 @@ class Metrics:
         """Return the metrics of all workers in the text format."""
         if self._folder is None:
             return generate_latest(self.registry)
-        for pid in _left_by_the_dead(self._folder):
-            mark_process_dead(pid, str(self._folder))
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry, str(self._folder))
-        return generate_latest(registry)
+        try:
+            for pid in _left_by_the_dead(self._folder):
+                mark_process_dead(pid, str(self._folder))
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, str(self._folder))
+            return generate_latest(registry)
+        except (OSError, ValueError, RuntimeError, LookupError, struct.error):
+            # The folder is gone, or a file in it was damaged: what this worker counted is still true.
+            return generate_latest(self.registry)
 
 
 def _of_model(registry: CollectorRegistry, name: str, text: str) -> Gauge:
@@ -166,13 +174,14 @@ def _count_in(folder: Path | None) -> None:
         values.ValueClass = values.MutexValue
         return
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    values.MmapedDict = SharedCounts
     pid = os.getpid()
     same: Callable[[], int] = lambda: pid  # noqa: E731 - the library asks at each count, and `os.getpid` is a system call
     values.ValueClass = values.MultiProcessValue(process_identifier=same)
 
 
 def _left_by_the_dead(folder: Path) -> list[int]:
-    pids = {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*.db")}
+    pids = {int(number) for path in folder.glob("gauge_live*.db") if (number := path.stem.rpartition("_")[2]).isdecimal()}
     return [pid for pid in pids if not _lives(pid)]
 
 

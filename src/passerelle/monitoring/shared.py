@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -20,7 +21,12 @@ def make_folder(workers: int) -> Path | None:
     if workers < 2:  # noqa: PLR2004 - a single worker shares nothing
         os.environ.pop(_VARIABLE, None)
         return None
-    folder = tempfile.mkdtemp(prefix="passerelle-metrics-")
+    try:
+        folder = tempfile.mkdtemp(prefix="passerelle-metrics-")
+    except OSError as error:
+        os.environ.pop(_VARIABLE, None)
+        print(f"each worker shows its own metrics alone: {tempfile.gettempdir()}: {error.strerror}", file=sys.stderr, flush=True)  # noqa: T201
+        return None
     owner = os.getpid()
     atexit.register(lambda: shutil.rmtree(folder, ignore_errors=True) if os.getpid() == owner else None)
     os.environ[_VARIABLE] = folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,6 +11,12 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
 _ERROR = 500
+_MEMBER = rb"[a-z0-9][a-z0-9_*/@-]{0,255}=[!-+\--<>-~]{1,256}"
+#: W3C's Trace Context, sections 3.2 and 3.3. The library writes what it cannot read to the log, whoever sent it.
+_FORMS = {
+    "traceparent": re.compile(rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"),
+    "tracestate": re.compile(rb"(?=.{1,512}\Z)" + _MEMBER + rb"(?:[ \t]*,[ \t]*" + _MEMBER + rb"){0,31}"),
+}
 
 
 class RequestSpan:
@@ -56,7 +63,7 @@ class Tracing:
         from opentelemetry.trace import SpanKind  # noqa: PLC0415 - only where an endpoint is set
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415 - only where an endpoint is set
 
-        given = {name: headers[name.encode()].decode("latin-1") for name in ("traceparent", "tracestate") if name.encode() in headers}
+        given = {name: value.decode("ascii") for name, form in _FORMS.items() if form.fullmatch(value := headers.get(name.encode(), b""))}
         parent = TraceContextTextMapPropagator().extract(given)
         attributes = {"http.request.method": method, "http.route": route}
         with self._tracer.start_as_current_span(f"{method} {route}", context=parent, kind=SpanKind.SERVER, attributes=attributes) as span:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from passerelle.platform.ports import free_ports, port_is_taken
 from passerelle.platform.private_file import write_private
+from passerelle.port_holder import port_holder
 from passerelle.regular_file import read_json_file
 
 _LARGEST = 65_535
@@ -26,7 +27,7 @@ def kept_ports(path: Path, names: Sequence[str], progress: Callable[[str], None]
     found = free | dict(zip(missing, free_ports(len(missing)), strict=True))
     for name in missing:
         if name in before:
-            progress(f"port {before[name]} of {name} is taken by another process; it is {found[name]} from now on")
+            progress(f"port {before[name]} of {name} is taken by {port_holder(before[name])}; it is {found[name]} from now on")
     if missing:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_private(path, json.dumps({**before, **found}, indent=1))

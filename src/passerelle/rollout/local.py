@@ -20,6 +20,7 @@ from passerelle.names import GOLDEN, REGISTERED_MODEL_LABEL, VERSION_LABEL, Bent
 from passerelle.platform.child import Child
 from passerelle.platform.ports import free_ports, port_is_taken
 from passerelle.platform.state import ProcessMark
+from passerelle.port_holder import port_holder
 from passerelle.rollout.following import Following
 from passerelle.rollout.service_environment import doors_identity, follow_identity, log_identity, service_environment, with_digest_key
 from passerelle.rollout.service_ports import service_port
@@ -200,7 +201,7 @@ def service_child(
         BusyError: Somebody else listens on the port.
     """
     if port is not None and port_is_taken(port):
-        raise BusyError(f"the port {port} is taken by {_holder(port)}", hint="passerelle deploy --port 0")
+        raise BusyError(f"the port {port} is taken by {port_holder(port)}", hint="passerelle deploy --port 0")
     number = port or free_ports(1)[0]
     address = f"http://127.0.0.1:{number}"
     command = [sys.executable, "-m", "bentoml", "serve", str(bento_tag), "--host", "127.0.0.1", "--port", str(number)]
@@ -273,13 +274,3 @@ def _expected(path: Path, bento_tag: BentoTag, environment: Mapping[str, str] | 
 def _identity(path: Path, bento_tag: BentoTag) -> str:
     """Return the tag with the time of the build: a bento that was built again is another one."""
     return f"{bento_tag}#{path.stat().st_mtime_ns}"
-
-
-def _holder(port: int) -> str:
-    try:
-        for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.pid and connection.laddr[1:2] == (port,):
-                return f"process {connection.pid} ({psutil.Process(connection.pid).name()})"
-    except (psutil.AccessDenied, psutil.NoSuchProcess):
-        pass
-    return "another process"

@@ -29,6 +29,7 @@ from passerelle.serving.responses import JSON, SECURITY, App, Enveloped, Headers
 from passerelle.serving.routes import METRICS, MODELS, READYZ, UNKNOWN, UNREAD, WEBHOOK, Access, AnsweredBy, Route, route_of
 from passerelle.serving.runtime import Runtime
 from passerelle.serving.time_slices import ONE_TURN_BYTES
+from passerelle.serving.worker_end import end_with_supervisor
 
 if TYPE_CHECKING:
     from passerelle.model.loaded import LoadedModel
@@ -81,6 +82,7 @@ class ClassifyEndpoint:
             if scope["type"] == "lifespan":
                 self._metrics.keep_sampling()
                 self._drain.watch()
+                end_with_supervisor()
                 send = send if self._predictions is None else write_until_shutdown(self._predictions, send)
             await self._app(scope, receive, send)
             return

@@ -7,6 +7,7 @@ authentication. One of the commands is to run a program. Every user of the machi
 from __future__ import annotations
 
 import atexit
+import errno
 import itertools
 import os
 import shutil
@@ -15,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from bentoml._internal.utils import circus
+from bentoml.exceptions import BentoMLException
 
 from passerelle.monitoring.shared import make_folder
+from passerelle.port_holder import port_holder
+from passerelle.serving.worker_end import name_supervisor
 
 _NUMBERS = itertools.count()
 
@@ -24,6 +28,7 @@ _NUMBERS = itertools.count()
 def before_workers(workers: int) -> None:
     """Make what the workers share, and keep the process that starts them from listening for commands on TCP ports."""
     make_folder(workers)
+    name_supervisor()
     close_ports()
 
 
@@ -46,6 +51,18 @@ def _private(kind: Any) -> Any:
             where = f"ipc://{_private_folder()}/" if plugins else f"inproc://supervisor-{next(_NUMBERS)}-"
             options |= {"endpoint": f"{where}control", "pubsub_endpoint": f"{where}events"}
             super().__init__(watchers, plugins=plugins, **options)
+
+        def initialize(self) -> None:
+            """Open the service's port; one that is taken ends the process with a sentence."""
+            try:
+                super().initialize()
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                port = next(iter(self.sockets.values())).port
+                raise BentoMLException(
+                    f"the port {port} is taken by {port_holder(port)}\n  next: bentoml serve --port {port + 1}"
+                ) from None
 
     Private.__name__ = kind.__name__
     return Private

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from pathlib import Path
+
+import psutil
 
 from passerelle.platform.kept_ports import kept_ports, ports_in
 from passerelle.platform.ports import free_ports
@@ -21,7 +24,8 @@ def test_a_port_stays_the_same_unless_it_is_taken(tmp_path: Path) -> None:
         other.listen()
         now = kept_ports(path, ("MLflow", "S3"), lines.append)
     assert now["MLflow"] == first["MLflow"]
-    assert lines == [f"port {first['S3']} of S3 is taken by another process; it is {now['S3']} from now on"]
+    name = psutil.Process().name()
+    assert lines == [f"port {first['S3']} of S3 is taken by process {os.getpid()} ({name}); it is {now['S3']} from now on"]
     assert kept_ports(path, ("MLflow", "S3"), lines.append) == now, "the new one is kept from then on"
     assert len(lines) == 1
 
