@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from passerelle.serving.routes import ROUTES
 from tests.service_fixtures import ServedModel, serve
 
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
@@ -44,6 +45,12 @@ SENT: dict[str, tuple[bytes, list[int]]] = {
     "a good request and half of one": (WHOLE + HEAD, [200, 408]),
     "what is no HTTP after a good request": (WHOLE + b"\xff" * 20, [200, 400]),
     "more requests than wait": (b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 100, [200] * 100 + [503]),
+    "two hosts": (WHOLE.replace(b"Host: x", b"Host: x\r\nHost: y"), [400]),
+    "no host": (WHOLE.replace(b"Host: x\r\n", b""), [400]),
+    "two keys": (WHOLE.replace(b"Host: x", b"Host: x\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b"), [400]),
+    "a key in a trailer": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + CHUNKS[:-2] + b"Authorization: Bearer a\r\n\r\n", [200]),
+    "a range that is none": (b"GET /static_content/swagger-ui.css HTTP/1.1\r\nHost: x\r\nRange: bytes=9-1\r\n\r\n", [400]),
+    "a range outside": (b"GET /static_content/swagger-ui.css HTTP/1.1\r\nHost: x\r\nRange: bytes=99999999-\r\n\r\n", [416]),
     "NUL in the path": (b"GET /a%00b HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
     "a broken escape in the path": (b"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
     "a request id that is none": (WHOLE.replace(b"Host: x", b"Host: x\r\nX-Request-Id: \xc3\xa9\xff"), [200]),
@@ -90,3 +97,14 @@ def test_it_is_answered_and_the_next_one_too(impatient: ServedModel, kind: str) 
     assert [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3})", came)] == expected, came
     assert requests.post(f"{impatient.address}/classify", json={"text": "merci"}, timeout=5).json()["label"] == "merci"
     assert "Traceback" not in impatient.child.log_path.read_text(errors="replace")
+
+
+def test_head_is_answered_wherever_get_is(impatient: ServedModel) -> None:
+    for route in ROUTES:
+        if "GET" not in route.methods or route.door is not None:
+            continue
+        path = route.path if route.metric != "static" else "/static_content/swagger-ui.css"
+        asked = (requests.request(method, impatient.address + path, timeout=5, allow_redirects=False) for method in ("GET", "HEAD"))
+        got, head = asked
+        assert (head.status_code, head.content) == (got.status_code, b""), path
+        assert head.headers["content-type" if got.content else "location"] == got.headers["content-type" if got.content else "location"]

@@ -24,10 +24,15 @@ _LINGER_S = 0.5
 _DROPPED_BYTES = 16_384
 #: From the end of the stream to the close.
 _CLOSE_S = 0.05
+#: The rest of a body that was answered before its end is read for so long: a client that is still sending reads its answer afterwards.
+_READ_ON_S = 5.0
+#: Headers that decide who asks and what; of two, the service and a proxy before it might each believe another.
+_ONCE = (b"host", b"authorization", b"content-type")
 #: The answer to the largest batch is 350 KB and must be sent in one write. Linux with default settings grants 416 KiB of this.
 _SEND_BUFFER_BYTES = 1_048_576
 
 _UNREADABLE = RequestError(400, "malformed_request", "the request is not HTTP/1.1")
+_NOT_ONCE = RequestError(400, "malformed_request", "Host is missing, or one of Host, Authorization and Content-Type is given twice")
 _PIPELINED = RequestError(503, "overloaded", "too many requests at once", headers=((b"retry-after", b"1"),))
 _TOO_SLOW = RequestError(408, "head_too_slow", "the request line and the headers did not arrive in time")
 
@@ -51,13 +56,14 @@ class Connection(HttpToolsProtocol):
         self._pending_bytes = 0
         self._unwanted_bytes = 0
         self._dropped_bytes = 0
+        self._reads_on = False
         self._refusal: RequestError | None = None
         self._writer: OneWrite | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first head."""
         super().connection_made(transport)
-        self._writer = OneWrite(transport)
+        self._writer = OneWrite(transport, self._read_on)
         accepted = transport.get_extra_info("socket")
         if accepted is not None and accepted.family != socket.AF_UNIX:
             accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
@@ -115,7 +121,7 @@ class Connection(HttpToolsProtocol):
             # The rest of a body that is no longer read.
             self._unwanted_bytes += size
             if self._unwanted_bytes > self.limits.max_unwanted_bytes:
-                self.transport.close()
+                self._end()
         return self._refusal is None and not self.transport.is_closing()
 
     # Events of the parser
@@ -130,7 +136,14 @@ class Connection(HttpToolsProtocol):
         if len(self.headers) > self.limits.max_headers:
             self._refuse(self.limits.too_large)
             raise httptools.HttpParserError("too many headers")
+        names = [name for name, _ in self.headers]
+        hosts = names.count(b"host")
+        if hosts + (self.parser.get_http_version() == "1.0") < 1 or any(names.count(name) > 1 for name in _ONCE):
+            self._refuse(_NOT_ONCE)
+            raise httptools.HttpParserError("a header is missing or given twice")
         super().on_headers_complete()
+        # The parser adds trailers to this list: they must not become headers.
+        self.headers = self.headers.copy()
         self._in_head = self._begun = False
         self.heads.end(self)
 
@@ -149,7 +162,9 @@ class Connection(HttpToolsProtocol):
         self._in_head = True
         self._unwanted_bytes = 0
         super().on_message_complete()
-        if self.cycle is not None and self.cycle.response_complete:
+        if self._reads_on:
+            self.transport.close()
+        elif self.cycle is not None and self.cycle.response_complete:
             self.heads.end(self)
 
     # Answers
@@ -164,12 +179,20 @@ class Connection(HttpToolsProtocol):
         if self._writer is not None:
             self._writer.finish()
         super().on_response_complete()
-        if self.transport.is_closing() or not last:
+        if self.transport.is_closing() or not last or self._reads_on:
             return
         if self._refusal is not None:
             self._send_refusal()
         elif not self._in_head:
             self.heads.begin(self)
+
+    def _read_on(self) -> bool:
+        """Return whether the connection stays open because the body of the request that was just answered has not all arrived."""
+        self._reads_on = not self._in_head and self._refusal is None
+        if self._reads_on:
+            self.loop.call_later(_READ_ON_S, self._end)
+            self.flow.resume_reading()
+        return self._reads_on
 
     def too_late(self) -> None:
         """Close a connection whose next head is not complete in time; without an answer if nothing of it was sent."""
@@ -216,6 +239,7 @@ class Connection(HttpToolsProtocol):
         """Send the end of the stream, then close: a client that has the end keeps the answer, whatever of its own is left unread."""
         if not self.transport.is_closing():
             self.transport.write_eof()
+            self.flow.pause_reading()
         self.loop.call_later(_CLOSE_S, self.transport.abort)
 
     def _drop(self, size: int) -> None:

@@ -22,7 +22,7 @@ from passerelle.serving.drain import Drain
 from passerelle.serving.feedback import ACCEPTED, feedback_of
 from passerelle.serving.following.webhook import MAX_BODY_BYTES, webhooks_of
 from passerelle.serving.golden_replays import GOLDEN_REPLAY, GoldenReplays, metric_of
-from passerelle.serving.heads import HeadLimits
+from passerelle.serving.heads import MOST_UNWANTED_BYTES, HeadLimits
 from passerelle.serving.recording import Recorder, prediction_log_of, write_until_shutdown
 from passerelle.serving.request_checks import BATCHES, answering, check_media_type, check_method, check_task, request_id_of
 from passerelle.serving.responses import JSON, SECURITY, App, Enveloped, Headers, Receive, Scope, Send, respond
@@ -72,7 +72,7 @@ class ClassifyEndpoint:
         self._doors = Doors(runtime, self._bodies, self._admission, self._predictions)
         self._tracing = Tracing.of(settings.otlp_endpoint)
         self._drain = Drain()
-        self.head_limits = HeadLimits(settings.max_head_bytes, settings.head_timeout_s, settings.max_body_bytes)
+        self.head_limits = HeadLimits(settings.max_head_bytes, settings.head_timeout_s, max(settings.max_body_bytes, MOST_UNWANTED_BYTES))
         self._in_flight = 0
         self._metrics.sample(lambda: (self._in_flight, self._admission.waiting + runtime.queued))
 
@@ -255,7 +255,8 @@ class ClassifyEndpoint:
     async def _by_application(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> int:
         """Let BentoML's application answer, and return the status."""
         enveloped = Enveloped(send, request_id)
-        await self._app(scope, receive, enveloped)
+        # The server leaves out the body of an answer to HEAD; FastAPI would not answer it at all.
+        await self._app({**scope, "method": "GET"} if scope["method"] == "HEAD" else scope, receive, enveloped)
         return enveloped.status
 
 

@@ -16,6 +16,8 @@ _LOOKS = 10
 #: Connections of one worker that may be without a complete head at a time; the oldest is closed for a new one.
 MOST_AWAITED = 1_024
 MOST_HEADERS = 100
+#: Of a body that was refused before its end; to close a connection whose client is still sending would lose it the answer.
+MOST_UNWANTED_BYTES = 33_554_432
 
 
 @dataclass(frozen=True)

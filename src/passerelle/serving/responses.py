@@ -52,12 +52,14 @@ class OneWrite:
 
     Args:
         transport: The connection's.
+        read_on: Called before the connection is closed after a whole answer; returns whether it stays open until the body has arrived.
     """
 
-    __slots__ = ("_buffer", "_buffer_bytes", "_cycle", "_transport")
+    __slots__ = ("_buffer", "_buffer_bytes", "_cycle", "_read_on", "_transport")
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, read_on: Callable[[], bool] = lambda: False) -> None:
         self._transport = transport
+        self._read_on = read_on
         self._cycle: Any = None
         self._buffer: list[bytes] = []
         self._buffer_bytes = 0
@@ -91,6 +93,8 @@ class OneWrite:
         """Close the connection: after the whole answer, or without its unsent part."""
         if self._cycle is not None and self._cycle.response_complete:
             self.finish()
+            if self._read_on():
+                return
         self._transport.close()
 
     def is_closing(self) -> bool:
@@ -106,8 +110,10 @@ class OneWrite:
 
 
 _REFUSALS = {
+    400: ("malformed_request", "the request cannot be read"),
     404: ("not_found", "there is nothing at this path; /docs shows what there is"),
     405: ("wrong_method", "this path is asked with another method"),
+    416: ("range_not_satisfiable", "the range lies outside of the file, or is none"),
 }
 
 
@@ -142,6 +148,6 @@ class Enveloped:
         code, text = _REFUSALS.get(
             self.status, ("internal", "the service could not answer; the operator finds the cause by the request id")
         )
-        allowed = [(name, value) for name, value in message.get("headers", []) if name.lower() == b"allow"]
+        allowed = [(name, value) for name, value in message.get("headers", []) if name.lower() in (b"allow", b"content-range")]
         body = envelope(RequestError(self.status, code, text), self._request_id)
         await respond(self._send, self.status, body, [JSON, identity, *allowed, *SECURITY])

@@ -61,7 +61,7 @@ V1_LIST, V1_MODELS = "/v1/models", "/v1/models/"
 INVOKE, PING, HEALTH, VERSION, ENDPOINTS = "/invocations", "/ping", "/health", "/version", "/endpoints/"
 INFER_END, READY_END, PREDICT_END = "/infer", "/ready", ":predict"
 
-_POST, _GET, _READ = ("POST",), ("GET",), ("GET", "HEAD")
+_POST, _READ = ("POST",), ("GET", "HEAD")
 ROUTES = (
     Route(CLASSIFY, _POST, Access.KEY, CLASSIFY, AnsweredBy.ENDPOINT, CLASSIFY_RIGHT),
     Route(CLASSIFY_BATCH, _POST, Access.KEY, CLASSIFY_BATCH, AnsweredBy.ENDPOINT, CLASSIFY_RIGHT),
@@ -74,10 +74,10 @@ ROUTES = (
     Route(READYZ, _READ, Access.OPEN, READYZ, AnsweredBy.ENDPOINT),
     Route("/healthz", _READ, Access.OPEN, "/healthz", AnsweredBy.ENDPOINT),
     Route(METRICS, _READ, Access.METRICS, METRICS, AnsweredBy.ENDPOINT),
-    Route("/", _GET, Access.OPEN, "/", AnsweredBy.PAGES),
-    Route(MODEL, _GET, Access.KEY, MODEL, AnsweredBy.PAGES),
-    Route("/docs", _GET, Access.OPEN, "/docs", AnsweredBy.PAGES),
-    Route("/openapi.json", _GET, Access.OPEN, "/openapi.json", AnsweredBy.PAGES),
+    Route("/", _READ, Access.OPEN, "/", AnsweredBy.PAGES),
+    Route(MODEL, _READ, Access.KEY, MODEL, AnsweredBy.PAGES),
+    Route("/docs", _READ, Access.OPEN, "/docs", AnsweredBy.PAGES),
+    Route("/openapi.json", _READ, Access.OPEN, "/openapi.json", AnsweredBy.PAGES),
     Route("/docs.json", _READ, Access.OPEN, "/docs.json", AnsweredBy.BENTOML),
     Route("/schema.json", _READ, Access.OPEN, "/schema.json", AnsweredBy.BENTOML),
     Route("/static_content/", _READ, Access.OPEN, "static", AnsweredBy.BENTOML),

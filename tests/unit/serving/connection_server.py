@@ -21,11 +21,11 @@ LIMIT = 2_048
 class Server:
     """The application, the connections' protocol and what they did."""
 
-    def __init__(self, *, timeout_s: float = 30.0) -> None:
+    def __init__(self, *, timeout_s: float = 30.0, unwanted_bytes: int = 100_000) -> None:
         self.refused: list[int] = []
         self.writes: list[bytes] = []
         self.goes_on = asyncio.Event()
-        self.protocol = connection_of(HeadLimits(LIMIT, timeout_s, 100_000), lambda status, _: self.refused.append(status))
+        self.protocol = connection_of(HeadLimits(LIMIT, timeout_s, unwanted_bytes), lambda status, _: self.refused.append(status))
         self.config = uvicorn.Config(self.app, log_config=None, interface="asgi3")
         self.state = ServerState()
 
@@ -38,6 +38,16 @@ class Server:
                 return
         if path == "/slow":
             await self.goes_on.wait()
+        if path == "/refuses":
+            await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"2"), (b"connection", b"close")]})
+            await send({"type": "http.response.body", "body": b"no"})
+            return
+        if path == "/names":
+            await asyncio.sleep(0.05)
+            names = b",".join(name for name, _ in scope["headers"])
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(names))]})
+            await send({"type": "http.response.body", "body": names})
+            return
         streamed = path in ("/streamed", "/broken")
         headers = [] if streamed else [(b"content-length", b"2")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -1,0 +1,93 @@
+"""Where HTTP leaves a choice that an attacker could use or a client trip over: trailers, doubled headers, bodies after the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+
+import pytest
+
+from passerelle.serving import connection
+from tests.unit.serving.connection_server import exchanged, read_all, serving, statuses
+
+
+def test_trailers_never_become_headers() -> None:
+    request = (
+        b"POST /names HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer valid\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"2\r\n{}\r\n0\r\nAuthorization: Bearer other\r\nX-Trailer: a\r\n\r\n"
+    )
+
+    async def go() -> None:
+        async with serving() as (_server, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request + request)
+            came = await read_all(reader, 2)
+            writer.close()
+            assert statuses(came) == [200, 200]
+            assert came.count(b"host,authorization,transfer-encoding") == 2
+            assert b"trailer" not in came
+            assert came.count(b"authorization") == 2
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (b"Host: x\r\n", 200),
+        (b"", 400),
+        (b"Host: x\r\nHost: x\r\n", 400),
+        (b"Host: x\r\nhost: other\r\n", 400),
+        (b"Host: x\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n", 400),
+        (b"Host: x\r\nContent-Type: application/json\r\nContent-Type: text/plain\r\n", 400),
+        (b"Host: x\r\nAccept: a\r\nAccept: b\r\n", 200),
+    ],
+)
+def test_a_header_that_decides_is_there_once(head: bytes, expected: int) -> None:
+    async def go() -> None:
+        async with serving() as (server, port):
+            assert await exchanged(port, b"GET / HTTP/1.1\r\n" + head + b"\r\n", answers=1) == [expected]
+            assert server.refused == [expected] * (expected != 200)
+
+    asyncio.run(go())
+
+
+def test_http_1_0_needs_no_host() -> None:
+    async def go() -> None:
+        async with serving() as (_server, port):
+            assert await exchanged(port, b"GET / HTTP/1.0\r\n\r\n", answers=1) == [200]
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("size", [200_000, 8_000_000])
+def test_who_is_still_sending_reads_the_refusal(size: int) -> None:
+    """`http.client` reads nothing before all is sent."""
+
+    def client(port: int) -> tuple[int, bytes]:
+        asking = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        asking.request("POST", "/refuses", body=b"a" * size)
+        answer = asking.getresponse()
+        return answer.status, answer.read()
+
+    async def go() -> None:
+        async with serving(unwanted_bytes=16_000_000) as (_server, port):
+            assert await asyncio.to_thread(client, port) == (413, b"no")
+
+    asyncio.run(go())
+
+
+def test_what_follows_a_refusal_is_read_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More bytes than are read, or a client that never ends: the connection is closed."""
+    monkeypatch.setattr(connection, "_READ_ON_S", 0.2)
+    head = b"POST /refuses HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n"
+
+    async def go() -> None:
+        for body in (b"a" * 3_000_000, b"a"):
+            async with serving() as (_server, port):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(head + body)
+                assert statuses(await read_all(reader)) == [413]
+                writer.close()
+
+    asyncio.run(go())
