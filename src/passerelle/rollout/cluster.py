@@ -72,10 +72,13 @@ def find_cluster(project: Path, overlay: str) -> Cluster:
     if done.returncode != 0:
         raise UsageError(f"the overlay {overlay} does not build: {last_words(done)}", hint=f"kubectl kustomize {folder}")
     objects = [each for each in yaml.safe_load_all(done.stdout) if each]
-    namespaces = [each["metadata"]["name"] for each in objects if each["kind"] == "Namespace"]
-    if len(namespaces) != 1:
-        raise UsageError(f"the overlay {overlay} names {len(namespaces)} namespaces, not one", hint=f"kubectl kustomize {folder}")
-    return Cluster(folder, namespaces[0], objects)
+    namespaces = {each["metadata"]["name"] if each["kind"] == "Namespace" else each["metadata"].get("namespace", "") for each in objects}
+    if len(namespaces) != 1 or not (namespace := namespaces.pop()):
+        raise UsageError(
+            f"the overlay {overlay} does not name one namespace for all of its objects; `namespace: NAME` in its kustomization.yaml does",
+            hint=f"kubectl kustomize {folder}",
+        )
+    return Cluster(folder, namespace, objects)
 
 
 def held_before(cluster: Cluster, objects: Sequence[KubernetesObject]) -> list[KubernetesObject]:

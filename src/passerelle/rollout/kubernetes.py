@@ -19,6 +19,7 @@ from passerelle.rollout.digest_secret import digest_variables
 from passerelle.rollout.following import Following, following_of
 from passerelle.rollout.release import Release
 from passerelle.rollout.smoke import SmokeReport, inside, replay
+from passerelle.rollout.trial_pod import trial_pod
 
 _CANDIDATE = "PASSERELLE_FOLLOW_CANDIDATE"
 _DOORS = "PASSERELLE_DOORS"
@@ -74,18 +75,22 @@ def deploy(
     changed = replaced != release.image
     if dry_run:
         cluster = with_variables(cluster, digest_variables(cluster, dry_run=True, progress=progress))
-        objects = _with_image(cluster.objects, release)
+        objects = [each for each in _with_image(cluster.objects, release) if each["kind"] != "Namespace" or former is None]
         _apply(cluster, objects, "--dry-run=server" if former is not None else "--dry-run=client")
         return ClusterDeployment(
             where, release.bento_tag, release.image, 0, None, changed, 0.0, replaced, dry_run=True, following=following
         )
-    _apply(cluster, [each for each in cluster.objects if each["kind"] == "Namespace"])
+    _make_namespace(cluster)
     _check_secrets(cluster)
     cluster = with_variables(cluster, digest_variables(cluster, dry_run=False, progress=progress))
-    objects = _with_image(cluster.objects, release)
+    objects = [each for each in _with_image(cluster.objects, release) if each["kind"] != "Namespace"]
     progress(f"{where}: {release.bento_tag}")
     began = time.monotonic()
     with _undone_if_it_fails(cluster, objects, progress):
+        if changed:
+            with trial_pod(cluster, objects) as name:
+                _replayed(cluster, release, api_key, name, follows=False)
+            progress(f"{where}: a pod of the new image answered its golden inputs, and the roll-out begins")
         _apply(cluster, objects)
         pods, smoke = _rolled_out(cluster, release, api_key)
     seconds, replaced = time.monotonic() - began, replaced if changed else None
@@ -218,6 +223,15 @@ def _check_secrets(cluster: Cluster) -> None:
             raise NotFoundError(f"the namespace {cluster.namespace} holds no Secret {name}", hint=hint)
 
 
+def _make_namespace(cluster: Cluster) -> None:
+    """Make the namespace where it is missing; one that is there is its owner's, and may not be this user's to change."""
+    own = [each for each in cluster.objects if each["kind"] == "Namespace"]
+    done = cluster.kubectl("get", "namespace", cluster.namespace, "--ignore-not-found", "--output", "name", namespaced=False)
+    # Who has rights in one namespace alone may not ask whether there is one; what follows says so where there is none.
+    if own and done.returncode == 0 and not done.stdout.strip():
+        _apply(cluster, own)
+
+
 def _apply(cluster: Cluster, objects: Sequence[KubernetesObject], *options: str) -> None:
     manager = () if "--dry-run=client" in options else ("--server-side", "--force-conflicts", "--field-manager", "passerelle")
     done = cluster.kubectl("apply", *manager, *options, "--filename", "-", given=yaml.safe_dump_all(objects), namespaced=False)
@@ -236,14 +250,18 @@ def _rolled_out(cluster: Cluster, release: Release, api_key: str | None) -> tupl
             f"the new pods of {cluster.namespace}/{NAME} do not get ready; the ones before answer on\n{why or last_words(done)}",
             hint=f"kubectl --namespace {cluster.namespace} describe pods",
         )
+    follows = bool(_variables(cluster).get("PASSERELLE_FOLLOW"))
     for name in pods:
-
-        def run(command: Sequence[str], given: str, name: str = name) -> subprocess.CompletedProcess[str]:
-            return cluster.kubectl("exec", "--stdin", name, "--", *command, given=given)
-
-        asker, follows = inside(run, where=name, api_key=api_key), bool(_variables(cluster).get("PASSERELLE_FOLLOW"))
-        smoke = replay(asker, release.golden, where=name, expected_version=release.model_version, following=follows)
+        smoke = _replayed(cluster, release, api_key, name, follows=follows)
     return len(pods), smoke
+
+
+def _replayed(cluster: Cluster, release: Release, api_key: str | None, pod: str, *, follows: bool) -> SmokeReport:
+    def run(command: Sequence[str], given: str) -> subprocess.CompletedProcess[str]:
+        return cluster.kubectl("exec", "--stdin", pod, "--", *command, given=given)
+
+    asker = inside(run, where=pod, api_key=api_key)
+    return replay(asker, release.golden, where=pod, expected_version=release.model_version, following=follows)
 
 
 def _pods(cluster: Cluster, image: str, *, ready: bool = True) -> list[str]:
@@ -264,5 +282,7 @@ def _reasons(cluster: Cluster, image: str) -> list[str]:
     logs = [cluster.kubectl("logs", name, "--tail", "500") for name in _pods(cluster, image, ready=False)[:2]]
     lines = [line for each in logs for line in each.stdout.splitlines() if not line.startswith("{")]
     about = ("--field-selector", "type=Warning,involvedObject.kind=Pod")
-    events = cluster.kubectl("get", "events", *about, "--output", "jsonpath={range .items[*]}{.message}{'\\n'}{end}")
+    events = cluster.kubectl(
+        "get", "events", *about, "--sort-by=.lastTimestamp", "--output", "jsonpath={range .items[*]}{.message}{'\\n'}{end}"
+    )
     return [*lines[-6:], *dict.fromkeys(events.stdout.splitlines()[-2:])]
