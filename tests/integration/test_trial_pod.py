@@ -68,8 +68,8 @@ def test_no_service_policy_or_budget_selects_it_and_it_is_as_hard_as_the_others(
     cluster = cluster_of(waiting("ContainerCreating", ""), READY)
     with trial_pod(cluster, cluster.objects) as name:
         assert name == TRIAL
-    account, pod = cluster.applied
-    assert (account["kind"], pod["kind"], pod["metadata"]["namespace"]) == ("ServiceAccount", "Pod", cluster.namespace)
+    (pod,) = cluster.applied
+    assert (pod["kind"], pod["metadata"]["namespace"]) == ("Pod", cluster.namespace)
     labels = pod["metadata"]["labels"]
     for each in cluster.objects:
         spec = each.get("spec", {})

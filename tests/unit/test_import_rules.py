@@ -167,6 +167,18 @@ def test_the_scorer_takes_arrays_and_knows_no_table() -> None:
     } == set()
 
 
+def test_a_bento_holds_all_that_its_service_imports() -> None:
+    patterns = [line.strip(' -"') for line in (SOURCE.parents[1] / "bentofile.yaml").read_text().splitlines() if "/src/passerelle/" in line]
+    inside = {
+        module
+        for module in modules()
+        if any(pattern == f"/src/passerelle/{module.replace('.', '/')}.py" for pattern in patterns)
+        or (f"/src/passerelle/{room(module)}/**/*.py" in patterns and not module.startswith("monitoring.drift"))
+    }
+    needed = set[str]().union(*(imports()[module] for module in inside)) - inside
+    assert {module for module in needed if room(module) in GROUND} <= {"passerelle", ""}
+
+
 def test_an_import_inside_of_a_function_says_why() -> None:
     late = [
         (str(path.relative_to(SOURCE)), line.strip())

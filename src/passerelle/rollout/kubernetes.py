@@ -86,11 +86,11 @@ def deploy(
     objects = [each for each in _with_image(cluster.objects, release) if each["kind"] != "Namespace"]
     progress(f"{where}: {release.bento_tag}")
     began = time.monotonic()
+    if changed:
+        with trial_pod(cluster, objects) as name:
+            _replayed(cluster, release, api_key, name, follows=False)
+        progress(f"{where}: a pod of the new image answered its golden inputs, and the roll-out begins")
     with _undone_if_it_fails(cluster, objects, progress):
-        if changed:
-            with trial_pod(cluster, objects) as name:
-                _replayed(cluster, release, api_key, name, follows=False)
-            progress(f"{where}: a pod of the new image answered its golden inputs, and the roll-out begins")
         _apply(cluster, objects)
         pods, smoke = _rolled_out(cluster, release, api_key)
     seconds, replaced = time.monotonic() - began, replaced if changed else None

@@ -37,11 +37,11 @@ def trial_pod(cluster: Cluster, objects: Sequence[KubernetesObject]) -> Iterator
         OutsideError: The cluster does not take it, or it does not get ready; says why.
     """
     deployment = next(each for each in objects if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME)
-    # The account may name the secrets that its images are pulled with.
-    wanted = [*(each for each in objects if each["kind"] == "ServiceAccount"), _pod(cluster, deployment)]
+    account = next((each for each in objects if each["kind"] == "ServiceAccount"), {})
+    pod = _pod(cluster, deployment, account.get("imagePullSecrets", []))
     _remove(cluster)
     try:
-        done = cluster.kubectl("apply", "--filename", "-", given=yaml.safe_dump_all(wanted), namespaced=False)
+        done = cluster.kubectl("apply", "--filename", "-", given=yaml.safe_dump(pod), namespaced=False)
         if done.returncode != 0:
             raise OutsideError(
                 f"{cluster.namespace} does not take a pod that tries the image: {last_words(done)}",
@@ -53,12 +53,14 @@ def trial_pod(cluster: Cluster, objects: Sequence[KubernetesObject]) -> Iterator
         _remove(cluster)
 
 
-def _pod(cluster: Cluster, deployment: KubernetesObject) -> KubernetesObject:
+def _pod(cluster: Cluster, deployment: KubernetesObject, pull_secrets: Sequence[KubernetesObject]) -> KubernetesObject:
     template = copy.deepcopy(deployment["spec"]["template"])
     spec: dict[str, Any] = template["spec"]
     spec["containers"] = [each for each in spec["containers"] if each["name"] == NAME]
-    for name in ("initContainers", "topologySpreadConstraints", "affinity"):
+    # The account is made by the roll-out; what it is for here are the secrets that images are pulled with.
+    for name in ("initContainers", "topologySpreadConstraints", "affinity", "serviceAccountName"):
         spec.pop(name, None)
+    spec["imagePullSecrets"] = [*spec.get("imagePullSecrets", []), *pull_secrets]
     (container,) = spec["containers"]
     container["env"] = [entry for entry in container.get("env", ()) if not entry["name"].startswith("PASSERELLE_FOLLOW")]
     for probe in ("livenessProbe", "lifecycle"):
