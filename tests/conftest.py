@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessAF
     """Distribute the tests as above, in the order that they stand in."""
     config.option.loadscopereorder = False
     return OneProcessAFolder(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Look for no garbage among what the modules hold, which stays until the end."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

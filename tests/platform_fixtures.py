@@ -134,6 +134,8 @@ def logged(registered: RegisteredForTests, pipeline: Pipeline) -> str:
             serialization_format="skops",
             skops_trusted_types=get_untrusted_types(data=dumps(pipeline)),
             signature=infer_signature(table, pipeline.predict(table)),
+            # Else MLflow loads the model in a further process, to see what it imports.
+            pip_requirements=[f"{name}=={number}" for name, number in HERE.items()],
         )
     return str(run.info.run_id)
 

@@ -45,23 +45,16 @@ SERVICE_MONITOR = {
     },
 }
 TRAFFIC = """
-import json, pathlib, sys, threading, time
-import requests
+import collections, json, pathlib, sys
+from tests.steady_client import two_clients
 address, token, stop = sys.argv[1:4]
-seen = {"statuses": {}, "errors": []}
-def ask(session):
-    while not pathlib.Path(stop).exists():
-        try:
-            headers = {"Authorization": "Bearer " + token}
-            answer = session.post(address + "/classify", json={"text": "rue sans lumiere"}, headers=headers, timeout=20)
-            seen["statuses"][answer.status_code] = seen["statuses"].get(answer.status_code, 0) + 1
-        except requests.RequestException as error:
-            seen["errors"].append(repr(error))
-        time.sleep(0.005)
-clients = [threading.Thread(target=ask, args=(session,)) for session in (requests, requests.Session())]
-[client.start() for client in clients]
+statuses, errors = collections.Counter(), []
+clients = two_clients(
+    address, token, "rue sans lumiere", ended=pathlib.Path(stop).exists,
+    answered=lambda status, body, seconds: statuses.update([status]), failed=lambda error: errors.append(repr(error)),
+)
 [client.join() for client in clients]
-print(json.dumps(seen))
+print(json.dumps({"statuses": statuses, "errors": errors}))
 """
 
 
@@ -115,7 +108,7 @@ class ClusterForTests:
         stop = self.folder.parent / f"stop-{time.monotonic_ns()}"
         command = ["nsenter", "--target", str(self.pid), "--net", sys.executable, "-c", TRAFFIC, address, self.token, str(stop)]
         seen: dict[str, Any] = {}
-        asking = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        asking = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         try:
             time.sleep(1)
             yield seen

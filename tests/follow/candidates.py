@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import httpx
+import requests
 from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
@@ -38,7 +38,7 @@ def nominate(followed: Followed, ref: ModelVersionRef, terms: CandidateTerms | N
 def _candidates(followed: Followed) -> list[Mapping[str, Any]]:
     """Return what several new connections are told of the candidate; the workers share the port."""
     address = f"{followed.replica.service.address}/readyz"
-    return [httpx.get(address, timeout=30).json()["candidate"] for _ in range(_LOOKS)]
+    return [requests.get(address, timeout=30).json()["candidate"] for _ in range(_LOOKS)]
 
 
 def until_all(followed: Followed, name: str, *values: object) -> None:
@@ -92,7 +92,7 @@ def _fails_at_times(followed: Followed) -> None:
     address = f"{followed.replica.service.address}/metrics"
 
     def failures() -> list[str]:
-        lines = httpx.get(address, timeout=30).text.splitlines()
+        lines = requests.get(address, timeout=30).text.splitlines()
         return [each for each in lines if each.startswith("passerelle_rollout_requests_total") and 'outcome="error"' in each]
 
     until(lambda: bool(failures()), "a failure that is counted", failures)

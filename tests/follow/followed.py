@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
+import requests
 
 from passerelle.names import ModelVersionRef
 from passerelle.platform.child import Child
@@ -56,14 +56,14 @@ class Replica:
 
     def following(self) -> Mapping[str, Any]:
         """Return what one of its workers says in /readyz of following."""
-        found = httpx.get(f"{self.service.address}/readyz", timeout=30).json()["following"]
+        found = requests.get(f"{self.service.address}/readyz", timeout=30).json()["following"]
         assert isinstance(found, dict)
         return found
 
     def answers_with(self, version: int) -> bool:
         """Return whether each of several new connections is answered by this version; the workers share the port."""
         for _ in range(_LOOKS):
-            body = httpx.post(f"{self.service.address}/classify", json={"text": "merci beaucoup"}, timeout=30).json()
+            body = requests.post(f"{self.service.address}/classify", json={"text": "merci beaucoup"}, timeout=30).json()
             if body["model_version"] != str(version):
                 return False
         return True

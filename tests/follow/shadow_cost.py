@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import numpy as np
+import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from passerelle.model.ledger_entry import CandidateTerms
@@ -61,7 +61,7 @@ def pairs(service: Followed, rounds: int, seconds: float, connections: int, paus
 
 def scored(service: Followed) -> dict[str, int]:
     """Return how many records the last shadow of the service labelled alike, labelled otherwise and dropped."""
-    text = httpx.get(f"{service.replica.service.address}/metrics", timeout=30).text
+    text = requests.get(f"{service.replica.service.address}/metrics", timeout=30).text
     counts: dict[str, int] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

@@ -108,7 +108,13 @@ def test_what_is_no_classifier_is_refused(registered: RegisteredForTests) -> Non
         mlflow.log_dict(
             {"schema": 1, "inputs": [{"x": 1.0}], "labels": [1.0], "classes": [], "probabilities": None, "tolerance": 1e-6}, "golden.json"
         )
-        mlflow.sklearn.log_model(LinearRegression().fit(table, [1, 2, 3]), name="model", input_example=table, serialization_format="skops")
+        mlflow.sklearn.log_model(
+            LinearRegression().fit(table, [1, 2, 3]),
+            name="model",
+            input_example=table,
+            serialization_format="skops",
+            pip_requirements=["scikit-learn"],
+        )
     with pytest.raises(UsageError, match="not a classifier"):
         register(registry, run_id=run.info.run_id, criteria=Criteria())
 

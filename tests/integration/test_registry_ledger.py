@@ -35,7 +35,9 @@ def test_a_pickle_that_was_trusted_is_recorded_and_goes_nowhere_in_production(
     with mlflow.start_run() as run:
         mlflow.log_dict(golden_predictions(model, table), "golden.json")
         monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "true")
-        mlflow.sklearn.log_model(model, name="model", input_example=table, serialization_format="cloudpickle")
+        mlflow.sklearn.log_model(
+            model, name="model", input_example=table, serialization_format="cloudpickle", pip_requirements=["scikit-learn"]
+        )
     with pytest.raises(IntegrityError, match="runs code when it is loaded"):
         register(registry, run_id=run.info.run_id, criteria=Criteria())
     monkeypatch.setenv("PASSERELLE_TRUST_PICKLE", "true")

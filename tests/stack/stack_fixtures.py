@@ -19,6 +19,7 @@ import requests
 from passerelle.platform.ports import free_ports
 from passerelle.rollout.stack import Stack
 from tests.project_copies import copied_project, fewer_candidates
+from tests.steady_client import two_clients
 from tests.warm_command import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,18 +58,16 @@ class StackForTests:
         self.environment.update(json.loads(self.done("passerelle", "env", "--target", "compose", "--json")))
 
     def inspected(self) -> dict[str, dict[str, Any]]:
-        ids = self.compose("--profile", "*", "ps", "--all", "--quiet").split()
-        held = json.loads(subprocess.run(["docker", "inspect", *ids], capture_output=True, text=True, check=True, timeout=60).stdout)
+        held = inspected(*self.compose("--profile", "*", "ps", "--all", "--quiet").split())
         return {each["Config"]["Labels"]["com.docker.compose.service"]: each for each in held}
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.environment['SERVICE_PORT']}"
 
-    def ask(self, text: str = COMMENT, *, session: Any = requests) -> requests.Response:
+    def ask(self, text: str = COMMENT) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.secret('api_key')}"}
-        answer: requests.Response = session.post(f"{self.address}/classify", json={"text": text}, headers=headers, timeout=20)
-        return answer
+        return requests.post(f"{self.address}/classify", json={"text": text}, headers=headers, timeout=20)
 
     @property
     def stack(self) -> Stack:
@@ -88,6 +87,13 @@ def copied(folder: Path, name: str) -> StackForTests:
         **postgres_user(),
     }
     return StackForTests(folder, environment)
+
+
+def inspected(*ids: str) -> list[dict[str, Any]]:
+    """Return what the engine knows of these containers; to find them by compose first takes six times as much."""
+    said = subprocess.run(["docker", "inspect", *ids], capture_output=True, text=True, check=True, timeout=60).stdout
+    found: list[dict[str, Any]] = json.loads(said)
+    return found
 
 
 def postgres_user() -> dict[str, str]:
@@ -134,27 +140,21 @@ class Traffic:
 
 @contextmanager
 def traffic(stack: StackForTests) -> Iterator[Traffic]:
-    """Ask without a pause from two clients, one that keeps its connection and one that makes a new one each time."""
+    """Ask all the time from two clients, one that keeps its connection and one that makes a new one each time."""
     seen, ended = Traffic(), threading.Event()
 
-    def ask(session: Any) -> None:
-        while not ended.is_set():
-            began = time.monotonic()
-            try:
-                answer = stack.ask(session=session)
-                seen.statuses.append(answer.status_code)
-                if answer.status_code == 200:
-                    seen.versions.append(answer.json()["model_version"])
-                else:
-                    seen.errors.append(f"{answer.status_code}: {answer.text[:200]}")
-            except requests.RequestException as error:
-                seen.errors.append(repr(error))
-            seen.longest_s = max(seen.longest_s, time.monotonic() - began)
-            time.sleep(0.005)
+    def answered(status: int, body: bytes, seconds: float) -> None:
+        seen.statuses.append(status)
+        if status == requests.codes.ok:
+            seen.versions.append(json.loads(body)["model_version"])
+        else:
+            seen.errors.append(f"{status}: {body.decode(errors='replace')[:200]}")
+        seen.longest_s = max(seen.longest_s, seconds)
 
-    clients = [threading.Thread(target=ask, args=(session,), daemon=True) for session in (requests, requests.Session())]
-    for client in clients:
-        client.start()
+    def failed(error: Exception) -> None:
+        seen.errors.append(repr(error))
+
+    clients = two_clients(stack.address, stack.secret("api_key"), COMMENT, ended=ended.is_set, answered=answered, failed=failed)
     try:
         yield seen
     finally:

@@ -16,7 +16,7 @@ import requests
 
 from passerelle.errors import BusyError
 from passerelle.rollout.compose import bring_up
-from tests.stack.stack_fixtures import COMMENT, StackForTests, traffic, until
+from tests.stack.stack_fixtures import COMMENT, StackForTests, inspected, traffic, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(1800)]
 Record = Callable[[str, object], None]
@@ -216,8 +216,8 @@ def test_whatever_is_killed_comes_back(served: StackForTests, record_property: R
             time.sleep(0.5)
             os.kill(pid, signal.SIGKILL)
 
-            def healthy(name: str = name, restarts: int = restarts) -> bool:
-                now = served.inspected()[name]
+            def healthy(container: str = held["Id"], restarts: int = restarts) -> bool:
+                [now] = inspected(container)
                 return bool(now["RestartCount"] > restarts and now["State"].get("Health", {}).get("Status") == "healthy")
 
             took = until(healthy, within_s=90, what=f"{name} gets healthy again")

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from tests.syntax_trees import nodes_of, tree_of
+
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 #: What an f-string fills in that is more than one word, or the name of a program.
 FILLED = {"engine": "docker", "stack.command": "docker compose", "self.command": "docker compose"}
@@ -31,12 +33,12 @@ class Module:
 
     def __init__(self, path: Path) -> None:
         self.place = str(path.relative_to(SOURCE))
-        self.tree = ast.parse(path.read_text(encoding="utf-8"))
-        self._parents = {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
+        self.tree, self._nodes = tree_of(path), nodes_of(path)
+        self._parents = {child: node for node in self._nodes for child in ast.iter_child_nodes(node)}
 
     def hints(self) -> Iterator[Hint]:
         """Yield each `hint=` of a call and each text that is assigned to the hint of an error, in every form that it can take."""
-        for node in ast.walk(self.tree):
+        for node in self._nodes:
             for keyword in node.keywords if isinstance(node, ast.Call) else ():
                 if keyword.arg == "hint":
                     yield from self._at(keyword.value)
@@ -61,7 +63,7 @@ class Module:
         if isinstance(node, ast.Name):
             return [text for value in self._values(node) for text in self.texts(value)] or self._imported(node.id)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            returned = [each.value for each in ast.walk(self.tree) if isinstance(each, ast.Return) and self._name(each) == node.func.id]
+            returned = [each.value for each in self._nodes if isinstance(each, ast.Return) and self._name(each) == node.func.id]
             return [text for value in returned if value is not None for text in self.texts(value)]
         if isinstance(node, ast.Attribute):
             return []
@@ -101,7 +103,7 @@ class Module:
         return []
 
     def _imported(self, name: str) -> list[str]:
-        for each in ast.walk(self.tree):
+        for each in self._nodes:
             if isinstance(each, ast.ImportFrom) and each.module and any(alias.name == name for alias in each.names):
                 path = SOURCE.joinpath(*each.module.split(".")).with_suffix(".py")
                 return Module(path).texts(ast.Name(name)) if path.is_file() else []

@@ -15,7 +15,7 @@ import pytest
 
 import passerelle
 from passerelle.cli.main import OPERATIONS, STAGES
-from tests.syntax_trees import tree_of
+from tests.syntax_trees import nodes_of, tree_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "passerelle"
@@ -24,7 +24,7 @@ MODULES = sorted(SOURCE.rglob("*.py"))
 
 def imports(path: Path) -> Iterator[str]:
     """Yield the full name of all that the file imports, at the top or late."""
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -105,7 +105,7 @@ LONGEST_COMMAND = 14
 
 def commands_of(path: Path) -> Iterator[ast.FunctionDef]:
     """Yield the functions that click makes commands of."""
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.FunctionDef) and any("command(" in ast.unparse(decorator) for decorator in node.decorator_list):
             yield node
 
@@ -171,7 +171,7 @@ def too_long(path: Path) -> Iterator[str]:
     text, name = path.read_text(), path.relative_to(ROOT)
     if (lines := text.count("\n")) > LONGEST_FILE:
         yield f"{name}: {lines} lines"
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if (
             isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
             and (lines := (node.end_lineno or 0) - node.lineno + 1) > LONGEST_FUNCTION

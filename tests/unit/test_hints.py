@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.syntax_trees import tree_of
+from tests.syntax_trees import nodes_of
 from tests.unit.hint_commands import problem_of
 from tests.unit.hint_texts import all_hints
 
@@ -21,7 +21,7 @@ def texts() -> list[str]:
     """Return every string of the package, with {} for what is filled in."""
     found = []
     for path in SOURCE.rglob("*.py"):
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             if isinstance(node, ast.JoinedStr):
                 found.append("".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -40,7 +40,7 @@ def test_no_hint_trains_what_is_there_and_registers_it_again() -> None:
 def test_a_failed_check_of_integrity_leads_to_no_register_but_that_of_an_unsigned_run() -> None:
     hints = []
     for path in SOURCE.rglob("*.py"):
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "IntegrityError":
                 hints += [ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "hint"]
     assert len(hints) > 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -84,14 +84,17 @@ def modules() -> Mapping[str, ast.Module]:
     return found
 
 
-def imported(module: str) -> Iterator[str]:
-    """Yield the full name of all that a module imports, at the top, late or for its types alone."""
+@cache
+def imported(module: str) -> Sequence[str]:
+    """Return the full name of all that a module imports, at the top, late or for its types alone."""
+    names: list[str] = []
     for node in ast.walk(modules()[module]):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}: relative import"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names += (f"{node.module}.{alias.name}" for alias in node.names)
+    return names
 
 
 @cache

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from passerelle import names
-from tests.syntax_trees import tree_of
+from tests.syntax_trees import nodes_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "passerelle"
@@ -22,10 +22,9 @@ PATHS |= {names.SIGNATURE_FILE, names.MODEL_FOLDER, names.LINEAGE_FILE}
 
 def strings(path: Path) -> Iterator[str]:
     """Yield every string of the file that is not a docstring, and the fixed parts of its f-strings."""
-    tree = tree_of(path)
-    prose = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    prose = {node.value for node in nodes_of(path) if isinstance(node, ast.Expr)}
     yield from (
-        node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in prose
+        node.value for node in nodes_of(path) if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in prose
     )
 
 
@@ -66,7 +65,7 @@ def definitions() -> Iterator[tuple[str, str]]:
     for path in FILES:
         where = str(path.relative_to(ROOT))
         yield where, path.stem
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes_of(path):
             if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 yield where, node.name.strip("_").lower()
             elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
@@ -82,7 +81,7 @@ def test_names_say_what_they_stand_for() -> None:
 def test_no_two_classes_have_the_same_name() -> None:
     classes: dict[str, list[str]] = {}
     for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes_of(path):
             if isinstance(node, ast.ClassDef):
                 classes.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
     assert {name: places for name, places in classes.items() if len(places) > 1} == {}

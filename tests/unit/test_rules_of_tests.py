@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import runpy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, cast
 
@@ -13,7 +13,7 @@ import pytest
 
 import tests
 from tests.conftest import LONGEST_FIRST, TOGETHER, OneProcessAFolder
-from tests.syntax_trees import tree_of
+from tests.syntax_trees import nodes_of
 from tests.timing import may_be_tried_again
 
 ROOT = Path(tests.__file__).resolve().parents[1]
@@ -43,10 +43,10 @@ def steps_up(node: ast.expr) -> int | None:
     return None
 
 
-def paths_outside(text: str, name: str) -> Iterator[str]:
-    """Yield each path in the text of the file with this name that leads out of the repository."""
+def paths_outside(nodes: Iterable[ast.AST], name: str) -> Iterator[str]:
+    """Yield each path among the syntax nodes of the file with this name that leads out of the repository."""
     depth = len(Path(name).parts)
-    for node in (each for each in ast.walk(ast.parse(text)) if isinstance(each, ast.expr)):
+    for node in (each for each in nodes if isinstance(each, ast.expr)):
         match node:
             case ast.Constant(value=str(string)):
                 outside = bool(LEAVES.search(string)) and (name, string) not in REFUSED
@@ -60,7 +60,7 @@ def paths_outside(text: str, name: str) -> Iterator[str]:
 
 def test_no_test_names_a_path_outside_of_the_repository() -> None:
     assert len(FILES) > 100
-    assert [found for path in FILES for found in paths_outside(path.read_text(), str(path.relative_to(ROOT)))] == []
+    assert [found for path in FILES for found in paths_outside(nodes_of(path), str(path.relative_to(ROOT)))] == []
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_no_test_names_a_path_outside_of_the_repository() -> None:
     ],
 )
 def test_the_search_finds_such_paths(code: str, outside: bool) -> None:
-    assert bool(list(paths_outside(code, "tests/unit/test_example.py"))) is outside
+    assert bool(list(paths_outside(ast.walk(ast.parse(code)), "tests/unit/test_example.py"))) is outside
 
 
 #: An assertion on what a clock showed.
@@ -87,7 +87,7 @@ ON_TIME = re.compile(r"(monotonic|perf_counter|process_time)\(\) - |\bseconds\(|
 def test_assertions_on_time_are_marked() -> None:
     unmarked = []
     for path in FILES:
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 asserted = [ast.unparse(each.test) for each in ast.walk(node) if isinstance(each, ast.Assert)]
                 marked = "pytest.mark.timing" in map(ast.unparse, node.decorator_list)

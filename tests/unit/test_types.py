@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.syntax_trees import tree_of
+from tests.syntax_trees import nodes_of
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "passerelle"
 MOST_PER_THOUSAND_LINES = 10
@@ -23,7 +23,7 @@ def any_and_lines() -> tuple[Counter[str], Counter[str]]:
     said, lines = Counter[str](), Counter[str]()
     for path in SOURCE.rglob("*.py"):
         room, text = path.relative_to(SOURCE).parts[0], path.read_text()
-        said[room] += sum(isinstance(node, ast.Name) and node.id == "Any" for node in ast.walk(tree_of(path)))
+        said[room] += sum(isinstance(node, ast.Name) and node.id == "Any" for node in nodes_of(path))
         lines[room] += len(text.splitlines())
     return said, lines
 

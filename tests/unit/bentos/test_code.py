@@ -12,7 +12,7 @@ import pytest
 import passerelle
 from passerelle.bentos.code import _may_hold, add_package, code_digest, code_files
 from passerelle.errors import UsageError
-from tests.syntax_trees import tree_of
+from tests.syntax_trees import nodes_of
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -53,7 +53,7 @@ def test_the_bento_holds_every_module_that_the_service_imports() -> None:
 def _imported(path: Path) -> Iterator[str]:
     """Yield the files of the package that a module imports, at its top or late."""
     names: list[str] = []
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

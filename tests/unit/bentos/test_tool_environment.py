@@ -9,7 +9,7 @@ import pytest
 
 import passerelle
 from passerelle.bentos.tool_environment import tool_environment
-from tests.syntax_trees import tree_of
+from tests.syntax_trees import nodes_of
 
 SOURCE = Path(passerelle.__file__).parent
 NEEDED = {
@@ -37,7 +37,7 @@ def test_every_process_of_these_rooms_is_given_its_environment(room: str) -> Non
         f"{path.relative_to(SOURCE)}:{node.lineno}"
         for path in (SOURCE / room).rglob("*.py")
         if SOURCE / "bentos" / "image" not in path.parents  # these run while an image is built
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.Call) and ast.unparse(node.func) in {"subprocess.run", "subprocess.Popen"}
         if "env" not in {keyword.arg for keyword in node.keywords}
     ]

@@ -16,7 +16,7 @@ from passerelle.cli.output import Output, echo, print_error, table
 from passerelle.cli.tables import Grid
 from passerelle.cli.terminal import Tone, shortened, shows_colours, wrapped
 from passerelle.errors import CriteriaError, UsageError
-from tests.syntax_trees import tree_of
+from tests.syntax_trees import nodes_of
 from tests.unit.cli.recorded_results import DIGEST, PRINTED
 from tests.unit.test_architecture import CLI
 
@@ -48,7 +48,7 @@ def test_digests_are_cut_in_the_middle_and_whole_for_programs(name: str, capsys:
 
 
 def test_each_function_that_prints_a_table_is_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
-    functions = [node for path in CLI for node in ast.walk(tree_of(path)) if isinstance(node, ast.FunctionDef)]
+    functions = [node for path in CLI for node in nodes_of(path) if isinstance(node, ast.FunctionDef)]
     expected = {node.name for node in functions if "output.table(" in ast.unparse(node)}
     rendered: set[str] = set()
 
