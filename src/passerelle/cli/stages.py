@@ -131,7 +131,7 @@ def promote(*, registered_model: str | None, criteria_path: Path, project: Path,
     result = stage.run(context, stage.PromoteOptions(**options), project=project, criteria=criteria_path, dry_run=dry_run)
     show.promotion(output, result)
     if not dry_run:
-        output.line("  next: passerelle deploy")
+        output.next_commands("passerelle deploy")
 
 
 @click.command("import")
