@@ -186,6 +186,7 @@ def _refuse(path: Path, wrong: pd.Series, problem: str) -> None:
 def _known_labels(place: LogPlace) -> dict[str, set[str]]:
     """Return the labels of all answers and feedback in the log, by the model that answered."""
     import pyarrow as pa  # noqa: PLC0415
+
     from passerelle.monitoring.prediction_log.partitions import prediction_batches  # noqa: PLC0415
 
     days, found = logged_days(place), dict[str, set[str]]()

@@ -18,4 +18,3 @@ def known_models(context: Context, project: Path = Path()) -> dict[str, Context]
     for name in (*models_in_store(context.store), *running_services(context.state.state_dir)):
         names.setdefault(name, context.experiment)
     return {name: context.naming(registered_model=name, experiment=experiment) for name, experiment in names.items()}
-
