@@ -30,6 +30,9 @@ _TEMPERATURE = ("sklearn.calibration._CalibratedClassifier", "sklearn.calibratio
 _TREES = ("sklearn.tree._tree.Tree",)
 _BOOSTED_TREES = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
 
+# scikit-learn's own pattern leaves words of one letter out: à, y, and what stands before an apostrophe.
+_ANY_WORD = r"(?u)\b\w+\b"
+
 
 def candidates_for(data: Dataset, *, seed: int = 0) -> tuple[Candidate, ...]:
     """Return the candidates for this kind of data."""
@@ -79,7 +82,8 @@ def _pipeline(columns: list[tuple[str, Any, Any]], classifier: Any) -> Pipeline:
 
 
 def _words(texts: Sequence[str]) -> list[tuple[str, TfidfVectorizer, str]]:
-    return _for_each("words", TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode"), texts)
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode", token_pattern=_ANY_WORD)
+    return _for_each("words", vectorizer, texts)
 
 
 def _characters(texts: Sequence[str]) -> list[tuple[str, TfidfVectorizer, str]]:

@@ -22,6 +22,8 @@ DATA_EXPORT: Final = PREFIX + "data_export"
 #: On a training without rare classes: the fewest distinct rows of a class that stayed, and the class that the others were put together as.
 MIN_CLASS_ROWS: Final = PREFIX + "min_class_rows"
 OTHER_CLASS: Final = PREFIX + "other_class"
+#: In the metadata of the MLmodel file: fields of texts that a record may leave out, in whose place the model was given an empty text.
+OPTIONAL_TEXTS: Final = PREFIX + "optional_texts"
 GIT_COMMIT: Final = PREFIX + "git_commit"
 GIT_DIRTY: Final = PREFIX + "git_dirty"
 LANGUAGE: Final = PREFIX + "language"

@@ -23,7 +23,11 @@ LANGUAGES = ("fr", "en")
 TARGETS = ("embedded", "compose", "kubernetes")
 #: The demo's own, for a project without the file.
 _NAME = "classification"
-_KEYS = {"project": ("name", "language", "target"), "data": ("file", "text_column", "feature_columns", "label_column")}
+_KEYS = {
+    "project": ("name", "language", "target"),
+    "data": ("file", "text_column", "optional_text_column", "feature_columns", "label_column"),
+}
+_LISTS = ("text_column", "optional_text_column", "feature_columns")
 _KEYS_OF_MODEL = ("experiment", "criteria", "training", "data")
 _REGISTERED_MODEL, _EXPERIMENT = variable_of(MlflowSettings, "registered_model"), variable_of(MlflowSettings, "experiment")
 
@@ -36,12 +40,14 @@ class Data:
         file: Path below the project's root.
         text_columns: Columns of the texts, which the key `text_column` names alone or in a list; none for a table.
         feature_columns: Columns of a table without text.
+        optional_text_columns: Further columns of texts, which a record may leave out.
     """
 
     file: str = "training/data/comments.csv"
     label_column: str = "label"
     text_columns: tuple[str, ...] = ("text",)
     feature_columns: tuple[str, ...] = ()
+    optional_text_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -205,19 +211,20 @@ def _data(path: Path, given: Mapping[str, Any], section: str = "data") -> Data:
     _check_keys(path, given, _KEYS["data"], f"key of [{section}]")
     if not given:
         return Data()
-    features, texts = given.get("feature_columns", []), given.get("text_column", [])
-    texts = [texts] if isinstance(texts, str) else texts
-    others = [value for key, value in given.items() if key not in {"feature_columns", "text_column"}]
-    lists = isinstance(features, list) and isinstance(texts, list)
-    if not lists or not all(isinstance(value, str) for value in (*others, *texts, *features)):
-        message = f"{path}: a value of [{section}] is not a text or, for text_column and feature_columns, a list of texts"
+    lists = {key: given.get(key, []) for key in _LISTS}
+    lists |= {key: [value] for key, value in lists.items() if isinstance(value, str) and key != "feature_columns"}
+    values = [value for key, value in given.items() if key not in _LISTS]
+    values += [each for value in lists.values() for each in (value if isinstance(value, list) else [value])]
+    if not all(isinstance(value, list) for value in lists.values()) or not all(isinstance(value, str) for value in values):
+        message = f"{path}: a value of [{section}] is not a text or, for {' and '.join(_LISTS)}, a list of texts"
         raise UsageError(message, hint=f"git diff {path}")
     missing = [key for key in ("file", "label_column") if key not in given]
     if missing:
         raise UsageError(f"{path}: [{section}] lacks {missing[0]}", hint=f"git diff {path}")
-    if bool(texts) == bool(features):
+    texts, optional, features = (tuple(lists[key]) for key in _LISTS)
+    if bool(texts) == bool(features) or (optional and features):
         raise UsageError(f"{path}: [{section}] needs text_column or feature_columns, and not both", hint=f"git diff {path}")
-    return Data(given["file"], given["label_column"], tuple(texts), tuple(features))
+    return Data(given["file"], given["label_column"], texts, features, optional)
 
 
 def _check_keys(path: Path, given: Mapping[str, Any], known: tuple[str, ...], kind: str) -> None:

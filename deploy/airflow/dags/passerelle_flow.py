@@ -113,7 +113,8 @@ def train() -> dict[str, Any]:
     # An event of an asset may name the data.
     events = [event.extra for found in (context.get("triggering_asset_events") or {}).values() for event in found]
     data = next((extra["data"] for extra in reversed(events) if extra.get("data")), chosen["data"])
-    columns = given(text_column=chosen["text_column"], label_column=chosen["label_column"])
+    texts = [chosen["text_column"]] if isinstance(chosen["text_column"], str) else chosen["text_column"] or []
+    columns = [*(part for text in texts for part in given(text_column=text)), *given(label_column=chosen["label_column"])]
     done = passerelle("train", *given(data=data, seed=chosen["seed"], again=chosen["again"]), *(columns if data else []))
     return {name: done[name] for name in ("parent_run_id", "created", "rows")}
 
@@ -244,7 +245,9 @@ with DAG(
     dagrun_timeout=timedelta(hours=6),
     params={
         "data": Param(None, type=["null", "string"], description="CSV or Parquet file; without one, the data of the project."),
-        "text_column": Param(None, type=["null", "string"], description="Column that holds the text, of a file."),
+        "text_column": Param(
+            None, type=["null", "array", "string"], items={"type": "string"}, description="Columns that hold texts, of a file: one a line."
+        ),
         "label_column": Param(None, type=["null", "string"], description="Column that holds the class, of a file."),
         "seed": Param(0, type="integer", minimum=0, description="Of the splits and of the candidates."),
         "again": Param(False, type="boolean", description="Train although the same data, code and seed were trained on before."),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
 from passerelle.cli import prerequisites
 from passerelle.cli.connect import surroundings
-from passerelle.cli.options import dry_run_option, json_option
+from passerelle.cli.options import dry_run_option, json_option, named_model_option, stored_model_option
 from passerelle.cli.output import Output
 from passerelle.cli.prerequisites import needs
 
@@ -32,11 +33,11 @@ def feedback() -> None:
 @click.option("--output", type=_FILE, required=True, help="CSV or Parquet file to write.")
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), callback=_date, help="First day of the answers.  [default: all]")
 @click.option("--until", type=click.DateTime(["%Y-%m-%d"]), callback=_date, help="Last day of the answers.  [default: all]")
-@click.option("--model", "registered_model", help="Registered model that answered.  [default: the only one that has feedback]")
+@stored_model_option("Registered model that answered.  [default: the only one that has feedback]")
 @json_option
 @needs()
 def export(output: Path, since: date | None, until: date | None, registered_model: str | None, as_json: bool) -> None:
-    """Write the corrected answers as a table for `train`."""
+    """Write the corrected answers of one model as a table for `train`."""
     from passerelle.cli import show_feedback
     from passerelle.stages import feedback as stage
 
@@ -47,28 +48,31 @@ def export(output: Path, since: date | None, until: date | None, registered_mode
 @feedback.command("import")
 @click.argument("path", metavar="FILE", type=_FILE)
 @click.option("--by", required=True, help="Who corrected the answers.")
+@named_model_option("Registered model that answered; answers of another one are refused.  [default: each row's own]")
 @click.option("--new-label", "new_labels", multiple=True, metavar="LABEL", help="Accept a label that no answer has; may be repeated.")
 @dry_run_option
 @json_option
 @needs(prerequisites.corrections)
-def import_(path: Path, by: str, new_labels: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+def import_(path: Path, as_json: bool, **options: Any) -> None:
     """Take corrections from FILE, with the columns prediction_id, label and perhaps comment: all of them, or none where a row is wrong."""
     from passerelle.cli import show_feedback
     from passerelle.stages import feedback as stage
 
-    show_feedback.imported(Output(as_json=as_json), stage.import_(surroundings(), path, by=by, new_labels=new_labels, dry_run=dry_run))
+    show_feedback.imported(Output(as_json=as_json), stage.import_(surroundings(), path, **options))
 
 
 @feedback.command()
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), callback=_date, help="Day of the answers, in UTC.  [default: yesterday]")
 @click.option("--count", type=click.IntRange(min=1), default=20, show_default=True, help="How many answers.")
 @click.option("--output", type=_FILE, help="CSV or Parquet file to fill in and import.")
+@stored_model_option("Registered model that answered.  [default: the only one that did on that day]")
 @json_option
 @needs()
-def sample(day: date | None, count: int, output: Path | None, as_json: bool) -> None:
-    """Draw the random sample of a day's answers, the same each time, for a person to look at."""
+def sample(day: date | None, count: int, output: Path | None, registered_model: str | None, as_json: bool) -> None:
+    """Draw the random sample of a day's answers by one model, the same each time, for a person to look at."""
     from passerelle.cli import show_feedback
     from passerelle.stages import feedback as stage
 
     day = day or datetime.now(UTC).date() - timedelta(days=1)
-    show_feedback.sampled(Output(as_json=as_json), stage.sample(surroundings(), day, count=count, output=output))
+    found = stage.sample(surroundings(), day, count=count, output=output, registered_model=registered_model)
+    show_feedback.sampled(Output(as_json=as_json), found)

@@ -16,7 +16,7 @@ from passerelle.cli.drift_command import drift
 from passerelle.cli.feedback import feedback
 from passerelle.cli.keys import keys
 from passerelle.cli.log_commands import collect, erase
-from passerelle.cli.model_choice import ARGUMENTS
+from passerelle.cli.model_choice import ARGUMENTS, about_named_model
 from passerelle.cli.new import new
 from passerelle.cli.options import read_project_settings
 from passerelle.cli.output import Output, print_error
@@ -72,6 +72,14 @@ class Ordered(click.Group):
         """Keep what was typed, for a message that repeats it."""
         ctx.meta[ARGUMENTS] = tuple(args)
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; an error's hint is about the model that the command was given."""
+        try:
+            return super().invoke(ctx)
+        except PasserelleError as error:
+            error.hint = error.hint and about_named_model(error.hint)
+            raise
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, stages first."""

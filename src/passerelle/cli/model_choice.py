@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from passerelle.errors import SeveralModelsError, UsageError
+from passerelle.stages.hints import about_model
 
 if TYPE_CHECKING:
     from passerelle.project_file import ProjectModel
@@ -23,7 +24,23 @@ GIVEN_SETTINGS = f"{__name__}.given_settings"
 FROM_FILE = "passerelle.toml"
 #: Where it keeps what was typed after `passerelle`.
 ARGUMENTS = f"{__name__}.arguments"
+#: Where it keeps the model that `--model` named.
+_NAMED = f"{__name__}.named"
 _MODEL, _EXPERIMENT = "PASSERELLE_REGISTERED_MODEL", "PASSERELLE_EXPERIMENT"
+
+
+def keep_named_model(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
+    """Keep the model that `--model` named, for the commands that a hint or a result names next."""
+    if value is not None:
+        context.meta[_NAMED] = value
+    return value
+
+
+def about_named_model(commands: str) -> str:
+    """Return commands, as a hint holds them, about the model that the command itself was given by `--model`."""
+    context = click.get_current_context(silent=True)
+    named = context.meta.get(_NAMED) if context else None
+    return about_model(commands, named) if named else commands
 
 
 def choose_model(context: click.Context, options: MutableMapping[str, Any], *, only_of_project: bool = False) -> None:

@@ -93,6 +93,7 @@ def env(target: Literal["embedded", "compose"], project: Path, as_json: bool) ->
 @click.option("--data", type=DataPlace(path_type=Path, exists=True, resolve_path=True), help="Its data.  [default: the demo's comments]")
 @click.option("--sheet", help="Of a workbook.  [default: the first]")
 @click.option("--text-column", "text_columns", multiple=True, help="Column that holds a text; once for each.")
+@click.option("--optional-text-column", "optional_text_columns", multiple=True, help="Further text, which a record may leave out.")
 @click.option("--label-column", help="Column that holds the class.")
 @click.option("--feature-column", "feature_columns", multiple=True, help="Column of a table without text; once for each.")
 @click.option("--drop-missing", is_flag=True, help="As at the first training.")

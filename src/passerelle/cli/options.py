@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from passerelle.cli.model_choice import FROM_FILE, GIVEN_SETTINGS, asking_which_model, choose_model, named_by_environment
+from passerelle.cli.model_choice import FROM_FILE, GIVEN_SETTINGS, asking_which_model, choose_model, keep_named_model, named_by_environment
 
 Command = Callable[..., Any]
 
@@ -104,6 +104,11 @@ trust_pickle_option = click.option(
 )
 
 
+def named_model_option(help_text: str) -> Callable[[Command], Command]:
+    """Return the option that names a registered model, which the commands of hints then name too."""
+    return click.option("--model", "registered_model", callback=keep_named_model, help=help_text)
+
+
 def model_option(
     help_text: str = "Registered model.",
     *,
@@ -125,7 +130,7 @@ def model_option(
             return command(**options)
 
         default = "  [default: PASSERELLE_REGISTERED_MODEL, or the project's only one]"
-        return click.option("--model", "registered_model", help=help_text + default)(of_one_model)
+        return named_model_option(help_text + default)(of_one_model)
 
     return decorate
 
@@ -141,7 +146,7 @@ def stored_model_option(help_text: str) -> Callable[[Command], Command]:
             with asking_which_model():
                 return command(**options)
 
-        return click.option("--model", "registered_model", help=help_text)(of_one_model)
+        return named_model_option(help_text)(of_one_model)
 
     return decorate
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from passerelle.cli.model_choice import about_named_model
 from passerelle.cli.tables import Grid, renderables
 from passerelle.cli.terminal import Tone, shows_colours, terminal_width, wrapped
 from passerelle.errors import PasserelleError, RefusedError
@@ -90,6 +91,10 @@ class Output:
         """
         if not self.as_json:
             echo(text, tone, width=self._width)
+
+    def next_commands(self, commands: str) -> None:
+        """Print what to type next, as a hint holds it, about the model that the command was given."""
+        self.line("  next: " + about_named_model(commands).replace("\n", "\n    or: "))
 
     def verbatim(self, text: str) -> None:
         """Print lines for a person that are not wrapped: a diff, lines for a shell."""

@@ -175,7 +175,7 @@ def followed(output: Output, following: Following | None, version: str | None) -
     if following is not None:
         output.line(f"{following}" + (f"; it answers with version {version}" if version else ""))
         if following.next_command is not None:
-            output.line("  next: " + following.next_command.replace("\n", "\n  or: "))
+            output.next_commands(following.next_command)
 
 
 def figures(output: Output, result: Figures) -> None:
@@ -225,7 +225,7 @@ def status(output: Output, result: Status) -> None:
     followed(output, result.following, None)
     for disagreement in result.disagreements:
         output.line(disagreement.what if result.ledger_findings else f"disagrees: {disagreement.what}", Tone.BAD)
-        output.line("  next: " + disagreement.command.replace("\n", "\n    or: "))
+        output.next_commands(disagreement.command)
     if not result.disagreements:
         output.line("nothing disagrees", Tone.GOOD)
 

@@ -35,7 +35,8 @@ def drift(output: Output, result: DriftResult) -> None:
 def last(output: Output, found: LastDrift | None) -> None:
     """Show what `passerelle drift` found last."""
     if found is None:
-        output.line("drift: not looked at yet\n  next: passerelle drift")
+        output.line("drift: not looked at yet")
+        output.next_commands("passerelle drift")
         return
     output.line(f"drift of {found.registered_model} on {found.day}: {found.state.replace('_', ' ')}")
     for reason in found.reasons:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from passerelle.cli.model_choice import models_of_project
 from passerelle.cli.output import Output, relative
+from passerelle.stages.hints import about_model
 
 if TYPE_CHECKING:
     from passerelle.stages.feedback_export import Exported
@@ -29,7 +31,8 @@ def exported(output: Output, result: Exported) -> None:
             output.line(f"left out: {number} {what}")
     columns = result.columns
     option = " ".join(f"--{'text' if result.are_texts else 'feature'}-column {shlex.quote(column)}" for column in columns)
-    output.line(f"next: passerelle train --data {relative(result.path)} {option} --label-column label")
+    train = f"passerelle train --data {relative(result.path)} {option} --label-column label"
+    output.next_commands(about_model(train, result.registered_model) if len(models_of_project({})) > 1 else train)
     output.result(result)
 
 
@@ -55,5 +58,5 @@ def sampled(output: Output, result: DailySample) -> None:
     output.table(("prediction id", "answered", "record"), rows)
     if result.path is not None:
         output.line(f"fill in the column label of {relative(result.path)}, then")
-        output.line(f"  next: passerelle feedback import {relative(result.path)} --by NAME")
+        output.next_commands(f"passerelle feedback import {relative(result.path)} --by NAME")
     output.result(result)

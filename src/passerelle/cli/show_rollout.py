@@ -52,7 +52,7 @@ def _compared(output: Output, live: LiveReport) -> None:
         output.line(f"the service {where} does not give its metrics")
     for where in live.without:
         output.line(f"the service {where} follows no candidate")
-        output.line("  next: export PASSERELLE_FOLLOW_CANDIDATE=on; passerelle deploy")
+        output.next_commands("export PASSERELLE_FOLLOW_CANDIDATE=on; passerelle deploy")
     if live.comparison is None:
         return
     output.line(f"compared by {', '.join(live.services)}")

@@ -49,7 +49,8 @@ def trained(output: Output, result: Trained) -> None:
         output.table(columns, rows, right=columns[1:])
         output.line(f"{len(rows)} candidates on {what} in {result.result.seconds:.0f} s; run {result.parent_run_id}")
     for each in result.failed:
-        output.line(f"left out: « {each.name} » {each.reason}\n  next: {each.hint}")
+        output.line(f"left out: « {each.name} » {each.reason}")
+        output.next_commands(each.hint)
     output.result(result)
 
 

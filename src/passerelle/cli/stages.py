@@ -35,6 +35,7 @@ from passerelle.errors import UsageError
 @model_option("Registered model to learn for.", only_of_project=True)
 @data_option
 @click.option("--text-column", "text_columns", multiple=True, help="Column that holds a text; once for each, such as subject and body.")
+@click.option("--optional-text-column", "optional_text_columns", multiple=True, help="Further text, which a record may leave out.")
 @click.option("--label-column", help="Column that holds the class.")
 @click.option("--feature-column", "feature_columns", multiple=True, help="Column of a table without text; once for each.")
 @click.option("--drop-missing", is_flag=True, help="Leave rows without text or class out instead of refusing the file.")
@@ -131,7 +132,7 @@ def promote(*, registered_model: str | None, criteria_path: Path, project: Path,
     result = stage.run(context, stage.PromoteOptions(**options), project=project, criteria=criteria_path, dry_run=dry_run)
     show.promotion(output, result)
     if not dry_run:
-        output.line("  next: passerelle deploy")
+        output.next_commands("passerelle deploy")
 
 
 @click.command("import")

@@ -89,6 +89,7 @@ def fitted(rows: LabelledRows, columns: Sequence[Column]) -> LabelledRows:
     extra = [str(name) for name in table.columns if name not in {*names, *rows.labels}]
     notes = (f"not in the model's signature, and left out: {', '.join(extra)}",) if extra else ()
     kept = {column.name: _typed(rows, table[column.name], column) for column in columns if column.name in table}
+    kept |= {column.name: pd.Series([""] * len(table)) for column in columns if column.empty_without and column.name not in table}
     answers = {label: table[label] for label in rows.labels}
     return replace(rows, table=pd.DataFrame({**kept, **answers}).reset_index(drop=True), notes=(*rows.notes, *notes))
 
@@ -118,7 +119,7 @@ def _typed(rows: LabelledRows, values: pd.Series, column: Column) -> pd.Series:
         return pd.Series(converted, dtype="Int64" if missing.any() else "int64")
     if column.type == "boolean" and not missing.any():
         return pd.Series(converted, dtype=bool)
-    return pd.Series(converted, dtype=object)
+    return pd.Series(["" if value is None and column.empty_without else value for value in converted], dtype=object)
 
 
 def _text(value: object, _: bool) -> str:

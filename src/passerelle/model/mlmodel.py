@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from passerelle.model.adoption import Adoption, Task, read_adoption
 from passerelle.model.flavors import FLAVORS
 from passerelle.model.record import Column, columns_of
 from passerelle.model.trust import UNREADABLE, refuse_links
+from passerelle.names import OPTIONAL_TEXTS
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def _described(folder: Path, *, scorer_alone: bool) -> ModelDescription:
     if not file.path or folder.resolve() not in target.parents or not (target.is_file() or scorer_alone):
         raise DamagedFileError(f"the MLmodel file names « {file.path} », which is not a file of the model", hint=TRAIN_AGAIN)
     libraries = {**flavor.libraries(entry), **_pinned(folder / "requirements.txt")}
-    columns = columns_of(signature)
+    optional = (content.get("metadata") or {}).get(OPTIONAL_TEXTS) or ()
+    columns = tuple(replace(each, empty_without=each.name in optional) for each in columns_of(signature))
     example = {column.name: column.example for column in columns}
     return ModelDescription(file.path, columns, libraries, signature, example, pickled=file.pickled, flavor=name)
 

@@ -45,12 +45,14 @@ class Column:
     Attributes:
         type: MLflow's name of the type; of arrays with that of their items, such as `array<double>`.
         lengths: Of a tensor's arrays, the outer one first; None where any length will do. Empty for other columns.
+        empty_without: Whether a record that leaves it out has an empty text there, as those that the model learned from had.
     """
 
     name: str
     type: str
     required: bool = True
     lengths: tuple[int | None, ...] = ()
+    empty_without: bool = False
 
     @property
     def scalar(self) -> str:

@@ -65,6 +65,15 @@ def field_type(column: Column, limits: ValueLimits) -> Any:
     return kind
 
 
+def optional_text(limits: ValueLimits) -> Any:
+    """Return the type of a text that may be left out: null, and nothing but space, are an empty text."""
+    return Annotated[_scalar("string", limits, None) | None, AfterValidator(_text_or_empty)]
+
+
+def _text_or_empty(text: str | None) -> str:
+    return "" if text is None or text.isspace() else text
+
+
 def param_type(param: Param, limits: ValueLimits) -> Any:
     """Return the type of a parameter; its text may be empty, and where its default is null so may it be."""
     kind: Any = _scalar(param.type, limits, None)

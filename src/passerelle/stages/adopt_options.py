@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,18 @@ class AdoptOptions:
 
     def _files(self) -> dict[str, Path | None]:
         return {"signature": self.signature, "labels": self.labels, "examples": self.examples}
+
+
+def one_text(columns: Sequence[str], address: str) -> str | None:
+    """Return the one text column that was named, or None.
+
+    Raises:
+        UsageError: Several were.
+    """
+    if len(columns) > 1:
+        message = f"--text-column names {len(columns)} columns, and is for a model that takes one text: a signature names several"
+        raise UsageError(message, hint=f"passerelle adopt {address} --signature FILE")
+    return columns[0] if columns else None
 
 
 def read_file(path: Path) -> bytes:

@@ -38,6 +38,7 @@ from passerelle.registry.lock import promotion_lock
 from passerelle.registry.sign import sign
 from passerelle.registry.verified import verified_ledger
 from passerelle.settings import SigningSettings
+from passerelle.stages.version_description import describe_adopted
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ def written(registry: Registry, new: NewAdoption) -> AdoptionWriting:
         registry.set_version_tags(ref, tags)
     end_adoption(registry, run_id)
     created = not again or run_id != former.get(ADOPTION_RUN)
+    if created:
+        describe_adopted(registry, ref, new.adoption.golden_origin)
     return AdoptionWriting(replace(ref, run_id=run_id), created, (SIGNATURE,) if signed and not created else ())
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from passerelle.errors import DataError, NotFoundError, UsageError
+from passerelle.errors import DataError, NotFoundError, SeveralModelsError, UsageError
 from passerelle.model.manifest import digest_of_file
 from passerelle.monitoring.prediction_log.corrections import Correction, Corrections, read_corrections
 from passerelle.monitoring.prediction_log.exports import RegisteredExport
@@ -48,6 +48,7 @@ class Exported:
     """
 
     path: Path
+    registered_model: str
     rows: int
     columns: tuple[str, ...]
     changed: int
@@ -78,7 +79,8 @@ def run(
         registered_model: Whose answers; needed where the log holds several.
 
     Raises:
-        UsageError: The file is another one, or several models have corrections.
+        UsageError: The file is another one.
+        SeveralModelsError: Several models have corrections, and none is named.
         NotFoundError: There is nothing to export.
     """
     _check_replaceable(output)
@@ -90,6 +92,7 @@ def run(
     columns = _columns(texts)
     return Exported(
         path=output,
+        registered_model=rows[0].registered_model,
         rows=len(texts),
         columns=columns,
         changed=sum(row.label != row.answered for row in texts),
@@ -138,9 +141,7 @@ def _are_texts(values: Sequence[object]) -> bool:
 def _of_model(rows: Sequence[Correction], registered_model: str | None) -> list[Correction]:
     models = sorted({row.registered_model for row in rows})
     if registered_model is None and len(models) > 1:
-        named = ", ".join(f"« {name} »" for name in models)
-        hint = "passerelle feedback export --output corrections.csv --model NAME"
-        raise UsageError(f"answers of several models have feedback: {named}", hint=hint)
+        raise SeveralModelsError("answers of several models have feedback", models)
     return [row for row in rows if registered_model in (None, row.registered_model)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from passerelle.stages.log_location import log_location
 from passerelle.training.reading import read_table
 
 _ID, _LABEL, _COMMENT = "prediction_id", "label", "comment"
+_MODEL = "registered_model"
 _ROWS_NAMED = 10
 _LONGEST = {_LABEL: 300, _COMMENT: 2_000}
 _KEY_NAME = "feedback import"
@@ -66,13 +67,22 @@ class _Row(NamedTuple):
 
 
 @stage
-def run(context: Context, path: Path, *, by: str, new_labels: Collection[str] = (), dry_run: bool = False) -> ImportedFeedback:
+def run(
+    context: Context,
+    path: Path,
+    *,
+    by: str,
+    new_labels: Collection[str] = (),
+    registered_model: str | None = None,
+    dry_run: bool = False,
+) -> ImportedFeedback:
     """Return what was taken from a table; nothing of it where a row is wrong, and nothing the second time.
 
     Args:
         path: CSV or Parquet with the columns `prediction_id`, `label` and perhaps `comment`, in each form that `train` reads.
         by: Who corrected.
-        new_labels: Labels to accept though no answer in the log has them.
+        new_labels: Labels to accept though no answer of the same model in the log has them.
+        registered_model: Whose answers they are; an answer of another one is refused.
 
     Raises:
         DataError: The table cannot be read, or rows are wrong; names them by number, without their content.
@@ -84,20 +94,22 @@ def run(context: Context, path: Path, *, by: str, new_labels: Collection[str] = 
     rows, blank, notes = _read(path)
     location = log_location(context)
     place = location.place
-    _check_labels(path, rows, _known_labels(place) | set(new_labels))
+    known = chosen_rows(place, PREDICTIONS, {row.prediction_id for row in rows}, (_ID, _MODEL))
+    models = {key: str(answer[_MODEL]) for key, answer in known.items()}
+    _check_models(path, rows, models, registered_model)
+    _check_labels(path, rows, models, _known_labels(place), new_labels)
     erased = {row.prediction_id for row in rows if row.prediction_id in _erased(place, rows)}
     given = _given(place, rows, by)
     fresh = [row for row in rows if row.prediction_id not in erased and given.get(row.prediction_id) != row.label]
-    known = chosen_rows(place, PREDICTIONS, {row.prediction_id for row in fresh}, (_ID, "registered_model"))
     if fresh and not dry_run:
-        _write(context, location.folder, fresh, by, {key: str(row["registered_model"]) for key, row in known.items()})
+        _write(context, location.folder, fresh, by, models)
     return ImportedFeedback(
         path=path,
         by=by,
         rows=len(rows),
         new=len(fresh),
         repeated=len(rows) - len(fresh) - sum(row.prediction_id in erased for row in rows),
-        unknown=sum(row.prediction_id not in known for row in fresh),
+        unknown=sum(row.prediction_id not in models for row in fresh),
         erased=sum(row.prediction_id in erased for row in rows),
         blank=blank,
         notes=notes,
@@ -139,12 +151,27 @@ def _check(path: Path, table: pd.DataFrame) -> None:
     _refuse(path, contradicting, "give the same answer different labels")
 
 
-def _check_labels(path: Path, rows: Sequence[_Row], known: Collection[str]) -> None:
-    wrong = sorted({row.label for row in rows} - set(known))
+def _check_models(path: Path, rows: Sequence[_Row], models: Mapping[str, str], registered_model: str | None) -> None:
+    """Check that the answers are those of a model, where one is named."""
+    others = [models[row.prediction_id] for row in rows if models.get(row.prediction_id, registered_model) != registered_model]
+    if registered_model is not None and others:
+        named = ", ".join(f"« {name} »" for name in sorted(set(others)))
+        message = f"{path}: {len(others)} of {len(rows)} rows are about answers of {named}, not of « {registered_model} »"
+        raise DataError(f"{message}; nothing was imported", hint=f"passerelle feedback import {path} --by NAME --model {others[0]}")
+
+
+def _check_labels(
+    path: Path, rows: Sequence[_Row], models: Mapping[str, str], known: Mapping[str, set[str]], new_labels: Collection[str]
+) -> None:
+    """Check that the model that gave an answer has the label; where the answer is not in the log, that any model has it."""
+    every = set().union(*known.values())
+    taken = {*new_labels, *known.get("", ())}  # of feedback on answers that were not in the log, too
+    pairs = {(models.get(row.prediction_id), row.label) for row in rows}
+    wrong = sorted({label for name, label in pairs if label not in taken | (every if name is None else known[name])})
     if wrong:
         named = ", ".join(f"« {label} »" for label in wrong[:_ROWS_NAMED])
         hint = f"passerelle feedback import {path} --by NAME --new-label LABEL"
-        raise DataError(f"{path} has labels that no answer in the log has: {named}", hint=hint)
+        raise DataError(f"{path} has labels that no answer of the same model in the log has: {named}", hint=hint)
 
 
 def _refuse(path: Path, wrong: pd.Series, problem: str) -> None:
@@ -156,17 +183,21 @@ def _refuse(path: Path, wrong: pd.Series, problem: str) -> None:
     raise DataError(message, hint=f"passerelle feedback import {path} --by NAME --dry-run")
 
 
-def _known_labels(place: LogPlace) -> set[str]:
-    """Return the labels of all answers and feedback in the log."""
+def _known_labels(place: LogPlace) -> dict[str, set[str]]:
+    """Return the labels of all answers and feedback in the log, by the model that answered."""
+    import pyarrow as pa  # noqa: PLC0415
+
     from passerelle.monitoring.prediction_log.partitions import prediction_batches  # noqa: PLC0415
 
-    labels: set[str | None] = set()
-    days = logged_days(place)
-    for batch in prediction_batches(place, days, ("label", "second_label")):
-        for column in ("label", "second_label"):
-            labels.update(batch.column(column).unique().to_pylist())
-    labels.update(read_feedback(place, days, (_LABEL,)).column(_LABEL).unique().to_pylist())
-    return {label for label in labels if label}
+    days, found = logged_days(place), dict[str, set[str]]()
+    tables = [read_feedback(place, days, (_MODEL, _LABEL))]
+    for batch in prediction_batches(place, days, (_MODEL, _LABEL, "second_label")):
+        tables += [pa.table({_MODEL: batch.column(_MODEL), _LABEL: batch.column(name)}) for name in (_LABEL, "second_label")]
+        tables = [pa.concat_tables(tables).group_by([_MODEL, _LABEL]).aggregate([])]
+    for row in pa.concat_tables(tables).to_pylist():
+        if row[_LABEL]:
+            found.setdefault(row[_MODEL], set()).add(row[_LABEL])
+    return found
 
 
 def _days(rows: Sequence[_Row]) -> set[date]:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import orjson
 
-from passerelle.errors import NotFoundError, UsageError
+from passerelle.errors import NotFoundError, SeveralModelsError, UsageError
 from passerelle.monitoring.daily_sample import sample_of
 from passerelle.monitoring.prediction_log.corrections import chosen_rows
+from passerelle.monitoring.prediction_log.log_place import LogPlace
 from passerelle.monitoring.prediction_log.partitions import prediction_batches
 from passerelle.monitoring.prediction_log.trees import PREDICTIONS, TEXTS
 from passerelle.stages.context import Context, stage
@@ -18,6 +19,7 @@ from passerelle.stages.log_location import log_location
 from passerelle.training.feedback_table import check_format, write_table
 
 _ANSWER = ("prediction_id", "label", "probability", "model_version")
+_OF_A_DAY = ("prediction_id", "golden", "registered_model")
 
 
 @dataclass(frozen=True)
@@ -53,15 +55,17 @@ class DailySample:
 
 
 @stage
-def run(context: Context, day: date, *, count: int = 20, output: Path | None = None) -> DailySample:
+def run(context: Context, day: date, *, count: int = 20, output: Path | None = None, registered_model: str | None = None) -> DailySample:
     """Return the random sample of a day: the same answers each time and on each machine that reads the same log.
 
     Args:
         count: Of its answers.
         output: CSV or Parquet file to fill in: `label` is empty, `answered` is the answer's own.
+        registered_model: Whose answers; needed where several models answered on that day.
 
     Raises:
         NotFoundError: The day has no answer.
+        SeveralModelsError: Several models answered on that day, and none is named.
         UsageError: The file is there already.
         OutsideError: The log cannot be read.
     """
@@ -70,14 +74,7 @@ def run(context: Context, day: date, *, count: int = 20, output: Path | None = N
         if output.exists():
             raise UsageError(f"{output} is there already", hint=f"passerelle feedback sample --day {day} --output FILE")
     place = log_location(context).place
-    ids = [
-        key
-        for batch in prediction_batches(place, [day], ("prediction_id", "golden"))
-        for key, golden in zip(batch.column("prediction_id").to_pylist(), batch.column("golden").to_pylist(), strict=True)
-        if not golden
-    ]
-    if not ids:
-        raise NotFoundError(f"the prediction log has no answer of {day}", hint="passerelle status")
+    ids = _ids(place, day, registered_model)
     chosen = sample_of(ids, day, count)
     answers, texts = chosen_rows(place, PREDICTIONS, chosen, _ANSWER), chosen_rows(place, TEXTS, chosen, ("prediction_id", "fields"))
     sample = tuple(
@@ -93,6 +90,21 @@ def run(context: Context, day: date, *, count: int = 20, output: Path | None = N
     if output is not None:
         _write(output, sample)
     return DailySample(day, len(set(ids)), sample, output)
+
+
+def _ids(place: LogPlace, day: date, registered_model: str | None) -> list[str]:
+    """Return the ids of a day's answers of one model, without those to golden inputs."""
+    by_model: dict[str, list[str]] = {}
+    for batch in prediction_batches(place, [day], _OF_A_DAY):
+        for key, golden, name in zip(*(batch.column(column).to_pylist() for column in _OF_A_DAY), strict=True):
+            if not golden and registered_model in (None, name):
+                by_model.setdefault(name, []).append(key)
+    if len(by_model) > 1:
+        raise SeveralModelsError(f"several models answered on {day}", sorted(by_model))
+    if not by_model:
+        of = f" by « {registered_model} »" if registered_model else ""
+        raise NotFoundError(f"the prediction log has no answer of {day}{of}", hint="passerelle status")
+    return next(iter(by_model.values()))
 
 
 def _write(output: Path, sample: tuple[SampledAnswer, ...]) -> None:

@@ -97,6 +97,7 @@ def train_options(data: TrainingData) -> list[str]:
     named = {"--data": path, "--sheet": data.sheet, "--label-column": data.label_column}
     options = [part for name, value in named.items() if value is not None for part in (name, str(value))]
     options += [part for column in data.text_columns for part in ("--text-column", column)]
+    options += [part for column in data.optional_text_columns for part in ("--optional-text-column", column)]
     options += [part for column in data.feature_columns for part in ("--feature-column", column)]
     return [*options, "--drop-missing"] if data.drop_missing else options
 

@@ -21,7 +21,8 @@ from passerelle.serving.following.target import targets
 from passerelle.settings import MlflowSettings, SigningSettings, StoreSettings
 from passerelle.stages.candidate_status import candidate_disagreements
 from passerelle.stages.context import Context, stage
-from passerelle.stages.known_models import about_model, known_models
+from passerelle.stages.hints import about_model
+from passerelle.stages.known_models import known_models
 from passerelle.stages.service_readiness import ServiceFollows, ServiceReadiness, service_readiness
 
 

@@ -36,6 +36,7 @@ class TrainingData:
     Attributes:
         path: File that `read_table` reads, or its address s3://BUCKET/KEY; None for the demo's comments, which come with the project.
         text_columns: Columns that hold the texts.
+        optional_text_columns: Further columns of texts, which a record may leave out.
         label_column: Column that holds the class.
         feature_columns: Columns of a table without text.
         drop_missing: Leave rows without text or class out instead of refusing the file.
@@ -52,6 +53,7 @@ class TrainingData:
     sheet: str | None = None
     min_class_rows: int = 0
     other: str | None = None
+    optional_text_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,13 +136,13 @@ def read_training_data(project: TrainingProject, data: TrainingData, s3: S3Setti
     """
     columns = data.feature_columns or None
     if data.path is None:
-        if data.text_columns or data.label_column or columns:
+        if data.text_columns or data.optional_text_columns or data.label_column or columns:
             raise UsageError(
                 "columns are named and no file is", hint="passerelle train --data FILE --text-column COLUMN --label-column COLUMN"
             )
         return project.demo_data()
     with local_copy(data.path, s3) as path:
-        if data.label_column is None or not (data.text_columns or columns):
+        if data.label_column is None or not (data.text_columns or data.optional_text_columns or columns):
             raise which_columns(path, data.sheet, data.text_columns, columns or (), data.label_column)
         return read_data(
             path,
@@ -149,6 +151,7 @@ def read_training_data(project: TrainingProject, data: TrainingData, s3: S3Setti
             feature_columns=columns,
             drop_missing=data.drop_missing,
             sheet=data.sheet,
+            optional_text_columns=data.optional_text_columns,
         )
 
 

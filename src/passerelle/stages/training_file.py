@@ -24,6 +24,7 @@ _HINT = "passerelle train --data FILE"
 #: The options of `train` by the fields of its data.
 _OPTIONS = {
     "path": "--data", "sheet": "--sheet", "text_column": "--text-column", "text_columns": "--text-column",
+    "optional_text_columns": "--optional-text-column",
     "feature_columns": "--feature-column", "label_column": "--label-column",
 }  # fmt: skip
 #: The beginning of a hint that adds an option to the same command.

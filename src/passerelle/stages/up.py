@@ -21,7 +21,8 @@ from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.demo import PlatformRuns
 from passerelle.stages.events import OnEvent, Steps, unseen
 from passerelle.stages.first_answer import is_text
-from passerelle.stages.known_models import about_model, known_models
+from passerelle.stages.hints import about_model
+from passerelle.stages.known_models import known_models
 from passerelle.stages.log_columns import column_setting
 from passerelle.stages.new import check
 from passerelle.stages.production_bento import NothingInProduction, bento_in_production, golden_of, nothing_in_production

@@ -30,6 +30,7 @@ _RESULTS = {
     "refused": "The gate refuses it",
     "not judged": "It is not judged: there were no rows",
 }
+_NOT_JUDGED = "The gate has not judged it yet: `passerelle promote`."
 _MODEL = (
     "Registered by passerelle: the version with the alias `production` is the one in production; "
     "`passerelle promote` and `passerelle rollback` move it, and `passerelle history` lists who moved it and why."
@@ -46,7 +47,20 @@ def describe_new(registry: Registry, ref: ModelVersionRef, tags: Mapping[str, st
     champion = _in_production(registry, ref)
     figures = {ref.version: _of_training(run)} | ({champion.version: _of_training(registry.run(champion.run_id))} if champion else {})
     lines = [*_introduction(run, tags), *_table(figures, ref.version), "From the cross-validation of each version's own training."]
-    describe_version(registry, ref, "\n".join([*lines, "", "The gate has not judged it yet: `passerelle promote`."]))
+    describe_version(registry, ref, "\n".join([*lines, "", _NOT_JUDGED]))
+    describe_model(registry, ref.registered_model, _MODEL)
+
+
+def describe_adopted(registry: Registry, ref: ModelVersionRef, origin: str) -> None:
+    """Describe a version that was adopted, and its registered model where nobody did.
+
+    Args:
+        origin: Of its golden inputs.
+    """
+    version = registry.model_version(ref.registered_model, ref.version)
+    introduction = _introduction(registry.run(version.ref.run_id), version.tags)
+    golden = f"Adopted: its golden predictions, for inputs from {literal(origin)}, show what changes from here on, not what training saw."
+    describe_version(registry, ref, "\n".join([*introduction, golden, "", _NOT_JUDGED]))
     describe_model(registry, ref.registered_model, _MODEL)
 
 

@@ -39,6 +39,7 @@ class Dataset:
         kind: Whether a record is one or several texts, or a row of features.
         notes: What was assumed about the file, one sentence each.
         export: What is said of it where it is an unchanged export of corrected answers.
+        optional_texts: Fields of texts that a record may leave out; an empty text stands for one that is left out.
     """
 
     records: pd.DataFrame
@@ -48,6 +49,7 @@ class Dataset:
     kind: Kind
     notes: tuple[str, ...] = ()
     export: FeedbackExport | None = None
+    optional_texts: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -68,6 +70,7 @@ def read_data(
     feature_columns: Sequence[str] | None = None,
     drop_missing: bool = False,
     sheet: str | None = None,
+    optional_text_columns: Sequence[str] = (),
 ) -> Dataset:
     """Return the records of a file that `read_table` reads.
 
@@ -77,18 +80,22 @@ def read_data(
         label_column: Column of the class.
         feature_columns: Columns of a table without text, in place of those with text.
         drop_missing: Leave rows without text, feature or class, and texts that the service refuses, out instead of refusing the file.
+        optional_text_columns: Further columns of texts; a record may leave each of them out, and one without it has an empty text there.
 
     Raises:
         DataError: The file or a column is absent, empty, unreadable, or holds one class only.
         UsageError: The columns contradict each other.
     """
-    texts = (text_column,) if isinstance(text_column, str) else tuple(text_column or ())
+    optional = tuple(optional_text_columns)
+    texts = (*((text_column,) if isinstance(text_column, str) else text_column or ()), *optional)
+    _check_one_is_required(path, texts, optional)
     columns = _columns(path, texts, label_column, feature_columns)
     table, notes = read_table(path, [*columns, label_column], sheet=sheet)
     table = table[[*columns, label_column]]
     for name in texts:
         _check_is_text(path, table[name])
-    table, dropped = _complete(path, table, drop_missing=drop_missing)
+    table = table.assign(**{name: table[name].astype(object).mask(_is_blank(table[name]), "") for name in optional})
+    table, dropped = _complete(path, table, optional, drop_missing=drop_missing)
     for name in texts:
         table, faulty = _bounded(path, table, name, drop=drop_missing)
         dropped = (*dropped, *faulty)
@@ -97,7 +104,7 @@ def read_data(
     kind: Kind = "text" if texts else "tabular"
     export, of_export = read_description(path)
     noted = (*notes, *([of_export] if of_export else []), *dropped, *_contradictions(records, labels))
-    return Dataset(records, labels, digest_of(records, labels), path.name, kind, noted, export)
+    return Dataset(records, labels, digest_of(records, labels, optional), path.name, kind, noted, export, optional)
 
 
 def joined_texts(records: pd.DataFrame) -> pd.Series:
@@ -108,9 +115,10 @@ def joined_texts(records: pd.DataFrame) -> pd.Series:
     return joined
 
 
-def digest_of(records: pd.DataFrame, labels: pd.Series) -> str:
-    """Return `sha256:…` of the fields' names, the records and the labels, in their order."""
-    digest = hashlib.sha256(json.dumps(list(records.columns), ensure_ascii=False).encode())
+def digest_of(records: pd.DataFrame, labels: pd.Series, optional_texts: Sequence[str] = ()) -> str:
+    """Return `sha256:…` of the fields' names, which of them a record may leave out, the records and the labels, in their order."""
+    fields = [list(records.columns), *([sorted(optional_texts)] if optional_texts else [])]
+    digest = hashlib.sha256("\n".join(json.dumps(names, ensure_ascii=False) for names in fields).encode())
     for row, label in zip(records.to_dict(orient="split")["data"], labels, strict=True):
         line = json.dumps([*row, label], ensure_ascii=False, default=str)
         digest.update(b"\n" + line.encode("utf-8", "surrogatepass"))
@@ -136,6 +144,12 @@ def _columns(path: Path, texts: Sequence[str], label_column: str, feature_column
         message = f"a record cannot have the field « {min(taken)} », a name under which a training keeps something else: rename the column"
         raise UsageError(message, hint=usage)
     return columns
+
+
+def _check_one_is_required(path: Path, texts: Sequence[str], optional: Sequence[str]) -> None:
+    if optional and len(texts) == len(optional):
+        required = f"passerelle train --data {path} --text-column COLUMN --optional-text-column {shlex.quote(optional[0])}"
+        raise UsageError("a record may leave out every text: name one that each record has", hint=f"{required} --label-column COLUMN")
 
 
 def _is_blank(column: pd.Series) -> pd.Series:
@@ -181,9 +195,9 @@ def _check_not_all_blank(path: Path, blank: pd.DataFrame) -> None:
             )
 
 
-def _complete(path: Path, table: pd.DataFrame, *, drop_missing: bool) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _complete(path: Path, table: pd.DataFrame, optional: Sequence[str], *, drop_missing: bool) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Return the rows without missing values, with a new index; raise DataError where there are others and `drop_missing` is not set."""
-    blank = table.apply(_is_blank)
+    blank = table.drop(columns=list(optional)).apply(_is_blank)
     _check_not_all_blank(path, blank)
     gaps = blank.any(axis=1)
     if not gaps.any():

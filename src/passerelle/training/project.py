@@ -50,7 +50,13 @@ class TrainingProject:
             raise UsageError(message, hint=f"passerelle train --model {name} --data FILE --text-column COLUMN --label-column COLUMN")
         path = self.root / data.file
         columns = data.feature_columns or None
-        return read_data(path, text_column=data.text_columns, label_column=data.label_column, feature_columns=columns)
+        return read_data(
+            path,
+            text_column=data.text_columns,
+            label_column=data.label_column,
+            feature_columns=columns,
+            optional_text_columns=data.optional_text_columns,
+        )
 
 
 def read_training_project(root: Path, registered_model: str | None = None) -> TrainingProject:

@@ -80,7 +80,7 @@ def without_rare(data: Dataset, groups: NDArray[np.int64], rare: RareClasses) ->
         groups = groups[keep]
     if len(found.classes) < 2:  # noqa: PLR2004 - a choice is between two
         raise DataError(f"{data.source}: {what}, and {len(found.classes)} is left", hint="passerelle train --min-class-rows NUMBER")
-    return replace(found, digest=digest_of(found.records, found.labels)), groups, (f"{note}: {named}{more}",)
+    return replace(found, digest=digest_of(found.records, found.labels, found.optional_texts)), groups, (f"{note}: {named}{more}",)
 
 
 def distinct_rows(labels: NDArray[np.str_], groups: NDArray[np.int64]) -> Counter[str]:

@@ -33,7 +33,7 @@ from sklearn.pipeline import Pipeline
 from passerelle.errors import OutsideError, UsageError
 from passerelle.model.manifest import digest_of_file
 from passerelle.model.record import EXAMPLES
-from passerelle.names import DIGEST_PARAM, LOGGED_MODEL
+from passerelle.names import DIGEST_PARAM, LOGGED_MODEL, OPTIONAL_TEXTS
 from passerelle.training.dataset import Dataset
 from passerelle.training.model_writer import ModelWriter
 
@@ -154,13 +154,14 @@ def describe_run(run_id: str, text: str, pictures: Sequence[str], *, experiment_
     mlflow.set_tag(_DESCRIPTION, "\n\n".join([text, *([" · ".join(links)] if links else [])]))
 
 
-def log_model(pipeline: Pipeline, records: pd.DataFrame, *, trusted_types: Sequence[str]) -> int:
+def log_model(pipeline: Pipeline, records: pd.DataFrame, *, trusted_types: Sequence[str], optional_texts: Sequence[str] = ()) -> int:
     """Log the fitted pipeline in the skops format with signature, example and pinned requirements; return its bytes.
 
     The digest of its files is a parameter of the run, for registration to compare with what lies there then.
 
     Args:
         records: What it learned from; only their columns and types are logged.
+        optional_texts: Fields that a record may leave out; the model was given an empty text for them.
 
     Raises:
         MlflowException: The pipeline holds a type that neither skops nor `trusted_types` trusts.
@@ -175,7 +176,8 @@ def log_model(pipeline: Pipeline, records: pd.DataFrame, *, trusted_types: Seque
         sk_model=pipeline,
         serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
         skops_trusted_types=list(trusted_types),
-        signature=signature_of(records.head(1)),
+        signature=signature_of(records.head(1), optional_texts),
+        metadata={OPTIONAL_TEXTS: list(optional_texts)} if optional_texts else None,
         input_example=made_up(records),
         pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
     )
@@ -194,9 +196,16 @@ def made_up(records: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def signature_of(example: pd.DataFrame) -> ModelSignature:
-    """Return the signature: the record's columns with their types in, one string (the label) out."""
-    return ModelSignature(inputs=infer_signature(example).inputs, outputs=Schema([ColSpec(DataType.string)]))
+def signature_of(example: pd.DataFrame, optional: Sequence[str] = ()) -> ModelSignature:
+    """Return the signature: the record's columns with their types in, one string (the label) out.
+
+    Args:
+        optional: Columns that a record may leave out.
+    """
+    inputs = infer_signature(example).inputs
+    if optional:
+        inputs = Schema([ColSpec(each.type, each.name, required=each.name not in optional) for each in inputs.inputs])
+    return ModelSignature(inputs=inputs, outputs=Schema([ColSpec(DataType.string)]))
 
 
 def check_experiment(tracking_uri: str, name: str) -> None:

@@ -265,7 +265,8 @@ def _run_one(
         tracking.describe_run(run_id, candidate.description, plots_logged, experiment_id=training.experiment_id)
         records = training.data.records.iloc[training.parts.train]
         try:
-            size = float(tracking.log_model(measured.pipeline, records, trusted_types=candidate.trusted_types))
+            types, optional = candidate.trusted_types, training.data.optional_texts
+            size = float(tracking.log_model(measured.pipeline, records, trusted_types=types, optional_texts=optional))
         except UnsavableError as error:
             raise _FitError(FitFailure(str(error))) from error
         metrics = {**measured.metrics, "size_bytes": size}

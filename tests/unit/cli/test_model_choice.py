@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from passerelle.cli.main import passerelle
+from passerelle.cli.main import passerelle, run
 from passerelle.errors import SeveralModelsError, UsageError
 from passerelle.stages import build, compare, train
 from passerelle.stages.context import Context
@@ -57,6 +57,7 @@ class Calls:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.last: tuple[Context, dict[str, Any]] | None = None
+        self.hint: str | None = None
         for check in ("check_mlflow", "check_s3_listens"):
             monkeypatch.setattr(f"passerelle.registry.reachable.{check}", lambda _: None)
         monkeypatch.setattr("passerelle.criteria_file.read_criteria", lambda _: None)
@@ -65,7 +66,7 @@ class Calls:
 
     def __call__(self, context: Context, *_: Any, **options: Any) -> None:
         self.last = context, options
-        raise UsageError("called")
+        raise UsageError("called", hint=self.hint)
 
 
 @pytest.fixture
@@ -131,3 +132,14 @@ def test_the_store_decides_for_commands_about_it(project: Path, monkeypatch: pyt
     assert lacking.value.hint == "passerelle import --model themes"
     with pytest.raises(UsageError, match="the tag themes:1-aaaa1111 is of another model than --model comments"):
         typed("build themes:1-aaaa1111 --model comments")
+
+
+@pytest.mark.usefixtures("project")
+def test_what_to_type_next_is_about_the_model_that_was_named(calls: Calls, capsys: pytest.CaptureFixture[str]) -> None:
+    calls.hint = "passerelle register; passerelle promote\npasserelle up"
+    for named, about in ((" --model 'by theme'", " --model 'by theme'"), ("", "")):
+        (Path("passerelle.toml")).write_text(TWO if named else TWO.partition("[models")[0])
+        with pytest.raises(SystemExit):
+            run(shlex.split(f"compare{named}"))
+        shown = " ".join(capsys.readouterr().err.split())
+        assert shown.endswith(f"next: passerelle register{about}; passerelle promote{about} or: passerelle up")

@@ -6,6 +6,7 @@ import atexit
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from skops.io import dumps, get_untrusted_types
 from passerelle.model.golden import read_golden
 from passerelle.model.loaded import write_scorer
 from passerelle.model.manifest import digest_of_manifest, manifest_of
-from passerelle.names import MODEL_FOLDER
+from passerelle.names import MODEL_FOLDER, OPTIONAL_TEXTS
 from passerelle.training.golden_records import golden_predictions
+from passerelle.training.tracking import signature_of
 from training.candidates import text_candidates
 
 TEXTS = (
@@ -46,13 +48,22 @@ def text_pipeline(name: str = "mixed_lr") -> Pipeline:
 
 
 def write_bento_model(
-    folder: Path, pipeline: Pipeline, example: pd.DataFrame, *, version: str = "7", run_id: str = "0" * 32, required: bool = True
+    folder: Path,
+    pipeline: Pipeline,
+    example: pd.DataFrame,
+    *,
+    version: str = "7",
+    run_id: str = "0" * 32,
+    required: bool = True,
+    optional_texts: Sequence[str] = (),
 ) -> Path:
     """Write what `import` would: the MLflow directory, golden predictions, manifest and lineage."""
     folder.mkdir(parents=True, exist_ok=True)
     signature = infer_signature(example, pipeline.predict(example.head(1)))
     if not required:
         signature.inputs = Schema([ColSpec(column.type, column.name, required=False) for column in signature.inputs])
+    if optional_texts:
+        signature = signature_of(example.head(1), optional_texts)
     mlflow.sklearn.save_model(
         pipeline,
         str(folder / MODEL_FOLDER),
@@ -61,6 +72,7 @@ def write_bento_model(
         signature=signature,
         input_example=example.head(1),
         pip_requirements=["scikit-learn"],
+        metadata={OPTIONAL_TEXTS: list(optional_texts)} if optional_texts else None,
     )
     golden = folder / "golden.json"
     golden.write_text(json.dumps(golden_predictions(pipeline, example), ensure_ascii=False))

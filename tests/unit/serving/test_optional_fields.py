@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from functools import cache
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +19,7 @@ from sklearn.tree import DecisionTreeClassifier
 from tests.unit.serving.hostile_bodies import JSON_TYPE, Answer, bodies, messages, send_raw
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
 from tests.unit.serving.test_body_fuzz import GOOD, PATHS, Service, held, service
+from training.candidates import text_candidates
 
 EMPTY = (b"{}", b'{"text": null}')
 
@@ -39,6 +42,41 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with service(write_bento_model(folder, pipeline, records, required=False)) as running:
         assert running.runtime.ready().scorer is None
         yield running
+
+
+@cache
+def learned() -> tuple[Pipeline, pd.DataFrame]:
+    """Return a candidate that learned from a subject and a body, which half of the records lack, and these records."""
+    texts, labels = text_table()
+    records = pd.DataFrame({"subject": texts["text"], "body": ["", "bonjour"] * (len(texts) // 2)})
+    candidate = next(each for each in text_candidates(("subject", "body")) if each.name == "mixed_lr")
+    return candidate.pipeline.fit(records, labels), records
+
+
+@pytest.fixture(scope="module")
+def two_texts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    pipeline, records = learned()
+    folder = tmp_path_factory.mktemp("two") / "model"
+    with service(write_bento_model(folder, pipeline, records, optional_texts=["body"])) as running:
+        assert running.runtime.ready().scorer is not None
+        yield running
+
+
+@pytest.mark.parametrize("rest", ["", ', "body": null', ', "body": ""', ', "body": " "'])
+def test_a_text_that_may_be_left_out_is_the_empty_text_that_training_saw(two_texts: Service, rest: str) -> None:
+    record = f'{{"subject": "un grand merci"{rest}}}'
+    probability = learned()[0].predict_proba(pd.DataFrame({"subject": ["un grand merci"], "body": [""]})).max()
+    answer = json.loads(two_texts.post(record.encode()).body)
+    assert (answer["label"], answer["probability"]) == ("merci", pytest.approx(probability))
+    several = json.loads(two_texts.post(b'{"records": [%s]}' % record.encode(), PATHS[1]).body)
+    assert several["predictions"][0]["probability"] == pytest.approx(probability)
+
+
+def test_the_other_text_is_required(two_texts: Service) -> None:
+    for record in (b'{"body": "bonjour"}', b'{"subject": "", "body": "bonjour"}', b'{"subject": "merci", "body": 1}'):
+        assert told(two_texts.post(record))[:2] == (422, "invalid_record")
+    described = two_texts.runtime.contract.record.model_json_schema()
+    assert (described["required"], described["properties"]["body"]["default"]) == (["subject"], "")
 
 
 def told(answer: Answer) -> tuple[int, str | None, str | None]:

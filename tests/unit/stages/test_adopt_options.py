@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from passerelle.errors import NotFoundError, UsageError
-from passerelle.stages.adopt_options import AdoptOptions, read_labels_file, read_signature_file
+from passerelle.stages.adopt_options import AdoptOptions, one_text, read_labels_file, read_signature_file
 from passerelle.stages.adopt_signature import served_signature
 from passerelle.stages.golden_inputs import golden_inputs
 
@@ -35,6 +35,13 @@ def test_a_signature_without_names_needs_an_option(logged: dict[str, str] | None
         served_signature(logged, AdoptOptions(), address=ADDRESS)
     assert refused.value.hint == "passerelle adopt models:/m/1 --text-column text\npasserelle adopt models:/m/1 --signature FILE"
     assert served_signature(logged, AdoptOptions(text_column="comment"), address=ADDRESS).text_column == "comment"
+
+
+def test_a_model_without_names_takes_one_text() -> None:
+    assert (one_text((), ADDRESS), one_text(("comment",), ADDRESS)) == (None, "comment")
+    with pytest.raises(UsageError, match="--text-column names 2 columns, and is for a model that takes one text") as refused:
+        one_text(("subject", "body"), ADDRESS)
+    assert refused.value.hint == "passerelle adopt models:/m/1 --signature FILE"
 
 
 def test_options_take_columns_away_and_warn_of_those_named_like_a_label() -> None:

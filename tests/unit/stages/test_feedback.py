@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from passerelle.errors import DataError, NotFoundError, UsageError
+from passerelle.errors import DataError, NotFoundError, SeveralModelsError, UsageError
 from passerelle.monitoring.daily_sample import sample_of
 from passerelle.monitoring.prediction_log.digest import record_digest
 from passerelle.monitoring.prediction_log.erasures import erasure_folder, erasure_list
@@ -184,7 +184,7 @@ def _exported(log: Log) -> list[dict[str, str]]:
     ("rows", "message"),
     [
         ([("IDS0", "Voirie", ""), ("secret", "Voirie", "")], "1 rows have no prediction id as answers have it: 3 "),
-        ([("IDS0", "Secret", "")], "labels that no answer in the log has"),
+        ([("IDS0", "Secret", "")], "labels that no answer of the same model in the log has"),
         ([("IDS0", "Voirie", ""), ("IDS0", "Propreté", "")], "2 rows give the same answer different labels: 2, 3 "),
         ([("IDS0", "Voirie", "x" * 2_001)], "1 rows have a comment of more than 2000 characters: 2 "),
         ([("LATE", "Voirie", "")], "1 rows have the id of a day that has not come yet: 2 "),
@@ -244,9 +244,32 @@ def test_exports_of_several_models_are_not_mixed(log: Log) -> None:
     log.answer(0)
     write_lines(log.folder, "closed/predictions-2-7-1.jsonl", [prediction(log.ids[1], text="x")._replace(registered_model="mails")])
     log.say(said(log.ids[0], "Propreté"), said(log.ids[1], "Voirie"))
-    with pytest.raises(UsageError, match="several models"):
+    with pytest.raises(SeveralModelsError, match="several models have feedback: comments, mails"):
         feedback_export.run(log.context, log.output)
     assert feedback_export.run(log.context, log.output, registered_model="mails").rows == 1
+
+
+def test_a_sample_is_of_one_model(log: Log) -> None:
+    log.answer(0, 1, 2)
+    write_lines(log.folder, "closed/predictions-2-7-1.jsonl", [prediction(log.ids[3])._replace(registered_model="mails")])
+    with pytest.raises(SeveralModelsError, match="several models answered on 2026-11-23: comments, mails"):
+        feedback_sample.run(log.context, MONDAY)
+    assert [each.prediction_id for each in feedback_sample.run(log.context, MONDAY, registered_model="mails").sample] == [log.ids[3]]
+    assert feedback_sample.run(log.context, MONDAY, registered_model="comments").answers == 3
+    with pytest.raises(NotFoundError, match="no answer of 2026-11-23 by « other »"):
+        feedback_sample.run(log.context, MONDAY, registered_model="other")
+
+
+def test_a_label_is_one_of_the_model_that_answered(log: Log) -> None:
+    log.answer(0)
+    mail = prediction(log.ids[1])._replace(registered_model="mails", label="Plainte", second_label="Merci")
+    write_lines(log.folder, "closed/predictions-2-7-1.jsonl", [mail])
+    with pytest.raises(DataError, match="labels that no answer of the same model in the log has: « Plainte »"):
+        feedback_import.run(log.context, table(log, [(log.ids[0], "Plainte", "")]), by="agent-1", dry_run=True)
+    both = table(log, [(log.ids[0], "Voirie", ""), (log.ids[1], "Merci", "")])
+    assert feedback_import.run(log.context, both, by="agent-1", dry_run=True).new == 2
+    with pytest.raises(DataError, match="1 of 2 rows are about answers of « comments », not of « mails »; nothing was imported"):
+        feedback_import.run(log.context, both, by="agent-1", registered_model="mails")
 
 
 def test_collected_feedback_is_read_too(log: Log) -> None:

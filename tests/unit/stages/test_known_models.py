@@ -32,20 +32,6 @@ def test_models_come_from_the_project_the_store_and_the_services(tmp_path: Path,
     assert there.mlflow.registered_model == "themes", "on another platform too"
 
 
-@pytest.mark.parametrize(
-    ("command", "about"),
-    [
-        ("passerelle import", "passerelle import --model 'a b'"),
-        ("passerelle import; passerelle build\nmake up", "passerelle import --model 'a b'; passerelle build --model 'a b'\nmake up"),
-        ("passerelle deploy --target compose", "passerelle deploy --target compose --model 'a b'"),
-        ("passerelle rollback --model c", "passerelle rollback --model c"),
-        ("passerelle up", "passerelle up"),
-    ],
-)
-def test_a_command_names_the_model_where_it_takes_one(command: str, about: str) -> None:
-    assert known_models.about_model(command, "a b") == about
-
-
 def test_what_leads_to_a_service_names_the_model_where_there_are_several(tmp_path: Path) -> None:
     assert [command for command, _ in _next_commands(tmp_path, "classification")][1] == "passerelle train; passerelle promote --best"
     (tmp_path / "passerelle.toml").write_text(TWO)

@@ -10,6 +10,7 @@ import pytest
 
 from passerelle.errors import DataError, PasserelleError, UsageError
 from passerelle.training.dataset import Dataset, read_data
+from passerelle.training.tracking import signature_of
 
 MARKS = "\u0301" * 40
 ROWS = [("Où en est ma demande, déposée à l'été ?", "Pb de suivi /Délai"), ("Écran blanc ; rien ne s'affiche", "Bug technique")]
@@ -201,6 +202,22 @@ def test_each_of_several_texts_is_checked(write: Write, texts: list[str], conten
     with pytest.raises(PasserelleError, match=message) as refused:
         read_data(write("avis.csv", content), text_column=texts, label_column="motif")
     assert refused.value.hint
+
+
+def test_a_text_that_may_be_left_out_is_empty_where_it_is(write: Write) -> None:
+    path = write("avis.csv", "objet,corps,motif\nPerdu,,a\nBug,Écran blanc,b\nRien, ,a\n")
+    data = read_data(path, text_column="objet", label_column="motif", optional_text_columns=["corps"])
+    assert data.records.to_dict("list") == {"objet": ["Perdu", "Bug", "Rien"], "corps": ["", "Écran blanc", ""]}
+    assert data.optional_texts == ("corps",)
+    inputs = signature_of(data.records.head(1), data.optional_texts).inputs
+    assert {each.name: each.required for each in inputs.inputs} == {"objet": True, "corps": False}
+    whole = write("entier.csv", "objet,corps,motif\nPerdu,x,a\nBug,y,b\n")
+    digests = {read_data(whole, text_column=["objet", *(["corps"] if each else [])], label_column="motif",
+                         optional_text_columns=[] if each else ["corps"]).digest for each in (True, False)}  # fmt: skip
+    assert len(digests) == 2, "the signature differs, so that the one is not taken for the training of the other"
+    for texts in ([], None):
+        with pytest.raises(UsageError, match="a record may leave out every text"):
+            read_data(path, text_column=texts, label_column="motif", optional_text_columns=["corps"])
 
 
 def test_a_long_text_is_no_feature(write: Write) -> None:
