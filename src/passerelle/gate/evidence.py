@@ -22,6 +22,7 @@ from passerelle.gate.latency import RECORDS, latency, what_answers
 from passerelle.gate.loading_cost import loading_memory_mib
 from passerelle.gate.promote_hints import with_rows
 from passerelle.gate.row_hashes import row_hashes
+from passerelle.gate.scorer_agreement import ScorerAgreement, scorer_agreement
 from passerelle.gate.scores import Scores
 from passerelle.gate.task_evidence import TaskEvidence, task_evidence
 from passerelle.model.answer import answer_of
@@ -80,6 +81,7 @@ class Evidence:
         leaked: Rows among them that the challenger learned from all the same.
         serving: Version of each library in the serving image; empty where that is not known.
         rows: What the records came from, where a training did not hold them out.
+        scorer: How what answers in production differs from the pipeline; None of an adopted challenger.
     """
 
     registered_model: str
@@ -93,6 +95,7 @@ class Evidence:
     champion_version: int | None = None
     champion_says: bool = True
     rows: JudgedRows | None = None
+    scorer: ScorerAgreement | None = None
 
 
 def gather(
@@ -134,6 +137,7 @@ def gather(
             champion.version if champion else None,
             champion_says=champion is None or known is not None,
             rows=None if ours.adoption is None and given is None else rows,
+            scorer=None if ours.adoption else scorer_agreement(ours, rows.records),
         )
 
 
