@@ -69,8 +69,8 @@ def _gap(classes: Sequence[object], ours: ScoredRow, other_classes: Sequence[obj
         return 0.0
     one = dict(zip(map(str, classes), ours.probabilities, strict=True))
     other = dict(zip(map(str, other_classes), theirs.probabilities, strict=True))
-    gap = max(abs(one.get(name, 0.0) - other.get(name, 0.0)) for name in one.keys() | other.keys())
-    return gap if math.isfinite(gap) else 1.0
+    gaps = [abs(one.get(name, 0.0) - other.get(name, 0.0)) for name in one.keys() | other.keys()]
+    return max(gaps) if all(map(math.isfinite, gaps)) else 1.0
 
 
 def _in_two_minds(row: ScoredRow, tolerance: float) -> bool:

@@ -42,17 +42,18 @@ class Case:
     change: str
 
 
-def cases(records: pd.DataFrame, ngrams: Sequence[str] = ()) -> list[Case]:
+def cases(records: pd.DataFrame, ngrams: Sequence[str] = (), *, rows: int = ROWS) -> list[Case]:
     """Return the rows as they are, rows with each change, rows with an n-gram more, and hostile texts; rows without text only as they are.
 
     Args:
         ngrams: To put into rows; no more than `NGRAMS` of them are.
+        rows: Most rows that are asked about as they are.
     """
-    rows: list[Record] = [{str(name): value for name, value in row.items()} for row in records.to_dict(orient="records")]
+    table: list[Record] = [{str(name): value for name, value in row.items()} for row in records.to_dict(orient="records")]
     texts = [str(name) for name in records.columns if pd.api.types.is_string_dtype(records[name])]
-    found = [Case(rows[place], place + 1, AS_IT_IS) for place in _even(len(rows), ROWS)]
-    if texts and rows:
-        found += [each for each in _changed(rows, texts, ngrams) if all(map(_is_accepted, (each.record[name] for name in texts)))]
+    found = [Case(table[place], place + 1, AS_IT_IS) for place in _even(len(table), rows)]
+    if texts and table:
+        found += [each for each in _changed(table, texts, ngrams) if all(map(_is_accepted, (each.record[name] for name in texts)))]
     return found
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from passerelle.gate.agreement import Agreement, agreement_of
 from passerelle.gate.finding import Finding, finding_of, message_of
@@ -22,6 +23,7 @@ from passerelle.gate.latency import what_answers
 from passerelle.gate.messages import Message
 from passerelle.gate.perturbations import NGRAMS, cases
 from passerelle.model.classifier import load_pipeline, pipeline_rows
+from passerelle.model.fitted_state import state_differences
 from passerelle.model.flavors import FLAVORS
 from passerelle.model.golden import read_golden
 from passerelle.model.loaded import scorer_rows
@@ -71,18 +73,24 @@ def scorer_agreement(version: VersionFiles, records: pd.DataFrame) -> ScorerAgre
         return ScorerAgreement(registered, compiled=False)
     columns = description.column_names
     classes = FLAVORS[description.flavor].classes(pipeline)
-    asked = cases(records.reindex(columns=columns), _unseen_ngrams(made, stored, version.golden))
+    asked = cases(records.reindex(columns=columns), unseen_ngrams(made, stored, version.golden))
     answers = agreement_of(
         (classes, lambda given: pipeline_rows(pipeline, columns, given, flavor=description.flavor)),
         (stored.classes, lambda given: scorer_rows(stored, given)),
         asked,
     )
-    differing = tuple(_file_differences(folder, made)) if registered and made is not None else ()
+    differing = tuple(file_differences(folder, made)) if registered and made is not None else ()
     return ScorerAgreement(registered, made is not None, differing, answers)
 
 
-def _unseen_ngrams(made: CompiledScorer | None, stored: CompiledScorer, golden: Path | None) -> list[str]:
-    """Return n-grams that occur in no golden input: those that weigh most in the scorer that answers, and others."""
+def unseen_ngrams(made: CompiledScorer | None, stored: CompiledScorer, golden: Path | None) -> list[str]:
+    """Return n-grams that occur in no golden input: those that weigh most in the scorer that answers, and others.
+
+    Args:
+        made: What the pipeline compiles to, whose n-grams are taken; of one that cannot be compiled there are none.
+        stored: What answers.
+        golden: File of the golden predictions; None where there are none.
+    """
     if made is None:
         return []
     terms: list[str] = []
@@ -101,19 +109,25 @@ def _unseen_ngrams(made: CompiledScorer | None, stored: CompiledScorer, golden: 
     return list(dict.fromkeys([*unseen[0][: NGRAMS // 3], *unseen[1]]))[:NGRAMS]
 
 
-def _file_differences(folder: Path, made: CompiledScorer) -> Iterator[str]:
-    """Yield each file of the registered scorer that is not what the pipeline compiles to, within rounding."""
+def file_differences(folder: Path, made: CompiledScorer, *, rounding: float = 1e-9) -> Iterator[str]:
+    """Yield each file of the registered scorer that is not what the pipeline compiles to.
+
+    Args:
+        folder: Of the registered scorer.
+        made: What the pipeline compiles to.
+        rounding: Relative difference of two numbers that counts as none.
+    """
     with tempfile.TemporaryDirectory(prefix="passerelle-gate-") as temporary:
         expected = Path(temporary) / SCORER_FOLDER
         pack(made, expected)
         names = sorted({path.name for place in (folder, expected) for path in place.iterdir()})
         for name in names:
-            difference = file_difference(folder / name, expected / name)
+            difference = file_difference(folder / name, expected / name, rounding)
             if difference:
                 yield f"{SCORER_FOLDER}/{name} ({difference})"
 
 
-def file_difference(stored: Path, made: Path) -> str:
+def file_difference(stored: Path, made: Path, rounding: float) -> str:
     """Return how two files of a scorer differ in what they hold; empty where they do not."""
     if not (stored.is_file() and made.is_file()):
         return "not there" if made.is_file() else "one too many"
@@ -121,22 +135,20 @@ def file_difference(stored: Path, made: Path) -> str:
         return ""
     try:
         if stored.suffix == ".npy":
-            return array_difference(*(np.load(path, allow_pickle=False) for path in (stored, made)))
-        return "" if json.loads(stored.read_bytes()) == json.loads(made.read_bytes()) else "another content"
+            return array_difference(np.load(stored, allow_pickle=False), np.load(made, allow_pickle=False), rounding)
+        return "another content" if state_differences(json.loads(stored.read_bytes()), json.loads(made.read_bytes()), most=1) else ""
     except (ValueError, OSError, RecursionError):
         return "cannot be read"
 
 
-def array_difference(
-    one: np.ndarray[tuple[int, ...], np.dtype[np.generic]], other: np.ndarray[tuple[int, ...], np.dtype[np.generic]]
-) -> str:
+def array_difference(one: NDArray[np.generic], other: NDArray[np.generic], rounding: float) -> str:
     """Return by how much two arrays differ beyond rounding; empty where they do not."""
     if one.shape != other.shape:
         return f"the shape {one.shape} instead of {other.shape}"
     if not (np.issubdtype(one.dtype, np.number) and np.issubdtype(other.dtype, np.number)):
         different = int(np.sum(one != other))
         return f"{different} of {one.size} values" if different else ""
-    different = int(np.sum(~np.isclose(one, other, rtol=1e-9, atol=1e-12, equal_nan=True)))
+    different = int(np.sum(~np.isclose(one, other, rtol=rounding, atol=rounding * 1e-3, equal_nan=True)))
     if not different:
         return ""
     largest = float(np.max(np.abs(np.nan_to_num(one.astype(np.float64) - other.astype(np.float64), nan=np.inf))))

@@ -17,26 +17,60 @@ from passerelle.training.evaluate import predict
 SCHEMA = 1
 #: Largest difference of a probability that still counts as the same.
 TOLERANCE = 1e-6
+#: Most records that the model is asked about to find those near its boundaries, and the part of all golden records that they are.
+_MOST_ASKED, _PART_NEAR_BOUNDARIES = 2_000, 4
+#: Smaller margins between two probabilities are left to chance.
+_IN_DOUBT = 10 * TOLERANCE
 
 
-def golden_records(records: pd.DataFrame, labels: pd.Series, *, kind: Kind, number: int) -> pd.DataFrame:
-    """Return records worth replaying: some of each class, and odd ones.
+def golden_records(records: pd.DataFrame, labels: pd.Series, *, kind: Kind, number: int, pipeline: Pipeline | None = None) -> pd.DataFrame:
+    """Return records worth replaying: some of each class, those that a model can hardly decide about, and odd ones.
 
     Args:
         records: Records of the training part.
         labels: One a record.
         kind: Whether a record is texts or a row of features.
         number: Records to return; more when there are more classes than room for them.
+        pipeline: The fitted one; without it nothing is known of its decision boundaries.
     """
     if kind == "text":
         accepted = records.apply(lambda column: column.map(_is_accepted)).all(axis=1)
         records, labels = records[accepted], labels[accepted]
     odd = _odd_texts(records) if kind == "text" else _extreme_rows(records)
-    shuffled = records.assign(_label=labels.to_numpy(), _order=np.arange(len(records)))
+    nearest = [] if pipeline is None else _near_boundaries(pipeline, records, number // _PART_NEAR_BOUNDARIES)
+    rest = np.setdiff1d(np.arange(len(records)), nearest)
+    shuffled = records.iloc[rest].assign(_label=labels.to_numpy()[rest], _order=rest)
     shuffled["_turn"] = shuffled.groupby("_label").cumcount()
     usual = shuffled.sort_values(["_turn", "_label", "_order"]).drop(columns=["_label", "_order", "_turn"])
-    count = max(number - len(odd), int(labels.nunique()))
-    return pd.concat([usual.head(count), odd], ignore_index=True).astype(records.dtypes.to_dict())
+    count = max(number - len(odd) - len(nearest), int(labels.nunique()))
+    return pd.concat([usual.head(count), records.iloc[nearest], odd], ignore_index=True).astype(records.dtypes.to_dict())
+
+
+def _near_boundaries(pipeline: Pipeline, records: pd.DataFrame, most: int) -> list[int]:
+    """Return the places of records near the boundaries between classes, and of one of each class that the model gives.
+
+    For each pair of classes that some record is between, the record with the smallest margin comes first; one whose margin is within
+    rounding is left out, since another library version may decide otherwise.
+    """
+    step = max(1, -(-len(records) // _MOST_ASKED))
+    places = np.arange(0, len(records), step)
+    said = predict(pipeline, records.iloc[places])
+    if said.probabilities is None or len(said.classes) < 2:  # noqa: PLR2004 - one class has no boundary
+        return []
+    order = np.argsort(-said.probabilities, axis=1, kind="stable")[:, :2]
+    first, second = np.take_along_axis(said.probabilities, order, axis=1).T
+    margins = first - second
+    near: list[int] = []
+    pairs: set[tuple[int, ...]] = set()
+    for place in np.argsort(margins, kind="stable").tolist():
+        pair = tuple(sorted(order[place].tolist()))
+        if len(near) < most and pair not in pairs and margins[place] > _IN_DOUBT:
+            pairs.add(pair)
+            near.append(place)
+    given = {said.labels[place] for place in near}
+    surest = np.argsort(-margins, kind="stable").tolist()
+    others = (next((place for place in surest if said.labels[place] == label), None) for label in said.classes if label not in given)
+    return sorted({int(places[place]) for place in (*near, *(place for place in others if place is not None))})
 
 
 def golden_predictions(pipeline: Pipeline, records: pd.DataFrame) -> dict[str, Any]:
