@@ -72,9 +72,9 @@ def reproduced(output: Output, result: Reproduction) -> None:
     output.line(f"golden labels that differ: {result.comparison.labels_differ}{difference}")
     model = result.comparison.model
     if model is not None:
-        asked = f"{model.answers.records} records, {model.held_out_rows} of them held-out rows"
+        records = f"{model.answers.records} records, {model.held_out_rows} of them held-out rows"
         output.line(
-            f"answers that differ: {model.answers.differing} to {asked}; largest difference of a probability: {model.answers.largest:.1e}"
+            f"answers that differ: {model.answers.differing} to {records}; largest difference of a probability: {model.answers.largest:.1e}"
         )
         for problem in model.problems:
             output.line(problem, Tone.BAD)

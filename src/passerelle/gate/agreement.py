@@ -37,7 +37,11 @@ class Agreement:
 
 
 def agreement_of(
-    one: tuple[Sequence[object], Rows], other: tuple[Sequence[object], Rows], asked: Sequence[Case], *, tolerance: float = MOST_TOLERANCE
+    one: tuple[Sequence[object], Rows],
+    other: tuple[Sequence[object], Rows],
+    cases: Sequence[Case],
+    *,
+    tolerance: float = MOST_TOLERANCE,
 ) -> Agreement:
     """Return how two models differ on these records.
 
@@ -48,8 +52,8 @@ def agreement_of(
     """
     labels = differing = 0
     largest, first = 0.0, None
-    for begin in range(0, len(asked), _BATCH):
-        part = asked[begin : begin + _BATCH]
+    for begin in range(0, len(cases), _BATCH):
+        part = cases[begin : begin + _BATCH]
         records = [case.record for case in part]
         for case, ours, theirs in zip(part, one[1](records), other[1](records), strict=True):
             gap = _gap(one[0], ours, other[0], theirs)
@@ -59,7 +63,7 @@ def agreement_of(
             if relabelled or gap > tolerance:
                 differing += 1
                 first = first or case
-    return Agreement(len(asked), labels, largest, differing, first.row if first else None, first.change if first else "")
+    return Agreement(len(cases), labels, largest, differing, first.row if first else None, first.change if first else "")
 
 
 def _gap(classes: Sequence[object], ours: ScoredRow, other_classes: Sequence[object], theirs: ScoredRow) -> float:

@@ -120,8 +120,7 @@ def gather(
         learned = train_hashes(registry, ours, folder / "challenger")
         if rows is None or ours.task != _CLASSIFICATION:
             return task_evidence(registry, ours, theirs, rows, hashes=learned, prepare=prepare)
-        if learned is None and ours.adoption is None:
-            raise NotFoundError(f"the run of {challenger} does not say what it learned from", hint=_TRAIN)
+        _check_known(ours, learned)
         known = train_hashes(registry, theirs, folder / "champion") if theirs else None
         leaked = _among(rows.records, learned)
         part = rows.part(_judged(leaked, _among(rows.records, known), least_rows))
@@ -139,6 +138,11 @@ def gather(
             rows=None if ours.adoption is None and given is None else rows,
             scorer=None if ours.adoption else scorer_agreement(ours, rows.records),
         )
+
+
+def _check_known(files: VersionFiles, learned: frozenset[str] | None) -> None:
+    if learned is None and files.adoption is None:
+        raise NotFoundError(f"the run of {files.ref} does not say what it learned from", hint=_TRAIN)
 
 
 def _fits(files: VersionFiles, rows: JudgedRows) -> bool:

@@ -58,13 +58,13 @@ def cases(records: pd.DataFrame, ngrams: Sequence[str] = (), *, rows: int = ROWS
 
 
 def _changed(rows: Sequence[Record], texts: Sequence[str], ngrams: Sequence[str]) -> Iterator[Case]:
-    drawn = random.Random(_SEED)  # noqa: S311 - the same rows each time, no secret
+    dice = random.Random(_SEED)  # noqa: S311 - the same rows each time, no secret
     words = [word for place in _even(len(rows), CHANGED_ROWS) for word in str(rows[place][texts[0]]).split()] or ["mot"]
     for name, change in _CHANGES.items():
         for place in _even(len(rows), CHANGED_ROWS):
-            yield Case(_with(rows[place], {text: change(str(rows[place][text]), words, drawn) for text in texts}), place + 1, name)
+            yield Case(_with(rows[place], {text: change(str(rows[place][text]), words, dice) for text in texts}), place + 1, name)
     for number, ngram in enumerate(ngrams[:NGRAMS]):
-        place, column = drawn.randrange(len(rows)), texts[number % len(texts)]
+        place, column = dice.randrange(len(rows)), texts[number % len(texts)]
         yield Case(_with(rows[place], {column: f"{rows[place][column]} {ngram}"}), place + 1, "an n-gram more")
         yield Case(_with(rows[place], {column: ngram}), place + 1, "an n-gram alone")
     for text in HOSTILE:
@@ -86,29 +86,29 @@ def _is_accepted(text: str) -> bool:
     return bool(text.strip()) and len(text) <= TEXT_CHARACTERS and text_fault(text) is None
 
 
-def _other_spaces(text: str, _: Sequence[str], drawn: random.Random) -> str:
-    return "  " + "".join(drawn.choice((" ", "  ", "\t", "\n", "\N{NO-BREAK SPACE}")) if letter == " " else letter for letter in text) + " "
+def _other_spaces(text: str, _: Sequence[str], dice: random.Random) -> str:
+    return "  " + "".join(dice.choice((" ", "  ", "\t", "\n", "\N{NO-BREAK SPACE}")) if letter == " " else letter for letter in text) + " "
 
 
-def _other_capitals(text: str, _: Sequence[str], drawn: random.Random) -> str:
-    return drawn.choice((str.upper, str.lower, str.title, str.swapcase))(text)
+def _other_capitals(text: str, _: Sequence[str], dice: random.Random) -> str:
+    return dice.choice((str.upper, str.lower, str.title, str.swapcase))(text)
 
 
-def _other_accents(text: str, _: Sequence[str], drawn: random.Random) -> str:
+def _other_accents(text: str, _: Sequence[str], dice: random.Random) -> str:
     decomposed = unicodedata.normalize("NFD", text)
-    return drawn.choice((decomposed, "".join(letter for letter in decomposed if not unicodedata.combining(letter)), text.replace("e", "é")))
+    return dice.choice((decomposed, "".join(letter for letter in decomposed if not unicodedata.combining(letter)), text.replace("e", "é")))
 
 
-def _more_words(text: str, words: Sequence[str], drawn: random.Random) -> str:
+def _more_words(text: str, words: Sequence[str], dice: random.Random) -> str:
     own = text.split()
     for _ in range(3):
-        own.insert(drawn.randint(0, len(own)), drawn.choice(words))
+        own.insert(dice.randint(0, len(own)), dice.choice(words))
     return " ".join(own)
 
 
-def _fewer_words(text: str, _: Sequence[str], drawn: random.Random) -> str:
+def _fewer_words(text: str, _: Sequence[str], dice: random.Random) -> str:
     own = text.split()
-    return " ".join(word for word in own if drawn.random() > 1 / 3) or text
+    return " ".join(word for word in own if dice.random() > 1 / 3) or text
 
 
 _CHANGES: Mapping[str, Callable[[str, Sequence[str], random.Random], str]] = {

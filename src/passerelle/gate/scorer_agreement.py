@@ -65,36 +65,36 @@ def scorer_agreement(version: VersionFiles, records: pd.DataFrame) -> ScorerAgre
     description = describe(version.folder)
     pipeline = load_pipeline(version.folder, description)
     answering = what_answers(pipeline, version.golden)
-    made = answering if isinstance(answering, CompiledScorer) else None
+    compiled = answering if isinstance(answering, CompiledScorer) else None
     folder = version.folder / SCORER_FOLDER
     registered = is_packed(folder)
-    stored = unpack(folder, pipeline_label=lambda asked: pipeline_label(pipeline, asked)) if registered else made
+    stored = unpack(folder, pipeline_label=lambda questions: pipeline_label(pipeline, questions)) if registered else compiled
     if stored is None:
         return ScorerAgreement(registered, compiled=False)
     columns = description.column_names
     classes = FLAVORS[description.flavor].classes(pipeline)
-    asked = cases(records.reindex(columns=columns), unseen_ngrams(made, stored, version.golden))
+    questions = cases(records.reindex(columns=columns), unseen_ngrams(compiled, stored, version.golden))
     answers = agreement_of(
         (classes, lambda given: pipeline_rows(pipeline, columns, given, flavor=description.flavor)),
         (stored.classes, lambda given: scorer_rows(stored, given)),
-        asked,
+        questions,
     )
-    differing = tuple(file_differences(folder, made)) if registered and made is not None else ()
-    return ScorerAgreement(registered, made is not None, differing, answers)
+    differing = tuple(file_differences(folder, compiled)) if registered and compiled is not None else ()
+    return ScorerAgreement(registered, compiled is not None, differing, answers)
 
 
-def unseen_ngrams(made: CompiledScorer | None, stored: CompiledScorer, golden: Path | None) -> list[str]:
+def unseen_ngrams(compiled: CompiledScorer | None, stored: CompiledScorer, golden: Path | None) -> list[str]:
     """Return n-grams that occur in no golden input: those that weigh most in the scorer that answers, and others.
 
     Args:
-        made: What the pipeline compiles to, whose n-grams are taken; of one that cannot be compiled there are none.
+        compiled: What the pipeline compiles to, whose n-grams are taken; of one that cannot be compiled there are none.
         stored: What answers.
         golden: File of the golden predictions; None where there are none.
     """
-    if made is None:
+    if compiled is None:
         return []
     terms: list[str] = []
-    for section in made.sections:
+    for section in compiled.sections:
         vocabulary = section.terms
         columns = vocabulary.columns if isinstance(vocabulary, Vocabulary) else {}
         named = [""] * section.width
@@ -109,17 +109,17 @@ def unseen_ngrams(made: CompiledScorer | None, stored: CompiledScorer, golden: P
     return list(dict.fromkeys([*unseen[0][: NGRAMS // 3], *unseen[1]]))[:NGRAMS]
 
 
-def file_differences(folder: Path, made: CompiledScorer, *, rounding: float = 1e-9) -> Iterator[str]:
+def file_differences(folder: Path, compiled: CompiledScorer, *, rounding: float = 1e-9) -> Iterator[str]:
     """Yield each file of the registered scorer that is not what the pipeline compiles to.
 
     Args:
         folder: Of the registered scorer.
-        made: What the pipeline compiles to.
+        compiled: What the pipeline compiles to.
         rounding: Relative difference of two numbers that counts as none.
     """
     with tempfile.TemporaryDirectory(prefix="passerelle-gate-") as temporary:
         expected = Path(temporary) / SCORER_FOLDER
-        pack(made, expected)
+        pack(compiled, expected)
         names = sorted({path.name for place in (folder, expected) for path in place.iterdir()})
         for name in names:
             difference = file_difference(folder / name, expected / name, rounding)
@@ -127,16 +127,16 @@ def file_differences(folder: Path, made: CompiledScorer, *, rounding: float = 1e
                 yield f"{SCORER_FOLDER}/{name} ({difference})"
 
 
-def file_difference(stored: Path, made: Path, rounding: float) -> str:
+def file_difference(stored: Path, compiled: Path, rounding: float) -> str:
     """Return how two files of a scorer differ in what they hold; empty where they do not."""
-    if not (stored.is_file() and made.is_file()):
-        return "not there" if made.is_file() else "one too many"
-    if stored.read_bytes() == made.read_bytes():
+    if not (stored.is_file() and compiled.is_file()):
+        return "not there" if compiled.is_file() else "one too many"
+    if stored.read_bytes() == compiled.read_bytes():
         return ""
     try:
         if stored.suffix == ".npy":
-            return array_difference(np.load(stored, allow_pickle=False), np.load(made, allow_pickle=False), rounding)
-        return "another content" if state_differences(json.loads(stored.read_bytes()), json.loads(made.read_bytes()), most=1) else ""
+            return array_difference(np.load(stored, allow_pickle=False), np.load(compiled, allow_pickle=False), rounding)
+        return "another content" if state_differences(json.loads(stored.read_bytes()), json.loads(compiled.read_bytes()), most=1) else ""
     except (ValueError, OSError, RecursionError):
         return "cannot be read"
 

@@ -27,6 +27,7 @@ from passerelle.names import (
     TASK,
 )
 
+Manifest = Mapping[str, Any]
 #: Of the manifest: what the model comes from, by the names of the tags without their prefix.
 PROVENANCE = "provenance"
 #: In the provenance: the digest of the model's files as training logged them.
@@ -44,7 +45,7 @@ _LONGEST = 80
 
 @dataclass(frozen=True)
 class TagDifference:
-    """Something that is said of a model and differs from what its manifest records.
+    """Something that is tags of a model and differs from what its manifest records.
 
     Attributes:
         place: What says so: `tag of the version`, `tag of the run` or `parameter of the run`, which MLflow does not allow to be changed.
@@ -61,16 +62,16 @@ class TagDifference:
     @property
     def text(self) -> str:
         """The difference as a sentence."""
-        value, recorded = (_shown(each) for each in (self.value, self.recorded))
+        value, recorded = (_quoted(each) for each in (self.value, self.recorded))
         return f"the {self.place} {self.name} is {value}, the manifest says {recorded}"
 
 
-def of_run(said: Mapping[str, str]) -> dict[str, str]:
+def of_run(tags: Mapping[str, str]) -> dict[str, str]:
     """Return what tags or parameters say that a run's model comes from."""
-    return {name: said[name] for name in (*COPIED, *OF_RUN_ALONE) if name in said}
+    return {name: tags[name] for name in (*COPIED, *OF_RUN_ALONE) if name in tags}
 
 
-def provenance_in(manifest: Mapping[str, Any]) -> dict[str, str]:
+def provenance_in(manifest: Manifest) -> dict[str, str]:
     """Return what the manifest says that the model comes from, by the full names of the tags; empty in that of an older version."""
     found = manifest.get(PROVENANCE)
     if not isinstance(found, Mapping):
@@ -83,7 +84,7 @@ def as_provenance(tags: Mapping[str, str]) -> dict[str, str]:
     return {name.removeprefix(PREFIX): value for name, value in sorted(tags.items())}
 
 
-def copies_of(manifest: Mapping[str, Any]) -> dict[str, str]:
+def copies_of(manifest: Manifest) -> dict[str, str]:
     """Return the tags of a version that are copies of what its manifest says."""
     provenance = provenance_in(manifest)
     copies = {name: provenance[name] for name in _OF_VERSION if name in provenance}
@@ -93,7 +94,7 @@ def copies_of(manifest: Mapping[str, Any]) -> dict[str, str]:
     return copies
 
 
-def as_recorded(tags: Mapping[str, str], manifest: Mapping[str, Any] | None) -> dict[str, str]:
+def as_recorded(tags: Mapping[str, str], manifest: Manifest | None) -> dict[str, str]:
     """Return the tags of a version with what the manifest records in the place of its copies.
 
     Args:
@@ -107,7 +108,7 @@ def as_recorded(tags: Mapping[str, str], manifest: Mapping[str, Any] | None) -> 
     return {**own, **copies}
 
 
-def version_differences(tags: Mapping[str, str], manifest: Mapping[str, Any]) -> Iterator[TagDifference]:
+def version_differences(tags: Mapping[str, str], manifest: Manifest) -> Iterator[TagDifference]:
     """Yield each tag of a version that is not the copy of the manifest that it should be."""
     provenance, copies = provenance_in(manifest), copies_of(manifest)
     names = {*copies, *(_OF_VERSION if provenance else ())}
@@ -117,7 +118,7 @@ def version_differences(tags: Mapping[str, str], manifest: Mapping[str, Any]) ->
             yield TagDifference("tag of the version", name, value, recorded)
 
 
-def run_differences(tags: Mapping[str, str], params: Mapping[str, str], manifest: Mapping[str, Any]) -> Iterator[TagDifference]:
+def run_differences(tags: Mapping[str, str], params: Mapping[str, str], manifest: Manifest) -> Iterator[TagDifference]:
     """Yield each tag and parameter of a run that says otherwise than the manifest; nothing of an older version."""
     provenance = provenance_in(manifest)
     for name in (*COPIED, *OF_RUN_ALONE) if provenance else ():
@@ -127,7 +128,7 @@ def run_differences(tags: Mapping[str, str], params: Mapping[str, str], manifest
             yield TagDifference("parameter of the run", name, params[name], provenance.get(name))
 
 
-def _shown(value: str | None) -> str:
+def _quoted(value: str | None) -> str:
     if value is None:
         return "not there"
     return repr(value) if len(value) <= _LONGEST else repr(value[:_LONGEST]) + "…"

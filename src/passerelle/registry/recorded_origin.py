@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from passerelle.errors import IntegrityError, NotFoundError
 from passerelle.model.manifest import ADOPTED, digest_of_manifest
 from passerelle.model.origin import (
     MODEL_DIGEST,
+    Manifest,
     TagDifference,
     as_provenance,
     as_recorded,
@@ -47,7 +47,7 @@ class Recorded:
     """
 
     version: VersionInfo
-    manifest: Mapping[str, Any] | None
+    manifest: Manifest | None
     differences: tuple[TagDifference, ...] = ()
 
     @property
@@ -73,7 +73,7 @@ class Recorded:
 def recorded(registry: Registry, version: VersionInfo) -> Recorded:
     """Return what the manifest of a version records, and what says otherwise."""
     try:
-        manifest: Mapping[str, Any] = registry.read_json(version.ref.run_id, MANIFEST)
+        manifest: Manifest = registry.read_json(version.ref.run_id, MANIFEST)
     except (NotFoundError, IntegrityError):
         return Recorded(version, None)
     differences = [*version_differences(version.tags, manifest)]
@@ -86,9 +86,7 @@ def recorded(registry: Registry, version: VersionInfo) -> Recorded:
     return Recorded(version, manifest, tuple(differences))
 
 
-def logged_differences(
-    registry: Registry, run: CandidateRun, manifest: Mapping[str, Any], *, stored: bool = True
-) -> Iterator[TagDifference]:
+def logged_differences(registry: Registry, run: CandidateRun, manifest: Manifest, *, stored: bool = True) -> Iterator[TagDifference]:
     """Yield each file that is not the one that training logged: its digest is a parameter of the run, which MLflow lets nobody change.
 
     Args:
@@ -107,13 +105,13 @@ def logged_differences(
             yield TagDifference("parameter of the run", name, digest, found.get(place))
 
 
-def logged_digest(manifest: Mapping[str, Any]) -> str:
+def logged_digest(manifest: Manifest) -> str:
     """Return the digest of the model's files as training logged them: all but the scorer, which registration adds."""
     files = dict(manifest.get("files") or {})
     return digest_of_manifest({"files": {name: digest for name, digest in files.items() if not name.startswith(_SCORER)}})
 
 
-def provenance_of(run: CandidateRun, *, criteria_digest: str, manifest: Mapping[str, Any]) -> dict[str, str]:
+def provenance_of(run: CandidateRun, *, criteria_digest: str, manifest: Manifest) -> dict[str, str]:
     """Return the provenance for the manifest of a run's model.
 
     What training logged as parameters counts before the run's tags, which anyone may edit; runs of older trainings have tags alone.

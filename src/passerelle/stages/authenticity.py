@@ -155,8 +155,8 @@ def examined_again(
     if (name := _other_origin(manifest, found.stored)) is not None:
         message = f"{name} in the manifest of {of} is not what its run says"
         if name == CRITERIA_DIGEST.removeprefix(PREFIX):
-            message = f"the manifest of {of} names other criteria than those that are given"
-        raise IntegrityError(message, hint=f"passerelle register --run {run_id} --criteria FILE\n{TRAIN_AGAIN}")
+            message = f"the manifest of {of} names other criteria than those that are given: give those of then with --criteria"
+        raise IntegrityError(message, hint=TRAIN_AGAIN)
     if (name := first_difference(manifest, found.stored)) is not None:
         raise IntegrityError(f"{name} of {of} is not what was registered", hint=TRAIN_AGAIN)
     if (name := first_difference(manifest, found.manifest)) is not None:

@@ -15,6 +15,7 @@ from passerelle.model.classifier import load_pipeline, pipeline_rows
 from passerelle.model.fitted_state import ROUNDING, state_differences
 from passerelle.model.flavors import FLAVORS
 from passerelle.model.flavors.flavor import FittedClassifier
+from passerelle.model.golden import read_golden
 from passerelle.model.loaded import scorer_rows
 from passerelle.model.mlmodel import ModelDescription, describe
 from passerelle.names import SCORER_FOLDER
@@ -60,33 +61,33 @@ class ModelComparison:
                 )
 
 
-def compare_models(recorded: Path, again: Path, rows: pd.DataFrame | None, golden: Path | None) -> ModelComparison:
+def compare_models(recorded: Path, again: Path, rows: pd.DataFrame | None, golden: Path) -> ModelComparison:
     """Return how the two models of these directories differ.
 
     Args:
         recorded: The version's, with its scorer where it has one.
         again: Of the second training.
-        rows: That the training of the version held out; None where they are gone, and hostile texts alone are asked about.
+        rows: That the training of the version held out; None where they are gone, and the golden inputs stand in for them.
         golden: The version's golden predictions.
 
     Raises:
         IntegrityError: One of the two would run code when loaded, or cannot be read.
     """
     ours, theirs = (_loaded(folder) for folder in (recorded, again))
-    compiled = compile_pipeline(theirs[0])
-    made = compiled if isinstance(compiled, CompiledScorer) else None
+    scorer_or_refusal = compile_pipeline(theirs[0])
+    compiled = scorer_or_refusal if isinstance(scorer_or_refusal, CompiledScorer) else None
     scorer, parts = None, list(state_differences(ours[0], theirs[0]))
     if is_packed(recorded / SCORER_FOLDER):
-        scorer = unpack(recorded / SCORER_FOLDER, pipeline_label=lambda asked: pipeline_label(ours[0], asked))
-        parts += file_differences(recorded / SCORER_FOLDER, made, rounding=ROUNDING) if made is not None else ()
+        scorer = unpack(recorded / SCORER_FOLDER, pipeline_label=lambda questions: pipeline_label(ours[0], questions))
+        parts += file_differences(recorded / SCORER_FOLDER, compiled, rounding=ROUNDING) if compiled is not None else ()
     columns = theirs[1].column_names
-    table = pd.DataFrame([dict.fromkeys(columns, "")]) if rows is None else rows.reindex(columns=columns)
-    ngrams = unseen_ngrams(made, scorer or made, golden) if made is not None else ()
-    asked, new = cases(table, ngrams, rows=len(table)), _asked(*theirs)
+    table = (pd.DataFrame(read_golden(golden).inputs) if rows is None else rows).reindex(columns=columns)
+    ngrams = unseen_ngrams(compiled, scorer or compiled, golden) if compiled is not None else ()
+    questions, new = cases(table, ngrams, rows=len(table)), _answers_of(*theirs)
     return ModelComparison(
         tuple(parts),
-        agreement_of(_asked(*ours), new, asked),
-        agreement_of((scorer.classes, lambda given: scorer_rows(scorer, given)), new, asked) if scorer is not None else None,
+        agreement_of(_answers_of(*ours), new, questions),
+        agreement_of((scorer.classes, lambda given: scorer_rows(scorer, given)), new, questions) if scorer is not None else None,
         0 if rows is None else len(rows),
     )
 
@@ -96,6 +97,6 @@ def _loaded(folder: Path) -> tuple[FittedClassifier, ModelDescription]:
     return load_pipeline(folder, description), description
 
 
-def _asked(pipeline: FittedClassifier, description: ModelDescription) -> tuple[tuple[object, ...], Rows]:
+def _answers_of(pipeline: FittedClassifier, description: ModelDescription) -> tuple[tuple[object, ...], Rows]:
     columns, flavor = description.column_names, description.flavor
     return FLAVORS[flavor].classes(pipeline), lambda given: pipeline_rows(pipeline, columns, given, flavor=flavor)

@@ -86,13 +86,12 @@ def run(
         interpreter = interpreter_for(folder, folder.parent / "environment", progress, path=context.environment.get("PATH", ""))
         progress(f"train again from {commit[:12]}, seed {tags.get(SEED, '0')}; this takes as long as the first time")
         options = ["--seed", tags.get(SEED, "0"), *train_options(data), *_rare_classes(tags)]
-        digest = tags.get(DATA_DIGEST, "")
-        parent = _trained(folder, interpreter.python, options, data_digest=digest, environment=context.environment, progress=progress)
+        digest, environment = tags.get(DATA_DIGEST, ""), context.environment
+        parent = _trained(folder, interpreter.python, options, data_digest=digest, environment=environment, progress=progress)
     candidate = tags.get(CANDIDATE, run.name)
     again = next((each for each in registry.candidate_runs(parent) if each.name == candidate), None)
     if again is None:
         raise NotFoundError(f"the training {parent} has no candidate « {candidate} »", hint="passerelle compare")
-    progress("compare the two models")
     model, differing = _models(registry, version, found.manifest, again.run_id)
     golden, golden_again = (registry.read_json(each.run_id, GOLDEN) for each in (run, again))
     comparison = compare_trainings(run.metrics, again.metrics, golden, golden_again, model)

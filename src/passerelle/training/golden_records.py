@@ -54,11 +54,11 @@ def _near_boundaries(pipeline: Pipeline, records: pd.DataFrame, most: int) -> li
     """
     step = max(1, -(-len(records) // _MOST_ASKED))
     places = np.arange(0, len(records), step)
-    said = predict(pipeline, records.iloc[places])
-    if said.probabilities is None or len(said.classes) < 2:  # noqa: PLR2004 - one class has no boundary
+    answers = predict(pipeline, records.iloc[places])
+    if answers.probabilities is None or len(answers.classes) < 2:  # noqa: PLR2004 - one class has no boundary
         return []
-    order = np.argsort(-said.probabilities, axis=1, kind="stable")[:, :2]
-    first, second = np.take_along_axis(said.probabilities, order, axis=1).T
+    order = np.argsort(-answers.probabilities, axis=1, kind="stable")[:, :2]
+    first, second = np.take_along_axis(answers.probabilities, order, axis=1).T
     margins = first - second
     near: list[int] = []
     pairs: set[tuple[int, ...]] = set()
@@ -67,9 +67,9 @@ def _near_boundaries(pipeline: Pipeline, records: pd.DataFrame, most: int) -> li
         if len(near) < most and pair not in pairs and margins[place] > _IN_DOUBT:
             pairs.add(pair)
             near.append(place)
-    given = {said.labels[place] for place in near}
+    given = {answers.labels[place] for place in near}
     surest = np.argsort(-margins, kind="stable").tolist()
-    others = (next((place for place in surest if said.labels[place] == label), None) for label in said.classes if label not in given)
+    others = (next((place for place in surest if answers.labels[place] == label), None) for label in answers.classes if label not in given)
     return sorted({int(places[place]) for place in (*near, *(place for place in others if place is not None))})
 
 

@@ -99,7 +99,7 @@ def test_a_swapped_scorer_alone_is_another_model(honest: Path, tmp_path: Path) -
     assert any("the registered scorer answers" in problem for problem in found.problems)
 
 
-def test_without_held_out_rows_hostile_texts_are_asked_about(honest: Path, tmp_path: Path) -> None:
+def test_without_held_out_rows_the_golden_inputs_and_hostile_texts_are_asked_about(honest: Path, tmp_path: Path) -> None:
     again = written(tmp_path / "again", text_pipeline())
     found = compare_models(honest, again, None, honest.parent / "golden.json")
     assert (found.same, found.held_out_rows) == (True, 0)

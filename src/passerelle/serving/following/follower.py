@@ -222,8 +222,8 @@ class Follower:
         except Exception as error:
             message = f"cannot parse the MLmodel file of version {version.version}: {type(error).__name__}"
             raise VersionRefusedError("mlmodel", message, hint=_STATUS) from error
-        said = as_recorded(version.tags, read_manifest(folder))
-        tags = {key.removeprefix(PREFIX): value for key, value in said.items() if key.startswith(PREFIX)}
+        recorded = as_recorded(version.tags, read_manifest(folder))
+        tags = {key.removeprefix(PREFIX): value for key, value in recorded.items() if key.startswith(PREFIX)}
         return {
             **tags,
             "registered_model": version.registered_model,
