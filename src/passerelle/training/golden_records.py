@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from passerelle.model.boundaries import telling_places
 from passerelle.model.text_limits import TEXT_CHARACTERS, text_fault
 from passerelle.training.dataset import Kind, joined_texts
 from passerelle.training.evaluate import predict
@@ -19,8 +20,6 @@ SCHEMA = 1
 TOLERANCE = 1e-6
 #: Most records that the model is asked about to find those near its boundaries, and the part of all golden records that they are.
 _MOST_ASKED, _PART_NEAR_BOUNDARIES = 2_000, 4
-#: Smaller margins between two probabilities are left to chance.
-_IN_DOUBT = 10 * TOLERANCE
 
 
 def golden_records(records: pd.DataFrame, labels: pd.Series, *, kind: Kind, number: int, pipeline: Pipeline | None = None) -> pd.DataFrame:
@@ -47,30 +46,12 @@ def golden_records(records: pd.DataFrame, labels: pd.Series, *, kind: Kind, numb
 
 
 def _near_boundaries(pipeline: Pipeline, records: pd.DataFrame, most: int) -> list[int]:
-    """Return the places of records near the boundaries between classes, and of one of each class that the model gives.
-
-    For each pair of classes that some record is between, the record with the smallest margin comes first; one whose margin is within
-    rounding is left out, since another library version may decide otherwise.
-    """
+    """Return the places of records near the boundaries between classes, and of one of each class that the model gives."""
     step = max(1, -(-len(records) // _MOST_ASKED))
     places = np.arange(0, len(records), step)
     answers = predict(pipeline, records.iloc[places])
-    if answers.probabilities is None or len(answers.classes) < 2:  # noqa: PLR2004 - one class has no boundary
-        return []
-    order = np.argsort(-answers.probabilities, axis=1, kind="stable")[:, :2]
-    first, second = np.take_along_axis(answers.probabilities, order, axis=1).T
-    margins = first - second
-    near: list[int] = []
-    pairs: set[tuple[int, ...]] = set()
-    for place in np.argsort(margins, kind="stable").tolist():
-        pair = tuple(sorted(order[place].tolist()))
-        if len(near) < most and pair not in pairs and margins[place] > _IN_DOUBT:
-            pairs.add(pair)
-            near.append(place)
-    given = {answers.labels[place] for place in near}
-    surest = np.argsort(-margins, kind="stable").tolist()
-    others = (next((place for place in surest if answers.labels[place] == label), None) for label in answers.classes if label not in given)
-    return sorted({int(places[place]) for place in (*near, *(place for place in others if place is not None))})
+    telling = telling_places(answers.labels.tolist(), answers.classes, answers.probabilities, most=most)
+    return [int(places[place]) for place in telling]
 
 
 def golden_predictions(pipeline: Pipeline, records: pd.DataFrame) -> dict[str, Any]:
