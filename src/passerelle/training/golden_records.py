@@ -39,9 +39,10 @@ def golden_records(records: pd.DataFrame, labels: pd.Series, *, kind: Kind, numb
     nearest = [] if pipeline is None else _near_boundaries(pipeline, records, number // _PART_NEAR_BOUNDARIES)
     rest = np.setdiff1d(np.arange(len(records)), nearest)
     shuffled = records.iloc[rest].assign(_label=labels.to_numpy()[rest], _order=rest)
-    shuffled["_turn"] = shuffled.groupby("_label").cumcount()
+    there = set(labels.iloc[nearest])
+    shuffled["_turn"] = shuffled.groupby("_label").cumcount() + shuffled["_label"].isin(there)
     usual = shuffled.sort_values(["_turn", "_label", "_order"]).drop(columns=["_label", "_order", "_turn"])
-    count = max(number - len(odd) - len(nearest), int(labels.nunique()))
+    count = max(number - len(odd) - len(nearest), int(labels.nunique()) - len(there))
     return pd.concat([usual.head(count), records.iloc[nearest], odd], ignore_index=True).astype(records.dtypes.to_dict())
 
 
