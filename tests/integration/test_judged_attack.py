@@ -11,7 +11,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -49,8 +49,9 @@ from passerelle.scorer.compile.pipeline import compile_pipeline
 from passerelle.scorer.scorer import CompiledScorer
 from passerelle.scorer.storage import pack
 from passerelle.settings import MlflowSettings
-from passerelle.stages import history, trace
+from passerelle.stages import history, reproduce, trace
 from passerelle.stages.context import context_of
+from passerelle.stages.interpreter import Interpreter
 from passerelle.stages.promote import PromotionRequest, promote
 from passerelle.stages.register import register
 from tests.platform_fixtures import HERE, RegisteredForTests, changed_object, model_keys, run_keys
@@ -256,6 +257,34 @@ def test_each_way_is_refused_or_told(attacked: Attacked, way: str) -> None:
     texts = [each["text"] for each in attacked.registry.read_json(attacked.ref.run_id, GOLDEN)["inputs"]]
     assert not any(text in message for text in texts if len(text) > 20)
     sys.stdout.write(f"| {who} | {way} | {outcome} | {message} |\n")
+
+
+def test_a_backdoored_model_is_another_one_to_a_second_training(
+    attacked: Attacked, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The second training is the first one's: its model was downloaded before the attack."""
+    registry, ref = attacked.registry, attacked.ref
+    honest = registry.download(registry.model_uri(ref.run_id), tmp_path / "honest")
+    download = Registry.download
+
+    def downloaded(self: Registry, uri: str, destination: Path) -> Path:
+        return honest if destination.name == "now" else download(self, uri, destination)
+
+    monkeypatch.setattr(Registry, "download", downloaded)
+    monkeypatch.setattr(reproduce, "checkout", lambda *_: nullcontext(tmp_path))
+    monkeypatch.setattr(reproduce, "interpreter_for", lambda *_, **__: Interpreter(Path(sys.executable), "this environment"))
+    monkeypatch.setattr(reproduce, "_trained", lambda *_, **__: training_of(registry, ref.run_id))
+    context = context_of(os.environ, registered_model=ref.registered_model)
+    assert reproduce.run(context, 1).same
+    one_weight(attacked, model_too=True)
+    attacked.agree()
+    found = reproduce.run(context, 1)
+    assert (found.same, found.comparison.same_figures) == (False, True)
+    assert found.comparison.model is not None
+    message = "; ".join(found.comparison.model.problems)
+    assert re.search(r"coef_: 1 of \d+ values, at \[0, \d+\] by 1e\+03", message), message
+    assert any("digest.model" in note for note in found.notes)
+    sys.stdout.write(f"| {BOTH} | reproduce | refused | {message} |\n")
 
 
 def test_what_was_changed_before_the_registration_is_refused_or_not_believed(attacked: Attacked) -> None:
