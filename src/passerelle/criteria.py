@@ -18,7 +18,7 @@ HIGHER_IS_BETTER = frozenset({"cv_accuracy", "cv_macro_f1"})
 Repeatable = Literal["cv_accuracy", "cv_macro_f1", "cv_log_loss", "cv_calibration_error", "size_bytes"]
 _TIMES = frozenset({"latency_p50_ms", "latency_p95_ms", "fit_seconds"})
 Check = Literal[
-    "leakage", "label_in_text", "signature", "classes", "libraries", "training_rows", "never_predicted", "swapped",
+    "leakage", "scorer", "label_in_text", "signature", "classes", "libraries", "training_rows", "never_predicted", "swapped",
     "accuracy", "macro_f1", "log_loss", "calibration_error", "latency_p95_ms", "size_bytes", "memory_mib",
     "class_f1", "slice short", "slice capitals", "slice no_accents", "slice label", "champion",
     "task", "mae", "rmse", "r2", "exact_match",

@@ -200,6 +200,9 @@ def test_a_version_from_before_the_key_is_signed_only_as_its_model_is(attacked: 
     attacked.refused("the digest of .* is not that of its manifest")
     registry.write_json(run_id, MANIFEST, whole)
     registry.add_to_model(run_id, scorer)
+    others = Criteria.model_validate({"minimum": {"cv_accuracy": 0.1}})
+    with pytest.raises(IntegrityError, match="names other criteria than those that are given"):
+        register(registry, run_id=run_id, criteria=others, signing=attacked.key)
     planned = register(registry, run_id=run_id, criteria=Criteria(), signing=attacked.key, dry_run=True)
     assert (planned.created, stored_signature(registry, run_id)) == (False, None)
     assert attacked.register() == made.ref

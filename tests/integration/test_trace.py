@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from passerelle.criteria import Criteria
-from passerelle.errors import NotFoundError, OutsideError
+from passerelle.errors import IntegrityError, NotFoundError, OutsideError
+from passerelle.model.manifest import digest_of_manifest
 from passerelle.model.prediction_id import new_prediction_id
+from passerelle.names import MANIFEST
 from passerelle.registry.client import Registry
+from passerelle.registry.recorded_origin import recorded
 from passerelle.stages import trace as stage
 from passerelle.stages.context import context_of
 from passerelle.stages.promote import PromotionRequest, promote
 from passerelle.stages.trace import find_version, links_of
-from tests.platform_fixtures import HERE, RegisteredForTests
+from tests.platform_fixtures import HERE, RegisteredForTests, changed_object, run_keys
 
 pytestmark = pytest.mark.integration
 LENIENT = Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 1.0}})
@@ -111,13 +116,41 @@ def test_a_promotion_that_was_undone_put_nothing_into_production(registered: Reg
     assert entry("1")[0] == "1"
 
 
-def test_changes_that_no_commit_holds_are_noted(registered: RegisteredForTests) -> None:
+def test_the_manifest_says_where_a_version_comes_from_and_edited_tags_are_told(
+    registered: RegisteredForTests, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    registry = registered.fresh()
+    ref, model = registered.register(registry, 0), registry.settings.registered_model
+    monkeypatch.setenv("PASSERELLE_STATE_DIR", str(tmp_path))
+    context = context_of(os.environ, registered_model=model)
+    assert stage.run(context, "1").differences == ()
+    run = registry.run(ref.run_id)
+    registry.set_version_tags(ref, {"passerelle.git_dirty": "maybe", "passerelle.git_commit": "c" * 40})
+    registry.delete_version_tag(ref, "passerelle.seed")
+    traced = stage.run(context, "1")
+    chain = {link.name: link for link in traced.links}
+    assert (chain["git commit"].value, chain["seed"].value) == (run.params["passerelle.git_commit"], run.params["passerelle.seed"])
+    assert traced.differences == (
+        f"the tag of the version passerelle.git_commit is '{'c' * 40}', the manifest says '{run.tags['passerelle.git_commit']}'",
+        f"the tag of the version passerelle.git_dirty is 'maybe', the manifest says '{run.tags['passerelle.git_dirty']}'",
+        "the tag of the version passerelle.seed is not there, the manifest says '0'",
+    )
+    with pytest.raises(IntegrityError, match="3 things that are said of version 1 are not what its manifest records"):
+        stage.refuse_differences(traced)
+
+
+def test_an_older_version_is_said_to_have_tags_alone(registered: RegisteredForTests) -> None:
     registry = registered.fresh()
     ref = registered.register(registry, 0)
-    assert registry.model_version(ref.registered_model, 1).tags.get("passerelle.git_dirty") == registry.run(ref.run_id).tags.get(
-        "passerelle.git_dirty"
-    )
-    for dirty, note in (("true", "trained with changes that no commit holds"), ("false", "")):
-        registry.set_version_tags(ref, {"passerelle.git_dirty": dirty, "passerelle.git_commit": "c" * 40})
-        chain = {link.name: link for link in links_of(registry, find_version(registry, "1")[1])}
-        assert (chain["git commit"].value, chain["git commit"].note) == ("c" * 40, note)
+    manifest = registry.read_json(ref.run_id, MANIFEST)
+    older = {name: value for name, value in manifest.items() if name != "provenance"}
+    registry.set_version_tags(ref, {"passerelle.artifact_digest": digest_of_manifest(older)})
+    [key] = run_keys(registry, ref.run_id, MANIFEST)
+    with changed_object(registry, key, lambda _: json.dumps(older).encode()):
+        for dirty, note in (("true", "trained with changes that no commit holds"), ("false", "")):
+            registry.set_version_tags(ref, {"passerelle.git_dirty": dirty, "passerelle.git_commit": "c" * 40})
+            version = find_version(registry, "1")[1]
+            chain = {link.name: link for link in links_of(registry, version)}
+            assert (chain["git commit"].value, chain["git commit"].note) == ("c" * 40, note)
+            assert "an older one without provenance" in chain["artifact digest"].note
+            assert recorded(registry, version).differences == ()

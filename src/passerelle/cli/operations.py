@@ -122,7 +122,11 @@ def trace(reference: str, registered_model: str | None, as_json: bool) -> None:
     from passerelle.cli import show
     from passerelle.stages import trace as stage
 
-    show.traced(Output(as_json=as_json), stage.run(surroundings(registered_model=registered_model), reference))
+    found = stage.run(surroundings(registered_model=registered_model), reference)
+    show.traced(Output(as_json=as_json), found)
+    if found.differences and as_json:  # the one object holds them already
+        raise SystemExit(IntegrityError.exit_code)
+    stage.refuse_differences(found)
 
 
 @click.command()
@@ -146,7 +150,7 @@ def status(registered_model: str | None, as_json: bool) -> None:
 
 @click.command()
 @model_option()
-@click.option("--verify", is_flag=True, help="Look for entries that were changed, removed or inserted.")
+@click.option("--verify", is_flag=True, help="Look for entries that were changed, removed or inserted, and for edited tags.")
 @json_option
 @needs(prerequisites.registry)
 def history(registered_model: str | None, verify: bool, as_json: bool) -> None:
@@ -156,9 +160,10 @@ def history(registered_model: str | None, verify: bool, as_json: bool) -> None:
 
     found = stage.run(surroundings(registered_model=registered_model), verify=verify)
     show.history(Output(as_json=as_json), found)
-    if found.findings and as_json:  # the one object holds the findings already
+    if (found.findings or found.differences) and as_json:  # the one object holds them already
         raise SystemExit(IntegrityError.exit_code)
     stage.refuse_broken(found.registered_model, found.findings)
+    stage.refuse_differences(found)
 
 
 @click.command()

@@ -247,6 +247,10 @@ def history(output: Output, result: History) -> None:
     output.table(("no.", "when (UTC)", "what", "from", "to", "who", "reason"), rows, right=("no.", "from", "to"))
     for finding in result.findings:
         output.line(f"entry {finding.number}: {finding.problem}", Tone.BAD)
+    for difference in result.differences:
+        output.line(difference, Tone.BAD)
+    for note in result.notes:
+        output.line(note)
     if result.verified and not result.findings:
         output.line(f"verified: {len(result.entries)} entries, none changed, removed or inserted", Tone.GOOD)
         if result.entries:
@@ -271,6 +275,8 @@ def traced(output: Output, result: Trace) -> None:
                  tones={"missing": Tone.BAD})  # fmt: skip
     if result.missing:
         output.line(f"missing: {', '.join(result.missing)}", Tone.BAD)
+    for difference in result.differences:
+        output.line(f"differs: {difference}", Tone.BAD)
     output.result({**vars(result), "missing": result.missing})
 
 

@@ -71,6 +71,14 @@ def reproduced(output: Output, result: Reproduction) -> None:
     largest = result.comparison.largest_difference
     difference = "" if largest is None else f"; largest difference of a golden probability: {largest:.1e}"
     output.line(f"golden labels that differ: {result.comparison.labels_differ}{difference}")
+    model = result.comparison.model
+    if model is not None:
+        records = f"{model.answers.records} records, {model.held_out_rows} of them held-out rows"
+        output.line(
+            f"answers that differ: {model.answers.differing} to {records}; largest difference of a probability: {model.answers.largest:.1e}"
+        )
+        for problem in model.problems:
+            output.line(problem, Tone.BAD)
     verdict = "the same model came out" if result.same else "another model came out"
     output.line(f"version {result.version}, « {result.candidate} »: {verdict}", Tone.GOOD if result.same else Tone.BAD)
     output.result({**vars(result), "same": result.same})

@@ -12,6 +12,7 @@ from passerelle.gate.finding import Finding, finding_of, message_of
 from passerelle.gate.messages import Message
 from passerelle.gate.paired import Difference
 from passerelle.gate.row_hashes import normalise
+from passerelle.gate.scorer_agreement import scorer
 from passerelle.gate.slices import slices_of
 from passerelle.model.record import Column
 
@@ -30,6 +31,7 @@ def all_findings(evidence: Evidence, criteria: Criteria, difference: Difference 
     """Return every check's finding, first those that invalidate the others."""
     return (
         leakage(evidence, criteria),
+        scorer(evidence.scorer),
         label_in_text(evidence),
         signature(evidence),
         classes(evidence),

@@ -22,6 +22,7 @@ from passerelle.gate.latency import RECORDS, latency, what_answers
 from passerelle.gate.loading_cost import loading_memory_mib
 from passerelle.gate.promote_hints import with_rows
 from passerelle.gate.row_hashes import row_hashes
+from passerelle.gate.scorer_agreement import ScorerAgreement, scorer_agreement
 from passerelle.gate.scores import Scores
 from passerelle.gate.task_evidence import TaskEvidence, task_evidence
 from passerelle.model.answer import answer_of
@@ -80,6 +81,7 @@ class Evidence:
         leaked: Rows among them that the challenger learned from all the same.
         serving: Version of each library in the serving image; empty where that is not known.
         rows: What the records came from, where a training did not hold them out.
+        scorer: How what answers in production differs from the pipeline; None of an adopted challenger.
     """
 
     registered_model: str
@@ -93,6 +95,7 @@ class Evidence:
     champion_version: int | None = None
     champion_says: bool = True
     rows: JudgedRows | None = None
+    scorer: ScorerAgreement | None = None
 
 
 def gather(
@@ -117,8 +120,7 @@ def gather(
         learned = train_hashes(registry, ours, folder / "challenger")
         if rows is None or ours.task != _CLASSIFICATION:
             return task_evidence(registry, ours, theirs, rows, hashes=learned, prepare=prepare)
-        if learned is None and ours.adoption is None:
-            raise NotFoundError(f"the run of {challenger} does not say what it learned from", hint=_TRAIN)
+        _check_known(ours, learned)
         known = train_hashes(registry, theirs, folder / "champion") if theirs else None
         leaked = _among(rows.records, learned)
         part = rows.part(_judged(leaked, _among(rows.records, known), least_rows))
@@ -134,7 +136,13 @@ def gather(
             champion.version if champion else None,
             champion_says=champion is None or known is not None,
             rows=None if ours.adoption is None and given is None else rows,
+            scorer=None if ours.adoption else scorer_agreement(ours, rows.records),
         )
+
+
+def _check_known(files: VersionFiles, learned: frozenset[str] | None) -> None:
+    if learned is None and files.adoption is None:
+        raise NotFoundError(f"the run of {files.ref} does not say what it learned from", hint=_TRAIN)
 
 
 def _fits(files: VersionFiles, rows: JudgedRows) -> bool:

@@ -14,9 +14,10 @@ from pyarrow import ArrowException
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
 from passerelle.model.adoption import Adoption, Task, read_adoption
 from passerelle.model.manifest import check_manifest, digest_of_file
-from passerelle.names import ADOPTION_RUN, ARTIFACT_DIGEST, GOLDEN, HELD_OUT, MANIFEST, TRAIN_HASHES, ModelVersionRef
+from passerelle.names import ADOPTION_RUN, ARTIFACT_DIGEST, DIGEST_PARAM, GOLDEN, HELD_OUT, MANIFEST, TRAIN_HASHES, ModelVersionRef
 from passerelle.registry import version_files
 from passerelle.registry.client import Registry, VersionInfo
+from passerelle.registry.recorded_origin import logged_differences
 from passerelle.registry.training_data import TRAINING, training_of
 
 _UNREADABLE = (ArrowException, ValueError, TypeError, LookupError, AttributeError, RuntimeError, EOFError, OSError)
@@ -74,9 +75,21 @@ def download_version(registry: Registry, ref: ModelVersionRef, folder: Path) -> 
         manifest = registry.read_json(version.ref.run_id, MANIFEST)
         golden = registry.run_artifact(version.ref.run_id, GOLDEN, folder / "beside")
         check_manifest(model, golden, manifest, expected_digest=digest)
+        _check_logged(registry, version, manifest)
     except IntegrityError as error:
         raise IntegrityError(f"{ref}: {error.message}", hint=error.hint) from error
     return VersionFiles(version.ref, model, training, dict(manifest.get(TRAINING, {})), golden)
+
+
+def _check_logged(registry: Registry, version: VersionInfo, manifest: Mapping[str, object]) -> None:
+    """Check that the files are those that training logged, however consistently the manifest and the tags were replaced with them.
+
+    Raises:
+        IntegrityError: Names the first that is not.
+    """
+    with suppress(NotFoundError):  # of a run that is gone nobody knows what it logged
+        for each in logged_differences(registry, registry.run(version.ref.run_id), manifest):
+            raise IntegrityError(f"{each.name.removeprefix(DIGEST_PARAM)} is not what training logged", hint=TRAIN_AGAIN)
 
 
 def _adopted(registry: Registry, version: VersionInfo, folder: Path) -> VersionFiles:

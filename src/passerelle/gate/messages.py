@@ -25,7 +25,19 @@ class Message:
 
 _NAMED = ("figure", "slice")
 _TASKS = ("task", "champion_task")
-_FIGURES = ("measured", "asked", "difference", "p", "own", "chance")
+#: What was done to a row, in French.
+_CHANGES: Mapping[str, str] = {
+    "as it is": "telle quelle",
+    "made up": "texte inventé",
+    "other spaces": "autres espaces",
+    "other capitals": "autres majuscules",
+    "other accents": "autres accents",
+    "words added": "mots ajoutés",
+    "words removed": "mots retirés",
+    "an n-gram more": "un n-gramme en plus",
+    "an n-gram alone": "un n-gramme seul",
+}
+_FIGURES = ("measured", "asked", "difference", "p", "own", "chance", "largest")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3})")
 _POINT = re.compile(r"(?<=\d)\.(?=\d)")
 #: Of each task.
@@ -51,6 +63,10 @@ MESSAGES: Mapping[Language, Mapping[str, str]] = {
     "en": {
         "leaked": "{rows} of {of} held-out rows were learned from: the figures say nothing",
         "few_rows": "only {rows} held-out rows are left, {asked} are asked for",
+        "scorer_files": "the registered scorer is not what the model compiles to: {files}",
+        "scorer_foreign": "it has a scorer that answers in production, and its model compiles to none",
+        "scorer_answers": "what answers in production differs from what is judged: {labels} of {of} labels, probabilities by "
+        "up to {largest}, first at row {row} ({change})",
         "label_told": "{own} of the records hold the words of their own label, {chance} those of another: the label leaked into the text",
         "signature": "the signature is {ours}, the champion's is {theirs}: clients would break",
         "classes_lacks": "the set of labels lacks {missing}",
@@ -84,6 +100,10 @@ MESSAGES: Mapping[Language, Mapping[str, str]] = {
     "fr": {
         "leaked": "{rows} lignes de test sur {of} ont servi à l'apprentissage : les mesures ne disent rien",
         "few_rows": "il ne reste que {rows} lignes de test, il en faut {asked}",
+        "scorer_files": "le scoreur enregistré n'est pas celui que donne le modèle : {names}",
+        "scorer_foreign": "un scoreur répond en production, alors que le modèle n'en donne aucun",
+        "scorer_answers": "ce qui répond en production diffère de ce qui est jugé : {labels} thèmes sur {of}, probabilités "
+        "jusqu'à {largest}, d'abord à la ligne {row} ({change})",
         "label_told": "{own} des textes contiennent les mots de leur propre thème, {chance} ceux d'un autre : le thème a fui dans le texte",
         "signature": "la signature est {ours}, celle de la production {theirs} : les clients ne fonctionneraient plus",
         "classes_lacks": "il manque des thèmes : {missing}",
@@ -119,6 +139,7 @@ MESSAGES: Mapping[Language, Mapping[str, str]] = {
 NAMES: Mapping[Language, Mapping[str, str]] = {
     "en": {
         "leakage": "learned from held-out rows",
+        "scorer": "what answers is what is judged",
         "label_in_text": "label in the text",
         "signature": "signature",
         "classes": "labels",
@@ -147,6 +168,7 @@ NAMES: Mapping[Language, Mapping[str, str]] = {
     },
     "fr": {
         "leakage": "lignes de test apprises",
+        "scorer": "ce qui répond est ce qui est jugé",
         "label_in_text": "thème dans le texte",
         "signature": "signature",
         "classes": "thèmes",
@@ -184,6 +206,7 @@ def message_text(message: Message, language: Language | None = None) -> str:
     named = {key: names.get(value, names.get(f"slice {value}", value)) if key in _NAMED else value for key, value in message.values.items()}
     named |= {key: TASKS[language].get(value, value) for key, value in message.values.items() if key in _TASKS}
     if language == "fr":
+        named |= {key: _CHANGES.get(value, value) for key, value in message.values.items() if key == "change"}
         named |= {key: decimals(value) for key, value in message.values.items() if key in _FIGURES}
     return MESSAGES[language][message.key].format_map(named)
 

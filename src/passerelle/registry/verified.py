@@ -23,6 +23,8 @@ class History:
 
     Attributes:
         signed_from: Number of the first entry with a signature; None where none has one.
+        differences: What is said of the versions that were in production, and differs from what their manifests record.
+        notes: Versions whose manifests are older ones without provenance.
     """
 
     registered_model: str
@@ -30,6 +32,8 @@ class History:
     verified: bool = False
     findings: tuple[LedgerFault, ...] = ()
     signed_from: int | None = None
+    differences: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from passerelle.errors import GoldenError, UsageError
 from passerelle.model.adoption import Adoption, InputForm
+from passerelle.model.boundaries import telling_places
 from passerelle.model.golden import golden_content, same_value
 from passerelle.model.hosted import HostedModel, Outputs
 from passerelle.settings import LoadingSettings
 from passerelle.stages.golden_inputs import GoldenInputs, Record
 
 _FORMS_OF_A_TEXT: tuple[InputForm, ...] = ("table", "list", "series", "array")
+#: Examples near the boundaries between classes.
+_NEAR_BOUNDARIES = 8
 #: Inputs that are predicted one by one too.
 _ALONE = 8
 
@@ -76,6 +81,7 @@ def tried(model: LoggedModel, inputs: GoldenInputs) -> Tried:
     form = _form(model, inputs.records)
     with model.hosted(form) as hosted:
         kept, warnings, examples = _accepted(hosted, inputs, model)
+        kept[examples:examples] = _telling(hosted, inputs.others)
         outputs = hosted.predict(kept)
         _check_steady(hosted, kept, outputs)
         labels = _labels(model.draft.labels, hosted.classes, model.address)
@@ -83,6 +89,18 @@ def tried(model: LoggedModel, inputs: GoldenInputs) -> Tried:
         adoption = replace(model.draft, task=hosted.task, input_form=form, labels=labels, golden_origin=origin)  # type: ignore[arg-type]
         golden = golden_content(kept, outputs.values, hosted.classes, outputs.probabilities)
         return Tried(adoption, golden, hosted.classes, tuple(warnings))
+
+
+def _telling(hosted: HostedModel, others: Sequence[Record]) -> list[Record]:
+    """Return the examples near the boundaries between classes, and one of each class that the model gives; none of another task."""
+    if not others or hosted.task != "classification":
+        return []
+    try:
+        outputs = hosted.predict(others)
+    except ValueError:  # one of them is refused, which the operator need not know of an example that is not kept
+        return []
+    probabilities = None if outputs.probabilities is None else np.asarray(outputs.probabilities, dtype=np.float64)
+    return [others[place] for place in telling_places(outputs.values, hosted.classes, probabilities, most=_NEAR_BOUNDARIES)]
 
 
 def _form(model: LoggedModel, records: Sequence[Record]) -> InputForm:

@@ -13,10 +13,12 @@ from passerelle.model.golden import read_golden, replay
 from passerelle.model.loaded import write_scorer
 from passerelle.model.manifest import digest_of_manifest, manifest_of
 from passerelle.model.mlmodel import ModelDescription, describe
+from passerelle.model.origin import PROVENANCE, provenance_in
 from passerelle.model.token_patterns import check_token_patterns
 from passerelle.model.verify import check_signature, own_fingerprint
-from passerelle.names import ARTIFACT_DIGEST, DIGEST_PARAM, GOLDEN, LOGGED_MODEL, MANIFEST, PARENT_RUN, SCORER_FOLDER, SIGNED
+from passerelle.names import ARTIFACT_DIGEST, CRITERIA_DIGEST, DIGEST_PARAM, GOLDEN, MANIFEST, PREFIX, SCORER_FOLDER, SIGNED
 from passerelle.registry.client import Registry, VersionInfo
+from passerelle.registry.recorded_origin import logged_differences, provenance_of
 from passerelle.registry.sign import stored_signature
 from passerelle.registry.training_data import TRAINING, digests_of
 from passerelle.settings import SigningSettings
@@ -59,11 +61,14 @@ class Earlier:
     to_sign: bool = False
 
 
-def examined(registry: Registry, run_id: str, into: Path, *, compiled: Callable[[Path], None] | None = None) -> Examined:
+def examined(
+    registry: Registry, run_id: str, into: Path, *, criteria_digest: str, compiled: Callable[[Path], None] | None = None
+) -> Examined:
     """Return what the run's model is, once it loaded safely and reproduced its golden predictions.
 
     Args:
         into: An empty folder of the caller's, which gets the files.
+        criteria_digest: Of the criteria that accept it.
         compiled: Given the folder of the scorer that the model compiles to, whose files are in the manifest then; without it the
             model's files are taken as they are.
 
@@ -74,9 +79,14 @@ def examined(registry: Registry, run_id: str, into: Path, *, compiled: Callable[
     folder = registry.download(registry.model_uri(run_id), into / "model")
     golden = registry.run_artifact(run_id, GOLDEN, into)
     training = digests_of(registry, run_id, into / "training")
-    left = {TRAINING: training} if training else {}
+    left: dict[str, Any] = {TRAINING: training} if training else {}
     stored = manifest_of(folder, golden) | left
-    _check_logged(registry, run_id, stored)
+    run = registry.run(run_id)
+    left |= {PROVENANCE: provenance_of(run, criteria_digest=criteria_digest, manifest=stored)}
+    stored |= left
+    for each in logged_differences(registry, run, stored, stored=False):
+        place = each.name.removeprefix(DIGEST_PARAM)
+        raise IntegrityError(f"{place} of the run {run_id} is not what training logged", hint=TRAIN_AGAIN)
     description = describe(folder)
     pipeline = load_pipeline(folder, description)
     check_token_patterns(pipeline)
@@ -105,7 +115,7 @@ def earlier_registration(registry: Registry, run_id: str, versions: Sequence[Ver
         return Earlier()
     of = str(versions[0].ref) if versions else f"the model of run {run_id}"
     registered = [version for version in versions if ARTIFACT_DIGEST in version.tags]
-    manifest, bundle = _stored_manifest(registry, run_id), stored_signature(registry, run_id)
+    manifest, bundle = stored_manifest(registry, run_id), stored_signature(registry, run_id)
     if bundle is None and (signed := next((version for version in versions if SIGNED in version.tags), None)):
         raise IntegrityError(f"{signed.ref} was signed when it was registered, and its signature is missing", hint=TRAIN_AGAIN)
     if manifest is None and registered:
@@ -121,11 +131,14 @@ def earlier_registration(registry: Registry, run_id: str, versions: Sequence[Ver
     return Earlier(manifest, verified=signer is not None, to_sign=own is not None and signer != own)
 
 
-def examined_again(registry: Registry, run_id: str, into: Path, manifest: Mapping[str, object], *, of: str, compile_anew: bool) -> Examined:
+def examined_again(
+    registry: Registry, run_id: str, into: Path, manifest: Mapping[str, object], *, criteria_digest: str, of: str, compile_anew: bool
+) -> Examined:
     """Return what the run's model is, once each file of it is the one that the manifest names.
 
     Args:
         into: As of `examined`.
+        criteria_digest: As of `examined`.
         of: What is compared, for the message.
         compile_anew: Compile the model as it was logged and compare that scorer too, which a signature needs. Where the manifest names
             no scorer, there is none to compare.
@@ -134,11 +147,16 @@ def examined_again(registry: Registry, run_id: str, into: Path, manifest: Mappin
         IntegrityError: Names the first file that differs.
     """
     scorer = compile_anew and any(name.startswith(_SCORER) for name in _listed(manifest))
-    found = examined(registry, run_id, into, compiled=(lambda _: None) if scorer else None)
-    if TRAINING not in manifest:
-        # The manifests of older versions hold no digests of the training's data.
+    found = examined(registry, run_id, into, criteria_digest=criteria_digest, compiled=(lambda _: None) if scorer else None)
+    for later in {TRAINING, PROVENANCE} - manifest.keys():
+        # The manifests of older versions hold no digests of the training's data, and no provenance.
         for each in (found.manifest, found.stored):
-            each.pop(TRAINING, None)
+            each.pop(later, None)
+    if (name := _other_origin(manifest, found.stored)) is not None:
+        message = f"{name} in the manifest of {of} is not what its run says"
+        if name == CRITERIA_DIGEST.removeprefix(PREFIX):
+            message = f"the manifest of {of} names other criteria than those that are given: give those of then with --criteria"
+        raise IntegrityError(message, hint=TRAIN_AGAIN)
     if (name := first_difference(manifest, found.stored)) is not None:
         raise IntegrityError(f"{name} of {of} is not what was registered", hint=TRAIN_AGAIN)
     if (name := first_difference(manifest, found.manifest)) is not None:
@@ -155,6 +173,12 @@ def first_difference(one: Mapping[str, object], other: Mapping[str, object]) -> 
     return None if digest_of_manifest(one) == digest_of_manifest(other) else Path(MANIFEST).name
 
 
+def _other_origin(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """Return the first name for which two manifests record another provenance; None where they agree."""
+    ours, theirs = provenance_in(one), provenance_in(other)
+    return next((name.removeprefix(PREFIX) for name in sorted(ours | theirs) if ours.get(name) != theirs.get(name)), None)
+
+
 def _listed(manifest: Mapping[str, Any]) -> dict[str, object]:
     try:
         return {**dict(manifest["files"]), **dict(manifest.get(TRAINING, {})), GOLDEN: manifest.get("golden")}
@@ -162,20 +186,8 @@ def _listed(manifest: Mapping[str, Any]) -> dict[str, object]:
         return {}
 
 
-def _check_logged(registry: Registry, run_id: str, stored: Mapping[str, Any]) -> None:
-    """Check the files that training logged against the digests in its runs; runs without digests pass."""
-    logged = {name: digest for name, digest in stored["files"].items() if not name.startswith(_SCORER)}
-    found = {LOGGED_MODEL: digest_of_manifest({"files": logged}), GOLDEN: stored["golden"], **stored.get(TRAINING, {})}
-    run = registry.run(run_id)
-    parent = run.tags.get(PARENT_RUN)
-    params = {**(registry.run(parent).params if parent else {}), **run.params}
-    for name, digest in params.items():
-        place = name.removeprefix(DIGEST_PARAM)
-        if place != name and found.get(place) != digest:
-            raise IntegrityError(f"{place} of the run {run_id} is not what training logged", hint=TRAIN_AGAIN)
-
-
-def _stored_manifest(registry: Registry, run_id: str) -> dict[str, Any] | None:
+def stored_manifest(registry: Registry, run_id: str) -> dict[str, Any] | None:
+    """Return the manifest of an earlier registration; None where there is none."""
     try:
         return registry.read_json(run_id, MANIFEST)
     except NotFoundError:

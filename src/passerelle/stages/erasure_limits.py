@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from passerelle.names import DATA_EXPORT, HELD_OUT
 from passerelle.registry.client import Registry
+from passerelle.registry.recorded_origin import recorded
 from passerelle.stages.log_location import LogLocation
 
 
@@ -21,6 +22,7 @@ def versions_from_exports(registry: Registry) -> Iterator[str]:
     """Yield the versions that were trained on an export of corrected answers: the rows that their training held out are among them."""
     name = registry.settings.registered_model
     for info in registry.versions(name):
-        if DATA_EXPORT in info.tags:
+        # The tag alone counts too: a notebook's version has no manifest.
+        if DATA_EXPORT in {**info.tags, **recorded(registry, info).tags}:
             held_out = f"{HELD_OUT} of its training holds rows of it"
             yield f"{info.ref}, which learned from an export of corrected answers, as run {info.ref.run_id} says; {held_out}"

@@ -19,8 +19,9 @@ Record = dict[str, Any]
 
 #: Inputs that are made where there are fewer.
 FEWEST = 8
-#: Inputs that are taken of a file of examples.
+#: Inputs that are taken of a file of examples, and most others that the model is asked about for those near its boundaries.
 MOST = 64
+MOST_ASKED = 1_000
 _TEXTS = (
     "Aucune réponse depuis trois mois", "ok", ".", "x" * 2_000, "ÇA NE MARCHE PAS !!!", "e\u0301te\u0301 sans accents", "zzzz 404 ?! 😡🙏",
     "<script>alert(1)</script>' OR 1=1 --", "0", "line one\nline two\ttab",
@@ -47,12 +48,14 @@ class GoldenInputs:
         origin: Of the first `examples`; all others are made.
         examples: Number of records that were not made.
         ignored: Columns of the examples that the signature does not have.
+        others: Examples that were not taken, for the model to say which of them tell most.
     """
 
     records: tuple[Record, ...]
     origin: GoldenOrigin
     examples: int
     ignored: tuple[str, ...] = ()
+    others: tuple[Record, ...] = ()
 
 
 def golden_inputs(columns: Sequence[Mapping[str, Any]], *, examples: Path | None, logged: Any, address: str) -> GoldenInputs:
@@ -87,7 +90,8 @@ def _filled(
     step = max(1, math.ceil(len(records) / MOST))
     kept = records[::step][:MOST]
     made_up = list(_invented(columns, kept))
-    return GoldenInputs((*kept, *made_up), origin, len(kept), ignored)
+    others = [record for place, record in enumerate(records) if place % step or place // step >= MOST]
+    return GoldenInputs((*kept, *made_up), origin, len(kept), ignored, tuple(others[:: max(1, math.ceil(len(others) / MOST_ASKED))]))
 
 
 def _is_accepted(value: Any) -> bool:

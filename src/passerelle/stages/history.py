@@ -9,18 +9,22 @@ from passerelle.errors import IntegrityError
 from passerelle.registry.chain import LedgerFault
 from passerelle.registry.verified import History, history
 from passerelle.stages.context import Context, stage
+from passerelle.stages.origin_differences import differences_of_ledger
 
 
 @stage
 def run(context: Context, *, verify: bool = False) -> History:
-    """Return the ledger, with what its verification found where that was asked for.
+    """Return the ledger, with what its verification found where that was asked for, of the versions that were in production too.
 
     Raises:
         OutsideError: MLflow or S3 does not answer.
     """
     registry = context.registry
     found = history(registry, registry.settings.registered_model, context.signing)
-    return found if verify else replace(found, verified=False, findings=())
+    if not verify:
+        return replace(found, verified=False, findings=())
+    differences, notes = differences_of_ledger(registry, found.registered_model, found.entries)
+    return replace(found, differences=differences, notes=notes)
 
 
 def refuse_broken(registered_model: str, findings: Sequence[LedgerFault]) -> None:
@@ -33,3 +37,16 @@ def refuse_broken(registered_model: str, findings: Sequence[LedgerFault]) -> Non
         found = f"the ledger of « {registered_model} » is not as passerelle wrote it: {len(findings)} faults"
         way_out = "check who may write below ledger/ in the bucket, then restore a backup into an empty stack"
         raise IntegrityError(f"{found}; {way_out}", hint="passerelle restore FILE")
+
+
+def refuse_differences(found: History) -> None:
+    """Check that nothing is said of the versions that were in production that differs from what their manifests record.
+
+    Raises:
+        IntegrityError: Something is.
+    """
+    if found.differences:
+        message = (
+            f"{len(found.differences)} things that are said of versions of « {found.registered_model} » are not what their manifests record"
+        )
+        raise IntegrityError(f"{message}: somebody edited them", hint="passerelle trace VERSION\npasserelle rollback --version N")

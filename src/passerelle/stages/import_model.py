@@ -21,6 +21,7 @@ from passerelle.model.golden import read_golden, replay
 from passerelle.model.hosted import hosted_predict, open_hosted
 from passerelle.model.manifest import check_manifest, read_manifest
 from passerelle.model.mlmodel import ModelDescription, describe
+from passerelle.model.origin import as_recorded
 from passerelle.model.verify import check_signature, check_stored_signature
 from passerelle.names import (
     ARTIFACT_DIGEST,
@@ -194,7 +195,7 @@ def _imported(
     files = download_version(registry, version, staging / "version")
     description, difference = checked(files.model, files.golden, manifest, digest, signed=signer is not None)
     tag = version.ref.bento_model_tag
-    lineage = _lineage(registry, version, digest, description)
+    lineage = _lineage(registry, version, digest, description, manifest)
     found = CheckedModel(files.model, files.golden, manifest, digest, signature, lineage)
     path = write_bento_model(store, tag, found, staging=staging)
     return ImportedModel(version.ref, tag, path, created=True, artifact_digest=digest, golden_difference=difference)
@@ -224,9 +225,11 @@ def checked(
     return description, replay(golden, pipeline_predict(pipeline, description.column_names, flavor=description.flavor))
 
 
-def _lineage(registry: Registry, version: VersionInfo, digest: str, description: ModelDescription) -> dict[str, Any]:
+def _lineage(
+    registry: Registry, version: VersionInfo, digest: str, description: ModelDescription, manifest: Mapping[str, Any]
+) -> dict[str, Any]:
     run = registry.run(version.ref.run_id)
-    tags = {key.removeprefix(PREFIX): value for key, value in version.tags.items() if key.startswith(PREFIX)}
+    tags = {key.removeprefix(PREFIX): value for key, value in as_recorded(version.tags, manifest).items() if key.startswith(PREFIX)}
     return {
         **tags,
         "registered_model": version.ref.registered_model,

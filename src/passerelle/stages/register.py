@@ -15,25 +15,16 @@ from passerelle.criteria_file import read_criteria
 from passerelle.errors import TRAIN_AGAIN, CriteriaError, IntegrityError, NotFoundError
 from passerelle.model.bundle import write_bundle
 from passerelle.model.manifest import digest_of_file, digest_of_manifest
+from passerelle.model.origin import COPIED, PROVENANCE, copies_of, provenance_in
 from passerelle.names import (
     ARTIFACT_DIGEST,
     BUNDLE,
     BUNDLE_DIGEST,
-    CANDIDATE,
     COMPILED,
     CRITERIA_DIGEST,
-    DATA_DIGEST,
-    DATA_EXPORT,
-    GIT_COMMIT,
-    GIT_DIRTY,
-    GOLDEN_DIGEST,
-    LANGUAGE,
     MANIFEST,
-    SCORER_FOLDER,
-    SEED,
     SIGNATURE,
     SIGNED,
-    TASK,
     TRUSTED_PICKLE,
     ModelVersionRef,
     bento_name,
@@ -41,9 +32,8 @@ from passerelle.names import (
 from passerelle.registry.client import CandidateRun, Registry, VersionInfo
 from passerelle.registry.sign import sign, stored_signature
 from passerelle.registry.training_data import TRAINING
-from passerelle.scorer.storage import INDEX
 from passerelle.settings import SigningSettings
-from passerelle.stages.authenticity import Earlier, Examined, earlier_registration, examined, examined_again
+from passerelle.stages.authenticity import Earlier, Examined, earlier_registration, examined, examined_again, stored_manifest
 from passerelle.stages.compare import best_run
 from passerelle.stages.context import CRITERIA, Context, Progress, silent, stage
 from passerelle.stages.promote_digest import leads_to_adoption
@@ -52,7 +42,6 @@ from passerelle.stages.version_description import describe_new
 
 Tags = Mapping[str, str]
 NONE: Tags = {}
-_FROM_RUN = (CANDIDATE, DATA_DIGEST, DATA_EXPORT, GIT_COMMIT, GIT_DIRTY, LANGUAGE, TASK, SEED)
 
 
 @dataclass(frozen=True)
@@ -137,7 +126,7 @@ def register(
     run, of_run = registry.run(run_id), registry.versions_of_run(run_id)
     earlier = earlier_registration(registry, run_id, of_run, signing)
     with tempfile.TemporaryDirectory(prefix="passerelle-register-") as temporary:
-        registration = _Registration(registry, run, of_run, earlier, signing, Path(temporary), dry_run)
+        registration = _Registration(registry, run, of_run, earlier, signing, Path(temporary), dry_run, criteria.digest)
         if registration.version is not None and ARTIFACT_DIGEST in registration.version.tags:
             return _found(registration, registration.version)
         if failures := "; ".join(failure.message for failure in criteria.check(run.metrics)):
@@ -162,6 +151,7 @@ class _Registration:
     Attributes:
         versions: All of the run, of any registered model.
         folder: Gets the run's files, and is empty before.
+        criteria_digest: Of the criteria that are given now.
     """
 
     registry: Registry
@@ -171,6 +161,7 @@ class _Registration:
     signing: SigningSettings | None
     folder: Path
     dry_run: bool
+    criteria_digest: str
 
     @property
     def version(self) -> VersionInfo | None:
@@ -204,12 +195,16 @@ def _looked_at(registration: _Registration) -> Examined:
     registered = [info for info in registration.versions if ARTIFACT_DIGEST in info.tags]
     if earlier.manifest is not None and (earlier.verified or registration.versions):
         of = str(registration.versions[0].ref) if registration.versions else f"the model of run {run_id}"
-        return examined_again(registry, run_id, registration.folder, earlier.manifest, of=of, compile_anew=earlier.to_sign)
+        # What a trusted key signed may say that other criteria accepted it then.
+        signed = provenance_in(earlier.manifest).get(CRITERIA_DIGEST) if earlier.verified else None
+        digest = signed or registration.criteria_digest
+        return examined_again(
+            registry, run_id, registration.folder, earlier.manifest, criteria_digest=digest, of=of, compile_anew=earlier.to_sign
+        )
     if registered:
         return _as_registered(registration, registered)
-    return examined(
-        registry, run_id, registration.folder, compiled=(lambda _: None) if registration.dry_run else partial(registry.add_to_model, run_id)
-    )
+    compiled = (lambda _: None) if registration.dry_run else partial(registry.add_to_model, run_id)
+    return examined(registry, run_id, registration.folder, criteria_digest=registration.criteria_digest, compiled=compiled)
 
 
 def _as_registered(registration: _Registration, versions: Sequence[VersionInfo]) -> Examined:
@@ -220,11 +215,14 @@ def _as_registered(registration: _Registration, versions: Sequence[VersionInfo])
     Raises:
         IntegrityError: One of them changed since.
     """
-    found = examined(registration.registry, registration.run.run_id, registration.folder)
+    registry, run_id = registration.registry, registration.run.run_id
+    stored = provenance_in(stored_manifest(registry, run_id) or {}).get(CRITERIA_DIGEST)
+    found = examined(registry, run_id, registration.folder, criteria_digest=stored or registration.criteria_digest)
     recorded = {version.tags[ARTIFACT_DIGEST] for version in versions}
-    if digest_of_manifest(found.manifest) not in recorded:
-        # The manifests of older versions hold no digests of the training's data.
-        found.manifest.pop(TRAINING, None)
+    for later in (PROVENANCE, TRAINING):
+        if digest_of_manifest(found.manifest) not in recorded:
+            # The manifests of older versions hold no provenance, and those of still older ones no digests of the training's data.
+            found.manifest.pop(later, None)
     if digest_of_manifest(found.manifest) not in recorded:
         raise IntegrityError(f"the files of {versions[0].ref} are not those that were registered", hint=TRAIN_AGAIN)
     return found
@@ -280,10 +278,6 @@ def _bundle(registration: _Registration, found: Examined) -> str:
 
 
 def _tags(run: CandidateRun, criteria: Criteria, manifest: Mapping[str, Any]) -> dict[str, str]:
-    tags = {name: run.tags[name] for name in _FROM_RUN if name in run.tags}
-    return tags | {
-        CRITERIA_DIGEST: criteria.digest,
-        ARTIFACT_DIGEST: digest_of_manifest(manifest),
-        GOLDEN_DIGEST: str(manifest["golden"]),
-        COMPILED: "true" if f"{SCORER_FOLDER}/{INDEX}" in manifest["files"] else "false",
-    }
+    """Return the tags of the version: copies of what the manifest says, and what the run says where that is an older one."""
+    of_run = {name: run.tags[name] for name in COPIED if name in run.tags and not provenance_in(manifest)}
+    return {CRITERIA_DIGEST: criteria.digest, **of_run, **copies_of(manifest)}

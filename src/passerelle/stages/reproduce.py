@@ -10,14 +10,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
+from passerelle.gate.held_out import VersionFiles, held_out
 from passerelle.model.mlmodel import describe
-from passerelle.names import DATA_DIGEST, GIT_COMMIT, GIT_DIRTY, GOLDEN, MIN_CLASS_ROWS, OTHER_CLASS, SEED
+from passerelle.names import CANDIDATE, DATA_DIGEST, GIT_COMMIT, GIT_DIRTY, GOLDEN, MIN_CLASS_ROWS, OTHER_CLASS, SEED
 from passerelle.registry.client import Registry, VersionInfo
+from passerelle.registry.recorded_origin import recorded
+from passerelle.registry.training_data import TRAINING, training_of
 from passerelle.stages.child_progress import run_with_progress
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.interpreter import interpreter_for
+from passerelle.stages.model_comparison import ModelComparison, compare_models
 from passerelle.stages.reproduction import TrainingComparison, compare_trainings
 from passerelle.stages.train import DEMO, TrainingData
 
@@ -69,26 +76,28 @@ def run(
     """
     registry = context.registry
     version = registry.model_version(registry.settings.registered_model, number)
-    commit = version.tags.get(GIT_COMMIT, "unknown")
+    found = recorded(registry, version)
+    commit = found.tags.get(GIT_COMMIT, "unknown")
     if commit == "unknown":
         raise UsageError(f"{version.ref} was trained outside of a git checkout: there is nothing to go back to", hint="passerelle trace")
     run = registry.run(version.ref.run_id)
+    tags = found.run_tags or run.tags
     with checkout(repository.resolve(), commit) as folder:
         interpreter = interpreter_for(folder, folder.parent / "environment", progress, path=context.environment.get("PATH", ""))
-        progress(f"train again from {commit[:12]}, seed {run.tags.get(SEED, '0')}; this takes as long as the first time")
-        data_digest = run.tags.get(DATA_DIGEST, "")
-        options = ["--seed", run.tags.get(SEED, "0"), *train_options(data), *_rare_classes(run.tags)]
-        parent = _trained(folder, interpreter.python, options, data_digest=data_digest, environment=context.environment, progress=progress)
-    again = next((each for each in registry.candidate_runs(parent) if each.name == run.name), None)
+        progress(f"train again from {commit[:12]}, seed {tags.get(SEED, '0')}; this takes as long as the first time")
+        options = ["--seed", tags.get(SEED, "0"), *train_options(data), *_rare_classes(tags)]
+        digest, environment = tags.get(DATA_DIGEST, ""), context.environment
+        parent = _trained(folder, interpreter.python, options, data_digest=digest, environment=environment, progress=progress)
+    candidate = tags.get(CANDIDATE, run.name)
+    again = next((each for each in registry.candidate_runs(parent) if each.name == candidate), None)
     if again is None:
-        raise NotFoundError(f"the training {parent} has no candidate « {run.name} »", hint="passerelle compare")
-    comparison = compare_trainings(
-        run.metrics, again.metrics, registry.read_json(run.run_id, GOLDEN), registry.read_json(again.run_id, GOLDEN)
-    )
-    dirty = run.tags.get(GIT_DIRTY) == "true"
-    notes = ("it was trained with changes that no commit holds",) if dirty else ()
-    differing = _differing(registry, version, again.run_id)
-    return Reproduction(number, run.name, commit, again.run_id, comparison, differing, (interpreter.note, *notes))
+        raise NotFoundError(f"the training {parent} has no candidate « {candidate} »", hint="passerelle compare")
+    model, differing = _models(registry, version, found.manifest, again.run_id)
+    golden, golden_again = (registry.read_json(each.run_id, GOLDEN) for each in (run, again))
+    comparison = compare_trainings(run.metrics, again.metrics, golden, golden_again, model)
+    notes = [interpreter.note, *(["it was trained with changes that no commit holds"] if tags.get(GIT_DIRTY) == "true" else [])]
+    notes += [*([found.note] if found.note else []), *(each.text for each in found.differences)]
+    return Reproduction(number, candidate, commit, again.run_id, comparison, differing, tuple(notes))
 
 
 def train_options(data: TrainingData) -> list[str]:
@@ -162,8 +171,27 @@ def _check_data(result: Mapping[str, object], data_digest: str) -> None:
         raise IntegrityError(message, hint="passerelle reproduce VERSION --data FILE --text-column COLUMN --label-column COLUMN")
 
 
-def _differing(registry: Registry, version: VersionInfo, run_id: str) -> tuple[str, ...]:
+def _models(
+    registry: Registry, version: VersionInfo, manifest: Mapping[str, Any] | None, run_id: str
+) -> tuple[ModelComparison, tuple[str, ...]]:
+    """Return how the version's model compares with that of the second training, and the libraries that differ.
+
+    Raises:
+        IntegrityError: The held-out rows are not those of the registration.
+    """
     with tempfile.TemporaryDirectory(prefix="passerelle-reproduce-") as temporary:
-        before = describe(registry.download_model(version.ref, Path(temporary) / "then")).libraries
-        now = describe(registry.download(registry.model_uri(run_id), Path(temporary) / "now")).libraries
-    return tuple(f"{name} {then} then, {now.get(name, 'none')} now" for name, then in sorted(before.items()) if now.get(name) != then)
+        place = Path(temporary)
+        then = registry.download_model(version.ref, place / "then")
+        now = registry.download(registry.model_uri(run_id), place / "now")
+        recorded_digests = dict((manifest or {}).get(TRAINING) or {})
+        files = VersionFiles(version.ref, then, training_of(registry, version.ref.run_id), recorded_digests)
+        try:
+            rows: pd.DataFrame | None = held_out(registry, files, place / "held_out")
+        except NotFoundError:
+            rows = None
+        golden = registry.run_artifact(version.ref.run_id, GOLDEN, place / "beside")
+        comparison = compare_models(then, now, rows, golden)
+        before, after = describe(then).libraries, describe(now).libraries
+    return comparison, tuple(
+        f"{name} {library} then, {after.get(name, 'none')} now" for name, library in sorted(before.items()) if after.get(name) != library
+    )

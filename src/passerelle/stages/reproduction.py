@@ -1,10 +1,12 @@
-"""Whether a model that was trained again is the same: its metrics and its golden predictions."""
+"""Whether a model that was trained again is the same: its metrics, its golden predictions, what it holds and what it answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from passerelle.stages.model_comparison import ModelComparison
 
 #: Measured times always differ.
 TIMES = ("latency_", "fit_seconds")
@@ -39,25 +41,40 @@ class TrainingComparison:
         metrics: All but times and sizes.
         labels_differ: Golden predictions with another label.
         largest_difference: Of a golden probability; None where one of the two has none.
+        model: What the two models hold and answer; None where they were not compared.
     """
 
     metrics: tuple[MetricPair, ...]
     labels_differ: int
     largest_difference: float | None
+    model: ModelComparison | None = None
 
     @property
     def same(self) -> bool:
-        """Whether it is the same model, as far as metrics and golden predictions tell."""
+        """Whether it is the same model."""
+        return (self.model is None or self.model.same) and self.same_figures
+
+    @property
+    def same_figures(self) -> bool:
+        """Whether metrics and golden predictions are the same."""
         return self.labels_differ == 0 and (self.largest_difference or 0.0) <= 1e-9 and all(each.same for each in self.metrics)  # noqa: PLR2004
 
 
 def compare_trainings(
-    recorded: Mapping[str, float], again: Mapping[str, float], golden: Mapping[str, Any], golden_again: Mapping[str, Any]
+    recorded: Mapping[str, float],
+    again: Mapping[str, float],
+    golden: Mapping[str, Any],
+    golden_again: Mapping[str, Any],
+    model: ModelComparison | None = None,
 ) -> TrainingComparison:
     """Return how the second training compares with the recorded one.
 
     Args:
-        golden: The content of golden.json, of the recorded run and of the second.
+        recorded: The metrics of the recorded run.
+        again: Those of the second.
+        golden: The content of golden.json of the recorded run.
+        golden_again: That of the second.
+        model: How the two models compare.
     """
     names = sorted(name for name in recorded if not name.startswith((*TIMES, *SIZES)))
     differ = sum(a != b for a, b in zip(golden["labels"], golden_again["labels"], strict=False))
@@ -66,4 +83,4 @@ def compare_trainings(
     largest = None
     if rows and rows_again and len(rows) == len(rows_again):
         largest = max(abs(a - b) for row, other in zip(rows, rows_again, strict=True) for a, b in zip(row, other, strict=True))
-    return TrainingComparison(tuple(MetricPair(name, recorded[name], again.get(name)) for name in names), differ, largest)
+    return TrainingComparison(tuple(MetricPair(name, recorded[name], again.get(name)) for name in names), differ, largest, model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from passerelle.bentos.engine import find_image, labels_of, newest_image
 from passerelle.bentos.store import Store
@@ -34,9 +34,11 @@ from passerelle.names import (
 )
 from passerelle.registry.chain import stood
 from passerelle.registry.client import Registry, VersionInfo
+from passerelle.registry.recorded_origin import Recorded, recorded
 from passerelle.registry.verified import verified_ledger
 from passerelle.settings import SigningSettings, StoreSettings
 from passerelle.stages.context import Context, stage
+from passerelle.stages.origin_differences import differences_of
 
 _RUN = re.compile(r"[0-9a-f]{32}")
 _IN_TAG = re.compile(rf"(\d+)-([0-9a-f]{{{RUN_ID_LENGTH_IN_TAG}}})")
@@ -63,12 +65,14 @@ class Trace:
 
     Attributes:
         kind: What was asked for was taken to be this.
+        differences: What is said of the version, by tags above all, and differs from what its manifest records.
     """
 
     reference: str
     kind: str
     version: int
     links: tuple[TraceLink, ...]
+    differences: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -92,7 +96,20 @@ def run(context: Context, reference: str) -> Trace:
     kind, version = find_version(registry, reference, labels_of(reference) if ":" in reference or "/" in reference else None)
     first = (TraceLink("prediction", reference, _of_the_run(reference)),) if kind == "prediction" else ()
     built = tuple(_built(context.store, version.ref.bento_model_tag, reference if kind == "image" else None))
-    return Trace(reference, kind, version.ref.version, (*first, *built, *links_of(registry, version, context.signing)))
+    found = recorded(registry, version)
+    links = (*first, *built, *links_of(registry, version, context.signing, found))
+    return Trace(reference, kind, version.ref.version, links, tuple(differences_of(registry, found, context.signing)))
+
+
+def refuse_differences(trace: Trace) -> None:
+    """Check that nothing is said of the version that differs from what its manifest records.
+
+    Raises:
+        IntegrityError: Something is.
+    """
+    if trace.differences:
+        message = f"{len(trace.differences)} things that are said of version {trace.version} are not what its manifest records"
+        raise IntegrityError(f"{message}: somebody edited them", hint="passerelle history --verify\npasserelle rollback")
 
 
 def _of_the_run(prediction_id: str) -> str:
@@ -174,15 +191,20 @@ def _unknown(registered_model: str, reference: str) -> NotFoundError:
     return NotFoundError(message, hint=f"{hint}\ndocker pull {reference}; passerelle trace {reference}" if ":" in reference else hint)
 
 
-def links_of(registry: Registry, version: VersionInfo, signing: SigningSettings | None = None) -> Iterator[TraceLink]:
+def links_of(
+    registry: Registry, version: VersionInfo, signing: SigningSettings | None = None, found: Recorded | None = None
+) -> Iterator[TraceLink]:
     """Yield the links from the version back to the data, and to who put it into production.
 
     Args:
         signing: What the ledger is verified with; a broken one gives no link.
+        found: What the manifest records of the version; by default it is read now.
     """
+    found = found or recorded(registry, version)
+    version = replace(version, tags=found.tags)
     tags = version.tags
     yield TraceLink("model version", str(version.ref.version), f"stage {version.stage}, {tags.get(CANDIDATE, 'candidate unknown')}")
-    yield _tag(version, "artifact digest", ARTIFACT_DIGEST, f"passerelle adopt {version.ref.uri}")
+    yield _tag(version, "artifact digest", ARTIFACT_DIGEST, f"passerelle adopt {version.ref.uri}", found.note)
     if ADOPTION_RUN in tags:
         yield from _adoption_links(registry, version)
         yield _promotion(registry, version, signing)
@@ -190,7 +212,7 @@ def links_of(registry: Registry, version: VersionInfo, signing: SigningSettings 
     dirty = tags.get(GIT_DIRTY)
     try:
         run = registry.run(version.ref.run_id)
-        dirty = dirty or run.tags.get(GIT_DIRTY)
+        dirty = dirty or {**run.tags, **found.run_tags}.get(GIT_DIRTY)
         yield TraceLink("run", run.run_id, f"{run.name}, {registry.experiment_of(run.run_id)}")
     except NotFoundError:
         yield TraceLink("run", None, f"{version.ref.run_id} is gone from MLflow")

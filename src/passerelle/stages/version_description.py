@@ -23,6 +23,7 @@ from passerelle.names import (
 from passerelle.registry.client import CandidateRun, Registry
 from passerelle.registry.descriptions import artifact_page, describe_model, describe_version, literal
 from passerelle.registry.production import standing
+from passerelle.registry.recorded_origin import recorded
 
 _FIGURES = ("macro_f1", "accuracy", "log_loss", "calibration_error", "mae", "rmse", "r2", "exact_match", "latency_p95_ms", "size_bytes")
 _RESULTS = {
@@ -77,7 +78,7 @@ def describe_judged(registry: Registry, verdict: Verdict, report: str) -> None:
     page = artifact_page(registry, version.ref.run_id, report)
     failing = [f"- {literal(each.check)}: {literal(each.message)}" for each in verdict.findings if not each.passed]
     lines = [
-        *_introduction(registry.run(version.ref.run_id), version.tags),
+        *_introduction(registry.run(version.ref.run_id), recorded(registry, version).tags),
         f"**{_RESULTS[verdict.result]}**: {passed} of {len(verdict.findings)} checks passed; [the gate's report]({page}).",
         *failing,
         *_table(figures, verdict.ref.version),

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from passerelle.model.boundaries import telling_places
 from passerelle.model.text_limits import TEXT_CHARACTERS, text_fault
 from passerelle.training.dataset import Kind, joined_texts
 from passerelle.training.evaluate import predict
@@ -17,26 +18,41 @@ from passerelle.training.evaluate import predict
 SCHEMA = 1
 #: Largest difference of a probability that still counts as the same.
 TOLERANCE = 1e-6
+#: Most records that the model is asked about to find those near its boundaries, and the part of all golden records that they are.
+_MOST_ASKED, _PART_NEAR_BOUNDARIES = 2_000, 4
 
 
-def golden_records(records: pd.DataFrame, labels: pd.Series, *, kind: Kind, number: int) -> pd.DataFrame:
-    """Return records worth replaying: some of each class, and odd ones.
+def golden_records(records: pd.DataFrame, labels: pd.Series, *, kind: Kind, number: int, pipeline: Pipeline | None = None) -> pd.DataFrame:
+    """Return records worth replaying: some of each class, those that a model can hardly decide about, and odd ones.
 
     Args:
         records: Records of the training part.
         labels: One a record.
         kind: Whether a record is texts or a row of features.
         number: Records to return; more when there are more classes than room for them.
+        pipeline: The fitted one; without it nothing is known of its decision boundaries.
     """
     if kind == "text":
         accepted = records.apply(lambda column: column.map(_is_accepted)).all(axis=1)
         records, labels = records[accepted], labels[accepted]
     odd = _odd_texts(records) if kind == "text" else _extreme_rows(records)
-    shuffled = records.assign(_label=labels.to_numpy(), _order=np.arange(len(records)))
-    shuffled["_turn"] = shuffled.groupby("_label").cumcount()
+    nearest = [] if pipeline is None else _near_boundaries(pipeline, records, number // _PART_NEAR_BOUNDARIES)
+    rest = np.setdiff1d(np.arange(len(records)), nearest)
+    shuffled = records.iloc[rest].assign(_label=labels.to_numpy()[rest], _order=rest)
+    there = set(labels.iloc[nearest])
+    shuffled["_turn"] = shuffled.groupby("_label").cumcount() + shuffled["_label"].isin(there)
     usual = shuffled.sort_values(["_turn", "_label", "_order"]).drop(columns=["_label", "_order", "_turn"])
-    count = max(number - len(odd), int(labels.nunique()))
-    return pd.concat([usual.head(count), odd], ignore_index=True).astype(records.dtypes.to_dict())
+    count = max(number - len(odd) - len(nearest), int(labels.nunique()) - len(there))
+    return pd.concat([usual.head(count), records.iloc[nearest], odd], ignore_index=True).astype(records.dtypes.to_dict())
+
+
+def _near_boundaries(pipeline: Pipeline, records: pd.DataFrame, most: int) -> list[int]:
+    """Return the places of records near the boundaries between classes, and of one of each class that the model gives."""
+    step = max(1, -(-len(records) // _MOST_ASKED))
+    places = np.arange(0, len(records), step)
+    answers = predict(pipeline, records.iloc[places])
+    telling = telling_places(answers.labels.tolist(), answers.classes, answers.probabilities, most=most)
+    return [int(places[place]) for place in telling]
 
 
 def golden_predictions(pipeline: Pipeline, records: pd.DataFrame) -> dict[str, Any]:

@@ -122,8 +122,8 @@ def log_dataset(data: Dataset, records: pd.DataFrame, labels: pd.Series, *, cont
     mlflow.log_input(logged, context=context)
 
 
-def log_files(files: Mapping[str, object], *, digests_of: Collection[str] = ()) -> None:
-    """Log each value under its path: a table as Parquet, a figure as PNG, else JSON; none is left out.
+def log_files(files: Mapping[str, object], *, digests_of: Collection[str] = ()) -> dict[str, str]:
+    """Log each value under its path, a table as Parquet, a figure as PNG, else JSON; return the parameters that hold digests.
 
     Args:
         digests_of: Paths of those that registration compares with what was written here.
@@ -140,7 +140,9 @@ def log_files(files: Mapping[str, object], *, digests_of: Collection[str] = ()) 
                 path.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
         mlflow.log_artifacts(folder)
         # As parameters: unlike tags, MLflow does not allow those of a run to be changed.
-        mlflow.log_params({f"{DIGEST_PARAM}{name}": digest_of_file(Path(folder, name)) for name in digests_of})
+        digests = {f"{DIGEST_PARAM}{name}": digest_of_file(Path(folder, name)) for name in digests_of}
+        mlflow.log_params(digests)
+    return digests
 
 
 def describe_run(run_id: str, text: str, pictures: Sequence[str], *, experiment_id: str) -> None:

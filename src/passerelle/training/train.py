@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import mlflow
@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from passerelle.gate.latency import latency
+from passerelle.model.origin import of_run
 from passerelle.names import (
     CANDIDATE,
     CANDIDATES,
@@ -64,7 +65,7 @@ class _Measured:
 
 @dataclass(frozen=True)
 class _Training:
-    """What all candidates of a training share."""
+    """What all candidates of a training share; `digests` are parameters, of what the training's own run stored of the data."""
 
     data: Dataset
     parts: Split
@@ -73,6 +74,7 @@ class _Training:
     tags: Mapping[str, str]
     experiment_id: str
     rare: RareClasses = ALL_CLASSES
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     def logged_params(self) -> dict[str, object]:
         """Return what the runs say of the data."""
@@ -125,7 +127,7 @@ def train(
         tags = {**_tags(data, seed, project, language), **plan.rare.tags}
         with _parent_run({**tags, CANDIDATES: names_as_tag(candidates)}, tracking_uri, experiment) as (experiment_id, parent_run_id):
             training = _Training(data, plan.parts, params, seed, tags, experiment_id, plan.rare)
-            _log_parent(training)
+            training = replace(training, digests=_log_parent(training))
             trained, failures = _train_all(candidates, training, heartbeat, fits or FitsHere())
     return TrainingResult(parent_run_id, experiment, data.digest, trained, time.perf_counter() - start, failures)
 
@@ -201,8 +203,8 @@ def _tags(data: Dataset, seed: int, project: Path | None, language: str) -> dict
     return {**tags, LANGUAGE: language} if data.kind == "text" else tags
 
 
-def _log_parent(training: _Training) -> None:
-    """Log the data: what was held out, word for word, and the hashes of what was learned from."""
+def _log_parent(training: _Training) -> dict[str, str]:
+    """Log the data: what was held out, word for word, and the hashes of what was learned from; return their digests."""
     data, parts = training.data, training.parts
     held_out = data.records.iloc[parts.held_out].assign(label=data.labels, group=parts.groups[parts.held_out])
     mlflow.log_params({**training.logged_params(), **training.params.as_logged()})
@@ -210,18 +212,18 @@ def _log_parent(training: _Training) -> None:
     hashes = {"rows": row_hashes(data.records.iloc[parts.train])}
     files = {HELD_OUT: held_out, TRAIN_HASHES: hashes}
     origin = {DATA_EXPORT_FILE: None if data.export is None else asdict(data.export)}
-    tracking.log_files({**files, **origin}, digests_of=files)
+    return tracking.log_files({**files, **origin}, digests_of=files)
 
 
 @contextlib.contextmanager
 def _run_of(candidate: Candidate, training: _Training) -> Iterator[str]:
-    """Give the id of the candidate's run, which holds its data and settings."""
+    """Give the id of the candidate's run, which holds its data and settings; parameters cannot be changed later, as tags can."""
     data = training.data
     tags = {**training.tags, KIND: "candidate", CANDIDATE: candidate.name}
     tags["mlflow.note.content"] = candidate.description
     with tracking.run(candidate.name, tags, experiment_id=training.experiment_id, nested=True) as run_id:
         records, labels = data.records.iloc[training.parts.train], data.labels.iloc[training.parts.train]
-        mlflow.log_params({**training.logged_params(), **tracking.pipeline_params(candidate.pipeline)})
+        mlflow.log_params({**training.logged_params(), **training.digests, **of_run(tags), **tracking.pipeline_params(candidate.pipeline)})
         tracking.log_dataset(data, records, labels, context="training")
         yield run_id
 
@@ -288,7 +290,7 @@ def _measure(candidate: Candidate, training: _Training, predictions: Predictions
         "latency_p95_ms": cost.p95_ms,
         "fit_seconds": fitted.fit_seconds,
     }
-    golden = golden_records(records, labels, kind=data.kind, number=params.golden_records)
+    golden = golden_records(records, labels, kind=data.kind, number=params.golden_records, pipeline=fitted.pipeline)
     title = f"{candidate.name}, cross-validated on {len(records)} records"
     files = {
         PER_CLASS: evaluate.per_class(predictions.classes, data.labels.to_numpy(dtype=str), metrics),

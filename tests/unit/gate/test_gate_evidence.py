@@ -54,6 +54,7 @@ class Models:
     columns: dict[str, tuple[Column, ...]] = field(default_factory=dict)
     timed: list[int] = field(default_factory=list)
     measured: list[tuple[str, Any, Any]] = field(default_factory=list)
+    agreements: list[str] = field(default_factory=list)
 
 
 def hashes(*places: int) -> list[str]:
@@ -91,6 +92,7 @@ def models(monkeypatch: pytest.MonkeyPatch) -> Models:
     monkeypatch.setattr(module, "latency", timed)
     monkeypatch.setattr(module, "loading_memory_mib", memory_mib)
     monkeypatch.setattr(module, "what_answers", lambda *_: REFUSED)
+    monkeypatch.setattr(module, "scorer_agreement", lambda files, _: found.agreements.append(version(files.folder)))
     return found
 
 

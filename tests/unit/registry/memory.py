@@ -83,6 +83,9 @@ class Mlflow:
             raise NotFoundError(f"version {version} does not exist")
         return VersionInfo(ref(version), dict(self.tags[version]), self.stages[version], "", 0)
 
+    def read_json(self, run_id: str, path: str) -> dict[str, object]:
+        raise NotFoundError(f"the run {run_id} has no artifact {path}")
+
     def versions(self, registered_model: str) -> tuple[VersionInfo, ...]:
         return tuple(self.model_version(registered_model, number) for number in sorted(self.tags, reverse=True))
 

@@ -120,6 +120,16 @@ def test_texts_that_a_service_refuses_are_no_golden_inputs() -> None:
     assert all(record["text"].strip() for record in found.records)
 
 
+def test_examples_that_are_not_taken_are_there_for_the_model_to_choose_from() -> None:
+    few = golden_inputs([TEXT], examples=None, logged=["a", "b"], address=ADDRESS)
+    assert few.others == ()
+    many = golden_inputs([TEXT], examples=None, logged=[f"t{number}" for number in range(100_000)], address=ADDRESS)
+    assert many.examples <= 64
+    assert 500 <= len(many.others) <= 1_000
+    taken = {record["text"] for record in many.records}
+    assert not any(record["text"] in taken for record in many.others)
+
+
 def test_an_example_of_another_form_is_passed_over() -> None:
     for logged in ("text", 3, [], [[1, 2, 3]], {"other": 1}):
         assert golden_inputs([TEXT, AGE], examples=None, logged=logged, address=ADDRESS).origin == "signature"

@@ -75,7 +75,7 @@ def fitted() -> tuple[Pipeline, pd.DataFrame, pd.Series]:
 
 def test_golden_records_hold_every_class_and_what_is_odd(fitted: tuple[Pipeline, pd.DataFrame, pd.Series]) -> None:
     pipeline, records, labels = fitted
-    golden = golden_predictions(pipeline, golden_records(records, labels, kind="text", number=24))
+    golden = golden_predictions(pipeline, golden_records(records, labels, kind="text", number=24, pipeline=pipeline))
     texts = [row["text"] for row in golden["inputs"]]
     assert len(texts) == 24
     by_text = dict(zip(records["text"], labels, strict=True))
@@ -86,6 +86,28 @@ def test_golden_records_hold_every_class_and_what_is_odd(fitted: tuple[Pipeline,
     assert golden["classes"] == sorted(CLASSES)
     again = pipeline.predict_proba(pd.DataFrame(golden["inputs"]))
     assert np.abs(again - np.array(golden["probabilities"])).max() == 0
+
+
+def test_golden_records_lie_near_the_boundaries_and_hold_each_class_that_the_model_gives() -> None:
+    random = np.random.default_rng(0)
+    centres = {"a": (0.0, 0.0), "b": (3.0, 0.0), "c": (0.0, 3.0)}
+    points = {label: random.normal(centre, 0.8, (60, 2)) for label, centre in centres.items()}
+    records = pd.DataFrame(np.concatenate(list(points.values())), columns=["x", "y"])
+    labels = pd.Series([label for label, of in points.items() for _ in of])
+    pipeline = Pipeline([("classifier", LogisticRegression())]).fit(records, labels)
+    golden = golden_records(records, labels, kind="tabular", number=16, pipeline=pipeline)
+    pd.testing.assert_frame_equal(golden, golden_records(records, labels, kind="tabular", number=16, pipeline=pipeline))
+    assert len(golden) == 16
+    assert set(pipeline.predict(golden)) == set(centres)
+
+    def margins(of: pd.DataFrame) -> dict[tuple[int, ...], float]:
+        smallest: dict[tuple[int, ...], float] = {}
+        for row in pipeline.predict_proba(of):
+            pair = tuple(sorted(np.argsort(-row)[:2].tolist()))
+            smallest[pair] = min(smallest.get(pair, 1.0), float(np.sort(row)[-1] - np.sort(row)[-2]))
+        return smallest
+
+    assert margins(golden) == margins(records)
 
 
 def test_golden_records_of_several_texts_change_each_and_put_one_in_the_place_of_the_other() -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from passerelle.follow_settings import FollowSettings
+from passerelle.model.manifest import read_manifest
 from passerelle.model.mlmodel import describe
+from passerelle.model.origin import as_recorded
 from passerelle.names import ARTIFACT_DIGEST, LINEAGE_FILE, MODEL_FOLDER, PREFIX, RUN_ID_LENGTH_IN_TAG
 from passerelle.serving.following.download import Download, remove
 from passerelle.serving.following.failures import NotReachedError, VersionRefusedError
@@ -220,7 +222,8 @@ class Follower:
         except Exception as error:
             message = f"cannot parse the MLmodel file of version {version.version}: {type(error).__name__}"
             raise VersionRefusedError("mlmodel", message, hint=_STATUS) from error
-        tags = {key.removeprefix(PREFIX): value for key, value in version.tags.items() if key.startswith(PREFIX)}
+        recorded = as_recorded(version.tags, read_manifest(folder))
+        tags = {key.removeprefix(PREFIX): value for key, value in recorded.items() if key.startswith(PREFIX)}
         return {
             **tags,
             "registered_model": version.registered_model,
