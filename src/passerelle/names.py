@@ -143,6 +143,8 @@ BUNDLE: Final = "passerelle/bundle.tar"
 # In a bento model's directory.
 MODEL_FOLDER: Final = "mlflow_model"
 LINEAGE_FILE: Final = "lineage.json"
+#: The stored line of the ledger's entry that put the version into production; so too in the folder of a version that a service follows.
+LEDGER_FILE: Final = "ledger_entry.jsonl"
 #: In the model's folder, where the model is compiled.
 SCORER_FOLDER: Final = "scorer"
 

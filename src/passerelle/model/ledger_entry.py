@@ -22,6 +22,8 @@ CANDIDATE, CANDIDATE_ENDED = "candidate", "candidate-ended"
 CANDIDATE_KINDS = frozenset({CANDIDATE, CANDIDATE_ENDED})
 #: Of a candidate's weight, which is a share of the requests in percent.
 LARGEST_WEIGHT = 100
+#: What an entry says about the one before, whose steps failed and were put back.
+UNDONE = "undone"
 #: What an entry says about answers that were erased from the prediction log; it is about no version.
 ERASURE = "erasure"
 #: Fields that came later than the first ledgers.

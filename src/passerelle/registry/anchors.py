@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from passerelle.errors import NotFoundError
-from passerelle.model.ledger_entry import ERASURE, Entry
+from passerelle.model.ledger_entry import ERASURE, UNDONE, Entry
 from passerelle.names import LEDGER_ANNOUNCED, LEDGER_CANDIDATE, LEDGER_ENTRY, LEDGER_ERASURE, ModelVersionRef, ledger_artifact
 from passerelle.registry.chain import Anchors
 from passerelle.registry.client import Registry
@@ -73,7 +73,7 @@ def tag_of(entry: Entry) -> str:
 
 def _concerned(entry: Entry) -> Iterator[int]:
     """Yield the version that the entry moved, and the one that it leaves in production."""
-    if entry.what == "undone" and entry.from_version:
+    if entry.what == UNDONE and entry.from_version:
         yield entry.from_version
     if entry.to_version:
         yield entry.to_version

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from passerelle.model.ledger_entry import Entry, digest_of, parsed_entry
+from passerelle.model.ledger_entry import UNDONE, Entry, digest_of, parsed_entry
+from passerelle.names import ModelVersionRef
 from passerelle.registry.ledger import BEGINNING, Stored, entry_name, folder_of, parsed_head
 
 
@@ -86,8 +87,19 @@ def stood(entries: Sequence[Entry]) -> Iterator[Entry]:
     """Yield the promotions and rollbacks that were carried out, the oldest first: not those that were undone, nor what undid them."""
     moved = moves(entries)
     for entry, then in zip_longest(moved, moved[1:]):
-        if entry.what != "undone" and (then is None or then.what != "undone"):
+        if entry.what != UNDONE and (then is None or then.what != UNDONE):
             yield entry
+
+
+def promotion_of(entries: Sequence[Entry], ref: ModelVersionRef, digest: str) -> Entry | None:
+    """Return the last entry that put this version into production, with this run and these files; None where none did.
+
+    A number alone names no version: a registered model that was deleted and made anew has the same numbers again.
+    """
+    same = (ref.version, ref.run_id, digest)
+    return next(
+        (entry for entry in reversed(list(stood(entries))) if (entry.to_version, entry.run_id, entry.artifact_digest) == same), None
+    )
 
 
 def standing_entry(entries: Sequence[Entry]) -> Entry | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from passerelle.errors import BusyError, PasserelleError
-from passerelle.model.ledger_entry import Entry
+from passerelle.model.ledger_entry import UNDONE, Entry
 from passerelle.names import GOLDEN_ORIGIN, PREVIOUS, ModelVersionRef
 from passerelle.registry import ledger as ledgers
 from passerelle.registry.anchors import confirm, publish
@@ -166,7 +166,7 @@ def _undone(written: Entry, ledger: VerifiedLedger, error: BaseException) -> Ent
         before=written.digest,
         when=ledgers.now(),
         who=written.who,
-        what="undone",
+        what=UNDONE,
         registered_model=written.registered_model,
         from_version=written.to_version,
         to_version=ledger.in_production or 0,
