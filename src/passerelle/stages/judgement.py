@@ -50,6 +50,7 @@ class PromotionRequest:
         since: The ledger as it was when the caller decided to promote; None where the caller did not look.
         live: What the version did as a candidate beside the one in production, for the report.
         given: Labelled rows to judge by, in place of those that a training held out or that were given before.
+        project_criteria: Digest of the project's own criteria, which hold before the first promotion; None where that is not known.
         puts_back: Whether it may put back what a rollback took out of production; a command asks for a reason.
     """
 
@@ -67,6 +68,7 @@ class PromotionRequest:
     live: report.LiveRows | None = None
     given: LabelledRows | None = None
     puts_back: bool = True
+    project_criteria: str | None = None
 
 
 @dataclass(frozen=True)

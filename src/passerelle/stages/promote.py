@@ -20,6 +20,7 @@ from passerelle.registry.verified import verified_ledger
 from passerelle.settings import SigningSettings
 from passerelle.stages.compare import best_run
 from passerelle.stages.context import CRITERIA, Context, stage
+from passerelle.stages.criteria_change import change_of_criteria, check_criteria, criteria_before, criteria_of_project
 from passerelle.stages.judgement import REPORT, PromotionRequest, judgement_of
 from passerelle.stages.promote_digest import way_to_a_digest
 from passerelle.stages.promote_options import PromoteOptions
@@ -104,6 +105,7 @@ def promotion_request(context: Context, project: Path, options: PromoteOptions =
         on_report=write,
         report_file=options.report,
         puts_back=bool(options.reason and options.reason.strip()),
+        project_criteria=criteria_of_project(project),
     )
 
 
@@ -151,12 +153,17 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, req
         return _reported(registry, there, criteria, replace(request, since=ledger))
     # The champion is the version that the ledger put into production: an alias that was moved by hand has no effect.
     champion = ledger.in_production or before.production
+    other = criteria_before(ledger.entries, criteria, request.project_criteria)
+    if not dry_run:
+        hint = f"passerelle promote --version {ref.version} --criteria FILE --reason REASON"
+        check_criteria(other, criteria, who=request.who, reason=request.reason, development=request.development, hint=hint)
     judgement = judgement_of(registry, version.ref, champion, criteria, replace(request, since=ledger), dry_run=dry_run)
     if not request.puts_back:
         check_not_withdrawn(ledger.entries, version.ref)
-    entry = judgement.record(_entry(version, request))
+    entry = replace(judgement.record(_entry(version, request)), criteria_before=other)
     moved = put_in_production(registry, version.ref, entry, since=ledger, judged=True, signing=request.signing, dry_run=dry_run)
-    return replace(moved, findings=judgement.findings, report=judgement.report, notes=judgement.notes)
+    changed = (change_of_criteria(other, criteria),) if other else ()
+    return replace(moved, findings=judgement.findings, report=judgement.report, notes=(*changed, *judgement.notes))
 
 
 def _reported(registry: Registry, there: Promotion, criteria: Criteria, request: PromotionRequest) -> Promotion:

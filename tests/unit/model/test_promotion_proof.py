@@ -74,7 +74,7 @@ def test_without_a_key_the_entry_must_be_there_and_about_this_version(way: str, 
     if content is not None:
         (bento_model / LEDGER_FILE).write_bytes(content)
     told = refusal(lambda: check_promoted(bento_model, SigningSettings.read(verify="off")))
-    print(f"{way}: {told or 'served'}")
+    print(f"{way}: {told or 'served'}")  # noqa: T201 - the table of the ways, for `pytest -rP`
     assert (problem in told) if problem else told == ""
 
 

@@ -47,6 +47,7 @@ def test_an_entry_is_one_line_of_canonical_json() -> None:
         judged=False,
         golden_origin="signature",
         held_out_digest="sha256:2",
+        criteria_before="sha256:3",
     )
     assert json.loads(more.line()).keys() == asdict(more).keys()
 
