@@ -247,6 +247,8 @@ def history(output: Output, result: History) -> None:
     output.table(("no.", "when (UTC)", "what", "from", "to", "who", "reason"), rows, right=("no.", "from", "to"))
     for finding in result.findings:
         output.line(f"entry {finding.number}: {finding.problem}", Tone.BAD)
+    for key in result.foreign if result.verified else ():
+        output.line(f"not of passerelle, and ignored: {key}", Tone.WARNING)
     if result.verified and not result.findings:
         output.line(f"verified: {len(result.entries)} entries, none changed, removed or inserted", Tone.GOOD)
         if result.entries:

@@ -54,7 +54,11 @@ def publish(registry: Registry, entry: Entry) -> None:
 
 def unpublished(registry: Registry, entry: Entry) -> tuple[str, ...]:
     """Return what MLflow lacks of the last entry, in words: its writer was interrupted, or wrote it before lines were published."""
-    tags = registry.model_version(entry.registered_model, entry.to_version).tags
+    try:
+        tags = registry.model_version(entry.registered_model, entry.to_version).tags
+    except NotFoundError:
+        # A version that was deleted since takes no tags, and nobody serves it.
+        return ()
     missing = []
     tag = tag_of(entry)
     if {registry.model_tags(entry.registered_model).get(tag), tags.get(tag)} != {_text(entry)}:

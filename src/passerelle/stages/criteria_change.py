@@ -15,7 +15,7 @@ from passerelle.stages.demo_ownership import REASON
 from passerelle.stages.promote_unknown import reason_of_person
 
 #: Characters of a digest that tell two criteria apart in a message.
-_SHOWN = 19
+_DIGEST_CHARACTERS = 19
 
 
 def criteria_of_project(project: Path) -> str | None:
@@ -43,7 +43,8 @@ def criteria_before(entries: Sequence[Entry], criteria: Criteria, of_project: st
 
 def change_of_criteria(before: str, criteria: Criteria) -> str:
     """Return in words that the criteria are others."""
-    return f"the criteria are not those of the last promotion or of the project: {criteria.digest[:_SHOWN]} in place of {before[:_SHOWN]}"
+    now, then = (digest[:_DIGEST_CHARACTERS] for digest in (criteria.digest, before))
+    return f"the criteria are not those of the last promotion or of the project: {now} in place of {then}"
 
 
 def check_criteria(before: str | None, criteria: Criteria, *, who: str, reason: str | None, development: bool, hint: str) -> None:

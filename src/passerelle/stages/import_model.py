@@ -96,9 +96,8 @@ def import_model(
         production: Refuse a version that the ledger never put into production.
 
     Raises:
-        RefusedError: No promotion put the version into production, and only such versions are allowed.
         NotFoundError: No version holds the alias.
-        IntegrityError: The version that holds the alias is not the one that was promoted last, or the ledger is broken.
+        As `lines_of_promotion`.
         IntegrityError: A file is not the one that was registered, or a golden prediction is not reproduced.
         OutsideError: MLflow or S3 does not answer, or the disk is full; the store is as it was.
         BusyError: Another import holds the store.

@@ -270,7 +270,7 @@ def _check(author: Author, info: VersionInfo, ledger: VerifiedLedger) -> None:
     if ledger.in_production is None:
         message = f"no version of « {info.ref.registered_model} » is in production that {info.ref} could answer beside"
         raise RefusedError(message, hint=f"passerelle promote --version {info.ref.version}")
-    if ledger.in_production == info.ref.version:
+    if ledger.in_production == info.ref.version and (ledger.last_move is None or ledger.last_move.run_id in ("", info.ref.run_id)):
         raise UsageError(f"{info.ref} is in production already", hint="passerelle rollout --candidate N --weight 10")
     last = candidate_of(ledger)
     if last is not None and last.to_version != info.ref.version:

@@ -37,8 +37,7 @@ def run(
 
     Raises:
         NotFoundError: The store holds no such bento, or none of the version in production.
-        RefusedError: This is production, and no promotion put the version there.
-        IntegrityError: A golden prediction differs.
+        RefusedError, IntegrityError: No promotion put it into production, which this is, or a golden prediction differs.
         OutsideError: The service did not get ready, or ended by itself.
     """
     tag = bento_to_serve(context, bento_tag, registered_model, progress=progress)
