@@ -116,6 +116,8 @@ PARENT_RUN: Final = "mlflow.parentRunId"
 
 #: Parameters of a run, which MLflow does not allow to be changed, hold the digest of each logged file: this prefix and its path.
 DIGEST_PARAM: Final = "digest."
+#: Parameter of a candidate's run: digest of the figures that training logged.
+FIGURES_PARAM: Final = "figures_digest"
 #: In the place of a path, all files of the model as they were logged.
 LOGGED_MODEL: Final = "model"
 

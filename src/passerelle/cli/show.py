@@ -53,6 +53,9 @@ def comparison(output: Output, result: Comparison) -> None:
     for row in result.rows:
         if row.failures:
             output.line(f"{row.candidate} fails: {'; '.join(row.failures)}", Tone.BAD)
+    if result.unproved:
+        output.line(f"nothing proves the figures of {', '.join(result.unproved)}: their runs hold no digest of them", Tone.WARNING)
+    output.line("these are the figures that the runs state; promote measures again on the held-out rows")
     if result.best is not None:
         output.line(f"best: {result.best.candidate} by {result.primary}, run {result.best.run_id}", Tone.GOOD)
     else:
