@@ -26,6 +26,7 @@ class Trained:
         return "parent"
 
     def candidate_runs(self, parent_run_id: str) -> tuple[CandidateRun, ...]:
+        assert parent_run_id == self.latest_training()
         return self.runs
 
 
