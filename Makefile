@@ -13,7 +13,7 @@ PASSERELLE := $(BIN)/passerelle
 UV := $(BIN)/uv
 ENVIRONMENT := $(READY)
 
-.PHONY: help environment demo up stack airflow test fuzz mutants lint docs format bench images load overload lock licences release publish forge-release clean
+.PHONY: help environment demo up stack airflow test fuzz mutants lint docs format bench images load overload kills lock licences release publish forge-release clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -67,6 +67,9 @@ images: .venv/.dev  ## compare the image of the bento built last with BentoML's 
 
 load: .venv/.dev  ## mix, spike and soak, 20 s each, on the bento built last or on HOST=…; fails if a threshold is missed
 	@$(BIN)/python -m loadtests.locust $(LOADS) --seconds $(or $(LOAD_SECONDS),20) $(if $(HOST),--host $(HOST)) $(LOAD_ARGS)
+
+kills: .venv/.dev  ## kill promote, rollback, register and import 50 times each, or TIMES, and race them; prints what was left
+	@$(BIN)/python -m tests.kills $(or $(TIMES),50)
 
 overload: .venv/.dev  ## four times the capacity of the service, for ten minutes or LOAD_SECONDS; fails over a limit
 	@$(BIN)/python -m loadtests.overload --seconds $(or $(LOAD_SECONDS),600)

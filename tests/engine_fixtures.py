@@ -23,7 +23,7 @@ from passerelle.errors import OutsideError
 from passerelle.model.golden import Golden, read_golden
 from passerelle.names import BentoTag
 from passerelle.settings import StoreSettings
-from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
+from tests.unit.serving.models import text_pipeline, text_table, vouch_for, write_bento_model
 
 ROOT = Path(__file__).resolve().parents[1]
 TAG = BentoTag("classification", "7-00000000")
@@ -59,6 +59,7 @@ def write_bento(home: Path, *, version: str = "7", pipeline: Any = None) -> Stor
         said = {name.removeprefix("passerelle."): value for name, value in labels.items()}
         lineage = Path(model.path) / "lineage.json"
         lineage.write_text(json.dumps(json.loads(lineage.read_text()) | said))
+        vouch_for(Path(model.path))
     for path in (home / "models").rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
     settings = StoreSettings.read(bentoml_home=home)

@@ -118,6 +118,8 @@ PARENT_RUN: Final = "mlflow.parentRunId"
 
 #: Parameters of a run, which MLflow does not allow to be changed, hold the digest of each logged file: this prefix and its path.
 DIGEST_PARAM: Final = "digest."
+#: Parameter of a candidate's run: digest of the figures that training logged.
+FIGURES_PARAM: Final = "figures_digest"
 #: In the place of a path, all files of the model as they were logged.
 LOGGED_MODEL: Final = "model"
 
@@ -145,6 +147,8 @@ BUNDLE: Final = "passerelle/bundle.tar"
 # In a bento model's directory.
 MODEL_FOLDER: Final = "mlflow_model"
 LINEAGE_FILE: Final = "lineage.json"
+#: The stored line of the ledger's entry that put the version into production; so too in the folder of a version that a service follows.
+LEDGER_FILE: Final = "ledger_entry.jsonl"
 #: In the model's folder, where the model is compiled.
 SCORER_FOLDER: Final = "scorer"
 

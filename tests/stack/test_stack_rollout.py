@@ -31,7 +31,7 @@ def second(served: StackForTests) -> StackForTests:
     served.done("passerelle", "register", "--run", other, "--criteria", "lenient.yaml")
     forced = served.run("passerelle", "promote", "--version", "2", "--force", "--reason", "to roll out another one")
     assert (forced.returncode, "not forced in production" in forced.stderr) == (1, True), forced.stderr
-    served.done("passerelle", "promote", "--version", "2", "--criteria", "lenient.yaml")
+    served.done("passerelle", "promote", "--version", "2", "--criteria", "lenient.yaml", "--reason", "a trial of the roll-out")
     return served
 
 

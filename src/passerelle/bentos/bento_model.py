@@ -12,7 +12,17 @@ from bentoml._internal.models.model import Model, ModelContext, ModelOptions, Mo
 
 from passerelle.bentos.store import Store
 from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE
-from passerelle.names import ARTIFACT_DIGEST, GOLDEN, LINEAGE_FILE, MANIFEST_FILE, MODEL_FOLDER, PREFIX, SIGNATURE_FILE, BentoTag
+from passerelle.names import (
+    ARTIFACT_DIGEST,
+    GOLDEN,
+    LEDGER_FILE,
+    LINEAGE_FILE,
+    MANIFEST_FILE,
+    MODEL_FOLDER,
+    PREFIX,
+    SIGNATURE_FILE,
+    BentoTag,
+)
 
 #: The part of the lineage that people filter by; BentoML takes short plain text for labels.
 _LABELS = ("registered_model", "version", "run_id", "candidate", "data_digest", "git_commit", "criteria_digest")
@@ -29,6 +39,7 @@ class CheckedModel:
         digest: Of the manifest.
         signature: Of the manifest, where the model was signed.
         lineage: Where the model comes from.
+        promotion: The ledger's entries that put it into production; empty where none did.
     """
 
     folder: Path
@@ -37,6 +48,7 @@ class CheckedModel:
     digest: str
     signature: str | None
     lineage: Mapping[str, object]
+    promotion: bytes = b""
 
 
 def write_bento_model(store: Store, tag: BentoTag, checked: CheckedModel, *, staging: Path) -> Path:
@@ -82,6 +94,8 @@ def _write_files(place: Path, checked: CheckedModel) -> None:
     (place / MANIFEST_FILE).write_text(json.dumps(checked.manifest, ensure_ascii=False, indent=1), encoding="utf-8")
     if checked.signature is not None:
         (place / SIGNATURE_FILE).write_text(checked.signature, encoding="utf-8")
+    if checked.promotion:
+        (place / LEDGER_FILE).write_bytes(checked.promotion)
     (place / LINEAGE_FILE).write_text(json.dumps(checked.lineage, ensure_ascii=False, indent=1), encoding="utf-8")
 
 

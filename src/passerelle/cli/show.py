@@ -53,6 +53,9 @@ def comparison(output: Output, result: Comparison) -> None:
     for row in result.rows:
         if row.failures:
             output.line(f"{row.candidate} fails: {'; '.join(row.failures)}", Tone.BAD)
+    if result.unproved:
+        output.line(f"nothing proves the figures of {', '.join(result.unproved)}: their runs hold no digest of them", Tone.WARNING)
+    output.line("these are the figures that the runs state; promote measures again on the held-out rows")
     if result.best is not None:
         output.line(f"best: {result.best.candidate} by {result.primary}, run {result.best.run_id}", Tone.GOOD)
     else:
@@ -251,6 +254,8 @@ def history(output: Output, result: History) -> None:
         output.line(difference, Tone.BAD)
     for note in result.notes:
         output.line(note)
+    for key in result.foreign if result.verified else ():
+        output.line(f"not of passerelle, and ignored: {key}", Tone.WARNING)
     if result.verified and not result.findings:
         output.line(f"verified: {len(result.entries)} entries, none changed, removed or inserted", Tone.GOOD)
         if result.entries:

@@ -22,11 +22,14 @@ CANDIDATE, CANDIDATE_ENDED = "candidate", "candidate-ended"
 CANDIDATE_KINDS = frozenset({CANDIDATE, CANDIDATE_ENDED})
 #: Of a candidate's weight, which is a share of the requests in percent.
 LARGEST_WEIGHT = 100
+#: What an entry says about the one before, whose steps failed and were put back.
+UNDONE = "undone"
 #: What an entry says about answers that were erased from the prediction log; it is about no version.
 ERASURE = "erasure"
 #: Fields that came later than the first ledgers.
 _LATER = (
-    "waived", "trusted_pickle", "report_digest", "candidate", "ended", "erased", "golden_origin", "held_out_digest", "signature",
+    "waived", "trusted_pickle", "report_digest", "candidate", "ended", "erased", "golden_origin", "held_out_digest",
+    "criteria_before", "signature",
 )  # fmt: skip
 
 
@@ -85,6 +88,7 @@ class Entry:
         judged: False where there were no labelled rows to judge the version by, and somebody promoted it all the same, for `reason`.
         golden_origin: Of an adopted version: where the inputs of its golden predictions come from.
         held_out_digest: SHA-256 of the labelled rows that an operator gave the gate, for this version or an earlier one.
+        criteria_before: Of a promotion by other criteria than the one before: digest of those that `who` replaced, for `reason`.
         signature: Of all the other fields, where there is a key: a Sigstore bundle as JSON.
     """
 
@@ -111,6 +115,7 @@ class Entry:
     judged: bool = True
     golden_origin: str | None = None
     held_out_digest: str | None = None
+    criteria_before: str | None = None
     signature: str | None = None
 
     def content(self) -> dict[str, object]:

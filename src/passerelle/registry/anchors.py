@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from passerelle.errors import NotFoundError
-from passerelle.model.ledger_entry import ERASURE, Entry
+from passerelle.model.ledger_entry import ERASURE, UNDONE, Entry
 from passerelle.names import LEDGER_ANNOUNCED, LEDGER_CANDIDATE, LEDGER_ENTRY, LEDGER_ERASURE, ModelVersionRef, ledger_artifact
 from passerelle.registry.chain import Anchors
 from passerelle.registry.client import Registry
@@ -54,7 +54,11 @@ def publish(registry: Registry, entry: Entry) -> None:
 
 def unpublished(registry: Registry, entry: Entry) -> tuple[str, ...]:
     """Return what MLflow lacks of the last entry, in words: its writer was interrupted, or wrote it before lines were published."""
-    tags = registry.model_version(entry.registered_model, entry.to_version).tags
+    try:
+        tags = registry.model_version(entry.registered_model, entry.to_version).tags
+    except NotFoundError:
+        # A version that was deleted since takes no tags, and nobody serves it.
+        return ()
     missing = []
     tag = tag_of(entry)
     if {registry.model_tags(entry.registered_model).get(tag), tags.get(tag)} != {_text(entry)}:
@@ -73,7 +77,7 @@ def tag_of(entry: Entry) -> str:
 
 def _concerned(entry: Entry) -> Iterator[int]:
     """Yield the version that the entry moved, and the one that it leaves in production."""
-    if entry.what == "undone" and entry.from_version:
+    if entry.what == UNDONE and entry.from_version:
         yield entry.from_version
     if entry.to_version:
         yield entry.to_version

@@ -6,8 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from passerelle.model.ledger_entry import Entry, digest_of, parsed_entry
+from passerelle.model.ledger_entry import UNDONE, Entry, digest_of, parsed_entry
+from passerelle.names import ModelVersionRef
 from passerelle.registry.ledger import BEGINNING, Stored, entry_name, folder_of, parsed_head
+
+#: The one fault of a ledger that is whole by itself, and unknown to MLflow: a person may go on from it.
+UNANCHORED = (
+    "MLflow does not know it, nor any other entry: the registered model was deleted and made anew, or somebody else wrote the ledger"
+)
+
+
+#: Of the entry by which a person went on: what it waived. Nothing goes back to what was in production before it.
+REANCHORED = "ledger"
 
 
 @dataclass(frozen=True)
@@ -35,9 +45,14 @@ class Anchors:
         return (entry.number, entry.digest) in self.confirmed or (entry.number, entry.digest) == self.announced
 
     @property
-    def last_number(self) -> int:
-        """Number of the last entry that MLflow was told of; 0 for none."""
-        return max(number for number, _ in (*self.confirmed, self.announced or (0, "")))
+    def last_number(self) -> int | None:
+        """Number of the last entry that MLflow was told of; None where it knows none."""
+        return max((number for number, _ in (*self.confirmed, *([self.announced] if self.announced else []))), default=None)
+
+    @property
+    def last_confirmed(self) -> int:
+        """Number of the last entry that is known to be written; 0 for none."""
+        return max((number for number, _ in self.confirmed), default=0)
 
 
 @dataclass(frozen=True)
@@ -58,7 +73,7 @@ def examine(registered_model: str, stored: Stored, anchors: Anchors | None) -> C
     faults: list[LedgerFault] = []
     entries: list[Entry] = []
     before, folder = BEGINNING, folder_of(registered_model)
-    for expected, (key, content) in enumerate(stored.lines, start=1):
+    for expected, (key, content) in enumerate(_counted(stored, anchors), start=1):
         entry, own = parsed_entry(content) if content is not None else None, f"{folder}{entry_name(expected)}"
         if entry is None or key != own:
             # The entries after it are chained to an unknown one.
@@ -77,6 +92,24 @@ def examine(registered_model: str, stored: Stored, anchors: Anchors | None) -> C
     return Chain(tuple(entries), tuple(sorted(faults, key=lambda fault: fault.number)), unwritten is not None)
 
 
+def _counted(stored: Stored, anchors: Anchors | None) -> tuple[tuple[str, bytes | None], ...]:
+    """Return the lines that count: those that the head names, or that MLflow knows to be written. Others were put there by somebody."""
+    head = parsed_head(stored.head) if stored.head is not None else None
+    if head is None and not (anchors and anchors.confirmed):
+        return stored.lines
+    lines = stored.lines[: max(head.number if head else 0, anchors.last_confirmed if anchors else 0)]
+    if head is None or not anchors or len(lines) != head.number or not lines:
+        return lines
+    # Between head and object, whatever stood at the object's name before is still there.
+    interrupted = (head.number, head.digest) == anchors.announced and anchors.announced not in anchors.confirmed
+    return lines[:-1] if interrupted and digest_of(lines[-1][1] or b"") != head.digest else lines
+
+
+def only_unanchored(faults: Sequence[LedgerFault]) -> bool:
+    """Return whether nothing is wrong but that MLflow knows none of the entries."""
+    return [fault.problem for fault in faults] == [UNANCHORED]
+
+
 def moves(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     """Return the entries that say which version is in production, the oldest first: not those about candidates."""
     return tuple(entry for entry in entries if entry.moves_production)
@@ -86,8 +119,24 @@ def stood(entries: Sequence[Entry]) -> Iterator[Entry]:
     """Yield the promotions and rollbacks that were carried out, the oldest first: not those that were undone, nor what undid them."""
     moved = moves(entries)
     for entry, then in zip_longest(moved, moved[1:]):
-        if entry.what != "undone" and (then is None or then.what != "undone"):
+        if entry.what != UNDONE and (then is None or then.what != UNDONE):
             yield entry
+
+
+def entries_known(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Return the entries since MLflow knows them: those before which a person went on without MLflow are left out."""
+    return entries[max((place for place, each in enumerate(entries) if REANCHORED in each.waived), default=0) :]
+
+
+def promotion_of(entries: Sequence[Entry], ref: ModelVersionRef, digest: str) -> Entry | None:
+    """Return the last entry that put this version into production, with this run and these files; None where none did.
+
+    A number alone names no version: a registered model that was deleted and made anew has the same numbers again. Entries that MLflow
+    did not know when a person went on from them count no longer.
+    """
+    same = (ref.version, ref.run_id, digest)
+    carried_out = reversed(list(stood(entries_known(entries))))
+    return next((entry for entry in carried_out if (entry.to_version, entry.run_id, entry.artifact_digest) == same), None)
 
 
 def standing_entry(entries: Sequence[Entry]) -> Entry | None:
@@ -145,6 +194,10 @@ def _head_problems(head: bytes | None, last: int, last_digest: str) -> Iterator[
 
 
 def _unknown(entries: Sequence[Entry], anchors: Anchors) -> Iterator[LedgerFault]:
+    if anchors.last_number is None:
+        if entries:
+            yield LedgerFault(len(entries), UNANCHORED)
+        return
     for number, digest in sorted(anchors.confirmed):
         if not 1 <= number <= len(entries):
             yield LedgerFault(number, "MLflow knows it, and it is missing here: it was removed")

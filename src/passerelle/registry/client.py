@@ -16,8 +16,8 @@ from mlflow.exceptions import MlflowException
 
 from passerelle.errors import NotFoundError
 from passerelle.model.version_tags import packed
-from passerelle.names import KIND, PARENT_RUN, ModelVersionRef
-from passerelle.registry.entities import CandidateRun, VersionInfo, all_pages, candidate, version_info
+from passerelle.names import PARENT_RUN, ModelVersionRef
+from passerelle.registry.entities import CandidateRun, VersionInfo, all_pages, candidate, finished_trainings, version_info
 from passerelle.registry.failures import mlflow_errors, parsed
 from passerelle.registry.logged_models import only_model
 from passerelle.registry.mlflow_environment import MlflowEnvironment
@@ -91,8 +91,7 @@ class Registry:
             found = self._client.get_experiment_by_name(name)
             if found is None:
                 return None
-            conditions = ["attributes.status = 'FINISHED'", *(f"tags.`{key}` = '{value}'" for key, value in tags.items())]
-            query = " and ".join([f"tags.`{KIND}` = 'training'", *conditions])
+            query = finished_trainings(tags)
             runs = self._client.search_runs([found.experiment_id], query, max_results=1, order_by=["attributes.start_time DESC"])
         return str(runs[0].info.run_id) if runs else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -12,10 +13,12 @@ from mlflow.store.entities import PagedList
 from mlflow.utils import get_results_from_paginated_fn
 
 from passerelle.model.version_tags import unpacked
-from passerelle.names import ADOPTION_RUN, CANDIDATE, ModelVersionRef
+from passerelle.names import ADOPTION_RUN, CANDIDATE, KIND, ModelVersionRef
 
 #: Entities that one request asks for.
 PAGE_SIZE = 1_000
+#: The clock of a machine that trains may be a day ahead of this one's, which may be a day behind.
+_CLOCKS_DIFFER_S = 2 * 86_400
 _Listed = TypeVar("_Listed")
 
 
@@ -74,6 +77,13 @@ def version_info(version: ModelVersion) -> VersionInfo:
         tuple(version.aliases),
         run_id,
     )
+
+
+def finished_trainings(tags: Mapping[str, str]) -> str:
+    """Return the query for the finished parent runs with these tags; a run that is dated further ahead than clocks differ is none."""
+    latest_ms = int((time.time() + _CLOCKS_DIFFER_S) * 1_000)
+    conditions = ["attributes.status = 'FINISHED'", f"attributes.start_time < {latest_ms}"]
+    return " and ".join([f"tags.`{KIND}` = 'training'", *conditions, *(f"tags.`{key}` = '{value}'" for key, value in tags.items())])
 
 
 def all_pages(search: Callable[..., PagedList[_Listed]], *args: object, order_by: str) -> list[_Listed]:

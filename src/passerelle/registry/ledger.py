@@ -20,9 +20,12 @@ BEGINNING = "sha256:" + hashlib.sha256(b"passerelle ledger").hexdigest()
 #: The head holds an entry as a JSON string.
 MOST_HEAD_BYTES = 262_144
 HEAD_NAME = "head.json"
+LOCK_NAME = "lock.json"
 _READERS = 8
-#: The criteria, the head and the lock lie in the same folder, after the entries.
-_OTHER_OBJECTS = 16
+#: Objects that are looked at besides the entries: of what others put there, the first ones are told.
+_OTHER_OBJECTS = 64
+#: Entries that are read where MLflow knows none, and the head alone says how many there are.
+MOST_UNANCHORED = 10_000
 
 
 @dataclass(frozen=True)
@@ -49,14 +52,16 @@ class Stored:
     """What lies in S3, unverified.
 
     Attributes:
-        lines: Name and content of each entry's object, in the order of the names; None for one that is too large or gone.
+        lines: Name and content of each entry's object, in the order of their numbers; None for one that is too large or not there.
         head: Content of the head; None where there is none.
         head_tag: Its entity tag, which the next write is conditional on.
+        foreign: Names of the first objects in the folder that are none of the ledger's; nothing goes by them.
     """
 
     lines: tuple[tuple[str, bytes | None], ...]
     head: bytes | None
     head_tag: str | None
+    foreign: tuple[str, ...] = ()
 
 
 class Ledger:
@@ -80,21 +85,34 @@ class Ledger:
         """The folder of the criteria, which entries name by their digest."""
         return f"{self._folder}criteria/"
 
-    def read(self, *, most: int) -> Stored:
-        """Return what is stored, the entries read concurrently.
+    def read(self, *, most: int | None) -> Stored:
+        """Return what is stored, the entries read concurrently, each by its own name: other objects in the folder hide none of them.
 
         Args:
-            most: Number of the last entry that can be there, so that no one can make the reader read more by adding objects.
+            most: Number of the last entry that MLflow was told of, so that no one can make the reader read more by adding objects or by
+                a head; None where MLflow knows none at all.
 
         Raises:
             OutsideError: S3 does not answer.
         """
-        listed = self._objects.keys(self._folder, most=most + _OTHER_OBJECTS)
-        keys = [key for key in listed if key.endswith(".jsonl")][: most + 1]
         head, head_tag = self.read_head()
+        parsed = parsed_head(head) if head is not None else None
+        named = parsed.number if parsed is not None else 0
+        last = min(named, MOST_UNANCHORED) if most is None else max(most, min(named, most + 1))
+        keys = [self.key(number) for number in range(1, last + 1)]
+        own = {*keys, self.head_key, f"{self._folder}{LOCK_NAME}"}
+        listed = self._objects.keys(self._folder, most=last + _OTHER_OBJECTS)
+        foreign = tuple(key for key in listed if key not in own and not self._in_own_folder(key))
         with ThreadPoolExecutor(_READERS) as readers:
-            contents = list(readers.map(self._content, keys))
-        return Stored(tuple(zip(keys, contents, strict=True)), head, head_tag)
+            lines = list(zip(keys, readers.map(self._content, keys), strict=True))
+        while lines and lines[-1][1] is None:
+            lines.pop()
+        return Stored(tuple(lines), head, head_tag, foreign)
+
+    def _in_own_folder(self, key: str) -> bool:
+        """Return whether the object lies in a folder below the ledger's, such as that of the criteria."""
+        folder, slash, _ = key.removeprefix(self._folder).partition("/")
+        return bool(slash) and folder.isalpha()
 
     def read_head(self) -> tuple[bytes | None, str | None]:
         """Return the head's content and entity tag; None for both where there is no head, and empty content where it is too large."""
@@ -113,13 +131,18 @@ class Ledger:
         return self._objects.replace(self.head_key, content, entity_tag=head_tag)
 
     def write(self, entry: Entry) -> None:
-        """Write the entry's own object, unless it is there.
+        """Write the entry's own object, unless it is there; what somebody else put at its name is replaced.
+
+        The head names the entry already, and one writer alone wrote that.
 
         Raises:
-            IntegrityError: Another object has its name.
+            IntegrityError: Another object has its name, and keeps being written.
         """
-        if not self._objects.create(self.key(entry.number), entry.line()):
-            raise IntegrityError(f"another object stands at {self.key(entry.number)}", hint="passerelle history --verify")
+        key, line = self.key(entry.number), entry.line()
+        if self._objects.create(key, line):
+            return
+        if not self._objects.replace(key, line, entity_tag=self._objects.entity_tag(key)):
+            raise IntegrityError(f"another object stands at {key}", hint="passerelle history --verify")
 
     def _content(self, key: str) -> bytes | None:
         try:

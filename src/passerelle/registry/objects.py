@@ -130,6 +130,18 @@ class Objects:
         except (BotoCoreError, ClientError) as error:
             raise self._failed(key, error) from error
 
+    def entity_tag(self, key: str) -> str:
+        """Return an object's entity tag, however large it is.
+
+        Raises:
+            NotFoundError: There is no such object.
+            OutsideError: S3 does not answer.
+        """
+        try:
+            return str(self._client.head_object(Bucket=self.settings.bucket, Key=key)["ETag"])
+        except (BotoCoreError, ClientError) as error:
+            raise self._failed(key, error) from error
+
     def age_s(self, key: str) -> float:
         """Return how many seconds ago an object was written; both moments are by the S3 server's own clock.
 
@@ -184,8 +196,8 @@ class Objects:
 
     def _holds(self, key: str, content: bytes) -> bool:
         try:
-            return self.read(key)[0] == content
-        except NotFoundError:
+            return self.read(key, most_bytes=len(content))[0] == content
+        except (NotFoundError, IntegrityError):
             return False
 
     def _failed(self, key: str, error: BotoCoreError | ClientError | S3UploadFailedError) -> NotFoundError | OutsideError:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from passerelle.errors import BusyError, PasserelleError
-from passerelle.model.ledger_entry import Entry
-from passerelle.names import GOLDEN_ORIGIN, PREVIOUS, ModelVersionRef
+from passerelle.model.ledger_entry import UNDONE, Entry
+from passerelle.names import ARTIFACT_DIGEST, GOLDEN_ORIGIN, PREVIOUS, ModelVersionRef
 from passerelle.registry import ledger as ledgers
 from passerelle.registry.anchors import confirm, publish
 from passerelle.registry.chain import standing_entry
@@ -25,12 +25,14 @@ class Standing:
         previous: The version that a rollback goes to, if there is one.
         stages: The stage of each version.
         golden_origins: Of each adopted version: where the inputs of its golden predictions come from.
+        identities: The run of each version, and the digest of its files: a number alone names no version for ever.
     """
 
     production: int | None
     previous: int | None
     stages: Mapping[int, str]
     golden_origins: Mapping[int, str] = field(default_factory=dict)
+    identities: Mapping[int, tuple[str, str]] = field(default_factory=dict, compare=False)
 
 
 def standing(registry: Registry, registered_model: str) -> Standing:
@@ -39,7 +41,8 @@ def standing(registry: Registry, registered_model: str) -> Standing:
     versions = registry.versions(registered_model)
     stages = {info.ref.version: info.stage for info in versions}
     origins = {info.ref.version: info.tags[GOLDEN_ORIGIN] for info in versions if GOLDEN_ORIGIN in info.tags}
-    return Standing(aliases.get(registry.settings.alias), aliases.get(str(PREVIOUS)), stages, origins)
+    identities = {info.ref.version: (info.ref.run_id, info.tags.get(ARTIFACT_DIGEST, "")) for info in versions}
+    return Standing(aliases.get(registry.settings.alias), aliases.get(str(PREVIOUS)), stages, origins, identities)
 
 
 def settled(now: Standing, version: int) -> bool:
@@ -166,7 +169,7 @@ def _undone(written: Entry, ledger: VerifiedLedger, error: BaseException) -> Ent
         before=written.digest,
         when=ledgers.now(),
         who=written.who,
-        what="undone",
+        what=UNDONE,
         registered_model=written.registered_model,
         from_version=written.to_version,
         to_version=ledger.in_production or 0,

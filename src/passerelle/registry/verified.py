@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from passerelle.errors import BusyError, IntegrityError, UsageError
 from passerelle.model.ledger_entry import CANDIDATE_KINDS, MOST_ENTRY_BYTES, Entry
 from passerelle.registry.anchors import announce, confirm, publish, read_anchors
-from passerelle.registry.chain import Anchors, Chain, LedgerFault, examine
+from passerelle.registry.chain import Anchors, Chain, LedgerFault, examine, only_unanchored
 from passerelle.registry.client import Registry
 from passerelle.registry.entry_signature import signature_faults, signed
 from passerelle.registry.ledger import BEGINNING, Ledger, Stored
@@ -25,6 +25,7 @@ class History:
         signed_from: Number of the first entry with a signature; None where none has one.
         differences: What is said of the versions that were in production, and differs from what their manifests record.
         notes: Versions whose manifests are older ones without provenance.
+        foreign: Objects in the ledger's folder that are none of its own; nothing goes by them.
     """
 
     registered_model: str
@@ -34,6 +35,12 @@ class History:
     signed_from: int | None = None
     differences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+
+    @property
+    def unanchored(self) -> bool:
+        """Whether nothing is wrong but that MLflow knows none of the entries: a person may go on from there."""
+        return only_unanchored(self.findings)
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,7 @@ class VerifiedLedger:
     Attributes:
         head_tag: Entity tag of the head that they were read with; None for an empty ledger.
         unwritten: Whether the last entry's own object is still missing: its writer was interrupted.
+        unanchored: Whether MLflow knows none of the entries, and a person goes on from them.
         unconfirmed: Whether MLflow was told of the last entry before it was written, and not after: its writer was interrupted.
     """
 
@@ -51,6 +59,7 @@ class VerifiedLedger:
     head_tag: str | None = None
     unwritten: bool = False
     unconfirmed: bool = False
+    unanchored: bool = False
 
     @property
     def last(self) -> Entry | None:
@@ -79,12 +88,18 @@ class VerifiedLedger:
 
 
 def verified_ledger(
-    registry: Registry, registered_model: str, signing: SigningSettings | None = None, *, since: VerifiedLedger | None = None
+    registry: Registry,
+    registered_model: str,
+    signing: SigningSettings | None = None,
+    *,
+    since: VerifiedLedger | None = None,
+    unanchored: bool = False,
 ) -> VerifiedLedger:
     """Return the ledger for a decision, verified in full: objects, chain, head, what MLflow knows, and signatures where they are required.
 
     Args:
         since: What was read for the same decision before; returned as it is while the head is the same.
+        unanchored: Whether a person goes on from a ledger that is whole by itself, and of which MLflow knows nothing.
 
     Raises:
         IntegrityError: An entry was changed, removed or inserted; says which.
@@ -94,17 +109,20 @@ def verified_ledger(
     if since is not None and Ledger(registry.objects, registered_model).read_head()[1] == since.head_tag:
         return since
     stored, anchors, chain = _read(registry, registered_model, signing)
-    if chain.faults:
+    if chain.faults and not (unanchored and only_unanchored(chain.faults)):
         raise broken(registered_model, chain.faults)
     last = chain.entries[-1] if chain.entries else None
     unconfirmed = last is not None and (last.number, last.digest) not in anchors.confirmed
-    return VerifiedLedger(registered_model, chain.entries, stored.head_tag, chain.unwritten, unconfirmed)
+    return VerifiedLedger(registered_model, chain.entries, stored.head_tag, chain.unwritten, unconfirmed, bool(chain.faults))
 
 
 def broken(registered_model: str, faults: tuple[LedgerFault, ...]) -> IntegrityError:
     """Return the error for a broken ledger, naming the first faulty entry."""
     first, more = faults[0], f" ({len(faults) - 1} more faults)" if len(faults) > 1 else ""
     message = f"the ledger of « {registered_model} » is broken at entry {first.number}: {first.problem}{more}"
+    if only_unanchored(faults):
+        message += "; a person who knows why may go on from it"
+        return IntegrityError(message, hint="passerelle history --verify\npasserelle promote --version N --reason REASON")
     return IntegrityError(message, hint="passerelle history --verify")
 
 
@@ -115,9 +133,9 @@ def history(registry: Registry, registered_model: str, signing: SigningSettings 
         BusyError: The ledger is written continuously.
         OutsideError: MLflow or S3 does not answer.
     """
-    _, _, chain = _read(registry, registered_model, signing)
+    stored, _, chain = _read(registry, registered_model, signing)
     signed_from = next((entry.number for entry in chain.entries if entry.signature), None)
-    return History(registered_model, chain.entries, verified=True, findings=chain.faults, signed_from=signed_from)
+    return History(registered_model, chain.entries, verified=True, findings=chain.faults, signed_from=signed_from, foreign=stored.foreign)
 
 
 def append(
@@ -183,8 +201,8 @@ def _read(registry: Registry, registered_model: str, signing: SigningSettings | 
         stored = ledger.read(most=anchors.last_number)
         chain = examine(registered_model, stored, anchors)
         if not chain.faults or (stored, anchors) == former:
-            if not chain.faults:
-                chain = replace(chain, faults=tuple(signature_faults(chain.entries, signing)))
+            if not chain.faults or only_unanchored(chain.faults):
+                chain = replace(chain, faults=(*signature_faults(chain.entries, signing), *chain.faults))
             return stored, anchors, chain
         former = (stored, anchors)
     raise BusyError(f"the ledger of « {registered_model} » is being written continuously", hint="passerelle status")

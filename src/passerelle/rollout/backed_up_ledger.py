@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from urllib.parse import unquote
@@ -10,6 +11,7 @@ from passerelle.registry.chain import examine
 from passerelle.registry.ledger import HEAD_NAME, Stored, folder_of
 
 LEDGER = "ledger/"
+_ENTRY = re.compile(r"[0-9]{6,}\.jsonl")
 
 
 def broken_ledgers(objects: Mapping[str, bytes]) -> tuple[str, ...]:
@@ -27,6 +29,7 @@ def broken_ledgers(objects: Mapping[str, bytes]) -> tuple[str, ...]:
 
 
 def _broken(model: str, objects: Mapping[str, bytes]) -> list[str]:
-    lines = tuple((key, content) for key, content in objects.items() if key.endswith(".jsonl"))
-    faults = examine(model, Stored(lines, objects.get(folder_of(model) + HEAD_NAME), None), None).faults
+    folder = folder_of(model)
+    lines = tuple((key, content) for key, content in objects.items() if _ENTRY.fullmatch(key.removeprefix(folder)))
+    faults = examine(model, Stored(lines, objects.get(folder + HEAD_NAME), None), None).faults
     return [f"the ledger of « {model} » is broken at entry {each.number}: {each.problem}" for each in faults[:1]]

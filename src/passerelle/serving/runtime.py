@@ -15,6 +15,7 @@ from passerelle.errors import PasserelleError
 from passerelle.model.answer import ScoredRow
 from passerelle.model.lineage import read_lineage
 from passerelle.model.mlmodel import ModelDescription, describe
+from passerelle.model.promotion_proof import refuse_unpromoted
 from passerelle.model.record import params_of
 from passerelle.monitoring.metrics import Metrics
 from passerelle.monitoring.shared import shared_folder
@@ -129,8 +130,7 @@ class Runtime:
         # Only a worker loads a model; the process that starts the workers does without numpy.
         from passerelle.model.loaded import load_model  # noqa: PLC0415
 
-        model = load_model(self.folder)
-        self.take(model)
+        self.take(model := load_model(self.folder))
         return model
 
     def take(self, model: LoadedModel) -> None:
@@ -139,8 +139,7 @@ class Runtime:
 
         if not self.description.columns:
             self._describe(model.description)
-        created = model.lineage.get("created")
-        if created:
+        if created := model.lineage.get("created"):
             self.metrics.model_created.labels(model.version).set(datetime.fromisoformat(str(created)).timestamp())
         self.metrics.model_loaded.labels(model.version).set_to_current_time()
         self.metrics.model_load_seconds.labels(model.version).set(model.load_seconds)
@@ -158,6 +157,7 @@ class Runtime:
         """
         try:
             if self.refused is None:
+                refuse_unpromoted(self.folder)
                 self.load()
                 return
         except (KeyboardInterrupt, SystemExit):

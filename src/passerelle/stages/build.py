@@ -10,6 +10,7 @@ from passerelle.errors import NotFoundError, SeveralModelsError, UsageError
 from passerelle.names import BentoTag, bento_name
 from passerelle.settings import StoreSettings
 from passerelle.stages.context import Context, project_folder, stage
+from passerelle.stages.promotion_check import check_promoted_here
 
 
 @stage
@@ -32,10 +33,12 @@ def run(
         NotFoundError: The store holds no such bento model, or none at all.
         SeveralModelsError: The store holds several registered models, and none was named.
         UsageError: The folder is no project, or lacks a file.
+        RefusedError: This is production, and no promotion put the version there.
         IntegrityError: A file of the model is not the one that was registered, or its signature is missing or not good.
         OutsideError: BentoML refuses to build; holds what it said.
     """
     chosen = chosen_bento_model(context.store, bento_model_tag, registered_model)
+    check_promoted_here(context, chosen)
     return build(
         context.store,
         bento_model_tag=chosen,

@@ -11,6 +11,7 @@ from passerelle.model.ledger_entry import CandidateTerms, Entry
 from passerelle.names import ADOPTION_RUN, TASK, ModelVersionRef
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.verified import VerifiedLedger
+from passerelle.stages.criteria_change import check_criteria, criteria_before
 from passerelle.stages.judgement import Judgement, PromotionRequest, judgement_of
 from passerelle.stages.promote_rows import labelled_rows
 from passerelle.stages.rollout_options import RolloutOptions
@@ -59,6 +60,21 @@ def judged_before(ledger: VerifiedLedger, last: Entry | None, entry: Entry, crit
         golden_origin=last.golden_origin,
         held_out_digest=last.held_out_digest,
     )
+
+
+def criteria_of_canary(
+    ledger: VerifiedLedger, entry: Entry, criteria: Criteria, request: PromotionRequest, *, dry_run: bool = False
+) -> str | None:
+    """Return the digest of the criteria that those of a canary take the place of; None where they are the same.
+
+    Raises:
+        RefusedError: As `check_criteria`.
+    """
+    other, weight = criteria_before(ledger.entries, criteria), entry.candidate.weight if entry.candidate else 0
+    if not dry_run:
+        hint = f"passerelle rollout --candidate {entry.to_version} --weight {weight} --criteria FILE --reason REASON"
+        check_criteria(other, criteria, who=request.who, reason=request.reason, development=request.development, hint=hint)
+    return other
 
 
 def judgement_of_canary(

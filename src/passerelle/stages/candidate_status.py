@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from passerelle.errors import NotFoundError
 from passerelle.model.ledger_entry import CANDIDATE, Entry, problem_of_terms
-from passerelle.names import CANDIDATE_ALIAS
+from passerelle.names import ARTIFACT_DIGEST, CANDIDATE_ALIAS
 from passerelle.registry.candidate_alias import settled_candidate
 from passerelle.registry.client import Registry
 from passerelle.registry.verified import History
@@ -30,10 +31,20 @@ def candidate_disagreements(registry: Registry, found: History, in_production: i
             yield what, f"passerelle rollout --candidate {by_hand} --weight 10"
     elif last.what == CANDIDATE and last.to_version == in_production:
         yield f"version {in_production} is in production and is still the candidate: a promotion was interrupted", _STOP
+    elif last.what == CANDIDATE and not _is_there(registry, last):
+        yield f"version {last.to_version}, the candidate by entry {last.number} of the ledger, is gone from MLflow or was made anew", _STOP
     elif last.what == CANDIDATE and (problem := problem_of_terms(last)) is not None:
         yield problem, f"passerelle rollout --candidate {last.to_version} --weight 10"
     elif not settled_candidate(registry, last):
         yield _unsettled(last), _again(last)
+
+
+def _is_there(registry: Registry, last: Entry) -> bool:
+    try:
+        info = registry.model_version(last.registered_model, last.to_version)
+    except NotFoundError:
+        return False
+    return (info.ref.run_id, info.tags.get(ARTIFACT_DIGEST)) == (last.run_id, last.artifact_digest)
 
 
 def _unsettled(last: Entry) -> str:

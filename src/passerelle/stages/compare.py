@@ -11,6 +11,8 @@ from typing import Protocol
 from passerelle.criteria import HIGHER_IS_BETTER, Criteria, Ranking
 from passerelle.criteria_file import read_criteria
 from passerelle.errors import CriteriaError
+from passerelle.model.figures_digest import figures_digest
+from passerelle.names import FIGURES_PARAM
 from passerelle.registry.client import CandidateRun
 from passerelle.stages.context import CRITERIA, Context, stage
 
@@ -65,6 +67,8 @@ class Comparison:
     Attributes:
         tie_breaks: Metrics that decide between equals, in order.
         decision: None where fewer than two candidates pass.
+        unproved: Candidates whose runs hold no digest of their figures: that nobody changed them is not known. Either way the figures
+            are what the runs state; the gate measures again before a promotion.
     """
 
     parent_run_id: str
@@ -73,6 +77,7 @@ class Comparison:
     rows: tuple[ComparisonRow, ...]
     tie_breaks: tuple[str, ...] = ()
     decision: RankingDecision | None = None
+    unproved: tuple[str, ...] = ()
 
     @property
     def best(self) -> ComparisonRow | None:
@@ -120,13 +125,21 @@ def compare(registry: Candidates, criteria: Criteria, *, parent_run_id: str | No
     """
     parent = parent_run_id or registry.latest_training()
     runs = registry.candidate_runs(parent)
-    failures = {run.run_id: tuple(failure.message for failure in criteria.check(run.metrics)) for run in runs}
+    failures = {run.run_id: (*_changed(run), *(failure.message for failure in criteria.check(run.metrics))) for run in runs}
     passing = ranked([run for run in runs if not failures[run.run_id]], criteria)
     failing = sorted((run for run in runs if failures[run.run_id]), key=lambda run: (_key(run, criteria.ranking.primary), run.name))
     rows = [ComparisonRow(place, run.name, run.run_id, run.metrics, ()) for place, run in enumerate(passing, start=1)]
     rows += [ComparisonRow(None, run.name, run.run_id, run.metrics, failures[run.run_id]) for run in failing]
     ranking = criteria.ranking
-    return Comparison(parent, criteria.digest, ranking.primary, tuple(rows), ranking.tie_breaks, ranking_decision(passing, ranking))
+    unproved = tuple(run.name for run in runs if FIGURES_PARAM not in run.params)
+    decision = ranking_decision(passing, ranking)
+    return Comparison(parent, criteria.digest, ranking.primary, tuple(rows), ranking.tie_breaks, decision, unproved)
+
+
+def _changed(run: CandidateRun) -> tuple[str, ...]:
+    """Return that figures of the run are not those that training logged; nothing where they are, or where their digest is not known."""
+    logged = run.params.get(FIGURES_PARAM)
+    return () if logged in (None, figures_digest(run.metrics)) else ("its figures are not those that its training logged: one was changed",)
 
 
 def ranking_decision(order: Sequence[CandidateRun], ranking: Ranking) -> RankingDecision | None:

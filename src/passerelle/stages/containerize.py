@@ -20,6 +20,7 @@ from passerelle.rollout.container import ContainerReport
 from passerelle.rollout.container import smoke as run_container
 from passerelle.stages.build import chosen_bento
 from passerelle.stages.context import Context, Progress, silent, stage
+from passerelle.stages.promotion_check import check_promoted_here
 
 __all__ = ["Containerized", "ImageOptions", "run"]
 
@@ -66,11 +67,13 @@ def run(
         UsageError: It is to be pushed and its name has no registry, or a container of another platform is to run here.
         SettingsError: SOURCE_DATE_EPOCH is no number.
         NotFoundError: The store holds no such bento, or no longer its model.
+        RefusedError: This is production, and no promotion put the version there.
         IntegrityError: A golden prediction differs.
         OutsideError: No container engine answers, it cannot build or run the image, or the registry refuses it.
     """
     _check(options, smoke=smoke, push=push)
     tag = chosen_bento(context.store, bento_tag, registered_model)
+    check_promoted_here(context, tag)
     options = replace(options, epoch=_epoch(context.environment) if options.epoch is None else options.epoch)
     ran: list[ContainerReport] = []
     tried = {"trial": lambda engine, image: ran.append(_tried(context, tag, progress, engine, image))} if smoke else {}

@@ -24,6 +24,7 @@ from passerelle.stages.first_request import first_request
 from passerelle.stages.log_columns import column_setting
 from passerelle.stages.place import Place
 from passerelle.stages.production_bento import build_production
+from passerelle.stages.promotion_check import check_promoted_here
 from passerelle.stages.stack_deploy import deploy_to_stack, release_of
 
 __all__ = ["Deployed", "Place", "Stopped", "run"]
@@ -61,6 +62,7 @@ def run(
     Raises:
         UsageError: An option is given that belongs to another target, or the model lacks a column that is to be logged.
         NotFoundError: The store holds no such bento, or there is nothing to deploy.
+        RefusedError: It is to run in production, and no promotion put the version there.
         IntegrityError: A golden prediction differs; what was served before goes on.
         OutsideError: The service does not get ready; what was served before goes on.
     """
@@ -90,6 +92,7 @@ def _here(
     if new is not None and dry_run:
         return Deployment(None, new, None, 0.0, None, changed=True, dry_run=True)
     tag = new or bento_to_serve(context, bento_tag, place.registered_model, progress=progress)
+    check_promoted_here(context, tag)
     variables = {**context.environment, **column_setting(context.store, tag, place.log_columns, target="local")}
     if webhook_setup.wants_webhook(follow) and not dry_run:
         variables["PASSERELLE_FOLLOW_WEBHOOK_SECRET_FILE"] = str(webhook_setup.secret_file(context, follow))
@@ -112,10 +115,12 @@ def _here(
 def _to_kubernetes(
     context: Context, bento_tag: str | None, place: Place, project: Path, *, dry_run: bool, progress: Progress
 ) -> ClusterDeployment:
-    cluster = find_cluster(project, place.overlay or "development")
+    overlay = place.overlay or "development"
+    cluster = find_cluster(project, overlay)
     cluster = kubernetes.with_candidate(cluster, context.environment.get("PASSERELLE_FOLLOW_CANDIDATE"))
     cluster = kubernetes.with_doors(cluster, context.environment.get("PASSERELLE_DOORS"))
     tag = bento_to_serve(context, bento_tag, place.registered_model, progress=progress)
+    check_promoted_here(context, tag, production=overlay == "production" or not context.development)
     cluster = kubernetes.with_variables(cluster, column_setting(context.store, tag, place.log_columns, target="kubernetes"))
     release = release_of(context, tag, dry_run=dry_run, progress=progress, image=place.image)
     if place.image is None:

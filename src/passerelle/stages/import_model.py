@@ -22,6 +22,7 @@ from passerelle.model.hosted import hosted_predict, open_hosted
 from passerelle.model.manifest import check_manifest, read_manifest
 from passerelle.model.mlmodel import ModelDescription, describe
 from passerelle.model.origin import as_recorded
+from passerelle.model.promotion_proof import keep_proof
 from passerelle.model.verify import check_signature, check_stored_signature
 from passerelle.names import (
     ARTIFACT_DIGEST,
@@ -33,13 +34,12 @@ from passerelle.names import (
     BentoTag,
     ModelVersionRef,
 )
-from passerelle.registry.chain import stood
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.sign import stored_signature
-from passerelle.registry.verified import verified_ledger
 from passerelle.registry.version_files import download_version
 from passerelle.settings import LoadingSettings, SigningSettings, StoreSettings
 from passerelle.stages.context import Context, stage
+from passerelle.stages.promotion_lines import lines_of_promotion
 
 _DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -76,7 +76,8 @@ def run(context: Context, version: int | None = None, *, dry_run: bool = False) 
     """
     registry = context.registry
     ref = registry.model_version(registry.settings.registered_model, version).ref if version else None
-    return import_model(registry, context.store, ref=ref, signing=context.signing, dry_run=dry_run)
+    production = not context.development
+    return import_model(registry, context.store, ref=ref, signing=context.signing, production=production, dry_run=dry_run)
 
 
 def import_model(
@@ -85,22 +86,25 @@ def import_model(
     *,
     ref: ModelVersionRef | None = None,
     signing: SigningSettings | None = None,
+    production: bool = False,
     dry_run: bool = False,
 ) -> ImportedModel:
-    """Write the version to the store as a bento model, unless it is there.
+    """Write the version to the store as a bento model, unless it is there, with the ledger's entry that put it into production.
 
     Args:
         ref: The version; by default the one that holds the alias, asked for once.
         signing: What its signature and the ledger are verified with, where signatures are required.
+        production: Refuse a version that the ledger never put into production.
 
     Raises:
         NotFoundError: No version holds the alias.
-        IntegrityError: The version that holds the alias is not the one that was promoted last, or the ledger is broken.
+        As `lines_of_promotion`.
         IntegrityError: A file is not the one that was registered, or a golden prediction is not reproduced.
         OutsideError: MLflow or S3 does not answer, or the disk is full; the store is as it was.
         BusyError: Another import holds the store.
     """
-    version, digest = _looked_up(registry, ref, signing)
+    version, digest = _looked_up(registry, ref)
+    lines = lines_of_promotion(registry, version, signing, alias=ref is None, required=production or ref is None)
     store = Store(settings)
     if dry_run:
         found = _already_there(store, version.ref, digest, signing)
@@ -110,39 +114,23 @@ def import_model(
         found = _already_there(store, version.ref, digest, signing)
         if found is not None:
             store.select("models", found.bento_model_tag)
-            _make_environment(found)
+            _complete(found, lines, signing)
             return found
         try:
-            return _imported(registry, store, version, digest, staging=staging, signing=signing)
+            return _imported(registry, store, version, digest, staging=staging, signing=signing, lines=lines)
         except OSError as error:
             raise _cannot_write(store, error) from error
 
 
-def _looked_up(registry: Registry, ref: ModelVersionRef | None, signing: SigningSettings | None) -> tuple[VersionInfo, str]:
-    """Return the version and the digest of its files; the one that holds the alias must be the one that was promoted."""
+def _looked_up(registry: Registry, ref: ModelVersionRef | None) -> tuple[VersionInfo, str]:
+    """Return the version and the digest of its files."""
     name = registry.settings.registered_model
     version = registry.model_version(name, (ref or registry.resolve(name, registry.settings.alias)).version)
     digest = version.tags.get(ARTIFACT_DIGEST)
     if digest is None:
         hint = f"passerelle adopt {version.ref.uri}"
         raise IntegrityError(f"{version.ref} has no digest of its files: it was not registered by passerelle, nor adopted", hint=hint)
-    if ref is None:
-        _check_promoted(registry, version, digest, signing)
     return version, digest
-
-
-def _check_promoted(registry: Registry, version: VersionInfo, digest: str, signing: SigningSettings | None) -> None:
-    """Check that the ledger's last entry left this version in production, with these files; raises IntegrityError otherwise."""
-    ledger = verified_ledger(registry, version.ref.registered_model, signing)
-    if ledger.last_move is None or ledger.in_production != version.ref.version:
-        ledger_text = f"the ledger's last entry {ledger.in_production or 'none'}" if ledger.last_move else "the ledger is empty"
-        message = f"the alias holds {version.ref}, {ledger_text}: no promotion put it there"
-        raise IntegrityError(message, hint="passerelle status")
-    # Older entries that undid the one before have no digest.
-    there = [entry.artifact_digest for entry in stood(ledger.entries) if entry.to_version == version.ref.version]
-    if there and there[-1] != digest:
-        message = f"{version.ref} does not have the digest that it was promoted with: somebody changed it"
-        raise IntegrityError(message, hint="passerelle history --verify; passerelle rollback --version N")
 
 
 def _cannot_write(store: Store, error: OSError) -> OutsideError:
@@ -170,13 +158,17 @@ def _already_there(store: Store, ref: ModelVersionRef, digest: str, signing: Sig
     return ImportedModel(ref, ref.bento_model_tag, Path(model.path), created=False, artifact_digest=digest)
 
 
-def _make_environment(found: ImportedModel) -> None:
-    """Make the environment of an adopted model that is in the store: it may have made room for others, or been made elsewhere.
+def _complete(found: ImportedModel, lines: bytes, signing: SigningSettings | None) -> None:
+    """Write what a model in the store lacks: the entry that put it into production since, and the environment of an adopted model.
+
+    The environment may have made room for others, or been made elsewhere.
 
     Raises:
         IntegrityError: A file in the store is not the one that was registered.
         OutsideError: The environment cannot be made.
     """
+    if found.path is not None and lines:
+        keep_proof(found.path, lines, signing)
     adoption = read_adoption(found.path) if found.path is not None else None
     if adoption is not None and found.path is not None:
         check_manifest(found.path / MODEL_FOLDER, found.path / GOLDEN, read_manifest(found.path), expected_digest=found.artifact_digest)
@@ -184,7 +176,7 @@ def _make_environment(found: ImportedModel) -> None:
 
 
 def _imported(
-    registry: Registry, store: Store, version: VersionInfo, digest: str, *, staging: Path, signing: SigningSettings | None
+    registry: Registry, store: Store, version: VersionInfo, digest: str, *, staging: Path, signing: SigningSettings | None, lines: bytes
 ) -> ImportedModel:
     manifest = registry.read_json(version.ref.run_id, MANIFEST)
     # Kept even where this environment does not require a signature: the service may.
@@ -196,7 +188,7 @@ def _imported(
     description, difference = checked(files.model, files.golden, manifest, digest, signed=signer is not None)
     tag = version.ref.bento_model_tag
     lineage = _lineage(registry, version, digest, description, manifest)
-    found = CheckedModel(files.model, files.golden, manifest, digest, signature, lineage)
+    found = CheckedModel(files.model, files.golden, manifest, digest, signature, lineage, lines)
     path = write_bento_model(store, tag, found, staging=staging)
     return ImportedModel(version.ref, tag, path, created=True, artifact_digest=digest, golden_difference=difference)
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from passerelle.criteria import Criteria
-from passerelle.errors import CriteriaError, IntegrityError, NotFoundError
+from passerelle.errors import BusyError, CriteriaError, IntegrityError, NotFoundError
 from passerelle.gate import report
 from passerelle.gate.finding import Finding
 from passerelle.gate.kept_rows import keep_rows
@@ -50,6 +50,7 @@ class PromotionRequest:
         since: The ledger as it was when the caller decided to promote; None where the caller did not look.
         live: What the version did as a candidate beside the one in production, for the report.
         given: Labelled rows to judge by, in place of those that a training held out or that were given before.
+        project_criteria: Digest of the project's own criteria, which hold before the first promotion; None where that is not known.
         puts_back: Whether it may put back what a rollback took out of production; a command asks for a reason.
     """
 
@@ -67,6 +68,7 @@ class PromotionRequest:
     live: report.LiveRows | None = None
     given: LabelledRows | None = None
     puts_back: bool = True
+    project_criteria: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def judgement_of(
     Raises:
         CriteriaError: The gate refuses the version, and the request does not force it.
         NotFoundError: There is nothing to judge by, and the request does not force the version.
-        IntegrityError: The criteria that are kept beside the ledger are other ones.
+        BusyError: Somebody else writes the object of these criteria.
     """
     verdict = _judged(registry, ref, champion, criteria, request)
     differences = differences_of(registry, ref, champion) if verdict else None
@@ -167,9 +169,12 @@ def _digest(content: str) -> str:
 def _keep(registry: Registry, registered_model: str, criteria: Criteria) -> None:
     """Keep the criteria beside the ledger, whose entries name them by their digest: the file's own SHA-256."""
     key = f"{Ledger(registry.objects, registered_model).criteria_folder}{criteria.digest.removeprefix('sha256:')}.json"
-    if not registry.objects.create(key, criteria.canonical.encode()):
-        message = f"the object {key} does not hold the criteria that it is named after: it was written by hand; "
-        raise IntegrityError(message + "check who may write below ledger/ in the bucket, and remove the object", hint="passerelle promote")
+    content = criteria.canonical.encode()
+    # An object that does not hold what it is named after was put there by somebody.
+    if not registry.objects.create(key, content) and not registry.objects.replace(
+        key, content, entity_tag=registry.objects.entity_tag(key)
+    ):
+        raise BusyError(f"the object {key} is being written by somebody else", hint="passerelle promote")
 
 
 def _judged(

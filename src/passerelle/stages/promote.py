@@ -12,18 +12,22 @@ from passerelle.gate.verdict import allow
 from passerelle.model.ledger_entry import Entry
 from passerelle.model.manifest import digest_of_manifest
 from passerelle.names import ARTIFACT_DIGEST, GOLDEN_ORIGIN, MANIFEST, TRUSTED_PICKLE, ModelVersionRef
+from passerelle.registry.chain import REANCHORED
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.ledger import now
 from passerelle.registry.production import plan, standing
 from passerelle.registry.sign import verify_version
-from passerelle.registry.verified import verified_ledger
+from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
+from passerelle.stages.champion import champion_of, judged_beside
 from passerelle.stages.compare import best_run
 from passerelle.stages.context import CRITERIA, Context, stage
-from passerelle.stages.judgement import REPORT, PromotionRequest, judgement_of
+from passerelle.stages.criteria_change import change_of_criteria, check_criteria, criteria_before, criteria_of_project
+from passerelle.stages.judgement import REPORT, Judgement, PromotionRequest, judgement_of
 from passerelle.stages.promote_digest import way_to_a_digest
 from passerelle.stages.promote_options import PromoteOptions
 from passerelle.stages.promote_rows import labelled_rows
+from passerelle.stages.promote_unknown import reason_of_person
 from passerelle.stages.promotion import Promotion, put_in_production, stands, unchanged
 from passerelle.stages.register import Registered, register
 from passerelle.stages.serving_libraries import serving_libraries
@@ -104,6 +108,7 @@ def promotion_request(context: Context, project: Path, options: PromoteOptions =
         on_report=write,
         report_file=options.report,
         puts_back=bool(options.reason and options.reason.strip()),
+        project_criteria=criteria_of_project(project),
     )
 
 
@@ -145,18 +150,52 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, req
             raise IntegrityError(message, hint=TRAIN_AGAIN)
     allow(criteria, request.waive, who=request.who, reason=request.reason)
     before = standing(registry, ref.registered_model)
-    ledger = request.since or verified_ledger(registry, ref.registered_model, request.signing)
+    by_person = reason_of_person(request.who, request.reason)
+    ledger = request.since or verified_ledger(registry, ref.registered_model, request.signing, unanchored=by_person)
+    request = replace(request, since=ledger)
     if stands(before, ledger, ref.version):
         there = unchanged(registry, version.ref, before, ledger, who=request.who, signing=request.signing, dry_run=dry_run)
-        return _reported(registry, there, criteria, replace(request, since=ledger))
-    # The champion is the version that the ledger put into production: an alias that was moved by hand has no effect.
-    champion = ledger.in_production or before.production
-    judgement = judgement_of(registry, version.ref, champion, criteria, replace(request, since=ledger), dry_run=dry_run)
+        return _reported(registry, there, criteria, request)
+    judgement, entry, notes = _judged(registry, version, criteria, request, holds_alias=before.production, ledger=ledger, dry_run=dry_run)
     if not request.puts_back:
         check_not_withdrawn(ledger.entries, version.ref)
-    entry = judgement.record(_entry(version, request))
     moved = put_in_production(registry, version.ref, entry, since=ledger, judged=True, signing=request.signing, dry_run=dry_run)
-    return replace(moved, findings=judgement.findings, report=judgement.report, notes=judgement.notes)
+    return replace(moved, findings=judgement.findings, report=judgement.report, notes=notes)
+
+
+def _judged(
+    registry: Registry,
+    version: VersionInfo,
+    criteria: Criteria,
+    request: PromotionRequest,
+    *,
+    holds_alias: int | None,
+    ledger: VerifiedLedger,
+    dry_run: bool,
+) -> tuple[Judgement, Entry, tuple[str, ...]]:
+    """Return what the gate says of the version, the ledger's entry of its promotion, and what is to be told besides.
+
+    Raises:
+        RefusedError: As `check_criteria`, `judged_beside` and `judgement_of`.
+    """
+    ref = version.ref
+    other = criteria_before(ledger.entries, criteria, request.project_criteria)
+    if not dry_run:
+        hint = f"passerelle promote --version {ref.version} --criteria FILE --reason REASON"
+        check_criteria(other, criteria, who=request.who, reason=request.reason, development=request.development, hint=hint)
+    judgement, champion = judged_beside(
+        registry,
+        ref,
+        champion_of(registry, ledger, holds_alias),
+        request,
+        lambda number: judgement_of(registry, ref, number, criteria, request, dry_run=dry_run),
+    )
+    entry = replace(judgement.record(_entry(version, request)), criteria_before=other)
+    lost = {REANCHORED: "MLflow knew none of the entries before"} if ledger.unanchored else {}
+    lost |= {"champion": champion.gone} if champion.gone else {}
+    waived = {**entry.waived, **{name: f"{request.who}: {request.reason} ({why})" for name, why in lost.items()}}
+    notes = (*lost.values(), *([change_of_criteria(other, criteria)] if other else []), *judgement.notes)
+    return judgement, replace(entry, waived=waived), notes
 
 
 def _reported(registry: Registry, there: Promotion, criteria: Criteria, request: PromotionRequest) -> Promotion:

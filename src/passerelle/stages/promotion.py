@@ -46,11 +46,14 @@ class Promotion:
 
 
 def stands(before: Standing, ledger: VerifiedLedger, version: int) -> bool:
-    """Return whether alias, stage and ledger all say that the version is in production.
+    """Return whether alias, stage and ledger all say that the version is in production, and MLflow has what was promoted as that version.
 
     An entry that undid another named no run formerly, so that a service which follows the ledger cannot verify it: a new entry mends that.
     """
-    return settled(before, version) and ledger.in_production == version and ledger.last_move is not None and bool(ledger.last_move.run_id)
+    if not settled(before, version) or ledger.in_production != version or ledger.last_move is None:
+        return False
+    last = ledger.last_move
+    return bool(last.run_id) and before.identities.get(version, (last.run_id, last.artifact_digest)) == (last.run_id, last.artifact_digest)
 
 
 def unchanged(

@@ -30,6 +30,7 @@ from passerelle.names import (
     bento_name,
 )
 from passerelle.registry.client import CandidateRun, Registry, VersionInfo
+from passerelle.registry.one_version import first_of_run
 from passerelle.registry.sign import sign, stored_signature
 from passerelle.registry.training_data import TRAINING
 from passerelle.settings import SigningSettings
@@ -177,7 +178,7 @@ def _with_tags(registration: _Registration, tags: Tags) -> ModelVersionRef | Non
         name = registry.settings.registered_model
         if registration.dry_run:
             return None
-        created = registry.create_version(name, run_id, registry.model_uri(run_id), tags)
+        created = first_of_run(registry, registry.create_version(name, run_id, registry.model_uri(run_id), tags))
         describe_new(registry, created, tags)
         return created
     if not registration.dry_run:

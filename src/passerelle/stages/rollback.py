@@ -7,7 +7,7 @@ from dataclasses import replace
 from passerelle.errors import IntegrityError, NotFoundError, RefusedError
 from passerelle.model.ledger_entry import Entry
 from passerelle.names import ARTIFACT_DIGEST, CRITERIA_DIGEST, PREVIOUS, TRUSTED_PICKLE, ModelVersionRef
-from passerelle.registry.chain import stood
+from passerelle.registry.chain import entries_known, promotion_of, stood
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.ledger import now
 from passerelle.registry.production import standing
@@ -122,10 +122,10 @@ def _check_was_there(info: VersionInfo, ledger: VerifiedLedger) -> None:
         IntegrityError: It was, with other files.
     """
     number, digest = info.ref.version, info.tags.get(ARTIFACT_DIGEST, "")
-    there = [(entry.artifact_digest, entry.run_id) for entry in stood(ledger.entries) if entry.to_version == number]
-    if not there:
+    if promotion_of(ledger.entries, info.ref, digest) is not None:
+        return
+    if not any(entry.to_version == number and entry.run_id == info.ref.run_id for entry in stood(entries_known(ledger.entries))):
         message = f"{info.ref} was never in production, and a rollback does not ask the gate"
         raise RefusedError(message, hint=f"passerelle promote --version {number}")
-    if (digest, info.ref.run_id) not in there:
-        message = f"{info.ref} does not have the digest that it was in production with: somebody changed it"
-        raise IntegrityError(message, hint="passerelle history --verify; passerelle rollback --version N")
+    message = f"{info.ref} does not have the digest that it was in production with: somebody changed it"
+    raise IntegrityError(message, hint="passerelle history --verify; passerelle rollback --version N")

@@ -26,7 +26,7 @@ from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.lock import promotion_lock
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
-from passerelle.stages.candidate_gate import check_shadow, given_rows, judged_before, judgement_of_canary
+from passerelle.stages.candidate_gate import check_shadow, criteria_of_canary, given_rows, judged_before, judgement_of_canary
 from passerelle.stages.context import CRITERIA, Context, Progress, silent, stage
 from passerelle.stages.judgement import PromotionRequest
 from passerelle.stages.live_services import LiveReport, compare_live, no_service, replicas_of
@@ -169,8 +169,9 @@ def begin(author: Author, options: RolloutOptions, criteria: Criteria, *, dry_ru
         signing=author.signing,
         given=given_rows(author.registry, info.ref, options),
     )
+    other = criteria_of_canary(ledger, entry, criteria, request, dry_run=dry_run)
     judgement = judgement_of_canary(author.registry, info.ref, criteria, request, terms, champion=ledger.in_production, dry_run=dry_run)
-    begun = _written(author, ledger, judgement.record(entry), dry_run=dry_run)
+    begun = _written(author, ledger, replace(judgement.record(entry), criteria_before=other), dry_run=dry_run)
     return replace(begun, findings=judgement.findings, report=judgement.report)
 
 
@@ -269,7 +270,7 @@ def _check(author: Author, info: VersionInfo, ledger: VerifiedLedger) -> None:
     if ledger.in_production is None:
         message = f"no version of « {info.ref.registered_model} » is in production that {info.ref} could answer beside"
         raise RefusedError(message, hint=f"passerelle promote --version {info.ref.version}")
-    if ledger.in_production == info.ref.version:
+    if ledger.in_production == info.ref.version and (ledger.last_move is None or ledger.last_move.run_id in ("", info.ref.run_id)):
         raise UsageError(f"{info.ref} is in production already", hint="passerelle rollout --candidate N --weight 10")
     last = candidate_of(ledger)
     if last is not None and last.to_version != info.ref.version:

@@ -13,6 +13,7 @@ from passerelle.rollout import local
 from passerelle.rollout.local import Deployment
 from passerelle.stages.bento_choice import bento_to_serve
 from passerelle.stages.context import Context, Progress, silent, stage
+from passerelle.stages.promotion_check import check_promoted_here
 
 
 @stage
@@ -36,10 +37,11 @@ def run(
 
     Raises:
         NotFoundError: The store holds no such bento, or none of the version in production.
-        IntegrityError: A golden prediction differs.
+        RefusedError, IntegrityError: No promotion put it into production, which this is, or a golden prediction differs.
         OutsideError: The service did not get ready, or ended by itself.
     """
     tag = bento_to_serve(context, bento_tag, registered_model, progress=progress)
+    check_promoted_here(context, tag)
     attached = local.attached(
         tag,
         settings=context.store,

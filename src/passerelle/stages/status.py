@@ -13,13 +13,14 @@ from passerelle.follow_settings import FollowSettings
 from passerelle.names import BENTO_TAG_LABEL, VERSION_LABEL, BentoTag
 from passerelle.registry.chain import LedgerFault, moves
 from passerelle.registry.client import PRODUCTION_STAGE, Registry
-from passerelle.registry.production import standing
+from passerelle.registry.production import Standing, standing
 from passerelle.registry.verified import History, broken, history
 from passerelle.rollout.following import Following, following_of
 from passerelle.rollout.service_state import running_service
 from passerelle.serving.following.target import targets
 from passerelle.settings import MlflowSettings, SigningSettings, StoreSettings
 from passerelle.stages.candidate_status import candidate_disagreements
+from passerelle.stages.champion_status import missing_champion, way_on
 from passerelle.stages.context import Context, stage
 from passerelle.stages.hints import about_model
 from passerelle.stages.known_models import known_models
@@ -205,13 +206,19 @@ def gather(
         candidate=service.candidate,
         golden_origin=now.golden_origins.get(now.production) if now.production else None,
     )
-    return _status(registry, holdings, found, deploy)
+    return _status(registry, holdings, found, now, deploy)
 
 
-def _status(registry: Registry, holdings: Holdings, found: History, deploy: str) -> Status:
+def _status(registry: Registry, holdings: Holdings, found: History, now: Standing, deploy: str) -> Status:
     if found.findings:
         error = broken(holdings.registered_model, found.findings)
-        return Status(holdings, (Disagreement(error.message, "passerelle history --verify"),), found.findings)
+        command = way_on(found, now) if found.unanchored else "passerelle history --verify"
+        return Status(holdings, (Disagreement(error.message, command),), found.findings)
+    missing = missing_champion(found, now)
+    if missing is not None:
+        # What the ledger has in production is not there to be put back.
+        others = disagreements(replace(holdings, ledger=holdings.alias), deploy=deploy)
+        return Status(holdings, (Disagreement(*missing), *others))
     of_candidate = (Disagreement(*each) for each in candidate_disagreements(registry, found, holdings.ledger))
     return Status(holdings, (*disagreements(holdings, deploy=deploy), *of_candidate))
 

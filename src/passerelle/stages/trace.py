@@ -32,7 +32,7 @@ from passerelle.names import (
     VERSION_LABEL,
     BentoTag,
 )
-from passerelle.registry.chain import stood
+from passerelle.registry.chain import promotion_of, stood
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.recorded_origin import Recorded, recorded
 from passerelle.registry.verified import verified_ledger
@@ -259,7 +259,10 @@ def _promotion(registry: Registry, version: VersionInfo, signing: SigningSetting
         entries = verified_ledger(registry, version.ref.registered_model, signing).entries
     except IntegrityError as error:
         return TraceLink("ledger entry", None, f"{error.message}{error.next_lines}")
-    last = next((entry for entry in reversed(list(stood(entries))) if entry.to_version == version.ref.version), None)
+    last = promotion_of(entries, version.ref, version.tags.get(ARTIFACT_DIGEST, ""))
+    other = next((entry.number for entry in reversed(list(stood(entries))) if entry.to_version == version.ref.version), None)
+    if last is None and other is not None:
+        return TraceLink("ledger entry", None, f"entry {other} is about this number with another run or other files: it was made anew")
     if last is None:
         return TraceLink("ledger entry", None, "it was never put into production")
     reason = f": {last.reason}" if last.reason else ""

@@ -10,14 +10,20 @@ from passerelle.names import ModelVersionRef
 from passerelle.registry.chain import stood
 
 
-def withdrawal_of(entries: Sequence[Entry], version: int) -> Entry | None:
+def withdrawal_of(entries: Sequence[Entry], ref: ModelVersionRef) -> Entry | None:
     """Return the rollback that took the version out of production; None where none did, or it was put back since.
+
+    One that was made anew, of another run, has the number of the one that was taken out, and nothing else.
 
     Args:
         entries: Of the ledger, the oldest first.
     """
-    last = next((each for each in reversed([*stood(entries)]) if version in (each.from_version, each.to_version)), None)
-    return last if last is not None and last.what == "rollback" and last.to_version != version else None
+    carried_out = [*stood(entries)]
+    runs = {each.run_id for each in carried_out if each.to_version == ref.version}
+    if runs and ref.run_id not in runs:
+        return None
+    last = next((each for each in reversed(carried_out) if ref.version in (each.from_version, each.to_version)), None)
+    return last if last is not None and last.what == "rollback" and last.to_version != ref.version else None
 
 
 def check_not_withdrawn(entries: Sequence[Entry], ref: ModelVersionRef) -> None:
@@ -26,7 +32,7 @@ def check_not_withdrawn(entries: Sequence[Entry], ref: ModelVersionRef) -> None:
     Raises:
         CriteriaError: One did; says whose. To a flow, the version in production stays: a result, and no fault.
     """
-    found = withdrawal_of(entries, ref.version)
+    found = withdrawal_of(entries, ref)
     if found is not None:
         why = f": {found.reason}" if found.reason else ""
         message = f"{found.who} took {ref} out of production at {found.when[:19]} ({found.what}{why})"

@@ -31,9 +31,10 @@ from pandas.api.types import is_numeric_dtype
 from sklearn.pipeline import Pipeline
 
 from passerelle.errors import OutsideError, UsageError
+from passerelle.model.figures_digest import figures_digest
 from passerelle.model.manifest import digest_of_file
 from passerelle.model.record import EXAMPLES
-from passerelle.names import DIGEST_PARAM, LOGGED_MODEL, OPTIONAL_TEXTS
+from passerelle.names import DIGEST_PARAM, FIGURES_PARAM, LOGGED_MODEL, OPTIONAL_TEXTS
 from passerelle.training.dataset import Dataset
 from passerelle.training.model_writer import ModelWriter
 
@@ -120,6 +121,12 @@ def log_dataset(data: Dataset, records: pd.DataFrame, labels: pd.Series, *, cont
         warnings.simplefilter("ignore")  # MLflow has two readings of a file's name, which come to the same
         logged = from_pandas(table, source=data.source, targets="label", name=data.source, digest=digest)
     mlflow.log_input(logged, context=context)
+
+
+def log_figures(metrics: Mapping[str, float]) -> None:
+    """Log the figures of a candidate, and their digest, by which `compare` notices that somebody changed one."""
+    mlflow.log_metrics(dict(metrics))
+    mlflow.log_param(FIGURES_PARAM, figures_digest(metrics))
 
 
 def log_files(files: Mapping[str, object], *, digests_of: Collection[str] = ()) -> dict[str, str]:

@@ -273,7 +273,7 @@ def _run_one(
             raise _FitError(FitFailure(str(error))) from error
         metrics = {**measured.metrics, "size_bytes": size}
         # After the model: MLflow then counts them as its metrics too, in one request instead of one a metric.
-        mlflow.log_metrics(metrics)
+        tracking.log_figures(metrics)
     return CandidateResult(candidate.name, run_id, metrics)
 
 

@@ -162,9 +162,33 @@ def another_name_between(forger: Forger) -> None:
 
 
 FORGERIES: dict[Forge, int] = {
-    append_with_head: 4, append_in_the_head_alone: 4, append_without_head: 4, change_the_middle: 2, change_the_last_with_head: 3,
+    append_with_head: 4, append_in_the_head_alone: 4, change_the_middle: 2, change_the_last_with_head: 3,
     write_the_end_anew: 2, remove_the_first: 1, remove_the_middle: 2, remove_the_last: 3, remove_the_last_with_head: 3,
     remove_the_head: 3, remove_all: 2, swap: 2, another_models_ledger: 1, spaces_in_a_line: 2, a_huge_entry: 2, a_huge_head: 3,
     nested_beyond_measure: 3, a_number_that_is_text: 3, half_a_surrogate_pair: 3, a_head_that_counts_to_the_moon: 4,
-    ten_thousand_entries: 4, another_name_between: 2,
 }  # fmt: skip
+
+
+def junk_of_many_names(forger: Forger) -> None:
+    folder = forger.ledger.key(1).removesuffix("000001.jsonl")
+    names = ("!first", "0", "000000.jsonl", "000001.jsonl.bak", "000002 (copy).jsonl", "readme.txt", "zz.json", "000002.jsonl/", "a b/c")
+    forger.held |= {f"{folder}{name}": b"junk" for name in names} | {f"{folder}!{number}": b"" for number in range(200)}
+
+
+def junk_at_the_next_name(forger: Forger) -> None:
+    forger.held[forger.ledger.key(len(forger.entries) + 1)] = b'{"number": 4}\n'
+
+
+def a_huge_object_at_the_next_name(forger: Forger) -> None:
+    forger.held[forger.ledger.key(len(forger.entries) + 1)] = b"x" * (MOST_ENTRY_BYTES + 1)
+
+
+def nested_json_at_the_next_name(forger: Forger) -> None:
+    forger.held[forger.ledger.key(len(forger.entries) + 1)] = b"[" * 60_000
+
+
+#: What somebody puts into the ledger's folder and that is none of it.
+FOREIGN: tuple[Forge, ...] = (
+    append_without_head, ten_thousand_entries, another_name_between, junk_of_many_names, junk_at_the_next_name,
+    a_huge_object_at_the_next_name, nested_json_at_the_next_name,
+)  # fmt: skip

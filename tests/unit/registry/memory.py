@@ -55,6 +55,9 @@ class Bucket:
         self.ages_s.pop(key, None)
         return True
 
+    def entity_tag(self, key: str) -> str:
+        return self.read(key)[1]
+
     def delete(self, key: str) -> None:
         self.held.pop(key, None)
         self.ages_s.pop(key, None)

@@ -12,7 +12,7 @@ import pytest
 from passerelle.errors import IntegrityError, NotFoundError, RefusedError, UsageError
 from passerelle.model.ledger_entry import MOST_ENTRY_BYTES, parsed_entry
 from passerelle.names import LEDGER_ENTRY
-from passerelle.registry.ledger import parsed_head
+from passerelle.registry.ledger import Ledger, parsed_head
 from passerelle.registry.verified import verified_ledger
 from passerelle.settings import StoreSettings
 from passerelle.stages.import_model import import_model
@@ -22,12 +22,12 @@ from passerelle.stages.service_readiness import ServiceReadiness
 from passerelle.stages.status import gather
 from passerelle.stages.trace import links_of
 from tests.unit.registry.ledger_forgeries import (
+    FOREIGN,
     FORGERIES,
     Forge,
     Forger,
     append_in_the_head_alone,
     append_with_head,
-    append_without_head,
     entry_of,
     found,
     put,
@@ -96,12 +96,46 @@ class Traced:
         raise NotFoundError(run_id)
 
 
-@pytest.mark.parametrize("forge", [append_with_head, append_in_the_head_alone, append_without_head], ids=lambda forge: forge.__name__)
+@pytest.mark.parametrize("forge", FOREIGN, ids=lambda forge: forge.__name__)
+def test_a_foreign_object_blocks_nothing_and_is_told(mlflow: Mlflow, forge: Forge) -> None:
+    for version in (1, 2):
+        put(mlflow, version)
+    rollback(real(mlflow), who="marie@here")
+    forge(Forger(mlflow))
+    mlflow.objects.reads = 0
+    told = found(mlflow)
+    assert (told.findings, len(told.entries), bool(told.foreign)) == ((), 3, True)
+    assert (mlflow.objects.reads < 12, len(told.foreign) < 100) == (True, True)
+    assert put(mlflow, 3).changed
+    rollback(real(mlflow), who="marie@here")
+    assert gathered(mlflow) == []
+    assert [entry.number for entry in found(mlflow).entries] == [1, 2, 3, 4, 5]
+    assert found(mlflow).findings == ()
+
+
+def test_a_foreign_object_at_the_name_of_an_entry_whose_writer_was_killed_blocks_nothing(mlflow: Mlflow) -> None:
+    put(mlflow, 1)
+    mlflow.objects.held[Ledger(cast("Any", mlflow.objects), NAME).key(2)] = b"junk"
+
+    def dies(what: str) -> None:
+        if what.endswith("000002.jsonl"):
+            raise KeyboardInterrupt
+
+    mlflow.objects.before_write = dies
+    with pytest.raises(KeyboardInterrupt):
+        put(mlflow, 2)
+    mlflow.objects.before_write = lambda _: None
+    assert (found(mlflow).findings, len(found(mlflow).entries)) == ((), 2)
+    assert put(mlflow, 2).changed
+    assert (found(mlflow).findings, gathered(mlflow)) == ((), [])
+
+
+@pytest.mark.parametrize("forge", [append_with_head, append_in_the_head_alone], ids=lambda forge: forge.__name__)
 def test_a_first_entry_that_was_forged_is_found_where_mlflow_knows_of_none(mlflow: Mlflow, forge: Forge) -> None:
     forge(Forger(mlflow))
     left = dict(mlflow.objects.held)
     assert found(mlflow).findings[0].number == 1
-    assert gathered(mlflow) == ["passerelle history --verify"]
+    assert gathered(mlflow) == ["passerelle promote --version 3 --reason REASON"]
     with pytest.raises(IntegrityError, match="is broken at entry 1: "):
         rollback(real(mlflow), who="paul@here", version=3)
     with pytest.raises(IntegrityError, match="is broken at entry 1: "):

@@ -16,8 +16,8 @@ from passerelle.registry.ledger import Ledger
 from passerelle.registry.objects import Objects
 from passerelle.registry.production import standing
 from passerelle.registry.verified import append, verified_ledger
-from passerelle.stages.import_model import _check_promoted
 from passerelle.stages.promotion import put_in_production, stands
+from passerelle.stages.promotion_lines import lines_of_promotion
 from passerelle.stages.rollback import rollback
 from passerelle.stages.status import gather
 from tests.unit.registry.ledger_forgeries import entry_of, found, put
@@ -90,7 +90,7 @@ def test_production_still_stands_for_every_command(mlflow: Mlflow) -> None:
     registry, ledger = real(mlflow), verified_ledger(real(mlflow), NAME)
     assert stands(standing(registry, NAME), ledger, 2)
     assert not put(mlflow, 2).changed
-    _check_promoted(registry, mlflow.model_version(NAME, 2), "sha256:2", None)
+    lines_of_promotion(registry, mlflow.model_version(NAME, 2), None, alias=True, required=True)
     status = gather(registry, bento_model=None, bento=None, service=None, service_address=None)
     assert (status.holdings.ledger, status.disagreements) == (2, ())
 

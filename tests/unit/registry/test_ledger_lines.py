@@ -47,6 +47,7 @@ def test_an_entry_is_one_line_of_canonical_json() -> None:
         judged=False,
         golden_origin="signature",
         held_out_digest="sha256:2",
+        criteria_before="sha256:3",
     )
     assert json.loads(more.line()).keys() == asdict(more).keys()
 
@@ -86,8 +87,13 @@ def test_only_as_much_is_read_as_mlflow_knows_of(mlflow: Mlflow) -> None:
         held[ledger(mlflow).key(number)] = b"x"
     held[f"ledger/{NAME}/000000.txt"] = held[f"ledger/{NAME}0/000001.jsonl"] = b"y"
     stored = ledger(mlflow).read(most=2)
-    assert stored == Stored(tuple((ledger(mlflow).key(number), b"x") for number in (1, 2, 3)), None, None)
-    assert [name for name, _ in ledger(mlflow).read(most=0).lines] == [ledger(mlflow).key(1)]
+    assert replace(stored, foreign=()) == Stored(tuple((ledger(mlflow).key(number), b"x") for number in (1, 2)), None, None)
+    assert (len(stored.foreign), stored.foreign[0]) == (58, f"ledger/{NAME}/000000.txt")
+    assert ledger(mlflow).read(most=None).lines == ()
+    for named, most, read in ((9, 2, 3), (9, None, 9), (10**300, 2, 3), (1, 2, 2)):
+        held[ledger(mlflow).head_key] = LedgerHead(named, DIGEST).content()
+        assert len(ledger(mlflow).read(most=most).lines) == read
+    del held[ledger(mlflow).head_key]
     asked: list[Any] = []
     keys = mlflow.objects.keys
 
@@ -97,16 +103,16 @@ def test_only_as_much_is_read_as_mlflow_knows_of(mlflow: Mlflow) -> None:
 
     mlflow.objects.keys = counted  # type: ignore[method-assign]
     ledger(mlflow).read(most=2)
-    assert asked == [(f"ledger/{NAME}/", 18)]
+    assert asked == [(f"ledger/{NAME}/", 66)]
 
 
 def test_what_is_too_large_is_not_read(mlflow: Mlflow) -> None:
     held, of = mlflow.objects.held, ledger(mlflow)
-    held[of.key(1)], held[of.key(2)] = b"x" * MOST_ENTRY_BYTES, b"x" * (MOST_ENTRY_BYTES + 1)
+    held[of.key(1)], held[of.key(2)], held[of.key(3)] = b"x" * MOST_ENTRY_BYTES, b"x" * (MOST_ENTRY_BYTES + 1), b"x"
     held[of.head_key] = b"x" * MOST_HEAD_BYTES
     assert (MOST_ENTRY_BYTES, MOST_HEAD_BYTES) == (65_536, 262_144)
-    stored = of.read(most=2)
-    assert [content if content is None else len(content) for _, content in stored.lines] == [MOST_ENTRY_BYTES, None]
+    stored = of.read(most=3)
+    assert [content if content is None else len(content) for _, content in stored.lines] == [MOST_ENTRY_BYTES, None, 1]
     assert of.read_head()[0] == b"x" * MOST_HEAD_BYTES
     held[of.head_key] += b"x"
     assert of.read_head() == (b"", "")
@@ -123,10 +129,13 @@ def test_the_head_is_written_only_where_nobody_else_wrote_it(mlflow: Mlflow) -> 
     assert of.read_head()[0] == LedgerHead(1, other.digest, other.line().decode()).content()
 
 
-def test_an_entrys_object_is_written_once(mlflow: Mlflow) -> None:
+def test_an_entrys_object_replaces_what_others_put_at_its_name(mlflow: Mlflow) -> None:
     of = ledger(mlflow)
+    mlflow.objects.held[of.key(1)] = b"junk"
     of.write(ENTRY)
     of.write(ENTRY)
+    assert mlflow.objects.held[of.key(1)] == LINE
+    mlflow.objects.entity_tag = lambda _: "of what was written since"  # type: ignore[method-assign, assignment]
     with pytest.raises(IntegrityError, match=r"another object stands at ledger/comments/000001\.jsonl") as refused:
         of.write(replace(ENTRY, who="paul@here"))
     assert refused.value.hint == "passerelle history --verify"

@@ -18,9 +18,10 @@ from sklearn.pipeline import Pipeline
 from skops.io import dumps, get_untrusted_types
 
 from passerelle.model.golden import read_golden
+from passerelle.model.ledger_entry import Entry
 from passerelle.model.loaded import write_scorer
 from passerelle.model.manifest import digest_of_manifest, manifest_of
-from passerelle.names import MODEL_FOLDER, OPTIONAL_TEXTS
+from passerelle.names import LEDGER_FILE, LINEAGE_FILE, MODEL_FOLDER, OPTIONAL_TEXTS
 from passerelle.training.golden_records import golden_predictions
 from passerelle.training.tracking import signature_of
 from training.candidates import text_candidates
@@ -87,6 +88,14 @@ def write_bento_model(
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (folder / "lineage.json").write_text(json.dumps(lineage))
     return folder
+
+
+def vouch_for(folder: Path) -> None:
+    """Write the ledger's entry that put the model into production beside it, as import does."""
+    lineage = json.loads((folder / LINEAGE_FILE).read_text())
+    name, version, run_id, digest = (lineage[each] for each in ("registered_model", "version", "run_id", "artifact_digest"))
+    entry = Entry(1, "", "2026-11-23T10:00:00.000+00:00", "test@here", "promote", name, None, int(version), run_id, digest)
+    (folder / LEDGER_FILE).write_bytes(entry.line())
 
 
 def text_bento_model(folder: Path) -> Path:

@@ -36,10 +36,10 @@ def there(tmp_path: Path) -> stage.ImportedModel:
 def test_an_environment_that_is_gone_is_made_again(there: stage.ImportedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[tuple[object, ...]] = []
     monkeypatch.setattr(stage, "ensure", lambda lock, python, _: made.append((lock, python)))
-    stage._make_environment(there)
+    stage._complete(there, b"", None)
     assert there.path is not None
     assert made == [(there.path / LOCK_FILE, "3.11")]
     (there.path / LOCK_FILE).write_text("other==1.0\n")
     with pytest.raises(IntegrityError):
-        stage._make_environment(there)
+        stage._complete(there, b"", None)
     assert len(made) == 1

@@ -23,7 +23,7 @@ def mlflow() -> Mlflow:
 
 
 def withdrawn(mlflow: Mlflow, version: int) -> bool:
-    return withdrawal_of(verified_ledger(real(mlflow), NAME).entries, version) is not None
+    return withdrawal_of(verified_ledger(real(mlflow), NAME).entries, ref(version)) is not None
 
 
 def test_a_second_rollback_changes_nothing_and_says_whose_the_first_was(mlflow: Mlflow) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from passerelle.follow_settings import FollowSettings
 from passerelle.model.ledger_entry import CANDIDATE_ENDED, Entry, parsed_entry, problem_of_terms
 from passerelle.monitoring.live_comparison import broken_limits, counts_of
-from passerelle.names import CANDIDATE_ALIAS
+from passerelle.names import CANDIDATE_ALIAS, LEDGER_FILE
 from passerelle.serving.following.failures import VersionRefusedError
-from passerelle.serving.following.follower import LEDGER_FILE, Follower
+from passerelle.serving.following.follower import Follower
 from passerelle.serving.following.ledger_check import CANDIDATE
 from passerelle.serving.following.mlflow_rest import AliasedVersion
 from passerelle.serving.following.published import FollowState, Published

@@ -16,7 +16,7 @@ from passerelle.follow_settings import FollowSettings
 from passerelle.model.manifest import read_manifest
 from passerelle.model.mlmodel import describe
 from passerelle.model.origin import as_recorded
-from passerelle.names import ARTIFACT_DIGEST, LINEAGE_FILE, MODEL_FOLDER, PREFIX, RUN_ID_LENGTH_IN_TAG
+from passerelle.names import ARTIFACT_DIGEST, LEDGER_FILE, LINEAGE_FILE, MODEL_FOLDER, PREFIX, RUN_ID_LENGTH_IN_TAG
 from passerelle.serving.following.download import Download, remove
 from passerelle.serving.following.failures import NotReachedError, VersionRefusedError
 from passerelle.serving.following.ledger_check import PRODUCTION, LedgerRole, ledger_entry
@@ -28,8 +28,6 @@ from passerelle.settings import SigningSettings
 if TYPE_CHECKING:
     from passerelle.model.loaded import LoadedModel
 
-#: In a version's folder: the stored line of the ledger's entry that put it into production.
-LEDGER_FILE = "ledger_entry.jsonl"
 _MOST_ATTEMPTS = 2
 #: What may be no fault of the version: bytes that were damaged on their way or in the bucket, a machine that is short of memory or disk.
 _MAY_PASS = frozenset({"digest", "resources"})

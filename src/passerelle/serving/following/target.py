@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from passerelle.errors import SettingsError
 from passerelle.follow_settings import FollowSettings
+from passerelle.settings import StateSettings
 
 _HINT = "export PASSERELLE_FOLLOW=production"
 
@@ -57,9 +58,17 @@ def targets(settings: FollowSettings, registered_model: str) -> tuple[Target, ..
         message = f"PASSERELLE_FOLLOW_CANDIDATE is set, and {name} {what}: the ledger says what a candidate may do"
         raise SettingsError(message, hint="export PASSERELLE_FOLLOW_LEDGER=on" if found else _HINT)
     if found:
+        _check_ledger(settings)
         _check_address(settings.follow_tracking_uri)
         _check_certificates(settings)
     return tuple(found)
+
+
+def _check_ledger(settings: FollowSettings) -> None:
+    """Check that in production only versions are followed that the ledger put there; raises SettingsError otherwise."""
+    if settings.follow_ledger == "off" and StateSettings.read().environment == "production":
+        message = "PASSERELLE_FOLLOW_LEDGER is off: in production only versions are served that the ledger put there"
+        raise SettingsError(message, hint="export PASSERELLE_FOLLOW_LEDGER=on")
 
 
 def _check_address(address: str | None) -> None:

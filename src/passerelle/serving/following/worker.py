@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from passerelle.errors import PasserelleError
 from passerelle.follow_settings import FollowSettings
-from passerelle.names import ARTIFACT_DIGEST, LINEAGE_FILE
+from passerelle.names import ARTIFACT_DIGEST, LEDGER_FILE, LINEAGE_FILE
 from passerelle.serving.failure import loading_failure
 from passerelle.serving.following.acceptance import accepted
 from passerelle.serving.following.failures import VersionRefusedError
-from passerelle.serving.following.follower import LEDGER_FILE, Follower
+from passerelle.serving.following.follower import Follower
 from passerelle.serving.following.ledger_check import PRODUCTION, LedgerRole, check_entry
 from passerelle.serving.following.mlflow_rest import AliasedVersion
 from passerelle.serving.following.poll_request import last_request, request_poll
