@@ -24,6 +24,8 @@ Check = Literal[
     "task", "mae", "rmse", "r2", "exact_match",
 ]  # fmt: skip
 Share = Annotated[float, Field(ge=0, le=1)]
+#: More than any file of rows, or any day of answers, has.
+_MOST = 1_000_000_000
 _SHARES = frozenset({"cv_accuracy", "cv_macro_f1", "cv_calibration_error", "calibration_error"})
 
 
@@ -82,12 +84,14 @@ class HeldOut(_Section):
     classes: Mapping[str, Share] = Field(
         default={}, description="Least F1 of the classes named here, however few rows they have, in place of class_f1."
     )
-    class_rows: int = Field(default=5, ge=1, description="Rows that a class needs to be judged by itself.")
+    class_rows: int = Field(default=5, ge=1, le=_MOST, description="Rows that a class needs to be judged by itself.")
     slices: Mapping[Literal["short", "capitals", "no_accents", "label"], Share] = Field(
         default={},
         description="Least accuracy on short texts, on texts in capitals, on texts without accents, on the rows of any one label.",
     )
-    rows: int = Field(default=1, ge=1, description="Held-out rows that must be left once those that were learned from are taken out.")
+    rows: int = Field(
+        default=1, ge=1, le=_MOST, description="Held-out rows that must be left once those that were learned from are taken out."
+    )
     required: bool | None = Field(
         default=None,
         description="Whether a version without labelled rows is refused; by default only where the environment is `production`.",
@@ -116,7 +120,7 @@ class Champion(_Section):
     )
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of the bootstrap interval.")
     resamples: int = Field(default=2_000, ge=100, le=100_000, description="Resamples of the bootstrap.")
-    seed: int = Field(default=0, ge=0, description="Of the bootstrap.")
+    seed: int = Field(default=0, ge=0, le=_MOST, description="Of the bootstrap.")
     share_of_rows: Share = Field(default=0.5, description="Least number of training rows, as a share of the champion's.")
 
 
@@ -136,7 +140,7 @@ class Rollout(_Section):
         default=0.15, description="Largest difference between the shares of answers that a person should look at."
     )
     min_agreement: Share = Field(default=0.5, description="Least share of the records that both label alike, in shadow mode.")
-    min_requests: int = Field(default=200, ge=1, description="Requests of the candidate before any limit counts.")
+    min_requests: int = Field(default=200, ge=1, le=_MOST, description="Requests of the candidate before any limit counts.")
 
 
 class Drift(_Section):
@@ -144,9 +148,9 @@ class Drift(_Section):
 
     p_value: float = Field(default=0.001, gt=0, lt=0.5, description="A difference counts if it has less than this chance without drift.")
     days_in_row: int = Field(default=2, ge=1, le=7, description="Days in a row on which a difference must count.")
-    min_answers: int = Field(default=500, ge=50, description="Answers that a window needs to be judged by.")
+    min_answers: int = Field(default=500, ge=50, le=_MOST, description="Answers that a window needs to be judged by.")
     sample_size: int = Field(default=20, ge=1, le=1_000, description="Answers of each day that are drawn at random for a person to label.")
-    min_sample: int = Field(default=100, ge=20, description="Labelled answers of the daily random sample that a window needs.")
+    min_sample: int = Field(default=100, ge=20, le=_MOST, description="Labelled answers of the daily random sample that a window needs.")
     class_points: Share = Field(default=0.03, description="Least move of the share of a label that counts.")
     class_ratio: float = Field(default=0.3, ge=0, description="Least move of that share, as a share of what it was.")
     review_points: Share = Field(default=0.05, description="Likewise, of the share to review.")

@@ -26,6 +26,7 @@ GROUND = {
     "criteria_file",
     "api_keys",
     "project_file",
+    "yaml_text",
 }
 #: Each room, and the rooms that it may import from, at the top of a file or late.
 MAY_IMPORT: Mapping[str, set[str]] = {
@@ -38,7 +39,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "retention_settings": {"errors", "names", "settings"},
     "known_settings": {"errors", "names", "settings", "follow_settings", "log_settings", "retention_settings"},
     "criteria": {"errors", "names"},
-    "criteria_file": {"errors", "names", "criteria"},
+    "criteria_file": {"errors", "names", "criteria", "yaml_text"},
+    "yaml_text": {"errors"},
     "api_keys": {"errors", "names", "settings"},
     "project_file": {"errors", "names", "settings", "known_settings"},
     "scorer": {"errors"},
