@@ -22,6 +22,8 @@ DATA_EXPORT: Final = PREFIX + "data_export"
 #: On a training without rare classes: the fewest distinct rows of a class that stayed, and the class that the others were put together as.
 MIN_CLASS_ROWS: Final = PREFIX + "min_class_rows"
 OTHER_CLASS: Final = PREFIX + "other_class"
+#: Which rows a training held out, as a number; a training without it divided its rows by its seed.
+HELD_OUT_SET: Final = PREFIX + "held_out_set"
 GIT_COMMIT: Final = PREFIX + "git_commit"
 GIT_DIRTY: Final = PREFIX + "git_dirty"
 LANGUAGE: Final = PREFIX + "language"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
 from passerelle.model.mlmodel import describe
-from passerelle.names import DATA_DIGEST, GIT_COMMIT, GIT_DIRTY, GOLDEN, MIN_CLASS_ROWS, OTHER_CLASS, SEED
+from passerelle.names import DATA_DIGEST, GIT_COMMIT, GIT_DIRTY, GOLDEN, HELD_OUT_SET, MIN_CLASS_ROWS, OTHER_CLASS, SEED
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.stages.child_progress import run_with_progress
 from passerelle.stages.context import Context, Progress, silent, stage
@@ -77,7 +77,7 @@ def run(
         interpreter = interpreter_for(folder, folder.parent / "environment", progress, path=context.environment.get("PATH", ""))
         progress(f"train again from {commit[:12]}, seed {run.tags.get(SEED, '0')}; this takes as long as the first time")
         data_digest = run.tags.get(DATA_DIGEST, "")
-        options = ["--seed", run.tags.get(SEED, "0"), *train_options(data), *_rare_classes(run.tags)]
+        options = ["--seed", run.tags.get(SEED, "0"), *train_options(data), *_rows_of(run.tags)]
         parent = _trained(folder, interpreter.python, options, data_digest=data_digest, environment=context.environment, progress=progress)
     again = next((each for each in registry.candidate_runs(parent) if each.name == run.name), None)
     if again is None:
@@ -101,9 +101,12 @@ def train_options(data: TrainingData) -> list[str]:
     return [*options, "--drop-missing"] if data.drop_missing else options
 
 
-def _rare_classes(tags: Mapping[str, str]) -> list[str]:
-    """Return the options of `passerelle train` that leave the same rare classes out, or put them together as one."""
-    named = {"--min-class-rows": tags.get(MIN_CLASS_ROWS), "--other": tags.get(OTHER_CLASS)}
+def _rows_of(tags: Mapping[str, str]) -> list[str]:
+    """Return the options of `passerelle train` that treat rare classes in the same way and hold the same rows out.
+
+    A training without a number divided its rows by its seed, as the code of its commit does.
+    """
+    named = {"--held-out-set": tags.get(HELD_OUT_SET), "--min-class-rows": tags.get(MIN_CLASS_ROWS), "--other": tags.get(OTHER_CLASS)}
     return [part for name, value in named.items() if value is not None for part in (name, value)]
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from passerelle.names import HELD_OUT_SET
 from passerelle.training.dataset import Dataset
 from passerelle.training.groups import groups_of, row_hashes
 from passerelle.training.params import Params
 from passerelle.training.rare_classes import ALL_CLASSES, RareClasses, without_rare
+from passerelle.training.sides import FIRST
 from passerelle.training.split import Split, split
 
 
@@ -39,12 +42,19 @@ class TrainingPlan:
         parts: Which rows are held out, and the folds of the others.
         rare: What became of rare classes.
         notes: What is to be known about the rows before.
+        held_out_set: Number of the held-out set.
     """
 
     data: Dataset
     parts: Split
     rare: RareClasses = ALL_CLASSES
     notes: tuple[str, ...] = ()
+    held_out_set: int = FIRST
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """What a training's runs say of which rows it learned from."""
+        return {**self.rare.tags, HELD_OUT_SET: str(self.held_out_set)}
 
 
 def prepare(data: Dataset, *, params: Params, rare: RareClasses = ALL_CLASSES) -> PreparedRows:
@@ -59,7 +69,7 @@ def prepare(data: Dataset, *, params: Params, rare: RareClasses = ALL_CLASSES) -
     return PreparedRows(found, groups, rare, (*data.notes, *notes))
 
 
-def plan_of(rows: PreparedRows, *, params: Params, seed: int) -> TrainingPlan:
+def plan_of(rows: PreparedRows, *, params: Params, seed: int, held_out_set: int = FIRST) -> TrainingPlan:
     """Return how the rows are divided, and what is to be known about them.
 
     Raises:
@@ -67,8 +77,8 @@ def plan_of(rows: PreparedRows, *, params: Params, seed: int) -> TrainingPlan:
     """
     data = rows.data
     groups = rows.groups if rows.groups is not None else groups_of(data, similarity=params.near_duplicate_similarity)
-    parts = split(data, params=params, seed=seed, groups=groups)
-    return TrainingPlan(data, parts, rows.rare, (*rows.notes, *_repetitions(data, groups)))
+    parts = split(data, params=params, seed=seed, groups=groups, held_out_set=held_out_set)
+    return TrainingPlan(data, parts, rows.rare, (*rows.notes, *_repetitions(data, groups)), held_out_set)
 
 
 def _repetitions(data: Dataset, groups: NDArray[np.int64]) -> tuple[str, ...]:

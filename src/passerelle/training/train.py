@@ -47,7 +47,6 @@ from passerelle.training.model_writer import UnsavableError
 from passerelle.training.params import Params
 from passerelle.training.plan import TrainingPlan, plan_of, prepare
 from passerelle.training.provenance import code_digest, git_state
-from passerelle.training.rare_classes import ALL_CLASSES, RareClasses
 from passerelle.training.result import CandidateResult, TrainingResult
 from passerelle.training.split import Split
 from passerelle.training.trial import none_left
@@ -72,7 +71,7 @@ class _Training:
     seed: int
     tags: Mapping[str, str]
     experiment_id: str
-    rare: RareClasses = ALL_CLASSES
+    row_tags: Mapping[str, str]
 
     def logged_params(self) -> dict[str, object]:
         """Return what the runs say of the data."""
@@ -84,7 +83,7 @@ class _Training:
             "data.groups": int(np.unique(self.parts.groups).size),
             "data.held_out_rows": len(self.parts.held_out),
             "seed": self.seed,
-            **{f"data.{tag.removeprefix(PREFIX)}": value for tag, value in self.rare.tags.items()},
+            **{f"data.{tag.removeprefix(PREFIX)}": value for tag, value in self.row_tags.items()},
         }
 
 
@@ -122,9 +121,9 @@ def train(
     start, params = time.perf_counter(), params or Params()
     with Heartbeat(progress) as heartbeat:
         plan = _plan(plan, data, params, seed, heartbeat)
-        tags = {**_tags(data, seed, project, language), **plan.rare.tags}
+        tags = {**_tags(data, seed, project, language), **plan.tags}
         with _parent_run({**tags, CANDIDATES: names_as_tag(candidates)}, tracking_uri, experiment) as (experiment_id, parent_run_id):
-            training = _Training(data, plan.parts, params, seed, tags, experiment_id, plan.rare)
+            training = _Training(data, plan.parts, params, seed, tags, experiment_id, plan.tags)
             _log_parent(training)
             trained, failures = _train_all(candidates, training, heartbeat, fits or FitsHere())
     return TrainingResult(parent_run_id, experiment, data.digest, trained, time.perf_counter() - start, failures)
