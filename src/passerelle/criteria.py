@@ -21,7 +21,7 @@ Check = Literal[
     "leakage", "label_in_text", "signature", "classes", "libraries", "training_rows", "never_predicted", "swapped",
     "accuracy", "macro_f1", "log_loss", "calibration_error", "latency_p95_ms", "size_bytes", "memory_mib",
     "class_f1", "slice short", "slice capitals", "slice no_accents", "slice label", "champion",
-    "task", "mae", "rmse", "r2", "exact_match",
+    "reference", "contradictions", "recipes", "behaviour", "task", "mae", "rmse", "r2", "exact_match",
 ]  # fmt: skip
 Share = Annotated[float, Field(ge=0, le=1)]
 #: More than any file of rows, or any day of answers, has.
@@ -71,6 +71,23 @@ class PerClass(_Section):
     cv_f1: float = Field(default=0.0, ge=0, le=1, description="Least cross-validated F1 of any class.")
 
 
+class Reference(_Section):
+    """A test set of a team's own, which no training sees."""
+
+    file: str = Field(min_length=1, description="Path of the file, below the project's folder.")
+    digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$", description="`sha256:…` of the file, as `sha256sum` prints it.")
+    label: str = Field(default="label", min_length=1, description="Column of the right answer.")
+    text_column: str | None = Field(default=None, description="Column of the text, where it has another name than in the model.")
+
+
+class Behaviour(_Section):
+    """A suite of texts whose labels are known to a person, or must not depend on a word."""
+
+    file: str = Field(min_length=1, description="Path of the suite, below the project's folder.")
+    minimum: Share = Field(default=1.0, description="Least share of its cases that must pass.")
+    digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$", description="Of the file, where it is pinned.")
+
+
 class HeldOut(_Section):
     """What the gate demands of its own scoring, on held-out rows that the model did not learn from."""
 
@@ -99,6 +116,12 @@ class HeldOut(_Section):
     unknown_leakage: Literal["reason", "accept", "refuse"] = Field(
         default="reason",
         description="What it takes where nobody knows the training rows: a person's reason, nothing, or a waiver of `leakage`.",
+    )
+
+    reference: Reference | None = Field(default=None, description="Test set to judge by, in place of the rows that a training held out.")
+    behaviour: Behaviour | None = Field(default=None, description="Behaviour suite that the model must pass.")
+    contradictions: Share = Field(
+        default=0.05, description="Largest share of the rows that the champion or the reference knows too, and labels otherwise."
     )
 
     @model_validator(mode="after")
@@ -202,7 +225,7 @@ class Criteria(_Section):
     def canonical(self) -> str:
         """The criteria as canonical JSON; what came later is left out where it is not given, so that earlier digests stay."""
         later: dict[str, Any] = dict.fromkeys({"rollout", "drift"} - self.model_fields_set, True)
-        later["held_out"] = {"required", "unknown_leakage"} - self.held_out.model_fields_set
+        later["held_out"] = {"required", "unknown_leakage", "reference", "behaviour", "contradictions"} - self.held_out.model_fields_set
         return json.dumps(self.model_dump(mode="json", exclude=later), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     @property

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from passerelle.criteria import (
+    Behaviour,
     Champion,
     Check,
     Criteria,
@@ -19,6 +20,7 @@ from passerelle.criteria import (
     LowerIsBetter,
     PerClass,
     Ranking,
+    Reference,
     Rollout,
     Waivable,
 )
@@ -75,6 +77,6 @@ def _first_problem(error: ValidationError) -> str:
 
 def _names() -> set[str]:
     """Return all that a key or a value may be called."""
-    sections = (Criteria, Ranking, PerClass, HeldOut, Champion, Waivable, Rollout, Drift)
+    sections = (Criteria, Ranking, PerClass, HeldOut, Reference, Behaviour, Champion, Waivable, Rollout, Drift)
     literals: tuple[Any, ...] = (HigherIsBetter, LowerIsBetter, Check)
     return {name for section in sections for name in section.model_fields} | {name for each in literals for name in each.__args__}

@@ -14,6 +14,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from passerelle.gate.row_hashes import normalise, row_hashes
 
 Positions = NDArray[np.int64]
+#: From which two texts count as the same, unless a project says otherwise.
+SIMILARITY = 0.8
 
 _BANDS, _HASHES_PER_BAND, _NEIGHBOURS = 32, 3, 8
 #: Bound the memory of a comparison; the groups do not depend on them.

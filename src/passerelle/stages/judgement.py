@@ -24,6 +24,7 @@ from passerelle.registry.client import Registry
 from passerelle.registry.ledger import Ledger
 from passerelle.registry.verified import VerifiedLedger
 from passerelle.settings import SigningSettings
+from passerelle.stages.project_inputs import gate_inputs
 from passerelle.stages.promote_environment import prepared
 from passerelle.stages.promote_unknown import check_unknown, reason_of_person
 from passerelle.stages.version_description import describe_judged
@@ -50,6 +51,7 @@ class PromotionRequest:
         since: The ledger as it was when the caller decided to promote; None where the caller did not look.
         live: What the version did as a candidate beside the one in production, for the report.
         given: Labelled rows to judge by, in place of those that a training held out or that were given before.
+        project: Root of the project, whose reference, behaviour suite and data the gate judges by.
         puts_back: Whether it may put back what a rollback took out of production; a command asks for a reason.
     """
 
@@ -67,6 +69,7 @@ class PromotionRequest:
     live: report.LiveRows | None = None
     given: LabelledRows | None = None
     puts_back: bool = True
+    project: Path = Path()
 
 
 @dataclass(frozen=True)
@@ -188,6 +191,7 @@ def _judged(
             who=request.who,
             reason=request.reason,
             given=request.given,
+            inputs=gate_inputs(registry, ref, criteria, request.project),
             prepare=partial(prepared, registry, request.signing),
             accept_unknown=criteria.held_out.unknown_leakage != "refuse" and reason_of_person(request.who, request.reason),
         )

@@ -8,19 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from passerelle.batch.ray_cluster import check_address
+from passerelle.criteria_file import read_criteria
 from passerelle.errors import UsageError
-from passerelle.names import CANDIDATES, CODE_DIGEST, DATA_DIGEST, FAILED_CANDIDATES, HELD_OUT_SET, SEED
+from passerelle.gate.reference import ReferenceRows
+from passerelle.names import CANDIDATES, CODE_DIGEST, DATA_DIGEST, FAILED_CANDIDATES, SEED
 from passerelle.registry.client import Registry
 from passerelle.settings import S3Settings
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.held_out_set import SAME, HeldOutChoice, notes_on_fresh_rows, number_of
+from passerelle.stages.project_inputs import reference_of
 from passerelle.stages.train_on_cluster import fits_at
 from passerelle.stages.training_file import local_copy, repeating_options, which_columns
 from passerelle.training.candidate import Candidate, FailedCandidate, names_as_tag, read_failures
 from passerelle.training.cross_validation import CandidateFits
 from passerelle.training.dataset import Dataset, read_data
 from passerelle.training.heartbeat import Heartbeat
-from passerelle.training.plan import PreparedRows, TrainingPlan, plan_of, prepare
+from passerelle.training.plan import PreparedRows, TrainingPlan, plan_of, prepare, row_tags
 from passerelle.training.project import TrainingProject, read_training_project
 from passerelle.training.provenance import code_digest
 from passerelle.training.rare_classes import ALL_CLASSES, RareClasses
@@ -182,11 +185,11 @@ def train_or_find(
     Raises:
         DataError: The data cannot be trained on; the dry run raises it too.
     """
-    rows = prepare(data, params=project.params, rare=rare)
+    rows = prepare(data, params=project.params, rare=rare, reference=_reference(project))
     chosen = choose(project.candidates_for(rows.data, seed=seed), names, rows.data, progress=progress)
     tags = {DATA_DIGEST: rows.data.digest, SEED: str(seed), CODE_DIGEST: code_digest(project.folder)}
     number = number_of(registry, held_out)
-    tags |= {CANDIDATES: names_as_tag(chosen.candidates), HELD_OUT_SET: str(number)}
+    tags |= {CANDIDATES: names_as_tag(chosen.candidates), **row_tags(rare, number, rows.left_out)}
     earlier = None if again else registry.find_training(tags)
     found = replace(_found(registry, rows, earlier, dry_run=dry_run), failed=chosen.failed, held_out_set=number)
     if earlier is not None:
@@ -198,6 +201,12 @@ def train_or_find(
     with registry.environment.calling(artifacts=True), fits_at(address) as fits:
         result = _trained(registry, project, plan, chosen.candidates, seed=seed, progress=progress, fits=fits)
     return replace(found, parent_run_id=result.parent_run_id, result=result, failed=(*found.failed, *result.failed))
+
+
+def _reference(project: TrainingProject) -> ReferenceRows | None:
+    """Return the reference that the criteria of the model pin, where it has criteria."""
+    path = project.root / project.model.criteria
+    return reference_of(read_criteria(path), project.root) if path.is_file() else None
 
 
 def _found(registry: Registry, rows: PreparedRows, earlier: str | None, *, dry_run: bool) -> Trained:
