@@ -22,7 +22,7 @@ _RESOLVERS = (
     ("tag:yaml.org,2002:float", r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9]+|[0-9][0-9_]*(?=[eE]))(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)"),
     ("tag:yaml.org,2002:float", r"\.(?:nan|NaN|NAN)"),
     # Truth values, octal and hexadecimal numbers and numbers to the base of 60 of YAML 1.1, which are texts in YAML 1.2 or the reverse.
-    (_AMBIGUOUS, r"yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF|y|Y|n|N"),
+    (_AMBIGUOUS, r"yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF"),
     (_AMBIGUOUS, r"[-+]?0[0-9_]+|[-+]?0[box][0-9a-fA-F_]+|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"),
 )
 
