@@ -21,9 +21,11 @@ Check = Literal[
     "leakage", "scorer", "label_in_text", "signature", "classes", "libraries", "training_rows", "never_predicted", "swapped",
     "accuracy", "macro_f1", "log_loss", "calibration_error", "latency_p95_ms", "size_bytes", "memory_mib",
     "class_f1", "slice short", "slice capitals", "slice no_accents", "slice label", "champion",
-    "task", "mae", "rmse", "r2", "exact_match",
+    "reference", "contradictions", "recipes", "behaviour", "task", "mae", "rmse", "r2", "exact_match",
 ]  # fmt: skip
 Share = Annotated[float, Field(ge=0, le=1)]
+#: More than any file of rows, or any day of answers, has.
+_MOST = 1_000_000_000
 _SHARES = frozenset({"cv_accuracy", "cv_macro_f1", "cv_calibration_error", "calibration_error"})
 
 
@@ -69,6 +71,23 @@ class PerClass(_Section):
     cv_f1: float = Field(default=0.0, ge=0, le=1, description="Least cross-validated F1 of any class.")
 
 
+class Reference(_Section):
+    """A test set of a team's own, which no training sees."""
+
+    file: str = Field(min_length=1, description="Path of the file, below the project's folder.")
+    digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$", description="`sha256:…` of the file, as `sha256sum` prints it.")
+    label: str = Field(default="label", min_length=1, description="Column of the right answer.")
+    text_column: str | None = Field(default=None, description="Column of the text, where it has another name than in the model.")
+
+
+class Behaviour(_Section):
+    """A suite of texts whose labels are known to a person, or must not depend on a word."""
+
+    file: str = Field(min_length=1, description="Path of the suite, below the project's folder.")
+    minimum: Share = Field(default=1.0, description="Least share of its cases that must pass.")
+    digest: str | None = Field(default=None, pattern=r"^sha256:[0-9a-f]{64}$", description="Of the file, where it is pinned.")
+
+
 class HeldOut(_Section):
     """What the gate demands of its own scoring, on held-out rows that the model did not learn from."""
 
@@ -82,12 +101,14 @@ class HeldOut(_Section):
     classes: Mapping[str, Share] = Field(
         default={}, description="Least F1 of the classes named here, however few rows they have, in place of class_f1."
     )
-    class_rows: int = Field(default=5, ge=1, description="Rows that a class needs to be judged by itself.")
+    class_rows: int = Field(default=5, ge=1, le=_MOST, description="Rows that a class needs to be judged by itself.")
     slices: Mapping[Literal["short", "capitals", "no_accents", "label"], Share] = Field(
         default={},
         description="Least accuracy on short texts, on texts in capitals, on texts without accents, on the rows of any one label.",
     )
-    rows: int = Field(default=1, ge=1, description="Held-out rows that must be left once those that were learned from are taken out.")
+    rows: int = Field(
+        default=1, ge=1, le=_MOST, description="Held-out rows that must be left once those that were learned from are taken out."
+    )
     required: bool | None = Field(
         default=None,
         description="Whether a version without labelled rows is refused; by default only where the environment is `production`.",
@@ -95,6 +116,12 @@ class HeldOut(_Section):
     unknown_leakage: Literal["reason", "accept", "refuse"] = Field(
         default="reason",
         description="What it takes where nobody knows the training rows: a person's reason, nothing, or a waiver of `leakage`.",
+    )
+
+    reference: Reference | None = Field(default=None, description="Test set to judge by, in place of the rows that a training held out.")
+    behaviour: Behaviour | None = Field(default=None, description="Behaviour suite that the model must pass.")
+    contradictions: Share = Field(
+        default=0.05, description="Largest share of the rows that the champion or the reference knows too, and labels otherwise."
     )
 
     @model_validator(mode="after")
@@ -116,7 +143,7 @@ class Champion(_Section):
     )
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of the bootstrap interval.")
     resamples: int = Field(default=2_000, ge=100, le=100_000, description="Resamples of the bootstrap.")
-    seed: int = Field(default=0, ge=0, description="Of the bootstrap.")
+    seed: int = Field(default=0, ge=0, le=_MOST, description="Of the bootstrap.")
     share_of_rows: Share = Field(default=0.5, description="Least number of training rows, as a share of the champion's.")
 
 
@@ -136,7 +163,7 @@ class Rollout(_Section):
         default=0.15, description="Largest difference between the shares of answers that a person should look at."
     )
     min_agreement: Share = Field(default=0.5, description="Least share of the records that both label alike, in shadow mode.")
-    min_requests: int = Field(default=200, ge=1, description="Requests of the candidate before any limit counts.")
+    min_requests: int = Field(default=200, ge=1, le=_MOST, description="Requests of the candidate before any limit counts.")
 
 
 class Drift(_Section):
@@ -144,9 +171,9 @@ class Drift(_Section):
 
     p_value: float = Field(default=0.001, gt=0, lt=0.5, description="A difference counts if it has less than this chance without drift.")
     days_in_row: int = Field(default=2, ge=1, le=7, description="Days in a row on which a difference must count.")
-    min_answers: int = Field(default=500, ge=50, description="Answers that a window needs to be judged by.")
+    min_answers: int = Field(default=500, ge=50, le=_MOST, description="Answers that a window needs to be judged by.")
     sample_size: int = Field(default=20, ge=1, le=1_000, description="Answers of each day that are drawn at random for a person to label.")
-    min_sample: int = Field(default=100, ge=20, description="Labelled answers of the daily random sample that a window needs.")
+    min_sample: int = Field(default=100, ge=20, le=_MOST, description="Labelled answers of the daily random sample that a window needs.")
     class_points: Share = Field(default=0.03, description="Least move of the share of a label that counts.")
     class_ratio: float = Field(default=0.3, ge=0, description="Least move of that share, as a share of what it was.")
     review_points: Share = Field(default=0.05, description="Likewise, of the share to review.")
@@ -198,7 +225,7 @@ class Criteria(_Section):
     def canonical(self) -> str:
         """The criteria as canonical JSON; what came later is left out where it is not given, so that earlier digests stay."""
         later: dict[str, Any] = dict.fromkeys({"rollout", "drift"} - self.model_fields_set, True)
-        later["held_out"] = {"required", "unknown_leakage"} - self.held_out.model_fields_set
+        later["held_out"] = {"required", "unknown_leakage", "reference", "behaviour", "contradictions"} - self.held_out.model_fields_set
         return json.dumps(self.model_dump(mode="json", exclude=later), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     @property

@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from passerelle.criteria import (
+    Behaviour,
     Champion,
     Check,
     Criteria,
@@ -20,29 +20,12 @@ from passerelle.criteria import (
     LowerIsBetter,
     PerClass,
     Ranking,
+    Reference,
     Rollout,
     Waivable,
 )
 from passerelle.errors import UsageError
-
-
-class _TwiceError(yaml.YAMLError):
-    """A key is given twice in one block."""
-
-
-class _EachKeyOnce(yaml.SafeLoader):
-    """Refuses duplicate keys, of which the YAML loader would silently take the last."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """Return the block's node after checking that no key is given twice."""
-        node = super().compose_mapping_node(anchor)
-        lines: dict[str, int] = {}
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            line = key.start_mark.line + 1
-            if key.value in lines:
-                raise _TwiceError(f"{key.value} is given twice, in line {lines[key.value]} and in line {line}")
-            lines[key.value] = line
-        return node
+from passerelle.yaml_text import YamlFault, read_yaml
 
 
 def read_criteria(path: Path) -> Criteria:
@@ -52,22 +35,26 @@ def read_criteria(path: Path) -> Criteria:
         UsageError: There is no such file, it is not YAML, or a key or value is not one of ours; names the key.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_EachKeyOnce)  # noqa: S506 - a SafeLoader
+        content = read_yaml(path)
     except OSError as error:
         raise UsageError(f"the criteria {path} cannot be read: {error.strerror}", hint="ls training") from error
-    except _TwiceError as error:
+    except YamlFault as error:
         raise UsageError(f"the criteria {path} are not usable: {error}", hint=f"git diff {path}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        line = str(error).replace("\n", " ")
-        raise UsageError(f"the criteria {path} are not YAML: {line}", hint=f"git diff {path}") from error
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or not content:
         raise UsageError(f"the criteria {path} hold no keys; docs/02-compare.md shows an example", hint=f"git diff {path}")
     try:
-        return Criteria.model_validate(content)
+        # Strictly: true is no number, and '20' none either.
+        return Criteria.model_validate(_lists_as_tuples(content), strict=True)
     except ValidationError as error:
         raise UsageError(
             f"the criteria {path} are not usable: {_first_problem(error)}; docs/02-compare.md lists the keys", hint=f"git diff {path}"
         ) from None
+
+
+def _lists_as_tuples(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _lists_as_tuples(value) for key, value in content.items()}
+    return tuple(map(_lists_as_tuples, content)) if isinstance(content, list) else content
 
 
 def schema() -> str:
@@ -90,6 +77,6 @@ def _first_problem(error: ValidationError) -> str:
 
 def _names() -> set[str]:
     """Return all that a key or a value may be called."""
-    sections = (Criteria, Ranking, PerClass, HeldOut, Champion, Waivable, Rollout, Drift)
+    sections = (Criteria, Ranking, PerClass, HeldOut, Reference, Behaviour, Champion, Waivable, Rollout, Drift)
     literals: tuple[Any, ...] = (HigherIsBetter, LowerIsBetter, Check)
     return {name for section in sections for name in section.model_fields} | {name for each in literals for name in each.__args__}

@@ -24,6 +24,10 @@ MIN_CLASS_ROWS: Final = PREFIX + "min_class_rows"
 OTHER_CLASS: Final = PREFIX + "other_class"
 #: In the metadata of the MLmodel file: fields of texts that a record may leave out, in whose place the model was given an empty text.
 OPTIONAL_TEXTS: Final = PREFIX + "optional_texts"
+#: Which rows a training held out, as a number; a training without it divided its rows by its seed.
+HELD_OUT_SET: Final = PREFIX + "held_out_set"
+#: The reference test set whose near-duplicates a training left out.
+REFERENCE_DIGEST: Final = PREFIX + "reference_digest"
 GIT_COMMIT: Final = PREFIX + "git_commit"
 GIT_DIRTY: Final = PREFIX + "git_dirty"
 LANGUAGE: Final = PREFIX + "language"

@@ -155,6 +155,12 @@ def two_swapped(ground: Ground) -> ModelVersionRef:
     return ground.train(good(), data=ground.relabelled(lambda labels, _: labels.replace({first: second, second: first})))
 
 
+def four_permuted(ground: Ground) -> ModelVersionRef:
+    """Train on data in which four classes changed their names, the held-out rows too: by its own labels the model is a good one."""
+    new = dict(zip(ground.biggest[:4], [*ground.biggest[1:4], ground.biggest[0]], strict=True))
+    return ground.train(good(), data=replace(ground.data, labels=ground.data.labels.replace(new)))
+
+
 def one_never(ground: Ground) -> ModelVersionRef:
     gone, other = ground.biggest[2], ground.biggest[0]
 
@@ -204,6 +210,7 @@ PLANTED: dict[str, tuple[Callable[[Ground], ModelVersionRef], str, str]] = {
     "trained on leaked test rows": (leaked, "leakage", "held-out rows were learned from"),
     "the label leaked into the text": (label_in_text, "label_in_text", "the label leaked into the text"),
     "two classes swapped": (two_swapped, "swapped", "get each other's label"),
+    "four classes permuted in all of the data": (four_permuted, "contradictions", "have another label there"),
     "one class never predicted": (one_never, "never_predicted", "never predicted"),
     "better on the biggest class only": (only_the_biggest, "champion", "worse than version"),
     "over-confident": (over_confident, "calibration_error", "calibration_error is"),

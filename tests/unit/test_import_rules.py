@@ -28,6 +28,7 @@ GROUND = {
     "regular_file",
     "port_holder",
     "project_file",
+    "yaml_text",
 }
 #: Each room, and the rooms that it may import from, at the top of a file or late.
 MAY_IMPORT: Mapping[str, set[str]] = {
@@ -42,7 +43,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "retention_settings": {"errors", "names", "settings"},
     "known_settings": {"errors", "names", "settings", "follow_settings", "log_settings", "retention_settings"},
     "criteria": {"errors", "names"},
-    "criteria_file": {"errors", "names", "criteria"},
+    "criteria_file": {"errors", "names", "criteria", "yaml_text"},
+    "yaml_text": {"errors"},
     "api_keys": {"errors", "names", "settings", "regular_file"},
     "project_file": {"errors", "names", "settings", "known_settings", "regular_file"},
     "scorer": {"errors"},

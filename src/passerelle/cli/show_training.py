@@ -34,7 +34,8 @@ def trained(output: Output, result: Trained) -> None:
     what = f"{result.rows} records in {result.classes} classes"
     if result.dry_run:
         output.line(
-            f"would train {len(result.candidates)} candidates on {what}, {result.held_out} of them held out: {', '.join(result.candidates)}"
+            f"would train {len(result.candidates)} candidates on {what}, {result.held_out} of them held out (set {result.held_out_set}): "
+            + ", ".join(result.candidates)
             if result.created
             else f"would change nothing: trained on before, run {result.parent_run_id}"
         )

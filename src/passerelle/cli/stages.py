@@ -42,7 +42,11 @@ from passerelle.errors import UsageError
 @click.option("--min-class-rows", type=click.IntRange(min=0), default=0, help="Leave classes with fewer distinct rows than this out.")
 @click.option("--other", metavar="NAME", help="Put these classes together as this one instead of leaving them out.")
 @click.option("--experiment", help="MLflow experiment.  [default: PASSERELLE_EXPERIMENT or classification]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the splits and of the candidates.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the folds and of the candidates.")
+@click.option("--refresh-held-out", "refresh", is_flag=True, help="Hold other rows out than any training before.")
+@click.option(
+    "--held-out-set", "number", type=click.IntRange(1, 1_000_000), help="Number of the held-out set.  [default: the latest training's]"
+)
 @click.option("--candidate", "candidates", multiple=True, metavar="NAME", help="Candidate to train; once for each.  [default: all]")
 @click.option("--again", is_flag=True, help="Train even when the same data, code and seed were trained on before.")
 @click.option("--address", help="Fit the candidates on a Ray cluster that runs already: auto, HOST:PORT or ray://HOST:PORT.")
@@ -54,11 +58,13 @@ def train(*, registered_model: str | None, experiment: str | None, project: Path
     """Fit the candidates and log each as an MLflow run."""
     from passerelle.cli import show_training
     from passerelle.stages import train as stage
+    from passerelle.stages.held_out_set import HeldOutChoice
 
     output, context = Output(as_json=as_json), surroundings(registered_model=registered_model, experiment=experiment)
+    held_out = HeldOutChoice(options.pop("number"), options.pop("refresh"))
     how = {name: options.pop(name) for name in ("seed", "again", "address", "dry_run", "candidates")}
     training_data = stage.TrainingData(path=options.pop("data"), **options)
-    result = stage.run(context, training_data, project=project, progress=output.progress, **how)
+    result = stage.run(context, training_data, project=project, held_out=held_out, progress=output.progress, **how)
     show_training.trained(output, result)
     show_training.after_training(output, result, experiment=experiment, registered_model=registered_model)
     if result.failed:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from passerelle.environments.options import is_without_effect, refuse_option
 from passerelle.errors import UsageError
+from passerelle.yaml_text import YamlFault, parse_yaml
 
 REQUIREMENTS, PYTHON_ENV, CONDA, CONSTRAINTS = "requirements.txt", "python_env.yaml", "conda.yaml", "constraints.txt"
 ADOPT = "passerelle adopt models:/NAME/VERSION"
@@ -180,9 +180,9 @@ def _yaml(path: Path) -> Mapping[str, Any]:
     if not path.exists():
         return {}
     try:
-        content = yaml.safe_load(_text(path))
-    except (yaml.YAMLError, RecursionError) as error:
-        raise UsageError(f"the model's {path.name} is not YAML: {type(error).__name__}", hint=f"{ADOPT} --dry-run") from error
+        content = parse_yaml(_text(path).encode())
+    except YamlFault as error:
+        raise UsageError(f"the model's {path.name} is not YAML that is read here: {error}", hint=f"{ADOPT} --dry-run") from error
     return content if isinstance(content, dict) else {}
 
 

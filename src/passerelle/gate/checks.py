@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from passerelle.gate.evidence import Evidence
 from passerelle.gate.finding import Finding, finding_of, message_of
 from passerelle.gate.messages import Message
 from passerelle.gate.paired import Difference
+from passerelle.gate.row_checks import row_findings, with_meant
 from passerelle.gate.row_hashes import normalise
 from passerelle.gate.scorer_agreement import scorer
 from passerelle.gate.slices import slices_of
@@ -43,6 +45,7 @@ def all_findings(evidence: Evidence, criteria: Criteria, difference: Difference 
         *class_floors(evidence, criteria),
         *slice_floors(evidence, criteria),
         *against_champion(evidence, criteria, difference),
+        *row_findings(evidence.of_rows, criteria, champion=evidence.champion_version, held_out=evidence.held_out),
     )
 
 
@@ -188,7 +191,11 @@ def class_floors(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
         for label in margins
         if margins[label] < 0
     ]
-    unknown = [message_of("class_unknown", label=label, asked=f"{floors[label]:g}") for label in sorted(floors.keys() - margins.keys())]
+    lacking = [
+        (label, next(iter(get_close_matches(label, sorted(scores.class_f1), n=1)), None))
+        for label in sorted(floors.keys() - margins.keys())
+    ]
+    unknown = [message_of("class_unknown", label=with_meant([each]), asked=f"{floors[each[0]]:g}") for each in lacking]
     weakest = min(margins, key=margins.__getitem__) if margins else None
     value, limit = (f"{scores.class_f1[weakest]:.3f}", f"≥ {floors[weakest]:g}") if weakest is not None else ("—", "—")
     yield finding_of("class_f1", value, limit, [*low, *unknown])
@@ -217,6 +224,8 @@ def against_champion(evidence: Evidence, criteria: Criteria, difference: Differe
     rule, version = criteria.champion, _in_production(evidence)
     limit = "> 0" if rule.must_be_better else f"≥ -{rule.not_worse_by:g}"
     if difference is None:
+        if evidence.of_rows.recipes is not None:  # its own finding
+            return
         if evidence.champion_columns is not None:
             yield finding_of("champion", "—", limit, [message_of("unscored", version=version)])
         return

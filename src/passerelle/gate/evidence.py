@@ -5,15 +5,18 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from passerelle.criteria import Champion
 from passerelle.errors import TRAIN_AGAIN, IntegrityError, NotFoundError
 from passerelle.gate.class_names import ClassNames
+from passerelle.gate.gate_inputs import NOTHING, GateInputs
 from passerelle.gate.held_out import VersionFiles, download_version, train_hashes
 from passerelle.gate.hosted import Prepare, as_it_is, cost_of, hosted, outputs_of
 from passerelle.gate.judged_rows import JudgedRows, judged_rows
@@ -21,6 +24,7 @@ from passerelle.gate.labelled_rows import LabelledRows, dictionaries
 from passerelle.gate.latency import RECORDS, latency, what_answers
 from passerelle.gate.loading_cost import loading_memory_mib
 from passerelle.gate.promote_hints import with_rows
+from passerelle.gate.row_evidence import UNKNOWN, Parties, RowEvidence, reference_evidence, row_evidence
 from passerelle.gate.row_hashes import row_hashes
 from passerelle.gate.scorer_agreement import ScorerAgreement, scorer_agreement
 from passerelle.gate.scores import Scores
@@ -36,6 +40,7 @@ from passerelle.scorer.scorer import CompiledScorer
 
 _TRAIN = "passerelle train --again; passerelle register"
 _CLASSIFICATION = "classification"
+DEFAULT_RULE = Champion()
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ class Evidence:
         serving: Version of each library in the serving image; empty where that is not known.
         rows: What the records came from, where a training did not hold them out.
         scorer: How what answers in production differs from the pipeline; None of an adopted challenger.
+        of_rows: What is known of the rows themselves.
     """
 
     registered_model: str
@@ -96,6 +102,7 @@ class Evidence:
     champion_says: bool = True
     rows: JudgedRows | None = None
     scorer: ScorerAgreement | None = None
+    of_rows: RowEvidence = UNKNOWN
 
 
 def gather(
@@ -107,12 +114,20 @@ def gather(
     least_rows: int,
     given: LabelledRows | None = None,
     prepare: Prepare = as_it_is,
+    inputs: GateInputs = NOTHING,
+    rule: Champion = DEFAULT_RULE,
 ) -> Evidence | TaskEvidence:
-    """Download, load and score both, on given rows where there are some.
+    """Download, load and score both, on given rows or the reference where there are some.
+
+    Args:
+        inputs: What the project gives to judge by.
+        rule: By which figure recipes are compared, and how surely.
 
     Raises:
         As `download_version`, `judged_rows` and `hosted`; NotFoundError where the challenger's training logged no hashes.
     """
+    if given is None and inputs.reference is not None:
+        given = inputs.reference.rows
     with tempfile.TemporaryDirectory(prefix="passerelle-gate-") as temporary:
         ours = download_version(registry, challenger, (folder := Path(temporary)) / "challenger")
         theirs = download_version(registry, champion, folder / "champion") if champion else None
@@ -121,23 +136,35 @@ def gather(
         if rows is None or ours.task != _CLASSIFICATION:
             return task_evidence(registry, ours, theirs, rows, hashes=learned, prepare=prepare)
         _check_known(ours, learned)
-        known = train_hashes(registry, theirs, folder / "champion") if theirs else None
-        leaked = _among(rows.records, learned)
-        part = rows.part(_judged(leaked, _among(rows.records, known), least_rows))
-        return Evidence(
-            challenger.registered_model,
-            part.records,
-            _contender(registry, ours, part, learned, prepare),
-            _contender(registry, theirs, part, known, prepare) if theirs and _fits(theirs, rows) else None,
-            describe(theirs.folder).columns if theirs else None,
-            len(rows.records),
-            int(leaked.sum()),
-            serving,
-            champion.version if champion else None,
-            champion_says=champion is None or known is not None,
-            rows=None if ours.adoption is None and given is None else rows,
-            scorer=None if ours.adoption else scorer_agreement(ours, rows.records),
-        )
+        how: Any = {"serving": serving, "least_rows": least_rows, "prepare": prepare}
+        return _of_classifiers(Parties(registry, ours, theirs, folder, inputs, rule), rows, learned, **how)
+
+
+def _of_classifiers(
+    of: Parties, rows: JudgedRows, learned: frozenset[str] | None, *, serving: Mapping[str, str], least_rows: int, prepare: Prepare
+) -> Evidence:
+    ours, theirs, folder = of.ours, of.theirs, of.folder
+    known = train_hashes(of.registry, theirs, folder / "champion") if theirs else None
+    found, near = reference_evidence(of, rows, learned)
+    leaked, familiar = _among(rows.records, learned) | near, _among(rows.records, known)
+    judged = _judged(leaked, familiar, least_rows)
+    part, compared = rows.part(judged), theirs if theirs is not None and _fits(theirs, rows) else None
+    challenger = _contender(of.registry, ours, part, learned, prepare)
+    return Evidence(
+        ours.ref.registered_model,
+        part.records,
+        challenger,
+        _contender(of.registry, compared, part, known, prepare) if compared else None,
+        describe(theirs.folder).columns if theirs else None,
+        len(rows.records),
+        int(leaked.sum()),
+        serving,
+        theirs.ref.version if theirs else None,
+        champion_says=theirs is None or known is not None,
+        rows=None if ours.adoption is None and rows.given is None else rows,
+        scorer=None if ours.adoption else scorer_agreement(ours, rows.records),
+        of_rows=row_evidence(replace(of, theirs=compared), found, rows, (familiar, judged), challenger.scores.classes),
+    )
 
 
 def _check_known(files: VersionFiles, learned: frozenset[str] | None) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from passerelle.gate.row_messages import ROW_MESSAGES, ROW_NAMES
+
 Language = Literal["fr", "en"]
 
 
@@ -83,7 +85,7 @@ MESSAGES: Mapping[Language, Mapping[str, str]] = {
         "too_low": "{figure} is {measured}, at least {asked} is asked for",
         "too_high": "{figure} is {measured}, at most {asked} is asked for",
         "class_low": "F1 of « {label} » is {measured}, at least {asked} is asked for",
-        "class_unknown": "the criteria ask {asked} of « {label} », which no held-out row has",
+        "class_unknown": "the criteria ask {asked} of {label}, which no held-out row has",
         "slice_low": "accuracy on the slice {slice} ({rows} rows) is {measured}, at least {asked} is asked for",
         "label_low": "accuracy on the label « {label} » ({rows} rows) is {measured}, at least {asked} is asked for",
         "worse": "worse than version {version}, which is in production: {figure} differs by {difference}, McNemar p {p}",
@@ -96,6 +98,7 @@ MESSAGES: Mapping[Language, Mapping[str, str]] = {
         "task": "its task is {task}, that of the version in production is {champion_task}: clients would break",
         "worse_by": "worse than version {version}, which is in production: {figure} is better by {difference}",
         "not_better_by": "not better than version {version}, which is in production: {figure} is better by {difference}",
+        **ROW_MESSAGES["en"],
     },
     "fr": {
         "leaked": "{rows} lignes de test sur {of} ont servi à l'apprentissage : les mesures ne disent rien",
@@ -120,7 +123,7 @@ MESSAGES: Mapping[Language, Mapping[str, str]] = {
         "too_low": "{figure} : {measured}, il faut au moins {asked}",
         "too_high": "{figure} : {measured}, il faut au plus {asked}",
         "class_low": "F1 de « {label} » : {measured}, il faut au moins {asked}",
-        "class_unknown": "les critères demandent {asked} à « {label} », qu'aucune ligne de test ne porte",
+        "class_unknown": "les critères demandent {asked} à {label}, qu'aucune ligne de test ne porte",
         "slice_low": "exactitude sur la tranche « {slice} » ({rows} lignes) : {measured}, il faut au moins {asked}",
         "label_low": "exactitude sur le thème « {label} » ({rows} lignes) : {measured}, il faut au moins {asked}",
         "worse": "moins bon que la version {version}, en production ; écart de {figure} : {difference}, p de McNemar {p}",
@@ -133,6 +136,7 @@ MESSAGES: Mapping[Language, Mapping[str, str]] = {
         "task": "sa tâche est « {task} », celle de la production « {champion_task} » : les clients ne fonctionneraient plus",
         "worse_by": "moins bon que la version {version}, en production ; gain de {figure} : {difference}",
         "not_better_by": "pas meilleur que la version {version}, en production ; gain de {figure} : {difference}",
+        **ROW_MESSAGES["fr"],
     },
 }
 #: Of each check and figure.
@@ -165,6 +169,7 @@ NAMES: Mapping[Language, Mapping[str, str]] = {
         "rmse": "root mean squared error",
         "r2": "R²",
         "exact_match": "all labels right",
+        **ROW_NAMES["en"],
     },
     "fr": {
         "leakage": "lignes de test apprises",
@@ -194,6 +199,7 @@ NAMES: Mapping[Language, Mapping[str, str]] = {
         "rmse": "racine de l'erreur quadratique moyenne",
         "r2": "R²",
         "exact_match": "toutes les étiquettes justes",
+        **ROW_NAMES["fr"],
     },
 }
 

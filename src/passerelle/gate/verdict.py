@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from passerelle.criteria import Criteria
 from passerelle.errors import RefusedError, UsageError
 from passerelle.gate.checks import all_findings
 from passerelle.gate.evidence import Evidence, gather
 from passerelle.gate.finding import Finding
+from passerelle.gate.gate_inputs import NOTHING, GateInputs
 from passerelle.gate.hosted import Prepare, as_it_is
 from passerelle.gate.judged_rows import JudgedRows
 from passerelle.gate.labelled_rows import LabelledRows
@@ -89,6 +91,7 @@ def judge(
     given: LabelledRows | None = None,
     accept_unknown: bool = False,
     prepare: Prepare = as_it_is,
+    inputs: GateInputs = NOTHING,
 ) -> Verdict:
     """Score both on the same held-out rows and return the verdict.
 
@@ -98,7 +101,7 @@ def judge(
         waive: Checks to waive, which the criteria must allow this person.
         given: As of `gather`.
         accept_unknown: Whether the person accepts, for the reason, that leakage is unknown.
-        prepare: As of `gather`.
+        prepare, inputs: As of `gather`.
 
     Raises:
         As `gather`.
@@ -107,7 +110,8 @@ def judge(
     """
     allow(criteria, waive, who=who, reason=reason)
     least = criteria.held_out.rows
-    evidence = gather(registry, ref, champion, serving=serving or {}, least_rows=least, given=given, prepare=prepare)
+    how: dict[str, Any] = {"given": given, "prepare": prepare, "inputs": inputs, "rule": criteria.champion}
+    evidence = gather(registry, ref, champion, serving=serving or {}, least_rows=least, **how)
     difference, found = _found(evidence, criteria)
     if accept_unknown:
         waive = [*waive, *(each.check for each in found if each.check == "leakage" and each.unknown)]
@@ -132,12 +136,15 @@ def _task_difference(evidence: TaskEvidence, criteria: Criteria) -> TaskDifferen
 
 
 def _difference(evidence: Evidence, criteria: Criteria) -> Difference | None:
-    if evidence.champion is None:
-        return None
-    rule, scores = criteria.champion, evidence.challenger.scores
+    rows = evidence.of_rows.new_to_both
+    if evidence.champion is None or (rows is not None and not (rows.any() and isinstance(evidence.of_rows.recipes, str))):
+        return None  # The recipes are compared in place of the models, or nothing is.
+    rule, scores, of_champion = criteria.champion, evidence.challenger.scores, evidence.champion.scores
+    if rows is not None:
+        scores, of_champion = scores.part(rows), of_champion.part(rows)
     return paired_difference(
         scores.truth,
-        evidence.champion.scores.predicted,
+        of_champion.predicted,
         scores.predicted,
         metric=rule.metric,
         confidence=rule.confidence,

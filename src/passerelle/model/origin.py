@@ -18,10 +18,12 @@ from passerelle.names import (
     GIT_COMMIT,
     GIT_DIRTY,
     GOLDEN_DIGEST,
+    HELD_OUT_SET,
     LANGUAGE,
     MIN_CLASS_ROWS,
     OTHER_CLASS,
     PREFIX,
+    REFERENCE_DIGEST,
     SCORER_FOLDER,
     SEED,
     TASK,
@@ -35,7 +37,7 @@ MODEL_DIGEST = PREFIX + "model_digest"
 #: Tags of a run that the tags of its version copy.
 COPIED = (CANDIDATE, DATA_DIGEST, DATA_EXPORT, GIT_COMMIT, GIT_DIRTY, LANGUAGE, TASK, SEED)
 #: Tags of a run that its version does not have, and that a second training needs.
-OF_RUN_ALONE = (CODE_DIGEST, MIN_CLASS_ROWS, OTHER_CLASS)
+OF_RUN_ALONE = (CODE_DIGEST, MIN_CLASS_ROWS, OTHER_CLASS, HELD_OUT_SET, REFERENCE_DIGEST)
 _OF_VERSION = (*COPIED, CRITERIA_DIGEST)
 #: Tags of versions that older ones do not have.
 _LATER = (COMPILED, GOLDEN_DIGEST)

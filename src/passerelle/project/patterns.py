@@ -27,8 +27,10 @@ PATTERNS = (
         for folder in ("airflow", "collector", "grafana", "healthy", "kubernetes", "minio", "mlflow", "prometheus", "proxy")
     ),
 )
-#: The data set that comes with a French project, which the wheel holds too.
-DATA = ("training/data/comments.csv", "training/data/README.md")
+#: What the labels of that data set must keep to.
+BEHAVIOUR = "training/behaviour.yaml"
+#: The data set that comes with a French project and its behaviour suite, which the wheel holds too.
+DATA = ("training/data/comments.csv", "training/data/README.md", BEHAVIOUR)
 
 
 def matching(root: Path) -> list[str]:

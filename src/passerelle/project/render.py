@@ -13,10 +13,12 @@ from jinja2 import Environment, StrictUndefined
 from passerelle import __version__
 from passerelle.errors import OutsideError
 from passerelle.project.answers import DATA_FOLDER, Answers
-from passerelle.project.patterns import DATA, matching
+from passerelle.project.patterns import BEHAVIOUR, DATA, matching
 from passerelle.project_file import FILE
 
 _HERE = Path(__file__).resolve().parent
+#: The data set whose labels the behaviour suite asks for.
+_WITH_SUITE = "comments.csv"
 #: Where one of these files names the project.
 _NAMED = {"service.py": ('"classification:latest"', 'name="classification"'), "bentofile.yaml": ("name: classification",)}
 _DEMO_NAME = "classification"
@@ -34,6 +36,8 @@ def render(answers: Answers) -> dict[str, bytes]:
     if answers.shipped_data is not None:
         files[answers.data.file] = _data(answers)
         files[f"{DATA_FOLDER}/README.md"] = _data_sheet(answers.shipped_data)
+    if answers.shipped_data == _WITH_SUITE:
+        files[BEHAVIOUR] = (root_folder() / BEHAVIOUR).read_bytes()
     return dict(sorted(files.items()))
 
 

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from passerelle.errors import NotFoundError, UsageError
+from passerelle.yaml_text import YamlFault, parse_yaml
 
 _PARTS = ("inputs", "outputs", "params")
 _MOST_BYTES = 64 << 20
@@ -153,9 +152,9 @@ def _as_json(label: str) -> str:
 
 def _mapping(path: Path) -> Mapping[str, Any]:
     try:
-        content = yaml.safe_load(read_file(path).decode("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{path} is neither JSON nor YAML") from error
+        content = parse_yaml(read_file(path))
+    except YamlFault as error:
+        raise UsageError(f"{path} is neither JSON nor YAML: {error}") from error
     if not isinstance(content, dict):
         raise UsageError(f"{path} holds no signature")
     return content

@@ -24,6 +24,7 @@ from passerelle.registry.client import Registry
 from passerelle.registry.ledger import Ledger
 from passerelle.registry.verified import VerifiedLedger
 from passerelle.settings import SigningSettings
+from passerelle.stages.project_inputs import gate_inputs
 from passerelle.stages.promote_environment import prepared
 from passerelle.stages.promote_unknown import check_unknown, reason_of_person
 from passerelle.stages.version_description import describe_judged
@@ -51,6 +52,7 @@ class PromotionRequest:
         live: What the version did as a candidate beside the one in production, for the report.
         given: Labelled rows to judge by, in place of those that a training held out or that were given before.
         project_criteria: Digest of the project's own criteria, which hold before the first promotion; None where that is not known.
+        project: Root of the project, whose reference, behaviour suite and data the gate judges by.
         puts_back: Whether it may put back what a rollback took out of production; a command asks for a reason.
     """
 
@@ -69,6 +71,7 @@ class PromotionRequest:
     given: LabelledRows | None = None
     puts_back: bool = True
     project_criteria: str | None = None
+    project: Path = Path()
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,7 @@ def _judged(
             who=request.who,
             reason=request.reason,
             given=request.given,
+            inputs=gate_inputs(registry, ref, criteria, request.project),
             prepare=partial(prepared, registry, request.signing),
             accept_unknown=criteria.held_out.unknown_leakage != "refuse" and reason_of_person(request.who, request.reason),
         )

@@ -66,6 +66,9 @@ def run(
     """
     options.check()
     read, request = read_criteria(criteria), promotion_request(context, project, options)
+    if options.held_out is not None and read.held_out.reference is not None:
+        message = f"{criteria} pins a reference to judge by, {read.held_out.reference.file}: --held-out names other rows"
+        raise UsageError(message, hint="passerelle promote")
     registry = context.registry
     if not options.best:
         ref = _chosen(registry, options.version)
@@ -107,6 +110,7 @@ def promotion_request(context: Context, project: Path, options: PromoteOptions =
         signing=context.signing,
         on_report=write,
         report_file=options.report,
+        project=project,
         puts_back=bool(options.reason and options.reason.strip()),
         project_criteria=criteria_of_project(project),
     )

@@ -17,7 +17,7 @@ import pandas as pd
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
 from passerelle.gate.held_out import VersionFiles, held_out
 from passerelle.model.mlmodel import describe
-from passerelle.names import CANDIDATE, DATA_DIGEST, GIT_COMMIT, GIT_DIRTY, GOLDEN, MIN_CLASS_ROWS, OTHER_CLASS, SEED
+from passerelle.names import CANDIDATE, DATA_DIGEST, GIT_COMMIT, GIT_DIRTY, GOLDEN, HELD_OUT_SET, MIN_CLASS_ROWS, OTHER_CLASS, SEED
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.recorded_origin import recorded
 from passerelle.registry.training_data import TRAINING, training_of
@@ -85,7 +85,7 @@ def run(
     with checkout(repository.resolve(), commit) as folder:
         interpreter = interpreter_for(folder, folder.parent / "environment", progress, path=context.environment.get("PATH", ""))
         progress(f"train again from {commit[:12]}, seed {tags.get(SEED, '0')}; this takes as long as the first time")
-        options = ["--seed", tags.get(SEED, "0"), *train_options(data), *_rare_classes(tags)]
+        options = ["--seed", tags.get(SEED, "0"), *train_options(data), *_rows_of(tags)]
         digest, environment = tags.get(DATA_DIGEST, ""), context.environment
         parent = _trained(folder, interpreter.python, options, data_digest=digest, environment=environment, progress=progress)
     candidate = tags.get(CANDIDATE, run.name)
@@ -111,9 +111,12 @@ def train_options(data: TrainingData) -> list[str]:
     return [*options, "--drop-missing"] if data.drop_missing else options
 
 
-def _rare_classes(tags: Mapping[str, str]) -> list[str]:
-    """Return the options of `passerelle train` that leave the same rare classes out, or put them together as one."""
-    named = {"--min-class-rows": tags.get(MIN_CLASS_ROWS), "--other": tags.get(OTHER_CLASS)}
+def _rows_of(tags: Mapping[str, str]) -> list[str]:
+    """Return the options of `passerelle train` that treat rare classes in the same way and hold the same rows out.
+
+    A training without a number divided its rows by its seed, as the code of its commit does.
+    """
+    named = {"--held-out-set": tags.get(HELD_OUT_SET), "--min-class-rows": tags.get(MIN_CLASS_ROWS), "--other": tags.get(OTHER_CLASS)}
     return [part for name, value in named.items() if value is not None for part in (name, value)]
 
 

@@ -8,22 +8,27 @@ from pathlib import Path
 from typing import Any
 
 from passerelle.batch.ray_cluster import check_address
+from passerelle.criteria_file import read_criteria
 from passerelle.errors import UsageError
+from passerelle.gate.reference import ReferenceRows
 from passerelle.names import CANDIDATES, CODE_DIGEST, DATA_DIGEST, FAILED_CANDIDATES, SEED
 from passerelle.registry.client import Registry
 from passerelle.settings import S3Settings
 from passerelle.stages.context import Context, Progress, silent, stage
+from passerelle.stages.held_out_set import SAME, HeldOutChoice, notes_on_fresh_rows, number_of
+from passerelle.stages.project_inputs import reference_of
 from passerelle.stages.train_on_cluster import fits_at
 from passerelle.stages.training_file import local_copy, repeating_options, which_columns
 from passerelle.training.candidate import Candidate, FailedCandidate, names_as_tag, read_failures
 from passerelle.training.cross_validation import CandidateFits
 from passerelle.training.dataset import Dataset, read_data
 from passerelle.training.heartbeat import Heartbeat
-from passerelle.training.plan import PreparedRows, TrainingPlan, plan_of, prepare
+from passerelle.training.plan import PreparedRows, TrainingPlan, plan_of, prepare, row_tags
 from passerelle.training.project import TrainingProject, read_training_project
 from passerelle.training.provenance import code_digest
 from passerelle.training.rare_classes import ALL_CLASSES, RareClasses
 from passerelle.training.result import TrainingResult
+from passerelle.training.sides import FIRST
 from passerelle.training.tracking import check_experiment
 from passerelle.training.train import train
 from passerelle.training.trial import choose
@@ -67,6 +72,7 @@ class Trained:
         held_out: Rows that no choice sees; 0 for a training that was found.
         candidates: Their names; none for a training that was found.
         failed: Candidates that cannot be saved, or could not be fitted; the others are trained.
+        held_out_set: Number of the held-out set.
     """
 
     parent_run_id: str | None
@@ -81,6 +87,7 @@ class Trained:
     held_out: int = 0
     candidates: tuple[str, ...] = ()
     failed: tuple[FailedCandidate, ...] = ()
+    held_out_set: int = FIRST
 
 
 DEMO = TrainingData()
@@ -96,6 +103,7 @@ def run(
     again: bool = False,
     candidates: tuple[str, ...] = (),
     address: str | None = None,
+    held_out: HeldOutChoice = SAME,
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> Trained:
@@ -104,8 +112,9 @@ def run(
     Args:
         candidates: Names of those that are trained; by default all.
         address: Of the Ray cluster that fits the candidates; None for this process.
+        held_out: Which rows no choice may see.
         project: Root of the project, whose folder `training/` defines the candidates.
-        seed: Of the splits and of the candidates.
+        seed: Of the folds and of the candidates.
         again: Train even when the same data, code and seed were trained on before.
         progress: Called with a line for each fold and candidate that is done, and every few seconds.
 
@@ -118,7 +127,7 @@ def run(
         check_address(address, hint="passerelle train --address auto")
     rare = RareClasses(data.min_class_rows, data.other)
     found, registry = read_training_project(project, context.registered_model), context.registry
-    how: dict[str, Any] = {"seed": seed, "again": again, "address": address, "dry_run": dry_run, "progress": progress}
+    how: dict[str, Any] = {"seed": seed, "again": again, "address": address, "held_out": held_out, "dry_run": dry_run, "progress": progress}
     with repeating_options(vars(data)):
         read = read_training_data(found, data, context.s3)
         return train_or_find(registry, found, read, names=candidates, rare=rare, **how)
@@ -167,32 +176,40 @@ def train_or_find(
     names: tuple[str, ...] = (),
     address: str | None = None,
     rare: RareClasses = ALL_CLASSES,
+    held_out: HeldOutChoice = SAME,
 ) -> Trained:
     """Return the training of this data, code and seed: the one that was made before, or a new one.
 
     Args:
         names: As `candidates` of `run`.
-        address: As `run`.
+        address, held_out: As `run`.
         rare: What becomes of rare classes.
 
     Raises:
         DataError: The data cannot be trained on; the dry run raises it too.
     """
-    rows = prepare(data, params=project.params, rare=rare)
+    rows = prepare(data, params=project.params, rare=rare, reference=_reference(project))
     chosen = choose(project.candidates_for(rows.data, seed=seed), names, rows.data, progress=progress)
     tags = {DATA_DIGEST: rows.data.digest, SEED: str(seed), CODE_DIGEST: code_digest(project.folder)}
-    tags[CANDIDATES] = names_as_tag(chosen.candidates)
+    number = number_of(registry, held_out)
+    tags |= {CANDIDATES: names_as_tag(chosen.candidates), **row_tags(rare, number, rows.left_out)}
     earlier = None if again else registry.find_training(tags)
-    found = replace(_found(registry, rows, earlier, dry_run=dry_run), failed=chosen.failed)
+    found = replace(_found(registry, rows, earlier, dry_run=dry_run), failed=chosen.failed, held_out_set=number)
     if earlier is not None:
         return replace(found, failed=(*found.failed, *read_failures(registry.run(earlier).tags.get(FAILED_CANDIDATES))))
-    plan = _plan(registry, project, rows, seed=seed, progress=progress)
+    plan = _plan(registry, project, rows, seed=seed, held_out_set=number, fresh=held_out.refresh, progress=progress)
     found = replace(found, notes=plan.notes, held_out=len(plan.parts.held_out), candidates=tuple(each.name for each in chosen.candidates))
     if dry_run:
         return found
     with registry.environment.calling(artifacts=True), fits_at(address) as fits:
         result = _trained(registry, project, plan, chosen.candidates, seed=seed, progress=progress, fits=fits)
     return replace(found, parent_run_id=result.parent_run_id, result=result, failed=(*found.failed, *result.failed))
+
+
+def _reference(project: TrainingProject) -> ReferenceRows | None:
+    """Return the reference that the criteria of the model pin, where it has criteria."""
+    path = project.root / project.model.criteria
+    return reference_of(read_criteria(path), project.root) if path.is_file() else None
 
 
 def _found(registry: Registry, rows: PreparedRows, earlier: str | None, *, dry_run: bool) -> Trained:
@@ -208,13 +225,16 @@ def _found(registry: Registry, rows: PreparedRows, earlier: str | None, *, dry_r
     )
 
 
-def _plan(registry: Registry, project: TrainingProject, rows: PreparedRows, *, seed: int, progress: Progress) -> TrainingPlan:
+def _plan(
+    registry: Registry, project: TrainingProject, rows: PreparedRows, *, seed: int, held_out_set: int, fresh: bool, progress: Progress
+) -> TrainingPlan:
     """Return how the rows are divided; raises what keeps the training from being made."""
     with registry.environment.calling():
         check_experiment(registry.settings.tracking_uri, registry.settings.experiment)
     with Heartbeat(progress) as heartbeat:
         heartbeat.step("looking for near-duplicates")
-        return plan_of(rows, params=project.params, seed=seed)
+        plan = plan_of(rows, params=project.params, seed=seed, held_out_set=held_out_set)
+    return replace(plan, notes=(*plan.notes, *notes_on_fresh_rows(registry, plan, held_out_set))) if fresh else plan
 
 
 def _trained(

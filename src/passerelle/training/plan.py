@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from passerelle.gate.reference import ReferenceRows
+from passerelle.names import HELD_OUT_SET, REFERENCE_DIGEST
 from passerelle.training.dataset import Dataset
 from passerelle.training.groups import groups_of, row_hashes
 from passerelle.training.params import Params
 from passerelle.training.rare_classes import ALL_CLASSES, RareClasses, without_rare
+from passerelle.training.reference_rows import LeftOut, without_reference
+from passerelle.training.sides import FIRST
 from passerelle.training.split import Split, split
 
 
@@ -22,12 +27,14 @@ class PreparedRows:
         groups: Group number of each row; None where nothing needed them yet.
         rare: What became of rare classes.
         notes: What was assumed about the file, and what was done to how many rows.
+        left_out: What was left out for the reference; None without one.
     """
 
     data: Dataset
     groups: NDArray[np.int64] | None = None
     rare: RareClasses = ALL_CLASSES
     notes: tuple[str, ...] = ()
+    left_out: LeftOut | None = None
 
 
 @dataclass(frozen=True)
@@ -39,27 +46,45 @@ class TrainingPlan:
         parts: Which rows are held out, and the folds of the others.
         rare: What became of rare classes.
         notes: What is to be known about the rows before.
+        held_out_set: Number of the held-out set.
+        left_out: What was left out for the reference; None without one.
     """
 
     data: Dataset
     parts: Split
     rare: RareClasses = ALL_CLASSES
     notes: tuple[str, ...] = ()
+    held_out_set: int = FIRST
+    left_out: LeftOut | None = None
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """What a training's runs say of which rows it learned from."""
+        return row_tags(self.rare, self.held_out_set, self.left_out)
 
 
-def prepare(data: Dataset, *, params: Params, rare: RareClasses = ALL_CLASSES) -> PreparedRows:
-    """Return the data once rare classes are left out or put together.
+def row_tags(rare: RareClasses, held_out_set: int, left_out: LeftOut | None) -> dict[str, str]:
+    """Return what a training's runs say of which rows it learned from."""
+    return {**rare.tags, HELD_OUT_SET: str(held_out_set), **({REFERENCE_DIGEST: left_out.digest} if left_out else {})}
+
+
+def prepare(data: Dataset, *, params: Params, rare: RareClasses = ALL_CLASSES, reference: ReferenceRows | None = None) -> PreparedRows:
+    """Return the data once near-duplicates of the reference are left out, and rare classes are left out or put together.
 
     Raises:
         DataError: Fewer than two classes are left.
     """
+    similarity, left_out, before = params.near_duplicate_similarity, None, data.notes
+    if reference is not None:
+        data, left_out, noted = without_reference(data, reference, similarity=similarity)
+        before = (*before, *noted)
     if not rare.min_rows:
-        return PreparedRows(data, notes=data.notes)
-    found, groups, notes = without_rare(data, groups_of(data, similarity=params.near_duplicate_similarity), rare)
-    return PreparedRows(found, groups, rare, (*data.notes, *notes))
+        return PreparedRows(data, notes=before, left_out=left_out)
+    found, groups, notes = without_rare(data, groups_of(data, similarity=similarity), rare)
+    return PreparedRows(found, groups, rare, (*before, *notes), left_out)
 
 
-def plan_of(rows: PreparedRows, *, params: Params, seed: int) -> TrainingPlan:
+def plan_of(rows: PreparedRows, *, params: Params, seed: int, held_out_set: int = FIRST) -> TrainingPlan:
     """Return how the rows are divided, and what is to be known about them.
 
     Raises:
@@ -67,8 +92,8 @@ def plan_of(rows: PreparedRows, *, params: Params, seed: int) -> TrainingPlan:
     """
     data = rows.data
     groups = rows.groups if rows.groups is not None else groups_of(data, similarity=params.near_duplicate_similarity)
-    parts = split(data, params=params, seed=seed, groups=groups)
-    return TrainingPlan(data, parts, rows.rare, (*rows.notes, *_repetitions(data, groups)))
+    parts = split(data, params=params, seed=seed, groups=groups, held_out_set=held_out_set)
+    return TrainingPlan(data, parts, rows.rare, (*rows.notes, *_repetitions(data, groups)), held_out_set, rows.left_out)
 
 
 def _repetitions(data: Dataset, groups: NDArray[np.int64]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The held-out test set and the folds, stratified by class and never between near-duplicates."""
+"""The held-out test set and the folds, with every class in each and never between near-duplicates."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from passerelle.training.dataset import Dataset
 from passerelle.training.groups import groups_of
 from passerelle.training.params import Params
 from passerelle.training.rare_classes import class_shown, distinct_rows
+from passerelle.training.sides import FIRST, held_out_rows
 
 _CLASSES_NAMED = 5
 #: Divisions that are tried, each with a seed of its own: with classes of a few rows, the first one may miss a class in a part.
@@ -39,11 +40,13 @@ class Split:
     groups: NDArray[np.int64]
 
 
-def split(data: Dataset, *, params: Params, seed: int, groups: NDArray[np.int64] | None = None) -> Split:
+def split(data: Dataset, *, params: Params, seed: int, groups: NDArray[np.int64] | None = None, held_out_set: int = FIRST) -> Split:
     """Return the held-out test set, about one record in `folds`, and the folds of the rest.
 
     Args:
+        seed: Of the folds; what is held out does not depend on it.
         groups: Group number of each record, where they are known already.
+        held_out_set: Number of the held-out set, as of `held_out_rows`.
 
     Raises:
         DataError: A class has too few distinct records to be in every part.
@@ -52,11 +55,12 @@ def split(data: Dataset, *, params: Params, seed: int, groups: NDArray[np.int64]
         groups = groups_of(data, similarity=params.near_duplicate_similarity)
     labels = data.labels.to_numpy(dtype=str)
     _check_sizes(data, labels, groups, params)
+    chosen = held_out_rows(data.records, labels, groups, folds=params.folds, number=held_out_set)
+    train, held_out = np.flatnonzero(~chosen), np.flatnonzero(chosen)
     for attempt in range(_ATTEMPTS):
-        for train, held_out in _parts(labels, groups, params.folds, seed + attempt * _NEXT_SEED):
-            folds = tuple(_parts(labels[train], groups[train], params.folds, seed + attempt * _NEXT_SEED))
-            if _everywhere(labels, [train, held_out, *(train[fit] for fit, _ in folds)]):
-                return Split(train=train, held_out=held_out, folds=folds, groups=groups)
+        folds = tuple(_parts(labels[train], groups[train], params.folds, seed + attempt * _NEXT_SEED))
+        if _everywhere(labels, [train, held_out, *(train[fit] for fit, _ in folds)]):
+            return Split(train=train, held_out=held_out, folds=folds, groups=groups)
     fewest = min(distinct_rows(labels, groups).values())
     raise DataError(
         f"{data.source}: near-duplicates leave no split that has every class in every part; "

@@ -48,7 +48,7 @@ from passerelle.training.model_writer import UnsavableError
 from passerelle.training.params import Params
 from passerelle.training.plan import TrainingPlan, plan_of, prepare
 from passerelle.training.provenance import code_digest, git_state
-from passerelle.training.rare_classes import ALL_CLASSES, RareClasses
+from passerelle.training.reference_rows import LeftOut
 from passerelle.training.result import CandidateResult, TrainingResult
 from passerelle.training.split import Split
 from passerelle.training.trial import none_left
@@ -73,7 +73,8 @@ class _Training:
     seed: int
     tags: Mapping[str, str]
     experiment_id: str
-    rare: RareClasses = ALL_CLASSES
+    row_tags: Mapping[str, str]
+    left_out: LeftOut | None
     digests: Mapping[str, str] = field(default_factory=dict)
 
     def logged_params(self) -> dict[str, object]:
@@ -86,7 +87,7 @@ class _Training:
             "data.groups": int(np.unique(self.parts.groups).size),
             "data.held_out_rows": len(self.parts.held_out),
             "seed": self.seed,
-            **{f"data.{tag.removeprefix(PREFIX)}": value for tag, value in self.rare.tags.items()},
+            **{f"data.{tag.removeprefix(PREFIX)}": value for tag, value in self.row_tags.items()},
         }
 
 
@@ -124,9 +125,9 @@ def train(
     start, params = time.perf_counter(), params or Params()
     with Heartbeat(progress) as heartbeat:
         plan = _plan(plan, data, params, seed, heartbeat)
-        tags = {**_tags(data, seed, project, language), **plan.rare.tags}
+        tags = {**_tags(data, seed, project, language), **plan.tags}
         with _parent_run({**tags, CANDIDATES: names_as_tag(candidates)}, tracking_uri, experiment) as (experiment_id, parent_run_id):
-            training = _Training(data, plan.parts, params, seed, tags, experiment_id, plan.rare)
+            training = _Training(data, plan.parts, params, seed, tags, experiment_id, plan.tags, plan.left_out)
             training = replace(training, digests=_log_parent(training))
             trained, failures = _train_all(candidates, training, heartbeat, fits or FitsHere())
     return TrainingResult(parent_run_id, experiment, data.digest, trained, time.perf_counter() - start, failures)
@@ -209,7 +210,8 @@ def _log_parent(training: _Training) -> dict[str, str]:
     held_out = data.records.iloc[parts.held_out].assign(label=data.labels, group=parts.groups[parts.held_out])
     mlflow.log_params({**training.logged_params(), **training.params.as_logged()})
     tracking.log_dataset(data, data.records, data.labels, context="training")
-    hashes = {"rows": row_hashes(data.records.iloc[parts.train])}
+    labels, of_reference = data.labels.iloc[parts.train].tolist(), training.left_out and asdict(training.left_out)
+    hashes = {"rows": row_hashes(data.records.iloc[parts.train]), "labels": labels, "reference": of_reference}
     files = {HELD_OUT: held_out, TRAIN_HASHES: hashes}
     origin = {DATA_EXPORT_FILE: None if data.export is None else asdict(data.export)}
     return tracking.log_files({**files, **origin}, digests_of=files)

@@ -139,11 +139,13 @@ def test_no_group_is_on_both_sides_and_every_part_has_every_class() -> None:
     assert sorted(scored) == list(range(len(parts.train)))
 
 
-def test_the_seed_decides_the_split() -> None:
+def test_the_seed_decides_the_folds_and_not_what_is_held_out() -> None:
     data = planted()
-    first, again, other = (split(data, params=PARAMS, seed=seed).held_out.tolist() for seed in (0, 0, 1))
-    assert first == again
-    assert first != other
+    first, again, other = (split(data, params=PARAMS, seed=seed) for seed in (0, 0, 1))
+    assert first.held_out.tolist() == other.held_out.tolist()
+    folds = [[score.tolist() for _, score in each.folds] for each in (first, again, other)]
+    assert folds[0] == folds[1] != folds[2]
+    assert first.held_out.tolist() != split(data, params=PARAMS, seed=0, held_out_set=2).held_out.tolist()
 
 
 def test_a_class_with_two_rows_is_named() -> None:
