@@ -80,6 +80,11 @@ class Ledger:
         """The folder of the criteria, which entries name by their digest."""
         return f"{self._folder}criteria/"
 
+    @property
+    def looks_folder(self) -> str:
+        """The folder of the looks at test sets."""
+        return f"{self._folder}looks/"
+
     def read(self, *, most: int) -> Stored:
         """Return what is stored, the entries read concurrently.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from passerelle.gate.latency import RECORDS
+from passerelle.gate.near_duplicates import SIMILARITY
 from passerelle.gate.scores import BINS
 
 
@@ -21,7 +22,7 @@ class Params:
     """
 
     folds: int = 5
-    near_duplicate_similarity: float = 0.8
+    near_duplicate_similarity: float = SIMILARITY
     golden_records: int = 24
     latency_records: int = RECORDS
     calibration_bins: int = BINS
