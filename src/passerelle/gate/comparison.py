@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from passerelle.criteria import Champion
 from passerelle.gate.finding import Finding, finding_of, message_of
-from passerelle.gate.interval import Interval
+from passerelle.gate.interval import DifferenceInterval
 
 
 def limit_of(rule: Champion) -> str:
@@ -12,12 +12,12 @@ def limit_of(rule: Champion) -> str:
     return "> 0" if rule.superior else f"≥ -{rule.margin:g}"
 
 
-def interval_text(difference: Interval) -> str:
+def interval_text(difference: DifferenceInterval) -> str:
     """Return the difference with its interval."""
     return f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
 
 
-def next_to_champion(difference: Interval, rule: Champion, version: int | None) -> Finding:
+def next_to_champion(difference: DifferenceInterval, rule: Champion, version: int | None) -> Finding:
     """Return whether the challenger is as good as the champion, or better where it must be: passed, failed, or too few rows to tell.
 
     Args:

@@ -18,7 +18,7 @@ _SHARES = {"accuracy", "macro_f1"}
 
 
 @dataclass(frozen=True)
-class Interval:
+class DifferenceInterval:
     """By how much the challenger is better than the champion, with what is known of that.
 
     Attributes:
@@ -68,7 +68,7 @@ class Interval:
 
     def seen(self, rule: Champion) -> float:
         """Return the true difference at which a model passes four times in five on these rows."""
-        return (self.quantile + self._reach) * self.error - self._asked(rule)
+        return (self.quantile + self._reach) * self.error - self._bound(rule)
 
     def rows_to_tell(self, rule: Champion) -> int | None:
         """Return how many rows would let a deserving model pass four times in five; None where no number would.
@@ -87,7 +87,7 @@ class Interval:
         return float(student.isf(1 - _POWER, self.disputed + 2))
 
     @staticmethod
-    def _asked(rule: Champion) -> float:
+    def _bound(rule: Champion) -> float:
         return 0.0 if rule.superior else rule.margin
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from statsmodels.stats.contingency_tables import mcnemar
 
 from passerelle.criteria import Champion
-from passerelle.gate.interval import Interval
+from passerelle.gate.interval import DifferenceInterval
 from passerelle.gate.resampling import standard_error
 from passerelle.gate.scores import Codes, Floats, Labels
 
@@ -18,7 +17,7 @@ _FEW = 25
 
 
 @dataclass(frozen=True)
-class Difference(Interval):
+class Difference(DifferenceInterval):
     """Challenger less champion, in the metric that decides.
 
     Attributes:
@@ -33,12 +32,12 @@ class Difference(Interval):
 
 
 def paired_difference(
-    truth: Labels, champion: Labels, challenger: Labels, groups: NDArray[np.int64], rule: Champion, *, level: float
+    truth: Labels | Codes, champion: Labels | Codes, challenger: Labels | Codes, groups: Codes, rule: Champion, *, level: float
 ) -> Difference:
     """Return the difference with its interval: groups of near-duplicates are drawn with replacement, the same ones for both models.
 
     Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, ch. 8, for groups; McNemar, Psychometrika 12, 1947, exact where fewer
-    than 25 rows differ. See `standard_error` for the error, and `Interval` for the interval.
+    than 25 rows differ. See `standard_error` for the error, and `DifferenceInterval` for the interval.
 
     Args:
         truth: Shape (n,), as are both models' labels.

@@ -25,7 +25,7 @@ def standard_error(
     Drawing n units with replacement is drawing how often each is there, from a multinomial distribution; equal units count as one. Macro-F1
     is a mean over classes, some of which have few rows: percentiles of its resamples are too narrow then (7 to 8 % outside an interval that
     should leave out 5 %, on 50 to 130 rows), so that only their spread is used here, widened by two disputes that are not there, and
-    `Interval` takes Student's quantiles. `make gate-power` shows what that comes to.
+    `DifferenceInterval` takes Student's quantiles. `make gate-power` shows what that comes to.
 
     Args:
         counts: What each unit adds to the sums, shape (units, sums).
@@ -36,9 +36,9 @@ def standard_error(
     units, number = len(times), int(times.sum())
     random, shares = np.random.default_rng(seed), times / number
     left = min(resamples, max(_MOST_DRAWN // units, _FEWEST_RESAMPLES))
-    drawn: list[Floats] = []
+    values: list[Floats] = []
     while left > 0:
         part = min(left, max(_DRAWN_AT_ONCE // units, 1))
-        drawn.append(value(np.asarray(random.multinomial(number, shares, size=part) @ counts, dtype=np.float64)))
+        values.append(value(np.asarray(random.multinomial(number, shares, size=part) @ counts, dtype=np.float64)))
         left -= part
-    return math.sqrt(float(np.var(np.concatenate(drawn), ddof=1)) + _BESIDES / number**2)
+    return math.sqrt(float(np.var(np.concatenate(values), ddof=1)) + _BESIDES / number**2)

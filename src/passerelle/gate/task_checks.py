@@ -12,7 +12,7 @@ from passerelle.criteria import Champion, Criteria
 from passerelle.gate.checks import COSTS, leakage_of, limits_of, own_libraries, signature_of
 from passerelle.gate.comparison import limit_of, next_to_champion
 from passerelle.gate.finding import Finding
-from passerelle.gate.interval import Interval
+from passerelle.gate.interval import DifferenceInterval
 from passerelle.gate.messages import Message
 from passerelle.gate.resampling import standard_error
 from passerelle.gate.scores import Floats
@@ -27,7 +27,7 @@ FIGURES: Mapping[str, frozenset[str]] = {
 }
 
 
-class TaskDifference(Interval):
+class TaskDifference(DifferenceInterval):
     """By how much the challenger is better than the champion.
 
     The metric is `mae`, of which the value is the share by which the challenger's error is smaller, or `macro_f1`, of which it is the

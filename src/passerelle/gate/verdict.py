@@ -108,8 +108,7 @@ def judge(
     who: str = "",
     reason: str | None = None,
     given: LabelledRows | None = None,
-    accept_unknown: bool = False,
-    accept_few: bool = False,
+    accept: Sequence[str] = (),
     dry_run: bool = False,
     prepare: Prepare = as_it_is,
 ) -> Verdict:
@@ -120,8 +119,7 @@ def judge(
         serving: Version of each library in the serving image.
         waive: Checks to waive, which the criteria must allow this person.
         given: As of `gather`.
-        accept_unknown: Whether the person accepts, for the reason, that leakage is unknown.
-        accept_few: Likewise, that the rows are too few to tell whether it is as good as the champion.
+        accept: Checks of which the person accepts, for the reason, that nothing can be found out.
         dry_run: Whether to go on where the look at the rows cannot be counted.
         prepare: As of `gather`.
 
@@ -131,17 +129,17 @@ def judge(
         RefusedError: The criteria do not let this person waive it.
     """
     allow(criteria, waive, who=who, reason=reason)
-    least = criteria.held_out.rows
-    evidence = gather(registry, ref, champion, serving=serving or {}, least_rows=least, given=given, prepare=prepare)
+    evidence = gather(registry, ref, champion, serving=serving or {}, least_rows=criteria.held_out.rows, given=given, prepare=prepare)
     # Counted before anybody sees what it shows.
     look = look_at(registry, evidence, ref, champion, criteria, who=who, dry_run=dry_run)
     difference, found = _found(evidence, criteria, level_of_look(look.number if look else 1, criteria.champion.level))
-    accepted = {"leakage"} if accept_unknown else set()
-    accepted |= {"champion"} if accept_few and difference else set()
-    waive = [*waive, *(each.check for each in found if each.check in accepted and each.unknown)]
-    by = f"{who}: {reason}"
-    findings = tuple(replace(each, waived=by) if each.check in waive and not each.passed else each for each in found)
+    waive = [*waive, *(each.check for each in found if each.unknown and each.check in accept)]
+    findings = _waived(found, waive, f"{who}: {reason}")
     return Verdict(ref, criteria.digest, evidence, difference, findings, look, criteria.champion)
+
+
+def _waived(found: Sequence[Finding], waive: Sequence[str], by: str) -> tuple[Finding, ...]:
+    return tuple(replace(each, waived=by) if each.check in waive and not each.passed else each for each in found)
 
 
 def _found(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from passerelle.criteria import Champion
 from passerelle.gate.comparison_text import Language
-from passerelle.gate.interval import Interval
+from passerelle.gate.interval import DifferenceInterval
 from passerelle.gate.messages import decimals
 from passerelle.gate.spending import is_worn, level_of_look
 from passerelle.registry.looks import LookTaken
@@ -39,7 +39,7 @@ _TEXTS: Mapping[Language, Mapping[str, str]] = {
 }
 
 
-def worth(difference: Interval | None, look: LookTaken | None, rule: Champion, language: Language) -> tuple[str, ...]:
+def worth(difference: DifferenceInterval | None, look: LookTaken | None, rule: Champion, language: Language) -> tuple[str, ...]:
     """Return the sentences; none where nothing was looked at.
 
     Args:
@@ -50,7 +50,7 @@ def worth(difference: Interval | None, look: LookTaken | None, rule: Champion, l
     return tuple(_sentences(difference, look, rule, language))
 
 
-def _sentences(difference: Interval | None, look: LookTaken | None, rule: Champion, language: Language) -> Iterator[str]:
+def _sentences(difference: DifferenceInterval | None, look: LookTaken | None, rule: Champion, language: Language) -> Iterator[str]:
     texts = _TEXTS[language]
     if look is not None and (difference or look.number > 1):
         key = ("first" if look.number == 1 else "again") + ("_compared" if difference else "")

@@ -178,7 +178,8 @@ def _judged(
 ) -> Verdict | None:
     """Return the verdict; None where there is nothing to judge by and the promotion is forced all the same."""
     champion = registry.model_version(ref.registered_model, production).ref if production not in (None, ref.version) else None
-    by_person = reason_of_person(request.who, request.reason)
+    refused = {"leakage"} if criteria.held_out.unknown_leakage == "refuse" else set()
+    accept = tuple({"leakage", "champion"} - refused) if reason_of_person(request.who, request.reason) else ()
     try:
         return judge(
             registry,
@@ -191,8 +192,7 @@ def _judged(
             reason=request.reason,
             given=request.given,
             prepare=partial(prepared, registry, request.signing),
-            accept_unknown=criteria.held_out.unknown_leakage != "refuse" and by_person,
-            accept_few=by_person,
+            accept=accept,
             dry_run=dry_run,
         )
     except NotFoundError:

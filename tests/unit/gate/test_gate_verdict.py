@@ -138,9 +138,9 @@ def test_what_the_rows_are_too_few_to_tell_takes_a_person_by_default(asked: dict
     assert (found.result, found.passed, found.failures) == ("undecided", False, ())
     assert found.undecided is not None
     assert "too few rows to tell" in found.undecided.message
-    accepted = judged({}, accept_few=True, who="marie@here", reason="checked by hand")
+    accepted = judged({}, accept=("champion",), who="marie@here", reason="checked by hand")
     assert (accepted.result, accepted.passed, accepted.waived) == ("passed", True, {"champion": "marie@here: checked by hand"})
-    refused = judged({"champion": {"too_few": "refuse"}}, accept_few=True, who="marie@here", reason="checked by hand")
+    refused = judged({"champion": {"too_few": "refuse"}}, accept=("champion",), who="marie@here", reason="checked by hand")
     assert (refused.result, [each.check for each in refused.failures]) == ("refused", ["champion"])
     assert judged({"champion": {"too_few": "accept"}}).result == "passed"
 
