@@ -13,7 +13,7 @@ PASSERELLE := $(BIN)/passerelle
 UV := $(BIN)/uv
 ENVIRONMENT := $(READY)
 
-.PHONY: help environment demo up stack airflow test fuzz mutants lint docs format bench images load overload kills lock licences release publish forge-release clean
+.PHONY: help environment demo up stack airflow test fuzz mutants lint docs format bench images load overload kills gate-power lock licences release publish forge-release clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -73,6 +73,9 @@ kills: .venv/.dev  ## kill promote, rollback, register and import 50 times each,
 
 overload: .venv/.dev  ## four times the capacity of the service, for ten minutes or LOAD_SECONDS; fails over a limit
 	@$(BIN)/python -m loadtests.overload --seconds $(or $(LOAD_SECONDS),600)
+
+gate-power: .venv/.dev  ## simulate how often the gate passes a model, by how good it truly is, by rows and by looks: ten minutes
+	@$(BIN)/python -m loadtests.gate_power $(if $(DRAWS),--draws $(DRAWS))
 
 lock: $(READY)  ## lock the requirements from pyproject.toml
 	@set -x; compile="$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header"; \

@@ -26,6 +26,8 @@ Check = Literal[
 Share = Annotated[float, Field(ge=0, le=1)]
 #: More than any file of rows, or any day of answers, has.
 _MOST = 1_000_000_000
+#: Keys of `champion` in earlier criteria.
+_FORMER = frozenset({"must_be_better", "not_worse_by", "margin_on", "confidence"})
 _SHARES = frozenset({"cv_accuracy", "cv_macro_f1", "cv_calibration_error", "calibration_error"})
 
 
@@ -134,17 +136,35 @@ class Champion(_Section):
     """How a challenger must do next to the version in production."""
 
     metric: Literal["accuracy", "macro_f1"] = Field(default="macro_f1", description="The metric that both are compared by.")
-    must_be_better: bool = Field(default=True, description="Whether the challenger must be better, or only not worse beyond the margin.")
-    not_worse_by: Share = Field(
-        default=0.02, description="The margin; holds for the lower end of the interval unless `margin_on` says `value`."
+    margin: Share = Field(default=0.02, description="By how much the challenger may be worse; the lower end of the interval decides.")
+    superior: bool = Field(default=False, description="Whether the challenger must be better, beyond chance, than the champion.")
+    level: float = Field(
+        default=0.05, ge=0.0001, le=0.5, description="Largest chance that one which is worse by the margin passes at any of all looks."
     )
-    margin_on: Literal["interval", "value"] = Field(
-        default="value", description="Whether the margin holds for the interval's end or for the value."
+    too_few: Literal["reason", "refuse", "accept"] = Field(
+        default="reason", description="What it takes where the rows are too few to tell: a person's reason, another test set, or nothing."
     )
-    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of the bootstrap interval.")
     resamples: int = Field(default=2_000, ge=100, le=100_000, description="Resamples of the bootstrap.")
     seed: int = Field(default=0, ge=0, le=_MOST, description="Of the bootstrap.")
     share_of_rows: Share = Field(default=0.5, description="Least number of training rows, as a share of the champion's.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_keys(cls, given: Any) -> Any:
+        """Take former keys that say the same today, and refuse those that do not with the lines to write instead."""
+        if not isinstance(given, Mapping) or not _FORMER & given.keys():
+            return given
+        now = {key: value for key, value in given.items() if key not in _FORMER}
+        if given.get("must_be_better") not in (None, False) or given.get("margin_on") not in (None, "interval") or "confidence" in given:
+            margin = given.get("not_worse_by", given.get("margin", 0.02))
+            former = ", ".join(sorted(_FORMER & given.keys()))
+            lines = f"margin: {margin}, level: 0.05, superior: false (true: it must be better beyond chance), too_few: reason"
+            raise ValueError(f"in place of {former}, which compared values without their uncertainty, write {lines}")
+        if "not_worse_by" in given:
+            if "margin" in given:
+                raise ValueError("not_worse_by is the former name of margin; write margin alone")
+            now["margin"] = given["not_worse_by"]
+        return now
 
 
 class Waivable(_Section):

@@ -86,6 +86,9 @@ LEDGER_ERASURE: Final = LEDGER_PREFIX + "erasure"
 #: The entry that is about to be written.
 LEDGER_ANNOUNCED: Final = LEDGER_PREFIX + "announced"
 
+# Of a version: number and digest of the last look at a test set next to it, while it is in production.
+LOOKS: Final = LEDGER_PREFIX + "looks"
+
 # Labels of a bento model, a bento and an image, beside those that come from the tags above.
 REGISTERED_MODEL_LABEL: Final = PREFIX + "registered_model"
 VERSION_LABEL: Final = PREFIX + "version"

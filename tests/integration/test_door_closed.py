@@ -104,7 +104,7 @@ def test_an_alias_moved_by_hand_is_not_the_champion_and_is_not_imported(register
     store = StoreSettings.read(bentoml_home=tmp_path / "bentoml")
     with pytest.raises(IntegrityError, match="no promotion put it there"):
         import_model(registry, store)
-    strict = Criteria.model_validate({"champion": {"not_worse_by": 0.0, "must_be_better": True, "metric": "accuracy"}})
+    strict = Criteria.model_validate({"champion": {"superior": True, "too_few": "refuse", "metric": "accuracy"}})
     done = promote(
         registry,
         ref=second,
@@ -247,7 +247,7 @@ def test_criteria_and_reports_of_every_gate_run_are_kept(registered: RegisteredF
     folder = ledger_of(registry).criteria_folder
     kept = {key.rpartition("/")[2].removesuffix(".json"): registry.objects.read(key)[0] for key in registry.objects.keys(folder)}
     assert set(kept) == {each.digest.removeprefix("sha256:") for each in (LENIENT, other)}
-    assert json.loads(kept[LENIENT.digest.removeprefix("sha256:")])["champion"]["not_worse_by"] == 1.0
+    assert json.loads(kept[LENIENT.digest.removeprefix("sha256:")])["champion"]["margin"] == 1.0
     digest = str(done.entry.report_digest).removeprefix("sha256:")
     page = registry.run_artifact(first.run_id, f"gate/{digest[:12]}/report.html", tmp_path)
     assert page.read_text(encoding="utf-8") == pages[0]

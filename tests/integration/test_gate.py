@@ -46,7 +46,7 @@ CRITERIA = Criteria.model_validate(
             "maximum": {"calibration_error": 0.3, "latency_p95_ms": 30},
             "rows": 20,
         },
-        "champion": {"must_be_better": True, "not_worse_by": 0.02, "resamples": 500},
+        "champion": {"margin": 0.02, "too_few": "accept", "resamples": 500},
         "waivable": [{"check": "training_rows", "by": ["marie"]}, {"check": "never_predicted", "by": ["marie@bureau"]}],
     }
 )
@@ -241,7 +241,7 @@ def test_waiving_is_for_those_whom_the_criteria_name(ground: Ground) -> None:
     request = PromotionRequest(who="paul@bureau", serving=HERE, waive=("training_rows", "never_predicted"), reason="le reste manque")
     with pytest.raises(RefusedError, match="only by marie, not by paul@bureau"):
         promote(ground.registry, ref=ref, criteria=CRITERIA, request=request)
-    criteria = CRITERIA.model_copy(update={"champion": CRITERIA.champion.model_copy(update={"must_be_better": False, "not_worse_by": 1.0})})
+    criteria = CRITERIA.model_copy(update={"champion": CRITERIA.champion.model_copy(update={"margin": 1.0})})
     loose = criteria.model_copy(update={"held_out": LOOSE.held_out})
     planned = promote(ground.registry, ref=ref, criteria=loose, request=replace(request, who="marie@bureau"), dry_run=True)
     assert planned.changed

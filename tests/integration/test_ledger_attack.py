@@ -12,7 +12,7 @@ import pytest
 
 from passerelle.cli.main import passerelle
 from passerelle.errors import CriteriaError, IntegrityError, PasserelleError
-from passerelle.names import ARTIFACT_DIGEST, VERDICT, ModelVersionRef
+from passerelle.names import ARTIFACT_DIGEST, LOOKS, VERDICT, ModelVersionRef
 from passerelle.registry.client import Registry
 from passerelle.registry.ledger import BEGINNING, Ledger
 from passerelle.registry.objects import Objects
@@ -50,9 +50,9 @@ def forge(s3: Objects, ref: ModelVersionRef, digest: str, after: Any) -> None:
 def everything(registry: Registry) -> tuple[Any, ...]:
     """Return all that a command may change: the ledger's objects, alias and stage, and the tags that vouch for entries."""
     name = registry.settings.registered_model
-    objects = {key: registry.objects.read(key) for key in registry.objects.keys(f"ledger/{name}/")}
-    # The gate writes its verdict down; nothing goes by it.
-    tags = [{tag: value for tag, value in info.tags.items() if tag != VERDICT} for info in registry.versions(name)]
+    objects = {key: registry.objects.read(key) for key in registry.objects.keys(f"ledger/{name}/") if "/looks/" not in key}
+    # The gate writes its verdict down, and that it looked; neither puts anything into production.
+    tags = [{tag: value for tag, value in info.tags.items() if tag not in {VERDICT, LOOKS}} for info in registry.versions(name)]
     return objects, standing(registry, name), registry.model_tags(name), tags
 
 

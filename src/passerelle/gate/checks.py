@@ -8,6 +8,7 @@ from difflib import get_close_matches
 import numpy as np
 
 from passerelle.criteria import Criteria
+from passerelle.gate.comparison import limit_of, next_to_champion
 from passerelle.gate.evidence import Evidence
 from passerelle.gate.finding import Finding, finding_of, message_of
 from passerelle.gate.messages import Message
@@ -222,20 +223,10 @@ def slice_floors(evidence: Evidence, criteria: Criteria) -> Iterator[Finding]:
 def against_champion(evidence: Evidence, criteria: Criteria, difference: Difference | None) -> Iterator[Finding]:
     """The challenger is worse than the champion beyond the margin, not better where it must be, or cannot be compared."""
     rule, version = criteria.champion, _in_production(evidence)
-    limit = "> 0" if rule.must_be_better else f"≥ -{rule.not_worse_by:g}"
-    if difference is None:
-        if evidence.of_rows.recipes is not None:  # its own finding
-            return
-        if evidence.champion_columns is not None:
-            yield finding_of("champion", "—", limit, [message_of("unscored", version=version)])
-        return
-    value, compared = f"{difference.value:+.3f}", difference.low if rule.margin_on == "interval" else difference.value
-    key = "worse" if compared < -rule.not_worse_by else "not_better" if rule.must_be_better and difference.value <= 0 else None
-    interval = f"{value} [{difference.low:+.3f}, {difference.high:+.3f}]"
-    problems = (
-        [message_of(key, version=version, figure=difference.metric, difference=interval, p=f"{difference.p_value:.2g}")] if key else []
-    )
-    yield finding_of("champion", value, limit, problems)
+    if difference is not None:
+        yield next_to_champion(difference, rule, version)
+    elif evidence.of_rows.recipes is None and evidence.champion_columns is not None:  # that of the recipes is a finding of its own
+        yield finding_of("champion", "—", limit_of(rule), [message_of("unscored", version=version)])
 
 
 def _limit(name: str, value: float | None, limit: float, *, at_least: bool) -> Finding:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
+from passerelle.gate.comparison_text import COMPARISON, Language
 from passerelle.gate.row_messages import ROW_MESSAGES, ROW_NAMES
-
-Language = Literal["fr", "en"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +23,8 @@ class Message:
     values: Mapping[str, str] = field(default_factory=dict)
 
 
+__all__ = ["Language", "Message", "decimals", "message_text"]
+
 _NAMED = ("figure", "slice")
 _TASKS = ("task", "champion_task")
 #: What was done to a row, in French.
@@ -39,7 +39,7 @@ _CHANGES: Mapping[str, str] = {
     "an n-gram more": "un n-gramme en plus",
     "an n-gram alone": "un n-gramme seul",
 }
-_FIGURES = ("measured", "asked", "difference", "p", "own", "chance", "largest")
+_FIGURES = ("measured", "asked", "difference", "seen", "needed", "judged", "own", "chance", "largest")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3})")
 _POINT = re.compile(r"(?<=\d)\.(?=\d)")
 #: Of each task.
@@ -88,16 +88,13 @@ MESSAGES: Mapping[Language, Mapping[str, str]] = {
         "class_unknown": "the criteria ask {asked} of {label}, which no held-out row has",
         "slice_low": "accuracy on the slice {slice} ({rows} rows) is {measured}, at least {asked} is asked for",
         "label_low": "accuracy on the label « {label} » ({rows} rows) is {measured}, at least {asked} is asked for",
-        "worse": "worse than version {version}, which is in production: {figure} differs by {difference}, McNemar p {p}",
-        "not_better": "not better than version {version}, which is in production: {figure} differs by {difference}, McNemar p {p}",
+        **COMPARISON["en"],
         "unscored": "version {version}, which is in production, takes other columns: it is not scored on these rows, and not compared",
         "leakage_unknown": "unknown: nobody knows which rows the adopted model learned from, and these may be among them",
         "no_rows": "unknown: there are no labelled rows, so nothing was judged but latency, size and memory",
         "rows_of_adopted": "unknown: nobody knows how many rows an adopted model learned from",
         "champion_unknown": "unknown: without labelled rows it is not compared with version {version}, which is in production",
         "task": "its task is {task}, that of the version in production is {champion_task}: clients would break",
-        "worse_by": "worse than version {version}, which is in production: {figure} is better by {difference}",
-        "not_better_by": "not better than version {version}, which is in production: {figure} is better by {difference}",
         **ROW_MESSAGES["en"],
     },
     "fr": {
@@ -126,16 +123,13 @@ MESSAGES: Mapping[Language, Mapping[str, str]] = {
         "class_unknown": "les critères demandent {asked} à {label}, qu'aucune ligne de test ne porte",
         "slice_low": "exactitude sur la tranche « {slice} » ({rows} lignes) : {measured}, il faut au moins {asked}",
         "label_low": "exactitude sur le thème « {label} » ({rows} lignes) : {measured}, il faut au moins {asked}",
-        "worse": "moins bon que la version {version}, en production ; écart de {figure} : {difference}, p de McNemar {p}",
-        "not_better": "pas meilleur que la version {version}, en production ; écart de {figure} : {difference}, p de McNemar {p}",
+        **COMPARISON["fr"],
         "unscored": "la version {version}, en production, prend d'autres colonnes : elle n'est pas évaluée sur ces lignes, ni comparée",
         "leakage_unknown": "inconnu : personne ne sait sur quelles lignes le modèle adopté a appris, celles-ci peuvent en être",
         "no_rows": "inconnu : il n'y a pas de lignes étiquetées, rien n'a été jugé hormis la latence, la taille et la mémoire",
         "rows_of_adopted": "inconnu : personne ne sait sur combien de lignes un modèle adopté a appris",
         "champion_unknown": "inconnu : sans lignes étiquetées, il n'est pas comparé à la version {version}, en production",
         "task": "sa tâche est « {task} », celle de la production « {champion_task} » : les clients ne fonctionneraient plus",
-        "worse_by": "moins bon que la version {version}, en production ; gain de {figure} : {difference}",
-        "not_better_by": "pas meilleur que la version {version}, en production ; gain de {figure} : {difference}",
         **ROW_MESSAGES["fr"],
     },
 }

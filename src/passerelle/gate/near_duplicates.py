@@ -14,10 +14,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from passerelle.gate.row_hashes import normalise, row_hashes
 
 Positions = NDArray[np.int64]
-#: From which two texts count as the same, unless a project says otherwise.
-SIMILARITY = 0.8
 
 _BANDS, _HASHES_PER_BAND, _NEIGHBOURS = 32, 3, 8
+#: Cosine of character 5-grams from which two texts count as the same, where nobody says otherwise.
+SIMILARITY = 0.8
 #: Bound the memory of a comparison; the groups do not depend on them.
 _PAIRS_AT_ONCE, _ROWS_AT_ONCE = 20_000, 20_000
 
@@ -32,6 +32,13 @@ def groups_of_texts(texts: Sequence[str], *, similarity: float) -> Positions:
     normalised = [normalise(text) for text in texts]
     distinct, position = np.unique(np.array(normalised, dtype=object), return_inverse=True)
     return _components(list(distinct), similarity)[position]
+
+
+def groups_of_records(records: pd.DataFrame) -> Positions:
+    """Return a group number for each record: texts alone are compared as training compares them by default, other rows must be equal."""
+    if records.columns.empty or not all(isinstance(value, str) for column in records.columns for value in records[column]):
+        return groups_of_rows(records)
+    return groups_of_texts([" ".join(record) for record in records.itertuples(index=False, name=None)], similarity=SIMILARITY)
 
 
 def groups_of_rows(records: pd.DataFrame) -> Positions:

@@ -12,7 +12,7 @@ from scipy.stats import t as student
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedGroupKFold
 
-from passerelle.gate.near_duplicates import SIMILARITY, groups_of_rows, groups_of_texts
+from passerelle.gate.near_duplicates import groups_of_records
 from passerelle.gate.scores import Labels, accuracy, macro_f1
 from passerelle.model.flavors.flavor import FittedClassifier
 
@@ -86,8 +86,7 @@ def compare_recipes(
 
 
 def _folds(records: pd.DataFrame, labels: Labels, seed: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    texts = all(isinstance(value, str) for name in records.columns for value in records[name])
-    groups = groups_of_texts(list(records.agg(" ".join, axis=1)), similarity=SIMILARITY) if texts else groups_of_rows(records)
+    groups = groups_of_records(records)
     for repeat in range(REPEATS if len(records) <= SMALL_ROWS else 1):
         yield from StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed + repeat).split(records, labels, groups)
 

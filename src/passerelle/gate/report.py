@@ -109,6 +109,7 @@ def _content(verdict: Verdict, language: Language) -> dict[str, object]:
         "shown": figures,
         "limits": {finding.check: finding.limit for finding in verdict.findings},
         "source": _source(verdict),
+        "worth": verdict.worth(language),
         **(_of_labels(evidence) if isinstance(evidence, Evidence) else _WITHOUT_LABELS),
         "rows": len(evidence.records) if isinstance(evidence, Evidence) else len(evidence.rows.records) if evidence.rows else 0,
     }

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from passerelle.criteria import Criteria
 from passerelle.gate.behaviour import named_cases
+from passerelle.gate.comparison import limit_of
 from passerelle.gate.finding import Finding, finding_of, message_of
+from passerelle.gate.interval import compared
 from passerelle.gate.known_rows import Contradictions
 from passerelle.gate.recipes import RecipeDifference
 from passerelle.gate.row_evidence import RowEvidence
@@ -56,7 +58,7 @@ def contradictions(found: Contradictions, most: float) -> Finding:
 def recipes(evidence: RowEvidence, criteria: Criteria, champion: int | None, held_out: int) -> Iterator[Finding]:
     """Too few rows are new to both: the challenger's recipe is worse than the champion's, or not better where it must be."""
     found, rule = evidence.recipes, criteria.champion
-    limit = "> 0" if rule.must_be_better else f"≥ -{rule.not_worse_by:g}"
+    limit = limit_of(rule)
     if found is None:
         return
     if not isinstance(found, RecipeDifference):
@@ -66,12 +68,13 @@ def recipes(evidence: RowEvidence, criteria: Criteria, champion: int | None, hel
         else:
             yield Finding("recipes", False, "—", limit, (message_of("recipes_none", **rows),), unknown=True)
         return
-    compared = found.low if rule.margin_on == "interval" else found.value
-    key = "recipes_worse" if compared < -rule.not_worse_by else None
-    key = key or ("recipes_not_better" if rule.must_be_better and found.value <= 0 else None)
-    value = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
-    problems = [message_of(key, version=champion or 0, figure=found.metric, difference=value)] if key else []
-    yield finding_of("recipes", f"{value}, {found.folds} folds of {found.rows:,} rows", limit, problems)
+    text, judged = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]", compared(found.value, found.low, rule)
+    shown = f"{text}, {found.folds} folds of {found.rows:,} rows"
+    if judged == "passed" or (judged == "too_few" and rule.too_few == "accept"):
+        yield finding_of("recipes", shown, limit, [])
+        return
+    problem = message_of(f"recipes_{judged}", version=champion or 0, figure=found.metric, difference=text, asked=limit)
+    yield Finding("recipes", False, shown, limit, (problem,), unknown=judged == "too_few" and rule.too_few == "reason")
 
 
 def behaviour(evidence: RowEvidence, criteria: Criteria) -> Iterator[Finding]:

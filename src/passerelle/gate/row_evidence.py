@@ -149,7 +149,7 @@ def _recipes(ours: VersionFiles, theirs: VersionFiles, inputs: GateInputs, rule:
         return data
     champion, challenger = (load_pipeline(files.folder, describe(files.folder)) for files in (theirs, ours))
     try:
-        return compare_recipes(champion, challenger, data.records, data.labels, metric=rule.metric, confidence=rule.confidence)
+        return compare_recipes(champion, challenger, data.records, data.labels, metric=rule.metric, confidence=1 - 2 * rule.level)
     except Exception as error:  # noqa: BLE001 - whatever a pipeline of a team raises
         return f"a recipe cannot be fitted again ({type(error).__name__})"
 

@@ -12,6 +12,8 @@ ROW_MESSAGES: Mapping[str, Mapping[str, str]] = {
         "recipes_worse": "by cross-validation, its recipe is worse than that of version {version}, in production: {figure} by {difference}",
         "recipes_not_better": "by cross-validation, its recipe is not better than that of version {version}, in production: "
         "{figure} by {difference}",
+        "recipes_too_few": "too few rows to tell by cross-validation next to the recipe of version {version}, in production: {figure} by "
+        "{difference}, whose lower end must be {asked}",
         "known_to_champion": "version {version}, in production, learned all {of} held-out rows, and the recipes are not compared: {why}",
         "recipes_none": "unknown: version {version}, in production, learned {rows} of {of} held-out rows, and the recipes are not "
         "compared: {why}",
@@ -28,6 +30,8 @@ ROW_MESSAGES: Mapping[str, Mapping[str, str]] = {
         "écart de {figure} : {difference}",
         "recipes_not_better": "par validation croisée, sa recette n'est pas meilleure que celle de la version {version}, en production ; "
         "écart de {figure} : {difference}",
+        "recipes_too_few": "trop peu de lignes pour conclure par validation croisée face à la recette de la version {version}, en "
+        "production ; écart de {figure} : {difference}, dont la borne inférieure doit être {asked}",
         "known_to_champion": "la version {version}, en production, a appris les {of} lignes de test, et les recettes ne sont pas "
         "comparées : {why}",
         "recipes_none": "inconnu : la version {version}, en production, a appris {rows} lignes de test sur {of}, et les recettes ne sont "

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 from passerelle.criteria import Champion, Criteria
 from passerelle.gate.checks import COSTS, leakage_of, limits_of, own_libraries, signature_of
+from passerelle.gate.comparison import limit_of, next_to_champion
 from passerelle.gate.finding import Finding
+from passerelle.gate.interval import DifferenceInterval
 from passerelle.gate.messages import Message
+from passerelle.gate.resampling import standard_error
+from passerelle.gate.scores import Floats
 from passerelle.gate.task_evidence import TaskEvidence
 from passerelle.gate.task_scores import TaskScores
 
@@ -22,38 +27,38 @@ FIGURES: Mapping[str, frozenset[str]] = {
 }
 
 
-@dataclass(frozen=True)
-class TaskDifference:
+class TaskDifference(DifferenceInterval):
     """By how much the challenger is better than the champion.
 
-    Attributes:
-        metric: `mae`, of which the value is the share by which the challenger's error is smaller, or `macro_f1`, of which it is the
-            difference.
-        value: On all rows.
-        low: Lower end of the paired bootstrap interval.
-        high: Its upper end.
+    The metric is `mae`, of which the value is the share by which the challenger's error is smaller, or `macro_f1`, of which it is the
+    difference.
     """
 
-    metric: str
-    value: float
-    low: float
-    high: float
 
+def task_difference(
+    challenger: TaskScores, champion: TaskScores, groups: NDArray[np.int64], rule: Champion, *, level: float
+) -> TaskDifference:
+    """Return the difference with its interval: groups of near-duplicates are drawn with replacement, the same ones for both models.
 
-def task_difference(challenger: TaskScores, champion: TaskScores, rows: int, rule: Champion) -> TaskDifference:
-    """Return the difference with its interval: rows are drawn with replacement, the same ones for both models."""
-    random = np.random.default_rng(rule.seed)
+    Args:
+        groups: Number of the group of each row, shape (n,).
+        level: Of this look.
+    """
+    ours, theirs = challenger.sums, champion.sums
+    of_row = np.unique(groups, return_inverse=True)[1]
+    of_group = csr_matrix((np.ones(len(of_row)), (of_row, np.arange(len(of_row)))))
+    counts = np.asarray(of_group @ np.hstack([ours, theirs]), dtype=np.float64)
+    disputed = np.bincount(of_row, weights=(ours != theirs).any(axis=1)) > 0
 
-    def difference(places: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> float:
-        new, old = challenger.value(places), champion.value(places)
+    def value(sums: Floats) -> Floats:
+        new, old = challenger.of_sums(sums[:, : ours.shape[1]]), champion.of_sums(sums[:, ours.shape[1] :])
         if challenger.losses is None:
             return new - old
-        return (old - new) / old if old > 0 else float(new == 0) - 1.0
+        return np.where(old > 0, (old - new) / np.where(old > 0, old, 1), np.where(new == 0, 0.0, -1.0))
 
-    differences = [difference(random.integers(0, rows, rows)) for _ in range(rule.resamples)]
-    outside = (1 - rule.confidence) / 2
-    low, high = np.quantile(differences, [outside, 1 - outside])
-    return TaskDifference(challenger.metric, difference(np.arange(rows)), float(low), float(high))
+    error = standard_error(counts, np.ones(len(counts), dtype=np.int64), value, resamples=rule.resamples, seed=rule.seed)
+    found = float(value(counts.sum(axis=0)[None, :])[0])
+    return TaskDifference(challenger.metric, found, error, len(counts), int(disputed.sum()), level, len(of_row))
 
 
 def task_findings(evidence: TaskEvidence, criteria: Criteria, difference: TaskDifference | None) -> tuple[Finding, ...]:
@@ -83,16 +88,9 @@ def _task(evidence: TaskEvidence) -> Finding:
 
 
 def _champion(evidence: TaskEvidence, rule: Champion, difference: TaskDifference | None) -> Iterator[Finding]:
-    version = str(evidence.champion_version)
-    limit = "> 0" if rule.must_be_better else f"≥ -{rule.not_worse_by:g}"
-    if evidence.champion_version is None:
-        return
-    if difference is None:
+    if difference is not None:
+        yield next_to_champion(difference, rule, evidence.champion_version)
+    elif evidence.champion_version is not None:
         key = "unscored" if evidence.rows else "champion_unknown"
-        yield Finding("champion", False, "—", limit, (Message(key, {"version": version}),), unknown=evidence.rows is None)
-        return
-    value, compared = f"{difference.value:+.3f}", difference.low if rule.margin_on == "interval" else difference.value
-    key = "worse_by" if compared < -rule.not_worse_by else "not_better_by" if rule.must_be_better and difference.value <= 0 else ""
-    interval = f"{value} [{difference.low:+.3f}, {difference.high:+.3f}]"
-    problems = (Message(key, {"version": version, "figure": difference.metric, "difference": interval}),) if key else ()
-    yield Finding("champion", not problems, value, limit, problems)
+        problems = (Message(key, {"version": str(evidence.champion_version)}),)
+        yield Finding("champion", False, "—", limit_of(rule), problems, unknown=evidence.rows is None)

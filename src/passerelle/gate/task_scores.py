@@ -41,13 +41,25 @@ class TaskScores:
         """The figure that is compared with the champion's."""
         return "macro_f1" if self.losses is None else "mae"
 
-    def value(self, rows: NDArray[np.int64]) -> float:
-        """Return that figure on some rows, which may be there twice."""
+    @cached_property
+    def sums(self) -> Numbers:
+        """What each row adds to the sums that the figure depends on, shape (n, sums)."""
         if self.losses is not None:
-            return float(self.losses[rows].mean())
-        hits, given, right = (each[rows].sum(axis=0) for each in self.counts or ())
+            return np.column_stack([self.losses, np.ones(len(self.losses))])
+        return np.hstack(self.counts or ())
+
+    def of_sums(self, sums: Numbers) -> Numbers:
+        """Return the figure of each draw of rows, shape (draws,), from the sums over its rows, shape (draws, sums)."""
+        if self.losses is not None:
+            return np.asarray(sums[:, 0] / sums[:, 1])
+        hits, given, right = np.hsplit(sums, 3)
         present = right > 0
-        return float(np.mean(2 * hits[present] / (given + right)[present])) if present.any() else 0.0
+        f1 = np.where(present, 2 * hits / np.maximum(given + right, 1), 0).sum(axis=1)
+        return np.asarray(f1 / np.maximum(present.sum(axis=1), 1))
+
+    def value(self) -> float:
+        """Return that figure on all rows."""
+        return float(self.of_sums(self.sums.sum(axis=0)[None, :])[0])
 
 
 def scores_of_task(task: str, rows: LabelledRows, answers: pd.DataFrame, values: Sequence[object], classes: ClassNames) -> TaskScores:
@@ -90,7 +102,7 @@ def _multilabel(rows: LabelledRows, answers: pd.DataFrame, values: Sequence[obje
     truth, predicted = (np.array([[label in each for label in labels] for each in sets], dtype=np.float64) for sets in (right, given))
     scores = TaskScores({}, counts=(truth * predicted, predicted, truth))
     exact = float(np.mean([one == other for one, other in zip(right, given, strict=True)]))
-    return TaskScores({"macro_f1": scores.value(np.arange(len(right))), "exact_match": exact}, counts=scores.counts)
+    return TaskScores({"macro_f1": scores.value(), "exact_match": exact}, counts=scores.counts)
 
 
 def _label_sets(rows: LabelledRows, answers: pd.DataFrame, classes: ClassNames) -> list[set[str]]:

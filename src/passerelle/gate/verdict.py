@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from passerelle.criteria import Criteria
+from passerelle.criteria import Champion, Criteria
 from passerelle.errors import RefusedError, UsageError
 from passerelle.gate.checks import all_findings
+from passerelle.gate.comparison_text import Language
 from passerelle.gate.evidence import Evidence, gather
 from passerelle.gate.finding import Finding
 from passerelle.gate.gate_inputs import NOTHING, GateInputs
 from passerelle.gate.hosted import Prepare, as_it_is
 from passerelle.gate.judged_rows import JudgedRows
 from passerelle.gate.labelled_rows import LabelledRows
+from passerelle.gate.look import look_at
+from passerelle.gate.near_duplicates import groups_of_records
 from passerelle.gate.paired import Difference, paired_difference
+from passerelle.gate.recipes import RecipeDifference
+from passerelle.gate.spending import level_of_look
 from passerelle.gate.task_checks import TaskDifference, task_difference, task_findings
 from passerelle.gate.task_evidence import TaskEvidence
+from passerelle.gate.worth import worth
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
+from passerelle.registry.looks import LookTaken
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,8 @@ class Verdict:
     Attributes:
         ref: The challenger.
         difference: From the champion; None before the first promotion.
+        look: Which look at these rows this is; None where there are none.
+        rule: How both were compared.
     """
 
     ref: ModelVersionRef
@@ -36,6 +45,8 @@ class Verdict:
     evidence: Evidence | TaskEvidence
     difference: Difference | TaskDifference | None
     findings: tuple[Finding, ...]
+    look: LookTaken | None = None
+    rule: Champion = field(default_factory=Champion)
 
     @property
     def failures(self) -> tuple[Finding, ...]:
@@ -63,14 +74,30 @@ class Verdict:
         return self.evidence.rows
 
     @property
+    def undecided(self) -> Finding | None:
+        """The finding that the rows are too few to tell whether it is as good as the champion, where nobody accepted that."""
+        checks = ("champion",) if self.difference else ("recipes",) if self._recipes_compared else ()
+        return next((each for each in self.unknown if each.check in checks), None)
+
+    @property
+    def _recipes_compared(self) -> bool:
+        return isinstance(self.evidence, Evidence) and isinstance(self.evidence.of_rows.recipes, RecipeDifference)
+
+    @property
     def passed(self) -> bool:
-        """Whether the challenger may go to production: what was not judged did not pass."""
-        return self.judged and not self.failures
+        """Whether the challenger may go to production: what was not judged did not pass, nor what the rows are too few to tell."""
+        return self.judged and not self.failures and self.undecided is None
 
     @property
     def result(self) -> str:
         """The verdict in words."""
-        return "refused" if self.failures else "passed" if self.judged else "not judged"
+        if self.failures:
+            return "refused"
+        return "not judged" if not self.judged else "undecided" if self.undecided else "passed"
+
+    def worth(self, language: Language) -> tuple[str, ...]:
+        """Return what the verdict is worth, in sentences."""
+        return worth(self.difference, self.look, self.rule, language)
 
     @property
     def waived(self) -> dict[str, str]:
@@ -89,7 +116,8 @@ def judge(
     who: str = "",
     reason: str | None = None,
     given: LabelledRows | None = None,
-    accept_unknown: bool = False,
+    accept: Sequence[str] = (),
+    dry_run: bool = False,
     prepare: Prepare = as_it_is,
     inputs: GateInputs = NOTHING,
 ) -> Verdict:
@@ -100,57 +128,60 @@ def judge(
         serving: Version of each library in the serving image.
         waive: Checks to waive, which the criteria must allow this person.
         given: As of `gather`.
-        accept_unknown: Whether the person accepts, for the reason, that leakage is unknown.
+        accept: Checks of which the person accepts, for the reason, that nothing can be found out.
+        dry_run: Whether to go on where the look at the rows cannot be counted.
         prepare, inputs: As of `gather`.
 
     Raises:
-        As `gather`.
+        As `gather` and `take_look`.
         UsageError: A check is waived without a reason.
         RefusedError: The criteria do not let this person waive it.
     """
     allow(criteria, waive, who=who, reason=reason)
-    least = criteria.held_out.rows
     how: dict[str, Any] = {"given": given, "prepare": prepare, "inputs": inputs, "rule": criteria.champion}
-    evidence = gather(registry, ref, champion, serving=serving or {}, least_rows=least, **how)
-    difference, found = _found(evidence, criteria)
-    if accept_unknown:
-        waive = [*waive, *(each.check for each in found if each.check == "leakage" and each.unknown)]
-    by = f"{who}: {reason}"
-    findings = tuple(replace(each, waived=by) if each.check in waive and not each.passed else each for each in found)
-    return Verdict(ref, criteria.digest, evidence, difference, findings)
+    evidence = gather(registry, ref, champion, serving=serving or {}, least_rows=criteria.held_out.rows, **how)
+    # Counted before anybody sees what it shows.
+    look = look_at(registry, evidence, ref, champion, criteria, who=who, dry_run=dry_run)
+    difference, found = _found(evidence, criteria, level_of_look(look.number if look else 1, criteria.champion.level))
+    waive = [*waive, *(each.check for each in found if each.unknown and each.check in accept)]
+    findings = _waived(found, waive, f"{who}: {reason}")
+    return Verdict(ref, criteria.digest, evidence, difference, findings, look, criteria.champion)
 
 
-def _found(evidence: Evidence | TaskEvidence, criteria: Criteria) -> tuple[Difference | TaskDifference | None, tuple[Finding, ...]]:
-    """Return the difference from the champion, and what every check found."""
+def _waived(found: Sequence[Finding], waive: Sequence[str], by: str) -> tuple[Finding, ...]:
+    return tuple(replace(each, waived=by) if each.check in waive and not each.passed else each for each in found)
+
+
+def _found(
+    evidence: Evidence | TaskEvidence, criteria: Criteria, level: float
+) -> tuple[Difference | TaskDifference | None, tuple[Finding, ...]]:
+    """Return the difference from the champion, and what every check found.
+
+    Args:
+        level: Of this look.
+    """
     if isinstance(evidence, TaskEvidence):
-        by_task = _task_difference(evidence, criteria)
+        by_task = _task_difference(evidence, criteria, level)
         return by_task, task_findings(evidence, criteria, by_task)
-    difference = _difference(evidence, criteria)
+    difference = _difference(evidence, criteria, level)
     return difference, all_findings(evidence, criteria, difference)
 
 
-def _task_difference(evidence: TaskEvidence, criteria: Criteria) -> TaskDifference | None:
+def _task_difference(evidence: TaskEvidence, criteria: Criteria, level: float) -> TaskDifference | None:
     if evidence.champion is None or evidence.rows is None or not (evidence.champion.scores and evidence.challenger.scores):
         return None
-    return task_difference(evidence.challenger.scores, evidence.champion.scores, len(evidence.rows.records), criteria.champion)
+    groups = groups_of_records(evidence.rows.records)
+    return task_difference(evidence.challenger.scores, evidence.champion.scores, groups, criteria.champion, level=level)
 
 
-def _difference(evidence: Evidence, criteria: Criteria) -> Difference | None:
+def _difference(evidence: Evidence, criteria: Criteria, level: float) -> Difference | None:
     rows = evidence.of_rows.new_to_both
     if evidence.champion is None or (rows is not None and not (rows.any() and isinstance(evidence.of_rows.recipes, str))):
         return None  # The recipes are compared in place of the models, or nothing is.
-    rule, scores, of_champion = criteria.champion, evidence.challenger.scores, evidence.champion.scores
+    scores, of_champion, groups = evidence.challenger.scores, evidence.champion.scores, groups_of_records(evidence.records)
     if rows is not None:
-        scores, of_champion = scores.part(rows), of_champion.part(rows)
-    return paired_difference(
-        scores.truth,
-        of_champion.predicted,
-        scores.predicted,
-        metric=rule.metric,
-        confidence=rule.confidence,
-        resamples=rule.resamples,
-        seed=rule.seed,
-    )
+        scores, of_champion, groups = scores.part(rows), of_champion.part(rows), groups[rows]
+    return paired_difference(scores.truth, of_champion.predicted, scores.predicted, groups, criteria.champion, level=level)
 
 
 def allow(criteria: Criteria, waive: Sequence[str], *, who: str, reason: str | None) -> None:

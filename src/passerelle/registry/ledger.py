@@ -85,6 +85,11 @@ class Ledger:
         """The folder of the criteria, which entries name by their digest."""
         return f"{self._folder}criteria/"
 
+    @property
+    def looks_folder(self) -> str:
+        """The folder of the looks at test sets."""
+        return f"{self._folder}looks/"
+
     def read(self, *, most: int | None) -> Stored:
         """Return what is stored, the entries read concurrently, each by its own name: other objects in the folder hide none of them.
 

@@ -98,12 +98,12 @@ class Judgement:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was assumed about the rows, and what is not known of the version, a sentence each."""
+        """What was assumed about the rows, what is not known of the version, and what the verdict is worth, a sentence each."""
         if self.verdict is None:
             return ()
         rows = self.verdict.rows
         unjudged = () if self.verdict.judged else (f"{self.verdict.ref} is not judged: there were no labelled rows",)
-        return (*unjudged, *(rows.given.notes if rows and rows.given else ()))
+        return (*unjudged, *(rows.given.notes if rows and rows.given else ()), *self.verdict.worth("en"))
 
     def record(self, entry: Entry) -> Entry:
         """Return the ledger's entry with what the gate says of its version."""
@@ -140,7 +140,7 @@ def judgement_of(
         NotFoundError: There is nothing to judge by, and the request does not force the version.
         BusyError: Somebody else writes the object of these criteria.
     """
-    verdict = _judged(registry, ref, champion, criteria, request)
+    verdict = _judged(registry, ref, champion, criteria, request, dry_run=dry_run)
     differences = differences_of(registry, ref, champion) if verdict else None
     page = report.html(verdict, language=request.language, live=request.live, differences=differences) if verdict else ""
     markdown = report.markdown(verdict, language=request.language, live=request.live, differences=differences) if verdict else ""
@@ -161,8 +161,9 @@ def judgement_of(
 def _refusal(verdict: Verdict, where: str | None, report_file: Path | None, hint: str | None) -> CriteriaError:
     """Return the error that lists the failures; its hint asks for the report only where it was not written just now."""
     listed = "; ".join(finding.message for finding in verdict.failures)
+    look = f"; this is look {verdict.look.number} at these rows" if verdict.look and verdict.look.number > 1 else ""
     see = _AFTER_THE_REPORT if report_file else with_report(verdict.ref)
-    return CriteriaError(f"the gate refuses {verdict.ref}: {listed}{f'; the report is {where}' if where else ''}", hint=hint or see)
+    return CriteriaError(f"the gate refuses {verdict.ref}: {listed}{look}{f'; the report is {where}' if where else ''}", hint=hint or see)
 
 
 def _digest(content: str) -> str:
@@ -181,10 +182,12 @@ def _keep(registry: Registry, registered_model: str, criteria: Criteria) -> None
 
 
 def _judged(
-    registry: Registry, ref: ModelVersionRef, production: int | None, criteria: Criteria, request: PromotionRequest
+    registry: Registry, ref: ModelVersionRef, production: int | None, criteria: Criteria, request: PromotionRequest, *, dry_run: bool
 ) -> Verdict | None:
     """Return the verdict; None where there is nothing to judge by and the promotion is forced all the same."""
     champion = registry.model_version(ref.registered_model, production).ref if production not in (None, ref.version) else None
+    refused = {"leakage"} if criteria.held_out.unknown_leakage == "refuse" else set()
+    accept = tuple({"leakage", "champion"} - refused) if reason_of_person(request.who, request.reason) else ()
     try:
         return judge(
             registry,
@@ -198,7 +201,8 @@ def _judged(
             given=request.given,
             inputs=gate_inputs(registry, ref, criteria, request.project),
             prepare=partial(prepared, registry, request.signing),
-            accept_unknown=criteria.held_out.unknown_leakage != "refuse" and reason_of_person(request.who, request.reason),
+            accept=accept,
+            dry_run=dry_run,
         )
     except NotFoundError:
         if request.force:
@@ -233,6 +237,8 @@ def _store(registry: Registry, verdict: Verdict, page: str, markdown: str, reque
             "criteria_digest": verdict.criteria_digest,
             "findings": [{**asdict(each), "result": each.result} for each in verdict.findings],
         }
+        if verdict.look is not None:
+            found["look"] = asdict(verdict.look)
         if verdict.rows is not None:
             found["held_out_digest"] = verdict.rows.digest
             if verdict.rows.given is not None and verdict.rows.run_id != run_id:

@@ -27,7 +27,8 @@ def check_unknown(verdict: Verdict, criteria: Criteria, *, who: str, reason: str
         development: Whether the environment is not `production`.
 
     Raises:
-        CriteriaError: The criteria refuse a version without labelled rows, or one of unknown leakage.
+        CriteriaError: The criteria refuse a version without labelled rows, or one of unknown leakage; or the rows are too few to tell
+            whether it is as good as the one in production, and no person gives a reason.
         RefusedError: It takes a person's reason, and there is none.
     """
     ref, rule = verdict.ref, criteria.held_out
@@ -42,7 +43,12 @@ def check_unknown(verdict: Verdict, criteria: Criteria, *, who: str, reason: str
         if not reason_of_person(who, reason):
             message = f"{ref} is not judged: {why}; to promote it takes the reason of a person{_not_of(who)}"
             raise RefusedError(message, hint=with_rows_or_reason(ref) if measurable else with_reason(ref))
-    elif any(finding.check == _LEAKAGE for finding in verdict.unknown):
+        return
+    if verdict.undecided is not None:
+        # A result, not a fault: a job that nobody watches keeps the version in production.
+        message = f"{ref}: {verdict.undecided.message}; to promote it takes the reason of a person{_not_of(who)}"
+        raise CriteriaError(message, hint=with_rows_or_reason(ref))
+    if any(finding.check == _LEAKAGE for finding in verdict.unknown):
         message = f"{ref}: nobody knows which rows it learned from, so that those it is judged by may be among them"
         if rule.unknown_leakage == "refuse":
             raise CriteriaError(f"{message}, and the criteria refuse that", hint=with_reason(ref, waive=_LEAKAGE))

@@ -29,6 +29,7 @@ _FIGURES = ("macro_f1", "accuracy", "log_loss", "calibration_error", "mae", "rms
 _RESULTS = {
     "passed": "The gate lets it into production",
     "refused": "The gate refuses it",
+    "undecided": "The rows are too few to tell whether it is as good as the version in production",
     "not judged": "It is not judged: there were no rows",
 }
 _NOT_JUDGED = "The gate has not judged it yet: `passerelle promote`."
@@ -81,6 +82,7 @@ def describe_judged(registry: Registry, verdict: Verdict, report: str) -> None:
         *_introduction(registry.run(version.ref.run_id), recorded(registry, version).tags),
         f"**{_RESULTS[verdict.result]}**: {passed} of {len(verdict.findings)} checks passed; [the gate's report]({page}).",
         *failing,
+        *(f"- {literal(each)}" for each in verdict.worth("en")),
         *_table(figures, verdict.ref.version),
     ]
     if version.tags.get(VERDICT) != verdict.result:

@@ -59,5 +59,7 @@ def task_verdict(of: TaskEvidence, criteria: dict[str, Any] | None = None) -> Ve
     rules = Criteria.model_validate({"champion": {"resamples": 100}} | (criteria or {}))
     difference = None
     if of.champion and of.champion.scores and of.challenger.scores:
-        difference = task_difference(of.challenger.scores, of.champion.scores, len(TRUTH), rules.champion)
-    return Verdict(ModelVersionRef("prices", 2, "r" * 32), rules.digest, of, difference, task_findings(of, rules, difference))
+        difference = task_difference(of.challenger.scores, of.champion.scores, np.arange(len(TRUTH)), rules.champion, level=0.045)
+    return Verdict(
+        ModelVersionRef("prices", 2, "r" * 32), rules.digest, of, difference, task_findings(of, rules, difference), rule=rules.champion
+    )

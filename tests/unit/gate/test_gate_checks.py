@@ -104,18 +104,19 @@ def test_a_named_class_has_a_floor_of_its_own() -> None:
 
 
 def test_one_that_is_as_good_passes_where_it_need_not_be_better() -> None:
-    assert failed(evidence(PERFECT, contender(1, PERFECT.scores)), champion={"must_be_better": False}) == set()
+    assert failed(evidence(PERFECT, contender(1, PERFECT.scores)), champion={"margin": 1}) == set()
 
 
-def test_the_margin_on_the_interval_is_stricter_than_on_the_value() -> None:
+def test_the_lower_end_of_the_interval_decides_and_not_the_value() -> None:
     truth = np.arange(60) % 3
     wrong = (truth + 1) % 3
     old = np.where(np.arange(60) < 10, wrong, truth)
     new = np.where((np.arange(60) >= 5) & (np.arange(60) < 15), wrong, truth)
     of = evidence(contender(2, scores(truth.tolist(), new.tolist())), contender(1, scores(truth.tolist(), old.tolist())))
-    rule = {"must_be_better": False, "not_worse_by": 0.03, "metric": "accuracy"}
-    assert "champion" not in failed(of, champion=rule | {"margin_on": "value"})
-    assert "champion" in failed(of, champion=rule | {"margin_on": "interval"})
+    rule = {"metric": "accuracy", "too_few": "refuse"}
+    assert "champion" in failed(of, champion=rule | {"margin": 0.03})
+    assert "champion" not in failed(of, champion=rule | {"margin": 0.2})
+    assert "champion" not in failed(of, champion=rule | {"margin": 0.03, "too_few": "accept"})
 
 
 def test_the_label_in_the_text_is_found_and_a_usual_word_is_not() -> None:
@@ -130,19 +131,19 @@ def test_the_difference_is_scikit_learns_and_mcnemars() -> None:
     random = np.random.default_rng(3)
     names = np.array(CLASSES)
     truth, old, new = (names[random.integers(0, 3, 80)] for _ in range(3))
-    found = paired_difference(truth, old, new, metric="macro_f1", confidence=0.95, resamples=300, seed=0)
+    rule, groups = Champion(resamples=300), np.arange(80)
+    found = paired_difference(truth, old, new, groups, rule, level=0.05)
     assert found.value == pytest.approx(f1_score(truth, new, average="macro") - f1_score(truth, old, average="macro"))
-    assert found.low <= found.value <= found.high
+    assert found.low < found.value < found.high
     assert (found.only_challenger, found.only_champion) == (
         int(np.sum((new == truth) & (old != truth))),
         int(np.sum((old == truth) & (new != truth))),
     )
-    again = paired_difference(truth, old, new, metric="macro_f1", confidence=0.95, resamples=300, seed=0)
-    assert again == found
-    few = paired_difference(truth[:20], old[:20], new[:20], metric="accuracy", confidence=0.9, resamples=100, seed=0)
-    if few.only_challenger + few.only_champion:
-        exact = binomtest(few.only_challenger, few.only_challenger + few.only_champion, 0.5).pvalue
-        assert few.p_value == pytest.approx(exact)
+    assert paired_difference(truth, old, new, groups, rule, level=0.05) == found
+    assert found.p_value is None, "McNemar's test is about accuracy"
+    few = paired_difference(truth[:20], old[:20], new[:20], groups[:20], Champion(metric="accuracy", resamples=100), level=0.05)
+    exact = binomtest(few.only_challenger, few.only_challenger + few.only_champion, 0.5).pvalue
+    assert few.p_value == pytest.approx(exact)
 
 
 def test_calibration_error_is_the_gap_between_what_is_stated_and_what_is_right() -> None:
@@ -174,8 +175,15 @@ def test_the_schema_for_editors_is_the_one_of_the_criteria() -> None:
         ("held_out: {minimun: {accuracy: 0.4}}", "did you mean minimum"),
         ("held_out: {minimum: {acuracy: 0.4}}", "held_out.minimum"),
         ("held_out: {minimum: {accuracy: 1.4}}", "less than or equal to 1"),
-        ("champion: {must_be_beter: true}", "did you mean must_be_better"),
-        ("champion: {not_worse_by: -1}", "greater than or equal to 0"),
+        ("champion: {superiour: true}", "did you mean superior"),
+        ("champion: {margin: -1}", "greater than or equal to 0"),
+        ("champion: {level: 0}", "champion.level"),
+        ("champion: {too_few: refusal}", "champion.too_few"),
+        ("champion: {not_worse_by: -1}", "champion.margin: .* greater than or equal to 0"),
+        ("champion: {not_worse_by: 0.1, margin: 0.1}", "the former name of margin"),
+        ("champion: {must_be_better: true, not_worse_by: 0.03}", "in place of must_be_better, not_worse_by, .* write margin: 0.03, level"),
+        ("champion: {margin_on: value}", "in place of margin_on, .* write margin: 0.02"),
+        ("champion: {confidence: 0.9}", "in place of confidence"),
         ("waivable: [{check: size_bytes, by: []}]", "waivable"),
         ("waivable: [{check: siez_bytes, by: [marie]}]", "did you mean size_bytes"),
         ("held_out: {slices: {shrot: 0.2}}", "held_out.slices"),
@@ -220,5 +228,5 @@ def test_the_documented_example_is_read_and_names_every_key(tmp_path: Path) -> N
 
 def test_the_projects_own_criteria_are_read_and_known_by_their_content() -> None:
     criteria = read_criteria(ROOT / "training" / "criteria.yaml")
-    assert criteria.champion.must_be_better
+    assert (criteria.champion.superior, criteria.champion.too_few) == (False, "reason")
     assert criteria.digest != Criteria().digest

@@ -12,7 +12,6 @@ import pytest
 from passerelle.gate import report
 from passerelle.gate.finding import Finding
 from passerelle.gate.messages import Message, message_text
-from passerelle.gate.paired import Difference
 from passerelle.gate.row_hashes import normalise, row_hashes
 from passerelle.gate.scores import Scores
 from passerelle.gate.slices import slices_of
@@ -20,7 +19,6 @@ from tests.unit.gate.verdicts import CLASSES, contender, evidence, scores, verdi
 
 TRUTH = [0] * 6 + [1] * 5 + [2] * 4
 RIGHT = contender(2, scores(TRUTH, TRUTH))
-DIFFERENCE = Difference("macro_f1", 0.1, 0.05, 0.15, 0.012345, 3, 1)
 
 
 def test_a_bin_of_probabilities_tells_how_often_it_is_right() -> None:
@@ -125,4 +123,4 @@ def test_the_page_counts_rows_by_class_and_by_slice() -> None:
     assert [name for name, _ in content["contenders"]] == ["champion", "challenger"]
     assert content["rows"] == 15
     assert "log_loss" in content["shown"]
-    assert content["limits"]["champion"] == "> 0"
+    assert content["limits"]["champion"] == "≥ -0.02"

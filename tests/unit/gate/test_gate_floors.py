@@ -11,13 +11,11 @@ import pytest
 
 from passerelle.gate import checks
 from passerelle.gate.checks import in_units, within_limit
-from passerelle.gate.paired import Difference
 from tests.unit.gate.findings import only, rules, said, told
 from tests.unit.gate.verdicts import CLASSES, contender, evidence, scores
 
 TRUTH = [0] * 6 + [1] * 5 + [2] * 4
 RIGHT = contender(2, scores(TRUTH, TRUTH))
-DIFFERENCE = Difference("macro_f1", 0.1, 0.05, 0.15, 0.012345, 3, 1)
 
 
 def test_a_figure_may_be_at_its_limit() -> None:

@@ -11,7 +11,6 @@ import pytest
 
 from passerelle.gate import checks
 from passerelle.gate.finding import Finding
-from passerelle.gate.paired import Difference
 from passerelle.gate.scores import Scores
 from passerelle.model.record import Column
 from tests.unit.gate.findings import rules, said, told
@@ -19,7 +18,6 @@ from tests.unit.gate.verdicts import CLASSES, contender, evidence, scores
 
 TRUTH = [0] * 6 + [1] * 5 + [2] * 4
 RIGHT = contender(2, scores(TRUTH, TRUTH))
-DIFFERENCE = Difference("macro_f1", 0.1, 0.05, 0.15, 0.012345, 3, 1)
 
 
 @pytest.mark.parametrize(

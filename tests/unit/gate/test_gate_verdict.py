@@ -8,13 +8,15 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from passerelle.criteria import Criteria
+from passerelle.criteria import Champion, Criteria
 from passerelle.errors import RefusedError, UsageError
 from passerelle.gate import verdict as module
 from passerelle.gate.evidence import Evidence
+from passerelle.gate.near_duplicates import groups_of_records
 from passerelle.gate.paired import paired_difference
 from passerelle.gate.verdict import Verdict, allow, judge
 from passerelle.registry.client import Registry
+from passerelle.registry.looks import LookTaken
 from tests.unit.gate.verdicts import contender, evidence, scores
 from tests.unit.registry.memory import ref
 
@@ -38,7 +40,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         found: Evidence = seen["evidence"]
         return found
 
+    def taken(*_: Any, **options: Any) -> LookTaken:
+        seen.update(options)
+        return LookTaken(seen.get("number", 1))
+
     monkeypatch.setattr(module, "gather", gathered)
+    monkeypatch.setattr(module, "look_at", taken)
     return seen
 
 
@@ -108,14 +115,34 @@ def test_the_evidence_is_asked_for_with_the_criterias_own_numbers(asked: dict[st
     assert asked["serving"] == {}
 
 
-def test_the_difference_is_taken_by_the_criterias_own_rule(asked: dict[str, Any]) -> None:
-    rule: dict[str, Any] = {"metric": "accuracy", "confidence": 0.8, "resamples": 150, "seed": 5}
+def test_the_difference_is_taken_by_the_criterias_own_rule_at_the_level_of_the_look(asked: dict[str, Any]) -> None:
+    rule: dict[str, Any] = {"metric": "accuracy", "level": 0.2, "resamples": 150, "seed": 5}
     truth, old, new = GOOD.scores.truth, LATER.scores.predicted, GOOD.scores.predicted
-    expected = paired_difference(truth, old, new, **rule)
-    assert judged({"champion": rule}).difference == expected
+    groups = groups_of_records(asked["evidence"].records)
+    expected = paired_difference(truth, old, new, groups, Champion.model_validate(rule), level=0.9 * 0.2)
+    found = judged({"champion": rule}, who="marie", dry_run=True)
+    assert found.difference == expected
+    assert (asked["who"], asked["dry_run"], found.look) == ("marie", True, LookTaken(1))
     assert expected.value == pytest.approx(20 / 60)
-    for name, other in (("metric", "macro_f1"), ("confidence", 0.6), ("resamples", 100), ("seed", 6)):
+    for name, other in (("metric", "macro_f1"), ("level", 0.1), ("resamples", 100), ("seed", 6)):
         assert judged({"champion": rule | {name: other}}).difference != expected, name
+    asked["number"] = 3
+    again = judged({"champion": rule}).difference
+    assert again is not None
+    assert again.level == pytest.approx(0.02 / 6)
+
+
+def test_what_the_rows_are_too_few_to_tell_takes_a_person_by_default(asked: dict[str, Any]) -> None:
+    asked["evidence"] = evidence(contender(2, scores(TRUTH, TRUTH)), contender(1, scores(TRUTH, TRUTH)))
+    found = judged({})
+    assert (found.result, found.passed, found.failures) == ("undecided", False, ())
+    assert found.undecided is not None
+    assert "too few rows to tell" in found.undecided.message
+    accepted = judged({}, accept=("champion",), who="marie@here", reason="checked by hand")
+    assert (accepted.result, accepted.passed, accepted.waived) == ("passed", True, {"champion": "marie@here: checked by hand"})
+    refused = judged({"champion": {"too_few": "refuse"}}, accept=("champion",), who="marie@here", reason="checked by hand")
+    assert (refused.result, [each.check for each in refused.failures]) == ("refused", ["champion"])
+    assert judged({"champion": {"too_few": "accept"}}).result == "passed"
 
 
 def test_without_a_champion_there_is_no_difference(asked: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
+from passerelle.criteria import Champion
 from passerelle.gate.checks import within_limit
 from passerelle.gate.paired import paired_difference
 from passerelle.gate.scores import Scores
@@ -55,8 +56,8 @@ def test_the_figures_are_scikit_learns_over_the_classes_that_have_rows(rows: lis
 @given(ROWS, st.sampled_from(["macro_f1", "accuracy"]))
 def test_the_difference_from_the_champion_is_that_of_the_figures(rows: list[tuple[str, list[float]]], metric: str) -> None:
     _, scores = both([truth for truth, _ in rows], [stated for _, stated in rows])
-    champion = np.full(len(rows), "a")
-    found = paired_difference(scores.truth, champion, scores.predicted, metric=metric, confidence=0.9, resamples=2, seed=0)
+    champion, rule = np.full(len(rows), "a"), Champion.model_validate({"metric": metric, "resamples": 100})
+    found = paired_difference(scores.truth, champion, scores.predicted, np.arange(len(rows)), rule, level=0.05)
     before = Scores(scores.truth, champion, None, KNOWN, 1.0, 1.0)
     assert found.value == pytest.approx(scores.figures[metric] - before.figures[metric])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from passerelle.gate.verdict import Verdict
 from passerelle.model.record import Column
 from passerelle.names import ModelVersionRef
 
+#: Of a first look.
+LEVEL = 0.045
 CLASSES = ("Pb de suivi /Délai", "Rendez-vous", "Voirie & <propreté>")
 
 
@@ -40,11 +43,16 @@ def contender(version: int, of: Scores, **changed: Any) -> Contender:
     return Contender(version=version, scores=of, **(content | changed))
 
 
+def sentence(place: int) -> str:
+    """Return a text that is no near-duplicate of the others."""
+    return f"{sha256(bytes([place % 256, place // 256])).hexdigest()[:16]} est cassé <b>depuis</b> trois mois"
+
+
 def evidence(challenger: Contender, champion: Contender | None = None, **changed: Any) -> Evidence:
     """Return the evidence with as many short texts as there are scores."""
     rows = len(challenger.scores.truth)
     content: dict[str, Any] = {
-        "records": pd.DataFrame({"text": [f"Le trottoir numéro {place} est cassé <b>depuis</b> trois mois" for place in range(rows)]}),
+        "records": pd.DataFrame({"text": [sentence(place) for place in range(rows)]}),
         "held_out": rows,
         "leaked": 0,
         "champion_columns": champion.columns if champion else None,
@@ -58,8 +66,14 @@ def verdict(of: Evidence, criteria: Mapping[str, Any]) -> Verdict:
     rules = Criteria.model_validate(criteria)
     difference = None
     if of.champion:
-        mine = of.challenger.scores
-        difference = paired_difference(
-            mine.truth, of.champion.scores.predicted, mine.predicted, metric=rules.champion.metric, confidence=0.95, resamples=200, seed=0
-        )
-    return Verdict(ModelVersionRef("classification", 2, "r" * 32), rules.digest, of, difference, all_findings(of, rules, difference))
+        mine, rule = of.challenger.scores, rules.champion.model_copy(update={"resamples": 200})
+        groups = np.arange(len(mine.truth))
+        difference = paired_difference(mine.truth, of.champion.scores.predicted, mine.predicted, groups, rule, level=LEVEL)
+    return Verdict(
+        ModelVersionRef("classification", 2, "r" * 32),
+        rules.digest,
+        of,
+        difference,
+        all_findings(of, rules, difference),
+        rule=rules.champion,
+    )
