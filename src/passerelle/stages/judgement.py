@@ -187,7 +187,7 @@ def _judged(
     """Return the verdict; None where there is nothing to judge by and the promotion is forced all the same."""
     champion = registry.model_version(ref.registered_model, production).ref if production not in (None, ref.version) else None
     refused = {"leakage"} if criteria.held_out.unknown_leakage == "refuse" else set()
-    accept = tuple({"leakage", "champion"} - refused) if reason_of_person(request.who, request.reason) else ()
+    accept = tuple({"leakage", "champion", "recipes"} - refused) if reason_of_person(request.who, request.reason) else ()
     try:
         return judge(
             registry,
