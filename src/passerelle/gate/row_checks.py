@@ -69,12 +69,12 @@ def recipes(evidence: RowEvidence, criteria: Criteria, champion: int | None, hel
             yield Finding("recipes", False, "—", limit, (message_of("recipes_none", **rows),), unknown=True)
         return
     text, judged = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]", compared(found.value, found.low, rule)
-    shown = f"{text}, {found.folds} folds of {found.rows:,} rows"
+    measured = f"{text}, {found.folds} folds of {found.rows:,} rows"
     if judged == "passed" or (judged == "too_few" and rule.too_few == "accept"):
-        yield finding_of("recipes", shown, limit, [])
+        yield finding_of("recipes", measured, limit, [])
         return
     problem = message_of(f"recipes_{judged}", version=champion or 0, figure=found.metric, difference=text, asked=limit)
-    yield Finding("recipes", False, shown, limit, (problem,), unknown=judged == "too_few" and rule.too_few == "reason")
+    yield Finding("recipes", False, measured, limit, (problem,), unknown=judged == "too_few" and rule.too_few == "reason")
 
 
 def behaviour(evidence: RowEvidence, criteria: Criteria) -> Iterator[Finding]:

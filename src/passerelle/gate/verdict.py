@@ -138,13 +138,12 @@ def judge(
         RefusedError: The criteria do not let this person waive it.
     """
     allow(criteria, waive, who=who, reason=reason)
-    how: dict[str, Any] = {"given": given, "prepare": prepare, "inputs": inputs, "rule": criteria.champion}
-    evidence = gather(registry, ref, champion, serving=serving or {}, least_rows=criteria.held_out.rows, **how)
+    how: dict[str, Any] = {"serving": serving or {}, "given": given, "prepare": prepare, "inputs": inputs, "rule": criteria.champion}
+    evidence = gather(registry, ref, champion, least_rows=criteria.held_out.rows, **how)
     # Counted before anybody sees what it shows.
     look = look_at(registry, evidence, ref, champion, criteria, who=who, dry_run=dry_run)
     difference, found = _found(evidence, criteria, level_of_look(look.number if look else 1, criteria.champion.level))
-    waive = [*waive, *(each.check for each in found if each.unknown and each.check in accept)]
-    findings = _waived(found, waive, f"{who}: {reason}")
+    findings = _waived(found, [*waive, *(each.check for each in found if each.unknown and each.check in accept)], f"{who}: {reason}")
     return Verdict(ref, criteria.digest, evidence, difference, findings, look, criteria.champion)
 
 

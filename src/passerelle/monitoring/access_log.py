@@ -68,9 +68,9 @@ class AccessLog:
         lines, self._lines = self._lines, []
         if not lines or self._descriptor is None:
             return
-        told = [orjson.dumps({"time": time.time(), "lines_lost": self._lost}, option=orjson.OPT_APPEND_NEWLINE)] if self._lost else []
+        lost_line = [orjson.dumps({"time": time.time(), "lines_lost": self._lost}, option=orjson.OPT_APPEND_NEWLINE)] if self._lost else []
         # A disk that was full half-way through a line has no end of that line.
-        data = memoryview(b"\n" * self._torn + b"".join([*told, *lines]))
+        data = memoryview(b"\n" * self._torn + b"".join([*lost_line, *lines]))
         rest = data
         try:
             while rest:
@@ -79,7 +79,7 @@ class AccessLog:
             written = bytes(data[: len(data) - len(rest)])
             self._torn = not written.endswith(b"\n") if written else self._torn
             complete = written.count(b"\n") - (1 if written.startswith(b"\n") else 0)
-            if told and complete > 0:
+            if lost_line and complete > 0:
                 self._lost, complete = 0, complete - 1
             self._lost += len(lines) - max(complete, 0)
         else:

@@ -96,7 +96,7 @@ class SharedCounts:
 
 #: Of this process: one for each kind of metric.
 _ALL: list[SharedCounts] = []
-_SAID: set[Path] = set()
+_REPORTED: set[Path] = set()
 
 
 def restore_all() -> None:
@@ -106,8 +106,8 @@ def restore_all() -> None:
 
 
 def _say_once(folder: Path, error: OSError) -> None:
-    if folder not in _SAID:
-        _SAID.add(folder)
+    if folder not in _REPORTED:
+        _REPORTED.add(folder)
         message = f"metrics of this worker are not shared with the others: {folder}: {error.strerror}"
         print(message, file=sys.stderr, flush=True)  # noqa: T201 - the service's own log
 

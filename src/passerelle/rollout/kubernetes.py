@@ -74,9 +74,7 @@ def deploy(
     replaced = _image(former)
     changed = replaced != release.image
     if dry_run:
-        cluster = with_variables(cluster, digest_variables(cluster, dry_run=True, progress=progress))
-        objects = [each for each in _with_image(cluster.objects, release) if each["kind"] != "Namespace" or former is None]
-        _apply(cluster, objects, "--dry-run=server" if former is not None else "--dry-run=client")
+        _try_to_apply(cluster, release, progress, first=former is None)
         return ClusterDeployment(
             where, release.bento_tag, release.image, 0, None, changed, 0.0, replaced, dry_run=True, following=following
         )
@@ -87,9 +85,7 @@ def deploy(
     progress(f"{where}: {release.bento_tag}")
     began = time.monotonic()
     if changed:
-        with trial_pod(cluster, objects) as name:
-            _replayed(cluster, release, api_key, name, follows=False)
-        progress(f"{where}: a pod of the new image answered its golden inputs, and the roll-out begins")
+        _try_image(cluster, objects, release, api_key, progress)
     with _undone_if_it_fails(cluster, objects, progress):
         _apply(cluster, objects)
         pods, smoke = _rolled_out(cluster, release, api_key)
@@ -239,6 +235,22 @@ def _apply(cluster: Cluster, objects: Sequence[KubernetesObject], *options: str)
         raise OutsideError(
             f"the cluster does not take the overlay {cluster.overlay.name}: {last_words(done)}", hint=f"kubectl kustomize {cluster.overlay}"
         )
+
+
+def _try_to_apply(cluster: Cluster, release: Release, progress: Callable[[str], None], *, first: bool) -> None:
+    """Let the cluster check the objects, and change nothing; before the first roll-out there may be no namespace for it to check them in."""
+    cluster = with_variables(cluster, digest_variables(cluster, dry_run=True, progress=progress))
+    objects = [each for each in _with_image(cluster.objects, release) if each["kind"] != "Namespace" or first]
+    _apply(cluster, objects, "--dry-run=client" if first else "--dry-run=server")
+
+
+def _try_image(
+    cluster: Cluster, objects: Sequence[KubernetesObject], release: Release, api_key: str | None, progress: Callable[[str], None]
+) -> None:
+    """Hold a pod of the new image to the golden predictions, before any client's request reaches it."""
+    with trial_pod(cluster, objects) as name:
+        _replayed(cluster, release, api_key, name, follows=False)
+    progress(f"{cluster.namespace}/{NAME}: a pod of the new image answered its golden inputs, and the roll-out begins")
 
 
 def _rolled_out(cluster: Cluster, release: Release, api_key: str | None) -> tuple[int, SmokeReport]:

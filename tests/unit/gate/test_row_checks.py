@@ -133,11 +133,14 @@ def test_the_variance_is_the_corrected_one() -> None:
 @pytest.mark.parametrize(
     ("found", "champion", "result"),
     [
-        (RecipeDifference("macro_f1", 0.01, -0.05, 0.07, 10, 200), {}, "passed"),
-        (RecipeDifference("macro_f1", 0.0, -0.05, 0.05, 10, 200), {}, "failed"),
-        (RecipeDifference("macro_f1", -0.01, -0.05, 0.03, 10, 200), {"must_be_better": False}, "passed"),
-        (RecipeDifference("macro_f1", -0.03, -0.05, 0.03, 10, 200), {"must_be_better": False}, "failed"),
-        (RecipeDifference("macro_f1", 0.01, -0.05, 0.07, 10, 200), {"margin_on": "interval"}, "failed"),
+        (RecipeDifference("macro_f1", 0.01, -0.01, 0.03, 10, 200), {}, "passed"),
+        (RecipeDifference("macro_f1", 0.01, -0.05, 0.07, 10, 200), {}, "unknown"),
+        (RecipeDifference("macro_f1", 0.01, -0.05, 0.07, 10, 200), {"too_few": "refuse"}, "failed"),
+        (RecipeDifference("macro_f1", 0.01, -0.05, 0.07, 10, 200), {"too_few": "accept"}, "passed"),
+        (RecipeDifference("macro_f1", -0.03, -0.05, 0.03, 10, 200), {"too_few": "accept"}, "failed"),
+        (RecipeDifference("macro_f1", 0.03, 0.01, 0.05, 10, 200), {"superior": True}, "passed"),
+        (RecipeDifference("macro_f1", 0.01, -0.01, 0.03, 10, 200), {"superior": True}, "unknown"),
+        (RecipeDifference("macro_f1", 0.0, -0.01, 0.01, 10, 200), {"superior": True}, "failed"),
         ("comments.csv is not what it was trained on", {}, "unknown"),
     ],
 )

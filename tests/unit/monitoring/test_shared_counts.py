@@ -19,7 +19,7 @@ from passerelle.monitoring.shared_counts import SharedCounts, restore_all
 @pytest.fixture(autouse=True)
 def of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared_counts, "_ALL", [])
-    monkeypatch.setattr(shared_counts, "_SAID", set())
+    monkeypatch.setattr(shared_counts, "_REPORTED", set())
 
 
 @pytest.fixture
