@@ -169,7 +169,9 @@ def _to_production(context: Context, project: Path, criteria_path: Path, steps: 
     """Train, compare, register and promote; return what was in production before the promotion, which others may have changed meanwhile."""
     project_folder(project)
     registry, signing = context.registry, context.signing
-    criteria, request = read_criteria(criteria_path), promotion_request(context, project, PromoteOptions(reason=REASON))
+    criteria = read_criteria(criteria_path)
+    # The demo's data has criteria of its own.
+    request = replace(promotion_request(context, project, PromoteOptions(reason=REASON)), project_criteria=criteria.digest)
     training = read_training_project(project, context.registered_model)
     data = training.demo_data()
     trained = steps.step(
