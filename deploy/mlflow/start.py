@@ -1,4 +1,4 @@
-"""Start the MLflow server of the stack: secrets from files, both schemas brought up to date once, then the server in its place."""
+"""Start the MLflow server of the stack: secrets from files, both schemas brought up to date once, then the server."""
 
 import configparser
 import os
@@ -155,7 +155,7 @@ def webhooks() -> dict[str, str]:
 
 
 def main() -> None:
-    """Become the MLflow server."""
+    """Prepare what the MLflow server needs, and run it."""
     key_id, bucket = os.environ.get("S3_ACCESS_KEY_ID", "mlflow"), os.environ.get("S3_BUCKET", "passerelle")
     os.environ["PGPASSFILE"] = written("pgpass", f"{HOST}:{PORT}:{DATABASE}:{USER}:{secret('POSTGRES_PASSWORD')}\n")
     os.environ["AWS_SHARED_CREDENTIALS_FILE"] = written(
@@ -170,12 +170,22 @@ def main() -> None:
         migrate(cursor)
         keep_accounts()
     hosts = os.environ.get("MLFLOW_ALLOWED_HOSTS", "mlflow:*,localhost:*,127.0.0.1:*")
-    command = [
-        sys.executable, "-m", "mlflow", "server", "--host", "0.0.0.0", "--port", "5000", "--app-name", "basic-auth",  # noqa: S104 - in the container
+    arguments = [
+        "server", "--host", "0.0.0.0", "--port", "5000", "--app-name", "basic-auth",  # noqa: S104 - in the container
         "--workers", os.environ.get("MLFLOW_WORKERS", "1"), "--backend-store-uri", URI, "--no-serve-artifacts",
         "--default-artifact-root", f"s3://{bucket}/mlflow", "--allowed-hosts", hosts,
     ]  # fmt: skip
-    os.execv(sys.executable, command)  # noqa: S606 - no shell is wanted
+    serve(arguments)
+
+
+def serve(arguments: "list[str]") -> None:
+    """Run MLflow's command line here: it starts the server's workers and waits for them.
+
+    A new process in this one's place would load a second time what `keep_accounts` has loaded: seconds of processor time.
+    """
+    from mlflow.cli import cli  # noqa: PLC0415 - slow to import: the schemas are looked at first
+
+    cli.main(arguments, prog_name="mlflow")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ start.URI = "sqlite:////tmp/mlflow.db"
 start.alone = contextlib.nullcontext
 start.migrate = lambda _: subprocess.run([sys.executable, "-m", "mlflow", "db", "upgrade", start.URI], check=True, capture_output=True)
 servers = []
-os.execv = lambda _, command: servers.append(subprocess.Popen(command, stdout=sys.stderr))
+start.serve = lambda arguments: servers.append(subprocess.Popen([sys.executable, "-m", "mlflow", *arguments], stdout=sys.stderr))
 start.main()
 
 def ask(account, method, path, body=None):

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -76,10 +77,7 @@ class RegistryDouble:
             if path.is_file():
                 self.files[version, path.relative_to(folder / MODEL_FOLDER).as_posix()] = path.read_bytes()
         if bundle:
-            target = folder.parent / f"{folder.name}.tar"
-            described = describe(folder / MODEL_FOLDER)
-            write_bundle(target, folder / MODEL_FOLDER, golden=folder / GOLDEN, manifest=manifest, signature=None, description=described)
-            self.artifacts[run_id, BUNDLE] = target.read_bytes()
+            self.artifacts[run_id, BUNDLE] = _bundle_of(folder, (folder / MANIFEST_FILE).read_bytes())
 
     def promote(self, version: int, number: int, **changed: Any) -> None:
         """Move the alias as the ledger's entry of this number says."""
@@ -131,6 +129,15 @@ class RegistryDouble:
             run = {"info": {"experiment_id": "1"}, "data": {"metrics": [{"key": "macro_f1", "value": 0.5}]}}
             return 200, json.dumps({"run": run}).encode()
         return 200, b'{"experiment": {"name": "of the tests"}}'
+
+
+@cache
+def _bundle_of(folder: Path, manifest: bytes) -> bytes:
+    """Return the bundle of a bento model's directory, which each test registers anew."""
+    target = folder.parent / f"{folder.name}.tar"
+    model, content = folder / MODEL_FOLDER, json.loads(manifest)
+    write_bundle(target, model, golden=folder / GOLDEN, manifest=content, signature=None, description=describe(model))
+    return target.read_bytes()
 
 
 def _pairs(tags: dict[str, str]) -> list[dict[str, str]]:
