@@ -238,7 +238,7 @@ def _apply(cluster: Cluster, objects: Sequence[KubernetesObject], *options: str)
 
 
 def _try_to_apply(cluster: Cluster, release: Release, progress: Callable[[str], None], *, first: bool) -> None:
-    """Let the cluster check the objects, and change nothing; before the first roll-out there may be no namespace for it to check them in."""
+    """Let the cluster check the objects, and change nothing; before the first roll-out there may be no namespace to check them in."""
     cluster = with_variables(cluster, digest_variables(cluster, dry_run=True, progress=progress))
     objects = [each for each in _with_image(cluster.objects, release) if each["kind"] != "Namespace" or first]
     _apply(cluster, objects, "--dry-run=client" if first else "--dry-run=server")
