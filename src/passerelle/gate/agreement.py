@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from passerelle.errors import TRAIN_AGAIN, IntegrityError
 from passerelle.gate.perturbations import Case, Record
 from passerelle.model.answer import ScoredRow
 from passerelle.model.golden import MOST_TOLERANCE
@@ -49,13 +50,17 @@ def agreement_of(
         one: Its classes, and what it says of records.
         other: Likewise; a class that only one of the two has is one more difference.
         tolerance: Of a probability.
+
+    Raises:
+        IntegrityError: One of the two does not predict a record.
     """
     labels = differing = 0
     largest, first = 0.0, None
     for begin in range(0, len(cases), _BATCH):
         part = cases[begin : begin + _BATCH]
         records = [case.record for case in part]
-        for case, ours, theirs in zip(part, one[1](records), other[1](records), strict=True):
+        answers = [_answers(rows, records, part) for rows in (one[1], other[1])]
+        for case, ours, theirs in zip(part, *answers, strict=True):
             gap = _gap(one[0], ours, other[0], theirs)
             relabelled = str(one[0][ours.label_index]) != str(other[0][theirs.label_index]) and not _in_two_minds(ours, tolerance)
             labels += relabelled
@@ -64,6 +69,15 @@ def agreement_of(
                 differing += 1
                 first = first or case
     return Agreement(len(cases), labels, largest, differing, first.row if first else None, first.change if first else "")
+
+
+def _answers(rows: Rows, records: Sequence[Record], cases: Sequence[Case]) -> Sequence[ScoredRow]:
+    try:
+        return rows(records)
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError) as error:
+        # The message of scikit-learn quotes the record.
+        message = f"the model predicts nothing for some of the rows {cases[0].row} to {cases[-1].row} ({cases[-1].change})"
+        raise IntegrityError(f"{message}: {type(error).__name__}", hint=TRAIN_AGAIN) from None
 
 
 def _gap(classes: Sequence[object], ours: ScoredRow, other_classes: Sequence[object], theirs: ScoredRow) -> float:

@@ -100,7 +100,7 @@ MESSAGES: Mapping[Language, Mapping[str, str]] = {
     "fr": {
         "leaked": "{rows} lignes de test sur {of} ont servi à l'apprentissage : les mesures ne disent rien",
         "few_rows": "il ne reste que {rows} lignes de test, il en faut {asked}",
-        "scorer_files": "le scoreur enregistré n'est pas celui que donne le modèle : {names}",
+        "scorer_files": "le scoreur enregistré n'est pas celui que donne le modèle : {files}",
         "scorer_foreign": "un scoreur répond en production, alors que le modèle n'en donne aucun",
         "scorer_answers": "ce qui répond en production diffère de ce qui est jugé : {labels} thèmes sur {of}, probabilités "
         "jusqu'à {largest}, d'abord à la ligne {row} ({change})",

@@ -172,7 +172,7 @@ def _problems(found: ScorerAgreement, answers: Agreement | None) -> Iterator[Mes
     if found.registered and not found.compiled:
         yield message_of("scorer_foreign")
     if found.files:
-        yield message_of("scorer_files", files=_listed(found.files), names=_listed([each.partition(" ")[0] for each in found.files]))
+        yield message_of("scorer_files", files=_listed([each.partition(" ")[0] for each in found.files]))
     if answers is not None and answers.differing:
         values = {"labels": answers.labels, "of": answers.records, "largest": f"{answers.largest:.2g}"}
         yield message_of("scorer_answers", **values, row=answers.row, change=answers.change)

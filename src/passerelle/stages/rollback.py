@@ -11,6 +11,7 @@ from passerelle.registry.chain import entries_known, promotion_of, stood
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.ledger import now
 from passerelle.registry.production import standing
+from passerelle.registry.recorded_origin import recorded
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
 from passerelle.stages.context import Context, stage
@@ -76,10 +77,10 @@ def rollback(
     info = registry.model_version(name, target)
     _check_was_there(info, ledger)
     if TRUSTED_PICKLE in info.tags and not development:
-        raise RefusedError(
-            f"{info.ref} is a pickle that was trusted in development", hint="passerelle history; passerelle rollback --version N"
-        )
-    return put_in_production(registry, info.ref, _entry(info, who, reason), since=ledger, signing=signing, dry_run=dry_run)
+        message = f"{info.ref} is a pickle that was trusted in development"
+        raise RefusedError(message, hint="passerelle history; passerelle rollback --version N")
+    entry = replace(_entry(info, who, reason), criteria_digest=recorded(registry, info).tags.get(CRITERIA_DIGEST))
+    return put_in_production(registry, info.ref, entry, since=ledger, signing=signing, dry_run=dry_run)
 
 
 def _after_a_rollback(
@@ -108,7 +109,6 @@ def _entry(info: VersionInfo, who: str, reason: str | None) -> Entry:
         to_version=info.ref.version,
         run_id=info.ref.run_id,
         artifact_digest=info.tags.get(ARTIFACT_DIGEST, ""),
-        criteria_digest=info.tags.get(CRITERIA_DIGEST),
         reason=reason or f"version {info.ref.version} was in production before",
         trusted_pickle=TRUSTED_PICKLE in info.tags,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -92,9 +93,11 @@ def one_file_more(folder: Path) -> None:
 def test_a_scorer_is_what_its_pipeline_compiles_to(version: VersionFiles, change: Callable[[Path], None] | None, told: str) -> None:
     if change:
         change(version.folder)
-    finding = scorer(scorer_agreement(version, quiet_rows()))
+    found = scorer_agreement(version, quiet_rows())
+    finding = scorer(found)
     assert finding.passed == (not told)
-    assert told in finding.message
+    assert told in ", ".join(found.files)
+    assert told.partition(" ")[0] in finding.message
 
 
 def test_the_answers_to_ngrams_of_no_golden_input_tell_of_a_trigger(version: VersionFiles) -> None:
@@ -155,3 +158,13 @@ def test_labels_that_rounding_exchanges_are_no_difference() -> None:
     assert agreement_of(always(0), always(1), asked).labels == 1
     assert agreement_of(always(0), always(0, 0.9, 0.1), asked).largest == 1.0
     assert agreement_of(always(0, float("nan"), 0.1), always(0, 0.9, 0.1), asked).differing == 1
+
+
+def test_a_model_that_cannot_take_a_text_is_refused_without_quoting_it() -> None:
+    def broken(records: Sequence[Mapping[str, Any]]) -> list[ScoredRow]:
+        raise ValueError(f"cannot read {records}")
+
+    with pytest.raises(IntegrityError, match=r"rows 7 to 7 \(as it is\): ValueError") as told:
+        agreement_of((("a",), broken), (("a",), broken), [Case({"text": "un secret"}, 7, "as it is")])
+    assert "secret" not in str(told.value)
+    assert told.value.__cause__ is None
