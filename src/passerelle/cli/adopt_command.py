@@ -20,7 +20,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.argument("address", metavar="models:/NAME/VERSION|models:/NAME@ALIAS|runs:/RUN_ID[/PATH]")
 @model_option("Registered model that a run's model becomes a version of.", where=lambda options: options["address"].startswith("runs:"))
 @click.option("--signature", type=_FILE, help="JSON or YAML file with the signature, for a model without one.")
-@click.option("--text-column", "text_columns", metavar="NAME", multiple=True, help="Name of the one text that a model without named columns takes.")
+@click.option(
+    "--text-column", "text_columns", metavar="NAME", multiple=True, help="Name of the one text that a model without named columns takes."
+)
 @click.option("--labels", type=_FILE, help="JSON file with the name of each label: a list, or an object by label.")
 @click.option("--drop-column", "drop_columns", metavar="NAME", multiple=True, help="Column that no record has; once for each.")
 @click.option("--examples", type=_FILE, help="CSV, Parquet or JSON file with inputs.  [default: the logged input example]")
@@ -29,9 +31,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @dry_run_option
 @json_option
 @needs(prerequisites.registry)
-def adopt(
-    address: str, registered_model: str | None, text_columns: tuple[str, ...], dry_run: bool, as_json: bool, **options: Any
-) -> None:
+def adopt(address: str, registered_model: str | None, text_columns: tuple[str, ...], dry_run: bool, as_json: bool, **options: Any) -> None:
     """Make a version of any registry one that can be promoted, packaged and served.
 
     The model's own files stay as they were logged. It is tried in an environment made of its own requirements, and what is recorded of it
