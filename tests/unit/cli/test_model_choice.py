@@ -147,7 +147,9 @@ def test_what_to_type_next_is_about_the_model_that_was_named(calls: Calls, capsy
 
 
 @pytest.mark.usefixtures("project")
-def test_nothing_to_stop_is_told_before_what_deploys_is_imported(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_to_stop_is_told_before_what_deploys_is_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setitem(sys.modules, "passerelle.stages.deploy", None)
     run(["deploy", "--stop"])
     assert "no service runs here" in capsys.readouterr().out
