@@ -87,24 +87,23 @@ def read_data(
         UsageError: The columns contradict each other.
     """
     optional = tuple(optional_text_columns)
-    texts = (*((text_column,) if isinstance(text_column, str) else text_column or ()), *optional)
-    _check_one_is_required(path, texts, optional)
+    texts = _texts_named(path, text_column, optional)
     columns = _columns(path, texts, label_column, feature_columns)
     table, notes = read_table(path, [*columns, label_column], sheet=sheet)
     table = table[[*columns, label_column]]
     for name in texts:
         _check_is_text(path, table[name])
-    table = table.assign(**{name: table[name].astype(object).mask(_is_blank(table[name]), "") for name in optional})
     table, dropped = _complete(path, table, optional, drop_missing=drop_missing)
     for name in texts:
         table, faulty = _bounded(path, table, name, drop=drop_missing)
         dropped = (*dropped, *faulty)
     labels = _labels(path, table[label_column])
     records = _texts(table, texts) if texts else _features(path, table, columns, label_column)
-    kind: Kind = "text" if texts else "tabular"
     export, of_export = read_description(path)
     noted = (*notes, *([of_export] if of_export else []), *dropped, *_contradictions(records, labels))
-    return Dataset(records, labels, digest_of(records, labels, optional), path.name, kind, noted, export, optional)
+    return Dataset(
+        records, labels, digest_of(records, labels, optional), path.name, "text" if texts else "tabular", noted, export, optional
+    )
 
 
 def joined_texts(records: pd.DataFrame) -> pd.Series:
@@ -146,10 +145,12 @@ def _columns(path: Path, texts: Sequence[str], label_column: str, feature_column
     return columns
 
 
-def _check_one_is_required(path: Path, texts: Sequence[str], optional: Sequence[str]) -> None:
+def _texts_named(path: Path, required: str | Sequence[str] | None, optional: Sequence[str]) -> tuple[str, ...]:
+    texts = (*((required,) if isinstance(required, str) else required or ()), *optional)
     if optional and len(texts) == len(optional):
-        required = f"passerelle train --data {path} --text-column COLUMN --optional-text-column {shlex.quote(optional[0])}"
-        raise UsageError("a record may leave out every text: name one that each record has", hint=f"{required} --label-column COLUMN")
+        line = f"passerelle train --data {path} --text-column COLUMN --optional-text-column {shlex.quote(optional[0])}"
+        raise UsageError("a record may leave out every text: name one that each record has", hint=f"{line} --label-column COLUMN")
+    return texts
 
 
 def _is_blank(column: pd.Series) -> pd.Series:
@@ -197,6 +198,7 @@ def _check_not_all_blank(path: Path, blank: pd.DataFrame) -> None:
 
 def _complete(path: Path, table: pd.DataFrame, optional: Sequence[str], *, drop_missing: bool) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Return the rows without missing values, with a new index; raise DataError where there are others and `drop_missing` is not set."""
+    table = table.assign(**{name: table[name].astype(object).mask(_is_blank(table[name]), "") for name in optional})
     blank = table.drop(columns=list(optional)).apply(_is_blank)
     _check_not_all_blank(path, blank)
     gaps = blank.any(axis=1)
