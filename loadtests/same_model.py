@@ -62,7 +62,7 @@ def model_of_demo(state: Path) -> Model:
     )
     if done.returncode != 0:
         raise SystemExit(f"the demo failed: {done.stderr[-2_000:]}")
-    registered = json.loads(done.stdout)["results"]["register"]
+    registered = json.loads(done.stdout)["register"]
     (index,) = (state / "bentoml" / "models").rglob(INDEX)
     digest = hashlib.sha256()
     for path in sorted(index.parent.iterdir()):

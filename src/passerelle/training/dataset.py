@@ -86,8 +86,7 @@ def read_data(
         DataError: The file or a column is absent, empty, unreadable, or holds one class only.
         UsageError: The columns contradict each other.
     """
-    optional = tuple(optional_text_columns)
-    texts = _texts_named(path, text_column, optional)
+    texts, optional = _texts_named(path, text_column, optional_text_columns)
     columns = _columns(path, texts, label_column, feature_columns)
     table, notes = read_table(path, [*columns, label_column], sheet=sheet)
     table = table[[*columns, label_column]]
@@ -101,9 +100,8 @@ def read_data(
     records = _texts(table, texts) if texts else _features(path, table, columns, label_column)
     export, of_export = read_description(path)
     noted = (*notes, *([of_export] if of_export else []), *dropped, *_contradictions(records, labels))
-    return Dataset(
-        records, labels, digest_of(records, labels, optional), path.name, "text" if texts else "tabular", noted, export, optional
-    )
+    kind: Kind = "text" if texts else "tabular"
+    return Dataset(records, labels, digest_of(records, labels, optional), path.name, kind, noted, export, optional)
 
 
 def joined_texts(records: pd.DataFrame) -> pd.Series:
@@ -145,12 +143,12 @@ def _columns(path: Path, texts: Sequence[str], label_column: str, feature_column
     return columns
 
 
-def _texts_named(path: Path, required: str | Sequence[str] | None, optional: Sequence[str]) -> tuple[str, ...]:
+def _texts_named(path: Path, required: str | Sequence[str] | None, optional: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     texts = (*((required,) if isinstance(required, str) else required or ()), *optional)
     if optional and len(texts) == len(optional):
         line = f"passerelle train --data {path} --text-column COLUMN --optional-text-column {shlex.quote(optional[0])}"
         raise UsageError("a record may leave out every text: name one that each record has", hint=f"{line} --label-column COLUMN")
-    return texts
+    return texts, tuple(optional)
 
 
 def _is_blank(column: pd.Series) -> pd.Series:
