@@ -23,7 +23,6 @@ from passerelle.cli.output import Output, print_error
 from passerelle.cli.prerequisites import without_workbench
 from passerelle.cli.rollout_command import rollout
 from passerelle.cli.score_command import score
-from passerelle.cli.version import installed_version
 from passerelle.errors import OutsideError, PasserelleError
 
 STAGES: Sequence[click.Command] = (
@@ -105,6 +104,8 @@ class Ordered(click.Group):
 def passerelle(context: click.Context, version_asked: bool, as_json: bool) -> None:
     """From an MLflow registry to a container in production."""
     if version_asked:
+        from passerelle.cli.version import installed_version  # noqa: PLC0415 - reads the metadata of packages
+
         output, found = Output(as_json=as_json), installed_version()
         output.line(str(found))
         output.result(found)

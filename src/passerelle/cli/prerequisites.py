@@ -235,7 +235,6 @@ def service(options: Options) -> None:
         OutsideError: Nothing listens there.
     """
     from passerelle.cli.connect import read_state
-    from passerelle.registry.reachable import listens
     from passerelle.rollout.service_state import NO_SERVICE, chosen_service
     from passerelle.settings import ClientSettings
 
@@ -244,7 +243,11 @@ def service(options: Options) -> None:
     running = None if address else chosen_service(read_state().state_dir, name)
     if address is None and running is None:
         raise NotFoundError(f"no service of {name} runs here" if name else "no service runs here", hint=NO_SERVICE)
-    if address and not listens(address, timeout_s=5):
+    if address is None:
+        return
+    from passerelle.registry.reachable import listens
+
+    if not listens(address, timeout_s=5):
         of_the_stack = "passerelle deploy --target compose\nunset PASSERELLE_SERVICE_ADDRESS"
         hint = "passerelle deploy; passerelle monitor" if options["address"] else of_the_stack
         raise OutsideError(f"nothing listens at {address}", hint=hint)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from passerelle.rollout.following import Following
     from passerelle.rollout.local import Deployment
     from passerelle.stages.compare import Comparison, RankingDecision
-    from passerelle.stages.deploy import Stopped
     from passerelle.stages.import_model import ImportedModel
+    from passerelle.stages.place import Stopped
     from passerelle.stages.promotion import Promotion
     from passerelle.stages.register import Registered
     from passerelle.stages.status import Status
@@ -152,7 +152,7 @@ def built(output: Output, result: BuiltBento) -> None:
 
 def deployment(output: Output, result: Deployment | Stopped) -> None:
     """Show where the service answers."""
-    from passerelle.stages.deploy import Stopped  # noqa: PLC0415
+    from passerelle.stages.place import Stopped  # noqa: PLC0415
 
     if isinstance(result, Stopped):
         output.line(f"the service at {result.address} is ended" if result.address else "no service runs here")

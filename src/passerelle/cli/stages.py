@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from passerelle.cli import prerequisites
-from passerelle.cli.connect import surroundings
+from passerelle.cli.connect import read_state, surroundings
 from passerelle.cli.options import (
     criteria_option,
     data_option,
@@ -230,13 +230,17 @@ def deploy(*, bento_tag: str | None, registered_model: str | None, project: Path
     BENTO_TAG is name:version in the BentoML store; by default that of the version in production, or the bento built last where no registry
     is named.
     """
-    from passerelle.cli import show_stack
-    from passerelle.stages import deploy as stage
+    from passerelle.cli import show, show_stack
+    from passerelle.stages.place import Stopped, nothing_to_stop
 
     output = Output(as_json=as_json)
+    if place["stop"] and bento_tag is None and nothing_to_stop(read_state().state_dir, registered_model):
+        return show.deployment(output, Stopped(None))
+    from passerelle.stages import deploy as stage
+
     context, where = surroundings(registered_model=registered_model), stage.Place(**place, registered_model=registered_model)
     result = stage.run(context, bento_tag, where, project=project, dry_run=dry_run, progress=output.progress)
-    show_stack.deployed(output, result)
+    return show_stack.deployed(output, result)
 
 
 @click.command()

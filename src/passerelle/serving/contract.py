@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from passerelle.model.record import Column, Param
-from passerelle.serving.field_types import MESSAGES, ValueLimits, field_type, optional_text, param_type
+from passerelle.serving.field_types import MESSAGES, ValueLimits, field_type, param_type
 from passerelle.serving.structure import SMALL_BYTES, Excess, Structure
 
 #: Values by name.
@@ -197,10 +197,8 @@ def contract_of(
 
 
 def _field(column: Column, limits: ValueLimits) -> Any:
-    if column.empty_without:
-        return (optional_text(limits), Field(default="", alias=column.name))
-    kind = field_type(column, limits)
-    return (kind, Field(alias=column.name)) if column.required else (kind | None, Field(default=None, alias=column.name))
+    default: dict[str, Any] = {} if column.required else {"default": "" if column.empty_without else None}
+    return (field_type(column, limits), Field(**default, alias=column.name))
 
 
 def _batch_model(record: Any, params_model: Any, max_records: int, example: Mapping[str, object] | None) -> type[BaseModel]:

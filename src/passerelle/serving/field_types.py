@@ -57,20 +57,18 @@ class ValueLimits(NamedTuple):
 
 def field_type(column: Column, limits: ValueLimits) -> Any:
     """Return the type of the values of a column, for a strict pydantic model."""
+    if column.empty_without:
+        return Annotated[_scalar("string", limits, None) | None, AfterValidator(_text_or_empty)]
     kind: Any = _scalar(column.scalar, limits, not_blank)
     for place in reversed(range(column.depth)):
         length = column.lengths[place] if column.lengths else None
         sizes = Field(max_length=limits.array_items) if length is None else Field(min_length=length, max_length=length)
         kind = Annotated[_list_of(kind), sizes]
-    return kind
-
-
-def optional_text(limits: ValueLimits) -> Any:
-    """Return the type of a text that may be left out: null, and nothing but space, are an empty text."""
-    return Annotated[_scalar("string", limits, None) | None, AfterValidator(_text_or_empty)]
+    return kind if column.required else kind | None
 
 
 def _text_or_empty(text: str | None) -> str:
+    """Return the text of a field that may be left out: null, and nothing but space, are an empty one."""
     return "" if text is None or text.isspace() else text
 
 

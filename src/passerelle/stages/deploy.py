@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from passerelle.bentos.engine import pushed_as
@@ -22,19 +22,12 @@ from passerelle.stages.bento_choice import bento_to_serve
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.first_request import first_request
 from passerelle.stages.log_columns import column_setting
-from passerelle.stages.place import Place
+from passerelle.stages.place import Place, Stopped
 from passerelle.stages.production_bento import build_production
 from passerelle.stages.promotion_check import check_promoted_here
 from passerelle.stages.stack_deploy import deploy_to_stack, release_of
 
 __all__ = ["Deployed", "Place", "Stopped", "run"]
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """The service that was ended, or None when none ran."""
-
-    address: str | None
 
 
 Deployed = Deployment | Stopped | StackDeployment | Prepared | ClusterDeployment

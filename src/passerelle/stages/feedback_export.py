@@ -74,13 +74,11 @@ def run(
 
     Args:
         output: CSV or Parquet file, by its end. `OUTPUT.export.json` is written beside it.
-        since: First day of the answers.
-        until: Last day of the answers.
+        since, until: First and last day of the answers.
         registered_model: Whose answers; needed where the log holds several.
 
     Raises:
-        UsageError: The file is another one.
-        SeveralModelsError: Several models have corrections, and none is named.
+        UsageError: The file is another one, or several models have corrections.
         NotFoundError: There is nothing to export.
     """
     _check_replaceable(output)

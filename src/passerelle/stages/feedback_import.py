@@ -68,13 +68,7 @@ class _Row(NamedTuple):
 
 @stage
 def run(
-    context: Context,
-    path: Path,
-    *,
-    by: str,
-    new_labels: Collection[str] = (),
-    registered_model: str | None = None,
-    dry_run: bool = False,
+    context: Context, path: Path, *, by: str, new_labels: Collection[str] = (), registered_model: str | None = None, dry_run: bool = False
 ) -> ImportedFeedback:
     """Return what was taken from a table; nothing of it where a row is wrong, and nothing the second time.
 
@@ -94,9 +88,7 @@ def run(
     rows, blank, notes = _read(path)
     location = log_location(context)
     place = location.place
-    known = chosen_rows(place, PREDICTIONS, {row.prediction_id for row in rows}, (_ID, _MODEL))
-    models = {key: str(answer[_MODEL]) for key, answer in known.items()}
-    _check_models(path, rows, models, registered_model)
+    models = _models(path, place, rows, registered_model)
     _check_labels(path, rows, models, _known_labels(place), new_labels)
     erased = {row.prediction_id for row in rows if row.prediction_id in _erased(place, rows)}
     given = _given(place, rows, by)
@@ -151,13 +143,20 @@ def _check(path: Path, table: pd.DataFrame) -> None:
     _refuse(path, contradicting, "give the same answer different labels")
 
 
-def _check_models(path: Path, rows: Sequence[_Row], models: Mapping[str, str], registered_model: str | None) -> None:
-    """Check that the answers are those of a model, where one is named."""
+def _models(path: Path, place: LogPlace, rows: Sequence[_Row], registered_model: str | None) -> dict[str, str]:
+    """Return the model of each answer that is in the log.
+
+    Raises:
+        DataError: A model is named, and one of them is of another.
+    """
+    known = chosen_rows(place, PREDICTIONS, {row.prediction_id for row in rows}, (_ID, _MODEL))
+    models = {key: str(answer[_MODEL]) for key, answer in known.items()}
     others = [models[row.prediction_id] for row in rows if models.get(row.prediction_id, registered_model) != registered_model]
     if registered_model is not None and others:
         named = ", ".join(f"« {name} »" for name in sorted(set(others)))
         message = f"{path}: {len(others)} of {len(rows)} rows are about answers of {named}, not of « {registered_model} »"
         raise DataError(f"{message}; nothing was imported", hint=f"passerelle feedback import {path} --by NAME --model {others[0]}")
+    return models
 
 
 def _check_labels(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from passerelle.errors import UsageError
@@ -60,3 +61,21 @@ def _command(place: Place, option: str) -> str:
     if option == "overlay":
         return f"passerelle deploy --target kubernetes --overlay {place.overlay}"
     return f"passerelle deploy --target kubernetes --image {place.image}"
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The service that was ended, or None when none ran."""
+
+    address: str | None
+
+
+def nothing_to_stop(state_dir: Path, registered_model: str | None) -> bool:
+    """Return whether no service of the registered model runs here, or none at all.
+
+    Raises:
+        SeveralModelsError: Several models are served here, and none was named.
+    """
+    from passerelle.rollout.service_state import chosen_service  # noqa: PLC0415 - for `--stop` alone
+
+    return chosen_service(state_dir, registered_model) is None

@@ -86,24 +86,21 @@ def read_data(
         DataError: The file or a column is absent, empty, unreadable, or holds one class only.
         UsageError: The columns contradict each other.
     """
-    optional = tuple(optional_text_columns)
-    texts = (*((text_column,) if isinstance(text_column, str) else text_column or ()), *optional)
-    _check_one_is_required(path, texts, optional)
+    texts, optional = _texts_named(path, text_column, optional_text_columns)
     columns = _columns(path, texts, label_column, feature_columns)
     table, notes = read_table(path, [*columns, label_column], sheet=sheet)
     table = table[[*columns, label_column]]
     for name in texts:
         _check_is_text(path, table[name])
-    table = table.assign(**{name: table[name].astype(object).mask(_is_blank(table[name]), "") for name in optional})
     table, dropped = _complete(path, table, optional, drop_missing=drop_missing)
     for name in texts:
         table, faulty = _bounded(path, table, name, drop=drop_missing)
         dropped = (*dropped, *faulty)
     labels = _labels(path, table[label_column])
     records = _texts(table, texts) if texts else _features(path, table, columns, label_column)
-    kind: Kind = "text" if texts else "tabular"
     export, of_export = read_description(path)
     noted = (*notes, *([of_export] if of_export else []), *dropped, *_contradictions(records, labels))
+    kind: Kind = "text" if texts else "tabular"
     return Dataset(records, labels, digest_of(records, labels, optional), path.name, kind, noted, export, optional)
 
 
@@ -146,10 +143,12 @@ def _columns(path: Path, texts: Sequence[str], label_column: str, feature_column
     return columns
 
 
-def _check_one_is_required(path: Path, texts: Sequence[str], optional: Sequence[str]) -> None:
+def _texts_named(path: Path, required: str | Sequence[str] | None, optional: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    texts = (*((required,) if isinstance(required, str) else required or ()), *optional)
     if optional and len(texts) == len(optional):
-        required = f"passerelle train --data {path} --text-column COLUMN --optional-text-column {shlex.quote(optional[0])}"
-        raise UsageError("a record may leave out every text: name one that each record has", hint=f"{required} --label-column COLUMN")
+        line = f"passerelle train --data {path} --text-column COLUMN --optional-text-column {shlex.quote(optional[0])}"
+        raise UsageError("a record may leave out every text: name one that each record has", hint=f"{line} --label-column COLUMN")
+    return texts, tuple(optional)
 
 
 def _is_blank(column: pd.Series) -> pd.Series:
@@ -197,6 +196,7 @@ def _check_not_all_blank(path: Path, blank: pd.DataFrame) -> None:
 
 def _complete(path: Path, table: pd.DataFrame, optional: Sequence[str], *, drop_missing: bool) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Return the rows without missing values, with a new index; raise DataError where there are others and `drop_missing` is not set."""
+    table = table.assign(**{name: table[name].astype(object).mask(_is_blank(table[name]), "") for name in optional})
     blank = table.drop(columns=list(optional)).apply(_is_blank)
     _check_not_all_blank(path, blank)
     gaps = blank.any(axis=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -143,3 +144,12 @@ def test_what_to_type_next_is_about_the_model_that_was_named(calls: Calls, capsy
             run(shlex.split(f"compare{named}"))
         shown = " ".join(capsys.readouterr().err.split())
         assert shown.endswith(f"next: passerelle register{about}; passerelle promote{about} or: passerelle up")
+
+
+@pytest.mark.usefixtures("project")
+def test_nothing_to_stop_is_told_before_what_deploys_is_imported(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "passerelle.stages.deploy", None)
+    run(["deploy", "--stop"])
+    assert "no service runs here" in capsys.readouterr().out
