@@ -58,7 +58,8 @@ class Faults:
 
 def new_faults() -> Faults:
     whole, real = ctypes.c_int, ctypes.c_double
-    return Faults(*(_FORK.Value(whole) for _ in range(4)), *(_FORK.Value(real) for _ in range(2)))
+    seen, victim, left, answered = (_FORK.Value(whole) for _ in range(4))
+    return Faults(seen, victim, left, answered, _FORK.Value(real), _FORK.Value(real))
 
 
 @contextmanager
