@@ -26,12 +26,14 @@ class Faults:
     """What happens to requests; shared with the process of the proxy.
 
     Attributes:
+        seen: Requests so far.
         victim: Process that is killed; 0 for none.
         left: Requests until then; the request is carried out first where `answered` is set.
         failing: Share of requests that fail, and of answers that get lost.
         slow_ms: Longest delay of a request.
     """
 
+    seen: Synchronized[int]
     victim: Synchronized[int]
     left: Synchronized[int]
     answered: Synchronized[int]
@@ -40,11 +42,13 @@ class Faults:
 
     def calm(self) -> None:
         """Let requests through."""
-        for each in (self.victim, self.left, self.answered, self.failing, self.slow_ms):
+        for each in (self.seen, self.victim, self.left, self.answered, self.failing, self.slow_ms):
             each.value = 0
 
     def counted(self) -> bool:
         """Count a request; return whether it is the one at which the victim dies."""
+        with self.seen.get_lock():
+            self.seen.value += 1
         if not self.victim.value:
             return False
         with self.left.get_lock():
@@ -54,7 +58,8 @@ class Faults:
 
 def new_faults() -> Faults:
     whole, real = ctypes.c_int, ctypes.c_double
-    return Faults(_FORK.Value(whole), _FORK.Value(whole), _FORK.Value(whole), _FORK.Value(real), _FORK.Value(real))
+    seen, victim, left, answered = (_FORK.Value(whole) for _ in range(4))
+    return Faults(seen, victim, left, answered, _FORK.Value(real), _FORK.Value(real))
 
 
 @contextmanager
@@ -70,67 +75,72 @@ def proxied(upstream: str, faults: Faults) -> Iterator[str]:
         process.join()
 
 
-def _serve(upstream: str, faults: Faults, sender: Any) -> None:
-    host = urlsplit(upstream).netloc
+class _Handler(BaseHTTPRequestHandler):
+    """Passes requests on, for as long as nothing is to happen to them."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    host: str
+    faults: Faults
+    protocol_version = "HTTP/1.1"
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
 
-        def handle_one_request(self) -> None:
-            with suppress(ConnectionError, BrokenPipeError):
-                super().handle_one_request()
+    def handle_one_request(self) -> None:
+        with suppress(ConnectionError, BrokenPipeError):
+            super().handle_one_request()
 
-        def _pass(self) -> None:
-            body = self._body()
-            dies = faults.counted()
-            if dies and not faults.answered.value:
-                return self._kill()
-            time.sleep(random.uniform(0, faults.slow_ms.value) / 1_000)  # noqa: S311
-            fate = random.random()  # noqa: S311
-            if fate < faults.failing.value / 2:
-                return self._lose()
-            answer, content = _asked(host, self.command, self.path, dict(self.headers), body)
-            if dies:
-                return self._kill()
-            if fate < faults.failing.value:
-                return self._lose()
-            # With the upstream's own date, by which the age of a lock is told.
-            self.send_response_only(answer.status)
-            for name, value in answer.getheaders():
-                if name.lower() not in {"transfer-encoding", "connection", "content-length"}:
-                    self.send_header(name, value)
-            length = answer.getheader("Content-Length") if self.command == "HEAD" else None
-            self.send_header("Content-Length", length or str(len(content)))
-            self.end_headers()
-            return self.wfile.write(content) and None
+    def _pass(self) -> None:
+        body = self._body()
+        dies = self.faults.counted()
+        if dies and not self.faults.answered.value:
+            return self._kill()
+        time.sleep(random.uniform(0, self.faults.slow_ms.value) / 1_000)  # noqa: S311
+        fate = random.random()  # noqa: S311
+        if fate < self.faults.failing.value / 2:
+            return self._lose()
+        answer, content = _asked(self.host, self.command, self.path, dict(self.headers), body)
+        if dies:
+            return self._kill()
+        if fate < self.faults.failing.value:
+            return self._lose()
+        # With the upstream's own date, by which the age of a lock is told.
+        self.send_response_only(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in {"transfer-encoding", "connection", "content-length"}:
+                self.send_header(name, value)
+        length = answer.getheader("Content-Length") if self.command == "HEAD" else None
+        self.send_header("Content-Length", length or str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+        return None
 
-        def _body(self) -> bytes:
-            if "chunked" not in (self.headers.get("Transfer-Encoding") or ""):
-                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            pieces = []
-            while size := int(self.rfile.readline().split(b";")[0], 16):
-                pieces.append(self.rfile.read(size))
-                self.rfile.readline()
+    def _body(self) -> bytes:
+        if "chunked" not in (self.headers.get("Transfer-Encoding") or ""):
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        pieces = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            pieces.append(self.rfile.read(size))
             self.rfile.readline()
-            return b"".join(pieces)
+        self.rfile.readline()
+        return b"".join(pieces)
 
-        do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = _pass  # noqa: N815
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = _pass  # noqa: N815
 
-        def _kill(self) -> None:
-            with suppress(ProcessLookupError):
-                os.kill(faults.victim.value, signal.SIGKILL)
-            faults.victim.value = 0
-            self._lose()
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.faults.victim.value, signal.SIGKILL)
+        self.faults.victim.value = 0
+        self._lose()
 
-        def _lose(self) -> None:
-            self.close_connection = True
-            with suppress(OSError):
-                self.connection.shutdown(2)
+    def _lose(self) -> None:
+        self.close_connection = True
+        with suppress(OSError):
+            self.connection.shutdown(2)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+def _serve(upstream: str, faults: Faults, sender: Any) -> None:
+    handler = type("Handler", (_Handler,), {"host": urlsplit(upstream).netloc, "faults": faults})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     threading.Thread(target=lambda: sender.send(server.server_address[1])).start()
     server.serve_forever()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -38,6 +39,8 @@ COMMANDS = ("promote", "rollback", "register", "import")
 PAIRS = (("promote", "promote"), ("promote", "rollback"), ("rollback", "rollback"), ("register", "register"), ("import", "import"))
 _LONGEST_S = 120.0
 _MOST_REPAIRS = 3
+#: Kills after which the requests of a command are counted again: the ledger grows.
+_COUNTED_EACH = 10
 
 
 @dataclass
@@ -47,6 +50,7 @@ class KillGround:
     Attributes:
         behind: Registry that is reached through the proxies.
         run_id: A run that is registered by the commands.
+        requests: Of each command, as they were counted last.
     """
 
     registry: Registry
@@ -56,6 +60,7 @@ class KillGround:
     faults: Faults
     folder: Path
     problems: list[str] = field(default_factory=list)
+    requests: dict[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -64,6 +69,10 @@ class KillGround:
     @property
     def store(self) -> StoreSettings:
         return StoreSettings.read(bentoml_home=self.folder / "bentoml")
+
+    def empty_store(self) -> None:
+        """Let the next import have something to do."""
+        shutil.rmtree(self.folder / "bentoml", ignore_errors=True)
 
 
 @contextmanager
@@ -132,7 +141,10 @@ def killed(ground: KillGround, command: str, seed: int) -> str:
     """Carry the command out, kill it at a random request, mend what is left; return how it ended."""
     draw = random.Random(f"{command} {seed}")  # noqa: S311 - not for secrets
     faults = ground.faults
-    faults.left.value, faults.answered.value = draw.randint(1, 30), draw.randint(0, 1)
+    if command not in ground.requests or seed % _COUNTED_EACH == 0:
+        ground.requests[command] = _requests(ground, command)
+    ground.empty_store()
+    faults.left.value, faults.answered.value = draw.randint(1, ground.requests[command]), draw.randint(0, 1)
     faults.slow_ms.value, faults.failing.value = draw.choice((0, 0, 30)), draw.choice((0, 0, 0.03))
     process = started(action(ground, command), days_off=draw.choice((0, -1, 1)))
     faults.victim.value = process.pid or 0
@@ -141,10 +153,19 @@ def killed(ground: KillGround, command: str, seed: int) -> str:
     return f"{how}, {mended(ground, command, seed)}"
 
 
+def _requests(ground: KillGround, command: str) -> int:
+    """Return how many requests the command makes where nobody disturbs it."""
+    ground.empty_store()
+    ground.faults.calm()
+    ended(started(action(ground, command)))
+    return max(1, ground.faults.seen.value)
+
+
 def raced(ground: KillGround, pair: tuple[str, str], seed: int) -> str:
     """Carry out both at once, slowed and failing; mend what is left; return how both ended."""
     draw = random.Random(f"{pair} {seed}")  # noqa: S311 - not for secrets
     ground.faults.slow_ms.value, ground.faults.failing.value = draw.choice((0, 20)), draw.choice((0, 0, 0.02))
+    ground.empty_store()
     act = action(ground, pair[0])
     acts = (act, act if pair[0] == pair[1] else action(ground, pair[1]))
     processes = []

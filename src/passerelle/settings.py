@@ -77,7 +77,8 @@ class StateSettings(Settings):
     environment: str = Field(
         default="development",
         pattern="^(development|production)$",
-        description="`production` refuses forced promotions, versions that no promotion put there, and pickles that were trusted in development.",
+        description="`production` refuses forced promotions, versions that no promotion put there, and pickles that were trusted in"
+        " development.",
     )
     language: Literal["fr", "en"] = Field(default="fr", description="Of the pages of the gate and of `drift`; else the project's.")
 
