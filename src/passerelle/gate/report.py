@@ -27,7 +27,7 @@ _FIGURES_IN_REPORT = (
 )  # fmt: skip
 #: What consists of figures, unlike the version of a library or a name.
 _OF_FIGURES = re.compile(r"(?:[-+≥≤<>()\[\],;%/ \N{NO-BREAK SPACE}—]|\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?(?![\d.])|MB|MiB|ms)+")
-_WITHOUT_LABELS: Mapping[str, object] = {"labelled": False, "per_class": [], "slices": [], "changed": []}
+_WITHOUT_LABELS: Mapping[str, object] = {"labelled": False, "per_class": [], "slices": [], "changed": [], "familiar": ""}
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,9 @@ def _content(verdict: Verdict, language: Language) -> dict[str, object]:
 def _of_labels(evidence: Evidence) -> dict[str, object]:
     """Return what only a classifier's report shows."""
     both = [each for each in (evidence.champion, evidence.challenger) if each is not None]
-    return {"labelled": True, "per_class": _per_class(both), "slices": _slices(evidence, both), "changed": _changed(evidence)}
+    familiar = f"{evidence.of_rows.familiar} / {evidence.held_out}" if evidence.champion else ""
+    tables = {"per_class": _per_class(both), "slices": _slices(evidence, both), "changed": _changed(evidence)}
+    return {"labelled": True, "familiar": familiar, **tables}
 
 
 def _source(verdict: Verdict) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from passerelle.errors import DataError, IntegrityError, PasserelleError, UsageE
 from passerelle.gate.behaviour import BehaviourSuite, read_suite
 from passerelle.gate.gate_inputs import AllRows, GateInputs
 from passerelle.gate.reference import ReferenceRows, checked
+from passerelle.gate.row_checks import with_meant
 from passerelle.model.manifest import digest_of_file
 from passerelle.names import DATA_DIGEST, MIN_CLASS_ROWS, OTHER_CLASS, REFERENCE_DIGEST, ModelVersionRef
 from passerelle.project_file import read_project_file
@@ -61,6 +63,13 @@ def reference_of(criteria: Criteria, project: Path) -> ReferenceRows | None:
     except DataError as error:
         raise DataError(error.message, hint=_CRITERIA) from error
     return checked(rule, rows, digest=digest, least=criteria.held_out.rows)
+
+
+def notes_on_classes(criteria: Criteria, classes: Sequence[str]) -> tuple[str, ...]:
+    """Say which classes the criteria ask for and the data does not have, each with the one that is probably meant."""
+    lacking = sorted(set(criteria.held_out.classes) - set(classes))
+    meant = [(label, next(iter(difflib.get_close_matches(label, classes, n=1)), None)) for label in lacking]
+    return tuple(f"held_out.classes of the criteria names {with_meant([each])}, which the data does not have" for each in meant)
 
 
 def _another(rule: Reference, digest: str) -> IntegrityError:

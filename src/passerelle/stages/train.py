@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from passerelle.batch.ray_cluster import check_address
+from passerelle.criteria import Criteria
 from passerelle.criteria_file import read_criteria
 from passerelle.errors import UsageError
-from passerelle.gate.reference import ReferenceRows
 from passerelle.names import CANDIDATES, CODE_DIGEST, DATA_DIGEST, FAILED_CANDIDATES, SEED
 from passerelle.registry.client import Registry
 from passerelle.settings import S3Settings
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.held_out_set import SAME, HeldOutChoice, notes_on_fresh_rows, number_of
-from passerelle.stages.project_inputs import reference_of
+from passerelle.stages.project_inputs import notes_on_classes, reference_of
 from passerelle.stages.train_on_cluster import fits_at
 from passerelle.stages.training_file import local_copy, repeating_options, which_columns
 from passerelle.training.candidate import Candidate, FailedCandidate, names_as_tag, read_failures
@@ -188,7 +188,7 @@ def train_or_find(
     Raises:
         DataError: The data cannot be trained on; the dry run raises it too.
     """
-    rows = prepare(data, params=project.params, rare=rare, reference=_reference(project))
+    rows = _prepared(project, data, rare)
     chosen = choose(project.candidates_for(rows.data, seed=seed), names, rows.data, progress=progress)
     tags = {DATA_DIGEST: rows.data.digest, SEED: str(seed), CODE_DIGEST: code_digest(project.folder)}
     number = number_of(registry, held_out)
@@ -206,10 +206,12 @@ def train_or_find(
     return replace(found, parent_run_id=result.parent_run_id, result=result, failed=(*found.failed, *result.failed))
 
 
-def _reference(project: TrainingProject) -> ReferenceRows | None:
-    """Return the reference that the criteria of the model pin, where it has criteria."""
+def _prepared(project: TrainingProject, data: Dataset, rare: RareClasses) -> PreparedRows:
+    """Return the rows without those of the reference that the model's criteria pin, where it has criteria."""
     path = project.root / project.model.criteria
-    return reference_of(read_criteria(path), project.root) if path.is_file() else None
+    criteria = read_criteria(path) if path.is_file() else Criteria()
+    rows = prepare(data, params=project.params, rare=rare, reference=reference_of(criteria, project.root))
+    return replace(rows, notes=(*rows.notes, *notes_on_classes(criteria, rows.data.classes)))
 
 
 def _found(registry: Registry, rows: PreparedRows, earlier: str | None, *, dry_run: bool) -> Trained:

@@ -21,6 +21,7 @@ from passerelle.gate.reference import checked, near_to
 from passerelle.gate.row_checks import contradictions as contradicting
 from passerelle.gate.row_checks import recipes, reference
 from passerelle.gate.row_evidence import RowEvidence
+from passerelle.stages.project_inputs import notes_on_classes
 
 DIGEST = "sha256:" + "0" * 64
 WORDS = {"Délai": "attente dossier retard", "Merci": "merci bravo accueil", "Voirie": "trottoir poubelle rue"}
@@ -92,6 +93,14 @@ def test_a_reference_that_training_may_have_seen_or_of_other_labels_is_refused()
     assert finding.message == "the reference has labels that the model does not: « Delai » (« Délai »?), « Sport »"
     assert [each.passed for each in reference(RowEvidence(reference=DIGEST))] == [True]
     assert list(reference(RowEvidence())) == []
+
+
+def test_a_class_of_the_criteria_that_no_data_has_is_named_with_the_one_that_is_meant() -> None:
+    criteria = Criteria.model_validate({"held_out": {"classes": {"Pb de suivi / Delai": 0.3, "Voirie": 0.1, "Zoo": 0.2}}})
+    assert notes_on_classes(criteria, ["Pb de suivi /Délai", "Voirie"]) == (
+        "held_out.classes of the criteria names « Pb de suivi / Delai » (« Pb de suivi /Délai »?), which the data does not have",
+        "held_out.classes of the criteria names « Zoo », which the data does not have",
+    )
 
 
 def words() -> Pipeline:
