@@ -14,7 +14,8 @@ COMPARISON: Mapping[Language, Mapping[str, str]] = {
         "not_better": "not better than version {version}, which is in production: {figure} differs by {difference}, "
         "and {asked} is asked for",
         "too_few": "too few rows to tell next to version {version}, which is in production: {figure} differs by {difference}, whose lower "
-        "end must be {asked}; on {judged} rows, a model passes 4 times in 5 if the true difference is {seen}; about {needed} rows would tell",
+        "end must be {asked}; on {judged} rows, a model passes 4 times in 5 if the true difference is {seen}; about {needed} rows would "
+        "tell",
         "too_few_ever": "too few rows to tell next to version {version}, which is in production: {figure} differs by {difference}, whose "
         "lower end must be {asked}; on {judged} rows, a model passes 4 times in 5 if the true difference is {seen}",
     },

@@ -121,8 +121,7 @@ def test_the_markdown_holds_every_check() -> None:
 def test_what_a_verdict_is_worth_stands_in_both_reports(language: Any, heading: str) -> None:
     found = replace(judged(FEW), look=LookTaken(7, counted=False))
     assert (found.result, found.passed) == ("undecided", False)
-    for text in (html(found, language=language), markdown(found, language=language)):
-        text = unescape(text)
+    for text in map(unescape, (html(found, language=language), markdown(found, language=language))):
         assert heading in text
         assert all(sentence in text for sentence in found.worth(language))
         assert TEXTS[language]["worth"] in text
