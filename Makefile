@@ -74,7 +74,7 @@ kills: .venv/.dev  ## kill promote, rollback, register and import 50 times each,
 overload: .venv/.dev  ## four times the capacity of the service, for ten minutes or LOAD_SECONDS; fails over a limit
 	@$(BIN)/python -m loadtests.overload --seconds $(or $(LOAD_SECONDS),600)
 
-gate-power: .venv/.dev  ## simulate how often the gate passes a model, by how good it truly is, by rows and by looks: ten minutes
+gate-power: .venv/.dev  ## simulate how often the gate passes a model, by how good it truly is, by rows and by looks: minutes
 	@$(BIN)/python -m loadtests.gate_power $(if $(DRAWS),--draws $(DRAWS))
 
 lock: $(READY)  ## lock the requirements from pyproject.toml

@@ -45,7 +45,7 @@ class RefusedError(PasserelleError):
 
 
 class CriteriaError(RefusedError):
-    """The model does not meet the criteria, or is not better than the one in production: a result, not a fault."""
+    """The model does not meet the criteria, or is not shown to be as good as the one in production: a result, not a fault."""
 
     code = "criteria"
 

@@ -21,7 +21,7 @@ from sklearn.pipeline import Pipeline
 
 from passerelle.criteria import Criteria
 from passerelle.errors import RefusedError
-from passerelle.names import ModelVersionRef
+from passerelle.names import LOOKS, ModelVersionRef
 from passerelle.platform.state import RunningPlatform
 from passerelle.registry.client import Registry
 from passerelle.registry.verified import verified_ledger
@@ -265,5 +265,8 @@ def test_a_good_model_passes_and_its_report_is_kept(ground: Ground, platform: Ru
     assert pages[0].startswith("<!doctype html>")
     assert done.report == f"runs:/{ref.run_id}/{REPORT}"
     assert ground.registry.aliases(ground.registry.settings.registered_model)["production"] == ref.version
+    assert ground.registry.read_json(ref.run_id, "gate/verdict.json")["look"] == {"number": 1, "counted": True, "lost": 0}
+    assert any("the first look at these rows next to the version in production" in note for note in done.notes)
+    assert ground.registry.model_version(ref.registered_model, ground.champion.version).tags[LOOKS].startswith("1 sha256:")
     difference = next(finding for finding in done.findings if finding.check == "champion")
     sys.stdout.write(f"| a good model | passed | macro_f1 {difference.value} next to the champion |\n")

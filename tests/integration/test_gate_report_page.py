@@ -10,7 +10,7 @@ import pytest
 
 from passerelle.gate.report import html
 from tests.unit.gate.task_verdicts import task_verdict, unjudged
-from tests.unit.gate.test_gate_report import ALONE, BETTER, WORSE, judged
+from tests.unit.gate.test_gate_report import ALONE, BETTER, FEW, WORSE, judged
 
 pytestmark = pytest.mark.integration
 UNJUDGED = unjudged("clustering")
@@ -32,7 +32,7 @@ def browser() -> Any:
 
 @pytest.mark.chromium
 @pytest.mark.parametrize("width", [360, 1280])
-@pytest.mark.parametrize("of", [BETTER, WORSE, ALONE, UNJUDGED], ids=["better", "worse", "alone", "unjudged"])
+@pytest.mark.parametrize("of", [BETTER, WORSE, ALONE, FEW, UNJUDGED], ids=["better", "worse", "alone", "few", "unjudged"])
 def test_a_phone_and_a_screen_reader_can_read_it(browser: Any, of: Any, width: int, tmp_path: Path) -> None:
     from axe_core_python.sync_playwright import Axe
 

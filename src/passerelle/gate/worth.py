@@ -16,7 +16,7 @@ _TEXTS: Mapping[Language, Mapping[str, str]] = {
         "again": "This is look {number} at these rows, or at most of them.",
         "first_compared": "This is the first look at these rows next to the version in production.",
         "again_compared": "This is look {number} at these rows, or at most of them, next to the version in production.",
-        "worn": "They are worn: `passerelle train --refresh-held-out` holds out fresh ones.",
+        "worn": "They are worn; 'passerelle train --refresh-held-out' holds out fresh ones.",
         "uncounted": "This look could not be counted, since nothing may be written: the next one gets the same number.",
         "lost": "Earlier looks that were removed or changed: {lost}; each counts as one at these rows.",
         "power": "On {rows} rows ({groups} without near-duplicates), a model passes at most with a chance of {level} if it is really "

@@ -65,7 +65,7 @@ def test_what_more_rows_would_tell_is_said() -> None:
     assert equal.seen(rule) == pytest.approx((2 + reach) * 0.025 - 0.02)
     assert equal.seen(Champion(superior=True)) == pytest.approx((2 + reach) * 0.025)
     message = against(equal)[0][3]
-    assert "on 500 rows, a model passes 4 times in 5 if it is really +0.051 better; about 6,400 rows would tell" in message
+    assert "on 500 rows, a model passes 4 times in 5 if the true difference is +0.051; about 6,400 rows would tell" in message
     assert equal.rows_to_tell(Champion(margin=0)) is None, "no number of rows shows that two equal models are equal"
     assert "rows would tell" not in against(equal, margin=0)[0][3]
     assert replace(equal, value=0.01).rows_to_tell(Champion(margin=0)) == 26_000

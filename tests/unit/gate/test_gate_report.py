@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html import unescape
 from string import Formatter
 from typing import Any, cast, get_args
@@ -16,6 +17,7 @@ from passerelle.gate.report_text import TEXTS
 from passerelle.gate.verdict import Verdict
 from passerelle.model.record import Column
 from passerelle.model.version_differences import DifferentRow, PairCount, VersionDifferences
+from passerelle.registry.looks import LookTaken
 from tests.unit.gate.verdicts import contender, evidence, scores, verdict
 
 TRUTH = [0] * 30 + [1] * 20 + [2] * 10
@@ -30,6 +32,8 @@ OTHER_COLUMNS = evidence(
     champion_says=False,
     leaked=3,
 )
+#: One row is in dispute, and the rows are too few to tell.
+FEW = evidence(contender(2, scores(TRUTH * 2, [1, *(TRUTH * 2)[1:]])), contender(1, scores(TRUTH * 2, TRUTH * 2)))
 CRITERIA: dict[str, Any] = {"held_out": {"minimum": {"accuracy": 0.5}, "maximum": {"size_bytes": 5e6}}}
 
 
@@ -91,12 +95,12 @@ def test_the_markdown_s_figures_have_their_limits() -> None:
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])
-@pytest.mark.parametrize("of", [BETTER, WORSE, ALONE], ids=["better", "worse", "alone"])
+@pytest.mark.parametrize("of", [BETTER, WORSE, ALONE, FEW], ids=["better", "worse", "alone", "few"])
 def test_the_page_says_the_verdict_first_and_holds_nothing_from_elsewhere(of: Any, language: Any) -> None:
     found = judged(of)
     page = html(found, language=language)
     assert f'<html lang="{language}">' in page
-    assert TEXTS[language]["passed" if found.passed else "refused"] in re.search(r"<h1>(.*?)</h1>", page)[1]  # type: ignore[index]
+    assert TEXTS[language][found.result] in re.search(r"<h1>(.*?)</h1>", page)[1]  # type: ignore[index]
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert "<script" not in page
     assert "<b>depuis</b>" not in page
@@ -111,6 +115,17 @@ def test_the_markdown_holds_every_check() -> None:
         assert f"| {finding.check} |" in text
     assert "**Refused**" in text
     assert "\n\n\n\n" not in text
+
+
+@pytest.mark.parametrize(("language", "heading"), [("fr", "Trop peu de lignes pour conclure"), ("en", "Too few rows to tell")])
+def test_what_a_verdict_is_worth_stands_in_both_reports(language: Any, heading: str) -> None:
+    found = replace(judged(FEW), look=LookTaken(7, counted=False))
+    assert (found.result, found.passed) == ("undecided", False)
+    for text in map(unescape, (html(found, language=language), markdown(found, language=language))):
+        assert heading in text
+        assert all(sentence in text for sentence in found.worth(language))
+        assert TEXTS[language]["worth"] in text
+    assert TEXTS[language]["worth"] not in html(judged(ALONE), language=language)
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])

@@ -173,3 +173,16 @@ def test_from_a_foreign_version_the_hints_lead_to_production_and_in_no_circle() 
             judged = refused(task_verdict(compared(1.0, None)))
             assert judged is not None
             assert judged.hint == "passerelle promote --model prices --version 2 --reason REASON"
+
+
+def test_rows_that_are_too_few_to_tell_take_the_reason_of_a_person_and_end_a_job_as_a_result() -> None:
+    verdict = task_verdict(compared(1.0, 1.0), {"held_out": {"unknown_leakage": "accept"}})
+    assert verdict.undecided is not None
+    for who in ("marie@here", "ci:job by root@here"):
+        error = refused(verdict, {"unknown_leakage": "accept"}, who=who, reason=None if who == "marie@here" else "so")
+        assert isinstance(error, CriteriaError)
+        assert (error.code, error.exit_code) == ("criteria", 1)
+        assert "too few rows to tell next to version 1" in error.message
+        assert error.hint is not None
+        assert problem_of(error.hint) is None
+        assert error.hint.endswith("passerelle promote --model prices --version 2 --reason REASON")
