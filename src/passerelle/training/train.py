@@ -231,11 +231,7 @@ def _run_of(candidate: Candidate, training: _Training) -> Iterator[str]:
 
 
 class _FitError(Exception):
-    """Ends the run of a candidate that could not be fitted.
-
-    Args:
-        failure: What its pipeline raised.
-    """
+    """Ends the run of a candidate that could not be fitted, with what its pipeline raised."""
 
     def __init__(self, failure: FitFailure) -> None:
         super().__init__(failure)
