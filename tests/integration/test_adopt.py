@@ -69,5 +69,5 @@ def test_each_way_to_log_is_adopted_or_refused_with_a_way_out(adopting: Registry
     assert (version.tags[TASK], version.tags[GOLDEN_ORIGIN]) == (row.task, row.origin)
     assert version.tags[ADOPTION_RUN] == version.ref.run_id != version.logged_by
     with adopting.mlflow("the version") as client:
-        shown = client.get_model_version(adopting.settings.registered_model, "1").description
+        shown = client.get_model_version(adopting.settings.registered_model, "1").description or ""
     assert f"`{row.task}`" in shown and f"inputs from `{row.origin}`" in shown and "has not judged it yet" in shown

@@ -174,7 +174,8 @@ def _count_in(folder: Path | None) -> None:
         values.ValueClass = values.MutexValue
         return
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    values.MmapedDict = SharedCounts
+    # The library looks the class up by this name when it makes a value.
+    setattr(values, "MmapedDict", SharedCounts)  # noqa: B010 - it declares another type
     pid = os.getpid()
     same: Callable[[], int] = lambda: pid  # noqa: E731 - the library asks at each count, and `os.getpid` is a system call
     values.ValueClass = values.MultiProcessValue(process_identifier=same)

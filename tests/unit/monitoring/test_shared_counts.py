@@ -27,15 +27,16 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "metrics" / "counter_1.db"
 
 
+def no_room(*_: int) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """A disk without room; what is undone in the context has room again."""
 
-    def fails(*_: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     with monkeypatch.context() as patch:
-        patch.setattr(os, "posix_fallocate", fails)
+        patch.setattr(os, "posix_fallocate", no_room)
         yield patch
 
 
@@ -81,7 +82,7 @@ def test_without_room_from_the_start_counts_stay_here_until_there_is(
 def test_a_count_that_finds_no_room_leaves_the_others_as_they_are(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = SharedCounts(str(path))
     with monkeypatch.context() as patch:
-        patch.setattr(os, "posix_fallocate", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")))
+        patch.setattr(os, "posix_fallocate", no_room)
         for number in range(1_000):
             count(counts, key(number), number)
         there = in_file(path)

@@ -161,7 +161,7 @@ def test_a_person_with_a_reason_goes_on_without_the_champion(
     mlflow: Mlflow, who: str, reason: str | None, goes_on: bool, gone: str | None
 ) -> None:
     mlflow.run = lambda _: real(mlflow).model_version(NAME, 1).ref  # type: ignore[attr-defined]
-    mlflow.read_json = raises(NotFoundError("the manifest is gone"))  # type: ignore[attr-defined]
+    mlflow.read_json = raises(NotFoundError("the manifest is gone"))  # type: ignore[method-assign]
     asked, judge = judge_of({1: NotFoundError("version 1 has no files of a model")})
     champion = StandingChampion(None, gone) if gone else StandingChampion(1)
     request = PromotionRequest(who=who, reason=reason)
@@ -177,7 +177,7 @@ def test_a_person_with_a_reason_goes_on_without_the_champion(
 
 def test_a_server_that_does_not_answer_is_no_lost_champion(mlflow: Mlflow) -> None:
     mlflow.run = lambda _: real(mlflow).model_version(NAME, 1).ref  # type: ignore[attr-defined]
-    mlflow.read_json = raises(OutsideError("MLflow does not answer"))  # type: ignore[attr-defined]
+    mlflow.read_json = raises(OutsideError("MLflow does not answer"))  # type: ignore[method-assign]
     asked, judge = judge_of({1: OutsideError("S3 does not answer")})
     with pytest.raises(OutsideError):
         judged_beside(real(mlflow), ref(3), StandingChampion(1), PromotionRequest(who="marie@here", reason="why"), judge)

@@ -215,7 +215,8 @@ def test_a_text_that_may_be_left_out_is_empty_where_it_is(write: Write) -> None:
     digests = {read_data(whole, text_column=["objet", *(["corps"] if each else [])], label_column="motif",
                          optional_text_columns=[] if each else ["corps"]).digest for each in (True, False)}  # fmt: skip
     assert len(digests) == 2, "the signature differs, so that the one is not taken for the training of the other"
-    for texts in ([], None):
+    missing: tuple[list[str] | None, ...] = ([], None)
+    for texts in missing:
         with pytest.raises(UsageError, match="a record may leave out every text"):
             read_data(path, text_column=texts, label_column="motif", optional_text_columns=["corps"])
 
