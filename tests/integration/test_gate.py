@@ -43,7 +43,7 @@ CRITERIA = Criteria.model_validate(
     {
         "held_out": {
             "minimum": {"accuracy": 0.4, "macro_f1": 0.3},
-            "maximum": {"calibration_error": 0.3, "latency_p95_ms": 30},
+            "maximum": {"calibration_error": 0.3, "latency_p95_ms": 10},
             "rows": 20,
         },
         "champion": {"margin": 0.02, "too_few": "accept", "resamples": 500},
