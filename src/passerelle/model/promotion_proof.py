@@ -79,12 +79,16 @@ def _read(path: Path, of: str, version: str) -> list[Entry]:
 def lines_of(entries: Sequence[Entry], signing: SigningSettings | None) -> bytes:
     """Return the proof of the first of these entries: its line, and those after it up to one that is signed with a trusted key.
 
+    Where no entry is signed, and signatures are not always required, the line alone; the service decides whether that is enough.
+
     Args:
         entries: Of the ledger, in their order.
 
     Raises:
         IntegrityError: A signature is required, and none of them has a good one.
     """
+    if signing is not None and signing.verify != "required" and not any(entry.signature for entry in entries):
+        return entries[0].line()
     failure: IntegrityError | None = None
     for place, entry in enumerate(entries[:MOST_ENTRIES], start=1):
         try:
@@ -97,14 +101,17 @@ def lines_of(entries: Sequence[Entry], signing: SigningSettings | None) -> bytes
 
 
 def keep_proof(folder: Path, lines: bytes, signing: SigningSettings | None) -> bool:
-    """Write the proof into a bento model's directory in one step, unless a good one is there; return whether it was written."""
+    """Write the proof into a bento model's directory in one step, unless it or a good one is there; return whether it was written."""
+    path = folder / LEDGER_FILE
+    if path.is_file() and path.stat().st_size == len(lines) and path.read_bytes() == lines:
+        return False
     try:
         check_promoted(folder, signing)
     except RefusedError:
         partial = folder / f".{LEDGER_FILE}.partial"
         partial.write_bytes(lines)
         partial.chmod(0o644)
-        partial.replace(folder / LEDGER_FILE)
+        partial.replace(path)
         return True
     return False
 
