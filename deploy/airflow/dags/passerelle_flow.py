@@ -245,9 +245,7 @@ with DAG(
     dagrun_timeout=timedelta(hours=6),
     params={
         "data": Param(None, type=["null", "string"], description="CSV or Parquet file; without one, the data of the project."),
-        "text_column": Param(
-            None, type=["null", "array", "string"], items={"type": "string"}, description="Columns that hold texts, of a file: one a line."
-        ),
+        "text_column": Param(None, type=["null", "array", "string"], items={"type": "string"}, description="Columns with texts."),
         "label_column": Param(None, type=["null", "string"], description="Column that holds the class, of a file."),
         "seed": Param(0, type="integer", minimum=0, description="Of the splits and of the candidates."),
         "again": Param(False, type="boolean", description="Train although the same data, code and seed were trained on before."),
