@@ -39,13 +39,13 @@ def reference(evidence: RowEvidence) -> Iterator[Finding]:
         problems.append(message_of("reference_unseen", why=evidence.reference_unseen))
     if evidence.reference_labels:
         problems.append(message_of("reference_labels", labels=with_meant(evidence.reference_labels)))
-    yield finding_of("reference", evidence.reference[:19], "never seen by training", problems)
+    yield finding_of("reference", evidence.reference[:19], "—", problems)
 
 
 def contradictions(found: Contradictions, most: float) -> Finding:
     """Rows that another source knows too have another label there."""
     share = found.contradicting / found.shared
-    pairs = ", ".join(f"« {ours} » for « {theirs} »: {rows}" for ours, theirs, rows in found.pairs)
+    pairs = ", ".join(f"« {ours} » ≠ « {theirs} » ({rows})" for ours, theirs, rows in found.pairs)
     problem = message_of(
         "contradicts", rows=found.contradicting, of=found.shared, source=found.source, pairs=pairs or "—", asked=f"{most:.0%}"
     )
@@ -69,12 +69,11 @@ def recipes(evidence: RowEvidence, criteria: Criteria, champion: int | None, hel
             yield Finding("recipes", False, "—", limit, (message_of("recipes_none", **rows),), unknown=True)
         return
     text, judged = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]", compared(found.value, found.low, rule)
-    measured = f"{text}, {found.folds} folds of {found.rows:,} rows"
     if judged == "passed" or (judged == "too_few" and rule.too_few == "accept"):
-        yield finding_of("recipes", measured, limit, [])
+        yield finding_of("recipes", text, limit, [])
         return
     problem = message_of(f"recipes_{judged}", version=champion or 0, figure=found.metric, difference=text, asked=limit)
-    yield Finding("recipes", False, measured, limit, (problem,), unknown=judged == "too_few" and rule.too_few == "reason")
+    yield Finding("recipes", False, text, limit, (problem,), unknown=judged == "too_few" and rule.too_few == "reason")
 
 
 def behaviour(evidence: RowEvidence, criteria: Criteria) -> Iterator[Finding]:

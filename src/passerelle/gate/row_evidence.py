@@ -108,7 +108,9 @@ def _contradictions(of: Parties) -> tuple[Contradictions, ...]:
 def _of_reference(known: Known, reference: ReferenceRows, folder: Path) -> Contradictions:
     """Return the contradictions with the reference: of rows that are both there, and of those that the training left out."""
     rows = reference.rows
-    found = contradictions(known, labels_of_rows(rows.records, rows.table[rows.labels[0]]), source=rows.source)
+    found = contradictions(
+        known, labels_of_rows(rows.records, rows.table[rows.labels[0]]), source=rows.source.removeprefix("the reference ")
+    )
     before = against_reference(folder)
     if before is None or before.digest != reference.digest:
         return found

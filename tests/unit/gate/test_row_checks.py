@@ -52,7 +52,7 @@ def test_contradictions_are_bounded(changed: int, passed: bool) -> None:
     theirs = labels_of_rows(rows, ["Y"] * changed + ["X"] * (100 - changed))
     finding = contradicting(contradictions(ours, theirs, source="version 1"), 0.05)
     assert (finding.passed, finding.value) == (passed, f"{changed} / 100 (version 1)")
-    assert passed or f"{changed} of 100 rows that version 1 knows too have another label there (« X » for « Y »" in finding.message
+    assert passed or f"{changed} of 100 rows that version 1 knows too have another label there (« X » ≠ « Y »" in finding.message
 
 
 @pytest.mark.parametrize(
