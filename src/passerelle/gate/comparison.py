@@ -5,6 +5,7 @@ from __future__ import annotations
 from passerelle.criteria import Champion
 from passerelle.gate.finding import Finding, finding_of, message_of
 from passerelle.gate.interval import DifferenceInterval
+from passerelle.gate.recipes import RecipeDifference
 
 
 def limit_of(rule: Champion) -> str:
@@ -12,7 +13,7 @@ def limit_of(rule: Champion) -> str:
     return "> 0" if rule.superior else f"≥ -{rule.margin:g}"
 
 
-def interval_text(difference: DifferenceInterval) -> str:
+def interval_text(difference: DifferenceInterval | RecipeDifference) -> str:
     """Return the difference with its interval."""
     return f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from passerelle.criteria import Criteria
 from passerelle.gate.behaviour import named_cases
-from passerelle.gate.comparison import limit_of
+from passerelle.gate.comparison import interval_text, limit_of
 from passerelle.gate.finding import Finding, finding_of, message_of
 from passerelle.gate.interval import compared
 from passerelle.gate.known_rows import Contradictions
@@ -68,7 +68,7 @@ def recipes(evidence: RowEvidence, criteria: Criteria, champion: int | None, hel
         else:
             yield Finding("recipes", False, "—", limit, (message_of("recipes_none", **rows),), unknown=True)
         return
-    text, judged = f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]", compared(found.value, found.low, rule)
+    text, judged = interval_text(found), compared(found.value, found.low, rule)
     if judged == "passed" or (judged == "too_few" and rule.too_few == "accept"):
         yield finding_of("recipes", text, limit, [])
         return

@@ -14,6 +14,8 @@ from passerelle.gate import verdict as module
 from passerelle.gate.evidence import Evidence
 from passerelle.gate.near_duplicates import groups_of_records
 from passerelle.gate.paired import paired_difference
+from passerelle.gate.recipes import RecipeDifference
+from passerelle.gate.row_evidence import RowEvidence
 from passerelle.gate.verdict import Verdict, allow, judge
 from passerelle.registry.client import Registry
 from passerelle.registry.looks import LookTaken
@@ -159,3 +161,21 @@ def test_the_gates_findings_decide(asked: dict[str, Any]) -> None:
     asked["evidence"] = evidence(LATER, GOOD)
     assert "champion" in {each.check for each in judged({}).failures}
     assert np.array_equal(asked["evidence"].challenger.scores.predicted, LATER.scores.predicted)
+
+
+@pytest.mark.parametrize(
+    ("recipes", "accept", "result"),
+    [
+        (RecipeDifference("macro_f1", 0.01, -0.05, 0.07, 10, 200), (), "undecided"),
+        (RecipeDifference("macro_f1", 0.01, -0.05, 0.07, 10, 200), ("recipes",), "passed"),
+        (RecipeDifference("macro_f1", 0.01, -0.01, 0.03, 10, 200), (), "passed"),
+        (RecipeDifference("macro_f1", -0.03, -0.05, -0.01, 10, 200), ("recipes",), "refused"),
+    ],
+)
+def test_recipes_that_too_few_rows_tell_apart_leave_the_verdict_open(
+    asked: dict[str, Any], recipes: RecipeDifference, accept: tuple[str, ...], result: str
+) -> None:
+    of_rows = RowEvidence(familiar=len(TRUTH), new_to_both=np.zeros(len(TRUTH), dtype=np.bool_), recipes=recipes)
+    asked["evidence"] = evidence(GOOD, LATER, of_rows=of_rows)
+    found = judged({}, accept=accept, who="marie@here", reason="the archive was read by hand")
+    assert (found.result, found.passed, found.difference) == (result, result == "passed", None)
