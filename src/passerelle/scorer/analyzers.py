@@ -14,6 +14,8 @@ from functools import lru_cache
 from itertools import pairwise
 
 DEFAULT_TOKEN_PATTERN = r"(?u)\b\w\w+\b"  # noqa: S105 - scikit-learn's own default, not a secret
+#: Patterns of a word: none crosses whitespace, beside which a `\b` holds as it does at the ends of a text.
+_WORD_PATTERNS = frozenset({DEFAULT_TOKEN_PATTERN, r"(?u)\b\w+\b", r"\b\w\w+\b", r"\b\w+\b", r"(?u)\w+", r"\w+"})
 _BMP_END = 0x10000
 _WHITE_SPACES = re.compile(r"\s\s+")
 
@@ -41,7 +43,7 @@ class Analyzer:
     @property
     def by_chunk(self) -> bool:
         """Whether tokens and characters' n-grams never cross whitespace."""
-        return self.kind == "char_wb" or (self.kind == "word" and self.tokens == DEFAULT_TOKEN_PATTERN)
+        return self.kind == "char_wb" or (self.kind == "word" and self.tokens in _WORD_PATTERNS)
 
     @property
     def by_pairs(self) -> bool:

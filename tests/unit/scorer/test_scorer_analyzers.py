@@ -78,6 +78,8 @@ def test_stop_words_and_patterns_of_ones_own_are_kept() -> None:
         (Analyzer("word", (2, 2), True, None), True, True),
         (Analyzer("word", (1, 1), True, None), True, False),
         (Analyzer("word", (1, 3), True, None), True, False),
+        (Analyzer("word", (1, 2), True, None, r"(?u)\b\w+\b"), True, True),
+        (Analyzer("word", (1, 2), True, None, r"\w+"), True, True),
         (Analyzer("word", (1, 2), True, None, r"\w+ \w+"), False, False),
         (Analyzer("char_wb", (1, 2), True, None), True, False),
         (Analyzer("char", (1, 2), True, None), False, False),
