@@ -10,14 +10,16 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from passerelle.batch import line_ranges, ray_cluster, table_file, table_plan
 from passerelle.batch.job import ScoreJob, score_table
 from passerelle.batch.processes import ScoringRecipe
-from passerelle.batch.scored_split import ReadRecord, RowFault
+from passerelle.batch.scored_split import ReadRecords
+from passerelle.batch.split_rows import RowFault
 from passerelle.batch.table_file import LocalFile, LocalFolder
 from passerelle.batch.table_plan import plan_of
 from passerelle.cli.output import print_error
@@ -39,7 +41,7 @@ _ROWS_BEFORE = 150
 _MOST_LOOKS = 6_000
 
 
-def gated_reader(model: LoadedModel, settings: ServiceSettings) -> ReadRecord:
+def gated_reader(model: LoadedModel, settings: ServiceSettings) -> ReadRecords:
     """Return the service's own check of records, which waits on the nodes."""
     read, rows = record_reader(model, settings), iter(range(_ROWS_BEFORE if STOPS in os.environ else 0))
     folder = Path(os.environ[GATE])
@@ -55,9 +57,9 @@ def gated_reader(model: LoadedModel, settings: ServiceSettings) -> ReadRecord:
 
     passed = False
 
-    def reading(cells: Mapping[str, Any]) -> Mapping[str, Any] | RowFault:
+    def reading(cells: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any] | RowFault]:
         nonlocal passed
-        if not passed and next(rows, None) is None:
+        if not passed and len(list(islice(rows, len(cells)))) < len(cells):
             wait()
             passed = True
         return read(cells)

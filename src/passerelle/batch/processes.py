@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from passerelle.batch.scored_split import AnswerOf, ReadRecord, Scoring, score_split
+from passerelle.batch.scored_split import AnswerOf, ReadRecords, Scoring, score_split
 from passerelle.batch.table_file import OutputFolder
 from passerelle.batch.table_plan import TableSplit
 from passerelle.errors import OutsideError
@@ -41,7 +41,7 @@ class ScoringRecipe:
     """
 
     model_folder: Path
-    record_reader: Callable[[LoadedModel, ServiceSettings], ReadRecord]
+    record_reader: Callable[[LoadedModel, ServiceSettings], ReadRecords]
     settings: ServiceSettings
     ids: tuple[str, ...] = ()
     signing: SigningSettings | None = None

@@ -6,41 +6,30 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from passerelle.batch.row_ids import row_ids
 from passerelle.batch.scored_file import scored_content
-from passerelle.batch.split_rows import Row, rows_of
+from passerelle.batch.split_rows import RowFault, Rows, rows_of
 from passerelle.batch.table_plan import TableSplit
 from passerelle.model.answer import label_text
 from passerelle.model.loaded import LoadedModel
-from passerelle.model.prediction_id import row_prediction_id
+from passerelle.model.text_limits import is_unicode
 
 #: What a pipeline raises for values that it cannot take, as the service answers with 422.
 _VALUES = (ValueError, OverflowError, TypeError, AttributeError)
 _NO_VALUE = "holds a value that the model cannot take"
 
 
-@dataclass(frozen=True)
-class RowFault:
-    """Why a row is not scored; holds nothing of its texts.
-
-    Attributes:
-        reason: The end of a sentence.
-        field: The column that is wrong, if there is one.
-    """
-
-    reason: str
-    field: str | None = None
-
-
 #: Returns what a model that is no classifier says of a record, as the service answers it: of its value, and its labels' probabilities.
 AnswerOf = Callable[[LoadedModel, object, "Sequence[float] | None"], Mapping[str, Any]]
-#: Returns the record of the cells of a row, or why it is none.
-ReadRecord = Callable[[Mapping[str, Any]], "Mapping[str, Any] | RowFault"]
+#: Returns the records of the cells of some rows, or why one is none.
+ReadRecords = Callable[[Sequence[Mapping[str, Any]]], Sequence["Mapping[str, Any] | RowFault"]]
 
 
 @dataclass(frozen=True)
@@ -49,7 +38,7 @@ class Scoring:
 
     Attributes:
         model: The model.
-        read_record: The service's own check of a record.
+        read_records: The service's own check of records.
         ids: Columns that name rows, which the output repeats.
         review_threshold: A label that is less probable is for a person to look at.
         redact: Takes personal data out of the texts of the record, where `ids` names them; None leaves them as they are.
@@ -58,7 +47,7 @@ class Scoring:
     """
 
     model: LoadedModel
-    read_record: ReadRecord
+    read_records: ReadRecords
     ids: tuple[str, ...] = ()
     review_threshold: float = 0.0
     redact: Callable[[str], str] | None = None
@@ -75,16 +64,16 @@ class Scoring:
         """The columns of `ids` that are texts of the record."""
         return frozenset(column.name for column in self.model.description.columns if column.type == "string").intersection(self.ids)
 
-    def names(self, cells: Mapping[str, Any]) -> list[str | None]:
-        """Return the cells that name a row, as the output repeats them."""
-        values = [_name(cells.get(name)) for name in self.ids]
-        if self.redact is None or not self.texts:
+    def names(self, rows: Rows) -> list[list[str | None]]:
+        """Return the cells that name each row, as the output repeats them, by column."""
+        return [self._names(name, [None if isinstance(row, RowFault) else row.get(name) for row in rows]) for name in self.ids]
+
+    def _names(self, column: str, cells: Sequence[object]) -> list[str | None]:
+        values = [cell if cell is None or isinstance(cell, str) else str(cell) for cell in cells]
+        if self.redact is None or column not in self.texts:
             return values
         redact = self.redact
-        return [
-            redact(value) if value and name in self.texts and _is_unicode(value) else value
-            for name, value in zip(self.ids, values, strict=True)
-        ]
+        return [redact(value) if value and is_unicode(value) else value for value in values]
 
 
 @dataclass(frozen=True)
@@ -106,14 +95,34 @@ class ScoredSplit:
 
 @dataclass
 class _Answers:
-    """The columns of the output, as they fill."""
+    """The columns of the output, as they fill; `ids` has one list for each column that names rows."""
 
-    rows: list[int] = field(default_factory=list)
-    ids: list[list[str | None]] = field(default_factory=list)
+    rows: list[int]
+    ids: list[list[str | None]]
     labels: list[int] = field(default_factory=list)
     probabilities: list[float | None] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
     refused: list[bytes] = field(default_factory=list)
+
+    def add(self, rows: Sequence[int], ids: Sequence[Sequence[str | None]]) -> None:
+        """Add rows, whose answers are added by themselves."""
+        self.rows.extend(rows)
+        for column, names in zip(self.ids, ids, strict=True):
+            column.extend(names)
+
+
+@dataclass(frozen=True)
+class _Records:
+    """Some rows that can be scored: their numbers, the cells that name them by column, and their records."""
+
+    rows: Sequence[int]
+    ids: Sequence[Sequence[str | None]]
+    records: Sequence[Mapping[str, Any]]
+
+    def at(self, places: Sequence[int]) -> _Records:
+        """Return some of them."""
+        rows, records = ([values[place] for place in places] for values in (self.rows, self.records))
+        return _Records(cast("list[int]", rows), [[names[place] for place in places] for names in self.ids], cast(Any, records))
 
 
 def score_split(split: TableSplit, scoring: Scoring) -> ScoredSplit:
@@ -123,7 +132,7 @@ def score_split(split: TableSplit, scoring: Scoring) -> ScoredSplit:
         DataError: As `rows_of`.
         OutsideError: The input cannot be read, or the pipeline is needed and not installed.
     """
-    answers = _Answers()
+    answers = _Answers([], [[] for _ in scoring.ids])
     number = split.first_row
     for rows in rows_of(split, scoring.model.description.columns, scoring.ids):
         _add(answers, split, scoring, number, rows)
@@ -135,37 +144,51 @@ def score_split(split: TableSplit, scoring: Scoring) -> ScoredSplit:
     return ScoredSplit(content, b"".join(answers.refused), len(answers.rows), len(answers.refused))
 
 
-def _add(answers: _Answers, split: TableSplit, scoring: Scoring, first: int, rows: Sequence[Row]) -> None:
+def _add(answers: _Answers, split: TableSplit, scoring: Scoring, first: int, rows: Rows) -> None:
     """Score some rows, or write down why they are not."""
-    records, numbers, names = [], [], []
-    for number, row in enumerate(rows, first):
-        ids = scoring.names(row.cells)
-        found = RowFault(row.fault) if row.fault else _record(row, ids, scoring)
-        if isinstance(found, RowFault):
-            answers.refused.append(_line(split, number, scoring, ids, found))
-        else:
-            records.append(found)
-            numbers.append(number)
-            names.append(ids)
-    if not scoring.classifies:
-        _add_values(answers, split, scoring, numbers, list(zip(names, records, strict=True)))
-        return
-    for place, (label, probability) in enumerate(predictions(scoring.model, records)):
-        if label is None:
-            refusal = RowFault(_NO_VALUE)
-            answers.refused.append(_line(split, numbers[place], scoring, names[place], refusal))
-            continue
-        answers.rows.append(numbers[place])
-        answers.ids.append(names[place])
-        answers.labels.append(label)
-        answers.probabilities.append(probability)
+    ids = scoring.names(rows)
+    found = _read(rows, ids, scoring)
+    read = _Records(range(first, first + len(rows)), ids, cast(Any, found))
+    # Most rows can be scored, and then all of a batch is taken as it is.
+    places = [place for place, record in enumerate(found) if not isinstance(record, RowFault)]
+    scored = read if len(places) == len(rows) else read.at(places)
+    outputs: Sequence[object] = _classified(scored, scoring) if scoring.classifies else list(_values_of(scoring, scored.records))
+    faults = {place: record for place, record in enumerate(found) if isinstance(record, RowFault)}
+    if any(output is None for output in outputs):
+        faults |= {places[place]: RowFault(_NO_VALUE) for place, output in enumerate(outputs) if output is None}
+        scored = scored.at([place for place, output in enumerate(outputs) if output is not None])
+        outputs = [output for output in outputs if output is not None]
+    for place in sorted(faults):
+        answers.refused.append(_line(split, first + place, scoring, [names[place] for names in ids], faults[place]))
+    answers.add(scored.rows, scored.ids)
+    if scoring.classifies:
+        labels, probabilities = zip(*cast("list[tuple[int, float | None]]", outputs), strict=True) if outputs else ((), ())
+        answers.labels.extend(labels)
+        answers.probabilities.extend(probabilities)
+    else:
+        answers.values.extend(cast(Any, output)[_column(scoring.model)] for output in outputs)
 
 
-def _record(row: Row, ids: Sequence[str | None], scoring: Scoring) -> Mapping[str, Any] | RowFault:
-    for name, value in zip(scoring.ids, ids, strict=True):
-        if value is not None and not _is_unicode(value):
-            return RowFault("is not valid Unicode", name)
-    return scoring.read_record(row.cells)
+def _classified(scored: _Records, scoring: Scoring) -> list[tuple[int, float | None] | None]:
+    """Return label and probability of each record; None for one that the model cannot take."""
+    return [None if label is None else (label, probability) for label, probability in predictions(scoring.model, scored.records)]
+
+
+def _read(rows: Rows, ids: Sequence[Sequence[str | None]], scoring: Scoring) -> Sequence[Mapping[str, Any] | RowFault]:
+    """Return the records of rows, or why one is none."""
+    faults: dict[int, RowFault] = {place: row for place, row in enumerate(rows) if isinstance(row, RowFault)}
+    for name, values in zip(scoring.ids, ids, strict=True):
+        if not is_unicode("".join(filter(None, values))):
+            faults |= {
+                place: RowFault("is not valid Unicode", name)
+                for place, value in enumerate(values)
+                if place not in faults and value is not None and not is_unicode(value)
+            }
+    if not faults:
+        return scoring.read_records(cast(Any, rows))
+    places = [place for place in range(len(rows)) if place not in faults]
+    found = dict(zip(places, scoring.read_records([cast(Any, rows[place]) for place in places]), strict=True))
+    return [faults.get(place) or found[place] for place in range(len(rows))]
 
 
 def predictions(model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int | None, float | None]]:
@@ -192,19 +215,6 @@ def predictions(model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> Ite
     yield from ((row.label_index, None if row.probabilities is None else row.probabilities[row.label_index]) for row in rows)
 
 
-def _add_values(
-    answers: _Answers, split: TableSplit, scoring: Scoring, numbers: Sequence[int], records: Sequence[tuple[list[str | None], Any]]
-) -> None:
-    """Add what a model that is no classifier answers; each record comes with the cells that name its row."""
-    for number, (ids, _), answer in zip(numbers, records, _values_of(scoring, [record for _, record in records]), strict=True):
-        if answer is None:
-            answers.refused.append(_line(split, number, scoring, ids, RowFault(_NO_VALUE)))
-            continue
-        answers.rows.append(number)
-        answers.ids.append(ids)
-        answers.values.append(answer[_column(scoring.model)])
-
-
 def _column(model: LoadedModel) -> str:
     """Return the name under which /predict answers."""
     return "labels" if model.task == "multilabel" else "prediction"
@@ -229,14 +239,14 @@ def _values_of(scoring: Scoring, records: Sequence[Mapping[str, Any]]) -> Iterat
 
 def _table(answers: _Answers, split: TableSplit, scoring: Scoring) -> pa.Table:
     rows, model = len(answers.rows), scoring.model
-    ids = {name: pa.array([each[place] for each in answers.ids], pa.string()) for place, name in enumerate(scoring.ids)}
+    ids = {name: pa.array(values, pa.string()) for name, values in zip(scoring.ids, answers.ids, strict=True)}
     columns = {
         "input": pa.array([split.file.name] * rows, pa.string()),
         "row": pa.array(answers.rows, pa.int64()),
         **ids,
         **(_labels(answers, scoring) if scoring.classifies else {_column(model): _predictions(answers, model)}),
         "model_version": pa.array([model.version] * rows, pa.string()),
-        "prediction_id": pa.array(_prediction_ids(answers.rows, split, model), pa.string()),
+        "prediction_id": _prediction_ids(answers.rows, split, model),
     }
     return pa.table(columns)
 
@@ -244,12 +254,9 @@ def _table(answers: _Answers, split: TableSplit, scoring: Scoring) -> pa.Table:
 def _labels(answers: _Answers, scoring: Scoring) -> dict[str, pa.Array]:
     texts = pa.array([label_text(label) for label in scoring.model.labels], pa.string())
     labels = pa.DictionaryArray.from_arrays(pa.array(answers.labels, pa.int32()), texts)
-    review = [value is not None and value < scoring.review_threshold for value in answers.probabilities]
-    return {
-        "label": labels.cast(pa.string()),
-        "probability": pa.array(answers.probabilities, pa.float64()),
-        "review": pa.array(review, pa.bool_()),
-    }
+    probabilities = pa.array(answers.probabilities, pa.float64())
+    review = pc.fill_null(pc.less(probabilities, pa.scalar(scoring.review_threshold, pa.float64())), fill_value=False)
+    return {"label": labels.cast(pa.string()), "probability": probabilities, "review": review}
 
 
 def _predictions(answers: _Answers, model: LoadedModel) -> pa.Array:
@@ -259,27 +266,10 @@ def _predictions(answers: _Answers, model: LoadedModel) -> pa.Array:
     return pa.array([orjson.dumps(value).decode() for value in answers.values], pa.string())
 
 
-def _prediction_ids(rows: Sequence[int], split: TableSplit, model: LoadedModel) -> list[str]:
+def _prediction_ids(rows: Sequence[int], split: TableSplit, model: LoadedModel) -> pa.Array:
     """Return the ids of answers: of the file's name and content, the row, and the model's files."""
-    begin = hashlib.sha256("\n".join((split.file.name, split.digest, str(model.lineage["artifact_digest"]), "")).encode("utf-8", "replace"))
-    ids = []
-    for row in rows:
-        digest = begin.copy()
-        digest.update(str(row).encode())
-        ids.append(row_prediction_id(model.prediction_prefix, digest.digest()))
-    return ids
-
-
-def _name(value: object) -> str | None:
-    return value if value is None or isinstance(value, str) else str(value)
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    of = "\n".join((split.file.name, split.digest, str(model.lineage["artifact_digest"]), ""))
+    return row_ids(model.prediction_prefix, hashlib.sha256(of.encode("utf-8", "replace")).digest(), rows)
 
 
 def _line(split: TableSplit, number: int, scoring: Scoring, ids: Sequence[str | None], refusal: RowFault) -> bytes:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -21,18 +22,21 @@ BATCH_ROWS = 2_048
 _MOST_CELL_BYTES = 1 << 20
 
 
-class Row(NamedTuple):
-    """One row of a table.
+@dataclass(frozen=True)
+class RowFault:
+    """Why a row is not scored; holds nothing of its texts.
 
     Attributes:
-        cells: By column, those that were asked for; empty where the row cannot be read.
-        fault: Why it cannot be read, as the end of a sentence.
+        reason: The end of a sentence.
+        field: The column that is wrong, if there is one.
     """
 
-    cells: Mapping[str, Any]
-    fault: str | None = None
+    reason: str
+    field: str | None = None
 
 
+#: Cells by column, those that were asked for; or why the row cannot be read.
+Row = Mapping[str, Any] | RowFault
 Rows = Sequence[Row]
 
 
@@ -53,7 +57,7 @@ def rows_of(split: TableSplit, columns: Sequence[Column], ids: Sequence[str]) ->
         return
     assert split.lines is not None  # noqa: S101 - files of lines have it
     if split.lines.too_long:
-        yield [Row({}, TOO_LONG)]
+        yield [RowFault(TOO_LONG)]
         return
     with split.file.open() as file:
         file.seek(split.lines.begin)
@@ -71,17 +75,17 @@ def rows_of(split: TableSplit, columns: Sequence[Column], ids: Sequence[str]) ->
 def _json_rows(content: bytes, names: Sequence[str]) -> Iterator[Row]:
     for line in content.removesuffix(b"\n").split(b"\n"):
         if not line.strip():
-            yield Row({}, "is blank")
+            yield RowFault("is blank")
             continue
         try:
             found = orjson.loads(line)
         except orjson.JSONDecodeError:
-            yield Row({}, "is not JSON in UTF-8")
+            yield RowFault("is not JSON in UTF-8")
             continue
         if isinstance(found, dict):
-            yield Row({name: found[name] for name in names if name in found})
+            yield {name: found[name] for name in names if name in found}
         else:
-            yield Row({}, "is not a JSON object")
+            yield RowFault("is not a JSON object")
 
 
 def _csv_rows(split: TableSplit, content: bytes, columns: Sequence[Column], names: Sequence[str]) -> Iterator[Row]:
@@ -93,12 +97,12 @@ def _csv_rows(split: TableSplit, content: bytes, columns: Sequence[Column], name
     width = len(split.header)
     for cells in csv_rows(text, split.delimiter):
         if len(cells) != width:
-            yield Row({}, f"has {len(cells)} cells, and the header has {width}" if cells else "is blank")
+            yield RowFault(f"has {len(cells)} cells, and the header has {width}" if cells else "is blank")
             continue
         row: dict[str, Any] = {name: cells[place] for name, place in places}
         if parsers or optional:
             row = {name: _value(cell, parsers.get(name), optional=name in optional) for name, cell in row.items()}
-        yield Row(row)
+        yield row
 
 
 def _boolean(text: str) -> bool:
@@ -146,8 +150,8 @@ def _parquet_rows(split: TableSplit, names: Sequence[str]) -> Iterator[Rows]:
 
 def _arrow_rows(batch: pa.RecordBatch) -> Rows:
     if batch.nbytes <= _MOST_CELL_BYTES:
-        return [Row(cells) for cells in batch.to_pylist()]
+        return list(batch.to_pylist())
     if batch.num_rows == 1:
-        return [Row({}, f"holds a cell of more than {_MOST_CELL_BYTES >> 20} MiB")]
+        return [RowFault(f"holds a cell of more than {_MOST_CELL_BYTES >> 20} MiB")]
     middle = batch.num_rows // 2
     return [*_arrow_rows(batch.slice(0, middle)), *_arrow_rows(batch.slice(middle))]

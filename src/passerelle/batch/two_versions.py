@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
-from passerelle.batch.scored_split import RowFault, Scoring, predictions
-from passerelle.batch.split_rows import rows_of
+from passerelle.batch.scored_split import Scoring, predictions
+from passerelle.batch.split_rows import RowFault, rows_of
 from passerelle.batch.table_plan import TablePlan, TableSplit
 from passerelle.model.answer import label_text
 from passerelle.model.version_differences import MOST_EXAMPLES, DifferentRow, PairCount, VersionDifferences
@@ -59,12 +59,14 @@ def _compare(split: TableSplit, scorings: tuple[Scoring, Scoring], tally: _Tally
     former, new = scorings
     first = split.first_row
     for rows in rows_of(split, new.model.description.columns, ()):
-        read = [None if row.fault else (former.read_record(row.cells), new.read_record(row.cells)) for row in rows]
-        places = [place for place, both in enumerate(read) if both and not any(isinstance(each, RowFault) for each in both)]
-        records = [[_record(read[place], side) for place in places] for side in (0, 1)]
+        cells = [row for row in rows if not isinstance(row, RowFault)]
+        numbers = [number for number, row in enumerate(rows, first) if not isinstance(row, RowFault)]
+        read = list(zip(numbers, former.read_records(cells), new.read_records(cells), strict=True))
+        read = [each for each in read if not any(isinstance(record, RowFault) for record in each)]
+        records = [[cast("Mapping[str, Any]", each[side]) for each in read] for side in (1, 2)]
         labels = zip(predictions(former.model, records[0]), predictions(new.model, records[1]), strict=True)
-        tally.refused_rows += len(rows) - len(places)
-        for place, record, ((before, _), (after, _)) in zip(places, records[1], labels, strict=True):
+        tally.refused_rows += len(rows) - len(read)
+        for (number, _, _), record, ((before, _), (after, _)) in zip(read, records[1], labels, strict=True):
             if before is None or after is None:
                 tally.refused_rows += 1
                 continue
@@ -73,13 +75,8 @@ def _compare(split: TableSplit, scorings: tuple[Scoring, Scoring], tally: _Tally
             if pair[0] != pair[1]:
                 tally.pairs[pair] += 1
                 if len(tally.examples) < MOST_EXAMPLES:
-                    tally.examples.append(DifferentRow(split.file.name, first + place, _text(record, tally.redact), *pair))
+                    tally.examples.append(DifferentRow(split.file.name, number, _text(record, tally.redact), *pair))
         first += len(rows)
-
-
-def _record(both: Any, side: int) -> Mapping[str, Any]:
-    record: Mapping[str, Any] = both[side]
-    return record
 
 
 def _text(record: Mapping[str, Any], redact: Callable[[str], str]) -> str:

@@ -32,19 +32,6 @@ def new_prediction_id(run_prefix: str, now_s: float | None = None) -> str:
     return f"{time_digits[:8]}-{time_digits[8:]}-7{random[:3]}-{_VARIANTS[random[3]]}{random[4:7]}-{random[7:11]}{run_prefix}"
 
 
-def row_prediction_id(run_prefix: str, digest: bytes) -> str:
-    """Return the id of the answer to a row of a table: the same whenever the same model scores the same row again.
-
-    It is a UUIDv8 (RFC 9562, section 5.8) and names no day: no log knows the answer, and `is_prediction_id` is false of it.
-
-    Args:
-        run_prefix: The first 8 hexadecimal digits of the run id.
-        digest: Of the row's place and of the model; 12 bytes or more.
-    """
-    digits = digest.hex()
-    return f"{digits[:8]}-{digits[8:12]}-8{digits[12:15]}-{_VARIANTS[digits[15]]}{digits[16:19]}-{digits[19:23]}{run_prefix}"
-
-
 def is_prediction_id(text: str) -> bool:
     """Return whether the text is an id as `new_prediction_id` writes it."""
     try:

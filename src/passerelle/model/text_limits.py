@@ -65,6 +65,17 @@ def text_fault(text: str, *, most_characters: int = TEXT_CHARACTERS) -> str | No
     return None
 
 
+def is_unicode(text: str) -> bool:
+    """Return whether a text can be written in UTF-8: it holds no half of a surrogate pair."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def decomposed_length(text: str) -> int:
     """Return the length of the text's compatibility decomposition, in linear time."""
     return int(_tables().lengths.take(_codes(text), mode="clip").sum())

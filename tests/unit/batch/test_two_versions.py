@@ -22,7 +22,7 @@ class Renamed:
 
     def __init__(self, scoring: Scoring) -> None:
         self.model = _Relabelled(scoring)
-        self.read_record = scoring.read_record
+        self.read_records = scoring.read_records
 
 
 class _Relabelled:
