@@ -110,10 +110,11 @@ class LinearScores:
             scaled = values * self.union.take(columns)
             for part in of_texts:
                 _divide(self.union_order, values[part], scaled[part])
-        rows = self.table.take(columns, axis=0)
+        # The rows of all texts together would be some megabytes that no cache holds.
         found = np.empty((texts, len(self.intercepts)))
+        take = self.table.take
         for place, part in enumerate(of_texts):
-            found[place] = np.dot(values[part], rows[part])
+            np.dot(values[part], take(columns[part], axis=0), out=found[place])
         found += self.intercepts
         return found
 
