@@ -122,7 +122,8 @@ def _classifies_texts(entry: Mapping[str, object], function: Mapping[str, object
 def _check_tokenizer(folder: Path, entries: Mapping[str, Mapping[str, object]]) -> None:
     """Check that a text classifier of transformers has its tokenizer; raises UsageError otherwise."""
     entry = entries.get("transformers", {})
-    if entry.get("task") not in _TEXT_CLASSIFICATION or entry.get("model_binary") == "pipeline":
+    # Of early versions of MLflow, the whole pipeline lies in one folder.
+    if entry.get("task") not in _TEXT_CLASSIFICATION or entry.get("model_binary") in {None, "pipeline"}:
         return
     components = entry.get("components")
     named = isinstance(components, list) and "tokenizer" in components
