@@ -87,9 +87,9 @@ def named_text() -> Pipeline:
     return make_pipeline(words, LogisticRegression()).fit(pd.DataFrame({"text": TEXTS}), ["bad", "good"] * 10)
 
 
-def of_numbers(model: Any, targets: Any) -> Any:
+def of_numbers(model: Any, targets: Any, example: pd.DataFrame = NUMBERS) -> Any:
     fitted = model.fit(NUMBERS, targets)
-    return sklearn(fitted, signature=infer_signature(NUMBERS, fitted.predict(NUMBERS)), input_example=NUMBERS.head(3))
+    return sklearn(fitted, signature=infer_signature(NUMBERS, fitted.predict(NUMBERS)), input_example=example.head(3))
 
 
 def autologged() -> None:

@@ -29,6 +29,7 @@ from tests.logged_models import INPUTS, NUMBERS, REQUIREMENTS, TEXTS, TWO, Row, 
 THREE = ["bad", "good", "other", "bad"] * 5
 PLACES_OF_WORK = NUMBERS.assign(borough=["11e", "12e", "13e", "14e"] * 5)
 MISSING = NUMBERS.assign(share=[float("nan"), *NUMBERS["share"][1:]])
+_EXAMPLES = "age,share\n3,0.5\n4,0.1\n"
 #: A model as a file of code, which MLflow runs to read it.
 _CODE = """
 from mlflow.models import set_model
@@ -145,6 +146,11 @@ def _scaled() -> Any:
     return make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression())
 
 
+def _strict() -> Any:
+    """Return a pipeline that refuses values that training did not see."""
+    return make_pipeline(make_column_transformer((OneHotEncoder(), ["borough"]), remainder="passthrough"), LogisticRegression())
+
+
 def _mixed() -> Any:
     return make_pipeline(make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["borough"]), remainder="passthrough"),
                          RandomForestClassifier(5, random_state=0))  # fmt: skip
@@ -166,6 +172,14 @@ MORE: Mapping[str, Row] = {
     "pickle, texts and numbers": Row(
         lambda: of_table(_mixed(), PLACES_OF_WORK, THREE, input_example=PLACES_OF_WORK.head(8)), origin="input_example",
         place="a nested path of a run, MLflow 2",
+    ),
+    "pickle, an example of which it refuses a row": Row(
+        lambda: of_table(_strict(), PLACES_OF_WORK, THREE, input_example=PLACES_OF_WORK.head(4).replace("12e", "21e")),
+        origin="input_example", place="a run",
+    ),
+    "pickle, an example that lacks a value": Row(
+        lambda: of_numbers(LogisticRegression(), TWO, MISSING), refused="has no value for « share » in row 1",
+        mended={"examples": _EXAMPLES},
     ),
     "pickle, a classifier without probabilities": Row(lambda: of_table(LinearSVC(), NUMBERS, THREE), place="a logged model"),
     "pickle, a search for parameters": Row(
