@@ -23,12 +23,14 @@ class CachedEnvironment:
         folder: Of the cache, below `passerelle`.
         prefix: Of the environment's name, before the digest of the file.
         install: Arguments of `uv pip` that come before the file.
+        base: The interpreter that it is made with.
     """
 
     pinned: Path
     folder: str
     prefix: str
     install: tuple[str, ...]
+    base: Path = Path(sys.executable)
 
     @property
     def python(self) -> Path:
@@ -44,7 +46,7 @@ class CachedEnvironment:
         with FileLock(f"{python.parents[1]}.lock"):
             if not is_complete(python):
                 uv = [sys.executable, "-m", "uv"]
-                subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(python.parents[1])], check=True)
+                subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", str(self.base), str(python.parents[1])], check=True)
                 subprocess.run(
                     [*uv, "pip", *self.install[:1], "--quiet", "--python", str(python), *self.install[1:], str(self.pinned)], check=True
                 )

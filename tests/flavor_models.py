@@ -1,7 +1,7 @@
 """Logs a model of each flavor, reads it as the process of an adopted model does, and writes what both say beside what pyfunc says.
 
 Run by the interpreter of the flavors' environment, without passerelle: `python tests/flavor_models.py START FOLDER`, where START is the
-start.py of `model/host/`; or `python tests/flavor_models.py --save NAME FOLDER`, which saves one of the models.
+start.py of `model/host/`; or `python tests/flavor_models.py --save NAME FOLDER`, which saves one of the models; or `--save-all FOLDER`.
 """
 
 from __future__ import annotations
@@ -227,8 +227,18 @@ def save(name: str, folder: str) -> None:
     (Path(folder) / "signature.json").write_text(json.dumps(content))
 
 
+def save_all(folder: str) -> None:
+    """Save each model in a folder of its name."""
+    warnings.filterwarnings("ignore")
+    for cases in CASES:
+        for name, save_model, table, values in cases():
+            save_model(str(Path(folder) / name), infer_signature(table, values))
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "--save":
+    if sys.argv[1] == "--save-all":
+        save_all(sys.argv[2])
+    elif sys.argv[1] == "--save":
         save(*sys.argv[2:])
     else:
         main(*sys.argv[1:])

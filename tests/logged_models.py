@@ -53,19 +53,25 @@ class Row:
 
     Attributes:
         log: Logs the model in the current run.
+        saved: Or the name of a model that another environment saved.
         options: Of `adopt`; a file is given by its content.
         task: What the model is taken to do; empty where it is refused.
         form: How it takes its records.
         origin: Of the golden predictions' inputs.
         refused: What the message says where it is refused.
+        place: Where the model lies, as `tests.logged_places` names it.
+        mended: Options with which it is adopted where it is refused; None where it must be logged again.
     """
 
-    log: Callable[[], Any]
+    log: Callable[[], Any] = lambda: None
     options: Mapping[str, Any] = field(default_factory=dict)
     task: str = "classification"
     form: str = "table"
     origin: str = "signature"
     refused: str = ""
+    place: str = "a version"
+    mended: Mapping[str, Any] | None = None
+    saved: str = ""
 
 
 def sklearn(model: Any, **options: Any) -> Any:
@@ -81,9 +87,9 @@ def named_text() -> Pipeline:
     return make_pipeline(words, LogisticRegression()).fit(pd.DataFrame({"text": TEXTS}), ["bad", "good"] * 10)
 
 
-def of_numbers(model: Any, targets: Any) -> Any:
+def of_numbers(model: Any, targets: Any, example: pd.DataFrame = NUMBERS) -> Any:
     fitted = model.fit(NUMBERS, targets)
-    return sklearn(fitted, signature=infer_signature(NUMBERS, fitted.predict(NUMBERS)), input_example=NUMBERS.head(3))
+    return sklearn(fitted, signature=infer_signature(NUMBERS, fitted.predict(NUMBERS)), input_example=example.head(3))
 
 
 def autologged() -> None:
@@ -117,7 +123,9 @@ UNNAMED = ModelSignature(inputs=Schema([ColSpec("string")]))
 BOTH = NUMBERS.assign(target=TWO)
 ROWS: Mapping[str, Row] = {
     "autolog, texts as a list": Row(autologged, {"text_column": "text"}, form="list", origin="input_example"),
-    "autolog, without the name of the text": Row(autologged, refused="does not say which columns"),
+    "autolog, without the name of the text": Row(
+        autologged, refused="does not say which columns a record has", mended={"text_column": "text"}
+    ),
     "skops, named text": Row(skops, origin="input_example"),
     "pickle, a Series, without signature": Row(
         lambda: sklearn(texts().fit(pd.Series(TEXTS), ["bad", "good"] * 10)), {"text_column": "comment"}, form="list"
@@ -128,13 +136,16 @@ ROWS: Mapping[str, Row] = {
     "pickle, numbers, names of labels": Row(
         lambda: of_numbers(LogisticRegression(), TWO), {"labels": '{"0": "refused", "1": "accepted"}'}, origin="input_example"
     ),
-    "pickle, numbers, a name too few": Row(lambda: of_numbers(LogisticRegression(), TWO), {"labels": '["refused"]'}, refused="no name for"),
+    "pickle, numbers, a name too few": Row(
+        lambda: of_numbers(LogisticRegression(), TWO), {"labels": '["refused"]'},
+        refused="--labels has no name for the label 1", mended={"labels": '["refused", "accepted"]'},
+    ),
     "pickle, an array, without signature": Row(
         lambda: sklearn(LogisticRegression().fit(NUMBERS.to_numpy(), TWO)), {"signature": INPUTS}
     ),
     "pickle, an array with a tensor's signature": Row(
         lambda: sklearn(LogisticRegression().fit(NUMBERS.to_numpy(), TWO), signature=infer_signature(NUMBERS.to_numpy())),
-        refused="names no columns",
+        refused="its signature names no columns", mended={"signature": INPUTS},
     ),
     "pickle, the target in the signature": Row(
         lambda: sklearn(LogisticRegression().fit(NUMBERS, TWO), signature=infer_signature(BOTH)), {"drop_columns": ("target",)}
@@ -150,9 +161,9 @@ ROWS: Mapping[str, Row] = {
     "clustering": Row(lambda: of_numbers(KMeans(2, n_init=1, random_state=0), None), task="clustering", origin="input_example"),
     "pyfunc, a class": Row(lambda: function(Steps()), task="other"),
     "pyfunc, a class with the names of labels": Row(lambda: function(Steps()), {"labels": '{"low": "bas", "high": "haut"}'}),
-    "pyfunc, otherwise on each call": Row(lambda: function(Dice()), refused="otherwise on each call"),
+    "pyfunc, otherwise on each call": Row(lambda: function(Dice()), refused="answers otherwise on each call"),
     "examples that lack a column": Row(
-        lambda: of_numbers(LogisticRegression(), TWO), {"examples": "age\n3\n"}, refused="lacks the column « share »"
+        lambda: of_numbers(LogisticRegression(), TWO), {"examples": "age\n3\n"}, refused="lacks the column « share »", mended={},
     ),
     "examples": Row(lambda: of_numbers(LogisticRegression(), TWO), {"examples": "age,share,label\n3,0.5,1\n4,0.1,0\n"}, origin="examples"),
 }  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mlflow
@@ -144,6 +145,15 @@ def test_a_version_whose_files_are_not_there_is_refused(quick: Registry, source:
         adopted(quick, address)
     assert refused.value.hint
     assert quick.model_version(quick.settings.registered_model, 1).tags == {}
+
+
+def test_a_model_that_finds_no_room_is_refused_before_its_download(quick: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = logged()
+    monkeypatch.setattr("passerelle.registry.download_room.shutil.disk_usage", lambda _: SimpleNamespace(free=1_500))
+    monkeypatch.setattr(stage, "download_source", lambda *_: pytest.fail("nothing is downloaded"))
+    with pytest.raises(OutsideError, match=r"GiB, and twice that is needed: .* has 0\.0 GiB free") as refused:
+        adopted(quick, f"runs:/{run_id}")
+    assert refused.value.hint == "TMPDIR=FOLDER passerelle adopt models:/NAME/VERSION"
 
 
 def test_other_options_give_another_record_until_the_version_was_in_production(quick: Registry, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ from passerelle.names import GOLDEN, MANIFEST_FILE, MODEL_FOLDER, SCORER_FOLDER,
 from passerelle.scorer.storage import INDEX
 
 _MODE = 0o644
+#: Of one file, in the archive's format.
+_MOST_BYTES = 8 << 30
 
 
 def write_bundle(
@@ -65,6 +67,9 @@ def _add(archive: tarfile.TarFile, name: str, content: IO[bytes], size: int) -> 
     # A new TarInfo has no owner, no group and no time: nothing of this machine is in the archive.
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode = size, _MODE
+    if size >= _MOST_BYTES:
+        message = f"the file {name} of the model has {size >> 30} GiB, and a bundle for services that follow takes files under 8 GiB"
+        raise UsageError(message, hint="passerelle adopt models:/NAME/VERSION")
     try:
         archive.addfile(entry, content)
     except ValueError as error:

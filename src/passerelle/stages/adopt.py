@@ -22,6 +22,7 @@ from passerelle.names import ADOPTION_OPTIONS, ADOPTION_RUN, ARTIFACT_DIGEST, GO
 from passerelle.registry.adoptable import Adoptable, find_adoptable
 from passerelle.registry.adoption_run import is_run_of
 from passerelle.registry.client import Registry
+from passerelle.registry.download_room import check_room
 from passerelle.registry.sign import stored_signature
 from passerelle.registry.version_files import download_model, download_source
 from passerelle.settings import LoadingSettings, SigningSettings
@@ -180,6 +181,7 @@ def _earlier(registry: Registry, found: Adoptable, options: AdoptOptions, signin
 
 def _downloaded(registry: Registry, found: Adoptable, into: Path) -> Path:
     version = found.version
+    check_room(registry, found.source, into)
     folder = download_source(registry, found.source, into) if version is None else download_model(registry, version, into)
     refuse_links(folder)
     return folder

@@ -193,10 +193,12 @@ def _labels(given: Mapping[str, str], classes: Sequence[Any], address: str) -> d
     found = {key: given.get(key, given.get(json.dumps(str(label), ensure_ascii=False))) for key, label in by_json.items()}
     missing = next((key for key, name in found.items() if name is None), None)
     if missing is not None:
-        raise UsageError(f"--labels has no name for the label {missing}: the model gives {', '.join(by_json)}")
+        message = f"--labels has no name for the label {missing}: the model gives {', '.join(by_json)}"
+        raise UsageError(message, hint=f"passerelle adopt {address} --labels FILE")
     unknown = next((key for key in given if key not in by_json and _plain(key) not in map(str, classes)), None)
     if unknown is not None:
-        raise UsageError(f"--labels names {unknown}, which the model does not give: it gives {', '.join(by_json)}")
+        message = f"--labels names {unknown}, which the model does not give: it gives {', '.join(by_json)}"
+        raise UsageError(message, hint=f"passerelle adopt {address} --labels FILE")
     return {key: str(name) for key, name in found.items()}
 
 

@@ -13,7 +13,10 @@ from passerelle.model.trust import UNREADABLE
 
 PYFUNC = "python_function"
 #: The flavors with a reader of their own, in the order in which they are taken, and the key of the entry that names the model's file.
-_FILES: Mapping[str, str] = {"sklearn": "pickled_model", "lightgbm": "data", "xgboost": "data", "catboost": "data", "onnx": "data"}
+_FILES: Mapping[str, str] = {
+    "sklearn": "pickled_model", "lightgbm": "data", "xgboost": "data", "catboost": "data", "onnx": "data", "transformers": "model_binary",
+    "sentence_transformers": "data",
+}  # fmt: skip
 #: The key of each flavor's entry that names the version of its library, and the library.
 _LIBRARIES: Mapping[str, tuple[str, str]] = {
     "sklearn": ("sklearn_version", "scikit-learn"),
@@ -29,6 +32,10 @@ ESTIMATORS = frozenset({"sklearn", "lightgbm"})
 _FORMATS = frozenset({"skops", "pickle", "cloudpickle"})
 #: Functions of an estimator that pyfunc may be told to call, and that the reader's answer holds.
 _ANSWERED = frozenset({"predict", "predict_proba"})
+#: What the reader of texts passes on to the tokenizer, of what a model of transformers may be logged with.
+_OF_TOKENIZERS = frozenset({"truncation", "max_length", "padding"})
+_OF_TEXTS = frozenset({"transformers", "sentence_transformers"})
+_TEXT_CLASSIFICATION = frozenset({"text-classification", "sentiment-analysis"})
 _SUFFIXES_OF_PICKLES = frozenset({".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".dill"})
 
 
@@ -76,6 +83,7 @@ def logged_flavor(folder: Path, *, name: str | None = None) -> LoggedFlavor:
     chosen = name or next((each for each in _FILES if each in entries and _answers_as_pyfunc(each, entries)), PYFUNC)
     if chosen not in entries:
         raise UsageError(f"the model's flavors are {', '.join(sorted(entries)) or 'none'}: none can be read; log it with a pyfunc flavor")
+    _check_tokenizer(folder, entries)
     entry, function = entries[chosen], entries.get(PYFUNC, {})
     files = _files(folder, chosen, entry, function)
     libraries = {library: str(entries[each][key]) for each, (key, library) in _LIBRARIES.items() if entries.get(each, {}).get(key)}
@@ -97,9 +105,31 @@ def _answers_as_pyfunc(name: str, entries: Mapping[str, Mapping[str, object]]) -
     entry, function = entries[name], entries.get(PYFUNC)
     if name == "sklearn" and str(entry.get("serialization_format", "pickle")) not in _FORMATS:
         return False
+    if name == "transformers" and not _classifies_texts(entry, function or {}):
+        return False
     if function is None:
         return True
     return function.get("loader_module") == f"mlflow.{name}" and str(function.get("predict_fn", "predict")) in _ANSWERED
+
+
+def _classifies_texts(entry: Mapping[str, object], function: Mapping[str, object]) -> bool:
+    """Return whether a model of transformers is a text classifier that lies in its files, logged with options of its tokenizer alone."""
+    config = function.get("config") or {}
+    within = isinstance(config, dict) and set(config) <= _OF_TOKENIZERS
+    return within and entry.get("task") in _TEXT_CLASSIFICATION and bool(entry.get("model_binary"))
+
+
+def _check_tokenizer(folder: Path, entries: Mapping[str, Mapping[str, object]]) -> None:
+    """Check that a text classifier of transformers has its tokenizer; raises UsageError otherwise."""
+    entry = entries.get("transformers", {})
+    # Of early versions of MLflow, the whole pipeline lies in one folder.
+    if entry.get("task") not in _TEXT_CLASSIFICATION or entry.get("model_binary") in {None, "pipeline"}:
+        return
+    components = entry.get("components")
+    named = isinstance(components, list) and "tokenizer" in components
+    if not named or not any((folder / "components" / "tokenizer").glob("*")):
+        message = "the model was logged without its tokenizer, and takes no text: log the pipeline of transformers with its tokenizer"
+        raise UsageError(message, hint="passerelle adopt runs:/RUN_ID")
 
 
 def _files(folder: Path, name: str, entry: Mapping[str, object], function: Mapping[str, object]) -> tuple[str, ...]:
@@ -121,8 +151,8 @@ def _runs_code(folder: Path, name: str, entry: Mapping[str, object], function: M
     if name == "lightgbm":
         estimator = entry.get("model_class", "lightgbm.basic.Booster") != "lightgbm.basic.Booster"
         return estimator and entry.get("serialization_format") != "skops"
-    if name in _FILES:
+    if name in _FILES and name not in _OF_TEXTS:
         return False
-    if function.get("loader_module") in {"mlflow.transformers", "mlflow.sentence_transformers", "mlflow.prophet"}:
+    if name in _OF_TEXTS or function.get("loader_module") in {"mlflow.transformers", "mlflow.sentence_transformers", "mlflow.prophet"}:
         return any(path.suffix in _SUFFIXES_OF_PICKLES or path.suffix == ".py" for path in folder.rglob("*"))
     return True

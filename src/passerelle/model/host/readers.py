@@ -19,6 +19,8 @@ _READERS = {
     "xgboost": "read_xgboost",
     "catboost": "read_catboost",
     "onnx": "read_onnx",
+    "transformers": "read_transformers",
+    "sentence_transformers": "read_sentences",
 }
 
 

@@ -75,3 +75,48 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "MLmodel").write_text("flavors: [")
     with pytest.raises(IntegrityError, match="no readable MLmodel"):
         logged_flavor(tmp_path)
+
+
+def transformers(**others: object) -> dict[str, object]:
+    return {"task": "text-classification", "model_binary": "model", "components": ["tokenizer"], "transformers_version": "4.44.2", **others}
+
+
+@pytest.mark.parametrize(
+    ("entry", "config", "name"),
+    [
+        (transformers(), None, "transformers"),
+        (transformers(), {"truncation": True, "max_length": 512}, "transformers"),
+        # Answers that only pyfunc gives.
+        (transformers(), {"top_k": 2}, "python_function"),
+        (transformers(task="fill-mask"), None, "python_function"),
+        # Its weights lie in a hub.
+        (transformers(model_binary=None), None, "python_function"),
+    ],
+)
+def test_a_text_classifier_that_lies_in_its_files_is_read_as_one(tmp_path: Path, entry: dict[str, Any], config: Any, name: str) -> None:
+    folder = write(tmp_path, "model/model.safetensors", "components/tokenizer/tokenizer.json", transformers=entry,
+                   python_function=function("mlflow.transformers", config=config))  # fmt: skip
+    flavor = logged_flavor(folder)
+    assert (flavor.name, flavor.pickled, flavor.libraries) == (name, False, {"transformers": "4.44.2"})
+    (folder / "model" / "pytorch_model.bin").write_text("a pickle")
+    assert logged_flavor(folder).pickled
+
+
+@pytest.mark.parametrize(("components", "files"), [([], ["components/tokenizer/vocab.txt"]), (["tokenizer"], []), (None, [])])
+def test_a_text_classifier_without_its_tokenizer_is_refused(tmp_path: Path, components: Any, files: list[str]) -> None:
+    entry = transformers(components=components)
+    folder = write(tmp_path, "model/model.safetensors", *files, transformers=entry, python_function=function("mlflow.transformers"))
+    with pytest.raises(UsageError, match="logged without its tokenizer") as refused:
+        logged_flavor(folder)
+    assert refused.value.hint == "passerelle adopt runs:/RUN_ID"
+
+
+def test_an_encoder_of_texts_has_a_reader_of_its_own(tmp_path: Path) -> None:
+    entry = {"sentence_transformers_version": "3.2.1"}
+    of_pyfunc = function("mlflow.sentence_transformers", data="model.st")
+    folder = write(tmp_path, "model.st/model.safetensors", sentence_transformers=entry, python_function=of_pyfunc)
+    assert (logged_flavor(folder).name, logged_flavor(folder).files, logged_flavor(folder).pickled) == (
+        "sentence_transformers",
+        ("model.st",),
+        False,
+    )
