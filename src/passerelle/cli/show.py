@@ -252,6 +252,8 @@ def history(output: Output, result: History) -> None:
         output.line(f"entry {finding.number}: {finding.problem}", Tone.BAD)
     for difference in result.differences:
         output.line(difference, Tone.BAD)
+    for fault in result.looks:
+        output.line(fault, Tone.BAD)
     for note in result.notes:
         output.line(note)
     for key in result.foreign if result.verified else ():

@@ -14,6 +14,7 @@ from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
 from passerelle.registry.ledger import now
 from passerelle.registry.looks import Look, LookTaken, RowSet, take_look
+from passerelle.settings import SigningSettings
 
 _SKETCH, _BEGINNING = 128, slice(7, 19)
 
@@ -27,6 +28,7 @@ def look_at(
     *,
     who: str,
     dry_run: bool,
+    signing: SigningSettings | None = None,
 ) -> LookTaken | None:
     """Return the look that this verdict takes, once it is counted; None where there are no rows.
 
@@ -41,7 +43,7 @@ def look_at(
     else:
         return None
     look = Look(0, "", now(), who, ref.run_id, criteria.digest, rows)
-    return take_look(registry, look, ref.registered_model, champion, dry_run=dry_run)
+    return take_look(registry, look, ref.registered_model, champion, dry_run=dry_run, signing=signing)
 
 
 def row_set(records: pd.DataFrame, answers: list[str]) -> RowSet:

@@ -27,6 +27,7 @@ from passerelle.gate.worth import worth
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
 from passerelle.registry.looks import LookTaken
+from passerelle.settings import SigningSettings
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ def judge(
     given: LabelledRows | None = None,
     accept: Sequence[str] = (),
     dry_run: bool = False,
+    signing: SigningSettings | None = None,
     prepare: Prepare = as_it_is,
     inputs: GateInputs = NOTHING,
 ) -> Verdict:
@@ -130,6 +132,7 @@ def judge(
         given: As of `gather`.
         accept: Checks of which the person accepts, for the reason, that nothing can be found out.
         dry_run: Whether to go on where the look at the rows cannot be counted.
+        signing: What that look is signed with, and the earlier ones are verified with.
         prepare, inputs: As of `gather`.
 
     Raises:
@@ -141,7 +144,7 @@ def judge(
     how: dict[str, Any] = {"serving": serving or {}, "given": given, "prepare": prepare, "inputs": inputs, "rule": criteria.champion}
     evidence = gather(registry, ref, champion, least_rows=criteria.held_out.rows, **how)
     # Counted before anybody sees what it shows.
-    look = look_at(registry, evidence, ref, champion, criteria, who=who, dry_run=dry_run)
+    look = look_at(registry, evidence, ref, champion, criteria, who=who, dry_run=dry_run, signing=signing)
     difference, found = _found(evidence, criteria, level_of_look(look.number if look else 1, criteria.champion.level))
     findings = _waived(found, [*waive, *(each.check for each in found if each.unknown and each.check in accept)], f"{who}: {reason}")
     return Verdict(ref, criteria.digest, evidence, difference, findings, look, criteria.champion)

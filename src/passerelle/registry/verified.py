@@ -26,6 +26,7 @@ class History:
         differences: What is said of the versions that were in production, and differs from what their manifests record.
         notes: Versions whose manifests are older ones without provenance.
         foreign: Objects in the ledger's folder that are none of its own; nothing goes by them.
+        looks: What is wrong with the looks at test sets that promotions were decided at.
     """
 
     registered_model: str
@@ -36,6 +37,7 @@ class History:
     differences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
+    looks: tuple[str, ...] = ()
 
     @property
     def unanchored(self) -> bool:

@@ -59,6 +59,8 @@ def judged_before(ledger: VerifiedLedger, last: Entry | None, entry: Entry, crit
         judged=last.judged,
         golden_origin=last.golden_origin,
         held_out_digest=last.held_out_digest,
+        accepted=last.accepted,
+        look=last.look,
     )
 
 

@@ -116,6 +116,7 @@ class Judgement:
             report_digest=_digest(self.page) if self.page else None,
             judged=self.verdict.judged if self.verdict else True,
             held_out_digest=self.verdict.rows.digest if self.verdict and self.verdict.rows else None,
+            look=self.verdict.look.proof if self.verdict and self.verdict.look else None,
         )
 
 
@@ -203,6 +204,7 @@ def _judged(
             prepare=partial(prepared, registry, request.signing),
             accept=accept,
             dry_run=dry_run,
+            signing=request.signing,
         )
     except NotFoundError:
         if request.force:

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from passerelle.errors import IntegrityError
-from passerelle.model.ledger_entry import MOST_ENTRY_BYTES, CandidateTerms, Entry, ErasedAnswers, digest_of, parsed_entry
+from passerelle.model.ledger_entry import MOST_ENTRY_BYTES, CandidateTerms, CountedLook, Entry, ErasedAnswers, digest_of, parsed_entry
 from passerelle.registry.ledger import BEGINNING, MOST_HEAD_BYTES, Ledger, LedgerHead, Stored, entry_name, folder_of, parsed_head
 from passerelle.registry.objects import Objects
 from tests.unit.registry.memory import NAME, Bucket, Mlflow
@@ -48,6 +48,8 @@ def test_an_entry_is_one_line_of_canonical_json() -> None:
         golden_origin="signature",
         held_out_digest="sha256:2",
         criteria_before="sha256:3",
+        accepted=("criteria",),
+        look=CountedLook("r", 1, 2, "sha256:4"),
     )
     assert json.loads(more.line()).keys() == asdict(more).keys()
 
