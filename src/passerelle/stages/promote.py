@@ -164,7 +164,7 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, req
     if not request.puts_back:
         check_not_withdrawn(ledger.entries, version.ref)
     moved = put_in_production(registry, version.ref, entry, since=ledger, judged=True, signing=request.signing, dry_run=dry_run)
-    return replace(moved, findings=judgement.findings, report=judgement.report, notes=notes)
+    return replace(moved, findings=judgement.findings, report=judgement.report, notes=(*moved.notes, *notes))
 
 
 def _judged(
