@@ -37,20 +37,18 @@ def take_look(
     Raises:
         OutsideError: S3 does not answer, or does not let it be written, and this is no dry run.
         BusyError: Others took the next number again and again.
-        SettingsError: The key to sign with cannot be read, or signatures are required and there is no key to verify them with.
+        SettingsError: A key is missing or cannot be read.
     """
     for _ in range(_ATTEMPTS):
         record = read_looks(registry, registered_model, champion, signing)
         before = next((each for each in record.looks if each.asks_as(look) and each.number not in record.lost), None)
         if before is not None:
             return record.taken(before)
-        new = replace(look, number=record.last + 1, before=record.digests[-1])
+        new = signed_look(replace(look, number=record.last + 1, before=record.digests[-1]), signing)
         if new.number > MOST_LOOKS:
             return record.taken(new, counted=False)
-        new = signed_look(new, signing)
         try:
-            folder = folder_of_looks(registry, registered_model, record.beside)
-            if not registry.objects.create(key_of_look(folder, new.number), new.line()):
+            if not registry.objects.create(key_of_look(folder_of_looks(registry, registered_model, record.beside), new.number), new.line()):
                 continue
             tell_of_look(registry, champion, new)
         except OutsideError:

@@ -136,7 +136,7 @@ def broken(registered_model: str, faults: tuple[LedgerFault, ...]) -> IntegrityE
     message = f"the ledger of « {registered_model} » is broken at entry {first.number}: {first.problem}{more}"
     if only_unanchored(faults):
         message += "; a person who knows why may go on from it"
-        return IntegrityError(message, hint="passerelle history --verify\npasserelle promote --version N --reason REASON")
+        return IntegrityError(message, hint="passerelle history --verify\npasserelle promote --version N --accept ledger --reason REASON")
     return IntegrityError(message, hint="passerelle history --verify")
 
 

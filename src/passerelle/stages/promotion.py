@@ -87,9 +87,10 @@ def _completed(
     registry: Registry, ledger: VerifiedLedger, signing: SigningSettings | None, check_lock: Callable[[], None], *, dry_run: bool
 ) -> tuple[str, ...]:
     """Return what the last move left to do, in words, and do it under the lock: what MLflow lacks, and the end of a promoted candidate."""
-    if ledger.last_move is None:
+    last = ledger.last_move
+    if last is None:
         return ()
-    missing, candidate = unpublished(registry, ledger.last_move), candidate_of(ledger)
+    missing, candidate = unpublished(registry, last), candidate_of(ledger)
     ends = (f"end of the candidate, version {ledger.in_production}",) if candidate and candidate.to_version == ledger.in_production else ()
     head = (ledger.damaged_head,) if ledger.damaged_head else ()
     if dry_run or not (missing or ends or head):
@@ -99,8 +100,8 @@ def _completed(
     if head:
         mend_head(registry, ledger, check_lock=check_lock)
         ledger = verified_ledger(registry, ledger.registered_model, signing)
-    end_promoted(registry, ledger, ledger.last_move, signing=signing, check_lock=check_lock)
-    left = unpublished(registry, ledger.last_move) if ledger.last_move else ()
+    end_promoted(registry, ledger, last, signing=signing, check_lock=check_lock)
+    left = unpublished(registry, last)
     return (*head, *(each for each in missing if each not in left), *ends)
 
 

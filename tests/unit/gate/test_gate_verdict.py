@@ -140,9 +140,9 @@ def test_what_the_rows_are_too_few_to_tell_takes_a_person_by_default(asked: dict
     assert (found.result, found.passed, found.failures) == ("undecided", False, ())
     assert found.undecided is not None
     assert "too few rows to tell" in found.undecided.message
-    accepted = judged({}, accept=("champion",), who="marie@here", reason="checked by hand")
+    accepted = found.accepting("champion", "marie@here: checked by hand")
     assert (accepted.result, accepted.passed, accepted.waived) == ("passed", True, {"champion": "marie@here: checked by hand"})
-    refused = judged({"champion": {"too_few": "refuse"}}, accept=("champion",), who="marie@here", reason="checked by hand")
+    refused = judged({"champion": {"too_few": "refuse"}})
     assert (refused.result, [each.check for each in refused.failures]) == ("refused", ["champion"])
     assert judged({"champion": {"too_few": "accept"}}).result == "passed"
 
@@ -177,5 +177,7 @@ def test_recipes_that_too_few_rows_tell_apart_leave_the_verdict_open(
 ) -> None:
     of_rows = RowEvidence(familiar=len(TRUTH), new_to_both=np.zeros(len(TRUTH), dtype=np.bool_), recipes=recipes)
     asked["evidence"] = evidence(GOOD, LATER, of_rows=of_rows)
-    found = judged({}, accept=accept, who="marie@here", reason="the archive was read by hand")
+    found = judged({})
+    if accept and found.undecided:
+        found = found.accepting(found.undecided.check, "marie@here: the archive was read by hand")
     assert (found.result, found.passed, found.difference) == (result, result == "passed", None)

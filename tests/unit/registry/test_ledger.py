@@ -187,7 +187,7 @@ def test_a_first_entry_that_was_forged_is_found_where_mlflow_knows_of_none(mlflo
     forge(Forger(mlflow))
     left = dict(mlflow.objects.held)
     assert found(mlflow).findings[0].number == 1
-    assert gathered(mlflow) == ["passerelle promote --version 3 --reason REASON"]
+    assert gathered(mlflow) == ["passerelle promote --version 3 --accept ledger --reason REASON"]
     with pytest.raises(IntegrityError, match="is broken at entry 1: "):
         rollback(real(mlflow), who="paul@here", version=3)
     with pytest.raises(IntegrityError, match="is broken at entry 1: "):
