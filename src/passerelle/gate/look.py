@@ -11,8 +11,8 @@ from passerelle.gate.evidence import Evidence
 from passerelle.gate.row_hashes import row_hashes
 from passerelle.gate.task_evidence import TaskEvidence
 from passerelle.names import ModelVersionRef
+from passerelle.registry import ledger as ledgers
 from passerelle.registry.client import Registry
-from passerelle.registry.ledger import now
 from passerelle.registry.looks import Look, LookTaken, RowSet, take_look
 from passerelle.settings import SigningSettings
 
@@ -42,7 +42,7 @@ def look_at(
         rows = row_set(evidence.rows.records, answers.tolist())
     else:
         return None
-    look = Look(0, "", now(), who, ref.run_id, criteria.digest, rows)
+    look = Look(0, "", ledgers.now(), who, ref.run_id, criteria.digest, rows)
     return take_look(registry, look, ref.registered_model, champion, dry_run=dry_run, signing=signing)
 
 

@@ -12,9 +12,9 @@ from passerelle.gate.verdict import allow
 from passerelle.model.ledger_entry import Entry
 from passerelle.model.manifest import digest_of_manifest
 from passerelle.names import ARTIFACT_DIGEST, GOLDEN_ORIGIN, MANIFEST, TRUSTED_PICKLE, ModelVersionRef
+from passerelle.registry import ledger as ledgers
 from passerelle.registry.chain import REANCHORED
 from passerelle.registry.client import Registry, VersionInfo
-from passerelle.registry.ledger import now
 from passerelle.registry.production import plan, standing
 from passerelle.registry.sign import verify_version
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
@@ -218,7 +218,7 @@ def _entry(version: VersionInfo, request: PromotionRequest) -> Entry:
     return Entry(
         number=0,
         before="",
-        when=now(),
+        when=ledgers.now(),
         who=request.who,
         what="promote",
         registered_model=version.ref.registered_model,
