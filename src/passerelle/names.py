@@ -88,6 +88,8 @@ LEDGER_ANNOUNCED: Final = LEDGER_PREFIX + "announced"
 
 # Of a version: number and digest of the last look at a test set next to it, while it is in production.
 LOOKS: Final = LEDGER_PREFIX + "looks"
+#: Begins the parameters of its run that hold the digest of each such look, by its number.
+LOOK_PARAM: Final = LEDGER_PREFIX + "look."
 
 # Labels of a bento model, a bento and an image, beside those that come from the tags above.
 REGISTERED_MODEL_LABEL: Final = PREFIX + "registered_model"

@@ -21,7 +21,7 @@ from sklearn.pipeline import Pipeline
 
 from passerelle.criteria import Criteria
 from passerelle.errors import RefusedError
-from passerelle.names import LOOKS, ModelVersionRef
+from passerelle.names import LOOK_PARAM, LOOKS, ModelVersionRef
 from passerelle.platform.state import RunningPlatform
 from passerelle.registry.client import Registry
 from passerelle.registry.verified import verified_ledger
@@ -265,7 +265,15 @@ def test_a_good_model_passes_and_its_report_is_kept(ground: Ground, platform: Ru
     assert pages[0].startswith("<!doctype html>")
     assert done.report == f"runs:/{ref.run_id}/{REPORT}"
     assert ground.registry.aliases(ground.registry.settings.registered_model)["production"] == ref.version
-    assert ground.registry.read_json(ref.run_id, "gate/verdict.json")["look"] == {"number": 1, "counted": True, "lost": 0}
+    look = ground.registry.read_json(ref.run_id, "gate/verdict.json")["look"]
+    assert {name: look[name] for name in ("number", "counted", "lost", "unsigned")} == {
+        "number": 1,
+        "counted": True,
+        "lost": 0,
+        "unsigned": 0,
+    }
+    assert done.entry.look is not None
+    assert ground.registry.run(ground.champion.run_id).params[f"{LOOK_PARAM}000001"] == done.entry.look.digest == look["proof"]["digest"]
     assert any("the first look at these rows next to the version in production" in note for note in done.notes)
     assert ground.registry.model_version(ref.registered_model, ground.champion.version).tags[LOOKS].startswith("1 sha256:")
     difference = next(finding for finding in done.findings if finding.check == "champion")

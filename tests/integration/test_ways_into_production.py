@@ -108,7 +108,7 @@ def promote_by_other_criteria(ground: Ground) -> Iterator[tuple[str, str]]:
 
 def delete_the_version_in_production(ground: Ground) -> Iterator[tuple[str, str]]:
     ground.mlflow.delete_model_version(ground.name, "1")
-    yield ground.commands()[0], "passerelle promote --version 2 --reason REASON"
+    yield ground.commands()[0], "passerelle promote --version 2 --accept champion-gone --reason REASON"
     yield told(lambda: ground.promoted(ground.second)), "is gone from MLflow"
     yield told(lambda: ground.promoted(ground.second, who=JOB, reason="the build")), "takes the reason of a person"
     yield ground.promoted(ground.second, reason="version 1 was deleted by mistake").notes[0], "is gone from MLflow"
@@ -129,7 +129,7 @@ def delete_the_files_of_the_version_in_production(ground: Ground) -> Iterator[tu
 
 def make_the_registered_model_anew(ground: Ground) -> Iterator[tuple[str, str]]:
     ref = ground.made_anew()
-    yield ground.commands()[0], "passerelle promote --version 1 --reason REASON"
+    yield ground.commands()[0], "passerelle promote --version 1 --accept ledger --reason REASON"
     yield told(lambda: import_model(ground.registry, ground.store())), "MLflow does not know it"
     yield told(lambda: ground.promoted(ref)), "MLflow does not know it"
     yield told(lambda: rollback(ground.registry, who=PERSON, version=1)), "MLflow does not know it"

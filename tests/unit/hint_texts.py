@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from passerelle.stages.acceptance import ACCEPTANCES
 from tests.syntax_trees import nodes_of, tree_of
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 #: What an f-string fills in that is more than one word, or the name of a program.
 FILLED = {"engine": "docker", "stack.command": "docker compose", "self.command": "docker compose"}
+_PROMOTE = "passerelle promote --model NAME --version VALUE"
+FILLED |= {"retry": _PROMOTE, "promote_command(ref)": _PROMOTE, "promote_command(ours.ref)": _PROMOTE}
+FILLED |= {"with_rows(ref)": f"{_PROMOTE} --held-out FILE --label COLUMN", "accepting(given)": "--accept criteria --reason REASON"}
+FILLED |= {f"reasons.options('{name}')": f"--accept {name} --reason REASON" for name in ACCEPTANCES}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from passerelle.cli.model_choice import FROM_FILE, GIVEN_SETTINGS, asking_which_model, choose_model, keep_named_model, named_by_environment
+from passerelle.stages.acceptance import ACCEPTANCES
 
 Command = Callable[..., Any]
 
@@ -23,6 +24,14 @@ criteria_option = click.option(
     default=Path("training/criteria.yaml"),
     show_default=True,
     help="What a model must reach and how models are ranked.",
+)
+
+
+accept_option = click.option(
+    "--accept",
+    type=click.Choice(ACCEPTANCES),
+    multiple=True,
+    help="Accept this although it speaks against the version; needs --reason, which accepts one thing alone without it.",
 )
 
 

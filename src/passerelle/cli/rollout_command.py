@@ -9,7 +9,7 @@ import click
 
 from passerelle.cli import prerequisites
 from passerelle.cli.connect import surroundings
-from passerelle.cli.options import criteria_option, dry_run_option, json_option, model_option, project_option
+from passerelle.cli.options import accept_option, criteria_option, dry_run_option, json_option, model_option, project_option
 from passerelle.cli.output import Output
 from passerelle.cli.prerequisites import needs
 
@@ -31,6 +31,7 @@ from passerelle.cli.prerequisites import needs
 @click.option("--overlay", help="Of deploy/kubernetes/overlays, for kubernetes.  [default: development]")
 @click.option("--force", is_flag=True, help="Let a candidate answer that the gate refuses; needs --reason.")
 @click.option("--waive", multiple=True, metavar="CHECK", help="Waive a check that the criteria let you waive; needs --reason.")
+@accept_option
 @click.option("--reason", help="Why; written in the ledger.")
 @click.option("--held-out", metavar="FILE", help="Labelled rows to judge a candidate by: CSV, Parquet, or dataset:NAME of its run.")
 @click.option("--label", "labels", metavar="COLUMN", multiple=True, help="Column of the right answer; once for each label or output.")

@@ -11,6 +11,7 @@ import click
 from passerelle.cli import prerequisites
 from passerelle.cli.connect import read_state, surroundings
 from passerelle.cli.options import (
+    accept_option,
     criteria_option,
     data_option,
     dry_run_option,
@@ -116,6 +117,7 @@ def register(
 @click.option("--best", is_flag=True, help="Promote the best candidate of the latest training, registered first if it is not yet.")
 @click.option("--force", is_flag=True, help="Promote although the gate refuses; needs --reason.")
 @click.option("--waive", multiple=True, metavar="CHECK", help="Waive a check that the criteria let you waive; needs --reason.")
+@accept_option
 @click.option("--reason", help="Why; written in the ledger.")
 @click.option("--held-out", metavar="FILE", help="Labelled rows to judge by: CSV, Parquet, or dataset:NAME of the model's run.")
 @click.option("--label", "labels", metavar="COLUMN", multiple=True, help="Column of the right answer; once for each label or output.")

@@ -14,7 +14,7 @@ from passerelle.gate.class_names import ClassNames
 from passerelle.gate.held_out import LABEL, VersionFiles, held_out
 from passerelle.gate.kept_rows import kept_rows
 from passerelle.gate.labelled_rows import LabelledRows, digest_of_rows, fitted
-from passerelle.gate.promote_hints import with_reason
+from passerelle.gate.promote_hints import promote_command
 from passerelle.gate.scores import Labels
 from passerelle.gate.task_scores import MEASURED
 from passerelle.model.mlmodel import describe
@@ -86,7 +86,7 @@ def judged_rows(
     if given is not None:
         if ours.task not in {"classification", *MEASURED}:
             message = f"labelled rows do not judge {ours.ref}: of a model whose task is {ours.task}, latency, size and memory are measured"
-            raise DataError(message, hint=with_reason(ours.ref))
+            raise DataError(message, hint=f"{promote_command(ours.ref)} --accept unjudged --reason REASON")
         rows = fitted(given, columns)
         return JudgedRows(rows.records, rows.answers, rows, digest_of_rows(rows.content()))
     for files, name in ((ours, "challenger"), (theirs, "champion")):

@@ -11,9 +11,10 @@ from passerelle.gate.evidence import Evidence
 from passerelle.gate.row_hashes import row_hashes
 from passerelle.gate.task_evidence import TaskEvidence
 from passerelle.names import ModelVersionRef
+from passerelle.registry import ledger as ledgers
 from passerelle.registry.client import Registry
-from passerelle.registry.ledger import now
 from passerelle.registry.looks import Look, LookTaken, RowSet, take_look
+from passerelle.settings import SigningSettings
 
 _SKETCH, _BEGINNING = 128, slice(7, 19)
 
@@ -27,6 +28,7 @@ def look_at(
     *,
     who: str,
     dry_run: bool,
+    signing: SigningSettings | None = None,
 ) -> LookTaken | None:
     """Return the look that this verdict takes, once it is counted; None where there are no rows.
 
@@ -40,8 +42,8 @@ def look_at(
         rows = row_set(evidence.rows.records, answers.tolist())
     else:
         return None
-    look = Look(0, "", now(), who, ref.run_id, criteria.digest, rows)
-    return take_look(registry, look, ref.registered_model, champion, dry_run=dry_run)
+    look = Look(0, "", ledgers.now(), who, ref.run_id, criteria.digest, rows)
+    return take_look(registry, look, ref.registered_model, champion, dry_run=dry_run, signing=signing)
 
 
 def row_set(records: pd.DataFrame, answers: list[str]) -> RowSet:

@@ -9,23 +9,19 @@ from passerelle.names import ModelVersionRef
 
 def with_rows(ref: ModelVersionRef) -> str:
     """Return the command that judges the version by labelled rows."""
-    return f"{_promote(ref)} --held-out FILE --label COLUMN"
+    return f"{promote_command(ref)} --held-out FILE --label COLUMN"
 
 
-def with_reason(ref: ModelVersionRef, *, waive: str = "") -> str:
-    """Return the command that promotes the version for a reason, with a waiver if one is named."""
-    return f"{_promote(ref)}{f' --waive {waive}' if waive else ''} --reason REASON"
+def with_waiver(ref: ModelVersionRef, check: str) -> str:
+    """Return the command that promotes the version with a waiver, for a reason."""
+    return f"{promote_command(ref)} --waive {check} --reason REASON"
 
 
 def with_report(ref: ModelVersionRef) -> str:
     """Return the command that writes the gate's page to a file and promotes nothing."""
-    return f"{_promote(ref)} --dry-run --report report.html"
+    return f"{promote_command(ref)} --dry-run --report report.html"
 
 
-def with_rows_or_reason(ref: ModelVersionRef) -> str:
-    """Return both commands, a line each."""
-    return "\n".join((with_rows(ref), with_reason(ref)))
-
-
-def _promote(ref: ModelVersionRef) -> str:
+def promote_command(ref: ModelVersionRef) -> str:
+    """Return the command that promotes the version, without options."""
     return f"passerelle promote --model {shlex.quote(ref.registered_model)} --version {ref.version}"

@@ -27,6 +27,7 @@ from passerelle.gate.worth import worth
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
 from passerelle.registry.looks import LookTaken
+from passerelle.settings import SigningSettings
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,14 @@ class Verdict:
         """Return what the verdict is worth, in sentences."""
         return worth(self.difference, self.look, self.rule, language)
 
+    def accepting(self, check: str, by: str) -> Verdict:
+        """Return the verdict with what is not known by a check accepted.
+
+        Args:
+            by: Who accepted it, and why.
+        """
+        return replace(self, findings=_waived(self.findings, [check], by))
+
     @property
     def waived(self) -> dict[str, str]:
         """By whom and why each check that failed was waived."""
@@ -116,8 +125,8 @@ def judge(
     who: str = "",
     reason: str | None = None,
     given: LabelledRows | None = None,
-    accept: Sequence[str] = (),
     dry_run: bool = False,
+    signing: SigningSettings | None = None,
     prepare: Prepare = as_it_is,
     inputs: GateInputs = NOTHING,
 ) -> Verdict:
@@ -128,8 +137,8 @@ def judge(
         serving: Version of each library in the serving image.
         waive: Checks to waive, which the criteria must allow this person.
         given: As of `gather`.
-        accept: Checks of which the person accepts, for the reason, that nothing can be found out.
         dry_run: Whether to go on where the look at the rows cannot be counted.
+        signing: What that look is signed with, and the earlier ones are verified with.
         prepare, inputs: As of `gather`.
 
     Raises:
@@ -141,9 +150,9 @@ def judge(
     how: dict[str, Any] = {"serving": serving or {}, "given": given, "prepare": prepare, "inputs": inputs, "rule": criteria.champion}
     evidence = gather(registry, ref, champion, least_rows=criteria.held_out.rows, **how)
     # Counted before anybody sees what it shows.
-    look = look_at(registry, evidence, ref, champion, criteria, who=who, dry_run=dry_run)
+    look = look_at(registry, evidence, ref, champion, criteria, who=who, dry_run=dry_run, signing=signing)
     difference, found = _found(evidence, criteria, level_of_look(look.number if look else 1, criteria.champion.level))
-    findings = _waived(found, [*waive, *(each.check for each in found if each.unknown and each.check in accept)], f"{who}: {reason}")
+    findings = _waived(found, waive, f"{who}: {reason}")
     return Verdict(ref, criteria.digest, evidence, difference, findings, look, criteria.champion)
 
 

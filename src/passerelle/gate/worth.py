@@ -18,7 +18,8 @@ _TEXTS: Mapping[Language, Mapping[str, str]] = {
         "again_compared": "This is look {number} at these rows, or at most of them, next to the version in production.",
         "worn": "They are worn; 'passerelle train --refresh-held-out' holds out fresh ones.",
         "uncounted": "This look could not be counted, since nothing may be written: the next one gets the same number.",
-        "lost": "Earlier looks that were removed or changed: {lost}; each counts as one at these rows.",
+        "lost": "Earlier looks that were removed, changed or forged: {lost}; each counts as one at these rows.",
+        "unsigned": "Earlier looks without a signature since looks are signed: {unsigned}.",
         "power": "On {rows} rows ({groups} without near-duplicates), a model passes at most with a chance of {level} if it is really "
         "{worse}, and 4 times in 5 if the true difference is {seen}.",
         "worse": "{margin} worse",
@@ -30,7 +31,8 @@ _TEXTS: Mapping[Language, Mapping[str, str]] = {
         "again_compared": "C'est l'examen n° {number} de ces lignes, ou de la plupart d'entre elles, face à la version en production.",
         "worn": "Elles sont usées : « passerelle train --refresh-held-out » en met d'autres de côté.",
         "uncounted": "Cet examen n'a pas pu être compté, faute de droit d'écriture : le suivant aura le même numéro.",
-        "lost": "Examens antérieurs supprimés ou modifiés : {lost} ; chacun compte comme un examen de ces lignes.",
+        "lost": "Examens antérieurs supprimés, modifiés ou falsifiés : {lost} ; chacun compte comme un examen de ces lignes.",
+        "unsigned": "Examens antérieurs sans signature depuis qu'ils sont signés : {unsigned}.",
         "power": "Sur {rows} lignes ({groups} sans les quasi-doublons), un modèle passe avec une probabilité de {level} au plus s'il est "
         "réellement {worse}, et 4 fois sur 5 si l'écart réel est de {seen}.",
         "worse": "moins bon de {margin}",
@@ -60,6 +62,8 @@ def _sentences(difference: DifferenceInterval | None, look: LookTaken | None, ru
             yield texts["worn"]
         if look.lost:
             yield texts["lost"].format(lost=look.lost)
+        if look.unsigned:
+            yield texts["unsigned"].format(unsigned=look.unsigned)
         if not look.counted:
             yield texts["uncounted"]
     if difference is not None:

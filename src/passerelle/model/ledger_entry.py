@@ -29,7 +29,7 @@ ERASURE = "erasure"
 #: Fields that came later than the first ledgers.
 _LATER = (
     "waived", "trusted_pickle", "report_digest", "candidate", "ended", "erased", "golden_origin", "held_out_digest",
-    "criteria_before", "signature",
+    "criteria_before", "accepted", "look", "signature",
 )  # fmt: skip
 
 
@@ -66,6 +66,23 @@ class ErasedAnswers:
 
 
 @dataclass(frozen=True)
+class CountedLook:
+    """The look at a test set by which a version was judged.
+
+    Attributes:
+        beside: Run of the version in production then; `none` before the first promotion.
+        number: Among the looks at the same rows.
+        among: Among all looks next to that version.
+        digest: Of its object: the signature of the entry covers it, and through its chain all looks before.
+    """
+
+    beside: str
+    number: int
+    among: int
+    digest: str
+
+
+@dataclass(frozen=True)
 class Entry:
     """One promotion or rollback, what became of a candidate, or an erasure from the prediction log.
 
@@ -89,6 +106,8 @@ class Entry:
         golden_origin: Of an adopted version: where the inputs of its golden predictions come from.
         held_out_digest: SHA-256 of the labelled rows that an operator gave the gate, for this version or an earlier one.
         criteria_before: Of a promotion by other criteria than the one before: digest of those that `who` replaced, for `reason`.
+        accepted: What somebody accepted for `reason`, by its name, although it speaks against the version.
+        look: By which look at its rows the version was judged.
         signature: Of all the other fields, where there is a key: a Sigstore bundle as JSON.
     """
 
@@ -116,6 +135,8 @@ class Entry:
     golden_origin: str | None = None
     held_out_digest: str | None = None
     criteria_before: str | None = None
+    accepted: tuple[str, ...] = ()
+    look: CountedLook | None = None
     signature: str | None = None
 
     def content(self) -> dict[str, object]:

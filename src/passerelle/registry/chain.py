@@ -61,11 +61,13 @@ class Chain:
 
     Attributes:
         unwritten: Whether the last entry was read from the head alone: its writer was interrupted before the entry's own object.
+        damaged_head: What is wrong with the head, where the entries and MLflow agree on which one is the last; None where nothing is.
     """
 
     entries: tuple[Entry, ...]
     faults: tuple[LedgerFault, ...]
     unwritten: bool = False
+    damaged_head: str | None = None
 
 
 def examine(registered_model: str, stored: Stored, anchors: Anchors | None) -> Chain:
@@ -87,9 +89,15 @@ def examine(registered_model: str, stored: Stored, anchors: Anchors | None) -> C
         before = unwritten.digest
         if anchors is not None and (unwritten.number, unwritten.digest) in anchors.confirmed:
             faults.append(LedgerFault(unwritten.number, "its object was removed: only the head still holds it"))
-    faults += _head_problems(stored.head, len(entries), before)
+    of_head = [*_head_problems(stored.head, len(entries), before)]
+    damaged = None
+    if of_head and anchors is not None and _is_damaged(stored.head, entries, anchors):
+        damaged = (
+            f"{of_head[0].problem}; by the entries and by MLflow, entry {len(entries)} is the last one, which the next write says again"
+        )
+    faults += [] if damaged else of_head
     faults += _unknown(entries, anchors) if anchors is not None else ()
-    return Chain(tuple(entries), tuple(sorted(faults, key=lambda fault: fault.number)), unwritten is not None)
+    return Chain(tuple(entries), tuple(sorted(faults, key=lambda fault: fault.number)), unwritten is not None, damaged)
 
 
 def _counted(stored: Stored, anchors: Anchors | None) -> tuple[tuple[str, bytes | None], ...]:
@@ -97,12 +105,32 @@ def _counted(stored: Stored, anchors: Anchors | None) -> tuple[tuple[str, bytes 
     head = parsed_head(stored.head) if stored.head is not None else None
     if head is None and not (anchors and anchors.confirmed):
         return stored.lines
-    lines = stored.lines[: max(head.number if head else 0, anchors.last_confirmed if anchors else 0)]
+    last = max(head.number if head else 0, anchors.last_confirmed if anchors else 0)
+    if head is None and anchors and _is_announced(stored.lines[last : last + 1], last + 1, anchors):
+        last += 1
+    lines = stored.lines[:last]
     if head is None or not anchors or len(lines) != head.number or not lines:
         return lines
     # Between head and object, whatever stood at the object's name before is still there.
     interrupted = (head.number, head.digest) == anchors.announced and anchors.announced not in anchors.confirmed
     return lines[:-1] if interrupted and digest_of(lines[-1][1] or b"") != head.digest else lines
+
+
+def _is_announced(lines: Sequence[tuple[str, bytes | None]], number: int, anchors: Anchors) -> bool:
+    """Return whether the line is the entry that was about to be written: its writer was interrupted before MLflow was told the rest."""
+    return bool(lines) and (number, digest_of(lines[0][1] or b"")) == anchors.announced
+
+
+def _is_damaged(head: bytes | None, entries: Sequence[Entry], anchors: Anchors) -> bool:
+    """Return whether the head can be written anew: MLflow knows the last entry, and the head holds no other one that might be it."""
+    if not entries or not anchors.know(entries[-1]) or anchors.last_confirmed > len(entries):
+        return False
+    parsed = parsed_head(head) if head is not None else None
+    if parsed is None or parsed.number < len(entries):
+        return True
+    entry = parsed_entry(parsed.entry.encode("utf-8", "surrogatepass"))
+    announced = len(entries) < parsed.number <= (anchors.last_number or 0)
+    return not announced and (entry is None or entry.digest != parsed.digest)
 
 
 def only_unanchored(faults: Sequence[LedgerFault]) -> bool:
@@ -188,7 +216,7 @@ def _head_problems(head: bytes | None, last: int, last_digest: str) -> Iterator[
     elif parsed.number > last:
         yield LedgerFault(last + 1, f"it is missing: the head names entry {parsed.number} as the last one")
     elif parsed.number < last:
-        yield LedgerFault(parsed.number + 1, f"it was inserted: the head names entry {parsed.number} as the last one")
+        yield LedgerFault(parsed.number + 1, f"it was inserted, or the head put back: that names entry {parsed.number} as the last one")
     elif parsed.digest != last_digest:
         yield LedgerFault(last, "the head names another entry of this number: one of the two was changed")
 

@@ -120,13 +120,17 @@ class Ledger:
         return bool(slash) and folder.isalpha()
 
     def read_head(self) -> tuple[bytes | None, str | None]:
-        """Return the head's content and entity tag; None for both where there is no head, and empty content where it is too large."""
+        """Return the head's content and entity tag; None for both where there is no head, and empty content where it is too large.
+
+        Raises:
+            OutsideError: S3 does not answer.
+        """
         try:
             return self._objects.read(self.head_key, most_bytes=MOST_HEAD_BYTES)
         except NotFoundError:
             return None, None
         except IntegrityError:
-            return b"", ""
+            return b"", self._objects.entity_tag(self.head_key)
 
     def write_head(self, entry: Entry, *, head_tag: str | None) -> bool:
         """Name the entry as the last; return False, and change nothing, if the head was written since it was read."""

@@ -25,6 +25,8 @@ _FULL = ("XMinioStorageFull", "InsufficientStorage", "no space left on device")
 #: What MinIO says when its disk gets full in the middle of an object.
 _BROKEN_OFF = "IncompleteBody"
 _MISSING_KEY = {"NoSuchKey", "404"}
+#: What S3 answers to a request that is signed for another time than its own.
+_OTHER_TIME = {"RequestTimeTooSkewed", "RequestExpired"}
 
 
 class Readable(Protocol):
@@ -205,6 +207,8 @@ class Objects:
         name = f"s3://{self.settings.bucket}/{key}"
         if code in _MISSING_KEY:
             return NotFoundError(f"{name} does not exist", hint="passerelle status")
+        if code in _OTHER_TIME:
+            return OutsideError(f"the clock of this machine is not that of the S3 server, which refuses its requests: set it ({code})")
         if any(words in str(error) for words in _FULL):
             return OutsideError(f"the S3 server is full: {name} was not written; it needs a larger disk")
         if code == _BROKEN_OFF:

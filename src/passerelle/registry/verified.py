@@ -26,6 +26,8 @@ class History:
         differences: What is said of the versions that were in production, and differs from what their manifests record.
         notes: Versions whose manifests are older ones without provenance.
         foreign: Objects in the ledger's folder that are none of its own; nothing goes by them.
+        looks: What is wrong with the looks at test sets that promotions were decided at.
+        damaged_head: As of `VerifiedLedger`.
     """
 
     registered_model: str
@@ -36,6 +38,8 @@ class History:
     differences: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
+    looks: tuple[str, ...] = ()
+    damaged_head: str | None = None
 
     @property
     def unanchored(self) -> bool:
@@ -52,6 +56,7 @@ class VerifiedLedger:
         unwritten: Whether the last entry's own object is still missing: its writer was interrupted.
         unanchored: Whether MLflow knows none of the entries, and a person goes on from them.
         unconfirmed: Whether MLflow was told of the last entry before it was written, and not after: its writer was interrupted.
+        damaged_head: What is wrong with the head, where entries and MLflow agree on the last entry: the next write replaces it.
     """
 
     registered_model: str
@@ -60,6 +65,7 @@ class VerifiedLedger:
     unwritten: bool = False
     unconfirmed: bool = False
     unanchored: bool = False
+    damaged_head: str | None = None
 
     @property
     def last(self) -> Entry | None:
@@ -113,7 +119,15 @@ def verified_ledger(
         raise broken(registered_model, chain.faults)
     last = chain.entries[-1] if chain.entries else None
     unconfirmed = last is not None and (last.number, last.digest) not in anchors.confirmed
-    return VerifiedLedger(registered_model, chain.entries, stored.head_tag, chain.unwritten, unconfirmed, bool(chain.faults))
+    return VerifiedLedger(
+        registered_model,
+        chain.entries,
+        stored.head_tag,
+        unwritten=chain.unwritten,
+        unconfirmed=unconfirmed,
+        unanchored=bool(chain.faults),
+        damaged_head=chain.damaged_head,
+    )
 
 
 def broken(registered_model: str, faults: tuple[LedgerFault, ...]) -> IntegrityError:
@@ -122,7 +136,7 @@ def broken(registered_model: str, faults: tuple[LedgerFault, ...]) -> IntegrityE
     message = f"the ledger of « {registered_model} » is broken at entry {first.number}: {first.problem}{more}"
     if only_unanchored(faults):
         message += "; a person who knows why may go on from it"
-        return IntegrityError(message, hint="passerelle history --verify\npasserelle promote --version N --reason REASON")
+        return IntegrityError(message, hint="passerelle history --verify\npasserelle promote --version N --accept ledger --reason REASON")
     return IntegrityError(message, hint="passerelle history --verify")
 
 
@@ -135,7 +149,15 @@ def history(registry: Registry, registered_model: str, signing: SigningSettings 
     """
     stored, _, chain = _read(registry, registered_model, signing)
     signed_from = next((entry.number for entry in chain.entries if entry.signature), None)
-    return History(registered_model, chain.entries, verified=True, findings=chain.faults, signed_from=signed_from, foreign=stored.foreign)
+    return History(
+        registered_model,
+        chain.entries,
+        verified=True,
+        findings=chain.faults,
+        signed_from=signed_from,
+        foreign=stored.foreign,
+        damaged_head=chain.damaged_head,
+    )
 
 
 def append(
@@ -187,6 +209,17 @@ def complete(registry: Registry, ledger: VerifiedLedger, *, check_lock: Callable
         objects.write(entry)
         publish(registry, entry)
         confirm(registry, entry)
+
+
+def mend_head(registry: Registry, ledger: VerifiedLedger, *, check_lock: Callable[[], None]) -> None:
+    """Write a damaged head anew, unless somebody else wrote it since.
+
+    Args:
+        check_lock: As of `append`.
+    """
+    if ledger.damaged_head and ledger.last is not None:
+        check_lock()
+        Ledger(registry.objects, ledger.registered_model).write_head(ledger.last, head_tag=ledger.head_tag)
 
 
 def _read(registry: Registry, registered_model: str, signing: SigningSettings | None) -> tuple[Stored, Anchors, Chain]:

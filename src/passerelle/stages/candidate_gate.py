@@ -59,6 +59,8 @@ def judged_before(ledger: VerifiedLedger, last: Entry | None, entry: Entry, crit
         judged=last.judged,
         golden_origin=last.golden_origin,
         held_out_digest=last.held_out_digest,
+        accepted=last.accepted,
+        look=last.look,
     )
 
 
@@ -72,8 +74,8 @@ def criteria_of_canary(
     """
     other, weight = criteria_before(ledger.entries, criteria), entry.candidate.weight if entry.candidate else 0
     if not dry_run:
-        hint = f"passerelle rollout --candidate {entry.to_version} --weight {weight} --criteria FILE --reason REASON"
-        check_criteria(other, criteria, who=request.who, reason=request.reason, development=request.development, hint=hint)
+        retry = f"passerelle rollout --candidate {entry.to_version} --weight {weight} --criteria FILE"
+        check_criteria(other, criteria, request.reasons, development=request.development, retry=retry)
     return other
 
 

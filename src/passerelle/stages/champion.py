@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError, RefusedError
-from passerelle.gate.promote_hints import with_reason
+from passerelle.gate.promote_hints import promote_command
 from passerelle.model.ledger_entry import Entry
 from passerelle.model.manifest import check_manifest
 from passerelle.names import ARTIFACT_DIGEST, MANIFEST, ModelVersionRef
@@ -20,7 +20,6 @@ from passerelle.registry.client import Registry
 from passerelle.registry.verified import VerifiedLedger
 from passerelle.registry.version_files import download_version
 from passerelle.stages.judgement import Judgement, PromotionRequest
-from passerelle.stages.promote_unknown import reason_of_person
 
 
 @dataclass(frozen=True)
@@ -98,9 +97,10 @@ def judged_beside(
             if gone is None:
                 raise
             champion = StandingChampion(None, gone)
-    if not reason_of_person(request.who, request.reason):
-        message = f"{champion.gone}: {ref} cannot be compared with it; to promote it by the criteria alone takes the reason of a person"
-        raise RefusedError(message, hint=with_reason(ref))
+    reasons = request.reasons
+    if not reasons.accepts("champion-gone"):
+        message = f"{champion.gone}: {ref} cannot be compared with it; to promote it by the criteria alone, {reasons.lacking}"
+        raise RefusedError(message, hint=f"{promote_command(ref)} {reasons.options('champion-gone')}")
     return judge(None), champion
 
 

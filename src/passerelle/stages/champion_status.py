@@ -33,5 +33,6 @@ def way_on(found: History, now: Standing) -> str:
         if promotion_of(found.entries, ModelVersionRef(found.registered_model, now.previous, run_id), digest) is not None:
             return f"passerelle rollback --version {now.previous}"
     if not now.stages:
-        return "passerelle register; passerelle promote --reason REASON"
-    return f"passerelle promote --version {max(now.stages)} --reason REASON"
+        return "passerelle register; passerelle promote --accept champion-gone --reason REASON"
+    name = "ledger" if found.unanchored else "champion-gone"
+    return f"passerelle promote --version {max(now.stages)} --accept {name} --reason REASON"

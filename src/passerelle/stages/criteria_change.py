@@ -10,9 +10,9 @@ from passerelle.criteria_file import read_criteria
 from passerelle.errors import PasserelleError, RefusedError
 from passerelle.model.ledger_entry import CANDIDATE, Entry
 from passerelle.registry.chain import stood
+from passerelle.stages.acceptance import Reasons
 from passerelle.stages.context import CRITERIA
 from passerelle.stages.demo_ownership import REASON
-from passerelle.stages.promote_unknown import reason_of_person
 
 #: Characters of a digest that tell two criteria apart in a message.
 _DIGEST_CHARACTERS = 19
@@ -47,17 +47,18 @@ def change_of_criteria(before: str, criteria: Criteria) -> str:
     return f"the criteria are not those of the last promotion or of the project: {now} in place of {then}"
 
 
-def check_criteria(before: str | None, criteria: Criteria, *, who: str, reason: str | None, development: bool, hint: str) -> None:
+def check_criteria(before: str | None, criteria: Criteria, reasons: Reasons, *, development: bool, retry: str) -> None:
     """Check that criteria are changed by a person with a reason, where this is production; the ledger's entry holds both.
 
     Args:
         before: Digest of the criteria that they take the place of, from `criteria_before`.
+        reasons: What is accepted for a reason.
+        retry: Command that asks again, with the options that accept the change.
 
     Raises:
         RefusedError: A job changes them, or nobody says why.
     """
-    if before is None or development or reason_of_person(who, reason):
+    if before is None or development or reasons.accepts("criteria"):
         return
-    by = f", and {who} is none" if reason and reason.strip() else ""
-    message = f"{change_of_criteria(before, criteria)}; in production, to change them takes the reason of a person{by}"
-    raise RefusedError(message, hint=hint)
+    message = f"{change_of_criteria(before, criteria)}; in production, {reasons.lacking}"
+    raise RefusedError(message, hint=f"{retry} {reasons.options('criteria')}")

@@ -171,7 +171,12 @@ def _to_production(context: Context, project: Path, criteria_path: Path, steps: 
     registry, signing = context.registry, context.signing
     criteria = read_criteria(criteria_path)
     # The demo's data has criteria of its own.
-    request = replace(promotion_request(context, project, PromoteOptions(reason=REASON)), project_criteria=criteria.digest)
+    request = replace(
+        promotion_request(
+            context, project, PromoteOptions(accept=("champion-gone", "criteria", "too-few-rows", "withdrawn"), reason=REASON)
+        ),
+        project_criteria=criteria.digest,
+    )
     training = read_training_project(project, context.registered_model)
     data = training.demo_data()
     trained = steps.step(

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from passerelle.errors import IntegrityError
-from passerelle.registry.chain import LedgerFault
+from passerelle.names import ModelVersionRef
+from passerelle.registry.chain import LedgerFault, standing_entry
+from passerelle.registry.look_record import look_faults
 from passerelle.registry.verified import History, history
 from passerelle.stages.context import Context, stage
 from passerelle.stages.origin_differences import differences_of_ledger
@@ -24,7 +26,10 @@ def run(context: Context, *, verify: bool = False) -> History:
     if not verify:
         return replace(found, verified=False, findings=())
     differences, notes = differences_of_ledger(registry, found.registered_model, found.entries)
-    return replace(found, differences=differences, notes=notes)
+    now = standing_entry(found.entries)
+    champion = ModelVersionRef(found.registered_model, now.to_version, now.run_id) if now and now.run_id else None
+    looks = look_faults(registry, found.registered_model, found.entries, champion, context.signing)
+    return replace(found, differences=differences, notes=notes, looks=tuple(looks))
 
 
 def refuse_broken(registered_model: str, findings: Sequence[LedgerFault]) -> None:
@@ -40,13 +45,16 @@ def refuse_broken(registered_model: str, findings: Sequence[LedgerFault]) -> Non
 
 
 def refuse_differences(found: History) -> None:
-    """Check that nothing is said of the versions that were in production that differs from what their manifests record.
+    """Check that nothing is said of the versions that were in production that differs from what their manifests record, nor of the looks.
 
     Raises:
-        IntegrityError: Something is.
+        IntegrityError: Something is, or looks at test sets are not those that were taken.
     """
     if found.differences:
         message = (
             f"{len(found.differences)} things that are said of versions of « {found.registered_model} » are not what their manifests record"
         )
         raise IntegrityError(f"{message}: somebody edited them", hint="passerelle trace VERSION\npasserelle rollback --version N")
+    if found.looks:
+        message = f"the looks at the test sets of « {found.registered_model} » are not those that were taken: somebody wins tries back"
+        raise IntegrityError(f"{message}; check who may write below ledger/ in the bucket", hint="passerelle train --refresh-held-out")

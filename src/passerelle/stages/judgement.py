@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from passerelle.criteria import Criteria
-from passerelle.errors import BusyError, CriteriaError, IntegrityError, NotFoundError
+from passerelle.errors import BusyError, CriteriaError, IntegrityError, NotFoundError, RefusedError
 from passerelle.gate import report
 from passerelle.gate.finding import Finding
 from passerelle.gate.kept_rows import keep_rows
 from passerelle.gate.labelled_rows import LabelledRows
-from passerelle.gate.promote_hints import with_report, with_rows
+from passerelle.gate.promote_hints import promote_command, with_report, with_rows
 from passerelle.gate.report_text import Language
 from passerelle.gate.table_differences import differences_of
 from passerelle.gate.verdict import Verdict, judge
@@ -24,9 +24,10 @@ from passerelle.registry.client import Registry
 from passerelle.registry.ledger import Ledger
 from passerelle.registry.verified import VerifiedLedger
 from passerelle.settings import SigningSettings
+from passerelle.stages.acceptance import Acceptance, Reasons
 from passerelle.stages.project_inputs import gate_inputs
 from passerelle.stages.promote_environment import prepared
-from passerelle.stages.promote_unknown import check_unknown, reason_of_person
+from passerelle.stages.promote_unknown import check_unknown
 from passerelle.stages.version_description import describe_judged
 
 REPORT = "gate/report.html"
@@ -53,6 +54,9 @@ class PromotionRequest:
         given: Labelled rows to judge by, in place of those that a training held out or that were given before.
         project_criteria: Digest of the project's own criteria, which hold before the first promotion; None where that is not known.
         project: Root of the project, whose reference, behaviour suite and data the gate judges by.
+        accept: What is accepted by name for the reason; see `Reasons`.
+        taken: What was accepted so far.
+        retry: Command that asks again where something is to be accepted; by default that of a promotion.
         puts_back: Whether it may put back what a rollback took out of production; a command asks for a reason.
     """
 
@@ -72,6 +76,14 @@ class PromotionRequest:
     puts_back: bool = True
     project_criteria: str | None = None
     project: Path = Path()
+    accept: Sequence[Acceptance] = ()
+    taken: list[Acceptance] = field(default_factory=list, compare=False)
+    retry: str | None = None
+
+    @property
+    def reasons(self) -> Reasons:
+        """What is accepted for the reason."""
+        return Reasons(self.who, self.reason, tuple(self.accept), only_these=self.force or bool(self.waive), taken=self.taken)
 
 
 @dataclass(frozen=True)
@@ -116,6 +128,7 @@ class Judgement:
             report_digest=_digest(self.page) if self.page else None,
             judged=self.verdict.judged if self.verdict else True,
             held_out_digest=self.verdict.rows.digest if self.verdict and self.verdict.rows else None,
+            look=self.verdict.look.proof if self.verdict and self.verdict.look else None,
         )
 
 
@@ -140,7 +153,7 @@ def judgement_of(
         NotFoundError: There is nothing to judge by, and the request does not force the version.
         BusyError: Somebody else writes the object of these criteria.
     """
-    verdict = _judged(registry, ref, champion, criteria, request, dry_run=dry_run)
+    verdict, unknown = _accepted(_judged(registry, ref, champion, criteria, request, dry_run=dry_run), criteria, request)
     differences = differences_of(registry, ref, champion) if verdict else None
     page = report.html(verdict, language=request.language, live=request.live, differences=differences) if verdict else ""
     markdown = report.markdown(verdict, language=request.language, live=request.live, differences=differences) if verdict else ""
@@ -151,11 +164,22 @@ def judgement_of(
         _check_recorded(verdict, request)
     if verdict and verdict.failures and not request.force:
         raise _refusal(verdict, where, request.report_file, hint)
-    if verdict and not request.force:
-        check_unknown(verdict, criteria, who=request.who, reason=request.reason, development=request.development)
+    if unknown is not None:
+        raise unknown
     if not dry_run:
         _keep(registry, ref.registered_model, criteria)
     return Judgement(criteria.digest, verdict, page, where, forced=request.force and not (verdict and verdict.passed))
+
+
+def _accepted(verdict: Verdict | None, criteria: Criteria, request: PromotionRequest) -> tuple[Verdict | None, RefusedError | None]:
+    """Return the verdict with what is accepted, for the report, and the error about what is not."""
+    if verdict is None or request.force:
+        return verdict, None
+    retry = request.retry or promote_command(verdict.ref)
+    try:
+        return check_unknown(verdict, criteria, request.reasons, development=request.development, retry=retry), None
+    except RefusedError as error:
+        return verdict, error
 
 
 def _refusal(verdict: Verdict, where: str | None, report_file: Path | None, hint: str | None) -> CriteriaError:
@@ -186,8 +210,6 @@ def _judged(
 ) -> Verdict | None:
     """Return the verdict; None where there is nothing to judge by and the promotion is forced all the same."""
     champion = registry.model_version(ref.registered_model, production).ref if production not in (None, ref.version) else None
-    refused = {"leakage"} if criteria.held_out.unknown_leakage == "refuse" else set()
-    accept = tuple({"leakage", "champion", "recipes"} - refused) if reason_of_person(request.who, request.reason) else ()
     try:
         return judge(
             registry,
@@ -201,8 +223,8 @@ def _judged(
             given=request.given,
             inputs=gate_inputs(registry, ref, criteria, request.project),
             prepare=partial(prepared, registry, request.signing),
-            accept=accept,
             dry_run=dry_run,
+            signing=request.signing,
         )
     except NotFoundError:
         if request.force:

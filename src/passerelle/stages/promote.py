@@ -12,13 +12,14 @@ from passerelle.gate.verdict import allow
 from passerelle.model.ledger_entry import Entry
 from passerelle.model.manifest import digest_of_manifest
 from passerelle.names import ARTIFACT_DIGEST, GOLDEN_ORIGIN, MANIFEST, TRUSTED_PICKLE, ModelVersionRef
+from passerelle.registry import ledger as ledgers
 from passerelle.registry.chain import REANCHORED
 from passerelle.registry.client import Registry, VersionInfo
-from passerelle.registry.ledger import now
 from passerelle.registry.production import plan, standing
 from passerelle.registry.sign import verify_version
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
+from passerelle.stages.acceptance import MEANINGS
 from passerelle.stages.champion import champion_of, judged_beside
 from passerelle.stages.compare import best_run
 from passerelle.stages.context import CRITERIA, Context, stage
@@ -27,7 +28,6 @@ from passerelle.stages.judgement import REPORT, Judgement, PromotionRequest, jud
 from passerelle.stages.promote_digest import way_to_a_digest
 from passerelle.stages.promote_options import PromoteOptions
 from passerelle.stages.promote_rows import labelled_rows
-from passerelle.stages.promote_unknown import reason_of_person
 from passerelle.stages.promotion import Promotion, put_in_production, stands, unchanged
 from passerelle.stages.register import Registered, register
 from passerelle.stages.serving_libraries import serving_libraries
@@ -111,7 +111,8 @@ def promotion_request(context: Context, project: Path, options: PromoteOptions =
         on_report=write,
         report_file=options.report,
         project=project,
-        puts_back=bool(options.reason and options.reason.strip()),
+        accept=options.accept,
+        puts_back=False,
         project_criteria=criteria_of_project(project),
     )
 
@@ -154,17 +155,20 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, req
             raise IntegrityError(message, hint=TRAIN_AGAIN)
     allow(criteria, request.waive, who=request.who, reason=request.reason)
     before = standing(registry, ref.registered_model)
-    by_person = reason_of_person(request.who, request.reason)
-    ledger = request.since or verified_ledger(registry, ref.registered_model, request.signing, unanchored=by_person)
+    request = replace(request, taken=[])
+    on = request.reasons.may("ledger")
+    ledger = request.since or verified_ledger(registry, ref.registered_model, request.signing, unanchored=on)
     request = replace(request, since=ledger)
     if stands(before, ledger, ref.version):
         there = unchanged(registry, version.ref, before, ledger, who=request.who, signing=request.signing, dry_run=dry_run)
         return _reported(registry, there, criteria, request)
     judgement, entry, notes = _judged(registry, version, criteria, request, holds_alias=before.production, ledger=ledger, dry_run=dry_run)
     if not request.puts_back:
-        check_not_withdrawn(ledger.entries, version.ref)
+        check_not_withdrawn(ledger.entries, version.ref, request.reasons)
+    accepted = tuple(sorted(request.taken))
+    entry, notes = replace(entry, accepted=accepted), (*notes, *(f"accepted: {MEANINGS[each]} ({each})" for each in accepted))
     moved = put_in_production(registry, version.ref, entry, since=ledger, judged=True, signing=request.signing, dry_run=dry_run)
-    return replace(moved, findings=judgement.findings, report=judgement.report, notes=notes)
+    return replace(moved, findings=judgement.findings, report=judgement.report, notes=(*moved.notes, *notes))
 
 
 def _judged(
@@ -185,8 +189,8 @@ def _judged(
     ref = version.ref
     other = criteria_before(ledger.entries, criteria, request.project_criteria)
     if not dry_run:
-        hint = f"passerelle promote --version {ref.version} --criteria FILE --reason REASON"
-        check_criteria(other, criteria, who=request.who, reason=request.reason, development=request.development, hint=hint)
+        retry = f"passerelle promote --version {ref.version} --criteria FILE"
+        check_criteria(other, criteria, request.reasons, development=request.development, retry=retry)
     judgement, champion = judged_beside(
         registry,
         ref,
@@ -195,7 +199,7 @@ def _judged(
         lambda number: judgement_of(registry, ref, number, criteria, request, dry_run=dry_run),
     )
     entry = replace(judgement.record(_entry(version, request)), criteria_before=other)
-    lost = {REANCHORED: "MLflow knew none of the entries before"} if ledger.unanchored else {}
+    lost = {REANCHORED: "MLflow knew none of the entries before"} if ledger.unanchored and request.reasons.accepts("ledger") else {}
     lost |= {"champion": champion.gone} if champion.gone else {}
     waived = {**entry.waived, **{name: f"{request.who}: {request.reason} ({why})" for name, why in lost.items()}}
     notes = (*lost.values(), *([change_of_criteria(other, criteria)] if other else []), *judgement.notes)
@@ -214,7 +218,7 @@ def _entry(version: VersionInfo, request: PromotionRequest) -> Entry:
     return Entry(
         number=0,
         before="",
-        when=now(),
+        when=ledgers.now(),
         who=request.who,
         what="promote",
         registered_model=version.ref.registered_model,

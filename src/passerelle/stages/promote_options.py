@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from passerelle.errors import UsageError
+from passerelle.stages.acceptance import Acceptance, check_acceptances
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class PromoteOptions:
         best: Promote the best candidate of the latest training, registered first if it is not yet.
         force: Promote although the gate refuses; needs a reason.
         waive: Checks of the gate to waive, as far as the criteria allow; needs a reason.
+        accept: What is accepted by name although it speaks against the version; needs a reason.
         reason: Written in the ledger.
         held_out: File of labelled rows to judge by, or `dataset:NAME` of the run that logged the model.
         labels: Columns of the right answer in it.
@@ -29,6 +31,7 @@ class PromoteOptions:
     best: bool = False
     force: bool = False
     waive: tuple[str, ...] = ()
+    accept: tuple[Acceptance, ...] = ()
     reason: str | None = None
     report: Path | None = None
     language: Literal["fr", "en"] | None = None
@@ -47,6 +50,7 @@ class PromoteOptions:
             raise UsageError(message, hint="passerelle promote --held-out FILE --label COLUMN")
         if self.best and self.version is not None:
             raise UsageError("--best and --version name two versions", hint="passerelle promote --best\npasserelle promote --version N")
+        check_acceptances(self.accept, self.reason, retry="passerelle promote")
         if self.reason and self.reason.strip():
             return
         if self.force:

@@ -14,7 +14,7 @@ from passerelle.registry.candidate_alias import candidate_of, end_promoted
 from passerelle.registry.client import Registry
 from passerelle.registry.lock import promotion_lock
 from passerelle.registry.production import Standing, carry_out, plan, settled, standing
-from passerelle.registry.verified import VerifiedLedger, complete, verified_ledger
+from passerelle.registry.verified import VerifiedLedger, complete, mend_head, verified_ledger
 from passerelle.settings import SigningSettings
 
 
@@ -87,17 +87,22 @@ def _completed(
     registry: Registry, ledger: VerifiedLedger, signing: SigningSettings | None, check_lock: Callable[[], None], *, dry_run: bool
 ) -> tuple[str, ...]:
     """Return what the last move left to do, in words, and do it under the lock: what MLflow lacks, and the end of a promoted candidate."""
-    if ledger.last_move is None:
+    last = ledger.last_move
+    if last is None:
         return ()
-    missing, candidate = unpublished(registry, ledger.last_move), candidate_of(ledger)
+    missing, candidate = unpublished(registry, last), candidate_of(ledger)
     ends = (f"end of the candidate, version {ledger.in_production}",) if candidate and candidate.to_version == ledger.in_production else ()
-    if dry_run or not (missing or ends):
-        return (*missing, *ends)
+    head = (ledger.damaged_head,) if ledger.damaged_head else ()
+    if dry_run or not (missing or ends or head):
+        return (*head, *missing, *ends)
     if missing:
         complete(registry, ledger, check_lock=check_lock)
-    end_promoted(registry, ledger, ledger.last_move, signing=signing, check_lock=check_lock)
-    left = unpublished(registry, ledger.last_move)
-    return (*(each for each in missing if each not in left), *ends)
+    if head:
+        mend_head(registry, ledger, check_lock=check_lock)
+        ledger = verified_ledger(registry, ledger.registered_model, signing)
+    end_promoted(registry, ledger, last, signing=signing, check_lock=check_lock)
+    left = unpublished(registry, last)
+    return (*head, *(each for each in missing if each not in left), *ends)
 
 
 def put_in_production(
@@ -153,10 +158,11 @@ def _moved(decision: _Decision, check_lock: Callable[[], None], *, dry_run: bool
         message = f"the ledger has a new entry, {did}, since version {ref.version} was checked; promote again, which checks it again"
         raise BusyError(message, hint=f"passerelle promote --version {ref.version}")
     former = before.previous if before.production == ref.version else before.production
+    notes = (ledger.damaged_head,) if ledger.damaged_head else ()
     steps = (f"ledger: entry {ledger.number + 1}", *(words for words, _ in plan(registry, ref, before)))
     if dry_run:
-        return Promotion(ref, former, changed=True, steps=steps, dry_run=True)
+        return Promotion(ref, former, changed=True, steps=steps, dry_run=True, notes=notes)
     numbered = replace(decision.entry, number=ledger.number + 1, from_version=before.production)
     written = carry_out(registry, ref, before, numbered, ledger=ledger, signing=decision.signing, check_lock=check_lock)
     end_promoted(registry, ledger, written, signing=decision.signing, check_lock=check_lock)
-    return Promotion(ref, former, changed=True, steps=steps, entry=written)
+    return Promotion(ref, former, changed=True, steps=steps, entry=written, notes=notes)

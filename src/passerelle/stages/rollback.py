@@ -7,9 +7,9 @@ from dataclasses import replace
 from passerelle.errors import IntegrityError, NotFoundError, RefusedError
 from passerelle.model.ledger_entry import Entry
 from passerelle.names import ARTIFACT_DIGEST, CRITERIA_DIGEST, PREVIOUS, TRUSTED_PICKLE, ModelVersionRef
+from passerelle.registry import ledger as ledgers
 from passerelle.registry.chain import entries_known, promotion_of, stood
 from passerelle.registry.client import Registry, VersionInfo
-from passerelle.registry.ledger import now
 from passerelle.registry.production import standing
 from passerelle.registry.recorded_origin import recorded
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
@@ -101,7 +101,7 @@ def _entry(info: VersionInfo, who: str, reason: str | None) -> Entry:
     return Entry(
         number=0,
         before="",
-        when=now(),
+        when=ledgers.now(),
         who=who,
         what="rollback",
         registered_model=info.ref.registered_model,

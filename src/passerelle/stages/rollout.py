@@ -164,14 +164,16 @@ def begin(author: Author, options: RolloutOptions, criteria: Criteria, *, dry_ru
         force=options.force,
         reason=options.reason,
         waive=options.waive,
+        accept=options.accept,
+        retry=f"passerelle rollout --candidate {number} --weight {terms.weight}",
         development=author.development,
         serving=author.serving,
         signing=author.signing,
         given=given_rows(author.registry, info.ref, options),
     )
-    other = criteria_of_canary(ledger, entry, criteria, request, dry_run=dry_run)
+    entry = replace(entry, criteria_before=criteria_of_canary(ledger, entry, criteria, request, dry_run=dry_run))
     judgement = judgement_of_canary(author.registry, info.ref, criteria, request, terms, champion=ledger.in_production, dry_run=dry_run)
-    begun = _written(author, ledger, replace(judgement.record(entry), criteria_before=other), dry_run=dry_run)
+    begun = _written(author, ledger, replace(judgement.record(entry), accepted=tuple(sorted(request.taken))), dry_run=dry_run)
     return replace(begun, findings=judgement.findings, report=judgement.report)
 
 

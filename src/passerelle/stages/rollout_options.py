@@ -8,6 +8,7 @@ from typing import Literal
 
 from passerelle.errors import UsageError
 from passerelle.model.ledger_entry import LARGEST_WEIGHT
+from passerelle.stages.acceptance import Acceptance, check_acceptances
 
 #: Header by whose value a client's requests always get the same version, unless another one is named.
 KEY_HEADER = "X-Rollout-Key"
@@ -33,6 +34,7 @@ class RolloutOptions:
         overlay: Of deploy/kubernetes/overlays, for kubernetes; by default development.
         force: Begin a candidate that answers although the gate refuses it; needs a reason.
         waive: Checks of the gate to waive, as far as the criteria allow; needs a reason.
+        accept: What is accepted by name although it speaks against a candidate that answers; needs a reason.
         reason: Written in the ledger.
         held_out: File of labelled rows to judge a candidate by that answers, or `dataset:NAME` of the run that logged the model.
         labels: Columns of the right answer in it.
@@ -51,6 +53,7 @@ class RolloutOptions:
     overlay: str | None = None
     force: bool = False
     waive: tuple[str, ...] = ()
+    accept: tuple[Acceptance, ...] = ()
     reason: str | None = None
     held_out: str | None = None
     labels: tuple[str, ...] = ()
@@ -88,6 +91,7 @@ class RolloutOptions:
         if bool(self.held_out) != bool(self.labels) or (self.held_out and (self.candidate is None or self.shadow)):
             message = "--held-out names labelled rows, and --label the column of the right answer, for a candidate that answers"
             raise UsageError(message, hint="passerelle rollout --candidate N --weight 10 --held-out FILE --label COLUMN")
+        check_acceptances(self.accept, self.reason, retry=f"passerelle rollout --candidate {self.candidate or 'N'} --weight {self.share}")
         what = "--force" if self.force else f"--waive {self.waive[0]}" if self.waive else ""
         if what and self.candidate is None:
             message = f"{what} belongs to a candidate that answers; a promotion is forced, or a check waived, by promote itself"

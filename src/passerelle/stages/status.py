@@ -219,8 +219,10 @@ def _status(registry: Registry, holdings: Holdings, found: History, now: Standin
         # What the ledger has in production is not there to be put back.
         others = disagreements(replace(holdings, ledger=holdings.alias), deploy=deploy)
         return Status(holdings, (Disagreement(*missing), *others))
+    command = f"passerelle promote --version {holdings.ledger}" if holdings.ledger else "passerelle history --verify"
+    of_head = (Disagreement(found.damaged_head, command),) if found.damaged_head else ()
     of_candidate = (Disagreement(*each) for each in candidate_disagreements(registry, found, holdings.ledger))
-    return Status(holdings, (*disagreements(holdings, deploy=deploy), *of_candidate))
+    return Status(holdings, (*disagreements(holdings, deploy=deploy), *of_head, *of_candidate))
 
 
 def _in_production(found: History) -> int | None:

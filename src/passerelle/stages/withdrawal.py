@@ -8,6 +8,7 @@ from passerelle.errors import CriteriaError
 from passerelle.model.ledger_entry import Entry
 from passerelle.names import ModelVersionRef
 from passerelle.registry.chain import stood
+from passerelle.stages.acceptance import Reasons
 
 
 def withdrawal_of(entries: Sequence[Entry], ref: ModelVersionRef) -> Entry | None:
@@ -26,15 +27,15 @@ def withdrawal_of(entries: Sequence[Entry], ref: ModelVersionRef) -> Entry | Non
     return last if last is not None and last.what == "rollback" and last.to_version != ref.version else None
 
 
-def check_not_withdrawn(entries: Sequence[Entry], ref: ModelVersionRef) -> None:
-    """Check that no rollback took the version out of production.
+def check_not_withdrawn(entries: Sequence[Entry], ref: ModelVersionRef, reasons: Reasons) -> None:
+    """Check that no rollback took the version out of production, or that it is put back for a reason.
 
     Raises:
         CriteriaError: One did; says whose. To a flow, the version in production stays: a result, and no fault.
     """
     found = withdrawal_of(entries, ref)
-    if found is not None:
+    if found is not None and not reasons.accepts("withdrawn"):
         why = f": {found.reason}" if found.reason else ""
         message = f"{found.who} took {ref} out of production at {found.when[:19]} ({found.what}{why})"
-        hint = f"passerelle promote --version {ref.version} --reason REASON\npasserelle history"
-        raise CriteriaError(f"{message}; to put it back takes a reason", hint=hint)
+        hint = f"passerelle promote --version {ref.version} {reasons.options('withdrawn')}\npasserelle history"
+        raise CriteriaError(f"{message}; to put it back, {reasons.lacking}", hint=hint)

@@ -153,6 +153,31 @@ def a_head_that_counts_to_the_moon(forger: Forger) -> None:
     forger.held[forger.ledger.head_key] = json.dumps({"number": 10**300, "digest": "", "entry": ""}).encode()
 
 
+def an_entry_of_another_number_in_the_head(forger: Forger) -> None:
+    forger.head(replace(forger.chained(entry_of(3)), number=7))
+
+
+def an_earlier_head(forger: Forger) -> None:
+    forger.head(forger.entries[1])
+
+
+def a_head_of_random_bytes(forger: Forger) -> None:
+    forger.held[forger.ledger.head_key] = bytes(range(256))
+
+
+def an_empty_head(forger: Forger) -> None:
+    forger.held[forger.ledger.head_key] = b""
+
+
+def a_nested_head(forger: Forger) -> None:
+    forger.held[forger.ledger.head_key] = b"[" * 200_000
+
+
+def a_head_with_another_digest(forger: Forger) -> None:
+    key = forger.ledger.head_key
+    forger.held[key] = forger.held[key].replace(b'"digest": "sha256:', b'"digest": "sha256:0', 1)
+
+
 def ten_thousand_entries(forger: Forger) -> None:
     forger.held |= {forger.ledger.key(number): b"{}" for number in range(4, 10_000)}
 
@@ -164,8 +189,8 @@ def another_name_between(forger: Forger) -> None:
 FORGERIES: dict[Forge, int] = {
     append_with_head: 4, append_in_the_head_alone: 4, change_the_middle: 2, change_the_last_with_head: 3,
     write_the_end_anew: 2, remove_the_first: 1, remove_the_middle: 2, remove_the_last: 3, remove_the_last_with_head: 3,
-    remove_the_head: 3, remove_all: 2, swap: 2, another_models_ledger: 1, spaces_in_a_line: 2, a_huge_entry: 2, a_huge_head: 3,
-    nested_beyond_measure: 3, a_number_that_is_text: 3, half_a_surrogate_pair: 3, a_head_that_counts_to_the_moon: 4,
+    remove_all: 2, swap: 2, another_models_ledger: 1, spaces_in_a_line: 2, a_huge_entry: 2,
+    nested_beyond_measure: 3, a_number_that_is_text: 3, half_a_surrogate_pair: 3, an_entry_of_another_number_in_the_head: 4,
 }  # fmt: skip
 
 
@@ -191,4 +216,10 @@ def nested_json_at_the_next_name(forger: Forger) -> None:
 FOREIGN: tuple[Forge, ...] = (
     append_without_head, ten_thousand_entries, another_name_between, junk_of_many_names, junk_at_the_next_name,
     a_huge_object_at_the_next_name, nested_json_at_the_next_name,
+)  # fmt: skip
+
+#: What becomes of the head alone: entries and MLflow still agree on which entry is the last.
+DAMAGED_HEADS: tuple[Forge, ...] = (
+    remove_the_head, a_huge_head, a_head_that_counts_to_the_moon, an_earlier_head, a_head_of_random_bytes, an_empty_head, a_nested_head,
+    a_head_with_another_digest,
 )  # fmt: skip

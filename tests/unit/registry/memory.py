@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
-from passerelle.errors import IntegrityError, NotFoundError
+from passerelle.errors import IntegrityError, NotFoundError, OutsideError
 from passerelle.names import ARTIFACT_DIGEST, ModelVersionRef
-from passerelle.registry.client import Registry, VersionInfo
+from passerelle.registry.client import CandidateRun, Registry, VersionInfo
 from passerelle.settings import MlflowSettings
 
 NAME = "comments"
@@ -78,6 +80,7 @@ class Mlflow:
         self.stages = dict.fromkeys(self.tags, "None")
         self.held_aliases: dict[str, int] = {}
         self.held_model_tags: dict[str, str] = {}
+        self.params: dict[str, dict[str, str]] = {}
         self.artifacts: dict[tuple[str, str], str] = {}
         self.before_write: Callable[[str], None] = lambda _: None
 
@@ -85,6 +88,23 @@ class Mlflow:
         if version not in self.tags:
             raise NotFoundError(f"version {version} does not exist")
         return VersionInfo(ref(version), dict(self.tags[version]), self.stages[version], "", 0)
+
+    def run(self, run_id: str) -> CandidateRun:
+        return CandidateRun(run_id, "it", {}, {}, "FINISHED", dict(self.params.get(run_id, {})))
+
+    @contextmanager
+    def mlflow(self, what: str) -> Iterator[Mlflow]:
+        yield self
+
+    def get_run(self, run_id: str) -> SimpleNamespace:
+        return SimpleNamespace(
+            info=SimpleNamespace(lifecycle_stage="active"), data=SimpleNamespace(params=dict(self.params.get(run_id, {})))
+        )
+
+    def log_param(self, run_id: str, name: str, value: str) -> None:
+        self.before_write(f"parameter {name}")
+        if self.params.setdefault(run_id, {}).setdefault(name, value) != value:
+            raise OutsideError(f"the parameter {name} cannot be changed")
 
     def read_json(self, run_id: str, path: str) -> dict[str, object]:
         raise NotFoundError(f"the run {run_id} has no artifact {path}")

@@ -11,7 +11,7 @@ import pytest
 
 from passerelle.errors import IntegrityError, NotFoundError, RefusedError, UsageError
 from passerelle.model.ledger_entry import MOST_ENTRY_BYTES, parsed_entry
-from passerelle.names import LEDGER_ENTRY
+from passerelle.names import LEDGER_ENTRY, ledger_artifact
 from passerelle.registry.ledger import Ledger, parsed_head
 from passerelle.registry.verified import verified_ledger
 from passerelle.settings import StoreSettings
@@ -22,6 +22,7 @@ from passerelle.stages.service_readiness import ServiceReadiness
 from passerelle.stages.status import gather
 from passerelle.stages.trace import links_of
 from tests.unit.registry.ledger_forgeries import (
+    DAMAGED_HEADS,
     FOREIGN,
     FORGERIES,
     Forge,
@@ -113,6 +114,57 @@ def test_a_foreign_object_blocks_nothing_and_is_told(mlflow: Mlflow, forge: Forg
     assert found(mlflow).findings == ()
 
 
+@pytest.mark.parametrize("damage", DAMAGED_HEADS, ids=lambda damage: damage.__name__)
+@pytest.mark.parametrize("then", ["promote", "rollback", "again"])
+def test_a_damaged_head_is_told_and_written_anew(mlflow: Mlflow, damage: Forge, then: str) -> None:
+    for version in (1, 2):
+        put(mlflow, version)
+    rollback(real(mlflow), who="marie@here")
+    before = found(mlflow).entries
+    damage(Forger(mlflow))
+    told = found(mlflow)
+    assert (told.findings, told.entries) == ((), before)
+    assert told.damaged_head is not None
+    assert told.damaged_head.endswith("entry 3 is the last one, which the next write says again")
+    assert gathered(mlflow) == ["passerelle promote --version 1"]
+    done = rollback(real(mlflow), who="marie@here", version=2) if then == "rollback" else put(mlflow, 1 if then == "again" else 3)
+    assert told.damaged_head in (*done.notes, *done.completed)
+    assert done.changed == (then != "again")
+    assert (found(mlflow).damaged_head, found(mlflow).findings, gathered(mlflow)) == (None, (), [])
+    assert found(mlflow).entries[:3] == before
+
+
+@pytest.mark.parametrize("damage", DAMAGED_HEADS, ids=lambda damage: damage.__name__)
+def test_a_damaged_head_makes_the_ledger_no_shorter(mlflow: Mlflow, damage: Forge) -> None:
+    for version in (1, 2, 3):
+        put(mlflow, version)
+    forger = Forger(mlflow)
+    damage(forger)
+    del mlflow.objects.held[forger.ledger.key(3)]
+    assert found(mlflow).findings
+    with pytest.raises(IntegrityError, match="is broken at entry"):
+        put(mlflow, 1)
+
+
+@pytest.mark.parametrize("killed_at", ["comments/000002.jsonl", f"artifact {ledger_artifact(2)}", "model tag passerelle.ledger_entry"])
+def test_a_head_that_is_damaged_after_a_kill_loses_no_entry_that_has_an_object(mlflow: Mlflow, killed_at: str) -> None:
+    put(mlflow, 1)
+
+    def dies(what: str) -> None:
+        if what.endswith(killed_at):
+            raise KeyboardInterrupt
+
+    mlflow.before_write = mlflow.objects.before_write = dies
+    with pytest.raises(KeyboardInterrupt):
+        put(mlflow, 2)
+    mlflow.before_write = mlflow.objects.before_write = lambda _: None
+    forger = Forger(mlflow)
+    mlflow.objects.held[forger.ledger.head_key] = b"junk"
+    assert len(found(mlflow).entries) == (1 if killed_at.startswith("comments") else 2), "an entry in the head alone had moved nothing yet"
+    assert put(mlflow, 3).changed
+    assert (found(mlflow).findings, gathered(mlflow)) == ((), [])
+
+
 def test_a_foreign_object_at_the_name_of_an_entry_whose_writer_was_killed_blocks_nothing(mlflow: Mlflow) -> None:
     put(mlflow, 1)
     mlflow.objects.held[Ledger(cast("Any", mlflow.objects), NAME).key(2)] = b"junk"
@@ -135,7 +187,7 @@ def test_a_first_entry_that_was_forged_is_found_where_mlflow_knows_of_none(mlflo
     forge(Forger(mlflow))
     left = dict(mlflow.objects.held)
     assert found(mlflow).findings[0].number == 1
-    assert gathered(mlflow) == ["passerelle promote --version 3 --reason REASON"]
+    assert gathered(mlflow) == ["passerelle promote --version 3 --accept ledger --reason REASON"]
     with pytest.raises(IntegrityError, match="is broken at entry 1: "):
         rollback(real(mlflow), who="paul@here", version=3)
     with pytest.raises(IntegrityError, match="is broken at entry 1: "):

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from passerelle.errors import IntegrityError
-from passerelle.model.ledger_entry import MOST_ENTRY_BYTES, CandidateTerms, Entry, ErasedAnswers, digest_of, parsed_entry
+from passerelle.model.ledger_entry import MOST_ENTRY_BYTES, CandidateTerms, CountedLook, Entry, ErasedAnswers, digest_of, parsed_entry
 from passerelle.registry.ledger import BEGINNING, MOST_HEAD_BYTES, Ledger, LedgerHead, Stored, entry_name, folder_of, parsed_head
 from passerelle.registry.objects import Objects
 from tests.unit.registry.memory import NAME, Bucket, Mlflow
@@ -48,6 +48,8 @@ def test_an_entry_is_one_line_of_canonical_json() -> None:
         golden_origin="signature",
         held_out_digest="sha256:2",
         criteria_before="sha256:3",
+        accepted=("criteria",),
+        look=CountedLook("r", 1, 2, "sha256:4"),
     )
     assert json.loads(more.line()).keys() == asdict(more).keys()
 
@@ -115,7 +117,7 @@ def test_what_is_too_large_is_not_read(mlflow: Mlflow) -> None:
     assert [content if content is None else len(content) for _, content in stored.lines] == [MOST_ENTRY_BYTES, None, 1]
     assert of.read_head()[0] == b"x" * MOST_HEAD_BYTES
     held[of.head_key] += b"x"
-    assert of.read_head() == (b"", "")
+    assert of.read_head() == (b"", mlflow.objects.entity_tag(of.head_key))
 
 
 def test_the_head_is_written_only_where_nobody_else_wrote_it(mlflow: Mlflow) -> None:

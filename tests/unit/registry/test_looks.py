@@ -8,8 +8,15 @@ from dataclasses import replace
 import pytest
 
 from passerelle.errors import OutsideError
-from passerelle.names import LOOKS
+from passerelle.model.ledger_entry import Entry
+from passerelle.names import LOOK_PARAM, LOOKS
+from passerelle.registry.ledger import BEGINNING
+from passerelle.registry.look_objects import parsed_look
+from passerelle.registry.look_record import look_faults
 from passerelle.registry.looks import Look, LookTaken, RowSet, take_look
+from passerelle.settings import SigningSettings
+from tests.signing_fixtures import Keys
+from tests.unit.registry.ledger_forgeries import entry_of
 from tests.unit.registry.memory import NAME, Bucket, Mlflow, real, ref
 
 FOLDER = f"ledger/{NAME}/looks/{ref(1).run_id}/"
@@ -33,8 +40,27 @@ def mlflow() -> Mlflow:
     return Mlflow(Bucket())
 
 
-def taken(mlflow: Mlflow, of: Look, *, champion: int | None = 1, dry_run: bool = False) -> LookTaken:
-    return take_look(real(mlflow), of, NAME, None if champion is None else ref(champion), dry_run=dry_run)
+def taken(
+    mlflow: Mlflow, of: Look, *, champion: int | None = 1, dry_run: bool = False, signing: SigningSettings | None = None
+) -> LookTaken:
+    return take_look(real(mlflow), of, NAME, None if champion is None else ref(champion), dry_run=dry_run, signing=signing)
+
+
+def faults(mlflow: Mlflow, signing: SigningSettings | None = None, *entries: Entry) -> list[str]:
+    return list(look_faults(real(mlflow), NAME, entries, ref(1), signing))
+
+
+def rewritten(mlflow: Mlflow, looks: list[Look]) -> None:
+    """Put other looks in the place of those that were taken, chained as passerelle does, in S3 and in the tag of the version."""
+    for key in [key for key in mlflow.objects.held if key.startswith(FOLDER)]:
+        mlflow.objects.held.pop(key)
+    before = BEGINNING
+    for number, each in enumerate(looks, start=1):
+        chained = replace(each, number=number, before=before)
+        mlflow.objects.held[f"{FOLDER}{number:06d}.json"], before = chained.line(), chained.digest
+    mlflow.tags[1].pop(LOOKS, None)
+    if looks:
+        mlflow.tags[1][LOOKS] = f"{len(looks)} {before}"
 
 
 def test_each_version_at_the_same_rows_is_a_look_and_asking_again_is_none(mlflow: Mlflow) -> None:
@@ -103,3 +129,62 @@ def test_a_dry_run_goes_on_where_nothing_may_be_written(mlflow: Mlflow) -> None:
     assert taken(mlflow, look("a"), dry_run=True) == LookTaken(1), "a look that is there needs no writing"
     with pytest.raises(OutsideError):
         taken(mlflow, look("b"))
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3])
+def test_who_writes_to_mlflow_and_s3_wins_no_look_back(mlflow: Mlflow, kept: int) -> None:
+    looks = [look(run) for run in "abcd"]
+    for each in looks:
+        taken(mlflow, each)
+    assert faults(mlflow) == []
+    rewritten(mlflow, looks[:kept])
+    assert "removed, changed or forged" in faults(mlflow)[0]
+    assert taken(mlflow, look("e")) == LookTaken(5, lost=4 - kept)
+
+
+def test_nor_by_other_looks_in_their_place(mlflow: Mlflow) -> None:
+    for run in "abcd":
+        taken(mlflow, look(run))
+    rewritten(mlflow, [look(run, of=rows(900, 1000)) for run in "abcd"])
+    assert taken(mlflow, look("e")) == LookTaken(5, lost=4)
+    rewritten(mlflow, [look("f")])
+    assert taken(mlflow, look("f")).number > 4, "one that is to be taken next, and was put first"
+
+
+def test_a_parameter_that_somebody_wrote_first_only_costs_looks(mlflow: Mlflow) -> None:
+    taken(mlflow, look("a"))
+    mlflow.params[ref(1).run_id] |= {f"{LOOK_PARAM}000002": "sha256:junk", f"{LOOK_PARAM}x": "y", "C": "10"}
+    assert taken(mlflow, look("b")) == LookTaken(3, lost=1)
+    assert taken(mlflow, look("c")) == LookTaken(4, lost=1)
+
+
+def test_looks_are_signed_where_there_is_a_key(mlflow: Mlflow, ours: Keys, theirs: Keys) -> None:
+    signs, verifies = SigningSettings.read(signing_key=ours.private), SigningSettings.read(verify_key=ours.public)
+    other = SigningSettings.read(signing_key=theirs.private)
+    taken(mlflow, look("a"))
+    assert taken(mlflow, look("b"), signing=signs) == LookTaken(2), "a signature covers the looks before it"
+    assert taken(mlflow, look("c"), signing=verifies) == LookTaken(3)
+    assert taken(mlflow, look("d"), signing=verifies) == LookTaken(4, unsigned=1)
+    without = f"the looks next to the run {ref(1).run_id}: numbers 3, 4 without a signature, and earlier ones are signed"
+    assert faults(mlflow, verifies) == [without]
+    assert taken(mlflow, look("e"), signing=other).number == 5
+    assert taken(mlflow, look("f", of=rows(900, 1000)), signing=verifies) == LookTaken(2, lost=1, unsigned=2)
+    assert "number 5 was removed, changed or forged" in faults(mlflow, verifies)[0]
+    required = SigningSettings.read(verify="required", verify_key=ours.public)
+    assert taken(Mlflow(Bucket()), look("a"), signing=required) == LookTaken(1)
+
+
+def test_an_entry_says_at_which_look_it_was_decided_and_is_missed_without_it(mlflow: Mlflow) -> None:
+    for run in "ab":
+        taken(mlflow, look(run))
+    proof = taken(mlflow, look("c")).proof
+    assert proof is not None
+    stored = parsed_look(mlflow.objects.held[f"{FOLDER}000003.json"], 3)
+    assert stored is not None
+    assert (proof.beside, proof.number, proof.among, proof.digest) == (ref(1).run_id, 3, 3, stored.digest)
+    entry = replace(entry_of(1), number=1, look=proof)
+    assert faults(mlflow, None, entry) == []
+    mlflow.params.clear()
+    rewritten(mlflow, [look("c")])
+    missing = f"the looks next to the run {ref(1).run_id}: entry 1 of the ledger was decided at number 3, which is missing or another now"
+    assert faults(mlflow, None, entry) == [missing]

@@ -58,8 +58,8 @@ def test_a_version_of_the_same_number_is_another_one(mlflow: Mlflow) -> None:
     new.held_aliases, new.stages = {"production": 1}, {1: "Production"}
     with pytest.raises(IntegrityError, match="made anew") as refused:
         verified_ledger(real(new), NAME)
-    assert str(refused.value.hint).endswith("passerelle promote --version N --reason REASON")
-    assert commands(new) == ["passerelle promote --version 1 --reason REASON"]
+    assert str(refused.value.hint).endswith("passerelle promote --version N --accept ledger --reason REASON")
+    assert commands(new) == ["passerelle promote --version 1 --accept ledger --reason REASON"]
     ledger = verified_ledger(real(new), NAME, unanchored=True)
     assert not stands(standing(real(new), NAME), ledger, 1)
     champion = champion_of(real(new), ledger, 1)
@@ -132,12 +132,12 @@ def test_the_command_that_status_names_goes_on(mlflow: Mlflow, lose: Callable[[M
 
 def test_where_there_is_no_previous_version_the_newest_is_promoted_or_one_is_registered(mlflow: Mlflow) -> None:
     mlflow.delete_version(1)
-    assert commands(mlflow) == ["passerelle promote --version 3 --reason REASON"]
+    assert commands(mlflow) == ["passerelle promote --version 3 --accept champion-gone --reason REASON"]
     put(mlflow, 3)
     assert (commands(mlflow), found(mlflow).findings) == ([], ())
     for version in (2, 3):
         mlflow.delete_version(version)
-    assert commands(mlflow) == ["passerelle register; passerelle promote --reason REASON"]
+    assert commands(mlflow) == ["passerelle register; passerelle promote --accept champion-gone --reason REASON"]
 
 
 def judge_of(failing: dict[int, Exception]) -> tuple[list[int | None], Callable[[int | None], Judgement]]:
@@ -169,9 +169,9 @@ def test_a_person_with_a_reason_goes_on_without_the_champion(
         _, used = judged_beside(real(mlflow), ref(3), champion, request, judge)
         assert (used.version, "version 1" in str(used.gone), asked[-1]) == (None, True, None)
         return
-    with pytest.raises(RefusedError, match="takes the reason of a person") as refused:
+    with pytest.raises(RefusedError, match="takes the reason of a person who accepts that") as refused:
         judged_beside(real(mlflow), ref(3), champion, request, judge)
-    assert refused.value.hint == "passerelle promote --model comments --version 3 --reason REASON"
+    assert refused.value.hint == "passerelle promote --model comments --version 3 --accept champion-gone --reason REASON"
     assert None not in asked
 
 

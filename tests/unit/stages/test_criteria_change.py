@@ -9,6 +9,7 @@ import pytest
 from passerelle.criteria import Criteria, HeldOut
 from passerelle.errors import RefusedError
 from passerelle.model.ledger_entry import CANDIDATE, UNDONE, CandidateTerms, Entry
+from passerelle.stages.acceptance import Reasons
 from passerelle.stages.criteria_change import check_criteria, criteria_before
 from passerelle.stages.demo_ownership import REASON
 from tests.unit.registry.ledger_forgeries import entry_of
@@ -58,17 +59,17 @@ def test_the_last_promotion_pins_the_criteria(
 )
 def test_in_production_a_person_changes_them_for_a_reason(who: str, reason: str | None, development: bool, refused: bool) -> None:
     def check() -> None:
-        check_criteria(STRICT.digest, LENIENT, who=who, reason=reason, development=development, hint="passerelle history")
+        check_criteria(STRICT.digest, LENIENT, Reasons(who, reason), development=development, retry="passerelle promote")
 
     if not refused:
         check()
         return
-    with pytest.raises(RefusedError, match="to change them takes the reason of a person"):
+    with pytest.raises(RefusedError, match="it takes the reason of a person who accepts that"):
         check()
 
 
 def test_the_same_criteria_need_no_reason() -> None:
-    check_criteria(None, LENIENT, who="ci:42 by runner@here", reason=None, development=False, hint="passerelle history")
+    check_criteria(None, LENIENT, Reasons("ci:42 by runner@here", None), development=False, retry="passerelle promote")
 
 
 def test_an_entry_without_a_change_is_the_line_that_it_was() -> None:

@@ -16,6 +16,7 @@ from passerelle.names import CANDIDATE, ModelVersionRef
 from passerelle.registry.client import CandidateRun, Registry, VersionInfo
 from passerelle.registry.run_datasets import RunDataset
 from passerelle.stages import promote_rows
+from passerelle.stages.acceptance import Reasons
 from passerelle.stages.promote_digest import leads_to_adoption, way_to_a_digest
 from passerelle.stages.promote_options import PromoteOptions
 from passerelle.stages.promote_rows import labelled_rows, read_rows
@@ -32,7 +33,8 @@ def refused(verdict: Verdict, held_out: dict[str, Any] | None = None, **options:
         check_unknown(
             verdict,
             Criteria.model_validate({"held_out": held_out or {}}),
-            **({"who": "marie@here", "reason": None, "development": True} | options),
+            Reasons(options.pop("who", "marie@here"), options.pop("reason", None), options.pop("named", ())),
+            **({"development": True, "retry": "passerelle promote --model prices --version 2"} | options),
         )
     except PasserelleError as error:
         return error
@@ -49,8 +51,12 @@ def test_what_nobody_judged_takes_the_reason_of_a_person(task: str) -> None:
         assert error.hint is not None
         assert problem_of(error.hint) is None
         assert ("--held-out" in error.hint) == NOTHING[task], "rows do not judge a clustering"
-        assert error.hint.endswith("passerelle promote --model prices --version 2 --reason REASON")
+        assert error.hint.endswith("passerelle promote --model prices --version 2 --accept unjudged --reason REASON")
     assert refused(verdict, reason="we know it") is None
+    assert refused(verdict, reason="we know it", named=("criteria", "unjudged")) is None
+    other = refused(verdict, reason="we know it", named=("criteria",))
+    assert other is not None
+    assert str(other.hint).endswith("--accept criteria --accept unjudged --reason REASON")
 
 
 def test_criteria_and_production_may_forbid_it() -> None:
@@ -67,7 +73,7 @@ def test_unknown_leakage_is_not_passed_over_in_silence() -> None:
     verdict = task_verdict(compared(1.0, None))
     error = refused(verdict)
     assert isinstance(error, RefusedError)
-    assert error.hint == "passerelle promote --model prices --version 2 --reason REASON"
+    assert error.hint == "passerelle promote --model prices --version 2 --accept unknown-leakage --reason REASON"
     assert refused(verdict, {"unknown_leakage": "accept"}) is None
     assert refused(verdict, reason="labelled last week") is None
     error = refused(verdict, {"unknown_leakage": "refuse"}, reason="so")
@@ -172,7 +178,7 @@ def test_from_a_foreign_version_the_hints_lead_to_production_and_in_no_circle() 
         if task == "regression":
             judged = refused(task_verdict(compared(1.0, None)))
             assert judged is not None
-            assert judged.hint == "passerelle promote --model prices --version 2 --reason REASON"
+            assert judged.hint == "passerelle promote --model prices --version 2 --accept unknown-leakage --reason REASON"
 
 
 def test_rows_that_are_too_few_to_tell_take_the_reason_of_a_person_and_end_a_job_as_a_result() -> None:
@@ -185,4 +191,19 @@ def test_rows_that_are_too_few_to_tell_take_the_reason_of_a_person_and_end_a_job
         assert "too few rows to tell next to version 1" in error.message
         assert error.hint is not None
         assert problem_of(error.hint) is None
-        assert error.hint.endswith("passerelle promote --model prices --version 2 --reason REASON")
+        assert error.hint.endswith("passerelle promote --model prices --version 2 --accept too-few-rows --reason REASON")
+
+
+def test_a_reason_accepts_one_thing_and_names_the_others() -> None:
+    verdict = task_verdict(compared(1.0, 1.0))
+    error = refused(verdict, reason="read by hand")
+    assert isinstance(error, RefusedError)
+    assert "the one that is given is for something else" in error.message
+    assert error.hint == "passerelle promote --model prices --version 2 --accept too-few-rows --accept unknown-leakage --reason REASON"
+    assert problem_of(error.hint) is None
+    assert refused(verdict, reason="read by hand", named=("too-few-rows", "unknown-leakage")) is None
+    assert refused(verdict, reason=None, named=("too-few-rows", "unknown-leakage")) is not None
+    for options in (PromoteOptions(accept=("criteria",)), PromoteOptions(accept=("criteria",), reason=" ")):
+        with pytest.raises(UsageError, match="criteria is accepted with a reason") as unsaid:
+            options.check()
+        assert unsaid.value.hint == "passerelle promote --accept criteria --reason REASON"

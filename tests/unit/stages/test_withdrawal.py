@@ -6,6 +6,7 @@ import pytest
 
 from passerelle.errors import CriteriaError
 from passerelle.registry.verified import verified_ledger
+from passerelle.stages.acceptance import Reasons
 from passerelle.stages.rollback import rollback
 from passerelle.stages.withdrawal import check_not_withdrawn, withdrawal_of
 from tests.unit.registry.ledger_forgeries import put
@@ -50,10 +51,19 @@ def test_a_rollback_is_recorded_with_a_reason(mlflow: Mlflow) -> None:
 def test_what_a_rollback_took_out_is_not_promoted_without_a_reason(mlflow: Mlflow) -> None:
     entries = verified_ledger(real(mlflow), NAME).entries
     with pytest.raises(CriteriaError, match=r"paul@here took .* version 2 out of production at .* \(rollback: ") as refused:
-        check_not_withdrawn(entries, ref(2))
-    assert refused.value.hint == "passerelle promote --version 2 --reason REASON\npasserelle history"
+        check_not_withdrawn(entries, ref(2), Reasons("ci:job by root@here", None))
+    assert refused.value.hint == "passerelle promote --version 2 --accept withdrawn --reason REASON\npasserelle history"
     for version in (1, 3):
-        check_not_withdrawn(entries, ref(version))
+        check_not_withdrawn(entries, ref(version), Reasons("ci:job by root@here", None))
+    for reasons in (Reasons("marie@here", "mended"), Reasons("ci:job by root@here", "mended", ("withdrawn",))):
+        check_not_withdrawn(entries, ref(2), reasons)
+    for reasons in (
+        Reasons("ci:job by root@here", "mended"),
+        Reasons("marie@here", "so", ("criteria",)),
+        Reasons("marie@here", "so", (), only_these=True),
+    ):
+        with pytest.raises(CriteriaError):
+            check_not_withdrawn(entries, ref(2), reasons)
 
 
 def test_a_version_that_was_put_back_or_replaced_is_not_withdrawn(mlflow: Mlflow) -> None:
