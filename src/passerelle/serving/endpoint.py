@@ -145,7 +145,8 @@ class ClassifyEndpoint:
         opened = route.access is Access.METRICS and self._runtime.settings.metrics_public
         if route.access in (Access.OPEN, Access.SIGNED) or opened:
             return "", []
-        return self._access.admit(scope.get("server"), headers, route.right)
+        client, all_headers = scope.get("client"), scope["headers"]
+        return self._access.admit(scope.get("server"), headers, route.right, client=client, all_headers=all_headers)
 
     async def _respond(
         self, route: Route, path: str, headers: dict[bytes, bytes], receive: Receive, key_name: str
