@@ -105,7 +105,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
         yield folder
     finally:
         if mounted and mounted.returncode == 0:
-            subprocess.run(["umount", "--lazy", str(folder)], check=False)
+            subprocess.run([str(shutil.which("umount")), "--lazy", str(folder)], check=False)
 
 
 def measured(kind: str, service: ServedModel, server: Server, bodies: Path, folder: Path, *, rounds: int, seconds: float) -> Beside:
@@ -147,7 +147,7 @@ def run(kinds: Sequence[str], *, rounds: int, seconds: float, apart: bool) -> li
             run_wrk(server, bodies, connections=1, seconds=1)
             for kind in kinds:
                 found.append(measured(kind, service, server, bodies, small, rounds=rounds, seconds=seconds))
-                print(found[-1].line(), found[-1].quiet_ms, found[-1].beside_ms, flush=True)
+                print(found[-1].line(), flush=True)
     return found
 
 

@@ -57,7 +57,6 @@ def test_a_large_batch_is_read_in_slices() -> None:
     assert same(body_of(["é" * 200] * 1_000, orjson.OPT_INDENT_2))[0][0]["text"] == "é" * 200
 
 
-@pytest.mark.hypothesis
 @given(
     st.lists(
         st.sampled_from(['"},{"text":"', "}, {", '\\"},{', "\\", "]}", "é" * 5_000, "x" * 20_000, '"}]}', "{", " "]),
@@ -70,7 +69,6 @@ def test_texts_that_look_like_json_are_texts(texts: list[str], option: int) -> N
     same(body_of([f"a{text}" for text in texts] * 4, option))
 
 
-@pytest.mark.hypothesis
 @given(st.data())
 def test_a_changed_body_is_refused_as_at_once(data: st.DataObject) -> None:
     body = bytearray(body_of(["aucune réponse " * 60] * 60))

@@ -89,7 +89,6 @@ def test_what_names_no_proxy_is_refused(text: str) -> None:
     assert found.value.hint.startswith("export PASSERELLE_TRUSTED_PROXIES=")
 
 
-@pytest.mark.hypothesis
 @given(st.lists(st.tuples(st.sampled_from([XFF, FORWARDED]), st.binary(max_size=200)), max_size=4))
 def test_whatever_is_sent_names_an_address_or_nobody(headers: list[tuple[bytes, bytes]]) -> None:
     """What a client sends is never what it is counted by, unless it is an address."""
