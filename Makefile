@@ -37,8 +37,9 @@ test: .venv/.dev  ## all tests; those that cannot run on this machine say what i
 	@echo "tests: unit, integration and end to end, on all cores"
 	@$(BIN)/python -m pytest -n auto --dist loadscope $(PYTEST_ARGS)
 
-fuzz: .venv/.dev  ## the property-based unit tests, with 2,000 new examples each
+fuzz: .venv/.dev  ## the property-based unit tests, with 2,000 new examples each, then Atheris on bodies and heads, FUZZ_SECONDS=300 each
 	@$(BIN)/python -m pytest -n auto --dist loadscope --hypothesis-profile=fuzz -m hypothesis tests/unit $(PYTEST_ARGS)
+	@for target in body head; do $(BIN)/python -m tests.fuzz $$target -max_total_time=$(or $(FUZZ_SECONDS),300) || exit 1; done
 
 mutants: .venv/.dev  ## mutate the most important modules, and count the mutations that no unit test notices; MUTANTS=all, MODULES="gate ledger"
 	@$(BIN)/python -m tests.mutants $(if $(MUTANTS),--count $(MUTANTS)) $(MODULES)

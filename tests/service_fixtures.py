@@ -50,6 +50,7 @@ def serve(
     options: Sequence[str] = (),
     python: str = sys.executable,
     module: str = "service",
+    cwd: Path = ROOT,
     **settings: str,
 ) -> Iterator[ServedModel]:
     """Serve the store's model as long as the body runs.
@@ -60,6 +61,7 @@ def serve(
         options: Of `bentoml serve`.
         python: Of the environment that it runs in.
         module: That holds the class `Classifier`.
+        cwd: The folder that it works in.
         settings: Variables of the service, without their prefix: `max_text_characters="100"`.
     """
     port = free_ports(1)[0]
@@ -69,13 +71,13 @@ def serve(
         "BENTOML_DO_NOT_TRACK": "true",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-        "PYTHONPATH": str(ROOT / "src"),
+        "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), *([str(ROOT)] if cwd != ROOT else []))),
         "PASSERELLE_KEYS_FILE": str(bentoml_home / "keys.json"),
         **{f"PASSERELLE_{name.upper()}": value for name, value in settings.items()},
     }
     command = [python, "-m", "bentoml", "serve", f"{module}:Classifier", "--host", "127.0.0.1", "--port", str(port), *options]
     log = bentoml_home / f"service-{port}.log"
-    child = Child("the service under test", command, environment, log, f"{address}{health}", cwd=ROOT)
+    child = Child("the service under test", command, environment, log, f"{address}{health}", cwd=cwd)
     child.start()
     try:
         child.wait_until_healthy(READY_TIMEOUT_S)

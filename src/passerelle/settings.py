@@ -263,7 +263,8 @@ class ServiceSettings(Settings):
         description="Whether API keys are needed: `auto` for everything that does not come in on loopback, `required` always, `off` never.",
     )
     keys_file: Path = Field(default=Path(".passerelle/keys.json"), description="Where `passerelle keys` keeps the hashes of the API keys.")
-    rate_limit: str = Field(default="", description="Most requests of one key and one worker, such as `600/minute`; empty for none.")
+    rate_limit: str = Field(default="", description="Most requests of one key, such as `600/minute`; empty for none.")
+    trusted_proxies: str = Field(default="", description="Proxies whose `X-Forwarded-For` counts: addresses, networks, or `unix`.")
     metrics_public: bool = Field(default=False, description="Whether `/metrics` is answered without a key away from loopback.")
     doors: str = Field(
         default="",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import stat
 import tempfile
@@ -47,6 +48,22 @@ def test_an_expired_key_opens_no_more(key_file: Path) -> None:
 def test_what_is_no_key_opens_nothing(key_file: Path, token: str) -> None:
     make_key(key_file, "one")
     assert KeyRing(read_keys(key_file)).owner(token) is None
+
+
+def test_whatever_is_given_as_a_key_one_hash_is_compared_in_constant_time(key_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python -m loadtests.key_timing` measures it."""
+    token = make_key(key_file, "agents").token
+    ring, compared = KeyRing(read_keys(key_file)), []
+    compare = hmac.compare_digest
+
+    def seen(given: str, expected: str) -> bool:
+        compared.append((len(given), len(expected)))
+        return compare(given, expected)
+
+    monkeypatch.setattr(hmac, "compare_digest", seen)
+    given = (token, token[:-1] + "!", token[:-1], "psl_000000000000_" + token[17:], token[:17] + "A" * 43, "", "é", "a" * 10_000)
+    assert [ring.owner(each) is not None for each in given] == [True] + [False] * 7
+    assert compared == [(64, 64)] * len(given)
 
 
 def test_a_token_with_another_ones_secret_opens_nothing(key_file: Path) -> None:

@@ -7,11 +7,12 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from passerelle.errors import OutsideError
+from passerelle.errors import DigestError, OutsideError
 from passerelle.model.answer import ScoredRow, predict_with
 from passerelle.model.flavors import FLAVORS, TRAINED_FLAVOR
 from passerelle.model.flavors.flavor import FittedClassifier, Records
 from passerelle.model.golden import Predict
+from passerelle.model.manifest import digest_of_file
 from passerelle.model.mlmodel import ModelDescription
 
 
@@ -55,11 +56,16 @@ def pipeline_predict(pipeline: FittedClassifier, columns: Sequence[str], *, flav
 
 
 class FittedPipeline:
-    """The fitted pipeline of a model, loaded on first use: scikit-learn takes seconds to import, and a scorer needs none."""
+    """The fitted pipeline of a model, loaded on first use: scikit-learn takes seconds to import, and a scorer needs none.
 
-    def __init__(self, folder: Path, description: ModelDescription) -> None:
+    Args:
+        digest: Of its file when the model was checked; what stands there at its first use must be the same. None where nothing was checked.
+    """
+
+    def __init__(self, folder: Path, description: ModelDescription, digest: str | None = None) -> None:
         self._folder = folder
         self._description = description
+        self._digest = digest
         self._lock = threading.Lock()
         self._loaded: FittedClassifier | None = None
 
@@ -77,13 +83,24 @@ class FittedPipeline:
         """Return the pipeline.
 
         Raises:
-            IntegrityError: It would run code when loaded, or cannot be read.
+            IntegrityError: It would run code when loaded, cannot be read, or is another one than was checked.
             OutsideError: The libraries that load it are not installed.
         """
         with self._lock:
             if self._loaded is None:
+                self._check_unchanged()
                 self._loaded = load_pipeline(self._folder, self._description)
             return self._loaded
+
+    def _check_unchanged(self) -> None:
+        path = self._folder / self._description.model_file
+        try:
+            unchanged = self._digest is None or digest_of_file(path) == self._digest
+        except OSError:
+            unchanged = False
+        if not unchanged:
+            message = f"the model's file {self._description.model_file} changed after the model was loaded"
+            raise DigestError(message, hint="passerelle import; passerelle deploy")
 
     @property
     def classes(self) -> tuple[object, ...]:

@@ -202,7 +202,7 @@ def load_model(folder: Path, *, signing: SigningSettings | None = None, scorer_a
     signer = check_stored_signature(folder, manifest, signing, run_id=str(lineage["run_id"]))
     description = describe(model_folder, scorer_alone=scorer_alone)
     golden = read_golden(folder / GOLDEN)
-    pipeline, scorer, why, difference = _predicting(folder, description, golden, signed=signer is not None)
+    pipeline, scorer, why, difference = _predicting(folder, description, golden, manifest, signed=signer is not None)
     return LoadedModel(
         lineage=lineage,
         description=description,
@@ -219,7 +219,7 @@ def load_model(folder: Path, *, signing: SigningSettings | None = None, scorer_a
 
 
 def _predicting(
-    folder: Path, description: ModelDescription, golden: Golden, *, signed: bool
+    folder: Path, description: ModelDescription, golden: Golden, manifest: Mapping[str, Any], *, signed: bool
 ) -> tuple[FittedPipeline | HostedModel, CompiledScorer | None, str | None, float]:
     """Return what reproduced the golden predictions: the pipeline, the scorer or why there is none, and the difference."""
     if description.adoption is not None:
@@ -229,7 +229,7 @@ def _predicting(
         except BaseException:
             hosted.close()
             raise
-    pipeline = FittedPipeline(folder / MODEL_FOLDER, description)
+    pipeline = FittedPipeline(folder / MODEL_FOLDER, description, manifest["files"].get(description.model_file))
     scorer, why, difference = _scorer(folder / MODEL_FOLDER, pipeline, golden)
     if scorer is None:
         difference = replay(golden, predict_with(pipeline.rows, pipeline.classes))

@@ -6,18 +6,22 @@ import hashlib
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
+from limits import parse
 
 from passerelle.api_keys import ApiKey, KeyRing, read_keys
 from passerelle.errors import SettingsError
+from passerelle.monitoring.shared import shared_folder
+from passerelle.serving.client_address import Address, Proxies, address_of, client_name
 from passerelle.serving.contract import RequestError
+from passerelle.serving.rate_limit import RateLimit, Window
 from passerelle.settings import ServiceSettings
 
 Headers = list[tuple[bytes, bytes]]
+#: One end of a connection as the server has it: address and port, the path of a Unix socket, or nothing.
+Endpoint = tuple[str, int | None] | None
 _READ_AGAIN_S = 1.0
 _ANONYMOUS = "loopback"
 
@@ -42,41 +46,66 @@ class AccessControl:
         # Keys by a keyed digest of the header, until the keys are read again: each key is fully checked once a second.
         self._known: dict[bytes, ApiKey] = {}
         self._secret = os.urandom(16)
-        self._limit = _limit_of(settings.rate_limit)
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._limit = _limit_of(settings.rate_limit, settings.workers)
+        self._proxies = Proxies(settings.trusted_proxies)
 
-    def required(self, server: tuple[str, int | None] | None) -> bool:
-        """Return whether a request to this local address needs a key."""
-        if self._mode == "auto":
-            host = server[0] if server else ""
-            return not (host.startswith("127.") or host in ("::1", "localhost"))
-        return self._mode == "required"
+    def required(self, server: Endpoint, client: Endpoint = None) -> bool:
+        """Return whether a request to this local address needs a key; on a Unix socket, and through a named proxy, it does.
 
-    def admit(self, server: tuple[str, int | None] | None, headers: dict[bytes, bytes], right: str | None = None) -> tuple[str, Headers]:
+        Args:
+            server: The local end of the connection.
+            client: The other end.
+        """
+        if self._mode != "auto":
+            return self._mode == "required"
+        local = server is not None and (server[0] == "localhost" or is_loopback(server[0]))
+        return not local or (bool(self._proxies) and self._proxies.trusts(_address(client)))
+
+    def admit(
+        self,
+        server: Endpoint,
+        headers: dict[bytes, bytes],
+        right: str | None = None,
+        *,
+        client: Endpoint = None,
+        all_headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> tuple[str, Headers]:
         """Return the name of the client, and the rate limit headers.
 
         Args:
+            server: The local end of the connection.
+            headers: Of the request.
+            client: The other end of the connection.
+            all_headers: As they came, also those that came more than once.
             right: That a key must have for this request; None where each key will do. Without a key, all is allowed that needs none.
 
         Raises:
             RequestError: 401 without an active key where one is required, 403 for a key without the right, 429 over the rate limit.
         """
-        key = self._owner(server, headers)
+        key = self._owner(server, headers, client)
         name = _ANONYMOUS if key is None else key.name
         if key is not None and right is not None and right not in key.rights:
             raise RequestError(403, "forbidden", f"this key lacks the right {right}")
         if self._limit is None:
             return name, []
-        if self._limiter.hit(self._limit, name):
-            return name, self._rate_headers(name)
-        rate_headers = self._rate_headers(name)
-        retry = next(value for key, value in rate_headers if key == b"ratelimit-reset")
+        allowed, window = self._limit.hit(f"key {key.key_id}" if key is not None else self._address_name(client, all_headers))
+        rate_headers = _rate_headers(self._limit, window)
+        if allowed:
+            return name, rate_headers
+        retry = next(value for name, value in rate_headers if name == b"ratelimit-reset")
         raise RequestError(429, "rate_limited", "this key has asked too often", headers=(*rate_headers, (b"retry-after", retry)))
 
-    def _owner(self, server: tuple[str, int | None] | None, headers: dict[bytes, bytes]) -> ApiKey | None:
+    def _address_name(self, client: Endpoint, headers: Sequence[tuple[bytes, bytes]]) -> str:
+        """Return what a client without a key is counted by; nobody learns it but the rate limit."""
+        peer = _address(client)
+        if self._proxies and self._proxies.trusts(peer):
+            return client_name(self._proxies.client_of(headers))
+        return client_name(peer)
+
+    def _owner(self, server: Endpoint, headers: dict[bytes, bytes], client: Endpoint) -> ApiKey | None:
         """Return the client's key; None without a valid one where none is required."""
         given = headers.get(b"authorization")
-        if given is None and not self.required(server):
+        if given is None and not self.required(server, client):
             return None
         keys = self._keys()
         digest = hashlib.blake2b(given or b"", key=self._secret, digest_size=16).digest()
@@ -88,7 +117,7 @@ class AccessControl:
         if key is not None:
             self._known[digest] = key
             return key
-        if not self.required(server):
+        if not self.required(server, client):
             return None
         message = "send a valid API key: Authorization: Bearer …"
         raise RequestError(401, "unauthorized", message, headers=((b"www-authenticate", b'Bearer realm="passerelle"'),))
@@ -112,23 +141,32 @@ class AccessControl:
                     print(f"the keys stay as they were: {message}", file=sys.stderr, flush=True)  # noqa: T201
         return self._ring
 
-    def _rate_headers(self, name: str) -> Headers:
-        assert self._limit is not None  # noqa: S101 - only called with a limit
-        reset_at, remaining = self._limiter.get_window_stats(self._limit, name)
-        seconds = max(1, round(reset_at - time.time()))
-        return [
-            (b"ratelimit-limit", b"%d" % self._limit.amount),
-            (b"ratelimit-remaining", b"%d" % remaining),
-            (b"ratelimit-reset", b"%d" % seconds),
-        ]
+
+def is_loopback(host: str) -> bool:
+    """Return whether this is an address of the machine's own, of either protocol."""
+    address = address_of(host)
+    return address is not None and address.is_loopback
 
 
-def _limit_of(text: str) -> RateLimitItem | None:
+def _address(end: Endpoint) -> Address | None:
+    return None if end is None else address_of(end[0])
+
+
+def _rate_headers(limit: RateLimit, window: Window) -> Headers:
+    return [
+        (b"ratelimit-limit", b"%d" % limit.amount),
+        (b"ratelimit-remaining", b"%d" % max(0, limit.amount - window.requests)),
+        (b"ratelimit-reset", b"%d" % max(1, round(window.ends_in_s))),
+    ]
+
+
+def _limit_of(text: str, workers: int) -> RateLimit | None:
     if not text:
         return None
     try:
-        return parse(text)
+        item = parse(text)
     except ValueError:
         raise SettingsError(
             "PASSERELLE_RATE_LIMIT is not a rate limit", hint="export PASSERELLE_RATE_LIMIT=600/minute\nunset PASSERELLE_RATE_LIMIT"
         ) from None
+    return RateLimit(item.amount, item.get_expiry(), folder=shared_folder(), workers=workers)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import httptools
 from uvicorn._types import ASGI3Application
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from passerelle.serving.contract import RequestError
@@ -50,6 +51,9 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        if isinstance(self.app, ProxyHeadersMiddleware):
+            # It would believe X-Forwarded-For of everybody on loopback; which proxy is believed, a setting says.
+            self.app = self.app.app
         self._in_head = True
         self._begun = False
         self._progressed = False

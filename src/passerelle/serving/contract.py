@@ -98,7 +98,7 @@ class Contract:
             RequestError: As `read_record`.
         """
         if len(body) > SMALL_BYTES:
-            self._refuse_excess(body, self.batch_structure)
+            self.refuse_excess(body, self.batch_structure)
         try:
             batch: Any = self.batch.__pydantic_validator__.validate_json(body)
         except ValidationError as error:
@@ -129,14 +129,14 @@ class Contract:
 
     def _record_of(self, body: bytes) -> BaseModel:
         if len(body) > SMALL_BYTES:
-            self._refuse_excess(body, self.structure)
+            self.refuse_excess(body, self.structure)
         try:
             record: BaseModel = self.record.__pydantic_validator__.validate_json(body)
         except ValidationError as error:
             raise request_error_of(error) from None
         return record
 
-    def _refuse_excess(self, body: bytes, structure: Structure) -> None:
+    def refuse_excess(self, body: bytes, structure: Structure) -> None:
         """Refuse a body with more values than the schema allows, before the parser builds all of it.
 
         Raises:

@@ -15,6 +15,7 @@ from passerelle.monitoring.metrics import CONTENT_TYPE
 from passerelle.monitoring.tracing import Tracing
 from passerelle.names import CLASSIFY, CLASSIFY_BATCH, FEEDBACK, PREDICT, PREDICT_BATCH
 from passerelle.serving.admission import Admission, UnfinishedError
+from passerelle.serving.batch_reader import read_in_slices
 from passerelle.serving.body import BodyReader, ClientLeft
 from passerelle.serving.contract import RequestError
 from passerelle.serving.doors.dispatch import Doors, refusal
@@ -144,7 +145,8 @@ class ClassifyEndpoint:
         opened = route.access is Access.METRICS and self._runtime.settings.metrics_public
         if route.access in (Access.OPEN, Access.SIGNED) or opened:
             return "", []
-        return self._access.admit(scope.get("server"), headers, route.right)
+        client, all_headers = scope.get("client"), scope["headers"]
+        return self._access.admit(scope.get("server"), headers, route.right, client=client, all_headers=all_headers)
 
     async def _respond(
         self, route: Route, path: str, headers: dict[bytes, bytes], receive: Receive, key_name: str
@@ -248,7 +250,7 @@ class ClassifyEndpoint:
     async def _batch(self, runtime: Runtime, by: Answering, model: LoadedModel, body: bytes, recorder: Recorder | None) -> bytes:
         """Return the answer to a batch; to read it, and to write the answer, holds the event loop for a slice each."""
         slices = runtime.predictor.slices
-        records, params = await slices.once(lambda: runtime.contract.read_several(body))
+        records, params = await slices.run(read_in_slices(runtime.contract, body))
         answer = await by.classify_batch(records, model, recorder, params)
         return await slices.once(lambda: orjson.dumps(answer))
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from passerelle.errors import DataError, ModelEndedError, ModelTimeoutError
+from passerelle.errors import DataError, IntegrityError, ModelEndedError, ModelTimeoutError
 from passerelle.model.answer import ScoredRow
 from passerelle.model.classifier import PipelineNeededError
 from passerelle.serving.admission import UnfinishedError
@@ -67,6 +67,7 @@ class Predictor:
             self._predict, self._lane, length_of=lambda question: size_of(question.record), most_characters=PIPELINE_CHARACTERS
         )
         self._one_batch = asyncio.Semaphore(1)
+        self._reported = ""
 
     @property
     def queued(self) -> int:
@@ -169,10 +170,20 @@ class Predictor:
             return task.result()
         except (ValueError, OverflowError, TypeError, AttributeError):  # a vectorizer raises the last two for values that are no text
             raise RequestError(422, "invalid_record", "holds a value that the model cannot take") from None
+        except IntegrityError as error:
+            # Its files were replaced under it: nobody is answered half by one model and half by another.
+            self._report(error)
+            message = "the files of the model changed after it was loaded; the operator finds the cause in the log"
+            raise RequestError(503, "model_changed", message, headers=((b"retry-after", b"60"),)) from None
         except ModelTimeoutError:
             raise RequestError(504, "too_slow", "the model did not answer in time") from None
         except ModelEndedError:
             raise RequestError(503, "model_ended", "the process of the model ended", headers=((b"retry-after", b"1"),)) from None
+
+    def _report(self, error: IntegrityError) -> None:
+        if self._reported != error.message:
+            self._reported = error.message
+            print(f"the model cannot be asked: {error.message}{error.next_lines}", file=sys.stderr, flush=True)  # noqa: T201
 
     def _predict(self, questions: Sequence[Question]) -> list[Row]:
         """Return the rows of these questions, each by its own model: another one may have been swapped in meanwhile."""

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from passerelle.serving.recording import Recorder
 
 #: Number of answers of a batch that are made before other requests get their turn.
-_ANSWERS_A_SLICE = 64
+_ANSWERS_A_SLICE = 16
 _LONGEST_VERSION = 12
 #: Stands in for the description of a model before it is known.
 _UNKNOWN = ModelDescription("", (), {}, {}, None)

@@ -24,6 +24,7 @@ class Server:
     def __init__(self, *, timeout_s: float = 30.0, unwanted_bytes: int = 100_000) -> None:
         self.refused: list[int] = []
         self.writes: list[bytes] = []
+        self.ends: list[tuple[Any, Any]] = []
         self.goes_on = asyncio.Event()
         self.protocol = connection_of(HeadLimits(LIMIT, timeout_s, unwanted_bytes), lambda status, _: self.refused.append(status))
         self.config = uvicorn.Config(self.app, log_config=None, interface="asgi3")
@@ -42,6 +43,8 @@ class Server:
             await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"2"), (b"connection", b"close")]})
             await send({"type": "http.response.body", "body": b"no"})
             return
+        if path == "/ends":
+            self.ends.append((scope["server"], scope["client"]))
         if path == "/names":
             await asyncio.sleep(0.05)
             names = b",".join(name for name, _ in scope["headers"])

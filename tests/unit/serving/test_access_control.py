@@ -9,11 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from limits.strategies import FixedWindowRateLimiter
 
 from passerelle.api_keys import KeyRing, make_key, read_keys, revoke_key
 from passerelle.errors import SettingsError
 from passerelle.serving import access as module
+from passerelle.serving import rate_limit
 from passerelle.serving.access import AccessControl
 from passerelle.serving.contract import RequestError
 from passerelle.settings import ServiceSettings
@@ -68,6 +68,7 @@ def refused(ask: Callable[[], Any]) -> tuple[Any, ...]:
         ("auto", "10.0.0.7", True),
         ("auto", "0.0.0.0", True),  # noqa: S104
         ("auto", "1127.0.0.1", True),
+        ("auto", "127.evil", True),
         ("auto", None, True),
         ("required", "127.0.0.1", True),
         ("required", None, True),
@@ -242,10 +243,9 @@ def test_a_file_that_is_broken_from_the_start_is_said_once(path: Path, clock: Cl
 
 @pytest.fixture
 def limited(path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> tuple[AccessControl, str, str]:
-    """Access with three requests a minute, whose window ends 40.4 seconds from now, and two keys."""
+    """Access with three requests a minute, and two keys."""
     first, second = (make_key(path, name).token for name in ("first", "second"))
-    stats = FixedWindowRateLimiter.get_window_stats
-    monkeypatch.setattr(FixedWindowRateLimiter, "get_window_stats", lambda *given: stats(*given)._replace(reset_time=1_040.4))
+    monkeypatch.setattr(rate_limit, "time", SimpleNamespace(monotonic=clock))
     return control(path, rate_limit="3/minute"), first, second
 
 
@@ -255,12 +255,13 @@ def test_each_key_has_a_limit_of_its_own_and_is_told(limited: tuple[AccessContro
     def told(remaining: int, reset_s: int) -> list[tuple[bytes, bytes]]:
         return [(b"ratelimit-limit", b"3"), (b"ratelimit-remaining", b"%d" % remaining), (b"ratelimit-reset", b"%d" % reset_s)]
 
-    assert [of.admit(THERE, bearer(first)) for _ in range(3)] == [("first", told(left, 40)) for left in (2, 1, 0)]
+    assert [of.admit(THERE, bearer(first)) for _ in range(3)] == [("first", told(left, 60)) for left in (2, 1, 0)]
+    clock.now += 19.6
     too_often = (429, "rate_limited", "this key has asked too often", (*told(0, 40), (b"retry-after", b"40")))
     assert refused(lambda: of.admit(THERE, bearer(first))) == too_often
-    assert of.admit(THERE, bearer(second)) == ("second", told(2, 40))
-    assert of.admit(HERE, {}) == ("loopback", told(2, 40))
-    clock.now = 1_040.0
+    assert of.admit(THERE, bearer(second)) == ("second", told(2, 60))
+    assert of.admit(HERE, {}) == ("loopback", told(2, 60))
+    clock.now += 59.9
     assert of.admit(THERE, bearer(second)) == ("second", told(1, 1)), "never told to come back at once"
 
 
@@ -269,6 +270,49 @@ def test_who_has_no_key_uses_up_nobodys_limit(limited: tuple[AccessControl, str,
     for _ in range(5):
         assert refused(lambda: of.admit(THERE, {})) == NO_KEY
     assert of.admit(THERE, bearer(first))[0] == "first"
+
+
+def test_who_has_no_key_is_limited_by_address(path: Path) -> None:
+    of = control(path, auth="off", rate_limit="1/minute")
+
+    def status(peer: str, *forwarded: bytes) -> int:
+        headers = [(b"x-forwarded-for", each) for each in forwarded]
+        try:
+            of.admit(THERE, dict(headers), client=(peer, 1), all_headers=headers)
+        except RequestError as error:
+            return error.status
+        return 200
+
+    assert [status("192.0.2.1"), status("192.0.2.1"), status("192.0.2.2")] == [200, 429, 200]
+    assert [status("2001:db8::1"), status("2001:db8::2"), status("2001:db8:0:1::1")] == [200, 429, 200], "one customer is one client"
+    assert status("192.0.2.1", b"192.0.2.77") == 429, "without a named proxy, what is forwarded decides nothing"
+    of = control(path, auth="off", rate_limit="1/minute", trusted_proxies="10.0.0.7")
+    assert [status("10.0.0.7", b"192.0.2.1"), status("10.0.0.7", b"192.0.2.9", b"192.0.2.1"), status("10.0.0.7", b"192.0.2.2")] == [
+        200,
+        429,
+        200,
+    ]
+    assert [status("10.0.0.8", b"192.0.2.3"), status("10.0.0.8", b"192.0.2.4")] == [200, 429], "another machine is no proxy"
+
+
+def test_what_comes_through_a_named_proxy_is_not_local(path: Path) -> None:
+    """Without the name, a proxy on the same machine would open the service to everybody."""
+    token = make_key(path, "agents").token
+    of, proxy = control(path, trusted_proxies="127.0.0.1"), ("127.0.0.1", 5_000)
+    local = [(b"x-forwarded-for", b"127.0.0.1")]
+    assert refused(lambda: of.admit(HERE, dict(local), client=proxy, all_headers=local)) == NO_KEY
+    assert refused(lambda: of.admit(HERE, {}, client=proxy)) == NO_KEY
+    assert of.admit(HERE, bearer(token), client=proxy)[0] == "agents"
+    assert of.admit(("::1", 3_000), {}, client=("::1", 5_000))[0] == "loopback"
+
+
+@pytest.mark.parametrize(
+    ("server", "needed"),
+    [(("::ffff:127.0.0.1", 3_000), False), (("::1", 3_000), False), (("2001:db8::1", 3_000), True), (("fe80::1%eth0", 3_000), True),
+     (("/run/passerelle.sock", None), True), (("127.0.0.1.sock", None), True)],
+)  # fmt: skip
+def test_ipv6_loopback_is_loopback_and_a_unix_socket_is_not(path: Path, server: tuple[str, int | None], needed: bool) -> None:
+    assert control(path).required(server) is needed
 
 
 def test_a_rate_limit_that_is_none_is_refused(path: Path) -> None:

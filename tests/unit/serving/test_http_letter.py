@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+from pathlib import Path
 
 import pytest
 
 from passerelle.serving import connection
-from tests.unit.serving.connection_server import exchanged, read_all, serving, statuses
+from passerelle.serving.access import AccessControl
+from passerelle.settings import ServiceSettings
+from tests.unit.serving.connection_server import Server, exchanged, read_all, serving, statuses
 
 
 def test_trailers_never_become_headers() -> None:
@@ -91,3 +94,36 @@ def test_what_follows_a_refusal_is_read_within_bounds(monkeypatch: pytest.Monkey
                 writer.close()
 
     asyncio.run(go())
+
+
+FORWARDED = b"GET /ends HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n\r\n"
+
+
+def test_the_server_itself_believes_no_forwarded_address() -> None:
+    """uvicorn would, of everybody on loopback."""
+
+    async def go() -> None:
+        async with serving() as (server, port):
+            assert await exchanged(port, FORWARDED, answers=1) == [200]
+            assert server.ends[0][0] == ("127.0.0.1", port)
+            assert server.ends[0][1][0] == "127.0.0.1"
+
+    asyncio.run(go())
+
+
+def test_a_unix_socket_is_served_and_is_no_loopback(tmp_path: Path) -> None:
+    path = str(tmp_path / "passerelle.sock")
+
+    async def go() -> None:
+        server = Server()
+        listener = await asyncio.get_running_loop().create_unix_server(server.connection, path)
+        async with listener:
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(FORWARDED)
+            assert statuses(await read_all(reader)) == [200]
+            writer.close()
+        assert server.ends == [((path, None), None)]
+
+    asyncio.run(go())
+    control = AccessControl(ServiceSettings.read(auth="auto", keys_file=tmp_path / "keys.json"))
+    assert control.required((path, None)), "the modes of its folder say who may connect; whether without a key, `auth=off` says"

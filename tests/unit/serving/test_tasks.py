@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from passerelle.errors import ModelEndedError, ModelTimeoutError
+from passerelle.errors import DigestError, ModelEndedError, ModelTimeoutError
 from passerelle.model.adoption import Task
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.pages.app import build_app
@@ -170,6 +170,7 @@ def failing(tmp_path: Path) -> tuple[ClassifyEndpoint, Hosted]:
         (ValueError(SECRET), 422, "invalid_record"),
         (ModelEndedError(SECRET, hint="passerelle status"), 503, "model_ended"),
         (ModelTimeoutError(SECRET, hint="passerelle status"), 504, "too_slow"),
+        (DigestError("the model's file changed", hint="passerelle status"), 503, "model_changed"),
     ],
 )
 def test_a_failure_of_the_models_process_is_answered(

@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from passerelle.errors import IntegrityError, OutsideError
+from passerelle.errors import DigestError, IntegrityError, OutsideError
 from passerelle.model import classifier
 from passerelle.model.loaded import load_model
 from passerelle.model.manifest import digest_of_manifest, manifest_of
@@ -52,6 +52,24 @@ def test_a_compiled_model_answers(tmp_path: Path, without_scikit_learn: None) ->
     assert model.scorer is not None
     assert [model.classes[row.label_index] for row in model.rows([{"text": "un grand merci"}])] == ["merci"]
     assert not model.pipeline.is_loaded
+
+
+def test_a_pipeline_that_was_replaced_after_the_load_is_never_asked(tmp_path: Path) -> None:
+    """It is loaded on first use, which may be days after its digest was checked."""
+    folder = text_bento_model(tmp_path / "model")
+    model = load_model(folder)
+    before = [row.probabilities for row in model.rows([{"text": "un grand merci"}])]
+    path = folder / MODEL_FOLDER / model.description.model_file
+    whole = path.read_bytes()
+    for content in (whole[:-1], b"", None):
+        path.unlink()
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(DigestError, match="changed after the model was loaded"):
+            model.pipeline()
+        assert [row.probabilities for row in model.rows([{"text": "un grand merci"}])] == before
+    path.write_bytes(whole)
+    model.pipeline()
 
 
 def test_one_that_is_not_compiled_says_what_is_missing(tmp_path: Path, forest: Pipeline, without_scikit_learn: None) -> None:

@@ -1,0 +1,213 @@
+"""Write docs/bad-day.md: each fault, what happens, and the test that shows it: `python -m tests.bad_day`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "bad-day.md"
+_HEAD = """# A bad day
+
+What happens when something fails, or somebody means ill. Each row is shown by the test that it names; the page is written by
+
+```
+.venv/bin/python -m tests.bad_day
+```
+"""
+
+
+class Row(NamedTuple):
+    """A fault, what happens then, and the test that shows it, by its file below tests/ and its name."""
+
+    fault: str
+    happens: str
+    test: str
+
+
+PROCESS = (
+    Row(
+        "The folder of temporary files is full, or is emptied",
+        "Every request is answered, metrics too; workers start; counts without room are kept in memory and written once there is room",
+        "integration/test_worker_end.py::test_a_service_outlives_a_full_and_an_emptied_disk_and_ends_with_its_parent",
+    ),
+    Row(
+        "The process that started the workers is killed",
+        "The workers end, and the port is free",
+        "integration/test_worker_end.py::test_a_service_outlives_a_full_and_an_emptied_disk_and_ends_with_its_parent",
+    ),
+    Row(
+        "The port is taken",
+        "One sentence says which process has it",
+        "integration/test_worker_end.py::test_a_service_outlives_a_full_and_an_emptied_disk_and_ends_with_its_parent",
+    ),
+    Row(
+        "The disk of the access log is full",
+        "The log goes on once there is room, and says how many lines are missing",
+        "unit/monitoring/test_access_log.py::test_lines_go_on_after_a_full_disk_with_the_count_of_those_that_were_lost",
+    ),
+    Row(
+        "A client sends a long or unclean method, path or trace",
+        "Lines of the access log are bounded, and hold nothing that a client made up",
+        "unit/monitoring/test_access_log.py::test_a_line_is_bounded_whatever_a_client_sends_as_its_method",
+    ),
+    Row(
+        "A worker is killed",
+        "It is replaced; what it was answering is lost, and nothing else",
+        "e2e/test_faults.py::test_a_killed_worker_is_replaced_and_no_other_request_fails",
+    ),
+    Row(
+        "The working folder is read-only",
+        "The service starts and answers: it writes nothing there",
+        "e2e/test_bad_day.py::test_loopback_is_loopback_in_both_protocols",
+    ),
+    Row(
+        "The clock jumps a day ahead or back",
+        "Rate limits and time limits do not notice; the access log has the new time; a key is valid when the clock says so",
+        "e2e/test_bad_day.py::test_all_workers_hold_one_limit_and_the_clock_changes_nothing",
+    ),
+    Row(
+        "A key expires by a clock that is set back afterwards",
+        "It is valid again within a second",
+        "e2e/test_bad_day.py::test_an_expired_key_is_none_and_is_one_again_when_the_clock_is_set_back",
+    ),
+)
+FILES = (
+    Row(
+        "An entry of the key file is wrong",
+        "The last good keys stay, and one line of the log says which entry and field",
+        "unit/serving/test_access_control.py::test_keys_stay_as_they_were_while_the_file_is_unreadable",
+    ),
+    Row(
+        "A pipe stands in the place of the key file",
+        "Nobody waits; the last good keys stay",
+        "unit/serving/test_access_control.py::test_a_pipe_in_place_of_the_file_keeps_nobody_waiting",
+    ),
+    Row(
+        "A pipe, a folder or an endless file stands in the place of another file that is read",
+        "It is refused, or done without",
+        "unit/test_regular_file.py::test_each_reader_of_such_a_file_says_so_or_does_without_it",
+    ),
+    Row(
+        "The model's files are replaced after it was loaded",
+        "Answers stay those of the loaded version",
+        "e2e/test_bad_day.py::test_model_files_that_are_replaced_change_no_answer",
+    ),
+    Row(
+        "The pipeline is needed for the first time, and its file was replaced",
+        "It is not loaded; that request gets 503 with `model_changed`, and the log says which file",
+        "unit/serving/test_without_pipeline.py::test_a_pipeline_that_was_replaced_after_the_load_is_never_asked",
+    ),
+    Row(
+        "The file of the rate limits is removed",
+        "It is made anew with its counts",
+        "unit/serving/test_rate_limit.py::test_a_file_that_was_removed_is_made_anew_with_its_counts",
+    ),
+    Row(
+        "The file of the rate limits is cut short or replaced",
+        "Each worker allows its part of the limit, and says so once",
+        "unit/serving/test_rate_limit.py::test_while_the_file_cannot_be_used_each_worker_allows_its_part",
+    ),
+)
+HTTP = (
+    Row(
+        "A trailer holds `Authorization`",
+        "It is dropped; no trailer becomes a header",
+        "unit/serving/test_http_letter.py::test_trailers_never_become_headers",
+    ),
+    Row(
+        "`Host`, `Authorization` or `Content-Type` is there twice",
+        "400 with the error envelope, and a line in the access log",
+        "unit/serving/test_http_letter.py::test_a_header_that_decides_is_there_once",
+    ),
+    Row(
+        "A client is still sending when its body is refused",
+        "It reads 413: the rest is read on within bounds",
+        "unit/serving/test_http_letter.py::test_who_is_still_sending_reads_the_refusal",
+    ),
+    Row(
+        "Bytes that are no HTTP, lengths that lie, ranges that are none",
+        "Each is answered, and so is the next request",
+        "e2e/test_raw_bytes.py::test_it_is_answered_and_the_next_one_too",
+    ),
+    Row("HEAD", "It is answered wherever GET is", "e2e/test_raw_bytes.py::test_head_is_answered_wherever_get_is"),
+    Row(
+        "SIGTERM under traffic",
+        "Answers close their connections for a second; no request fails",
+        "e2e/test_drain.py::test_a_kept_connection_is_told_to_close_before_it_is_closed",
+    ),
+    Row(
+        "Heads without end",
+        "431 or 408, and an honest client does not notice",
+        "e2e/test_heads.py::test_headers_without_end_disturb_nobody",
+    ),
+    Row(
+        "Any bytes as a body or on a connection, as a fuzzer that looks for new paths draws them",
+        "The contract's answer or its refusal, at a bounded cost",
+        "fuzz/test_fuzz.py::test_nothing_breaks_and_new_paths_are_found",
+    ),
+    Row(
+        "340,000 empty records",
+        "They are counted on the bytes and refused before they are built",
+        "unit/serving/test_text_cost.py::test_a_batch_of_too_many_records_is_refused_before_they_are_built",
+    ),
+    Row(
+        "Batches of 1,000 records, one after the other",
+        "They are read and scored in slices; short requests are answered in between",
+        "unit/serving/test_batch_reader.py::test_a_large_batch_is_read_in_slices",
+    ),
+    Row(
+        "Requests at several workers",
+        "One rate limit holds for all of them together",
+        "e2e/test_bad_day.py::test_all_workers_hold_one_limit_and_the_clock_changes_nothing",
+    ),
+    Row(
+        "`X-Forwarded-For` of somebody who is no named proxy",
+        "It decides nothing",
+        "unit/serving/test_access_control.py::test_who_has_no_key_is_limited_by_address",
+    ),
+    Row(
+        "`X-Forwarded-For` with garbage, ports, many hops, or contradicted by `Forwarded`",
+        "The last hop that is no named proxy counts; where it is no address, the client is unknown",
+        "unit/serving/test_client_address.py::test_the_last_hop_that_is_no_proxy_counts",
+    ),
+    Row(
+        "A proxy on the same machine is named",
+        "What it sends on needs a key, though it comes in on loopback",
+        "unit/serving/test_access_control.py::test_what_comes_through_a_named_proxy_is_not_local",
+    ),
+    Row(
+        "IPv6 and a Unix socket",
+        "`::1` is loopback; a Unix socket is not, and needs a key",
+        "unit/serving/test_http_letter.py::test_a_unix_socket_is_served_and_is_no_loopback",
+    ),
+    Row(
+        "Keys are guessed",
+        "A hash is computed and compared in constant time, whether the key's id is known or not",
+        "unit/test_api_keys.py::test_whatever_is_given_as_a_key_one_hash_is_compared_in_constant_time",
+    ),
+)
+#: The parts of the page.
+SECTIONS: Mapping[str, Sequence[Row]] = {
+    "The process and where it runs": PROCESS,
+    "Files that are edited, replaced or damaged": FILES,
+    "HTTP and hostile clients": HTTP,
+}
+
+
+def page() -> str:
+    """Return the page."""
+    parts = [_HEAD]
+    for title, rows in SECTIONS.items():
+        lines = [
+            f"| {row.fault} | {row.happens} | [{row.test.partition('::')[0]}](../tests/{row.test.partition('::')[0]}) |" for row in rows
+        ]
+        parts += [f"## {title}\n", "| fault | what happens | shown by |\n|---|---|---|", "\n".join(lines) + "\n"]
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    sys.stdout.write(page())

@@ -1,0 +1,1 @@
+"""Fuzzing that looks for new paths through the code: Atheris on the reader of bodies and on the parser of heads."""
