@@ -9,7 +9,7 @@ from passerelle.bentos.engine import pushed_as
 from passerelle.bentos.store import registered_model_of
 from passerelle.follow_settings import FollowSettings
 from passerelle.names import BentoTag
-from passerelle.rollout import kubernetes, local
+from passerelle.rollout import kubernetes, local, manifests
 from passerelle.rollout.cluster import find_cluster
 from passerelle.rollout.compose import Prepared, StackDeployment
 from passerelle.rollout.following import following_of
@@ -110,11 +110,11 @@ def _to_kubernetes(
 ) -> ClusterDeployment:
     overlay = place.overlay or "development"
     cluster = find_cluster(project, overlay)
-    cluster = kubernetes.with_candidate(cluster, context.environment.get("PASSERELLE_FOLLOW_CANDIDATE"))
-    cluster = kubernetes.with_doors(cluster, context.environment.get("PASSERELLE_DOORS"))
+    cluster = manifests.with_candidate(cluster, context.environment.get("PASSERELLE_FOLLOW_CANDIDATE"))
+    cluster = manifests.with_doors(cluster, context.environment.get("PASSERELLE_DOORS"))
     tag = bento_to_serve(context, bento_tag, place.registered_model, progress=progress)
     check_promoted_here(context, tag, production=overlay == "production" or not context.development)
-    cluster = kubernetes.with_variables(cluster, column_setting(context.store, tag, place.log_columns, target="kubernetes"))
+    cluster = manifests.with_variables(cluster, column_setting(context.store, tag, place.log_columns, target="kubernetes"))
     release = release_of(context, tag, dry_run=dry_run, progress=progress, image=place.image)
     if place.image is None:
         release = replace(release, image=pushed_as(release.image) or release.image)
