@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from passerelle.rollout.cluster import NAME, Cluster, KubernetesObject
 from passerelle.rollout.release import Release
+from passerelle.settings import ServiceSettings, variable_of
 
 _CANDIDATE = "PASSERELLE_FOLLOW_CANDIDATE"
 _DOORS = "PASSERELLE_DOORS"
-BENTO_TAG = "passerelle/bento-tag"
+BENTO_TAG, ARTIFACT_DIGEST = "passerelle/bento-tag", "passerelle/artifact-digest"
+_EXPECTED = variable_of(ServiceSettings, "expected_digest")
 
 
 def with_candidate(cluster: Cluster, setting: str | None) -> Cluster:
@@ -41,22 +43,32 @@ def with_variables(cluster: Cluster, variables: Mapping[str, str]) -> Cluster:
         if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME:
             for container in each["spec"]["template"]["spec"]["containers"]:
                 if container["name"] == NAME:
-                    others = [entry for entry in container.get("env", ()) if entry["name"] not in variables]
-                    container["env"] = [*others, *({"name": name, "value": value} for name, value in variables.items())]
+                    container["env"] = _with_values(container.get("env", ()), variables)
     return replace(cluster, objects=copies)
 
 
+def _with_values(entries: Iterable[KubernetesObject], variables: Mapping[str, str]) -> list[KubernetesObject]:
+    others = [entry for entry in entries if entry["name"] not in variables]
+    return [*others, *({"name": name, "value": value} for name, value in variables.items())]
+
+
 def with_image(objects: Sequence[KubernetesObject], release: Release) -> list[KubernetesObject]:
-    """Return the objects with the image in the deployment, and what it holds as annotations."""
+    """Return the objects with the image in the deployment, and what it is to hold as annotations.
+
+    The pods are given the digest of the model too: one whose image holds another is never ready, whoever applies the objects.
+    """
     copies: list[KubernetesObject] = json.loads(json.dumps(objects))
     for each in copies:
         if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME:
             each["metadata"].setdefault("annotations", {})["kubernetes.io/change-cause"] = f"{release.bento_tag} {release.image}"
             template = each["spec"]["template"]
             template["metadata"].setdefault("annotations", {})[BENTO_TAG] = str(release.bento_tag)
+            expected = {_EXPECTED: release.artifact_digest} if release.artifact_digest else {}
+            template["metadata"]["annotations"] |= dict.fromkeys([ARTIFACT_DIGEST] if expected else [], release.artifact_digest)
             for container in template["spec"]["containers"]:
                 if container["name"] == NAME:
                     container["image"] = release.image
+                    container["env"] = _with_values(container.get("env", ()), expected)
     return copies
 
 
