@@ -14,7 +14,7 @@ from passerelle.errors import NotFoundError, UsageError
 from passerelle.rollout.cluster import Cluster, find_cluster
 from passerelle.rollout.kubernetes import deploy
 from tests.engine_fixtures import ROOT
-from tests.integration.cluster_in_memory import IMAGE, RELEASE, ClusterForTests, tried
+from tests.integration.cluster_in_memory import POD, RELEASE, ClusterForTests, tried
 
 __all__ = ["tried"]
 
@@ -97,12 +97,7 @@ def test_what_the_pods_follow_is_told_and_their_account_is_looked_for(following:
 
 
 def test_a_pod_that_follows_may_answer_with_a_newer_version(following: ClusterForTests) -> None:
-    pod = {
-        "metadata": {"name": "classify-1"},
-        "spec": {"containers": [{"image": IMAGE}]},
-        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
-    }
-    following.says["get pods"] = (0, json.dumps({"items": [pod]}), "")
+    following.pods.append(POD)
     following.says["exec"] = (0, json.dumps([{"status": 200, "body": {"model_version": "8", "label": "a", "top": []}}]), "")
     done = deploy(following, RELEASE, api_key="key")
     assert done.smoke is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,12 +13,13 @@ import yaml
 from passerelle.errors import IntegrityError, OutsideError, UsageError
 from passerelle.follow_settings import FollowSettings
 from passerelle.names import BentoTag
-from passerelle.rollout.cluster import NAME, ROLLOUT_S, Cluster, KubernetesObject, held_before, last_words, undo
+from passerelle.rollout.cluster import NAME, Cluster, KubernetesObject, held_before, last_words, undo
 from passerelle.rollout.digest_secret import digest_variables
 from passerelle.rollout.following import Following, following_of
 from passerelle.rollout.manifests import BENTO_TAG, variables_of, with_image, with_variables
 from passerelle.rollout.needed_secrets import check_secrets
 from passerelle.rollout.release import Release
+from passerelle.rollout.rollout_status import wait_for_rollout
 from passerelle.rollout.smoke import SmokeReport, inside, replay
 from passerelle.rollout.trial_pod import trial_pod
 
@@ -185,39 +185,8 @@ def _replayed(cluster: Cluster, release: Release, api_key: str | None, pod: str,
 
 
 def _rolled_out(cluster: Cluster, release: Release, api_key: str | None) -> tuple[int, SmokeReport]:
-    done = cluster.kubectl("rollout", "status", f"deployment/{NAME}", f"--timeout={ROLLOUT_S}s", timeout_s=ROLLOUT_S + 30)
-    pods = _pods(cluster, release.image)
-    if done.returncode != 0 or not pods:
-        why = "\n".join(f"    {line}" for line in _reasons(cluster, release.image))
-        raise OutsideError(
-            f"the new pods of {cluster.namespace}/{NAME} do not get ready; the ones before answer on\n{why or last_words(done)}",
-            hint=f"kubectl --namespace {cluster.namespace} describe pods",
-        )
+    pods = wait_for_rollout(cluster, release.image)
     follows = bool(variables_of(cluster).get("PASSERELLE_FOLLOW"))
     for name in pods:
         smoke = _replayed(cluster, release, api_key, name, follows=follows)
     return len(pods), smoke
-
-
-def _pods(cluster: Cluster, image: str, *, ready: bool = True) -> list[str]:
-    """Return the names of the pods that run the image and are not ending."""
-    done = cluster.kubectl("get", "pods", "--selector", f"app.kubernetes.io/name={NAME}", "--output", "json")
-    pods = json.loads(done.stdout)["items"] if done.returncode == 0 else []
-    return [
-        pod["metadata"]["name"]
-        for pod in pods
-        if pod["spec"]["containers"][0]["image"] == image
-        and "deletionTimestamp" not in pod["metadata"]
-        and (not ready or any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", ())))
-    ]
-
-
-def _reasons(cluster: Cluster, image: str) -> list[str]:
-    """Return the last log lines of the pods that do not get ready, without their access log, and the latest warnings about pods."""
-    logs = [cluster.kubectl("logs", name, "--tail", "500") for name in _pods(cluster, image, ready=False)[:2]]
-    lines = [line for each in logs for line in each.stdout.splitlines() if not line.startswith("{")]
-    about = ("--field-selector", "type=Warning,involvedObject.kind=Pod")
-    events = cluster.kubectl(
-        "get", "events", *about, "--sort-by=.lastTimestamp", "--output", "jsonpath={range .items[*]}{.message}{'\\n'}{end}"
-    )
-    return [*lines[-6:], *dict.fromkeys(events.stdout.splitlines()[-2:])]
