@@ -23,26 +23,44 @@ from tests.engine_fixtures import ROOT, TAG, BentoForTests
 
 PACKAGES = {"containerd": "containerd", "runc": "runc", "nft": "nftables", "conntrack": "conntrack"}
 _TEXT = {"type": "string"}
+_TEXTS = {"type": "object", "additionalProperties": _TEXT}
 
 
 def _object(**properties: object) -> dict[str, object]:
     return {"type": "object", "properties": properties}
 
 
-_ENDPOINT = _object(port=_TEXT, path=_TEXT, interval=_TEXT, authorization=_object(type=_TEXT, credentials=_object(name=_TEXT, key=_TEXT)))
-_SELECTOR = _object(matchLabels={"type": "object", "additionalProperties": _TEXT})
+_RELABELING = _object(targetLabel=_TEXT, replacement=_TEXT)
+_ENDPOINT = _object(
+    port=_TEXT,
+    path=_TEXT,
+    interval=_TEXT,
+    authorization=_object(type=_TEXT, credentials=_object(name=_TEXT, key=_TEXT)),
+    relabelings={"type": "array", "items": _RELABELING},
+)
+_SELECTOR = _object(matchLabels=_TEXTS)
 _MONITOR = _object(spec=_object(selector=_SELECTOR, endpoints={"type": "array", "items": _ENDPOINT}))
-#: What Prometheus' operator would bring; of its kind, only what is used here.
-SERVICE_MONITOR = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "servicemonitors.monitoring.coreos.com"},
-    "spec": {
-        "group": "monitoring.coreos.com",
-        "scope": "Namespaced",
-        "names": {"kind": "ServiceMonitor", "plural": "servicemonitors"},
-        "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": _MONITOR}}],
-    },
+_RULE = _object(record=_TEXT, alert=_TEXT, expr=_TEXT, labels=_TEXTS, annotations=_TEXTS, **{"for": _TEXT})
+_RULES = _object(spec=_object(groups={"type": "array", "items": _object(name=_TEXT, rules={"type": "array", "items": _RULE})}))
+
+
+def _definition(kind: str, schema: dict[str, object]) -> dict[str, Any]:
+    """Return the definition of a kind that Prometheus' operator would bring, with only what is used here."""
+    plural, group = kind.lower() + "s", "monitoring.coreos.com"
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    spec = {"group": group, "scope": "Namespaced", "names": {"kind": kind, "plural": plural}, "versions": [version]}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": spec,
+    }
+
+
+DEFINITIONS = {
+    "apiVersion": "v1",
+    "kind": "List",
+    "items": [_definition("ServiceMonitor", _MONITOR), _definition("PrometheusRule", _RULES)],
 }
 TRAFFIC = """
 import collections, json, pathlib, sys
@@ -196,7 +214,7 @@ def cluster(bento: BentoForTests) -> Iterator[ClusterForTests]:
             "BENTOML_HOME": str(bento.settings.bentoml_home), "PASSERELLE_STATE_DIR": str(work / "state"), "PASSERELLE_API_KEY": token,
         }  # fmt: skip
         by_digest(made, archives, bento)
-        made.kubectl("apply", "--filename", "-", given=json.dumps(SERVICE_MONITOR))
+        made.kubectl("apply", "--filename", "-", given=json.dumps(DEFINITIONS))
         yield made
     finally:
         stop.touch()
