@@ -7,10 +7,12 @@ from pathlib import Path
 
 from passerelle.bentos.engine import pushed_as
 from passerelle.bentos.store import registered_model_of
+from passerelle.cluster_settings import ClusterSettings
 from passerelle.follow_settings import FollowSettings
 from passerelle.names import BentoTag
 from passerelle.rollout import kubernetes, local, manifests
 from passerelle.rollout.cluster import find_cluster
+from passerelle.rollout.cluster_objects import with_cluster_settings
 from passerelle.rollout.compose import Prepared, StackDeployment
 from passerelle.rollout.following import following_of
 from passerelle.rollout.kubernetes import ClusterDeployment
@@ -109,7 +111,7 @@ def _to_kubernetes(
     context: Context, bento_tag: str | None, place: Place, project: Path, *, dry_run: bool, progress: Progress
 ) -> ClusterDeployment:
     overlay = place.overlay or "development"
-    cluster = find_cluster(project, overlay)
+    cluster = with_cluster_settings(find_cluster(project, overlay), ClusterSettings.read(context.environment))
     cluster = manifests.with_candidate(cluster, context.environment.get("PASSERELLE_FOLLOW_CANDIDATE"))
     cluster = manifests.with_doors(cluster, context.environment.get("PASSERELLE_DOORS"))
     tag = bento_to_serve(context, bento_tag, place.registered_model, progress=progress)
