@@ -48,7 +48,7 @@ class Cluster:
 
     def deployment(self) -> KubernetesObject | None:
         """Return the deployment as the cluster holds it, or None."""
-        done = self.kubectl("get", "deployment", NAME, "--output", "json", "--ignore-not-found")
+        done = self.kubectl("get", "deployment", NAME, "--output", "json", "--ignore-not-found", "--show-managed-fields")
         if done.returncode != 0:
             raise OutsideError(f"the cluster does not answer: {last_words(done)}", hint="kubectl cluster-info; kubectl config get-contexts")
         return json.loads(done.stdout) if done.stdout.strip() else None

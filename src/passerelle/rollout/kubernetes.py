@@ -14,9 +14,10 @@ from passerelle.errors import IntegrityError, OutsideError, UsageError
 from passerelle.follow_settings import FollowSettings
 from passerelle.names import BentoTag
 from passerelle.rollout.cluster import NAME, Cluster, KubernetesObject, held_before, last_words, undo
+from passerelle.rollout.declarative_owner import refuse_if_owned
 from passerelle.rollout.digest_secret import digest_variables
 from passerelle.rollout.following import Following, following_of
-from passerelle.rollout.manifests import BENTO_TAG, variables_of, with_image, with_variables
+from passerelle.rollout.manifests import BENTO_TAG, check_digest, variables_of, with_image, with_variables
 from passerelle.rollout.needed_secrets import check_secrets
 from passerelle.rollout.release import Release
 from passerelle.rollout.rollout_status import wait_for_rollout
@@ -64,9 +65,7 @@ def deploy(
         IntegrityError: A golden prediction differs; the roll-out is undone.
     """
     _check_key(cluster, api_key)
-    if "@sha256:" not in release.image:
-        hint = f"docker push {release.image}; passerelle deploy --target kubernetes --image IMAGE@DIGEST"
-        raise UsageError(f"the image {release.image} has no digest of a registry; a tag may name another image tomorrow", hint=hint)
+    check_digest(release)
     where, following = f"{cluster.namespace}/{NAME}", _following(cluster)
     former = _former(cluster, release)
     replaced = _image(former)
@@ -110,7 +109,7 @@ def _former(cluster: Cluster, release: Release) -> KubernetesObject | None:
     """Return the deployment as the cluster holds it, or None.
 
     Raises:
-        UsageError: It serves another registered model, whose place the roll-out would take.
+        UsageError: It serves another registered model, whose place the roll-out would take, or something else keeps it.
     """
     former = cluster.deployment()
     annotations = former["spec"]["template"].get("metadata", {}).get("annotations", {}) if former else {}
@@ -121,6 +120,7 @@ def _former(cluster: Cluster, release: Release) -> KubernetesObject | None:
             f"{release.bento_tag.name} needs an overlay of its own, with a namespace of its own"
         )
         raise UsageError(message, hint=f"passerelle deploy {release.bento_tag} --target kubernetes --overlay NAME")
+    refuse_if_owned(cluster, former, release)
     return former
 
 

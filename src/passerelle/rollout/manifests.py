@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from passerelle.errors import UsageError
 from passerelle.rollout.cluster import NAME, Cluster, KubernetesObject
 from passerelle.rollout.release import Release
 from passerelle.settings import ServiceSettings, variable_of
@@ -50,6 +51,13 @@ def with_variables(cluster: Cluster, variables: Mapping[str, str]) -> Cluster:
 def _with_values(entries: Iterable[KubernetesObject], variables: Mapping[str, str]) -> list[KubernetesObject]:
     others = [entry for entry in entries if entry["name"] not in variables]
     return [*others, *({"name": name, "value": value} for name, value in variables.items())]
+
+
+def check_digest(release: Release) -> None:
+    """Check that the image is named by a digest; raises UsageError otherwise."""
+    if "@sha256:" not in release.image:
+        hint = f"docker push {release.image}; passerelle deploy --target kubernetes --image IMAGE@DIGEST"
+        raise UsageError(f"the image {release.image} has no digest of a registry; a tag may name another image tomorrow", hint=hint)
 
 
 def with_image(objects: Sequence[KubernetesObject], release: Release) -> list[KubernetesObject]:

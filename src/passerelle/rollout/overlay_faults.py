@@ -80,11 +80,11 @@ def patch_without_object(folder: Path, objects: Sequence[Mapping[str, Any]]) -> 
         target = patch.get("target") or {}
         removes = "$patch: delete" in str(patch.get("patch", ""))
         if target and not removes and not any(_is_target(each, target) for each in objects):
-            wanted = " ".join(str(target[key]) for key in ("kind", "name") if key in target) or str(target)
+            missing = " ".join(str(target[key]) for key in ("kind", "name") if key in target) or str(target)
             names = sorted(f"{each['kind']} {each['metadata']['name']}" for each in objects)
-            close = difflib.get_close_matches(wanted, names, n=1)
+            close = difflib.get_close_matches(missing, names, n=1)
             instead = f"; did you mean {close[0]}?" if close else ""
-            return f"{path.name if path else folder.name}: a patch under 'patches' changes nothing, for there is no {wanted}{instead}"
+            return f"{path.name if path else folder.name}: a patch under 'patches' changes nothing, for there is no {missing}{instead}"
     return None
 
 
