@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from passerelle.api_keys import make_key
+from tests.cluster.pods import NAMESPACE, rendered, two_ready
 from tests.engine_fixtures import ROOT, TAG, BentoForTests
 
 PACKAGES = {"containerd": "containerd", "runc": "runc", "nft": "nftables", "conntrack": "conntrack"}
@@ -224,3 +225,22 @@ def cluster(bento: BentoForTests) -> Iterator[ClusterForTests]:
             running.kill()
         log.close()
         shutil.rmtree(work, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def secrets(cluster: ClusterForTests) -> ClusterForTests:
+    """The Secret that the pods mount."""
+    namespace = next(each for each in rendered(cluster, "production") if each["kind"] == "Namespace")
+    cluster.kubectl("apply", "--filename", "-", given=json.dumps(namespace))
+    if cluster.run("kubectl", "--namespace", NAMESPACE, "get", "secret", "classify-keys").returncode != 0:
+        cluster.kubectl("--namespace", NAMESPACE, "create", "secret", "generic", "classify-keys", f"--from-file=keys.json={cluster.keys}")
+    return cluster
+
+
+@pytest.fixture(scope="module")
+def running(secrets: ClusterForTests) -> ClusterForTests:
+    """The good image, rolled out, whatever ran before."""
+    said = secrets.deploy("good")
+    assert said.returncode == 0, said.stdout + said.stderr
+    two_ready(secrets)
+    return secrets

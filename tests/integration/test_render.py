@@ -14,7 +14,7 @@ import yaml
 from passerelle.errors import UsageError
 from passerelle.rollout.cluster import Cluster, find_cluster
 from passerelle.rollout.kubernetes import deploy
-from passerelle.rollout.render import render
+from passerelle.rollout.manifest_files import render
 from tests.engine_fixtures import ROOT
 from tests.integration.cluster_in_memory import RELEASE, ClusterForTests, tried
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from passerelle.rollout.backup import BackupReport
     from passerelle.rollout.compose import Prepared, StackDeployment
     from passerelle.rollout.kubernetes import ClusterDeployment
-    from passerelle.rollout.render import Rendered
+    from passerelle.rollout.manifest_files import Rendered
     from passerelle.stages.containerize import Containerized
     from passerelle.stages.deploy import Deployed
 
@@ -50,7 +50,7 @@ def deployed(output: Output, result: Deployed) -> None:
     """Show what was deployed, wherever it was."""
     from passerelle.rollout.compose import Prepared, StackDeployment  # noqa: PLC0415 - slow, and not for the other commands
     from passerelle.rollout.kubernetes import ClusterDeployment  # noqa: PLC0415
-    from passerelle.rollout.render import Rendered  # noqa: PLC0415
+    from passerelle.rollout.manifest_files import Rendered  # noqa: PLC0415
 
     if isinstance(result, ClusterDeployment):
         cluster_deployment(output, result)

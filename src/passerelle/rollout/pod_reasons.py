@@ -15,18 +15,18 @@ STUCK = frozenset(
      "RunContainerError", "CrashLoopBackOff", "FailedCreate", MODEL_REFUSED}
 )  # fmt: skip
 _OWN = re.compile(r'(?:Error from server \(Forbidden\): )?(?:error when \w+ "[^"]*": )?(?:\w+ "[^"]*" is forbidden: )?')
-_QUOTA = re.compile(r"exceeded quota: (?P<name>\S+), requested: (?P<asked>.*?), used: (?P<used>.*?), limited: (?P<limit>.*)")
+_QUOTA = re.compile(r"exceeded quota: (?P<name>\S+), requested: (?P<request>.*?), used: (?P<used>.*?), limited: (?P<limit>.*)")
 _WITHOUT = re.compile(r"failed quota: (?P<name>\S+): must specify (?P<what>.*)")
 _RANGE = re.compile(
-    r"(?P<side>maximum|minimum) (?P<what>\w+) usage per (?P<kind>\w+) is (?P<limit>[^,\s]+),? but (?P<bound>\w+) is (?P<asked>[^,\s\]]+)"
+    r"(?P<side>maximum|minimum) (?P<what>\w+) usage per (?P<kind>\w+) is (?P<limit>[^,\s]+),? but (?P<bound>\w+) is (?P<request>[^,\s\]]+)"
 )
 
 
 def refusal(text: str, namespace: str) -> str:
     """Return in one sentence why the cluster takes no pod: for quotas and limits by name and figure, else what the cluster says."""
     if quota := _QUOTA.search(text):
-        asked, used, limit = (_amounts(quota[name]) for name in ("asked", "used", "limit"))
-        parts = [f"{amount} of {what} ({used.get(what, '0')} of {limit.get(what, '?')} in use)" for what, amount in asked.items()]
+        request, used, limit = (_amounts(quota[name]) for name in ("request", "used", "limit"))
+        parts = [f"{amount} of {what} ({used.get(what, '0')} of {limit.get(what, '?')} in use)" for what, amount in request.items()]
         return f"the quota {quota['name']} of the namespace {namespace} is too small: one pod more needs {', '.join(parts)}"
     if without := _WITHOUT.search(text):
         return f"the quota {without['name']} of the namespace {namespace} asks for {without['what']}, which the overlay does not set"
@@ -34,7 +34,7 @@ def refusal(text: str, namespace: str) -> str:
         more = "at most" if bound["side"] == "maximum" else "at least"
         return (
             f"a LimitRange of the namespace {namespace} allows {more} {bound['limit']} of {bound['what']} for each {bound['kind'].lower()}"
-            f", and the overlay sets a {bound['bound']} of {bound['asked']}"
+            f", and the overlay sets a {bound['bound']} of {bound['request']}"
         )
     return _OWN.sub("", text.strip(), count=1)
 

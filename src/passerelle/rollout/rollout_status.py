@@ -81,9 +81,9 @@ def status_of(cluster: Cluster, listed: Sequence[KubernetesObject], image: str) 
 
 
 def _complete(deployment: KubernetesObject) -> bool:
-    wanted, status = deployment.get("spec", {}).get("replicas", 1), deployment.get("status", {})
+    replicas, status = deployment.get("spec", {}).get("replicas", 1), deployment.get("status", {})
     counts = [status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas")]
-    return _observed(deployment) and counts == [wanted] * 3
+    return _observed(deployment) and counts == [replicas] * 3
 
 
 def _observed(deployment: KubernetesObject) -> bool:

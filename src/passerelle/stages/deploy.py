@@ -17,7 +17,7 @@ from passerelle.rollout.compose import Prepared, StackDeployment
 from passerelle.rollout.following import following_of
 from passerelle.rollout.kubernetes import ClusterDeployment
 from passerelle.rollout.local import Deployment
-from passerelle.rollout.render import Rendered, render
+from passerelle.rollout.manifest_files import Rendered, render
 from passerelle.rollout.service_state import chosen_service
 from passerelle.rollout.stack import find_stack
 from passerelle.stages import webhook_setup

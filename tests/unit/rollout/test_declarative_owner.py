@@ -8,8 +8,8 @@ import pytest
 
 from passerelle.rollout.declarative_owner import owner_of
 
-IMAGE = {"f:spec": {"f:template": {"f:spec": {"f:containers": {'k:{"name":"classify"}': {".": {}, "f:image": {}}}}}}}
-REPLICAS = {"f:spec": {"f:replicas": {}}}
+IMAGE: dict[str, Any] = {"f:spec": {"f:template": {"f:spec": {"f:containers": {'k:{"name":"classify"}': {".": {}, "f:image": {}}}}}}}
+REPLICAS: dict[str, Any] = {"f:spec": {"f:replicas": {}}}
 
 
 def deployment(*managers: tuple[str, str, dict[str, Any]], **marks: str) -> dict[str, Any]:
