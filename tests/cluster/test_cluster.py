@@ -28,7 +28,7 @@ def test_every_overlay_is_accepted_without_a_warning(cluster: ClusterForTests, o
     for each in objects:
         if each["kind"] == "Deployment":
             each["spec"]["template"]["spec"]["containers"][0]["image"] = cluster.images["good"]
-    namespace = next(each for each in objects if each["kind"] == "Namespace")
+    namespace = next(each for each in rendered(cluster, overlay.replace("openshift", "production")) if each["kind"] == "Namespace")
     assert {namespace["metadata"]["labels"][f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "warn", "audit")} == {
         "restricted"
     }
@@ -43,8 +43,9 @@ def test_every_overlay_is_accepted_without_a_warning(cluster: ClusterForTests, o
         "-",
         given=yaml.safe_dump_all(objects),
     )
-    kinds = {"Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy", "ServiceAccount", "Namespace"}
-    assert {each["kind"] for each in objects} == kinds | ({"Ingress", "ServiceMonitor"} if overlay == "production" else set())
+    kinds = {"Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy", "ServiceAccount"}
+    kinds |= {"Ingress", "ServiceMonitor", "PrometheusRule"} if overlay != "development" else set()
+    assert {each["kind"] for each in objects} == kinds | ({"Namespace"} if overlay != "openshift" else set())
 
 
 PATCHES: dict[str, Callable[[dict[str, Any]], object]] = {
@@ -112,7 +113,7 @@ def test_no_cluster_is_said(cluster: ClusterForTests, tmp_path: Path) -> None:
     said = cluster.run(*command, variables={"KUBECONFIG": str(tmp_path / "config")})
     assert (said.returncode, "the cluster does not answer" in said.stderr) == (3, True), said.stderr
     unknown = cluster.run(*command, "--overlay", "none")
-    assert (unknown.returncode, "there is no overlay « none »: development, production" in unknown.stderr) == (2, True)
+    assert (unknown.returncode, "there is no overlay « none »: development, openshift, production" in unknown.stderr) == (2, True)
 
 
 def test_the_image_runs_as_a_pod_and_answers_through_its_service(

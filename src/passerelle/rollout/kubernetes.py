@@ -82,6 +82,7 @@ def deploy(
     progress(f"{where}: {release.bento_tag}")
     began = time.monotonic()
     if changed:
+        _apply(cluster, objects, "--dry-run=server")
         _try_image(cluster, objects, release, api_key, progress)
     with _undone_if_it_fails(cluster, objects, progress):
         _apply(cluster, objects)
