@@ -78,9 +78,8 @@ def test_a_quota_that_is_too_small_is_said_before_anything_changes(running: Clus
     finally:
         running.kubectl(*INSIDE, "delete", "quota", "small")
     assert said.returncode == 3, said.stdout + said.stderr
-    assert "the quota small of the namespace passerelle is too small: one pod more needs 384Mi of limits.memory" in " ".join(
-        said.stderr.split()
-    )
+    words = "the quota small of the namespace passerelle is too small: one pod more needs 384Mi of limits.memory"
+    assert words in " ".join(said.stderr.split())
     assert image_of(running) == running.images["good"]
     assert seconds < 30
 
@@ -116,14 +115,7 @@ def test_an_image_that_holds_another_model_answers_nobody(
     with running.traffic() as seen:
         direct = running.deploy("wrong")
         assert running.deploy("wrong", "--render", str(folder)).returncode == 0
-        running.kubectl(
-            "apply",
-            "--server-side",
-            "--force-conflicts",
-            "--field-manager=somebody",
-            "--filename",
-            str(folder / "deployment-classify.yaml"),
-        )
+        running.kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(folder / "deployment-classify.yaml"))
         refused = said_by_the_new_pod(running, "and the deployment expects")
         started = [pod for pod in pods(running) if pod["metadata"]["name"] not in names]
         running.kubectl(*INSIDE, "rollout", "undo", "deployment/classify")
@@ -136,9 +128,7 @@ def test_an_image_that_holds_another_model_answers_nobody(
     assert (list(seen["statuses"]), seen["errors"]) == (["200"], [])
     assert len(seen["labels"]) == 1, seen["labels"]
     assert asked > 200
-    record_property(
-        "figure", f"kubernetes: wrong image, by deploy and by kubectl: {asked} requests, 0 failed, 0 answered by the wrong model"
-    )
+    record_property("figure", f"kubernetes: wrong image, by deploy and by kubectl: {asked} requests, 0 failed, 0 answered wrongly")
 
 
 def said_by_the_new_pod(cluster: ClusterForTests, words: str) -> str:
