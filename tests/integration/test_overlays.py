@@ -102,3 +102,24 @@ def test_a_pod_that_follows_may_answer_with_a_newer_version(following: ClusterFo
     done = deploy(following, RELEASE, api_key="key")
     assert done.smoke is not None
     assert (done.smoke.model_version, done.smoke.inputs) == ("8", 0)
+
+
+#: What the security context constraint restricted-v2 lets a pod mount.
+RESTRICTED_V2 = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+
+
+def test_the_overlay_for_openshift_names_no_user_and_nothing_that_restricted_v2_refuses() -> None:
+    cluster = find_cluster(ROOT, "openshift")
+    assert of_kind(cluster, "Namespace") == [], "a project is its owner's to make"
+    (deployment,) = of_kind(cluster, "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+    for container in [*pod["containers"], *pod.get("initContainers", ())]:
+        context = container["securityContext"]
+        assert not {"runAsUser", "runAsGroup"} & context.keys()
+        assert (context["allowPrivilegeEscalation"], context["capabilities"]) == (False, {"drop": ["ALL"]})
+    assert {kind for volume in pod["volumes"] for kind in volume if kind != "name"} <= RESTRICTED_V2
+    production = {(each["kind"], each["metadata"]["name"]) for each in find_cluster(ROOT, "production").objects}
+    there = {(each["kind"], each["metadata"]["name"]) for each in cluster.objects}
+    assert production - there == {("Namespace", "passerelle")}
