@@ -49,3 +49,14 @@ class ClusterSettings(Settings):
     def pull_secrets(self) -> tuple[str, ...]:
         """The names of the Secrets."""
         return tuple(name for name in self.kubernetes_pull_secrets.split(",") if name)
+
+
+class DeploymentSettings(Settings):
+    """What a deployment says of the model in its image; read inside the bento."""
+
+    expected_digest: str = Field(
+        default="",
+        pattern="^(sha256:[0-9a-f]{64})?$",
+        description="Artifact digest that the model in the image must have, or the service is never ready; `deploy` sets it on Kubernetes."
+        " Empty accepts any.",
+    )

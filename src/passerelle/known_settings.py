@@ -6,7 +6,7 @@ import difflib
 import os
 from collections.abc import Mapping
 
-from passerelle.cluster_settings import ClusterSettings
+from passerelle.cluster_settings import ClusterSettings, DeploymentSettings
 from passerelle.errors import SettingsError
 from passerelle.follow_settings import FollowSettings
 from passerelle.log_settings import LogSettings
@@ -40,6 +40,7 @@ def all_settings() -> tuple[type[Settings], ...]:
         LogSettings,
         RetentionSettings,
         ClusterSettings,
+        DeploymentSettings,
         ClientSettings,
     )
 

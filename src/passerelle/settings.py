@@ -271,12 +271,6 @@ class ServiceSettings(Settings):
         description="Protocols of other servers that are answered too, with commas between: `v2` is the Open Inference Protocol,"
         " `v1` KServe's older one, `invocations` MLflow's; empty for none. [Doors](doors.md) says more.",
     )
-    expected_digest: str = Field(
-        default="",
-        pattern="^(sha256:[0-9a-f]{64})?$",
-        description="Artifact digest that the model in the image must have, or the service is never ready; `deploy` sets it on Kubernetes."
-        " Empty accepts any.",
-    )
     otlp_endpoint: str = Field(
         default="",
         pattern="^(https?://.+)?$",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+from os import pardir
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,11 @@ from passerelle.errors import UsageError
 from passerelle.rollout.cluster import find_cluster
 from tests.engine_fixtures import ROOT
 
-ABOVE = "../.."
+ABOVE = f"{pardir}/{pardir}"
 #: What is replaced in which file of the production overlay, by what, and how the sentence ends.
 TYPOS = {
     "a key": ("kustomization.yaml", "\nresources:", "\nresorces:", "kustomization.yaml, line 6: kustomize knows no key 'resorces'; did you mean 'resources'?"),
-    "a key of the base": ("../../base/kustomization.yaml", "\nlabels:", "\nlabel:", "base/kustomization.yaml, line 4: kustomize knows no key 'label'; did you mean 'labels'?"),
+    "a key of the base": (f"{ABOVE}/base/kustomization.yaml", "\nlabels:", "\nlabel:", "base/kustomization.yaml, line 4: kustomize knows no key 'label'; did you mean 'labels'?"),
     "a file": ("kustomization.yaml", "ingress.yaml", "ingres.yaml", "kustomization.yaml, line 6 names ingres.yaml, and there is no such file or folder"),
     "a folder": ("kustomization.yaml", f"{ABOVE}/base", f"{ABOVE}/bse", f"kustomization.yaml, line 6 names {ABOVE}/bse, and there is no such file or folder"),
     "indentation": ("kustomization.yaml", "\nnamespace:", "\n namespace:", "kustomization.yaml, line 5 is no YAML: mapping values are not allowed in this context"),
@@ -26,7 +27,7 @@ TYPOS = {
     "a target": ("kustomization.yaml", "kind: Deployment, name: classify", "kind: Deployment, name: clasify", "a patch under 'patches' changes nothing, for there is no Deployment clasify; did you mean Deployment classify?"),
     "a path": ("kustomization.yaml", "/containers/0/", "/container/0/", "names the path /spec/template/spec/container/0/env/-, which the object does not have"),
     "an operation": ("kustomization.yaml", "op: add", "op: ad", "has the operation 'ad', which does not exist: op is add, remove, replace or test"),
-    "the deployment": ("../../base/deployment.yaml", "\nmetadata: {name: classify}", "\nmetadata: {name: clasify}", "it holds no Deployment classify with a container classify, which the image is put into"),
+    "the deployment": (f"{ABOVE}/base/deployment.yaml", "\nmetadata: {name: classify}", "\nmetadata: {name: clasify}", "it holds no Deployment classify with a container classify, which the image is put into"),
 }  # fmt: skip
 
 

@@ -6,15 +6,16 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from passerelle.cluster_settings import DeploymentSettings
 from passerelle.errors import UsageError
 from passerelle.rollout.cluster import NAME, Cluster, KubernetesObject
 from passerelle.rollout.release import Release
-from passerelle.settings import ServiceSettings, variable_of
+from passerelle.settings import variable_of
 
 _CANDIDATE = "PASSERELLE_FOLLOW_CANDIDATE"
 _DOORS = "PASSERELLE_DOORS"
 BENTO_TAG, ARTIFACT_DIGEST = "passerelle/bento-tag", "passerelle/artifact-digest"
-_EXPECTED = variable_of(ServiceSettings, "expected_digest")
+_EXPECTED = variable_of(DeploymentSettings, "expected_digest")
 
 
 def with_candidate(cluster: Cluster, setting: str | None) -> Cluster:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from passerelle.cluster_settings import DeploymentSettings
 from passerelle.errors import IntegrityError
 from passerelle.model.lineage import read_lineage
 from passerelle.model.promotion_proof import refuse_unpromoted
 
 
-def refuse_other_model(folder: Path, expected_digest: str) -> None:
+def refuse_other_model(folder: Path) -> None:
     """Check that the image holds the model that it is deployed as. Loading compares the files with this digest.
 
     Args:
         folder: The bento model's directory.
-        expected_digest: Artifact digest that the deployment names; empty accepts any model.
 
     Raises:
         RefusedError: As `refuse_unpromoted`.
-        IntegrityError: The image holds another model.
+        IntegrityError: The image holds another model than the settings name.
     """
     refuse_unpromoted(folder)
+    expected_digest = DeploymentSettings.read().expected_digest
     if not expected_digest:
         return
     lineage = read_lineage(folder)

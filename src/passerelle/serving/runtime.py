@@ -157,7 +157,7 @@ class Runtime:
         """
         try:
             if self.refused is None:
-                refuse_other_model(self.folder, self.settings.expected_digest)
+                refuse_other_model(self.folder)
                 self.load()
                 return
         except (KeyboardInterrupt, SystemExit):

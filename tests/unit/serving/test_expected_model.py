@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from passerelle.errors import SettingsError
+from passerelle.follow_settings import FollowSettings
 from passerelle.model.lineage import read_lineage
 from passerelle.serving.runtime import Runtime
-from passerelle.settings import ServiceSettings
+from passerelle.serving.settings_check import check_settings
+from passerelle.settings import ServiceSettings, reading_from
 from tests.unit.serving.models import text_bento_model
 
 
@@ -19,8 +21,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def started(folder: Path, expected: str) -> Runtime:
-    runtime = Runtime.or_refused(folder, ServiceSettings.read(expected_digest=expected))
-    runtime.load_or_refuse()
+    with reading_from({"PASSERELLE_EXPECTED_DIGEST": expected}):
+        runtime = Runtime.or_refused(folder, ServiceSettings.read())
+        runtime.load_or_refuse()
     return runtime
 
 
@@ -38,6 +41,7 @@ def test_another_model_is_refused_in_words(whole: Path, capsys: pytest.CaptureFi
     assert f"and the deployment expects {other}" in said
 
 
-def test_what_is_no_digest_is_refused_before_any_worker_starts() -> None:
-    with pytest.raises(SettingsError, match="PASSERELLE_EXPECTED_DIGEST"):
-        ServiceSettings.read(expected_digest="sha256:short")
+def test_what_is_no_digest_is_refused_before_any_worker_starts(whole: Path) -> None:
+    runtime = Runtime.or_refused(whole, ServiceSettings.read())
+    with reading_from({"PASSERELLE_EXPECTED_DIGEST": "sha256:short"}), pytest.raises(SettingsError, match="PASSERELLE_EXPECTED_DIGEST"):
+        check_settings(runtime, FollowSettings.read())
