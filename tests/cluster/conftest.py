@@ -169,7 +169,8 @@ def saved(bento: BentoForTests, folder: Path) -> dict[str, Path]:
     (context / "golden.json").write_text(json.dumps(held, ensure_ascii=False))
     another_model(context / TAG.version)
     recipes = {
-        "wrong": f"FROM {good}\nUSER 0\nRUN rm -rf /home/bentoml/bento/models/{TAG.name}/{TAG.version}\n"
+        "wrong": f"FROM {good}\nUSER 0\n"
+        f"RUN find /home/bentoml/bento/models/{TAG.name}/{TAG.version} -mindepth 1 ! -name model.yaml -delete\n"
         f"COPY {TAG.version} /home/bentoml/bento/models/{TAG.name}/{TAG.version}\nUSER 1034\n",
         "other": f"FROM {good}\nENV PASSERELLE_REVIEW_THRESHOLD=0.6\n",
         "bad": f"FROM {good}\nCOPY golden.json /home/bentoml/bento/models/{TAG.name}/{TAG.version}/golden.json\n",

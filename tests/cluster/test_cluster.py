@@ -36,6 +36,7 @@ def test_every_overlay_is_accepted_without_a_warning(cluster: ClusterForTests, o
     cluster.kubectl(
         "apply",
         "--server-side",
+        "--force-conflicts",
         "--dry-run=server",
         "--validate=strict",
         "--warnings-as-errors",
