@@ -81,8 +81,9 @@ def deploy(
     objects = [each for each in with_image(cluster.objects, release) if each["kind"] != "Namespace"]
     progress(f"{where}: {release.bento_tag}")
     began = time.monotonic()
+    # What the cluster does not take is known before anything is tried.
+    _apply(cluster, objects, "--dry-run=server")
     if changed:
-        _apply(cluster, objects, "--dry-run=server")
         _try_image(cluster, objects, release, api_key, progress)
     with _undone_if_it_fails(cluster, objects, progress):
         _apply(cluster, objects)

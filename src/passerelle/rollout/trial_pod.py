@@ -40,9 +40,9 @@ def trial_pod(cluster: Cluster, objects: Sequence[KubernetesObject]) -> Iterator
         done = cluster.kubectl("apply", "--filename", "-", given=yaml.safe_dump(pod), namespaced=False)
         if done.returncode != 0:
             raise OutsideError(
-                f"{cluster.namespace} takes no pod that tries the image, and nothing was changed: "
+                f"the namespace {cluster.namespace} takes no pod that tries the image, and nothing was changed: "
                 f"{refusal(last_words(done), cluster.namespace)}",
-                hint=f"kubectl --namespace {cluster.namespace} auth can-i create pods; kubectl --namespace {cluster.namespace} get quota",
+                hint=f"kubectl --namespace {cluster.namespace} auth can-i create pods; kubectl --namespace {cluster.namespace} get quota,limitrange",
             )
         _wait(cluster, min(_READY_S, deployment["spec"].get("progressDeadlineSeconds", _READY_S)))
         yield TRIAL
