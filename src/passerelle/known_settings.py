@@ -6,6 +6,7 @@ import difflib
 import os
 from collections.abc import Mapping
 
+from passerelle.cluster_settings import ClusterSettings, DeploymentSettings
 from passerelle.errors import SettingsError
 from passerelle.follow_settings import FollowSettings
 from passerelle.log_settings import LogSettings
@@ -38,6 +39,8 @@ def all_settings() -> tuple[type[Settings], ...]:
         FollowSettings,
         LogSettings,
         RetentionSettings,
+        ClusterSettings,
+        DeploymentSettings,
         ClientSettings,
     )
 

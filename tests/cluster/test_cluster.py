@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 import yaml
 
 from tests.cluster.conftest import ClusterForTests
-from tests.engine_fixtures import ROOT
+from tests.cluster.pods import NAMESPACE, OVERLAYS, image_of, pods, ready, rendered, two_ready
 
 pytestmark = [
     pytest.mark.integration,
@@ -21,56 +20,6 @@ pytestmark = [
     pytest.mark.kubernetes,
     pytest.mark.timeout(1800),
 ]
-OVERLAYS = ROOT / "deploy" / "kubernetes" / "overlays"
-NAMESPACE = "passerelle"
-
-
-def rendered(cluster: ClusterForTests, overlay: str) -> list[dict[str, Any]]:
-    text = cluster.kubectl("kustomize", str(OVERLAYS / overlay))
-    return [each for each in yaml.safe_load_all(text) if each]
-
-
-@pytest.fixture(scope="module")
-def secrets(cluster: ClusterForTests) -> ClusterForTests:
-    """The Secret that the pods mount."""
-    namespace = next(each for each in rendered(cluster, "production") if each["kind"] == "Namespace")
-    cluster.kubectl("apply", "--filename", "-", given=json.dumps(namespace))
-    if cluster.run("kubectl", "--namespace", NAMESPACE, "get", "secret", "classify-keys").returncode != 0:
-        cluster.kubectl("--namespace", NAMESPACE, "create", "secret", "generic", "classify-keys", f"--from-file=keys.json={cluster.keys}")
-    return cluster
-
-
-@pytest.fixture(scope="module")
-def running(secrets: ClusterForTests) -> ClusterForTests:
-    """The good image, rolled out, whatever ran before."""
-    said = secrets.deploy("good")
-    assert said.returncode == 0, said.stdout + said.stderr
-    two_ready(secrets)
-    return secrets
-
-
-def pods(cluster: ClusterForTests) -> list[dict[str, Any]]:
-    held = cluster.get("pods", "--namespace", NAMESPACE, "--selector", "app.kubernetes.io/name=classify")["items"]
-    return [pod for pod in held if "deletionTimestamp" not in pod["metadata"]]
-
-
-def ready(pod: dict[str, Any]) -> bool:
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", ()))
-
-
-def two_ready(cluster: ClusterForTests) -> list[dict[str, Any]]:
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        held = pods(cluster)
-        if len(held) == 2 and all(map(ready, held)):
-            return held
-        time.sleep(0.5)
-    raise AssertionError([pod["status"] for pod in pods(cluster)])
-
-
-def image_of(cluster: ClusterForTests) -> str:
-    spec = cluster.get("deployment", "classify", "--namespace", NAMESPACE)["spec"]["template"]["spec"]
-    return str(spec["containers"][0]["image"])
 
 
 @pytest.mark.parametrize("overlay", sorted(path.name for path in OVERLAYS.iterdir()))
@@ -79,7 +28,7 @@ def test_every_overlay_is_accepted_without_a_warning(cluster: ClusterForTests, o
     for each in objects:
         if each["kind"] == "Deployment":
             each["spec"]["template"]["spec"]["containers"][0]["image"] = cluster.images["good"]
-    namespace = next(each for each in objects if each["kind"] == "Namespace")
+    namespace = next(each for each in rendered(cluster, overlay.replace("openshift", "production")) if each["kind"] == "Namespace")
     assert {namespace["metadata"]["labels"][f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "warn", "audit")} == {
         "restricted"
     }
@@ -87,6 +36,7 @@ def test_every_overlay_is_accepted_without_a_warning(cluster: ClusterForTests, o
     cluster.kubectl(
         "apply",
         "--server-side",
+        "--force-conflicts",
         "--dry-run=server",
         "--validate=strict",
         "--warnings-as-errors",
@@ -94,8 +44,9 @@ def test_every_overlay_is_accepted_without_a_warning(cluster: ClusterForTests, o
         "-",
         given=yaml.safe_dump_all(objects),
     )
-    kinds = {"Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy", "ServiceAccount", "Namespace"}
-    assert {each["kind"] for each in objects} == kinds | ({"Ingress", "ServiceMonitor"} if overlay == "production" else set())
+    kinds = {"Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy", "ServiceAccount"}
+    kinds |= {"Ingress", "ServiceMonitor", "PrometheusRule"} if overlay != "development" else set()
+    assert {each["kind"] for each in objects} == kinds | ({"Namespace"} if overlay != "openshift" else set())
 
 
 PATCHES: dict[str, Callable[[dict[str, Any]], object]] = {
@@ -163,7 +114,7 @@ def test_no_cluster_is_said(cluster: ClusterForTests, tmp_path: Path) -> None:
     said = cluster.run(*command, variables={"KUBECONFIG": str(tmp_path / "config")})
     assert (said.returncode, "the cluster does not answer" in said.stderr) == (3, True), said.stderr
     unknown = cluster.run(*command, "--overlay", "none")
-    assert (unknown.returncode, "there is no overlay « none »: development, production" in unknown.stderr) == (2, True)
+    assert (unknown.returncode, "there is no overlay « none »: development, openshift, production" in unknown.stderr) == (2, True)
 
 
 def test_the_image_runs_as_a_pod_and_answers_through_its_service(

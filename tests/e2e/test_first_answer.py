@@ -37,6 +37,7 @@ REFUSED: list[tuple[str, int, str]] = [
     ("serve", 2, "the BentoML store holds no bento"),
     ("deploy --init", 2, "--init belongs to --target compose, and the target is local"),
     ("deploy --stop --target compose", 2, "--stop belongs to --target local"),
+    ("deploy --render folder", 2, "next: passerelle deploy --target kubernetes --render folder"),
     ("deploy --overlay production", 2, "next: passerelle deploy --target kubernetes --overlay production"),
     ("promote --best --version 1", 2, "--best and --version name two versions"),
     ("promote --force", 2, "a forced promotion needs a reason"),

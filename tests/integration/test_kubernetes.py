@@ -14,7 +14,7 @@ from passerelle.rollout import kubernetes
 from passerelle.rollout.cluster import find_cluster
 from passerelle.rollout.kubernetes import deploy
 from tests.engine_fixtures import ROOT
-from tests.integration.cluster_in_memory import FORBIDDEN, IMAGE, RELEASE, ClusterForTests, Said, tried
+from tests.integration.cluster_in_memory import FORBIDDEN, POD, RELEASE, ClusterForTests, Said, tried
 
 __all__ = ["tried"]
 
@@ -147,12 +147,7 @@ def test_without_a_key_nothing_is_tried_where_the_pods_ask_for_one(cluster: Clus
 
 
 def test_a_key_that_the_pods_do_not_know_is_named(cluster: ClusterForTests) -> None:
-    pod = {
-        "metadata": {"name": "classify-1"},
-        "spec": {"containers": [{"image": IMAGE}]},
-        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
-    }
-    cluster.says["get pods"] = (0, json.dumps({"items": [pod]}), "")
+    cluster.pods.append(POD)
     cluster.says["exec"] = (0, json.dumps([{"status": 401, "body": {"code": "unauthorized"}}]), "")
     error = fails(cluster)
     assert "answers 401" in error.message

@@ -14,7 +14,7 @@ from passerelle.errors import NotFoundError, UsageError
 from passerelle.rollout.cluster import Cluster, find_cluster
 from passerelle.rollout.kubernetes import deploy
 from tests.engine_fixtures import ROOT
-from tests.integration.cluster_in_memory import IMAGE, RELEASE, ClusterForTests, tried
+from tests.integration.cluster_in_memory import POD, RELEASE, ClusterForTests, tried
 
 __all__ = ["tried"]
 
@@ -97,13 +97,29 @@ def test_what_the_pods_follow_is_told_and_their_account_is_looked_for(following:
 
 
 def test_a_pod_that_follows_may_answer_with_a_newer_version(following: ClusterForTests) -> None:
-    pod = {
-        "metadata": {"name": "classify-1"},
-        "spec": {"containers": [{"image": IMAGE}]},
-        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
-    }
-    following.says["get pods"] = (0, json.dumps({"items": [pod]}), "")
+    following.pods.append(POD)
     following.says["exec"] = (0, json.dumps([{"status": 200, "body": {"model_version": "8", "label": "a", "top": []}}]), "")
     done = deploy(following, RELEASE, api_key="key")
     assert done.smoke is not None
     assert (done.smoke.model_version, done.smoke.inputs) == ("8", 0)
+
+
+#: What the security context constraint restricted-v2 lets a pod mount.
+RESTRICTED_V2 = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+
+
+def test_the_overlay_for_openshift_names_no_user_and_nothing_that_restricted_v2_refuses() -> None:
+    cluster = find_cluster(ROOT, "openshift")
+    assert of_kind(cluster, "Namespace") == [], "a project is its owner's to make"
+    (deployment,) = of_kind(cluster, "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+    for container in [*pod["containers"], *pod.get("initContainers", ())]:
+        context = container["securityContext"]
+        assert not {"runAsUser", "runAsGroup"} & context.keys()
+        assert (context["allowPrivilegeEscalation"], context["capabilities"]) == (False, {"drop": ["ALL"]})
+    assert {kind for volume in pod["volumes"] for kind in volume if kind != "name"} <= RESTRICTED_V2
+    production = {(each["kind"], each["metadata"]["name"]) for each in find_cluster(ROOT, "production").objects}
+    there = {(each["kind"], each["metadata"]["name"]) for each in cluster.objects}
+    assert production - there == {("Namespace", "passerelle")}

@@ -43,7 +43,7 @@ class ClusterForTests(Cluster):
             self.applied.extend(yaml.safe_load_all(given or ""))
         elif arguments[0] == "get":
             state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
-            out = json.dumps({"status": state}) if state else ""
+            out = json.dumps({"metadata": {"name": TRIAL}, "status": state}) if state else ""
         elif arguments[0] == "logs":
             out = '{"route": "/readyz"}\nthe model is refused: golden predictions differ\n'
         return subprocess.CompletedProcess(arguments, 0, out, "")
@@ -52,7 +52,7 @@ class ClusterForTests(Cluster):
 @pytest.fixture(autouse=True)
 def without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_POLL_S", 0.0)
-    monkeypatch.setattr(module, "_STUCK_S", 0.0)
+    monkeypatch.setattr(module, "STUCK_S", 0.0)
 
 
 def cluster_of(*states: dict[str, Any], refusal: str = "", overlay: str = "production") -> ClusterForTests:
@@ -118,12 +118,22 @@ def test_a_node_without_room_is_waited_for_and_then_named(monkeypatch: pytest.Mo
         pass
 
 
-def test_a_quota_that_is_too_small_is_said_in_the_clusters_sentence() -> None:
-    refusal = 'pods "classify-trial" is forbidden: exceeded quota: small, requested: limits.memory=384Mi, limited: limits.memory=256Mi'
-    cluster = cluster_of(READY, refusal=refusal)
-    with pytest.raises(OutsideError, match="exceeded quota: small") as told, trial_pod(cluster, cluster.objects):
+def test_a_quota_that_is_too_small_is_said_in_one_sentence() -> None:
+    asked = "requested: limits.memory=384Mi, used: limits.memory=0, limited: limits.memory=256Mi"
+    cluster = cluster_of(READY, refusal=f'pods "classify-trial" is forbidden: exceeded quota: small, {asked}')
+    with pytest.raises(OutsideError) as told, trial_pod(cluster, cluster.objects):
         pass
+    words = "the quota small of the namespace passerelle is too small: one pod more needs 384Mi of limits.memory (0 of 256Mi in use)"
+    assert told.value.message.endswith(words)
     assert "get quota" in str(told.value.hint)
+
+
+def test_a_refused_model_is_not_waited_for() -> None:
+    running = {"phase": "Running", "containerStatuses": [{"ready": False, "state": {"running": {}}}]}
+    cluster = cluster_of(running)
+    with pytest.raises(OutsideError, match="the model is refused: golden predictions differ"), trial_pod(cluster, cluster.objects):
+        pass
+    assert cluster.asked.count("get pod") == 1
 
 
 def test_what_fails_in_the_trial_removes_it_too() -> None:

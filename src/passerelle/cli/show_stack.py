@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from passerelle.rollout.backup import BackupReport
     from passerelle.rollout.compose import Prepared, StackDeployment
     from passerelle.rollout.kubernetes import ClusterDeployment
+    from passerelle.rollout.manifest_files import Rendered
     from passerelle.stages.containerize import Containerized
     from passerelle.stages.deploy import Deployed
 
@@ -49,9 +50,12 @@ def deployed(output: Output, result: Deployed) -> None:
     """Show what was deployed, wherever it was."""
     from passerelle.rollout.compose import Prepared, StackDeployment  # noqa: PLC0415 - slow, and not for the other commands
     from passerelle.rollout.kubernetes import ClusterDeployment  # noqa: PLC0415
+    from passerelle.rollout.manifest_files import Rendered  # noqa: PLC0415
 
     if isinstance(result, ClusterDeployment):
         cluster_deployment(output, result)
+    elif isinstance(result, Rendered):
+        rendered(output, result)
     elif isinstance(result, StackDeployment | Prepared):
         stack_deployment(output, result)
     else:
@@ -98,6 +102,23 @@ def cluster_deployment(output: Output, result: ClusterDeployment) -> None:
         if result.smoke.inputs:
             output.line(f"{result.smoke.inputs} golden predictions in each pod: the same, within {result.smoke.largest_difference:.1g}")
         show.followed(output, result.following, result.smoke.model_version)
+    output.result(result)
+
+
+def rendered(output: Output, result: Rendered) -> None:
+    """Show which manifests were written, what the namespace must hold, and what to commit."""
+    folder = relative(result.folder)
+    if not result.written and not result.removed:
+        output.line(f"already done: {folder} holds the manifests of {result.image}")
+    else:
+        verb = "would write" if result.dry_run else "wrote"
+        also = f", and {'would remove' if result.dry_run else 'removed'} {', '.join(result.removed)}" if result.removed else ""
+        output.line(f"{verb} {len(result.written)} of {len(result.files)} manifests of {result.bento_tag} to {folder}{also}")
+    output.line(f"  the namespace {result.namespace} must hold the Secrets {', '.join(result.secrets)}")
+    if result.unnamed_key:
+        output.line(f"  records have no digest until the overlay sets {result.unnamed_key} and the Secret classify-log is there")
+    if not result.dry_run:
+        output.next_commands(f"git add --all {folder}; git commit --message '{result.bento_tag}'; git push")
     output.result(result)
 
 

@@ -221,6 +221,7 @@ def containerize(
 @click.option("--init", is_flag=True, help="Make the secrets that are missing, and start the platform, for compose.")
 @click.option("--overlay", help="Of deploy/kubernetes/overlays, for kubernetes.  [default: development]")
 @click.option("--image", help="Image by its digest, for kubernetes.  [default: the bento's, as it was pushed]")
+@click.option("--render", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Write manifests here, for kubernetes.")
 @log_column_option
 @project_option
 @dry_run_option

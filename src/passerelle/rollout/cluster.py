@@ -14,6 +14,7 @@ import yaml
 
 from passerelle.bentos.tool_environment import tool_environment
 from passerelle.errors import OutsideError, UsageError
+from passerelle.rollout.overlay_faults import build_fault, fault_of
 
 NAME = "classify"
 ROLLOUT_S = 180
@@ -47,7 +48,7 @@ class Cluster:
 
     def deployment(self) -> KubernetesObject | None:
         """Return the deployment as the cluster holds it, or None."""
-        done = self.kubectl("get", "deployment", NAME, "--output", "json", "--ignore-not-found")
+        done = self.kubectl("get", "deployment", NAME, "--output", "json", "--ignore-not-found", "--show-managed-fields")
         if done.returncode != 0:
             raise OutsideError(f"the cluster does not answer: {last_words(done)}", hint="kubectl cluster-info; kubectl config get-contexts")
         return json.loads(done.stdout) if done.stdout.strip() else None
@@ -70,8 +71,12 @@ def find_cluster(project: Path, overlay: str) -> Cluster:
     command = [kubectl, "kustomize", str(folder)]
     done = subprocess.run(command, env=tool_environment(), capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     if done.returncode != 0:
-        raise UsageError(f"the overlay {overlay} does not build: {last_words(done)}", hint=f"kubectl kustomize {folder}")
+        why = build_fault(folder, done.stderr or done.stdout)
+        raise UsageError(f"the overlay {overlay} does not build: {why}", hint=f"kubectl kustomize {folder}")
     objects = [each for each in yaml.safe_load_all(done.stdout) if each]
+    fault = fault_of(folder, objects)
+    if fault is not None:
+        raise UsageError(f"the overlay {overlay} is not what it is meant to be: {fault}", hint=f"kubectl kustomize {folder}")
     namespaces = {each["metadata"]["name"] if each["kind"] == "Namespace" else each["metadata"].get("namespace", "") for each in objects}
     if len(namespaces) != 1 or not (namespace := namespaces.pop()):
         raise UsageError(

@@ -33,6 +33,12 @@ def digest_variables(cluster: Cluster, *, dry_run: bool, progress: Callable[[str
     return {_NAMED[1]: f"{mounted}/{KEY}"}
 
 
+def unnamed_key(cluster: Cluster) -> str | None:
+    """Return the variable, with its value, that the overlay has to set where nobody else names the key; None where nothing is to be set."""
+    mounted = next(_mounts(cluster), None)
+    return None if mounted is None else f"{_NAMED[1]}={mounted}/{KEY}"
+
+
 def _mounts(cluster: Cluster) -> Iterator[str]:
     """Yield where containers of the service mount the Secret, those aside that record nothing or name a key themselves."""
     for pod in (each["spec"]["template"]["spec"] for each in cluster.objects if _is_service(each)):

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import yaml
 
-from passerelle.errors import IntegrityError, NotFoundError, OutsideError, UsageError
+from passerelle.errors import IntegrityError, OutsideError, UsageError
 from passerelle.follow_settings import FollowSettings
 from passerelle.names import BentoTag
-from passerelle.rollout.cluster import NAME, ROLLOUT_S, Cluster, KubernetesObject, held_before, last_words, undo
+from passerelle.rollout.cluster import NAME, Cluster, KubernetesObject, held_before, last_words, undo
+from passerelle.rollout.declarative_owner import refuse_if_owned
 from passerelle.rollout.digest_secret import digest_variables
 from passerelle.rollout.following import Following, following_of
+from passerelle.rollout.manifests import BENTO_TAG, check_digest, variables_of, with_image, with_variables
+from passerelle.rollout.needed_secrets import check_secrets
 from passerelle.rollout.release import Release
+from passerelle.rollout.rollout_status import wait_for_rollout
 from passerelle.rollout.smoke import SmokeReport, inside, replay
 from passerelle.rollout.trial_pod import trial_pod
-
-_CANDIDATE = "PASSERELLE_FOLLOW_CANDIDATE"
-_DOORS = "PASSERELLE_DOORS"
-_BENTO_TAG = "passerelle/bento-tag"
 
 
 @dataclass(frozen=True)
@@ -66,9 +65,7 @@ def deploy(
         IntegrityError: A golden prediction differs; the roll-out is undone.
     """
     _check_key(cluster, api_key)
-    if "@sha256:" not in release.image:
-        hint = f"docker push {release.image}; passerelle deploy --target kubernetes --image IMAGE@DIGEST"
-        raise UsageError(f"the image {release.image} has no digest of a registry; a tag may name another image tomorrow", hint=hint)
+    check_digest(release)
     where, following = f"{cluster.namespace}/{NAME}", _following(cluster)
     former = _former(cluster, release)
     replaced = _image(former)
@@ -79,11 +76,13 @@ def deploy(
             where, release.bento_tag, release.image, 0, None, changed, 0.0, replaced, dry_run=True, following=following
         )
     _make_namespace(cluster)
-    _check_secrets(cluster)
+    check_secrets(cluster)
     cluster = with_variables(cluster, digest_variables(cluster, dry_run=False, progress=progress))
-    objects = [each for each in _with_image(cluster.objects, release) if each["kind"] != "Namespace"]
+    objects = [each for each in with_image(cluster.objects, release) if each["kind"] != "Namespace"]
     progress(f"{where}: {release.bento_tag}")
     began = time.monotonic()
+    # What the cluster does not take is known before anything is tried.
+    _apply(cluster, objects, "--dry-run=server")
     if changed:
         _try_image(cluster, objects, release, api_key, progress)
     with _undone_if_it_fails(cluster, objects, progress):
@@ -108,53 +107,22 @@ def _undone_if_it_fails(cluster: Cluster, objects: Sequence[KubernetesObject], p
         raise
 
 
-def with_candidate(cluster: Cluster, setting: str | None) -> Cluster:
-    """Return the cluster whose pods follow the candidate as this setting says, where the overlay lets them follow.
-
-    Args:
-        setting: Value of PASSERELLE_FOLLOW_CANDIDATE; None leaves it to the overlay.
-    """
-    if setting is None or not _variables(cluster).get("PASSERELLE_FOLLOW"):
-        return cluster
-    return with_variables(cluster, {_CANDIDATE: setting})
-
-
-def with_doors(cluster: Cluster, setting: str | None) -> Cluster:
-    """Return the cluster whose pods answer these foreign protocols.
-
-    Args:
-        setting: Value of PASSERELLE_DOORS; None leaves it to the overlay.
-    """
-    return cluster if setting is None else with_variables(cluster, {_DOORS: setting})
-
-
-def with_variables(cluster: Cluster, variables: Mapping[str, str]) -> Cluster:
-    """Return the cluster whose pods get these variables, in place of those of the overlay with the same names."""
-    copies: list[KubernetesObject] = json.loads(json.dumps(cluster.objects))
-    for each in copies:
-        if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME:
-            for container in each["spec"]["template"]["spec"]["containers"]:
-                if container["name"] == NAME:
-                    others = [entry for entry in container.get("env", ()) if entry["name"] not in variables]
-                    container["env"] = [*others, *({"name": name, "value": value} for name, value in variables.items())]
-    return replace(cluster, objects=copies)
-
-
 def _former(cluster: Cluster, release: Release) -> KubernetesObject | None:
     """Return the deployment as the cluster holds it, or None.
 
     Raises:
-        UsageError: It serves another registered model, whose place the roll-out would take.
+        UsageError: It serves another registered model, whose place the roll-out would take, or something else keeps it.
     """
     former = cluster.deployment()
     annotations = former["spec"]["template"].get("metadata", {}).get("annotations", {}) if former else {}
-    served = str(annotations.get(_BENTO_TAG, "")).partition(":")[0]
+    served = str(annotations.get(BENTO_TAG, "")).partition(":")[0]
     if served and served != release.bento_tag.name:
         message = (
             f"the namespace {cluster.namespace} serves {served}, and an overlay serves one registered model: "
             f"{release.bento_tag.name} needs an overlay of its own, with a namespace of its own"
         )
         raise UsageError(message, hint=f"passerelle deploy {release.bento_tag} --target kubernetes --overlay NAME")
+    refuse_if_owned(cluster, former, release)
     return former
 
 
@@ -162,61 +130,18 @@ def _image(deployment: KubernetesObject | None) -> str | None:
     return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"]) if deployment else None
 
 
-def _with_image(objects: Sequence[KubernetesObject], release: Release) -> list[KubernetesObject]:
-    """Return the objects with the image in the deployment, and what it holds as annotations."""
-    copies: list[KubernetesObject] = json.loads(json.dumps(objects))
-    for each in copies:
-        if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME:
-            each["metadata"].setdefault("annotations", {})["kubernetes.io/change-cause"] = f"{release.bento_tag} {release.image}"
-            template = each["spec"]["template"]
-            template["metadata"].setdefault("annotations", {})[_BENTO_TAG] = str(release.bento_tag)
-            for container in template["spec"]["containers"]:
-                if container["name"] == NAME:
-                    container["image"] = release.image
-    return copies
-
-
 def _check_key(cluster: Cluster, api_key: str | None) -> None:
     """Check that the golden inputs can be sent to the pods: pods that require a key would refuse them; raises UsageError otherwise."""
-    if api_key is None and _variables(cluster).get("PASSERELLE_AUTH") == "required":
+    if api_key is None and variables_of(cluster).get("PASSERELLE_AUTH") == "required":
         raise UsageError(
             f"the pods of {cluster.namespace}/{NAME} ask for an API key, and PASSERELLE_API_KEY is not set",
             hint="export PASSERELLE_API_KEY=KEY",
         )
 
 
-def _variables(cluster: Cluster) -> dict[str, str]:
-    """Return the variables that the overlay gives the pods by their values."""
-    specs = [
-        each["spec"]["template"]["spec"] for each in cluster.objects if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME
-    ]
-    entries = [entry for spec in specs for each in spec["containers"] if each["name"] == NAME for entry in each.get("env", ())]
-    return {entry["name"]: entry["value"] for entry in entries if entry.get("value") is not None}
-
-
 def _following(cluster: Cluster) -> Following | None:
     """Return what the pods follow; a webhook would reach one of them behind their Service, so that they poll."""
-    return following_of(FollowSettings.read(_variables(cluster)), problem="a webhook reaches one of several pods")
-
-
-def _check_secrets(cluster: Cluster) -> None:
-    """Check that every Secret that the pods need exists; raises NotFoundError otherwise: a pod without one waits for ever."""
-    pods = [each["spec"]["template"]["spec"] for each in cluster.objects if each["kind"] == "Deployment"]
-    mounted = [volume["secret"] for spec in pods for volume in spec.get("volumes", ()) if "secret" in volume]
-    mounted = [each for each in mounted if not each.get("optional")]
-    secrets = {each["secretName"]: [item["key"] for item in each.get("items", ())] for each in mounted}
-    for name, keys in sorted(secrets.items()):
-        done = cluster.kubectl("get", "secret", name, "--ignore-not-found", "--output", "name")
-        if done.returncode != 0:
-            raise OutsideError(
-                f"whether the namespace {cluster.namespace} holds the Secret {name} cannot be found out: {last_words(done)}",
-                hint=f"kubectl --namespace {cluster.namespace} auth can-i get secrets",
-            )
-        if not done.stdout.strip():
-            files = " ".join(f"--from-file={key}=FILE" for key in keys) or "--from-file=FILE"
-            make_keys = "passerelle keys make NAME; " if "keys.json" in keys else ""
-            hint = f"{make_keys}kubectl --namespace {cluster.namespace} create secret generic {name} {files}"
-            raise NotFoundError(f"the namespace {cluster.namespace} holds no Secret {name}", hint=hint)
+    return following_of(FollowSettings.read(variables_of(cluster)), problem="a webhook reaches one of several pods")
 
 
 def _make_namespace(cluster: Cluster) -> None:
@@ -240,7 +165,7 @@ def _apply(cluster: Cluster, objects: Sequence[KubernetesObject], *options: str)
 def _try_to_apply(cluster: Cluster, release: Release, progress: Callable[[str], None], *, first: bool) -> None:
     """Let the cluster check the objects, and change nothing; before the first roll-out there may be no namespace to check them in."""
     cluster = with_variables(cluster, digest_variables(cluster, dry_run=True, progress=progress))
-    objects = [each for each in _with_image(cluster.objects, release) if each["kind"] != "Namespace" or first]
+    objects = [each for each in with_image(cluster.objects, release) if each["kind"] != "Namespace" or first]
     _apply(cluster, objects, "--dry-run=client" if first else "--dry-run=server")
 
 
@@ -253,21 +178,6 @@ def _try_image(
     progress(f"{cluster.namespace}/{NAME}: a pod of the new image answered its golden inputs, and the roll-out begins")
 
 
-def _rolled_out(cluster: Cluster, release: Release, api_key: str | None) -> tuple[int, SmokeReport]:
-    done = cluster.kubectl("rollout", "status", f"deployment/{NAME}", f"--timeout={ROLLOUT_S}s", timeout_s=ROLLOUT_S + 30)
-    pods = _pods(cluster, release.image)
-    if done.returncode != 0 or not pods:
-        why = "\n".join(f"    {line}" for line in _reasons(cluster, release.image))
-        raise OutsideError(
-            f"the new pods of {cluster.namespace}/{NAME} do not get ready; the ones before answer on\n{why or last_words(done)}",
-            hint=f"kubectl --namespace {cluster.namespace} describe pods",
-        )
-    follows = bool(_variables(cluster).get("PASSERELLE_FOLLOW"))
-    for name in pods:
-        smoke = _replayed(cluster, release, api_key, name, follows=follows)
-    return len(pods), smoke
-
-
 def _replayed(cluster: Cluster, release: Release, api_key: str | None, pod: str, *, follows: bool) -> SmokeReport:
     def run(command: Sequence[str], given: str) -> subprocess.CompletedProcess[str]:
         return cluster.kubectl("exec", "--stdin", pod, "--", *command, given=given)
@@ -276,25 +186,9 @@ def _replayed(cluster: Cluster, release: Release, api_key: str | None, pod: str,
     return replay(asker, release.golden, where=pod, expected_version=release.model_version, following=follows)
 
 
-def _pods(cluster: Cluster, image: str, *, ready: bool = True) -> list[str]:
-    """Return the names of the pods that run the image and are not ending."""
-    done = cluster.kubectl("get", "pods", "--selector", f"app.kubernetes.io/name={NAME}", "--output", "json")
-    pods = json.loads(done.stdout)["items"] if done.returncode == 0 else []
-    return [
-        pod["metadata"]["name"]
-        for pod in pods
-        if pod["spec"]["containers"][0]["image"] == image
-        and "deletionTimestamp" not in pod["metadata"]
-        and (not ready or any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", ())))
-    ]
-
-
-def _reasons(cluster: Cluster, image: str) -> list[str]:
-    """Return the last log lines of the pods that do not get ready, without their access log, and the latest warnings about pods."""
-    logs = [cluster.kubectl("logs", name, "--tail", "500") for name in _pods(cluster, image, ready=False)[:2]]
-    lines = [line for each in logs for line in each.stdout.splitlines() if not line.startswith("{")]
-    about = ("--field-selector", "type=Warning,involvedObject.kind=Pod")
-    events = cluster.kubectl(
-        "get", "events", *about, "--sort-by=.lastTimestamp", "--output", "jsonpath={range .items[*]}{.message}{'\\n'}{end}"
-    )
-    return [*lines[-6:], *dict.fromkeys(events.stdout.splitlines()[-2:])]
+def _rolled_out(cluster: Cluster, release: Release, api_key: str | None) -> tuple[int, SmokeReport]:
+    pods = wait_for_rollout(cluster, release.image)
+    follows = bool(variables_of(cluster).get("PASSERELLE_FOLLOW"))
+    for name in pods:
+        smoke = _replayed(cluster, release, api_key, name, follows=follows)
+    return len(pods), smoke

@@ -13,18 +13,14 @@ import yaml
 
 from passerelle.errors import OutsideError
 from passerelle.rollout.cluster import NAME, Cluster, KubernetesObject, last_words
+from passerelle.rollout.pod_reasons import MODEL_REFUSED, STUCK, is_ready, log_lines, reason_of, refusal
+from passerelle.rollout.rollout_status import STUCK_S
 
 TRIAL = f"{NAME}-trial"
 _READY_S = 120
-#: A registry that does not answer once may answer the next time; a name that does not exist never will.
-_STUCK_S = 15.0
 _POLL_S = 1.0
 #: After which the cluster ends a pod that nobody removed.
 _LIFETIME_S = 600
-_STUCK = frozenset(
-    {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError", "CreateContainerError",
-     "RunContainerError"}
-)  # fmt: skip
 
 
 @contextmanager
@@ -44,8 +40,9 @@ def trial_pod(cluster: Cluster, objects: Sequence[KubernetesObject]) -> Iterator
         done = cluster.kubectl("apply", "--filename", "-", given=yaml.safe_dump(pod), namespaced=False)
         if done.returncode != 0:
             raise OutsideError(
-                f"{cluster.namespace} does not take a pod that tries the image: {last_words(done)}",
-                hint=f"kubectl --namespace {cluster.namespace} auth can-i create pods; kubectl --namespace {cluster.namespace} get quota",
+                f"the namespace {cluster.namespace} takes no pod that tries the image, and nothing was changed: "
+                f"{refusal(last_words(done), cluster.namespace)}",
+                hint=f"kubectl --namespace {cluster.namespace} auth can-i create pods; kubectl --namespace {cluster.namespace} get quota,limitrange",
             )
         _wait(cluster, min(_READY_S, deployment["spec"].get("progressDeadlineSeconds", _READY_S)))
         yield TRIAL
@@ -84,31 +81,18 @@ def _wait(cluster: Cluster, ready_s: float) -> None:
         if done.returncode == 0 and not done.stdout.strip():
             why = "somebody removed it"
             break
-        status = json.loads(done.stdout)["status"] if done.returncode == 0 else {}
-        if any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions", ())):
+        pod = json.loads(done.stdout) if done.returncode == 0 else {"metadata": {"name": TRIAL}, "status": {}}
+        if is_ready(pod):
             return
-        reason, why = _reason(status)
-        if status.get("phase") == "Failed":
+        reason, why = reason_of(cluster, pod)
+        if pod["status"].get("phase") == "Failed" or reason == MODEL_REFUSED:
             break
-        stuck_since = (stuck_since or time.monotonic()) if reason in _STUCK else None
-        if stuck_since is not None and time.monotonic() - stuck_since > _STUCK_S:
+        stuck_since = (stuck_since or time.monotonic()) if reason in STUCK else None
+        if stuck_since is not None and time.monotonic() - stuck_since > STUCK_S:
             break
         time.sleep(_POLL_S)
-    log = cluster.kubectl("logs", TRIAL, "--tail", "200").stdout.splitlines()
-    lines = "".join(f"\n    {line}" for line in [line for line in log if not line.startswith("{")][-6:])
+    lines = "".join(f"\n    {line}" for line in log_lines(cluster, TRIAL))
     raise OutsideError(
         f"a pod of the new image does not get ready, and nothing was changed: {why}{lines}",
         hint=f"kubectl --namespace {cluster.namespace} get events --sort-by=.lastTimestamp",
     )
-
-
-def _reason(status: dict[str, Any]) -> tuple[str, str]:
-    """Return why the pod is not ready, in the cluster's own word and in a sentence."""
-    states = [each.get("state", {}) for each in status.get("containerStatuses", ())]
-    waiting = [state[kind] for state in states for kind in ("waiting", "terminated") if kind in state]
-    conditions = [each for each in status.get("conditions", ()) if each["status"] == "False" and each.get("message")]
-    for each in [*waiting, *conditions]:
-        reason = str(each.get("reason", ""))
-        code = f", exit code {each['exitCode']}" if "exitCode" in each else ""
-        return reason, f"{reason}{code}: {each['message']}" if each.get("message") else f"{reason}{code}"
-    return "", f"it is {status.get('phase', 'not there')} and answers no readiness probe"

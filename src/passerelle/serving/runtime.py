@@ -15,7 +15,6 @@ from passerelle.errors import PasserelleError
 from passerelle.model.answer import ScoredRow
 from passerelle.model.lineage import read_lineage
 from passerelle.model.mlmodel import ModelDescription, describe
-from passerelle.model.promotion_proof import refuse_unpromoted
 from passerelle.model.record import params_of
 from passerelle.monitoring.metrics import Metrics
 from passerelle.monitoring.shared import shared_folder
@@ -23,6 +22,7 @@ from passerelle.names import MODEL_FOLDER
 from passerelle.serving.answer_schemas import AnswerSchemas, answers_of
 from passerelle.serving.answers import Row, content_of, logged
 from passerelle.serving.contract import Contract, RequestError, Values, contract_of
+from passerelle.serving.expected_model import refuse_other_model
 from passerelle.serving.failure import loading_failure
 from passerelle.serving.predictor import Predictor
 from passerelle.settings import ServiceSettings
@@ -157,7 +157,7 @@ class Runtime:
         """
         try:
             if self.refused is None:
-                refuse_unpromoted(self.folder)
+                refuse_other_model(self.folder)
                 self.load()
                 return
         except (KeyboardInterrupt, SystemExit):

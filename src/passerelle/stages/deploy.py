@@ -7,14 +7,17 @@ from pathlib import Path
 
 from passerelle.bentos.engine import pushed_as
 from passerelle.bentos.store import registered_model_of
+from passerelle.cluster_settings import ClusterSettings
 from passerelle.follow_settings import FollowSettings
 from passerelle.names import BentoTag
-from passerelle.rollout import kubernetes, local
+from passerelle.rollout import kubernetes, local, manifests
 from passerelle.rollout.cluster import find_cluster
+from passerelle.rollout.cluster_objects import with_cluster_settings
 from passerelle.rollout.compose import Prepared, StackDeployment
 from passerelle.rollout.following import following_of
 from passerelle.rollout.kubernetes import ClusterDeployment
 from passerelle.rollout.local import Deployment
+from passerelle.rollout.manifest_files import Rendered, render
 from passerelle.rollout.service_state import chosen_service
 from passerelle.rollout.stack import find_stack
 from passerelle.stages import webhook_setup
@@ -30,7 +33,7 @@ from passerelle.stages.stack_deploy import deploy_to_stack, release_of
 __all__ = ["Deployed", "Place", "Stopped", "run"]
 
 
-Deployed = Deployment | Stopped | StackDeployment | Prepared | ClusterDeployment
+Deployed = Deployment | Stopped | StackDeployment | Prepared | ClusterDeployment | Rendered
 HERE = Place()
 
 
@@ -107,17 +110,20 @@ def _here(
 
 def _to_kubernetes(
     context: Context, bento_tag: str | None, place: Place, project: Path, *, dry_run: bool, progress: Progress
-) -> ClusterDeployment:
+) -> ClusterDeployment | Rendered:
     overlay = place.overlay or "development"
-    cluster = find_cluster(project, overlay)
-    cluster = kubernetes.with_candidate(cluster, context.environment.get("PASSERELLE_FOLLOW_CANDIDATE"))
-    cluster = kubernetes.with_doors(cluster, context.environment.get("PASSERELLE_DOORS"))
+    cluster = with_cluster_settings(find_cluster(project, overlay), ClusterSettings.read(context.environment))
+    cluster = manifests.with_candidate(cluster, context.environment.get("PASSERELLE_FOLLOW_CANDIDATE"))
+    cluster = manifests.with_doors(cluster, context.environment.get("PASSERELLE_DOORS"))
     tag = bento_to_serve(context, bento_tag, place.registered_model, progress=progress)
-    check_promoted_here(context, tag, production=overlay == "production" or not context.development)
-    cluster = kubernetes.with_variables(cluster, column_setting(context.store, tag, place.log_columns, target="kubernetes"))
+    production = overlay == "production" or manifests.variables_of(cluster).get("PASSERELLE_ENVIRONMENT") == "production"
+    check_promoted_here(context, tag, production=production or not context.development)
+    cluster = manifests.with_variables(cluster, column_setting(context.store, tag, place.log_columns, target="kubernetes"))
     release = release_of(context, tag, dry_run=dry_run, progress=progress, image=place.image)
     if place.image is None:
         release = replace(release, image=pushed_as(release.image) or release.image)
+    if place.render is not None:
+        return render(cluster, release, place.render, dry_run=dry_run)
     key = context.client.api_key
     secret = key.get_secret_value() if key else None
     return kubernetes.deploy(cluster, release, api_key=secret, dry_run=dry_run, progress=progress)

@@ -9,7 +9,7 @@ from typing import Literal
 from passerelle.errors import UsageError
 
 Target = Literal["local", "compose", "kubernetes"]
-_TARGET_OF = {"port": "local", "stop": "local", "init": "compose", "overlay": "kubernetes", "image": "kubernetes"}
+_TARGET_OF = {"port": "local", "stop": "local", "init": "compose", "overlay": "kubernetes", "image": "kubernetes", "render": "kubernetes"}
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Place:
         init: Make the secrets that are missing and start the platform, for compose.
         overlay: Of deploy/kubernetes/overlays, for kubernetes; by default development.
         image: By its digest, for kubernetes; by default the bento's, as it was pushed.
+        render: Folder that the manifests are written to, and nothing is deployed, for kubernetes.
         log_columns: Columns of the record that the prediction log holds, in place of those of the settings; for every target.
         registered_model: Whose bento built last is started, or whose service is ended; by default the only one that there is.
     """
@@ -32,6 +33,7 @@ class Place:
     init: bool = False
     overlay: str | None = None
     image: str | None = None
+    render: Path | None = None
     log_columns: tuple[str, ...] = ()
     registered_model: str | None = None
 
@@ -60,6 +62,8 @@ def _command(place: Place, option: str) -> str:
         return f"passerelle deploy --target local --port {place.port}"
     if option == "overlay":
         return f"passerelle deploy --target kubernetes --overlay {place.overlay}"
+    if option == "render":
+        return f"passerelle deploy --target kubernetes --render {place.render}"
     return f"passerelle deploy --target kubernetes --image {place.image}"
 
 

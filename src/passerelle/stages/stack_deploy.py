@@ -11,6 +11,7 @@ from passerelle.bentos.store import Store
 from passerelle.errors import NotFoundError, UsageError
 from passerelle.follow_settings import FollowSettings
 from passerelle.model.golden import read_golden
+from passerelle.model.lineage import read_lineage
 from passerelle.names import GOLDEN, VERSION_LABEL, BentoTag, bento_name
 from passerelle.rollout.compose import Prepared, StackDeployment, bring_up, deploy
 from passerelle.rollout.following import Following, following_of
@@ -62,7 +63,7 @@ def release_of(context: Context, bento_tag: BentoTag, *, dry_run: bool, progress
         containerized = containerize.run(context, str(bento_tag), dry_run=dry_run, progress=progress)
         image = str(containerized.built.image)
     version = str(model.info.labels.get(VERSION_LABEL, bento_tag.version.partition("-")[0]))
-    return Release(bento_tag, image, golden, version)
+    return Release(bento_tag, image, golden, version, str(read_lineage(Path(model.path))["artifact_digest"]))
 
 
 def deploy_to_stack(

@@ -13,7 +13,7 @@ import pytest
 from passerelle.errors import OutsideError
 from passerelle.rollout import replicas
 from passerelle.rollout.cluster import Cluster
-from passerelle.rollout.kubernetes import _variables, with_candidate, with_doors
+from passerelle.rollout.manifests import variables_of, with_candidate, with_doors
 from passerelle.rollout.replicas import ReplicaReport, of_cluster, of_stack
 from passerelle.rollout.secret_files import API_KEY
 from passerelle.rollout.stack import Stack
@@ -125,12 +125,12 @@ def overlay(*names: str) -> Cluster:
 
 def test_deploy_lets_pods_that_follow_take_part_in_a_rollout() -> None:
     following = overlay("PASSERELLE_FOLLOW", "PASSERELLE_FOLLOW_CANDIDATE")
-    assert _variables(with_candidate(following, "on")) == {"PASSERELLE_FOLLOW": "production", "PASSERELLE_FOLLOW_CANDIDATE": "on"}
+    assert variables_of(with_candidate(following, "on")) == {"PASSERELLE_FOLLOW": "production", "PASSERELLE_FOLLOW_CANDIDATE": "on"}
     assert with_candidate(following, None) is following
-    assert _variables(with_candidate(overlay("PASSERELLE_AUTH"), "on")) == {"PASSERELLE_AUTH": "production"}
+    assert variables_of(with_candidate(overlay("PASSERELLE_AUTH"), "on")) == {"PASSERELLE_AUTH": "production"}
 
 
 def test_deploy_lets_pods_answer_foreign_protocols() -> None:
     pinned = overlay("PASSERELLE_DOORS")
-    assert _variables(with_doors(pinned, "v2,invocations")) == {"PASSERELLE_DOORS": "v2,invocations"}
+    assert variables_of(with_doors(pinned, "v2,invocations")) == {"PASSERELLE_DOORS": "v2,invocations"}
     assert with_doors(pinned, None) is pinned
