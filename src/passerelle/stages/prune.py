@@ -146,10 +146,7 @@ def run(
         OutsideError: MLflow or S3 does not answer, or the key may not.
     """
     here, bucket = pruner_place(context, target, project)
-    way_back = bucket.keeps_versions()
-    if not way_back and not options.without_way_back:
-        message = f"the bucket « {here.s3.bucket} » keeps no former versions: what is removed from it is gone at once"
-        raise UsageError(message, hint="passerelle prune --without-way-back --dry-run")
+    way_back = _way_back(bucket, options)
     progress("what the bucket holds, and what MLflow says of it")
     plan = _plan(here, bucket, options, way_back=way_back)
     done = plan.removals
@@ -164,6 +161,15 @@ def run(
     parts = Share(0, len(plan.uploads), sum(each.size_bytes for each in plan.uploads))
     former = Share().and_of(plan.former, runs=0)
     return Pruned(hidden, freed, former, parts, plan.unknown, plan.kept, options.days, dry_run)
+
+
+def _way_back(bucket: VersionedObjects, options: PruneOptions) -> bool:
+    """Return whether what is removed by its name can be brought back; raises UsageError where it cannot and nobody agreed to that."""
+    keeps = bucket.keeps_versions()
+    if not keeps and not options.without_way_back:
+        message = f"the bucket « {bucket.settings.bucket} » keeps no former versions: what is removed from it is gone at once"
+        raise UsageError(message, hint="passerelle prune --without-way-back --dry-run")
+    return keeps
 
 
 def _plan(here: Context, bucket: VersionedObjects, options: PruneOptions, *, way_back: bool) -> _Plan:
