@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import json
-import os
 import tarfile
 import tempfile
 import time
@@ -14,21 +11,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from urllib.parse import unquote
-
-from botocore.exceptions import BotoCoreError
-from urllib3.exceptions import HTTPError
 
 from passerelle.errors import IntegrityError, OutsideError, UsageError
 from passerelle.registry.ledger import MOST_HEAD_BYTES
 from passerelle.registry.lock import promotion_lock
-from passerelle.registry.objects import Objects, Readable
+from passerelle.registry.objects import Objects
 from passerelle.rollout.backed_up_ledger import LEDGER, broken_ledgers
+from passerelle.rollout.backup_archive import DATABASE, OBJECTS, checked_manifest, digest_of, member_of, write_archive
 from passerelle.rollout.stack import Stack
 from passerelle.rollout.swap import MLFLOW_ROLE, PSQL, mark, marks, swap
 
-_DATABASE, _MANIFEST, _OBJECTS = "mlflow.dump", "manifest.json", "objects/"
 #: What of the bucket is the stack's, and what the user may write who restores.
 _OURS = ("mlflow/", LEDGER)
 _COUNT = "SELECT (SELECT count(*) FROM runs) + (SELECT count(*) FROM registered_models)"
@@ -87,7 +81,7 @@ def backup(stack: Stack, path: Path, *, objects: Objects, locks: Objects, who: s
             progress(f"{len(keys)} objects")
             if left_out:
                 progress(f"left out: {len(left_out)} objects that are neither MLflow's nor the ledger's, such as {left_out[0]}")
-            manifest = _archived(archive, created, dump, objects, keys=keys, ledger=ledger)
+            manifest = write_archive(archive, created, dump, objects, keys=keys, ledger=ledger)
         half.chmod(0o600)
         half.rename(path)
     digest = "sha256:" + hashlib.sha256(manifest).hexdigest()
@@ -115,20 +109,6 @@ def _listed(objects: Objects) -> tuple[Sequence[str], Sequence[str]]:
     return [key for key in keys if key.startswith(_OURS)], [key for key in keys if not key.startswith(_OURS)]
 
 
-def _archived(
-    archive: tarfile.TarFile, created: str, dump: IO[bytes], objects: Objects, *, keys: Sequence[str], ledger: Mapping[str, bytes]
-) -> bytes:
-    """Add the database, the objects and the manifest to the archive, and return the manifest."""
-    dump.seek(0)
-    digests = {_DATABASE: _added(archive, _DATABASE, dump, os.fstat(dump.fileno()).st_size)}
-    for key in keys:
-        stream, size = (io.BytesIO(ledger[key]), len(ledger[key])) if key in ledger else objects.stream(key)
-        digests[_OBJECTS + key] = _added(archive, _OBJECTS + key, stream, size)
-    manifest = json.dumps({"created": created, "digests": digests}, sort_keys=True, ensure_ascii=False, indent=1).encode()
-    _added(archive, _MANIFEST, io.BytesIO(manifest), len(manifest))
-    return manifest
-
-
 def restore(
     stack: Stack, path: Path, *, objects: Objects, dry_run: bool = False, progress: Callable[[str], None] = lambda _: None
 ) -> BackupReport:
@@ -143,10 +123,10 @@ def restore(
     """
     began = time.monotonic()
     progress("checking the backup")
-    manifest, content = _checked(path)
+    manifest, content = checked_manifest(path)
     digest = "sha256:" + hashlib.sha256(content).hexdigest()
     digests: Mapping[str, str] = {
-        name.removeprefix(_OBJECTS): each for name, each in manifest["digests"].items() if name.startswith(_OBJECTS)
+        name.removeprefix(OBJECTS): each for name, each in manifest["digests"].items() if name.startswith(OBJECTS)
     }
     ours = {key: each for key, each in digests.items() if key.startswith(_OURS)}
     # A restore of this very backup was interrupted when all of it was in its place already.
@@ -164,7 +144,7 @@ def restore(
 
 def _ledgers(path: Path, digests: Mapping[str, str]) -> dict[str, bytes]:
     with tarfile.open(path) as archive:
-        return {key: _member(archive, _OBJECTS + key).read() for key in digests if key.startswith(LEDGER)}
+        return {key: member_of(archive, OBJECTS + key).read() for key in digests if key.startswith(LEDGER)}
 
 
 def _brought_back(
@@ -173,81 +153,22 @@ def _brought_back(
     """Restore the database beside the one in use and the objects, and mark the database once all of them read back."""
     with tarfile.open(path) as archive:
         progress("the database")
-        _restore_database(stack, _member(archive, _DATABASE))
+        _restore_database(stack, member_of(archive, DATABASE))
         progress(f"{len(digests)} objects")
         for key in digests:
-            objects.upload(key, _member(archive, _OBJECTS + key))
+            objects.upload(key, member_of(archive, OBJECTS + key))
     progress("reading them back")
     for key, expected in digests.items():
-        if _digest_of(objects.stream(key)[0]) != expected:
+        if digest_of(objects.stream(key)[0]) != expected:
             raise IntegrityError(f"the object {key} does not read back as it was written", hint=f"passerelle restore {path}")
     mark(stack, "restoring", digest)
-
-
-class _Counted:
-    """A stream that hashes what is read from it."""
-
-    def __init__(self, stream: Readable) -> None:
-        self._stream = stream
-        self.sha256 = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        try:
-            content: bytes = self._stream.read(size)
-        except (BotoCoreError, HTTPError) as error:
-            raise OutsideError(f"S3 broke off in the middle of an object: {type(error).__name__}; run this command again") from error
-        self.sha256.update(content)
-        return content
-
-
-def _added(archive: tarfile.TarFile, name: str, stream: Readable, size: int) -> str:
-    """Add a stream to the archive and return its digest."""
-    member = tarfile.TarInfo(name)
-    member.size = size
-    member.mode = 0o600
-    counted = _Counted(stream)
-    archive.addfile(member, counted)
-    return "sha256:" + counted.sha256.hexdigest()
-
-
-def _digest_of(stream: Readable) -> str:
-    counted = _Counted(stream)
-    while counted.read(1 << 20):
-        pass
-    return "sha256:" + counted.sha256.hexdigest()
-
-
-def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
-    try:
-        found = archive.extractfile(name)
-    except KeyError:
-        found = None
-    if found is None:
-        raise IntegrityError(f"the backup holds no {name}; restore another one")
-    return found
-
-
-def _checked(path: Path) -> tuple[dict[str, Any], bytes]:
-    """Return the manifest of a backup in which every file has the digest that the manifest gives."""
-    try:
-        with tarfile.open(path) as archive:
-            content = _member(archive, _MANIFEST).read()
-            manifest = json.loads(content)
-            for name, digest in manifest["digests"].items():
-                if _digest_of(_member(archive, name)) != digest:
-                    raise IntegrityError(f"{name} in {path} is not what was backed up; restore another backup")
-            return manifest, content
-    except (tarfile.TarError, ValueError, KeyError, EOFError) as error:
-        raise IntegrityError(f"{path} is not a backup, or not a whole one: {error}") from error
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="passerelle restore FILE") from error
 
 
 def _check_empty(stack: Stack, objects: Objects, digests: Mapping[str, str]) -> None:
     present = _listed(objects)[0]
     # A restore that was interrupted left objects of this backup, and no others.
     foreign = [
-        key for key in present if key not in digests or (key.startswith(LEDGER) and _digest_of(objects.stream(key)[0]) != digests[key])
+        key for key in present if key not in digests or (key.startswith(LEDGER) and digest_of(objects.stream(key)[0]) != digests[key])
     ]
     counted = stack.compose(*PSQL, "--dbname", "mlflow", "--command", _COUNT)
     if counted.returncode != 0 and "does not exist" not in counted.stderr:
