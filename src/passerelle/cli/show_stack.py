@@ -8,6 +8,8 @@ from passerelle.cli import show
 from passerelle.cli.output import Output, plain, relative
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from passerelle.rollout.backup import BackupReport
     from passerelle.rollout.compose import Prepared, StackDeployment
     from passerelle.rollout.kubernetes import ClusterDeployment
@@ -99,6 +101,13 @@ def cluster_deployment(output: Output, result: ClusterDeployment) -> None:
             output.line(f"{result.smoke.inputs} golden predictions in each pod: the same, within {result.smoke.largest_difference:.1g}")
         show.followed(output, result.following, result.smoke.model_version)
     output.result(result)
+
+
+def backup_key(output: Output, path: Path, public_key: str) -> None:
+    """Show the public key of a new private key, and where that must not stay."""
+    output.line(f"private key written to {relative(path)}: keep it away from the stack, and a copy of it; without it no backup is restored")
+    output.line(f"  next: passerelle backup --encrypt-to {public_key}")
+    output.result({"path": str(path), "public_key": public_key})
 
 
 def backup(output: Output, result: BackupReport, verb: str) -> None:

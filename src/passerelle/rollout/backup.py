@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -20,6 +20,9 @@ from passerelle.registry.lock import promotion_lock
 from passerelle.registry.objects import Objects
 from passerelle.rollout.backed_up_ledger import LEDGER, broken_ledgers
 from passerelle.rollout.backup_archive import DATABASE, OBJECTS, checked_manifest, digest_of, member_of, write_archive
+from passerelle.rollout.backup_database import Database
+from passerelle.rollout.backup_encryption import archive_file, parsed_recipients, plain_archive
+from passerelle.rollout.backup_origin import recorded_origin, refuse_newer_format, refuse_newer_servers
 from passerelle.rollout.stack import Stack
 from passerelle.rollout.swap import MLFLOW_ROLE, PSQL, mark, marks, swap
 
@@ -49,44 +52,77 @@ class BackupReport:
     broken_ledgers: tuple[str, ...] = ()
 
 
-def backup(stack: Stack, path: Path, *, objects: Objects, locks: Objects, who: str, progress: Callable[[str], None]) -> BackupReport:
+def backup(
+    database: Database,
+    path: Path,
+    *,
+    objects: Objects,
+    locks: Objects,
+    who: str,
+    recipients: Sequence[str] = (),
+    progress: Callable[[str], None],
+) -> BackupReport:
     """Write database, artifacts and ledger to one file; it appears when it is whole.
 
-    No promotion happens between the database and the ledger: the locks are held that promotions take. Artifacts are read after that,
-    as they are written once.
+    No promotion happens between the database and the ledger: their locks are held. Artifacts, written once, are read after that.
 
     Args:
         objects: The bucket as the backup's user sees it.
         locks: The bucket as a user sees it who may take the locks.
+        recipients: Public keys of age for which the file is encrypted; without any, it is not.
 
     Raises:
-        UsageError: There is such a file already.
+        UsageError: There is such a file already, or a recipient is no public key.
         BusyError: A promotion is under way, or took the lock over meanwhile.
         OutsideError: PostgreSQL or S3 does not answer.
     """
-    if path.exists():
-        raise UsageError(f"{path} is there already", hint=f"mv {path} {path}.old")
+    _check_target(path, recipients)
     began = time.monotonic()
-    path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
         half = Path(temporary) / path.name
-        with tarfile.open(half, "w") as archive, tempfile.TemporaryFile(dir=temporary) as dump:
-            with _promotions_locked(objects, locks, who) as check_held:
-                created = datetime.now(UTC).isoformat(timespec="seconds")
-                progress("the database")
-                stack.pipe("exec", "-T", "postgres", "pg_dump", "--username", "mlflow", "--format", "custom", "mlflow", target=dump)
-                keys, left_out = _listed(objects)
-                ledger = {key: objects.read(key, most_bytes=MOST_HEAD_BYTES)[0] for key in keys if key.startswith(LEDGER)}
-                check_held()
-            progress(f"{len(keys)} objects")
-            if left_out:
-                progress(f"left out: {len(left_out)} objects that are neither MLflow's nor the ledger's, such as {left_out[0]}")
-            manifest = write_archive(archive, created, dump, objects, keys=keys, ledger=ledger)
+        with tempfile.TemporaryFile(dir=temporary) as dump:
+            taken = _taken(database, dump, objects=objects, locks=locks, who=who, progress=progress)
+            with archive_file(half, recipients) as file, tarfile.open(fileobj=file, mode="w|") as archive:
+                moment = {"created": taken.created, "origin": database.origin().described()}
+                manifest = write_archive(archive, moment, dump, objects, keys=taken.keys, ledger=taken.ledger)
         half.chmod(0o600)
         half.rename(path)
-    digest = "sha256:" + hashlib.sha256(manifest).hexdigest()
-    size, broken = path.stat().st_size, broken_ledgers(ledger)
-    return BackupReport(path, created, len(keys), size, digest, time.monotonic() - began, len(left_out), broken)
+    digest, seconds = "sha256:" + hashlib.sha256(manifest).hexdigest(), time.monotonic() - began
+    return BackupReport(
+        path, taken.created, len(taken.keys), path.stat().st_size, digest, seconds, len(taken.left_out), broken_ledgers(taken.ledger)
+    )
+
+
+def _check_target(path: Path, recipients: Sequence[str]) -> None:
+    """Check what can be checked before anything is read, and make the folder."""
+    if path.exists():
+        raise UsageError(f"{path} is there already", hint=f"mv {path} {path}.old")
+    parsed_recipients(recipients)
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """What was taken while no promotion could happen."""
+
+    created: str
+    keys: Sequence[str]
+    left_out: Sequence[str]
+    ledger: Mapping[str, bytes]
+
+
+def _taken(database: Database, dump: IO[bytes], *, objects: Objects, locks: Objects, who: str, progress: Callable[[str], None]) -> _Taken:
+    with _promotions_locked(objects, locks, who) as check_held:
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        progress("the database")
+        database.dump(dump)
+        keys, left_out = _listed(objects)
+        ledger = {key: objects.read(key, most_bytes=MOST_HEAD_BYTES)[0] for key in keys if key.startswith(LEDGER)}
+        check_held()
+    progress(f"{len(keys)} objects")
+    if left_out:
+        progress(f"left out: {len(left_out)} objects that are neither MLflow's nor the ledger's, such as {left_out[0]}")
+    return _Taken(created, keys, left_out, ledger)
 
 
 @contextmanager
@@ -110,20 +146,39 @@ def _listed(objects: Objects) -> tuple[Sequence[str], Sequence[str]]:
 
 
 def restore(
-    stack: Stack, path: Path, *, objects: Objects, dry_run: bool = False, progress: Callable[[str], None] = lambda _: None
+    stack: Stack,
+    path: Path,
+    *,
+    objects: Objects,
+    identity: Path | None = None,
+    dry_run: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> BackupReport:
     """Put a backup into an empty stack, read every object back, and only then let MLflow use the database.
 
     A restore that was interrupted goes on when it is called again.
 
+    Args:
+        identity: File with the private key of a backup that is encrypted.
+
     Raises:
         IntegrityError: The file is not what the backup wrote, or an object does not read back as it was written.
-        UsageError: The stack is not empty; a ledger that holds other entries than the backup counts, too.
+        UsageError: The stack is not empty; a ledger that holds other entries than the backup counts, too. Or the backup was made with a
+            newer passerelle, MLflow or PostgreSQL.
         OutsideError: PostgreSQL or S3 does not answer.
     """
-    began = time.monotonic()
     progress("checking the backup")
+    with plain_archive(path, identity) as plain:
+        report = _restored(stack, plain, objects=objects, dry_run=dry_run, progress=progress)
+    return replace(report, path=path, size_bytes=path.stat().st_size)
+
+
+def _restored(stack: Stack, path: Path, *, objects: Objects, dry_run: bool, progress: Callable[[str], None]) -> BackupReport:
+    began = time.monotonic()
     manifest, content = checked_manifest(path)
+    origin = recorded_origin(manifest)
+    refuse_newer_format(origin)
+    refuse_newer_servers(stack, origin)
     digest = "sha256:" + hashlib.sha256(content).hexdigest()
     digests: Mapping[str, str] = {
         name.removeprefix(OBJECTS): each for name, each in manifest["digests"].items() if name.startswith(OBJECTS)

@@ -14,24 +14,42 @@ from typing import IO, Any
 from botocore.exceptions import BotoCoreError
 from urllib3.exceptions import HTTPError
 
-from passerelle.errors import IntegrityError, OutsideError, UsageError
+from passerelle.errors import BusyError, IntegrityError, NotFoundError, OutsideError, UsageError
 from passerelle.registry.objects import Objects, Readable
 
 DATABASE, MANIFEST, OBJECTS = "mlflow.dump", "manifest.json", "objects/"
 
 
 def write_archive(
-    archive: tarfile.TarFile, created: str, dump: IO[bytes], objects: Objects, *, keys: Sequence[str], ledger: Mapping[str, bytes]
+    archive: tarfile.TarFile,
+    moment: Mapping[str, object],
+    dump: IO[bytes],
+    objects: Objects,
+    *,
+    keys: Sequence[str],
+    ledger: Mapping[str, bytes],
 ) -> bytes:
-    """Add the database, the objects and the manifest to the archive, and return the manifest."""
+    """Add the database, the objects and the manifest to the archive, and return the manifest.
+
+    Args:
+        moment: What the manifest says besides: when the backup was made, and with what.
+    """
     dump.seek(0)
     digests = {DATABASE: _added(archive, DATABASE, dump, os.fstat(dump.fileno()).st_size)}
     for key in keys:
-        stream, size = (io.BytesIO(ledger[key]), len(ledger[key])) if key in ledger else objects.stream(key)
+        stream, size = (io.BytesIO(ledger[key]), len(ledger[key])) if key in ledger else _stream(objects, key)
         digests[OBJECTS + key] = _added(archive, OBJECTS + key, stream, size)
-    manifest = json.dumps({"created": created, "digests": digests}, sort_keys=True, ensure_ascii=False, indent=1).encode()
+    manifest = json.dumps({**moment, "digests": digests}, sort_keys=True, ensure_ascii=False, indent=1).encode()
     _added(archive, MANIFEST, io.BytesIO(manifest), len(manifest))
     return manifest
+
+
+def _stream(objects: Objects, key: str) -> tuple[Readable, int]:
+    try:
+        return objects.stream(key)
+    except NotFoundError as error:
+        message = f"{key} was removed while it was to be backed up, as `passerelle prune` does with what nobody needs; run this again"
+        raise BusyError(message, hint="passerelle backup") from error
 
 
 class _Counted:
