@@ -47,8 +47,8 @@ def parsed_recipients(texts: Sequence[str]) -> list[pyrage.x25519.Recipient]:
         try:
             found.append(pyrage.x25519.Recipient.from_str(text.strip()))
         except pyrage.RecipientError as error:
-            shown = "a private key" if text.strip().upper().startswith("AGE-SECRET-KEY") else f"« {text.strip()[:80]} »"
-            raise UsageError(f"{shown} is no public key of age, which begins with age1", hint=_MAKE) from error
+            what = "a private key" if text.strip().upper().startswith("AGE-SECRET-KEY") else f"« {text.strip()[:80]} »"
+            raise UsageError(f"{what} is no public key of age, which begins with age1", hint=_MAKE) from error
     return found
 
 
@@ -109,7 +109,7 @@ def plain_archive(path: Path, identity: Path | None) -> Iterator[Path]:
                 pyrage.decrypt_io(source, target, [key])
         except (pyrage.DecryptError, OSError) as error:
             message = f"{path} cannot be decrypted with the key in {identity}: it is for another key, or was changed or cut short"
-            raise IntegrityError(message, hint="age-inspect") from error
+            raise IntegrityError(message, hint="passerelle restore FILE --identity backup.key") from error
         yield plain
 
 
