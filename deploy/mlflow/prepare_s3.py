@@ -19,6 +19,10 @@ WAIT_S = 60.0
 NOT_FOUND, SERVER_ERROR = 404, 500
 #: Too late, made by another at the same time, too many at once: asked again.
 PASSING = (408, 409, 429)
+#: For which what was replaced or deleted among the artifacts is kept; the ledger keeps it for ever.
+FORMER_DAYS, UPLOAD_DAYS = int(os.environ.get("S3_FORMER_DAYS") or 30), 7
+#: What an S3 says of a request, or of a rule, that it does not know.
+NOT_KNOWN = ("NotImplemented", "MethodNotAllowed", "501", "InvalidArgument", "MalformedXML", "InvalidRequest")
 BUCKET, REGION = os.environ.get("S3_BUCKET", "passerelle"), os.environ.get("S3_REGION") or "us-east-1"
 #: Of the prediction log; it keeps no former versions, so that what is erased or expired is gone.
 LOG_BUCKET = os.environ.get("S3_LOG_BUCKET") or f"{BUCKET}-predictions"
@@ -36,24 +40,46 @@ def allowed(actions: list[str], *resources: str) -> dict[str, object]:
     return {"Effect": "Allow", "Action": actions, "Resource": list(resources)}
 
 
+def nothing_for_good(*resources: str) -> dict[str, object]:
+    """Return the statement that forbids to remove a version; MinIO lets whoever may delete an object do that unless it is denied."""
+    return {"Effect": "Deny", "Action": ["s3:DeleteObjectVersion"], "Resource": list(resources)}
+
+
 #: All that is done with the prediction log, and with nothing else.
 LOG = [
     allowed(["s3:ListBucket", "s3:ListBucketVersions"], f"arn:aws:s3:::{LOG_BUCKET}"),
     allowed(["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"], f"arn:aws:s3:::{LOG_BUCKET}/*"),
 ]
+LOCK = f"arn:aws:s3:::{BUCKET}/ledger/*/lock.json"
 #: The MLflow server shows artifacts and writes none; the workbench trains and promotes, cannot take a ledger entry back, and may erase from
-#: the prediction log; the service reads models; the backup reads the bucket of the artifacts; the collector keeps the prediction log.
+#: the prediction log; the service reads models; the backup reads the bucket of the artifacts and holds the locks of promotions; the
+#: pruner alone removes artifacts for good, and nobody does that with what the ledger holds; the collector keeps the prediction log.
 USERS = {
     "mlflow": [listing("mlflow"), allowed(["s3:GetObject"], ARTIFACTS)],
     "workbench": [
         listing(),
         allowed(["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], ARTIFACTS),
         allowed(["s3:GetObject", "s3:PutObject"], LEDGER),
-        allowed(["s3:DeleteObject"], f"arn:aws:s3:::{BUCKET}/ledger/*/lock.json"),
+        allowed(["s3:DeleteObject"], LOCK),
+        nothing_for_good(f"arn:aws:s3:::{BUCKET}/*"),
         *LOG,
     ],
     "service": [listing("mlflow"), allowed(["s3:GetObject"], ARTIFACTS)],
-    "backup": [listing(), allowed(["s3:GetObject"], f"arn:aws:s3:::{BUCKET}/*")],
+    "backup": [
+        listing(),
+        allowed(["s3:GetObject"], f"arn:aws:s3:::{BUCKET}/*"),
+        allowed(["s3:PutObject", "s3:DeleteObject"], LOCK),
+        nothing_for_good(f"arn:aws:s3:::{BUCKET}/*"),
+    ],
+    "pruner": [
+        allowed(
+            ["s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads", "s3:GetBucketVersioning"], f"arn:aws:s3:::{BUCKET}"
+        ),
+        allowed(["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], ARTIFACTS),
+        allowed(["s3:GetObject"], LEDGER),
+        allowed(["s3:PutObject", "s3:DeleteObject"], LOCK),
+        nothing_for_good(LEDGER),
+    ],
     "collector": LOG,
 }
 
@@ -69,6 +95,8 @@ def prepare_bucket(endpoint: str, key_id: str, key: str, bucket: str = BUCKET) -
         try:
             make_bucket(client, bucket)
             keeps = bucket == BUCKET and versioned(client)
+            if keeps:
+                limit_former_versions(client)
             return say(f"bucket {bucket} at {endpoint}, {'versioned' if keeps else 'not versioned'}")
         except ClientError as error:
             answer, status = error.response["Error"], error.response["ResponseMetadata"]["HTTPStatusCode"]
@@ -110,6 +138,58 @@ def versioned(client: Any) -> bool:
         say(f"warning: this S3 has no versioning ({error.response['Error']['Code']}); what is overwritten or deleted in it is gone")
         return False
     return True
+
+
+def limit_former_versions(client: Any) -> None:
+    """Let the bucket itself remove former versions of artifacts, and parts of uploads that nobody completed, as far as the S3 can.
+
+    Rules that an operator added stay. MinIO knows no rule for unfinished uploads, and removes them by itself after a day.
+    """
+    of_artifacts = {"Status": "Enabled", "Filter": {"Prefix": "mlflow/"}}
+    former = {
+        "ID": "passerelle-former-versions",
+        "NoncurrentVersionExpiration": {"NoncurrentDays": FORMER_DAYS},
+        "Expiration": {"ExpiredObjectDeleteMarker": True},
+        **of_artifacts,
+    }
+    uploads = {
+        "ID": "passerelle-unfinished-uploads",
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": UPLOAD_DAYS},
+        **of_artifacts,
+    }
+    try:
+        others = [each for each in present_rules(client) if not each.get("ID", "").startswith("passerelle-")]
+        for rules in ([former, uploads], [former]):
+            problem = refusal_of(client, [*others, *rules])
+            if not problem:
+                return say(f"former versions below mlflow/ are removed after {FORMER_DAYS} days")
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] >= SERVER_ERROR and error.response["Error"]["Code"] not in NOT_KNOWN:
+            raise
+        problem = error.response["Error"]["Code"]
+    say(f"warning: this S3 takes no lifecycle rule ({problem}); former versions take space until `passerelle prune` removes them")
+
+
+def present_rules(client: Any) -> list[dict[str, Any]]:
+    """Return the lifecycle rules that the bucket has."""
+    try:
+        rules: list[dict[str, Any]] = client.get_bucket_lifecycle_configuration(Bucket=BUCKET).get("Rules", [])
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchLifecycleConfiguration":
+            raise
+        return []
+    return rules
+
+
+def refusal_of(client: Any, rules: list[dict[str, Any]]) -> str:
+    """Give the bucket these lifecycle rules; return what the S3 says where it does not know one of them, else nothing."""
+    try:
+        client.put_bucket_lifecycle_configuration(Bucket=BUCKET, LifecycleConfiguration={"Rules": rules})
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in NOT_KNOWN:
+            raise
+        return str(error.response["Error"]["Code"])
+    return ""
 
 
 def prepare_users(endpoint: str, key_id: str, key: str) -> None:

@@ -66,6 +66,8 @@ REFUSED: list[tuple[str, int, str]] = [
     ("up --target compose", 2, "holds no deploy/compose.yaml"),
     ("backup", 2, "holds no deploy/compose.yaml"),
     ("restore file.tar", 2, "holds no deploy/compose.yaml"),
+    ("prune", 3, "no MLflow server is named"),
+    ("prune --target compose", 2, "holds no deploy/compose.yaml"),
     ("statsu", 2, "No such command"),
     ("status --jsn", 2, "No such option"),
     ("--version", 0, "passerelle"),

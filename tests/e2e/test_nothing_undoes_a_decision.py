@@ -64,6 +64,7 @@ MAY_CHANGE: Mapping[str, frozenset[str]] = {
     "openapi": frozenset(),
     "backup state.tar": frozenset(),
     "restore state.tar": frozenset(),
+    "prune": frozenset(),
     "keys list": frozenset(),
 }
 #: Typed on purpose to move production: not among what must leave it alone.

@@ -114,6 +114,19 @@ def test_one_without_versions_is_taken_with_a_warning(tmp_path: Path) -> None:
     assert said.stderr.strip().endswith(", not versioned")
 
 
+def test_a_lifecycle_rule_that_it_does_not_know_is_told_in_one_sentence(tmp_path: Path) -> None:
+    with s3_that_says(lambda command, path: (400, "MalformedXML") if (command, "lifecycle" in path) == ("PUT", True) else (200, "")) as (
+        address,
+        asked,
+    ):
+        said = prepared(tmp_path, address, "team", "secret")
+    assert said.returncode == 0, said.stderr
+    assert said.stderr.count("warning: this S3 takes no lifecycle rule (MalformedXML)") == 1
+    assert said.stderr.strip().endswith(", versioned")
+    given = [each for each in asked if each.startswith("PUT") and "lifecycle" in each]
+    assert ["unfinished-uploads" in each for each in given] == [True, False], "the one rule that it may know is tried by itself"
+
+
 def test_a_right_that_is_missing_is_told_at_once_and_in_its_own_words(tmp_path: Path) -> None:
     with s3_that_says(lambda command, _: (200, "") if command == "GET" else (403, "AccessDenied")) as (address, asked):
         said = prepared(tmp_path, address, "team", "secret")

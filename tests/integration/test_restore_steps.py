@@ -18,6 +18,7 @@ from passerelle.errors import OutsideError, UsageError
 from passerelle.registry.objects import Objects
 from passerelle.rollout import backup as module
 from passerelle.rollout.backup import backup, restore
+from passerelle.rollout.backup_database import StackDatabase
 from passerelle.rollout.stack import Stack
 from passerelle.rollout.swap import MLFLOW_ROLE, PSQL, marks
 
@@ -120,7 +121,7 @@ def test_a_restore_goes_on_wherever_it_was_broken_off(stack: BreakingOff, tmp_pa
     source, empty = (cast("Objects", Bucket(**held)) for held in ({"mlflow/a": b"a"}, {}))
     stack.must(*PSQL, "--dbname", "mlflow", "--command", TABLES, of="making what is backed up")
     archive = tmp_path / "backup.tar"
-    made = backup(stack, archive, objects=source, locks=source, who="test", progress=lambda _: None)
+    made = backup(StackDatabase(stack), archive, objects=source, locks=source, who="test", progress=lambda _: None)
     for statement in ("DROP DATABASE mlflow", f"CREATE DATABASE mlflow OWNER {MLFLOW_ROLE}"):
         stack.must(*PSQL, "--command", statement, of="emptying the stack")
     # Until the names are changed, which is the seventh step, a call begins anew; after that, two steps are left that another call needs.

@@ -190,10 +190,25 @@ def test_the_mlflow_server_owns_its_database_and_nothing_else(stack: StackForTes
 
 
 MODEL, ENTRY, LOCK, OTHER = "mlflow/least/model", "ledger/least/000001.jsonl", "ledger/least/lock.json", "other/least"
-LISTS = {"mlflow": ("mlflow/",), "service": ("mlflow/",), "workbench": ("mlflow/", "ledger/", ""), "backup": ("mlflow/", "ledger/", "")}
-READS = {"mlflow": (MODEL,), "service": (MODEL,), "workbench": (MODEL, ENTRY, LOCK), "backup": (MODEL, ENTRY, LOCK, OTHER)}
-WRITES = {"mlflow": (), "service": (), "workbench": (MODEL, ENTRY, LOCK), "backup": ()}
-DELETES = {"mlflow": (), "service": (), "workbench": (MODEL, LOCK), "backup": ()}
+LISTS = {
+    "mlflow": ("mlflow/",),
+    "service": ("mlflow/",),
+    "workbench": ("mlflow/", "ledger/", ""),
+    "backup": ("mlflow/", "ledger/", ""),
+    "pruner": ("mlflow/", "ledger/", ""),
+}
+READS = {
+    "mlflow": (MODEL,),
+    "service": (MODEL,),
+    "workbench": (MODEL, ENTRY, LOCK),
+    "backup": (MODEL, ENTRY, LOCK, OTHER),
+    "pruner": (ENTRY, LOCK),
+}
+WRITES = {"mlflow": (), "service": (), "workbench": (MODEL, ENTRY, LOCK), "backup": (LOCK,), "pruner": (LOCK,)}
+DELETES = {"mlflow": (), "service": (), "workbench": (MODEL, LOCK), "backup": (LOCK,), "pruner": (MODEL, LOCK)}
+
+#: One that would remove all that was replaced.
+RULE = {"ID": "all", "Status": "Enabled", "Filter": {"Prefix": ""}, "NoncurrentVersionExpiration": {"NoncurrentDays": 1}}
 
 
 @pytest.mark.parametrize("user", LISTS)
@@ -217,6 +232,11 @@ def test_each_user_may_do_what_it_needs_and_nothing_else(stack: StackForTests, u
     assert tuple(prefix for prefix in ("mlflow/", "ledger/", "other/", "") if allowed("list_objects_v2", Prefix=prefix)) == (
         (*LISTS[user][:2], "other/", "") if "" in LISTS[user] else LISTS[user]
     )
+    # MinIO lets whoever may delete an object remove its versions too, unless that is denied.
+    versions = {each["Key"]: each["VersionId"] for each in admin.list_object_versions(Bucket="passerelle")["Versions"]}  # type: ignore[attr-defined]
+    for_good = tuple(key for key in keys if allowed("delete_object", Key=key, VersionId=versions[key]))
+    assert for_good == ((MODEL,) if user == "pruner" else ())
+    assert not allowed("put_bucket_lifecycle_configuration", LifecycleConfiguration={"Rules": [RULE]})
     assert not allowed("put_bucket_versioning", VersioningConfiguration={"Status": "Suspended"})
     assert not allowed("delete_bucket")
     assert not allowed("put_bucket_policy", Policy="{}")
@@ -226,7 +246,9 @@ def test_each_user_may_do_what_it_needs_and_nothing_else(stack: StackForTests, u
         admin.delete_object(Bucket="passerelle", Key=key)  # type: ignore[attr-defined]
 
 
-def test_the_bucket_keeps_former_versions(stack: StackForTests) -> None:
+def test_the_bucket_keeps_former_versions_and_those_of_artifacts_for_a_time(stack: StackForTests) -> None:
+    rules = client(stack, "admin").get_bucket_lifecycle_configuration(Bucket="passerelle")["Rules"]  # type: ignore[attr-defined]
+    assert [(each["Filter"], each["NoncurrentVersionExpiration"]["NoncurrentDays"]) for each in rules] == [({"Prefix": "mlflow/"}, 30)]
     assert client(stack, "admin").get_bucket_versioning(Bucket="passerelle")["Status"] == "Enabled"  # type: ignore[attr-defined]
 
 

@@ -15,7 +15,7 @@ SOURCE = ROOT / "src" / "passerelle"
 FILES = [path for path in (*sorted(SOURCE.rglob("*.py")), ROOT / "service.py") if path != SOURCE / "names.py"]
 PARTS_OF_THE_PACKAGE = {path.stem for path in SOURCE.iterdir()}
 #: Of a saved image and of a backup: files of other formats that bear the same name.
-OTHER_MANIFESTS = {SOURCE / "bentos" / "reproducible.py", SOURCE / "rollout" / "backup.py"}
+OTHER_MANIFESTS = {SOURCE / "bentos" / "reproducible.py", SOURCE / "rollout" / "backup_archive.py"}
 PATHS = {names.GOLDEN, names.PER_CLASS, names.HELD_OUT, names.TRAIN_HASHES, names.MANIFEST, names.MANIFEST_FILE, names.SIGNATURE}
 PATHS |= {names.SIGNATURE_FILE, names.MODEL_FOLDER, names.LINEAGE_FILE}
 

@@ -21,6 +21,7 @@ from passerelle.cli.new import new
 from passerelle.cli.options import read_project_settings
 from passerelle.cli.output import Output, print_error
 from passerelle.cli.prerequisites import without_workbench
+from passerelle.cli.prune_command import prune
 from passerelle.cli.rollout_command import rollout
 from passerelle.cli.score_command import score
 from passerelle.errors import OutsideError, PasserelleError
@@ -58,6 +59,7 @@ OPERATIONS: Sequence[click.Command] = (
     operations.openapi,
     operations.backup,
     operations.restore,
+    prune,
     keys,
 )
 

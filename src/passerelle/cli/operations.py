@@ -184,35 +184,42 @@ def rollback(registered_model: str | None, version: int | None, reason: str | No
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--encrypt-to", "recipients", metavar="KEY", multiple=True, help="Public key of age, age1…; repeatable.")
+@click.option("--make-key", type=click.Path(path_type=Path), help="Write a new private key to this file, print its public key, and end.")
 @project_option
 @json_option
-@needs(prerequisites.stack)
-def backup(path: Path | None, project: Path, as_json: bool) -> None:
+@needs(prerequisites.backed_up_stack)
+def backup(path: Path | None, recipients: tuple[str, ...], make_key: Path | None, project: Path, as_json: bool) -> None:
     """Write the stack's database, artifacts and ledger to one file."""
     from passerelle.cli import show_stack
     from passerelle.stages import backup as stage
 
     output = Output(as_json=as_json)
-    report = stage.run(surroundings(), path, project=project, progress=output.progress)
+    if make_key is not None:
+        return show_stack.backup_key(output, make_key, stage.make_key(surroundings(), make_key))
+    report = stage.run(surroundings(), path, recipients=recipients, project=project, progress=output.progress)
     show_stack.backup(output, report, "holds")
     if report.broken_ledgers:
         raise SystemExit(IntegrityError.exit_code)
+    return None
 
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--identity", type=click.Path(path_type=Path, dir_okay=False), help="File with the private key of an encrypted backup.")
+@click.option("--verify", is_flag=True, help="Restore into a scratch stack, which is removed afterwards, and leave the stack alone.")
 @project_option
 @dry_run_option
 @json_option
 @needs(prerequisites.stack)
-def restore(path: Path, project: Path, dry_run: bool, as_json: bool) -> None:
+def restore(path: Path, verify: bool, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Put a backup into an empty stack, and check every object."""
     from passerelle.cli import show_stack
     from passerelle.stages import restore as stage
 
     output = Output(as_json=as_json)
-    verb = "is whole, and would be restored:" if dry_run else "is restored:"
-    report = stage.run(surroundings(), path, project=project, dry_run=dry_run, progress=output.progress)
+    verb = "is whole, and would be restored:" if dry_run else "was restored into a scratch stack:" if verify else "is restored:"
+    report = stage.run(surroundings(), path, verify=verify, dry_run=dry_run, progress=output.progress, **options)
     show_stack.backup(output, report, verb)
     if report.broken_ledgers:
         raise SystemExit(IntegrityError.exit_code)

@@ -182,6 +182,21 @@ def stack(options: Options) -> None:
         find_stack(options["project"]).check()
 
 
+def backed_up_stack(options: Options) -> None:
+    """As `stack`, unless only a key for backups is made."""
+    if options["make_key"] is None:
+        stack(options)
+
+
+def pruned_place(options: Options) -> None:
+    """Check what `prune` needs: the stack where that is the target, else MLflow and S3.
+
+    Raises:
+        NotFoundError, OutsideError: As `stack` and `registry`.
+    """
+    stack(options) if options["target"] == "compose" else registry(options)
+
+
 def bento_model(options: Options) -> None:
     """Check the tag that was named; where none was, check that the store holds a bento model.
 

@@ -8,6 +8,8 @@ from passerelle.cli import show
 from passerelle.cli.output import Output, plain, relative
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from passerelle.rollout.backup import BackupReport
     from passerelle.rollout.compose import Prepared, StackDeployment
     from passerelle.rollout.kubernetes import ClusterDeployment
@@ -120,6 +122,13 @@ def rendered(output: Output, result: Rendered) -> None:
     if not result.dry_run:
         output.next_commands(f"git add --all {folder}; git commit --message '{result.bento_tag}'; git push")
     output.result(result)
+
+
+def backup_key(output: Output, path: Path, public_key: str) -> None:
+    """Show the public key of a new private key, and where that must not stay."""
+    output.line(f"private key written to {relative(path)}: keep it away from the stack, and a copy of it; without it no backup is restored")
+    output.line(f"  next: passerelle backup --encrypt-to {public_key}")
+    output.result({"path": str(path), "public_key": public_key})
 
 
 def backup(output: Output, result: BackupReport, verb: str) -> None:

@@ -5,26 +5,21 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from passerelle.errors import NotFoundError, OutsideError
 from passerelle.monitoring.prediction_log.log_place import CLOSED, OPEN, PARQUET
-from passerelle.registry.objects import CONFLICT, Objects
+from passerelle.registry.object_versions import ObjectVersion, VersionedObjects
+from passerelle.registry.objects import CONFLICT
 from passerelle.settings import S3Settings
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
-
 _CHUNK_BYTES = 1 << 20
-#: As many as S3 takes in one request.
-_MOST_DELETED = 1_000
-_UNVERSIONED = ("NotImplemented", "MethodNotAllowed", "501")
 
 
-class LogBucket(Objects):
+class LogBucket(VersionedObjects):
     """The log's bucket, as a place of the log.
 
     Args:
@@ -88,45 +83,25 @@ class LogBucket(Objects):
         for name in names:
             key = self._key(name)
             # Versions first: a deletion by name alone would leave them, and nothing that leads to them.
-            versions = [(version, current) for found, version, current in self._versions(key) if found == key]
-            self._delete({"Key": key, "VersionId": version} for version, _ in versions)
-            if not any(current for _, current in versions):
+            versions = [each for each in self._kept(key) if each.key == key]
+            self.remove_for_good((key, each.version_id) for each in versions)
+            if not any(_is_content(each) for each in versions):
                 self.delete(key)
 
     def remove_former(self, folder: str) -> int:
         """Remove the versions of objects below a folder that are not the current ones, and the markers of deleted objects."""
-        former = [(key, version) for key, version, current in self._versions(self._key(folder)) if not current]
-        self._delete({"Key": key, "VersionId": version} for key, version in former)
+        former = [(each.key, each.version_id) for each in self._kept(self._key(folder)) if not _is_content(each)]
+        self.remove_for_good(former)
         return len(former)
 
     def _key(self, name: str) -> str:
         return self._prefix + name.removeprefix(f"{PARQUET}/")
 
-    def _versions(self, prefix: str) -> Iterator[tuple[str, str, bool]]:
-        """Yield key and version of what the bucket keeps, and whether it is an object's current content; nothing without versions."""
-        try:
-            pages = self._client.get_paginator("list_object_versions").paginate(Bucket=self.settings.bucket, Prefix=prefix)
-            for page in pages:
-                for found in page.get("Versions", ()):
-                    if found["VersionId"] != "null" or not found["IsLatest"]:
-                        yield found["Key"], found["VersionId"], found["IsLatest"]
-                for marker in page.get("DeleteMarkers", ()):
-                    yield marker["Key"], marker["VersionId"], False
-        except (BotoCoreError, ClientError) as error:
-            if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code", "") in _UNVERSIONED:
-                return
-            raise self._failed(prefix, error) from error
+    def _kept(self, prefix: str) -> Iterator[ObjectVersion]:
+        """Yield what the bucket keeps below a prefix; nothing of an object that was written without versions."""
+        return (each for each in self.object_versions(prefix) if each.version_id != "null" or not _is_content(each))
 
-    def _delete(self, objects: Iterable[ObjectIdentifierTypeDef]) -> None:
-        waiting = list(objects)
-        for begin in range(0, len(waiting), _MOST_DELETED):
-            some = waiting[begin : begin + _MOST_DELETED]
-            try:
-                answer = self._client.delete_objects(Bucket=self.settings.bucket, Delete={"Objects": some, "Quiet": True})
-            except (BotoCoreError, ClientError) as error:
-                raise self._failed(some[0]["Key"], error) from error
-            for failure in answer.get("Errors", ()):
-                what = f"s3://{self.settings.bucket}/{failure.get('Key')}"
-                raise OutsideError(
-                    f"a former version of {what} was not removed: {failure.get('Code')}; the key needs s3:DeleteObjectVersion"
-                )
+
+def _is_content(version: ObjectVersion) -> bool:
+    """Return whether it is the current content of an object."""
+    return version.current and not version.marker

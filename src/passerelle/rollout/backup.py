@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import json
-import os
 import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from urllib.parse import unquote
-
-from botocore.exceptions import BotoCoreError
-from urllib3.exceptions import HTTPError
 
 from passerelle.errors import IntegrityError, OutsideError, UsageError
 from passerelle.registry.ledger import MOST_HEAD_BYTES
 from passerelle.registry.lock import promotion_lock
-from passerelle.registry.objects import Objects, Readable
+from passerelle.registry.objects import Objects
 from passerelle.rollout.backed_up_ledger import LEDGER, broken_ledgers
+from passerelle.rollout.backup_archive import DATABASE, OBJECTS, checked_manifest, digest_of, member_of, write_archive
+from passerelle.rollout.backup_database import Database
+from passerelle.rollout.backup_encryption import archive_file, parsed_recipients, plain_archive
+from passerelle.rollout.backup_origin import recorded_origin, refuse_newer_format, refuse_newer_servers
 from passerelle.rollout.stack import Stack
 from passerelle.rollout.swap import MLFLOW_ROLE, PSQL, mark, marks, swap
 
-_DATABASE, _MANIFEST, _OBJECTS = "mlflow.dump", "manifest.json", "objects/"
 #: What of the bucket is the stack's, and what the user may write who restores.
 _OURS = ("mlflow/", LEDGER)
 _COUNT = "SELECT (SELECT count(*) FROM runs) + (SELECT count(*) FROM registered_models)"
@@ -55,44 +52,77 @@ class BackupReport:
     broken_ledgers: tuple[str, ...] = ()
 
 
-def backup(stack: Stack, path: Path, *, objects: Objects, locks: Objects, who: str, progress: Callable[[str], None]) -> BackupReport:
+def backup(
+    database: Database,
+    path: Path,
+    *,
+    objects: Objects,
+    locks: Objects,
+    who: str,
+    recipients: Sequence[str] = (),
+    progress: Callable[[str], None],
+) -> BackupReport:
     """Write database, artifacts and ledger to one file; it appears when it is whole.
 
-    No promotion happens between the database and the ledger: the locks are held that promotions take. Artifacts are read after that,
-    as they are written once.
+    No promotion happens between the database and the ledger: their locks are held. Artifacts, written once, are read after that.
 
     Args:
         objects: The bucket as the backup's user sees it.
         locks: The bucket as a user sees it who may take the locks.
+        recipients: Public keys of age for which the file is encrypted; without any, it is not.
 
     Raises:
-        UsageError: There is such a file already.
+        UsageError: There is such a file already, or a recipient is no public key.
         BusyError: A promotion is under way, or took the lock over meanwhile.
         OutsideError: PostgreSQL or S3 does not answer.
     """
-    if path.exists():
-        raise UsageError(f"{path} is there already", hint=f"mv {path} {path}.old")
+    _check_target(path, recipients)
     began = time.monotonic()
-    path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:
         half = Path(temporary) / path.name
-        with tarfile.open(half, "w") as archive, tempfile.TemporaryFile(dir=temporary) as dump:
-            with _promotions_locked(objects, locks, who) as check_held:
-                created = datetime.now(UTC).isoformat(timespec="seconds")
-                progress("the database")
-                stack.pipe("exec", "-T", "postgres", "pg_dump", "--username", "mlflow", "--format", "custom", "mlflow", target=dump)
-                keys, left_out = _listed(objects)
-                ledger = {key: objects.read(key, most_bytes=MOST_HEAD_BYTES)[0] for key in keys if key.startswith(LEDGER)}
-                check_held()
-            progress(f"{len(keys)} objects")
-            if left_out:
-                progress(f"left out: {len(left_out)} objects that are neither MLflow's nor the ledger's, such as {left_out[0]}")
-            manifest = _archived(archive, created, dump, objects, keys=keys, ledger=ledger)
+        with tempfile.TemporaryFile(dir=temporary) as dump:
+            taken = _taken(database, dump, objects=objects, locks=locks, who=who, progress=progress)
+            with archive_file(half, recipients) as file, tarfile.open(fileobj=file, mode="w|") as archive:
+                moment = {"created": taken.created, "origin": database.origin().described()}
+                manifest = write_archive(archive, moment, dump, objects, keys=taken.keys, ledger=taken.ledger)
         half.chmod(0o600)
         half.rename(path)
-    digest = "sha256:" + hashlib.sha256(manifest).hexdigest()
-    size, broken = path.stat().st_size, broken_ledgers(ledger)
-    return BackupReport(path, created, len(keys), size, digest, time.monotonic() - began, len(left_out), broken)
+    digest, seconds = "sha256:" + hashlib.sha256(manifest).hexdigest(), time.monotonic() - began
+    return BackupReport(
+        path, taken.created, len(taken.keys), path.stat().st_size, digest, seconds, len(taken.left_out), broken_ledgers(taken.ledger)
+    )
+
+
+def _check_target(path: Path, recipients: Sequence[str]) -> None:
+    """Check what can be checked before anything is read, and make the folder."""
+    if path.exists():
+        raise UsageError(f"{path} is there already", hint=f"mv {path} {path}.old")
+    parsed_recipients(recipients)
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """What was taken while no promotion could happen."""
+
+    created: str
+    keys: Sequence[str]
+    left_out: Sequence[str]
+    ledger: Mapping[str, bytes]
+
+
+def _taken(database: Database, dump: IO[bytes], *, objects: Objects, locks: Objects, who: str, progress: Callable[[str], None]) -> _Taken:
+    with _promotions_locked(objects, locks, who) as check_held:
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        progress("the database")
+        database.dump(dump)
+        keys, left_out = _listed(objects)
+        ledger = {key: objects.read(key, most_bytes=MOST_HEAD_BYTES)[0] for key in keys if key.startswith(LEDGER)}
+        check_held()
+    progress(f"{len(keys)} objects")
+    if left_out:
+        progress(f"left out: {len(left_out)} objects that are neither MLflow's nor the ledger's, such as {left_out[0]}")
+    return _Taken(created, keys, left_out, ledger)
 
 
 @contextmanager
@@ -115,38 +145,43 @@ def _listed(objects: Objects) -> tuple[Sequence[str], Sequence[str]]:
     return [key for key in keys if key.startswith(_OURS)], [key for key in keys if not key.startswith(_OURS)]
 
 
-def _archived(
-    archive: tarfile.TarFile, created: str, dump: IO[bytes], objects: Objects, *, keys: Sequence[str], ledger: Mapping[str, bytes]
-) -> bytes:
-    """Add the database, the objects and the manifest to the archive, and return the manifest."""
-    dump.seek(0)
-    digests = {_DATABASE: _added(archive, _DATABASE, dump, os.fstat(dump.fileno()).st_size)}
-    for key in keys:
-        stream, size = (io.BytesIO(ledger[key]), len(ledger[key])) if key in ledger else objects.stream(key)
-        digests[_OBJECTS + key] = _added(archive, _OBJECTS + key, stream, size)
-    manifest = json.dumps({"created": created, "digests": digests}, sort_keys=True, ensure_ascii=False, indent=1).encode()
-    _added(archive, _MANIFEST, io.BytesIO(manifest), len(manifest))
-    return manifest
-
-
 def restore(
-    stack: Stack, path: Path, *, objects: Objects, dry_run: bool = False, progress: Callable[[str], None] = lambda _: None
+    stack: Stack,
+    path: Path,
+    *,
+    objects: Objects,
+    identity: Path | None = None,
+    dry_run: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> BackupReport:
     """Put a backup into an empty stack, read every object back, and only then let MLflow use the database.
 
     A restore that was interrupted goes on when it is called again.
 
+    Args:
+        identity: File with the private key of a backup that is encrypted.
+
     Raises:
         IntegrityError: The file is not what the backup wrote, or an object does not read back as it was written.
-        UsageError: The stack is not empty; a ledger that holds other entries than the backup counts, too.
+        UsageError: The stack is not empty; a ledger that holds other entries than the backup counts, too. Or the backup was made with a
+            newer passerelle, MLflow or PostgreSQL.
         OutsideError: PostgreSQL or S3 does not answer.
     """
-    began = time.monotonic()
     progress("checking the backup")
-    manifest, content = _checked(path)
+    with plain_archive(path, identity) as plain:
+        report = _restored(stack, plain, objects=objects, dry_run=dry_run, progress=progress)
+    return replace(report, path=path, size_bytes=path.stat().st_size)
+
+
+def _restored(stack: Stack, path: Path, *, objects: Objects, dry_run: bool, progress: Callable[[str], None]) -> BackupReport:
+    began = time.monotonic()
+    manifest, content = checked_manifest(path)
+    origin = recorded_origin(manifest)
+    refuse_newer_format(origin)
+    refuse_newer_servers(stack, origin)
     digest = "sha256:" + hashlib.sha256(content).hexdigest()
     digests: Mapping[str, str] = {
-        name.removeprefix(_OBJECTS): each for name, each in manifest["digests"].items() if name.startswith(_OBJECTS)
+        name.removeprefix(OBJECTS): each for name, each in manifest["digests"].items() if name.startswith(OBJECTS)
     }
     ours = {key: each for key, each in digests.items() if key.startswith(_OURS)}
     # A restore of this very backup was interrupted when all of it was in its place already.
@@ -164,7 +199,7 @@ def restore(
 
 def _ledgers(path: Path, digests: Mapping[str, str]) -> dict[str, bytes]:
     with tarfile.open(path) as archive:
-        return {key: _member(archive, _OBJECTS + key).read() for key in digests if key.startswith(LEDGER)}
+        return {key: member_of(archive, OBJECTS + key).read() for key in digests if key.startswith(LEDGER)}
 
 
 def _brought_back(
@@ -173,81 +208,22 @@ def _brought_back(
     """Restore the database beside the one in use and the objects, and mark the database once all of them read back."""
     with tarfile.open(path) as archive:
         progress("the database")
-        _restore_database(stack, _member(archive, _DATABASE))
+        _restore_database(stack, member_of(archive, DATABASE))
         progress(f"{len(digests)} objects")
         for key in digests:
-            objects.upload(key, _member(archive, _OBJECTS + key))
+            objects.upload(key, member_of(archive, OBJECTS + key))
     progress("reading them back")
     for key, expected in digests.items():
-        if _digest_of(objects.stream(key)[0]) != expected:
+        if digest_of(objects.stream(key)[0]) != expected:
             raise IntegrityError(f"the object {key} does not read back as it was written", hint=f"passerelle restore {path}")
     mark(stack, "restoring", digest)
-
-
-class _Counted:
-    """A stream that hashes what is read from it."""
-
-    def __init__(self, stream: Readable) -> None:
-        self._stream = stream
-        self.sha256 = hashlib.sha256()
-
-    def read(self, size: int = -1) -> bytes:
-        try:
-            content: bytes = self._stream.read(size)
-        except (BotoCoreError, HTTPError) as error:
-            raise OutsideError(f"S3 broke off in the middle of an object: {type(error).__name__}; run this command again") from error
-        self.sha256.update(content)
-        return content
-
-
-def _added(archive: tarfile.TarFile, name: str, stream: Readable, size: int) -> str:
-    """Add a stream to the archive and return its digest."""
-    member = tarfile.TarInfo(name)
-    member.size = size
-    member.mode = 0o600
-    counted = _Counted(stream)
-    archive.addfile(member, counted)
-    return "sha256:" + counted.sha256.hexdigest()
-
-
-def _digest_of(stream: Readable) -> str:
-    counted = _Counted(stream)
-    while counted.read(1 << 20):
-        pass
-    return "sha256:" + counted.sha256.hexdigest()
-
-
-def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
-    try:
-        found = archive.extractfile(name)
-    except KeyError:
-        found = None
-    if found is None:
-        raise IntegrityError(f"the backup holds no {name}; restore another one")
-    return found
-
-
-def _checked(path: Path) -> tuple[dict[str, Any], bytes]:
-    """Return the manifest of a backup in which every file has the digest that the manifest gives."""
-    try:
-        with tarfile.open(path) as archive:
-            content = _member(archive, _MANIFEST).read()
-            manifest = json.loads(content)
-            for name, digest in manifest["digests"].items():
-                if _digest_of(_member(archive, name)) != digest:
-                    raise IntegrityError(f"{name} in {path} is not what was backed up; restore another backup")
-            return manifest, content
-    except (tarfile.TarError, ValueError, KeyError, EOFError) as error:
-        raise IntegrityError(f"{path} is not a backup, or not a whole one: {error}") from error
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="passerelle restore FILE") from error
 
 
 def _check_empty(stack: Stack, objects: Objects, digests: Mapping[str, str]) -> None:
     present = _listed(objects)[0]
     # A restore that was interrupted left objects of this backup, and no others.
     foreign = [
-        key for key in present if key not in digests or (key.startswith(LEDGER) and _digest_of(objects.stream(key)[0]) != digests[key])
+        key for key in present if key not in digests or (key.startswith(LEDGER) and digest_of(objects.stream(key)[0]) != digests[key])
     ]
     counted = stack.compose(*PSQL, "--dbname", "mlflow", "--command", _COUNT)
     if counted.returncode != 0 and "does not exist" not in counted.stderr:

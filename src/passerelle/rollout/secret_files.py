@@ -26,13 +26,14 @@ NAMES = (
     "s3_service",
     "s3_backup",
     "s3_collector",
+    "s3_pruner",
     "log_digest_key",
     "postgres_airflow",
     "airflow_admin_password",
     "airflow_key",
 )
 #: Made by each deployment where they are missing: they came later than the others, and a stack that was set up before has none.
-_LATER = ("log_digest_key", "postgres_airflow", "airflow_admin_password", "airflow_key")
+_LATER = ("s3_pruner", "log_digest_key", "postgres_airflow", "airflow_admin_password", "airflow_key")
 #: The API key that `deploy` and `monitor` on this machine send to the service.
 API_KEY = "api_key"
 #: Volumes that were initialised with these secrets.

@@ -13,14 +13,20 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from urllib3.exceptions import ProtocolError
 
-from passerelle.errors import BusyError, OutsideError, UsageError
+from passerelle.errors import BusyError, IntegrityError, NotFoundError, OutsideError, UsageError
 from passerelle.model.ledger_entry import Entry
 from passerelle.names import BUNDLE, ledger_artifact
 from passerelle.registry.ledger import BEGINNING, LedgerHead, now
 from passerelle.registry.objects import Objects
 from passerelle.rollout import backup as module
+from passerelle.rollout import backup_origin
 from passerelle.rollout.backup import BackupReport, backup, restore
+from passerelle.rollout.backup_database import StackDatabase
+from passerelle.rollout.backup_encryption import make_identity
+from passerelle.rollout.backup_origin import FORMAT, Origin
 from passerelle.rollout.stack import Stack
+
+MADE_WITH = Origin(FORMAT, "1.2.3", 17, "of-before")
 
 
 class Bucket:
@@ -72,13 +78,19 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Bucket:
             target.write(b"dump")
 
     monkeypatch.setattr(Stack, "pipe", pipe)
+    monkeypatch.setattr(StackDatabase, "origin", lambda _: MADE_WITH)
+    monkeypatch.setattr(backup_origin, "_postgres", lambda _: 17)
+    monkeypatch.setattr(backup_origin, "_schema", lambda _: "of-now")
+    monkeypatch.setattr(backup_origin, "_known", lambda _, revision: revision == "of-before")
     monkeypatch.setattr(module, "promotion_lock", lock(lambda: None))
     return Bucket(**{"mlflow/a": b"a", "ledger/m/000001.jsonl": b"{}", "ledger/m/lock.json": b"{}", "other/x": b"x"})
 
 
-def made(bucket: Bucket, path: Path) -> BackupReport:
+def made(bucket: Bucket, path: Path, *recipients: str) -> BackupReport:
     objects = cast("Objects", bucket)
-    return backup(Stack(path.parent), path, objects=objects, locks=objects, who="test", progress=lambda _: None)
+    return backup(
+        StackDatabase(Stack(path.parent)), path, objects=objects, locks=objects, who="test", recipients=recipients, progress=lambda _: None
+    )
 
 
 def test_what_is_neither_mlflows_nor_the_ledgers_is_left_out_and_counted(bucket: Bucket, tmp_path: Path) -> None:
@@ -151,3 +163,76 @@ def test_a_restore_writes_over_no_other_ledger(bucket: Bucket, tmp_path: Path, m
     interrupted = Bucket(**{"ledger/m/000001.jsonl": b"{}", "mlflow/a": b"a"})
     restore(Stack(tmp_path), tmp_path / "a.tar", objects=cast("Objects", interrupted))
     assert set(interrupted.held) == {"mlflow/a", "ledger/m/000001.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("origin", "words"),
+    [
+        (Origin(FORMAT + 1, "9.0", 17, "of-now"), "written by a newer passerelle (9.0)"),
+        (Origin(FORMAT, "1.2.3", 18, "of-now"), "the backup is of PostgreSQL 18, and the stack runs 17"),
+        (Origin(FORMAT, "1.2.3", 17, "of-later"), "MLflow's schema of-later, which is newer"),
+    ],
+)
+def test_a_backup_of_something_newer_is_refused_by_name_before_anything_is_touched(
+    origin: Origin, words: str, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StackDatabase, "origin", lambda _: origin)
+    made(bucket, tmp_path / "a.tar")
+    for name in ("marks", "swap", "mark", "_check_empty", "_restore_database"):
+        monkeypatch.setattr(module, name, lambda *_: pytest.fail("something was touched"))
+    empty = Bucket()
+    with pytest.raises(UsageError) as found:
+        restore(Stack(tmp_path), tmp_path / "a.tar", objects=cast("Objects", empty))
+    assert words in found.value.message
+    assert found.value.message.endswith("nothing was changed")
+    assert empty.held == {}
+
+
+def test_an_encrypted_backup_is_restored_with_its_key_alone(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("marks", "swap", "mark", "_check_empty", "_restore_database"):
+        monkeypatch.setattr(module, name, lambda *_: {})
+    key, other, archive = tmp_path / "backup.key", tmp_path / "other.key", tmp_path / "a.tar.age"
+    bucket.held["mlflow/a"] = b"a citizen wrote this" * 10_000
+    made(bucket, archive, make_identity(key))
+    make_identity(other)
+    assert key.stat().st_mode & 0o077 == 0
+    assert archive.read_bytes().startswith(b"age-encryption.org/v1")
+    assert b"a citizen wrote this" not in archive.read_bytes()
+    empty = Bucket()
+    restored = restore(Stack(tmp_path), archive, objects=cast("Objects", empty), identity=key)
+    assert empty.held["mlflow/a"] == bucket.held["mlflow/a"]
+    assert (restored.path, restored.size_bytes) == (archive, archive.stat().st_size)
+
+    nothing = Bucket()
+    with pytest.raises(UsageError, match="is encrypted; name the file of its private key"):
+        restore(Stack(tmp_path), archive, objects=cast("Objects", nothing))
+    with pytest.raises(IntegrityError, match="cannot be decrypted with the key in"):
+        restore(Stack(tmp_path), archive, objects=cast("Objects", nothing), identity=other)
+    archive.write_bytes(archive.read_bytes()[:-100])
+    with pytest.raises(IntegrityError, match="cannot be decrypted"):
+        restore(Stack(tmp_path), archive, objects=cast("Objects", nothing), identity=key)
+    assert nothing.held == {}
+    assert {path.name for path in tmp_path.iterdir()} == {"a.tar.age", "backup.key", "other.key"}, "nothing decrypted is left"
+
+
+def test_what_is_no_public_key_is_refused_and_a_private_one_is_not_repeated(bucket: Bucket, tmp_path: Path) -> None:
+    make_identity(tmp_path / "backup.key")
+    secret = (tmp_path / "backup.key").read_text().splitlines()[1]
+    for recipient, words in ((secret, "a private key is no public key"), ("age1wrong", "« age1wrong » is no public key")):
+        with pytest.raises(UsageError) as found:
+            made(bucket, tmp_path / "a.tar.age", recipient)
+        assert words in found.value.message
+        assert secret not in found.value.message
+    with pytest.raises(UsageError, match="is there already, and backups may need it"):
+        make_identity(tmp_path / "backup.key")
+    assert not (tmp_path / "a.tar.age").exists()
+
+
+def test_an_object_that_prune_removed_meanwhile_ends_the_backup(bucket: Bucket, tmp_path: Path) -> None:
+    class Pruned(Bucket):
+        def stream(self, key: str) -> tuple[Any, int]:
+            raise NotFoundError(f"{key} does not exist")
+
+    with pytest.raises(BusyError, match="mlflow/a was removed while it was to be backed up"):
+        made(Pruned(**bucket.held), tmp_path / "a.tar")
+    assert list(tmp_path.iterdir()) == []

@@ -61,7 +61,7 @@ def test_without_a_volume_it_is_made(tmp_path: Path) -> None:
     assert make_secrets(tmp_path) == ("postgres_password",)
 
 
-@pytest.mark.parametrize("later", ["log_digest_key", "postgres_airflow", "airflow_admin_password", "airflow_key"])
+@pytest.mark.parametrize("later", ["s3_pruner", "log_digest_key", "postgres_airflow", "airflow_admin_password", "airflow_key"])
 def test_a_stack_of_before_gets_the_secrets_that_came_later_and_keeps_them(later: str, tmp_path: Path) -> None:
     make_secrets(tmp_path)
     assert later in NAMES

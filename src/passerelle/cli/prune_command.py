@@ -1,0 +1,41 @@
+"""The command that frees storage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from passerelle.cli import prerequisites
+from passerelle.cli.connect import surroundings
+from passerelle.cli.options import dry_run_option, json_option, project_option, target_option
+from passerelle.cli.output import Output
+from passerelle.cli.prerequisites import needs
+
+_DAYS = "How long what was hidden, and former versions of objects, are kept."
+_UNKNOWN = "Also artifacts of runs that MLflow does not know, as after `mlflow gc`."
+_WITHOUT = "Also in a bucket that keeps no former versions, where nothing is hidden and all is gone at once."
+
+
+@click.command()
+@click.option("--days", type=click.IntRange(min=1), default=30, show_default=True, help=_DAYS)
+@click.option("--unknown", is_flag=True, help=_UNKNOWN)
+@click.option("--without-way-back", is_flag=True, help=_WITHOUT)
+@click.option("--bring-back", metavar="RUN_ID", help="Show the hidden artifacts of this run again, and do nothing else.")
+@target_option
+@project_option
+@dry_run_option
+@json_option
+@needs(prerequisites.pruned_place)
+def prune(*, days: int, unknown: bool, without_way_back: bool, bring_back: str | None, as_json: bool, **options: Any) -> None:
+    """Free what no version, ledger entry or look needs: artifacts of deleted runs are hidden, and later removed for good."""
+    # `--help` answers without what a stage imports.
+    from passerelle.cli import show_prune  # noqa: PLC0415
+    from passerelle.stages import bring_back as undo  # noqa: PLC0415
+    from passerelle.stages import prune as stage  # noqa: PLC0415
+
+    output = Output(as_json=as_json)
+    if bring_back is not None:
+        return show_prune.brought_back(output, undo.run(surroundings(), bring_back, **options))
+    chosen = stage.PruneOptions(days, unknown, without_way_back)
+    return show_prune.pruned(output, stage.run(surroundings(), chosen, **options, progress=output.progress))

@@ -1,0 +1,61 @@
+"""What was freed, for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from passerelle.cli.output import Output
+
+if TYPE_CHECKING:
+    from passerelle.stages.bring_back import BroughtBack
+    from passerelle.stages.prune import Pruned, Share
+
+_MEGABYTE = 1e6
+#: Runs that are named; the JSON object holds all.
+_MOST_NAMED = 10
+
+
+def pruned(output: Output, result: Pruned) -> None:
+    """Show what was freed, what will be, and what stays."""
+    would = "would be " if result.dry_run else ""
+    lines = (
+        (result.hidden, f"{would}hidden; {_runs(result.hidden)} deleted in MLflow, for good after {result.days} days"),
+        (result.freed, f"{would}freed for good, hidden for more than {result.days} days"),
+        (result.former, f"of former versions {would}freed for good, replaced more than {result.days} days ago"),
+        (result.uploads, f"of unfinished uploads {would}freed"),
+    )
+    for share, happened in lines:
+        if share.objects:
+            output.line(f"{_size(share)} {happened}")
+    if not result.changed:
+        output.line("nothing to free")
+    if result.unknown.objects:
+        output.line(f"left alone: {_size(result.unknown)} of {_runs(result.unknown)} that MLflow does not know; --unknown includes them")
+    for kept in result.kept[:_MOST_NAMED]:
+        output.line(f"kept: {kept.name}, which {kept.needed_by} needs")
+    if len(result.kept) > _MOST_NAMED:
+        output.line(f"kept likewise: {len(result.kept) - _MOST_NAMED} more")
+    output.result({**vars(result), "changed": result.changed})
+
+
+def brought_back(output: Output, result: BroughtBack) -> None:
+    """Show what is read again."""
+    if not result.artifacts.objects:
+        output.line(f"nothing of {result.run_id} is hidden")
+    else:
+        output.line(f"{_size(result.artifacts)} of {result.run_id} {'would be' if result.dry_run else 'are'} read again")
+    if not result.restored:
+        output.line(f"the run is deleted in MLflow and would be hidden again: mlflow runs restore --run-id {result.run_id}")
+    output.result(result)
+
+
+def _size(share: Share) -> str:
+    return f"{share.size_bytes / _MEGABYTE:,.1f} MB in {_number(share.objects, 'object')}"
+
+
+def _runs(share: Share) -> str:
+    return _number(share.runs, "run or model", "runs and models")
+
+
+def _number(count: int, noun: str, plural: str | None = None) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {plural or noun + 's'}"
