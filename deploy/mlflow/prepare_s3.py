@@ -41,8 +41,10 @@ LOG = [
     allowed(["s3:ListBucket", "s3:ListBucketVersions"], f"arn:aws:s3:::{LOG_BUCKET}"),
     allowed(["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"], f"arn:aws:s3:::{LOG_BUCKET}/*"),
 ]
+#: Users of former versions, whose keys open nothing any more.
+FORMER_USERS = ("service",)
 #: The MLflow server shows artifacts and writes none; the workbench trains and promotes, cannot take a ledger entry back, and may erase from
-#: the prediction log; the service reads models; the backup reads the bucket of the artifacts; the collector keeps the prediction log.
+#: the prediction log; the prober verifies the ledger; the backup reads the bucket of the artifacts; the collector keeps the prediction log.
 USERS = {
     "mlflow": [listing("mlflow"), allowed(["s3:GetObject"], ARTIFACTS)],
     "workbench": [
@@ -52,7 +54,7 @@ USERS = {
         allowed(["s3:DeleteObject"], f"arn:aws:s3:::{BUCKET}/ledger/*/lock.json"),
         *LOG,
     ],
-    "service": [listing("mlflow"), allowed(["s3:GetObject"], ARTIFACTS)],
+    "prober": [listing("mlflow", "ledger"), allowed(["s3:GetObject"], ARTIFACTS, LEDGER)],
     "backup": [listing(), allowed(["s3:GetObject"], f"arn:aws:s3:::{BUCKET}/*")],
     "collector": LOG,
 }
@@ -124,6 +126,9 @@ def prepare_users(endpoint: str, key_id: str, key: str) -> None:
         if held != f"passerelle-{name}":
             admin.attach_policy([f"passerelle-{name}"], user=name)
         say(f"user {name}")
+    for name in set(FORMER_USERS) & set(json.loads(admin.user_list())):
+        admin.user_remove(name)
+        say(f"removed the user {name}, which nothing uses")
 
 
 def prepare_storage() -> None:

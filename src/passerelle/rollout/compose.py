@@ -20,13 +20,14 @@ from passerelle.rollout.release import Release
 from passerelle.rollout.secret_files import API_KEY, make_later_secrets, read_secret
 from passerelle.rollout.smoke import SmokeReport, inside, replay
 from passerelle.rollout.stack import REPLICAS, Stack
+from passerelle.rollout.stack_images import folder_digests
 
 _EXEC_TIMEOUT_S = 120.0
 _READY_WITHIN_S = 120
 #: Started as what the others depend on, or in turn.
 _BY_ITSELF = ("setup", "minio", "postgres", *REPLICAS)
 #: Folders that are mounted as they are.
-_MOUNTED = ("prometheus", "grafana")
+_MOUNTED = ("prometheus", "grafana", "alertmanager")
 #: Variables of compose.yaml, by the setting of the service that each becomes.
 _SETTINGS = {
     "SERVICE_WORKERS": "PASSERELLE_WORKERS",
@@ -108,9 +109,10 @@ def bring_up(stack: Stack, *, init: bool, progress: Callable[[str], None]) -> tu
         _readable_in_containers(stack.folder)
         progress("starting the stack; the first time its images are built, which takes some minutes")
         services = stack.must("config", "--services", of="reading compose.yaml").split()
-        if "collector" in services:
-            # It runs the code of this installation, which a project need not hold.
-            stack.remember({"PASSERELLE_CODE": str(Path(passerelle.__file__).resolve().parent)})
+        # The prober and the collector run the code of this installation, which a project need not hold.
+        code = {"PASSERELLE_CODE": str(Path(passerelle.__file__).resolve().parent)}
+        # Plain `docker compose` is to take the same images.
+        stack.remember({**code, **folder_digests(stack.folder)})
         stack.must("up", "--detach", "--wait", *(name for name in services if name not in _BY_ITSELF), of="starting the stack")
         if set(REPLICAS) & set(services):
             # Not waited for: what is served is not part of the platform, and may be what is to be replaced.
