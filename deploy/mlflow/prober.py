@@ -110,11 +110,11 @@ def certificates() -> "dict[str, tuple[str, int, str]]":
 
 def parts() -> "dict[str, Callable[[], bool]]":
     """Return what asks each part of the stack."""
-    s3 = os.environ.get("S3_ENDPOINT_URL") or "http://minio:9000"
+    s3 = os.environ.get("S3_ENDPOINT_URL")
     return {
         "mlflow": lambda: mlflow_answers(os.environ.get("MLFLOW_TRACKING_URI", "http://mlflow:5000")),
         "postgresql": lambda: postgresql_answers(os.environ.get("POSTGRES_HOST", "postgres"), int(os.environ.get("POSTGRES_PORT", "5432"))),
-        "s3": lambda: s3_answers(s3),
+        "s3" if s3 else "minio": lambda: s3_answers(s3 or "http://minio:9000"),
         "proxy": lambda: answers(os.environ.get("PROXY_URL", "http://proxy:8081/")),
     }
 

@@ -50,7 +50,7 @@ def postgresql_answers(host: str, port: int) -> bool:
     """Return whether PostgreSQL takes clients, as pg_isready finds out: it asks who is there."""
     try:
         # No password, so that there is none to steal here.
-        psycopg2.connect(host=host, port=port, user="prober", dbname="prober", connect_timeout=TIMEOUT_S, passfile="/dev/null").close()
+        psycopg2.connect(host=host, port=port, user="prober", dbname="prober", connect_timeout=TIMEOUT_S, passfile="/nonexistent").close()
     except psycopg2.OperationalError as error:
         return any(words in str(error) for words in _ASKS_WHO)
     return True

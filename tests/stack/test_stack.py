@@ -17,7 +17,7 @@ from passerelle.rollout.secret_files import API_KEY, NAMES
 from tests.stack.stack_fixtures import COMMENT, StackForTests, statuses, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(1800)]
-PLATFORM = {"minio", "postgres", "mlflow", "proxy", "prometheus"}
+PLATFORM = {"minio", "postgres", "mlflow", "proxy", "prometheus", "prober"}
 
 
 def test_an_empty_registry_is_no_error(stack: StackForTests) -> None:
