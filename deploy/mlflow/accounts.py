@@ -1,4 +1,4 @@
-"""Who may do what in the stack's MLflow, beyond MLflow's own rules: the accounts of the service and of the prober read, and do nothing else.
+"""Who may do what in the stack's MLflow, beyond MLflow's own rules: the accounts of service and prober only read.
 
 By MLflow's rules an account that may only read can still make experiments and registered models of its own.
 """

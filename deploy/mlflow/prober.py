@@ -136,7 +136,7 @@ def alertmanagers() -> "list[dict[str, object]]":
 
 
 class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of its base class
+    def log_message(self, format: str, *args: object) -> None:
         """Log nothing: Prometheus asks every few seconds."""
 
 
@@ -150,9 +150,10 @@ def main() -> None:
         if environ.get("PATH_INFO") == "/alertmanagers":
             start("200 OK", [("Content-Type", "application/json")])
             return [managers]
-        return metrics(environ, start)
+        shown: Iterable[bytes] = metrics(environ, start)
+        return shown
 
-    with make_server("", PORT, answer, handler_class=_Quiet) as server:  # type: ignore[arg-type]
+    with make_server("", PORT, answer, handler_class=_Quiet) as server:
         say(f"probes {', '.join(parts())} at each scrape of port {PORT}")
         server.serve_forever()
 

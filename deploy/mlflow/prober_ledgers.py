@@ -29,8 +29,14 @@ def watch_ledgers() -> None:
     """Verify all ledgers, wait, and again, for as long as the process lives."""
     environment = _environment()
     while True:
-        whole = all([_verified(name, environment) for name in _models(environment)])
+        whole = _all_verified(environment)
         time.sleep(INTERVAL_S if whole else min(SOONER_S, INTERVAL_S))
+
+
+def _all_verified(environment: "dict[str, str]") -> bool:
+    """Verify each ledger, also after one that could not be, and return whether all could."""
+    results = [_verified(name, environment) for name in _models(environment)]
+    return all(results)
 
 
 def _environment() -> "dict[str, str]":

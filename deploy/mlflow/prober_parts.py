@@ -22,11 +22,12 @@ def answers(url: str, *, below: int = 300) -> bool:
         below: The limit.
     """
     address = urlsplit(url)
-    secure = address.scheme == "https"
-    # Whether the certificate is trusted is another question; that it expires is one of its own.
-    options = {"context": ssl._create_unverified_context()} if secure else {}  # noqa: SLF001, S323
-    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-    connection = kind(address.hostname or "", address.port, timeout=TIMEOUT_S, **options)
+    host, port = address.hostname or "", address.port
+    connection = (
+        http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=_not_trusting())
+        if address.scheme == "https"
+        else http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+    )
     try:
         connection.request("GET", address.path or "/")
         return connection.getresponse().status < below
@@ -56,6 +57,13 @@ def postgresql_answers(host: str, port: int) -> bool:
     return True
 
 
+def _not_trusting() -> ssl.SSLContext:
+    """Return a context that takes any certificate: whether it is trusted is another question than whether somebody answers."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 def certificate_dates(host: str, port: int, name: str) -> "tuple[float, float] | None":
     """Return when the certificate that a server shows begins and ceases to be valid, in seconds since 1970; None where it shows none.
 
@@ -64,11 +72,8 @@ def certificate_dates(host: str, port: int, name: str) -> "tuple[float, float] |
         port: Where it listens.
         name: Server name that it is asked for.
     """
-    context = ssl.create_default_context()
-    # It is looked at, not trusted.
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
-        with socket.create_connection((host, port), TIMEOUT_S) as plain, context.wrap_socket(plain, server_hostname=name) as secure:
+        with socket.create_connection((host, port), TIMEOUT_S) as plain, _not_trusting().wrap_socket(plain, server_hostname=name) as secure:
             shown = secure.getpeercert(binary_form=True)
     except (OSError, ValueError):
         return None

@@ -49,7 +49,7 @@ def certificate() -> str:
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
     builder = x509.CertificateBuilder().subject_name(NAME).issuer_name(NAME).public_key(key.public_key()).serial_number(1)
     builder = builder.not_valid_before(now - datetime.timedelta(days=10)).not_valid_after(now + datetime.timedelta(hours=1))
-    path = Path("/tmp/certificate.pem")
+    path = Path("/tmp/certificate.pem")  # noqa: S108 - in a container
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.write_bytes(private + builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
     return str(path)

@@ -190,10 +190,15 @@ def test_the_mlflow_server_owns_its_database_and_nothing_else(stack: StackForTes
 
 
 MODEL, ENTRY, LOCK, OTHER = "mlflow/least/model", "ledger/least/000001.jsonl", "ledger/least/lock.json", "other/least"
-LISTS = {"mlflow": ("mlflow/",), "service": ("mlflow/",), "workbench": ("mlflow/", "ledger/", ""), "backup": ("mlflow/", "ledger/", "")}
-READS = {"mlflow": (MODEL,), "service": (MODEL,), "workbench": (MODEL, ENTRY, LOCK), "backup": (MODEL, ENTRY, LOCK, OTHER)}
-WRITES = {"mlflow": (), "service": (), "workbench": (MODEL, ENTRY, LOCK), "backup": ()}
-DELETES = {"mlflow": (), "service": (), "workbench": (MODEL, LOCK), "backup": ()}
+LISTS = {
+    "mlflow": ("mlflow/",),
+    "prober": ("mlflow/", "ledger/"),
+    "workbench": ("mlflow/", "ledger/", ""),
+    "backup": ("mlflow/", "ledger/", ""),
+}
+READS = {"mlflow": (MODEL,), "prober": (MODEL, ENTRY, LOCK), "workbench": (MODEL, ENTRY, LOCK), "backup": (MODEL, ENTRY, LOCK, OTHER)}
+WRITES = {"mlflow": (), "prober": (), "workbench": (MODEL, ENTRY, LOCK), "backup": ()}
+DELETES = {"mlflow": (), "prober": (), "workbench": (MODEL, LOCK), "backup": ()}
 
 
 @pytest.mark.parametrize("user", LISTS)

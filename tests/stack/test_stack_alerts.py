@@ -21,7 +21,10 @@ BROKEN = """
 services:
   prober:
     environment:
-      {ALERTMANAGER_URL: "http://stand-in:9093/of/the/team/", LEDGER_VERIFY_INTERVAL_S: "1", SITE_ADDRESS: classify.example.org, PROXY_HOST: stand-in}
+      ALERTMANAGER_URL: http://stand-in:9093/of/the/team/
+      LEDGER_VERIFY_INTERVAL_S: "1"
+      SITE_ADDRESS: classify.example.org
+      PROXY_HOST: stand-in
     volumes: [{type: tmpfs, target: /volumes/postgres, tmpfs: {size: 1048576, mode: 0o1777}}]
   stand-in:
     extends: {file: compose.yaml, service: prober}

@@ -107,6 +107,7 @@ def bring_up(stack: Stack, *, init: bool, progress: Callable[[str], None]) -> tu
         stack.check_secrets()
         new_secrets += make_later_secrets(stack.secrets)
         _readable_in_containers(stack.folder)
+        _forget_lost_image(stack, progress)
         progress("starting the stack; the first time its images are built, which takes some minutes")
         services = stack.must("config", "--services", of="reading compose.yaml").split()
         # The prober and the collector run the code of this installation, which a project need not hold.
@@ -118,6 +119,15 @@ def bring_up(stack: Stack, *, init: bool, progress: Callable[[str], None]) -> tu
             # Not waited for: what is served is not part of the platform, and may be what is to be replaced.
             stack.compose("up", "--detach", "--no-recreate", "--no-deps", "--no-build", "--pull", "never", *REPLICAS)
     return new_secrets
+
+
+def _forget_lost_image(stack: Stack, progress: Callable[[str], None]) -> None:
+    """Leave the replicas out of .env where the engine no longer holds their image: plain `docker compose up` would start nothing at all."""
+    values = stack.values()
+    image, profiles = values.get("SERVICE_IMAGE"), [name for name in values.get("COMPOSE_PROFILES", "").split(",") if name]
+    if image and "service" in profiles and inspect("docker", image) is None:
+        stack.remember({"COMPOSE_PROFILES": ",".join(name for name in profiles if name != "service")})
+        progress(f"docker no longer holds the image that was deployed ({image[:19]}): the replicas stay away until the next deployment")
 
 
 def _readable_in_containers(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The digests of the folders that the stack's own images are built from: they stand in the images' tags, so that an edit means another image."""
+"""The digests of the folders that the stack's own images are built from: part of their tags, so that an edit means another image."""
 
 from __future__ import annotations
 
