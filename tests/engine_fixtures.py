@@ -22,11 +22,17 @@ from passerelle.bentos.image_options import ImageOptions
 from passerelle.errors import OutsideError
 from passerelle.model.golden import Golden, read_golden
 from passerelle.names import BentoTag
+from passerelle.rollout.stack_images import folder_digests
 from passerelle.settings import StoreSettings
 from tests.unit.serving.models import text_pipeline, text_table, vouch_for, write_bento_model
 
 ROOT = Path(__file__).resolve().parents[1]
 TAG = BentoTag("classification", "7-00000000")
+
+
+def mlflow_image() -> str:
+    """Return the name of the stack's MLflow image as this checkout makes it."""
+    return os.environ.get("MLFLOW_IMAGE") or f"passerelle/mlflow:3.17.2-{folder_digests(ROOT / 'deploy')['STACK_MLFLOW_DIGEST']}"
 
 
 @dataclass(frozen=True)

@@ -51,8 +51,10 @@ LOG = [
     allowed(["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"], f"arn:aws:s3:::{LOG_BUCKET}/*"),
 ]
 LOCK = f"arn:aws:s3:::{BUCKET}/ledger/*/lock.json"
+#: Users of former versions, whose keys open nothing any more.
+FORMER_USERS = ("service",)
 #: The MLflow server shows artifacts and writes none; the workbench trains and promotes, cannot take a ledger entry back, and may erase from
-#: the prediction log; the service reads models; the backup reads the bucket of the artifacts and holds the locks of promotions; the
+#: the prediction log; the prober verifies the ledger; the backup reads the bucket of the artifacts and holds the locks of promotions; the
 #: pruner alone removes artifacts for good, and nobody does that with what the ledger holds; the collector keeps the prediction log.
 USERS = {
     "mlflow": [listing("mlflow"), allowed(["s3:GetObject"], ARTIFACTS)],
@@ -64,7 +66,7 @@ USERS = {
         nothing_for_good(f"arn:aws:s3:::{BUCKET}/*"),
         *LOG,
     ],
-    "service": [listing("mlflow"), allowed(["s3:GetObject"], ARTIFACTS)],
+    "prober": [listing("mlflow", "ledger"), allowed(["s3:GetObject"], ARTIFACTS, LEDGER)],
     "backup": [
         listing(),
         allowed(["s3:GetObject"], f"arn:aws:s3:::{BUCKET}/*"),
@@ -204,6 +206,9 @@ def prepare_users(endpoint: str, key_id: str, key: str) -> None:
         if held != f"passerelle-{name}":
             admin.attach_policy([f"passerelle-{name}"], user=name)
         say(f"user {name}")
+    for name in set(FORMER_USERS) & set(json.loads(admin.user_list())):
+        admin.user_remove(name)
+        say(f"removed the user {name}, which nothing uses")
 
 
 def prepare_storage() -> None:

@@ -8,9 +8,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg2
 from secret import say, secret, stop
+
+if TYPE_CHECKING:
+    from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
 
 TMP = Path("/tmp")  # noqa: S108 - a tmpfs of this container alone
 WAIT_S = float(os.environ.get("POSTGRES_WAIT_S", "60"))
@@ -20,6 +24,8 @@ HOST, PORT = os.environ.get("POSTGRES_HOST", "postgres"), os.environ.get("POSTGR
 USER, DATABASE = os.environ.get("POSTGRES_USER", "mlflow"), os.environ.get("POSTGRES_DB", "mlflow")
 #: The account by which the service reads the registry; accounts.py lets it do nothing else.
 FOLLOWER = "follower"
+#: The account by which the prober verifies the ledgers.
+PROBER = "prober"
 #: Without the password, which libpq reads from its file: a URI is seen in logs and in the list of processes.
 URI = f"postgresql+psycopg2://{USER}@{HOST}:{PORT}/{DATABASE}"
 
@@ -130,17 +136,23 @@ def keep_accounts() -> None:
     elif not store.authenticate_user(name, password):
         store.update_user(name, password=password, is_admin=True)
         say(f"{name} has the password of the secret now")
+    if os.environ.get("MLFLOW_PROBER_FILE"):
+        keep_reader(store, PROBER, secret("MLFLOW_PROBER"))
     if followed():
-        password = secret("MLFLOW_FOLLOWER")
-        if not store.has_user(FOLLOWER):
-            store.create_user(FOLLOWER, password, is_admin=False)
-            say(f"the account {FOLLOWER} reads the registry")
-        elif not store.authenticate_user(FOLLOWER, password) or store.get_user(FOLLOWER).is_admin:
-            store.update_user(FOLLOWER, password=password, is_admin=False)
-            say(f"{FOLLOWER} has the password of the secret now")
+        keep_reader(store, FOLLOWER, secret("MLFLOW_FOLLOWER"))
     elif store.has_user(FOLLOWER):
         store.delete_user(FOLLOWER)
         say(f"the account {FOLLOWER} is deleted: the service does not follow the registry")
+
+
+def keep_reader(store: "SqlAlchemyStore", name: str, password: str) -> None:
+    """Let an account that is no administrator have this password, and make it where it is missing."""
+    if not store.has_user(name):
+        store.create_user(name, password, is_admin=False)
+        say(f"the account {name} reads the registry")
+    elif not store.authenticate_user(name, password) or store.get_user(name).is_admin:
+        store.update_user(name, password=password, is_admin=False)
+        say(f"{name} has the password of the secret now")
 
 
 def webhooks() -> dict[str, str]:

@@ -15,6 +15,8 @@ PREFIX: Final = "passerelle."
 KIND: Final = PREFIX + "kind"
 CANDIDATE: Final = PREFIX + "candidate"
 CODE_DIGEST: Final = PREFIX + "code_digest"
+#: Of a bento: the git commit of the serving code, with `-dirty` where its files differ from it. That of the training is GIT_COMMIT.
+CODE_REVISION: Final = PREFIX + "code_revision"
 DATA_DIGEST: Final = PREFIX + "data_digest"
 DATA_SOURCE: Final = PREFIX + "data_source"
 #: On a training from a file that `passerelle feedback export` wrote: the digest of the ids of its answers.

@@ -74,7 +74,7 @@ def plant(project: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, f"https://user:{PLANTED}@packages.example/simple/")
     monkeypatch.setenv("DOCKER_CONFIG", os.environ.get("DOCKER_CONFIG", str(Path.home() / ".docker")))
     monkeypatch.setenv("HOME", str(home))
-    inside = (".env", ".git/config", "secrets/service/keys.json", "deploy/.env", "deploy/secrets/s3_service", "requirements/pip.conf")
+    inside = (".env", ".git/config", "secrets/service/keys.json", "deploy/.env", "deploy/secrets/s3_prober", "requirements/pip.conf")
     in_the_code = ("src/.env", "src/passerelle/serving/.env", "src/passerelle/serving/notes.txt", "src/passerelle/monitoring/key.pem")
     for path in (
         *(home / name for name in (".netrc", ".aws/credentials", ".config/uv/uv.toml", ".config/pip/pip.conf", ".pypirc")),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,10 @@ from typing import Any
 import pytest
 
 from passerelle.bentos.engine import inspect
-from tests.engine_fixtures import ROOT
+from tests.engine_fixtures import ROOT, mlflow_image
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(600)]
-MLFLOW = os.environ.get("MLFLOW_IMAGE", "passerelle/mlflow:3.17.2")
+MLFLOW = mlflow_image()
 #: Runs the server's own start with SQLite in PostgreSQL's place, and prints what it answers to each account.
 ASK = """
 import base64, contextlib, json, os, subprocess, sys, time, urllib.error, urllib.request

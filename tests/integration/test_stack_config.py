@@ -46,7 +46,7 @@ def test_to_publish_the_service_publishes_nothing_else() -> None:
     assert set().union(*published(config()).values()) == {"127.0.0.1"}
     found = published(config(SERVICE_BIND_ADDRESS="0.0.0.0", SITE_ADDRESS="classify.example.org", SERVICE_TLS_PORT="443"))  # noqa: S104
     assert found.pop("proxy") == {"0.0.0.0"}  # noqa: S104
-    assert set(found) == {"minio", "mlflow", "prometheus", "grafana", "airflow"}
+    assert set(found) == {"minio", "mlflow", "prometheus", "alertmanager", "grafana", "airflow"}
     assert set().union(*found.values()) == {"127.0.0.1"}
     asked = published(config(BIND_ADDRESS="192.0.2.1"))
     assert asked.pop("proxy") == {"127.0.0.1"}

@@ -18,6 +18,7 @@ import requests
 
 from passerelle.platform.ports import free_ports
 from passerelle.rollout.stack import Stack
+from passerelle.rollout.stack_images import folder_digests
 from tests.project_copies import copied_project, fewer_candidates
 from tests.steady_client import two_clients
 from tests.warm_command import run_command
@@ -84,6 +85,8 @@ def copied(folder: Path, name: str) -> StackForTests:
     environment |= {
         "PATH": f"{ROOT / '.venv' / 'bin'}:{environment['PATH']}",
         "COMPOSE_PROJECT_NAME": name,
+        # As `.env` has them once the stack was started: some tests call compose before.
+        **folder_digests(folder / "deploy"),
         **postgres_user(),
     }
     return StackForTests(folder, environment)

@@ -17,7 +17,7 @@ from passerelle.rollout.secret_files import API_KEY, NAMES
 from tests.stack.stack_fixtures import COMMENT, StackForTests, statuses, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(1800)]
-PLATFORM = {"minio", "postgres", "mlflow", "proxy", "prometheus"}
+PLATFORM = {"minio", "postgres", "mlflow", "proxy", "prometheus", "prober"}
 
 
 def test_an_empty_registry_is_no_error(stack: StackForTests) -> None:
@@ -192,20 +192,20 @@ def test_the_mlflow_server_owns_its_database_and_nothing_else(stack: StackForTes
 MODEL, ENTRY, LOCK, OTHER = "mlflow/least/model", "ledger/least/000001.jsonl", "ledger/least/lock.json", "other/least"
 LISTS = {
     "mlflow": ("mlflow/",),
-    "service": ("mlflow/",),
+    "prober": ("mlflow/", "ledger/"),
     "workbench": ("mlflow/", "ledger/", ""),
     "backup": ("mlflow/", "ledger/", ""),
     "pruner": ("mlflow/", "ledger/", ""),
 }
 READS = {
     "mlflow": (MODEL,),
-    "service": (MODEL,),
+    "prober": (MODEL, ENTRY, LOCK),
     "workbench": (MODEL, ENTRY, LOCK),
     "backup": (MODEL, ENTRY, LOCK, OTHER),
     "pruner": (ENTRY, LOCK),
 }
-WRITES = {"mlflow": (), "service": (), "workbench": (MODEL, ENTRY, LOCK), "backup": (LOCK,), "pruner": (LOCK,)}
-DELETES = {"mlflow": (), "service": (), "workbench": (MODEL, LOCK), "backup": (LOCK,), "pruner": (MODEL, LOCK)}
+WRITES = {"mlflow": (), "prober": (), "workbench": (MODEL, ENTRY, LOCK), "backup": (LOCK,), "pruner": (LOCK,)}
+DELETES = {"mlflow": (), "prober": (), "workbench": (MODEL, LOCK), "backup": (LOCK,), "pruner": (MODEL, LOCK)}
 
 #: One that would remove all that was replaced.
 RULE = {"ID": "all", "Status": "Enabled", "Filter": {"Prefix": ""}, "NoncurrentVersionExpiration": {"NoncurrentDays": 1}}

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from passerelle.bentos.bento_model import readable_by_others
-from passerelle.bentos.code import add_package, code_digest
+from passerelle.bentos.code import add_package, code_digest, code_files
+from passerelle.bentos.code_revision import code_revision
 from passerelle.bentos.store import Store
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError
 from passerelle.model.manifest import check_manifest
 from passerelle.model.verify import check_stored_signature
-from passerelle.names import ARTIFACT_DIGEST, CODE_DIGEST, GOLDEN, MANIFEST_FILE, MODEL_FOLDER, RUN_ID_LABEL, BentoTag
+from passerelle.names import ARTIFACT_DIGEST, CODE_DIGEST, CODE_REVISION, GOLDEN, MANIFEST_FILE, MODEL_FOLDER, RUN_ID_LABEL, BentoTag
 from passerelle.settings import SigningSettings, StoreSettings
 
 _TIMEOUT_S = 180.0
@@ -128,7 +129,8 @@ def _built(store: Store, tag: BentoTag, project: Path, code: str, staging: Path,
     """
     (staging / "models").symlink_to(store.home / "models")
     model = store.model(tag)
-    labels = {CODE_DIGEST: code, **(model.info.labels if model else {})}
+    revision = code_revision(project, code_files(project).values())
+    labels = {CODE_DIGEST: code, **({CODE_REVISION: revision} if revision else {}), **(model.info.labels if model else {})}
     command = [
         sys.executable, "-m", "bentoml", "build", "--name", tag.name, "--version", tag.version, "--arg", f"model={tag}", "--output", "tag",
         *(part for name, value in labels.items() for part in ("--label", f"{name}={value}")),

@@ -14,7 +14,7 @@ from pathlib import Path
 from passerelle.bentos.adopted_image import ImageRecipe, adoption_in, recipe_of
 from passerelle.bentos.context import readable_in_image, write_context
 from passerelle.bentos.engine import IN_THE_MAKING, ask, failed, find_engine, inspect, runs_here
-from passerelle.bentos.image_labels import image_labels
+from passerelle.bentos.image_labels import default_image_name, image_labels
 from passerelle.bentos.image_options import ImageOptions
 from passerelle.bentos.image_platform import check_platform, machine_of
 from passerelle.bentos.reproducible import rewrite
@@ -84,7 +84,7 @@ def containerize(
     bento = store.bento(bento_tag)
     if bento is None:
         raise NotFoundError(f"the BentoML store holds no bento {bento_tag}", hint="passerelle build; bentoml list")
-    image = image_ref(options.image_name or f"passerelle/{bento_tag}{'-slim' if options.slim else ''}")
+    image = image_ref(options.image_name or default_image_name(bento, slim=options.slim))
     engine = find_engine()
     if dry_run:
         return BuiltImage(image, bento_tag, engine, slim=options.slim, dry_run=True)

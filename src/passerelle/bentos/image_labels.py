@@ -15,7 +15,7 @@ from passerelle.errors import OutsideError
 from passerelle.names import (
     BENTO_TAG_LABEL,
     CODE_DIGEST,
-    GIT_COMMIT,
+    CODE_REVISION,
     INPUTS_DIGEST_LABEL,
     OCI_PREFIX,
     PREFIX,
@@ -24,6 +24,18 @@ from passerelle.names import (
 )
 
 _PULL_TIMEOUT_S = 1_800.0
+
+_CODE_HEX = 8
+
+
+def default_image_name(bento: bentoml.Bento, *, slim: bool = False) -> str:
+    """Return the name of a bento's image where none is given: its tag names the model version, its run, and the serving code.
+
+    Images of one model version and of different code stand beside each other. Without a digest of the code, as after a plain
+    `bentoml build`, the tag is the bento's.
+    """
+    code = str(bento.info.labels.get(CODE_DIGEST, "")).removeprefix("sha256:")[:_CODE_HEX]
+    return f"passerelle/{bento.tag}{f'-{code}' if code else ''}{'-slim' if slim else ''}"
 
 
 def image_labels(engine: str, folder: Path, bento: bentoml.Bento, tag: BentoTag, recipe: ImageRecipe) -> dict[str, str]:
@@ -43,7 +55,7 @@ def image_labels(engine: str, folder: Path, bento: bentoml.Bento, tag: BentoTag,
         OCI_PREFIX + "title": tag.name,
         OCI_PREFIX + "description": f"{answers} the records of {lineage.get(REGISTERED_MODEL_LABEL, tag.name)}",
         OCI_PREFIX + "version": tag.version,
-        OCI_PREFIX + "revision": lineage.get(GIT_COMMIT, lineage.get(CODE_DIGEST, "")),
+        OCI_PREFIX + "revision": lineage.get(CODE_REVISION) or lineage.get(CODE_DIGEST, ""),
         OCI_PREFIX + "created": created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         OCI_PREFIX + "licenses": "Apache-2.0",
         OCI_PREFIX + "base.name": options.base,

@@ -14,7 +14,7 @@ class ImageOptions:
     """How an image is to be made.
 
     Attributes:
-        image_name: `repository:tag`; by default passerelle/<bento tag>.
+        image_name: `repository:tag`; by default passerelle/<bento tag>-<first eight characters of the code's digest>.
         slim: Python and the packages without Debian around them: no shell.
         base: What it starts from, and what the slim one takes Python from.
         with_pipeline: Install scikit-learn for a compiled model too: its pipeline decides then where two labels are within rounding.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from passerelle.cli import show
 from passerelle.cli.output import Output, plain, relative
+from passerelle.names import CODE_REVISION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +35,7 @@ def image(output: Output, result: Containerized) -> None:
         if not built.with_pipeline:
             output.line("  without scikit-learn: the model is compiled")
         output.line(f"  digest {built.image.digest}")
+        _code(output, built.labels)
         if built.sbom is not None:
             output.line(f"  bill of materials {relative(built.sbom)}, and /app/sbom.cdx.json inside")
     if ran is not None:
@@ -46,6 +49,14 @@ def image(output: Output, result: Containerized) -> None:
     if not built.dry_run and built.engine != "buildah":
         output.line(f"try it: {built.engine} run --rm --publish 127.0.0.1:3000:3000 --env PASSERELLE_AUTH=off {built.image}")
     output.result({**plain(built), "ran": ran, "pushed": result.pushed})
+
+
+def _code(output: Output, labels: Mapping[str, str]) -> None:
+    """Show which revision of the serving code is in an image."""
+    revision = labels.get(CODE_REVISION, "")
+    if revision:
+        changed = ", with files that this commit does not hold as they are: commit them" if revision.endswith("-dirty") else ""
+        output.line(f"  code {revision[:12]}{changed}")
 
 
 def deployed(output: Output, result: Deployed) -> None:

@@ -20,13 +20,14 @@ from passerelle.rollout.release import Release
 from passerelle.rollout.secret_files import API_KEY, make_later_secrets, read_secret
 from passerelle.rollout.smoke import SmokeReport, inside, replay
 from passerelle.rollout.stack import REPLICAS, Stack
+from passerelle.rollout.stack_images import folder_digests
 
 _EXEC_TIMEOUT_S = 120.0
 _READY_WITHIN_S = 120
 #: Started as what the others depend on, or in turn.
 _BY_ITSELF = ("setup", "minio", "postgres", *REPLICAS)
 #: Folders that are mounted as they are.
-_MOUNTED = ("prometheus", "grafana")
+_MOUNTED = ("prometheus", "grafana", "alertmanager")
 #: Variables of compose.yaml, by the setting of the service that each becomes.
 _SETTINGS = {
     "SERVICE_WORKERS": "PASSERELLE_WORKERS",
@@ -106,16 +107,27 @@ def bring_up(stack: Stack, *, init: bool, progress: Callable[[str], None]) -> tu
         stack.check_secrets()
         new_secrets += make_later_secrets(stack.secrets)
         _readable_in_containers(stack.folder)
+        _forget_lost_image(stack, progress)
         progress("starting the stack; the first time its images are built, which takes some minutes")
         services = stack.must("config", "--services", of="reading compose.yaml").split()
-        if "collector" in services:
-            # It runs the code of this installation, which a project need not hold.
-            stack.remember({"PASSERELLE_CODE": str(Path(passerelle.__file__).resolve().parent)})
+        # The prober and the collector run the code of this installation, which a project need not hold.
+        code = {"PASSERELLE_CODE": str(Path(passerelle.__file__).resolve().parent)}
+        # Plain `docker compose` is to take the same images.
+        stack.remember({**code, **folder_digests(stack.folder)})
         stack.must("up", "--detach", "--wait", *(name for name in services if name not in _BY_ITSELF), of="starting the stack")
         if set(REPLICAS) & set(services):
             # Not waited for: what is served is not part of the platform, and may be what is to be replaced.
             stack.compose("up", "--detach", "--no-recreate", "--no-deps", "--no-build", "--pull", "never", *REPLICAS)
     return new_secrets
+
+
+def _forget_lost_image(stack: Stack, progress: Callable[[str], None]) -> None:
+    """Leave the replicas out of .env where the engine no longer holds their image: plain `docker compose up` would start nothing at all."""
+    values = stack.values()
+    image, profiles = values.get("SERVICE_IMAGE"), [name for name in values.get("COMPOSE_PROFILES", "").split(",") if name]
+    if image and "service" in profiles and inspect("docker", image) is None:
+        stack.remember({"COMPOSE_PROFILES": ",".join(name for name in profiles if name != "service")})
+        progress(f"docker no longer holds the image that was deployed ({image[:19]}): the replicas stay away until the next deployment")
 
 
 def _readable_in_containers(folder: Path) -> None:

@@ -20,10 +20,11 @@ NAMES = (
     "mlflow_webhook_key",
     "mlflow_webhook_secret",
     "mlflow_follower",
+    "mlflow_prober",
     "grafana_admin_password",
     "s3_mlflow",
     "s3_workbench",
-    "s3_service",
+    "s3_prober",
     "s3_backup",
     "s3_collector",
     "s3_pruner",
@@ -33,7 +34,7 @@ NAMES = (
     "airflow_key",
 )
 #: Made by each deployment where they are missing: they came later than the others, and a stack that was set up before has none.
-_LATER = ("s3_pruner", "log_digest_key", "postgres_airflow", "airflow_admin_password", "airflow_key")
+_LATER = ("mlflow_prober", "s3_prober", "s3_pruner", "log_digest_key", "postgres_airflow", "airflow_admin_password", "airflow_key")
 #: The API key that `deploy` and `monitor` on this machine send to the service.
 API_KEY = "api_key"
 #: Volumes that were initialised with these secrets.

@@ -19,6 +19,7 @@ from passerelle.bentos.engine import Inspected, ask, failed, find_engine
 from passerelle.bentos.tool_environment import tool_environment
 from passerelle.errors import BusyError, NotFoundError, OutsideError
 from passerelle.rollout.secret_files import API_KEY, KEYS_FILE, OTHER_S3, VOLUMES, check_secrets, make_secrets, read_secret
+from passerelle.rollout.stack_images import folder_digests
 
 REPLICAS = ("service-1", "service-2")
 #: `depends_on` with `required: false` came with it.
@@ -172,7 +173,7 @@ class Stack:
 
     def containers(self) -> dict[str, Inspected]:
         """Return what the engine knows of each service's container, by the service's name; ended ones too."""
-        profiles = [part for name in ("service", "grafana", "collector", "airflow") for part in ("--profile", name)]
+        profiles = [part for name in ("service", "grafana", "alerts", "collector", "airflow") for part in ("--profile", name)]
         ids = self.compose(*profiles, "ps", "--all", "--quiet", timeout_s=_SHORT_S).stdout.split()
         if not ids:
             return {}
@@ -262,7 +263,7 @@ class Stack:
         """Return what docker needs, and the variables that the compose files refer to."""
         files = [Path(name) for name in self._files(variables)[1::2]]
         named = {name for path in files if path.is_file() for name in _NAMED.findall(path.read_text(encoding="utf-8"))}
-        return tool_environment(named) | {**self.overrides, **(variables or {})}
+        return tool_environment(named) | {**folder_digests(self.folder), **self.overrides, **(variables or {})}
 
     def remember(self, values: Mapping[str, str]) -> None:
         """Write variables to .env, which plain `docker compose` reads too; other lines stay."""

@@ -102,7 +102,7 @@ def deploy_to_stack(
         return Prepared(stack.address("mlflow", 5000), new_secrets, missing, FILL)
     planned_tag = _would_make(there, project) if dry_run else None
     if planned_tag is not None:
-        return StackDeployment(None, planned_tag, f"passerelle/{planned_tag}", None, changed=True, dry_run=True)
+        return StackDeployment(None, planned_tag, f"an image of {planned_tag}", None, changed=True, dry_run=True)
     tag = bento_in_production(there, project, Steps())
     return deployed(there, stack, tag, log_columns=log_columns, dry_run=dry_run, progress=progress)
 

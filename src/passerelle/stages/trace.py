@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from passerelle.bentos.engine import find_image, labels_of, newest_image
+from passerelle.bentos.image_labels import default_image_name
 from passerelle.bentos.store import Store
 from passerelle.errors import IntegrityError, NotFoundError
 from passerelle.model.prediction_id import is_prediction_id, run_prefix_of
@@ -119,10 +120,10 @@ def _of_the_run(prediction_id: str) -> str:
 def _built(settings: StoreSettings, tag: BentoTag, image: str | None) -> Iterator[TraceLink]:
     store = Store(settings)
     newest = None if image else newest_image(BENTO_TAG_LABEL, [str(tag)])
-    name = image or (newest[0] if newest else f"passerelle/{tag}")
+    bento = store.bento(tag)
+    name = image or (newest[0] if newest else default_image_name(bento) if bento else f"passerelle/{tag}")
     digest = find_image(name)
     yield TraceLink("image", name if digest else None, digest or f"no engine here holds {name}: passerelle containerize")
-    bento = store.bento(tag)
     yield TraceLink("bento", str(tag) if bento else None, f"code {bento.info.labels.get(CODE_DIGEST, '')}" if bento else "passerelle build")
     model = store.model(tag)
     yield TraceLink("bento model", str(tag) if model else None, "" if model else "passerelle import")

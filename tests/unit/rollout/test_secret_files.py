@@ -38,17 +38,17 @@ def test_one_that_a_volume_was_made_with_is_not_made_anew(tmp_path: Path, name: 
     make_secrets(tmp_path)
     held = (tmp_path / name).read_text()
     (tmp_path / name).unlink()
-    (tmp_path / "s3_service").unlink()
+    (tmp_path / "s3_prober").unlink()
     for refused in (make_secrets, check_secrets):
         with pytest.raises(NotFoundError, match=f"{name} is missing, and the volume passerelle_{VOLUMES[name]}") as found:
             refused(tmp_path, volume_of=volume)
         assert "down --volumes" in str(found.value.hint)
-    assert not (tmp_path / "s3_service").exists(), "all or nothing"
+    assert not (tmp_path / "s3_prober").exists(), "all or nothing"
     (tmp_path / name).write_text("\n")
     with pytest.raises(NotFoundError, match=f"{name} is empty, and the volume"):
         check_secrets(tmp_path, volume_of=volume)
     (tmp_path / name).write_text(held)
-    assert make_secrets(tmp_path, volume_of=volume) == ("s3_service",)
+    assert make_secrets(tmp_path, volume_of=volume) == ("s3_prober",)
     check_secrets(tmp_path, volume_of=volume)
 
 
@@ -86,7 +86,7 @@ def test_a_folder_of_somebody_else_is_said_in_one_sentence(tmp_path: Path) -> No
         if above.is_relative_to(tmp_path.parents[2]):
             above.chmod(0o755)
     with closed(folder):
-        for call in (check_secrets, make_secrets, make_later_secrets, lambda folder: read_secret(folder, "s3_service")):
+        for call in (check_secrets, make_secrets, make_later_secrets, lambda folder: read_secret(folder, "s3_prober")):
             with pytest.raises(SettingsError, match="is not this user's to read or write") as found:
                 call(folder)
             assert "sudo chown" in str(found.value.hint)
