@@ -61,6 +61,7 @@ MAY_CHANGE: Mapping[str, frozenset[str]] = {
     "collect --dry-run": frozenset(),
     "erase 0 --reason asked --by citizen": frozenset(),
     "score --input one.csv --output scored --processes 1": frozenset(),
+    "doctor --write-test": frozenset(),
     "openapi": frozenset(),
     "backup state.tar": frozenset(),
     "restore state.tar": frozenset(),

@@ -60,6 +60,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "rollout": {*GROUND, "scorer", "model", "bentos", "registry", "platform"},
     "batch": {*GROUND, "scorer", "model"},
     "project": {*GROUND, "scorer", "model", "bentos", "training"},
+    "doctor": {*GROUND, "scorer", "model", "registry", "bentos", "platform", "rollout"},
 }
 ROOMS_BELOW_THE_STAGES = set(MAY_IMPORT)
 #: Each library, and where it may be imported.
