@@ -12,7 +12,6 @@ from passerelle.regular_file import read_regular_file
 
 NAME = "BentoML store"
 _FILES = {"models": "model.yaml", "bentos": "bento.yaml"}
-_GET_BACK = {"models": "passerelle import", "bentos": "passerelle build"}
 
 
 def probe(here: Surroundings) -> Iterator[Diagnosis]:
@@ -25,7 +24,8 @@ def probe(here: Surroundings) -> Iterator[Diagnosis]:
     broken = [(kind, path) for kind, paths in entries.items() for path in paths if not _reads(path / _FILES[kind])]
     for kind, path in broken:
         message = f"the {kind.removesuffix('s')} {path.parent.name}:{path.name} has no {_FILES[kind]} that can be read"
-        yield Diagnosis(NAME, Health.FAULT, message, hint=f"rm -r {path}; {_GET_BACK[kind]}")
+        hint = f"rm -r {path}; passerelle import" if kind == "models" else f"rm -r {path}; passerelle build"
+        yield Diagnosis(NAME, Health.FAULT, message, hint=hint)
     if not broken:
         yield fine(NAME, f"{len(entries['models'])} models and {len(entries['bentos'])} bentos in {home}")
 

@@ -39,10 +39,10 @@ def probe(here: Surroundings) -> Iterator[Diagnosis]:
 def _rights(here: Surroundings) -> Iterator[Diagnosis]:
     cluster = find_cluster(here.project, _OVERLAY)
     kinds = {f"{each['kind'].lower()}s" if each["kind"][-1] != "y" else f"{each['kind'][:-1].lower()}ies" for each in cluster.objects}
-    asked = sorted({(verb, kind) for kind in kinds - {"namespaces"} for verb in ("get", "create", "patch")} | _WATCHED)
+    needed = sorted({(verb, kind) for kind in kinds - {"namespaces"} for verb in ("get", "create", "patch")} | _WATCHED)
     with ThreadPoolExecutor(4) as threads:
-        answers = list(threads.map(lambda each: _may(*each, "--namespace", cluster.namespace), asked))
-    missing = [f"{verb} {kind}" for (verb, kind), allowed in zip(asked, answers, strict=True) if not allowed]
+        answers = list(threads.map(lambda each: _may(*each, "--namespace", cluster.namespace), needed))
+    missing = [f"{verb} {kind}" for (verb, kind), allowed in zip(needed, answers, strict=True) if not allowed]
     if missing:
         message = f"this user may not {', '.join(missing)} in the namespace {cluster.namespace}"
         yield Diagnosis(NAME, Health.FAULT, message, hint=f"kubectl auth can-i --list --namespace {cluster.namespace}")

@@ -26,21 +26,21 @@ def engine(_: Surroundings) -> Iterator[Diagnosis]:
     yield fine(ENGINE, f"{find_engine()} answers")
 
 
-def stack(here: Surroundings) -> Iterator[Diagnosis]:
+def compose_stack(here: Surroundings) -> Iterator[Diagnosis]:
     """Say which part of the stack does not run as it should, or which port it would not get."""
     if not stack_secrets(here.project).is_dir() or not (here.project / "deploy" / "compose.yaml").is_file():
         yield not_used(STACK, "it was not set up here; `passerelle deploy --target compose --init` does")
         return
-    ours = find_stack(here.project)
-    ours.check()
-    containers = {name: each["State"] for name, each in ours.containers().items()}
+    stack = find_stack(here.project)
+    stack.check()
+    containers = {name: each["State"] for name, each in stack.containers().items()}
     if not containers:
-        yield from _taken(ours)
+        yield from _taken(stack)
         return
     wrong = {name: state for name, state in containers.items() if _is_wrong(state)}
     for name, state in wrong.items():
         how = state["Status"] if not state["Running"] else state["Health"]["Status"]
-        yield Diagnosis(STACK, Health.FAULT, f"{name} is {how} (exit code {state['ExitCode']})", hint=f"{ours.command} logs {name}")
+        yield Diagnosis(STACK, Health.FAULT, f"{name} is {how} (exit code {state['ExitCode']})", hint=f"{stack.command} logs {name}")
     if not wrong:
         yield fine(STACK, f"{len(containers)} containers, none that ended or is unhealthy")
 
@@ -54,9 +54,9 @@ def _is_wrong(state: dict[str, object]) -> bool:
 
 def _taken(ours: Stack) -> Iterator[Diagnosis]:
     values = ours.values()
-    ports = dict(_PORT.findall((ours.folder / "compose.yaml").read_text(encoding="utf-8")))
-    wanted = {name: int(number) for name, default in ports.items() if (number := values.get(name) or default).isdigit()}
-    taken = {name: port for name, port in wanted.items() if port_is_taken(port)}
+    defaults = dict(_PORT.findall((ours.folder / "compose.yaml").read_text(encoding="utf-8")))
+    ports = {name: int(number) for name, default in defaults.items() if (number := values.get(name) or default).isdigit()}
+    taken = {name: port for name, port in ports.items() if port_is_taken(port)}
     for name, port in taken.items():
         message = f"it does not run, and its port {port} is taken by {port_holder(port)}"
         yield Diagnosis(STACK, Health.FAULT, message, hint=f"export {name}=PORT; passerelle up --target compose")

@@ -45,11 +45,11 @@ def _readiness(address: str, name: str, content: dict[str, Any], here: Surroundi
     wrong = follows.get("message") if isinstance(follows, dict) and follows.get("state") != "in_step" else None
     if wrong:
         return Diagnosis(NAME, Health.FAULT, f"{address} does not follow: {_plain(wrong)}", hint="passerelle status")
-    wanted = _in_production(name, here)
-    if wanted and wanted != served:
-        message = f"{address} answers with version {served}, and version {wanted} of « {name} » is in production"
+    in_production = _in_production(name, here)
+    if in_production and in_production != served:
+        message = f"{address} answers with version {served}, and version {in_production} of « {name} » is in production"
         return Diagnosis(NAME, Health.WARNING, message, hint="passerelle deploy")
-    return fine(NAME, f"{address} is ready with version {served}" + (", the one in production" if wanted else ""))
+    return fine(NAME, f"{address} is ready with version {served}" + (", the one in production" if in_production else ""))
 
 
 def _in_production(name: str, here: Surroundings) -> str:

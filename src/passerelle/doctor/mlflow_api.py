@@ -162,7 +162,7 @@ def _webhooks(api: MlflowApi, here: Surroundings) -> Diagnosis:
         return Diagnosis(name, Health.FAULT, "this MLflow knows no webhooks: they came with 3.3", hint="pip install 'mlflow>=3.3'")
     if not answer.ok:
         return Diagnosis(name, Health.FAULT, f"it does not list its webhooks to this user ({answer.status_code})", hint=_SIGN_IN)
-    listed = answer.json().get("webhooks", ())
+    listed = api.answer("GET", "webhooks", {}).get("webhooks", ())
     active = [each for each in listed if each.get("status") == "ACTIVE"]
     if not active:
         return Diagnosis(name, Health.WARNING, f"none of {len(listed)} is active; who follows asks at intervals", hint=hint)

@@ -81,7 +81,8 @@ def _rights(s3: S3Behaviour, here: Surroundings) -> Iterator[Diagnosis]:
         return
     others = s3.other_buckets()
     if others and not here.embedded:
-        message = f"this key may also list {len(others)} other buckets ({', '.join(others[:3])}); one for {here.s3.bucket} alone is enough"
+        number = f"{len(others)} other bucket" + ("" if len(others) == 1 else "s")
+        message = f"this key may also list {number} ({', '.join(others[:3])}); one for {here.s3.bucket} alone is enough"
         yield Diagnosis(name, Health.WARNING, message)
         return
     yield fine(name, "nobody lists the bucket without a key" + ("" if here.embedded else ", and this key no other bucket"))

@@ -30,30 +30,33 @@ def examine(subjects: Sequence[Subject], surroundings: Surroundings, *, timeout_
 
     A probe that does not end is left behind in a thread that does not keep the process from ending.
     """
-    answers = [_begun(subject, surroundings) for subject in subjects]
+    running = [_begun(subject, surroundings) for subject in subjects]
     deadline = time.monotonic() + timeout_s
     found: list[Diagnosis] = []
-    for subject, answer in zip(subjects, answers, strict=True):
+    for subject, (so_far, end) in zip(subjects, running, strict=True):
         try:
-            found += answer.result(max(0.0, deadline - time.monotonic()))
+            end.result(max(0.0, deadline - time.monotonic()))
+            found += so_far
         except PasserelleError as error:
-            found.append(Diagnosis(subject.name, Health.FAULT, error.message, error.hint))
+            found += (*so_far, Diagnosis(subject.name, Health.FAULT, error.message, error.hint))
         except TimeoutError:
-            message = f"no end within {timeout_s:g} s"
-            found.append(Diagnosis(subject.name, Health.FAULT, message, hint=f"passerelle doctor --timeout {4 * timeout_s:.0f}"))
+            message, longer = f"no end within {timeout_s:g} s", f"passerelle doctor --timeout {4 * timeout_s:.0f}"
+            found += (*so_far, Diagnosis(subject.name, Health.FAULT, message, hint=longer))
     return tuple(found)
 
 
-def _begun(subject: Subject, surroundings: Surroundings) -> Future[list[Diagnosis]]:
-    answer: Future[list[Diagnosis]] = Future()
+def _begun(subject: Subject, surroundings: Surroundings) -> tuple[list[Diagnosis], Future[None]]:
+    so_far: list[Diagnosis] = []
+    end: Future[None] = Future()
     # Settings that a probe reads come from the same variables as those of the caller.
     context = contextvars.copy_context()
 
     def run() -> None:
         try:
-            answer.set_result(context.run(lambda: list(subject.probe(surroundings))))
-        except BaseException as error:  # noqa: BLE001 - raised again where the answer is waited for
-            answer.set_exception(error)
+            context.run(lambda: so_far.extend(subject.probe(surroundings)))
+            end.set_result(None)
+        except BaseException as error:  # noqa: BLE001 - raised again where the end is waited for
+            end.set_exception(error)
 
     threading.Thread(target=run, name=subject.name, daemon=True).start()
-    return answer
+    return so_far, end

@@ -31,7 +31,7 @@ SUBJECTS = (
     Subject(signature_keys.NAME, signature_keys.probe),
     Subject(bentoml_store.NAME, bentoml_store.probe),
     Subject(container_engines.ENGINE, container_engines.engine),
-    Subject(container_engines.STACK, container_engines.stack),
+    Subject(container_engines.STACK, container_engines.compose_stack),
     Subject(cluster_rights.NAME, cluster_rights.probe),
     Subject(live_service.NAME, live_service.probe),
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import islice
@@ -14,6 +15,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from passerelle.errors import OutsideError
 from passerelle.registry.objects import CONFLICT, Condition, Objects
 
 if TYPE_CHECKING:
@@ -37,11 +39,9 @@ class S3Behaviour(Objects):
         Raises:
             OutsideError: S3 does not answer.
         """
-        try:
+        with self._understood(""):
             answer = self._client.list_objects_v2(Bucket=self.settings.bucket, MaxKeys=1)
-        except (BotoCoreError, ClientError) as error:
-            raise self._failed("", error) from error
-        server = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+            server = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
         return (server - datetime.now(UTC)).total_seconds()
 
     def versioning(self) -> str | None:
@@ -58,13 +58,11 @@ class S3Behaviour(Objects):
     def listing(self, prefix: str = "") -> tuple[int, bool]:
         """Return how many of the first objects were listed, and whether page by page they are the same ones."""
         whole = list(self.keys(prefix, most=_LISTED))
-        try:
+        with self._understood(""):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.settings.bucket, Prefix=prefix, PaginationConfig={"PageSize": PAGE, "MaxItems": _LISTED}
             )
             paged = list(islice((item["Key"] for page in pages for item in page.get("Contents", ())), _LISTED))
-        except (BotoCoreError, ClientError) as error:
-            raise self._failed("", error) from error
         return len(whole), whole == paged
 
     def other_buckets(self) -> tuple[str, ...]:
@@ -95,13 +93,14 @@ class S3Behaviour(Objects):
             OutsideError: It does not take the object.
         """
         ignored = []
-        self._write(key, b"first", IfNoneMatch="*")
-        if self._write(key, b"second", IfNoneMatch="*"):
-            ignored.append("If-None-Match")
-        if self._write(key, b"third", IfMatch='"' + "0" * 32 + '"'):
-            ignored.append("If-Match")
-        if not self._write(key, b"fourth", IfMatch=self.entity_tag(key)):
-            ignored.append("If-Match with the right entity tag")
+        with self._understood(key):
+            self._write(key, b"first", IfNoneMatch="*")
+            if self._write(key, b"second", IfNoneMatch="*"):
+                ignored.append("If-None-Match")
+            if self._write(key, b"third", IfMatch='"' + "0" * 32 + '"'):
+                ignored.append("If-Match")
+            if not self._write(key, b"fourth", IfMatch=self.entity_tag(key)):
+                ignored.append("If-Match with the right entity tag")
         return tuple(ignored)
 
     def takes_parts(self, key: str) -> bool:
@@ -112,7 +111,7 @@ class S3Behaviour(Objects):
         """
         content = (bytes(range(256)) * (_PART_BYTES // 256 + 4))[: _PART_BYTES + 1_000]
         bucket = self.settings.bucket
-        try:
+        with self._understood(key):
             upload = self._client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
             try:
                 parts: list[CompletedPartTypeDef] = []
@@ -120,12 +119,10 @@ class S3Behaviour(Objects):
                     answer = self._client.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=part)
                     parts.append({"ETag": answer["ETag"], "PartNumber": number})
                 self._client.complete_multipart_upload(Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts})
-            except (BotoCoreError, ClientError):
+            except (BotoCoreError, ClientError, KeyError):
                 with suppress(BotoCoreError, ClientError):
                     self._client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
                 raise
-        except (BotoCoreError, ClientError) as error:
-            raise self._failed(key, error) from error
         return hashlib.sha256(self.read(key)[0]).digest() == hashlib.sha256(content).digest()
 
     def remove_for_good(self, key: str) -> bool:
@@ -149,10 +146,19 @@ class S3Behaviour(Objects):
         except ClientError as error:
             if _code(error) in CONFLICT:
                 return False
-            raise self._failed(key, error) from error
-        except BotoCoreError as error:
-            raise self._failed(key, error) from error
+            raise
         return True
+
+    @contextmanager
+    def _understood(self, key: str) -> Iterator[None]:
+        """Turn failures into ours, and what an answer leaves out too: another server than an S3 may answer there."""
+        try:
+            yield
+        except (BotoCoreError, ClientError) as error:
+            raise self._failed(key, error) from error
+        except KeyError as error:
+            where = self.settings.endpoint_url or "AWS"
+            raise OutsideError(f"the S3 at {where} leaves {error} out of its answer: it may be another program") from error
 
     def _lists(self, bucket: str) -> bool:
         try:
