@@ -65,6 +65,8 @@ REFUSED: list[tuple[str, int, str]] = [
     ("up --target compose", 2, "holds no deploy/compose.yaml"),
     ("backup", 2, "holds no deploy/compose.yaml"),
     ("restore file.tar", 2, "holds no deploy/compose.yaml"),
+    ("bundle file.tar", 2, "holds no deploy/compose.yaml"),
+    ("bundle file.tar --install", 2, "there is no file file.tar"),
     ("statsu", 2, "No such command"),
     ("status --jsn", 2, "No such option"),
     ("--version", 0, "passerelle"),

@@ -63,6 +63,7 @@ MAY_CHANGE: Mapping[str, frozenset[str]] = {
     "score --input one.csv --output scored --processes 1": frozenset(),
     "doctor --write-test": frozenset(),
     "openapi": frozenset(),
+    "bundle offline.tar --dry-run": frozenset(),
     "backup state.tar": frozenset(),
     "restore state.tar": frozenset(),
     "keys list": frozenset(),

@@ -11,6 +11,7 @@ import click
 
 from passerelle.cli import operations, stages
 from passerelle.cli.adopt_command import adopt
+from passerelle.cli.bundle_command import bundle
 from passerelle.cli.convert_command import convert
 from passerelle.cli.doctor_command import doctor
 from passerelle.cli.drift_command import drift
@@ -58,6 +59,7 @@ OPERATIONS: Sequence[click.Command] = (
     score,
     doctor,
     operations.openapi,
+    bundle,
     operations.backup,
     operations.restore,
     keys,
