@@ -6,6 +6,7 @@ import difflib
 import os
 from collections.abc import Mapping
 
+from passerelle.build_settings import BuildSettings
 from passerelle.errors import SettingsError
 from passerelle.follow_settings import FollowSettings
 from passerelle.log_settings import LogSettings
@@ -34,6 +35,7 @@ def all_settings() -> tuple[type[Settings], ...]:
         StoreSettings,
         SigningSettings,
         LoadingSettings,
+        BuildSettings,
         ServiceSettings,
         FollowSettings,
         LogSettings,

@@ -14,7 +14,8 @@ _MIB = 1 << 20
 
 def bundled(output: Output, found: Bundled) -> None:
     """Show the archive, or what is here now, and what to type next."""
-    verb = "is whole, and would be used" if found.dry_run else "is installed" if found.wheels_folder else "is written"
+    planned = "is whole, and would be used" if found.wheels else "would be written"
+    verb = planned if found.dry_run else "is installed" if found.wheels_folder else "is written"
     output.line(f"{relative(found.path)} {verb}: {len(found.images)} images, {found.wheels} wheels, {found.size_bytes / _MIB:,.0f} MiB")
     output.line(f"  {'signed' if found.signed else 'not signed'}, {found.seconds:.0f} s")
     for name in found.images:

@@ -121,11 +121,11 @@ def contents_of(content: bytes) -> Contents:
         IntegrityError: It is not what `bundle` writes.
     """
     try:
-        said: dict[str, Any] = json.loads(content)
-        if said.pop("format") != _FORMAT:
+        parsed: dict[str, Any] = json.loads(content)
+        if parsed.pop("format") != _FORMAT:
             raise _changed("it is of another version of passerelle")
-        files = {str(name): FileDigest(**each) for name, each in said.pop("files").items()}
-        found = Contents(**said, files=files)
+        files = {str(name): FileDigest(**each) for name, each in parsed.pop("files").items()}
+        found = Contents(**parsed, files=files)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _changed(f"its {CONTENTS} is not what passerelle writes") from error
     texts = (found.passerelle, found.machine, found.python, *found.images, *found.images.values())
