@@ -62,7 +62,9 @@ def interfaces() -> dict[str, int]:
 def environment_from(wheels: Path, folder: Path) -> Path:
     """Return the folder of the programs of an environment made from the wheels alone, by the hashes of the project's locks."""
     run(sys.executable, "-m", "venv", folder)
-    install = (folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-index", "--find-links", wheels)
+    python, from_wheels = folder / "bin" / "python", ("--quiet", "--no-index", "--find-links", wheels)
+    run(python, "-m", "pip", "install", *from_wheels, "--require-hashes", "--requirement", ROOT / "requirements" / "uv.txt")
+    install = (python, "-m", "uv", "pip", "install", "--offline", "--python", python, *from_wheels)
     run(*install, "--require-hashes", "--requirement", ROOT / "requirements" / "workbench.txt")
     run(*install, "--no-deps", *wheels.glob("passerelle-*.whl"))
     return folder / "bin"
