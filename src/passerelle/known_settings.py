@@ -6,6 +6,7 @@ import difflib
 import os
 from collections.abc import Mapping
 
+from passerelle.build_settings import BuildSettings
 from passerelle.cluster_settings import ClusterSettings, DeploymentSettings
 from passerelle.errors import SettingsError
 from passerelle.follow_settings import FollowSettings
@@ -35,6 +36,7 @@ def all_settings() -> tuple[type[Settings], ...]:
         StoreSettings,
         SigningSettings,
         LoadingSettings,
+        BuildSettings,
         ServiceSettings,
         FollowSettings,
         LogSettings,

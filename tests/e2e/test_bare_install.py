@@ -24,6 +24,7 @@ ARGUMENTS = {
     "trace": "trace 1",
     "reproduce": "reproduce 1",
     "restore": "restore file.tar",
+    "bundle": "bundle file.tar",
     "erase": "erase 1",
     "feedback": "feedback export --output file.csv",
     "score": "score --input file.csv --output folder",

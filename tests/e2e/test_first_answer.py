@@ -68,6 +68,8 @@ REFUSED: list[tuple[str, int, str]] = [
     ("restore file.tar", 2, "holds no deploy/compose.yaml"),
     ("prune", 3, "no MLflow server is named"),
     ("prune --target compose", 2, "holds no deploy/compose.yaml"),
+    ("bundle file.tar", 2, "holds no deploy/compose.yaml"),
+    ("bundle file.tar --install", 2, "there is no file file.tar"),
     ("statsu", 2, "No such command"),
     ("status --jsn", 2, "No such option"),
     ("--version", 0, "passerelle"),
@@ -77,8 +79,8 @@ REFUSED: list[tuple[str, int, str]] = [
 
 def test_the_table_holds_every_command() -> None:
     commands = {str(each.name) for each in (*STAGES, *OPERATIONS)}
-    # `env`, `keys` and `new` need neither a server nor what is slow; `collect` works without a server too.
-    assert commands - {command.split()[0] for command, _, _ in REFUSED} == {"collect", "env", "keys", "new"}
+    # `env`, `keys` and `new` need neither a server nor what is slow; `collect` and `doctor` work without a server too.
+    assert commands - {command.split()[0] for command, _, _ in REFUSED} == {"collect", "doctor", "env", "keys", "new"}
 
 
 def test_no_command_imports_what_is_slow_before_it_knows_that_it_can_work(given_environment: dict[str, str], tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ GROUND = {
     "cluster_settings",
     "log_settings",
     "retention_settings",
+    "build_settings",
     "known_settings",
     "criteria",
     "criteria_file",
@@ -43,7 +44,8 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "follow_settings": {"errors", "names", "settings"},
     "log_settings": {"errors", "names", "settings", "regular_file"},
     "retention_settings": {"errors", "names", "settings"},
-    "known_settings": {"errors", "names", "settings", "cluster_settings", "follow_settings", "log_settings", "retention_settings"},
+    "build_settings": {"errors", "names", "settings"},
+    "known_settings": {"errors", "names", "settings", "cluster_settings", "follow_settings", "log_settings", "retention_settings", "build_settings"},
     "criteria": {"errors", "names"},
     "criteria_file": {"errors", "names", "criteria", "yaml_text"},
     "yaml_text": {"errors"},
@@ -62,6 +64,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "rollout": {*GROUND, "scorer", "model", "bentos", "registry", "platform"},
     "batch": {*GROUND, "scorer", "model"},
     "project": {*GROUND, "scorer", "model", "bentos", "training"},
+    "doctor": {*GROUND, "scorer", "model", "registry", "bentos", "platform", "rollout"},
 }
 ROOMS_BELOW_THE_STAGES = set(MAY_IMPORT)
 #: Each library, and where it may be imported.

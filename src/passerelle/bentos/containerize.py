@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from passerelle.bentos.adopted_image import ImageRecipe, adoption_in, recipe_of
+from passerelle.bentos.build_secrets import mount, secret_arguments, without_passwords
 from passerelle.bentos.context import readable_in_image, write_context
 from passerelle.bentos.engine import IN_THE_MAKING, ask, failed, find_engine, inspect, runs_here
 from passerelle.bentos.image_labels import default_image_name, image_labels
@@ -168,7 +169,10 @@ def _build_and_try(
 def _built(engine: str, folder: Path, names: _Names, recipe: ImageRecipe, labels: Mapping[str, str]) -> str:
     """Build the image under its temporary name and return its bill of materials."""
     image, options = names.image, recipe.options
+    # After the labels: which index the locked packages come from is no input of the image.
+    mount(folder / "Dockerfile", options.secrets)
     arguments = [part for name, value in recipe.arguments.items() for part in ("--build-arg", f"{name}={value}")]
+    arguments += secret_arguments(engine, options.secrets)
     arguments += [] if options.wheels is None else ["--network", "none"]
     arguments += [] if options.platform is None else ["--platform", options.platform]
     uncached = () if options.cached else ("--no-cache",)
@@ -212,7 +216,8 @@ def _build(engine: str, folder: Path, target: str, arguments: Sequence[str], ima
         raise OutsideError(f"the build of {image} took longer than {_BUILD_TIMEOUT_S:.0f} s", hint="passerelle containerize") from error
     if done.returncode != 0:
         # The former builder writes its steps to stdout and the cause to stderr.
-        raise failed(engine, done.stdout + done.stderr, of=f"the build of {image}", hint="passerelle containerize")
+        output = without_passwords(done.stdout + done.stderr)
+        raise failed(engine, output, of=f"the build of {image}", hint="passerelle containerize")
 
 
 def _described(engine: str, image: ImageRef, bento_tag: BentoTag, slim: bool, sbom: Path, *, fresh: bool, began: float) -> BuiltImage:

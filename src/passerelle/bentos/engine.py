@@ -19,6 +19,8 @@ _ASK_TIMEOUT_S = 60.0
 _ENGINES = ("docker", "podman", "buildah")
 #: In the tag of an unfinished image; a build that is killed leaves such images behind.
 IN_THE_MAKING = "in-the-making-"
+#: What pip and uv say of a package that an index does not list.
+_NOT_LISTED = ("no matching distribution found", "not found in the package registry", "there are no versions of", "no solution found when")
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -170,6 +172,9 @@ def failed(engine: str, output: str, *, of: str, hint: str) -> OutsideError:
         return OutsideError(
             f"a package is not the one that was locked: {of} was not made\n{_indented(lines)}", hint="make lock; git diff requirements"
         )
+    if any(words in lowered for words in _NOT_LISTED):
+        message = f"the package index lacks a locked package, or answers with a page of a proxy: {of} was not made\n{_indented(lines)}"
+        return OutsideError(message, hint="unset PASSERELLE_BUILD_PIP_CONF\npasserelle containerize --wheels FOLDER")
     if "exec format error" in lowered:
         return OutsideError(f"{of} is for another architecture than this machine's", hint="passerelle containerize")
     return OutsideError(f"{of} failed:\n{_indented(lines)}", hint=hint)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 #: Its digest is recorded in each image; name one by digest with `--base` to pin it.
@@ -22,6 +23,7 @@ class ImageOptions:
         cached: Whether the engine's cache is used; without it everything is built again.
         epoch: Seconds since 1970 that all times in the image are set to, so that the same inputs give the same digest.
         platform: `linux/amd64` or `linux/arm64`; by default this machine's.
+        secrets: Files for the installation of packages alone, by the names that they have in the build; no layer holds them.
     """
 
     image_name: str | None = None
@@ -32,3 +34,4 @@ class ImageOptions:
     cached: bool = True
     epoch: int | None = None
     platform: str | None = None
+    secrets: Mapping[str, Path] = field(default_factory=dict)

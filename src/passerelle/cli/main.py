@@ -11,7 +11,9 @@ import click
 
 from passerelle.cli import operations, stages
 from passerelle.cli.adopt_command import adopt
+from passerelle.cli.bundle_command import bundle
 from passerelle.cli.convert_command import convert
+from passerelle.cli.doctor_command import doctor
 from passerelle.cli.drift_command import drift
 from passerelle.cli.feedback import feedback
 from passerelle.cli.keys import keys
@@ -56,7 +58,9 @@ OPERATIONS: Sequence[click.Command] = (
     collect,
     erase,
     score,
+    doctor,
     operations.openapi,
+    bundle,
     operations.backup,
     operations.restore,
     prune,

@@ -197,6 +197,19 @@ def pruned_place(options: Options) -> None:
     stack(options) if options["target"] == "compose" else registry(options)
 
 
+def bundle(options: Options) -> None:
+    """Check the archive that is to be installed; the stack, where one is to be written.
+
+    Raises:
+        NotFoundError: There is no such archive, or the project holds no deploy/compose.yaml.
+        OutsideError: No engine answers.
+    """
+    if not options["install"]:
+        stack(options)
+    elif not options["path"].is_file():
+        raise NotFoundError(f"there is no file {options['path']}", hint="passerelle bundle FILE")
+
+
 def bento_model(options: Options) -> None:
     """Check the tag that was named; where none was, check that the store holds a bento model.
 

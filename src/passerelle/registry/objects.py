@@ -215,4 +215,4 @@ class Objects:
             return OutsideError(
                 f"the S3 server broke off while {name} was written, as it does when its disk is full; check its disk and its log"
             )
-        return OutsideError(f"{name} cannot be read or written: {code}", hint="passerelle status")
+        return OutsideError(f"{name} cannot be read or written: {code}", hint="passerelle doctor")

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from passerelle.bentos.build import PASSED
+from passerelle.bentos.build_secrets import build_secrets
 from passerelle.bentos.containerize import BuiltImage, containerize, image_ref
 from passerelle.bentos.image_options import ImageOptions
 from passerelle.bentos.image_platform import is_foreign
 from passerelle.bentos.push import push as push_image
 from passerelle.bentos.push import registry_of
 from passerelle.bentos.store import Store
+from passerelle.build_settings import BuildSettings
 from passerelle.errors import NotFoundError, PasserelleError, SettingsError, UsageError
 from passerelle.model.golden import read_golden
 from passerelle.names import GOLDEN, VERSION_LABEL, BentoTag
@@ -65,7 +67,7 @@ def run(
 
     Raises:
         UsageError: It is to be pushed and its name has no registry, or a container of another platform is to run here.
-        SettingsError: SOURCE_DATE_EPOCH is no number.
+        SettingsError: SOURCE_DATE_EPOCH is no number, or a file for the build is not usable.
         NotFoundError: The store holds no such bento, or no longer its model.
         RefusedError: This is production, and no promotion put the version there.
         IntegrityError: A golden prediction differs.
@@ -74,7 +76,8 @@ def run(
     _check(options, smoke=smoke, push=push)
     tag = chosen_bento(context.store, bento_tag, registered_model)
     check_promoted_here(context, tag)
-    options = replace(options, epoch=_epoch(context.environment) if options.epoch is None else options.epoch)
+    epoch = _epoch(context.environment) if options.epoch is None else options.epoch
+    options = replace(options, epoch=epoch, secrets=options.secrets or build_secrets(BuildSettings.read()))
     ran: list[ContainerReport] = []
     tried = {"trial": lambda engine, image: ran.append(_tried(context, tag, progress, engine, image))} if smoke else {}
     built = containerize(context.store, bento_tag=tag, options=options, dry_run=dry_run, progress=progress, **tried)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import configparser
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +19,26 @@ PLACES = ("bin", "share", "include", "sklearn/datasets/data", "sklearn/datasets/
 TESTS = ("numpy/_core/_simd.*.so", "numpy/_core/_*_tests.*.so", "scipy/*/_test_*.so", "scipy/*/*/_test_*.so")
 
 
+#: Of the organisation, mounted while this runs: pip.conf names its package index, ca.pem holds its authorities.
+SECRETS = Path("/run/secrets")
+
+
+def of_the_organisation(secrets: Path = SECRETS) -> dict[str, str]:
+    """Return the variables by which pip and uv use the index and the authorities that the build was given; none where it got none."""
+    found: dict[str, str] = {}
+    authorities, settings = secrets / "ca.pem", secrets / "pip.conf"
+    if authorities.is_file():
+        found |= dict.fromkeys(("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"), str(authorities))
+    if settings.is_file():
+        parsed = configparser.ConfigParser(interpolation=None)
+        parsed.read_string(settings.read_text(encoding="utf-8"))
+        found |= {"PIP_CONFIG_FILE": str(settings), **dict.fromkeys(("PIP_INDEX_URL", "UV_DEFAULT_INDEX"), parsed["global"]["index-url"])}
+        # A host that is named here is reached without a certificate that is trusted.
+        trusted = parsed["global"].get("trusted-host", "")
+        found |= dict.fromkeys(("PIP_TRUSTED_HOST", "UV_INSECURE_HOST"), trusted) if trusted else {}
+    return found
+
+
 def install(requirements: Path, target: Path, wheels: Path) -> None:
     """Install what the file locks; from the folder of wheels alone, where it holds any."""
     offline = ["--no-index", "--find-links", str(wheels)] if any(wheels.glob("*.whl")) else []
@@ -27,7 +49,7 @@ def install(requirements: Path, target: Path, wheels: Path) -> None:
     else:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-cache-dir", "--no-compile", "--disable-pip-version-check",
                    "--root-user-action", "ignore", *options]  # fmt: skip
-    subprocess.run(command, check=True)
+    subprocess.run(command, check=True, env={**os.environ, **of_the_organisation()})
 
 
 def leave_out(target: Path) -> None:
