@@ -42,7 +42,8 @@ def trial_pod(cluster: Cluster, objects: Sequence[KubernetesObject]) -> Iterator
             raise OutsideError(
                 f"the namespace {cluster.namespace} takes no pod that tries the image, and nothing was changed: "
                 f"{refusal(last_words(done), cluster.namespace)}",
-                hint=f"kubectl --namespace {cluster.namespace} auth can-i create pods; kubectl --namespace {cluster.namespace} get quota,limitrange",
+                hint=f"kubectl --namespace {cluster.namespace} get quota,limitrange\n"
+                f"kubectl --namespace {cluster.namespace} auth can-i create pods",
             )
         _wait(cluster, min(_READY_S, deployment["spec"].get("progressDeadlineSeconds", _READY_S)))
         yield TRIAL
