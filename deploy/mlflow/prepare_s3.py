@@ -54,7 +54,7 @@ USERS = {
         allowed(["s3:DeleteObject"], f"arn:aws:s3:::{BUCKET}/ledger/*/lock.json"),
         *LOG,
     ],
-    "prober": [listing("mlflow", "ledger"), allowed(["s3:GetObject"], ARTIFACTS, LEDGER)],
+    "prober": [listing(), allowed(["s3:GetObject"], ARTIFACTS, LEDGER)],
     "backup": [listing(), allowed(["s3:GetObject"], f"arn:aws:s3:::{BUCKET}/*")],
     "collector": LOG,
 }
