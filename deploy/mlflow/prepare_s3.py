@@ -66,7 +66,7 @@ USERS = {
         nothing_for_good(f"arn:aws:s3:::{BUCKET}/*"),
         *LOG,
     ],
-    "prober": [listing("mlflow", "ledger"), allowed(["s3:GetObject"], ARTIFACTS, LEDGER)],
+    "prober": [listing(), allowed(["s3:GetObject"], ARTIFACTS, LEDGER)],
     "backup": [
         listing(),
         allowed(["s3:GetObject"], f"arn:aws:s3:::{BUCKET}/*"),

@@ -74,8 +74,8 @@ def _verified(name: "str | None", environment: "dict[str, str]") -> bool:
     except subprocess.TimeoutExpired:
         say(f"the ledger of {name} cannot be verified: that took longer than {_TIMEOUT_S} s")
         return False
-    if done.returncode not in (0, _DAMAGED) or not done.stdout.startswith("{"):
-        say(f"the ledger of {name} cannot be verified: {(done.stderr.strip().splitlines() or ['nothing is said'])[0]}")
+    if done.returncode not in (0, _DAMAGED) or not done.stdout.startswith('{"registered_model"'):
+        say(f"the ledger of {name} cannot be verified: {(done.stdout or done.stderr).strip()[:500]}")
         return False
     found = json.loads(done.stdout)
     faults = len(found.get("findings", ())) + len(found.get("differences", ()))

@@ -192,7 +192,7 @@ def test_the_mlflow_server_owns_its_database_and_nothing_else(stack: StackForTes
 MODEL, ENTRY, LOCK, OTHER = "mlflow/least/model", "ledger/least/000001.jsonl", "ledger/least/lock.json", "other/least"
 LISTS = {
     "mlflow": ("mlflow/",),
-    "prober": ("mlflow/", "ledger/"),
+    "prober": ("mlflow/", "ledger/", ""),
     "workbench": ("mlflow/", "ledger/", ""),
     "backup": ("mlflow/", "ledger/", ""),
     "pruner": ("mlflow/", "ledger/", ""),

@@ -25,12 +25,12 @@ services:
       LEDGER_VERIFY_INTERVAL_S: "1"
       SITE_ADDRESS: classify.example.org
       PROXY_HOST: stand-in
-    volumes: [{type: tmpfs, target: /volumes/postgres, tmpfs: {size: 1048576, mode: 0o1777}}]
+    volumes: [{type: tmpfs, target: /volumes/postgres, read_only: false, tmpfs: {size: 1048576, mode: 0o1777}}]
   stand-in:
     extends: {file: compose.yaml, service: prober}
     entrypoint: [python3, /stand_in.py]
     networks: [platform]
-    healthcheck: {disable: true}
+    healthcheck: {test: [CMD, python3, -c, "import urllib.request as u; u.urlopen('http://127.0.0.1:9093/received')"], interval: 2s}
     volumes: ["./stand_in.py:/stand_in.py:ro"]
 """
 #: What is wrong from the beginning: the last backup is three days old, and the certificate expires in an hour.
@@ -56,13 +56,13 @@ def watched(served: StackForTests) -> Iterator[StackForTests]:
         path.chmod(0o644)
     rules, config = deploy / "prometheus" / "rules.yml", deploy / "prometheus" / "prometheus.yml"
     before = {path: path.read_text() for path in (rules, config)}
-    rules.write_text(re.sub(r"\n +for: \S+", "", before[rules]))
-    config.write_text(before[config] + "  - job_name: backup\n    static_configs: [{targets: ['stand-in:9093']}]\n")
-    (deploy / "stand_in.py").write_text(Path(__file__).with_name("alert_stand_in.py").read_text())
-    (deploy / "broken.yaml").write_text(BROKEN)
-    served.compose("-f", "deploy/broken.yaml", "up", "--detach", "--wait", "--no-deps", "stand-in", "prober")
-    served.compose("kill", "--signal", "HUP", "prometheus")
     try:
+        rules.write_text(re.sub(r"\n +for: \S+", "", before[rules]))
+        config.write_text(before[config] + "  - job_name: stand-in\n    static_configs: [{targets: ['stand-in:9093']}]\n")
+        (deploy / "stand_in.py").write_text(Path(__file__).with_name("alert_stand_in.py").read_text())
+        (deploy / "broken.yaml").write_text(BROKEN)
+        served.compose("-f", "deploy/broken.yaml", "up", "--detach", "--wait", "--no-deps", "stand-in", "prober")
+        served.compose("kill", "--signal", "HUP", "prometheus")
         yield served
     finally:
         for path, content in before.items():
@@ -76,7 +76,7 @@ def test_each_alert_of_the_platform_fires_when_what_it_watches_breaks(watched: S
     until(lambda: firing(watched) == AT_ONCE, within_s=90, what="nothing fires but what is wrong from the beginning")
     admin = client(watched, "admin")
     listed = admin.list_objects_v2(Bucket="passerelle", Prefix="ledger/")["Contents"]  # type: ignore[attr-defined]
-    key = next(each["Key"] for each in listed if re.search(r"\d+\.json", each["Key"]))
+    key = next(each["Key"] for each in listed if re.search(r"/\d+\.jsonl?$", each["Key"]))
     entry = admin.get_object(Bucket="passerelle", Key=key)["Body"].read()  # type: ignore[attr-defined]
     admin.put_object(Bucket="passerelle", Key=key, Body=entry.replace(b"promote", b"deleted"))  # type: ignore[attr-defined]
     assert watched.compose("-f", "deploy/broken.yaml", "exec", "-T", "prober", "python3", "-c", FILLED).strip() == "No space left on device"
