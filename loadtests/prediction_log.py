@@ -1,12 +1,12 @@
 """What the prediction log costs: requests a second of processor time, and p99, with it and without it, in turn.
 
-    python -m loadtests.prediction_log                    three services, twelve rounds of two seconds each, some two minutes
+    python -m loadtests.prediction_log                    two services, 40 rounds of two turns of a second each, some three minutes
     python -m loadtests.prediction_log --rounds 20
     python -m loadtests.prediction_log --feedback 0       redaction alone, without corrections
     python -m loadtests.prediction_log --feedback 20 --feedback-to on      corrections alone, without redaction
 
-One service records nothing, one everything but texts, one redacted texts; corrections are sent to one of them meanwhile. Rounds are
-taken in turn and ratios of neighbours count, because the figures of a busy machine go up and down.
+One service records everything but texts, one redacted texts; corrections are sent to one of them meanwhile. Each is compared with itself
+while its log is parked: two services differ by some percent for reasons of their own.
 """
 
 # ruff: noqa: T201 - a script that prints
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import statistics
 import sys
 import tempfile
@@ -25,7 +24,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from signal import SIGUSR1, SIGUSR2, Signals
 
+import numpy as np
 import psutil
 import requests
 
@@ -37,33 +38,44 @@ from passerelle.errors import PasserelleError
 from tests.service_fixtures import serve
 
 RESULTS = Path(__file__).resolve().parent / "results"
+SERVICE = "loadtests.recorded_in_turn"
 CONNECTIONS = 8
 #: Corrections a second; a person corrects one in some minutes.
 FEEDBACK_PER_S = 20.0
-OFF, ON, REDACTED = "off", "on", "redacted"
-SETTINGS: Mapping[str, Mapping[str, str]] = {OFF: {}, ON: {"log_text": "off"}, REDACTED: {"log_text": "redacted"}}
+ON, REDACTED = "on", "redacted"
+SETTINGS: Mapping[str, Mapping[str, str]] = {ON: {"log_text": "off"}, REDACTED: {"log_text": "redacted"}}
+#: The recording is parked, or goes on.
+PARKED, RECORDS = SIGUSR1, SIGUSR2
 #: Most that the log may cost: of the throughput, and times the p99.
 MOST_COST, MOST_P99 = 0.03, 1.1
 
 
 @dataclass(frozen=True)
-class LogRound:
-    """What one round on one service gave."""
+class LogTurn:
+    """What one turn on one service gave."""
 
-    per_cpu_second: float
-    per_second: float
+    requests: float
+    cpu_seconds: float
     p99_ms: float
 
 
 @dataclass(frozen=True)
+class LogRound:
+    """Two turns on one service, in either order."""
+
+    without: LogTurn
+    recorded: LogTurn
+
+
+@dataclass(frozen=True)
 class LogCost:
-    """What the log costs, next to the service that records nothing.
+    """What the log costs a service.
 
     Attributes:
-        cost: Share of the requests a second of processor time that are lost; median over the rounds.
-        cost_low: Least of the two ends between which the true median is, with 95 %.
-        cost_high: The other one.
-        p99_times: The p99 in multiples of the other's; median over the rounds.
+        cost: Share of the requests a second of processor time that are lost.
+        cost_low: Least of the interval of 95 %.
+        cost_high: Most of it.
+        p99_times: The p99 in multiples of that without the log; median over the rounds.
     """
 
     cost: float
@@ -75,8 +87,8 @@ class LogCost:
 def main() -> int:
     """Measure, print and write the figures; 1 where the log costs more than it may."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of one round")
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of one turn")
     parser.add_argument("--texts", type=int, default=TEXTS, help="that the model is fitted on")
     parser.add_argument("--feedback", type=float, default=FEEDBACK_PER_S, help="corrections a second; 0 for none")
     parser.add_argument("--feedback-to", choices=[ON, REDACTED], default=REDACTED, help="service that gets them")
@@ -89,7 +101,7 @@ def main() -> int:
     except PasserelleError as error:
         print(f"error: {error.message}\n  next: {error.hint}", file=sys.stderr)
         return error.exit_code
-    costs = {name: cost_of(rounds[OFF], rounds[name]) for name in (ON, REDACTED)}
+    costs = {name: cost_of(found) for name, found in rounds.items()}
     for name, cost in costs.items():
         print(f"{name:<10}{cost.cost:>8.1%} of throughput ({cost.cost_low:.1%} to {cost.cost_high:.1%})   p99 {cost.p99_times:.2f} times")
     path = options.results / f"prediction-log-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.json"
@@ -111,8 +123,8 @@ def measure(model: BenchModel, options: argparse.Namespace) -> dict[str, list[Lo
     with ExitStack() as stack:
         servers = {}
         for name, settings in SETTINGS.items():
-            folder = "" if name == OFF else str(model.folder / name)
-            service = stack.enter_context(serve(model.bentoml_home, prediction_log=folder, auth="off", access_log="false", **settings))
+            log = {"prediction_log": str(model.folder / name), "log_digest_key": "k" * 32, **settings}
+            service = stack.enter_context(serve(model.bentoml_home, module=SERVICE, auth="off", access_log="false", **log))
             servers[name] = Server(name, service.address, service.child)
         for server in servers.values():
             run_wrk(server, bodies, connections=options.connections, seconds=3.0)
@@ -120,30 +132,35 @@ def measure(model: BenchModel, options: argparse.Namespace) -> dict[str, list[Lo
             stack.enter_context(corrections(servers[options.feedback_to], model.records[0], options.feedback))
         rounds: dict[str, list[LogRound]] = {name: [] for name in servers}
         for number in range(options.rounds):
-            # The order turns, so that no service always comes after the same one.
-            for name in [*servers][number % 3 :] + [*servers][: number % 3]:
-                rounds[name].append(one_round(servers[name], bodies, options))
-            print(
-                f"round {number + 1}: " + "   ".join(f"{name} {found[-1].per_cpu_second:,.0f}" for name, found in rounds.items()),
-                flush=True,
-            )
+            for name, server in servers.items():
+                order = (PARKED, RECORDS) if number % 2 else (RECORDS, PARKED)
+                turns = {signal: one_turn(server, signal, bodies, options) for signal in order}
+                rounds[name].append(LogRound(turns[PARKED], turns[RECORDS]))
+            print(f"round {number + 1}: " + "   ".join(f"{name} {_rates(found[-1])}" for name, found in rounds.items()), flush=True)
         return rounds
 
 
-def one_round(server: Server, bodies: Path, options: argparse.Namespace) -> LogRound:
-    """Return one round, with the processor time of all processes of the service."""
+def _rates(turns: LogRound) -> str:
+    return " to ".join(f"{each.requests / each.cpu_seconds:,.0f}" for each in (turns.without, turns.recorded))
+
+
+def one_turn(server: Server, signal: Signals, bodies: Path, options: argparse.Namespace) -> LogTurn:
+    """Park the log or let it go on, and return what was answered from then on, with the processor time of all processes."""
+    for worker in psutil.Process(server.child.pid).children(recursive=True):
+        if "multiprocessing" not in " ".join(worker.cmdline()):  # the tracker of resources would end
+            worker.send_signal(signal)
     before = cpu_seconds(server)
     done = run_wrk(server, bodies, connections=options.connections, seconds=options.seconds)
     used = cpu_seconds(server) - before
-    answered = done.requests_per_s * max(1, round(options.seconds))
-    return LogRound(answered / used, done.requests_per_s, done.p99_ms)
+    return LogTurn(done.requests_per_s * max(1, round(options.seconds)), used, done.p99_ms)
 
 
 def cpu_seconds(server: Server) -> float:
     """Return the processor time that the service has used."""
     leader = psutil.Process(server.child.pid)
-    times = [each.cpu_times() for each in [leader, *leader.children(recursive=True)]]
-    return sum(each.user + each.system for each in times)
+    processes = [leader, *leader.children(recursive=True)]
+    files = (path for each in processes for path in Path(f"/proc/{each.pid}/task").glob("*/schedstat"))
+    return sum(int(path.read_text(encoding="ascii").split()[0]) for path in files) / 1e9
 
 
 @contextmanager
@@ -167,13 +184,15 @@ def corrections(server: Server, record: Mapping[str, str], per_s: float) -> Iter
         thread.join()
 
 
-def cost_of(without: Sequence[LogRound], recorded: Sequence[LogRound]) -> LogCost:
-    """Return what the log costs, from rounds that were taken in turn."""
-    costs = sorted(1 - b.per_cpu_second / a.per_cpu_second for a, b in zip(without, recorded, strict=True))
-    p99_times = statistics.median(b.p99_ms / a.p99_ms for a, b in zip(without, recorded, strict=True))
-    # The sign test's interval of a median.
-    place = max(0, math.floor(len(costs) / 2 - 0.98 * math.sqrt(len(costs))))
-    return LogCost(statistics.median(costs), costs[place], costs[-1 - place], p99_times)
+def cost_of(rounds: Sequence[LogRound]) -> LogCost:
+    """Return what the log costs; the interval comes from drawing the rounds anew."""
+    table = np.array([(r.recorded.requests, r.recorded.cpu_seconds, r.without.requests, r.without.cpu_seconds) for r in rounds])
+    drawn = np.random.default_rng(0).integers(len(table), size=(2_000, len(table)))
+    sums = np.vstack([table.sum(axis=0), table[drawn].sum(axis=1)])
+    costs = 1 - (sums[:, 0] / sums[:, 1]) / (sums[:, 2] / sums[:, 3])
+    low, high = np.quantile(costs[1:], (0.025, 0.975))
+    p99_times = statistics.median(r.recorded.p99_ms for r in rounds) / statistics.median(r.without.p99_ms for r in rounds)
+    return LogCost(float(costs[0]), float(low), float(high), p99_times)
 
 
 if __name__ == "__main__":

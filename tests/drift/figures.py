@@ -58,7 +58,7 @@ def write_day(log: Path, rng: np.random.Generator, day: date, rows: int) -> None
         "second_probability": rng.uniform(0.0, 0.3, rows), "review": rng.random(rows) < 0.1, "characters": rng.integers(20, 900, rows),
         "words": rng.integers(3, 120, rows), "known_ngrams": rng.uniform(0.6, 1.0, rows), "latency_ms": rng.exponential(1.5, rows) + 0.2,
         "batch": np.zeros(rows, dtype=bool), "golden": np.zeros(rows, dtype=bool),
-        "record_digest": hexadecimal(rng, rows, 64), "schema": [SCHEMA] * rows,
+        "record_digest": hexadecimal(rng, rows, 64), "value": [None] * rows, "schema": [SCHEMA] * rows,
     }  # fmt: skip
     write_tree(log, PREDICTIONS, day, answers)
     if day > LAST_DAY - timedelta(days=_TEXT_DAYS):

@@ -1,14 +1,18 @@
-"""Measure what following costs, and draw twenty swaps: `python -m tests.follow.figures`; writes docs/following-swaps.png."""
+"""Measure what following costs, with models as large as the demo's, and draw twenty swaps; writes docs/following-swaps.png.
+
+python -m tests.follow.figures                    all, about a quarter of an hour, with one table at the end
+python -m tests.follow.figures first cost         some: first, plot, cost, memory, second, shadow
+"""
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGUSR1, SIGUSR2, Signals
@@ -20,6 +24,7 @@ from passerelle.registry.webhooks import keep_webhooks
 from tests.follow import proxy
 from tests.follow.followed import WEBHOOK_SECRET, Followed, Replica, followed, replica, until
 from tests.follow.load import Asked, Load, Traffic
+from tests.follow.swap_plot import plot
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,6 @@ class Spent:
 
 #: MLflow remembers its list of webhooks for a minute.
 _WEBHOOKS_KNOWN_AFTER_S = 65.0
-PLOT = Path(__file__).resolve().parents[2] / "docs" / "following-swaps.png"
 
 
 def _rss_mib(service: Followed) -> list[float]:
@@ -111,7 +115,7 @@ def memory(service: Followed, times: int) -> dict[str, list[float]]:
     return found
 
 
-def cost(service: Followed, pairs: int = 800, seconds: float = 0.25) -> list[tuple[Spent, Spent]]:
+def cost(service: Followed, pairs: int = 240, seconds: float = 0.25) -> list[tuple[Spent, Spent]]:
     """Return what was answered while a service follows and while its following is parked, in as many short turns of each.
 
     Two services differ by more than following costs, so it is one and the same. MLflow's own work is no cost of the service's, so the proxy
@@ -162,94 +166,122 @@ def _cpu_s(pid: int) -> float:
     return sum(int(path.read_text(encoding="ascii").split()[0]) for path in files) / 1e9
 
 
-def plot(traffic: Traffic, target: Path = PLOT) -> None:
-    """Draw requests per second, p99 and version over time."""
-    import matplotlib as mpl
+class Figures:
+    """The lines of the table, as they come."""
 
-    mpl.use("agg")
-    from matplotlib import pyplot
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, str]] = []
 
-    asked = sorted(traffic.asked, key=lambda each: each.sent)
-    began = asked[0].sent
-    seconds: dict[int, list[Asked]] = {}
-    for each in asked:
-        seconds.setdefault(int(each.sent - began), []).append(each)
-    whole = sorted(seconds)[:-1]
-    figure, (rate, slowest, version) = pyplot.subplots(3, 1, sharex=True, figsize=(9, 6), constrained_layout=True)
-    rate.step(whole, [len(seconds[each]) for each in whole], where="post")
-    rate.set_ylabel("requests per second")
-    rate.set_ylim(bottom=0)
-    slowest.step(whole, [Traffic(seconds[each]).p99_ms if len(seconds[each]) > 1 else 0 for each in whole], where="post", color="tab:red")
-    slowest.set_ylabel("p99, ms")
-    slowest.set_yscale("log")
-    answered = [each for each in asked if each.version != "-"]
-    version.scatter([each.sent - began for each in answered], [int(each.version) for each in answered], s=1, color="tab:green")
-    version.set_ylabel("version that answered")
-    version.set_yticks(sorted({int(each.version) for each in answered}))
-    version.set_xlabel(f"seconds; {len(asked):,} requests, {traffic.failed} failed, {traffic.wrong} wrong answers")
-    figure.suptitle("Twenty swaps under traffic")
-    figure.savefig(target, dpi=90)
+    def add(self, name: str, value: str, goal: str) -> None:
+        """Add a figure and its goal."""
+        self.lines.append((name, value, goal))
+        _say(f"{name}: {value} (goal {goal})")
+
+    def table(self) -> str:
+        """Return all of them, in Markdown."""
+        return "\n".join(f"| {' | '.join(line)} |" for line in [("figure", "measured", "goal"), ("---",) * 3, *self.lines])
 
 
-def _shown(name: str, values: Sequence[float], unit: str) -> str:
+def _shown(values: Sequence[float], unit: str) -> str:
     ordered = sorted(values)
-    return f"{name}: median {statistics.median(ordered):.3f} {unit}, from {ordered[0]:.3f} to {ordered[-1]:.3f}, n={len(ordered)}"
+    return f"median {statistics.median(ordered):.3f} {unit}, from {ordered[0]:.3f} to {ordered[-1]:.3f}, n={len(ordered)}"
 
 
 def _say(text: str) -> None:
     print(text, flush=True)  # noqa: T201
 
 
-def _first() -> None:
-    """Measure how long it takes from the move of the alias to the first answer, with models as large as the demo's."""
-    with tempfile.TemporaryDirectory(prefix="passerelle-") as folder, followed(Path(folder), interval_s=2.0, of_demo=True) as service:
-        service.hurries = False
-        _say(_shown("alias moved to first answer, poll of 2 s", first_answers(service), "s"))
-    # The poll would come much later.
+@contextmanager
+def _of_demo(interval_s: float = 2.0, *, webhook: bool = False, **options: str) -> Iterator[Followed]:
+    """Yield a service that follows models as large as the demo's."""
     with (
         tempfile.TemporaryDirectory(prefix="passerelle-") as folder,
-        followed(Path(folder), interval_s=60.0, of_demo=True, webhook=True) as service,
+        followed(Path(folder), interval_s=interval_s, turns=3, of_demo=True, webhook=webhook, **options) as service,
     ):
         service.hurries = False
+        yield service
+
+
+def _first(figures: Figures) -> None:
+    with _of_demo() as service:
+        figures.add("alias moved to first answer, poll of 2 s", _shown(first_answers(service), "s"), "<= 4 s")
+    # The poll would come much later.
+    with _of_demo(60.0, webhook=True) as service:
         keep_webhooks(service.versions.registry, "figures", [f"{service.replica.service.address}/follow/webhook"], WEBHOOK_SECRET)
         time.sleep(_WEBHOOKS_KNOWN_AFTER_S)
-        _say(_shown("alias moved to first answer, webhook", first_answers(service), "s"))
+        figures.add("alias moved to first answer, webhook", _shown(first_answers(service), "s"), "<= 1 s")
 
 
-def _while_polling(*wanted: str) -> None:
+def _plot(figures: Figures) -> None:
+    with _of_demo(follow_candidate="off") as service:
+        still = quiet(service, 30)
+        service.hurries = True
+        traffic, _ = swaps(service, 20)
+        around = near(traffic, first_seen(traffic))
+        plot(traffic)
+        value = f"{around.p99_ms / still.p99_ms:.2f} times ({around.p99_ms:.1f} to {still.p99_ms:.1f} ms)"
+        figures.add("p99 within 0.5 s of a swap to the quiet p99", value, "<= 2 times")
+        figures.add(
+            "requests through twenty swaps", f"{len(traffic.asked):,}, {traffic.failed} failed, {traffic.wrong} wrong", "0 failed, 0 wrong"
+        )
+
+
+def _cost(figures: Figures) -> None:
+    with _of_demo(follow_candidate="off") as service:
+        turns = cost(service)
+        ratio, low, high = ratio_of_rates(turns)
+        value = f"{1 - ratio:.2%} of requests a processor second, 95 %: {1 - high:.2%} to {1 - low:.2%}, {len(turns)} pairs"
+        figures.add("cost of following", value, "<= 1 %")
+
+
+def _memory(figures: Figures) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="passerelle-") as folder,
-        followed(Path(folder), interval_s=2.0, follow_candidate="off") as service,
+        followed(Path(folder), follow_ledger="off", follow_keep_s="0", follow_candidate="off") as service,
     ):
-        service.hurries = False
-        if "plot" in wanted:
-            still = quiet(service, 30)
-            service.hurries = True
-            traffic, _ = swaps(service, 20)
-            around = near(traffic, first_seen(traffic))
-            plot(traffic)
-            _say(f"p99 quiet {still.p99_ms:.1f} ms, within 0.5 s of a swap {around.p99_ms:.1f} ms, in all {traffic.p99_ms:.1f} ms")
-            _say(f"{len(traffic.asked)} requests, {traffic.failed} failed, {traffic.wrong} wrong")
-        if "cost" in wanted:
-            turns = cost(service)
-            text = "requests per processor second, following on / off: {:.4f}, interval of 95 % from {:.4f} to {:.4f}, {} pairs"
-            _say(text.format(*ratio_of_rates(turns), len(turns)))
+        found = memory(service, int(os.environ.get("FOLLOW_SWAPS", "300")))
+        last = list(found.values())[-1]
+        grown = [after - before for after, before in zip(last, found.get("after 10", last), strict=True)]
+        value = (
+            f"{', '.join(f'{each:+.1f}' for each in grown)} MiB after the tenth of {list(found)[-1].removeprefix('after ')}, each worker"
+        )
+        figures.add("memory through swaps", value, "+-5 MiB")
+
+
+def _second(figures: Figures) -> None:
+    """Measure what a second model takes beside the first, which stays loaded."""
+    with _of_demo(follow_candidate="off", follow_keep_s="600", follow_ledger="off") as service:
+        service.hurries = True
+        quiet(service, 3)
+        before = _rss_mib(service)
+        service.wanted = service.other()
+        service.versions.by_hand(service.wanted)
+        service.until_in_step()
+        quiet(service, 3)
+        more = [after - each for after, each in zip(_rss_mib(service), before, strict=True)]
+        figures.add("a second model beside the first", f"{', '.join(f'{each:+.1f}' for each in more)} MiB, each worker", "<= 10 MiB")
+
+
+def _shadow(figures: Figures) -> None:
+    from tests.follow.shadow_cost import pairs
+
+    with _of_demo(follow_keep_s="600") as service:
+        service.load.stop()
+        found = pairs(service, 8, 3.0, 4, 0.02)
+        ratios = [with_shadow.traffic.p99_ms / without.traffic.p99_ms for with_shadow, without in found]
+        figures.add("p99 with a shadow to that without", _shown(ratios, "times"), "no delay")
+
+
+_PARTS = {"first": _first, "plot": _plot, "cost": _cost, "memory": _memory, "second": _second, "shadow": _shadow}
 
 
 def main(*wanted: str) -> None:
-    """Measure what is wanted, by default all: first, plot, cost, memory."""
-    wanted = wanted or ("first", "plot", "cost", "memory")
+    """Measure what is wanted, by default all, and print the table."""
+    figures = Figures()
     _say(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.0f}")
-    if "first" in wanted:
-        _first()
-    if not {"plot", "cost"}.isdisjoint(wanted):
-        _while_polling(*wanted)
-    if "memory" in wanted:
-        with (
-            tempfile.TemporaryDirectory(prefix="passerelle-") as folder,
-            followed(Path(folder), follow_ledger="off", follow_keep_s="0", follow_candidate="off") as service,
-        ):
-            _say(json.dumps(memory(service, int(os.environ.get("FOLLOW_SWAPS", "300")))))
+    for name in wanted or _PARTS:
+        _PARTS[name](figures)
+    _say(f"\n{figures.table()}")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,9 @@ MOST_CHARACTERS = 20_000
 #: A word that is cut in two could not be recognised as personal data: it is left out where it is no longer than this.
 _LONGEST_WORD = 200
 _MILLISECONDS = 1_000
+#: Of an id, with the hyphen between them.
+_TIME_DIGITS = 13
+_NO_SECOND: Mapping[str, Any] = {"label": None, "probability": None}
 _OTHER_SPACES = bytes(code for code in range(256) if chr(code).isspace() and chr(code) != " ")
 
 
@@ -57,7 +60,8 @@ class LoggedContent:
         self._text = settings.log_text
         self._key = digest_key(settings)
         self._model: LoadedModel | None = None
-        self._model_names = ("", "")
+        self._registered_model = self._artifact_digest = ""
+        self._no_fields = not settings.columns and settings.log_text == "off"
         self._at_digits = self._at_text = ""
         self._second = -1
         self._second_text = ""
@@ -69,41 +73,45 @@ class LoggedContent:
 
     def prediction(self, answered: AnsweredRecord) -> bytes:
         """Return the line of an answer."""
-        model, record, answer = answered.model, answered.record, answered.answer
-        top = answer["top"]
-        second = top[1] if len(top) > 1 else {"label": None, "probability": None}
-        registered_model, artifact_digest = self._names_of(model)
-        fields, redaction = self._fields(record, self._columns)
+        # Few calls: beside the scorer, what each of them needs is in none of the processor's caches.
+        model, record, answer, known_ngrams, key_name, latency_ms, batch, characters = answered
+        if model is not self._model:
+            self._remember(model)
+        prediction_id, top = answer["prediction_id"], answer["top"]
+        if prediction_id[:_TIME_DIGITS] != self._at_digits:
+            self._set_time(prediction_id[:_TIME_DIGITS])
+        second = top[1] if len(top) > 1 else _NO_SECOND
+        fields, redaction = (None, None) if self._no_fields else self._fields(record, self._columns)
         words = 0
         for value in record.values():
             if isinstance(value, str):
                 words += _words(value)
         # The fields of `LoggedPrediction`; to make one first would take as long again as the rest.
-        return _line(
-            {
-                "prediction_id": answer["prediction_id"],
-                "at": self._at(answer["prediction_id"]),
-                "registered_model": registered_model,
-                "model_version": answer["model_version"],
-                "artifact_digest": artifact_digest,
-                "key_name": answered.key_name,
-                "label": answer["label"],
-                "probability": answer["probability"],
-                "second_label": second["label"],
-                "second_probability": second["probability"],
-                "review": answer["review"],
-                "characters": answered.characters,
-                "words": words,
-                "known_ngrams": answered.known_ngrams,
-                "latency_ms": int(answered.latency_ms * 1_000) / 1_000,
-                "batch": answered.batch,
-                "golden": model.is_golden(record),
-                "record_digest": record_digest(record, self._key) if self._key else None,
-                "redaction": redaction,
-                "fields": fields,
-                "schema": SCHEMA,
-            }
-        )
+        line = {
+            "prediction_id": prediction_id,
+            "at": self._at_text,
+            "registered_model": self._registered_model,
+            "model_version": answer["model_version"],
+            "artifact_digest": self._artifact_digest,
+            "key_name": key_name,
+            "label": answer["label"],
+            "probability": answer["probability"],
+            "second_label": second["label"],
+            "second_probability": second["probability"],
+            "review": answer["review"],
+            "characters": characters,
+            "words": words,
+            "known_ngrams": known_ngrams,
+            "latency_ms": int(latency_ms * 1_000) / 1_000,
+            "batch": batch,
+            "golden": model.is_golden(record),
+            "record_digest": record_digest(record, self._key) if self._key else None,
+            "redaction": redaction,
+            "fields": fields,
+            "value": None if top else _value(answer),
+            "schema": SCHEMA,
+        }
+        return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
 
     def feedback(self, feedback: LoggedFeedback) -> bytes:
         """Return the line of a feedback, whose comment and fields are as they were sent."""
@@ -142,23 +150,31 @@ class LoggedContent:
     def _rules_version(self) -> int:
         return int(self._redaction.RULES_VERSION)
 
-    def _names_of(self, model: LoadedModel) -> tuple[str, str]:
-        """Return the registered model and the digest of its artifacts."""
-        # Nearly always that of the answer before.
-        if model is not self._model:
-            self._model = model
-            self._model_names = model.lineage.get("registered_model", ""), model.lineage.get("artifact_digest", "")
-        return self._model_names
+    def _remember(self, model: LoadedModel) -> None:
+        """Remember the registered model and the digest of its artifacts; the next answer is nearly always the same model's."""
+        self._model = model
+        self._registered_model = model.lineage.get("registered_model", "")
+        self._artifact_digest = model.lineage.get("artifact_digest", "")
 
-    def _at(self, prediction_id: str) -> str:
-        """Return the time that the id names, so that both name the same day."""
-        digits = prediction_id[:13]
-        if digits != self._at_digits:
-            second, milliseconds = divmod(int(digits.replace("-", ""), 16), _MILLISECONDS)
-            if second != self._second:
-                self._second, self._second_text = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-            self._at_digits, self._at_text = digits, f"{self._second_text}.{milliseconds:03d}+00:00"
-        return self._at_text
+    def _set_time(self, digits: str) -> None:
+        """Set `at` to the time that an id names, so that both name the same day.
+
+        Args:
+            digits: The first ones of the id.
+        """
+        second, milliseconds = divmod(int(digits.replace("-", ""), 16), _MILLISECONDS)
+        if second != self._second:
+            self._second, self._second_text = second, datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        self._at_digits, self._at_text = digits, f"{self._second_text}.{milliseconds:03d}+00:00"
+
+
+def _value(answer: Mapping[str, Any]) -> str | None:
+    """Return what a model that is no classifier answered, as JSON; None for a classifier, and for what is longer than a text may be."""
+    found = answer["prediction"] if "prediction" in answer else answer.get("labels")
+    if found is None:
+        return None
+    content = orjson.dumps(found, default=str).decode()
+    return content if len(content) <= MOST_CHARACTERS else None
 
 
 def _cut(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import copy
 import time
 from collections import deque
 from typing import NamedTuple
@@ -13,8 +13,10 @@ from passerelle.monitoring.prediction_log.record import LoggedFeedback
 
 #: Characters of all texts and lines that wait, so that long texts do not fill the memory.
 _MOST_CHARACTERS = 4_000_000
-#: How many lines the event loop makes together, the longest record that it takes, and the time after which it begins no further line.
-_TOGETHER, _SHORT_CHARACTERS, _LONGEST_S = 16, 1_024, 0.001
+#: The longest record whose line the event loop makes.
+_SHORT_CHARACTERS = 1_024
+#: Fewer records and lines than these can wait for the next turn of the thread.
+_FEW = 16
 
 Waiting = AnsweredRecord | LoggedFeedback
 
@@ -30,9 +32,9 @@ class Lines(NamedTuple):
 class LineQueue:
     """A bounded queue between the event loop, which puts, and the thread that takes and writes; the event loop never waits for it.
 
-    Under load the event loop makes the lines, of some short records at a time: the scorer has displaced in the processor's caches what a
-    line needs, which is loaded once for all of them, and the thread does not compete for the interpreter. The thread makes the lines of
-    all other records: long ones, batches, feedback, and answers that are rare.
+    The event loop makes the line of a short record at once: to keep its answer until later would keep all of its objects from being used
+    again, and the thread would compete for the interpreter. The thread makes the lines of all other records: long ones, batches, feedback,
+    and those that come before `prepare` is done.
 
     Args:
         content: Makes the lines.
@@ -41,16 +43,14 @@ class LineQueue:
     """
 
     def __init__(self, content: LoggedContent, counts: LogMetrics, most: int) -> None:
-        self._content = content
+        # One for each thread, since they remember the model and the time of the line before.
+        self._content, self._content_at_once = content, copy.copy(content)
         self._counts = counts
         self._most = most
         self._waiting: deque[Waiting] = deque()
-        # Lines of the records that were put before those that wait.
         self._lines: deque[bytes] = deque()
-        # Whoever has it takes records and makes lines.
-        self._making = threading.Lock()
         self._prepared = False
-        # The first is changed by the event loop alone, the second by whoever makes lines.
+        # The first is changed by the event loop alone, the second by the thread alone.
         self._characters_put = self._characters_taken = 0
 
     def __len__(self) -> int:
@@ -60,7 +60,7 @@ class LineQueue:
     @property
     def full(self) -> bool:
         """Whether it takes no more."""
-        return len(self) >= self._most or self._characters_put - self._characters_taken > _MOST_CHARACTERS
+        return len(self._waiting) + len(self._lines) >= self._most or self._characters_put - self._characters_taken > _MOST_CHARACTERS
 
     @property
     def crowded(self) -> bool:
@@ -69,8 +69,8 @@ class LineQueue:
 
     @property
     def few(self) -> bool:
-        """Whether fewer wait than lines are made together: they can wait for others, or for the next turn of the thread."""
-        return len(self) < _TOGETHER
+        """Whether so few wait that they can wait for the next turn of the thread."""
+        return len(self._waiting) < _FEW and len(self._lines) * 2 < self._most
 
     def prepare(self) -> None:
         """Load what the lines need, which takes time once: not on the event loop."""
@@ -78,57 +78,46 @@ class LineQueue:
         self._prepared = True
 
     def put(self, item: Waiting) -> None:
-        """Let a record wait, and make lines where enough of them do."""
+        """Let a record wait, as a line where it is short."""
+        if isinstance(item, AnsweredRecord) and self._prepared and not item.batch and item.characters <= _SHORT_CHARACTERS:
+            line = self._line_of(item, self._content_at_once)
+            if line is not None:
+                self._characters_put += len(line)
+                self._lines.append(line)
+            return
         self._characters_put += _characters_of(item)
         self._waiting.append(item)
-        if len(self._waiting) >= _TOGETHER and self._prepared and self._making.acquire(blocking=False):
-            try:
-                self._make_short_ones()
-            finally:
-                self._making.release()
 
     def take(self, seconds: float) -> Lines:
         """Return the lines that are made, and those that can be made within this time."""
         end = time.perf_counter() + seconds
-        with self._making:
-            predictions, feedback = list(self._lines), list[bytes]()
-            self._lines.clear()
-            self._characters_taken += sum(map(len, predictions))
-            while self._waiting and time.perf_counter() < end:
-                item = self._waiting[0]
-                line = self._next_line()
-                if line is not None:
-                    (predictions if isinstance(item, AnsweredRecord) else feedback).append(line)
+        predictions, feedback = list[bytes](), list[bytes]()
+        while self._lines:
+            predictions.append(self._lines.popleft())
+        self._characters_taken += sum(map(len, predictions))
+        while self._waiting and time.perf_counter() < end:
+            item = self._waiting.popleft()
+            self._characters_taken += _characters_of(item)
+            line = self._line_of(item, self._content)
+            if line is not None:
+                (predictions if isinstance(item, AnsweredRecord) else feedback).append(line)
         return Lines(b"".join(predictions), b"".join(feedback), len(predictions) + len(feedback))
 
     def clear(self) -> int:
         """Drop what waits, and return how many records that were."""
-        with self._making:
-            count = len(self)
-            self._characters_taken += sum(map(len, self._lines)) + sum(map(_characters_of, self._waiting))
-            self._lines.clear()
-            self._waiting.clear()
-        return count
+        dropped = 0
+        while self._lines:
+            self._characters_taken += len(self._lines.popleft())
+            dropped += 1
+        while self._waiting:
+            self._characters_taken += _characters_of(self._waiting.popleft())
+            dropped += 1
+        return dropped
 
-    def _make_short_ones(self) -> None:
-        end = time.perf_counter() + _LONGEST_S
-        for _ in range(_TOGETHER):
-            item = self._waiting[0] if self._waiting else None
-            if not isinstance(item, AnsweredRecord) or item.batch or item.characters > _SHORT_CHARACTERS:
-                return
-            if time.perf_counter() > end:
-                return
-            line = self._next_line()
-            if line is not None:
-                self._characters_taken -= len(line)
-                self._lines.append(line)
-
-    def _next_line(self) -> bytes | None:
-        """Return the line of the first record that waits, which is taken; None where no line can hold it."""
-        item = self._waiting.popleft()
-        self._characters_taken += _characters_of(item)
+    def _line_of(self, item: Waiting, content: LoggedContent) -> bytes | None:
+        """Return the line of a record; None where no line can hold it."""
         try:
-            return self._content.prediction(item) if isinstance(item, AnsweredRecord) else self._content.feedback(item)
+            return content.prediction(item) if isinstance(item, AnsweredRecord) else content.feedback(item)
         except Exception:  # noqa: BLE001 - whatever a rule or a value raises: the record is left out, and the log goes on
             self._counts.drop(RECORD)
             return None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 #: Changes with each change of a column; readers take older numbers too.
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 
 class LoggedPrediction(NamedTuple):
@@ -19,7 +19,7 @@ class LoggedPrediction(NamedTuple):
         model_version: That answered.
         artifact_digest: Of that version.
         key_name: Name of the API key, never the key; `loopback` without one.
-        label: That was answered.
+        label: That was answered; empty where the model gives no label, or several.
         probability: Of the label; None for a model without probabilities.
         second_label: The next probable class; None for a model without probabilities.
         second_probability: Of that class.
@@ -33,6 +33,7 @@ class LoggedPrediction(NamedTuple):
         record_digest: Keyed digest of the record (HMAC-SHA256, hexadecimal); None without a key for it.
         redaction: Version of the redaction rules that the fields went through; None for full texts, or without fields.
         fields: The record's columns that are logged; None where none is. Kept in files of their own, with a shorter retention.
+        value: Of a model that is no classifier, what it answered, as JSON: its prediction, or its labels. Since schema 2.
         schema: Of this line.
     """
 
@@ -56,6 +57,7 @@ class LoggedPrediction(NamedTuple):
     record_digest: str | None = None
     redaction: int | None = None
     fields: Mapping[str, object] | None = None
+    value: str | None = None
     schema: int = SCHEMA
 
 

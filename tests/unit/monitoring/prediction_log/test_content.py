@@ -35,6 +35,26 @@ def test_a_golden_input_is_marked(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        ({"prediction": 1.5}, "1.5"),
+        ({"prediction": {"low": 1, "high": None}}, '{"low":1,"high":null}'),
+        ({"labels": [{"label": "a", "probability": 0.75, "given": True}]}, '[{"label":"a","probability":0.75,"given":true}]'),
+        ({"prediction": None}, None),
+        ({"prediction": "x" * MOST_CHARACTERS}, None),
+        ({"label": "a"}, None),
+    ],
+)
+def test_what_no_classifier_answers_is_logged_as_json(answer: dict[str, Any], value: str | None) -> None:
+    entry = answered()
+    plain: dict[str, Any] = {"label": "", "probability": None, "top": [], "review": False}
+    given = {**plain, "model_version": "7", "prediction_id": entry.answer["prediction_id"], **answer}
+    line = json.loads(LoggedContent(LogSettings.read({})).prediction(entry._replace(answer=given)))
+    assert line["value"] == value
+    assert (line["second_label"], line["probability"]) == (None, None)
+
+
+@pytest.mark.parametrize(
     ("settings", "record", "expected"),
     [
         ({}, {"text": "M. Dupont"}, (None, None)),

@@ -1,4 +1,4 @@
-"""Who makes the lines of the prediction log: the event loop some short ones at a time, the thread all others."""
+"""Who makes the lines of the prediction log: the event loop those of short records, the thread all others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from passerelle.log_settings import LogSettings
-from passerelle.monitoring.prediction_log import line_queue, writer
+from passerelle.model.prediction_id import new_prediction_id
+from passerelle.monitoring.prediction_log import writer
 from passerelle.monitoring.prediction_log.content import LoggedContent
 from passerelle.monitoring.prediction_log.line_queue import LineQueue
 from passerelle.monitoring.prediction_log.log_metrics import LogMetrics
@@ -18,11 +19,6 @@ from tests.unit.monitoring.prediction_log.answers import answered, log_of
 
 LONG: dict[str, object] = {"text": "mot " * 300}
 FEEDBACK = LoggedFeedback("id", "at", "m", "key", "b", "", comment="M. Dupont a écrit")
-
-
-@pytest.fixture(autouse=True)
-def _without_a_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line_queue, "_LONGEST_S", 60.0)
 
 
 def queue(most: int = 1_000, **settings: Any) -> LineQueue:
@@ -35,12 +31,10 @@ def keys_of(lines: bytes) -> list[str]:
     return [json.loads(line)["key_name"] for line in lines.splitlines()]
 
 
-def test_sixteen_short_answers_are_made_lines_without_the_thread() -> None:
+def test_short_answers_are_made_lines_without_the_thread() -> None:
     waiting = queue()
-    for number in range(15):
+    for number in range(16):
         waiting.put(answered(number))
-    assert waiting.take(0.0).records == 0
-    waiting.put(answered(15))
     # Without time for the thread to make any, these are the ones that the event loop made.
     lines = waiting.take(0.0)
     assert (keys_of(lines.predictions), lines.records) == ([f"key-{number}" for number in range(16)], 16)
@@ -53,27 +47,21 @@ def test_what_takes_long_is_left_to_the_thread(first: Any) -> None:
     waiting.put(first)
     for number in range(1, 40):
         waiting.put(answered(number))
-    assert waiting.take(0.0).records == 0
-    lines = waiting.take(60.0)
-    assert lines.records == 40
-    assert keys_of(lines.predictions)[-39:] == [f"key-{number}" for number in range(1, 40)]
+    lines = waiting.take(0.0)
+    assert keys_of(lines.predictions) == [f"key-{number}" for number in range(1, 40)]
+    assert waiting.take(60.0).records == 1
 
 
-def test_the_event_loop_stops_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(line_queue, "_LONGEST_S", -1.0)
+def test_both_threads_remember_the_time_and_the_model_by_themselves() -> None:
     waiting = queue()
-    for number in range(20):
-        waiting.put(answered(number))
-    assert waiting.take(0.0).records == 0
-
-
-def test_the_event_loop_never_waits_for_the_thread() -> None:
-    waiting = queue()
-    with waiting._making:  # as the thread has it while it makes lines
-        for number in range(20):
-            waiting.put(answered(number))
-    assert waiting.take(0.0).records == 0
-    assert len(waiting) == 20
+    first, second = answered(0, LONG), answered(1)
+    first.answer["prediction_id"] = new_prediction_id("9f86d081", 1_000_000_000)  # type: ignore[index]
+    waiting.put(first)
+    waiting.put(second)
+    assert waiting._content is not waiting._content_at_once
+    times = [json.loads(line)["at"][:4] for line in waiting.take(60.0).predictions.splitlines()]
+    assert times[1] == "2001"
+    assert times[0] != "2001"
 
 
 def test_lines_are_not_made_before_the_rules_are_loaded() -> None:
@@ -85,11 +73,14 @@ def test_lines_are_not_made_before_the_rules_are_loaded() -> None:
 
 def test_a_few_that_came_during_a_write_wait_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = log_of(tmp_path)
+    log._queue.prepare()
     monkeypatch.setattr(log, "_write", lambda: None)  # stands for a write that ends before these come
     for number in range(15):
+        log.add(answered(number, batch=True))
+    for number in range(100):
         log.add(answered(number))
     assert log._turn() == writer._PAUSE_S
-    log.add(answered(15))
+    log.add(answered(15, batch=True))
     assert log._turn() < writer._PAUSE_S
 
 

@@ -24,6 +24,7 @@ from passerelle.monitoring.prediction_log.partitions import (
     read_predictions,
     read_texts,
 )
+from passerelle.monitoring.prediction_log.record import SCHEMA
 from passerelle.monitoring.prediction_log.trees import FEEDBACK, PREDICTIONS, TEXTS
 from tests.unit.monitoring.prediction_log.log_files import MONDAY, TUESDAY, feedback, prediction, prediction_id, write_lines
 
@@ -44,7 +45,7 @@ def test_lines_of_a_running_worker_and_closed_ones_are_read(tmp_path: Path) -> N
     assert read_predictions(place, [MONDAY, TUESDAY]).column_names == list(PREDICTIONS.columns)
     assert "fields" not in PREDICTIONS.columns
     assert read_texts(place, [MONDAY, TUESDAY]).to_pylist() == [
-        {"prediction_id": second.prediction_id, "redaction": 1, "fields": '{"text":"Un nid de poule"}', "schema": 1}
+        {"prediction_id": second.prediction_id, "redaction": 1, "fields": '{"text":"Un nid de poule"}', "schema": SCHEMA}
     ]
 
 

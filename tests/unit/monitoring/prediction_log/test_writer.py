@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from passerelle.monitoring.prediction_log import folder_room, writer
-from passerelle.monitoring.prediction_log.record import LoggedFeedback, LoggedPrediction
+from passerelle.monitoring.prediction_log.record import SCHEMA, LoggedFeedback, LoggedPrediction
 from passerelle.monitoring.prediction_log.writer import PredictionLog
 from tests.unit.monitoring.prediction_log.answers import TEXT, answered, lines_of, log_of
 
@@ -71,7 +71,8 @@ def test_each_answer_is_a_line_with_every_column(log: PredictionLog, tmp_path: P
         "record_digest": None,
         "redaction": None,
         "fields": None,
-        "schema": 1,
+        "value": None,
+        "schema": SCHEMA,
     }
 
 
