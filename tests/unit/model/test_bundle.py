@@ -109,3 +109,11 @@ def test_where_the_artifacts_of_a_run_lie() -> None:
         "passerelle/ledger/000007.jsonl",
         "passerelle/ledger/1234567.jsonl",
     )
+
+
+def test_a_file_that_no_archive_takes_is_named_before_it_is_read(model: Path) -> None:
+    golden = model.parent / "golden.json"
+    manifest = manifest_of(model, golden)
+    os.truncate(model / "MLmodel", 8 << 30)  # of holes
+    with pytest.raises(UsageError, match="the file mlflow_model/MLmodel of the model has 8 GiB, and a bundle"):
+        write_bundle(model.parent / "bundle.tar", model, golden=golden, manifest=manifest, signature=None, description=DESCRIPTION)
