@@ -37,7 +37,7 @@ def test_the_manifests_are_what_the_overlay_gives_with_the_image_and_its_model(c
     assert not (tmp_path / "planned").exists()
     done = render(cluster, NAMED, tmp_path / "manifests")
     assert (done.files, done.written, done.removed) == (planned.files, planned.written, ())
-    assert done.secrets == ("classify-keys",)
+    assert done.secrets == ("classify-keys", "classify-metrics", "classify-tls")
     kubectl = shutil.which("kubectl")
     assert kubectl is not None
     built = subprocess.run([kubectl, "kustomize", str(tmp_path / "manifests")], capture_output=True, text=True, check=True, timeout=60)

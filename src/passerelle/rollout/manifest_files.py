@@ -13,7 +13,7 @@ from passerelle.names import BentoTag
 from passerelle.rollout.cluster import Cluster, KubernetesObject
 from passerelle.rollout.digest_secret import unnamed_key
 from passerelle.rollout.manifests import check_digest, with_image
-from passerelle.rollout.needed_secrets import needed_secrets, pull_secrets
+from passerelle.rollout.needed_secrets import needed_secrets, pull_secrets, secrets_of_others
 from passerelle.rollout.release import Release
 
 _MARK = "# Written by `passerelle deploy --target kubernetes --render`, which writes it again."
@@ -61,7 +61,7 @@ def render(cluster: Cluster, release: Release, folder: Path, *, dry_run: bool = 
     removed = tuple(sorted(former.keys() - texts.keys()))
     if not dry_run:
         _write(folder, {name: texts[name] for name in written}, removed)
-    needed = tuple(sorted({*needed_secrets(cluster.objects), *pull_secrets(cluster.objects)}))
+    needed = tuple(sorted({*needed_secrets(cluster.objects), *pull_secrets(cluster.objects), *secrets_of_others(cluster.objects)}))
     key = unnamed_key(cluster)
     return Rendered(
         folder, cluster.namespace, release.bento_tag, release.image, tuple(texts), written, removed, needed, key, dry_run=dry_run

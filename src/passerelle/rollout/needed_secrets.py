@@ -22,6 +22,14 @@ def pull_secrets(objects: Sequence[KubernetesObject]) -> list[str]:
     return sorted({entry["name"] for each in [*specs, *accounts] for entry in each.get("imagePullSecrets", ())})
 
 
+def secrets_of_others(objects: Sequence[KubernetesObject]) -> list[str]:
+    """Return the names of the Secrets that the ingress controller and Prometheus' operator read."""
+    tls = [entry for each in objects if each["kind"] == "Ingress" for entry in each["spec"].get("tls", ())]
+    endpoints = [endpoint for each in objects if each["kind"] == "ServiceMonitor" for endpoint in each["spec"]["endpoints"]]
+    credentials = [endpoint.get("authorization", {}).get("credentials", {}) for endpoint in endpoints]
+    return sorted({*(entry["secretName"] for entry in tls if "secretName" in entry), *(each["name"] for each in credentials if each)})
+
+
 def check_secrets(cluster: Cluster) -> None:
     """Check that every Secret that the pods need exists; raises NotFoundError otherwise: a pod without one waits for ever."""
     for name in pull_secrets(cluster.objects):
