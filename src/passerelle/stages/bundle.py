@@ -17,8 +17,8 @@ from passerelle.model.verify import check_signature
 from passerelle.names import REGISTERED_MODEL_LABEL
 from passerelle.registry.sign import sign
 from passerelle.rollout.offline_archive import IMAGES, SIGNED_AS, WHEELS, Contents, digests_below, take_out, write_archive
-from passerelle.rollout.stack import find_stack
 from passerelle.rollout.saved_images import images_of, load, save
+from passerelle.rollout.stack import find_stack
 from passerelle.rollout.wheel_folder import fill
 from passerelle.stages.context import Context, Progress, silent, stage
 
