@@ -50,7 +50,7 @@ def serve(
     options: Sequence[str] = (),
     python: str = sys.executable,
     module: str = "service",
-    cwd: Path = ROOT,
+    cwd: Path | str = ROOT,
     **settings: str,
 ) -> Iterator[ServedModel]:
     """Serve the store's model as long as the body runs.
@@ -71,13 +71,13 @@ def serve(
         "BENTOML_DO_NOT_TRACK": "true",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-        "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), *([str(ROOT)] if cwd != ROOT else []))),
+        "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), *([str(ROOT)] if Path(cwd) != ROOT else []))),
         "PASSERELLE_KEYS_FILE": str(bentoml_home / "keys.json"),
         **{f"PASSERELLE_{name.upper()}": value for name, value in settings.items()},
     }
     command = [python, "-m", "bentoml", "serve", f"{module}:Classifier", "--host", "127.0.0.1", "--port", str(port), *options]
     log = bentoml_home / f"service-{port}.log"
-    child = Child("the service under test", command, environment, log, f"{address}{health}", cwd=cwd)
+    child = Child("the service under test", command, environment, log, f"{address}{health}", cwd=Path(cwd))
     child.start()
     try:
         child.wait_until_healthy(READY_TIMEOUT_S)

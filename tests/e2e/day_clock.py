@@ -25,6 +25,6 @@ class _Moment(datetime):
 
 time.time = lambda: _time() + _offsets_s[-1]
 time.time_ns = lambda: _time_ns() + _offsets_s[-1] * 1_000_000_000
-api_keys.datetime = _Moment  # type: ignore[misc]
+api_keys.datetime = _Moment  # type: ignore[attr-defined]
 signal.signal(signal.SIGUSR1, lambda *_: _offsets_s.append(-DAY_S))
 signal.signal(signal.SIGUSR2, lambda *_: _offsets_s.append(2 * DAY_S))

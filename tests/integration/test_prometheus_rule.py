@@ -16,7 +16,7 @@ from tests.engine_fixtures import ROOT
 
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("prometheus_rule", ROOT / "deploy" / "kubernetes" / "prometheus_rule.py")
+    spec = importlib.util.spec_from_file_location("prometheus_rule", ROOT / "deploy" / "prometheus" / "prometheus_rule.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -33,7 +33,7 @@ def without_actions(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def test_the_file_is_what_the_stacks_rules_give(generator: ModuleType) -> None:
     target = Path(generator.TARGET)
-    assert target.read_text() == generator.prometheus_rule(), "python deploy/kubernetes/prometheus_rule.py"
+    assert target.read_text() == generator.prometheus_rule(), "python deploy/prometheus/prometheus_rule.py"
 
 
 def test_the_overlay_has_the_rules_of_the_stack() -> None:

@@ -58,6 +58,7 @@ def test_a_pipeline_that_was_replaced_after_the_load_is_never_asked(tmp_path: Pa
     """It is loaded on first use, which may be days after its digest was checked."""
     folder = text_bento_model(tmp_path / "model")
     model = load_model(folder)
+    assert isinstance(model.pipeline, classifier.FittedPipeline)
     before = [row.probabilities for row in model.rows([{"text": "un grand merci"}])]
     path = folder / MODEL_FOLDER / model.description.model_file
     whole = path.read_bytes()

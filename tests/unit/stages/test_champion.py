@@ -158,9 +158,9 @@ def judge_of(failing: dict[int, Exception]) -> tuple[list[int | None], Callable[
 )
 @pytest.mark.parametrize("gone", ["version 1 is gone", None], ids=["known before", "found when it was judged"])
 def test_a_person_with_a_reason_goes_on_without_the_champion(
-    mlflow: Mlflow, who: str, reason: str | None, goes_on: bool, gone: str | None
+    mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch, *, who: str, reason: str | None, goes_on: bool, gone: str | None
 ) -> None:
-    mlflow.run = lambda _: real(mlflow).model_version(NAME, 1).ref  # type: ignore[attr-defined]
+    monkeypatch.setattr(mlflow, "run", lambda _: real(mlflow).model_version(NAME, 1).ref)
     mlflow.read_json = raises(NotFoundError("the manifest is gone"))  # type: ignore[method-assign]
     asked, judge = judge_of({1: NotFoundError("version 1 has no files of a model")})
     champion = StandingChampion(None, gone) if gone else StandingChampion(1)
@@ -175,8 +175,8 @@ def test_a_person_with_a_reason_goes_on_without_the_champion(
     assert None not in asked
 
 
-def test_a_server_that_does_not_answer_is_no_lost_champion(mlflow: Mlflow) -> None:
-    mlflow.run = lambda _: real(mlflow).model_version(NAME, 1).ref  # type: ignore[attr-defined]
+def test_a_server_that_does_not_answer_is_no_lost_champion(mlflow: Mlflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mlflow, "run", lambda _: real(mlflow).model_version(NAME, 1).ref)
     mlflow.read_json = raises(OutsideError("MLflow does not answer"))  # type: ignore[method-assign]
     asked, judge = judge_of({1: OutsideError("S3 does not answer")})
     with pytest.raises(OutsideError):

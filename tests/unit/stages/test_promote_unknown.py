@@ -34,7 +34,8 @@ def refused(verdict: Verdict, held_out: dict[str, Any] | None = None, **options:
             verdict,
             Criteria.model_validate({"held_out": held_out or {}}),
             Reasons(options.pop("who", "marie@here"), options.pop("reason", None), options.pop("named", ())),
-            **({"development": True, "retry": "passerelle promote --model prices --version 2"} | options),
+            development=options.get("development", True),
+            retry=options.get("retry", "passerelle promote --model prices --version 2"),
         )
     except PasserelleError as error:
         return error

@@ -1,4 +1,4 @@
-"""Write the PrometheusRule of the production overlay from the rules of the compose stack: python deploy/kubernetes/prometheus_rule.py"""
+"""Write the PrometheusRule of the production overlay from the rules of the compose stack: python deploy/prometheus/prometheus_rule.py"""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-RULES = Path(__file__).resolve().parents[1] / "prometheus" / "rules.yml"
-TARGET = Path(__file__).resolve().parent / "overlays" / "production" / "prometheus-rule.yaml"
+RULES = Path(__file__).resolve().parent / "rules.yml"
+TARGET = Path(__file__).resolve().parents[1] / "kubernetes" / "overlays" / "production" / "prometheus-rule.yaml"
 #: What to type on a cluster in place of what to type beside the stack.
 ACTIONS = {
     "docker compose -f deploy/compose.yaml logs service-1 service-2": "kubectl --namespace passerelle logs --selector"
@@ -31,7 +31,7 @@ def prometheus_rule() -> str:
         f"    - name: {group['name']}\n      rules:\n" + "".join(f"        - {_one_line(rule)}\n" for rule in group["rules"])
         for group in groups
     ]
-    head = "# Written by deploy/kubernetes/prometheus_rule.py from deploy/prometheus/rules.yml; change that file and run it again.\n"
+    head = "# Written by deploy/prometheus/prometheus_rule.py from deploy/prometheus/rules.yml; change that file and run it again.\n"
     object_head = "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {name: classify}\nspec:\n  groups:\n"
     return head + object_head + "".join(lines)
 
