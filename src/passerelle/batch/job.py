@@ -23,7 +23,7 @@ JOB_FILE = "score-job.json"
 SUMMARY_FILE = "score-summary.json"
 #: Of one busy core with its share of memory and power supply, for the estimate of energy.
 WATTS_A_CORE = 10.0
-_SCHEMA = 1
+_SCHEMA = 2
 _SECONDS_BETWEEN = 5.0
 
 

@@ -86,7 +86,7 @@ class DriftResult:
         most_repeated: Answers to one record within a day of the window.
         words: That came up.
         texts: Of the window that were looked at for words.
-        unknown: What is not known, and why: `held_out`, `probabilities`, `texts`, `digests`, `sample`, `month`, `ngrams`.
+        unknown: What is not known, and why: `held_out`, `task`, `probabilities`, `texts`, `digests`, `sample`, `month`, `ngrams`.
         refused: Share of the requests that the service refused or failed since it started; None where no service was reached.
         points: The days of the charts.
     """

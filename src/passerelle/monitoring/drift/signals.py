@@ -184,7 +184,11 @@ def _unknown(found: _Days, window: Sequence[DayCounts], signals: Sequence[Signal
         ("probabilities", "confidence"), ("ngrams", "unknown_ngrams"), ("digests", "duplicates"), ("texts", "other_language"),
         ("sample", "accuracy"),
     )  # fmt: skip
-    yield from (name for name, measure in lacking if not _summed(window, measure).records)
+    # The log has the empty label for answers without one.
+    of_labels = {"probabilities", "sample"} if {label for day in window for label in day.labels} == {""} else set()
+    if of_labels:
+        yield "task"
+    yield from (name for name, measure in lacking if name not in of_labels and not _summed(window, measure).records)
 
 
 def _points(days: Sequence[DayCounts]) -> Iterator[DayPoint]:

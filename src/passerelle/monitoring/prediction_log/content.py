@@ -82,10 +82,7 @@ class LoggedContent:
             self._set_time(prediction_id[:_TIME_DIGITS])
         second = top[1] if len(top) > 1 else _NO_SECOND
         fields, redaction = (None, None) if self._no_fields else self._fields(record, self._columns)
-        words = 0
-        for value in record.values():
-            if isinstance(value, str):
-                words += _words(value)
+        words = sum([_words(value) for value in record.values() if isinstance(value, str)])
         # The fields of `LoggedPrediction`; to make one first would take as long again as the rest.
         line = {
             "prediction_id": prediction_id,

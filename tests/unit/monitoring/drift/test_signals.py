@@ -57,6 +57,13 @@ def test_what_is_not_known_is_named() -> None:
     assert result.state == "quiet"
 
 
+def test_a_model_without_labels_has_no_confidence_to_miss() -> None:
+    result = found([day(back, {"": 400}) for back in range(HISTORY - 1, -1, -1)], None)
+    assert "task" in result.unknown
+    assert not {"probabilities", "sample"} & set(result.unknown)
+    assert "task" not in found(history(), None).unknown
+
+
 def test_a_new_version_is_named_for_as_long_as_the_month_before_holds_another() -> None:
     assert found(history([day(back, version="4") for back in (1, 0)])).new_version_since == day(1).day
     assert found(history()).new_version_since is None
