@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from passerelle.model.host.values import Foreign
 
+#: Transformers that take an array as they take a table, in a third of the time: scikit-learn checks each column of a table by itself.
+_TAKE_ARRAYS = frozenset({"OneHotEncoder", "OrdinalEncoder"})
+
 
 def step_by_step(estimator: Foreign) -> Foreign:
     """Return what gives the probabilities of a pipeline without going through the pipeline; the estimator itself where it is none."""
@@ -44,6 +47,8 @@ def _columns(step: Foreign, table: Foreign) -> Foreign:
         if isinstance(transformer, str) and transformer == "drop":
             continue
         part = table[_names(step, columns)]
+        if type(transformer).__name__ in _TAKE_ARRAYS:
+            part = part.to_numpy()
         if getattr(part, "shape", (0, 1))[-1]:
             parts.append(part if isinstance(transformer, str) else transformer.transform(part))
     if step.sparse_output_:

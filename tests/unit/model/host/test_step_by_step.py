@@ -20,7 +20,7 @@ from passerelle.model.host.outputs import OutputNames
 from passerelle.model.host.step_by_step import StepByStep, step_by_step
 
 TABLE = pd.DataFrame({
-    "age": [20.0, 30.0, np.nan, 60.0] * 3, "borough": ["11e", "12e", "13e", "11e"] * 3, "text": ["a bb", "cc", "bb", "dd a"] * 3,
+    "age": [20.0, 30.0, np.nan, 60.0] * 3, "borough": ["11e", "12e", None, "11e"] * 3, "text": ["a bb", "cc", "bb", "dd a"] * 3,
     "n": range(12),
 })  # fmt: skip
 LABELS = ["bad", "good", "other", "bad"] * 3

@@ -20,7 +20,8 @@ class Pipeline:
     """Gives the scores, the most probable first, as transformers does; keeps what it was asked."""
 
     def __init__(self, scores: list[list[float]], problem: str | None = None) -> None:
-        self.scores, self.asked = scores, {}
+        self.scores = scores
+        self.asked: dict[str, Any] = {}
         names = dict(enumerate(["bad", "good", "other"][: len(scores[0])]))
         self.model = SimpleNamespace(config=SimpleNamespace(id2label=names, num_labels=len(names), problem_type=problem))
 
