@@ -16,6 +16,8 @@ from passerelle.model.hosted import HostedModel
 from tests.adopted_models import write_adoption
 from tests.flavor_environment import ROOT, flavor_python, is_complete
 from tests.flavor_models import EXPECTED
+from tests.saved_models import saved_models
+from tests.text_environment import text_python
 
 pytestmark = [pytest.mark.integration, pytest.mark.flavors]
 
@@ -79,3 +81,17 @@ def test_the_process_answers_as_the_reader(folder: Path, answers: dict[str, dict
         assert hosted.rows([{"a": 1.0, "b": 1.0, "n": 1}])[0].probabilities == outputs.probabilities[0]  # type: ignore[index]
     finally:
         hosted.close()
+
+
+def test_classifiers_of_texts_answer_as_pyfunc(tmp_path: Path) -> None:
+    if not is_complete(text_python()):
+        pytest.skip("the environment of texts is missing: .venv/bin/python -m tests.text_environment")
+    models = saved_models(text_python(), "text_models.py")
+    command = [str(text_python()), "-I", str(ROOT / "tests" / "text_models.py"), "--answers", str(models), str(Path(start.__file__))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, cwd=tmp_path, env={"HOME": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    answers = json.loads((tmp_path / "answers.json").read_text())
+    for task, answer in zip(("classification", "multilabel"), answers.values(), strict=True):
+        assert answer["task"] == task
+        labels = [answer["classes"][row.index(max(row))] for row in answer["probabilities"]]
+        assert [{"label": label, "score": max(row)} for label, row in zip(labels, answer["probabilities"], strict=True)] == answer["pyfunc"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from passerelle.model.host.outputs import OutputNames, numbers, plain
+from passerelle.model.host.step_by_step import step_by_step
 from passerelle.model.host.values import Foreign, encoded
 
 _TWO = 2
@@ -41,6 +42,7 @@ class Estimator:
         self.classes: list[object] | None = self._classes()
         self._by_probability = self.task == "classification" and _takes_most_probable(_last_step(estimator))
         _use_one_thread(estimator)
+        self._steps = step_by_step(estimator)
 
     @property
     def fitted(self) -> Foreign:
@@ -67,7 +69,7 @@ class Estimator:
         """Return what `predict` returns, of an array of numbers too; where the label is the most probable class, without asking for it."""
         if not self._by_probability:
             return self.predict(given, {})
-        rows = numbers(self._estimator.predict_proba(given))
+        rows = numbers(self._probabilities(given))
         labels: list[object] = []
         for row in rows:
             first, second = sorted(row)[-1], sorted(row)[-2] if len(row) > 1 else 0.0
@@ -75,6 +77,12 @@ class Estimator:
                 return plain(self._estimator.predict(given)), rows
             labels.append((self.classes or [])[row.index(first)])
         return labels, rows
+
+    def _probabilities(self, given: Foreign) -> Foreign:
+        try:
+            return self._steps.predict_proba(given)
+        except Exception:  # noqa: BLE001 - the pipeline itself says what it cannot take
+            return self._estimator.predict_proba(given)
 
     def _labels(self, predicted: Foreign, table: Foreign) -> tuple[list[object], list[list[float]] | None]:
         """Return the labels that each record gets, and the probability of each label."""
