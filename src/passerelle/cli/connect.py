@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -31,6 +32,18 @@ def surroundings(*, registered_model: str | None = None, experiment: str | None 
     command = click.get_current_context(silent=True)
     given = command.meta.get(GIVEN_SETTINGS, {}) if command else {}
     return context_of({**os.environ, **given}, registered_model=registered_model, experiment=experiment)
+
+
+def nothing_started_here() -> bool:
+    """Return whether no service was started in the state folder; False where other variables must be read to know.
+
+    The settings are not imported for that: it would take most of the time of the commands that ask.
+    """
+    from passerelle.rollout.service_state import FOLDER
+
+    given = {name for name in os.environ if name.upper().startswith("PASSERELLE_")}
+    folder = Path(os.environ.get("PASSERELLE_STATE_DIR", ".passerelle"))
+    return given <= {"PASSERELLE_STATE_DIR"} and not any((folder / FOLDER).glob("*.json"))
 
 
 def read_state() -> StateSettings:

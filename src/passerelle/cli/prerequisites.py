@@ -262,13 +262,15 @@ def service(options: Options) -> None:
         SeveralModelsError: Several models are served here, and none was named.
         OutsideError: Nothing listens there.
     """
-    from passerelle.cli.connect import read_state
+    from passerelle.cli.connect import nothing_started_here, read_state
     from passerelle.rollout.service_state import NO_SERVICE, chosen_service
-    from passerelle.settings import ClientSettings
 
-    address = options["address"] or ClientSettings.read().service_address
-    name = options["registered_model"]
-    running = None if address else chosen_service(read_state().state_dir, name)
+    address, name = options["address"], options["registered_model"]
+    if address is None and not nothing_started_here():
+        from passerelle.settings import ClientSettings
+
+        address = ClientSettings.read().service_address
+    running = None if address or nothing_started_here() else chosen_service(read_state().state_dir, name)
     if address is None and running is None:
         raise NotFoundError(f"no service of {name} runs here" if name else "no service runs here", hint=NO_SERVICE)
     if address is None:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from passerelle.cli import prerequisites
-from passerelle.cli.connect import read_state, surroundings
+from passerelle.cli.connect import nothing_started_here, read_state, surroundings
 from passerelle.cli.options import (
     accept_option,
     criteria_option,
@@ -237,7 +237,8 @@ def deploy(*, bento_tag: str | None, registered_model: str | None, project: Path
     from passerelle.stages.place import Stopped, nothing_to_stop
 
     output = Output(as_json=as_json)
-    if place["stop"] and bento_tag is None and nothing_to_stop(read_state().state_dir, registered_model):
+    stops = place["stop"] and bento_tag is None
+    if stops and (nothing_started_here() or nothing_to_stop(read_state().state_dir, registered_model)):
         return show.deployment(output, Stopped(None))
     from passerelle.stages import deploy as stage
 

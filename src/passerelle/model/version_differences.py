@@ -42,6 +42,7 @@ class VersionDifferences:
         refused_rows: How many rows neither scored, since the service would refuse them.
         pairs: Of labels that differ, the most frequent first.
         examples: Some of the rows.
+        identities: Run and digest of both, as `RUN DIGEST`: a number alone names no version for ever. Empty in what was stored earlier.
     """
 
     registered_model: str
@@ -52,6 +53,7 @@ class VersionDifferences:
     refused_rows: int
     pairs: tuple[PairCount, ...]
     examples: tuple[DifferentRow, ...]
+    identities: tuple[str, ...] = ()
 
     def content(self) -> dict[str, Any]:
         """Return it as it is stored."""
@@ -71,9 +73,11 @@ class VersionDifferences:
                 DifferentRow(str(each["input"]), int(each["row"]), str(each["text"]), str(each["former"]), str(each["new"]))
                 for each in _list(content["examples"])
             )
+            identities = tuple(str(each) for each in content.get("identities", ()))
         except (KeyError, TypeError) as error:
             raise ValueError(f"{error} is missing or of another type") from error
-        return cls(str(content.get("registered_model", "")), **numbers, pairs=pairs, examples=examples[:MOST_EXAMPLES])
+        name = str(content.get("registered_model", ""))
+        return cls(name, **numbers, pairs=pairs, examples=examples[:MOST_EXAMPLES], identities=identities)
 
 
 def _list(value: Any) -> Iterable[Mapping[str, Any]]:

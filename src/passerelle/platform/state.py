@@ -9,13 +9,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from passerelle.errors import SettingsError
 from passerelle.platform.private_file import write_private
 from passerelle.regular_file import read_json_file
-from passerelle.settings import S3Settings
 
-# psutil and what ends processes are imported late: `status` answers sooner where no state says that anything runs.
+if TYPE_CHECKING:
+    from passerelle.settings import S3Settings
+
+# psutil, the settings and what ends processes are imported late: commands answer sooner where no state says that anything runs.
 
 _SAME_START_S = 1.0
 
@@ -118,6 +121,8 @@ def running(state_dir: Path) -> RunningPlatform | None:
     try:
         content = read_json_file(_state_path(state_dir))
         marks = [ProcessMark(**content["owner"]), *(ProcessMark(**mark) for mark in content["children"].values())]
+        from passerelle.settings import S3Settings  # noqa: PLC0415 - slow to import, and only a platform that was started needs it
+
         s3 = S3Settings.read(**content["s3"])
         platform = RunningPlatform(content["tracking_uri"], s3, content["environment"], marks[0])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SettingsError):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from passerelle.errors import IntegrityError, NotFoundError
-from passerelle.model.manifest import ADOPTED, digest_of_manifest
+from passerelle.model.adoption import ADOPTION_FILE, Adoption
+from passerelle.model.manifest import ADOPTED, digest_of_file, digest_of_manifest
 from passerelle.model.origin import (
     MODEL_DIGEST,
     Manifest,
@@ -22,15 +25,20 @@ from passerelle.model.origin import (
 from passerelle.names import (
     CRITERIA_DIGEST,
     DIGEST_PARAM,
+    FLAVOR,
     GOLDEN,
+    GOLDEN_ORIGIN,
     HELD_OUT,
     LOGGED_MODEL,
     MANIFEST,
+    MODEL_SOURCE,
     PARENT_RUN,
     SCORER_FOLDER,
+    TASK,
     TRAIN_HASHES,
 )
 from passerelle.registry.client import CandidateRun, Registry, VersionInfo
+from passerelle.registry.failures import parsed
 from passerelle.registry.training_data import TRAINING
 
 _SCORER = f"{SCORER_FOLDER}/"
@@ -79,11 +87,37 @@ def recorded(registry: Registry, version: VersionInfo) -> Recorded:
     differences = [*version_differences(version.tags, manifest)]
     # A run that is gone says nothing.
     with suppress(NotFoundError):
-        if ADOPTED not in manifest:
-            run = registry.run(version.ref.run_id)
+        run = registry.run(version.ref.run_id)
+        if ADOPTED in manifest:
+            differences += adoption_differences(registry, version, run, manifest)
+        else:
             differences += run_differences(run.tags, run.params, manifest)
             differences += logged_differences(registry, run, manifest)
     return Recorded(version, manifest, tuple(differences))
+
+
+def adoption_differences(registry: Registry, version: VersionInfo, run: CandidateRun, manifest: Manifest) -> Iterator[TagDifference]:
+    """Yield what tags say of an adopted version otherwise than the record of its adoption, whose digest is in the manifest.
+
+    Args:
+        run: Of the adoption.
+    """
+    expected, digest = dict(manifest.get(ADOPTED) or {}).get(ADOPTION_FILE), None
+    with tempfile.TemporaryDirectory(prefix="passerelle-adoption-") as folder:
+        with suppress(NotFoundError):
+            path = registry.run_artifact(run.run_id, ADOPTION_FILE, Path(folder))
+            digest = digest_of_file(path)
+        if digest is None or digest != expected:
+            yield TagDifference("artifact of the run", ADOPTION_FILE, digest, expected)
+            return
+        record = Adoption.of(parsed(path.read_bytes(), of=f"the artifact {ADOPTION_FILE} of the run {run.run_id}"))
+    recorded_tags = {GOLDEN_ORIGIN: record.golden_origin, TASK: record.task, FLAVOR: record.flavor}
+    for name, value in recorded_tags.items():
+        # Versions that were adopted earlier have no tag of the flavor.
+        if version.tags.get(name) != value and (name in version.tags or name != FLAVOR):
+            yield TagDifference("tag of the version", name, version.tags.get(name), value)
+    if run.tags.get(MODEL_SOURCE) != record.source:
+        yield TagDifference("tag of the run", MODEL_SOURCE, run.tags.get(MODEL_SOURCE), record.source)
 
 
 def logged_differences(registry: Registry, run: CandidateRun, manifest: Manifest, *, stored: bool = True) -> Iterator[TagDifference]:

@@ -6,12 +6,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from passerelle.model.ledger_entry import Entry
-from passerelle.names import MADE_BY_DEMO
+from passerelle.names import ARTIFACT_DIGEST, MADE_BY_DEMO
 from passerelle.registry.chain import stood
-from passerelle.registry.client import PRODUCTION_STAGE, Registry
+from passerelle.registry.client import PRODUCTION_STAGE, Registry, VersionInfo
 from passerelle.registry.production import Standing, standing
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
+from passerelle.stages.champion import difference_from
 
 #: In the ledger, of what the demo promoted: the account that ran it is recorded as usual.
 REASON = "promoted by the demo"
@@ -43,9 +44,17 @@ def found_by_demo(registry: Registry, signing: SigningSettings | None = None) ->
     """
     name = registry.settings.registered_model
     now = standing(registry, name)
-    own = {info.ref.version for info in registry.versions(name) if MADE_BY_DEMO in info.tags}
     ledger = verified_ledger(registry, name, signing)
+    last = next(reversed([*stood(ledger.entries)]), None)
+    own = {info.ref.version for info in registry.versions(name) if MADE_BY_DEMO in info.tags and _is_as_promoted(info, last)}
     return Production(now.production, ledger, of_others(ledger.entries, now, own, registry.settings.alias))
+
+
+def _is_as_promoted(info: VersionInfo, last: Entry | None) -> bool:
+    """Return whether the version has the run and the digest that the last entry says, if that is about its number."""
+    if last is None or last.to_version != info.ref.version:
+        return True
+    return difference_from(last, info.ref.run_id, info.tags.get(ARTIFACT_DIGEST, "")) is None
 
 
 def of_others(entries: Sequence[Entry], now: Standing, own: Collection[int], alias: str) -> str | None:

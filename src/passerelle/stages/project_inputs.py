@@ -103,16 +103,18 @@ def _training_rows(registry: Registry, ref: ModelVersionRef, project: Path, refe
             file = read_project_file(project)
             model = file.model(ref.registered_model) or file.models[0]
             if model.data is None:
-                return "the project names no data of this model"
+                return "passerelle.toml names no data of this model: write its file below the model's data"
             features = model.data.feature_columns or None
             path, columns = project / model.data.file, model.data.text_columns
             data = read_data(path, text_column=columns, label_column=model.data.label_column, feature_columns=features)
             rare = RareClasses(int(tags.get(MIN_CLASS_ROWS, "0")), tags.get(OTHER_CLASS))
             found = prepare(data, params=Params(), rare=rare, reference=reference if REFERENCE_DIGEST in tags else None).data
         except (PasserelleError, OSError, ValueError) as error:
-            return f"the project's data cannot be read ({type(error).__name__})"
+            wanted = f"put the file whose digest is {tags.get(DATA_DIGEST, 'not recorded')} where passerelle.toml names it"
+            return f"the project's data cannot be read ({type(error).__name__}): {wanted}"
         if found.digest != tags.get(DATA_DIGEST):
-            return f"{model.data.file} is not what it was trained on"
+            wanted = f"put the file whose digest is {tags.get(DATA_DIGEST, 'not recorded')} there, or train again on this one"
+            return f"{model.data.file} is not what it was trained on: {wanted}"
         return AllRows(found.records, found.labels.to_numpy(dtype=np.str_), found.source)
 
     return read

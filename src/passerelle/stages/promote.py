@@ -158,6 +158,8 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, req
     request = replace(request, taken=[])
     on = request.reasons.may("ledger")
     ledger = request.since or verified_ledger(registry, ref.registered_model, request.signing, unanchored=on)
+    if ledger.unanchored:
+        request.reasons.accepts("ledger")
     request = replace(request, since=ledger)
     if stands(before, ledger, ref.version):
         there = unchanged(registry, version.ref, before, ledger, who=request.who, signing=request.signing, dry_run=dry_run)
@@ -199,7 +201,7 @@ def _judged(
         lambda number: judgement_of(registry, ref, number, criteria, request, dry_run=dry_run),
     )
     entry = replace(judgement.record(_entry(version, request)), criteria_before=other)
-    lost = {REANCHORED: "MLflow knew none of the entries before"} if ledger.unanchored and request.reasons.accepts("ledger") else {}
+    lost = {REANCHORED: "MLflow knew none of the entries before"} if ledger.unanchored else {}
     lost |= {"champion": champion.gone} if champion.gone else {}
     waived = {**entry.waived, **{name: f"{request.who}: {request.reason} ({why})" for name, why in lost.items()}}
     notes = (*lost.values(), *([change_of_criteria(other, criteria)] if other else []), *judgement.notes)
