@@ -132,6 +132,16 @@ HTTP = (
         "Each is answered, and so is the next request",
         "e2e/test_raw_bytes.py::test_it_is_answered_and_the_next_one_too",
     ),
+    Row(
+        "A client offers HTTP/2 with its request, as Java's does",
+        "The request is answered in HTTP/1.1, with its body",
+        "unit/serving/test_http_letter.py::test_an_offer_of_another_protocol_is_ignored",
+    ),
+    Row(
+        "Go's and Java's own clients: kept connections, 413 while sending, 401, `Expect`, large batches",
+        "Each answer is read",
+        "e2e/test_go_and_java.py::test_javas_client_reads_every_answer",
+    ),
     Row("HEAD", "It is answered wherever GET is", "e2e/test_raw_bytes.py::test_head_is_answered_wherever_get_is"),
     Row(
         "SIGTERM under traffic",
