@@ -176,7 +176,7 @@ HTTP = (
     Row(
         "`X-Forwarded-For` of somebody who is no named proxy",
         "It decides nothing",
-        "unit/serving/test_access_control.py::test_who_has_no_key_is_limited_by_address",
+        "unit/serving/test_access_addresses.py::test_who_has_no_key_is_limited_by_address",
     ),
     Row(
         "`X-Forwarded-For` with garbage, ports, many hops, or contradicted by `Forwarded`",
@@ -186,7 +186,7 @@ HTTP = (
     Row(
         "A proxy on the same machine is named",
         "What it sends on needs a key, though it comes in on loopback",
-        "unit/serving/test_access_control.py::test_what_comes_through_a_named_proxy_is_not_local",
+        "unit/serving/test_access_addresses.py::test_what_comes_through_a_named_proxy_is_not_local",
     ),
     Row(
         "IPv6 and a Unix socket",
