@@ -145,7 +145,7 @@ HTTP = (
     Row("HEAD", "It is answered wherever GET is", "e2e/test_raw_bytes.py::test_head_is_answered_wherever_get_is"),
     Row(
         "SIGTERM under traffic",
-        "Answers close their connections for a second; no request fails",
+        "Answers close their connections for a second, and no connection is reset in that second; no request fails",
         "e2e/test_drain.py::test_a_kept_connection_is_told_to_close_before_it_is_closed",
     ),
     Row(
