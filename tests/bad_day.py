@@ -132,10 +132,20 @@ HTTP = (
         "Each is answered, and so is the next request",
         "e2e/test_raw_bytes.py::test_it_is_answered_and_the_next_one_too",
     ),
+    Row(
+        "A client offers HTTP/2 with its request, as Java's does",
+        "The request is answered in HTTP/1.1, with its body",
+        "unit/serving/test_http_letter.py::test_an_offer_of_another_protocol_is_ignored",
+    ),
+    Row(
+        "Go's and Java's own clients: kept connections, 413 while sending, 401, `Expect`, large batches",
+        "Each answer is read",
+        "e2e/test_go_and_java.py::test_javas_client_reads_every_answer",
+    ),
     Row("HEAD", "It is answered wherever GET is", "e2e/test_raw_bytes.py::test_head_is_answered_wherever_get_is"),
     Row(
         "SIGTERM under traffic",
-        "Answers close their connections for a second; no request fails",
+        "Answers close their connections for a second, and no connection is reset in that second; no request fails",
         "e2e/test_drain.py::test_a_kept_connection_is_told_to_close_before_it_is_closed",
     ),
     Row(
@@ -166,7 +176,7 @@ HTTP = (
     Row(
         "`X-Forwarded-For` of somebody who is no named proxy",
         "It decides nothing",
-        "unit/serving/test_access_control.py::test_who_has_no_key_is_limited_by_address",
+        "unit/serving/test_access_addresses.py::test_who_has_no_key_is_limited_by_address",
     ),
     Row(
         "`X-Forwarded-For` with garbage, ports, many hops, or contradicted by `Forwarded`",
@@ -176,7 +186,7 @@ HTTP = (
     Row(
         "A proxy on the same machine is named",
         "What it sends on needs a key, though it comes in on loopback",
-        "unit/serving/test_access_control.py::test_what_comes_through_a_named_proxy_is_not_local",
+        "unit/serving/test_access_addresses.py::test_what_comes_through_a_named_proxy_is_not_local",
     ),
     Row(
         "IPv6 and a Unix socket",

@@ -64,8 +64,7 @@ def serve(
         cwd: The folder that it works in.
         settings: Variables of the service, without their prefix: `max_text_characters="100"`.
     """
-    port = free_ports(1)[0]
-    address = f"http://127.0.0.1:{port}"
+    address = f"http://127.0.0.1:{(port := free_ports(1)[0])}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith((*OURS, "OTEL_"))} | {
         "BENTOML_HOME": str(bentoml_home),
         "BENTOML_DO_NOT_TRACK": "true",

@@ -36,6 +36,9 @@ def test_a_kept_connection_is_told_to_close_before_it_is_closed(bentoml_home: Pa
             time.sleep(0.002)
         again = session.post(f"{running.address}/classify", json={"text": "un grand merci"}, timeout=10)
         assert again.status_code == 200, "who connects while it drains is answered too"
+        while time.monotonic() - began < 0.9 * CLOSING_S:
+            # A connection that is reset or refused raises.
+            assert requests.get(f"{running.address}/livez", timeout=10).status_code == 200
         assert CLOSING_S <= ended(process, began) < CLOSING_S + 5
 
 

@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.integration]
 GOOD = b'{"text": "merci"}'
 HEAD = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 WHOLE = HEAD + b"Content-Length: 17\r\n\r\n" + GOOD
+UPGRADE = WHOLE.replace(b"Host: x", b"Host: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA")
 CHUNKS = b"11\r\n" + GOOD + b"\r\n0\r\n\r\n"
 
 # What is sent, and the status of each answer. 400 is the server's own where the request cannot be read as HTTP.
@@ -55,10 +56,17 @@ SENT: dict[str, tuple[bytes, list[int]]] = {
     "a broken escape in the path": (b"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
     "a request id that is none": (WHOLE.replace(b"Host: x", b"Host: x\r\nX-Request-Id: \xc3\xa9\xff"), [200]),
     # As Java's own client asks by default.
-    "an upgrade that is not had": (
-        WHOLE.replace(b"Host: x", b"Host: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA"),
-        [400],
+    "an upgrade that is not had": (UPGRADE, [200]),
+    "three upgrades, and a request as usual": (UPGRADE * 3 + WHOLE, [200] * 4),
+    "an upgrade in chunks": (
+        UPGRADE.replace(b"Content-Length: 17", b"Transfer-Encoding: chunked").replace(GOOD, CHUNKS) + WHOLE,
+        [200, 200],
     ),
+    "an upgrade without a body": (
+        UPGRADE.replace(b"POST /classify", b"GET /livez").replace(b"Content-Length: 17\r\n\r\n" + GOOD, b"\r\n") + WHOLE,
+        [200, 200],
+    ),
+    "an upgrade and what is no HTTP": (UPGRADE + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [200, 400]),
     "a web socket": (
         b"GET /classify HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",

@@ -29,6 +29,8 @@ _CLOSE_S = 0.05
 _READ_ON_S = 5.0
 #: Headers that decide who asks and what; of two, the service and a proxy before it might each believe another.
 _ONCE = (b"host", b"authorization", b"content-type")
+#: Headers that offer another protocol.
+_OFFER = (b"connection", b"upgrade", b"http2-settings")
 #: The answer to the largest batch is 350 KB and must be sent in one write. Linux with default settings grants 416 KiB of this.
 _SEND_BUFFER_BYTES = 1_048_576
 
@@ -61,6 +63,7 @@ class Connection(HttpToolsProtocol):
         self._unwanted_bytes = 0
         self._dropped_bytes = 0
         self._reads_on = False
+        self._ignores_upgrade = False
         self._refusal: RequestError | None = None
         self._writer: OneWrite | None = None
 
@@ -114,10 +117,13 @@ class Connection(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserError:
             self._refuse(_UNREADABLE)
-        except httptools.HttpParserUpgrade:
+        except httptools.HttpParserUpgrade as upgrade:
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
-            return False
+            if not self._ignores_upgrade:
+                return False
+            rest = bytes(data[upgrade.args[0] :])
+            return self._parse(self._head_without_upgrade() + rest, len(rest))
         self._pending_bytes = 0 if self._progressed else self._pending_bytes + size
         if len(self.pipeline) > _MOST_PIPELINED:
             self._refuse(_PIPELINED)
@@ -128,6 +134,21 @@ class Connection(HttpToolsProtocol):
                 self._end()
         return self._refusal is None and not self.transport.is_closing()
 
+    def _head_without_upgrade(self) -> bytes:
+        """Return the head that was just read, without its offer of another protocol, for a new parser.
+
+        The offer may be ignored, and the body is the request's own: RFC 9110, section 7.8. Java's client offers HTTP/2 with each first
+        request. The parser takes the body for bytes of the other protocol.
+        """
+        kept = [(name, value) for name, value in self.headers if name not in _OFFER]
+        if any(name == b"connection" and b"close" in value.lower() for name, value in self.headers):
+            kept.append((b"connection", b"close"))
+        line = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        self._ignores_upgrade = False
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return line + b"".join(b"%b: %b\r\n" % header for header in kept) + b"\r\n"
+
     # Events of the parser
     def on_message_begin(self) -> None:
         """Note that a head begins."""
@@ -137,6 +158,9 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start the answer."""
         self._progressed = True
+        if self.parser.should_upgrade() and not self._should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._ignores_upgrade = True
+            return
         if len(self.headers) > self.limits.max_headers:
             self._refuse(self.limits.too_large)
             raise httptools.HttpParserError("too many headers")
@@ -163,6 +187,8 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Note that the request is complete; the next head may begin."""
         self._progressed = True
+        if self._ignores_upgrade:
+            return
         self._in_head = True
         self._unwanted_bytes = 0
         super().on_message_complete()

@@ -73,14 +73,10 @@ def check_media_type(
         message: Of the refusal of another.
 
     Raises:
-        RequestError: 415, or 400 for a request to change the protocol.
+        RequestError: 415.
     """
     given = headers.get(b"content-type", b"")
     if given not in accepted and given.partition(b";")[0].strip().lower() not in accepted:
         raise RequestError(415, "unsupported_media_type", message)
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise RequestError(415, "unsupported_encoding", "send the body without a content encoding")
-    # After such a header the HTTP parser expects another protocol: the body is lost, or taken for the next request.
-    if b"upgrade" in headers and b"upgrade" in headers.get(b"connection", b"").lower():
-        message = "ask with plain HTTP/1.1, without an Upgrade header"
-        raise RequestError(400, "upgrade_not_supported", message, headers=((b"connection", b"close"),))

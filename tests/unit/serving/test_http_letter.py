@@ -96,6 +96,32 @@ def test_what_follows_a_refusal_is_read_within_bounds(monkeypatch: pytest.Monkey
     asyncio.run(go())
 
 
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\n"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        ((b"POST /reads HTTP/1.1\r\nHost: x\r\n" + OFFER + b"Content-Length: 2\r\n\r\n{}",), [200]),
+        ((b"POST /reads HTTP/1.1\r\nHost: x\r\n" + OFFER + b"Content-Length: 2\r\n\r\n", b"{", b"}"), [200]),
+        ((b"POST /reads HTTP/1.1\r\nHost: x\r\n" + OFFER + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",) * 3, [200] * 3),
+        ((b"GET /names HTTP/1.1\r\nHost: x\r\n" + OFFER + b"\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",), [200, 200]),
+        ((b"GET / HTTP/1.1\r\n" + OFFER + b"\r\n",), [400]),
+        ((b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n" + OFFER + b"\r\n",), [400]),
+        ((b"GET / HTTP/1.1\r\nHost: x\r\n" + OFFER + b"\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",), [200, 400]),
+        ((b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: a\r\n" * 100 + OFFER + b"\r\n",), [431]),
+    ],
+)
+def test_an_offer_of_another_protocol_is_ignored(pieces: tuple[bytes, ...], expected: list[int]) -> None:
+    """Java's client makes it with each first request; what follows it is the request's own body, and then the next request."""
+
+    async def go() -> None:
+        async with serving() as (_server, port):
+            assert await exchanged(port, *pieces, answers=len(expected)) == expected
+
+    asyncio.run(go())
+
+
 FORWARDED = b"GET /ends HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n\r\n"
 
 

@@ -1,0 +1,178 @@
+"""Millions of requests, each with another text: memory, descriptors and threads of the service stay flat, and none fails.
+
+    python -m loadtests.soak                            ten million requests, half an hour or more
+    python -m loadtests.soak --requests 2000000 --seconds 600
+
+Ends with what comes first, requests or seconds; with 1 where memory leaves ± 8 MiB after the first minute, where descriptors or threads
+grow, or where a request failed. Writes `loadtests/results/soak-requests-….csv`, `.json` and `.svg`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from loadtests.bench.load import parsed
+from loadtests.machine import describe_machine
+from tests.service_fixtures import serve, write_store
+
+RESULTS = Path(__file__).resolve().parent / "results"
+SCRIPT = Path(__file__).with_name("wrk_texts.lua")
+ROUND_S, CONNECTIONS = 10, 8
+MOST_MIB, MOST_MORE = 8.0, 4
+#: Seconds whose median everything later is held against.
+BASE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the service's processes had at a moment; memory that they share counts once."""
+
+    second: float
+    requests: int
+    memory_mib: float
+    descriptors: int
+    threads: int
+
+
+def looked_at(pid: int, second: float, requests: int) -> Look:
+    """Return what a process and its descendants have now."""
+    leader = psutil.Process(pid)
+    processes = [leader, *leader.children(recursive=True)]
+    memory = sum(each.memory_full_info().pss for each in processes) / 2**20
+    return Look(
+        round(second, 1),
+        requests,
+        round(memory, 2),
+        sum(each.num_fds() for each in processes),
+        sum(each.num_threads() for each in processes),
+    )
+
+
+def broken(looks: Sequence[Look], failed: float, warm_s: float) -> list[str]:
+    """Return a line for each limit that was not kept."""
+    base = [each for each in looks if warm_s <= each.second < warm_s + BASE_S]
+    later = [each for each in looks if each.second >= warm_s]
+    if not base:
+        return [f"the run ended before its first {warm_s:.0f} seconds were over: nothing can be said of memory"]
+    middle = statistics.median(each.memory_mib for each in base)
+    off = max((each.memory_mib - middle for each in later), key=abs)
+    lines = [f"memory went {off:+.1f} MiB from where it was after {warm_s:.0f} s"] if abs(off) > MOST_MIB else []
+    for name in ("descriptors", "threads"):
+        more = max(getattr(each, name) for each in later[-10:]) - max(getattr(each, name) for each in base)
+        lines += [f"{more} more {name} at the end"] if more > MOST_MORE else []
+    return lines + ([f"{failed:.0f} requests failed"] if failed else [])
+
+
+def sent(address: str, seed: int) -> tuple[int, float]:
+    """Send for a round; return how many requests were answered, and how many failed."""
+    command = [
+        str(shutil.which("wrk")),
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{ROUND_S}s",
+        "--timeout",
+        "30s",
+        "-s",
+        str(SCRIPT),
+        f"{address}/classify",
+    ]
+    environment = dict(os.environ) | {"SEED": str(seed)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=ROUND_S + 60, check=False)
+    found = parsed(done.stdout, done.stderr)
+    return round(found.requests_per_s * ROUND_S), found.errors
+
+
+@contextmanager
+def watched(pid: int, requests: list[int]) -> Iterator[list[Look]]:
+    """Look once a second while the body runs."""
+    looks: list[Look] = []
+    ends, began = threading.Event(), time.monotonic()
+
+    def watch() -> None:
+        while not ends.wait(1.0):
+            with suppress(psutil.Error):  # a process that ended meanwhile
+                looks.append(looked_at(pid, time.monotonic() - began, sum(requests)))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield looks
+    finally:
+        ends.set()
+        thread.join(10)
+
+
+def run(*, requests: int, seconds: float, workers: int) -> tuple[list[Look], int, float]:
+    """Send until there were so many requests, or so many seconds passed; return the looks, and how many were sent and failed."""
+    counts: list[int] = []
+    failed = 0.0
+    with tempfile.TemporaryDirectory(prefix="passerelle-") as folder:
+        home = write_store(Path(folder) / "bentoml")
+        with serve(home, workers=str(workers), access_log="false") as service, watched(service.child.pid, counts) as looks:
+            ends = time.monotonic() + seconds
+            while sum(counts) < requests and time.monotonic() < ends:
+                count, wrong = sent(service.address, len(counts))
+                counts.append(count)
+                failed += wrong
+    return looks, sum(counts), failed
+
+
+def plot(looks: Sequence[Look], path: Path) -> None:
+    """Draw memory, descriptors and threads over time."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - takes a second
+
+    figure = Figure(figsize=(9, 6), layout="constrained")
+    axes = figure.subplots(3, 1, sharex=True)
+    for axis, name in zip(axes, ("memory_mib", "descriptors", "threads"), strict=True):
+        axis.plot([each.second / 60 for each in looks], [getattr(each, name) for each in looks])
+        axis.set_ylabel(name.replace("_mib", ", MiB"))
+        axis.set_ylim(bottom=0)
+    axes[-1].set_xlabel("minutes")
+    figure.savefig(path)
+
+
+def main() -> int:
+    """Run, write the results, print a line, and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=10_000_000)
+    parser.add_argument("--seconds", type=float, default=3_600.0)
+    parser.add_argument("--warm-seconds", type=float, default=60.0)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    looks, count, failed = run(requests=options.requests, seconds=options.seconds, workers=options.workers)
+    wrong = broken(looks, failed, options.warm_seconds)
+    now = datetime.now(UTC)
+    path = options.results / f"soak-requests-{now:%Y-%m-%dT%H%M%SZ}.json"
+    content = {"date": now.isoformat(timespec="seconds"), "machine": describe_machine("bentoml", "uvicorn"), "requests": count}
+    path.write_text(json.dumps({**content, "failed": failed, "broken": wrong}, indent=1) + "\n", encoding="utf-8")
+    with path.with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, [each.name for each in fields(Look)])
+        table.writeheader()
+        table.writerows(asdict(each) for each in looks)
+    plot(looks, path.with_suffix(".svg"))
+    later = [each.memory_mib for each in looks if each.second >= options.warm_seconds] or [0.0]
+    memory = f"memory {min(later):.1f} to {max(later):.1f} MiB after {options.warm_seconds:.0f} s"
+    sys.stdout.write(f"{count:,} requests, {failed:.0f} failed; {memory}; " + ("; ".join(wrong) or "all kept") + "\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
