@@ -155,7 +155,7 @@ def control_plane() -> str:
     return program
 
 
-def saved(bento: BentoForTests, folder: Path) -> dict[str, Path]:
+def saved(bento: BentoForTests, folder: Path) -> Path:
     """Save four images: a good one, another, one whose golden predictions are not its model's, and one that holds another model."""
     good = str(bento.image().image).split("@")[0]
     names = {"good": good, "other": f"{bento.repository}:other", "bad": f"{bento.repository}:bad", "wrong": f"{bento.repository}:wrong"}
@@ -178,11 +178,10 @@ def saved(bento: BentoForTests, folder: Path) -> dict[str, Path]:
     for name, recipe in recipes.items():
         (context / "Dockerfile").write_text(recipe)
         subprocess.run(["docker", "build", "--quiet", "--tag", names[name], str(context)], check=True, capture_output=True, timeout=300)
-    archives = {}
-    for name, image in names.items():
-        archives[name] = folder / f"{name}.tar"
-        subprocess.run(["docker", "save", "--output", str(archives[name]), image], check=True, timeout=300)
-    return archives
+    # One archive has each layer once.
+    archive = folder / "images.tar"
+    subprocess.run(["docker", "save", "--output", str(archive), *names.values()], check=True, timeout=300)
+    return archive
 
 
 def another_model(folder: Path) -> None:
@@ -199,14 +198,14 @@ def another_model(folder: Path) -> None:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-def by_digest(made: ClusterForTests, archives: Mapping[str, Path], bento: BentoForTests) -> None:
+def by_digest(made: ClusterForTests, bento: BentoForTests) -> None:
     """Give the images on the node the names by digest that a registry would give them."""
     ctr = ("ctr", "--address", str(made.folder / "node" / "containerd.sock"), "--namespace", "k8s.io", "images")
     rows = [line.split() for line in made.run(*ctr, "ls").stdout.splitlines()[1:]]
     digests = {row[0]: row[2] for row in rows}
     tags = {"good": "whole", "other": "other", "bad": "bad", "wrong": "wrong"}
-    for name in archives:
-        image = f"docker.io/{bento.repository}:{tags[name]}"
+    for name, tag in tags.items():
+        image = f"docker.io/{bento.repository}:{tag}"
         pinned = f"docker.io/{bento.repository}@{digests[image]}"
         assert made.run(*ctr, "tag", "--force", image, pinned).returncode == 0
         made.images[name] = pinned
@@ -218,9 +217,9 @@ def cluster(bento: BentoForTests) -> Iterator[ClusterForTests]:
     program = control_plane()
     work = Path(tempfile.mkdtemp(prefix="kube-"))
     folder, stop, ready = work / "c", work / "stop", work / "ready"
-    archives = saved(bento, work)
+    archive = saved(bento, work)
     script = (
-        f"'{program}' start {folder} 0 && '{program}' node {folder} {' '.join(map(str, archives.values()))} && touch {ready};"
+        f"'{program}' start {folder} 0 && '{program}' node {folder} {archive} && touch {ready};"
         f" while [ ! -e {stop} ]; do sleep 0.2; done; '{program}' stop {folder}"
     )
     log = (work / "log").open("w+")
@@ -239,7 +238,7 @@ def cluster(bento: BentoForTests) -> Iterator[ClusterForTests]:
             "KUBECONFIG": str(folder / "kubeconfig"), "PATH": f"{folder / 'bin'}:{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
             "BENTOML_HOME": str(bento.settings.bentoml_home), "PASSERELLE_STATE_DIR": str(work / "state"), "PASSERELLE_API_KEY": token,
         }  # fmt: skip
-        by_digest(made, archives, bento)
+        by_digest(made, bento)
         made.kubectl("apply", "--filename", "-", given=json.dumps(DEFINITIONS))
         yield made
     finally:
