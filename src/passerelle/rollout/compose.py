@@ -108,7 +108,7 @@ def bring_up(stack: Stack, *, init: bool, progress: Callable[[str], None]) -> tu
         _readable_in_containers(stack.folder)
         progress("starting the stack; the first time its images are built, which takes some minutes")
         services = stack.must("config", "--services", of="reading compose.yaml").split()
-        if "collector" in services:
+        if {"collector", "backup"} & set(services):
             # It runs the code of this installation, which a project need not hold.
             stack.remember({"PASSERELLE_CODE": str(Path(passerelle.__file__).resolve().parent)})
         stack.must("up", "--detach", "--wait", *(name for name in services if name not in _BY_ITSELF), of="starting the stack")
