@@ -60,6 +60,9 @@ class VersionedObjects(Objects):
         except (BotoCoreError, ClientError) as error:
             if _code(error) in _UNVERSIONED:
                 return False
+            if _code(error) in _REFUSED:
+                message = f"the S3 key {self.settings.access_key_id} may not free storage: s3:GetBucketVersioning is denied to it"
+                raise OutsideError(message, hint="passerelle prune --target compose") from error
             raise self._failed("", error) from error
 
     def server_time(self) -> datetime:

@@ -96,12 +96,10 @@ def plain_archive(path: Path, identity: Path | None) -> Iterator[Path]:
         UsageError: It is encrypted and no key was named, or the file holds none.
         IntegrityError: It was encrypted for another key, or changed since.
     """
-    if not _encrypted(path):
+    key = private_key(path, identity)
+    if key is None:
         yield path
         return
-    if identity is None:
-        raise UsageError(f"{path} is encrypted; name the file of its private key", hint=f"passerelle restore {path} --identity backup.key")
-    key = _identity(identity)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         plain = Path(folder) / path.name.removesuffix(SUFFIX)
         try:
@@ -111,6 +109,19 @@ def plain_archive(path: Path, identity: Path | None) -> Iterator[Path]:
             message = f"{path} cannot be decrypted with the key in {identity}: it is for another key, or was changed or cut short"
             raise IntegrityError(message, hint="passerelle restore FILE --identity backup.key") from error
         yield plain
+
+
+def private_key(path: Path, identity: Path | None) -> pyrage.x25519.Identity | None:
+    """Return the private key that a backup is decrypted with; None for one that is not encrypted.
+
+    Raises:
+        UsageError: As `plain_archive`.
+    """
+    if not _encrypted(path):
+        return None
+    if identity is None:
+        raise UsageError(f"{path} is encrypted; name the file of its private key", hint=f"passerelle restore {path} --identity backup.key")
+    return _identity(identity)
 
 
 def _encrypted(path: Path) -> bool:

@@ -110,7 +110,7 @@ def bring_up(stack: Stack, *, init: bool, progress: Callable[[str], None]) -> tu
         _forget_lost_image(stack, progress)
         progress("starting the stack; the first time its images are built, which takes some minutes")
         services = stack.must("config", "--services", of="reading compose.yaml").split()
-        # The prober and the collector run the code of this installation, which a project need not hold.
+        # The prober, the collector and the backup run the code of this installation, which a project need not hold.
         code = {"PASSERELLE_CODE": str(Path(passerelle.__file__).resolve().parent)}
         # Plain `docker compose` is to take the same images.
         stack.remember({**code, **folder_digests(stack.folder)})

@@ -173,7 +173,7 @@ class Stack:
 
     def containers(self) -> dict[str, Inspected]:
         """Return what the engine knows of each service's container, by the service's name; ended ones too."""
-        profiles = [part for name in ("service", "grafana", "alerts", "collector", "airflow") for part in ("--profile", name)]
+        profiles = [part for name in ("service", "grafana", "alerts", "collector", "backup", "airflow") for part in ("--profile", name)]
         ids = self.compose(*profiles, "ps", "--all", "--quiet", timeout_s=_SHORT_S).stdout.split()
         if not ids:
             return {}
@@ -216,10 +216,7 @@ class Stack:
         """Return the variables by which mlflow, boto3 and passerelle on this machine reach the stack."""
         own = {
             "PASSERELLE_ENVIRONMENT": "production",
-            "MLFLOW_TRACKING_URI": self.address("mlflow", 5000),
-            "MLFLOW_TRACKING_USERNAME": "admin",
-            "MLFLOW_TRACKING_PASSWORD": read_secret(self.secrets, "mlflow_admin_password"),
-            "MLFLOW_DISABLE_TELEMETRY": "true",
+            **self.mlflow_environment(),
             "BENTOML_DO_NOT_TRACK": "true",
             "PASSERELLE_KEYS_FILE": str(self.secrets / KEYS_FILE),
             "PASSERELLE_API_KEY": read_secret(self.secrets, API_KEY),
@@ -229,6 +226,12 @@ class Stack:
         if values.get("S3_LOG_BUCKET") or not values.get("S3_ACCESS_KEY_ID"):
             own["PASSERELLE_LOG_BUCKET"] = values.get("S3_LOG_BUCKET") or f"{values.get('S3_BUCKET') or 'passerelle'}-predictions"
         return own | self.s3_environment("workbench")
+
+    def mlflow_environment(self) -> dict[str, str]:
+        """Return the variables of MLflow, which is all that must run for them."""
+        password = read_secret(self.secrets, "mlflow_admin_password")
+        account = {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": password, "MLFLOW_DISABLE_TELEMETRY": "true"}
+        return {"MLFLOW_TRACKING_URI": self.address("mlflow", 5000), **account}
 
     def s3_environment(self, user: str) -> dict[str, str]:
         """Return the variables of the S3 for one of MinIO's users, or for the other S3 that the stack was given."""

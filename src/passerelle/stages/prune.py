@@ -192,7 +192,7 @@ def pruner_place(context: Context, target: str, project: Path) -> tuple[Context,
     if target == "compose":
         stack = find_stack(project)
         stack.check()
-        context = context.at({**stack.environment(), **stack.s3_environment("pruner")})
+        context = context.at({**stack.mlflow_environment(), **stack.s3_environment("pruner")})
     return context, VersionedObjects(context.s3)
 
 

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from passerelle.rollout.backup import BackupReport, restore
+from passerelle.rollout.backup_encryption import private_key
 from passerelle.rollout.scratch_stack import scratch_stack
 from passerelle.rollout.stack import find_stack
 from passerelle.stages.backup import objects_of
@@ -37,5 +38,7 @@ def run(
     """
     stack = find_stack(project)
     stack.check()
+    # Before a scratch stack is started for nothing.
+    private_key(path, identity)
     with scratch_stack(stack, progress=progress) if verify and not dry_run else nullcontext(stack) as target:
         return restore(target, path, objects=objects_of(target, "workbench"), identity=identity, dry_run=dry_run, progress=progress)
