@@ -12,6 +12,7 @@ from typing import Any
 
 import bentoml
 import pytest
+import yaml
 from bentoml._internal.models.model import ModelStore
 from filelock import FileLock
 
@@ -30,9 +31,13 @@ ROOT = Path(__file__).resolve().parents[1]
 TAG = BentoTag("classification", "7-00000000")
 
 
-def mlflow_image() -> str:
-    """Return the name of the stack's MLflow image as this checkout makes it."""
-    return os.environ.get("MLFLOW_IMAGE") or f"passerelle/mlflow:3.17.2-{folder_digests(ROOT / 'deploy')['STACK_MLFLOW_DIGEST']}"
+def stack_image(service: str) -> str:
+    """Return the name of one of the stack's own images as this checkout makes it."""
+    name = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"][service]["image"]
+    for variable, digest in folder_digests(ROOT / "deploy").items():
+        name = name.replace(f"${{{variable}:-plain}}", digest)
+    variable, _, default = name.removeprefix("${").removesuffix("}").partition(":-")
+    return os.environ.get(variable) or str(default)
 
 
 @dataclass(frozen=True)

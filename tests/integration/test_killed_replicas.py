@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -16,9 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import yaml
 
 from passerelle.platform.ports import free_ports
+from passerelle.rollout.stack_images import folder_digests
+from tests.engine_fixtures import stack_image
 from tests.unit.serving.models import text_pipeline, text_table, write_bento_model
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(600)]
@@ -53,14 +56,12 @@ def caddyfile(ports: Sequence[int], port: int, other: Sequence[int]) -> str:
 
 def proxy_image(engine: str) -> str:
     """Return the image of the stack's proxy, built where it is not there yet."""
-    manifest = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())
-    variable = re.fullmatch(r"\$\{(\w+):-(.+)\}", manifest["services"]["proxy"]["image"])
-    assert variable is not None
-    image = os.environ.get(variable[1], variable[2])
+    image = stack_image("proxy")
     there = subprocess.run([engine, "image", "inspect", image], capture_output=True, check=False, timeout=60)
     if there.returncode != 0:
         build = [engine, "compose", "-f", "deploy/compose.yaml", "build", "--quiet", "proxy"]
-        subprocess.run(build, cwd=ROOT, capture_output=True, check=True, timeout=500)
+        environment = {**os.environ, **folder_digests(ROOT / "deploy")}
+        subprocess.run(build, cwd=ROOT, env=environment, capture_output=True, check=True, timeout=500)
     return image
 
 
@@ -188,3 +189,57 @@ def test_no_answer_is_lost(engine: str, tmp_path: Path, record_property: Callabl
 def test_two_writes_would_lose_some(engine: str, tmp_path: Path) -> None:
     """With uvicorn's own protocol, which writes head and body one after the other, the same kills are seen."""
     assert killed(engine, tmp_path, kills=25, protocol="plain").failed
+
+
+ANSWERING = """
+import http.server, sys
+class Answers(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(200); self.send_header("Content-Length", "0"); self.end_headers()
+    do_POST = do_GET
+    def log_message(self, *_): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Answers).serve_forever()
+"""
+
+
+def test_what_waits_on_a_replica_that_hangs_is_answered_by_the_other(engine: str, tmp_path: Path) -> None:
+    """The replicas are stopped by a signal, as `docker pause` does it: the kernel goes on taking their connections."""
+    ports = free_ports(2)
+    replicas = [subprocess.Popen([sys.executable, "-c", ANSWERING, str(port)]) for port in ports]
+    seconds, wrong = [], []
+
+    def ask(port: int) -> None:
+        began = time.monotonic()
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("POST", "/classify", BODY, {"Content-Type": "application/json"})
+        status = connection.getresponse().status
+        seconds.append(time.monotonic() - began)
+        wrong.extend([status] if status != 200 else [])
+
+    try:
+        with proxied(engine, tmp_path, ports) as port:
+            for _ in range(100):
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    ask(port)
+                if seconds and not wrong:
+                    break
+                wrong.clear()
+                time.sleep(0.1)
+            seconds.clear()
+            replicas[0].send_signal(signal.SIGSTOP)
+            asking = [threading.Thread(target=ask, args=(port,)) for _ in range(20)]
+            for each in asking:
+                each.start()
+                time.sleep(0.02)
+            for each in asking:
+                each.join(30)
+            ask(port)
+            assert (len(seconds), wrong) == (21, [])
+            assert seconds[-1] < 1, "it is taken out"
+            assert 3.5 < max(seconds) < 8, "those that waited on it were asked of the other after four seconds"
+    finally:
+        for replica in replicas:
+            replica.kill()
+            replica.wait()

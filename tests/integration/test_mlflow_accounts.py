@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from passerelle.bentos.engine import inspect
-from tests.engine_fixtures import ROOT, mlflow_image
+from tests.engine_fixtures import ROOT, stack_image
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(600)]
-MLFLOW = mlflow_image()
+MLFLOW = stack_image("mlflow")
 #: Runs the server's own start with SQLite in PostgreSQL's place, and prints what it answers to each account.
 ASK = """
 import base64, contextlib, json, os, subprocess, sys, time, urllib.error, urllib.request

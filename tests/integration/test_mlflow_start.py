@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from passerelle.bentos.engine import inspect
-from tests.engine_fixtures import ROOT, mlflow_image
+from tests.engine_fixtures import ROOT, stack_image
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(600)]
-MLFLOW = mlflow_image()
+MLFLOW = stack_image("mlflow")
 POSTGRES = os.environ.get("POSTGRES_IMAGE", "postgres:17-trixie")
 START = """
 import sys; sys.path.insert(0, "/app")

@@ -25,13 +25,15 @@ services:
       LEDGER_VERIFY_INTERVAL_S: "1"
       SITE_ADDRESS: classify.example.org
       PROXY_HOST: stand-in
-    volumes: [{type: tmpfs, target: /volumes/postgres, read_only: false, tmpfs: {size: 1048576, mode: 0o1777}}]
+    volumes: [{type: volume, source: tiny, target: /volumes/postgres, read_only: false}]
   stand-in:
     extends: {file: compose.yaml, service: prober}
     entrypoint: [python3, /stand_in.py]
     networks: [platform]
     healthcheck: {test: [CMD, python3, -c, "import urllib.request as u; u.urlopen('http://127.0.0.1:9093/received')"], interval: 2s}
     volumes: ["./stand_in.py:/stand_in.py:ro"]
+volumes:
+  tiny: {driver_opts: {type: tmpfs, device: tmpfs, o: "size=1m,uid=1003,gid=1003"}}
 """
 #: What is wrong from the beginning: the last backup is three days old, and the certificate expires in an hour.
 AT_ONCE = {"BackupOld", "CertificateExpires"}
@@ -67,7 +69,7 @@ def watched(served: StackForTests) -> Iterator[StackForTests]:
     finally:
         for path, content in before.items():
             path.write_text(content)
-        served.compose("-f", "deploy/broken.yaml", "rm", "--stop", "--force", "stand-in")
+        served.compose("-f", "deploy/broken.yaml", "rm", "--stop", "--force", "stand-in", "prober")
         served.compose("up", "--detach", "--wait", "--no-deps", "prober")
         served.compose("kill", "--signal", "HUP", "prometheus")
 

@@ -112,7 +112,7 @@ class StepsShown:
             FirstAnswer: self._answer,
             NothingInProduction: self._nothing,
             NotServed: self._not_served,
-            PlatformOnly: lambda result: output.line(f"No model is deployed: {result.next_command}"),
+            PlatformOnly: lambda result: output.line(f"The service is left as it is. For one: {result.next_command}"),
             ServiceRuns: self._service_runs,
             ServiceReplaced: self._replaced,
         }

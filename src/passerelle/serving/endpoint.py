@@ -27,7 +27,7 @@ from passerelle.serving.heads import MOST_UNWANTED_BYTES, HeadLimits
 from passerelle.serving.recording import Recorder, prediction_log_of, write_until_shutdown
 from passerelle.serving.request_checks import BATCHES, answering, check_media_type, check_method, check_task, request_id_of
 from passerelle.serving.responses import JSON, SECURITY, App, Enveloped, Headers, Receive, Scope, Send, respond
-from passerelle.serving.routes import METRICS, MODELS, READYZ, UNKNOWN, UNREAD, WEBHOOK, Access, AnsweredBy, Route, route_of
+from passerelle.serving.routes import METRICS, MODELS, PROBES, READYZ, UNKNOWN, UNREAD, WEBHOOK, Access, AnsweredBy, Route, route_of
 from passerelle.serving.runtime import Runtime
 from passerelle.serving.time_slices import ONE_TURN_BYTES
 from passerelle.serving.worker_end import end_with_supervisor
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _INTERNAL = RequestError(500, "internal", "the service could not answer; the operator finds the cause by the request id")
 _CLIENT_LEFT = 499
+_ANSWERED = 200
 #: The paths that answer records, those of batches first.
 _ANSWERING = (CLASSIFY_BATCH, PREDICT_BATCH, CLASSIFY, PREDICT)
 
@@ -127,6 +128,8 @@ class ClassifyEndpoint:
         seconds = time.perf_counter() - began
         metric = metric_of(route.metric, headers)
         self._metrics.answered(metric, status, seconds, route.door)
+        if status == _ANSWERED and route.path in PROBES:
+            return status  # asked each second or so, it would fill the log
         traceparent = headers.get(b"traceparent")
         self._log.write(scope["method"], metric, status, seconds, request_id=request_id, traceparent=traceparent, door=route.door)
         return status

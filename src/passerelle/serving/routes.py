@@ -59,6 +59,8 @@ V1, V2, INVOCATIONS = "v1", "v2", "invocations"
 V2_SERVER, V2_LIVE, V2_READY, V2_MODELS = "/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/"
 V1_LIST, V1_MODELS = "/v1/models", "/v1/models/"
 INVOKE, PING, HEALTH, VERSION, ENDPOINTS = "/invocations", "/ping", "/health", "/version", "/endpoints/"
+#: What orchestrators, proxies and Prometheus ask every few seconds.
+PROBES = frozenset({LIVEZ, READYZ, "/healthz", METRICS, V2_LIVE, V2_READY, PING, HEALTH})
 INFER_END, READY_END, PREDICT_END = "/infer", "/ready", ":predict"
 
 _POST, _READ = ("POST",), ("GET", "HEAD")
