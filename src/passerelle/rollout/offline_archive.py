@@ -97,6 +97,8 @@ def take_out(path: Path, folder: Path, check: Callable[[Contents, str | None], N
         with tarfile.open(path, "r:") as archive:
             members = iter(archive)
             contents = contents_of(_small(archive, next(members, None), CONTENTS))
+            if path.stat().st_size < contents.size_bytes:
+                raise _changed(f"its files take {contents.size_bytes:,} bytes, and it has {path.stat().st_size:,}")
             member = next(members, None)
             signature = _small(archive, member, SIGNATURE_NAME) if member is not None and member.name == SIGNATURE_NAME else None
             check(contents, signature.decode() if signature is not None else None)
