@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -43,7 +44,7 @@ def decided(mlflow: Mlflow) -> list[tuple[str, int | None, int]]:
 def test_machines_whose_clocks_differ_decide_the_same(monkeypatch: pytest.MonkeyPatch, days: tuple[int, ...]) -> None:
     mlflow = Mlflow(Bucket())
     registry = real(mlflow)
-    steps = (
+    steps: tuple[Callable[[], object], ...] = (
         lambda: put(mlflow, 1),
         lambda: put(mlflow, 2),
         lambda: rollback(registry, who="marie@here"),
