@@ -42,6 +42,7 @@ REFUSED: list[tuple[str, int, str]] = [
     ("promote --best --version 1", 2, "--best and --version name two versions"),
     ("promote --force", 2, "a forced promotion needs a reason"),
     ("promote --waive latency", 2, "a check is waived with a reason"),
+    ("promote --accept criteria", 2, "criteria is accepted with a reason"),
     ("build Model", 2, "is not a bento tag"),
     ("openapi Model", 2, "is not a bento tag"),
     ("containerize Model", 2, "is not a bento tag"),
