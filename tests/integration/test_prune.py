@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import boto3
 import pytest
@@ -69,7 +70,7 @@ def storage(platform: RunningPlatform, plain_environment: None, monkeypatch: pyt
     mlflow.delete_experiment(experiment)
 
 
-def client(platform: RunningPlatform) -> boto3.client:
+def client(platform: RunningPlatform) -> Any:
     secret = platform.s3.secret_access_key
     return boto3.client(
         "s3", endpoint_url=platform.s3.endpoint_url, aws_access_key_id=platform.s3.access_key_id, region_name="us-east-1",
