@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from passerelle.model.classifier import PipelineNeededError
 from passerelle.model.loaded import LoadedModel
 from passerelle.model.prediction_id import is_prediction_id
-from passerelle.monitoring.access_log import AccessLog
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.pages.app import build_app
 from passerelle.serving.routes import ROUTES
@@ -295,17 +294,3 @@ def test_any_text_is_answered_or_refused(app: ClassifyEndpoint, text: str) -> No
 @given(body=st.binary(max_size=300))
 def test_any_bytes_are_answered_or_refused(app: ClassifyEndpoint, body: bytes) -> None:
     assert ask(app, "POST", "/classify", content=body, headers={"content-type": "application/json"}).status_code in {200, 400, 422}
-
-
-def test_probes_that_are_answered_do_not_fill_the_access_log(folder: Path, tmp_path: Path) -> None:
-    runtime = Runtime(folder, ServiceSettings.read(access_log=False))
-    app = ClassifyEndpoint(build_app(runtime), runtime=runtime)
-    with (tmp_path / "log").open("wb") as file:
-        app._log = AccessLog(descriptor=file.fileno())
-        ask(app, "GET", "/readyz")
-        runtime.load()
-        for path in ("/livez", "/readyz", "/healthz", "/metrics", "/model"):
-            assert ask(app, "GET", path).status_code == 200
-        app._log.flush()
-    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-    assert [(line["route"], line["status"]) for line in lines] == [("/readyz", 503), ("/model", 200)]
