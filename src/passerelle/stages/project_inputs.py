@@ -110,11 +110,11 @@ def _training_rows(registry: Registry, ref: ModelVersionRef, project: Path, refe
             rare = RareClasses(int(tags.get(MIN_CLASS_ROWS, "0")), tags.get(OTHER_CLASS))
             found = prepare(data, params=Params(), rare=rare, reference=reference if REFERENCE_DIGEST in tags else None).data
         except (PasserelleError, OSError, ValueError) as error:
-            remedy = f"put the file whose digest is {tags.get(DATA_DIGEST, 'not recorded')} where passerelle.toml names it"
-            return f"the project's data cannot be read ({type(error).__name__}): {remedy}"
+            way_out = f"put the file whose digest is {tags.get(DATA_DIGEST, 'not recorded')} where passerelle.toml names it"
+            return f"the project's data cannot be read ({type(error).__name__}): {way_out}"
         if found.digest != tags.get(DATA_DIGEST):
-            remedy = f"put the file whose digest is {tags.get(DATA_DIGEST, 'not recorded')} there, or train again on this one"
-            return f"{model.data.file} is not what it was trained on: {remedy}"
+            way_out = f"put the file whose digest is {tags.get(DATA_DIGEST, 'not recorded')} there, or train again on this one"
+            return f"{model.data.file} is not what it was trained on: {way_out}"
         return AllRows(found.records, found.labels.to_numpy(dtype=np.str_), found.source)
 
     return read
