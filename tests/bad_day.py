@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tests import operating_faults
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "bad-day.md"
 _HEAD = """# A bad day
@@ -204,6 +206,10 @@ SECTIONS: Mapping[str, Sequence[Row]] = {
     "The process and where it runs": PROCESS,
     "Files that are edited, replaced or damaged": FILES,
     "HTTP and hostile clients": HTTP,
+    "On a cluster": [Row(*each) for each in operating_faults.CLUSTER],
+    "Storage and backups": [Row(*each) for each in operating_faults.STORAGE],
+    "Watched": [Row(*each) for each in operating_faults.WATCHED],
+    "Inside an organisation": [Row(*each) for each in operating_faults.ORGANISATION],
 }
 
 

@@ -1,0 +1,142 @@
+"""Faults of whoever operates the platform, for docs/bad-day.md: each fault, what happens, and the test that shows it."""
+
+from __future__ import annotations
+
+_WHOSE = "cluster/test_whose_cluster.py::"
+_REASONS = "unit/rollout/test_pod_reasons.py::"
+_ALERTS = "stack/test_stack_alerts.py::test_each_alert_of_the_platform_fires_when_what_it_watches_breaks"
+_PRUNE = "integration/test_prune.py::"
+_ARCHIVE = "unit/rollout/test_offline_archive.py::"
+
+CLUSTER = (
+    (
+        "An image holds another model than its deployment says, however it is applied",
+        "It never gets ready and answers nobody; its log names both digests",
+        _WHOSE + "test_an_image_that_holds_another_model_answers_nobody",
+    ),
+    (
+        "An image cannot be pulled",
+        "It is said of the newest pod, long before the deadline; what ran goes on",
+        _REASONS + "test_what_the_newest_pod_waits_for_is_said_long_before_the_deadline",
+    ),
+    (
+        "A quota of the namespace is too small",
+        "One sentence says what one pod more needs and what is in use; nothing changed",
+        _WHOSE + "test_a_quota_that_is_too_small_is_said_before_anything_changes",
+    ),
+    (
+        "An overlay has a typo",
+        "One sentence says file and key",
+        "integration/test_overlay_faults.py::test_a_typo_is_said_in_one_sentence_with_its_place",
+    ),
+    (
+        "Who deploys has the rights of one namespace",
+        "They are enough",
+        _WHOSE + "test_who_deploys_has_no_right_outside_of_the_namespace",
+    ),
+    (
+        "Argo CD, Flux or Helm keeps the deployment",
+        "A direct deployment is refused: `--render DIR` writes what to commit",
+        _WHOSE + "test_what_a_repository_keeps_is_not_rolled_out_directly",
+    ),
+    (
+        "A foreign pod is in the namespace",
+        "No policy, budget or Service reaches it",
+        _WHOSE + "test_a_foreign_pod_is_left_alone_and_a_random_user_runs_the_image",
+    ),
+)
+
+STORAGE = (
+    (
+        "`mlflow gc` says that it deleted, and every object stays",
+        "`passerelle prune` hides what nobody needs, brings it back if asked, and frees it after 30 days",
+        _PRUNE + "test_what_nobody_needs_is_hidden_then_freed_and_all_else_stays",
+    ),
+    (
+        "Somebody promotes, or registers a run, while `prune` decides",
+        "It ends and changes nothing; a run that is needed meanwhile stays",
+        _PRUNE + "test_a_promotion_holds_it_back_and_a_run_that_is_needed_meanwhile_stays",
+    ),
+    (
+        "`prune` is pointed at the bucket of another server, or at one without former versions",
+        "It is refused",
+        _PRUNE + "test_it_refuses_a_bucket_without_former_versions_and_the_bucket_of_another_server",
+    ),
+    (
+        "The workbench's key is to remove a version of an object for good",
+        "S3 refuses: only the pruner may, and nobody in the ledger",
+        "stack/test_stack.py::test_each_user_may_do_what_it_needs_and_nothing_else",
+    ),
+    (
+        "An S3 server does not know the lifecycle rule",
+        "One sentence says so, and the platform starts",
+        "integration/test_another_s3.py::test_a_lifecycle_rule_that_it_does_not_know_is_told_in_one_sentence",
+    ),
+    (
+        "A backup comes from a newer passerelle, PostgreSQL or MLflow",
+        "It is refused by name before anything is touched",
+        "unit/rollout/test_backup.py::test_a_backup_of_something_newer_is_refused_by_name_before_anything_is_touched",
+    ),
+    (
+        "The key of an encrypted backup is missing or another one",
+        "It is refused, and nothing decrypted is left",
+        "unit/rollout/test_backup.py::test_an_encrypted_backup_is_restored_with_its_key_alone",
+    ),
+    (
+        "A scheduled backup fails",
+        "It is counted and said, tried again after five minutes, and no older one is removed",
+        "unit/stages/test_scheduled_backup.py::test_a_failure_is_counted_and_said_and_leaves_all_that_was_there",
+    ),
+)
+
+WATCHED = (
+    ("MLflow, PostgreSQL, S3 or the proxy stops", "An alert of its own for each", _ALERTS),
+    (
+        "A disk is full, a certificate expires, the last backup is old, the ledger was edited",
+        "An alert for each, with the command to type",
+        _ALERTS,
+    ),
+    (
+        "A replica hangs",
+        "A single record that waits on it is asked of the other one after four seconds; later requests do not wait",
+        "integration/test_killed_replicas.py::test_what_waits_on_a_replica_that_hangs_is_answered_by_the_other",
+    ),
+)
+
+ORGANISATION = (
+    (
+        "An archive for machines without a network was cut short",
+        "It is refused before anything is loaded",
+        _ARCHIVE + "test_cut_short_anywhere_it_is_refused",
+    ),
+    (
+        "A byte of it was changed",
+        "The file that holds it is named, and nothing is loaded",
+        _ARCHIVE + "test_a_changed_byte_of_any_file_is_found",
+    ),
+    (
+        "The package index asks for a password",
+        "It is a secret of the build, and in no layer",
+        "integration/test_build_secrets.py::test_the_index_gets_the_password_and_no_layer_does",
+    ),
+    (
+        "The package index answers with a page",
+        "It is said without the password, and there is no image",
+        "integration/test_build_secrets.py::test_an_index_that_answers_by_a_page_is_said_without_the_password",
+    ),
+    (
+        "The authorities to trust are no PEM",
+        "The file is refused by name",
+        "unit/bentos/test_build_secrets.py::test_authorities_that_are_not_pem_are_refused_by_name",
+    ),
+    (
+        "Six faults are planted in what the project needs",
+        "`passerelle doctor` finds each, with what mends it",
+        "integration/test_doctor.py::test_six_planted_faults_are_found_with_what_mends_them",
+    ),
+    (
+        "What `passerelle doctor` asks never answers",
+        "It is a fault after its limit, and the other probes are shown",
+        "unit/doctor/test_side_by_side.py::test_one_that_hangs_costs_the_bound_and_hides_no_other",
+    ),
+)
