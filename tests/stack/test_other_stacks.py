@@ -51,7 +51,7 @@ def test_compose_that_is_too_old(bare: StackForTests, tmp_path: Path) -> None:
     assert "docker compose is 2.10.2; the stack needs 2.20 or newer" in said
 
 
-@pytest.mark.parametrize("name", ["postgres_password", "s3_prober"])
+@pytest.mark.parametrize("name", ["postgres_password", "s3_mlflow"])
 def test_a_secret_that_is_missing_empty_or_everybodys(bare: StackForTests, name: str) -> None:
     path = bare.folder / "deploy" / "secrets" / name
     held = path.read_text()

@@ -16,7 +16,7 @@ def test_a_secret_that_goes_missing_stops_nothing(served: StackForTests) -> None
         return {name: held["Id"] for name, held in served.inspected().items() if held["State"]["Running"]}
 
     before = ids()
-    for name, said in (("s3_prober", "is missing"), ("postgres_password", "opens with no other")):
+    for name, said in (("s3_mlflow", "is missing"), ("postgres_password", "opens with no other")):
         path = served.folder / "deploy" / "secrets" / name
         held = path.read_text()
         path.unlink()
