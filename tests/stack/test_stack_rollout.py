@@ -144,7 +144,7 @@ def test_an_image_that_does_not_get_ready_leaves_all_as_it_was(served: StackForT
     before = {name: held["Image"] for name, held in served.inspected().items()}
     environment = (served.folder / "deploy" / ".env").read_text()
     tag = json.loads(served.done("passerelle", "status", "--json"))["holdings"]["bento"]
-    image = json.loads(served.done("passerelle", "status", "--json"))["holdings"]["image"][0]
+    image = json.loads(served.done("passerelle", "status", "--json"))["holdings"]["image"]
     assert image.startswith(f"passerelle/{tag}-")
     good = f"{image}-good"
     try:
