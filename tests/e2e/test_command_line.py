@@ -95,6 +95,7 @@ def test_each_command_has_help_json_and_dry_run_where_it_changes_something() -> 
         "export",
         "sample",
         "drift",
+        "doctor",
     }
     nested = [each for group in OPERATIONS if isinstance(group, click.Group) for each in group.commands.values()]
     for command in (*STAGES, *(each for each in OPERATIONS if not isinstance(each, click.Group)), *nested):
