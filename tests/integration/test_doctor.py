@@ -62,7 +62,9 @@ def test_a_healthy_platform_has_no_fault_and_is_as_before(registry: Registry, ca
 @pytest.fixture
 def planted(registry: Registry, ours: Keys, theirs: Keys, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Registry:
     """The same with a fault in the ledger, the keys, the authorities, the store, the service's address and the keys that sign."""
-    registry.objects.delete(Ledger(registry.objects, registry.settings.registered_model).head_key)
+    key = Ledger(registry.objects, registry.settings.registered_model).key(1)
+    content, tag = registry.objects.read(key)
+    registry.objects.replace(key, content.replace(b"test@here", b"marie@bureau"), entity_tag=tag)
     (tmp_path / "keys.json").write_text('{"keys": [{"name": "ci"}]}')
     (tmp_path / "keys.json").chmod(0o600)
     (tmp_path / "ca.pem").write_text("<html>sign in first</html>")
@@ -110,9 +112,16 @@ esac
 """
 
 
+DEPLOYMENT = {
+    "kind": "Deployment",
+    "metadata": {"name": "classify", "namespace": "team"},
+    "spec": {"template": {"metadata": {}, "spec": {"containers": [{"name": "classify", "image": "classify"}]}}},
+}
+
+
 def test_a_right_that_a_deployment_lacks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "deploy" / "kubernetes" / "overlays" / "development").mkdir(parents=True)
-    (rendered := tmp_path / "rendered").write_text(yaml.safe_dump({"kind": "Deployment", "metadata": {"name": "a", "namespace": "team"}}))
+    (rendered := tmp_path / "rendered").write_text(yaml.safe_dump(DEPLOYMENT))
     (tool := tmp_path / "bin" / "kubectl").parent.mkdir()
     tool.write_text(KUBECTL.replace("RENDERED", str(rendered)))
     tool.chmod(0o755)

@@ -21,9 +21,10 @@ from sklearn.pipeline import Pipeline
 
 from passerelle.criteria import Criteria
 from passerelle.errors import RefusedError
-from passerelle.names import LOOK_PARAM, LOOKS, ModelVersionRef
+from passerelle.names import LOOKS, ModelVersionRef
 from passerelle.platform.state import RunningPlatform
 from passerelle.registry.client import Registry
+from passerelle.registry.look_anchors import look_param
 from passerelle.registry.verified import verified_ledger
 from passerelle.settings import MlflowSettings
 from passerelle.stages.promote import REPORT, PromotionRequest, promote
@@ -273,7 +274,11 @@ def test_a_good_model_passes_and_its_report_is_kept(ground: Ground, platform: Ru
         "unsigned": 0,
     }
     assert done.entry.look is not None
-    assert ground.registry.run(ground.champion.run_id).params[f"{LOOK_PARAM}000001"] == done.entry.look.digest == look["proof"]["digest"]
+    assert (
+        ground.registry.run(ground.champion.run_id).params[look_param(ground.champion.registered_model, 1)]
+        == done.entry.look.digest
+        == look["proof"]["digest"]
+    )
     assert any("the first look at these rows next to the version in production" in note for note in done.notes)
     assert ground.registry.model_version(ref.registered_model, ground.champion.version).tags[LOOKS].startswith("1 sha256:")
     difference = next(finding for finding in done.findings if finding.check == "champion")

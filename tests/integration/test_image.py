@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from passerelle.bentos.build import build
+from passerelle.bentos.code import code_files
+from passerelle.bentos.code_revision import code_revision
 from passerelle.bentos.containerize import containerize
 from passerelle.bentos.engine import inspect
 from passerelle.bentos.image_options import BASE, ImageOptions
@@ -116,7 +118,10 @@ def test_the_labels_are_ocis_and_the_lineage(bento: BentoForTests) -> None:
     oci = {name.removeprefix("org.opencontainers.image."): value for name, value in labels.items() if name.startswith("org.opencontainers")}
     assert oci.keys() == {"title", "description", "version", "revision", "created", "licenses", "base.name", "base.digest"}
     assert all(oci.values())
-    assert (oci["title"], oci["version"], oci["revision"], oci["base.name"]) == (TAG.name, TAG.version, "0" * 40, BASE)
+    assert (oci["title"], oci["version"], oci["base.name"]) == (TAG.name, TAG.version, BASE)
+    commit = code_revision(ROOT, code_files(ROOT).values())
+    assert oci["revision"] == (commit or labels["passerelle.code_digest"]), "of the serving code"
+    assert labels["passerelle.git_commit"] == "0" * 40, "of the training"
     assert oci["base.digest"] in (base["Id"], *(name.rpartition("@")[2] for name in base.get("RepoDigests") or ()))
 
 

@@ -28,5 +28,7 @@ def probe(here: Surroundings) -> Iterator[Diagnosis]:
         if found.findings:
             fault = broken(name, found.findings)
             yield Diagnosis(NAME, Health.FAULT, fault.message, fault.hint)
+        elif found.damaged_head is not None:
+            yield Diagnosis(NAME, Health.WARNING, f"« {name} »: {found.damaged_head}", f"passerelle history --verify --model {name}")
         else:
             yield fine(NAME, f"« {name} »: {len(found.entries)} entries, none changed, removed or inserted")

@@ -25,6 +25,8 @@ _SWAPPED = 0.5
 _LABEL_TOLD = 0.6
 _LABEL_TIMES = 4.0
 _ROWS_TO_TELL = 3
+#: Of a class that three in ten of its rows would be given, so many are never given by chance in 3 % of samples.
+_ROWS_OF_NEVER = 10
 #: Figures of every model, and of a classifier.
 COSTS = frozenset({"latency_p95_ms", "size_bytes", "memory_mib"})
 OF_CLASSIFIERS = COSTS | {"accuracy", "macro_f1", "log_loss", "calibration_error"}
@@ -144,10 +146,10 @@ def training_rows(evidence: Evidence, criteria: Criteria) -> Finding:
 
 
 def never_predicted(evidence: Evidence) -> Finding:
-    """A class that has rows is never predicted."""
+    """A class that has rows enough to tell is never predicted."""
     scores = evidence.challenger.scores
     support = {label: int(np.sum(scores.truth == label)) for label in sorted(set(scores.truth.tolist()))}
-    never = [label for label, rows in support.items() if rows >= _ROWS_TO_TELL and label not in scores.predicted]
+    never = [label for label, rows in support.items() if rows >= _ROWS_OF_NEVER and label not in scores.predicted]
     return finding_of("never_predicted", str(len(never)), "0", [message_of("never", labels=", ".join(never))] if never else [])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,7 +13,12 @@ from passerelle.registry.client import Registry
 from passerelle.registry.look_objects import Look
 
 _TAG = re.compile(r"([0-9]{1,6}) (sha256:[0-9a-f]{64})")
-_PARAM = re.compile(re.escape(LOOK_PARAM) + r"([0-9]{6})")
+
+
+def look_param(registered_model: str, number: int | None = None) -> str:
+    """Return the name of the parameter that knows a look, or what such names begin with; a run may be of several registered models."""
+    whose = hashlib.sha256(registered_model.encode()).hexdigest()[:8]
+    return f"{LOOK_PARAM}{whose}." + ("" if number is None else f"{number:06d}")
 
 
 def known_looks(registry: Registry, champion: ModelVersionRef | None) -> Mapping[int, str]:
@@ -32,7 +38,8 @@ def known_looks(registry: Registry, champion: ModelVersionRef | None) -> Mapping
         tag = _TAG.fullmatch(registry.model_version(champion.registered_model, champion.version).tags.get(LOOKS, ""))
         known |= {int(tag[1]): tag[2]} if tag else {}
     with suppress(NotFoundError):
-        named = ((_PARAM.fullmatch(name), digest) for name, digest in registry.run(champion.run_id).params.items())
+        pattern = re.compile(re.escape(look_param(champion.registered_model)) + r"([0-9]{6})")
+        named = ((pattern.fullmatch(name), digest) for name, digest in registry.run(champion.run_id).params.items())
         known |= {int(match[1]): digest for match, digest in named if match}
     return known
 
@@ -50,7 +57,7 @@ def tell_of_look(registry: Registry, champion: ModelVersionRef | None, look: Loo
         return
     with suppress(NotFoundError):
         registry.set_version_tags(champion, {LOOKS: f"{look.number} {look.digest}"})
-    name = f"{LOOK_PARAM}{look.number:06d}"
+    name = look_param(champion.registered_model, look.number)
     with suppress(NotFoundError), registry.mlflow(f"the run {champion.run_id}") as client:
         run = client.get_run(champion.run_id)
         if run.info.lifecycle_stage == "active" and name not in run.data.params:

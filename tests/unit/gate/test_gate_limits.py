@@ -124,10 +124,10 @@ def test_rows_are_not_compared_without_a_champion_and_refused_where_it_does_not_
     assert "version 0 " in checks.training_rows(evidence(RIGHT, champion_says=False), rules()).message
 
 
-def test_a_class_of_three_rows_must_be_given_and_one_of_two_need_not() -> None:
-    assert told(checks.never_predicted(said([0] * 6 + [1] * 2, [0] * 8))) == (True, "0", "0", "")
-    assert told(checks.never_predicted(said([0] * 6 + [1] * 3, [0] * 9))) == (False, "1", "0", f"never predicted: {CLASSES[1]}")
-    assert checks.never_predicted(said([0] * 6 + [1] * 3, [0] * 6 + [1] + [0] * 2)).passed
+def test_a_class_of_ten_rows_must_be_given_and_one_of_nine_need_not() -> None:
+    assert told(checks.never_predicted(said([0] * 6 + [1] * 9, [0] * 15))) == (True, "0", "0", "")
+    assert told(checks.never_predicted(said([0] * 6 + [1] * 10, [0] * 16))) == (False, "1", "0", f"never predicted: {CLASSES[1]}")
+    assert checks.never_predicted(said([0] * 6 + [1] * 10, [0] * 6 + [1] + [0] * 9)).passed
 
 
 @pytest.mark.parametrize(

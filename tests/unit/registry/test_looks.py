@@ -9,8 +9,9 @@ import pytest
 
 from passerelle.errors import OutsideError
 from passerelle.model.ledger_entry import Entry
-from passerelle.names import LOOK_PARAM, LOOKS
+from passerelle.names import LOOKS
 from passerelle.registry.ledger import BEGINNING
+from passerelle.registry.look_anchors import look_param
 from passerelle.registry.look_objects import parsed_look
 from passerelle.registry.look_record import look_faults
 from passerelle.registry.looks import Look, LookTaken, RowSet, take_look
@@ -153,9 +154,16 @@ def test_nor_by_other_looks_in_their_place(mlflow: Mlflow) -> None:
 
 def test_a_parameter_that_somebody_wrote_first_only_costs_looks(mlflow: Mlflow) -> None:
     taken(mlflow, look("a"))
-    mlflow.params[ref(1).run_id] |= {f"{LOOK_PARAM}000002": "sha256:junk", f"{LOOK_PARAM}x": "y", "C": "10"}
+    mlflow.params[ref(1).run_id] |= {look_param(NAME, 2): "sha256:junk", look_param(NAME) + "x": "y", "C": "10"}
     assert taken(mlflow, look("b")) == LookTaken(3, lost=1)
     assert taken(mlflow, look("c")) == LookTaken(4, lost=1)
+
+
+def test_looks_of_another_registered_model_of_the_same_run_are_not_missed(mlflow: Mlflow) -> None:
+    taken(mlflow, look("a"))
+    mlflow.params[ref(1).run_id] |= {look_param("another", 1): "sha256:" + "a" * 64, look_param("another", 2): "sha256:" + "b" * 64}
+    assert faults(mlflow) == []
+    assert taken(mlflow, look("b")) == LookTaken(2)
 
 
 def test_looks_are_signed_where_there_is_a_key(mlflow: Mlflow, ours: Keys, theirs: Keys) -> None:
