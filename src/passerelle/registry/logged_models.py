@@ -65,7 +65,7 @@ def only_model(client: RunReader, run_id: str, path: str = "") -> LoggedModelPla
         UsageError: It logged several.
     """
     models = logged_by(client, run_id)
-    names = ", ".join(model.name for model in models)
+    names = ", ".join(sorted(model.name for model in models))
     if path:
         named = next((model for model in models if model.name == path.strip("/")), None) or _at_path(client, run_id, path.strip("/"))
         if named is None:
