@@ -217,9 +217,7 @@ def page() -> str:
     """Return the page."""
     parts = [_HEAD]
     for title, rows in SECTIONS.items():
-        lines = [
-            f"| {row.fault} | {row.happens} | `tests/{row.test.partition('::')[0]}` |" for row in rows
-        ]
+        lines = [f"| {row.fault} | {row.happens} | `tests/{row.test.partition('::')[0]}` |" for row in rows]
         parts += [f"## {title}\n", "| fault | what happens | shown by |\n|---|---|---|", "\n".join(lines) + "\n"]
     return "\n".join(parts)
 

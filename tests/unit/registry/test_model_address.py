@@ -70,11 +70,11 @@ def test_the_one_model_of_a_run_is_found() -> None:
 
 def test_of_several_models_one_must_be_named() -> None:
     client = Client({"m-1": "first", "m-2": "second"}, ("old",))
-    with pytest.raises(UsageError, match="logged 3 models, of which one must be named: old, first, second") as refused:
+    with pytest.raises(UsageError, match="logged 3 models, of which one must be named: first, old, second") as refused:
         only_model(client, "run")
     assert refused.value.hint == "passerelle adopt runs:/run/second"
     assert only_model(client, "run", "first").source == "models:/m-1"
-    with pytest.raises(NotFoundError, match="logged no model « third »: it logged old, first, second"):
+    with pytest.raises(NotFoundError, match="logged no model « third »: it logged first, old, second"):
         only_model(client, "run", "third")
     with pytest.raises(NotFoundError, match="logged no model"):
         only_model(Client({}), "run")
