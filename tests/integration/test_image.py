@@ -70,13 +70,6 @@ def searched(engine: str, image: str, folder: Path) -> int:
     return seen
 
 
-def same_commit(project: Path) -> None:
-    """Let a copy be of the commit that the checkout is of, where it is one: the image names it."""
-    done = subprocess.run(["git", "rev-parse", "--absolute-git-dir"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=30)
-    if done.returncode == 0:
-        (project / ".git").write_text(f"gitdir: {done.stdout}")
-
-
 def plant(project: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put a secret everywhere that people have one: the environment, the home folder, the project."""
     for name in ("PASSERELLE_S3_SECRET_KEY", "UV_INDEX_URL", "PIP_INDEX_URL", "AWS_SECRET_ACCESS_KEY"):
@@ -190,8 +183,10 @@ def test_from_empty_caches_the_digest_is_the_same_and_no_layer_holds_more_than_i
     copied_store(bento, tmp_path / "bentoml")
     shutil.rmtree(tmp_path / "bentoml" / "bentos")
     project = copied_project(tmp_path / "project")
-    same_commit(project)
     plant(project, tmp_path / "home", monkeypatch)
+    # The image names the commit, and the copy is in no checkout.
+    commit = code_revision(ROOT, code_files(ROOT).values())
+    monkeypatch.setattr("passerelle.bentos.build.code_revision", lambda *_: commit)
     settings = StoreSettings.read(bentoml_home=tmp_path / "bentoml")
     build(settings, bento_model_tag=TAG, project=project)
     second = containerize(settings, bento_tag=TAG, options=ImageOptions(image_name=name, slim=slim, epoch=EPOCH, cached=False))
