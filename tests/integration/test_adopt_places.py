@@ -107,7 +107,7 @@ def test_the_files_come_from_the_versions_own_source(quick: Registry, tmp_path: 
 def test_a_runs_model_becomes_a_version_once(quick: Registry, tmp_path: Path) -> None:
     run_id = logged()
     of_mlflow_2(run_id, tmp_path, "other")
-    with pytest.raises(UsageError, match="logged 2 models, of which one must be named: other, model"):
+    with pytest.raises(UsageError, match="logged 2 models, of which one must be named: model, other"):
         adopted(quick, f"runs:/{run_id}")
     first = adopted(quick, f"runs:/{run_id}/model")
     again = adopted(quick, f"runs:/{run_id}/model")

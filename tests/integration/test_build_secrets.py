@@ -96,6 +96,10 @@ def options(folder: Path, address: str, name: str) -> ImageOptions:
 COMPILE = "import os, sys\nfor path in sys.argv[2:]:\n    os.makedirs(path, exist_ok=True)\n"
 
 
+def lock(folder: Path) -> Path:
+    return folder / "bentoml" / "bentos" / TAG.name / TAG.version / "src/requirements/scorer.txt"
+
+
 @pytest.fixture
 def store(bento: BentoForTests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StoreSettings:
     """A copy of the store whose bento needs the one wheel."""
@@ -107,8 +111,7 @@ def store(bento: BentoForTests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(context, "_given_tools", given_tools)
     copied_store(bento, tmp_path / "bentoml")
-    locked = f"ours-alone==1.0 --hash=sha256:{hashlib.sha256(wheel()).hexdigest()}\n"
-    (tmp_path / "bentoml" / "bentos" / TAG.name / TAG.version / "src/requirements/scorer.txt").write_text(locked)
+    lock(tmp_path).write_text(f"ours-alone==1.0 --hash=sha256:{hashlib.sha256(wheel()).hexdigest()}\n")
     return StoreSettings.read(bentoml_home=tmp_path / "bentoml")
 
 
@@ -141,6 +144,8 @@ def test_the_index_gets_the_password_and_no_layer_does(store: StoreSettings, ben
 
 def test_an_index_that_answers_by_a_page_is_said_without_the_password(store: StoreSettings, bento: BentoForTests, tmp_path: Path) -> None:
     name = f"{bento.repository}:of-a-page"
+    # BuildKit runs a step once that two builds have at the same time, and the index is no part of it.
+    lock(tmp_path).write_text(f"ours-alone==2.0 --hash=sha256:{'0' * 64}\n")
     with index(bridge(bento.engine), b"", page="<html><body>Please sign in</body></html>") as (address, _):
         chosen = options(tmp_path, address, name)
         with pytest.raises(OutsideError, match="the package index") as refused:
