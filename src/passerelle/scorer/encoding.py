@@ -104,8 +104,8 @@ class Joined:
         cuts = [0, *(np.flatnonzero(places[1:] != places[:-1]) + 1).tolist(), len(shares)] if shares else []
         found = [(int(places[begin]), self.codes(shares[begin:end])) for begin, end in pairwise(cuts)]
         if not found:
-            return np.empty(0, np.int64), np.empty(0, np.int32)
-        texts = np.repeat([place for place, _ in found], [len(codes) for _, codes in found])
+            return np.empty(0, np.int32), np.empty(0, np.int32)
+        texts = np.repeat(np.array([place for place, _ in found], np.int32), [len(codes) for _, codes in found])
         return texts, np.concatenate([codes for _, codes in found])
 
     def codes_in_slices(self, shares: list[tuple[str, ...]], size: int) -> Iterator[Codes]:

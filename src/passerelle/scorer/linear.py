@@ -87,34 +87,29 @@ class LinearScores:
             codes: Of the n-grams of all texts in any order, without END.
             texts: How many there are.
         """
-        keys = (places << 32) | codes
-        keys.sort()
-        columns, values = _table_runs(keys, signed=self.signed)
+        bits = int(2 * len(self.table) - 1).bit_length()
+        columns, values = _table_runs(_keys(places, codes, texts, bits), signed=self.signed)
         # Where each section of each text begins; the first begins where the text does.
-        begins = (np.arange(texts) << 31)[:, np.newaxis] + np.array([0, *self.bounds.tolist()])
-        cuts = [*columns.searchsorted(begins.ravel()).tolist(), len(columns)]
-        columns &= 0x7FFFFFFF
         sections = len(self.shapes)
+        begins = np.arange(texts, dtype=columns.dtype).repeat(sections) << (bits - 1)
+        begins += np.tile(np.array([0, *self.bounds.tolist()], dtype=columns.dtype), texts)
+        cuts = np.append(columns.searchsorted(begins), len(columns))
+        columns &= (1 << (bits - 1)) - 1
         if self.shapes.count(self.shapes[0]) == sections:
             _apply(self.shapes[0], values)
         else:
-            for number, part in enumerate(starmap(slice, pairwise(cuts))):
+            for number, part in enumerate(starmap(slice, pairwise(cuts.tolist()))):
                 _apply(self.shapes[number % sections], values[part])
         if self.own is not None:
-            scaled = self.own.take(columns)
-            scaled *= values
-            for number, part in enumerate(starmap(slice, pairwise(cuts))):
-                _divide(self.own_orders[number % sections], values[part], scaled[part])
-        of_texts = [slice(begin, end) for begin, end in pairwise(cuts[::sections])]
+            _divide_all(self.own_orders, values, self.own.take(columns), cuts)
+        of_texts = cuts[::sections]
         if self.union is not None:
-            scaled = values * self.union.take(columns)
-            for part in of_texts:
-                _divide(self.union_order, values[part], scaled[part])
+            _divide_all((self.union_order,), values, self.union.take(columns), of_texts)
         # The rows of all texts together would be some megabytes that no cache holds.
         found = np.empty((texts, len(self.intercepts)))
-        take = self.table.take
-        for place, part in enumerate(of_texts):
-            np.dot(values[part], take(columns[part], axis=0), out=found[place])
+        take, dot = self.table.take, np.dot
+        for row, (begin, end) in zip(found, pairwise(of_texts.tolist()), strict=True):
+            dot(values[begin:end], take(columns[begin:end], 0), row)
         found += self.intercepts
         return found
 
@@ -145,11 +140,20 @@ def _runs(codes: Codes) -> tuple[Columns, Floats]:
     return codes.take(ends) >> 1, counts
 
 
+def _keys(places: Places, codes: Codes, texts: int, bits: int) -> NDArray[np.signedinteger]:
+    """Return place of the text and code as one number each, ascending; of 32 bits where that is enough, which are sorted in half the time."""
+    keys = places.astype(np.int64 if texts << bits > np.iinfo(np.int32).max else np.int32)
+    keys <<= bits
+    keys |= codes
+    keys.sort()
+    return keys
+
+
 def _table_runs(keys: NDArray[np.int64], *, signed: bool) -> tuple[NDArray[np.int64], Floats]:
     """Return the distinct columns of each text and what `_runs` and `_signed_runs` return of them.
 
     Args:
-        keys: Place of the text times 2**32 plus the code, ascending.
+        keys: As `_keys` returns them.
         signed: Whether a hash may count as -1.
     """
     if not len(keys):
@@ -186,6 +190,32 @@ def _divide(order: str | None, values: Floats, scaled: Floats) -> None:
         return
     if norm > 0.0:
         values /= norm
+
+
+def _divide_all(orders: Sequence[str | None], values: Floats, scale: Floats, cuts: NDArray[np.intp]) -> None:
+    """Divide the values by the norms that `_divide` takes, of many texts.
+
+    Args:
+        orders: Of each section of a text.
+        values: Of all texts.
+        scale: Factors that stand when the norms are taken.
+        cuts: Where each section of each text begins, and the end of the last.
+    """
+    scaled = scale * values
+    norms = np.ones(len(cuts) - 1)
+    for number, order in enumerate(orders):
+        if order is not None:
+            bounds = zip(cuts[number : -1 : len(orders)].tolist(), cuts[number + 1 :: len(orders)].tolist(), strict=True)
+            norms[number :: len(orders)] = _norms(order, [scaled[begin:end] for begin, end in bounds])
+    norms[~(norms > 0.0)] = 1.0
+    values /= norms.repeat(np.diff(cuts))
+
+
+def _norms(order: str, parts: Sequence[Floats]) -> Floats:
+    if order == "l2":
+        dot = np.dot
+        return np.sqrt([dot(part, part) for part in parts])
+    return np.array([np.abs(part).sum() for part in parts])
 
 
 def _scales(norms: Sequence[Norm | None], sections: Sequence[Section]) -> Floats | None:

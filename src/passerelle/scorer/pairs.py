@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 #: Twice the n-gram's column, counted over all sections, plus 1 where a hash gives it a negative sign.
 Codes = NDArray[np.int32]
 #: Of each code of many texts, the place of its text; ascending.
-Places = NDArray[np.int64]
+Places = NDArray[np.int32]
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from passerelle.errors import DataError
 from passerelle.scorer.chunks import Source, sources_of
 from passerelle.scorer.head import Head
 from passerelle.scorer.linear import END, LinearScores
 from passerelle.scorer.pairs import Codes
+from passerelle.scorer.record_columns import no_text, texts_of
 from passerelle.scorer.sections import Floats, Section
 
 #: Deciding values that are closer than this, relative to their size, may be in another order after other rounding.
@@ -200,7 +200,9 @@ class CompiledScorer:
 
     def _score_table(self, records: Sequence[Mapping[str, object]]) -> tuple[Floats, Floats]:
         if len(records) >= MANY:
-            parts = [self._score_part(part) for part in self._parts(records)]
+            columns = {column: texts_of(records, column) for column in self.columns}
+            lengths = np.sum([np.fromiter(map(len, texts), np.int64, len(texts)) for texts in columns.values()], axis=0)
+            parts = [self._score_part({name: texts[part] for name, texts in columns.items()}) for part in _parts(lengths)]
             return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
         scores = np.empty((len(records), self.head.scores))
         shares = np.empty(len(records))
@@ -208,24 +210,13 @@ class CompiledScorer:
             scores[position], shares[position] = self._scores(record)
         return scores, shares
 
-    def _parts(self, records: Sequence[Mapping[str, object]]) -> Iterator[Sequence[Mapping[str, object]]]:
-        """Yield the records in parts, whose arrays stay small."""
-        begin = characters = 0
-        for position, record in enumerate(records):
-            characters += sum(len(_text(record, column)) for column in self.columns)
-            if characters >= PART_CHARACTERS or position + 1 - begin == PART_RECORDS:
-                yield records[begin : position + 1]
-                begin, characters = position + 1, 0
-        if begin < len(records):
-            yield records[begin:]
-
-    def _score_part(self, records: Sequence[Mapping[str, object]]) -> tuple[Floats, Floats]:
-        found = [source.codes_of_texts([_text(record, source.column) for record in records]) for source in self._sources]
+    def _score_part(self, columns: Mapping[str, Sequence[str]]) -> tuple[Floats, Floats]:
+        found = [source.codes_of_texts(columns[source.column]) for source in self._sources]
+        ngrams = np.sum([each.ngrams for each in found], axis=0)
         places = np.concatenate([each.places for each in found])
-        known = np.bincount(places, minlength=len(records))
-        ngrams = np.maximum(known, sum(each.ngrams for each in found))
-        scores = self.linear.table_scores(places, np.concatenate([each.codes for each in found]), len(records))
-        return scores, known / np.maximum(ngrams, 1)
+        known = np.bincount(places, minlength=len(ngrams))
+        scores = self.linear.table_scores(places, np.concatenate([each.codes for each in found]), len(known))
+        return scores, known / np.maximum(np.maximum(known, ngrams), 1)
 
     def _scores(self, record: Mapping[str, object]) -> tuple[Floats, float]:
         runs: list[bytes | Codes] = [_END_BYTES]
@@ -282,8 +273,23 @@ class CompiledScorer:
 def _text(record: Mapping[str, object], column: str) -> str:
     text = record.get(column)
     if not isinstance(text, str):
-        raise DataError(f"The record's field « {column} » holds no text.")
+        raise no_text(column)
     return text
+
+
+def _parts(lengths: NDArray[np.int64]) -> Iterator[slice]:
+    """Yield parts of the records, whose arrays stay small.
+
+    Args:
+        lengths: Characters of each record.
+    """
+    ends, begin = lengths.cumsum(), 0
+    while begin < len(lengths):
+        before = int(ends[begin] - lengths[begin])
+        full = int(ends.searchsorted(before + PART_CHARACTERS)) + 1
+        end = min(full, begin + PART_RECORDS, len(lengths))
+        yield slice(begin, end)
+        begin = end
 
 
 def _near_ties(deciding: Floats) -> NDArray[np.bool_]:
