@@ -20,6 +20,7 @@ from passerelle.batch.table_plan import TableSplit
 from passerelle.model.answer import label_text
 from passerelle.model.loaded import LoadedModel
 from passerelle.model.text_limits import is_unicode
+from passerelle.scorer.record_columns import RecordColumns
 
 #: What a pipeline raises for values that it cannot take, as the service answers with 422.
 _VALUES = (ValueError, OverflowError, TypeError, AttributeError)
@@ -66,6 +67,8 @@ class Scoring:
 
     def names(self, rows: Rows) -> list[list[str | None]]:
         """Return the cells that name each row, as the output repeats them, by column."""
+        if isinstance(rows, RecordColumns):
+            return [self._names(name, rows.columns[name]) for name in self.ids]
         return [self._names(name, [None if isinstance(row, RowFault) else row.get(name) for row in rows]) for name in self.ids]
 
     def _names(self, column: str, cells: Sequence[object]) -> list[str | None]:
@@ -95,20 +98,18 @@ class ScoredSplit:
 
 @dataclass
 class _Answers:
-    """The columns of the output, as they fill; `ids` has one list for each column that names rows."""
+    """The columns of the output, as they fill; `ids` has one list for each column that names rows, `outputs` those of `_outputs`."""
 
     rows: list[int]
     ids: list[list[str | None]]
-    labels: list[int] = field(default_factory=list)
-    probabilities: list[float | None] = field(default_factory=list)
-    values: list[Any] = field(default_factory=list)
+    outputs: list[list[Any]]
     refused: list[bytes] = field(default_factory=list)
 
-    def add(self, rows: Sequence[int], ids: Sequence[Sequence[str | None]]) -> None:
-        """Add rows, whose answers are added by themselves."""
+    def add(self, rows: Sequence[int], ids: Sequence[Sequence[str | None]], outputs: Sequence[Sequence[Any]]) -> None:
+        """Add rows with their answers."""
         self.rows.extend(rows)
-        for column, names in zip(self.ids, ids, strict=True):
-            column.extend(names)
+        for column, values in zip([*self.ids, *self.outputs], [*ids, *outputs], strict=True):
+            column.extend(values)
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def score_split(split: TableSplit, scoring: Scoring) -> ScoredSplit:
         DataError: As `rows_of`.
         OutsideError: The input cannot be read, or the pipeline is needed and not installed.
     """
-    answers = _Answers([], [[] for _ in scoring.ids])
+    answers = _Answers([], [[] for _ in scoring.ids], [[], []] if scoring.classifies else [[]])
     number = split.first_row
     for rows in rows_of(split, scoring.model.description.columns, scoring.ids):
         _add(answers, split, scoring, number, rows)
@@ -148,35 +149,36 @@ def _add(answers: _Answers, split: TableSplit, scoring: Scoring, first: int, row
     """Score some rows, or write down why they are not."""
     ids = scoring.names(rows)
     found = _read(rows, ids, scoring)
-    read = _Records(range(first, first + len(rows)), ids, cast(Any, found))
-    # Most rows can be scored, and then all of a batch is taken as it is.
-    places = [place for place, record in enumerate(found) if not isinstance(record, RowFault)]
-    scored = read if len(places) == len(rows) else read.at(places)
-    outputs: Sequence[object] = _classified(scored, scoring) if scoring.classifies else list(_values_of(scoring, scored.records))
-    faults = {place: record for place, record in enumerate(found) if isinstance(record, RowFault)}
-    if any(output is None for output in outputs):
-        faults |= {places[place]: RowFault(_NO_VALUE) for place, output in enumerate(outputs) if output is None}
-        scored = scored.at([place for place, output in enumerate(outputs) if output is not None])
-        outputs = [output for output in outputs if output is not None]
+    faults = _faults(found)
+    scored = _Records(range(first, first + len(rows)), ids, cast(Any, found))
+    if faults:
+        scored = scored.at([place for place in range(len(rows)) if place not in faults])
+    outputs = _outputs(scored.records, scoring)
+    if None in outputs[0]:
+        taken = [place for place, output in enumerate(outputs[0]) if output is not None]
+        refused = set(range(len(scored.rows))).difference(taken)
+        faults |= {scored.rows[place] - first: RowFault(_NO_VALUE) for place in refused}
+        scored, outputs = scored.at(taken), [[column[place] for place in taken] for column in outputs]
     for place in sorted(faults):
         answers.refused.append(_line(split, first + place, scoring, [names[place] for names in ids], faults[place]))
-    answers.add(scored.rows, scored.ids)
-    if scoring.classifies:
-        labels, probabilities = zip(*cast("list[tuple[int, float | None]]", outputs), strict=True) if outputs else ((), ())
-        answers.labels.extend(labels)
-        answers.probabilities.extend(probabilities)
-    else:
-        answers.values.extend(cast(Any, output)[_column(scoring.model)] for output in outputs)
+    answers.add(scored.rows, scored.ids, outputs)
 
 
-def _classified(scored: _Records, scoring: Scoring) -> list[tuple[int, float | None] | None]:
-    """Return label and probability of each record; None for one that the model cannot take."""
-    return [None if label is None else (label, probability) for label, probability in predictions(scoring.model, scored.records)]
+def _outputs(records: Sequence[Mapping[str, Any]], scoring: Scoring) -> Sequence[Sequence[Any]]:
+    """Return by column the labels' indices and their probabilities, or the answers; None first for a record that the model cannot take."""
+    return predictions(scoring.model, records) if scoring.classifies else [list(_values_of(scoring, records))]
+
+
+def _faults(rows: Sequence[Mapping[str, Any] | RowFault]) -> dict[int, RowFault]:
+    """Return the rows that cannot be scored, by their places."""
+    if isinstance(rows, RecordColumns):
+        return {}
+    return {place: row for place, row in enumerate(rows) if isinstance(row, RowFault)}
 
 
 def _read(rows: Rows, ids: Sequence[Sequence[str | None]], scoring: Scoring) -> Sequence[Mapping[str, Any] | RowFault]:
     """Return the records of rows, or why one is none."""
-    faults: dict[int, RowFault] = {place: row for place, row in enumerate(rows) if isinstance(row, RowFault)}
+    faults = _faults(rows)
     for name, values in zip(scoring.ids, ids, strict=True):
         if not is_unicode("".join(filter(None, values))):
             faults |= {
@@ -191,28 +193,26 @@ def _read(rows: Rows, ids: Sequence[Sequence[str | None]], scoring: Scoring) -> 
     return [faults.get(place) or found[place] for place in range(len(rows))]
 
 
-def predictions(model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int | None, float | None]]:
-    """Yield the index of the label and its probability for each record, as `LoadedModel.rows` gives them; no index for bad values.
+def predictions(model: LoadedModel, records: Sequence[Mapping[str, Any]]) -> tuple[list[int | None], list[float | None]]:
+    """Return the index of the label of each record, and its probability, as `LoadedModel.rows` gives them; no index for bad values.
 
     Arrays in the place of rows: a list of all probabilities of each record would take a tenth of the time.
     """
     if not records:
-        return
+        return [], []
     if model.scorer is not None:
         indices, table = model.scorer.answers(records)
-        found = table[np.arange(len(records)), indices].tolist() if model.scorer.has_probabilities else [None] * len(records)
-        yield from zip(indices.tolist(), found, strict=True)
-        return
+        has_probabilities = model.scorer.has_probabilities
+        return indices.tolist(), table[np.arange(len(records)), indices].tolist() if has_probabilities else [None] * len(records)
     try:
-        rows = model.rows(records)
+        rows = model.rows(list(records))
     except _VALUES:
         if len(records) == 1:
-            yield None, None
-            return
-        for record in records:
-            yield from predictions(model, [record])
-        return
-    yield from ((row.label_index, None if row.probabilities is None else row.probabilities[row.label_index]) for row in rows)
+            return [None], [None]
+        found = [predictions(model, [record]) for record in records]
+        return [labels[0] for labels, _ in found], [probabilities[0] for _, probabilities in found]
+    probabilities = [None if row.probabilities is None else row.probabilities[row.label_index] for row in rows]
+    return [row.label_index for row in rows], probabilities
 
 
 def _column(model: LoadedModel) -> str:
@@ -225,7 +225,7 @@ def _values_of(scoring: Scoring, records: Sequence[Mapping[str, Any]]) -> Iterat
     if not records or scoring.answer_of is None:
         return
     try:
-        outputs = scoring.model.values(records)
+        outputs = scoring.model.values(list(records))
     except _VALUES:
         if len(records) == 1:
             yield None
@@ -253,17 +253,18 @@ def _table(answers: _Answers, split: TableSplit, scoring: Scoring) -> pa.Table:
 
 def _labels(answers: _Answers, scoring: Scoring) -> dict[str, pa.Array]:
     texts = pa.array([label_text(label) for label in scoring.model.labels], pa.string())
-    labels = pa.DictionaryArray.from_arrays(pa.array(answers.labels, pa.int32()), texts)
-    probabilities = pa.array(answers.probabilities, pa.float64())
+    labels = pa.DictionaryArray.from_arrays(pa.array(answers.outputs[0], pa.int32()), texts)
+    probabilities = pa.array(answers.outputs[1], pa.float64())
     review = pc.fill_null(pc.less(probabilities, pa.scalar(scoring.review_threshold, pa.float64())), fill_value=False)
     return {"label": labels.cast(pa.string()), "probability": probabilities, "review": review}
 
 
 def _predictions(answers: _Answers, model: LoadedModel) -> pa.Array:
     """Return numbers of a regression, and JSON of any other task."""
+    values = [answer[_column(model)] for answer in answers.outputs[0]]
     if model.task == "regression":
-        return pa.array(answers.values, pa.float64())
-    return pa.array([orjson.dumps(value).decode() for value in answers.values], pa.string())
+        return pa.array(values, pa.float64())
+    return pa.array([orjson.dumps(value).decode() for value in values], pa.string())
 
 
 def _prediction_ids(rows: Sequence[int], split: TableSplit, model: LoadedModel) -> pa.Array:

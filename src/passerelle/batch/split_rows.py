@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -15,6 +16,7 @@ from passerelle.batch.table_file import csv_rows
 from passerelle.batch.table_plan import TOO_LONG, TableSplit
 from passerelle.errors import DataError
 from passerelle.model.record import Column
+from passerelle.scorer.record_columns import RecordColumns
 
 #: Rows that are scored together.
 BATCH_ROWS = 2_048
@@ -35,7 +37,7 @@ class RowFault:
     field: str | None = None
 
 
-#: Cells by column, those that were asked for; or why the row cannot be read.
+#: Cells by column, those that were asked for; or why the row cannot be read. Rows that all have each cell are `RecordColumns`.
 Row = Mapping[str, Any] | RowFault
 Rows = Sequence[Row]
 
@@ -62,14 +64,20 @@ def rows_of(split: TableSplit, columns: Sequence[Column], ids: Sequence[str]) ->
     with split.file.open() as file:
         file.seek(split.lines.begin)
         content = file.read(split.lines.end - split.lines.begin)
-    rows = _json_rows(content, names) if split.format == "jsonl" else _csv_rows(split, content, columns, names)
+    batches = _json_batches(content, names) if split.format == "jsonl" else _csv_batches(split, content, columns, names)
     seen = 0
-    while batch := list(islice(rows, BATCH_ROWS)):
+    for batch in batches:
         seen += len(batch)
         yield batch
     if seen != split.rows:
         where = f"rows {split.first_row} to {split.first_row + split.rows - 1} of {split.file.name}"
         raise DataError(f'{where} hold a " within a cell that has no quotes around it; write it as RFC 4180 says')
+
+
+def _json_batches(content: bytes, names: Sequence[str]) -> Iterator[Rows]:
+    rows = _json_rows(content, names)
+    while batch := list(islice(rows, BATCH_ROWS)):
+        yield batch
 
 
 def _json_rows(content: bytes, names: Sequence[str]) -> Iterator[Row]:
@@ -88,21 +96,26 @@ def _json_rows(content: bytes, names: Sequence[str]) -> Iterator[Row]:
             yield RowFault("is not a JSON object")
 
 
-def _csv_rows(split: TableSplit, content: bytes, columns: Sequence[Column], names: Sequence[str]) -> Iterator[Row]:
+def _csv_batches(split: TableSplit, content: bytes, columns: Sequence[Column], names: Sequence[str]) -> Iterator[Rows]:
     # What is no text in this encoding becomes lone surrogates, which no record may hold.
     text = content.decode(split.encoding, "surrogateescape")
-    places = [(name, split.header.index(name)) for name in names]
+    places = {name: split.header.index(name) for name in names}
     parsers = {column.name: _PARSERS[column.type] for column in columns if column.type in _PARSERS}
     optional = {column.name for column in columns if not column.required}
-    width = len(split.header)
-    for cells in csv_rows(text, split.delimiter):
-        if len(cells) != width:
-            yield RowFault(f"has {len(cells)} cells, and the header has {width}" if cells else "is blank")
-            continue
-        row: dict[str, Any] = {name: cells[place] for name, place in places}
-        if parsers or optional:
-            row = {name: _value(cell, parsers.get(name), optional=name in optional) for name, cell in row.items()}
-        yield row
+    rows = csv_rows(text, split.delimiter)
+    while batch := list(islice(rows, BATCH_ROWS)):
+        if set(map(len, batch)) == {len(split.header)} and not parsers and not optional:
+            yield RecordColumns({name: list(map(itemgetter(place), batch)) for name, place in places.items()}, len(batch))
+        else:
+            yield [_csv_row(cells, places, len(split.header), parsers, optional) for cells in batch]
+
+
+def _csv_row(
+    cells: Sequence[str], places: Mapping[str, int], width: int, parsers: Mapping[str, Callable[[str], object]], optional: Set[str]
+) -> Row:
+    if len(cells) != width:
+        return RowFault(f"has {len(cells)} cells, and the header has {width}" if cells else "is blank")
+    return {name: _value(cells[place], parsers.get(name), optional=name in optional) for name, place in places.items()}
 
 
 def _boolean(text: str) -> bool:
@@ -150,7 +163,7 @@ def _parquet_rows(split: TableSplit, names: Sequence[str]) -> Iterator[Rows]:
 
 def _arrow_rows(batch: pa.RecordBatch) -> Rows:
     if batch.nbytes <= _MOST_CELL_BYTES:
-        return list(batch.to_pylist())
+        return RecordColumns({name: batch.column(place).to_pylist() for place, name in enumerate(batch.schema.names)}, batch.num_rows)
     if batch.num_rows == 1:
         return [RowFault(f"holds a cell of more than {_MOST_CELL_BYTES >> 20} MiB")]
     middle = batch.num_rows // 2

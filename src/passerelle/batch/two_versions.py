@@ -64,9 +64,9 @@ def _compare(split: TableSplit, scorings: tuple[Scoring, Scoring], tally: _Tally
         read = list(zip(numbers, former.read_records(cells), new.read_records(cells), strict=True))
         read = [each for each in read if not any(isinstance(record, RowFault) for record in each)]
         records = [[cast("Mapping[str, Any]", each[side]) for each in read] for side in (1, 2)]
-        labels = zip(predictions(former.model, records[0]), predictions(new.model, records[1]), strict=True)
+        labels = zip(predictions(former.model, records[0])[0], predictions(new.model, records[1])[0], strict=True)
         tally.refused_rows += len(rows) - len(read)
-        for (number, _, _), record, ((before, _), (after, _)) in zip(read, records[1], labels, strict=True):
+        for (number, _, _), record, (before, after) in zip(read, records[1], labels, strict=True):
             if before is None or after is None:
                 tally.refused_rows += 1
                 continue

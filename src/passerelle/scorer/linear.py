@@ -94,7 +94,8 @@ class LinearScores:
         begins = np.arange(texts, dtype=columns.dtype).repeat(sections) << (bits - 1)
         begins += np.tile(np.array([0, *self.bounds.tolist()], dtype=columns.dtype), texts)
         cuts = np.append(columns.searchsorted(begins), len(columns))
-        columns &= (1 << (bits - 1)) - 1
+        # The type of an index, which `take` would make of each text's columns by itself.
+        columns = columns.astype(np.intp) & ((1 << (bits - 1)) - 1)
         if self.shapes.count(self.shapes[0]) == sections:
             _apply(self.shapes[0], values)
         else:

@@ -12,6 +12,7 @@ from passerelle.batch.split_rows import RowFault
 from passerelle.model.loaded import LoadedModel
 from passerelle.model.text_limits import EXPANSION, LONGEST_DECOMPOSITION, is_unicode, text_fault
 from passerelle.monitoring.redaction import redact
+from passerelle.scorer.record_columns import RecordColumns
 from passerelle.serving.contract import RequestError, contract_of, request_error_of
 from passerelle.serving.record_texts import RecordTexts
 from passerelle.settings import ServiceSettings
@@ -48,12 +49,19 @@ def record_reader(model: LoadedModel, settings: ServiceSettings) -> ReadRecords:
         return record if without is None else RowFault("must be a text: the model reads it", without)
 
     def read(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any] | RowFault]:
-        values = [[cells.get(name) for cells in rows] for name in names] if only_texts else []
-        if values and all(_are_plain(column, most_characters=most) for column in values):
-            return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+        if only_texts and rows:
+            values = {name: _values(rows, name) for name in names}
+            if all(_are_plain(column, most_characters=most) for column in values.values()):
+                return RecordColumns(values, len(rows))
         return [read_one(cells) for cells in rows]
 
     return read
+
+
+def _values(rows: Sequence[Mapping[str, Any]], name: str) -> Sequence[object]:
+    if isinstance(rows, RecordColumns):
+        return rows.columns[name]
+    return [cells.get(name) for cells in rows]
 
 
 def _are_plain(values: Sequence[object], *, most_characters: int) -> bool:
