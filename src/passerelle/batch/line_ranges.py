@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import cycle
 
-#: A range ends with the row in which it gets this long.
-RANGE_BYTES = 1 << 20
+#: A range ends with the piece in which it gets this long. Less than a piece, so that it does not take two where the first lacks a header.
+RANGE_BYTES = 3 << 18
 #: A longer row is not read: no text that the service accepts comes near.
 MOST_ROW_BYTES = 16 << 20
 _NEWLINE, _QUOTE = b"\n", b'"'

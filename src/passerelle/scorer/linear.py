@@ -142,7 +142,10 @@ def _runs(codes: Codes) -> tuple[Columns, Floats]:
 
 
 def _keys(places: Places, codes: Codes, texts: int, bits: int) -> NDArray[np.signedinteger]:
-    """Return place of the text and code as one number each, ascending; of 32 bits where that is enough, which are sorted in half the time."""
+    """Return the place of the text and the code as one number each, ascending.
+
+    They have 32 bits where that is enough: those are sorted in half the time.
+    """
     keys = places.astype(np.int64 if texts << bits > np.iinfo(np.int32).max else np.int32)
     keys <<= bits
     keys |= codes
