@@ -141,19 +141,18 @@ def _runs(codes: Codes) -> tuple[Columns, Floats]:
     return codes.take(ends) >> 1, counts
 
 
-def _keys(places: Places, codes: Codes, texts: int, bits: int) -> NDArray[np.signedinteger]:
+def _keys(places: Places, codes: Codes, texts: int, bits: int) -> NDArray[np.int64 | np.int32]:
     """Return the place of the text and the code as one number each, ascending.
 
     They have 32 bits where that is enough: those are sorted in half the time.
     """
-    keys = places.astype(np.int64 if texts << bits > np.iinfo(np.int32).max else np.int32)
-    keys <<= bits
-    keys |= codes
+    wide = texts << bits > np.iinfo(np.int32).max
+    keys: NDArray[np.int64 | np.int32] = ((places.astype(np.int64) if wide else places) << bits) | codes
     keys.sort()
     return keys
 
 
-def _table_runs(keys: NDArray[np.int64], *, signed: bool) -> tuple[NDArray[np.int64], Floats]:
+def _table_runs(keys: NDArray[np.int64 | np.int32], *, signed: bool) -> tuple[NDArray[np.int64 | np.int32], Floats]:
     """Return the distinct columns of each text and what `_runs` and `_signed_runs` return of them.
 
     Args:

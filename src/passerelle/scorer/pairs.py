@@ -16,6 +16,38 @@ Codes = NDArray[np.int32]
 Places = NDArray[np.int32]
 
 
+#: 2**64 divided by the golden ratio: the first bits of its multiples are spread evenly (Knuth, volume 3, section 6.4).
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+#: Entries of a filter for each key, so that of 16 unknown keys one seems to be known; and most of all, which a processor's cache holds.
+_ENTRIES_A_KEY, _MOST_ENTRIES = 16, 1 << 20
+
+
+@dataclass(frozen=True)
+class _Filter:
+    """Tells quickly of most keys that they are not among the known ones.
+
+    Attributes:
+        marks: Whether a known key has these first bits, of the product with `_SPREAD`.
+        shift: Which bits are the first ones.
+    """
+
+    marks: NDArray[np.bool_]
+    shift: np.uint64
+
+    @classmethod
+    def of(cls, keys: NDArray[np.int64]) -> _Filter:
+        """Return the filter of these keys."""
+        bits = max(1, min(len(keys) * _ENTRIES_A_KEY, _MOST_ENTRIES - 1).bit_length())
+        shift = np.uint64(64 - bits)
+        marks = np.zeros(1 << bits, dtype=np.bool_)
+        marks[(keys.view(np.uint64) * _SPREAD) >> shift] = True
+        return cls(marks, shift)
+
+    def may_hold(self, keys: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return of each key whether it may be known: true of all that are."""
+        return self.marks.take(((keys.view(np.uint64) * _SPREAD) >> self.shift).view(np.int64))
+
+
 @dataclass(frozen=True)
 class Pairs:
     """Pairs of words found by number: a pair is one integer, and the known pairs are a sorted array of 8 bytes each.
@@ -33,6 +65,10 @@ class Pairs:
     @cached_property
     def _numbers(self) -> dict[str, int]:
         return {token: number for number, token in enumerate(self.tokens)}
+
+    @cached_property
+    def _filter(self) -> _Filter:
+        return _Filter.of(self.keys[:-1])
 
     def share(self, tokens: list[str]) -> bytes:
         """Return the numbers of the tokens, native 64-bit integers."""
@@ -59,10 +95,12 @@ class Pairs:
         texts = places.repeat(np.fromiter(map(len, shares), np.int64, len(shares)) // numbers.itemsize)
         keys = numbers[:-1] * np.int64(len(self.tokens) + 1)
         keys += numbers[1:]
-        keys[texts[1:] != texts[:-1]] = -1  # the last word of a text and the first of the next are no pair
+        # The last word of a text and the first of the next are no pair. Most pairs are not known, and those are not searched for.
+        maybe = np.flatnonzero(self._filter.may_hold(keys) & (texts[1:] == texts[:-1]))
+        keys = keys.take(maybe)
         found = self.keys.searchsorted(keys)
-        known = self.keys[found] == keys
-        return texts[:-1][known], self.known[found[known]]
+        known = self.keys.take(found) == keys
+        return texts.take(maybe[known]), self.known.take(found[known])
 
     def codes_in_slices(self, shares: list[bytes], size: int) -> Iterator[Codes]:  # noqa: ARG002 - a pair takes nanoseconds
         """Yield the codes of all pairs."""

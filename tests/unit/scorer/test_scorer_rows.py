@@ -106,3 +106,18 @@ def test_steps_that_have_no_formula_are_refused() -> None:
     nothing = section("a")
     normalize([nothing], None, "part")
     assert nothing.untouched
+
+
+@pytest.mark.parametrize("width", [9, 1 << 22], ids=["32 bits", "64 bits"])
+def test_many_texts_get_the_scores_of_each(width: int) -> None:
+    """The keys of 512 texts with four million columns do not fit 32 bits."""
+    of = [hashed(width, signed=False), hashed(3, signed=False)]
+    for each in of:
+        normalize([each], "l2", "part")
+    arithmetic = rows(of, np.arange(1.0, width + 4)[:, np.newaxis])
+    texts = [np.array([0, 2 * place % 16, 2 * (width - 1), 2 * width + 2], dtype=np.int32) for place in range(511)]
+    places = np.arange(511, dtype=np.int32).repeat(4)
+    found = arithmetic.table_scores(places, np.concatenate(texts), 512)
+    expected = [arithmetic.scores(np.append(text, END)) for text in texts]
+    assert found[:511].tolist() == [row.tolist() for row in expected if row is not None]
+    assert found[511].tolist() == [0.0]
