@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,13 +21,10 @@ from passerelle.batch import line_ranges, table_file, table_plan
 from passerelle.platform.ports import free_ports
 from tests.ray_environment import ROOT, is_complete, ray_python
 from tests.ray_lead import GATE, GO, SPLIT_BYTES, STOPS, WAITS
+from tests.ray_nodes import HEAD, NODE, end, ray_node
 from tests.unit.batch.tables import bento_model, contents, score, scored_rows, table, write_csv, write_parquet
 
 pytestmark = [pytest.mark.integration, pytest.mark.ray]
-# Ray takes 127.0.0.1 for the host's own address, which may not be loopback; and each node needs an address of its own.
-HEAD, NODE = "127.0.0.2", "127.0.0.3"
-STARTED = "Ray runtime started"
-_START_TRIES = 3
 ROWS = 2_000
 
 
@@ -52,37 +49,6 @@ class Cluster:
             assert lead.poll() is None, lead.communicate()[0]
             time.sleep(0.05)
         return found[0]
-
-
-def end(process: psutil.Process) -> None:
-    """Kill a process and all that it started."""
-    tree = [*process.children(recursive=True), process]
-    for each in tree:
-        each.kill()
-    psutil.wait_procs(tree, 60)
-
-
-@contextmanager
-def ray_node(log: Path, environment: dict[str, str], *options: str) -> Iterator[psutil.Process]:
-    """Yield a node that has started; one that a busy machine let time out is started again."""
-    ray = str(ray_python().with_name("ray"))
-    common = ("--block", "--num-cpus=1", "--object-store-memory=100000000", "--disable-usage-stats")
-    for _ in range(_START_TRIES):
-        with log.open("w") as output:
-            started = subprocess.Popen(
-                [ray, "start", *common, *options], env=environment, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
-            )
-        while started.poll() is None and STARTED not in log.read_text():
-            time.sleep(0.1)
-        if started.poll() is None:
-            break
-    assert started.poll() is None, log.read_text()
-    try:
-        yield psutil.Process(started.pid)
-    finally:
-        if started.poll() is None:
-            end(psutil.Process(started.pid))
-        started.wait(60)
 
 
 @pytest.fixture(scope="module")
