@@ -31,7 +31,7 @@ from passerelle.training.dataset import Dataset, digest_of
 from passerelle.training.params import Params
 from passerelle.training.split import split
 from passerelle.training.train import train
-from training.candidates import text_candidates
+from training.candidates import candidates_for
 
 COMMENTS = Path(__file__).resolve().parents[1] / "training" / "data" / "comments.csv"
 WORDS = 25
@@ -77,7 +77,7 @@ def measure(rows: int, *, split_only: bool) -> dict[str, object]:
     scores = {}
     if not split_only:
         with tempfile.TemporaryDirectory(prefix="training-scale-") as folder, contextlib.chdir(folder), counted(found, "train"):
-            result = train(data, tracking_uri=f"sqlite:///{folder}/mlflow.db", experiment="scale", candidates=text_candidates())
+            result = train(data, tracking_uri=f"sqlite:///{folder}/mlflow.db", experiment="scale", candidates=candidates_for(data))
             scores = {each.name: round(each.metrics["cv_macro_f1"], 4) for each in result.candidates}
     peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     characters = float(data.records["text"].str.len().mean())

@@ -33,29 +33,41 @@ _BOOSTED_TREES = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredic
 # scikit-learn's own pattern leaves words of one letter out: à, y, and what stands before an apostrophe.
 _ANY_WORD = r"(?u)\b\w+\b"
 
+# An n-gram is a feature where at least one record in so many has it: otherwise vocabulary, model and memory grow with every record.
+_ROWS_FOR_ONE_MORE = 10_000
+
 
 def candidates_for(data: Dataset, *, seed: int = 0) -> tuple[Candidate, ...]:
     """Return the candidates for this kind of data."""
     if data.kind == "text":
-        return text_candidates(list(data.records.columns), seed=seed)
+        return text_candidates(list(data.records.columns), seed=seed, rows=len(data.records))
     words = [name for name in data.records.columns if not pd.api.types.is_numeric_dtype(data.records[name].dtype)]
     numbers = [name for name in data.records.columns if name not in words]
     return tabular_candidates(numbers, words, seed=seed)
 
 
-def text_candidates(texts: Sequence[str] = (TEXT,), *, seed: int = 0) -> tuple[Candidate, ...]:
-    """Return the candidates for records of one or several texts; each text has features of its own, so that a short one counts too."""
+def text_candidates(texts: Sequence[str] = (TEXT,), *, seed: int = 0, rows: int = 0) -> tuple[Candidate, ...]:
+    """Return the candidates for records of one or several texts; each text has features of its own, so that a short one counts too.
+
+    Args:
+        texts: Columns of the texts.
+        seed: Of the classifiers.
+        rows: Of the data; in many of them, an n-gram counts only if several records have it.
+    """
+    words, characters = _words(texts, rows), _characters(texts, rows)
+    mixed = [*words, *characters]
     # A temperature leaves the order of the classes as it is: a sigmoid for each class would undo their weights.
-    linear = LinearSVC(C=0.5, class_weight="balanced", random_state=seed)
+    # With this tolerance it takes half the time, and answers as with a smaller one.
+    linear = LinearSVC(C=0.5, class_weight="balanced", tol=0.01, random_state=seed)
     svm = CalibratedClassifierCV(linear, method="temperature", cv=3, ensemble=False)
     sgd = SGDClassifier(loss="log_loss", alpha=1e-5, class_weight="balanced", random_state=seed)
     return (
-        Candidate("word_lr", "words and pairs of words, logistic regression", _pipeline(_words(texts), _logistic(seed))),
-        Candidate("char_lr", "characters within words, logistic regression", _pipeline(_characters(texts), _logistic(seed))),
-        Candidate("mixed_lr", "words and characters, logistic regression", _pipeline(_mixed(texts), _logistic(seed))),
-        Candidate("mixed_svm", "words and characters, linear SVM with a temperature", _pipeline(_mixed(texts), svm), _TEMPERATURE),
-        Candidate("mixed_cnb", "words and characters, complement naive Bayes", _pipeline(_mixed(texts), ComplementNB(alpha=0.3))),
-        Candidate("mixed_sgd", "words and characters, log loss by stochastic gradient descent", _pipeline(_mixed(texts), sgd)),
+        Candidate("word_lr", "words and pairs of words, logistic regression", _pipeline(words, _logistic(seed))),
+        Candidate("char_lr", "characters within words, logistic regression", _pipeline(characters, _logistic(seed))),
+        Candidate("mixed_lr", "words and characters, logistic regression", _pipeline(mixed, _logistic(seed))),
+        Candidate("mixed_svm", "words and characters, linear SVM with a temperature", _pipeline(mixed, svm), _TEMPERATURE),
+        Candidate("mixed_cnb", "words and characters, complement naive Bayes", _pipeline(mixed, ComplementNB(alpha=0.3))),
+        Candidate("mixed_sgd", "words and characters, log loss by stochastic gradient descent", _pipeline(mixed, sgd)),
     )
 
 
@@ -78,21 +90,24 @@ def tabular_candidates(numbers: Sequence[str], words: Sequence[str], *, seed: in
 
 
 def _pipeline(columns: list[tuple[str, Any, Any]], classifier: Any) -> Pipeline:
-    return Pipeline([("features", ColumnTransformer(columns)), ("classifier", classifier)])
+    # A clone, so that a change to one candidate's features leaves the others alone.
+    return Pipeline([("features", clone(ColumnTransformer(columns))), ("classifier", classifier)])
 
 
-def _words(texts: Sequence[str]) -> list[tuple[str, TfidfVectorizer, str]]:
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode", token_pattern=_ANY_WORD)
+def _words(texts: Sequence[str], rows: int) -> list[tuple[str, TfidfVectorizer, str]]:
+    fewest = _fewest_records(rows)
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode", token_pattern=_ANY_WORD, min_df=fewest)
     return _for_each("words", vectorizer, texts)
 
 
-def _characters(texts: Sequence[str]) -> list[tuple[str, TfidfVectorizer, str]]:
-    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, strip_accents="unicode")
+def _characters(texts: Sequence[str], rows: int) -> list[tuple[str, TfidfVectorizer, str]]:
+    fewest = _fewest_records(rows)
+    vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True, strip_accents="unicode", min_df=fewest)
     return _for_each("characters", vectorizer, texts)
 
 
-def _mixed(texts: Sequence[str]) -> list[tuple[str, TfidfVectorizer, str]]:
-    return [*_words(texts), *_characters(texts)]
+def _fewest_records(rows: int) -> int:
+    return max(1, rows // _ROWS_FOR_ONE_MORE)
 
 
 def _for_each(name: str, vectorizer: TfidfVectorizer, texts: Sequence[str]) -> list[tuple[str, TfidfVectorizer, str]]:

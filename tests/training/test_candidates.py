@@ -78,3 +78,10 @@ def test_on_the_demo_each_candidate_has_the_figures_that_it_has_alone() -> None:
             alone = clone(candidate.pipeline).fit(records.iloc[fit], truth[fit])
             assert np.array_equal(found.labels[score], alone.predict(records.iloc[score]).astype(str))
             assert np.array_equal(found.probabilities[score], alone.predict_proba(records.iloc[score]))
+
+
+def test_in_many_records_an_n_gram_counts_only_where_several_have_it() -> None:
+    for rows, fewest in ((0, 1), (19_999, 1), (20_000, 2), (200_000, 20)):
+        for candidate in text_candidates(rows=rows):
+            parts = candidate.pipeline.named_steps["features"].transformers
+            assert {vectorizer.min_df for _, vectorizer, _ in parts} == {fewest}

@@ -16,7 +16,8 @@ from passerelle.errors import DataError
 from passerelle.gate.scores import Labels
 from passerelle.training.candidate import FitFailure
 from passerelle.training.evaluate import Predictions
-from passerelle.training.features import Fitted, SharedFeatures
+from passerelle.training.features import Fitted, FoldPredictions, SharedFeatures
+from passerelle.training.text_counts import TextCounts
 
 #: Positions to fit on and to score.
 Fold = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -60,15 +61,16 @@ class CandidateFits(Protocol):
 
 
 class FitsHere:
-    """Fits candidates in this process, one after the other; only the features of one fold are in memory."""
+    """Fits candidates in this process, one after the other; only the features of one fold are in memory, and the counts of all."""
 
     def of_folds(
         self, pipelines: Sequence[Pipeline], data: LabelledRecords, folds: Sequence[Fold], before: Before
     ) -> Iterator[list[Outcome]]:
         """Yield what `CandidateFits.of_folds` describes; a pipeline that failed is not fitted again."""
         failed: dict[int, FitFailure] = {}
+        counts = TextCounts(data.records)
         for number, fold in enumerate(folds, start=1):
-            outcomes = outcomes_of_fold(pipelines, data, fold, partial(_before_fold, before, number), failed)
+            outcomes = outcomes_of_fold(pipelines, data, fold, partial(_before_fold, before, number), failed=failed, counts=counts)
             failed |= {place: outcome for place, outcome in enumerate(outcomes) if isinstance(outcome, FitFailure)}
             yield outcomes
 
@@ -91,16 +93,18 @@ def outcomes_of_fold(
     data: LabelledRecords,
     fold: Fold,
     before: Callable[[int], None],
+    *,
     failed: Mapping[int, FitFailure] = _NO_FAILURES,
+    counts: TextCounts | None = None,
 ) -> list[Outcome]:
     """Return what each pipeline predicts for the fold's records to score; a clone of it is fitted on the fold's other records.
 
     Args:
         before: Called with the place of each pipeline before it is fitted.
         failed: By place, the pipelines that are not fitted because they failed before.
+        counts: Of the records, where other folds need them too.
     """
-    fit, score = fold
-    features = SharedFeatures(data.records.iloc[fit], data.labels[fit], data.records.iloc[score])
+    features = FoldPredictions(data.records, data.labels, fold, counts or TextCounts(data.records))
     outcomes: list[Outcome] = []
     for place, pipeline in enumerate(pipelines):
         if place not in failed:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
 import joblib
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn import get_config
 from sklearn.base import BaseEstimator, clone
 from sklearn.compose import ColumnTransformer
@@ -17,6 +19,7 @@ from sklearn.pipeline import Pipeline
 
 from passerelle.gate.scores import Labels
 from passerelle.training.evaluate import Predictions, predict
+from passerelle.training.text_counts import FoldFeatures, TextCounts
 
 _NOT_HASHABLE = (pickle.PicklingError, TypeError, AttributeError)
 
@@ -59,6 +62,10 @@ class SharedFeatures:
         self._records, self._labels, self._scored = records, labels, scored
         self._parts: dict[str, _Part] = {}
 
+    def _part(self, slot: _Slot) -> _Part:
+        """Return a transformer that is not fitted yet."""
+        return _Part(slot.transformer)
+
     def fit(self, pipeline: Pipeline) -> Fitted:
         """Return a clone of the pipeline, fitted, with what it predicts for the records to score."""
         fitted = clone(pipeline)
@@ -76,17 +83,43 @@ class SharedFeatures:
         used = {}
         for slot in _slots(pipeline):
             if (key := _key(slot.transformer, slot.columns)) is not None:
-                used[key] = self._parts.setdefault(key, _Part(slot.transformer))
+                used[key] = self._parts.setdefault(key, self._part(slot))
                 # The next step may change its input; a ColumnTransformer copies its parts into a matrix of its own.
                 slot.put(_StandIn(used[key], copies=slot.entries is pipeline.steps))
         return used
 
 
-class _Part:
-    """A transformer, with its features of the records to fit on and of those to score."""
+class FoldPredictions(SharedFeatures):
+    """Fits pipelines on the records of a fold, for what they predict: a vectorizer whose features come from counts is not fitted.
 
-    def __init__(self, transformer: BaseEstimator) -> None:
-        self.transformer, self.seconds = transformer, 0.0
+    Args:
+        records: Those of all folds.
+        labels: One a record.
+        fold: Positions to fit on and to score.
+        counts: Of the same records.
+    """
+
+    def __init__(
+        self, records: pd.DataFrame, labels: Labels, fold: tuple[NDArray[np.int64], NDArray[np.int64]], counts: TextCounts
+    ) -> None:
+        fit, score = fold
+        super().__init__(records.iloc[fit], labels[fit], records.iloc[score])
+        self._fold, self._counts = fold, counts
+
+    def _part(self, slot: _Slot) -> _Part:
+        transformer, columns = slot.transformer, slot.columns  # the slot holds a stand-in soon
+        return _Part(transformer, lambda: self._counts.of_fold(transformer, columns, self._fold))
+
+
+class _Part:
+    """A transformer, with its features of the records to fit on and of those to score.
+
+    Args:
+        counted: Returns both without fitting it, or None.
+    """
+
+    def __init__(self, transformer: BaseEstimator, counted: Callable[[], FoldFeatures | None] = lambda: None) -> None:
+        self.transformer, self.seconds, self._counted = transformer, 0.0, counted
         self._fitted_on: _Features | None = None
         self._scored: _Features | None = None
 
@@ -94,7 +127,7 @@ class _Part:
         """Return the features of the records to fit on; fits the transformer the first time."""
         if self._fitted_on is None:
             start = time.process_time()
-            self._fitted_on = self.transformer.fit_transform(records, labels)
+            self._fitted_on, self._scored = self._counted() or (self.transformer.fit_transform(records, labels), None)
             self.seconds = time.process_time() - start
         return self._fitted_on
 
