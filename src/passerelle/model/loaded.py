@@ -81,12 +81,9 @@ class LoadedModel:
         return str(self.lineage["run_id"])[:RUN_ID_LENGTH_IN_TAG]
 
     @cached_property
-    def _golden_inputs(self) -> frozenset[bytes]:
+    def golden_inputs(self) -> frozenset[bytes]:
+        """The golden inputs as JSON, with the columns of each in the order of their names."""
         return frozenset(orjson.dumps(record, option=orjson.OPT_SORT_KEYS) for record in self.golden.inputs)
-
-    def is_golden(self, record: Mapping[str, object]) -> bool:
-        """Return whether this record is one of the golden inputs."""
-        return orjson.dumps(record, option=orjson.OPT_SORT_KEYS) in self._golden_inputs
 
     def answer(self, row: ScoredRow, *, review_threshold: float) -> Answer[Any]:
         """Return the answer for a row of this model."""

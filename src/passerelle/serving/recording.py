@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from passerelle.model.loaded import LoadedModel
     from passerelle.monitoring.prediction_log.writer import PredictionLog
 
+_NO_SECOND: Mapping[str, Any] = {"label": None, "probability": None}
 _ENDS = ("lifespan.shutdown.complete", "lifespan.shutdown.failed")
 
 
@@ -38,12 +39,27 @@ class Recorder(NamedTuple):
 
     def add(self, model: LoadedModel, record: Mapping[str, Any], answer: Mapping[str, Any], known_ngrams: float | None) -> None:
         """Record an answer of this model; never waits."""
-        latency_ms = (time.perf_counter() - self.began_s) * 1_000
-        characters = 0
-        for text in record.values():
-            if isinstance(text, str):
-                characters += len(text)
-        self.log.add(AnsweredRecord(model, record, answer, known_ngrams, self.key_name, latency_ms, self.batch, characters))
+        seconds = time.perf_counter() - self.began_s
+        top = answer["top"]
+        second = top[1] if len(top) > 1 else _NO_SECOND
+        self.log.add(
+            AnsweredRecord(
+                model,
+                record,
+                answer["prediction_id"],
+                answer["model_version"],
+                answer["label"],
+                answer["probability"],
+                second["label"],
+                second["probability"],
+                answer["review"],
+                None if top else answer,
+                known_ngrams,
+                self.key_name,
+                seconds,
+                self.batch,
+            )
+        )
 
 
 def prediction_log_of(settings: LogSettings, registry: CollectorRegistry) -> PredictionLog | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from passerelle.log_settings import LogSettings, digest_key
-from passerelle.monitoring.prediction_log.digest import record_digest
+from passerelle.monitoring.prediction_log.digest import canonical, content_digest, record_digest
 from passerelle.monitoring.prediction_log.record import SCHEMA, LoggedFeedback
 
 if TYPE_CHECKING:
@@ -23,29 +23,35 @@ _LONGEST_WORD = 200
 _MILLISECONDS = 1_000
 #: Of an id, with the hyphen between them.
 _TIME_DIGITS = 13
-_NO_SECOND: Mapping[str, Any] = {"label": None, "probability": None}
-_OTHER_SPACES = bytes(code for code in range(256) if chr(code).isspace() and chr(code) != " ")
+#: The digit 0 for white space, and 1 for every other character of ISO 8859-1.
+_BITS = bytes(ord("0" if chr(code).isspace() else "1") for code in range(256))
 
 
 class AnsweredRecord(NamedTuple):
-    """A record and its answer, as they wait for the log.
+    """A record and what was answered, as they wait for the log: of the answer only what a line needs, so that the rest can be freed.
 
     Attributes:
         model: That answered.
-        answer: As the contract has it.
+        second: The next probable class and its probability; both None without one.
+        output: The answer of a model without probabilities; None for any other.
         known_ngrams: Share of the record's n-grams that the model knows; None for a model that is not compiled.
         key_name: Of the client's API key.
-        characters: Of all texts of the record.
     """
 
     model: LoadedModel
     record: Mapping[str, object]
-    answer: Mapping[str, Any]
+    prediction_id: str
+    model_version: str
+    label: str
+    probability: float | None
+    second_label: str | None
+    second_probability: float | None
+    review: bool
+    output: Mapping[str, Any] | None
     known_ngrams: float | None
     key_name: str
-    latency_ms: float
+    seconds: float
     batch: bool
-    characters: int
 
 
 class LoggedContent:
@@ -73,39 +79,39 @@ class LoggedContent:
 
     def prediction(self, answered: AnsweredRecord) -> bytes:
         """Return the line of an answer."""
-        # Few calls: beside the scorer, what each of them needs is in none of the processor's caches.
-        model, record, answer, known_ngrams, key_name, latency_ms, batch, characters = answered
+        # Unpacked, since to look each field up by its name takes longer.
+        model, record, prediction_id, model_version, label, probability = answered[:6]
+        second_label, second_probability, review, output, known_ngrams, key_name, seconds, batch = answered[6:]
         if model is not self._model:
             self._remember(model)
-        prediction_id, top = answer["prediction_id"], answer["top"]
         if prediction_id[:_TIME_DIGITS] != self._at_digits:
             self._set_time(prediction_id[:_TIME_DIGITS])
-        second = top[1] if len(top) > 1 else _NO_SECOND
         fields, redaction = (None, None) if self._no_fields else self._fields(record, self._columns)
-        words = sum([_words(value) for value in record.values() if isinstance(value, str)])
+        content = canonical(record)
+        texts = [value for value in record.values() if isinstance(value, str)]
         # The fields of `LoggedPrediction`; to make one first would take as long again as the rest.
         line = {
             "prediction_id": prediction_id,
             "at": self._at_text,
             "registered_model": self._registered_model,
-            "model_version": answer["model_version"],
+            "model_version": model_version,
             "artifact_digest": self._artifact_digest,
             "key_name": key_name,
-            "label": answer["label"],
-            "probability": answer["probability"],
-            "second_label": second["label"],
-            "second_probability": second["probability"],
-            "review": answer["review"],
-            "characters": characters,
-            "words": words,
+            "label": label,
+            "probability": probability,
+            "second_label": second_label,
+            "second_probability": second_probability,
+            "review": review,
+            "characters": sum(map(len, texts)),
+            "words": sum(map(_words, texts)),
             "known_ngrams": known_ngrams,
-            "latency_ms": int(latency_ms * 1_000) / 1_000,
+            "latency_ms": int(seconds * 1_000_000) / 1_000,
             "batch": batch,
-            "golden": model.is_golden(record),
-            "record_digest": record_digest(record, self._key) if self._key else None,
+            "golden": content in model.golden_inputs,
+            "record_digest": content_digest(content, self._key) if None not in record.values() else record_digest(record, self._key),
             "redaction": redaction,
             "fields": fields,
-            "value": None if top else _value(answer),
+            "value": None if output is None else _value(output),
             "schema": SCHEMA,
         }
         return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
@@ -183,15 +189,13 @@ def _cut(text: str) -> str:
 
 
 def _words(text: str) -> int:
-    """Return how many words there are between white space."""
+    """Return how many words there are between white space, in a third of the time that it takes to split the text."""
     try:
-        data = text.encode("latin-1")
+        bits = int(b"0" + text.encode("latin-1").translate(_BITS), 2)
     except UnicodeEncodeError:
         return len(text.split())
-    # Most texts have single spaces alone, so that they need not be split.
-    if b"  " in data or len(data.translate(None, _OTHER_SPACES)) != len(data):
-        return len(text.split())
-    return data.count(b" ") + 1 - data.startswith(b" ") - data.endswith(b" ") if data.strip(b" ") else 0
+    # A word begins where a 1 follows a 0.
+    return (bits & ~(bits >> 1)).bit_count()
 
 
 def _line(columns: Mapping[str, object]) -> bytes:

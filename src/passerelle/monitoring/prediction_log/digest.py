@@ -12,18 +12,27 @@ import orjson
 _BLOCK_BYTES = 64
 
 
+def canonical(record: Mapping[str, object]) -> bytes:
+    """Return the record as JSON, in which the order of the columns does not count."""
+    try:
+        return orjson.dumps(record, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # whole numbers of more than 64 bits
+        return json.dumps(record, sort_keys=True).encode()
+
+
 def record_digest(record: Mapping[str, object], key: bytes) -> str | None:
     """Return the record's HMAC-SHA256 in hexadecimal digits; None without a key.
 
     The order of the columns does not count, nor does a column without a value.
     """
+    given = {column: value for column, value in record.items() if value is not None} if None in record.values() else record
+    return content_digest(canonical(given), key)
+
+
+def content_digest(content: bytes, key: bytes) -> str | None:
+    """Return the digest of a record without empty columns, from what `canonical` returned."""
     if not key:
         return None
-    given = {column: value for column, value in record.items() if value is not None} if None in record.values() else record
-    try:
-        content = orjson.dumps(given, option=orjson.OPT_SORT_KEYS)
-    except orjson.JSONEncodeError:  # whole numbers of more than 64 bits
-        content = json.dumps(given, sort_keys=True).encode()
     inner, outer = _keyed(key)
     state = inner.copy()
     state.update(content)

@@ -15,6 +15,8 @@ from passerelle.monitoring.prediction_log.record import LoggedFeedback
 _MOST_CHARACTERS = 4_000_000
 #: The longest record whose line the event loop makes.
 _SHORT_CHARACTERS = 1_024
+#: So many lines are made one after the other: beside the scorer, the first one finds nothing that it needs in the processor's caches.
+TOGETHER = 64
 #: Fewer records and lines than these can wait for the next turn of the thread.
 _FEW = 16
 
@@ -32,9 +34,9 @@ class Lines(NamedTuple):
 class LineQueue:
     """A bounded queue between the event loop, which puts, and the thread that takes and writes; the event loop never waits for it.
 
-    The event loop makes the line of a short record at once: to keep its answer until later would keep all of its objects from being used
-    again, and the thread would compete for the interpreter. The thread makes the lines of all other records: long ones, batches, feedback,
-    and those that come before `prepare` is done.
+    The event loop makes the lines of short records itself, `TOGETHER` at a time: the thread would compete for the interpreter. The thread
+    makes the lines of all other records: long ones, batches, feedback, those that come before `prepare` is done, and those that have waited
+    since its last turn.
 
     Args:
         content: Makes the lines.
@@ -47,20 +49,23 @@ class LineQueue:
         self._content, self._content_at_once = content, copy.copy(content)
         self._counts = counts
         self._most = most
+        self._answers: deque[AnsweredRecord] = deque()
         self._waiting: deque[Waiting] = deque()
         self._lines: deque[bytes] = deque()
         self._prepared = False
+        #: Answers may be put until so many are there.
+        self._room = min(TOGETHER, most)
         # The first is changed by the event loop alone, the second by the thread alone.
         self._characters_put = self._characters_taken = 0
 
     def __len__(self) -> int:
         """Return how many records wait."""
-        return len(self._waiting) + len(self._lines)
+        return len(self._answers) + len(self._waiting) + len(self._lines)
 
     @property
     def full(self) -> bool:
         """Whether it takes no more."""
-        return len(self._waiting) + len(self._lines) >= self._most or self._characters_put - self._characters_taken > _MOST_CHARACTERS
+        return len(self) >= self._most or self._characters_put - self._characters_taken > _MOST_CHARACTERS
 
     @property
     def crowded(self) -> bool:
@@ -77,16 +82,19 @@ class LineQueue:
         self._content.prepare()
         self._prepared = True
 
-    def put(self, item: Waiting) -> None:
-        """Let a record wait, as a line where it is short."""
-        if isinstance(item, AnsweredRecord) and self._prepared and not item.batch and item.characters <= _SHORT_CHARACTERS:
-            line = self._line_of(item, self._content_at_once)
-            if line is not None:
-                self._characters_put += len(line)
-                self._lines.append(line)
-            return
-        self._characters_put += _characters_of(item)
-        self._waiting.append(item)
+    def put(self, answered: AnsweredRecord) -> bool:
+        """Let an answer wait, and return whether it does; it does not where the queue is full."""
+        if len(self._answers) >= self._room and not self._make_room():
+            return False
+        if not answered.batch and _characters_of(answered) <= _SHORT_CHARACTERS:
+            self._answers.append(answered)
+            return True
+        return not self.full and self._leave(answered)
+
+    def put_feedback(self, feedback: LoggedFeedback) -> bool:
+        """Let a feedback wait, and return whether it does; it does not where half of the queue is taken."""
+        # The other half of the queue is for answers: nobody sends those again.
+        return not (self.crowded or self.full) and self._leave(feedback)
 
     def take(self, seconds: float) -> Lines:
         """Return the lines that are made, and those that can be made within this time."""
@@ -95,9 +103,7 @@ class LineQueue:
         while self._lines:
             predictions.append(self._lines.popleft())
         self._characters_taken += sum(map(len, predictions))
-        while self._waiting and time.perf_counter() < end:
-            item = self._waiting.popleft()
-            self._characters_taken += _characters_of(item)
+        while time.perf_counter() < end and (item := self._next()) is not None:
             line = self._line_of(item, self._content)
             if line is not None:
                 (predictions if isinstance(item, AnsweredRecord) else feedback).append(line)
@@ -109,10 +115,40 @@ class LineQueue:
         while self._lines:
             self._characters_taken += len(self._lines.popleft())
             dropped += 1
-        while self._waiting:
-            self._characters_taken += _characters_of(self._waiting.popleft())
+        while self._next() is not None:
             dropped += 1
         return dropped
+
+    def _leave(self, item: Waiting) -> bool:
+        """Leave a record to the thread."""
+        self._characters_put += _characters_of(item)
+        self._waiting.append(item)
+        self._room -= 1
+        return True
+
+    def _make_room(self) -> bool:
+        """Make the lines of what the event loop has put, and return whether there is room for more."""
+        for answered in _all(self._answers):
+            if not self._prepared:
+                self._leave(answered)
+                continue
+            line = self._line_of(answered, self._content_at_once)
+            if line is not None:
+                self._characters_put += len(line)
+                self._lines.append(line)
+        self._room = 0 if self.full else min(TOGETHER, self._most - len(self))
+        return self._room > 0
+
+    def _next(self) -> Waiting | None:
+        """Return what the thread is to make a line of next."""
+        try:
+            return self._answers.popleft()
+        except IndexError:  # also where the event loop has just taken it
+            if not self._waiting:
+                return None
+        item = self._waiting.popleft()
+        self._characters_taken += _characters_of(item)
+        return item
 
     def _line_of(self, item: Waiting, content: LoggedContent) -> bytes | None:
         """Return the line of a record; None where no line can hold it."""
@@ -123,8 +159,20 @@ class LineQueue:
             return None
 
 
+def _all(answers: deque[AnsweredRecord]) -> list[AnsweredRecord]:
+    """Return what waits, without it waiting any longer; the thread may take some of it meanwhile."""
+    found = []
+    try:
+        while True:
+            found.append(answers.popleft())
+    except IndexError:
+        return found
+
+
 def _characters_of(item: Waiting) -> int:
-    if isinstance(item, AnsweredRecord):
-        return item.characters
-    texts = [item.comment, *(item.fields or {}).values()]
-    return sum(len(text) for text in texts if isinstance(text, str))
+    texts = item.record.values() if isinstance(item, AnsweredRecord) else [item.comment, *(item.fields or {}).values()]
+    characters = 0
+    for text in texts:
+        if isinstance(text, str):
+            characters += len(text)
+    return characters

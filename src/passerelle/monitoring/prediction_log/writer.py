@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from passerelle.log_settings import LogSettings
 from passerelle.monitoring.prediction_log.content import AnsweredRecord, LoggedContent
 from passerelle.monitoring.prediction_log.folder_room import FolderRoom
-from passerelle.monitoring.prediction_log.line_queue import LineQueue, Waiting
+from passerelle.monitoring.prediction_log.line_queue import LineQueue
 from passerelle.monitoring.prediction_log.log_file import FEEDBACK, PREDICTIONS, FileLimits, LogFile, worker_name
 from passerelle.monitoring.prediction_log.log_metrics import DISK, FOLDER, QUEUE, SHUTDOWN, LogMetrics
 from passerelle.monitoring.prediction_log.record import LoggedFeedback
@@ -63,7 +63,7 @@ class PredictionLog:
 
     def add(self, answered: AnsweredRecord) -> bool:
         """Let an answer be recorded, and return whether it will be; never waits."""
-        return self._put(answered)
+        return self._queue.put(answered) or self._drop()
 
     def add_feedback(self, feedback: LoggedFeedback) -> bool:
         """Let a feedback be recorded, and return whether it will be; never waits, and takes no more than half of the queue.
@@ -71,8 +71,7 @@ class PredictionLog:
         Args:
             feedback: Its comment and its fields as they were sent: what is kept of them is decided, redacted and digested on the thread.
         """
-        # The other half of the queue is for answers: nobody sends those again.
-        return not self._queue.crowded and self._put(feedback)
+        return self._queue.put_feedback(feedback)
 
     def state(self) -> dict[str, Any]:
         """Return what this worker says of its log."""
@@ -106,16 +105,14 @@ class PredictionLog:
         stuck = since is not None and time.monotonic() - since > _STUCK_S
         return "the disk does not answer" if stuck else self._fault
 
-    def _put(self, item: Waiting) -> bool:
-        if self._queue.full:
-            fault = self.fault
-            self._counts.drop(DISK if fault else QUEUE)
-            if not self._overflowing:
-                self._overflowing = True
-                _report(f"records are dropped from the prediction log: {fault or 'more come than are written'}; answers go on")
-            return False
-        self._queue.put(item)
-        return True
+    def _drop(self) -> bool:
+        """Count an answer for which there is no room."""
+        fault = self.fault
+        self._counts.drop(DISK if fault else QUEUE)
+        if not self._overflowing:
+            self._overflowing = True
+            _report(f"records are dropped from the prediction log: {fault or 'more come than are written'}; answers go on")
+        return False
 
     def _run(self) -> None:
         self._queue.prepare()

@@ -14,7 +14,7 @@ from passerelle.monitoring.prediction_log.writer import PredictionLog
 
 MODEL: Any = SimpleNamespace(
     lineage={"registered_model": "classification", "artifact_digest": "sha256:00", "version": "7"},
-    is_golden=lambda record: record == {"text": "golden"},
+    golden_inputs={b'{"text":"golden"}'},
 )
 TEXT = "Aucune réponse depuis trois mois"
 
@@ -22,16 +22,22 @@ TEXT = "Aucune réponse depuis trois mois"
 def answered(number: int = 0, record: dict[str, object] | None = None, **changes: Any) -> AnsweredRecord:
     """Return an answer; its key's name holds the number."""
     record = {"text": TEXT} if record is None else record
-    answer = {
-        "label": "a",
-        "probability": 0.7,
-        "top": [{"label": "a", "probability": 0.7}, {"label": "b", "probability": 0.2}],
-        "model_version": "7",
-        "prediction_id": new_prediction_id("9f86d081"),
-        "review": False,
-    }
-    characters = sum(len(text) for text in record.values() if isinstance(text, str))
-    return AnsweredRecord(MODEL, record, answer, 0.5, f"key-{number}", 1.23456, batch=False, characters=characters)._replace(**changes)
+    return AnsweredRecord(
+        MODEL,
+        record,
+        prediction_id=new_prediction_id("9f86d081"),
+        model_version="7",
+        label="a",
+        probability=0.7,
+        second_label="b",
+        second_probability=0.2,
+        review=False,
+        output=None,
+        known_ngrams=0.5,
+        key_name=f"key-{number}",
+        seconds=0.00123456,
+        batch=False,
+    )._replace(**changes)
 
 
 def log_of(folder: Path, **settings: Any) -> PredictionLog:

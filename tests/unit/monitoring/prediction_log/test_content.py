@@ -46,10 +46,8 @@ def test_a_golden_input_is_marked(text: str) -> None:
     ],
 )
 def test_what_no_classifier_answers_is_logged_as_json(answer: dict[str, Any], value: str | None) -> None:
-    entry = answered()
-    plain: dict[str, Any] = {"label": "", "probability": None, "top": [], "review": False}
-    given = {**plain, "model_version": "7", "prediction_id": entry.answer["prediction_id"], **answer}
-    line = json.loads(LoggedContent(LogSettings.read({})).prediction(entry._replace(answer=given)))
+    entry = answered(label="", probability=None, second_label=None, second_probability=None, output=answer)
+    line = json.loads(LoggedContent(LogSettings.read({})).prediction(entry))
     assert line["value"] == value
     assert (line["second_label"], line["probability"]) == (None, None)
 
@@ -84,18 +82,15 @@ def test_a_long_text_is_cut_between_two_words() -> None:
 
 
 def test_the_time_is_that_of_the_id() -> None:
-    entry = answered()
-    entry = entry._replace(answer={**entry.answer, "prediction_id": new_prediction_id("9f86d081", 1_790_078_400.007)})
+    entry = answered(prediction_id=new_prediction_id("9f86d081", 1_790_078_400.007))
     line = json.loads(LoggedContent(LogSettings.read({})).prediction(entry))
     assert line["at"] == "2026-09-22T12:00:00.007+00:00"
 
 
 def test_a_model_without_probabilities_has_no_second_label() -> None:
-    entry = answered()
-    line = json.loads(
-        LoggedContent(LogSettings.read({})).prediction(entry._replace(answer={**entry.answer, "probability": None, "top": []}))
-    )
-    assert (line["probability"], line["second_label"], line["second_probability"]) == (None, None, None)
+    entry = answered(probability=None, second_label=None, second_probability=None, output={"label": "a", "probability": None, "top": []})
+    line = json.loads(LoggedContent(LogSettings.read({})).prediction(entry))
+    assert [line[name] for name in ("probability", "second_label", "second_probability", "value")] == [None] * 4
 
 
 FEEDBACK = LoggedFeedback("id", "at", "m", "key", "b", "", comment="M. Dupont a écrit", fields={"text": "M. Dupont"}, record_digest=None)

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -51,7 +50,7 @@ def test_each_answer_is_a_line_with_every_column(log: PredictionLog, tmp_path: P
     (line,) = lines_of(tmp_path / "log")
     assert tuple(line) == LoggedPrediction._fields
     assert line | {"at": ""} == {
-        "prediction_id": entry.answer["prediction_id"],
+        "prediction_id": entry.prediction_id,
         "at": "",
         "registered_model": "classification",
         "model_version": "7",
@@ -219,8 +218,7 @@ def test_a_folder_that_nobody_collects_does_not_fill_the_disk(
 
 
 def test_a_record_that_no_line_can_hold_is_left_out_alone(log: PredictionLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken: Any = {**answered().answer, "prediction_id": "none"}
-    log.add(answered(1)._replace(answer=broken))
+    log.add(answered(1, prediction_id="none"))
     log.add(answered(2))
     log.close()
     assert keys_of(tmp_path / "log") == ["key-2"]
