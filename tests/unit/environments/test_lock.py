@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from passerelle.environments import lock
+from passerelle.environments import resolution
 from passerelle.environments.conflict import unresolved
 from passerelle.environments.lock import lock_for
 from passerelle.environments.uv import UvFailure, environment_of_uv, shortened
@@ -34,7 +34,7 @@ def resolved(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
         names = [Requirement(line).name for line in calls[-1]["requirements.in"].splitlines()]
         return "-i https://me:pw@pypi.example\n# by uv\n" + "".join(f"{name}==1 \\\n    --hash=sha256:00\n" for name in sorted(set(names)))
 
-    monkeypatch.setattr(lock, "run_uv", fake)
+    monkeypatch.setattr(resolution, "run_uv", fake)
     return calls
 
 
@@ -149,7 +149,7 @@ def test_an_index_that_does_not_answer_is_no_fault_of_the_model() -> None:
 
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    return lambda output: monkeypatch.setattr(lock, "run_uv", lambda *_, **__: UvFailure(shortened(output)))
+    return lambda output: monkeypatch.setattr(resolution, "run_uv", lambda *_, **__: UvFailure(shortened(output)))
 
 
 def test_a_lock_that_cannot_be_made_says_why(tmp_path: Path, failing: Callable[[str], None]) -> None:
