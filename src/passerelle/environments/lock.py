@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,11 @@ from packaging.utils import canonicalize_name
 
 from passerelle.environments.conflict import unresolved
 from passerelle.environments.needs import installed_of, needs_of
-from passerelle.environments.pythons import minor_version
+from passerelle.environments.pythons import HERE, minor_version
 from passerelle.environments.requirements import ADOPT, read_requirements
-from passerelle.environments.resolution import Inputs, compiled
+from passerelle.environments.resolution import Inputs, compiled, pins_of
 from passerelle.environments.uv import UvFailure
+from passerelle.environments.way_out import way_out
 from passerelle.errors import UsageError
 
 
@@ -74,22 +74,17 @@ def lock_for(
     return Locked(_text(resolved, version, left_out), version, _libraries(resolved, named), left_out)
 
 
-def pins_of(text: str) -> dict[str, str]:
-    """Return the version of each package of locked requirements, by its name."""
-    return dict(re.findall(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", text, re.MULTILINE))
-
-
 def _resolved(inputs: Inputs) -> str:
     """Return what uv resolves the inputs to; raises UsageError with the line that stands in the way otherwise."""
     found = compiled(inputs)
     if isinstance(found, UvFailure):
-        raise unresolved(found, inputs.packages, inputs.python)
+        raise unresolved(found, inputs.packages, inputs.python, way_out(inputs, found))
     return found
 
 
 def _python(python: str | None) -> str:
     if python is None:
-        raise UsageError("no file of the model says which Python it needs", hint=f"{ADOPT} --python 3.11")
+        raise UsageError("no file of the model says which Python it needs", hint=f"{ADOPT} --python {HERE}")
     return minor_version(python)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -16,8 +17,9 @@ from passerelle.environments.requirements import ModelRequirements
 from passerelle.environments.uv import UvFailure, run_uv
 
 #: Wheels alone: a source distribution would run code of its own on this machine. Images are of Linux.
-_ALWAYS = (
-    "--quiet", "--no-header", "--no-annotate", "--generate-hashes", "--only-binary", ":all:", "--python-platform", "linux", "--no-config",
+_COMPILE = (
+    "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--generate-hashes", "--only-binary", ":all:",
+    "--python-platform", "linux", "--no-config",
 )  # fmt: skip
 
 
@@ -33,16 +35,43 @@ class Inputs:
     pins: Sequence[Requirement] = ()
 
 
-def compiled(inputs: Inputs) -> str | UvFailure:
-    """Return what uv resolves the inputs to, without what the indexes took in today; with it where that alone satisfies them."""
+def compiled(inputs: Inputs, *, of_today: bool = False) -> str | UvFailure:
+    """Return what uv resolves the inputs to.
+
+    Args:
+        inputs: What it is given.
+        of_today: Let it take what the indexes took in today; by default only where that alone satisfies the inputs.
+    """
     midnight = datetime.now(UTC).strftime("%Y-%m-%dT00:00:00Z")
     with tempfile.TemporaryDirectory(prefix="passerelle-lock-") as temporary:
         arguments = [*_files(Path(temporary), inputs), "--python-version", inputs.python, "--python", sys.executable]
         arguments += ["--prerelease", "allow"] if inputs.named_by_model.prereleases else []
-        found = run_uv(["pip", "compile", *_ALWAYS, "--exclude-newer", midnight, *arguments], folder=Path(temporary), timeout_s=600)
-        if isinstance(found, UvFailure):
-            found = run_uv(["pip", "compile", *_ALWAYS, *arguments], folder=Path(temporary), timeout_s=600)
-    return found
+        past = [] if of_today else [run_uv([*_COMPILE, "--exclude-newer", midnight, *arguments], folder=Path(temporary), timeout_s=600)]
+        if past and isinstance(past[0], str):
+            return past[0]
+        return run_uv([*_COMPILE, *arguments], folder=Path(temporary), timeout_s=600)
+
+
+def nearest_version(package: Requirement, python: str) -> str | None:
+    """Return the version of a package that has a wheel for this Python and is nearest to the one that is asked for; None without any.
+
+    The next newer one comes first: a wheel that is missing for a Python is most often too old for it.
+    """
+    named = next((each.version for each in package.specifier if each.operator in {"==", "==="} and "*" not in each.version), None)
+    limits = ((f">{named}", "lowest"), (f"<{named}", "highest")) if named else (("", "highest"),)
+    for limit, first in limits:
+        with tempfile.TemporaryDirectory(prefix="passerelle-lock-") as temporary:
+            (Path(temporary) / "requirements.in").write_text(f"{package.name}{limit}\n", encoding="utf-8")
+            arguments = ["requirements.in", "--no-deps", "--resolution", first, "--python-version", python, "--python", sys.executable]
+            found = run_uv([*_COMPILE, *arguments], folder=Path(temporary), timeout_s=120)
+        if not isinstance(found, UvFailure):
+            return next(iter(pins_of(found).values()), None)
+    return None
+
+
+def pins_of(text: str) -> dict[str, str]:
+    """Return the version of each package of locked requirements, by its name."""
+    return dict(re.findall(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", text, re.MULTILINE))
 
 
 def _files(folder: Path, inputs: Inputs) -> list[str]:
