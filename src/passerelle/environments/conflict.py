@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -12,39 +13,70 @@ from passerelle.environments.uv import UvFailure
 from passerelle.errors import OutsideError, PasserelleError, UsageError
 
 _ADOPT = "passerelle adopt models:/NAME/VERSION"
+_NO_SUCH_PACKAGE = "was not found in the package registry"
+_NO_WHEEL = ("no usable wheels", "no wheels with a matching")
 _NOT_REACHED = re.compile(
     r"Failed to fetch|error sending request|dns error|Could not connect|HTTP status (?:client|server) error|timed out"
 )
 
 
-def unresolved(failure: UvFailure, packages: Sequence[Requirement], python: str) -> PasserelleError:
+@dataclass(frozen=True)
+class WayOut:
+    """What an operator can say so that requirements resolve.
+
+    Attributes:
+        overrides: With which they resolve.
+        python: For which they resolve as they stand.
+    """
+
+    overrides: tuple[Requirement, ...] = ()
+    python: str | None = None
+
+
+def unresolved(failure: UvFailure, packages: Sequence[Requirement], python: str, way_out: WayOut) -> PasserelleError:
     """Return the error for what uv said.
 
     Args:
         failure: What it said.
         packages: What it was to resolve.
         python: For which version.
+        way_out: With what they would resolve.
     """
-    said_by_uv = "\n".join(failure.lines)
-    if _NOT_REACHED.search(said_by_uv):
+    if _NOT_REACHED.search(_text(failure)):
         return OutsideError(f"a package index does not answer:\n{failure.text}", hint="pip index versions pip")
-    line = _in_the_way(said_by_uv, packages)
-    name = line.name if line is not None else "PACKAGE"
+    line = line_in_the_way(failure, packages)
     message = f"no versions satisfy the model's requirements for Python {python}"
     message += f": the line « {line} » stands in the way\n{failure.text}" if line is not None else f"\n{failure.text}"
-    return UsageError(message, hint=_hint(said_by_uv, name))
+    return UsageError(message, hint=_hint(failure, line, way_out))
 
 
-def _in_the_way(text: str, packages: Sequence[Requirement]) -> Requirement | None:
+def is_about_a_version(failure: UvFailure) -> bool:
+    """Return whether another version of a package or of Python may help: the indexes answer, and have the packages."""
+    text = _text(failure)
+    return not _NOT_REACHED.search(text) and _NO_SUCH_PACKAGE not in text
+
+
+def is_about_python(failure: UvFailure) -> bool:
+    """Return whether another Python may help: a wheel is missing, or a package does not support this one."""
+    text = _text(failure)
+    return "Python version" in text or any(words in text for words in _NO_WHEEL)
+
+
+def line_in_the_way(failure: UvFailure, packages: Sequence[Requirement]) -> Requirement | None:
     """Return the requirement of the model that another package limits otherwise, or else the last one that uv names."""
+    text = _text(failure)
     places = [(place, each) for each in packages if (place := _last_place(text, each)) >= 0]
-    limited = [found for found in places if _limits(text, found[1].name)]
+    limited = [found for found in places if limits_of(failure, found[1].name)]
     return max(limited or places, key=lambda found: found[0])[1] if places else None
 
 
-def _limits(text: str, name: str) -> list[str]:
+def limits_of(failure: UvFailure, name: str) -> list[str]:
     """Return the versions that other packages take of this one, as uv names them."""
-    return re.findall(rf"depends on {re.escape(name)}([<>=!~][^\s]*?)(?:,? and|\s|$)", text)
+    return re.findall(rf"depends on {re.escape(name)}([<>=!~][^\s]*?)(?:,? and|\s|$)", _text(failure))
+
+
+def _text(failure: UvFailure) -> str:
+    return "\n".join(failure.lines)
 
 
 def _last_place(text: str, requirement: Requirement) -> int:
@@ -53,12 +85,17 @@ def _last_place(text: str, requirement: Requirement) -> int:
     return found[-1] if found else -1
 
 
-def _hint(text: str, name: str) -> str:
-    """Return the commands that lead on: versions that the other packages take, another Python, or another index."""
-    if f"{name} was not found in the package registry" in text or "was not found in the package registry" in text:
+def _hint(failure: UvFailure, line: Requirement | None, way_out: WayOut) -> str:
+    """Return the commands that lead on: versions that resolve, a Python for which they do, another index, or a wheel of one's own."""
+    name = line.name if line is not None else "PACKAGE"
+    if _NO_SUCH_PACKAGE in _text(failure):
         without = f"{_ADOPT} --override '{name} ; python_version < \"3\"'"
         return f"UV_INDEX=https://ADDRESS/simple {_ADOPT}\n{without}"
-    if "no usable wheels" in text or "no wheels with a matching" in text:
-        return f"{_ADOPT} --override '{name}>=VERSION'\n{_ADOPT} --python 3.11"
-    limits = _limits(text, name)
-    return f"{_ADOPT} --override '{name}{limits[-1] if limits else '==VERSION'}'"
+    first = " --override ".join(f"'{each}'" for each in way_out.overrides)
+    if first and way_out.python:
+        return f"{_ADOPT} --override {first}\n{_ADOPT} --python {way_out.python}"
+    if first or way_out.python:
+        return f"{_ADOPT} --override {first}" if first else f"{_ADOPT} --python {way_out.python}"
+    if line is not None and is_about_python(failure):
+        return f"pip wheel --no-deps --wheel-dir wheels '{line}'; UV_FIND_LINKS=wheels {_ADOPT}"
+    return f"{_ADOPT} --override '{name}==VERSION'"

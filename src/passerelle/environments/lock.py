@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import re
-import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -15,15 +11,12 @@ from packaging.utils import canonicalize_name
 
 from passerelle.environments.conflict import unresolved
 from passerelle.environments.needs import installed_of, needs_of
-from passerelle.environments.pythons import minor_version
-from passerelle.environments.requirements import ADOPT, ModelRequirements, read_requirements
-from passerelle.environments.uv import UvFailure, run_uv
+from passerelle.environments.pythons import HERE, minor_version
+from passerelle.environments.requirements import ADOPT, read_requirements
+from passerelle.environments.resolution import Inputs, compiled, pins_of
+from passerelle.environments.uv import UvFailure
+from passerelle.environments.way_out import way_out
 from passerelle.errors import UsageError
-
-#: Wheels alone: a source distribution would run code of its own on this machine. Images are of Linux.
-_ALWAYS = (
-    "--quiet", "--no-header", "--no-annotate", "--generate-hashes", "--only-binary", ":all:", "--python-platform", "linux", "--no-config",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,65 +64,27 @@ def lock_for(
     progress(f"uv resolves the {len(named_by_model.packages)} requirements of the model for Python {version}")
     every = [*named_by_model.packages, *replacing]
     installed = installed_of(every, needs, replacing)
-    resolved = _resolved(_Inputs(every, named_by_model, replacing, version, needs.packages if not installed.left_out else ()))
+    resolved = _resolved(Inputs(every, named_by_model, replacing, version, needs.packages if not installed.left_out else ()))
     if installed.left_out:
         # The versions stay those that the whole list gives.
         pins = tuple(Requirement(f"{name}=={found}") for name, found in pins_of(resolved).items())
-        resolved = _resolved(_Inputs(installed.packages, named_by_model, replacing, version, needs.packages, pins))
+        resolved = _resolved(Inputs(installed.packages, named_by_model, replacing, version, needs.packages, pins))
     left_out = (*installed.left_out, *named_by_model.left_out)
     named = [*installed.packages, *map(Requirement, needs.packages)]
     return Locked(_text(resolved, version, left_out), version, _libraries(resolved, named), left_out)
 
 
-def pins_of(text: str) -> dict[str, str]:
-    """Return the version of each package of locked requirements, by its name."""
-    return dict(re.findall(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", text, re.MULTILINE))
-
-
-@dataclass(frozen=True)
-class _Inputs:
-    """What uv resolves: requirements, limits, what replaces them, and names of packages that must be there."""
-
-    packages: Sequence[Requirement]
-    named_by_model: ModelRequirements
-    overrides: Sequence[Requirement]
-    python: str
-    also: Sequence[str] = ()
-    pins: Sequence[Requirement] = ()
-
-
-def _resolved(inputs: _Inputs) -> str:
-    """Return what uv resolves the inputs to, without what the indexes took in today; with it where that alone satisfies them."""
-    midnight = datetime.now(UTC).strftime("%Y-%m-%dT00:00:00Z")
-    with tempfile.TemporaryDirectory(prefix="passerelle-lock-") as temporary:
-        arguments = [*_files(Path(temporary), inputs), "--python-version", inputs.python, "--python", sys.executable]
-        arguments += ["--prerelease", "allow"] if inputs.named_by_model.prereleases else []
-        found = run_uv(["pip", "compile", *_ALWAYS, "--exclude-newer", midnight, *arguments], folder=Path(temporary), timeout_s=600)
-        if isinstance(found, UvFailure):
-            found = run_uv(["pip", "compile", *_ALWAYS, *arguments], folder=Path(temporary), timeout_s=600)
+def _resolved(inputs: Inputs) -> str:
+    """Return what uv resolves the inputs to; raises UsageError with the line that stands in the way otherwise."""
+    found = compiled(inputs)
     if isinstance(found, UvFailure):
-        raise unresolved(found, inputs.packages, inputs.python)
+        raise unresolved(found, inputs.packages, inputs.python, way_out(inputs, found))
     return found
-
-
-def _files(folder: Path, inputs: _Inputs) -> list[str]:
-    """Write the inputs as uv reads them and return the arguments that name the files."""
-    named = {canonicalize_name(each.name) for each in inputs.packages}
-    also = [name for name in inputs.also if name not in named]
-    (folder / "requirements.in").write_text("\n".join([*sorted(map(str, inputs.packages)), *sorted(also)]) + "\n", encoding="utf-8")
-    arguments = ["requirements.in"]
-    limits = {"--constraints": [*inputs.named_by_model.constraints, *inputs.pins], "--overrides": inputs.overrides}
-    for option, lines in limits.items():
-        if lines:
-            name = f"{option.strip('-')}.in"
-            (folder / name).write_text("\n".join(sorted(map(str, lines))) + "\n", encoding="utf-8")
-            arguments += [option, name]
-    return arguments
 
 
 def _python(python: str | None) -> str:
     if python is None:
-        raise UsageError("no file of the model says which Python it needs", hint=f"{ADOPT} --python 3.11")
+        raise UsageError("no file of the model says which Python it needs", hint=f"{ADOPT} --python {HERE}")
     return minor_version(python)
 
 

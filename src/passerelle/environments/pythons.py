@@ -12,6 +12,8 @@ from passerelle.errors import NotFoundError, UsageError
 
 #: The process of a model runs from this version on.
 OLDEST = (3, 9)
+#: The one that runs this, which is always at hand.
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 _ADOPT = "passerelle adopt models:/NAME/VERSION"
 
 
@@ -23,10 +25,12 @@ def minor_version(python: str) -> str:
     """
     found = re.fullmatch(r"(\d)\.(\d{1,2})(?:\.\d+)?(?:[abrc]+\d+|\+)?", python.strip())
     if found is None:
-        raise UsageError(f"« {python[:40]} » is no version of Python", hint=f"{_ADOPT} --python 3.11")
+        raise UsageError(f"« {python[:40]} » is no version of Python", hint=f"{_ADOPT} --python {HERE}")
     if (int(found[1]), int(found[2])) < OLDEST:
         oldest = ".".join(map(str, OLDEST))
-        raise UsageError(f"the model asks for Python {python}; a model is run on Python {oldest} or newer", hint=f"{_ADOPT} --python 3.11")
+        raise UsageError(
+            f"the model asks for Python {python}; a model is run on Python {oldest} or newer", hint=f"{_ADOPT} --python {HERE}"
+        )
     return f"{found[1]}.{found[2]}"
 
 
@@ -39,7 +43,7 @@ def find_python(python: str) -> Path:
     Raises:
         NotFoundError: There is none on this machine.
     """
-    if python == f"{sys.version_info.major}.{sys.version_info.minor}":
+    if python == HERE:
         return Path(sys.executable)
     found = run_uv(["python", "find", "--quiet", "--no-project", "--no-config", "--system", f"=={python}.*"], timeout_s=60)
     if not isinstance(found, UvFailure) and Path(found.strip()).exists():
@@ -47,7 +51,7 @@ def find_python(python: str) -> Path:
     for interpreter in _of_pyenv(python):
         return interpreter
     raise NotFoundError(
-        f"the model asks for Python {python}, and this machine has none", hint=f"uv python install {python}\n{_ADOPT} --python 3.11"
+        f"the model asks for Python {python}, and this machine has none", hint=f"uv python install {python}\n{_ADOPT} --python {HERE}"
     )
 
 

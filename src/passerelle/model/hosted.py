@@ -276,8 +276,9 @@ def _unreadable(answer: Mapping[str, Any]) -> IntegrityError:
         attempts = " and to ".join(answer["tried"])
         return UntrustedTypeError(f"the model tried to {attempts} while it was read, which no model may", hint="passerelle status")
     if answer.get("module"):
-        message = f"the model needs the module {answer['module']}, which its environment does not have: add its package to the requirements"
-        return DamagedFileError(message, hint="passerelle adopt models:/NAME/VERSION")
+        way_out = "add its package, or log a module of your own with code_paths"
+        message = f"the model needs the module {answer['module']}, which its environment does not have: {way_out}"
+        return DamagedFileError(message, hint="passerelle adopt models:/NAME/VERSION --override 'PACKAGE==VERSION'")
     first = str(answer["message"]).strip().partition("\n")[0]
     return DamagedFileError(f"the model cannot be read: {answer['type']}: {first}", hint="passerelle status")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import yaml
 
 from passerelle.environments.environment import ensure
 from passerelle.environments.lock import lock_for
-from passerelle.errors import NotFoundError, UntrustedTypeError, UsageError
+from passerelle.errors import NotFoundError, PasserelleError, UntrustedTypeError, UsageError
 from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE, Adoption
 from passerelle.model.flavors.logged import LoggedFlavor, logged_flavor
 from passerelle.model.manifest import digest_of_manifest, manifest_of
@@ -26,6 +27,7 @@ from passerelle.registry.download_room import check_room
 from passerelle.registry.sign import stored_signature
 from passerelle.registry.version_files import download_model, download_source
 from passerelle.settings import LoadingSettings, SigningSettings
+from passerelle.stages.adopt_hints import completed, given
 from passerelle.stages.adopt_options import AdoptOptions, read_labels_file
 from passerelle.stages.adopt_signature import ServedSignature, served_signature
 from passerelle.stages.adopt_trial import LoggedModel, Tried, tried
@@ -126,7 +128,8 @@ def adopt(registry: Registry, request: AdoptionRequest) -> Adopted:
         folder = Path(temporary)
         request.progress(f"downloading {found}")
         model = _downloaded(registry, found, folder)
-        result, warnings = _tried(found, model, request)
+        with _leading_on(found, request):
+            result, warnings = _tried(found, model, request)
         _write(folder, result)
         manifest = manifest_of(model, folder / GOLDEN)
         if found.version is not None and digest_of_manifest(manifest) != found.version.tags.get(ARTIFACT_DIGEST):
@@ -139,6 +142,18 @@ def adopt(registry: Registry, request: AdoptionRequest) -> Adopted:
     completed = writing.completed if writing else ()
     inputs = len(result.golden["inputs"])
     return replace(adopted, golden_inputs=inputs, classes=result.classes, completed=completed, warnings=(*warnings, *result.warnings))
+
+
+@contextmanager
+def _leading_on(found: Adoptable, request: AdoptionRequest) -> Iterator[None]:
+    """Complete the hint of an error raised inside: the command that it names lacks nothing that was typed this time."""
+    try:
+        yield
+    except PasserelleError as error:
+        if error.hint is not None:
+            typed = given(request.options, None if found.version else request.registered_model)
+            error.hint = completed(error.hint, error.message, found.address, typed)
+        raise
 
 
 def _check_name(found: Adoptable) -> None:
@@ -195,7 +210,7 @@ def _tried(found: Adoptable, model: Path, request: AdoptionRequest) -> tuple[Tri
     signature = served_signature(content.get("signature"), options, address=found.address)
     inputs = golden_inputs(signature.columns, examples=options.examples, logged=_example(model, content), address=found.address)
     if flavor.pickled:
-        _check_pickle_policy(found, options, settings, signing)
+        _check_pickle_policy(found, settings, signing)
     locked = lock_for(model, python=options.python, overrides=options.overrides, flavor=flavor.name, progress=progress)
     lock = model.parent / LOCK_FILE
     lock.write_text(locked.text, encoding="utf-8")
@@ -224,7 +239,7 @@ def _draft(found: Adoptable, flavor: LoggedFlavor, signature: ServedSignature, l
     )
 
 
-def _check_pickle_policy(found: Adoptable, options: AdoptOptions, settings: LoadingSettings, signing: SigningSettings) -> None:
+def _check_pickle_policy(found: Adoptable, settings: LoadingSettings, signing: SigningSettings) -> None:
     """Check that the operator lets a pickle be read in a process of its own: this adoption signs it where there is a key.
 
     Raises:
@@ -234,7 +249,7 @@ def _check_pickle_policy(found: Adoptable, options: AdoptOptions, settings: Load
         refuse_adopted_pickle(settings, signed=signing.signing_key is not None)
     except UntrustedTypeError as error:
         missing = "SIGNING_KEY=key.pem" if settings.adopted_pickles == "signed" else "ADOPTED_PICKLES=signed"
-        hint = f"export PASSERELLE_{missing}; passerelle adopt {found.address}{options.typed}"
+        hint = f"export PASSERELLE_{missing}; passerelle adopt {found.address}"
         raise UntrustedTypeError(f"{found}: {error.message}", hint=hint) from error
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from passerelle.environments.environment import ensure
-from passerelle.environments.lock import Locked, lock_for, pins_of
+from passerelle.environments.lock import Locked, lock_for
+from passerelle.environments.resolution import pins_of
 from passerelle.errors import GoldenError, IntegrityError, UntrustedTypeError, UsageError
 from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE, Adoption, read_adoption
 from passerelle.model.flavors.logged import ESTIMATORS, LoggedFlavor, logged_flavor

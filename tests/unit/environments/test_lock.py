@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from passerelle.environments import lock
-from passerelle.environments.conflict import unresolved
+from passerelle.environments import resolution
+from passerelle.environments.conflict import WayOut, unresolved
 from passerelle.environments.lock import lock_for
 from passerelle.environments.uv import UvFailure, environment_of_uv, shortened
 from passerelle.errors import DamagedFileError, OutsideError, UsageError
@@ -34,7 +34,7 @@ def resolved(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
         names = [Requirement(line).name for line in calls[-1]["requirements.in"].splitlines()]
         return "-i https://me:pw@pypi.example\n# by uv\n" + "".join(f"{name}==1 \\\n    --hash=sha256:00\n" for name in sorted(set(names)))
 
-    monkeypatch.setattr(lock, "run_uv", fake)
+    monkeypatch.setattr(resolution, "run_uv", fake)
     return calls
 
 
@@ -121,17 +121,32 @@ hint: Wheels are required for `numpy` because building from source is disabled f
 """  # fmt: skip
 
 
+OVERRIDES = (Requirement("numpy==1.26.0"), Requirement("scipy==1.11.4"))
+
+
 @pytest.mark.parametrize(
-    ("output", "line", "hint"),
+    ("output", "line", "way_out", "hint"),
     [
-        (CONFLICT, "numpy==1.20.0", f"{ADOPT} --override 'numpy>=1.22.0'"),
-        (UNKNOWN, "our-tools", f"UV_INDEX=https://ADDRESS/simple {ADOPT}\n{ADOPT} --override 'our-tools ; python_version < \"3\"'"),
-        (NO_WHEEL, "numpy==1.20.0", f"{ADOPT} --override 'numpy>=VERSION'\n{ADOPT} --python 3.11"),
+        (CONFLICT, "numpy==1.20.0", WayOut((Requirement("numpy>=1.22.0"),)), f"{ADOPT} --override 'numpy>=1.22.0'"),
+        (CONFLICT, "numpy==1.20.0", WayOut(), f"{ADOPT} --override 'numpy==VERSION'"),
+        (
+            UNKNOWN,
+            "our-tools",
+            WayOut(),
+            f"UV_INDEX=https://ADDRESS/simple {ADOPT}\n{ADOPT} --override 'our-tools ; python_version < \"3\"'",
+        ),
+        (
+            NO_WHEEL,
+            "numpy==1.20.0",
+            WayOut(OVERRIDES, "3.9"),
+            f"{ADOPT} --override 'numpy==1.26.0' --override 'scipy==1.11.4'\n{ADOPT} --python 3.9",
+        ),
+        (NO_WHEEL, "numpy==1.20.0", WayOut(), f"pip wheel --no-deps --wheel-dir wheels 'numpy==1.20.0'; UV_FIND_LINKS=wheels {ADOPT}"),
     ],
 )
-def test_a_conflict_names_the_line_in_the_way_and_the_way_out(output: str, line: str, hint: str) -> None:
+def test_a_conflict_names_the_line_in_the_way_and_the_way_out(output: str, line: str, way_out: WayOut, hint: str) -> None:
     packages = [Requirement("scikit-learn==1.7.2"), Requirement("numpy==1.20.0"), Requirement("our-tools")]
-    refused = unresolved(UvFailure(shortened(output)), packages, "3.11")
+    refused = unresolved(UvFailure(shortened(output)), packages, "3.11", way_out)
     assert isinstance(refused, UsageError)
     assert f"the line « {line} » stands in the way\n    Because " in refused.message
     assert "warning" not in refused.message
@@ -141,7 +156,7 @@ def test_a_conflict_names_the_line_in_the_way_and_the_way_out(output: str, line:
 
 def test_an_index_that_does_not_answer_is_no_fault_of_the_model() -> None:
     output = "error: Failed to fetch: http://me:hunter2@pypi.example/simple/foo/\n  cause: error sending request\n" + "  cause: x\n" * 50
-    refused = unresolved(UvFailure(shortened(output)), [], "3.11")
+    refused = unresolved(UvFailure(shortened(output)), [], "3.11", WayOut())
     assert isinstance(refused, OutsideError)
     assert "hunter2" not in refused.message
     assert len(refused.message.splitlines()) == 7
@@ -149,7 +164,7 @@ def test_an_index_that_does_not_answer_is_no_fault_of_the_model() -> None:
 
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    return lambda output: monkeypatch.setattr(lock, "run_uv", lambda *_, **__: UvFailure(shortened(output)))
+    return lambda output: monkeypatch.setattr(resolution, "run_uv", lambda *_, **__: UvFailure(shortened(output)))
 
 
 def test_a_lock_that_cannot_be_made_says_why(tmp_path: Path, failing: Callable[[str], None]) -> None:
