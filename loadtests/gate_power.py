@@ -22,8 +22,9 @@ from passerelle.gate.interval import DifferenceInterval
 from passerelle.gate.paired import paired_difference
 from passerelle.gate.spending import level_of_look
 
-#: Shares of the classes.
+#: Shares of the classes: of similar size, as in the demo, and of very different sizes.
 EVEN: tuple[float, ...] = (0.24, 0.22, 0.20, 0.18, 0.16)
+DEMO: tuple[float, ...] = (0.167, 0.111, 0.110, 0.097, 0.093, 0.090, 0.082, 0.075, 0.068, 0.055, 0.052)
 UNEVEN: tuple[float, ...] = (0.25, 0.18, 0.13, 0.10, 0.08, 0.07, 0.06, 0.05, 0.04, 0.025, 0.015)
 #: Rows to which the models give different labels.
 DISPUTED = (0.12, 0.14, 0.16)
@@ -158,7 +159,8 @@ def main() -> None:
         ("Share that passes at the first look", table(draws, criteria=quick, shares=EVEN)),
         ("The same with uneven classes", table(draws, criteria=default, shares=UNEVEN)),
         ("Share that has passed at any look so far, by default", table_of_looks(4 * draws, rule, EVEN)),
-        ("The same with uneven classes", table_of_looks(draws, rule, UNEVEN)),
+        ("The same with the classes of the demo", table_of_looks(4 * draws, rule, DEMO)),
+        ("The same with uneven classes", table_of_looks(4 * draws, rule, UNEVEN)),
         ("An equal model with a margin of 3 points, by the share in dispute", table_of_disputes(draws, EVEN)),
     ]
     for title, lines in parts:

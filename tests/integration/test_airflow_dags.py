@@ -10,6 +10,7 @@ import pytest
 from run_airflow import DAGS, HERE, prepare, variables
 
 from passerelle.errors import OutsideError
+from passerelle.stages.acceptance import ACCEPTANCES
 from tests.airflow_fixtures import ENVIRONMENT, run
 
 pytestmark = pytest.mark.integration
@@ -29,21 +30,30 @@ dags = {}
 for name, dag in bag.dags.items():
     dags[name] = [dag.owner, dag.doc_md, dag.max_active_runs, [task.execution_timeout is not None for task in dag.tasks]]
 retries = {f"{task.dag_id}.{task.task_id}": task.retries for dag in bag.dags.values() for task in dag.tasks}
+acceptances = bag.dags["passerelle_flow"].params.get_param("accept").schema["items"]["enum"]
 pools = sorted(f"{task.dag_id}.{task.task_id}" for dag in bag.dags.values() for task in dag.tasks if task.pool == "promotion")
-print(json.dumps({"seconds": seconds, "errors": bag.import_errors, "dags": dags, "pools": pools, "retries": retries}))
+found = {"seconds": seconds, "errors": bag.import_errors, "dags": dags, "pools": pools, "retries": retries, "acceptances": acceptances}
+print(json.dumps(found))
 """
-#: Calls the function of the task `promote` with a code in the place of the version, for a command that fails with this code; then the real
-#: command, where no registry runs.
+#: Calls the function of the task `promote` with a code in the place of the version, for a command that fails with this code, then with what
+#: a person wrote in the form, and the same of `rollback`; then the real command, where no registry runs.
 _PROMOTE = """
-import importlib.util, json, os, sys
+import importlib.util, json, os, sys, types
 spec = importlib.util.spec_from_file_location("passerelle_flow", sys.argv[1] + "/passerelle_flow.py")
 flow = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(flow)
+form = {"accept": None, "reason": None, "by": None, "version": None}
+run = types.SimpleNamespace(run_id="manual__1", triggering_user_name="admin")
+flow.get_current_context = lambda: {"params": form, "dag_run": run}
 for code in sys.argv[2:]:
     try:
         print("found", code, json.dumps(flow.promote.function(code)), sep="|")
     except Exception as error:
         print("found", code, type(error).__name__, sep="|")
+form.update(accept=["too-few-rows", "criteria"], reason="fresh rows in March", by="Marie")
+flow.promote.function("done")
+form.update(accept=[], reason="complaints", by="")
+flow.rollback.function()
 os.environ.update(json.loads(os.environ["REAL"]))
 try:
     flow.compare.function({"parent_run_id": "run"})
@@ -53,6 +63,9 @@ except Exception as error:
 _COMMAND = """#!{python}
 import json, os, signal, sys
 code = sys.argv[3]
+if "--reason" in sys.argv:
+    print("typed", *sys.argv[1:], sep="|", file=sys.stderr)
+    code = "done"
 if code == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
 if code == "silent":
@@ -76,6 +89,7 @@ def test_the_file_is_read_without_error_and_in_little_time(airflow: Path, tmp_pa
         assert (owner, bool(docs), most_runs, all(limited)) == ("passerelle", True, 1, True), name
     assert found["pools"] == ["passerelle_flow.promote", "passerelle_rollback.rollback"]
     assert found["retries"]["passerelle_rollback.rollback"] == 0, "a second rollback would undo the first"
+    assert tuple(found["acceptances"]) == ACCEPTANCES, "the form offers what the command takes"
     assert found["seconds"] < 1
 
 
@@ -96,6 +110,11 @@ def test_a_task_follows_the_code_of_the_error_and_not_the_exit_code(airflow: Pat
     done = run([str(airflow / "bin" / "python"), "-c", _PROMOTE, str(HERE / "dags"), *expected], environment)
     found = dict(line.split("|")[1:] for line in done.stdout.splitlines() if line.startswith("found|"))
     assert found == expected, done.stderr
+    assert [line for line in done.stderr.splitlines() if line.startswith("typed|")] == [
+        "typed|promote|--version|done|--accept|too-few-rows|--accept|criteria"
+        "|--reason|fresh rows in March (Marie; run manual__1 of Airflow, started by admin)|--json",
+        "typed|rollback|--reason|complaints (run manual__1 of Airflow, started by admin)|--json",
+    ]
     assert "no registry|AirflowException|outside: no MLflow server is named" in done.stdout
     assert "next: passerelle up" in done.stdout
 

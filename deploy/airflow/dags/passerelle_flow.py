@@ -37,6 +37,8 @@ DRIFT_ALARM = Asset("drift_alarm", uri="x-passerelle://drift-alarm")
 PASSING = frozenset({"outside", "busy"})
 #: A version that the criteria refuse is a result; a digest, a signature or a golden prediction that differs is not.
 REFUSED_BY_CRITERIA = frozenset({"criteria"})
+#: What `promote --accept` takes.
+ACCEPTANCES = ("champion-gone", "criteria", "ledger", "too-few-rows", "unjudged", "unknown-leakage", "withdrawn")
 Result = Mapping[str, Any]
 
 
@@ -87,6 +89,16 @@ def params() -> Mapping[str, Any]:
     """Return the parameters of the run."""
     found: Mapping[str, Any] = get_current_context()["params"]
     return found
+
+
+def reason() -> str | None:
+    """Return the reason of the form with whose it is, for the ledger: its entries are written by the account of these processes."""
+    chosen, run = params(), get_current_context()["dag_run"]
+    why, by = (chosen["reason"] or "").strip(), (chosen["by"] or "").strip()
+    if not why:
+        return None
+    started = f"run {run.run_id} of Airflow, started by {run.triggering_user_name or 'no user'}"
+    return f"{why} ({by}; {started})" if by else f"{why} ({started})"
 
 
 def notify(context: Mapping[str, Any]) -> None:
@@ -142,8 +154,10 @@ def register(compared: Result) -> int:
 # failed is not repeated by itself: a person looks at `passerelle status` first.
 @task(pool=PROMOTION, **attempts(9, minutes=30, every_s=20))
 def promote(version: int) -> dict[str, Any]:
-    """Put the version into production, if the gate lets it pass."""
-    done = passerelle("promote", "--version", str(version), retried={"busy"}, results=REFUSED_BY_CRITERIA)
+    """Put the version into production, if the gate lets it pass, or a person accepts by name what speaks against it."""
+    accepted = (part for name in params()["accept"] or [] for part in given(accept=name))
+    why = given(reason=reason())
+    done = passerelle("promote", "--version", str(version), *accepted, *why, retried={"busy"}, results=REFUSED_BY_CRITERIA)
     return {"refused": done["error"]["message"]} if "error" in done else {"version": done["ref"]["version"]}
 
 
@@ -162,7 +176,7 @@ def champion_stays() -> None:
 @task(pool=PROMOTION, **attempts(0, minutes=30))
 def rollback() -> dict[str, Any]:
     """Put the previous version, or the one that was named, back into production."""
-    done = passerelle("rollback", *given(version=params()["version"], reason=params()["reason"]))
+    done = passerelle("rollback", *given(version=params()["version"], reason=reason()))
     return {"version": done["ref"]["version"]}
 
 
@@ -232,6 +246,7 @@ TARGET = {
     "target": Param("local", type="string", enum=["local", "compose", "kubernetes"], description="Where the version is served."),
     "containerize": Param(False, type="boolean", description="Make an image; compose and kubernetes need one."),
 }
+BY = Param(None, type=["null", "string"], description="Whose reason it is, for the ledger; it names the user who started the run anyway.")
 COMMON: dict[str, Any] = {
     "max_active_runs": 1,
     "catchup": False,
@@ -249,6 +264,15 @@ with DAG(
         "label_column": Param(None, type=["null", "string"], description="Column that holds the class, of a file."),
         "seed": Param(0, type="integer", minimum=0, description="Of the splits and of the candidates."),
         "again": Param(False, type="boolean", description="Train although the same data, code and seed were trained on before."),
+        "accept": Param(
+            None,
+            type=["null", "array"],
+            items={"type": "string", "enum": list(ACCEPTANCES)},
+            examples=list(ACCEPTANCES),
+            description="What a person accepts although it speaks against the version; takes a reason.",
+        ),
+        "reason": Param(None, type=["null", "string"], description="Why; it is written in the ledger."),
+        "by": BY,
         **TARGET,
     },
     doc_md="From training to a checked service: every night, on corrected data, and on a drift alarm. "
@@ -270,7 +294,8 @@ with DAG(
     dagrun_timeout=timedelta(hours=2),
     params={
         "version": Param(None, type=["null", "integer"], minimum=1, description="Without one, the version with the alias `previous`."),
-        "reason": Param("", type="string", minLength=1, description="Why; it is written in the ledger."),
+        "reason": Param("", type="string", pattern=r"\S", description="Why; it is written in the ledger."),
+        "by": BY,
         **TARGET,
     },
     doc_md="Puts a former version back into production, and serves it.",

@@ -40,6 +40,11 @@ class Finding:
         """What was found, in a word."""
         return "passed" if self.passed else "unknown" if self.unknown else "waived" if self.waived else "failed"
 
+    @property
+    def accepted(self) -> bool:
+        """Whether somebody accepted by name that nothing can be found out."""
+        return self.unknown and bool(self.waived)
+
     def text(self, language: Language) -> str:
         """Return what is wrong in the report's language."""
         return ("; " if language == "en" else " ; ").join(message_text(each, language) for each in self.problems)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from passerelle.gate.comparison_text import COMPARISON, Language
-from passerelle.gate.row_messages import ROW_MESSAGES, ROW_NAMES
+from passerelle.gate.row_messages import ROW_MESSAGES, ROW_NAMES, source_in_french, why_in_french
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ _CHANGES: Mapping[str, str] = {
 _FIGURES = ("measured", "asked", "difference", "seen", "needed", "judged", "own", "chance", "largest")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3})")
 _POINT = re.compile(r"(?<=\d)\.(?=\d)")
+_PERCENT = re.compile(r"(?<=\d) ?%")
 #: Of each task.
 TASKS: Mapping[Language, Mapping[str, str]] = {
     "en": {
@@ -207,10 +208,13 @@ def message_text(message: Message, language: Language | None = None) -> str:
     named |= {key: TASKS[language].get(value, value) for key, value in message.values.items() if key in _TASKS}
     if language == "fr":
         named |= {key: _CHANGES.get(value, value) for key, value in message.values.items() if key == "change"}
+        named |= {key: why_in_french(value) for key, value in message.values.items() if key == "why"}
+        named |= {key: source_in_french(value) for key, value in message.values.items() if key == "source"}
         named |= {key: decimals(value) for key, value in message.values.items() if key in _FIGURES}
     return MESSAGES[language][message.key].format_map(named)
 
 
 def decimals(figures: str) -> str:
-    """Return figures as French has them: 1 234,5."""
-    return _POINT.sub(",", _THOUSANDS.sub("\N{NARROW NO-BREAK SPACE}", figures.replace(", ", " ; ")))
+    """Return figures as French has them: 1 234,5 and 5 %."""
+    found = _POINT.sub(",", _THOUSANDS.sub("\N{NARROW NO-BREAK SPACE}", figures.replace(", ", " ; ")))
+    return _PERCENT.sub("\N{NO-BREAK SPACE}%", found)

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from passerelle.gate.checks import in_units
 from passerelle.gate.evidence import Contender, Evidence
 from passerelle.gate.messages import NAMES, TASKS, decimals
+from passerelle.gate.page_spaces import unbroken
 from passerelle.gate.report_text import TEXTS, Language
 from passerelle.gate.slices import slices_of
 from passerelle.gate.verdict import Verdict
@@ -61,7 +62,8 @@ def html(
         live: Of a version that was a candidate beside the one in production.
         differences: Where both versions label a whole table differently.
     """
-    return _templates().get_template("report.html.j2").render(_content(verdict, language), live=live or {}, differences=differences)
+    page = _templates().get_template("report.html.j2").render(_content(verdict, language), live=live or {}, differences=differences)
+    return unbroken(page, french=language == "fr")
 
 
 def markdown(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 ROW_MESSAGES: Mapping[str, Mapping[str, str]] = {
@@ -25,7 +26,7 @@ ROW_MESSAGES: Mapping[str, Mapping[str, str]] = {
         "reference_unseen": "l'entraînement ne connaissait pas la référence, et ses données ne sont pas ici ({why}) : "
         "les quasi-doublons ne peuvent être cherchés",
         "reference_labels": "la référence a des thèmes que le modèle n'a pas : {labels}",
-        "contradicts": "{rows} lignes sur {of} que connaît aussi {source} y ont un autre thème ({pairs}) : il en faut au plus {asked}",
+        "contradicts": "{rows} lignes sur {of} que connaît aussi {source} y ont un autre thème ({pairs}) : {asked} au plus sont admises",
         "recipes_worse": "par validation croisée, sa recette est moins bonne que celle de la version {version}, en production ; "
         "écart de {figure} : {difference}",
         "recipes_not_better": "par validation croisée, sa recette n'est pas meilleure que celle de la version {version}, en production ; "
@@ -55,3 +56,37 @@ ROW_NAMES: Mapping[str, Mapping[str, str]] = {
         "behaviour": "suite de comportement",
     },
 }
+
+
+#: Why rows or recipes are not there: what `GateInputs.training_rows` and the evidence of the rows say, and the same in French.
+_WHY_IN_FRENCH = tuple(
+    (re.compile(english), french)
+    for english, french in (
+        (r"an adopted model has no recipe", r"un modèle adopté n'a pas de recette"),
+        (r"a recipe cannot be fitted again \((.*)\)", r"une recette ne s'entraîne plus (\1)"),
+        (r"the project names no data", r"le projet ne nomme pas de données"),
+        (
+            r"passerelle.toml names no data of this model: write its file below the model's data",
+            r"passerelle.toml ne nomme pas les données de ce modèle : y écrire leur fichier",
+        ),
+        (
+            r"the project's data cannot be read \((.*)\): put the file whose digest is (.*) where passerelle.toml names it",
+            r"les données du projet ne peuvent être lues (\1) : mettre le fichier d'empreinte \2 là où passerelle.toml le nomme",
+        ),
+        (
+            r"(.*) is not what it was trained on: put the file whose digest is (.*) there, or train again on this one",
+            r"\1 n'est pas ce sur quoi il a appris : y mettre le fichier d'empreinte \2, ou entraîner à nouveau sur celui-ci",
+        ),
+    )
+)
+
+
+def why_in_french(why: str) -> str:
+    """Return why rows or recipes are not there in French; as it is where it is none of the reasons known here."""
+    found = ((pattern.fullmatch(why), french) for pattern, french in _WHY_IN_FRENCH)
+    return next((match.expand(french) for match, french in found if match), why)
+
+
+def source_in_french(source: str) -> str:
+    """Return what knows rows too, a version or a file, with its article where it has one in French."""
+    return f"la {source}" if re.fullmatch(r"version \d+", source) else source

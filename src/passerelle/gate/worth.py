@@ -68,7 +68,7 @@ def _sentences(difference: DifferenceInterval | None, look: LookTaken | None, ru
             yield texts["uncounted"]
     if difference is not None:
         worse = texts["no_better" if rule.superior or not rule.margin else "worse"].format(margin=_figure(f"{rule.margin:g}", language))
-        level = _figure(f"{100 * difference.level:.2g} %", language)
+        level = _figure(f"{100 * difference.level:.2g}%", language)
         seen = _figure(f"{difference.seen(rule):+.3f}", language)
         rows, groups = (_figure(f"{number:,}", language) for number in (difference.rows, difference.groups))
         yield texts["power"].format(rows=rows, groups=groups, level=level, worse=worse, seen=seen)

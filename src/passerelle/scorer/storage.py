@@ -6,7 +6,7 @@ Large parts are arrays that are mapped into memory, so that the workers of one m
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,11 @@ INDEX = "scorer.json"
 _ROWS = ("table", "intercepts", "bounds", "own", "union")
 
 
-def pack(scorer: CompiledScorer, folder: Path) -> None:
+def pack(scorer: CompiledScorer, folder: Path, *, without_pairs: Collection[int] = ()) -> None:
     """Write the scorer to a new folder.
+
+    Args:
+        without_pairs: Sections whose n-grams of two words are stored among the others, as earlier versions of this package did.
 
     Raises:
         OSError: The folder cannot be written.
@@ -38,7 +41,7 @@ def pack(scorer: CompiledScorer, folder: Path) -> None:
     rows = scorer.linear
     sections, first_column = [], 0
     for number, section in enumerate(scorer.sections):
-        sections.append(_packed_section(section, folder, number, first_column))
+        sections.append(_packed_section(section, folder, number, first_column, pairs=number not in without_pairs))
         first_column += section.width
     for name in _ROWS:
         _save(folder, name, getattr(rows, name))
@@ -83,18 +86,31 @@ def unpack(folder: Path, *, pipeline_label: PipelineLabel | None) -> CompiledSco
     return scorer
 
 
-def _packed_section(section: Section, folder: Path, number: int, first_column: int) -> dict[str, object]:
+def sections_without_pairs(folder: Path) -> frozenset[int]:
+    """Return the sections of a stored scorer whose n-grams of two words are stored among the others.
+
+    Raises:
+        IntegrityError: The folder holds no readable scorer.
+    """
+    try:
+        sections = json.loads((folder / INDEX).read_bytes())["sections"]
+        return frozenset(number for number, entry in enumerate(sections) if entry["pairs"] is False)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DamagedFileError(f"{folder.name} holds no readable compiled scorer", hint=TRAIN_AGAIN) from error
+
+
+def _packed_section(section: Section, folder: Path, number: int, first_column: int, *, pairs: bool) -> dict[str, object]:
     analyzer = {**asdict(section.analyzer), "stop_words": sorted(section.analyzer.stop_words)}
     entry: dict[str, object] = {"column": section.column, "analyzer": analyzer, "shape": section.shape, "hashing": None, "pairs": False}
     if isinstance(section.terms, Hashing):
         return {**entry, "hashing": asdict(section.terms)}
     columns = section.terms.columns
-    if section.analyzer.by_pairs:
-        pairs = pairs_of(columns, first_column)
+    if section.analyzer.by_pairs and pairs:
+        found = pairs_of(columns, first_column)
         columns = {term: column for term, column in columns.items() if " " not in term}
-        _save(folder, f"pairs-{number}-keys", pairs.keys)
-        _save(folder, f"pairs-{number}-known", pairs.known)
-        _dump(folder, f"pairs-{number}-tokens", list(pairs.tokens))
+        _save(folder, f"pairs-{number}-keys", found.keys)
+        _save(folder, f"pairs-{number}-known", found.known)
+        _dump(folder, f"pairs-{number}-tokens", list(found.tokens))
         entry["pairs"] = True
     _dump(folder, f"terms-{number}", list(columns))
     _save(folder, f"columns-{number}", np.fromiter(columns.values(), dtype=np.int32, count=len(columns)))

@@ -11,7 +11,8 @@ from typing import Any, cast, get_args
 import pytest
 
 from passerelle.criteria import Check
-from passerelle.gate.messages import MESSAGES, NAMES, Language
+from passerelle.gate.gate_inputs import NOTHING
+from passerelle.gate.messages import MESSAGES, NAMES, Language, Message, message_text
 from passerelle.gate.report import html, markdown
 from passerelle.gate.report_text import TEXTS
 from passerelle.gate.verdict import Verdict
@@ -41,6 +42,11 @@ def judged(of: Any) -> Verdict:
     return verdict(of, CRITERIA)
 
 
+def plain(page: str) -> str:
+    """Return a report as it is read, without what keeps its lines from breaking."""
+    return unescape(page).replace("\N{NO-BREAK SPACE}", " ")
+
+
 def test_both_languages_have_the_same_words() -> None:
     assert TEXTS["fr"].keys() == TEXTS["en"].keys()
     assert MESSAGES["fr"].keys() == MESSAGES["en"].keys()
@@ -66,11 +72,11 @@ def test_a_french_page_says_in_french_what_is_wrong() -> None:
     seen = set()
     for of in (WORSE, OTHER_COLUMNS, SWAPPED):
         found = verdict(of, STRICT)
-        pages = [unescape(html(found, language="fr")), unescape(markdown(found, language="fr"))]
+        pages = [plain(html(found, language="fr")), plain(markdown(found, language="fr"))]
         for finding in found.failures:
             for page in pages:
                 assert finding.message not in page
-                assert finding.text("fr").replace(" MB", " Mo").replace(" MiB", " Mio") in page
+                assert plain(finding.text("fr")).replace(" MB", " Mo").replace(" MiB", " Mio") in page
             seen |= {problem.key for problem in finding.problems}
             assert NAMES["fr"][finding.check] in pages[0]
         for english in (" is ", "asked for", "which is in production", "held-out", "learned", "never", " MB", "calibration_error is"):
@@ -121,11 +127,56 @@ def test_the_markdown_holds_every_check() -> None:
 def test_what_a_verdict_is_worth_stands_in_both_reports(language: Any, heading: str) -> None:
     found = replace(judged(FEW), look=LookTaken(7, counted=False))
     assert (found.result, found.passed) == ("undecided", False)
-    for text in map(unescape, (html(found, language=language), markdown(found, language=language))):
+    for text in map(plain, (html(found, language=language), markdown(found, language=language))):
         assert heading in text
-        assert all(sentence in text for sentence in found.worth(language))
+        assert all(plain(sentence) in text for sentence in found.worth(language))
         assert TEXTS[language]["worth"] in text
     assert TEXTS[language]["worth"] not in html(judged(ALONE), language=language)
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_what_a_person_accepted_is_no_reason_to_refuse_and_stands_with_who_and_why(language: Any) -> None:
+    found = judged(FEW)
+    words, by = TEXTS[language], "marie@bureau: forty more messages"
+    for before, after in zip(
+        *(
+            map(plain, (html(each, language=language), markdown(each, language=language)))
+            for each in (found, found.accepting("champion", by))
+        ),
+        strict=True,
+    ):
+        assert words["accepted_by"] not in before
+        assert words["unknown"] in before.partition("</header>")[2] or "<html" not in before
+        top = after.partition(words["accepted_by"])
+        assert words["passed"] in top[0]
+        assert by in top[2].partition("leakage")[0]
+        assert found.undecided is not None
+        assert plain(found.undecided.text(language)) not in top[0]
+        assert re.search(rf"~ {words['accepted']}|\| {words['accepted']} · {re.escape(by)} \|", after)
+
+
+def test_why_recipes_are_not_compared_is_said_in_french_too() -> None:
+    file, names = "the file whose digest is sha256:1", "passerelle.toml names"
+    for why, french in {
+        "an adopted model has no recipe": "un modèle adopté n'a pas de recette",
+        "a recipe cannot be fitted again (ValueError)": "une recette ne s'entraîne plus (ValueError)",
+        NOTHING.training_rows(): "le projet ne nomme pas de données",
+        f"a.csv is not what it was trained on: put {file} there, or train again on this one": "entraîner à nouveau sur celui-ci",
+        f"the project's data cannot be read (OSError): put {file} where {names} it": "sha256:1 là où passerelle.toml le nomme",
+        f"{names} no data of this model: write its file below the model's data": "y écrire leur fichier",
+        "another reason": "another reason",
+    }.items():
+        assert message_text(Message("recipes_none", {"version": "1", "rows": "2", "of": "3", "why": str(why)}), "fr").endswith(french)
+    told = Message("contradicts", {"rows": "9", "of": "10", "source": "version 1", "pairs": "—", "asked": "5%"})
+    assert "que connaît aussi la version 1 y ont" in message_text(told, "fr")
+
+
+def test_no_line_of_a_page_breaks_before_french_punctuation_or_within_a_limit() -> None:
+    page = html(judged(FEW), language="fr")
+    texts = re.sub(r"<[^>]*>", "\n", page.rpartition("</style>")[2])
+    assert not re.search(r" [:;?!%»](\s|$)|« |[≥≤] \d|\d%", texts)
+    assert "≥\N{NO-BREAK SPACE}-0,02" in texts
+    assert "« " not in html(judged(FEW), language="en").rpartition("</style>")[2]
 
 
 @pytest.mark.parametrize("language", ["fr", "en"])
@@ -133,7 +184,7 @@ def test_what_a_candidate_did_live_is_in_the_report(language: Any) -> None:
     live = {"live_requests": ("1,000", "100"), "live_review": ("5.0%", "<7.0%>")}
     page, text = html(judged(BETTER), language=language, live=live), markdown(judged(BETTER), language=language, live=live)
     words = TEXTS[language]
-    thousand, share = ("1\N{NARROW NO-BREAK SPACE}000", "7,0%") if language == "fr" else ("1,000", "7.0%")
+    thousand, share = ("1\N{NARROW NO-BREAK SPACE}000", "7,0\N{NO-BREAK SPACE}%") if language == "fr" else ("1,000", "7.0%")
     assert f'<th scope="row">{words["live_requests"]}</th><td class="n">{thousand}</td><td class="n">100</td>' in page
     assert f"&lt;{share}&gt;" in page
     assert f"| {words['live_requests']} | {thousand} | 100 |" in text

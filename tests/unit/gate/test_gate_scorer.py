@@ -113,6 +113,25 @@ def test_the_answers_to_ngrams_of_no_golden_input_tell_of_a_trigger(version: Ver
     assert not any(text in finding.message + finding.text("fr") for text in quiet_rows()["text"])
 
 
+@pytest.mark.parametrize(("change", "told"), [(None, ""), (one_term, "scorer/terms-0.json"), (one_value, "scorer/table.npy")])
+def test_a_scorer_that_an_earlier_version_wrote_is_compared_in_the_form_of_then(
+    version: VersionFiles, change: Callable[[Path], None] | None, told: str
+) -> None:
+    """Pairs of words were stored among the other n-grams before their pattern was known as one that does not cross spaces."""
+    made = compile_pipeline(text_pipeline())
+    assert isinstance(made, CompiledScorer)
+    pairs = [number for number, section in enumerate(made.sections) if section.analyzer.by_pairs]
+    shutil.rmtree(version.folder / "scorer")
+    pack(made, version.folder / "scorer", without_pairs=pairs)
+    assert pairs
+    assert not list((version.folder / "scorer").glob("pairs-*"))
+    if change:
+        change(version.folder)
+    found = scorer_agreement(version, quiet_rows())
+    assert scorer(found).passed == (not told)
+    assert told in ", ".join(found.files)
+
+
 def test_a_version_without_a_scorer_is_compiled_as_the_service_does(version: VersionFiles) -> None:
     shutil.rmtree(version.folder / "scorer")
     found = scorer_agreement(version, quiet_rows())

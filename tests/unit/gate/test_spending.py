@@ -26,14 +26,14 @@ def test_the_levels_of_all_looks_stay_within_the_whole() -> None:
 def test_a_verdict_says_which_look_it_is_and_what_it_is_worth() -> None:
     first = worth(replace(DIFFERENCE, level=0.045), LookTaken(1), Champion(), "en")
     assert first[0] == "This is the first look at these rows next to the version in production."
-    assert "On 500 rows (480 without near-duplicates), a model passes at most with a chance of 4.5 %" in first[1]
+    assert "On 500 rows (480 without near-duplicates), a model passes at most with a chance of 4.5%" in first[1]
     assert "0.02 worse" in first[1]
     seventh = " ".join(worth(DIFFERENCE, LookTaken(7, counted=False, lost=2), Champion(superior=True), "en"))
     for words in ("This is look 7 at these rows", "--refresh-held-out", "could not be counted", "forged: 2;", "no better"):
         assert words in seventh
     french = " ".join(worth(replace(DIFFERENCE, level=0.045), LookTaken(7), Champion(), "fr"))
     assert "C'est l'examen n° 7 de ces lignes" in french
-    assert "4,5 %" in french
+    assert "4,5\N{NO-BREAK SPACE}%" in french
     assert "moins bon de 0,02" in french
     assert worth(None, LookTaken(1), Champion(), "en") == ()
     assert worth(None, LookTaken(3), Champion(), "en") == ("This is look 3 at these rows, or at most of them.",)
