@@ -3,8 +3,9 @@
     python -m loadtests.soak                            ten million requests, half an hour or more
     python -m loadtests.soak --requests 2000000 --seconds 600
 
-Ends with what comes first, requests or seconds; with 1 where memory leaves ± 8 MiB after the first minute, where descriptors or threads
-grow, or where a request failed. Writes `loadtests/results/soak-requests-….csv`, `.json` and `.svg`.
+Ends with what comes first, requests, seconds, or SIGTERM, after the round of ten seconds that is running; with 1 where memory leaves
+± 8 MiB after the first minute, where descriptors or threads grow, or where a request failed. Writes
+`loadtests/results/soak-requests-….csv`, `.json` and `.svg`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import csv
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -38,6 +40,8 @@ ROUND_S, CONNECTIONS = 10, 8
 MOST_MIB, MOST_MORE = 8.0, 4
 #: Seconds whose median everything later is held against.
 BASE_S = 10.0
+#: Most rows of a table, so that an hour's can be kept beside the code.
+MOST_LOOKS = 1_200
 
 
 @dataclass(frozen=True)
@@ -100,13 +104,13 @@ def sent(address: str, seed: int) -> tuple[int, float]:
 
 
 @contextmanager
-def watched(pid: int, requests: list[int]) -> Iterator[list[Look]]:
-    """Look once a second while the body runs."""
+def watched(pid: int, requests: list[int], pause_s: float) -> Iterator[list[Look]]:
+    """Look at the process again and again while the body runs."""
     looks: list[Look] = []
     ends, began = threading.Event(), time.monotonic()
 
     def watch() -> None:
-        while not ends.wait(1.0):
+        while not ends.wait(pause_s):
             with suppress(psutil.Error):  # a process that ended meanwhile
                 looks.append(looked_at(pid, time.monotonic() - began, sum(requests)))
 
@@ -120,14 +124,17 @@ def watched(pid: int, requests: list[int]) -> Iterator[list[Look]]:
 
 
 def run(*, requests: int, seconds: float, workers: int) -> tuple[list[Look], int, float]:
-    """Send until there were so many requests, or so many seconds passed; return the looks, and how many were sent and failed."""
+    """Send until there were so many requests, so many seconds, or SIGTERM; return the looks, and how many were sent and failed."""
     counts: list[int] = []
     failed = 0.0
+    told_to_end = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: told_to_end.set())
+    pause_s = max(1.0, seconds / MOST_LOOKS)
     with tempfile.TemporaryDirectory(prefix="passerelle-") as folder:
         home = write_store(Path(folder) / "bentoml")
-        with serve(home, workers=str(workers), access_log="false") as service, watched(service.child.pid, counts) as looks:
+        with serve(home, workers=str(workers), access_log="false") as service, watched(service.child.pid, counts, pause_s) as looks:
             ends = time.monotonic() + seconds
-            while sum(counts) < requests and time.monotonic() < ends:
+            while sum(counts) < requests and time.monotonic() < ends and not told_to_end.is_set():
                 count, wrong = sent(service.address, len(counts))
                 counts.append(count)
                 failed += wrong

@@ -12,6 +12,7 @@ import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from passerelle.monitoring.metrics_text import MetricsText, rendered_in_turns
 from passerelle.monitoring.shared_counts import SharedCounts, restore_all
 
 #: The metrics that `passerelle monitor` reads back.
@@ -70,6 +71,7 @@ class Metrics:
         self._reviews: dict[str, Counter] = {}
         self.workers.set(1)
         self._look: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        self._text = MetricsText(self._render)
 
     def _add_following(self, registry: CollectorRegistry) -> None:
         """Add the metrics of a service that follows the registry."""
@@ -137,9 +139,13 @@ class Metrics:
         loop.call_at(due, look)
 
     async def rendered(self) -> bytes:
-        """Return the metrics of all workers in the text format, outside the event loop if there are files to read."""
+        """Return the metrics of all workers in the text format, as they are now or shortly after."""
+        return await self._text.current()
+
+    async def _render(self) -> bytes:
+        """Render between other requests, and outside the event loop if there are files to read."""
         self._take_sample()
-        return self.render() if self._folder is None else await asyncio.to_thread(self.render)
+        return await rendered_in_turns(self.registry) if self._folder is None else await asyncio.to_thread(self.render)
 
     def _take_sample(self) -> None:
         in_flight, queued = self._look()

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import keyword
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from passerelle.model.record import Column, Param
-from passerelle.serving.field_types import MESSAGES, ValueLimits, field_type, param_type
-from passerelle.serving.structure import SMALL_BYTES, Excess, Structure
+from passerelle.serving.field_types import MESSAGES, ValueLimits
+from passerelle.serving.record_models import (
+    PARAMS,
+    RECORDS,
+    Extra,
+    attributes_of,
+    field_of_column,
+    field_of_params,
+    model_of_batch,
+    model_of_params,
+    record_with_params,
+    unused_name,
+)
+from passerelle.serving.structure import SMALL_BYTES, TOO_MANY_DIGITS, Excess, Structure, run_at_once
 
 #: Values by name.
 Values = Mapping[str, object]
-#: What becomes of fields that no column has.
-Extra = Literal["ignore", "forbid"]
-_PARAMS, _RECORDS = "params", "records"
 _MAX_BINARY_BYTES, _MAX_ARRAY_ITEMS = 524_288, 50_000
 
 
@@ -80,8 +88,17 @@ class Contract:
         Raises:
             RequestError: As `read_record`.
         """
-        values = self._record_of(body).__dict__
-        return (values, None) if self.params_field is None and not self.renamed else self.parted(values)
+        return self._with_params(self._record_of(body))
+
+    def read_one_in_slices(self, body: bytes) -> Generator[None, None, tuple[dict[str, object], Values | None]]:
+        """Return what `read_one` returns; yields between the pieces of a large body while they are counted.
+
+        Raises:
+            RequestError: As `read_record`.
+        """
+        if len(body) > SMALL_BYTES:
+            yield from self.refuse_excess(body, self.structure)
+        return self._with_params(self._counted_record(body))
 
     def read_batch(self, body: bytes) -> list[dict[str, object]]:
         """Return the records of a body.
@@ -98,12 +115,20 @@ class Contract:
             RequestError: As `read_record`.
         """
         if len(body) > SMALL_BYTES:
-            self.refuse_excess(body, self.batch_structure)
+            run_at_once(self.refuse_excess(body, self.batch_structure))
+        return self.read_counted(body)
+
+    def read_counted(self, body: bytes) -> tuple[list[dict[str, object]], Values | None]:
+        """Return what `read_several` returns, of a body that holds no more values than a batch can.
+
+        Raises:
+            RequestError: As `read_record`.
+        """
         try:
             batch: Any = self.batch.__pydantic_validator__.validate_json(body)
         except ValidationError as error:
             raise request_error_of(error) from None
-        return [self.fields(record) for record in batch.records], self.params_of(getattr(batch, _PARAMS, None))
+        return [self.fields(record) for record in batch.records], self.params_of(getattr(batch, PARAMS, None))
 
     def fields(self, record: BaseModel) -> dict[str, object]:
         """Return the values of a record by the names of their columns."""
@@ -127,31 +152,38 @@ class Contract:
         """Return the params of a request by their names; None for a model without params."""
         return None if params is None else params.model_dump(by_alias=True)
 
+    def _with_params(self, record: BaseModel) -> tuple[dict[str, object], Values | None]:
+        values = record.__dict__
+        return (values, None) if self.params_field is None and not self.renamed else self.parted(values)
+
     def _record_of(self, body: bytes) -> BaseModel:
         if len(body) > SMALL_BYTES:
-            self.refuse_excess(body, self.structure)
+            run_at_once(self.refuse_excess(body, self.structure))
+        return self._counted_record(body)
+
+    def _counted_record(self, body: bytes) -> BaseModel:
         try:
             record: BaseModel = self.record.__pydantic_validator__.validate_json(body)
         except ValidationError as error:
             raise request_error_of(error) from None
         return record
 
-    def refuse_excess(self, body: bytes, structure: Structure) -> None:
-        """Refuse a body with more values than the schema allows, before the parser builds all of it.
+    def refuse_excess(self, body: bytes, structure: Structure) -> Generator[None]:
+        """Refuse a body with more values than the schema allows, before the parser builds all of it; yields between its pieces.
 
         Raises:
             RequestError: 422; other mistakes are found by the schema.
         """
-        excess = structure.excess(body)
+        excess = yield from structure.excess_in_slices(body)
         if excess is Excess.RECORDS:
-            raise RequestError(422, "too_many_records", f"has more than {structure.records} records", _RECORDS)
+            raise RequestError(422, "too_many_records", f"has more than {structure.records} records", RECORDS)
         if excess is Excess.VALUES:
             unknown = structure.unknown_field(body)
             if unknown is not None:
                 raise RequestError(422, "invalid_record", _MESSAGES["extra_forbidden"], unknown[:_LONGEST_FIELD])
             raise RequestError(422, "invalid_record", "has more values than a record has fields")
         if excess is Excess.DIGITS:
-            raise RequestError(422, "invalid_record", "holds a number of 1000 digits or more")
+            raise RequestError(422, "invalid_record", TOO_MANY_DIGITS)
 
 
 def contract_of(
@@ -178,77 +210,22 @@ def contract_of(
     """
     limits = ValueLimits(max_text_characters, max_binary_bytes, max_array_items)
     extra: Extra = "ignore" if ignore_extra else "forbid"
-    attributes = _attributes(columns)
+    attributes = attributes_of(columns)
     names = tuple(column.name for column in columns)
-    params_field, params_attribute = _free(_PARAMS, names), _free(_PARAMS, (*names, *attributes))
-    params_model = _params_model(params, limits, extra) if params else None
-    fields: dict[str, Any] = {attribute: _field(column, limits) for attribute, column in attributes.items()}
+    params_field, params_attribute = unused_name(PARAMS, names), unused_name(PARAMS, (*names, *attributes))
+    params_model = model_of_params(params, limits, extra) if params else None
+    fields: dict[str, Any] = {attribute: field_of_column(column, limits) for attribute, column in attributes.items()}
     documented: dict[str, Any] = {"example": dict(example)} if example else {}
     config = ConfigDict(extra=extra, strict=True, json_schema_extra=documented, protected_namespaces=())
     plain: Any = create_model("Record", __config__=config, __doc__="One record: the columns of the model's signature.", **fields)
-    batch = _batch_model(plain, params_model, max_records, example)
+    batch = model_of_batch(plain, params_model, max_records, example)
     record: type[BaseModel] = plain
     if params_model is not None:
-        record = _with_params(plain, **{params_attribute: _params_field(params_model, params_field)})
+        record = record_with_params(plain, **{params_attribute: field_of_params(params_model, params_field)})
     renamed = {attribute: column.name for attribute, column in attributes.items() if attribute != column.name}
     structure = Structure.of(columns, params, params_field, max_array_items=max_array_items, ignore_extra=ignore_extra)
     batch_structure = structure.for_batch(max_records)
     return Contract(record, batch, names, renamed, structure, batch_structure, params_field if params else None, params_attribute, params)
-
-
-def _field(column: Column, limits: ValueLimits) -> Any:
-    default: dict[str, Any] = {} if column.required else {"default": "" if column.empty_without else None}
-    return (field_type(column, limits), Field(**default, alias=column.name))
-
-
-def _batch_model(record: Any, params_model: Any, max_records: int, example: Mapping[str, object] | None) -> type[BaseModel]:
-    extra: dict[str, Any] = {"example": {_RECORDS: [dict(example)]}} if example else {}
-    beside: dict[str, Any] = {} if params_model is None else {_PARAMS: _params_field(params_model, _PARAMS)}
-    return create_model(
-        "Records",
-        __config__=ConfigDict(extra="forbid", strict=True, json_schema_extra=extra),
-        __doc__="Several records, answered in their order.",
-        records=(Annotated[list[record], Field(min_length=1, max_length=max_records)], ...),
-        **beside,
-    )
-
-
-def _params_model(params: Sequence[Param], limits: ValueLimits, extra: Extra) -> Any:
-    """Return the pydantic model of the params, each with its default."""
-    fields: dict[str, Any] = {
-        f"param_{place}": (param_type(param, limits), Field(default=param.default, alias=param.name)) for place, param in enumerate(params)
-    }
-    config = ConfigDict(extra=extra, strict=True, protected_namespaces=())
-    return create_model("Params", __config__=config, __doc__="The parameters of the model's signature.", **fields)
-
-
-def _params_field(model: Any, alias: str) -> Any:
-    """Return the field of the params, which may be left out: each has a default."""
-    return model, Field(default_factory=model, alias=alias)
-
-
-def _with_params(record: Any, **field: Any) -> type[BaseModel]:
-    name, text = "RecordWithParams", "One record, and the params that hold for it."
-    with_params: type[BaseModel] = create_model(name, __base__=record, __doc__=text, **field)
-    return with_params
-
-
-def _attributes(columns: Sequence[Column]) -> dict[str, Column]:
-    """Return the columns by Python names: their own where those can be one."""
-    names = {column.name for column in columns}
-    attributes: dict[str, Column] = {}
-    for place, column in enumerate(columns):
-        name = column.name
-        usable = name.isidentifier() and not name.startswith("_") and not hasattr(BaseModel, name) and not keyword.iskeyword(name)
-        attributes[name if usable else _free(f"field_{place}", names)] = column
-    return attributes
-
-
-def _free(name: str, names: Sequence[str] | set[str]) -> str:
-    """Return a name that is none of these: the given one, or with underscores behind."""
-    while name in names:
-        name += "_"
-    return name
 
 
 _MESSAGES = {
@@ -268,22 +245,38 @@ _MESSAGES = {
     **MESSAGES,
 }
 _LONGEST_FIELD = 80
-_MOST_ERRORS = 100
+MOST_MISTAKES = 100
 
 
-def request_error_of(error: ValidationError) -> RequestError:
-    """Return the refusal for the first problem; it names the field, never its content."""
-    if error.error_count() > _MOST_ERRORS:  # listing all of them would delay other requests
-        return RequestError(422, "invalid_record", f"has more than {_MOST_ERRORS} mistakes")
+def request_error_of(error: ValidationError, *, records_before: int | None = None) -> RequestError:
+    """Return the refusal for the first problem; it names the field, never its content.
+
+    Args:
+        records_before: How many records of a batch come before the list that was validated; None where it was no list of records.
+    """
+    if error.error_count() > MOST_MISTAKES:  # listing all of them would delay other requests
+        return too_many_mistakes()
     first = error.errors(include_input=False, include_url=False)[0]
     kind, place = str(first["type"]), first["loc"]
     if kind == "json_invalid":
-        return RequestError(400, "malformed_json", "the body is not JSON")
+        return no_json()
+    if records_before is not None and place:
+        place = (RECORDS, records_before + int(place[0]), *place[1:])
     field = ".".join(str(part) for part in place)
     context = first.get("ctx", {})
-    if kind == "too_long" and place == (_RECORDS,):
+    if kind == "too_long" and place == (RECORDS,):
         return RequestError(422, "too_many_records", f"has more than {context.get('max_length')} records", field)
     return RequestError(422, "invalid_record", _message(kind, place, context), field[:_LONGEST_FIELD] or None)
+
+
+def no_json() -> RequestError:
+    """Return the refusal of a body that is not JSON."""
+    return RequestError(400, "malformed_json", "the body is not JSON")
+
+
+def too_many_mistakes() -> RequestError:
+    """Return the refusal of a body with more mistakes than are listed."""
+    return RequestError(422, "invalid_record", f"has more than {MOST_MISTAKES} mistakes")
 
 
 def _message(kind: str, place: Sequence[object], context: Mapping[str, object]) -> str:
@@ -292,9 +285,9 @@ def _message(kind: str, place: Sequence[object], context: Mapping[str, object]) 
     if kind == "too_long":
         return f"has more than {context.get('max_length')} items"
     if kind == "too_short":
-        return "must hold at least one record" if place == (_RECORDS,) else f"has fewer than {context.get('min_length')} items"
+        return "must hold at least one record" if place == (RECORDS,) else f"has fewer than {context.get('min_length')} items"
     if kind.startswith(("greater_than", "less_than", "int_parsing")):
         return "is out of range"
-    if kind == "extra_forbidden" and len(place) > 1 and str(place[0]).rstrip("_") == _PARAMS:
+    if kind == "extra_forbidden" and len(place) > 1 and str(place[0]).rstrip("_") == PARAMS:
         return "the model has no such parameter"
     return _MESSAGES.get(kind, "is not acceptable")

@@ -215,7 +215,7 @@ class ClassifyEndpoint:
             if batch:
                 return await self._batch(runtime, by, model, body, recorder)
             if long:
-                record, params = await runtime.predictor.slices.once(lambda: runtime.contract.read_one(body))
+                record, params = await runtime.predictor.slices.run(runtime.contract.read_one_in_slices(body))
                 return orjson.dumps(await by.classify(record, model, recorder, params))
             began = time.perf_counter()
             try:

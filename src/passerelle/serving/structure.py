@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Self
+from typing import Self, TypeVar
 
 from passerelle.model.record import Column, Param
 
+Result = TypeVar("Result")
+
 #: A smaller body is read at once, without this check.
 SMALL_BYTES = 4_096
-#: Most digits of a number; parsing takes time in the square of their count.
-_LONG_NUMBER = re.compile(rb"\d{1000}")
+#: Most digits of a number, and most numbers of a hundred digits: parsing one takes time in the square of its digits.
+_MOST_DIGITS, _MOST_LONG_NUMBERS = 999, 100
+TOO_MANY_DIGITS = "holds a number of 1000 digits or more, or over 100 numbers of 100 digits"
+#: Tried where a number begins, and not again at each of its digits.
+_LONG_NUMBER = re.compile(rb"(?<!\d)\d{100,}")
+#: A long number has two digits that follow each other where only every fiftieth byte is looked at.
+_EVERY, _TWO_DIGITS = 50, re.compile(rb"\d\d")
+#: Of a body that is counted at a time; a tenth of a millisecond.
+_PIECE_BYTES = 16_384
+#: Of a body in which an unknown field is looked for, to be named.
+_LOOKED_AT_BYTES = 65_536
 _LONGEST_SPACE, _LONGEST_NAME = 80, 320
 #: Values in fields that no column has, where those are ignored: of a body, and of each record.
 _IGNORED, _IGNORED_OF_RECORD = 100, 20
@@ -64,15 +75,20 @@ class Structure:
 
     def excess(self, body: bytes) -> Excess | None:
         """Return the limit of the schema that a body exceeds, or None if a parser may read it; in linear time."""
+        return run_at_once(self.excess_in_slices(body))
+
+    def excess_in_slices(self, body: bytes) -> Generator[None, None, Excess | None]:
+        """Return what `excess` returns; yields between the pieces of a large body, and reads no further than to the excess."""
         values = max(1, self.records) * (len(self.columns) + 1) + 2 + self.more_values + self._ignored
-        excess, place = excess_of(body, most_quotes=self._quotes, most_values=values)
-        return self._which(place) if excess is Excess.VALUES else excess
+        excess, objects = yield from excess_in_slices(body, most_quotes=self._quotes, most_values=values)
+        too_many = self.records and not self.ignoring and objects > self.records + 1 + bool(self.params)
+        return Excess.RECORDS if excess is Excess.VALUES and too_many else excess
 
     def unknown_field(self, body: bytes) -> str | None:
         """Return the place of the first field that no record has, or None where none of the first ones is unknown."""
         if self.ignoring:
             return None
-        parts = _without_escaped_quotes(body).split(b'"', self._quotes + 4)
+        parts = without_escaped_quotes(body[:_LOOKED_AT_BYTES]).split(b'"', self._quotes + 4)
         opened = closed = 0
         for before, name, after in zip(parts[::2], parts[1::2], parts[2::2], strict=False):
             opened += before.count(b"{")
@@ -93,22 +109,59 @@ class Structure:
     def _ignored(self) -> int:
         return _IGNORED + _IGNORED_OF_RECORD * self.records if self.ignoring else 0
 
-    def _which(self, content: bytes) -> Excess:
-        objects = self.records + 1 + bool(self.params)
-        return Excess.RECORDS if self.records and not self.ignoring and content.count(b"{") > objects else Excess.VALUES
+
+def excess_in_slices(body: bytes, *, most_quotes: int, most_values: int) -> Generator[None, None, tuple[Excess | None, int]]:
+    """Return which of these a body has too many of, or None if a parser may read it, and how many objects begin up to there.
+
+    In linear time, and up to the excess alone: 340,000 empty records are refused after the first of them. Yields between pieces.
+    """
+    quotes = values = objects = long_numbers = place = 0
+    digits = b""
+    while place < len(body):
+        piece = body[place : whole_escapes(body, place, place + _PIECE_BYTES)]
+        place += len(piece)
+        parts = without_escaped_quotes(piece).split(b'"')
+        # Every second part is outside of strings.
+        outside = b"".join(parts[quotes % 2 :: 2])
+        quotes += len(parts) - 1
+        values += outside.count(b",") + outside.count(b"[") + (begun := outside.count(b"{"))
+        objects += begun
+        if quotes > most_quotes or values > most_values:
+            return Excess.VALUES, objects
+        longest, count, digits = _long_numbers(digits + outside)
+        long_numbers += count
+        if longest > _MOST_DIGITS or long_numbers > _MOST_LONG_NUMBERS:
+            return Excess.DIGITS, objects
+        yield
+    return None, objects
 
 
-def excess_of(body: bytes, *, most_quotes: int, most_values: int) -> tuple[Excess | None, bytes]:
-    """Return which of these a body has too many of, or None if a parser may read it, and where that was counted; in linear time."""
-    bare = _without_escaped_quotes(body)
-    if bare.count(b'"') > most_quotes:
-        return Excess.VALUES, body
-    # Every quote begins or ends a string, so every second part is outside of strings.
-    outside = b"".join(bare.split(b'"')[::2])
-    if outside.count(b",") + outside.count(b"[") + outside.count(b"{") > most_values:
-        return Excess.VALUES, outside
-    return (Excess.DIGITS if _LONG_NUMBER.search(outside) else None), outside
+def _long_numbers(text: bytes) -> tuple[int, int, bytes]:
+    """Return the digits of the longest number, how many long ones end in the text, and the digits at its end."""
+    ended = len(text.rstrip(b"0123456789"))
+    longest, count = len(text) - ended, 0
+    if _TWO_DIGITS.search(text[:ended:_EVERY]):
+        for number in _LONG_NUMBER.finditer(text, 0, ended):
+            longest, count = max(longest, len(number[0])), count + 1
+    return longest, count, text[ended:]
 
 
-def _without_escaped_quotes(body: bytes) -> bytes:
+def whole_escapes(body: bytes, begin: int, end: int) -> int:
+    """Return where a piece ends that begins outside of an escape and is to end there too."""
+    piece = body[begin:end]
+    return end + (len(piece) - len(piece.rstrip(b"\\"))) % 2
+
+
+def without_escaped_quotes(body: bytes) -> bytes:
+    """Return a body whose every quote begins or ends a string."""
     return body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
+
+
+def run_at_once(work: Generator[None, None, Result]) -> Result:
+    """Return the result of work in slices, without a pause."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: Result = end.value
+            return result

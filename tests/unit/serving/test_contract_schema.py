@@ -11,7 +11,7 @@ from passerelle.model.record import Column
 from passerelle.serving.answer_schemas import BatchPrediction, LabelProbability, Prediction
 from passerelle.serving.contract import Contract, ErrorAnswer, RequestError, contract_of
 from passerelle.serving.field_types import not_blank
-from passerelle.serving.structure import SMALL_BYTES
+from passerelle.serving.structure import SMALL_BYTES, TOO_MANY_DIGITS
 
 COLUMNS = (
     Column("text", "string"),
@@ -171,7 +171,7 @@ UNKNOWN = b'{"' + b"n" * 100 + b'": [' + b"1," * 200 + b"1]}"
     [
         (MANY_VALUES, False, "must be a text", ("invalid_record", "has more values than a record has fields", None)),
         (UNKNOWN, False, "a required field is missing", ("invalid_record", "this field is not part of the record", "n" * 80)),
-        (LONG_NUMBER, False, "must be a text", ("invalid_record", "holds a number of 1000 digits or more", None)),
+        (LONG_NUMBER, False, "must be a text", ("invalid_record", TOO_MANY_DIGITS, None)),
         (
             b'{"records": [' + b'{"text": "a"},' * 3 + b'{"text": "a"}]}',
             True,

@@ -167,8 +167,8 @@ class Doors:
         model, by = _chosen(target, headers)
         runtime = target.runtime
         slices, contract = runtime.predictor.slices, runtime.contract
-        question = await slices.once(lambda: door.read(body, headers, contract, runtime.description.columns))
-        records, params = await slices.once(lambda: checked(question, contract))
+        question = await slices.run(door.read(body, headers, contract, runtime.description.columns))
+        records, params = await slices.run(checked(question, contract))
         recorder = None if self._predictions is None else Recorder(self._predictions, *client, len(records) > 1)
         if len(records) == 1:
             answer = {"predictions": [await by.classify(records[0], model, recorder, params)]}

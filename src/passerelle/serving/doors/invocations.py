@@ -9,7 +9,7 @@ import orjson
 from passerelle.model.record import Column
 from passerelle.serving.contract import Contract, RequestError
 from passerelle.serving.doors.outputs import PROBABILITY, NamedOutput, rows_of
-from passerelle.serving.doors.question import DoorQuestion, invalid, object_of
+from passerelle.serving.doors.question import DoorQuestion, Reading, invalid, object_of
 from passerelle.serving.doors.tables import Records, by_columns, by_lines, by_objects, by_rows, split
 from passerelle.serving.request_checks import check_media_type
 
@@ -40,15 +40,15 @@ class Invocations:
         if charset.strip(b' "') not in (b"", b"utf-8"):
             raise RequestError(415, "unsupported_media_type", "send UTF-8")
 
-    def read(self, body: bytes, headers: Mapping[bytes, bytes], contract: Contract, columns: Sequence[Column]) -> DoorQuestion:
+    def read(self, body: bytes, headers: Mapping[bytes, bytes], contract: Contract, columns: Sequence[Column]) -> Reading:
         """Return what is asked.
 
         Raises:
             RequestError: 400.
         """
         if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() == _CSV:
-            return DoorQuestion(by_lines(body, contract, columns))
-        content = object_of(body, contract)
+            return DoorQuestion((yield from by_lines(body, contract, columns)))
+        content = yield from object_of(body, contract)
         given = [name for name in _FORMS if name in content]
         if len(given) != 1 or not content.keys() <= {*given, "params"}:
             raise invalid(_ONE_OF)

@@ -11,7 +11,7 @@ from passerelle import __version__
 from passerelle.model.record import Column
 from passerelle.serving.contract import Contract
 from passerelle.serving.doors.outputs import Datatype, NamedOutput, tensor_data
-from passerelle.serving.doors.question import DoorQuestion, invalid, object_of
+from passerelle.serving.doors.question import DoorQuestion, Reading, invalid, object_of
 from passerelle.serving.doors.tensors import BinaryTensors, names_of, tensor_of
 from passerelle.serving.request_checks import check_media_type
 
@@ -32,7 +32,7 @@ class OpenInference:
         """Check the media type; raises RequestError otherwise."""
         check_media_type(headers, _MEDIA_TYPES)
 
-    def read(self, body: bytes, headers: Mapping[bytes, bytes], contract: Contract, columns: Sequence[Column]) -> DoorQuestion:
+    def read(self, body: bytes, headers: Mapping[bytes, bytes], contract: Contract, columns: Sequence[Column]) -> Reading:
         """Return what is asked.
 
         Raises:
@@ -40,11 +40,11 @@ class OpenInference:
         """
         size = headers.get(b"inference-header-content-length")
         if size is None:
-            content, binary = object_of(body, contract), BinaryTensors(b"")
+            content, binary = (yield from object_of(body, contract)), BinaryTensors(b"")
         else:
             if not size.isdigit() or len(size) > len(str(len(body))) or int(size) > len(body):
                 raise invalid("Inference-Header-Content-Length is not the length of the JSON in the body")
-            content, binary = object_of(body[: int(size)], contract), BinaryTensors(body[int(size) :])
+            content, binary = (yield from object_of(body[: int(size)], contract)), BinaryTensors(body[int(size) :])
         if not content.keys() <= _KEYS:
             raise invalid("an inference request has id, parameters, inputs and outputs")
         given_id, parameters = content.get("id"), content.get("parameters")

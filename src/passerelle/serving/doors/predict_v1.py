@@ -9,7 +9,7 @@ import orjson
 from passerelle.model.record import Column
 from passerelle.serving.contract import Contract
 from passerelle.serving.doors.outputs import NamedOutput, rows_of
-from passerelle.serving.doors.question import DoorQuestion, invalid, object_of
+from passerelle.serving.doors.question import DoorQuestion, Reading, invalid, object_of
 from passerelle.serving.doors.tables import by_rows
 from passerelle.serving.request_checks import check_media_type
 
@@ -21,13 +21,13 @@ class PredictV1:
         """Check the media type; raises RequestError otherwise."""
         check_media_type(headers)
 
-    def read(self, body: bytes, headers: Mapping[bytes, bytes], contract: Contract, columns: Sequence[Column]) -> DoorQuestion:  # noqa: ARG002
+    def read(self, body: bytes, headers: Mapping[bytes, bytes], contract: Contract, columns: Sequence[Column]) -> Reading:  # noqa: ARG002
         """Return what is asked.
 
         Raises:
             RequestError: 400.
         """
-        content = object_of(body, contract)
+        content = yield from object_of(body, contract)
         if content.keys() != {"instances"}:
             raise invalid("the body is a JSON object with the field instances")
         return DoorQuestion(by_rows(content["instances"], contract))

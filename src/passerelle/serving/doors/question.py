@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import orjson
 
 from passerelle.model.record import Column
+from passerelle.serving.batch_reader import validated_in_slices
 from passerelle.serving.contract import Contract, RequestError, Values
 from passerelle.serving.doors.outputs import NamedOutput
-from passerelle.serving.structure import SMALL_BYTES, Excess, excess_of
+from passerelle.serving.structure import SMALL_BYTES, TOO_MANY_DIGITS, Excess, excess_in_slices
 
 #: Names, brackets and settings that a body may hold beside its records: for the whole of it, and for each column.
 _ENVELOPE_VALUES, _COLUMN_VALUES = 200, 50
@@ -35,14 +36,18 @@ class DoorQuestion:
     outputs: tuple[str, ...] = ()
 
 
+#: Yields wherever other requests may be answered.
+Reading = Generator[None, None, DoorQuestion]
+
+
 class Door(Protocol):
     """A foreign protocol: from its request to records, from the answers to its own answer."""
 
     def check_media_type(self, headers: dict[bytes, bytes]) -> None:
         """Check the media type; raises RequestError otherwise."""
 
-    def read(self, body: bytes, headers: Mapping[bytes, bytes], contract: Contract, columns: Sequence[Column]) -> DoorQuestion:
-        """Return what is asked; raises RequestError for what is not of the protocol's form."""
+    def read(self, body: bytes, headers: Mapping[bytes, bytes], contract: Contract, columns: Sequence[Column]) -> Reading:
+        """Return what is asked, in slices; raises RequestError for what is not of the protocol's form."""
 
     def written(self, outputs: Sequence[NamedOutput], question: DoorQuestion, identity: tuple[str, str]) -> bytes:
         """Return the body of an answer, by the name and the version of the model that gave it."""
@@ -61,8 +66,8 @@ def too_many(contract: Contract) -> RequestError:
     return RequestError(_BAD_REQUEST, "too_many_records", f"has more than {contract.batch_structure.records} records")
 
 
-def object_of(body: bytes, contract: Contract) -> dict[str, Any]:
-    """Return the JSON object of a body that holds no more values than the contract's records can have.
+def object_of(body: bytes, contract: Contract) -> Generator[None, None, dict[str, Any]]:
+    """Return the JSON object of a body that holds no more values than the contract's records can have; yields while they are counted.
 
     Raises:
         RequestError: 400.
@@ -71,11 +76,9 @@ def object_of(body: bytes, contract: Contract) -> dict[str, Any]:
         columns = len(contract.columns)
         most = contract.batch_structure.records * 2 * (columns + 1) + _COLUMN_VALUES * columns + _ENVELOPE_VALUES
         most += contract.batch_structure.more_values
-        excess, _ = excess_of(body, most_quotes=2 * most, most_values=most)
+        excess, _ = yield from excess_in_slices(body, most_quotes=2 * most, most_values=most)
         if excess is not None:
-            raise invalid(
-                "holds a number of 1000 digits or more" if excess is Excess.DIGITS else "has more values than its records can have"
-            )
+            raise invalid(TOO_MANY_DIGITS if excess is Excess.DIGITS else "has more values than its records can have")
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -85,17 +88,16 @@ def object_of(body: bytes, contract: Contract) -> dict[str, Any]:
     return content
 
 
-def checked(question: DoorQuestion, contract: Contract) -> tuple[list[dict[str, object]], Values | None]:
-    """Return the records and the params as the contract of the batch path has them.
+def checked(question: DoorQuestion, contract: Contract) -> Generator[None, None, tuple[list[dict[str, object]], Values | None]]:
+    """Return the records and the params as the contract of the batch path has them; yields between parts of the records.
 
     Raises:
         RequestError: As `Contract.read_several`, with the status that foreign protocols have for it.
     """
     if len(question.records) > contract.batch_structure.records:
         raise too_many(contract)
-    content = {"records": question.records} | ({"params": question.params} if question.params else {})
     try:
-        return contract.read_several(orjson.dumps(content))
+        return (yield from validated_in_slices(contract, question.records, question.params))
     except RequestError as refusal:
         raise as_bad_request(refusal) from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from passerelle.model.record import Column
@@ -13,6 +13,7 @@ from passerelle.serving.doors.question import invalid, too_many
 
 Records = list[dict[str, object]]
 _LONGEST_NUMBER = 40
+_LINES_A_SLICE = 64
 _TRUTH: Mapping[str, bool] = {"true": True, "false": False}
 
 
@@ -75,8 +76,10 @@ def split(table: object, contract: Contract) -> Records:
     return [dict(zip(columns, row, strict=True)) for row in data]
 
 
-def by_lines(body: bytes, contract: Contract, columns: Sequence[Column]) -> Records:
+def by_lines(body: bytes, contract: Contract, columns: Sequence[Column]) -> Generator[None, None, Records]:
     """Return the records of a CSV table, whose first line names the columns; an empty cell is a value that was left out.
+
+    Yields between some of the lines.
 
     Raises:
         RequestError: 400.
@@ -87,7 +90,11 @@ def by_lines(body: bytes, contract: Contract, columns: Sequence[Column]) -> Reco
         if not names or len(set(names)) != len(names) or len(names) > _most_columns(contract):
             raise invalid("the first line does not name the columns, each once")
         types = {column.name: column.type for column in columns}
-        records = [_cells(names, row, types) for row in _most(lines, contract)]
+        records: Records = []
+        for row in _most(lines, contract):
+            records.append(_cells(names, row, types))
+            if len(records) % _LINES_A_SLICE == 0:
+                yield
     except (UnicodeDecodeError, csv.Error):
         raise invalid("the body is not CSV in UTF-8") from None
     return records
