@@ -50,6 +50,8 @@ LOG = [
     allowed(["s3:ListBucket", "s3:ListBucketVersions"], f"arn:aws:s3:::{LOG_BUCKET}"),
     allowed(["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"], f"arn:aws:s3:::{LOG_BUCKET}/*"),
 ]
+#: Who may lock an entry may not shorten the time, which is another right.
+ENTRIES = f"arn:aws:s3:::{BUCKET}/ledger/*.jsonl"
 LOCK = f"arn:aws:s3:::{BUCKET}/ledger/*/lock.json"
 #: Users of former versions, whose keys open nothing any more.
 FORMER_USERS = ("service",)
@@ -62,6 +64,7 @@ USERS = {
         listing(),
         allowed(["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], ARTIFACTS),
         allowed(["s3:GetObject", "s3:PutObject"], LEDGER),
+        allowed(["s3:PutObjectRetention"], ENTRIES),
         allowed(["s3:DeleteObject"], LOCK),
         nothing_for_good(f"arn:aws:s3:::{BUCKET}/*"),
         *LOG,
@@ -127,7 +130,15 @@ def make_bucket(client: Any, name: str) -> None:
             raise
         # AWS takes no place for us-east-1, and wants one for all others.
         place = {} if REGION == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": REGION}}
-        client.create_bucket(Bucket=name, **place)
+        try:
+            # A bucket takes object lock only when it is made; what is locked in it is the ledger's entries, by whoever writes them.
+            client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=name == BUCKET, **place)
+        except ClientError as refused:
+            status = refused.response["ResponseMetadata"]["HTTPStatusCode"]
+            if name != BUCKET or (status >= SERVER_ERROR and refused.response["Error"]["Code"] not in NOT_KNOWN):
+                raise
+            client.create_bucket(Bucket=name, **place)
+            say(f"warning: this S3 makes no bucket with object lock ({refused.response['Error']['Code']})")
 
 
 def versioned(client: Any) -> bool:

@@ -23,13 +23,20 @@ _DAMAGED = 1
 
 FAULTS = Gauge("passerelle_ledger_faults", "Faults that its last verification found.", ["registered_model"])
 VERIFIED = Gauge("passerelle_ledger_verified_timestamp_seconds", "When it was verified last, with or without faults.", ["registered_model"])
+ALL_VERIFIED = Gauge(
+    "passerelle_ledgers_verified_timestamp_seconds", "When all of them were verified last; until that was done, when the prober started."
+)
 
 
 def watch_ledgers() -> None:
     """Verify all ledgers, wait, and again, for as long as the process lives."""
     environment = _environment()
+    # Where none can even be listed, as with a wrong key, no ledger has a time of its own that could get old.
+    ALL_VERIFIED.set(time.time())
     while True:
         whole = _all_verified(environment)
+        if whole:
+            ALL_VERIFIED.set(time.time())
         time.sleep(INTERVAL_S if whole else min(SOONER_S, INTERVAL_S))
 
 

@@ -19,15 +19,22 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
 
 
+#: As .env has it from the first start on.
+SET_UP = {"STACK_MINIO_DIGEST": "0123abcd"}
+
+
+def docker_environment(**variables: str) -> dict[str, str]:
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables}
+    return environment | {name: os.environ[name] for name in ("DOCKER_CONFIG",) if name in os.environ}
+
+
 def whole_config(*also: str, **variables: str) -> dict[str, Any]:
     """Return compose.yaml, with other files on top of it, as compose reads it; needs no engine."""
     files = [part for name in ("compose.yaml", *also) for part in ("-f", str(ROOT / "deploy" / name))]
     command = ["docker", "compose", *files, "--profile", "*", "config", "--format", "json"]
     if shutil.which("docker") is None or subprocess.run([*command[:2], "version"], capture_output=True, check=False).returncode != 0:
         pytest.skip("docker compose is not installed")
-    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables}
-    environment |= {name: os.environ[name] for name in ("DOCKER_CONFIG",) if name in os.environ}
-    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    said = subprocess.run(command, env=docker_environment(**SET_UP, **variables), capture_output=True, text=True, check=False, timeout=60)
     assert said.returncode == 0, said.stderr
     found: dict[str, Any] = json.loads(said.stdout)
     return found
@@ -36,6 +43,14 @@ def whole_config(*also: str, **variables: str) -> dict[str, Any]:
 def config(*also: str, **variables: str) -> dict[str, Any]:
     services: dict[str, Any] = whole_config(*also, **variables)["services"]
     return services
+
+
+def test_a_stack_that_was_not_set_up_says_what_to_run() -> None:
+    assert config(), "docker compose is there"
+    command = ["docker", "compose", "-f", str(ROOT / "deploy" / "compose.yaml"), "--env-file", os.devnull, "up", "--wait"]
+    said = subprocess.run(command, env=docker_environment(), capture_output=True, text=True, check=False, timeout=60)
+    assert said.returncode != 0
+    assert "Run `passerelle deploy --target compose --init`" in said.stderr
 
 
 def published(services: dict[str, Any]) -> dict[str, set[str]]:

@@ -1,6 +1,7 @@
 """What stands for people, for a backup job and for a certificate in a test of the alerts; runs in the image of MLflow.
 
-It takes alerts as an Alertmanager does, shows the metric of a backup that is three days old, and a certificate that lasts one hour more.
+It takes alerts as an Alertmanager does, shows the metric of a backup that is three days old, and a certificate that lasts one hour more;
+and it fills nine tenths of the disk of a MinIO.
 """
 
 import datetime
@@ -56,6 +57,7 @@ def certificate() -> str:
 
 
 if __name__ == "__main__":
+    Path("/small/file").write_bytes(bytes(37 * 2**20))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate())
     secure = ThreadingHTTPServer(("0.0.0.0", 8443), Answers)  # noqa: S104 - in a container

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
@@ -13,7 +14,9 @@ import requests
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from passerelle.registry.objects import Objects
 from passerelle.rollout.secret_files import API_KEY, NAMES
+from passerelle.settings import S3Settings
 from tests.stack.stack_fixtures import COMMENT, StackForTests, statuses, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(1800)]
@@ -113,7 +116,8 @@ def test_the_service_reaches_only_what_asks_it(served: StackForTests) -> None:
 
 
 def test_no_secret_is_in_a_variable_a_log_or_a_layer(served: StackForTests) -> None:
-    names = [path.name for path in (served.folder / "deploy" / "secrets").iterdir() if path.is_file()]
+    # That of the digests of those in use has none itself.
+    names = [path.name for path in (served.folder / "deploy" / "secrets").iterdir() if path.is_file() and path.name != ".in-use"]
     secrets = {name: served.secret(name) for name in names}
     assert set(secrets) == {*NAMES, API_KEY}
     held = served.inspected()
@@ -244,6 +248,23 @@ def test_each_user_may_do_what_it_needs_and_nothing_else(stack: StackForTests, u
         own.create_bucket(Bucket="another")  # type: ignore[attr-defined]
     for key in keys:
         admin.delete_object(Bucket="passerelle", Key=key)  # type: ignore[attr-defined]
+
+
+def test_nobody_removes_a_version_of_an_entry_without_saying_that_the_lock_is_to_be_bypassed(stack: StackForTests) -> None:
+    admin, workbench = client(stack, "admin"), client(stack, "workbench")
+    objects = Objects(S3Settings.read(stack.stack.s3_environment("workbench")))
+    assert objects.create(ENTRY, b"an entry")
+    year = datetime.now(UTC) + timedelta(days=365)
+    assert objects.hold(ENTRY, year)
+    (version,) = admin.list_object_versions(Bucket="passerelle", Prefix=ENTRY)["Versions"]  # type: ignore[attr-defined]
+    one = {"Bucket": "passerelle", "Key": ENTRY, "VersionId": version["VersionId"]}
+    with pytest.raises(ClientError, match=r"WORM|AccessDenied"):
+        admin.delete_object(**one)  # type: ignore[attr-defined]
+    shorter = {"Mode": "GOVERNANCE", "RetainUntilDate": datetime.now(UTC) + timedelta(days=1)}
+    with pytest.raises(ClientError, match=r"WORM|AccessDenied"):
+        workbench.put_object_retention(**one, Retention=shorter)  # type: ignore[attr-defined]
+    assert not objects.hold(MODEL, year), "what is not of the ledger is not locked"
+    admin.delete_object(**one, BypassGovernanceRetention=True)  # type: ignore[attr-defined]
 
 
 def test_the_bucket_keeps_former_versions_and_those_of_artifacts_for_a_time(stack: StackForTests) -> None:

@@ -17,6 +17,7 @@ import requests
 from passerelle.errors import BusyError
 from passerelle.rollout.compose import bring_up
 from tests.stack.stack_fixtures import COMMENT, StackForTests, inspected, traffic, until
+from tests.stack.test_stack_monitoring import query
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(1800)]
 Record = Callable[[str, object], None]
@@ -43,13 +44,22 @@ def carried(stack: StackForTests, *before: str) -> dict[str, Any]:
     return answer
 
 
+def half_way_is_an_alert(stack: StackForTests, image: str) -> None:
+    """Give one replica the image of before; the rule waits for ten minutes until it fires."""
+    alone = ("--profile", "service", "up", "--detach", "--wait", "--no-deps", "service-2")
+    assert stack.run("docker", "compose", "-f", "deploy/compose.yaml", *alone, variables={"SERVICE_IMAGE": image}).returncode == 0
+    until(lambda: query(stack, 'ALERTS{alertname="VersionsDiffer"}'), within_s=60, what="the replicas serve different versions")
+
+
 def test_a_new_version_and_the_way_back_fail_no_request(second: StackForTests, record_property: Record) -> None:
     disagreeing = json.loads(second.done("passerelle", "status", "--json"))
     assert "passerelle deploy --target compose" in [each["command"] for each in disagreeing["disagreements"]]
     with traffic(second) as seen:
         time.sleep(1)
+        before = second.inspected()["service-2"]["Image"]
         forth = carried(second)
         time.sleep(1)
+        half_way_is_an_alert(second, before)
         second.done("passerelle", "rollback")
         back = carried(second, "import", "build")
         time.sleep(1)

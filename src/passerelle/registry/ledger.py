@@ -6,7 +6,7 @@ import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
@@ -24,6 +24,8 @@ LOCK_NAME = "lock.json"
 _READERS = 8
 #: Objects that are looked at besides the entries: of what others put there, the first ones are told.
 _OTHER_OBJECTS = 64
+#: For which a bucket with object lock keeps an entry, whoever is to remove it.
+_HOLD = timedelta(days=3_653)
 #: Entries that are read where MLflow knows none, and the head alone says how many there are.
 MOST_UNANCHORED = 10_000
 
@@ -148,10 +150,9 @@ class Ledger:
             IntegrityError: Another object has its name, and keeps being written.
         """
         key, line = self.key(entry.number), entry.line()
-        if self._objects.create(key, line):
-            return
-        if not self._objects.replace(key, line, entity_tag=self._objects.entity_tag(key)):
+        if not self._objects.create(key, line) and not self._objects.replace(key, line, entity_tag=self._objects.entity_tag(key)):
             raise IntegrityError(f"another object stands at {key}", hint="passerelle history --verify")
+        self._objects.hold(key, datetime.now(UTC) + _HOLD)
 
     def _content(self, key: str) -> bytes | None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Protocol, TypedDict, Unpack
@@ -17,6 +18,7 @@ from passerelle.settings import S3Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectLockRetentionTypeDef
 
 #: What S3 answers where the condition of a write does not hold.
 CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
@@ -176,6 +178,18 @@ class Objects:
     def replace(self, key: str, content: bytes, *, entity_tag: str) -> bool:
         """Replace an object; return False, and change nothing, if it was written since it was read."""
         return self._put(key, content, IfMatch=entity_tag)
+
+    def hold(self, key: str, until: datetime) -> bool:
+        """Keep an object's present version from being removed before that time, and return whether the S3 does so now.
+
+        The bucket must have been made with object lock, and the key must have the right. Who may bypass such a hold can still remove it.
+        """
+        try:
+            retention: ObjectLockRetentionTypeDef = {"Mode": "GOVERNANCE", "RetainUntilDate": until}
+            self._client.put_object_retention(Bucket=self.settings.bucket, Key=key, Retention=retention)
+        except (BotoCoreError, ClientError):
+            return False
+        return True
 
     def delete(self, key: str) -> None:
         """Remove an object; nothing happens when there is none."""

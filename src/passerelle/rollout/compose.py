@@ -15,6 +15,7 @@ import passerelle
 from passerelle.bentos.engine import Inspected, ask, check_architecture, inspect
 from passerelle.errors import BusyError, NotFoundError, OutsideError, PasserelleError
 from passerelle.names import BentoTag
+from passerelle.rollout import secret_changes
 from passerelle.rollout.following import Following
 from passerelle.rollout.release import Release
 from passerelle.rollout.secret_files import API_KEY, make_later_secrets, read_secret
@@ -114,7 +115,7 @@ def bring_up(stack: Stack, *, init: bool, progress: Callable[[str], None]) -> tu
         code = {"PASSERELLE_CODE": str(Path(passerelle.__file__).resolve().parent)}
         # Plain `docker compose` is to take the same images.
         stack.remember({**code, **folder_digests(stack.folder)})
-        stack.must("up", "--detach", "--wait", *(name for name in services if name not in _BY_ITSELF), of="starting the stack")
+        secret_changes.start(stack, [name for name in services if name not in _BY_ITSELF], progress=progress)
         if set(REPLICAS) & set(services):
             # Not waited for: what is served is not part of the platform, and may be what is to be replaced.
             stack.compose("up", "--detach", "--no-recreate", "--no-deps", "--no-build", "--pull", "never", *REPLICAS)

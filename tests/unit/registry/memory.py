@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -31,6 +32,7 @@ class Bucket:
         self.held: dict[str, bytes] = {}
         self.reads = 0
         self.ages_s: dict[str, float] = {}
+        self.until: dict[str, datetime] = {}
         self.before_write: Callable[[str], None] = lambda _: None
 
     def keys(self, prefix: str, *, most: int | None = None) -> tuple[str, ...]:
@@ -55,6 +57,10 @@ class Bucket:
             return False
         self.held[key] = content
         self.ages_s.pop(key, None)
+        return True
+
+    def hold(self, key: str, until: datetime) -> bool:
+        self.until[key] = until
         return True
 
     def entity_tag(self, key: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -239,6 +240,15 @@ def test_after_a_promotion_was_undone_the_files_are_still_compared(mlflow: Mlflo
         import_model(real(mlflow), StoreSettings.read(bentoml_home=tmp_path / "bentoml"))
     with pytest.raises(RefusedError, match="was never in production"):
         rollback(real(mlflow), who="paul@here", version=2)
+
+
+def test_entries_are_locked_for_years_and_nothing_else_is(mlflow: Mlflow) -> None:
+    put(mlflow, 1)
+    put(mlflow, 2)
+    held = mlflow.objects.until
+    entries = {key for key in mlflow.objects.held if key.endswith(".jsonl")}
+    assert set(held) == entries != set()
+    assert all(each - datetime.now(UTC) > timedelta(days=3_600) for each in held.values())
 
 
 def test_a_decision_reads_each_entry_once(mlflow: Mlflow) -> None:
