@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 
 from passerelle.build_settings import BuildSettings
+from passerelle.client_settings import ClientSettings
 from passerelle.cluster_settings import ClusterSettings, DeploymentSettings
 from passerelle.errors import SettingsError
 from passerelle.follow_settings import FollowSettings
@@ -14,7 +15,6 @@ from passerelle.log_settings import LogSettings
 from passerelle.retention_settings import RetentionSettings
 from passerelle.settings import (
     PREFIX,
-    ClientSettings,
     LoadingSettings,
     MlflowSettings,
     S3Settings,

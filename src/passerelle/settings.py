@@ -280,18 +280,6 @@ class ServiceSettings(Settings):
     access_log: bool = Field(default=True, description="One JSON line a request on stdout, without any text of a record.")
 
 
-class ClientSettings(Settings):
-    """How the command line asks a running service."""
-
-    api_key: SecretStr | None = Field(
-        default=None, description="API key that `monitor` and `deploy` send; needed where the service asks for one."
-    )
-    service_address: str | None = Field(
-        default=None, description="Address of the service for `monitor` and `status`; by default the one that `deploy` started here."
-    )
-    demo_text: str = Field(default="Aucune réponse depuis trois mois", description="Text that `demo` sends to the service.")
-
-
 def variable_of(settings: type[Settings], field: str) -> str:
     """Return the environment variable's name of a field."""
     info = settings.model_fields.get(field)

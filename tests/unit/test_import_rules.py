@@ -23,6 +23,7 @@ GROUND = {
     "log_settings",
     "retention_settings",
     "build_settings",
+    "client_settings",
     "known_settings",
     "criteria",
     "criteria_file",
@@ -45,6 +46,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "log_settings": {"errors", "names", "settings", "regular_file"},
     "retention_settings": {"errors", "names", "settings"},
     "build_settings": {"errors", "names", "settings"},
+    "client_settings": {"errors", "names", "settings"},
     "known_settings": {
         "errors",
         "names",
@@ -54,6 +56,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
         "log_settings",
         "retention_settings",
         "build_settings",
+        "client_settings",
     },
     "criteria": {"errors", "names"},
     "criteria_file": {"errors", "names", "criteria", "yaml_text"},

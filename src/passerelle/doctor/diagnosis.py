@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from passerelle.settings import ClientSettings, MlflowSettings, S3Settings, SigningSettings, StateSettings, StoreSettings
+from passerelle.client_settings import ClientSettings
+from passerelle.settings import MlflowSettings, S3Settings, SigningSettings, StateSettings, StoreSettings
 
 
 class Health(StrEnum):

@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from passerelle.client_settings import ClientSettings
 from passerelle.errors import OutsideError, UsageError
 from passerelle.known_settings import refuse_unknown
 from passerelle.platform.state import running
 from passerelle.settings import (
-    ClientSettings,
     MlflowSettings,
     S3Settings,
     SigningSettings,
