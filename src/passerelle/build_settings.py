@@ -10,7 +10,7 @@ from passerelle.settings import Settings
 
 
 class BuildSettings(Settings):
-    """What `containerize` gives to a build as secrets, which no layer and no history of the image holds."""
+    """What `containerize` and the stack's own images are built with: secrets of the build, which no layer and no history holds."""
 
     build_pip_conf: Path | None = Field(
         default=None,

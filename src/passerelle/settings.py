@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,6 +13,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from passerelle.errors import SettingsError
+from passerelle.secret_variables import with_secrets
 
 PREFIX = "PASSERELLE_"
 #: The variables that settings are read from instead of the environment of this process.
@@ -36,16 +38,17 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic names its arguments
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let the variables that `read` was given stand in for those of this process."""
+        """Let the variables that `read` was given stand in for those of this process, and secrets for the files that hold them."""
         given = _GIVEN.get()
-        if given is not None and isinstance(env_settings, EnvSettingsSource):
-            env_settings.env_vars = {name.lower(): value for name, value in given.items()}
+        if isinstance(env_settings, EnvSettingsSource):
+            variables = with_secrets(os.environ if given is None else given, settings_cls)
+            env_settings.env_vars = {name.lower(): value for name, value in variables.items()}
         return init_settings, env_settings
 
     @classmethod
@@ -56,7 +59,7 @@ class Settings(BaseSettings):
             environment: Variables to read in place of those of this process.
 
         Raises:
-            SettingsError: A value has the wrong type or range; names the variable, never the value.
+            SettingsError: A value has the wrong type or range, or a secret's file cannot be used; names the variable, never the value.
         """
         try:
             with reading_from(environment if environment is not None else _GIVEN.get()):
@@ -278,18 +281,6 @@ class ServiceSettings(Settings):
         description="Address of an OpenTelemetry collector (OTLP over HTTP) that gets a span a request; empty for none.",
     )
     access_log: bool = Field(default=True, description="One JSON line a request on stdout, without any text of a record.")
-
-
-class ClientSettings(Settings):
-    """How the command line asks a running service."""
-
-    api_key: SecretStr | None = Field(
-        default=None, description="API key that `monitor` and `deploy` send; needed where the service asks for one."
-    )
-    service_address: str | None = Field(
-        default=None, description="Address of the service for `monitor` and `status`; by default the one that `deploy` started here."
-    )
-    demo_text: str = Field(default="Aucune réponse depuis trois mois", description="Text that `demo` sends to the service.")
 
 
 def variable_of(settings: type[Settings], field: str) -> str:

@@ -56,7 +56,7 @@ def test_a_healthy_platform_has_no_fault_and_is_as_before(registry: Registry, ca
              "MLflow artifacts", "ledger")  # fmt: skip
     assert {each["health"] for subject in tried for each in found[subject]} == {"fine"}, found
     assert "may also list 1 other bucket" in found["S3 rights"][0]["message"]
-    assert found["ledger"][0]["message"].endswith("1 entries, none changed, removed or inserted")
+    assert found["ledger"][0]["message"].endswith("1 entry, none changed, removed or inserted")
 
 
 @pytest.fixture

@@ -141,6 +141,9 @@ def test_the_bill_of_materials_lists_what_is_installed(bento: BentoForTests, sli
     assert not [each for each in found if re.search("/(scikit-learn|scipy|pandas|skops)@", each)], "the model is compiled"
     debian = {each for each in found if each.startswith("pkg:deb/debian/")}
     assert any("/libc6@" in each for each in debian)
+    assert all(component["licenses"] for component in bill["components"]), "NOASSERTION where nothing states one"
+    hashed = {component["purl"] for component in bill["components"] if component.get("externalReferences")}
+    assert wanted <= {each.replace(".", "-").replace("_", "-") for each in hashed}
     assert (len(debian) < 40) is slim
     properties = {each["name"]: each["value"] for each in bill["metadata"]["properties"]}
     assert properties["passerelle.bento_tag"] == str(TAG)

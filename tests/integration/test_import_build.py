@@ -194,7 +194,8 @@ def test_a_bento_pins_one_model_and_holds_only_what_it_needs(promoted: Registry,
     code = {path for path in content(first.path / "src") if path.endswith((".py", ".json", ".env")) or "/" not in path}
     assert {path.split("/")[2] for path in code if path.startswith("src/passerelle/")} == {
         "__init__.py", "cluster_settings.py", "errors.py", "follow_settings.py", "log_settings.py", "retention_settings.py", "names.py",
-        "settings.py", "api_keys.py", "regular_file.py", "port_holder.py", "bentos", "scorer", "model", "serving", "monitoring",
+        "settings.py", "secret_variables.py", "api_keys.py", "regular_file.py", "port_holder.py", "bentos", "scorer", "model", "serving",
+        "monitoring",
     }  # fmt: skip
     assert not any(path.startswith("src/passerelle/monitoring/drift/") for path in code), "the service looks at no drift"
     bentos = {Path(path).name for path in code if path.startswith("src/passerelle/bentos/")}

@@ -38,6 +38,12 @@ def build_secrets(settings: BuildSettings) -> dict[str, Path]:
     return found
 
 
+def build_variables(settings: BuildSettings) -> dict[str, str]:
+    """Return the settings' variables with paths that hold in every folder: compose takes others as relative to compose.yaml."""
+    paths = {"build_pip_conf": settings.build_pip_conf, "build_ca": settings.build_ca}
+    return {variable_of(BuildSettings, name): str(path.resolve()) for name, path in paths.items() if path is not None}
+
+
 def mounting(dockerfile: str, secrets: Mapping[str, Path]) -> str:
     """Return the Dockerfile with the secrets mounted where it installs packages, and nowhere else."""
     mounts = "".join(f"--mount=type=secret,id={name},target={_FOLDER}/{name} " for name in sorted(secrets))

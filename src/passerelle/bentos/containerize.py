@@ -18,6 +18,7 @@ from passerelle.bentos.engine import IN_THE_MAKING, ask, failed, find_engine, in
 from passerelle.bentos.image_labels import default_image_name, image_labels
 from passerelle.bentos.image_options import ImageOptions
 from passerelle.bentos.image_platform import check_platform, machine_of
+from passerelle.bentos.locked_hashes import locked_hashes
 from passerelle.bentos.reproducible import rewrite
 from passerelle.bentos.sbom import bill_of_materials, packages_in
 from passerelle.bentos.store import Store
@@ -180,7 +181,12 @@ def _built(engine: str, folder: Path, names: _Names, recipe: ImageRecipe, labels
     found = packages_in(engine, names.bare, recipe.pythons)
     lineage = {name: value for name, value in labels.items() if name.startswith(PREFIX)}
     content = bill_of_materials(
-        found, name=image.repository, version=image.image_tag, created=labels[OCI_PREFIX + "created"], labels=lineage
+        found,
+        name=image.repository,
+        version=image.image_tag,
+        created=labels[OCI_PREFIX + "created"],
+        labels=lineage,
+        hashes=locked_hashes(sorted(folder.glob("*requirements.txt"))),
     )
     (folder / "sbom.cdx.json").write_text(content, encoding="utf-8")
     readable_in_image(folder)

@@ -267,7 +267,7 @@ def service(options: Options) -> None:
 
     address, name = options["address"], options["registered_model"]
     if address is None and not nothing_started_here():
-        from passerelle.settings import ClientSettings
+        from passerelle.client_settings import ClientSettings
 
         address = ClientSettings.read().service_address
     running = None if address or nothing_started_here() else chosen_service(read_state().state_dir, name)

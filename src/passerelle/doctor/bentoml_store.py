@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine, not_used
+from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, count_of, fine, not_used
 from passerelle.regular_file import read_regular_file
 
 NAME = "BentoML store"
@@ -27,7 +27,7 @@ def probe(here: Surroundings) -> Iterator[Diagnosis]:
         hint = f"rm -r {path}; passerelle import" if kind == "models" else f"rm -r {path}; passerelle build"
         yield Diagnosis(NAME, Health.FAULT, message, hint=hint)
     if not broken:
-        yield fine(NAME, f"{len(entries['models'])} models and {len(entries['bentos'])} bentos in {home}")
+        yield fine(NAME, f"{count_of(len(entries['models']), 'model')} and {count_of(len(entries['bentos']), 'bento')} in {home}")
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 
 from passerelle.bentos.engine import find_engine
-from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine, not_used
+from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, count_of, fine, not_used
 from passerelle.doctor.file_modes import stack_secrets
 from passerelle.platform.ports import port_is_taken
 from passerelle.port_holder import port_holder
@@ -42,7 +42,7 @@ def compose_stack(here: Surroundings) -> Iterator[Diagnosis]:
         how = state["Status"] if not state["Running"] else state["Health"]["Status"]
         yield Diagnosis(STACK, Health.FAULT, f"{name} is {how} (exit code {state['ExitCode']})", hint=f"{stack.command} logs {name}")
     if not wrong:
-        yield fine(STACK, f"{len(containers)} containers, none that ended or is unhealthy")
+        yield fine(STACK, f"{count_of(len(containers), 'container')}, none that ended or is unhealthy")
 
 
 def _is_wrong(state: dict[str, object]) -> bool:

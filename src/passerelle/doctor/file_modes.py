@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from passerelle.api_keys import others_may_read, read_keys
-from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine, not_used
+from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, count_of, fine, not_used
 from passerelle.errors import PasserelleError
 from passerelle.platform.state import platform_folder
 from passerelle.rollout.secret_files import check_secrets
@@ -25,7 +25,7 @@ def probe(here: Surroundings) -> Iterator[Diagnosis]:
     if not found and not places and not stack.is_dir():
         yield not_used(NAME, "no file here holds a secret")
     elif not found:
-        where = f"{len(places)} files" + (f" and those of {stack}" if stack.is_dir() else "")
+        where = count_of(len(places), "file") + (f" and those of {stack}" if stack.is_dir() else "")
         yield fine(NAME, f"{where} can be read by their owner alone")
 
 

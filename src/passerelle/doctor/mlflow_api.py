@@ -166,7 +166,7 @@ def _webhooks(api: MlflowApi, here: Surroundings) -> Diagnosis:
     active = [each for each in listed if each.get("status") == "ACTIVE"]
     if not active:
         return Diagnosis(name, Health.WARNING, f"none of {len(listed)} is active; who follows asks at intervals", hint=hint)
-    return fine(name, f"{len(active)} are active")
+    return fine(name, f"{len(active)} {'is' if len(active) == 1 else 'are'} active")
 
 
 def _artifacts(api: MlflowApi, here: Surroundings) -> Diagnosis:

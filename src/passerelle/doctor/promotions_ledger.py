@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine
+from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, count_of, fine
 from passerelle.errors import PasserelleError
 from passerelle.registry.client import Registry
 from passerelle.registry.verified import broken, history
@@ -31,4 +31,4 @@ def probe(here: Surroundings) -> Iterator[Diagnosis]:
         elif found.damaged_head is not None:
             yield Diagnosis(NAME, Health.WARNING, f"« {name} »: {found.damaged_head}", f"passerelle history --verify --model {name}")
         else:
-            yield fine(NAME, f"« {name} »: {len(found.entries)} entries, none changed, removed or inserted")
+            yield fine(NAME, f"« {name} »: {count_of(len(found.entries), 'entry', 'entries')}, none changed, removed or inserted")

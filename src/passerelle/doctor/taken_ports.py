@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine, not_used
+from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, count_of, fine, not_used
 from passerelle.platform.kept_ports import ports_in
 from passerelle.platform.ports import port_is_taken
 from passerelle.platform.state import owner, platform_folder
@@ -26,5 +26,5 @@ def probe(here: Surroundings) -> Iterator[Diagnosis]:
         message = f"port {port} of {name} is taken by {port_holder(port)}; the next start chooses another one"
         yield Diagnosis(NAME, Health.WARNING, message)
     if not taken:
-        ours = f"none of {len(kept)} ports that were used before is taken" if kept else "no port is kept for a start"
+        ours = f"none of {count_of(len(kept), 'port')} of an earlier start is taken" if kept else "no port is kept for a start"
         yield (fine if kept else not_used)(NAME, ours)

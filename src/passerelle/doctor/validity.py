@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from passerelle.doctor.diagnosis import Diagnosis, Health, fine
+from passerelle.doctor.diagnosis import Diagnosis, Health, count_of, fine
 from passerelle.regular_file import read_regular_file
 
 #: A bundle of all public authorities is a quarter of a MiB.
@@ -41,5 +41,5 @@ def until(subject: str, what: str, end: datetime, *, now: datetime | None = None
     if left < timedelta():
         return Diagnosis(subject, Health.FAULT, f"{what} expired on {end:%Y-%m-%d}; have it renewed")
     if left < _SOON:
-        return Diagnosis(subject, Health.WARNING, f"{what} expires on {end:%Y-%m-%d}, in {left.days} days; have it renewed")
+        return Diagnosis(subject, Health.WARNING, f"{what} expires on {end:%Y-%m-%d}, in {count_of(left.days, 'day')}; have it renewed")
     return fine(subject, f"{what} is valid until {end:%Y-%m-%d}")

@@ -24,7 +24,19 @@ PATTERNS = (
     # By name, because the secrets of a local stack are in the same folder.
     *(
         f"deploy/{folder}/**/*"
-        for folder in ("airflow", "collector", "grafana", "healthy", "kubernetes", "minio", "mlflow", "prometheus", "proxy")
+        for folder in (
+            "airflow",
+            "alertmanager",
+            "backup",
+            "collector",
+            "grafana",
+            "healthy",
+            "kubernetes",
+            "minio",
+            "mlflow",
+            "prometheus",
+            "proxy",
+        )
     ),
 )
 #: What the labels of that data set must keep to.

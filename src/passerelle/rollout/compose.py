@@ -21,7 +21,7 @@ from passerelle.rollout.release import Release
 from passerelle.rollout.secret_files import API_KEY, make_later_secrets, read_secret
 from passerelle.rollout.smoke import SmokeReport, inside, replay
 from passerelle.rollout.stack import REPLICAS, Stack
-from passerelle.rollout.stack_images import folder_digests
+from passerelle.rollout.stack_images import check_build_settings, folder_digests
 
 _EXEC_TIMEOUT_S = 120.0
 _READY_WITHIN_S = 120
@@ -98,11 +98,12 @@ def bring_up(stack: Stack, *, init: bool, progress: Callable[[str], None]) -> tu
 
     Raises:
         NotFoundError: A secret is missing, and `init` does not ask for it to be made, or its volume was made with another.
-        SettingsError: A secret is empty, or others may read it.
+        SettingsError: A secret is empty, or others may read it; or a file that images are built with is not what its setting says.
         BusyError: A port is taken, or a deployment is under way.
         OutsideError: There is no engine, or something does not get healthy.
     """
     stack.check()
+    check_build_settings()
     with _alone(stack):
         new_secrets = stack.make_secrets() if init else ()
         stack.check_secrets()

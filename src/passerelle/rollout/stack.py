@@ -15,11 +15,12 @@ from typing import IO
 
 from dotenv import dotenv_values, set_key
 
+from passerelle.bentos.build_secrets import without_passwords
 from passerelle.bentos.engine import Inspected, ask, failed, find_engine
 from passerelle.bentos.tool_environment import tool_environment
 from passerelle.errors import BusyError, NotFoundError, OutsideError
 from passerelle.rollout.secret_files import API_KEY, KEYS_FILE, OTHER_S3, VOLUMES, check_secrets, make_secrets, read_secret
-from passerelle.rollout.stack_images import folder_digests
+from passerelle.rollout.stack_images import image_variables
 
 REPLICAS = ("service-1", "service-2")
 #: `depends_on` with `required: false` came with it.
@@ -85,7 +86,7 @@ class Stack:
             message = f"the port {taken[1]} is taken, and nothing was changed; end what listens there, or choose another port"
             raise BusyError(message, hint=f"export {self._port_variable(taken[1])}=PORT; passerelle up --target compose")
         # What a container says of its own disk is not the engine's.
-        error = failed("docker", done.stderr, of=of, hint=f"{self.command} logs")
+        error = failed("docker", without_passwords(done.stderr), of=of, hint=f"{self.command} logs")
         raise OutsideError(error.message + self._last_words(done.stderr), hint=error.hint)
 
     def pipe(self, *arguments: str, source: IO[bytes] | None = None, target: IO[bytes] | None = None) -> None:
@@ -266,7 +267,7 @@ class Stack:
         """Return what docker needs, and the variables that the compose files refer to."""
         files = [Path(name) for name in self._files(variables)[1::2]]
         named = {name for path in files if path.is_file() for name in _NAMED.findall(path.read_text(encoding="utf-8"))}
-        return tool_environment(named) | {**folder_digests(self.folder), **self.overrides, **(variables or {})}
+        return tool_environment(named) | {**image_variables(self.folder), **self.overrides, **(variables or {})}
 
     def remember(self, values: Mapping[str, str]) -> None:
         """Write variables to .env, which plain `docker compose` reads too; other lines stay."""

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from passerelle.bentos.build_secrets import build_secrets, build_variables
+from passerelle.build_settings import BuildSettings
+
 _HEX: Final = 8
 _MLFLOW_SECRET = "mlflow/secret.py"  # noqa: S105 - a file's name
 #: By the variable of compose.yaml: files and folders within deploy/ that enter the image.
@@ -19,6 +22,7 @@ SOURCES: Final[Mapping[str, tuple[str, ...]]] = {
         "airflow/Dockerfile",
         "airflow/airflow_container.py",
         "airflow/requirements.txt",
+        "mlflow/locked_packages.py",
         _MLFLOW_SECRET,
         "../requirements/workbench.txt",
     ),
@@ -45,6 +49,16 @@ def folder_digests(deploy: Path) -> dict[str, str]:
         if files:
             found[variable] = digest.hexdigest()[:_HEX]
     return found
+
+
+def image_variables(deploy: Path) -> dict[str, str]:
+    """Return the variables by which compose builds and names the stack's own images: their digests, and an organisation's index."""
+    return {**folder_digests(deploy), **build_variables(BuildSettings.read())}
+
+
+def check_build_settings() -> None:
+    """Check that the files which images are to be built with are what their settings say; raises SettingsError otherwise."""
+    build_secrets(BuildSettings.read())
 
 
 if __name__ == "__main__":

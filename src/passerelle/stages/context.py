@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from passerelle.client_settings import ClientSettings
 from passerelle.errors import OutsideError, UsageError
-from passerelle.known_settings import refuse_unknown
+from passerelle.known_settings import refuse_unknown, with_all_secrets
 from passerelle.platform.state import running
 from passerelle.settings import (
-    ClientSettings,
     MlflowSettings,
     S3Settings,
     SigningSettings,
@@ -128,9 +128,10 @@ def context_of(environment: Mapping[str, str], *, registered_model: str | None =
     """Return the context that variables describe, as `os.environ` holds them; where they name no MLflow server, of the embedded platform.
 
     Raises:
-        SettingsError: A variable has a wrong value, or our prefix and no meaning.
+        SettingsError: A variable has a wrong value, or our prefix and no meaning, or names a secret's file that cannot be used.
     """
     refuse_unknown(environment)
+    environment = with_all_secrets(environment)
     state = StateSettings.read(environment)
     variables = _naming(environment, {"registered_model": registered_model, "experiment": experiment})
     if not any(name in variables for name in _SERVER):

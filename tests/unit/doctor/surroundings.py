@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from passerelle.client_settings import ClientSettings
 from passerelle.doctor.diagnosis import Surroundings
-from passerelle.settings import ClientSettings, MlflowSettings, S3Settings, SigningSettings, StateSettings, StoreSettings
+from passerelle.settings import MlflowSettings, S3Settings, SigningSettings, StateSettings, StoreSettings
 
 
 def surroundings(folder: Path, server: str | None = None, **given: Any) -> Surroundings:

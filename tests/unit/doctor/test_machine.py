@@ -24,7 +24,7 @@ from passerelle.doctor import (
     signature_keys,
     taken_ports,
 )
-from passerelle.doctor.diagnosis import Health, Probe
+from passerelle.doctor.diagnosis import Health, Probe, count_of
 from passerelle.doctor.validity import validity
 from passerelle.settings import SigningSettings
 from tests.unit.doctor.surroundings import surroundings
@@ -144,3 +144,9 @@ def test_a_key_that_signs_what_is_not_verified_here_is_said(tmp_path: Path) -> N
     assert "what is registered here is refused here" in found.message
     (found,) = signature_keys.probe(surroundings(tmp_path, signing=SigningSettings(verify="required")))
     assert found.health is Health.FAULT
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "0 entries"), (1, "1 entry"), (2, "2 entries"), (1_000, "1,000 entries")])
+def test_what_there_is_one_of_is_not_said_in_the_plural(count: int, words: str) -> None:
+    assert count_of(count, "entry", "entries") == words
+    assert count_of(1, "model") == "1 model"

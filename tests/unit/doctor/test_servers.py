@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from passerelle.client_settings import ClientSettings
 from passerelle.doctor import live_service, mlflow_api, object_storage, promotions_ledger
 from passerelle.doctor.diagnosis import Diagnosis, Health
-from passerelle.settings import ClientSettings, S3Settings
+from passerelle.settings import S3Settings
 from tests.unit.doctor.surroundings import surroundings
 
 Answer = tuple[int, str]
