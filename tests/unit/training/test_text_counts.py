@@ -81,4 +81,4 @@ def test_each_text_is_read_once_for_all_folds_and_candidates(monkeypatch: pytest
     for pipeline, found in zip(pipelines, together, strict=True):
         alone = clone(pipeline).fit(texts().iloc[FOLDS[0][0]], LABELS[FOLDS[0][0]])
         assert found.probabilities is not None
-        assert np.allclose(found.probabilities[FOLDS[0][1]], alone.predict_proba(texts().iloc[FOLDS[0][1]]), atol=1e-6)
+        assert np.allclose(found.probabilities[FOLDS[0][1]], alone.predict_proba(texts().iloc[FOLDS[0][1]]), rtol=0, atol=1e-12)
