@@ -68,6 +68,11 @@ STORAGE = (
         "stack/test_stack.py::test_each_user_may_do_what_it_needs_and_nothing_else",
     ),
     (
+        "MinIO's administrator is to remove a version of a ledger's entry",
+        "S3 refuses, unless the request says that the lock is to be bypassed",
+        "stack/test_stack.py::test_nobody_removes_a_version_of_an_entry_without_saying_that_the_lock_is_to_be_bypassed",
+    ),
+    (
         "An S3 server does not know the lifecycle rule",
         "One sentence says so, and the platform starts",
         "integration/test_another_s3.py::test_a_lifecycle_rule_that_it_does_not_know_is_told_in_one_sentence",
@@ -95,6 +100,26 @@ WATCHED = (
         "A disk is full, a certificate expires, the last backup is old, the ledger was edited",
         "An alert for each, with the command to type",
         _ALERTS,
+    ),
+    (
+        "Requests fail or wait, most answers need a person, a disk fills up, a model is old, an Alertmanager or a prober is gone",
+        "An alert for each",
+        _ALERTS,
+    ),
+    (
+        "A roll-out stops half-way, and the replicas serve different versions",
+        "An alert after ten minutes",
+        "stack/test_stack_rollout.py::test_a_new_version_and_the_way_back_fail_no_request",
+    ),
+    (
+        "A password of the stack is changed",
+        "`passerelle up --target compose` starts again what reads it, and nothing else",
+        "unit/rollout/test_secret_changes.py::test_what_reads_a_changed_password_is_started_again_once",
+    ),
+    (
+        "`docker compose up` in a clone that was never set up",
+        "It says what to run, before anything is made",
+        "integration/test_stack_config.py::test_a_stack_that_was_not_set_up_says_what_to_run",
     ),
     (
         "A replica hangs",

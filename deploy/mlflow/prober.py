@@ -5,15 +5,15 @@ Prometheus scrapes the answers, and learns here which Alertmanager is to be told
 
 import json
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
+from socketserver import ThreadingMixIn
 from typing import Any
 from urllib.parse import urlsplit
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prober_ledgers import watch_ledgers
 from prober_parts import answers, certificate_dates, mlflow_answers, postgresql_answers, s3_answers
@@ -49,6 +49,7 @@ class Parts(Collector):
         self._pool = ThreadPoolExecutor(len(self._questions))
         self._asked: dict[str, Future[Any]] = {}
         self._said: dict[str, bool] = {}
+        self._one_at_a_time = threading.Lock()
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Yield the metrics."""
@@ -69,6 +70,10 @@ class Parts(Collector):
 
         A name that nobody has can take the resolver longer: the question goes on, and is not asked a second time meanwhile.
         """
+        with self._one_at_a_time:
+            return self._answers_of_now()
+
+    def _answers_of_now(self) -> "dict[str, Any]":
         for name, question in self._questions.items():
             if name not in self._asked:
                 self._asked[name] = self._pool.submit(question)
@@ -135,6 +140,12 @@ def alertmanagers() -> "list[dict[str, object]]":
     return found
 
 
+class _Beside(ThreadingMixIn, WSGIServer):
+    """Answers beside a scrape: while a part hangs, that one takes longer than the container's health check waits."""
+
+    daemon_threads = True
+
+
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing: Prometheus asks every few seconds."""
@@ -153,17 +164,10 @@ def main() -> None:
         shown: Iterable[bytes] = metrics(environ, start)
         return shown
 
-    with make_server("", PORT, answer, handler_class=_Quiet) as server:
+    with make_server("", PORT, answer, server_class=_Beside, handler_class=_Quiet) as server:
         say(f"probes {', '.join(parts())} at each scrape of port {PORT}")
         server.serve_forever()
 
 
-def healthy() -> int:
-    """Return 0 where the server answers: for the container's health check, which must not probe everything each time."""
-    return 0 if answers(f"http://127.0.0.1:{PORT}/alertmanagers") else 1
-
-
 if __name__ == "__main__":
-    if sys.argv[1:] == ["healthy"]:
-        sys.exit(healthy())
     main()
