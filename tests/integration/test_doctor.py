@@ -106,7 +106,7 @@ case "$*" in
   *version*) test -z "$DOWN" && echo '{"serverVersion": {"gitVersion": "v1.33.1"}}' || { echo "no route to host" >&2; exit 1; };;
   *kustomize*) cat RENDERED;;
   *all-namespaces*) echo no;;
-  create*) cat RULES;;
+  *" create "*) cat RULES;;
 esac
 """
 

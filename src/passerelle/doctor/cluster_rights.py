@@ -71,10 +71,11 @@ def _rules(namespace: str) -> Sequence[Mapping[str, Sequence[str]]]:
     """Return what this user may do in a namespace; one question, where asking for each right would take as long as all other probes."""
     review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "spec": {"namespace": namespace}}
     done = _kubectl("create", "--validate=false", "--filename", "-", "--output", "json", given=json.dumps(review))
-    if done.returncode != 0:
+    try:
+        rules: Sequence[Mapping[str, Sequence[str]]] = json.loads(done.stdout)["status"]["resourceRules"]
+    except (ValueError, KeyError, TypeError) as error:
         message = f"the cluster does not say what this user may do in the namespace {namespace}: {last_words(done)}"
-        raise OutsideError(message, hint=f"kubectl auth can-i --list --namespace {namespace}")
-    rules: Sequence[Mapping[str, Sequence[str]]] = json.loads(done.stdout)["status"]["resourceRules"]
+        raise OutsideError(message, hint=f"kubectl auth can-i --list --namespace {namespace}") from error
     return rules
 
 
