@@ -106,13 +106,18 @@ case "$*" in
   *version*) test -z "$DOWN" && echo '{"serverVersion": {"gitVersion": "v1.33.1"}}' || { echo "no route to host" >&2; exit 1; };;
   *kustomize*) cat RENDERED;;
   *all-namespaces*) echo no;;
-  *"can-i create pods"*|*"can-i patch deployments"*) echo no; exit 1;;
-  *can-i*) echo yes;;
+  *" create "*) cat RULES;;
 esac
 """
 
 
+#: As a cluster answers a SelfSubjectRulesReview.
+RULES = [
+    {"verbs": ["get", "create"], "apiGroups": ["apps"], "resources": ["deployments"]},
+    {"verbs": ["*"], "apiGroups": [""], "resources": ["pods", "pods/exec", "pods/log", "secrets"]},
+]
 DEPLOYMENT = {
+    "apiVersion": "apps/v1",
     "kind": "Deployment",
     "metadata": {"name": "classify", "namespace": "team"},
     "spec": {"template": {"metadata": {}, "spec": {"containers": [{"name": "classify", "image": "classify"}]}}},
@@ -123,7 +128,8 @@ def test_a_right_that_a_deployment_lacks_is_named(tmp_path: Path, monkeypatch: p
     (tmp_path / "deploy" / "kubernetes" / "overlays" / "development").mkdir(parents=True)
     (rendered := tmp_path / "rendered").write_text(yaml.safe_dump(DEPLOYMENT))
     (tool := tmp_path / "bin" / "kubectl").parent.mkdir()
-    tool.write_text(KUBECTL.replace("RENDERED", str(rendered)))
+    (rules := tmp_path / "rules").write_text(json.dumps({"status": {"resourceRules": RULES}}))
+    tool.write_text(KUBECTL.replace("RENDERED", str(rendered)).replace("RULES", str(rules)))
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tool.parent}{os.pathsep}{os.environ['PATH']}")
     answers, lacks = cluster_rights.probe(surroundings(tmp_path))

@@ -6,12 +6,17 @@ import ast
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import bentoml
 import pytest
 
 import passerelle
 from passerelle.bentos.code import _may_hold, add_package, code_digest, code_files
+from passerelle.bentos.image_labels import default_image_name
 from passerelle.errors import UsageError
+from passerelle.names import CODE_DIGEST
 from tests.syntax_trees import nodes_of
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -39,6 +44,19 @@ def test_a_change_in_any_room_of_the_bento_changes_the_digest(checkout: Path, ro
     with (checkout / "src" / "passerelle" / room / "__init__.py").open("a") as module:
         module.write("# changed\n")
     assert code_digest(checkout) != before
+
+
+def test_a_second_clone_cannot_move_the_tags_of_the_first(checkout: Path, tmp_path: Path) -> None:
+    def image_name(clone: Path) -> str:
+        info = SimpleNamespace(labels={CODE_DIGEST: code_digest(clone)})
+        return default_image_name(cast(bentoml.Bento, SimpleNamespace(tag="classification:1-0a1b2c3d", info=info)))
+
+    shutil.copytree(checkout, tmp_path / "second")
+    first = image_name(checkout)
+    assert image_name(tmp_path / "second") == first, "the same model and the same code are the same image"
+    with (tmp_path / "second" / "service.py").open("a") as file:
+        file.write("# changed\n")
+    assert image_name(tmp_path / "second") != first == image_name(checkout)
 
 
 def test_the_bento_holds_every_module_that_the_service_imports() -> None:
