@@ -12,7 +12,7 @@ from typing import Any
 
 from locust import FastHttpUser, between, task
 
-from passerelle.settings import ClientSettings
+from passerelle.client_settings import ClientSettings
 
 COMMENTS = Path(__file__).resolve().parents[2] / "training" / "data" / "comments.csv"
 RECORDS = 20

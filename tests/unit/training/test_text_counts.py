@@ -72,7 +72,12 @@ def test_each_text_is_read_once_for_all_folds_and_candidates(monkeypatch: pytest
 
     def counting(self: CountVectorizer) -> Any:
         analyze = build(self)
-        return lambda text: (read.append(self.analyzer), analyze(text))[1]
+
+        def analyzed(text: str) -> Any:
+            read.append(self.analyzer)
+            return analyze(text)
+
+        return analyzed
 
     monkeypatch.setattr(CountVectorizer, "build_analyzer", counting)
     pipelines = [candidate.pipeline for candidate in text_candidates()]
