@@ -31,6 +31,13 @@ class Lines(NamedTuple):
     records: int
 
 
+class Block(NamedTuple):
+    """Whole lines that the event loop made together, and how many they are."""
+
+    lines: bytes
+    records: int
+
+
 class LineQueue:
     """A bounded queue between the event loop, which puts, and the thread that takes and writes; the event loop never waits for it.
 
@@ -51,21 +58,27 @@ class LineQueue:
         self._most = most
         self._answers: deque[AnsweredRecord] = deque()
         self._waiting: deque[Waiting] = deque()
-        self._lines: deque[bytes] = deque()
+        self._blocks: deque[Block] = deque()
         self._prepared = False
         #: Answers may be put until so many are there.
         self._room = min(TOGETHER, most)
-        # The first is changed by the event loop alone, the second by the thread alone.
+        # The first of each is changed by the event loop alone, the second by the thread alone.
         self._characters_put = self._characters_taken = 0
+        self._lines_put = self._lines_taken = 0
 
     def __len__(self) -> int:
         """Return how many records wait."""
-        return len(self._answers) + len(self._waiting) + len(self._lines)
+        return len(self._answers) + len(self._waiting) + self._lines
 
     @property
     def full(self) -> bool:
         """Whether it takes no more."""
         return len(self) >= self._most or self._characters_put - self._characters_taken > _MOST_CHARACTERS
+
+    @property
+    def _lines(self) -> int:
+        """Number of lines that are made and not taken."""
+        return self._lines_put - self._lines_taken
 
     @property
     def crowded(self) -> bool:
@@ -75,7 +88,7 @@ class LineQueue:
     @property
     def few(self) -> bool:
         """Whether so few wait that they can wait for the next turn of the thread."""
-        return len(self._waiting) < _FEW and len(self._lines) * 2 < self._most
+        return len(self._waiting) < _FEW and self._lines * 2 < self._most
 
     def prepare(self) -> None:
         """Load what the lines need, which takes time once: not on the event loop."""
@@ -100,21 +113,22 @@ class LineQueue:
         """Return the lines that are made, and those that can be made within this time."""
         end = time.perf_counter() + seconds
         predictions, feedback = list[bytes](), list[bytes]()
-        while self._lines:
-            predictions.append(self._lines.popleft())
-        self._characters_taken += sum(map(len, predictions))
+        taken = self._lines_taken
+        while (block := self._next_block()) is not None:
+            predictions.append(block.lines)
+        records = self._lines_taken - taken
         while time.perf_counter() < end and (item := self._next()) is not None:
             line = self._line_of(item, self._content)
             if line is not None:
                 (predictions if isinstance(item, AnsweredRecord) else feedback).append(line)
-        return Lines(b"".join(predictions), b"".join(feedback), len(predictions) + len(feedback))
+                records += 1
+        return Lines(b"".join(predictions), b"".join(feedback), records)
 
     def clear(self) -> int:
         """Drop what waits, and return how many records that were."""
-        dropped = 0
-        while self._lines:
-            self._characters_taken += len(self._lines.popleft())
-            dropped += 1
+        dropped = self._lines
+        while self._next_block() is not None:
+            pass
         while self._next() is not None:
             dropped += 1
         return dropped
@@ -128,16 +142,28 @@ class LineQueue:
 
     def _make_room(self) -> bool:
         """Make the lines of what the event loop has put, and return whether there is room for more."""
-        for answered in _all(self._answers):
+        answers, lines = _all(self._answers), list[bytes]()
+        for answered in answers:
             if not self._prepared:
                 self._leave(answered)
-                continue
-            line = self._line_of(answered, self._content_at_once)
-            if line is not None:
-                self._characters_put += len(line)
-                self._lines.append(line)
+            elif (line := self._line_of(answered, self._content_at_once)) is not None:
+                lines.append(line)
+        if lines:
+            # One object for all of them: what waits for long cannot be used again meanwhile.
+            block = Block(b"".join(lines), len(lines))
+            self._characters_put += len(block.lines)
+            self._lines_put += block.records
+            self._blocks.append(block)
         self._room = 0 if self.full else min(TOGETHER, self._most - len(self))
         return self._room > 0
+
+    def _next_block(self) -> Block | None:
+        if not self._blocks:
+            return None
+        block = self._blocks.popleft()
+        self._characters_taken += len(block.lines)
+        self._lines_taken += block.records
+        return block
 
     def _next(self) -> Waiting | None:
         """Return what the thread is to make a line of next."""
