@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 
 from passerelle.names import BentoTag
+from passerelle.rollout import local
 from passerelle.rollout.local import Deployment
 from passerelle.stages import serve
 from passerelle.stages.context import Context
@@ -46,7 +47,7 @@ def test_the_version_in_production_is_built_first(
     monkeypatch.setattr(serve, "build_production", build_production)
     monkeypatch.setattr(serve, "bento_to_serve", lambda *_, **__: LATEST)
     monkeypatch.setattr(serve, "check_promoted_here", lambda *_: None)
-    monkeypatch.setattr(serve.local, "attached", attached)
+    monkeypatch.setattr(local, "attached", attached)
     with pytest.raises(_EndsError):
         serve.run(CONTEXT, named, project=Path("team"), on_ready=ready)
     assert projects == ([] if named else [Path("team")])
