@@ -32,8 +32,7 @@ def run(
     """Serve a bento until SIGINT or SIGTERM.
 
     Args:
-        bento_tag: `name:version` in the BentoML store; by default that of the version in production; where no registry is named, the one
-            built last.
+        bento_tag: `name:version` in the BentoML store; by default that of the version in production, else the one built last.
         registered_model: Whose bento that is; by default the only one in the store.
         port: On loopback; None for the one that the model's service had before.
         project: Root of the project, where the version in production is to be built first.
@@ -47,14 +46,9 @@ def run(
     new = build_production(context, project, registered_model, dry_run=False, progress=progress) if bento_tag is None else None
     tag = new or bento_to_serve(context, bento_tag, registered_model, progress=progress)
     check_promoted_here(context, tag)
+    state_dir, environment = context.state.state_dir, context.environment
     attached = local.attached(
-        tag,
-        settings=context.store,
-        state_dir=context.state.state_dir,
-        port=port,
-        environment=context.environment,
-        started_by="serve",
-        progress=progress,
+        tag, settings=context.store, state_dir=state_dir, port=port, environment=environment, started_by="serve", progress=progress
     )
     with stopped_by_signal() as stop, attached as (child, deployment):
         on_ready(deployment)
