@@ -222,23 +222,32 @@ def bento_model(options: Options) -> None:
 
 
 def bento(options: Options) -> None:
-    """Check the tag that was named; where none was and one is needed, check that the store holds a bento.
-
-    `deploy` needs none where a registry is named: it imports and builds what is in production.
+    """Check the tag that was named; where none was, check that the store holds a bento.
 
     Raises:
         UsageError: As `BentoTag.parse`.
         NotFoundError: It holds none.
+    """
+    if not _names_a_tag(options["bento_tag"]) and not _holds("bentos"):
+        raise NotFoundError("the BentoML store holds no bento", hint="passerelle build")
+
+
+def bento_in_production(options: Options) -> None:
+    """Check as `bento`, where one is needed: `serve` and `deploy` on this machine import and build what is in production.
+
+    Raises:
+        As `bento`.
         OutsideError: As `registry`, where one is named.
     """
     from passerelle.cli.connect import surroundings
 
-    elsewhere = options.get("target") == "compose" or options.get("stop")
-    if not _names_a_tag(options["bento_tag"]) and not elsewhere and not _holds("bentos"):
-        if options.get("target") == "local" and surroundings().server is not None:
-            registry(options)
-            return
-        raise NotFoundError("the BentoML store holds no bento", hint="passerelle build")
+    target = options.get("target", "local")
+    if target == "compose" or options.get("stop"):
+        _names_a_tag(options["bento_tag"])
+    elif target == "local" and not options["bento_tag"] and not _holds("bentos") and surroundings().server is not None:
+        registry(options)
+    else:
+        bento(options)
 
 
 def _names_a_tag(typed: str | None) -> bool:

@@ -226,7 +226,7 @@ def containerize(
 @project_option
 @dry_run_option
 @json_option
-@needs(prerequisites.place, prerequisites.stack, prerequisites.bento)
+@needs(prerequisites.place, prerequisites.stack, prerequisites.bento_in_production)
 def deploy(*, bento_tag: str | None, registered_model: str | None, project: Path, dry_run: bool, as_json: bool, **place: Any) -> None:
     """Start a bento, wait until it is ready, and hold it to its golden predictions.
 
@@ -249,15 +249,16 @@ def deploy(*, bento_tag: str | None, registered_model: str | None, project: Path
 
 @click.command()
 @click.argument("bento_tag", required=False)
-@stored_model_option("Registered model whose bento bento answers.  [default: the only one in the store]")
+@stored_model_option("Registered model whose bento answers.  [default: the only one in the store]")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on loopback.  [default: the one before]")
+@project_option
 @json_option
-@needs(prerequisites.bento)
-def serve(bento_tag: str | None, registered_model: str | None, port: int, as_json: bool) -> None:
+@needs(prerequisites.bento_in_production)
+def serve(bento_tag: str | None, registered_model: str | None, port: int, project: Path, as_json: bool) -> None:
     """Answer /classify in this terminal, until Ctrl-C.
 
-    BENTO_TAG is name:version in the BentoML store; by default that of the version in production, or the bento built last where no registry
-    is named.
+    BENTO_TAG is name:version in the BentoML store; by default that of the version in production, imported and built first where the store
+    lacks it, or the bento built last where no registry is named.
     """
     from passerelle.cli import show
     from passerelle.stages import serve as stage
@@ -268,6 +269,7 @@ def serve(bento_tag: str | None, registered_model: str | None, port: int, as_jso
         bento_tag,
         registered_model=registered_model,
         port=port or None,
+        project=project,
         on_ready=partial(show.served, output),
         progress=output.progress,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from passerelle.bentos.store import registered_model_of
 from passerelle.errors import OutsideError
@@ -13,6 +14,7 @@ from passerelle.rollout import local
 from passerelle.rollout.local import Deployment
 from passerelle.stages.bento_choice import bento_to_serve
 from passerelle.stages.context import Context, Progress, silent, stage
+from passerelle.stages.production_bento import build_production
 from passerelle.stages.promotion_check import check_promoted_here
 
 
@@ -23,16 +25,17 @@ def run(
     *,
     registered_model: str | None = None,
     port: int | None = None,
+    project: Path = Path(),
     on_ready: Callable[[Deployment], None],
     progress: Progress = silent,
 ) -> None:
     """Serve a bento until SIGINT or SIGTERM.
 
     Args:
-        bento_tag: `name:version` in the BentoML store; by default that of the version in production; where no registry is named, the one
-            built last.
+        bento_tag: `name:version` in the BentoML store; by default that of the version in production, else the one built last.
         registered_model: Whose bento that is; by default the only one in the store.
         port: On loopback; None for the one that the model's service had before.
+        project: Root of the project, where the version in production is to be built first.
         on_ready: Called once the service answers and reproduced its golden predictions.
 
     Raises:
@@ -40,16 +43,12 @@ def run(
         RefusedError, IntegrityError: No promotion put it into production, which this is, or a golden prediction differs.
         OutsideError: The service did not get ready, or ended by itself.
     """
-    tag = bento_to_serve(context, bento_tag, registered_model, progress=progress)
+    new = build_production(context, project, registered_model, dry_run=False, progress=progress) if bento_tag is None else None
+    tag = new or bento_to_serve(context, bento_tag, registered_model, progress=progress)
     check_promoted_here(context, tag)
+    state_dir, environment = context.state.state_dir, context.environment
     attached = local.attached(
-        tag,
-        settings=context.store,
-        state_dir=context.state.state_dir,
-        port=port,
-        environment=context.environment,
-        started_by="serve",
-        progress=progress,
+        tag, settings=context.store, state_dir=state_dir, port=port, environment=environment, started_by="serve", progress=progress
     )
     with stopped_by_signal() as stop, attached as (child, deployment):
         on_ready(deployment)

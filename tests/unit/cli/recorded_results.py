@@ -7,8 +7,21 @@ from datetime import date
 from pathlib import Path
 
 from passerelle.api_keys import ApiKey
-from passerelle.cli import show, show_drift, show_feedback, show_keys, show_rollout, show_score, show_training
+from passerelle.cli import (
+    show,
+    show_bundle,
+    show_doctor,
+    show_drift,
+    show_feedback,
+    show_keys,
+    show_prune,
+    show_rollout,
+    show_score,
+    show_stack,
+    show_training,
+)
 from passerelle.cli.output import Output
+from passerelle.doctor.diagnosis import Diagnosis, Health
 from passerelle.gate.finding import Finding
 from passerelle.gate.messages import Message
 from passerelle.model.ledger_entry import Entry
@@ -16,9 +29,13 @@ from passerelle.model.version_differences import PairCount, VersionDifferences
 from passerelle.monitoring.figures import Figures
 from passerelle.names import ModelVersionRef
 from passerelle.registry.verified import History
+from passerelle.rollout.backup import BackupReport
+from passerelle.stages.bundle import Bundled
 from passerelle.stages.compare import Comparison, ComparisonRow, RankingDecision
+from passerelle.stages.doctor import Examination
 from passerelle.stages.feedback_sample import DailySample, SampledAnswer
 from passerelle.stages.promotion import Promotion
+from passerelle.stages.prune import KeptRun, Pruned, Share
 from passerelle.stages.register import Registered
 from passerelle.stages.reproduce import Reproduction
 from passerelle.stages.reproduction import MetricPair, TrainingComparison
@@ -127,7 +144,35 @@ def promotion(output: Output) -> None:
     show.promotion(output, Promotion(ref, 11, changed=True, findings=findings, report=report))
 
 
-#: By the name of the command. Each prints a table, but for the last two, which print a digest or a verdict.
+def examined(output: Output) -> None:
+    diagnoses = (
+        Diagnosis("MLflow", Health.FINE, "http://127.0.0.1:5000 answers in 12 ms; version 3.17.2, accounts are asked for"),
+        Diagnosis(
+            "S3", Health.FAULT, "the bucket registre-des-modeles does not refuse a write that is conditional on another object", None
+        ),
+        Diagnosis("certificate of the S3 server", Health.WARNING, "s3.exemple.fr:9000 has one until 2026-12-05", "passerelle doctor"),
+        Diagnosis("Kubernetes", Health.NOT_USED, "kubectl is not installed"),
+    )
+    show_doctor.examination(output, Examination(diagnoses, 1, 1))
+
+
+def pruned(output: Output) -> None:
+    share, kept = Share(3, 1_204, 4_812_345_678), (KeptRun(RUN, "version 12 of signalements-citoyens, which was in production"),)
+    show_prune.pruned(output, Pruned(share, share, share, Share(objects=2, size_bytes=8_388_608), share, kept, 30, dry_run=True))
+
+
+def bundled(output: Output) -> None:
+    images = (f"registre.exemple.fr/equipe/signalements-citoyens:12-{RUN[:8]}", "passerelle/mlflow:3.17.2-b31cc52c")
+    show_bundle.bundled(output, Bundled(Path("hors-ligne.tar").absolute(), images, 267, 3_812_345_678, 208.4, True, images[1:], Path("w")))
+
+
+def restored(output: Output) -> None:
+    told = ("the ledger of « signalements-citoyens » is broken at entry 3: it is not chained to the entry before",)
+    report = BackupReport(Path("passerelle-2026-11-26.tar.age"), "2026-11-26T02:00:00+00:00", 1_204, 48_123_456, DIGEST, 67.3, 3, told)
+    show_stack.backup(output, report, "restores")
+
+
+#: By the name of the command. Each prints a table, but for the last six, which print digests, lists or a verdict.
 PRINTED: dict[str, Callable[[Output], None]] = {
     "compare": comparison,
     "train": trained,
@@ -143,4 +188,8 @@ PRINTED: dict[str, Callable[[Output], None]] = {
     "score --compare": differences,
     "register": registered,
     "promote": promotion,
+    "doctor": examined,
+    "prune --dry-run": pruned,
+    "bundle --install": bundled,
+    "restore --verify": restored,
 }
