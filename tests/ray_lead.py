@@ -79,9 +79,9 @@ def tell_what_is_written_here() -> None:
     """Print the names of the objects that this process writes; the nodes have the class as it is."""
     write = TableBucket.write
 
-    def told(bucket: TableBucket, name: str, content: bytes) -> None:
+    def told(self: TableBucket, name: str, content: bytes) -> None:
         print(f"{WRITTEN_HERE}{name}", flush=True)
-        write(bucket, name, content)
+        write(self, name, content)
 
     TableBucket.write = told  # type: ignore[method-assign]  # of this process alone
 
