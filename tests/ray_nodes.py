@@ -27,10 +27,10 @@ def end(process: psutil.Process) -> None:
 
 
 @contextmanager
-def ray_node(log: Path, environment: dict[str, str], *options: str) -> Iterator[psutil.Process]:
+def ray_node(log: Path, environment: dict[str, str], *options: str, cores: int = 1) -> Iterator[psutil.Process]:
     """Yield a node that has started; one that a busy machine let time out is started again."""
     ray = str(ray_python().with_name("ray"))
-    common = ("--block", "--num-cpus=1", "--object-store-memory=100000000", "--disable-usage-stats")
+    common = ("--block", f"--num-cpus={cores}", "--object-store-memory=100000000", "--disable-usage-stats")
     for _ in range(_START_TRIES):
         with log.open("w") as output:
             started = subprocess.Popen(

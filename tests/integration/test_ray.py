@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -18,11 +19,18 @@ import psutil
 import pytest
 
 from passerelle.batch import line_ranges, table_file, table_plan
+from passerelle.batch.job import JOB_FILE, SUMMARY_FILE, ScoreJob
+from passerelle.batch.scored_split import score_split
+from passerelle.batch.table_plan import plan_of
 from passerelle.platform.ports import free_ports
+from passerelle.platform.state import RunningPlatform
+from passerelle.registry.objects import Objects
+from passerelle.registry.table_bucket import TableBucket
+from passerelle.stages.score_inputs import table_files
 from tests.ray_environment import ROOT, is_complete, ray_python
-from tests.ray_lead import GATE, GO, SPLIT_BYTES, STOPS, WAITS
+from tests.ray_lead import GATE, GO, SPLIT_BYTES, STOPS, WAITS, WRITTEN_HERE
 from tests.ray_nodes import HEAD, NODE, end, ray_node
-from tests.unit.batch.tables import bento_model, contents, score, scored_rows, table, write_csv, write_parquet
+from tests.unit.batch.tables import MODEL, bento_model, contents, recipe_of, score, scored_rows, table, write_csv, write_parquet
 
 pytestmark = [pytest.mark.integration, pytest.mark.ray]
 ROWS = 2_000
@@ -49,6 +57,11 @@ class Cluster:
             assert lead.poll() is None, lead.communicate()[0]
             time.sleep(0.05)
         return found[0]
+
+
+def cut_as_the_lead(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in ((line_ranges, "RANGE_BYTES"), (table_plan, "CHUNK_BYTES"), (table_file, "CHUNK_BYTES")):
+        monkeypatch.setattr(module, name, SPLIT_BYTES)
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +112,7 @@ def test_a_node_and_a_process_are_lost_and_no_row_is(cluster: Cluster, tmp_path:
     printed, _ = lead.communicate(timeout=600)
     assert lead.returncode == 0, printed
     assert printed.count("its node or its process was lost; scored again") >= 2, printed
-    for module, name in ((line_ranges, "RANGE_BYTES"), (table_plan, "CHUNK_BYTES"), (table_file, "CHUNK_BYTES")):
-        monkeypatch.setattr(module, name, SPLIT_BYTES)
+    cut_as_the_lead(monkeypatch)
     whole = score(tmp_path, *tables, output="whole")
     assert contents(tmp_path / "cluster") == contents(tmp_path / "whole")
     assert whole.rows == ROWS + 250
@@ -109,6 +121,27 @@ def test_a_node_and_a_process_are_lost_and_no_row_is(cluster: Cluster, tmp_path:
     assert sorted(set(numbers)) == sorted(numbers)
     again = cluster.lead(tmp_path, "cluster")
     assert "changed=False" in again.communicate(timeout=600)[0]
+
+
+def test_nodes_read_from_s3_and_write_there_with_the_keys_of_the_command(
+    cluster: Cluster, platform: RunningPlatform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, objects = f"ray-{secrets.token_hex(4)}", Objects(platform.s3)
+    for path in (write_csv(tmp_path / "a.csv", table(300)), write_parquet(tmp_path / "b.parquet", table(250))):
+        assert objects.create(f"{place}/in/{path.name}", path.read_bytes())
+    bento_model(tmp_path)
+    here = f"s3://{platform.s3.bucket}/{place}"
+    printed, _ = cluster.lead(tmp_path, f"{here}/out", **platform.environment).communicate(timeout=600)
+    written_here = [line.removeprefix(WRITTEN_HERE) for line in printed.splitlines() if line.startswith(WRITTEN_HERE)]
+    assert written_here == [JOB_FILE, SUMMARY_FILE], printed
+    cut_as_the_lead(monkeypatch)
+    bucket = TableBucket(platform.s3, f"{place}/out")
+    plans = tuple(plan_of(file, ["text", "no"]) for file in table_files([f"{here}/in"], platform.s3))
+    tasks = ScoreJob(plans, MODEL, {"ids": ["no"]}).tasks()
+    assert {name for name in bucket.names() if name.startswith("scored/")} == {task.scored_name for task in tasks}
+    scoring = recipe_of(tmp_path).scoring()
+    assert [bucket.read(task.scored_name) for task in tasks] == [score_split(task.split, scoring).content for task in tasks]
+    assert json.loads(bucket.read(SUMMARY_FILE))["rows"] == 550
 
 
 @pytest.mark.parametrize("case", ["token", "silent"])

@@ -36,10 +36,6 @@ class RecordColumns(Sequence[Mapping[str, object]]):
         at = range(self.size)[place]
         return {name: values[at] for name, values in self.columns.items()}
 
-    def of(self, names: Sequence[str]) -> RecordColumns:
-        """Return the same records with these fields alone."""
-        return self if len(names) == len(self.columns) else RecordColumns({name: self.columns[name] for name in names}, self.size)
-
 
 def texts_of(records: Sequence[Mapping[str, object]], column: str) -> list[str]:
     """Return the texts of a field, one for each record.

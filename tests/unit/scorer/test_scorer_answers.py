@@ -11,6 +11,7 @@ import pytest
 from passerelle.errors import DataError
 from passerelle.scorer.compile.pipeline_label import pipeline_label
 from passerelle.scorer.head import Head
+from passerelle.scorer.record_columns import RecordColumns
 from passerelle.scorer.scorer import CompiledScorer
 from tests.unit.scorer.scorer_cases import HOSTILE
 from tests.unit.scorer.small_sections import chunked, ran, rows
@@ -124,6 +125,21 @@ def test_answers_do_not_depend_on_how_many_are_scored_together(monkeypatch: pyte
     assert [each.known_ngrams for each in one_by_one] == together[2].tolist()
     with pytest.raises(DataError, match="holds no text"):
         of.answers([*records, {"text": "aa"}])
+
+
+def test_records_that_lie_by_column_get_the_answers_of_records() -> None:
+    of = scorer(Asked())
+    for records in ([TIE, CLEAR, UNKNOWN] * 9, [TIE, CLEAR]):
+        columns = RecordColumns({name: [record[name] for record in records] for name in ("title", "text")}, len(records))
+        assert list(columns) == records
+        assert list(columns[1:-1]) == records[1:-1]
+        assert [each.tolist() for each in of.answers_with_shares(columns)] == [each.tolist() for each in of.answers_with_shares(records)]
+        with pytest.raises(DataError, match="« title » holds no text"):
+            of.answers(RecordColumns({"text": columns.columns["text"]}, len(records)))
+        with pytest.raises(DataError, match="« title » holds no text"):
+            of.answers(RecordColumns({**columns.columns, "title": [None] * len(records)}, len(records)))
+    with pytest.raises(IndexError):
+        columns[2]
 
 
 @pytest.mark.parametrize("record", [{}, {"text": None, "title": ""}, {"text": b"aa", "title": ""}, {"text": "aa"}])

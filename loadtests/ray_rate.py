@@ -1,0 +1,135 @@
+"""How many rows two nodes of a Ray cluster score, next to one of them.
+
+    python -m loadtests.ray_rate --rows 400000
+
+Nodes are processes of this machine with one core each, kept to a processor of their own where there are three; on another node, the head,
+nothing is scored. The rate begins after the first `--warm` splits, so that no start-up is in it; that is stated apart, as are the CPU
+seconds of the splits on the nodes and of the process that leads, which works beside a node where the machine has two processors.
+"""
+
+# ruff: noqa: T201 - a script that prints
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from loadtests.table_rate import CANDIDATE, prepare
+from passerelle.batch.job import ScoreJob
+from passerelle.batch.processes import ScoringRecipe
+from passerelle.batch.ray_tasks import write_splits_on_cluster
+from passerelle.batch.table_file import LocalFile, LocalFolder
+from passerelle.batch.table_plan import plan_of
+from passerelle.settings import ServiceSettings
+from passerelle.stages.score_records import record_reader
+from tests.ray_environment import ROOT, is_complete, ray_python
+
+LEAD = "127.0.0.2"
+ADDRESSES = ("127.0.0.3", "127.0.0.4")
+GOAL = 1.7
+
+
+def lead(folder: Path, output: str, address: str, warm: int) -> dict[str, float]:
+    """Return the rate of a cluster, and what it took; runs in the environment of a node."""
+    began = time.monotonic()
+    plan = plan_of(LocalFile.at(folder / "many.csv"), ["text", "no"])
+    planned = time.monotonic()
+    recipe = ScoringRecipe(folder / "model", record_reader, ServiceSettings(), ("no",))
+    tasks = ScoreJob((plan,), {"artifact_digest": ""}, {"ids": ["no"]}).tasks()
+    found, cpu = [], []
+    for each in write_splits_on_cluster(tasks, recipe, LocalFolder(folder / output), address=address, most=None, progress=print):
+        found.append((time.monotonic(), each))
+        cpu.append(time.process_time())
+    rows, seconds = sum(each.rows for _, each in found[warm:]), found[-1][0] - found[warm - 1][0]
+    return {
+        "rows": sum(each.rows for _, each in found),
+        "splits": len(found),
+        "plan_seconds": planned - began,
+        "start_seconds": found[0][0] - planned,
+        "warm_seconds": found[warm - 1][0] - found[0][0],
+        "rows_per_second": rows / seconds,
+        "nodes_cpu_seconds": sum(each.cpu_seconds for _, each in found[warm:]),
+        "lead_cpu_seconds": cpu[-1] - cpu[warm - 1],
+        "seconds": seconds,
+    }
+
+
+@contextmanager
+def cluster(folder: Path, nodes: int) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the address of a cluster of so many nodes besides the one that leads, and its environment."""
+    from passerelle.platform.ports import free_ports  # noqa: PLC0415 - what the environment of a node lacks
+    from tests.ray_nodes import ray_node  # noqa: PLC0415 - likewise
+
+    (port,) = free_ports(1)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "src"))),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_raylet_start_wait_time_s": "120",
+    }
+    # Not below a folder with a long name: the paths of Ray's sockets may have 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as short, ExitStack() as stack:
+        head = ("--head", "--include-dashboard=false", f"--node-ip-address={LEAD}", f"--port={port}", f"--temp-dir={short}")
+        stack.enter_context(ray_node(folder / "head.log", environment, *head, cores=0))
+        for place, address in enumerate(ADDRESSES[:nodes]):
+            node = ("--address", f"{LEAD}:{port}", f"--node-ip-address={address}")
+            started = stack.enter_context(ray_node(folder / f"{address}.log", environment, *node))
+            _keep_to(started.pid, place)
+        yield f"{LEAD}:{port}", environment
+
+
+def _keep_to(pid: int, place: int) -> None:
+    """Keep a node and what it starts to one processor, where there is another for what leads."""
+    import psutil  # noqa: PLC0415 - what the environment of a node lacks
+
+    processors = sorted(os.sched_getaffinity(0))
+    if len(processors) > len(ADDRESSES):
+        for each in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
+            each.cpu_affinity([processors[place]])
+
+
+def measured(folder: Path, nodes: int, warm: int) -> dict[str, float]:
+    """Return what `lead` returns of a cluster of so many nodes."""
+    with cluster(folder, nodes) as (address, environment):
+        command = [str(ray_python()), "-m", "loadtests.ray_rate", "--lead", str(folder), f"nodes-{nodes}", address, str(warm)]
+        done = subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=600, check=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    print(nodes, json.dumps({key: round(value, 2) for key, value in found.items()}), file=sys.stderr, flush=True)
+    return found
+
+
+def main() -> None:
+    """Print the figures as JSON, and how they compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=400_000)
+    parser.add_argument("--candidate", default=CANDIDATE)
+    parser.add_argument("--warm", type=int, default=8, help="splits that are done before the rate begins")
+    parser.add_argument("--lead", nargs=4, metavar=("FOLDER", "OUTPUT", "ADDRESS", "WARM"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.lead:
+        folder, output, address, warm = options.lead
+        print(json.dumps(lead(Path(folder), output, address, int(warm))))
+        return
+    if not is_complete(ray_python()):
+        sys.exit("the environment of a Ray node is missing: python -m tests.ray_environment")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        prepare(folder, options.rows, options.candidate)
+        one, two = (measured(folder, nodes, options.warm) for nodes in (1, 2))
+    ratio = two["rows_per_second"] / one["rows_per_second"]
+    print(json.dumps({"candidate": options.candidate, "one": one, "two": two, "two to one": ratio}, indent=2))
+    print(f"two nodes to one, rows a second without start-up {ratio:8.2f}   >= {GOAL}")
+
+
+if __name__ == "__main__":
+    main()
