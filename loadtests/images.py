@@ -103,7 +103,7 @@ def ours(settings: StoreSettings, tag: BentoTag, name: str, wanted: ImageOptions
     return Measured(
         name,
         (built.size_bytes or 0) / 1e6,
-        0.0 if wanted.slim else _megabytes(wanted.base),
+        0.0 if wanted.slim else megabytes(wanted.base),
         built.seconds,
         again.seconds,
         ran.ready_seconds,
@@ -157,7 +157,8 @@ def mlflow_docker(settings: StoreSettings, tag: BentoTag) -> Measured:
     return _peer("mlflow models build-docker", image, base, lambda _: _run(command, dict(os.environ)), [])
 
 
-def _megabytes(image: str) -> float:
+def megabytes(image: str) -> float:
+    """Return the size of an image that the engine has, in megabytes of 10^6 bytes; 0 where it has none."""
     held = inspect("docker", image)
     return (int(held["Size"]) if held else 0) / 1e6
 
@@ -167,7 +168,7 @@ def _peer(name: str, image: str, base: str, build: Callable[[list[str]], None], 
     build(uncached)
     built = time.monotonic()
     build([])
-    return Measured(name, _megabytes(image), _megabytes(base), built - began, time.monotonic() - built)
+    return Measured(name, megabytes(image), megabytes(base), built - began, time.monotonic() - built)
 
 
 def _run(command: list[str], environment: dict[str, str], folder: Path | None = None) -> None:

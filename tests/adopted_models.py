@@ -51,11 +51,11 @@ def write_pickled(folder: Path, model: object, **options: Any) -> Adoption:
     return write_adoption(folder, **{"input_form": "list", **options})
 
 
-def write_evidence(folder: Path, hosted: HostedModel, records: Sequence[Mapping[str, object]]) -> None:
+def write_evidence(folder: Path, hosted: HostedModel, records: Sequence[Mapping[str, object]], version: str = "1") -> None:
     """Write the golden predictions, the manifest and the lineage of an adopted model: then `load_model` takes the folder."""
     outputs = hosted.predict(records)
     (folder / GOLDEN).write_text(json.dumps(golden_content(records, outputs.values, hosted.classes, outputs.probabilities)))
     manifest = manifest_of(folder / MODEL_FOLDER, folder / GOLDEN)
     (folder / MANIFEST_FILE).write_text(json.dumps(manifest))
-    lineage = {"registered_model": "test", "version": "1", "run_id": "0" * 32, "artifact_digest": digest_of_manifest(manifest)}
+    lineage = {"registered_model": "test", "version": version, "run_id": "0" * 32, "artifact_digest": digest_of_manifest(manifest)}
     (folder / LINEAGE_FILE).write_text(json.dumps(lineage))

@@ -127,6 +127,8 @@ def adopt(registry: Registry, request: AdoptionRequest) -> Adopted:
     with tempfile.TemporaryDirectory(prefix="passerelle-adopt-") as temporary:
         folder = Path(temporary)
         request.progress(f"downloading {found}")
+        with _leading_on(found, request):
+            check_room(registry, found.source, folder)
         model = _downloaded(registry, found, folder)
         with _leading_on(found, request):
             result, warnings = _tried(found, model, request)
@@ -196,7 +198,6 @@ def _earlier(registry: Registry, found: Adoptable, options: AdoptOptions, signin
 
 def _downloaded(registry: Registry, found: Adoptable, into: Path) -> Path:
     version = found.version
-    check_room(registry, found.source, into)
     folder = download_source(registry, found.source, into) if version is None else download_model(registry, version, into)
     refuse_links(folder)
     return folder
