@@ -52,6 +52,7 @@ class ClassifyEndpoint:
 
     Attributes:
         head_limits: What the connections allow.
+        drain: Whether the worker is about to end.
     """
 
     def __init__(self, app: App, *, runtime: Runtime) -> None:
@@ -73,7 +74,7 @@ class ClassifyEndpoint:
         self._open_doors = frozenset(settings.doors.split(","))
         self._doors = Doors(runtime, self._bodies, self._admission, self._predictions)
         self._tracing = Tracing.of(settings.otlp_endpoint)
-        self._drain = Drain()
+        self.drain = Drain()
         self.head_limits = HeadLimits(settings.max_head_bytes, settings.head_timeout_s, max(settings.max_body_bytes, MOST_UNWANTED_BYTES))
         self._in_flight = 0
         self._metrics.sample(lambda: (self._in_flight, self._admission.waiting + runtime.queued))
@@ -83,7 +84,7 @@ class ClassifyEndpoint:
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 self._metrics.keep_sampling()
-                self._drain.watch()
+                self.drain.watch()
                 end_with_supervisor()
                 send = send if self._predictions is None else write_until_shutdown(self._predictions, send)
             await self._app(scope, receive, send)
@@ -97,7 +98,7 @@ class ClassifyEndpoint:
 
     async def _answer(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
         """Answer one request and return the status."""
-        began = self._drain.last_request = time.perf_counter()
+        began = self.drain.last_request = time.perf_counter()
         headers = dict(scope["headers"])
         request_id = request_id_of(headers)
         # Decides which version answers, where there is a candidate and the client names no key.
@@ -124,7 +125,7 @@ class ClassifyEndpoint:
         finally:
             self._in_flight -= 1
         if body is not None:
-            await respond(send, status, body, [kind, (b"x-request-id", request_id.encode()), *SECURITY, *rate_limit, *self._drain.headers])
+            await respond(send, status, body, [kind, (b"x-request-id", request_id.encode()), *SECURITY, *rate_limit, *self.drain.headers])
         seconds = time.perf_counter() - began
         metric = metric_of(route.metric, headers)
         self._metrics.answered(metric, status, seconds, route.door)
