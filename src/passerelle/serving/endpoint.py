@@ -18,6 +18,7 @@ from passerelle.serving.admission import Admission, UnfinishedError
 from passerelle.serving.batch_reader import read_in_slices
 from passerelle.serving.body import BodyReader, ClientLeft
 from passerelle.serving.contract import RequestError
+from passerelle.serving.documents import DOCUMENTS, Documents
 from passerelle.serving.doors.dispatch import Doors, refusal
 from passerelle.serving.drain import Drain
 from passerelle.serving.feedback import ACCEPTED, feedback_of
@@ -61,6 +62,7 @@ class ClassifyEndpoint:
 
         settings = runtime.settings
         self._app = app
+        self._documents = Documents(app)
         self._runtime = runtime
         self._metrics = runtime.metrics
         self._log = AccessLog(enabled=settings.access_log)
@@ -262,7 +264,11 @@ class ClassifyEndpoint:
         """Let BentoML's application answer, and return the status."""
         enveloped = Enveloped(send, request_id)
         # The server leaves out the body of an answer to HEAD; FastAPI would not answer it at all.
-        await self._app({**scope, "method": "GET"} if scope["method"] == "HEAD" else scope, receive, enveloped)
+        scope = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        if scope["path"] in DOCUMENTS:
+            await self._documents.answer(self._runtime.model, scope, receive, enveloped)
+        else:
+            await self._app(scope, receive, enveloped)
         return enveloped.status
 
 
