@@ -169,6 +169,7 @@ def main() -> int:
     now = datetime.now(UTC)
     path = options.results / f"soak-requests-{now:%Y-%m-%dT%H%M%SZ}.json"
     content = {"date": now.isoformat(timespec="seconds"), "machine": describe_machine("bentoml", "uvicorn"), "requests": count}
+    content["seconds"] = looks[-1].second if looks else 0.0
     path.write_text(json.dumps({**content, "failed": failed, "broken": wrong}, indent=1) + "\n", encoding="utf-8")
     with path.with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, [each.name for each in fields(Look)])

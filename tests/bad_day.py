@@ -147,7 +147,7 @@ HTTP = (
     Row("HEAD", "It is answered wherever GET is", "e2e/test_raw_bytes.py::test_head_is_answered_wherever_get_is"),
     Row(
         "SIGTERM under traffic",
-        "Answers close their connections for a second, and no connection is reset in that second; no request fails",
+        "Answers close their connections for a second; afterwards nobody new can connect, and no connection is reset",
         "e2e/test_drain.py::test_a_kept_connection_is_told_to_close_before_it_is_closed",
     ),
     Row(
@@ -162,8 +162,28 @@ HTTP = (
     ),
     Row(
         "340,000 empty records",
-        "They are counted on the bytes and refused before they are built",
-        "unit/serving/test_text_cost.py::test_a_batch_of_too_many_records_is_refused_before_they_are_built",
+        "They are counted on the bytes up to the first excess, and refused before any is built",
+        "unit/serving/test_batch_reader.py::test_340_000_empty_records_are_refused_after_the_first_of_them",
+    ),
+    Row(
+        "A megabyte of numbers of 999 digits, or of spaces",
+        "It is counted in linear time, in slices, and refused",
+        "unit/serving/test_text_cost.py::test_no_body_costs_much_more_to_refuse_than_a_good_one_to_read",
+    ),
+    Row(
+        "Somebody reads `/metrics` without a pause",
+        "All who ask in a quarter of a second get one text, rendered between other requests",
+        "unit/monitoring/test_metrics_text.py::test_who_asks_without_a_pause_gets_no_more_than_four_texts_a_second_and_none_of_an_earlier_moment",
+    ),
+    Row(
+        "Somebody without a key reads `/openapi.json`, `/docs.json` or `/schema.json` without a pause",
+        "Each is made once for a model",
+        "unit/serving/test_documents.py::test_a_document_is_made_once_for_each_model",
+    ),
+    Row(
+        "Large batches by another protocol",
+        "They are read and scored in slices, as the service's own",
+        "unit/serving/doors/test_slices.py::test_a_large_batch_is_read_in_slices",
     ),
     Row(
         "Batches of 1,000 records, one after the other",

@@ -148,10 +148,19 @@ def test_every_answer_to_feedback_is_one_that_the_description_allows(served: Ser
         assert running.child.alive()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def with_keys(served: ServedModel) -> Iterator[ServedModel]:
     with serve(served.bentoml_home, auth="required") as running:
         yield running
+
+
+def test_the_documents_of_the_contract_follow_one_rule_of_access(served: ServedModel, with_keys: ServedModel) -> None:
+    """Open with and without keys, as docs/09-serve.md says; a key that is none is no obstacle either."""
+    for path in ("/", "/docs", "/openapi.json", "/docs.json", "/schema.json"):
+        for service, headers in ((served, {}), (with_keys, {}), (with_keys, {"Authorization": "Bearer none"})):
+            shown = requests.get(service.address + path, headers=headers, timeout=30)
+            assert shown.status_code == 200, path
+    assert requests.get(f"{with_keys.address}/model", timeout=30).status_code == 401
 
 
 def test_without_a_key_every_answer_is_one_that_the_description_allows(with_keys: ServedModel) -> None:

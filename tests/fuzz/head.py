@@ -12,6 +12,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from passerelle.serving.connection import connection_of
+from passerelle.serving.drain import Drain
 from passerelle.serving.heads import HeadLimits
 from passerelle.serving.responses import Receive, Scope, Send, respond
 
@@ -62,7 +63,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 _REFUSED: list[int] = []
-_PROTOCOL = connection_of(LIMITS, lambda status, _: _REFUSED.append(status))
+_PROTOCOL = connection_of(LIMITS, lambda status, _: _REFUSED.append(status), Drain())
 _CONFIG = uvicorn.Config(app, log_config=None, interface="asgi3")
 _RUNNER = asyncio.Runner()
 

@@ -12,32 +12,27 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from passerelle.serving.contract import RequestError
-from passerelle.serving.heads import AwaitedHeads, HeadLimits, Refused
+from passerelle.serving.drain import Drain
+from passerelle.serving.heads import GIVEN_ONCE, NOT_ONCE, PIPELINED, TOO_SLOW, UNREADABLE, AwaitedHeads, HeadLimits, Refused
+from passerelle.serving.protocol_offer import head_without_offer
 from passerelle.serving.responses import JSON, SECURITY, Headers, OneWrite, envelope
 
 #: Bytes that the parser gets at a time; it cannot be stopped in between. 228 requests of 18 bytes fit in.
 _SLICE_BYTES = 4_096
 #: Requests of one connection that may wait for the answer to an earlier one.
-_MOST_PIPELINED = 64
+_MOSTPIPELINED = 64
 #: A refused connection is closed after a while, and of what comes meanwhile so much is read: to close a socket that holds unread bytes
 #: makes the kernel drop what the client has not read yet. Who sends more than that has to wait.
 _LINGER_S = 0.5
 _DROPPED_BYTES = 16_384
 #: From the end of the stream to the close.
 _CLOSE_S = 0.05
+#: When the worker ends, requests that are on their way are answered for so long, and those that come later are read before the close.
+_LAST_REQUESTS_S = 0.05
 #: The rest of a body that was answered before its end is read for so long: a client that is still sending reads its answer afterwards.
 _READ_ON_S = 5.0
-#: Headers that decide who asks and what; of two, the service and a proxy before it might each believe another.
-_ONCE = (b"host", b"authorization", b"content-type")
-#: Headers that offer another protocol.
-_OFFER = (b"connection", b"upgrade", b"http2-settings")
 #: The answer to the largest batch is 350 KB and must be sent in one write. Linux with default settings grants 416 KiB of this.
 _SEND_BUFFER_BYTES = 1_048_576
-
-_UNREADABLE = RequestError(400, "malformed_request", "the request is not HTTP/1.1")
-_NOT_ONCE = RequestError(400, "malformed_request", "Host is missing, or one of Host, Authorization and Content-Type is given twice")
-_PIPELINED = RequestError(503, "overloaded", "too many requests at once", headers=((b"retry-after", b"1"),))
-_TOO_SLOW = RequestError(408, "head_too_slow", "the request line and the headers did not arrive in time")
 
 
 class Connection(HttpToolsProtocol):
@@ -50,6 +45,7 @@ class Connection(HttpToolsProtocol):
     limits: ClassVar[HeadLimits]
     heads: ClassVar[AwaitedHeads]
     refused: ClassVar[Refused]
+    drain: ClassVar[Drain]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -63,6 +59,7 @@ class Connection(HttpToolsProtocol):
         self._unwanted_bytes = 0
         self._dropped_bytes = 0
         self._reads_on = False
+        self._ended = False
         self._ignores_upgrade = False
         self._refusal: RequestError | None = None
         self._writer: OneWrite | None = None
@@ -87,6 +84,7 @@ class Connection(HttpToolsProtocol):
         """Hand the bytes to the parser as far as the limits allow."""
         if self._refusal is not None:
             self._drop(len(data))
+        if self._refusal is not None or self._ended:
             return
         self._unset_keepalive_if_required()
         size = len(data)
@@ -116,7 +114,7 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError:
-            self._refuse(_UNREADABLE)
+            self._refuse(UNREADABLE)
         except httptools.HttpParserUpgrade as upgrade:
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
@@ -125,8 +123,8 @@ class Connection(HttpToolsProtocol):
             rest = bytes(data[upgrade.args[0] :])
             return self._parse(self._head_without_upgrade() + rest, len(rest))
         self._pending_bytes = 0 if self._progressed else self._pending_bytes + size
-        if len(self.pipeline) > _MOST_PIPELINED:
-            self._refuse(_PIPELINED)
+        if len(self.pipeline) > _MOSTPIPELINED:
+            self._refuse(PIPELINED)
         elif not self._in_head and self.cycle.response_complete:
             # The rest of a body that is no longer read.
             self._unwanted_bytes += size
@@ -135,19 +133,11 @@ class Connection(HttpToolsProtocol):
         return self._refusal is None and not self.transport.is_closing()
 
     def _head_without_upgrade(self) -> bytes:
-        """Return the head that was just read, without its offer of another protocol, for a new parser.
-
-        The offer may be ignored, and the body is the request's own: RFC 9110, section 7.8. Java's client offers HTTP/2 with each first
-        request. The parser takes the body for bytes of the other protocol.
-        """
-        kept = [(name, value) for name, value in self.headers if name not in _OFFER]
-        if any(name == b"connection" and b"close" in value.lower() for name, value in self.headers):
-            kept.append((b"connection", b"close"))
-        line = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        head = head_without_offer(self.parser, self.url, self.headers)
         self._ignores_upgrade = False
         self.parser = httptools.HttpRequestParser(self)
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        return line + b"".join(b"%b: %b\r\n" % header for header in kept) + b"\r\n"
+        return head
 
     # Events of the parser
     def on_message_begin(self) -> None:
@@ -166,8 +156,8 @@ class Connection(HttpToolsProtocol):
             raise httptools.HttpParserError("too many headers")
         names = [name for name, _ in self.headers]
         hosts = names.count(b"host")
-        if hosts + (self.parser.get_http_version() == "1.0") < 1 or any(names.count(name) > 1 for name in _ONCE):
-            self._refuse(_NOT_ONCE)
+        if hosts + (self.parser.get_http_version() == "1.0") < 1 or any(names.count(name) > 1 for name in GIVEN_ONCE):
+            self._refuse(NOT_ONCE)
             raise httptools.HttpParserError("a header is missing or given twice")
         super().on_headers_complete()
         # The parser adds trailers to this list: they must not become headers.
@@ -224,10 +214,30 @@ class Connection(HttpToolsProtocol):
             self.flow.resume_reading()
         return self._reads_on
 
+    def shutdown(self) -> None:
+        """Close the connection when the worker ends, after the request that is being answered or on its way.
+
+        To close a socket that holds an unread request would reset the connection: RFC 9112, section 9.6.
+        """
+        if self.drain.headers and self._is_idle() and not self.transport.is_closing():
+            self.loop.call_later(_LAST_REQUESTS_S, self._end_idle)
+        else:
+            super().shutdown()
+
+    def _is_idle(self) -> bool:
+        return self._refusal is None and self._in_head and (self.cycle is None or self.cycle.response_complete)
+
+    def _end_idle(self) -> None:
+        if self._is_idle() and not self.transport.is_closing():
+            self._ended = True
+            self.heads.end(self)
+            self.transport.write_eof()
+            self.loop.call_later(_LINGER_S, self.transport.close)
+
     def too_late(self) -> None:
         """Close a connection whose next head is not complete in time; without an answer if nothing of it was sent."""
         if self._in_head and (self._begun or self._pending_bytes):
-            self._refuse(_TOO_SLOW)
+            self._refuse(TOO_SLOW)
         else:
             self.transport.close()
 
@@ -278,12 +288,13 @@ class Connection(HttpToolsProtocol):
             self.flow.pause_reading()
 
 
-def connection_of(limits: HeadLimits, refused: Refused) -> type[Connection]:
+def connection_of(limits: HeadLimits, refused: Refused, drain: Drain) -> type[Connection]:
     """Return the protocol of one worker's connections.
 
     Args:
         limits: Of each head.
         refused: Counts the refusals that no application sees.
+        drain: Of the worker.
     """
-    members = {"limits": limits, "heads": AwaitedHeads(limits.timeout_s), "refused": staticmethod(refused)}
+    members = {"limits": limits, "heads": AwaitedHeads(limits.timeout_s), "refused": staticmethod(refused), "drain": drain}
     return type("Connection", (Connection,), members)

@@ -12,6 +12,8 @@ from passerelle.serving.responses import Headers
 
 #: How long answers say so. The connections of clients that send requests less often are idle, and are closed.
 CLOSING_S = 1.0
+#: Afterwards nobody can connect any more, and those that did are answered, before the server stops to accept.
+UNREACHABLE_S = 0.25
 _CLOSE = (b"connection", b"close")
 
 
@@ -22,7 +24,7 @@ class Drain:
     it was taken: RFC 9112, section 9.6.
 
     Attributes:
-        headers: Of every answer; empty until SIGTERM.
+        headers: Of every answer; empty until SIGTERM, and where nobody asked in the second before it.
         last_request: When the last request came, by `time.perf_counter`.
     """
 
@@ -39,10 +41,12 @@ class Drain:
 
         def begin(number: int, frame: FrameType | None) -> None:
             idle = time.perf_counter() - self.last_request > CLOSING_S
-            if self.headers or idle:
+            if self.headers:
+                return  # who told the whole group of processes, and the supervisor then, tells twice
+            if idle:
                 handler(number, frame)
                 return
             self.headers = [_CLOSE]
-            loop.call_soon_threadsafe(loop.call_later, CLOSING_S, handler, number, None)
+            loop.call_soon_threadsafe(loop.call_later, CLOSING_S + UNREACHABLE_S, handler, number, None)
 
         signal.signal(signal.SIGTERM, begin)

@@ -18,6 +18,7 @@ from passerelle.serving.admission import Admission, UnfinishedError
 from passerelle.serving.batch_reader import read_in_slices
 from passerelle.serving.body import BodyReader, ClientLeft
 from passerelle.serving.contract import RequestError
+from passerelle.serving.documents import DOCUMENTS, Documents
 from passerelle.serving.doors.dispatch import Doors, refusal
 from passerelle.serving.drain import Drain
 from passerelle.serving.feedback import ACCEPTED, feedback_of
@@ -52,6 +53,7 @@ class ClassifyEndpoint:
 
     Attributes:
         head_limits: What the connections allow.
+        drain: Whether the worker is about to end.
     """
 
     def __init__(self, app: App, *, runtime: Runtime) -> None:
@@ -60,6 +62,7 @@ class ClassifyEndpoint:
 
         settings = runtime.settings
         self._app = app
+        self._documents = Documents(app)
         self._runtime = runtime
         self._metrics = runtime.metrics
         self._log = AccessLog(enabled=settings.access_log)
@@ -73,7 +76,7 @@ class ClassifyEndpoint:
         self._open_doors = frozenset(settings.doors.split(","))
         self._doors = Doors(runtime, self._bodies, self._admission, self._predictions)
         self._tracing = Tracing.of(settings.otlp_endpoint)
-        self._drain = Drain()
+        self.drain = Drain()
         self.head_limits = HeadLimits(settings.max_head_bytes, settings.head_timeout_s, max(settings.max_body_bytes, MOST_UNWANTED_BYTES))
         self._in_flight = 0
         self._metrics.sample(lambda: (self._in_flight, self._admission.waiting + runtime.queued))
@@ -83,7 +86,7 @@ class ClassifyEndpoint:
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 self._metrics.keep_sampling()
-                self._drain.watch()
+                self.drain.watch()
                 end_with_supervisor()
                 send = send if self._predictions is None else write_until_shutdown(self._predictions, send)
             await self._app(scope, receive, send)
@@ -97,7 +100,7 @@ class ClassifyEndpoint:
 
     async def _answer(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
         """Answer one request and return the status."""
-        began = self._drain.last_request = time.perf_counter()
+        began = self.drain.last_request = time.perf_counter()
         headers = dict(scope["headers"])
         request_id = request_id_of(headers)
         # Decides which version answers, where there is a candidate and the client names no key.
@@ -124,7 +127,7 @@ class ClassifyEndpoint:
         finally:
             self._in_flight -= 1
         if body is not None:
-            await respond(send, status, body, [kind, (b"x-request-id", request_id.encode()), *SECURITY, *rate_limit, *self._drain.headers])
+            await respond(send, status, body, [kind, (b"x-request-id", request_id.encode()), *SECURITY, *rate_limit, *self.drain.headers])
         seconds = time.perf_counter() - began
         metric = metric_of(route.metric, headers)
         self._metrics.answered(metric, status, seconds, route.door)
@@ -261,7 +264,11 @@ class ClassifyEndpoint:
         """Let BentoML's application answer, and return the status."""
         enveloped = Enveloped(send, request_id)
         # The server leaves out the body of an answer to HEAD; FastAPI would not answer it at all.
-        await self._app({**scope, "method": "GET"} if scope["method"] == "HEAD" else scope, receive, enveloped)
+        scope = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        if scope["path"] in DOCUMENTS:
+            await self._documents.answer(self._runtime.model, scope, receive, enveloped)
+        else:
+            await self._app(scope, receive, enveloped)
         return enveloped.status
 
 

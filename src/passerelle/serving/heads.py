@@ -16,8 +16,16 @@ _LOOKS = 10
 #: Connections of one worker that may be without a complete head at a time; the oldest is closed for a new one.
 MOST_AWAITED = 1_024
 MOST_HEADERS = 100
+#: Headers that decide who asks and what; of two, the service and a proxy before it might each believe another.
+GIVEN_ONCE = (b"host", b"authorization", b"content-type")
 #: Of a body that was refused before its end; to close a connection whose client is still sending would lose it the answer.
 MOST_UNWANTED_BYTES = 33_554_432
+
+#: What a connection refuses before there is a request.
+UNREADABLE = RequestError(400, "malformed_request", "the request is not HTTP/1.1")
+NOT_ONCE = RequestError(400, "malformed_request", "Host is missing, or one of Host, Authorization and Content-Type is given twice")
+PIPELINED = RequestError(503, "overloaded", "too many requests at once", headers=((b"retry-after", b"1"),))
+TOO_SLOW = RequestError(408, "head_too_slow", "the request line and the headers did not arrive in time")
 
 
 @dataclass(frozen=True)

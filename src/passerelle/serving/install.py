@@ -50,4 +50,4 @@ def speak_http(endpoint: ClassifyEndpoint) -> None:
     from passerelle.serving.connection import connection_of  # noqa: PLC0415
 
     # The table's type is that of names; uvicorn takes a class as well, as it does for its own argument `http`.
-    HTTP_PROTOCOLS["auto"] = connection_of(endpoint.head_limits, endpoint.refused)  # type: ignore[assignment]
+    HTTP_PROTOCOLS["auto"] = connection_of(endpoint.head_limits, endpoint.refused, endpoint.drain)  # type: ignore[assignment]

@@ -20,6 +20,8 @@ from bentoml.exceptions import BentoMLException
 
 from passerelle.monitoring.shared import make_folder
 from passerelle.port_holder import port_holder
+from passerelle.serving.drain import CLOSING_S
+from passerelle.serving.unreachable import make_unreachable
 from passerelle.serving.worker_end import name_supervisor
 
 _NUMBERS = itertools.count()
@@ -51,6 +53,12 @@ def _private(kind: Any) -> Any:
             where = f"ipc://{_private_folder()}/" if plugins else f"inproc://supervisor-{next(_NUMBERS)}-"
             options |= {"endpoint": f"{where}control", "pubsub_endpoint": f"{where}events"}
             super().__init__(watchers, plugins=plugins, **options)
+
+        def stop(self) -> Any:
+            """End the workers; while they answer what has arrived, nobody new may connect: nobody would accept them."""
+            if self.loop is not None:
+                self.loop.call_later(CLOSING_S, make_unreachable, [each.fileno() for each in self.sockets.values()])
+            return super().stop()
 
         def initialize(self) -> None:
             """Open the service's port; one that is taken ends the process with a sentence."""

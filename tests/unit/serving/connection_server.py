@@ -12,6 +12,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from passerelle.serving.connection import Connection, connection_of
+from passerelle.serving.drain import Drain
 from passerelle.serving.heads import HeadLimits
 from passerelle.serving.responses import Receive, Scope, Send
 
@@ -26,7 +27,10 @@ class Server:
         self.writes: list[bytes] = []
         self.ends: list[tuple[Any, Any]] = []
         self.goes_on = asyncio.Event()
-        self.protocol = connection_of(HeadLimits(LIMIT, timeout_s, unwanted_bytes), lambda status, _: self.refused.append(status))
+        self.drain = Drain()
+        self.protocol = connection_of(
+            HeadLimits(LIMIT, timeout_s, unwanted_bytes), lambda status, _: self.refused.append(status), self.drain
+        )
         self.config = uvicorn.Config(self.app, log_config=None, interface="asgi3")
         self.state = ServerState()
 

@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 
 from passerelle.serving.connection import _LINGER_S, Connection
+from passerelle.serving.drain import Drain
 from passerelle.serving.heads import AwaitedHeads, HeadLimits
 from passerelle.serving.install import speak_http
 from tests.unit.serving.connection_server import LIMIT, Server, exchanged, read_all, serving, statuses
@@ -221,7 +222,7 @@ def test_an_answer_that_fails_half_way_is_none() -> None:
 def test_a_server_that_chooses_its_protocol_by_itself_takes_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """As BentoML's worker does."""
     monkeypatch.setattr(uvicorn.config, "HTTP_PROTOCOLS", dict(uvicorn.config.HTTP_PROTOCOLS))
-    speak_http(SimpleNamespace(head_limits=HeadLimits(LIMIT, 1.0, 1), refused=print))  # type: ignore[arg-type]
+    speak_http(SimpleNamespace(head_limits=HeadLimits(LIMIT, 1.0, 1), refused=print, drain=Drain()))  # type: ignore[arg-type]
     config = uvicorn.Config(Server().app, log_config=None)
     config.load()
     assert issubclass(config.http_protocol_class, Connection)
