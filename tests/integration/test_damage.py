@@ -67,7 +67,7 @@ def test_history_ends_with_one_when_it_finds_something(
     monkeypatch.setenv("PASSERELLE_STATE_DIR", str(tmp_path / "state"))
     command = ["history", "--verify", "--model", name]
     passerelle.main(command, standalone_mode=False)
-    assert "verified: 1 entries" in capsys.readouterr().out
+    assert "verified: 1 entry," in capsys.readouterr().out
     key = Ledger(registry.objects, name).key(1)
     content, tag = registry.objects.read(key)
     registry.objects.replace(key, content.replace(b"test@here", b"marie@bureau"), entity_tag=tag)

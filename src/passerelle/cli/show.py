@@ -13,7 +13,6 @@ from passerelle.cli.terminal import Tone
 if TYPE_CHECKING:
     from passerelle.bentos.build import BuiltBento
     from passerelle.gate.finding import Finding
-    from passerelle.model.ledger_entry import Entry
     from passerelle.monitoring.figures import Figures
     from passerelle.registry.verified import History
     from passerelle.rollout.following import Following
@@ -257,14 +256,11 @@ def history(output: Output, result: History) -> None:
     for key in result.foreign if result.verified else ():
         output.line(f"not of passerelle, and ignored: {key}", Tone.WARNING)
     if result.verified and not result.findings:
-        output.line(f"verified: {len(result.entries)} entries, none changed, removed or inserted", Tone.GOOD)
+        count = len(result.entries)
+        output.line(f"verified: {count} {'entry' if count == 1 else 'entries'}, none changed, removed or inserted", Tone.GOOD)
         if result.entries:
             output.line(_signatures(result))
     output.result(result)
-
-
-def _what(entry: Entry) -> str:
-    return entry.what if entry.judged else f"{entry.what}, not judged"
 
 
 def _signatures(result: History) -> str:

@@ -55,7 +55,8 @@ def _compared(output: Output, live: LiveReport) -> None:
         output.next_commands("export PASSERELLE_FOLLOW_CANDIDATE=on; passerelle deploy")
     if live.comparison is None:
         return
-    output.line(f"compared by {', '.join(live.services)}")
+    if live.services:
+        output.line(f"compared by {', '.join(live.services)}")
     output.table(("live", "production", "candidate"), [(_NAMES[name], *values) for name, values in live_rows(live.comparison).items()])
     labels = sorted({*live.comparison.production.labels, *live.comparison.candidate.labels})
     both = (live.comparison.production.labels, live.comparison.candidate.labels)

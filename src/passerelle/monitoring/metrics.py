@@ -25,6 +25,7 @@ _CHARACTERS = (10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000)
 _SAMPLE_S = 1.0
 _LAG_SAMPLE_S = 0.1
 _RECORDS = (1, 2, 5, 10, 50, 100, 500, 1_000)
+_FAULTS = ("500", "503")
 
 
 class Metrics:
@@ -97,6 +98,9 @@ class Metrics:
         histogram = self._latency.get(route)
         if histogram is None:
             histogram = self._latency[route] = self.latency.labels(route, door or "")
+            for fault in _FAULTS:
+                # Prometheus knows no rate of a series that begins with the first fault.
+                self.requests.labels(route, fault, door or "")
         counter.inc()
         histogram.observe(seconds)
 

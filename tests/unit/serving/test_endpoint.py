@@ -271,6 +271,7 @@ def test_metrics_count_what_was_answered(folder: Path) -> None:
     ask(app, "POST", "/classify", json={"text": ""})
     text = ask(app, "GET", "/metrics").text
     assert 'passerelle_requests_total{door="",route="/classify",status="200"} 1.0' in text
+    assert 'passerelle_requests_total{door="",route="/classify",status="503"} 0.0' in text, "a rate begins before the first fault"
     assert 'passerelle_requests_total{door="",route="/classify",status="422"} 1.0' in text
     assert 'passerelle_predictions_total{label="merci",model_version="7"} 1.0' in text
 
