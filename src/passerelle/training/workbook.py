@@ -24,7 +24,6 @@ from passerelle.errors import DataError
 from passerelle.training.cell_values import cell_text, column_of
 from passerelle.training.file_content import MOST_CELLS, OTHER_FILE, SAVE_AS_CSV, check_cells, check_size
 
-ARCHIVE_MARK = b"PK\x03\x04"
 #: Of the format before xlsx, and of a workbook with a password.
 OLD_MARK = b"\xd0\xcf\x11\xe0"
 _MOST_ROWS = 1_048_576

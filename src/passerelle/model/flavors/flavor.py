@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 Records = Sequence[Mapping[str, object]]
-#: The labels of records, and their probabilities, or None without probabilities.
-Predicted = tuple[Sequence[object], Sequence[Sequence[float]] | None]
 
 
 class ModelFile(NamedTuple):

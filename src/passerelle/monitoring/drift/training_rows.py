@@ -10,9 +10,6 @@ import numpy as np
 from passerelle.monitoring.drift.rules import LABELS, Measure
 from passerelle.monitoring.drift.windows import Rows
 
-#: Figures that held-out rows have; the others come with the traffic.
-OF_ROWS: tuple[Measure, ...] = ("confidence", "length", "accuracy")
-
 
 @dataclass(frozen=True)
 class TrainingRows:
