@@ -252,7 +252,8 @@ def test_each_user_may_do_what_it_needs_and_nothing_else(stack: StackForTests, u
 
 def test_nobody_removes_a_version_of_an_entry_without_saying_that_the_lock_is_to_be_bypassed(stack: StackForTests) -> None:
     admin, workbench = client(stack, "admin"), client(stack, "workbench")
-    objects = Objects(S3Settings.read(stack.stack.s3_environment("workbench")))
+    own = {"AWS_ACCESS_KEY_ID": "workbench", "AWS_SECRET_ACCESS_KEY": stack.secret("s3_workbench")}
+    objects = Objects(S3Settings.read({**stack.environment, **own, "PASSERELLE_S3_BUCKET": "passerelle"}))
     assert objects.create(ENTRY, b"an entry")
     year = datetime.now(UTC) + timedelta(days=365)
     assert objects.hold(ENTRY, year)
