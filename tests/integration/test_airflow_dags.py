@@ -32,7 +32,10 @@ for name, dag in bag.dags.items():
 retries = {f"{task.dag_id}.{task.task_id}": task.retries for dag in bag.dags.values() for task in dag.tasks}
 acceptances = bag.dags["passerelle_flow"].params.get_param("accept").schema["items"]["enum"]
 pools = sorted(f"{task.dag_id}.{task.task_id}" for dag in bag.dags.values() for task in dag.tasks if task.pool == "promotion")
-found = {"seconds": seconds, "errors": bag.import_errors, "dags": dags, "pools": pools, "retries": retries, "acceptances": acceptances}
+timed = [getattr(dag.timetable, "timetable", dag.timetable) for dag in bag.dags.values()]
+past = max(each.run_immediately.total_seconds() for each in timed if hasattr(each, "run_immediately"))
+found = {"past": past, "seconds": seconds, "errors": bag.import_errors, "dags": dags, "pools": pools, "retries": retries}
+found["acceptances"] = acceptances
 print(json.dumps(found))
 """
 #: Calls the function of the task `promote` with a code in the place of the version, for a command that fails with this code, then with what
@@ -90,6 +93,7 @@ def test_the_file_is_read_without_error_and_in_little_time(airflow: Path, tmp_pa
     assert found["pools"] == ["passerelle_flow.promote", "passerelle_rollback.rollback"]
     assert found["retries"]["passerelle_rollback.rollback"] == 0, "a second rollback would undo the first"
     assert tuple(found["acceptances"]) == ACCEPTANCES, "the form offers what the command takes"
+    assert found["past"] <= 300, "a DAG that is unpaused in the morning does not begin the run of the night"
     assert found["seconds"] < 1
 
 

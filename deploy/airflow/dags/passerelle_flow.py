@@ -101,6 +101,13 @@ def reason() -> str | None:
     return f"{why} ({by}; {started})" if by else f"{why} ({started})"
 
 
+def at(cron: str) -> CronTriggerTimetable:
+    """Return the times of a cron line in UTC; a DAG that is unpaused waits for the next one."""
+    # Airflow's default starts a run at once in the first tenth of the time between two. Five minutes let a file that is parsed right after
+    # a time, and before the scheduler looked, keep that run.
+    return CronTriggerTimetable(cron, timezone="UTC", run_immediately=timedelta(minutes=5))
+
+
 def notify(context: Mapping[str, Any]) -> None:
     """Send the end of a task as JSON to the address in the Variable `passerelle_notify_url`, if there is one."""
     url = Variable.get("passerelle_notify_url", default=None)
@@ -256,7 +263,7 @@ COMMON: dict[str, Any] = {
 
 with DAG(
     "passerelle_flow",
-    schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("0 3 * * *", timezone="UTC"), assets=CORRECTED_DATA | DRIFT_ALARM),
+    schedule=AssetOrTimeSchedule(timetable=at("0 3 * * *"), assets=CORRECTED_DATA | DRIFT_ALARM),
     dagrun_timeout=timedelta(hours=6),
     params={
         "data": Param(None, type=["null", "string"], description="CSV or Parquet file; without one, the data of the project."),
@@ -305,7 +312,7 @@ with DAG(
 
 with DAG(
     "passerelle_drift",
-    schedule=CronTriggerTimetable("0 6 * * *", timezone="UTC"),
+    schedule=at("0 6 * * *"),
     dagrun_timeout=timedelta(hours=3),
     params={"day": Param(None, type=["null", "string"], format="date", description="Last day that is looked at; without one, yesterday.")},
     doc_md="Compares yesterday's answers with the month before and with the training; an alarm starts the flow.",
@@ -315,7 +322,7 @@ with DAG(
 
 with DAG(
     "passerelle_corrections",
-    schedule=CronTriggerTimetable("0 1 * * 1", timezone="UTC"),
+    schedule=at("0 1 * * 1"),
     dagrun_timeout=timedelta(hours=2),
     params={"output": Param(".passerelle/corrections.csv", type="string", minLength=1, description="The table, CSV or Parquet.")},
     doc_md="Exports the corrected answers every Monday; a new table starts the flow.",
