@@ -93,7 +93,9 @@ def containerize(
     check_platform(engine, options.platform, options.base)
     with tempfile.TemporaryDirectory(dir=store.home, prefix=".passerelle-image-") as temporary:
         folder = Path(temporary)
-        write_context(folder, store, bento_tag, wheels=options.wheels, with_pipeline=options.with_pipeline, epoch=options.epoch)
+        # Under the store's lock, so that `prune --local` removes nothing that is being copied.
+        with store.staging():
+            write_context(folder, store, bento_tag, wheels=options.wheels, with_pipeline=options.with_pipeline, epoch=options.epoch)
         recipe = recipe_of(adoption_in(folder), options)
         labels = image_labels(engine, folder, bento, bento_tag, recipe)
         sbom = store.home / "images" / f"{str(image).replace('/', '_').replace(':', '_')}.cdx.json"

@@ -9,6 +9,7 @@ from passerelle.cli.output import Output
 if TYPE_CHECKING:
     from passerelle.stages.bring_back import BroughtBack
     from passerelle.stages.prune import Pruned, Share
+    from passerelle.stages.prune_local import LocallyPruned
 
 _MEGABYTE = 1e6
 #: Runs that are named; the JSON object holds all.
@@ -35,6 +36,23 @@ def pruned(output: Output, result: Pruned) -> None:
         output.line(f"kept: {kept.name}, which {kept.needed_by} needs")
     if len(result.kept) > _MOST_NAMED:
         output.line(f"kept likewise: {len(result.kept) - _MOST_NAMED} more")
+    output.result({**vars(result), "changed": result.changed})
+
+
+def pruned_here(output: Output, result: LocallyPruned) -> None:
+    """Show what was freed on this machine, and what stays."""
+    for piece in result.freed:
+        output.line(f"{piece.size_bytes / _MEGABYTE:,.1f} MB {'would be ' if result.dry_run else ''}freed: {piece.kind} {piece.name}")
+    if not result.changed:
+        output.line("nothing to free")
+    elif any(piece.kind == "image" for piece in result.freed):
+        output.line("layers that other images share are counted, and stay")
+    for piece in result.kept[:_MOST_NAMED]:
+        output.line(f"kept: {piece.kind} {piece.name}: {piece.why}")
+    if len(result.kept) > _MOST_NAMED:
+        output.line(f"kept likewise: {len(result.kept) - _MOST_NAMED} more")
+    if result.engine is None:
+        output.line(f"images were not looked at: {result.no_engine}")
     output.result({**vars(result), "changed": result.changed})
 
 
