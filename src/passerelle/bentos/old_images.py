@@ -16,7 +16,7 @@ _LOCAL = "localhost/"
 
 
 @dataclass(frozen=True)
-class ServiceImage:
+class EngineImage:
     """A name of an image that containerize made here.
 
     Attributes:
@@ -33,7 +33,7 @@ class ServiceImage:
     size_bytes: int
 
 
-def service_images(engine: str, store: Store) -> tuple[ServiceImage, ...]:
+def service_images(engine: str, store: Store) -> tuple[EngineImage, ...]:
     """Return the images that the engine holds of this store's bentos.
 
     An image that somebody made on top of one inherits its labels, and another project's has them too: neither has a bill of materials here.
@@ -48,14 +48,14 @@ def service_images(engine: str, store: Store) -> tuple[ServiceImage, ...]:
     return tuple(found[name] for name in sorted(found))
 
 
-def _names(image: Inspected, store: Store) -> list[ServiceImage]:
+def _names(image: Inspected, store: Store) -> list[EngineImage]:
     labels = dict((image.get("Config") or {}).get("Labels") or {})
     ref = labelled_version(labels) if INPUTS_DIGEST_LABEL in labels else None
     if ref is None:
         return []
     named = [(name, bill_path(store, name)) for name in image.get("RepoTags") or () if IN_THE_MAKING not in name]
     identity, size = _bare(str(image["Id"])), int(image.get("Size") or 0)
-    return [ServiceImage(name, identity, labels[BENTO_TAG_LABEL], ref, bill, size) for name, bill in named if bill.is_file()]
+    return [EngineImage(name, identity, labels[BENTO_TAG_LABEL], ref, bill, size) for name, bill in named if bill.is_file()]
 
 
 def bill_path(store: Store, image_name: str) -> Path:
@@ -77,7 +77,7 @@ def images_in_containers(engine: str) -> frozenset[str]:
     return frozenset(_bare(str(each["Image"])) for each in json.loads(_answer(engine, "container", "inspect", *listed)))
 
 
-def remove_image(engine: str, image: ServiceImage) -> str | None:
+def remove_image(engine: str, image: EngineImage) -> str | None:
     """Take a name from an image, and remove the image with its last one; return why the engine refuses that."""
     removed = ask(engine, "image", "rm", image.name)
     if removed.returncode != 0:

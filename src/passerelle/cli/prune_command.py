@@ -45,8 +45,8 @@ def prune(
     output = Output(as_json=as_json)
     if local:
         _check_alone(bring_back, without_way_back=without_way_back)
-        wanted = prune_local.LocalOptions(keep, unknown)
-        return show_prune.pruned_here(output, prune_local.run(surroundings(), wanted, **options, progress=output.progress))
+        newest = prune_local.LocalOptions(keep, unknown)
+        return show_prune.pruned_here(output, prune_local.run(surroundings(), newest, **options, progress=output.progress))
     if bring_back is not None:
         return show_prune.brought_back(output, undo.run(surroundings(), bring_back, **options))
     chosen = stage.PruneOptions(days, unknown, without_way_back)

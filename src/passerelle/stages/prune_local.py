@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from passerelle.bentos.engine import find_engine
-from passerelle.bentos.old_images import ServiceImage, images_in_containers, remove_image, service_images
+from passerelle.bentos.old_images import EngineImage, images_in_containers, remove_image, service_images
 from passerelle.bentos.store import Store, latest_bento, latest_bento_model
 from passerelle.bentos.store_entries import StoreEntry, models_of_foreign_bentos, remove_entry, store_entries
 from passerelle.errors import OutsideError, UsageError
@@ -19,7 +19,7 @@ from passerelle.rollout.service_state import recorded_services
 from passerelle.rollout.stack import find_stack
 from passerelle.stages.context import Context, Progress, silent, stage
 
-Piece = StoreEntry | ServiceImage
+Piece = StoreEntry | EngineImage
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def _needed(
     return needed
 
 
-def _use(context: Context, store: Store, engine: str | None, images: Iterable[ServiceImage], project: Path) -> _Use:
+def _use(context: Context, store: Store, engine: str | None, images: Iterable[EngineImage], project: Path) -> _Use:
     values = find_stack(project).values() if (project / "deploy" / "compose.yaml").is_file() else {}
     in_containers = images_in_containers(engine) if engine else frozenset()
     named = {*in_containers, values.get("SERVICE_IMAGE", "").removeprefix("sha256:")}
@@ -212,7 +212,7 @@ def _use(context: Context, store: Store, engine: str | None, images: Iterable[Se
 
 def _used(piece: Piece, use: _Use) -> str:
     """Return why it is in use, whatever MLflow says; empty where it is not."""
-    if isinstance(piece, ServiceImage):
+    if isinstance(piece, EngineImage):
         used = piece.bento_tag in use.tags or bool(use.images & {piece.identity, piece.name})
     else:
         used = str(piece.tag) in use.tags
@@ -224,14 +224,14 @@ def _used(piece: Piece, use: _Use) -> str:
 
 
 def _described(piece: Piece, why: str = "") -> LocalPiece:
-    if isinstance(piece, ServiceImage):
+    if isinstance(piece, EngineImage):
         return LocalPiece("image", piece.name, piece.size_bytes, why)
     return LocalPiece("bento" if piece.kind == "bentos" else "model", str(piece.tag), piece.size_bytes(), why)
 
 
 def _removed(piece: Piece, engine: str | None, store: Store, staging: Path) -> str | None:
     """Remove it; return why the engine refuses that."""
-    if isinstance(piece, ServiceImage):
+    if isinstance(piece, EngineImage):
         return remove_image(str(engine), piece)
     remove_entry(store, piece, staging)
     return None
