@@ -19,8 +19,10 @@ _MOST_NAMED = 10
 def pruned(output: Output, result: Pruned) -> None:
     """Show what was freed, what will be, and what stays."""
     would = "would be " if result.dry_run else ""
+    of = f"{_runs(result.hidden)} deleted in MLflow"
+    hidden = f"hidden; {of}, for good after {result.days} days" if result.way_back else f"freed for good; {of}"
     lines = (
-        (result.hidden, f"{would}hidden; {_runs(result.hidden)} deleted in MLflow, for good after {result.days} days"),
+        (result.hidden, f"{would}{hidden}"),
         (result.freed, f"{would}freed for good, hidden for more than {result.days} days"),
         (result.former, f"of former versions {would}freed for good, replaced more than {result.days} days ago"),
         (result.uploads, f"of unfinished uploads {would}freed"),
