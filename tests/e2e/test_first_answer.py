@@ -68,6 +68,7 @@ REFUSED: list[tuple[str, int, str]] = [
     ("backup", 2, "holds no deploy/compose.yaml"),
     ("restore file.tar", 2, "holds no deploy/compose.yaml"),
     ("prune", 3, "no MLflow server is named"),
+    ("prune --local", 3, "no MLflow server is named"),
     ("prune --target compose", 2, "holds no deploy/compose.yaml"),
     ("bundle file.tar", 2, "holds no deploy/compose.yaml"),
     ("bundle file.tar --install", 2, "there is no file file.tar"),

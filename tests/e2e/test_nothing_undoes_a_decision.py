@@ -67,6 +67,7 @@ MAY_CHANGE: Mapping[str, frozenset[str]] = {
     "backup state.tar": frozenset(),
     "restore state.tar": frozenset(),
     "prune": frozenset(),
+    "prune --local": frozenset(),
     "keys list": frozenset(),
 }
 #: Typed on purpose to move production: not among what must leave it alone.

@@ -93,16 +93,16 @@ def containerize(
     check_platform(engine, options.platform, options.base)
     with tempfile.TemporaryDirectory(dir=store.home, prefix=".passerelle-image-") as temporary:
         folder = Path(temporary)
-        write_context(folder, store, bento_tag, wheels=options.wheels, with_pipeline=options.with_pipeline, epoch=options.epoch)
+        with store.staging():  # `prune --local` removes nothing that is being copied
+            write_context(folder, store, bento_tag, wheels=options.wheels, with_pipeline=options.with_pipeline, epoch=options.epoch)
         recipe = recipe_of(adoption_in(folder), options)
         labels = image_labels(engine, folder, bento, bento_tag, recipe)
         sbom = store.home / "images" / f"{str(image).replace('/', '_').replace(':', '_')}.cdx.json"
         fresh = not (options.cached and sbom.exists() and _made_of(engine, image, options.platform) == labels[INPUTS_DIGEST_LABEL])
         if fresh:
             progress(f"{engine} builds {image}; the first time takes a minute")
-            content = _build_and_try(engine, folder, image, recipe, labels, trial=trial)
             sbom.parent.mkdir(exist_ok=True)
-            sbom.write_text(content, encoding="utf-8")
+            sbom.write_text(_build_and_try(engine, folder, image, recipe, labels, trial=trial), encoding="utf-8")
     return _described(engine, image, bento_tag, options.slim, sbom, fresh=fresh, began=began)
 
 

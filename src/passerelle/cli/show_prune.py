@@ -9,6 +9,7 @@ from passerelle.cli.output import Output
 if TYPE_CHECKING:
     from passerelle.stages.bring_back import BroughtBack
     from passerelle.stages.prune import Pruned, Share
+    from passerelle.stages.prune_local import LocallyPruned
 
 _MEGABYTE = 1e6
 #: Runs that are named; the JSON object holds all.
@@ -18,8 +19,10 @@ _MOST_NAMED = 10
 def pruned(output: Output, result: Pruned) -> None:
     """Show what was freed, what will be, and what stays."""
     would = "would be " if result.dry_run else ""
+    of = f"{_runs(result.hidden)} deleted in MLflow"
+    hidden = f"hidden; {of}, for good after {result.days} days" if result.way_back else f"freed for good; {of}"
     lines = (
-        (result.hidden, f"{would}hidden; {_runs(result.hidden)} deleted in MLflow, for good after {result.days} days"),
+        (result.hidden, f"{would}{hidden}"),
         (result.freed, f"{would}freed for good, hidden for more than {result.days} days"),
         (result.former, f"of former versions {would}freed for good, replaced more than {result.days} days ago"),
         (result.uploads, f"of unfinished uploads {would}freed"),
@@ -35,6 +38,23 @@ def pruned(output: Output, result: Pruned) -> None:
         output.line(f"kept: {kept.name}, which {kept.needed_by} needs")
     if len(result.kept) > _MOST_NAMED:
         output.line(f"kept likewise: {len(result.kept) - _MOST_NAMED} more")
+    output.result({**vars(result), "changed": result.changed})
+
+
+def pruned_here(output: Output, result: LocallyPruned) -> None:
+    """Show what was freed on this machine, and what stays."""
+    for piece in result.freed:
+        output.line(f"{piece.size_bytes / _MEGABYTE:,.1f} MB {'would be ' if result.dry_run else ''}freed: {piece.kind} {piece.name}")
+    if not result.changed:
+        output.line("nothing to free")
+    elif any(piece.kind == "image" for piece in result.freed):
+        output.line("layers that other images share are counted, and stay")
+    for piece in result.kept[:_MOST_NAMED]:
+        output.line(f"kept: {piece.kind} {piece.name}: {piece.why}")
+    if len(result.kept) > _MOST_NAMED:
+        output.line(f"kept likewise: {len(result.kept) - _MOST_NAMED} more")
+    if result.engine is None:
+        output.line(f"images were not looked at: {result.no_engine}")
     output.result({**vars(result), "changed": result.changed})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -73,10 +73,15 @@ def running_service(state_dir: Path, registered_model: str) -> RunningService | 
     return service if service is not None and service.mark.alive() else None
 
 
+def recorded_services(state_dir: Path) -> Iterator[RunningService]:
+    """Yield the services that were started here last, one a registered model, whether they still run or not."""
+    found = (_read(path) for path in sorted((state_dir.resolve() / FOLDER).glob("*.json")))
+    yield from (service for service in found if service is not None)
+
+
 def running_services(state_dir: Path) -> Mapping[str, RunningService]:
     """Return the services that run here by the names of their registered models."""
-    found = (_read(path) for path in sorted((state_dir.resolve() / FOLDER).glob("*.json")))
-    return {service.registered_model: service for service in found if service is not None and service.mark.alive()}
+    return {service.registered_model: service for service in recorded_services(state_dir) if service.mark.alive()}
 
 
 def chosen_service(state_dir: Path, registered_model: str | None) -> RunningService | None:

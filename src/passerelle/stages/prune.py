@@ -85,6 +85,7 @@ class Pruned:
         uploads: Parts of uploads that were never completed.
         unknown: Artifacts of runs that MLflow does not know, and which were left alone.
         kept: Deleted runs that somebody needs.
+        way_back: Whether the bucket keeps former versions; where it does not, what counts as hidden is gone at once.
     """
 
     hidden: Share
@@ -95,6 +96,7 @@ class Pruned:
     kept: tuple[KeptRun, ...]
     days: int
     dry_run: bool = False
+    way_back: bool = True
 
     @property
     def changed(self) -> bool:
@@ -160,7 +162,7 @@ def run(
         hidden, freed = hidden.and_of(each.hide), freed.and_of(each.free)
     parts = Share(0, len(plan.uploads), sum(each.size_bytes for each in plan.uploads))
     former = Share().and_of(plan.former, runs=0)
-    return Pruned(hidden, freed, former, parts, plan.unknown, plan.kept, options.days, dry_run)
+    return Pruned(hidden, freed, former, parts, plan.unknown, plan.kept, options.days, dry_run, way_back)
 
 
 def _way_back(bucket: VersionedObjects, options: PruneOptions) -> bool:

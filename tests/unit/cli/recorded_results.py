@@ -36,6 +36,7 @@ from passerelle.stages.doctor import Examination
 from passerelle.stages.feedback_sample import DailySample, SampledAnswer
 from passerelle.stages.promotion import Promotion
 from passerelle.stages.prune import KeptRun, Pruned, Share
+from passerelle.stages.prune_local import LocallyPruned, LocalPiece
 from passerelle.stages.register import Registered
 from passerelle.stages.reproduce import Reproduction
 from passerelle.stages.reproduction import MetricPair, TrainingComparison
@@ -161,6 +162,13 @@ def pruned(output: Output) -> None:
     show_prune.pruned(output, Pruned(share, share, share, Share(objects=2, size_bytes=8_388_608), share, kept, 30, dry_run=True))
 
 
+def pruned_here(output: Output) -> None:
+    tag = f"signalements-citoyens:12-{RUN[:8]}"
+    pieces = (LocalPiece("image", f"registre.exemple.fr/equipe/{tag}-1a2b3c4d", 612_345_678), LocalPiece("model", tag, 48_123_456))
+    kept = (LocalPiece("bento", tag, 1_234_567, "MLflow has no such version; --unknown includes it"),)
+    show_prune.pruned_here(output, LocallyPruned(pieces, kept, None, "no container engine is installed", 3, dry_run=True))
+
+
 def bundled(output: Output) -> None:
     images = (f"registre.exemple.fr/equipe/signalements-citoyens:12-{RUN[:8]}", "passerelle/mlflow:3.17.2-b31cc52c")
     show_bundle.bundled(output, Bundled(Path("hors-ligne.tar").absolute(), images, 267, 3_812_345_678, 208.4, True, images[1:], Path("w")))
@@ -172,7 +180,7 @@ def restored(output: Output) -> None:
     show_stack.backup(output, report, "restores")
 
 
-#: By the name of the command. Each prints a table, but for the last six, which print digests, lists or a verdict.
+#: By the name of the command. Each prints a table, but for the last seven, which print digests, lists or a verdict.
 PRINTED: dict[str, Callable[[Output], None]] = {
     "compare": comparison,
     "train": trained,
@@ -190,6 +198,7 @@ PRINTED: dict[str, Callable[[Output], None]] = {
     "promote": promotion,
     "doctor": examined,
     "prune --dry-run": pruned,
+    "prune --local": pruned_here,
     "bundle --install": bundled,
     "restore --verify": restored,
 }
