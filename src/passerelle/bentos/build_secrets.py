@@ -8,12 +8,14 @@ import re
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from passerelle.bentos.engine import ask
-from passerelle.build_settings import BuildSettings
 from passerelle.errors import OutsideError, SettingsError
 from passerelle.regular_file import read_regular_file
-from passerelle.settings import variable_of
+
+if TYPE_CHECKING:
+    from passerelle.build_settings import BuildSettings
 
 PIP_CONF, CA = "pip.conf", "ca.pem"
 #: Where install.py looks for them.
@@ -41,7 +43,15 @@ def build_secrets(settings: BuildSettings) -> dict[str, Path]:
 def build_variables(settings: BuildSettings) -> dict[str, str]:
     """Return the settings' variables with paths that hold in every folder: compose takes others as relative to compose.yaml."""
     paths = {"build_pip_conf": settings.build_pip_conf, "build_ca": settings.build_ca}
-    return {variable_of(BuildSettings, name): str(path.resolve()) for name, path in paths.items() if path is not None}
+    return {_variable(name): str(path.resolve()) for name, path in paths.items() if path is not None}
+
+
+def _variable(field: str) -> str:
+    # Commands that build nothing do not wait for the settings.
+    from passerelle.build_settings import BuildSettings  # noqa: PLC0415
+    from passerelle.settings import variable_of  # noqa: PLC0415
+
+    return variable_of(BuildSettings, field)
 
 
 def mounting(dockerfile: str, secrets: Mapping[str, Path]) -> str:
@@ -77,7 +87,7 @@ def without_passwords(output: str) -> str:
 
 def _check_pip_conf(path: Path) -> None:
     parsed = configparser.ConfigParser(interpolation=None)
-    variable = variable_of(BuildSettings, "build_pip_conf")
+    variable = _variable("build_pip_conf")
     try:
         parsed.read_string(read_regular_file(path).decode())
     except OSError as error:
@@ -90,7 +100,7 @@ def _check_pip_conf(path: Path) -> None:
 
 
 def _check_ca(path: Path) -> None:
-    variable = variable_of(BuildSettings, "build_ca")
+    variable = _variable("build_ca")
     try:
         ssl.create_default_context(cafile=str(path))
     except ssl.SSLError as error:

@@ -6,10 +6,12 @@ import hashlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from passerelle.bentos.build_secrets import build_secrets, build_variables
-from passerelle.build_settings import BuildSettings
+
+if TYPE_CHECKING:
+    from passerelle.build_settings import BuildSettings
 
 _HEX: Final = 8
 _MLFLOW_SECRET = "mlflow/secret.py"  # noqa: S105 - a file's name
@@ -53,12 +55,18 @@ def folder_digests(deploy: Path) -> dict[str, str]:
 
 def image_variables(deploy: Path) -> dict[str, str]:
     """Return the variables by which compose builds and names the stack's own images: their digests, and an organisation's index."""
-    return {**folder_digests(deploy), **build_variables(BuildSettings.read())}
+    return {**folder_digests(deploy), **build_variables(_build_settings())}
 
 
 def check_build_settings() -> None:
     """Check that the files which images are to be built with are what their settings say; raises SettingsError otherwise."""
-    build_secrets(BuildSettings.read())
+    build_secrets(_build_settings())
+
+
+def _build_settings() -> BuildSettings:
+    from passerelle.build_settings import BuildSettings  # noqa: PLC0415 - commands that start no image do not wait for the settings
+
+    return BuildSettings.read()
 
 
 if __name__ == "__main__":
