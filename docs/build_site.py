@@ -21,7 +21,7 @@ PATTERNS = (
     "loadtests/results/*.md", "loadtests/results/*.svg",
 )  # fmt: skip
 #: A link to another file of the site, without its anchor.
-LOCAL = re.compile(r"\b(?:href|src)=[\"']?(?![a-z]+:|/|#)([^\"' >#?]+)")
+LOCAL = re.compile(r"(?<=\s)(?:href|src)=[\"']?(?![a-z]+:|/|#)([^\"' >#?]+)")
 _TIMEOUT_S = 300
 
 
