@@ -47,9 +47,8 @@ def build_variables(settings: BuildSettings) -> dict[str, str]:
 
 
 def _variable(field: str) -> str:
-    # Commands that build nothing do not wait for the settings.
-    from passerelle.build_settings import BuildSettings  # noqa: PLC0415
-    from passerelle.settings import variable_of  # noqa: PLC0415
+    from passerelle.build_settings import BuildSettings  # noqa: PLC0415 - commands that build nothing do not wait for the settings
+    from passerelle.settings import variable_of  # noqa: PLC0415 - the same
 
     return variable_of(BuildSettings, field)
 

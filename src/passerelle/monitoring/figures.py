@@ -73,7 +73,7 @@ def read_figures(text: str, *, address: str) -> Figures:
     return Figures(
         address=address,
         model_version=version,
-        requests=dict(sorted(requests.items())),
+        requests={status: count for status, count in sorted(requests.items()) if count},
         latency_p50_ms=_quantile_ms(sorted(buckets.items()), 0.5),
         latency_p95_ms=_quantile_ms(sorted(buckets.items()), 0.95),
         predictions=dict(sorted(predictions.items(), key=lambda item: -item[1])),
