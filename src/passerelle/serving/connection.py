@@ -20,7 +20,7 @@ from passerelle.serving.responses import JSON, SECURITY, Headers, OneWrite, enve
 #: Bytes that the parser gets at a time; it cannot be stopped in between. 228 requests of 18 bytes fit in.
 _SLICE_BYTES = 4_096
 #: Requests of one connection that may wait for the answer to an earlier one.
-_MOSTPIPELINED = 64
+_MOST_PIPELINED = 64
 #: A refused connection is closed after a while, and of what comes meanwhile so much is read: to close a socket that holds unread bytes
 #: makes the kernel drop what the client has not read yet. Who sends more than that has to wait.
 _LINGER_S = 0.5
@@ -123,7 +123,7 @@ class Connection(HttpToolsProtocol):
             rest = bytes(data[upgrade.args[0] :])
             return self._parse(self._head_without_upgrade() + rest, len(rest))
         self._pending_bytes = 0 if self._progressed else self._pending_bytes + size
-        if len(self.pipeline) > _MOSTPIPELINED:
+        if len(self.pipeline) > _MOST_PIPELINED:
             self._refuse(PIPELINED)
         elif not self._in_head and self.cycle.response_complete:
             # The rest of a body that is no longer read.
