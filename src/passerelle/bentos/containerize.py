@@ -19,6 +19,7 @@ from passerelle.bentos.image_labels import default_image_name, image_labels
 from passerelle.bentos.image_options import ImageOptions
 from passerelle.bentos.image_platform import check_platform, machine_of
 from passerelle.bentos.locked_hashes import locked_hashes
+from passerelle.bentos.old_images import bill_path
 from passerelle.bentos.reproducible import rewrite
 from passerelle.bentos.sbom import bill_of_materials, packages_in
 from passerelle.bentos.store import Store
@@ -97,7 +98,7 @@ def containerize(
             write_context(folder, store, bento_tag, wheels=options.wheels, with_pipeline=options.with_pipeline, epoch=options.epoch)
         recipe = recipe_of(adoption_in(folder), options)
         labels = image_labels(engine, folder, bento, bento_tag, recipe)
-        sbom = store.home / "images" / f"{str(image).replace('/', '_').replace(':', '_')}.cdx.json"
+        sbom = bill_path(store, str(image))
         fresh = not (options.cached and sbom.exists() and _made_of(engine, image, options.platform) == labels[INPUTS_DIGEST_LABEL])
         if fresh:
             progress(f"{engine} builds {image}; the first time takes a minute")
