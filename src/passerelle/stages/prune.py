@@ -189,12 +189,18 @@ def _plan(here: Context, bucket: VersionedObjects, options: PruneOptions, *, way
     return _Plan([each for each in removals if each.hide or each.free], former, uploads, unknown, kept)
 
 
+def pruner_context(context: Context, target: str, project: Path) -> Context:
+    """Return the context whose registry is asked, with the S3 user who may remove artifacts."""
+    if target != "compose":
+        return context
+    stack = find_stack(project)
+    stack.check()
+    return context.at({**stack.mlflow_environment(), **stack.s3_environment("pruner")})
+
+
 def pruner_place(context: Context, target: str, project: Path) -> tuple[Context, VersionedObjects]:
-    """Return the context whose registry is asked, and the bucket as the user sees it who may remove artifacts."""
-    if target == "compose":
-        stack = find_stack(project)
-        stack.check()
-        context = context.at({**stack.mlflow_environment(), **stack.s3_environment("pruner")})
+    """Return the context of `pruner_context`, and the bucket as its user sees it."""
+    context = pruner_context(context, target, project)
     return context, VersionedObjects(context.s3)
 
 

@@ -18,6 +18,7 @@ from passerelle.registry.client import PRODUCTION_STAGE, Registry
 from passerelle.rollout.service_state import recorded_services
 from passerelle.rollout.stack import find_stack
 from passerelle.stages.context import Context, Progress, silent, stage
+from passerelle.stages.prune import pruner_context
 
 Piece = StoreEntry | EngineImage
 
@@ -104,7 +105,7 @@ def run(
         BusyError: An import or a build has held the store for five minutes.
         OutsideError: MLflow does not answer, or the engine does not list what it holds; nothing was removed.
     """
-    here = _place(context, target, project)
+    here = pruner_context(context, target, project)
     store = Store(here.store)
     engine, no_engine = _engine()
     progress("what the store and the engine hold, and what MLflow says of it")
@@ -121,14 +122,6 @@ def run(
             refused += [_described(each, f"{engine} refuses: {refusal}")] if refusal else []
             freed += [] if refusal else [described]
     return LocallyPruned(tuple(freed), (*kept, *refused), engine, no_engine, options.keep)
-
-
-def _place(context: Context, target: str, project: Path) -> Context:
-    if target != "compose":
-        return context
-    stack = find_stack(project)
-    stack.check()
-    return context.at({**stack.mlflow_environment(), **stack.s3_environment("pruner")})
 
 
 def _engine() -> tuple[str | None, str]:
