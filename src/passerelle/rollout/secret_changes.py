@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from passerelle.platform.private_file import write_private
 from passerelle.rollout.stack import Stack
 
 #: Of each service, what its secrets held when it was started. Closed like the secrets: a short one could be guessed from its digest.
@@ -35,7 +36,7 @@ def start(stack: Stack, services: Sequence[str], *, progress: Callable[[str], No
     if again:
         progress(f"secrets were changed: {', '.join(again)} started again")
         stack.must("up", "--detach", "--wait", "--no-deps", "--force-recreate", *again, of="starting what reads the changed secrets")
-    _write(stack.secrets / _RECORD, digests)
+    write_private(stack.secrets / _RECORD, json.dumps(digests, indent=1) + "\n")
 
 
 def _digests(stack: Stack) -> dict[str, str]:
@@ -64,8 +65,3 @@ def _changed(stack: Stack, digests: dict[str, str]) -> set[str]:
     if not isinstance(before, dict):
         return set(stack.containers() if digests else ()) & set(digests)
     return {name for name, digest in digests.items() if before.get(name, digest) != digest}
-
-
-def _write(path: Path, digests: dict[str, str]) -> None:
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(digests, indent=1) + "\n", encoding="utf-8")
