@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from passerelle.cli import show_drift
 from passerelle.cli.output import Output, relative
 from passerelle.cli.terminal import Tone
+from passerelle.count_of import count_of
 
 if TYPE_CHECKING:
     from passerelle.bentos.build import BuiltBento
@@ -256,8 +257,7 @@ def history(output: Output, result: History) -> None:
     for key in result.foreign if result.verified else ():
         output.line(f"not of passerelle, and ignored: {key}", Tone.WARNING)
     if result.verified and not result.findings:
-        count = len(result.entries)
-        output.line(f"verified: {count} {'entry' if count == 1 else 'entries'}, none changed, removed or inserted", Tone.GOOD)
+        output.line(f"verified: {count_of(len(result.entries), 'entry', 'entries')}, none changed, removed or inserted", Tone.GOOD)
         if result.entries:
             output.line(_signatures(result))
     output.result(result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from passerelle.cli.output import Output
+from passerelle.count_of import count_of
 
 if TYPE_CHECKING:
     from passerelle.stages.erase import Erasure
@@ -26,20 +27,16 @@ def collection(output: Output, result: Collection) -> None:
     )
     for count, what, happened in done:
         if count:
-            output.line(f"{_number(count, what)} {happened}")
+            output.line(f"{count_of(count, what)} {happened}")
     if result.rows:
         output.line("rows: " + ", ".join(f"{count:,} {tree}" for tree, count in sorted(result.rows.items())))
     if not result.changed and not result.problem:
         output.line("nothing to do")
     if result.waiting:
-        output.line(f"waiting for the bucket: {_number(result.waiting, 'file')}")
+        output.line(f"waiting for the bucket: {count_of(result.waiting, 'file')}")
     if result.problem:
         output.line(f"not complete: {result.problem}; the next collection goes on")
     output.result({**vars(result), "changed": result.changed})
-
-
-def _number(count: int, noun: str, plural: str | None = None) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {plural or noun + 's'}"
 
 
 def erasure(output: Output, result: Erasure) -> None:
@@ -47,14 +44,14 @@ def erasure(output: Output, result: Erasure) -> None:
     verb = "would be erased" if result.dry_run else "erased"
     days = ", ".join(day.isoformat() for day in result.days)
     if result.changed:
-        where = f"{_number(result.rows, 'row or line', 'rows and lines')}, {_number(result.former, 'former version')} of objects"
-        output.line(f"{_number(result.ids, 'answer')} of {days} {verb}: {where}")
+        where = f"{count_of(result.rows, 'row or line', 'rows and lines')}, {count_of(result.former, 'former version')} of objects"
+        output.line(f"{count_of(result.ids, 'answer')} of {days} {verb}: {where}")
     elif len(result.unknown) < result.ids:
-        output.line(f"already done: {_number(result.ids - len(result.unknown), 'answer')} of {days}")
+        output.line(f"already done: {count_of(result.ids - len(result.unknown), 'answer')} of {days}")
     for path in result.exports:
         output.line(f"  {'would be rewritten' if result.dry_run else 'rewritten'}: {path}")
     if result.unknown:
-        output.line(f"not found, and left out should they arrive later: {_number(len(result.unknown), 'answer')}")
+        output.line(f"not found, and left out should they arrive later: {count_of(len(result.unknown), 'answer')}")
         for each in result.unknown:
             output.line(f"  {each}")
     if result.entry is not None:

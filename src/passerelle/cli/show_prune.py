@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from passerelle.cli.output import Output
+from passerelle.count_of import count_of
 
 if TYPE_CHECKING:
     from passerelle.stages.bring_back import BroughtBack
@@ -70,12 +71,8 @@ def brought_back(output: Output, result: BroughtBack) -> None:
 
 
 def _size(share: Share) -> str:
-    return f"{share.size_bytes / _MEGABYTE:,.1f} MB in {_number(share.objects, 'object')}"
+    return f"{share.size_bytes / _MEGABYTE:,.1f} MB in {count_of(share.objects, 'object')}"
 
 
 def _runs(share: Share) -> str:
-    return _number(share.runs, "run or model", "runs and models")
-
-
-def _number(count: int, noun: str, plural: str | None = None) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {plural or noun + 's'}"
+    return count_of(share.runs, "run or model", "runs and models")

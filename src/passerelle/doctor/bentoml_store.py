@@ -7,7 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, count_of, fine, not_used
+from passerelle.count_of import count_of
+from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine, not_used
 from passerelle.regular_file import read_regular_file
 
 NAME = "BentoML store"

@@ -7,7 +7,8 @@ import shutil
 from collections.abc import Iterator
 
 from passerelle.bentos.engine import find_engine
-from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, count_of, fine, not_used
+from passerelle.count_of import count_of
+from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine, not_used
 from passerelle.doctor.file_modes import stack_secrets
 from passerelle.platform.ports import port_is_taken
 from passerelle.port_holder import port_holder

@@ -79,8 +79,3 @@ def fine(subject: str, message: str) -> Diagnosis:
 def not_used(subject: str, message: str) -> Diagnosis:
     """Return that nothing here needs it."""
     return Diagnosis(subject, Health.NOT_USED, message)
-
-
-def count_of(count: int, noun: str, plural: str | None = None) -> str:
-    """Return a count with its noun, such as `1 entry` or `2 entries`."""
-    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"

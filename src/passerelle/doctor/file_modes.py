@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from passerelle.api_keys import others_may_read, read_keys
-from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, count_of, fine, not_used
+from passerelle.count_of import count_of
+from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine, not_used
 from passerelle.errors import PasserelleError
 from passerelle.platform.state import platform_folder
 from passerelle.rollout.secret_files import check_secrets

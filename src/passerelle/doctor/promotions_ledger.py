@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, count_of, fine
+from passerelle.count_of import count_of
+from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine
 from passerelle.errors import PasserelleError
 from passerelle.registry.client import Registry
 from passerelle.registry.verified import broken, history

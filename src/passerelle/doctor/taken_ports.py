@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, count_of, fine, not_used
+from passerelle.count_of import count_of
+from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine, not_used
 from passerelle.platform.kept_ports import ports_in
 from passerelle.platform.ports import port_is_taken
 from passerelle.platform.state import owner, platform_folder

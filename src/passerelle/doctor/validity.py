@@ -9,7 +9,8 @@ from pathlib import Path
 
 from cryptography import x509
 
-from passerelle.doctor.diagnosis import Diagnosis, Health, count_of, fine
+from passerelle.count_of import count_of
+from passerelle.doctor.diagnosis import Diagnosis, Health, fine
 from passerelle.regular_file import read_regular_file
 
 #: A bundle of all public authorities is a quarter of a MiB.

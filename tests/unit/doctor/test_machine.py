@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from passerelle.count_of import count_of
 from passerelle.doctor import (
     bentoml_store,
     cluster_rights,
@@ -24,7 +25,7 @@ from passerelle.doctor import (
     signature_keys,
     taken_ports,
 )
-from passerelle.doctor.diagnosis import Health, Probe, count_of
+from passerelle.doctor.diagnosis import Health, Probe
 from passerelle.doctor.validity import validity
 from passerelle.settings import SigningSettings
 from tests.unit.doctor.surroundings import surroundings
