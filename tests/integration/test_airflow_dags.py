@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _READ = """
 import importlib.util, json, sys, time
 import airflow.sdk, airflow.sdk.exceptions
+sys.path.insert(0, sys.argv[1])
 spec = importlib.util.spec_from_file_location("passerelle_flow", sys.argv[1] + "/passerelle_flow.py")
 began = time.process_time()
 spec.loader.exec_module(importlib.util.module_from_spec(spec))
@@ -42,6 +43,7 @@ print(json.dumps(found))
 #: a person wrote in the form, and the same of `rollback`; then the real command, where no registry runs.
 _PROMOTE = """
 import importlib.util, json, os, sys, types
+sys.path.insert(0, sys.argv[1])
 spec = importlib.util.spec_from_file_location("passerelle_flow", sys.argv[1] + "/passerelle_flow.py")
 flow = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(flow)

@@ -8,11 +8,8 @@ its command are, and where messages go; AIRFLOW_VAR_PASSERELLE_PROJECT and so on
 
 from __future__ import annotations
 
-import json
-import subprocess
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from airflow.sdk import (
@@ -26,58 +23,17 @@ from airflow.sdk import (
     get_current_context,
     task,
 )
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
+from passerelle_command import given, passerelle
 
-PROJECT = Path(__file__).resolve().parents[3]
 PROMOTION = "promotion"
 CORRECTED_DATA = Asset("corrected_data", uri="x-passerelle://corrected-data")
 DRIFT_ALARM = Asset("drift_alarm", uri="x-passerelle://drift-alarm")
-
-#: What may be gone at the next attempt: a server that does not answer, another process in the way.
-PASSING = frozenset({"outside", "busy"})
 #: A version that the criteria refuse is a result; a digest, a signature or a golden prediction that differs is not.
 REFUSED_BY_CRITERIA = frozenset({"criteria"})
 #: What `promote --accept` takes.
 ACCEPTANCES = ("champion-gone", "criteria", "ledger", "too-few-rows", "unjudged", "unknown-leakage", "withdrawn")
 Result = Mapping[str, Any]
-
-
-def passerelle(*arguments: str, retried: Collection[str] = PASSING, results: Collection[str] = ()) -> dict[str, Any]:
-    """Return the JSON object of a command of passerelle; what it prints about its progress is in the task's log.
-
-    Args:
-        retried: Codes of errors after which the task may be tried again.
-        results: Codes of errors that are returned, under `error`.
-
-    Raises:
-        AirflowException: An error that may be gone at the next attempt, or the command was killed.
-        AirflowFailException: Any other error.
-    """
-    project = Variable.get("passerelle_project", default=str(PROJECT))
-    command = [Variable.get("passerelle_command", default=f"{project}/.venv/bin/passerelle"), *arguments, "--json"]
-    print("$", *command, flush=True)  # noqa: T201 - the task's log
-    done = subprocess.run(command, cwd=project, stdout=subprocess.PIPE, text=True, check=False)
-    print(done.stdout, flush=True)  # noqa: T201
-    if done.returncode < 0:
-        raise AirflowException(f"{arguments[0]} was ended by signal {-done.returncode}")
-    try:
-        found: dict[str, Any] = json.loads(done.stdout)
-    except ValueError:
-        raise AirflowFailException(f"{arguments[0]} ended with {done.returncode} and without a result; see its messages above") from None
-    error = found.get("error")
-    if error is None or error["code"] in results:
-        return found
-    message = f"{error['code']}: {error['message']}" + (f"\nnext: {error['hint']}" if error["hint"] else "")
-    raise (AirflowException if error["code"] in retried else AirflowFailException)(message)
-
-
-def given(**options: object) -> list[str]:
-    """Return options of a command; those that nobody gave are left out."""
-    found: list[str] = []
-    for name, value in options.items():
-        if value not in (None, "", False):
-            found += [f"--{name.replace('_', '-')}"] if value is True else [f"--{name.replace('_', '-')}", str(value)]
-    return found
 
 
 def tag(found: Result) -> str:
