@@ -1,11 +1,11 @@
 """Millions of requests, each with another text: memory, descriptors and threads of the service stay flat, and none fails.
 
-    python -m loadtests.soak                            ten million requests, half an hour or more
+    python -m loadtests.soak                            ten million requests, spread over an hour
     python -m loadtests.soak --requests 2000000 --seconds 600
 
-Ends with what comes first, requests, seconds, or SIGTERM, after the round of ten seconds that is running; with 1 where memory leaves
-± 8 MiB after the first minute, where descriptors or threads grow, or where a request failed. Writes
-`loadtests/results/soak-requests-….csv`, `.json` and `.svg`.
+Rounds of ten seconds, with pauses between them where the service answers faster than that asks for. Ends after so many requests, or
+twice the seconds, or SIGTERM, and then after the round that is running; with 1 where memory leaves ± 8 MiB after the first minute,
+where descriptors or threads grow, or where a request failed. Writes `loadtests/results/soak-requests-….csv`, `.json` and `.svg`.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def watched(pid: int, requests: list[int], pause_s: float) -> Iterator[list[Look
 
 
 def run(*, requests: int, seconds: float, workers: int) -> tuple[list[Look], int, float]:
-    """Send until there were so many requests, so many seconds, or SIGTERM; return the looks, and how many were sent and failed."""
+    """Send so many requests in so many seconds, or more where it answers slower; return the looks, and how many were sent and failed."""
     counts: list[int] = []
     failed = 0.0
     told_to_end = threading.Event()
@@ -133,11 +133,12 @@ def run(*, requests: int, seconds: float, workers: int) -> tuple[list[Look], int
     with tempfile.TemporaryDirectory(prefix="passerelle-") as folder:
         home = write_store(Path(folder) / "bentoml")
         with serve(home, workers=str(workers), access_log="false") as service, watched(service.child.pid, counts, pause_s) as looks:
-            ends = time.monotonic() + seconds
-            while sum(counts) < requests and time.monotonic() < ends and not told_to_end.is_set():
+            began = time.monotonic()
+            while sum(counts) < requests and time.monotonic() - began < 2 * seconds and not told_to_end.is_set():
                 count, wrong = sent(service.address, len(counts))
                 counts.append(count)
                 failed += wrong
+                told_to_end.wait(max(0.0, seconds * sum(counts) / requests - (time.monotonic() - began)))
     return looks, sum(counts), failed
 
 
