@@ -111,9 +111,8 @@ def main() -> int:
         return error.exit_code
     costs = {name: cost_of(found) for name, found in rounds.items()}
     for name, cost in costs.items():
-        print(
-            f"{name:<10}{cost.cost:>8.1%} of throughput ({cost.cost_low:.1%} to {cost.cost_high:.1%}), of a worker {cost.worker_cost:.1%}   p99 {cost.p99_times:.2f} times"
-        )
+        interval = f"({cost.cost_low:.1%} to {cost.cost_high:.1%})"
+        print(f"{name:<10}{cost.cost:>8.1%} of throughput {interval}, of a worker {cost.worker_cost:.1%}   p99 {cost.p99_times:.2f} times")
     path = options.results / f"prediction-log-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.json"
     figures = {name: [asdict(each) for each in found] for name, found in rounds.items()}
     content = {
