@@ -5,7 +5,8 @@
     python -m loadtests.log_time --text redacted --file training/data/comments.csv
 
 The endpoint answers requests without a connection, in blocks with the log and without it, in an order drawn by chance; the time is that of
-the event loop's thread. That of the thread that writes is shared out over the records. A request over HTTP takes about a third more.
+the event loop's thread. That of the thread that looks after the process, and of the process that writes, is shared out over the records. A
+request over HTTP takes about a third more.
 """
 
 # ruff: noqa: T201 - a script that prints
@@ -29,7 +30,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from loadtests.bench.model import make_model
-from passerelle.monitoring.prediction_log.line_queue import TOGETHER
+from passerelle.monitoring.prediction_log.hand_over import TOGETHER
 from passerelle.monitoring.prediction_log.writer import PredictionLog
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.pages.app import build_app
@@ -71,15 +72,18 @@ async def measure(app: ClassifyEndpoint, bodies: Sequence[bytes], requests: int)
     assert log is not None  # noqa: S101 - the settings name its folder
     close = write_until_shutdown(log, _nowhere)
     await _answer(app, [bodies[i % len(bodies)] for i in range(_WARM_UP)])
-    written, drawn = _thread_us(log), random.Random(0)  # noqa: S311 - the order of blocks
+    await asyncio.sleep(1.0)  # the process has started
+    written, by_process, drawn = _thread_us(log), _process_us(log), random.Random(0)  # noqa: S311 - the order of blocks
     times: dict[bool, list[float]] = {True: [], False: []}
     for block in range(requests // _BLOCK // 2):
         for recorded in drawn.sample([True, False], 2):
             app._predictions = log if recorded else None
             times[recorded].append(await _answer(app, [bodies[(block * _BLOCK + i) % len(bodies)] for i in range(_BLOCK)]))
-        await asyncio.sleep(0.002)  # a turn for the thread that writes
+        await asyncio.sleep(0.002)  # a turn for the log's thread
     await asyncio.sleep(0.6)
-    by_thread = (_thread_us(log) - written) / (len(times[True]) * _BLOCK)
+    records = len(times[True]) * _BLOCK
+    by_thread, by_process = (_thread_us(log) - written) / records, (_process_us(log) - by_process) / records
+    memory = _process_mib(log)
     await close({"type": "lifespan.shutdown.complete"})
     added = [one - other for one, other in zip(times[True], times[False], strict=True)]
     # A block in which the machine did something else says nothing.
@@ -88,6 +92,7 @@ async def measure(app: ClassifyEndpoint, bodies: Sequence[bytes], requests: int)
     within = 2 * statistics.stdev(usual) / len(usual) ** 0.5
     print(f"a request without the log: {statistics.median(times[False]):.0f} µs")
     print(f"the log adds:              {statistics.mean(usual):.1f} ± {within:.1f} µs, and {by_thread:.1f} µs on its own thread")
+    print(f"the process that writes:   {by_process:.1f} µs, {memory:.1f} MiB of its own and its share of what others have too")
 
 
 async def _answer(app: ClassifyEndpoint, bodies: Sequence[bytes]) -> float:
@@ -109,8 +114,20 @@ async def _nowhere(_: Message) -> None:
     pass
 
 
+def _process_us(log: PredictionLog) -> float:
+    """Return the processor time of the process that makes the lines and writes them."""
+    path = Path(f"/proc/{log._process.pid}/schedstat")
+    return int(path.read_text(encoding="ascii").split()[0]) / 1e3
+
+
+def _process_mib(log: PredictionLog) -> float:
+    """Return the memory of that process (PSS)."""
+    lines = Path(f"/proc/{log._process.pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:"))
+
+
 def _thread_us(log: PredictionLog) -> float:
-    """Return the processor time of the thread that writes."""
+    """Return the processor time of the log's thread in the worker."""
     path = Path(f"/proc/self/task/{log._thread.native_id}/schedstat")
     return int(path.read_text(encoding="ascii").split()[0]) / 1e3
 

@@ -52,10 +52,16 @@ MOST_COST, MOST_P99 = 0.03, 1.1
 
 @dataclass(frozen=True)
 class LogTurn:
-    """What one turn on one service gave."""
+    """What one turn on one service gave.
+
+    Attributes:
+        cpu_seconds: Processor time of all processes of the service.
+        worker_seconds: Of these, of all but those that write the log.
+    """
 
     requests: float
     cpu_seconds: float
+    worker_seconds: float
     p99_ms: float
 
 
@@ -75,12 +81,14 @@ class LogCost:
         cost: Share of the requests a second of processor time that are lost.
         cost_low: Least of the interval of 95 %.
         cost_high: Most of it.
+        worker_cost: The same share by the processor time of the workers alone: what the log costs where another processor has time left.
         p99_times: The p99 in multiples of that without the log; median over the rounds.
     """
 
     cost: float
     cost_low: float
     cost_high: float
+    worker_cost: float
     p99_times: float
 
 
@@ -103,7 +111,8 @@ def main() -> int:
         return error.exit_code
     costs = {name: cost_of(found) for name, found in rounds.items()}
     for name, cost in costs.items():
-        print(f"{name:<10}{cost.cost:>8.1%} of throughput ({cost.cost_low:.1%} to {cost.cost_high:.1%})   p99 {cost.p99_times:.2f} times")
+        interval = f"({cost.cost_low:.1%} to {cost.cost_high:.1%})"
+        print(f"{name:<10}{cost.cost:>8.1%} of throughput {interval}, of a worker {cost.worker_cost:.1%}   p99 {cost.p99_times:.2f} times")
     path = options.results / f"prediction-log-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.json"
     figures = {name: [asdict(each) for each in found] for name, found in rounds.items()}
     content = {
@@ -151,16 +160,20 @@ def one_turn(server: Server, signal: Signals, bodies: Path, options: argparse.Na
             worker.send_signal(signal)
     before = cpu_seconds(server)
     done = run_wrk(server, bodies, connections=options.connections, seconds=options.seconds)
-    used = cpu_seconds(server) - before
-    return LogTurn(done.requests_per_s * max(1, round(options.seconds)), used, done.p99_ms)
+    used, by_workers = (after - former for after, former in zip(cpu_seconds(server), before, strict=True))
+    return LogTurn(done.requests_per_s * max(1, round(options.seconds)), used, by_workers, done.p99_ms)
 
 
-def cpu_seconds(server: Server) -> float:
-    """Return the processor time that the service has used."""
+def cpu_seconds(server: Server) -> tuple[float, float]:
+    """Return the processor time that the service has used, and that of all its processes but those that write the log."""
     leader = psutil.Process(server.child.pid)
-    processes = [leader, *leader.children(recursive=True)]
-    files = (path for each in processes for path in Path(f"/proc/{each.pid}/task").glob("*/schedstat"))
-    return sum(int(path.read_text(encoding="ascii").split()[0]) for path in files) / 1e9
+    total = of_writers = 0.0
+    for process in (leader, *leader.children(recursive=True)):
+        files = Path(f"/proc/{process.pid}/task").glob("*/schedstat")
+        used = sum(int(path.read_text(encoding="ascii").split()[0]) for path in files) / 1e9
+        total += used
+        of_writers += used if any("line_writer" in each for each in process.cmdline()) else 0.0
+    return total, total - of_writers
 
 
 @contextmanager
@@ -187,12 +200,14 @@ def corrections(server: Server, record: Mapping[str, str], per_s: float) -> Iter
 def cost_of(rounds: Sequence[LogRound]) -> LogCost:
     """Return what the log costs; the interval comes from drawing the rounds anew."""
     table = np.array([(r.recorded.requests, r.recorded.cpu_seconds, r.without.requests, r.without.cpu_seconds) for r in rounds])
+    by_worker = np.array([(r.recorded.worker_seconds, r.without.worker_seconds) for r in rounds]).sum(axis=0)
     drawn = np.random.default_rng(0).integers(len(table), size=(2_000, len(table)))
     sums = np.vstack([table.sum(axis=0), table[drawn].sum(axis=1)])
     costs = 1 - (sums[:, 0] / sums[:, 1]) / (sums[:, 2] / sums[:, 3])
     low, high = np.quantile(costs[1:], (0.025, 0.975))
+    worker_cost = 1 - (sums[0, 0] / by_worker[0]) / (sums[0, 2] / by_worker[1])
     p99_times = statistics.median(r.recorded.p99_ms for r in rounds) / statistics.median(r.without.p99_ms for r in rounds)
-    return LogCost(float(costs[0]), float(low), float(high), p99_times)
+    return LogCost(float(costs[0]), float(low), float(high), float(worker_cost), p99_times)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from passerelle.monitoring.prediction_log import line_writer, log_process
+from tests.unit.log_stand_in import WritingThread
+
 
 @pytest.fixture(scope="package", autouse=True)
 def _no_process() -> Iterator[None]:
@@ -19,4 +22,6 @@ def _no_process() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(subprocess.Popen, "__init__", refuse)
+        patch.setattr(log_process, "_started", WritingThread)
+        patch.setattr(line_writer, "_GATHER_S", 0.002)
         yield

@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from passerelle.monitoring.prediction_log.content import AnsweredRecord
 from passerelle.serving.predictor import SWITCH_SECONDS
 from passerelle.serving.responses import Message, Send
 
@@ -42,9 +41,10 @@ class Recorder(NamedTuple):
         seconds = time.perf_counter() - self.began_s
         top = answer["top"]
         second = top[1] if len(top) > 1 else _NO_SECOND
+        # The fields of `AnsweredRecord`; to make one takes longer, and its values are what is handed over.
         self.log.add(
-            AnsweredRecord(
-                model,
+            (
+                self.log.number_of(model),
                 record,
                 answer["prediction_id"],
                 answer["model_version"],
@@ -74,7 +74,7 @@ def prediction_log_of(settings: LogSettings, registry: CollectorRegistry) -> Pre
 
 def write_until_shutdown(log: PredictionLog, send: Send) -> Send:
     """Start the log, and return a `send` for the lifespan that closes it once the last request was answered."""
-    # A long text that is redacted must not keep the event loop waiting for the interpreter.
+    # The log's thread must not keep the event loop waiting for the interpreter.
     sys.setswitchinterval(SWITCH_SECONDS)
     log.start()
 

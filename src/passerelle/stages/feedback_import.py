@@ -15,6 +15,7 @@ from passerelle.errors import DataError, UsageError
 from passerelle.log_settings import LogSettings, check_log
 from passerelle.model.prediction_id import day_of, is_prediction_id
 from passerelle.monitoring.prediction_log.content import LoggedContent
+from passerelle.monitoring.prediction_log.content_rules import rules_of
 from passerelle.monitoring.prediction_log.corrections import chosen_rows
 from passerelle.monitoring.prediction_log.erasures import erased_ids
 from passerelle.monitoring.prediction_log.log_file import FEEDBACK, FileLimits, LogFile, worker_name
@@ -216,7 +217,7 @@ def _given(place: LogPlace, rows: Sequence[_Row], by: str) -> dict[str, str]:
 
 def _write(context: Context, folder: Path, rows: Sequence[_Row], by: str, models: dict[str, str]) -> None:
     check_log(context.environment)
-    content, at = LoggedContent(LogSettings.read(context.environment)), datetime.now(UTC).isoformat(timespec="milliseconds")
+    content, at = LoggedContent(rules_of(LogSettings.read(context.environment))), datetime.now(UTC).isoformat(timespec="milliseconds")
     file = LogFile(folder, FEEDBACK, worker_name(time.time()), _ONE_FILE)
     for row in rows:
         registered_model = models.get(row.prediction_id, "")

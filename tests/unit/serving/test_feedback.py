@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from passerelle.model.record import Column
 from passerelle.monitoring.prediction_log.writer import PredictionLog
 from passerelle.serving.contract import RequestError, contract_of
 from passerelle.serving.feedback import ACCEPTED, FeedbackIntake
-from tests.unit.monitoring.prediction_log.answers import answered, lines_of
+from tests.unit.monitoring.prediction_log.answers import lines_of, put
 
 NOON, DAY_S = 1_790_078_400.0, 86_400.0
 RUN, OTHER_RUN = "9f86d081", "0a1b2c3d"
@@ -218,7 +219,7 @@ def test_a_flood_of_feedback_leaves_half_of_the_queue_to_answers(intakes: Callab
         intake.send(by=str(number))
     with pytest.raises(RequestError):
         intake.send(by="6")
-    assert all(intake.log.add(answered(number)) for number in range(4))
+    assert all(put(intake.log, number) for number in range(4))
     assert intake.log.state()["dropped"]["queue"] == 0
 
 
@@ -227,9 +228,13 @@ def test_feedback_that_was_refused_while_the_queue_was_full_is_kept_when_it_come
     intake.send(by="agent-1")
     with pytest.raises(RequestError):
         intake.send(by="agent-2")
-    assert intake.log._queue.clear() == 1
+    intake.log.start()
+    deadline = time.monotonic() + 20
+    while intake.log.state()["waiting"] and time.monotonic() < deadline:
+        time.sleep(0.01)
     intake.send(by="agent-2")
-    assert [line["by"] for line in intake.kept()] == ["agent-2"]
+    intake.log.close()
+    assert [line["by"] for line in lines_of(intake.folder, "feedback")] == ["agent-1", "agent-2"]
 
 
 def test_a_record_that_is_sent_again_is_kept_under_the_rules_of_the_log(intakes: Callable[..., Intake]) -> None:

@@ -83,7 +83,7 @@ def test_each_answer_is_recorded_with_what_was_known_of_it(endpoint: Callable[..
         "columns": [],
         "waiting": 0,
         "written": 0,
-        "dropped": {"queue": 0, "disk": 0, "folder": 0, "record": 0, "shutdown": 0},
+        "dropped": {"queue": 0, "disk": 0, "folder": 0, "record": 0, "process": 0, "shutdown": 0},
     }
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
-from passerelle.log_settings import LogSettings, digest_key
 from passerelle.monitoring.prediction_log.digest import canonical, content_digest, record_digest
 from passerelle.monitoring.prediction_log.record import SCHEMA, LoggedFeedback
-
-if TYPE_CHECKING:
-    from passerelle.model.loaded import LoadedModel
 
 #: A longer text is cut, for the log alone.
 MOST_CHARACTERS = 20_000
@@ -27,19 +23,42 @@ _TIME_DIGITS = 13
 _BITS = bytes(ord("0" if chr(code).isspace() else "1") for code in range(256))
 
 
-class AnsweredRecord(NamedTuple):
-    """A record and what was answered, as they wait for the log: of the answer only what a line needs, so that the rest can be freed.
+class ContentRules(NamedTuple):
+    """Which content is logged.
 
     Attributes:
-        model: That answered.
-        second: The next probable class and its probability; both None without one.
+        columns: That are logged; none for the texts of a record of texts alone.
+        text: Whether texts are: `off`, `redacted` or `full`.
+        key: Of the digests; empty without one.
+    """
+
+    columns: tuple[str, ...]
+    text: str
+    key: bytes
+
+
+class AnsweringModel(NamedTuple):
+    """What the lines say of a version that answers.
+
+    Attributes:
+        golden_inputs: Each as `canonical` returns it.
+    """
+
+    registered_model: str
+    artifact_digest: str
+    golden_inputs: frozenset[bytes]
+
+
+class AnsweredRecord(NamedTuple):
+    """A record and what was answered, as they wait for the log: plain values, and of the answer only what a line needs.
+
+    Attributes:
         output: The answer of a model without probabilities; None for any other.
         known_ngrams: Share of the record's n-grams that the model knows; None for a model that is not compiled.
         key_name: Of the client's API key.
     """
 
-    model: LoadedModel
-    record: Mapping[str, object]
+    record: Mapping[str, Any]
     prediction_id: str
     model_version: str
     label: str
@@ -58,16 +77,12 @@ class LoggedContent:
     """Makes the lines of the log.
 
     Args:
-        settings: Which columns are logged, and how texts are.
+        rules: Which columns are logged, and how texts are.
     """
 
-    def __init__(self, settings: LogSettings) -> None:
-        self._columns = settings.columns
-        self._text = settings.log_text
-        self._key = digest_key(settings)
-        self._model: LoadedModel | None = None
-        self._registered_model = self._artifact_digest = ""
-        self._no_fields = not settings.columns and settings.log_text == "off"
+    def __init__(self, rules: ContentRules) -> None:
+        self._columns, self._text, self._key = rules
+        self._no_fields = not rules.columns and rules.text == "off"
         self._at_digits = self._at_text = ""
         self._second = -1
         self._second_text = ""
@@ -77,13 +92,15 @@ class LoggedContent:
         if self._text == "redacted":
             self._redaction.redact("")
 
-    def prediction(self, answered: AnsweredRecord) -> bytes:
-        """Return the line of an answer."""
+    def prediction(self, answered: Sequence[Any], model: AnsweringModel) -> bytes:
+        """Return the line of an answer.
+
+        Args:
+            answered: The fields of `AnsweredRecord`, in their order.
+        """
         # Unpacked, since to look each field up by its name takes longer.
-        model, record, prediction_id, model_version, label, probability = answered[:6]
-        second_label, second_probability, review, output, known_ngrams, key_name, seconds, batch = answered[6:]
-        if model is not self._model:
-            self._remember(model)
+        record, prediction_id, model_version, label, probability, second_label = answered[:6]
+        second_probability, review, output, known_ngrams, key_name, seconds, batch = answered[6:]
         if prediction_id[:_TIME_DIGITS] != self._at_digits:
             self._set_time(prediction_id[:_TIME_DIGITS])
         fields, redaction = (None, None) if self._no_fields else self._fields(record, self._columns)
@@ -93,9 +110,9 @@ class LoggedContent:
         line = {
             "prediction_id": prediction_id,
             "at": self._at_text,
-            "registered_model": self._registered_model,
+            "registered_model": model.registered_model,
             "model_version": model_version,
-            "artifact_digest": self._artifact_digest,
+            "artifact_digest": model.artifact_digest,
             "key_name": key_name,
             "label": label,
             "probability": probability,
@@ -152,12 +169,6 @@ class LoggedContent:
     @property
     def _rules_version(self) -> int:
         return int(self._redaction.RULES_VERSION)
-
-    def _remember(self, model: LoadedModel) -> None:
-        """Remember the registered model and the digest of its artifacts; the next answer is nearly always the same model's."""
-        self._model = model
-        self._registered_model = model.lineage.get("registered_model", "")
-        self._artifact_digest = model.lineage.get("artifact_digest", "")
 
     def _set_time(self, digits: str) -> None:
         """Set `at` to the time that an id names, so that both name the same day.

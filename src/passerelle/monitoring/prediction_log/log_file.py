@@ -7,7 +7,6 @@ import errno
 import fcntl
 import os
 import re
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +29,7 @@ class FileLimits(NamedTuple):
 def worker_name(now_s: float) -> str:
     """Return the part of the files' names by which no two workers write the same file: start, host, process and a random number."""
     start = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_s))
-    host = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())[:64]
+    host = re.sub(r"[^A-Za-z0-9.]", "_", os.uname().nodename)[:64]
     return f"{start}-{host}-{os.getpid()}-{os.urandom(4).hex()}"
 
 

@@ -6,9 +6,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
 
-#: Why a record is not in the log: the queue was full, the disk took nothing, the folder has its most bytes, the record could not be written
-#: as a line, the service ended first.
-QUEUE, DISK, FOLDER, RECORD, SHUTDOWN = REASONS = ("queue", "disk", "folder", "record", "shutdown")
+from passerelle.monitoring.prediction_log.drop_reasons import REASONS
+
 DROPPED: Final = "passerelle_prediction_log_dropped"
 WRITTEN: Final = "passerelle_prediction_log_written"
 

@@ -1,40 +1,44 @@
-"""The prediction log of one worker: a bounded queue, and a thread that writes what is in it."""
+"""The prediction log of one worker: a bounded queue, and what hands it over to the process that writes it."""
 
 from __future__ import annotations
 
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 
 from passerelle.log_settings import LogSettings
-from passerelle.monitoring.prediction_log.content import AnsweredRecord, LoggedContent
-from passerelle.monitoring.prediction_log.folder_room import FolderRoom
-from passerelle.monitoring.prediction_log.line_queue import LineQueue
-from passerelle.monitoring.prediction_log.log_file import FEEDBACK, PREDICTIONS, FileLimits, LogFile, worker_name
-from passerelle.monitoring.prediction_log.log_metrics import DISK, FOLDER, QUEUE, SHUTDOWN, LogMetrics
+from passerelle.monitoring.prediction_log.content_rules import rules_of
+from passerelle.monitoring.prediction_log.drop_reasons import DISK, PROCESS, QUEUE, RECORD, SHUTDOWN
+from passerelle.monitoring.prediction_log.hand_over import MOST_BYTES, TOGETHER, HandOver
+from passerelle.monitoring.prediction_log.log_messages import FEEDBACK_MARK, NOTHING, RecordValues, WriterSettings
+from passerelle.monitoring.prediction_log.log_metrics import LogMetrics
+from passerelle.monitoring.prediction_log.log_process import LogProcess
 from passerelle.monitoring.prediction_log.record import LoggedFeedback
 
-#: The thread works for so long at a time, and at most this share of the time: the event loop needs the interpreter too.
-_TURN_S, _SHARE = 0.0005, 0.25
-#: What a killed process loses waits for no longer than this and a turn; under load the event loop makes nearly all lines meanwhile.
-_PAUSE_S = 0.25
-_RETRY_S = 1.0
-#: A write that takes longer is reported as a fault of the disk.
-_STUCK_S = 2.0
+if TYPE_CHECKING:
+    from passerelle.model.loaded import LoadedModel
+
+#: What a killed worker loses waits for no longer than this; under load the event loop hands over nearly all records meanwhile.
+_PAUSE_S = 0.1
+#: A process that has records and says nothing for so long is reported: the disk does not answer. To begin with it may take longer.
+_STUCK_S, _STUCK_AT_START_S = 2.0, 10.0
 #: Longest time for what still waits when the service ends.
 _CLOSE_S = 5.0
+#: A longer text is handed over at once.
+_LONG_CHARACTERS = 4_096
 
 
 class PredictionLog:
     """Records answers and feedback; never waits for the disk.
 
-    Records are added from one thread, the event loop. Whole lines are written together, a few milliseconds' worth at a time: a write for
-    each record would hand the interpreter back and forth as often. Of what a write does not finish, one line is cut, as with one a line.
+    Records are added from one thread, the event loop, which hands them over to a process that redacts, makes the lines and writes them:
+    `TOGETHER` at a time, since the event loop shares its interpreter with every thread of the worker. A thread hands over what has waited
+    for a while, and looks after the process.
 
     Args:
         settings: Where the log lies, and what it holds.
@@ -45,15 +49,20 @@ class PredictionLog:
         self._settings = settings
         self._folder = Path(settings.prediction_log).resolve()
         self._counts = LogMetrics(registry)
-        self._queue = LineQueue(LoggedContent(settings), self._counts, settings.log_queue)
-        limits, worker = FileLimits(settings.log_file_bytes, settings.log_file_age_s), worker_name(time.time())
-        self._predictions = LogFile(self._folder, PREDICTIONS, worker, limits)
-        self._feedback = LogFile(self._folder, FEEDBACK, worker, limits)
-        self._in_hand = 0
-        self._room = FolderRoom(self._folder, settings.log_max_bytes)
-        self._writing_since: float | None = None
-        self._fault = ""
+        self._most = settings.log_queue
+        self._records: deque[RecordValues] = deque()
+        #: Records may be put until so many are there.
+        self._room = min(TOGETHER, self._most)
+        self._model: LoadedModel | None = None
+        self._number = 0
+        limits = (settings.log_file_bytes, settings.log_file_age_s, settings.log_max_bytes)
+        self._hand_over = HandOver()
+        self._process = LogProcess(WriterSettings(str(self._folder), *rules_of(settings), *limits), self._hand_over)
+        # Of what the process was sent, and says that it is done with, since it was started.
+        self._counted = NOTHING
+        self._reported = ""
         self._overflowing = False
+        self._lock = threading.Lock()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
 
@@ -61,17 +70,41 @@ class PredictionLog:
         """Write from here on."""
         self._thread.start()
 
-    def add(self, answered: AnsweredRecord) -> bool:
-        """Let an answer be recorded, and return whether it will be; never waits."""
-        return self._queue.put(answered) or self._drop()
+    def number_of(self, model: LoadedModel) -> int:
+        """Return what stands in front of the record of an answer of this model."""
+        if model is not self._model:
+            self._number = self._hand_over.number_of(model)
+            # The next answer is nearly always the same model's.
+            self._model = model
+        return self._number
+
+    def add(self, answered: RecordValues) -> bool:
+        """Let an answer be recorded, and return whether it will be; never waits.
+
+        Args:
+            answered: The number of the model, and then the fields of `AnsweredRecord`.
+        """
+        if not self._room and not self._make_room():
+            return self._drop()
+        self._room -= 1
+        self._records.append(answered)
+        for value in answered[1].values():
+            if isinstance(value, str) and len(value) > _LONG_CHARACTERS:
+                self._room = 0
+        return True
 
     def add_feedback(self, feedback: LoggedFeedback) -> bool:
         """Let a feedback be recorded, and return whether it will be; never waits, and takes no more than half of the queue.
 
         Args:
-            feedback: Its comment and its fields as they were sent: what is kept of them is decided, redacted and digested on the thread.
+            feedback: Its comment and its fields as they were sent: the process decides what is kept of them, redacts and digests it.
         """
-        return self._queue.put_feedback(feedback)
+        # The other half of the queue is for answers: nobody sends those again.
+        if self._waiting * 2 > self._most or not self._make_room():
+            return False
+        self._room -= 1
+        self._records.append((FEEDBACK_MARK, *feedback))
+        return True
 
     def state(self) -> dict[str, Any]:
         """Return what this worker says of its log."""
@@ -81,7 +114,7 @@ class PredictionLog:
             "fault": fault or None,
             "text": self._settings.log_text,
             "columns": list(self._settings.columns),
-            "waiting": len(self._queue),
+            "waiting": self._waiting,
             "written": self._counts.written,
             "dropped": dict(self._counts.dropped),
         }
@@ -90,20 +123,53 @@ class PredictionLog:
         """Write what waits, and close the files; what the disk does not take in time is counted as dropped."""
         if not self._thread.is_alive():
             return
+        before = sum(self._counts.dropped.values())
         self._ending.set()
-        self._thread.join(_CLOSE_S)
-        left = len(self._queue) + self._in_hand
+        self._thread.join(_CLOSE_S + 1)
+        left = self._waiting
         if left:
-            fault = self.fault
-            self._counts.drop(DISK if fault else SHUTDOWN, left)
-            _report(f"{left} records are missing in the prediction log: {fault or 'the service ended first'}")
+            self._counts.drop(DISK if self.fault else SHUTDOWN, left)
+        if missing := sum(self._counts.dropped.values()) - before:
+            _report(f"{missing} records are missing in the prediction log: {self.fault or 'the service ended first'}")
 
     @property
     def fault(self) -> str:
         """Why nothing is written at the moment; empty while all is well."""
-        since = self._writing_since
-        stuck = since is not None and time.monotonic() - since > _STUCK_S
-        return "the disk does not answer" if stuck else self._fault
+        process = self._process
+        if not process.runs:
+            return process.fault
+        longest = _STUCK_S if process.has_spoken else _STUCK_AT_START_S
+        if self._outstanding and time.monotonic() - process.heard_s > longest:
+            return "the disk does not answer"
+        return process.progress.fault
+
+    @property
+    def _waiting(self) -> int:
+        """Number of records that are put and not written."""
+        return len(self._records) + self._hand_over.unsent + self._outstanding
+
+    @property
+    def _outstanding(self) -> int:
+        """Number of records that the process was sent and has not written."""
+        return self._hand_over.sent - self._counted.written - sum(self._counted.dropped.values())
+
+    @property
+    def _full(self) -> bool:
+        sizes = self._hand_over
+        size_bytes = sizes.unsent_bytes + sizes.sent_bytes - self._counted.done_bytes
+        return self._waiting >= self._most or size_bytes > MOST_BYTES
+
+    def _make_room(self) -> bool:
+        """Hand over what waits, and return whether there is room for more."""
+        if self._lock.acquire(blocking=False):  # otherwise the thread does it just now
+            try:
+                self._pass_on()
+                if self._full:
+                    self._listen()
+            finally:
+                self._lock.release()
+        self._room = 0 if self._full else min(TOGETHER, self._most - self._waiting)
+        return self._room > 0
 
     def _drop(self) -> bool:
         """Count an answer for which there is no room."""
@@ -115,76 +181,58 @@ class PredictionLog:
         return False
 
     def _run(self) -> None:
-        self._queue.prepare()
-        while not self._ending.wait(self._turn()):
-            pass
+        self._turn()
+        while not self._ending.wait(_PAUSE_S):
+            self._turn()
         deadline = time.monotonic() + _CLOSE_S
-        while self._attempt(self._write) and self._queue and time.monotonic() < deadline:
-            pass
-        if not self._in_hand:
-            self._attempt(self._close_files)
+        while self._records or not self._hand_over.is_empty or not self._process.runs:
+            if time.monotonic() > deadline or not self._waiting:
+                break
+            self._turn()
+            self._process.wait(_PAUSE_S / 10)
+        self._process.close_input()
+        while self._process.runs and time.monotonic() < deadline:
+            self._process.wait(_PAUSE_S)
+            self._turn()
 
-    def _close_files(self) -> None:
-        self._predictions.close()
-        self._feedback.close()
+    def _turn(self) -> None:
+        """Hand over what waits, and look after the process."""
+        with self._lock:
+            self._process.start_when_due()
+            self._pass_on()
+            self._listen()
+            if self._process.is_over():
+                self._counts.drop(PROCESS, self._outstanding)
+                self._hand_over.forget_sent()
+                self._counted = NOTHING
+            elif not self._outstanding:
+                self._process.heard_s = time.monotonic()
+        self._report_changes()
 
-    def _turn(self) -> float:
-        """Write some of what waits, and return how long to pause before the next turn."""
-        began = time.thread_time()
-        if not self._attempt(self._write):
-            return _RETRY_S
-        if self._queue.few:
-            return _PAUSE_S
-        return 0.0 if self._queue.crowded else (time.thread_time() - began) * (1 / _SHARE - 1)
+    def _pass_on(self) -> None:
+        """Hand over what has been put by now."""
+        records = [self._records.popleft() for _ in range(len(self._records))]
+        if records and (failed := self._hand_over.put(records)):
+            self._counts.drop(RECORD, failed)
+        self._hand_over.pump()
 
-    def _attempt(self, work: Callable[[], object]) -> bool:
-        """Return whether the disk took it; says so once when that changes."""
-        self._writing_since = time.monotonic()
-        try:
-            work()
-        except OSError as error:
-            self._change(f"{self._folder}: {error.strerror}")
-            return False
-        finally:
-            self._writing_since = None
-        self._change(self._room.fault)
-        if self._overflowing and not self._queue.crowded:
+    def _listen(self) -> None:
+        """Count what the process has done since it was last heard."""
+        for progress in self._process.listen():
+            former, self._counted = self._counted, progress
+            self._counts.write(progress.written - former.written)
+            for reason, records in progress.dropped.items():
+                self._counts.drop(reason, records - former.dropped.get(reason, 0))
+
+    def _report_changes(self) -> None:
+        former, self._reported = self._reported, self.fault
+        if self._reported and not former:
+            _report(f"the prediction log is not written: {self._reported}; answers go on")
+        elif former and not self._reported:
+            _report(f"the prediction log is written again: {self._folder}")
+        if self._overflowing and not self._full and self._waiting * 2 <= self._most:
             self._overflowing = False
             _report(f"records are no longer dropped from the prediction log; {sum(self._counts.dropped.values())} were, since the start")
-        return True
-
-    def _change(self, fault: str) -> None:
-        former, self._fault = self._fault, fault
-        if fault and not former:
-            _report(f"the prediction log is not written: {fault}; answers go on")
-        elif former and not fault:
-            _report(f"the prediction log is written again: {self._folder}")
-
-    def _write(self) -> None:
-        """Write what an earlier turn left, and then what can be made into lines within a turn.
-
-        Raises:
-            OSError: The disk does not take it.
-        """
-        self._write_lines()
-        for file in (self._predictions, self._feedback):
-            file.close_when_due()
-        if self._queue and not self._room.has_room():
-            self._counts.drop(FOLDER, self._queue.clear())
-            return
-        lines = self._queue.take(_TURN_S)
-        self._predictions.unwritten += lines.predictions
-        self._feedback.unwritten += lines.feedback
-        self._in_hand += lines.records
-        self._write_lines()
-
-    def _write_lines(self) -> None:
-        for file in (self._predictions, self._feedback):
-            self._room.add(len(file.unwritten))
-            file.write()
-        written, self._in_hand = self._in_hand, 0
-        if written:
-            self._counts.write(written)
 
 
 def _report(message: str) -> None:

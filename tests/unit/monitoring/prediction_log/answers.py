@@ -23,7 +23,6 @@ def answered(number: int = 0, record: dict[str, object] | None = None, **changes
     """Return an answer; its key's name holds the number."""
     record = {"text": TEXT} if record is None else record
     return AnsweredRecord(
-        MODEL,
         record,
         prediction_id=new_prediction_id("9f86d081"),
         model_version="7",
@@ -38,6 +37,11 @@ def answered(number: int = 0, record: dict[str, object] | None = None, **changes
         seconds=0.00123456,
         batch=False,
     )._replace(**changes)
+
+
+def put(log: PredictionLog, number: int = 0, record: dict[str, object] | None = None, **changes: Any) -> bool:
+    """Let the answer of `answered` be recorded, and return whether it will be."""
+    return log.add((log.number_of(MODEL), *answered(number, record, **changes)))
 
 
 def log_of(folder: Path, **settings: Any) -> PredictionLog:

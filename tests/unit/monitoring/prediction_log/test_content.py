@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,16 +12,24 @@ import pytest
 from passerelle.errors import SettingsError
 from passerelle.log_settings import LogSettings, check_log, digest_key
 from passerelle.model.prediction_id import new_prediction_id
-from passerelle.monitoring.prediction_log.content import MOST_CHARACTERS, LoggedContent
+from passerelle.monitoring.prediction_log.content import MOST_CHARACTERS, AnsweringModel, LoggedContent
+from passerelle.monitoring.prediction_log.content_rules import rules_of
 from passerelle.monitoring.prediction_log.digest import record_digest
 from passerelle.monitoring.prediction_log.record import LoggedFeedback
 from passerelle.monitoring.redaction import RULES_VERSION
 from tests.unit.monitoring.prediction_log.answers import answered
 
+MODEL_OF_LINES = AnsweringModel("classification", "sha256:00", frozenset({b'{"text":"golden"}'}))
+
+
+def line_of(entry: Sequence[Any], **settings: Any) -> Any:
+    """Return the columns of the line."""
+    return json.loads(LoggedContent(rules_of(LogSettings.read({}, **settings))).prediction(entry, MODEL_OF_LINES))
+
 
 def kept(record: dict[str, object], **settings: Any) -> tuple[Any, Any]:
     """Return the fields that are logged, and the version of the rules."""
-    line = json.loads(LoggedContent(LogSettings.read({}, **settings)).prediction(answered(record=record)))
+    line = line_of(answered(record=record), **settings)
     return line["fields"], line["redaction"]
 
 
@@ -30,7 +39,7 @@ TABLE: dict[str, object] = {"title": "M. Dupont", "age": 41, "city": "Paris", "s
 
 @pytest.mark.parametrize("text", ["golden", "other"])
 def test_a_golden_input_is_marked(text: str) -> None:
-    line = json.loads(LoggedContent(LogSettings.read({})).prediction(answered(record={"text": text})))
+    line = line_of(answered(record={"text": text}))
     assert line["golden"] is (text == "golden")
 
 
@@ -47,7 +56,7 @@ def test_a_golden_input_is_marked(text: str) -> None:
 )
 def test_what_no_classifier_answers_is_logged_as_json(answer: dict[str, Any], value: str | None) -> None:
     entry = answered(label="", probability=None, second_label=None, second_probability=None, output=answer)
-    line = json.loads(LoggedContent(LogSettings.read({})).prediction(entry))
+    line = line_of(entry)
     assert line["value"] == value
     assert (line["second_label"], line["probability"]) == (None, None)
 
@@ -83,13 +92,13 @@ def test_a_long_text_is_cut_between_two_words() -> None:
 
 def test_the_time_is_that_of_the_id() -> None:
     entry = answered(prediction_id=new_prediction_id("9f86d081", 1_790_078_400.007))
-    line = json.loads(LoggedContent(LogSettings.read({})).prediction(entry))
+    line = line_of(entry)
     assert line["at"] == "2026-09-22T12:00:00.007+00:00"
 
 
 def test_a_model_without_probabilities_has_no_second_label() -> None:
     entry = answered(probability=None, second_label=None, second_probability=None, output={"label": "a", "probability": None, "top": []})
-    line = json.loads(LoggedContent(LogSettings.read({})).prediction(entry))
+    line = line_of(entry)
     assert [line[name] for name in ("probability", "second_label", "second_probability", "value")] == [None] * 4
 
 
@@ -105,7 +114,7 @@ FEEDBACK = LoggedFeedback("id", "at", "m", "key", "b", "", comment="M. Dupont a 
     ],
 )
 def test_feedback_is_kept_under_the_same_rules(text: str, comment: Any, fields: Any, redaction: Any) -> None:
-    line = json.loads(LoggedContent(LogSettings.read({}, log_text=text, log_digest_key="k")).feedback(FEEDBACK))
+    line = json.loads(LoggedContent(rules_of(LogSettings.read({}, log_text=text, log_digest_key="k"))).feedback(FEEDBACK))
     assert (line["comment"], line["fields"], line["redaction"]) == (comment, fields, redaction)
     assert line["record_digest"] == record_digest({"text": "M. Dupont"}, b"k")
 
@@ -117,7 +126,7 @@ def test_the_digest_is_of_the_record_that_was_sent_and_needs_the_key() -> None:
     assert digest != record_digest({"a": "é", "b": 1}, b"other")
     assert record_digest({"a": 2**70}, b"k") != record_digest({"a": 2**71}, b"k")
     assert record_digest({"a": "é"}, b"") is None
-    line = json.loads(LoggedContent(LogSettings.read({}, log_digest_key="k", log_text="redacted")).prediction(answered()))
+    line = line_of(answered(), log_digest_key="k", log_text="redacted")
     assert line["record_digest"] == record_digest(answered().record, b"k")
 
 
@@ -154,5 +163,5 @@ def test_the_key_of_the_digests_may_be_in_a_file(tmp_path: Any) -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "mot", " deux mots ", "deux  mots", "trois\u00a0mots\nici", "un, deux… trois", " a", "a "])
 def test_words_are_what_is_between_white_space(text: str) -> None:
-    line = json.loads(LoggedContent(LogSettings.read({})).prediction(answered(record={"text": text, "title": text})))
+    line = line_of(answered(record={"text": text, "title": text}))
     assert line["words"] == 2 * len(text.split())

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from passerelle.monitoring.prediction_log import folder_room, writer
+from passerelle.monitoring.prediction_log import folder_room, line_writer, writer
 from passerelle.monitoring.prediction_log.record import SCHEMA, LoggedFeedback, LoggedPrediction
 from passerelle.monitoring.prediction_log.writer import PredictionLog
-from tests.unit.monitoring.prediction_log.answers import TEXT, answered, lines_of, log_of
+from tests.unit.monitoring.prediction_log.answers import MODEL, TEXT, answered, lines_of, log_of, put
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "_PAUSE_S", 0.002)
-    monkeypatch.setattr(writer, "_RETRY_S", 0.002)
+    monkeypatch.setattr(line_writer, "_RETRY_S", 0.002)
+    monkeypatch.setattr(folder_room, "_LOOK_S", 0.0)
 
 
 @pytest.fixture
@@ -45,7 +44,7 @@ def keys_of(folder: Path) -> list[str]:
 
 def test_each_answer_is_a_line_with_every_column(log: PredictionLog, tmp_path: Path) -> None:
     entry = answered()
-    assert log.add(entry)
+    assert log.add((log.number_of(MODEL), *entry))
     log.close()
     (line,) = lines_of(tmp_path / "log")
     assert tuple(line) == LoggedPrediction._fields
@@ -77,7 +76,7 @@ def test_each_answer_is_a_line_with_every_column(log: PredictionLog, tmp_path: P
 
 def test_nothing_that_waits_is_lost_at_the_end(log: PredictionLog, tmp_path: Path) -> None:
     for number in range(5_000):
-        assert log.add(answered(number))
+        assert put(log, number)
     log.close()
     assert keys_of(tmp_path / "log") == [f"key-{number}" for number in range(5_000)]
     assert list((tmp_path / "log" / "open").iterdir()) == []
@@ -95,7 +94,7 @@ def test_feedback_has_files_of_its_own(log: PredictionLog, tmp_path: Path) -> No
 
 
 def test_only_the_owner_reads_the_files(log: PredictionLog, tmp_path: Path) -> None:
-    log.add(answered())
+    put(log)
     wait_until(lambda: log.state()["written"])
     (path,) = (tmp_path / "log" / "open").iterdir()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -106,7 +105,7 @@ def test_two_workers_share_a_folder(tmp_path: Path) -> None:
     logs = [log_of(tmp_path) for _ in range(4)]
     for number, each in enumerate(logs):
         each.start()
-        each.add(answered(number))
+        put(each, number)
     for each in logs:
         each.close()
     assert sorted(keys_of(tmp_path)) == [f"key-{number}" for number in range(4)]
@@ -115,12 +114,12 @@ def test_two_workers_share_a_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("again", [False, True])
 def test_a_folder_that_is_removed_is_made_again(log: PredictionLog, tmp_path: Path, again: bool) -> None:
-    log.add(answered(1))
+    put(log, 1)
     wait_until(lambda: log.state()["written"] == 1)
     shutil.rmtree(tmp_path / "log")
     if again:
         (tmp_path / "log" / "open").mkdir(parents=True)
-    log.add(answered(2))
+    put(log, 2)
     log.close()
     assert keys_of(tmp_path / "log") == ["key-2"]
 
@@ -129,7 +128,7 @@ def test_a_folder_that_cannot_be_made_is_tried_again(tmp_path: Path, capsys: pyt
     (tmp_path / "log").write_text("in the way")
     log = log_of(tmp_path / "log")
     log.start()
-    log.add(answered(1))
+    put(log, 1)
     wait_until(lambda: log.state()["state"] == "failing")
     assert "File exists" in log.state()["fault"] or "Not a directory" in log.state()["fault"]
     time.sleep(0.02)
@@ -145,7 +144,7 @@ def test_a_folder_that_cannot_be_made_is_tried_again(tmp_path: Path, capsys: pyt
 
 def test_a_full_queue_drops_and_counts_and_says_so_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log = log_of(tmp_path, log_queue=3)
-    assert [log.add(answered(number)) for number in range(5)] == [True, True, True, False, False]
+    assert [put(log, number) for number in range(5)] == [True, True, True, False, False]
     assert log.state()["dropped"]["queue"] == 2
     log.start()
     log.close()
@@ -158,68 +157,31 @@ def test_a_full_queue_drops_and_counts_and_says_so_once(tmp_path: Path, capsys: 
 
 def test_long_texts_fill_the_queue_by_their_length(tmp_path: Path) -> None:
     log = log_of(tmp_path)
-    taken = [log.add(answered(number, {"text": "x" * 1_000_000})) for number in range(6)]
-    assert taken == [True] * 5 + [False]
-
-
-def test_a_stuck_disk_delays_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stuck, write = threading.Event(), os.write
-
-    def hang(handle: int, data: bytes) -> int:
-        stuck.wait()
-        return write(handle, data)
-
-    monkeypatch.setattr(os, "write", hang)
-    monkeypatch.setattr(writer, "_STUCK_S", 0.01)
-    log = log_of(tmp_path, log_queue=10)
-    log.start()
-    log.add(answered())
-    wait_until(lambda: log.state()["fault"] == "the disk does not answer")
-    assert sum(log.add(answered(number)) for number in range(100)) == 10
-    assert log.state()["dropped"]["disk"] == 90
-    stuck.set()
-    wait_until(lambda: log.state()["written"] == 11)
-    assert log.state()["state"] == "writing"
-    log.close()
-
-
-def test_the_end_does_not_wait_for_a_stuck_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stuck = threading.Event()
-    monkeypatch.setattr(os, "write", lambda *_: stuck.wait() and 0)
-    monkeypatch.setattr(writer, "_CLOSE_S", 0.01)
-    log = log_of(tmp_path)
-    log.start()
-    log.add(answered(1))
-    wait_until(lambda: not log.state()["waiting"])
-    log.add(answered(2))
-    log.close()
-    assert log.state()["dropped"]["shutdown"] == 2
-    stuck.set()
-    log._thread.join(30)
+    taken = [put(log, number, {"text": "x" * 1_000_000}) for number in range(10)]
+    assert taken == [True] * 8 + [False] * 2
 
 
 def test_a_folder_that_nobody_collects_does_not_fill_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(folder_room, "_LOOK_S", 0.0)
     log = log_of(tmp_path, log_max_bytes=1_024)
     log.start()
     for number in range(50):
-        log.add(answered(number))
-        wait_until(lambda: not log.state()["waiting"] and not log._in_hand)
+        put(log, number)
+        wait_until(lambda: not log.state()["waiting"])
     state = log.state()
     assert (state["written"] + state["dropped"]["folder"], state["state"]) == (50, "failing")
     assert folder_room.uncollected_bytes(tmp_path) < 2_048
     shutil.rmtree(tmp_path / "open")  # as the collector does with closed files
-    log.add(answered(50))
+    put(log, 50)
     log.close()
     assert keys_of(tmp_path) == ["key-50"]
     assert len(capsys.readouterr().err.splitlines()) == 2
 
 
 def test_a_record_that_no_line_can_hold_is_left_out_alone(log: PredictionLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log.add(answered(1, prediction_id="none"))
-    log.add(answered(2))
+    put(log, 1, prediction_id="none")
+    put(log, 2)
     log.close()
     assert keys_of(tmp_path / "log") == ["key-2"]
     assert log.state()["dropped"]["record"] == 1
