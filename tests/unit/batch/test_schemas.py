@@ -66,4 +66,4 @@ def test_an_optional_column_may_lack_in_one_file(tmp_path: Path, ending: str) ->
         (write_csv if ending == "csv" else write_json_lines)(path, rows)
     columns = [Column("text", "string"), Column("body", "string", required=False)]
     (split,) = plan_of(LocalFile.at(path), ["text", "no"]).splits
-    assert [dict(row) for batch in rows_of(split, columns, ["no"]) for row in batch] == rows
+    assert [row for batch in rows_of(split, columns, ["no"]) for row in batch] == rows
