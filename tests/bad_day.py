@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tests import operating_faults
+from tests import operating_faults, whole_tables_faults
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "bad-day.md"
@@ -230,6 +230,7 @@ SECTIONS: Mapping[str, Sequence[Row]] = {
     "Storage and backups": [Row(*each) for each in operating_faults.STORAGE],
     "Watched": [Row(*each) for each in operating_faults.WATCHED],
     "Inside an organisation": [Row(*each) for each in operating_faults.ORGANISATION],
+    "Whole tables and the flow": [Row(*each) for each in whole_tables_faults.TABLES],
 }
 
 

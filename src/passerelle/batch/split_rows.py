@@ -99,7 +99,8 @@ def _json_rows(content: bytes, names: Sequence[str]) -> Iterator[Row]:
 def _csv_batches(split: TableSplit, content: bytes, columns: Sequence[Column], names: Sequence[str]) -> Iterator[Rows]:
     # What is no text in this encoding becomes lone surrogates, which no record may hold.
     text = content.decode(split.encoding, "surrogateescape")
-    places = {name: split.header.index(name) for name in names}
+    # An optional column may lack in one file of several.
+    places = {name: split.header.index(name) for name in names if name in split.header}
     parsers = {column.name: _PARSERS[column.type] for column in columns if column.type in _PARSERS}
     optional = {column.name for column in columns if not column.required}
     rows = csv_rows(text, split.delimiter)

@@ -162,9 +162,7 @@ def _head(file: TableFile, begin: bytes, columns: Sequence[str]) -> _Head:
         header = tuple(next(csv_rows(text, delimiter), ()))
         lacking = [column for column in columns if column not in header]
         if not lacking:
-            doubled = [column for column in columns if header.count(column) > 1]
-            if doubled:
-                raise DataError(f"{file.name} has two columns « {doubled[0]} »")
+            _check_single(file, header, columns)
             return _Head(end, header, delimiter)
         missing.append(lacking)
     raise _lacks(file, min(missing, key=len))
@@ -178,6 +176,12 @@ def _end_of_header(begin: bytes) -> int:
             return place + found + 1
         place, quoted = place + len(part) + 1, not quoted
     return len(begin)
+
+
+def _check_single(file: TableFile, header: Sequence[str], columns: Sequence[str]) -> None:
+    doubled = next((column for column in columns if header.count(column) > 1), None)
+    if doubled is not None:
+        raise DataError(f"{file.name} has two columns « {doubled} »")
 
 
 def _lacks(file: TableFile, columns: Sequence[str]) -> DataError:
@@ -199,6 +203,7 @@ def _parquet_plan(file: TableFile, content: BinaryIO, columns: Sequence[str]) ->
     lacking = [column for column in columns if column not in names]
     if lacking:
         raise _lacks(file, lacking)
+    _check_single(file, names, columns)
     splits, row, named = [], 1, f"sha256:{digest.hexdigest()}"
     for group, group_rows in enumerate(groups):
         for skipped in range(0, group_rows, PARQUET_ROWS):
