@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from passerelle.environments.environment import ensure
 from passerelle.environments.lock import Locked, lock_for
 from passerelle.environments.resolution import pins_of
-from passerelle.errors import GoldenError, IntegrityError, UntrustedTypeError, UsageError
+from passerelle.errors import GoldenError, IntegrityError, PasserelleError, UntrustedTypeError, UsageError
 from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE, Adoption, read_adoption
 from passerelle.model.flavors.logged import ESTIMATORS, LoggedFlavor, logged_flavor
 from passerelle.model.golden import Golden, read_golden, replay
@@ -34,6 +35,7 @@ from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.sign import stored_signature
 from passerelle.registry.version_files import download_model, download_version
 from passerelle.settings import LoadingSettings, SigningSettings
+from passerelle.stages.adopt_hints import options_of, then_converted
 from passerelle.stages.adopt_writing import NewAdoption, written
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.converted_files import Form, NewFile, write_converted
@@ -193,7 +195,8 @@ def _convert_files(ancestor: _Ancestor, folder: Path, request: ConversionRequest
     pins = [f"{name}=={version}" for name, version in pins_of((ancestor.folder / LOCK_FILE).read_text(encoding="utf-8")).items()]
     writers = [each for each in _WRITERS[request.form] if not any(pin.startswith(f"{each}==") for pin in pins)]
     options = {"python": adoption.python, "flavor": adoption.flavor, "progress": request.progress}
-    locked = lock_for(former, overrides=[*pins, *writers], **options)  # type: ignore[arg-type]
+    with _leading_on(ancestor, request):
+        locked = lock_for(former, overrides=[*pins, *writers], **options)  # type: ignore[arg-type]
     lock = folder / LOCK_FILE
     lock.write_text(locked.text, encoding="utf-8")
     settings = LoadingSettings.read()
@@ -207,11 +210,24 @@ def _convert_files(ancestor: _Ancestor, folder: Path, request: ConversionRequest
     libraries = pins_of(locked.text)
     write_converted(former, folder / MODEL_FOLDER, ancestor.flavor, NewFile(content, request.form, libraries))
     if request.form == "onnx":
-        locked = lock_for(folder / MODEL_FOLDER, python=adoption.python, flavor="onnx", progress=request.progress)
+        with _leading_on(ancestor, request):
+            locked = lock_for(folder / MODEL_FOLDER, python=adoption.python, flavor="onnx", progress=request.progress)
         lock.write_text(locked.text, encoding="utf-8")
     (folder / GOLDEN).write_bytes((ancestor.folder / GOLDEN).read_bytes())
     record = _record_of(ancestor, folder / MODEL_FOLDER, locked, request.form)
     (folder / ADOPTION_FILE).write_text(record.canonical(), encoding="utf-8")
+
+
+@contextmanager
+def _leading_on(ancestor: _Ancestor, request: ConversionRequest) -> Iterator[None]:
+    """Let a refusal of the requirements name what to adopt the model with, and the other form."""
+    try:
+        yield
+    except PasserelleError as error:
+        if error.hint is not None:
+            conversion = (request.address, f"passerelle convert {request.address} --to {request.form}", _other_form(request))
+            error.hint = then_converted(error.hint, error.message, conversion, options_of(ancestor.adoption, ancestor.flavor))
+        raise
 
 
 def _record_of(ancestor: _Ancestor, model: Path, locked: Locked, form: Form) -> Adoption:
