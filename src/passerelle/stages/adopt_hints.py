@@ -77,7 +77,7 @@ def then_converted(hint: str, message: str, conversion: tuple[str, str, str], ty
         return f"{completed(found[0], message, address, typed)}; {convert}" if found["own"] else convert
 
     again = pattern.sub(command, hint).replace(_ANY, address)
-    return f"{again}\n{other}" if "passerelle " in again else again
+    return hint if again == hint else f"{again}\n{other}"
 
 
 def _adopt_command(address: str) -> re.Pattern[str]:

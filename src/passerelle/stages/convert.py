@@ -119,12 +119,14 @@ def convert(registry: Registry, request: ConversionRequest) -> Converted:
         ancestor = _ancestor(registry, version, Path(temporary) / "ancestor", request)
         folder = Path(temporary) / "converted"
         folder.mkdir()
-        _convert_files(ancestor, folder, request)
+        with _leading_on(ancestor, request):
+            _convert_files(ancestor, folder, request)
         if earlier is not None:
             # Of an interrupted conversion: what the registry holds is what is recorded.
             (folder / MODEL_FOLDER).rename(folder / "unused")
             download_model(registry, earlier, folder)
-        difference = _golden_difference(folder, ancestor.golden, request)
+        with _leading_on(ancestor, request):
+            difference = _golden_difference(folder, ancestor.golden, request)
         found = Converted(version.ref, None, True, request.form, "", len(ancestor.golden.inputs), difference, request.dry_run)
         if request.dry_run:
             return found
@@ -195,8 +197,7 @@ def _convert_files(ancestor: _Ancestor, folder: Path, request: ConversionRequest
     pins = [f"{name}=={version}" for name, version in pins_of((ancestor.folder / LOCK_FILE).read_text(encoding="utf-8")).items()]
     writers = [each for each in _WRITERS[request.form] if not any(pin.startswith(f"{each}==") for pin in pins)]
     options = {"python": adoption.python, "flavor": adoption.flavor, "progress": request.progress}
-    with _leading_on(ancestor, request):
-        locked = lock_for(former, overrides=[*pins, *writers], **options)  # type: ignore[arg-type]
+    locked = lock_for(former, overrides=[*pins, *writers], **options)  # type: ignore[arg-type]
     lock = folder / LOCK_FILE
     lock.write_text(locked.text, encoding="utf-8")
     settings = LoadingSettings.read()
@@ -210,8 +211,7 @@ def _convert_files(ancestor: _Ancestor, folder: Path, request: ConversionRequest
     libraries = pins_of(locked.text)
     write_converted(former, folder / MODEL_FOLDER, ancestor.flavor, NewFile(content, request.form, libraries))
     if request.form == "onnx":
-        with _leading_on(ancestor, request):
-            locked = lock_for(folder / MODEL_FOLDER, python=adoption.python, flavor="onnx", progress=request.progress)
+        locked = lock_for(folder / MODEL_FOLDER, python=adoption.python, flavor="onnx", progress=request.progress)
         lock.write_text(locked.text, encoding="utf-8")
     (folder / GOLDEN).write_bytes((ancestor.folder / GOLDEN).read_bytes())
     record = _record_of(ancestor, folder / MODEL_FOLDER, locked, request.form)
@@ -220,7 +220,7 @@ def _convert_files(ancestor: _Ancestor, folder: Path, request: ConversionRequest
 
 @contextmanager
 def _leading_on(ancestor: _Ancestor, request: ConversionRequest) -> Iterator[None]:
-    """Let a refusal of the requirements name what to adopt the model with, and the other form."""
+    """Where a refusal says to adopt the model with something, let it name the model, the conversion after that, and the other form."""
     try:
         yield
     except PasserelleError as error:

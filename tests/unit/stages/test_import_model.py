@@ -43,3 +43,9 @@ def test_an_environment_that_is_gone_is_made_again(there: stage.ImportedModel, m
     with pytest.raises(IntegrityError):
         stage._complete(there, b"", None)
     assert len(made) == 1
+
+
+def test_a_hint_to_adopt_a_version_names_it(there: stage.ImportedModel) -> None:
+    with pytest.raises(IntegrityError) as refused, stage._naming(there.ref):
+        raise IntegrityError("a module is missing", hint="passerelle adopt models:/NAME/VERSION --override 'PACKAGE==VERSION'")
+    assert refused.value.hint == "passerelle adopt models:/comments/1 --override 'PACKAGE==VERSION'"
