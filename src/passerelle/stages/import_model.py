@@ -117,18 +117,17 @@ def import_model(
             store.select("models", found.bento_model_tag)
             _complete(found, lines, signing)
             return found
-        try:
-            with _naming(version.ref):
-                return _imported(registry, store, version, digest, staging=staging, signing=signing, lines=lines)
-        except OSError as error:
-            raise _cannot_write(store, error) from error
+        with _naming(version.ref, store):
+            return _imported(registry, store, version, digest, staging=staging, signing=signing, lines=lines)
 
 
 @contextmanager
-def _naming(ref: ModelVersionRef) -> Iterator[None]:
-    """Let the hint of an error raised inside name the version where it says to adopt one."""
+def _naming(ref: ModelVersionRef, store: Store) -> Iterator[None]:
+    """Let the hint of an error raised inside name the version where it says to adopt one, and an error of the disk the store."""
     try:
         yield
+    except OSError as error:
+        raise _cannot_write(store, error) from error
     except PasserelleError as error:
         if error.hint is not None:
             error.hint = completed(error.hint, error.message, ref.uri, ())
