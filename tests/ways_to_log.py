@@ -74,11 +74,16 @@ def outcome_of(row: Row) -> str:
     return f"refused: {row.refused}; adopted {f'with {options_of(row.mended)}' if row.mended else 'without the option'}"
 
 
+def line_of(name: str, row: Row) -> str:
+    """Return the line of one way in that table."""
+    return f"| {name} | {row.place} | {options_of(row.options)} | {outcome_of(row)} |"
+
+
 def table() -> str:
     """Return the table of docs/adopt.md."""
     lines = ["| logged | where it lies | options | outcome |", "|---|---|---|---|"]
     for ways in WAYS.values():
-        lines += [f"| {name} | {row.place} | {options_of(row.options)} | {outcome_of(row)} |" for name, row in ways.items()]
+        lines += [line_of(name, row) for name, row in ways.items()]
     return "\n".join(lines) + "\n"
 
 

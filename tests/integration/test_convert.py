@@ -110,6 +110,10 @@ def test_what_is_not_the_same_or_not_trusted_is_not_registered(adopting: Registr
     assert len(adopting.versions(ref.registered_model)) == 1
 
 
+def unresolved(*_: object, **__: object) -> None:
+    raise UsageError("no versions", hint="passerelle adopt models:/NAME/VERSION --override 'scipy==1'")
+
+
 def doubled(table: Any) -> Any:
     return table * 2
 
@@ -126,6 +130,12 @@ def test_what_cannot_be_converted_is_refused_with_a_way_out(
     adopt()
     monkeypatch.setenv("PASSERELLE_ADOPTED_PICKLES", "refused")
     assert refused("allow signed ones") == "export PASSERELLE_ADOPTED_PICKLES=signed"
+    with monkeypatch.context() as patch:
+        patch.setenv("PASSERELLE_ADOPTED_PICKLES", "any")
+        patch.setattr(stage, "lock_for", unresolved)
+        adopted_otherwise, onnx = refused("no versions").splitlines()
+    assert adopted_otherwise == f"passerelle adopt {logged.uri} --override 'scipy==1'; passerelle convert {logged.uri} --to skops"
+    assert onnx == f"passerelle convert {logged.uri} --to onnx"
     monkeypatch.setattr(stage, "logged_flavor", lambda *_, **__: LoggedFlavor("sklearn", "scikit-learn", (), False, {}, ""))
     assert refused("is no pickle: there is nothing to convert").startswith("passerelle promote --model")
     monkeypatch.setattr(stage, "logged_flavor", lambda *_, **__: LoggedFlavor("python_function", "pyfunc", (), True, {}, ""))

@@ -83,7 +83,7 @@ def test_the_process_answers_as_the_reader(folder: Path, answers: dict[str, dict
         hosted.close()
 
 
-def test_classifiers_of_texts_answer_as_pyfunc(tmp_path: Path) -> None:
+def test_models_of_texts_answer_as_pyfunc(tmp_path: Path) -> None:
     if not is_complete(text_python()):
         pytest.skip("the environment of texts is missing: .venv/bin/python -m tests.text_environment")
     models = saved_models(text_python(), "text_models.py")
@@ -91,7 +91,13 @@ def test_classifiers_of_texts_answer_as_pyfunc(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, cwd=tmp_path, env={"HOME": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     answers = json.loads((tmp_path / "answers.json").read_text())
+    embeddings = answers.pop("sentence_transformers")
+    assert embeddings["way"] == "rows"
+    for first, value, seen in zip(embeddings["first"]["values"], embeddings["values"], embeddings["pyfunc"], strict=True):
+        assert same_value(first, value, vectors=True), "encoded together with texts of as many tokens, a text gets the same answer"
+        assert same_value(dict(zip(value, seen, strict=True)), value, vectors=True, tolerance=1e-5), "pyfunc pads shorter texts"
     for task, answer in zip(("classification", "multilabel"), answers.values(), strict=True):
-        assert answer["task"] == task
+        assert (answer["task"], answer["way"]) == (task, "rows")
+        assert answer["probabilities"] == answer["first"]["probabilities"]
         labels = [answer["classes"][row.index(max(row))] for row in answer["probabilities"]]
         assert [{"label": label, "score": max(row)} for label, row in zip(labels, answer["probabilities"], strict=True)] == answer["pyfunc"]

@@ -29,7 +29,7 @@ from tests.logged_models import files_for
 from tests.logged_places import address_of, logged_folder
 from tests.saved_models import saved_models
 from tests.text_environment import text_python
-from tests.ways_to_log import FLAVORS, OF_TEXTS, SKLEARN, WAYS
+from tests.ways_to_log import FLAVORS, OF_TEXTS, SKLEARN, WAYS, line_of
 
 pytestmark = pytest.mark.integration
 
@@ -90,9 +90,11 @@ def registry(platform: RunningPlatform, plain_environment: None, monkeypatch: py
 @pytest.mark.flavors
 @pytest.mark.parametrize(("environment", "name"), [(environment, name) for environment, ways in WAYS.items() for name in ways])
 def test_each_way_is_served_or_refused_with_a_way_out(
-    registry: Registry, models: Path, environment: str, name: str, tmp_path: Path
+    registry: Registry, models: Path, environment: str, name: str, *, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     row = WAYS[environment][name]
+    # What held, for the log of the run: the table of docs/adopt.md.
+    line = line_of(name, row)
     address = address_of(row.place, registry, (lambda: logged_folder(models / row.saved)) if row.saved else row.log)
     if row.refused:
         with pytest.raises(PasserelleError) as refused:
@@ -101,6 +103,7 @@ def test_each_way_is_served_or_refused_with_a_way_out(
         assert refused.value.hint, "a command leads on"
         assert not any(ARTIFACT_DIGEST in version.tags for version in registry.versions(registry.settings.registered_model))
         if row.mended is None:
+            record_property("figure", line)
             return
         row = replace(row, options=row.mended, refused="")
     result = adopt(registry, AdoptionRequest(address, AdoptOptions(**files_for(row.options, tmp_path))))
@@ -118,3 +121,4 @@ def test_each_way_is_served_or_refused_with_a_way_out(
     # Read and held to its golden predictions as a service reads it, from what the registry holds.
     imported = import_model(registry, StoreSettings(bentoml_home=tmp_path), ref=result.ref)
     assert imported.created
+    record_property("figure", line)

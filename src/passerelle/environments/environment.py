@@ -120,9 +120,7 @@ def _make(folder: Path, lock: Path, python: str) -> None:
 def _must(arguments: list[str], python: str) -> None:
     failure = run_uv(arguments)
     if isinstance(failure, UvFailure):
-        raise OutsideError(
-            f"the environment of the model cannot be made for Python {python}:\n{failure.text}", hint="uv cache prune; passerelle import"
-        )
+        raise OutsideError(f"the environment of the model cannot be made for Python {python}:\n{failure.text}", hint="uv cache prune")
 
 
 def _compile(folder: Path) -> None:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from passerelle.errors import TRAIN_AGAIN, DamagedFileError, GoldenError
 
@@ -31,6 +32,8 @@ class Golden:
         classes: k classes, in the order of the model.
         probabilities: n rows of k, or None for a model without probabilities.
         tolerance: Largest difference of a probability that counts as the same; never more than `MOST_TOLERANCE`.
+        vectors: Whether the numbers of a label are one vector, such as an embedding: single precision makes those near zero as exact as
+            its length, and they are compared as shares of that.
     """
 
     inputs: tuple[Mapping[str, object], ...]
@@ -38,6 +41,7 @@ class Golden:
     classes: tuple[object, ...]
     probabilities: tuple[tuple[float, ...], ...] | None
     tolerance: float
+    vectors: bool = False
 
 
 def read_golden(path: Path) -> Golden:
@@ -52,6 +56,7 @@ def read_golden(path: Path) -> Golden:
         probabilities = None if rows is None else tuple(tuple(map(float, row)) for row in rows)
         inputs = tuple(dict(record) for record in content["inputs"])
         golden = Golden(inputs, tuple(content["labels"]), tuple(content["classes"]), probabilities, float(content["tolerance"]))
+        golden = replace(golden, vectors=content.get("vectors") is True)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedFileError(f"{path.name} holds no golden predictions", hint=TRAIN_AGAIN) from error
     if content.get("schema") != 1 or not golden.inputs or len(golden.inputs) != len(golden.labels):
@@ -73,7 +78,7 @@ def replay(golden: Golden, predict: Predict) -> float:
     if len(labels) != len(golden.labels):
         raise GoldenError(f"{len(golden.labels)} golden inputs got {len(labels)} predictions", hint="passerelle status")
     for place, (seen, now) in enumerate(zip(golden.labels, labels, strict=True)):
-        if not same_value(seen, now, tolerance=golden.tolerance):
+        if not same_value(seen, now, tolerance=golden.tolerance, vectors=golden.vectors):
             raise GoldenError(_difference(place, seen, now), hint="passerelle status")
     if golden.probabilities is None or probabilities is None:
         return 0.0
@@ -89,8 +94,14 @@ def replay(golden: Golden, predict: Predict) -> float:
     return largest
 
 
-def same_value(seen: object, now: object, *, tolerance: float = MOST_TOLERANCE) -> bool:
-    """Return whether two values of predictions are the same: numbers with a fraction within the relative tolerance, NaN equal to NaN."""
+def same_value(seen: object, now: object, *, tolerance: float = MOST_TOLERANCE, vectors: bool = False) -> bool:
+    """Return whether two values of predictions are the same: numbers with a fraction within the relative tolerance, NaN equal to NaN.
+
+    Args:
+        vectors: Whether an object of numbers is one vector, whose numbers may differ by the tolerance times its length.
+    """
+    if vectors and isinstance(seen, Mapping) and isinstance(now, Mapping):
+        return _same_vector(seen, now, tolerance)
     if isinstance(seen, float) and isinstance(now, float):
         both_nan = math.isnan(seen) and math.isnan(now)
         return both_nan or math.isclose(seen, now, rel_tol=tolerance, abs_tol=min(tolerance, _NO_DIFFERENCE))
@@ -101,11 +112,22 @@ def same_value(seen: object, now: object, *, tolerance: float = MOST_TOLERANCE) 
     return isinstance(seen, bool) == isinstance(now, bool) and seen == now
 
 
+def _same_vector(seen: Mapping[Any, object], now: Mapping[Any, object], tolerance: float) -> bool:
+    numbers = [value for value in (*seen.values(), *now.values()) if isinstance(value, float) and math.isfinite(value)]
+    if seen.keys() != now.keys() or len(numbers) != 2 * len(seen):
+        return same_value(seen, now, tolerance=tolerance)
+    former, latter = numbers[: len(seen)], [dict(now)[name] for name in seen]
+    least = tolerance * math.hypot(*former)
+    return all(isinstance(b, float) and abs(a - b) <= least for a, b in zip(former, latter, strict=True))
+
+
 def golden_content(
     inputs: Sequence[Mapping[str, object]],
     values: Sequence[object],
     classes: Sequence[object],
     probabilities: Sequence[Sequence[float]] | None,
+    *,
+    vectors: bool = False,
 ) -> dict[str, object]:
     """Return the content of the file of golden predictions, of a model of any task.
 
@@ -114,6 +136,7 @@ def golden_content(
         values: n values: labels, numbers, lists of labels or objects of named outputs, as JSON has them.
         classes: The classes, in the order of the probabilities; empty for a model that has none.
         probabilities: n rows, or None for a model without probabilities.
+        vectors: As `Golden` has it.
     """
     return {
         "schema": 1,
@@ -122,6 +145,7 @@ def golden_content(
         "classes": list(classes),
         "probabilities": None if probabilities is None else [list(row) for row in probabilities],
         "tolerance": MOST_TOLERANCE,
+        **({"vectors": True} if vectors else {}),
     }
 
 

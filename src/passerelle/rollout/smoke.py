@@ -77,7 +77,7 @@ def replay(ask: Asker, golden: Golden, *, where: str, expected_version: str, fol
             if following:
                 return SmokeReport(places.index(place), largest, time.perf_counter() - began, answer["model_version"])
             raise IntegrityError(f"{where} serves version {answer['model_version']}, not {expected_version}", hint="passerelle status")
-        _check_value(answer, golden.labels[place], f"the golden input {place}", where)
+        _check_value(answer, golden, place, where)
         if golden.probabilities is not None and "top" in answer:
             difference = _difference(answer["top"], golden.classes, golden.probabilities[place])
             if not difference <= golden.tolerance:
@@ -178,21 +178,22 @@ def _has_form(value: object) -> bool:
     return all(map(_has_form, value)) if isinstance(value, list | tuple) else True
 
 
-def _check_value(answer: ServiceAnswer, seen: object, name: str, where: str) -> None:
+def _check_value(answer: ServiceAnswer, golden: Golden, place: int, where: str) -> None:
     """Check the label, the labels or the prediction of an answer against the golden one.
 
     Raises:
         IntegrityError: It differs.
     """
     now: object
+    seen = golden.labels[place]
     if "labels" in answer:
         now, seen = sorted(str(each["label"]) for each in answer["labels"] if each["given"]), sorted(map(str, _list(seen)))
     elif "prediction" in answer:
         now, seen = answer["prediction"], _sent(seen)
     else:
         now, seen = str(answer.get("label")), str(seen)  # images of earlier releases answer every label as a text
-    if not same_value(seen, now):
-        raise GoldenError(f"{name} is « {now} » at {where} and was « {seen} »", hint="passerelle status")
+    if not same_value(seen, now, vectors=golden.vectors):
+        raise GoldenError(f"the golden input {place} is « {now} » at {where} and was « {seen} »", hint="passerelle status")
 
 
 def _list(labels: object) -> list[object]:

@@ -14,6 +14,7 @@ import numpy as np
 from passerelle.errors import GoldenError, UsageError
 from passerelle.model.adoption import Adoption, InputForm
 from passerelle.model.boundaries import telling_places
+from passerelle.model.flavors.logged import VECTORS
 from passerelle.model.golden import golden_content, same_value
 from passerelle.model.hosted import HostedModel, Outputs
 from passerelle.settings import LoadingSettings
@@ -87,7 +88,7 @@ def tried(model: LoggedModel, inputs: GoldenInputs) -> Tried:
         labels = _labels(model.draft.labels, hosted.classes, model.address)
         origin = inputs.origin if examples or inputs.origin == "examples" else "signature"
         adoption = replace(model.draft, task=hosted.task, input_form=form, labels=labels, golden_origin=origin)  # type: ignore[arg-type]
-        golden = golden_content(kept, outputs.values, hosted.classes, outputs.probabilities)
+        golden = golden_content(kept, outputs.values, hosted.classes, outputs.probabilities, vectors=_vectors(hosted))
         return Tried(adoption, golden, hosted.classes, tuple(warnings))
 
 
@@ -163,19 +164,26 @@ def _check_steady(hosted: HostedModel, records: Sequence[Record], outputs: Outpu
         IntegrityError: It does not.
     """
     hint = "passerelle adopt --help"
-    if not _same(outputs, hosted.predict(records)):
+    vectors = _vectors(hosted)
+    if not _same(outputs, hosted.predict(records), vectors=vectors):
         raise GoldenError("the model answers otherwise on each call: no golden prediction can hold, and no answer can be traced", hint=hint)
     for place, record in enumerate(records[:_ALONE]):
         probabilities = None if outputs.probabilities is None else outputs.probabilities[place : place + 1]
-        if not _same(Outputs(outputs.values[place : place + 1], probabilities), hosted.predict([record])):
+        if not _same(Outputs(outputs.values[place : place + 1], probabilities), hosted.predict([record]), vectors=vectors):
             message = "the model answers a record otherwise when others are asked with it: a service predicts requests together"
             raise GoldenError(message, hint=hint)
 
 
-def _same(one: Outputs, other: Outputs) -> bool:
+def _vectors(hosted: HostedModel) -> bool:
+    """Return whether each answer of the model is one vector."""
+    return hosted.adoption.flavor in VECTORS
+
+
+def _same(one: Outputs, other: Outputs, *, vectors: bool) -> bool:
     """Return whether two outputs are the same, but for rounding."""
     rows = [None if each.probabilities is None else [list(row) for row in each.probabilities] for each in (one, other)]
-    return same_value(list(one.values), list(other.values)) and same_value(*rows)
+    pairs = zip(one.values, other.values, strict=True)
+    return all(same_value(*pair, vectors=vectors) for pair in pairs) and same_value(*rows)
 
 
 def _labels(given: Mapping[str, str], classes: Sequence[Any], address: str) -> dict[str, str]:

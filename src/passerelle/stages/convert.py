@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from passerelle.environments.environment import ensure
 from passerelle.environments.lock import Locked, lock_for
 from passerelle.environments.resolution import pins_of
-from passerelle.errors import GoldenError, IntegrityError, UntrustedTypeError, UsageError
+from passerelle.errors import GoldenError, IntegrityError, PasserelleError, UntrustedTypeError, UsageError
 from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE, Adoption, read_adoption
 from passerelle.model.flavors.logged import ESTIMATORS, LoggedFlavor, logged_flavor
 from passerelle.model.golden import Golden, read_golden, replay
@@ -34,6 +35,7 @@ from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.sign import stored_signature
 from passerelle.registry.version_files import download_model, download_version
 from passerelle.settings import LoadingSettings, SigningSettings
+from passerelle.stages.adopt_hints import options_of, then_converted
 from passerelle.stages.adopt_writing import NewAdoption, written
 from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.converted_files import Form, NewFile, write_converted
@@ -117,12 +119,14 @@ def convert(registry: Registry, request: ConversionRequest) -> Converted:
         ancestor = _ancestor(registry, version, Path(temporary) / "ancestor", request)
         folder = Path(temporary) / "converted"
         folder.mkdir()
-        _convert_files(ancestor, folder, request)
+        with _leading_on(ancestor, request):
+            _convert_files(ancestor, folder, request)
         if earlier is not None:
             # Of an interrupted conversion: what the registry holds is what is recorded.
             (folder / MODEL_FOLDER).rename(folder / "unused")
             download_model(registry, earlier, folder)
-        difference = _golden_difference(folder, ancestor.golden, request)
+        with _leading_on(ancestor, request):
+            difference = _golden_difference(folder, ancestor.golden, request)
         found = Converted(version.ref, None, True, request.form, "", len(ancestor.golden.inputs), difference, request.dry_run)
         if request.dry_run:
             return found
@@ -212,6 +216,18 @@ def _convert_files(ancestor: _Ancestor, folder: Path, request: ConversionRequest
     (folder / GOLDEN).write_bytes((ancestor.folder / GOLDEN).read_bytes())
     record = _record_of(ancestor, folder / MODEL_FOLDER, locked, request.form)
     (folder / ADOPTION_FILE).write_text(record.canonical(), encoding="utf-8")
+
+
+@contextmanager
+def _leading_on(ancestor: _Ancestor, request: ConversionRequest) -> Iterator[None]:
+    """Where a refusal says to adopt the model with something, let it name the model, the conversion after that, and the other form."""
+    try:
+        yield
+    except PasserelleError as error:
+        if error.hint is not None:
+            conversion = (request.address, f"passerelle convert {request.address} --to {request.form}", _other_form(request))
+            error.hint = then_converted(error.hint, error.message, conversion, options_of(ancestor.adoption, ancestor.flavor))
+        raise
 
 
 def _record_of(ancestor: _Ancestor, model: Path, locked: Locked, form: Form) -> Adoption:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from passerelle.bentos.bento_model import CheckedModel, write_bento_model
 from passerelle.bentos.store import Store
 from passerelle.environments.environment import ensure
-from passerelle.errors import IntegrityError, OutsideError
+from passerelle.errors import IntegrityError, OutsideError, PasserelleError
 from passerelle.model.adoption import LOCK_FILE, read_adoption
 from passerelle.model.classifier import load_pipeline, pipeline_predict
 from passerelle.model.golden import read_golden, replay
@@ -38,6 +38,7 @@ from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.sign import stored_signature
 from passerelle.registry.version_files import download_version
 from passerelle.settings import LoadingSettings, SigningSettings, StoreSettings
+from passerelle.stages.adopt_hints import completed
 from passerelle.stages.context import Context, stage
 from passerelle.stages.promotion_lines import lines_of_promotion
 
@@ -116,10 +117,21 @@ def import_model(
             store.select("models", found.bento_model_tag)
             _complete(found, lines, signing)
             return found
-        try:
+        with _naming(version.ref, store):
             return _imported(registry, store, version, digest, staging=staging, signing=signing, lines=lines)
-        except OSError as error:
-            raise _cannot_write(store, error) from error
+
+
+@contextmanager
+def _naming(ref: ModelVersionRef, store: Store) -> Iterator[None]:
+    """Let the hint of an error raised inside name the version where it says to adopt one, and an error of the disk the store."""
+    try:
+        yield
+    except OSError as error:
+        raise _cannot_write(store, error) from error
+    except PasserelleError as error:
+        if error.hint is not None:
+            error.hint = completed(error.hint, error.message, ref.uri, ())
+        raise
 
 
 def _looked_up(registry: Registry, ref: ModelVersionRef | None) -> tuple[VersionInfo, str]:

@@ -61,3 +61,18 @@ def test_numbers_are_compared_by_their_size(value: float, share: float) -> None:
     near = value * (1 + share) if math.isfinite(value) else value
     assert same_value(value, near if math.isfinite(near) or not math.isfinite(value) else value)
     assert not same_value(value, value * 1.01 + 1) or not math.isfinite(value)
+
+
+def test_the_numbers_of_a_vector_are_as_exact_as_its_length(tmp_path: Path) -> None:
+    seen = {"output_0": 3.0, "output_1": -4.0, "output_2": 1e-5}
+    near = seen | {"output_2": 1.2e-5}
+    assert not same_value(seen, near), "as shares of itself, a number near zero is another"
+    assert same_value(seen, near, vectors=True)
+    assert not same_value(seen, seen | {"output_2": 1e-4}, vectors=True)
+    assert not same_value(seen, {"output_0": 3.0}, vectors=True)
+    assert not same_value(seen, near | {"output_0": math.nan}, vectors=True)
+    assert not same_value([seen], [near | {"output_0": 3}], vectors=True), "a whole number is another value"
+    path = tmp_path / "golden.json"
+    for vectors in (True, False):
+        path.write_text(json.dumps(golden_content([{"text": "a"}], [seen], [], None, vectors=vectors)))
+        assert read_golden(path).vectors is vectors

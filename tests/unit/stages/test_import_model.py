@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from passerelle.bentos.store import Store
 from passerelle.errors import IntegrityError
 from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE, Adoption
 from passerelle.model.manifest import digest_of_manifest, manifest_of
 from passerelle.names import GOLDEN, MANIFEST_FILE, MODEL_FOLDER, BentoTag, ModelVersionRef
+from passerelle.settings import StoreSettings
 from passerelle.stages import import_model as stage
 
 
@@ -43,3 +45,9 @@ def test_an_environment_that_is_gone_is_made_again(there: stage.ImportedModel, m
     with pytest.raises(IntegrityError):
         stage._complete(there, b"", None)
     assert len(made) == 1
+
+
+def test_a_hint_to_adopt_a_version_names_it(there: stage.ImportedModel, tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError) as refused, stage._naming(there.ref, Store(StoreSettings(bentoml_home=tmp_path))):
+        raise IntegrityError("a module is missing", hint="passerelle adopt models:/NAME/VERSION --override 'PACKAGE==VERSION'")
+    assert refused.value.hint == "passerelle adopt models:/comments/1 --override 'PACKAGE==VERSION'"

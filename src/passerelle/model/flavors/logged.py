@@ -34,6 +34,8 @@ _FORMATS = frozenset({"skops", "pickle", "cloudpickle"})
 _ANSWERED = frozenset({"predict", "predict_proba"})
 #: What the reader of texts passes on to the tokenizer, of what a model of transformers may be logged with.
 _OF_TOKENIZERS = frozenset({"truncation", "max_length", "padding"})
+#: Those that answer with a vector of numbers in single precision.
+VECTORS = frozenset({"sentence_transformers"})
 _OF_TEXTS = frozenset({"transformers", "sentence_transformers"})
 _TEXT_CLASSIFICATION = frozenset({"text-classification", "sentiment-analysis"})
 _SUFFIXES_OF_PICKLES = frozenset({".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".dill"})

@@ -27,7 +27,10 @@ class TextClassifier:
     Attributes:
         task: `classification`, `multilabel` where each label has a probability of its own, `regression` where there is one output.
         classes: The labels of the model's configuration, in its order; None of a regression.
+        takes_rows: It takes lists of one text each too, in place of a table.
     """
+
+    takes_rows = True
 
     def __init__(self, pipeline: Foreign, config: dict[str, object]) -> None:
         self._pipeline = pipeline
@@ -40,7 +43,23 @@ class TextClassifier:
 
     def predict(self, table: Foreign, params: dict[str, object]) -> tuple[list[object], list[list[float]] | None]:
         """Return the value of each record, and the probabilities of the labels, or None of a regression."""
-        rows = self._pipeline(texts_of(table), top_k=None, **{**self._config, **params})
+        return self._answers(self._pipeline(texts_of(table), top_k=None, **{**self._config, **params}))
+
+    def quick(self, given: Foreign) -> tuple[list[object], list[list[float]] | None]:
+        """Return what `predict` returns: the texts go through the model one by one as there, without the loader of data around it."""
+        import torch
+
+        pipeline = self._pipeline
+        before, _, after = pipeline._sanitize_parameters(top_k=None, **self._config)
+        rows = []
+        with torch.inference_mode():
+            for text in texts_of(given):
+                tokens = pipeline.preprocess(text, **{**pipeline._preprocess_params, **before})
+                logits = pipeline.model(**tokens).logits
+                rows.append(pipeline.postprocess({"logits": logits}, **{**pipeline._postprocess_params, **after}))
+        return self._answers(rows)
+
+    def _answers(self, rows: Foreign) -> tuple[list[object], list[list[float]] | None]:
         scores = [{str(each["label"]): float(each["score"]) for each in row} for row in rows]
         if self.classes is None:
             return [next(iter(row.values())) for row in scores], None
@@ -57,6 +76,8 @@ def texts_of(table: Foreign) -> list[object]:
     Raises:
         TypeError: There are other columns.
     """
+    if isinstance(table, list) and table and isinstance(table[0], list):
+        return [text for (text,) in table]
     columns = list(getattr(table, "columns", ()))
     if len(columns) > 1:
         if set(columns) != _PAIR:

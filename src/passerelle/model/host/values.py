@@ -70,12 +70,23 @@ def _foreign(value: Foreign) -> object:
     if getattr(getattr(value, "dtype", None), "kind", "") == "M" and not hasattr(value, "iloc"):
         # numpy's dates as texts: `tolist` gives integers for nanoseconds.
         return _dates(value.astype(str).tolist())
+    if _all_plain(value):
+        return value.tolist()
     if hasattr(value, "to_dict") and hasattr(value, "columns"):
         return [encoded(each) for each in value.to_dict(orient="records")]
     for name in ("toarray", "tolist", "item", "__float__"):
         if hasattr(value, name):
             return encoded(getattr(value, name)())
     raise TypeError(f"a {type(value).__name__} has no form in JSON")
+
+
+def _all_plain(value: Foreign) -> bool:
+    """Return whether numpy's own list of the array is its form in JSON: looking at each number takes longer than making it."""
+    if type(value).__module__ != "numpy" or type(value).__name__ != "ndarray":
+        return False
+    import numpy as np
+
+    return value.dtype.kind in "biu" or (value.dtype.kind == "f" and bool(np.isfinite(value).all()))
 
 
 def _dates(texts: object) -> object:

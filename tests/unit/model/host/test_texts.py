@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,8 +12,10 @@ import pandas as pd
 import pytest
 
 from passerelle.model.host.outputs import OutputNames
+from passerelle.model.host.quick import QuickWays
 from passerelle.model.host.read_sentences import Embeddings
 from passerelle.model.host.read_transformers import TextClassifier
+from passerelle.model.host.tables import Tables
 
 TABLE = pd.DataFrame({"text": ["a", "b"]})
 
@@ -55,13 +59,61 @@ def test_a_text_and_its_pair_are_given_together_and_other_columns_refused() -> N
         TextClassifier(pipeline, {}).predict(pd.DataFrame({"text": ["a"], "age": [1]}), {})
 
 
+class Numbers(np.ndarray[Any, Any]):
+    """What a tensor can do, as far as the reader asks for it."""
+
+    def float(self) -> Any:
+        return self.astype(np.float32).view(Numbers)
+
+    def numpy(self) -> Any:
+        return np.asarray(self)
+
+
+class Encoder:
+    """Gives the number of a text's words; a padded word would count a hundred. Keeps the shape of what was encoded together."""
+
+    def __init__(self, *, before: bool = False) -> None:
+        self.asked: dict[str, Any] = {}
+        self.parts: list[tuple[int, ...]] = []
+        self._before = before
+
+    def encode(self, texts: list[str], **options: Any) -> Any:
+        self.asked = options
+        return np.array([[float(len(text.split())), 0.5] for text in texts])
+
+    def tokenize(self, texts: list[str]) -> dict[str, Any]:
+        counts = [len(text.split()) for text in texts]
+        rows = [[1] * count + [0] * (max(counts) - count) for count in counts]
+        mask = np.array([row[::-1] for row in rows] if self._before else rows)
+        return {"input_ids": mask * 7, "attention_mask": mask}
+
+    def __call__(self, features: dict[str, Any]) -> dict[str, Any]:
+        tokens = features["input_ids"]
+        self.parts.append(tokens.shape)
+        words = (tokens == 7).sum(1) + 100 * (tokens == 0).sum(1)
+        return {"sentence_embedding": np.stack([words, np.full(len(words), 0.5)], axis=1).view(Numbers)}
+
+
 def test_each_text_is_encoded_by_itself() -> None:
-    asked: dict[str, Any] = {}
+    encoder = Encoder()
+    assert Embeddings(encoder, OutputNames(None)).predict(TABLE, {}) == ([{"output_0": 1.0, "output_1": 0.5}] * 2, None)
+    assert encoder.asked["batch_size"] == 1
 
-    def encode(texts: list[str], **options: Any) -> Any:
-        asked.update(options)
-        return np.array([[float(len(text)), 0.5] for text in texts])
 
-    model = Embeddings(SimpleNamespace(encode=encode), OutputNames(None))
-    assert model.predict(TABLE, {}) == ([{"output_0": 1.0, "output_1": 0.5}] * 2, None)
-    assert asked["batch_size"] == 1
+def test_texts_of_as_many_tokens_are_encoded_together_and_none_is_padded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(inference_mode=nullcontext))
+    encoder = Encoder()
+    texts = [["a b c"], ["a"], ["a b c"], ["b"], ["a " * 900], ["b " * 900], ["c " * 900]]
+    found, _ = Embeddings(encoder, OutputNames(None)).quick(texts)
+    assert [row["output_0"] for row in found] == [3.0, 1.0, 3.0, 1.0, 900.0, 900.0, 900.0]  # type: ignore[index]
+    assert encoder.parts == [(2, 3), (2, 1), (2, 900), (1, 900)], "long texts are no more at a time than memory has room for"
+
+
+def test_texts_that_are_padded_in_front_are_encoded_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(inference_mode=nullcontext))
+    encoder = Encoder(before=True)
+    ways = QuickWays(Embeddings(encoder, OutputNames(None)), Tables([{"name": "text", "type": "string"}], "table"))
+    records: list[dict[str, object]] = [{"text": "a b"}, {"text": "a"}]
+    for _ in range(8):
+        assert [row["output_0"] for row in ways.predict(records, {})[0]] == [2.0, 1.0]
+    assert not encoder.parts
