@@ -52,6 +52,9 @@ LOG = [
 ]
 #: Who may lock an entry may not shorten the time, which is another right.
 ENTRIES = f"arn:aws:s3:::{BUCKET}/ledger/*.jsonl"
+LOOKS = f"arn:aws:s3:::{BUCKET}/ledger/*/looks/*"
+#: Whoever reads the ledger sees what was written over or deleted there.
+FORMER = allowed(["s3:ListBucketVersions"], f"arn:aws:s3:::{BUCKET}") | {"Condition": {"StringLike": {"s3:prefix": ["ledger/*"]}}}
 LOCK = f"arn:aws:s3:::{BUCKET}/ledger/*/lock.json"
 #: Users of former versions, whose keys open nothing any more.
 FORMER_USERS = ("service",)
@@ -62,14 +65,15 @@ USERS = {
     "mlflow": [listing("mlflow"), allowed(["s3:GetObject"], ARTIFACTS)],
     "workbench": [
         listing(),
+        FORMER,
         allowed(["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], ARTIFACTS),
         allowed(["s3:GetObject", "s3:PutObject"], LEDGER),
-        allowed(["s3:PutObjectRetention"], ENTRIES),
+        allowed(["s3:PutObjectRetention"], ENTRIES, LOOKS),
         allowed(["s3:DeleteObject"], LOCK),
         nothing_for_good(f"arn:aws:s3:::{BUCKET}/*"),
         *LOG,
     ],
-    "prober": [listing(), allowed(["s3:GetObject"], ARTIFACTS, LEDGER)],
+    "prober": [listing(), FORMER, allowed(["s3:GetObject"], ARTIFACTS, LEDGER)],
     "backup": [
         listing(),
         allowed(["s3:GetObject"], f"arn:aws:s3:::{BUCKET}/*"),
@@ -131,7 +135,7 @@ def make_bucket(client: Any, name: str) -> None:
         # AWS takes no place for us-east-1, and wants one for all others.
         place = {} if REGION == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": REGION}}
         try:
-            # A bucket takes object lock only when it is made; what is locked in it is the ledger's entries, by whoever writes them.
+            # A bucket takes object lock only when it is made; locked in it are the ledger's entries and looks, by whoever writes them.
             client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=name == BUCKET, **place)
         except ClientError as refused:
             status = refused.response["ResponseMetadata"]["HTTPStatusCode"]

@@ -81,6 +81,8 @@ ADOPTIONS: Final = "passerelle-adoptions"
 LEDGER_PREFIX: Final = PREFIX + "ledger_"
 #: The last entry; on a version, the entry that last moved it, or that undid a move and left it in production.
 LEDGER_ENTRY: Final = LEDGER_PREFIX + "entry"
+#: Begins the parameters of the runs of the versions that an entry moved, which hold its digest, by its number.
+ENTRY_PARAM: Final = LEDGER_ENTRY + "."
 #: The last entry about a candidate; on a version, the one that made it the candidate or ended that.
 LEDGER_CANDIDATE: Final = LEDGER_PREFIX + "candidate"
 #: The last entry about an erasure from the prediction log.

@@ -17,6 +17,7 @@ from mlflow import MlflowClient
 from passerelle.criteria import Criteria, HeldOut
 from passerelle.errors import PasserelleError
 from passerelle.names import ARTIFACT_DIGEST, KIND, LEDGER_ANNOUNCED, LEDGER_ENTRY, PARENT_RUN, ModelVersionRef
+from passerelle.registry.anchors import removed_entries
 from passerelle.registry.client import Registry
 from passerelle.registry.ledger import Ledger
 from passerelle.registry.verified import history, verified_ledger
@@ -199,6 +200,23 @@ def forge_entry_and_tags_without_the_key(ground: Ground) -> Iterator[tuple[str, 
     yield told(lambda: rollback(ground.registry, who=PERSON, version=2, signing=signing)), "its signature is not valid"
 
 
+def put_ledger_and_tags_back_to_an_earlier_state(ground: Ground) -> Iterator[tuple[str, str]]:
+    moved(ground.registry, ground.second)
+    objects, ledger = ground.registry.objects, Ledger(ground.registry.objects, ground.name)
+    head, model, versions = ledger.read_head()[0] or b"", ground.registry.model_tags(ground.name), ground.registry.versions(ground.name)
+    rollback(ground.registry, who=PERSON, reason="it answers nonsense")
+    objects.delete(ledger.key(3))
+    assert objects.replace(ledger.head_key, head, entity_tag=objects.entity_tag(ledger.head_key))
+    for tag, value in model.items():
+        ground.mlflow.set_registered_model_tag(ground.name, tag, value)
+    for info in versions:
+        for tag, value in info.tags.items():
+            ground.mlflow.set_model_version_tag(ground.name, str(info.ref.version), tag, value)
+    ground.mlflow.set_registered_model_alias(ground.name, "production", "2")
+    entries = verified_ledger(ground.registry, ground.name).entries
+    yield next(removed_entries(ground.registry, ground.name, entries)), "an entry 3 of the ledger"
+
+
 WAYS: tuple[tuple[str, Way], ...] = (
     ("careless", import_a_version_that_was_never_promoted),
     ("careless", move_the_alias_by_hand),
@@ -209,6 +227,7 @@ WAYS: tuple[tuple[str, Way], ...] = (
     ("writes to MLflow", edit_a_metric),
     ("writes to MLflow and S3", delete_the_files_of_the_version_in_production),
     ("writes to MLflow and S3", fill_the_folder_of_the_ledger),
+    ("writes to MLflow and S3", put_ledger_and_tags_back_to_an_earlier_state),
     ("writes to MLflow and S3", forge_entry_and_tags_without_the_key),
 )
 

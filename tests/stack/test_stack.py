@@ -266,6 +266,10 @@ def test_nobody_removes_a_version_of_an_entry_without_saying_that_the_lock_is_to
     with pytest.raises(ClientError, match=r"WORM|AccessDenied"):
         workbench.put_object_retention(**one, Retention=shorter)  # type: ignore[attr-defined]
     assert not objects.hold(MODEL, year), "what is not of the ledger is not locked"
+    look = "ledger/least/looks/a/000001.json"
+    assert (objects.create(look, b"a look"), objects.hold(look, year), objects.was_altered(look)) == (True, True, False)
+    admin.delete_object(Bucket="passerelle", Key=look)  # type: ignore[attr-defined]
+    assert objects.was_altered(look), "the workbench sees that it was there"
     admin.delete_object(**one, BypassGovernanceRetention=True)  # type: ignore[attr-defined]
 
 

@@ -250,7 +250,7 @@ def history(output: Output, result: History) -> None:
     output.table(("no.", "when (UTC)", "what", "from", "to", "who", "reason"), rows, right=("no.", "from", "to"))
     for finding in result.findings:
         output.line(f"entry {finding.number}: {finding.problem}", Tone.BAD)
-    for wrong in (*filter(None, [result.damaged_head]), *result.differences, *result.looks):
+    for wrong in (*filter(None, [result.damaged_head]), *result.differences, *result.looks, *result.removed):
         output.line(wrong, Tone.BAD)
     for note in result.notes:
         output.line(note)

@@ -19,6 +19,7 @@ _TEXTS: Mapping[Language, Mapping[str, str]] = {
         "worn": "They are worn; 'passerelle train --refresh-held-out' holds out fresh ones.",
         "uncounted": "This look could not be counted, since nothing may be written: the next one gets the same number.",
         "lost": "Earlier looks that were removed, changed or forged: {lost}; each counts as one at these rows.",
+        "unknown": "Earlier looks that MLflow does not know, or no longer: {unknown}; they count.",
         "unsigned": "Earlier looks without a signature since looks are signed: {unsigned}.",
         "power": "On {rows} rows ({groups} without near-duplicates), a model passes at most with a chance of {level} if it is really "
         "{worse}, and 4 times in 5 if the true difference is {seen}.",
@@ -32,6 +33,7 @@ _TEXTS: Mapping[Language, Mapping[str, str]] = {
         "worn": "Elles sont usées : « passerelle train --refresh-held-out » en met d'autres de côté.",
         "uncounted": "Cet examen n'a pas pu être compté, faute de droit d'écriture : le suivant aura le même numéro.",
         "lost": "Examens antérieurs supprimés, modifiés ou falsifiés : {lost} ; chacun compte comme un examen de ces lignes.",
+        "unknown": "Examens antérieurs que MLflow ne connaît pas, ou plus : {unknown} ; ils comptent.",
         "unsigned": "Examens antérieurs sans signature depuis qu'ils sont signés : {unsigned}.",
         "power": "Sur {rows} lignes ({groups} sans les quasi-doublons), un modèle passe avec une probabilité de {level} au plus s'il est "
         "réellement {worse}, et 4 fois sur 5 si l'écart réel est de {seen}.",
@@ -62,6 +64,8 @@ def _sentences(difference: DifferenceInterval | None, look: LookTaken | None, ru
             yield texts["worn"]
         if look.lost:
             yield texts["lost"].format(lost=look.lost)
+        if look.unknown:
+            yield texts["unknown"].format(unknown=look.unknown)
         if look.unsigned:
             yield texts["unsigned"].format(unsigned=look.unsigned)
         if not look.counted:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from passerelle.errors import NotFoundError
 from passerelle.model.ledger_entry import ERASURE, UNDONE, Entry
-from passerelle.names import LEDGER_ANNOUNCED, LEDGER_CANDIDATE, LEDGER_ENTRY, LEDGER_ERASURE, ModelVersionRef, ledger_artifact
+from passerelle.names import ENTRY_PARAM, LEDGER_ANNOUNCED, LEDGER_CANDIDATE, LEDGER_ENTRY, LEDGER_ERASURE, ModelVersionRef, ledger_artifact
 from passerelle.registry.chain import Anchors
 from passerelle.registry.client import Registry
+from passerelle.registry.run_params import numbered_digests, numbered_param, tell_run
 
 _TAG = re.compile(r"([0-9]{1,12}) (sha256:[0-9a-f]{64})")
 
@@ -38,6 +39,28 @@ def confirm(registry: Registry, entry: Entry) -> None:
         # A version may be deleted since; the tag of the registered model is enough.
         with suppress(NotFoundError):
             registry.set_version_tags(ModelVersionRef(entry.registered_model, version, ""), {tag_of(entry): _text(entry)})
+    if not entry.moves_production:
+        return
+    for version in dict.fromkeys(filter(None, (entry.from_version, entry.to_version))):
+        # So that who puts the ledger and these tags back to an earlier state leaves what tells it.
+        with suppress(NotFoundError):
+            run_id = registry.model_version(entry.registered_model, version).ref.run_id
+            tell_run(registry, run_id, numbered_param(ENTRY_PARAM, entry.registered_model, entry.number), entry.digest)
+
+
+def removed_entries(registry: Registry, registered_model: str, entries: Sequence[Entry]) -> Iterator[str]:
+    """Yield what the runs of the versions know of entries that are not those of the ledger: it was put back to an earlier state.
+
+    Raises:
+        OutsideError: MLflow does not answer.
+    """
+    digests = {entry.number: entry.digest for entry in entries}
+    runs = dict.fromkeys(run_id for info in registry.versions(registered_model) if (run_id := info.ref.run_id))
+    for run_id in runs:
+        for number, digest in sorted(numbered_digests(registry, run_id, ENTRY_PARAM, registered_model).items()):
+            if digests.get(number) != digest:
+                here = "is another here" if number in digests else "is missing here"
+                yield f"the run {run_id} knows an entry {number} of the ledger, {digest}, which {here}: the ledger was put back or forged"
 
 
 def publish(registry: Registry, entry: Entry) -> None:

@@ -24,7 +24,7 @@ LOCK_NAME = "lock.json"
 _READERS = 8
 #: Objects that are looked at besides the entries: of what others put there, the first ones are told.
 _OTHER_OBJECTS = 64
-#: For which a bucket with object lock keeps an entry, whoever is to remove it.
+#: For which a bucket with object lock keeps an entry or a look, whoever is to remove it.
 _HOLD = timedelta(days=3_653)
 #: Entries that are read where MLflow knows none, and the head alone says how many there are.
 MOST_UNANCHORED = 10_000
@@ -152,13 +152,18 @@ class Ledger:
         key, line = self.key(entry.number), entry.line()
         if not self._objects.create(key, line) and not self._objects.replace(key, line, entity_tag=self._objects.entity_tag(key)):
             raise IntegrityError(f"another object stands at {key}", hint="passerelle history --verify")
-        self._objects.hold(key, datetime.now(UTC) + _HOLD)
+        hold_object(self._objects, key)
 
     def _content(self, key: str) -> bytes | None:
         try:
             return self._objects.read(key, most_bytes=MOST_ENTRY_BYTES)[0]
         except (NotFoundError, IntegrityError):
             return None
+
+
+def hold_object(objects: Objects, key: str) -> None:
+    """Keep an entry or a look from being removed for ten years, where the bucket was made with object lock."""
+    objects.hold(key, datetime.now(UTC) + _HOLD)
 
 
 def folder_of(registered_model: str) -> str:

@@ -32,6 +32,7 @@ class LookTaken:
         counted: Whether its object is there; it cannot be written without the right to.
         lost: Looks whose objects were removed, replaced or changed, or are signed by nobody that is trusted: each counts as one at these
             rows.
+        unknown: Looks that MLflow does not know, or no longer; they count as what they are.
         unsigned: Looks without a signature since looks are signed.
         proof: What the ledger's entry of a promotion keeps; None where the look is not counted.
     """
@@ -39,6 +40,7 @@ class LookTaken:
     number: int
     counted: bool = True
     lost: int = 0
+    unknown: int = 0
     unsigned: int = 0
     proof: CountedLook | None = field(default=None, compare=False)
 
@@ -51,6 +53,8 @@ class LookRecord:
         beside: Run of that version.
         digests: Of the object of each look, from that of the beginning on.
         lost: Numbers of the looks that are not what was written.
+        unknown: Numbers of those that MLflow does not know, but for the last one, whose writer may have been interrupted.
+        interrupted: That last one, where MLflow does not know it.
         unsigned: Numbers of those without a signature since looks are signed.
     """
 
@@ -58,7 +62,9 @@ class LookRecord:
     looks: tuple[Look, ...]
     digests: tuple[str, ...]
     lost: frozenset[int]
+    unknown: frozenset[int]
     unsigned: frozenset[int]
+    interrupted: tuple[Look, ...] = ()
 
     @property
     def last(self) -> int:
@@ -68,10 +74,11 @@ class LookRecord:
     def taken(self, look: Look, *, counted: bool = True) -> LookTaken:
         """Return the place of the look among those at its rows."""
         earlier = sum(each.number < look.number and each.rows.overlaps(look.rows) for each in self.looks if each.number not in self.lost)
-        lost, unsigned = (sum(number < look.number for number in numbers) for numbers in (self.lost, self.unsigned))
+        faulty = (self.lost, self.unknown, self.unsigned)
+        lost, unknown, unsigned = (sum(number < look.number for number in numbers) for numbers in faulty)
         number = earlier + lost + 1
         proof = CountedLook(self.beside, number, look.number, look.digest) if counted else None
-        return LookTaken(number, counted, lost, unsigned, proof)
+        return LookTaken(number, counted, lost, unknown, unsigned, proof)
 
 
 def folder_of_looks(registry: Registry, registered_model: str, beside: str) -> str:
@@ -87,20 +94,24 @@ def key_of_look(folder: str, number: int) -> str:
 def read_looks(registry: Registry, registered_model: str, champion: ModelVersionRef | None, signing: SigningSettings | None) -> LookRecord:
     """Return what is stored: the objects without a gap from the first on, and up to the one that MLflow knows; others are not ours.
 
+    An object whose former version the bucket keeps was there, whatever was done to it and to MLflow's database.
+
     Raises:
         OutsideError: MLflow or S3 does not answer.
     """
     beside = champion.run_id if champion else _NOBODY
     folder, known = folder_of_looks(registry, registered_model, beside), known_looks(registry, champion)
-    present = set(registry.objects.keys(folder, most=MOST_LOOKS + 16))
-    last = min(max(_last_of(folder, present), *known, 0), MOST_LOOKS)
-    with ThreadPoolExecutor(_READERS) as readers:
-        contents = list(readers.map(lambda number: _content(registry, key_of_look(folder, number), present), range(1, last + 1)))
-    looks = [parsed_look(content, number) for number, content in enumerate(contents, start=1)]
-    digests = (BEGINNING, *(look_digest(content or b"") for content in contents))
-    unsigned, forged = _without_signature([look for look in looks if look], signing)
-    lost = {number for number, look in enumerate(looks, start=1) if look is None} | set(_changed(looks, digests, known)) | forged
-    return LookRecord(beside, tuple(look for look in looks if look), digests, frozenset(lost), unsigned)
+    stored = _stored(registry, folder, min(max(known, default=0), MOST_LOOKS))
+    looks = [parsed_look(each.content, number) for number, each in enumerate(stored, start=1)]
+    digests = (BEGINNING, *(look_digest(each.content or b"") for each in stored))
+    found = tuple(look for look in looks if look)
+    unsigned, forged = _without_signature(found, signing)
+    lost = {number for number, each in enumerate(stored, start=1) if each.altered or looks[number - 1] is None}
+    lost |= set(_changed(looks, digests, known)) | forged
+    unconfirmed = [look for look in found if champion and look.number not in lost and look.number not in known]
+    interrupted = tuple(look for look in unconfirmed if look.number == len(stored))
+    unknown = frozenset(look.number for look in unconfirmed if look not in interrupted)
+    return LookRecord(beside, found, digests, frozenset(lost), unknown, unsigned, interrupted)
 
 
 def _changed(looks: Sequence[Look | None], digests: Sequence[str], known: Mapping[int, str]) -> Iterator[int]:
@@ -129,20 +140,36 @@ def _without_signature(looks: Sequence[Look], signing: SigningSettings | None) -
     return frozenset(number for number in unsigned if number > first), frozenset(forged)
 
 
-def _last_of(folder: str, present: set[str]) -> int:
-    number = 0
-    while key_of_look(folder, number + 1) in present:
-        number += 1
-    return number
+@dataclass(frozen=True)
+class _StoredLook:
+    """The object of a look: its content, None where there is none or a larger one, and whether a former version says otherwise."""
+
+    content: bytes | None
+    altered: bool
 
 
-def _content(registry: Registry, key: str, present: set[str]) -> bytes | None:
-    if key not in present:
-        return None
+def _stored(registry: Registry, folder: str, known_last: int) -> list[_StoredLook]:
+    """Return the objects by their names, up to the last that MLflow was told of and on to the first gap: no other object hides one."""
+    stored: list[_StoredLook] = []
+    with ThreadPoolExecutor(_READERS) as readers:
+        while len(stored) < MOST_LOOKS:
+            numbers = range(len(stored) + 1, min(max(known_last, len(stored) + _READERS), MOST_LOOKS) + 1)
+            read = readers.map(lambda number: _look_at(registry, key_of_look(folder, number)), numbers)
+            for number, each in zip(numbers, read, strict=True):
+                if number > known_last and each.content is None and not each.altered:
+                    return stored
+                stored.append(each)
+    return stored
+
+
+def _look_at(registry: Registry, key: str) -> _StoredLook:
+    altered = registry.objects.was_altered(key)
     try:
-        return registry.objects.read(key, most_bytes=_MOST_BYTES)[0]
-    except (NotFoundError, IntegrityError):
-        return None
+        return _StoredLook(registry.objects.read(key, most_bytes=_MOST_BYTES)[0], altered)
+    except NotFoundError:
+        return _StoredLook(None, altered)
+    except IntegrityError:
+        return _StoredLook(None, altered=True)
 
 
 def look_faults(
@@ -162,6 +189,8 @@ def look_faults(
         what = f"the looks next to the run {run_id}" if ref else "the looks before the first promotion"
         if record.lost:
             yield f"{what}: {_numbers(record.lost)} {'was' if len(record.lost) == 1 else 'were'} removed, changed or forged"
+        if record.unknown:
+            yield f"{what}: MLflow does not know {_numbers(record.unknown)}, or no longer, and they count: who may write to its database?"
         if record.unsigned:
             yield f"{what}: {_numbers(record.unsigned)} without a signature, and earlier ones are signed"
         for number, look in proofs.items():

@@ -7,9 +7,10 @@ from dataclasses import replace
 from passerelle.errors import BusyError, OutsideError
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
+from passerelle.registry.ledger import hold_object
 from passerelle.registry.look_anchors import tell_of_look
 from passerelle.registry.look_objects import Look, RowSet, signed_look
-from passerelle.registry.look_record import MOST_LOOKS, LookTaken, folder_of_looks, key_of_look, read_looks
+from passerelle.registry.look_record import MOST_LOOKS, LookRecord, LookTaken, folder_of_looks, key_of_look, read_looks
 from passerelle.settings import SigningSettings
 
 __all__ = ["Look", "LookTaken", "RowSet", "take_look"]
@@ -48,12 +49,22 @@ def take_look(
         if new.number > MOST_LOOKS:
             return record.taken(new, counted=False)
         try:
-            if not registry.objects.create(key_of_look(folder_of_looks(registry, registered_model, record.beside), new.number), new.line()):
+            if not _count(registry, record, new, registered_model, champion):
                 continue
-            tell_of_look(registry, champion, new)
         except OutsideError:
             if not dry_run:
                 raise
             return record.taken(new, counted=False)
         return record.taken(new)
     raise BusyError("other verdicts are counted at this moment, again and again", hint="passerelle status")
+
+
+def _count(registry: Registry, record: LookRecord, look: Look, registered_model: str, champion: ModelVersionRef | None) -> bool:
+    """Write the look's object and tell MLflow; return False, and change nothing, if another look has its number by now."""
+    key = key_of_look(folder_of_looks(registry, registered_model, record.beside), look.number)
+    if not registry.objects.create(key, look.line()):
+        return False
+    hold_object(registry.objects, key)
+    for each in (*record.interrupted, look):
+        tell_of_look(registry, champion, each)
+    return True

@@ -29,6 +29,10 @@ _BROKEN_OFF = "IncompleteBody"
 _MISSING_KEY = {"NoSuchKey", "404"}
 #: What S3 answers to a request that is signed for another time than its own.
 _OTHER_TIME = {"RequestTimeTooSkewed", "RequestExpired"}
+#: What an S3 without former versions answers to who asks for them.
+_NO_VERSIONS = {"NotImplemented", "MethodNotAllowed", "501"}
+#: Former versions of one object that are looked at; passerelle writes each name of the ledger once, but for its head.
+_MOST_VERSIONS = 8
 
 
 class Readable(Protocol):
@@ -190,6 +194,22 @@ class Objects:
         except (BotoCoreError, ClientError):
             return False
         return True
+
+    def was_altered(self, key: str) -> bool:
+        """Return whether the object was deleted or written over, as far as the bucket keeps former versions and this key may see them.
+
+        Raises:
+            OutsideError: S3 does not answer.
+        """
+        try:
+            answer = self._client.list_object_versions(Bucket=self.settings.bucket, Prefix=key, MaxKeys=_MOST_VERSIONS)
+        except (BotoCoreError, ClientError) as error:
+            if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code", "") in _NO_VERSIONS | _KEYS:
+                return False
+            raise self._failed(key, error) from error
+        contents = [one["ETag"] for one in answer.get("Versions", ()) if one["Key"] == key]
+        markers = any(one["Key"] == key for one in answer.get("DeleteMarkers", ()))
+        return markers or len(set(contents)) > 1 or len(contents) == _MOST_VERSIONS
 
     def delete(self, key: str) -> None:
         """Remove an object; nothing happens when there is none."""

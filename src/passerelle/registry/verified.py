@@ -27,6 +27,7 @@ class History:
         notes: Versions whose manifests are older ones without provenance.
         foreign: Objects in the ledger's folder that are none of its own; nothing goes by them.
         looks: What is wrong with the looks at test sets that promotions were decided at.
+        removed: What runs know of entries that are not in the ledger.
         damaged_head: As of `VerifiedLedger`.
     """
 
@@ -39,6 +40,7 @@ class History:
     notes: tuple[str, ...] = ()
     foreign: tuple[str, ...] = ()
     looks: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
     damaged_head: str | None = None
 
     @property

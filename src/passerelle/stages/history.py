@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from passerelle.errors import IntegrityError
 from passerelle.names import ModelVersionRef
+from passerelle.registry.anchors import removed_entries
 from passerelle.registry.chain import LedgerFault, standing_entry
 from passerelle.registry.look_record import look_faults
 from passerelle.registry.verified import History, history
@@ -29,7 +30,8 @@ def run(context: Context, *, verify: bool = False) -> History:
     now = standing_entry(found.entries)
     champion = ModelVersionRef(found.registered_model, now.to_version, now.run_id) if now and now.run_id else None
     looks = look_faults(registry, found.registered_model, found.entries, champion, context.signing)
-    return replace(found, differences=differences, notes=notes, looks=tuple(looks))
+    removed = removed_entries(registry, found.registered_model, found.entries)
+    return replace(found, differences=differences, notes=notes, looks=tuple(looks), removed=tuple(removed))
 
 
 def refuse_broken(registered_model: str, findings: Sequence[LedgerFault]) -> None:
@@ -45,11 +47,14 @@ def refuse_broken(registered_model: str, findings: Sequence[LedgerFault]) -> Non
 
 
 def refuse_differences(found: History) -> None:
-    """Check that nothing is said of the versions that were in production that differs from what their manifests record, nor of the looks.
+    """Check that versions that were in production are what their manifests record, and looks and entries those that runs know.
 
     Raises:
-        IntegrityError: Something is, or looks at test sets are not those that were taken.
+        IntegrityError: Something is, looks at test sets are not those that were taken, or runs know of other entries.
     """
+    if found.removed:
+        message = f"the ledger of « {found.registered_model} » was put back to an earlier state, or forged: runs know other entries"
+        raise IntegrityError(f"{message}; check who may write below ledger/ and to MLflow", hint="passerelle restore FILE")
     if found.differences:
         message = (
             f"{len(found.differences)} things that are said of versions of « {found.registered_model} » are not what their manifests record"

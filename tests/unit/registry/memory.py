@@ -33,6 +33,7 @@ class Bucket:
         self.reads = 0
         self.ages_s: dict[str, float] = {}
         self.until: dict[str, datetime] = {}
+        self.altered: set[str] = set()
         self.before_write: Callable[[str], None] = lambda _: None
 
     def keys(self, prefix: str, *, most: int | None = None) -> tuple[str, ...]:
@@ -62,6 +63,9 @@ class Bucket:
     def hold(self, key: str, until: datetime) -> bool:
         self.until[key] = until
         return True
+
+    def was_altered(self, key: str) -> bool:
+        return key in self.altered
 
     def entity_tag(self, key: str) -> str:
         return self.read(key)[1]

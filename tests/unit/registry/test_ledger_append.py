@@ -12,7 +12,7 @@ from passerelle.errors import BusyError, UsageError
 from passerelle.model.ledger_entry import MOST_ENTRY_BYTES, Entry
 from passerelle.names import LEDGER_ANNOUNCED, LEDGER_ENTRY
 from passerelle.registry import verified as module
-from passerelle.registry.anchors import confirm
+from passerelle.registry.anchors import confirm, removed_entries
 from passerelle.registry.chain import Anchors, LedgerFault
 from passerelle.registry.ledger import BEGINNING
 from passerelle.registry.verified import History, VerifiedLedger, append, broken, verified_ledger
@@ -168,3 +168,25 @@ def test_history_says_whether_and_since_when_it_is_signed(mlflow: Mlflow) -> Non
     put(mlflow, 1)
     seen = found(mlflow)
     assert (seen.verified, seen.signed_from, seen.registered_model) == (True, None, NAME)
+
+
+def test_a_ledger_that_was_put_back_with_its_tags_is_told_by_what_runs_know(mlflow: Mlflow) -> None:
+    kept: dict[int, tuple[Any, ...]] = {}
+    for number, (before, after) in enumerate(((None, 1), (1, 2), (2, 1)), start=1):
+        written = appended(mlflow, verified_ledger(real(mlflow), NAME), entry_of(after, from_version=before))
+        assert written is not None
+        confirm(real(mlflow), written)
+        kept[number] = dict(mlflow.objects.held), dict(mlflow.held_model_tags), {key: dict(tags) for key, tags in mlflow.tags.items()}
+    entries = verified_ledger(real(mlflow), NAME).entries
+    assert list(removed_entries(real(mlflow), NAME, entries)) == []
+    # Version 2, which a rollback took out of production, is to be there again, and nothing but the parameters of runs tells.
+    mlflow.objects.held, mlflow.held_model_tags, mlflow.tags = kept[2]
+    left = verified_ledger(real(mlflow), NAME)
+    assert (left.number, left.in_production) == (2, 2)
+    found = list(removed_entries(real(mlflow), NAME, left.entries))
+    assert [f"knows an entry 3 of the ledger, {entries[2].digest}, which is missing here" in each for each in found] == [True, True]
+    forged = appended(mlflow, left, entry_of(3, from_version=2))
+    assert forged is not None
+    confirm(real(mlflow), forged)
+    found = list(removed_entries(real(mlflow), NAME, verified_ledger(real(mlflow), NAME).entries))
+    assert ["which is another here" in each for each in found] == [True, True]

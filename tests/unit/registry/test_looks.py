@@ -143,6 +143,29 @@ def test_who_writes_to_mlflow_and_s3_wins_no_look_back(mlflow: Mlflow, kept: int
     assert taken(mlflow, look("e")) == LookTaken(5, lost=4 - kept)
 
 
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_who_writes_to_the_database_of_mlflow_wins_no_look_back_and_is_told(mlflow: Mlflow, kept: int) -> None:
+    for run in "abcd":
+        taken(mlflow, look(run))
+    mlflow.tags[1].pop(LOOKS)
+    mlflow.params[ref(1).run_id] = {name: mlflow.params[ref(1).run_id][name] for name in sorted(mlflow.params[ref(1).run_id])[:kept]}
+    assert f"MLflow does not know number{'' if kept == 2 else 's'} {', '.join('123'[kept:])}, or no longer" in faults(mlflow)[0]
+    assert taken(mlflow, look("e")) == LookTaken(5, unknown=3 - kept)
+    assert look_param(NAME, 4) in mlflow.params[ref(1).run_id], "the last one's writer may have been interrupted"
+
+
+@pytest.mark.parametrize("kept", [0, 2])
+def test_nor_who_writes_to_s3_too_where_the_bucket_keeps_former_versions(mlflow: Mlflow, kept: int) -> None:
+    looks = [look(run) for run in "abcd"]
+    for each in looks:
+        taken(mlflow, each)
+    mlflow.params.clear()
+    rewritten(mlflow, looks[:kept])
+    mlflow.objects.altered = {f"{FOLDER}{number:06d}.json" for number in range(kept + 1, 5)}
+    assert taken(mlflow, look("e")) == LookTaken(5, lost=4 - kept, unknown=max(kept - 1, 0))
+    assert set(mlflow.objects.until) == {f"{FOLDER}{number:06d}.json" for number in range(1, 6)}, "each is locked"
+
+
 def test_nor_by_other_looks_in_their_place(mlflow: Mlflow) -> None:
     for run in "abcd":
         taken(mlflow, look(run))

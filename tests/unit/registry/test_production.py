@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from passerelle.errors import BusyError, OutsideError, UsageError
-from passerelle.names import GOLDEN_ORIGIN, ModelVersionRef
+from passerelle.names import ENTRY_PARAM, GOLDEN_ORIGIN, ModelVersionRef
 from passerelle.registry.production import Standing, carry_out, plan, settled, standing
+from passerelle.registry.run_params import numbered_param
 from passerelle.registry.verified import verified_ledger
 from tests.unit.registry.ledger_forgeries import entry_of, found, put
 from tests.unit.registry.memory import NAME, Bucket, Mlflow, real, ref
@@ -99,6 +100,7 @@ def test_a_move_writes_the_ledger_first(mlflow: Mlflow) -> None:
         "artifact passerelle/ledger/000003.jsonl",
         "model tag passerelle.ledger_entry",
         "version tag",
+        *(f"parameter {numbered_param(ENTRY_PARAM, NAME, 3)}" for _ in ("the run of version 1", "that of version 3")),
         "alias previous",
         "alias production",
         "stage Production",
@@ -112,6 +114,7 @@ STEPS = (
     "artifact passerelle/ledger/000003.jsonl",
     "model tag passerelle.ledger_entry",
     "version tag",
+    f"parameter {numbered_param(ENTRY_PARAM, NAME, 3)}",
     "alias previous",
     "alias production",
     "stage Production",

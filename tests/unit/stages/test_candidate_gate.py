@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from passerelle.criteria import Criteria, Rollout
-from passerelle.errors import NotFoundError, RefusedError
+from passerelle.errors import NotFoundError, RefusedError, UsageError
 from passerelle.names import ModelVersionRef
 from passerelle.stages import candidate_gate
 from passerelle.stages.judgement import Judgement, PromotionRequest
@@ -143,3 +143,18 @@ def test_a_candidate_that_ended_is_judged_again(gate: Gate, author: Author) -> N
     end(author, "withdrawn")
     with pytest.raises(RefusedError):
         begin(author, TEN, CRITERIA)
+
+
+def test_a_candidate_is_made_and_ended_once_and_follows_what_somebody_decided(gate: Gate, mlflow: Mlflow, author: Author) -> None:
+    gate.refuses = False
+    assert begin(author, TEN, CRITERIA).changed
+    left = dict(mlflow.objects.held), dict(mlflow.held_aliases)
+    assert not begin(author, TEN, CRITERIA).changed
+    assert (mlflow.objects.held, mlflow.held_aliases) == left, "a second time"
+    put(mlflow, 2)
+    with pytest.raises(UsageError, match="is in production"):
+        begin(author, TEN, CRITERIA)
+    put(mlflow, 1)
+    left = dict(mlflow.objects.held), dict(mlflow.held_aliases)
+    assert not end(author, "withdrawn").changed
+    assert (mlflow.objects.held, mlflow.held_aliases) == left, "somebody's promotion ended it, and it stays ended"
