@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import skops.io  # noqa: F401 - searches all modules that are there already for each function of NumPy and SciPy
 from xdist.scheduler import LoadScopeScheduling
 
 import tests.profiles  # noqa: F401 - sets the profile of Hypothesis

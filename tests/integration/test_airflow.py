@@ -37,11 +37,11 @@ PASSERELLE = Path(sys.executable).parent / "passerelle"
 _SLOW_PROMOTION = """#!{python}
 import os, sys, time
 from pathlib import Path
-if sys.argv[1] != "promote":
+mark, release = Path({folder!r}, "mark"), Path({folder!r}, "release")
+if sys.argv[1] != "promote" or release.exists():
     # Airflow gives its tasks a socket for their messages, which no other process can open.
     os.dup2(os.open({folder!r} + "/messages", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     os.execv({warm!r}, [{warm!r}, *sys.argv[1:]])
-mark, release = Path({folder!r}, "mark"), Path({folder!r}, "release")
 from passerelle.registry import lock
 from passerelle.stages import promotion
 lock.STALE_S = 3_600.0
@@ -136,7 +136,8 @@ class Running:
         deadline = time.monotonic() + LIMIT_S
         while not condition():
             assert time.monotonic() < deadline, f"it does not come to that: {what}"
-            time.sleep(0.5)
+            # An answer of Airflow's API takes as much of the processor as one of its tasks takes in a second.
+            time.sleep(2)
 
     def end_of(self, run_id: str) -> dict[str, str]:
         self.until(lambda: self.run(run_id)["state"] in ("success", "failed"), f"the end of {run_id}")

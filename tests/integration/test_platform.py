@@ -16,10 +16,12 @@ import boto3
 import mlflow
 import psutil
 import pytest
+import requests
 
 from passerelle.errors import BusyError, OutsideError
 from passerelle.platform import state
 from passerelle.platform.embedded import EmbeddedPlatform
+from passerelle.platform.registry_api import PREFIX
 from passerelle.platform.state import RunningPlatform, exports
 
 pytestmark = pytest.mark.integration
@@ -47,6 +49,29 @@ def all_ended(pids: list[int], within_s: float = 15) -> bool:
 
 def family(pids: dict[str, int]) -> list[int]:
     return [each.pid for pid in pids.values() for each in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))]
+
+
+def test_pages_of_others_reach_neither_what_flask_answers_nor_the_rest(platform: RunningPlatform) -> None:
+    for path in (f"{PREFIX}experiments/create", "/ajax-api/2.0/mlflow/experiments/create", "/api/3.0/mlflow/traces"):
+        for foreign in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}):
+            answer = requests.post(f"{platform.tracking_uri}{path}", json={"name": "theirs"}, headers=foreign, timeout=10)
+            assert answer.status_code == 403, (path, foreign)
+    own = requests.get(f"{platform.tracking_uri}{PREFIX}experiments/get-by-name?experiment_name=theirs", timeout=10)
+    assert (own.status_code, own.json()["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
+    assert (own.headers["X-Content-Type-Options"], own.headers["X-Frame-Options"]) == ("nosniff", "SAMEORIGIN")
+    workspace = requests.get(f"{platform.tracking_uri}{PREFIX}experiments/search", headers={"X-MLFLOW-WORKSPACE": "a"}, timeout=10)
+    assert (workspace.status_code, workspace.json()["error_code"]) == (500, "FEATURE_DISABLED")
+
+
+def test_no_route_that_only_fastapi_answers_lies_below_the_prefix() -> None:
+    from mlflow.server.fastapi_app import app
+    from mlflow.server.mcp_server_api import get_mcp_server_api_route_prefixes
+
+    routers = [each.original_router for each in app.routes if hasattr(each, "original_router")]
+    assert len(routers) == len(app.routes) - 1, "all but the one that hands everything else to Flask"
+    paths = [route.path for router in routers for route in router.routes]
+    assert [path for path in paths if path.startswith(PREFIX)] == []
+    assert [prefix for prefix in get_mcp_server_api_route_prefixes() if prefix.startswith(PREFIX)] == []
 
 
 def test_it_starts_holds_data_through_a_crash_and_leaves_nothing_running(tmp_path: Path) -> None:

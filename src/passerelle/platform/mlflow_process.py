@@ -25,13 +25,16 @@ def serve(port: int, store_uri: str, artifact_root: str) -> None:
         "_MLFLOW_SGI_NAME": "uvicorn",
     }
     import uvicorn  # noqa: PLC0415 - without looking for garbage, as what follows
-    from mlflow.server.fastapi_app import app  # noqa: PLC0415 - reads the variables when it is imported
+    from mlflow.server import app as flask_app  # noqa: PLC0415 - reads the variables when it is imported
+    from mlflow.server.fastapi_app import app  # noqa: PLC0415 - as the line before
     from mlflow.server.handlers import initialize_backend_stores  # noqa: PLC0415 - as the line before
+
+    from passerelle.platform.registry_api import RegistryApi  # noqa: PLC0415 - as the line before
 
     initialize_backend_stores(store_uri, store_uri, artifact_root)
     gc.freeze()
     gc.enable()
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="info")
+    uvicorn.run(RegistryApi(flask_app, app), host="127.0.0.1", port=port, log_level="info")
 
 
 if __name__ == "__main__":
