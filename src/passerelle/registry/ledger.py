@@ -152,13 +152,18 @@ class Ledger:
         key, line = self.key(entry.number), entry.line()
         if not self._objects.create(key, line) and not self._objects.replace(key, line, entity_tag=self._objects.entity_tag(key)):
             raise IntegrityError(f"another object stands at {key}", hint="passerelle history --verify")
-        self._objects.hold(key, datetime.now(UTC) + _HOLD)
+        hold_entry(self._objects, key)
 
     def _content(self, key: str) -> bytes | None:
         try:
             return self._objects.read(key, most_bytes=MOST_ENTRY_BYTES)[0]
         except (NotFoundError, IntegrityError):
             return None
+
+
+def hold_entry(objects: Objects, key: str) -> bool:
+    """Lock an entry's object in a bucket with object lock, and return whether it is locked now."""
+    return objects.hold(key, datetime.now(UTC) + _HOLD)
 
 
 def folder_of(registered_model: str) -> str:

@@ -28,6 +28,12 @@ def broken_ledgers(objects: Mapping[str, bytes]) -> tuple[str, ...]:
     return tuple(sentence for model, of_model in by_model.items() for sentence in _broken(model, of_model))
 
 
+def is_entry(key: str) -> bool:
+    """Return whether an object of this name is an entry of a ledger."""
+    folder, slash, name = key.removeprefix(LEDGER).partition("/")
+    return key.startswith(LEDGER) and bool(folder and slash) and _ENTRY.fullmatch(name) is not None
+
+
 def _broken(model: str, objects: Mapping[str, bytes]) -> list[str]:
     folder = folder_of(model)
     lines = tuple((key, content) for key, content in objects.items() if _ENTRY.fullmatch(key.removeprefix(folder)))
