@@ -115,6 +115,14 @@ def the_same(one: StackForTests, other: StackForTests) -> None:
     assert verified == one.done("passerelle", "history", "--verify", "--json")
 
 
+def entries_are_locked(stack: StackForTests) -> None:
+    root = as_user(stack, "admin", "minio_root_password")
+    keys = [key for key in objects(stack) if key.startswith("ledger/") and key.endswith(".jsonl")]
+    assert keys
+    for key in keys:
+        assert root.get_object_retention(Bucket="passerelle", Key=key)["Retention"]["Mode"] == "GOVERNANCE"
+
+
 def test_a_backup_restores_to_the_same(
     served: StackForTests,
     empty: tuple[StackForTests, dict[str, Any]],
@@ -149,10 +157,7 @@ def test_a_backup_restores_to_the_same(
     target.connect()
     assert restored["digest"] == made["digest"]
     the_same(served, target)
-    keys = [key for key in objects(target) if key.startswith("ledger/") and key.endswith(".jsonl")]
-    root = as_user(target, "admin", "minio_root_password")
-    locks = [root.get_object_retention(Bucket="passerelle", Key=key)["Retention"]["Mode"] for key in keys]
-    assert locks == ["GOVERNANCE"] * len(keys) != []
+    entries_are_locked(target)
     imported = json.loads(target.done("passerelle", "import", "--json"))
     assert imported["bento_model_tag"]
     what = f"{made['objects']} objects and the database, {made['size_bytes'] / 1e6:.0f} MB"
