@@ -126,6 +126,16 @@ WATCHED = (
         "A single record that waits on it is asked of the other one after four seconds; later requests do not wait",
         "integration/test_killed_replicas.py::test_what_waits_on_a_replica_that_hangs_is_answered_by_the_other",
     ),
+    (
+        "A part of the stack is killed",
+        "It is started again. Requests fail only where it was the proxy, for about three seconds",
+        "stack/test_stack_rollout.py::test_whatever_is_killed_comes_back",
+    ),
+    (
+        "A setting of the stack's proxy has a typo, or names a certificate that is not there",
+        "It is refused by its name, with what is allowed, before anything starts",
+        "unit/rollout/test_proxy_settings.py::test_a_value_that_the_proxy_would_not_start_with",
+    ),
 )
 
 ORGANISATION = (

@@ -106,6 +106,7 @@ def prepare_bucket(endpoint: str, key_id: str, key: str, bucket: str = BUCKET) -
             keeps = bucket == BUCKET and versioned(client)
             if keeps:
                 limit_former_versions(client)
+                let_entries_be_locked(client)
             return say(f"bucket {bucket} at {endpoint}, {'versioned' if keeps else 'not versioned'}")
         except ClientError as error:
             answer, status = error.response["Error"], error.response["ResponseMetadata"]["HTTPStatusCode"]
@@ -135,14 +136,13 @@ def make_bucket(client: Any, name: str) -> None:
         # AWS takes no place for us-east-1, and wants one for all others.
         place = {} if REGION == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": REGION}}
         try:
-            # A bucket takes object lock only when it is made; locked in it are the ledger's entries and looks, by whoever writes them.
+            # Locked in it are the ledger's entries and looks, by whoever writes them.
             client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=name == BUCKET, **place)
         except ClientError as refused:
             status = refused.response["ResponseMetadata"]["HTTPStatusCode"]
             if name != BUCKET or (status >= SERVER_ERROR and refused.response["Error"]["Code"] not in NOT_KNOWN):
                 raise
             client.create_bucket(Bucket=name, **place)
-            say(f"warning: this S3 makes no bucket with object lock ({refused.response['Error']['Code']})")
 
 
 def versioned(client: Any) -> bool:
@@ -155,6 +155,25 @@ def versioned(client: Any) -> bool:
         say(f"warning: this S3 has no versioning ({error.response['Error']['Code']}); what is overwritten or deleted in it is gone")
         return False
     return True
+
+
+def let_entries_be_locked(client: Any) -> None:
+    """Give object lock to a bucket that was made without it: AWS does that for one with versions, MinIO never."""
+    try:
+        found = client.get_object_lock_configuration(Bucket=BUCKET).get("ObjectLockConfiguration", {})
+        if found.get("ObjectLockEnabled") == "Enabled":
+            return
+    except ClientError:
+        # It says so where there is none, or does not know the question.
+        pass
+    try:
+        client.put_object_lock_configuration(Bucket=BUCKET, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"})
+        say("object lock is on: entries of the ledger that are written from now on are locked")
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        say(
+            f"warning: the bucket {BUCKET} has no object lock and gets none ({code}); entries of the ledger are not locked: docs/storage.md"
+        )
 
 
 def limit_former_versions(client: Any) -> None:

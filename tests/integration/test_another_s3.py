@@ -138,3 +138,24 @@ def test_a_right_that_is_missing_is_told_at_once_and_in_its_own_words(tmp_path: 
 def test_the_stack_hands_the_region_on() -> None:
     services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
     assert services["setup"]["environment"]["S3_REGION"] == services["mlflow"]["environment"]["AWS_DEFAULT_REGION"]
+
+
+@pytest.mark.parametrize(
+    ("question", "command", "said"),
+    [
+        ((404, "ObjectLockConfigurationNotFoundError"), (200, ""), "object lock is on"),
+        ((404, "ObjectLockConfigurationNotFoundError"), (409, "InvalidBucketState"), "no object lock and gets none (InvalidBucketState)"),
+        ((403, "AccessDenied"), (403, "AccessDenied"), "no object lock and gets none (AccessDenied)"),
+        ((501, "NotImplemented"), (501, "NotImplemented"), "no object lock and gets none (NotImplemented)"),
+    ],
+)
+def test_a_bucket_from_before_gets_object_lock_where_the_s3_gives_it_later(
+    tmp_path: Path, question: Answer, command: Answer, said: str
+) -> None:
+    def answers(method: str, path: str) -> Answer:
+        return {"GET": question, "PUT": command}[method] if "object-lock" in path else (200, "")
+
+    with s3_that_says(answers) as (address, _):
+        done = prepared(tmp_path, address, "team", "secret")
+    assert (done.returncode, done.stderr.count(said)) == (0, 1), done.stderr
+    assert done.stderr.strip().endswith(", versioned")

@@ -135,10 +135,19 @@ class Traffic:
     versions: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     longest_s: float = 0.0
+    last_failure: float = float("-inf")
+
+    def failed_until_s(self, since: float) -> float:
+        """Return how many seconds after that moment of the monotonic clock the last request failed; 0 where none did."""
+        return max(0.0, self.last_failure - since)
 
     @property
     def failed(self) -> int:
-        return len(self.errors) + sum(status != 200 for status in self.statuses)
+        return len(self.errors)
+
+    @property
+    def asked(self) -> int:
+        return len(self.versions) + len(self.errors)
 
 
 @contextmanager
@@ -151,11 +160,12 @@ def traffic(stack: StackForTests) -> Iterator[Traffic]:
         if status == requests.codes.ok:
             seen.versions.append(json.loads(body)["model_version"])
         else:
-            seen.errors.append(f"{status}: {body.decode(errors='replace')[:200]}")
+            failed(f"{status}: {body.decode(errors='replace')[:200]}")
         seen.longest_s = max(seen.longest_s, seconds)
 
-    def failed(error: Exception) -> None:
+    def failed(error: object) -> None:
         seen.errors.append(repr(error))
+        seen.last_failure = time.monotonic()
 
     clients = two_clients(stack.address, stack.secret("api_key"), COMMENT, ended=ended.is_set, answered=answered, failed=failed)
     try:

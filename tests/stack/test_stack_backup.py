@@ -105,6 +105,14 @@ def test_init_on_an_empty_registry_makes_the_secrets_and_says_what_is_missing(em
     assert "service-1" not in clone.inspected()
 
 
+def entries_are_locked(stack: StackForTests) -> None:
+    root = as_user(stack, "admin", "minio_root_password")
+    keys = [key for key in objects(stack) if key.startswith("ledger/") and key.endswith(".jsonl")]
+    assert keys
+    for key in keys:
+        assert root.get_object_retention(Bucket="passerelle", Key=key)["Retention"]["Mode"] == "GOVERNANCE"
+
+
 def the_same(one: StackForTests, other: StackForTests) -> None:
     before, after = objects(one), objects(other)
     assert len(before) > 20
@@ -113,6 +121,7 @@ def the_same(one: StackForTests, other: StackForTests) -> None:
     verified = other.done("passerelle", "history", "--verify", "--json")
     assert json.loads(verified)["findings"] == []
     assert verified == one.done("passerelle", "history", "--verify", "--json")
+    entries_are_locked(other)
 
 
 def test_a_backup_restores_to_the_same(

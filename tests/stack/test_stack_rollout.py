@@ -226,6 +226,7 @@ def test_whatever_is_killed_comes_back(served: StackForTests, record_property: R
         with traffic(served) as seen:
             time.sleep(0.5)
             os.kill(pid, signal.SIGKILL)
+            killed = time.monotonic()
 
             def healthy(container: str = held["Id"], restarts: int = restarts) -> bool:
                 [now] = inspected(container)
@@ -233,9 +234,11 @@ def test_whatever_is_killed_comes_back(served: StackForTests, record_property: R
 
             took = until(healthy, within_s=90, what=f"{name} gets healthy again")
             time.sleep(0.5)
-        rows.append(f"{name:<11} healthy again after {took:4.1f} s; {len(seen.statuses) + len(seen.errors)} requests, {seen.failed} failed")
-        if name != "proxy":
-            assert (name, seen.failed, seen.errors[:3]) == (name, 0, [])
+        until_s = seen.failed_until_s(killed)
+        requests_seen = f"{seen.asked} requests, {seen.failed} failed, the last {until_s:.1f} s after the kill"
+        rows.append(f"{name:<11} healthy again after {took:4.1f} s; {requests_seen}; the longest answer {seen.longest_s:.1f} s")
+        # The goal is 5 s on a quiet machine; other tests run beside this.
+        assert (name, seen.failed, seen.errors[:3]) == (name, 0, []) if name != "proxy" else until_s < 10, rows[-1]
     for row in rows:
         record_property("figure", "kill -9: " + row)
     until(lambda: served.run("passerelle", "status").returncode == 0, within_s=60, what="the registry answers")

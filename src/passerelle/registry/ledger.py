@@ -161,9 +161,9 @@ class Ledger:
             return None
 
 
-def hold_object(objects: Objects, key: str) -> None:
-    """Keep an entry or a look from being removed for ten years, where the bucket was made with object lock."""
-    objects.hold(key, datetime.now(UTC) + _HOLD)
+def hold_object(objects: Objects, key: str) -> bool:
+    """Keep an entry or a look from being removed for ten years, where the bucket has object lock; return whether it is locked now."""
+    return objects.hold(key, datetime.now(UTC) + _HOLD)
 
 
 def folder_of(registered_model: str) -> str:

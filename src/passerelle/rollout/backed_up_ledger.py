@@ -12,6 +12,7 @@ from passerelle.registry.ledger import HEAD_NAME, Stored, folder_of
 
 LEDGER = "ledger/"
 _ENTRY = re.compile(r"[0-9]{6,}\.jsonl")
+_LOOK = re.compile(r"looks/[^/]+/[0-9]{6}\.json")
 
 
 def broken_ledgers(objects: Mapping[str, bytes]) -> tuple[str, ...]:
@@ -26,6 +27,12 @@ def broken_ledgers(objects: Mapping[str, bytes]) -> tuple[str, ...]:
         if "/" not in name:
             by_model[unquote(folder)][key] = objects[key]
     return tuple(sentence for model, of_model in by_model.items() for sentence in _broken(model, of_model))
+
+
+def is_locked(key: str) -> bool:
+    """Return whether an object of this name is an entry of a ledger or a look: they are locked where the bucket has object lock."""
+    folder, slash, name = key.removeprefix(LEDGER).partition("/")
+    return key.startswith(LEDGER) and bool(folder and slash) and bool(_ENTRY.fullmatch(name) or _LOOK.fullmatch(name))
 
 
 def _broken(model: str, objects: Mapping[str, bytes]) -> list[str]:

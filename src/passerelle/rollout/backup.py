@@ -15,10 +15,10 @@ from typing import IO
 from urllib.parse import unquote
 
 from passerelle.errors import IntegrityError, OutsideError, UsageError
-from passerelle.registry.ledger import MOST_HEAD_BYTES
+from passerelle.registry.ledger import MOST_HEAD_BYTES, hold_object
 from passerelle.registry.lock import promotion_lock
 from passerelle.registry.objects import Objects
-from passerelle.rollout.backed_up_ledger import LEDGER, broken_ledgers
+from passerelle.rollout.backed_up_ledger import LEDGER, broken_ledgers, is_locked
 from passerelle.rollout.backup_archive import DATABASE, OBJECTS, checked_manifest, digest_of, member_of, write_archive
 from passerelle.rollout.backup_database import Database
 from passerelle.rollout.backup_encryption import archive_file, parsed_recipients, plain_archive
@@ -216,6 +216,9 @@ def _brought_back(
     for key, expected in digests.items():
         if digest_of(objects.stream(key)[0]) != expected:
             raise IntegrityError(f"the object {key} does not read back as it was written", hint=f"passerelle restore {path}")
+        if is_locked(key):
+            # As when it was written first; a bucket without object lock takes it as it is.
+            hold_object(objects, key)
     mark(stack, "restoring", digest)
 
 

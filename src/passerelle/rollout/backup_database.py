@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
+from passerelle import __version__
 from passerelle.errors import OutsideError
-from passerelle.rollout.backup_origin import FORMAT, Origin, installed, origin_of
+from passerelle.rollout.backup_origin import FORMAT, Origin, origin_of
 from passerelle.rollout.stack import Stack
 
 _WAIT_S = 1_800.0
@@ -56,7 +57,7 @@ class DumpFolder:
     def origin(self) -> Origin:
         """Return what the last dump was made with."""
         lines = (self.folder / "origin").read_text(encoding="utf-8").split()
-        return Origin(FORMAT, installed(), int(lines[0]) if lines else 0, lines[1] if len(lines) > 1 else "")
+        return Origin(FORMAT, __version__, int(lines[0]) if lines else 0, lines[1] if len(lines) > 1 else "")
 
     def dump(self, target: IO[bytes]) -> None:
         """Ask for a dump and copy it; it is removed from the folder then.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from passerelle import __version__
 from passerelle.errors import OutsideError, UsageError
 from passerelle.rollout.stack import Stack
 from passerelle.rollout.swap import PSQL
@@ -47,21 +47,13 @@ class Origin:
         return asdict(self)
 
 
-def installed() -> str:
-    """Return the version of this passerelle; nothing where its code alone is mounted into a container."""
-    try:
-        return version("passerelle")
-    except PackageNotFoundError:
-        return ""
-
-
 def origin_of(stack: Stack) -> Origin:
     """Return what a backup of this stack is made with.
 
     Raises:
         OutsideError: PostgreSQL does not answer.
     """
-    return Origin(FORMAT, installed(), _postgres(stack), _schema(stack))
+    return Origin(FORMAT, __version__, _postgres(stack), _schema(stack))
 
 
 def recorded_origin(manifest: Mapping[str, Any]) -> Origin:
@@ -87,7 +79,7 @@ def refuse_newer_format(origin: Origin) -> None:
     if origin.format > FORMAT:
         raise UsageError(
             f"the backup was written by a newer passerelle ({origin.passerelle}): its format is {origin.format}, and this one "
-            f"({installed()}) knows {FORMAT}; nothing was changed",
+            f"({__version__}) knows {FORMAT}; nothing was changed",
             hint="pip install --upgrade 'passerelle[workbench]'",
         )
 

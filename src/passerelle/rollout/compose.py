@@ -129,7 +129,7 @@ def _forget_lost_image(stack: Stack, progress: Callable[[str], None]) -> None:
     image, profiles = values.get("SERVICE_IMAGE"), [name for name in values.get("COMPOSE_PROFILES", "").split(",") if name]
     if image and "service" in profiles and inspect("docker", image) is None:
         stack.remember({"COMPOSE_PROFILES": ",".join(name for name in profiles if name != "service")})
-        progress(f"docker no longer holds the image that was deployed ({image[:19]}): the replicas stay away until the next deployment")
+        progress(f"docker no longer holds the image that was deployed ({image[:19]}); to serve again: passerelle deploy --target compose")
 
 
 def _readable_in_containers(folder: Path) -> None:

@@ -15,6 +15,7 @@ from passerelle.model.lineage import read_lineage
 from passerelle.names import GOLDEN, VERSION_LABEL, BentoTag, bento_name
 from passerelle.rollout.compose import Prepared, StackDeployment, bring_up, deploy
 from passerelle.rollout.following import Following, following_of
+from passerelle.rollout.proxy_settings import check_proxy
 from passerelle.rollout.release import Release
 from passerelle.rollout.stack import REPLICAS, Stack
 from passerelle.stages import containerize, webhook_setup
@@ -152,6 +153,7 @@ def _following(context: Context, stack: Stack, *, dry_run: bool) -> Following | 
 
 
 def _bring_up(stack: Stack, *, init: bool, progress: Progress) -> tuple[str, ...]:
+    check_proxy(stack.values(), stack.folder)
     new_secrets = bring_up(stack, init=init, progress=progress)
     if new_secrets:
         progress(f"made {len(new_secrets)} secrets in {stack.secrets}")

@@ -239,9 +239,9 @@ def run_stack(
     stack = find_stack(project)
     there, found = brought_up(context, stack, progress=progress)
     Steps(on_event).found("stack", found)
-    if platform_only:
-        return PlatformOnly(FILL)
     nothing = nothing_in_production(there.registry, *_NEXT_ON_THE_STACK)
+    if platform_only:
+        return PlatformOnly(FILL if nothing is not None else "passerelle deploy --target compose")
     if nothing is not None:
         return nothing
     tag = bento_in_production(there, project, Steps())

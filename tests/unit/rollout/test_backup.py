@@ -34,6 +34,11 @@ class Bucket:
 
     def __init__(self, **held: bytes) -> None:
         self.held = dict(held)
+        self.locked: list[str] = []
+
+    def hold(self, key: str, _: object) -> bool:
+        self.locked.append(key)
+        return True
 
     def keys(self, prefix: str) -> tuple[str, ...]:
         return tuple(sorted(key for key in self.held if key.startswith(prefix)))
@@ -163,6 +168,7 @@ def test_a_restore_writes_over_no_other_ledger(bucket: Bucket, tmp_path: Path, m
     interrupted = Bucket(**{"ledger/m/000001.jsonl": b"{}", "mlflow/a": b"a"})
     restore(Stack(tmp_path), tmp_path / "a.tar", objects=cast("Objects", interrupted))
     assert set(interrupted.held) == {"mlflow/a", "ledger/m/000001.jsonl"}
+    assert interrupted.locked == ["ledger/m/000001.jsonl"], "an entry, as when it was written first"
 
 
 @pytest.mark.parametrize(
