@@ -70,9 +70,7 @@ def is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def tensor_of(
-    given: object, binary: BinaryTensors, contract: Contract, depths: Mapping[str, int]
-) -> Generator[None, None, Tensor]:
+def tensor_of(given: object, binary: BinaryTensors, contract: Contract, depths: Mapping[str, int]) -> Generator[None, None, Tensor]:
     """Return an input of a request; yields between some of its elements.
 
     Args:

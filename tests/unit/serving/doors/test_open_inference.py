@@ -14,8 +14,8 @@ from passerelle.serving.contract import RequestError, contract_of
 from passerelle.serving.doors.tensors import BinaryTensors, tensor_of
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.pages.app import build_app
-from tests.unit.serving.adopted import RUN, adopted_runtime
 from passerelle.serving.structure import run_at_once
+from tests.unit.serving.adopted import RUN, adopted_runtime
 from tests.unit.serving.doors.services import INFER, PREDICT, SECRET, Service, binary, captured, service_of, tensor, texts
 from tests.unit.serving.models import text_bento_model
 
