@@ -41,6 +41,11 @@ PROCESS = (
         "integration/test_worker_end.py::test_a_service_outlives_a_full_and_an_emptied_disk_and_ends_with_its_parent",
     ),
     Row(
+        "The number of a process that ended is another one's now",
+        "It is not taken for what ran before: a process is known by its number and its start",
+        "unit/platform/test_state.py::test_a_process_that_ended_counts_no_more_even_where_its_number_is_used_again",
+    ),
+    Row(
         "The port is taken",
         "One sentence says which process has it",
         "integration/test_worker_end.py::test_a_service_outlives_a_full_and_an_emptied_disk_and_ends_with_its_parent",
@@ -120,9 +125,29 @@ HTTP = (
         "unit/serving/test_http_letter.py::test_trailers_never_become_headers",
     ),
     Row(
-        "`Host`, `Authorization` or `Content-Type` is there twice",
+        "`Host`, `Authorization`, `Content-Type` or `Content-Encoding` is there twice",
         "400 with the error envelope, and a line in the access log",
         "unit/serving/test_http_letter.py::test_a_header_that_decides_is_there_once",
+    ),
+    Row(
+        "A proxy and the service might read a head in two ways: another transfer coding, another version, two lengths",
+        "400 or 501, and the connection ends",
+        "unit/serving/test_http_letter.py::test_a_header_that_decides_is_there_once",
+    ),
+    Row(
+        "A web socket is asked for",
+        "The offer is ignored, and the request answered by its rules and logged",
+        "unit/serving/test_http_letter.py::test_a_web_socket_is_an_offer_like_any_other",
+    ),
+    Row(
+        "A method or a path that there is none of, on any page",
+        "The one envelope, with a line in the access log",
+        "e2e/test_contract_live.py::test_every_refusal_has_the_one_envelope",
+    ),
+    Row(
+        "Somebody without a key reads `/docs`, `/openapi.json`, `/docs.json` or `/schema.json`",
+        "All four follow one rule, and are open",
+        "e2e/test_contract_live.py::test_the_documents_of_the_contract_follow_one_rule_of_access",
     ),
     Row(
         "A client is still sending when its body is refused",
@@ -184,6 +209,21 @@ HTTP = (
         "Large batches by another protocol",
         "They are read and scored in slices, as the service's own",
         "unit/serving/doors/test_slices.py::test_a_large_batch_is_read_in_slices",
+    ),
+    Row(
+        "A megabyte of elements in a binary tensor",
+        "Their number is bounded before they are unpacked, in slices",
+        "unit/serving/doors/test_slices.py::test_more_elements_than_the_arrays_of_a_request_may_have_are_not_unpacked",
+    ),
+    Row(
+        "A megabyte of empty lines or of commas as CSV",
+        "Lines are read in slices; one of too many commas is refused before its cells are made",
+        "unit/serving/doors/test_slices.py::test_empty_lines_are_read_in_slices_too",
+    ),
+    Row(
+        "Arrays nested hundreds deep",
+        "They are refused",
+        "unit/serving/doors/test_slices.py::test_arrays_nested_too_deeply_are_refused",
     ),
     Row(
         "Batches of 1,000 records, one after the other",

@@ -44,6 +44,11 @@ CLUSTER = (
         "No policy, budget or Service reaches it",
         _WHOSE + "test_a_foreign_pod_is_left_alone_and_a_random_user_runs_the_image",
     ),
+    (
+        "The secret for the image registry is missing in the namespace",
+        "It is said before anything changes",
+        "integration/test_cluster_settings.py::test_a_pull_secret_that_is_missing_is_said_before_anything_changes",
+    ),
 )
 
 STORAGE = (
@@ -112,6 +117,16 @@ WATCHED = (
         "stack/test_stack_rollout.py::test_a_new_version_and_the_way_back_fail_no_request",
     ),
     (
+        "Probes ask each second",
+        "Those that are answered leave no line in the access log",
+        "unit/serving/test_probes_unlogged.py::test_probes_that_are_answered_do_not_fill_the_access_log",
+    ),
+    (
+        "A second clone on the same machine builds other code",
+        "The tags of the first stay: a tag ends with a digest of the code",
+        "unit/bentos/test_code.py::test_a_second_clone_cannot_move_the_tags_of_the_first",
+    ),
+    (
         "A password of the stack is changed",
         "`passerelle up --target compose` starts again what reads it, and nothing else",
         "unit/rollout/test_secret_changes.py::test_what_reads_a_changed_password_is_started_again_once",
@@ -145,6 +160,11 @@ ORGANISATION = (
         _ARCHIVE + "test_cut_short_anywhere_it_is_refused",
     ),
     (
+        "It holds another file, or lacks the signature that is required",
+        "It is refused, and nothing of it is used",
+        _ARCHIVE + "test_the_signature_is_for_what_the_archive_holds",
+    ),
+    (
         "A byte of it was changed",
         "The file that holds it is named, and nothing is loaded",
         _ARCHIVE + "test_a_changed_byte_of_any_file_is_found",
@@ -173,5 +193,35 @@ ORGANISATION = (
         "What `passerelle doctor` asks never answers",
         "It is a fault after its limit, and the other probes are shown",
         "unit/doctor/test_side_by_side.py::test_one_that_hangs_costs_the_bound_and_hides_no_other",
+    ),
+    (
+        "`passerelle doctor` without any server, or with half of them",
+        "What does not answer is a fault; what needs it was not tried, and all else is shown",
+        "unit/doctor/test_servers.py::test_servers_that_are_off_are_faults_and_what_needs_them_was_not_tried",
+    ),
+    (
+        "`passerelle doctor` with wrong keys",
+        "One fault says that S3 refuses them; what needs S3 was not tried, and MLflow is examined all the same",
+        "integration/test_doctor.py::test_wrong_keys_are_a_fault_and_the_ledger_was_not_tried",
+    ),
+    (
+        "A user of the cluster lacks a right that a deployment needs",
+        "`passerelle doctor` names verb, kind and namespace",
+        "integration/test_doctor.py::test_a_right_that_a_deployment_lacks_is_named",
+    ),
+    (
+        "The file of a secret is missing, empty, too large or no text",
+        "It is named and not quoted",
+        "unit/test_secret_variables.py::test_a_file_that_holds_no_secret_is_named_and_not_quoted",
+    ),
+    (
+        "The proxy is given another kind of certificate than there is, or one for an address without TLS",
+        "Its configuration is refused, and what is wrong is named",
+        "integration/test_proxy_certificates.py::test_what_it_is_told_is_usable_or_refused",
+    ),
+    (
+        "The machine reaches no ACME server",
+        "Nobody is asked unless the setting says so",
+        "integration/test_proxy_certificates.py::test_the_stack_asks_no_acme_server_unless_it_is_told_to",
     ),
 )

@@ -70,7 +70,7 @@ SENT: dict[str, tuple[bytes, list[int]]] = {
     "a web socket": (
         b"GET /classify HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-        [403],
+        [405],
     ),
     "no HTTP": (b"\xff" * 200 + b"\r\n\r\n", [400]),
     "TLS": (bytes.fromhex("1603010200010001fc0303"), [400]),

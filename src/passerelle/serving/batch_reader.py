@@ -13,7 +13,7 @@ from pydantic_core import from_json
 
 from passerelle.serving.contract import MOST_MISTAKES, Contract, RequestError, Values, no_json, request_error_of, too_many_mistakes
 from passerelle.serving.record_size import size_of
-from passerelle.serving.structure import SMALL_BYTES, whole_escapes, without_escaped_quotes
+from passerelle.serving.structure import SMALL_BYTES, TOO_DEEP, whole_escapes, without_escaped_quotes
 
 #: Of records that are validated at once; a tenth of a millisecond.
 _PIECE_BYTES = 16_384
@@ -114,7 +114,11 @@ def validated_in_slices(
     params: Values | None = None
     for part in _parts(given):
         try:
-            read, params = contract.read_several(orjson.dumps({"records": part} | beside))
+            written = orjson.dumps({"records": part} | beside)
+        except orjson.JSONEncodeError:  # it reads what is nested a thousand deep, and writes no more than 254
+            raise RequestError(422, "invalid_record", TOO_DEEP) from None
+        try:
+            read, params = contract.read_several(written)
         except RequestError as refusal:
             refusal.field = _place(refusal.field, len(records))
             raise

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from passerelle.serving.contract import RequestError
 from passerelle.serving.drain import Drain
-from passerelle.serving.heads import GIVEN_ONCE, NOT_ONCE, PIPELINED, TOO_SLOW, UNREADABLE, AwaitedHeads, HeadLimits, Refused
+from passerelle.serving.heads import PIPELINED, TOO_SLOW, UNREADABLE, AwaitedHeads, HeadLimits, Refused, refusal_of
 from passerelle.serving.protocol_offer import head_without_offer
 from passerelle.serving.responses import JSON, SECURITY, Headers, OneWrite, envelope
 
@@ -116,8 +116,6 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(UNREADABLE)
         except httptools.HttpParserUpgrade as upgrade:
-            if self._should_upgrade():
-                self.handle_websocket_upgrade()
             if not self._ignores_upgrade:
                 return False
             rest = bytes(data[upgrade.args[0] :])
@@ -139,6 +137,9 @@ class Connection(HttpToolsProtocol):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         return head
 
+    def _should_upgrade(self) -> bool:
+        return False  # a web socket would be answered beside the access rules and the access log
+
     # Events of the parser
     def on_message_begin(self) -> None:
         """Note that a head begins."""
@@ -148,17 +149,16 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start the answer."""
         self._progressed = True
-        if self.parser.should_upgrade() and not self._should_upgrade() and self.parser.get_method() != b"CONNECT":
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._ignores_upgrade = True
             return
-        if len(self.headers) > self.limits.max_headers:
-            self._refuse(self.limits.too_large)
-            raise httptools.HttpParserError("too many headers")
-        names = [name for name, _ in self.headers]
-        hosts = names.count(b"host")
-        if hosts + (self.parser.get_http_version() == "1.0") < 1 or any(names.count(name) > 1 for name in GIVEN_ONCE):
-            self._refuse(NOT_ONCE)
-            raise httptools.HttpParserError("a header is missing or given twice")
+        version = self.parser.get_http_version()
+        too_many = len(self.headers) > self.limits.max_headers
+        refusal = self.limits.too_large if too_many else refusal_of(version, self.headers)
+        if refusal is not None:
+            self._refuse(refusal)
+            raise httptools.HttpParserError(refusal.message)
+        self.expect_100_continue &= version != "1.0"
         super().on_headers_complete()
         # The parser adds trailers to this list: they must not become headers.
         self.headers = self.headers.copy()

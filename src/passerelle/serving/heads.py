@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from passerelle.serving.contract import RequestError
+from passerelle.serving.responses import Headers
 
 #: Called with the status and the request id of each refusal.
 Refused = Callable[[int, str], None]
@@ -17,15 +18,35 @@ _LOOKS = 10
 MOST_AWAITED = 1_024
 MOST_HEADERS = 100
 #: Headers that decide who asks and what; of two, the service and a proxy before it might each believe another.
-GIVEN_ONCE = (b"host", b"authorization", b"content-type")
+GIVEN_ONCE = (b"host", b"authorization", b"content-type", b"content-encoding")
 #: Of a body that was refused before its end; to close a connection whose client is still sending would lose it the answer.
 MOST_UNWANTED_BYTES = 33_554_432
 
 #: What a connection refuses before there is a request.
 UNREADABLE = RequestError(400, "malformed_request", "the request is not HTTP/1.1")
-NOT_ONCE = RequestError(400, "malformed_request", "Host is missing, or one of Host, Authorization and Content-Type is given twice")
+NOT_ONCE = RequestError(
+    400, "malformed_request", "Host is missing, or one of Host, Authorization, Content-Type and Content-Encoding is given twice"
+)
+CODED = RequestError(501, "unsupported_encoding", "send the body in chunks or with its length, without another transfer coding")
 PIPELINED = RequestError(503, "overloaded", "too many requests at once", headers=((b"retry-after", b"1"),))
 TOO_SLOW = RequestError(408, "head_too_slow", "the request line and the headers did not arrive in time")
+
+
+def refusal_of(version: str, headers: Headers) -> RequestError | None:
+    """Return the refusal of a head that a proxy before the service might read in another way; None for an unambiguous one.
+
+    Args:
+        version: Of HTTP.
+        headers: Their names in lower case.
+    """
+    if version not in ("1.0", "1.1"):
+        return UNREADABLE
+    names = [name for name, _ in headers]
+    if (version == "1.1" and b"host" not in names) or any(names.count(name) > 1 for name in GIVEN_ONCE):
+        return NOT_ONCE
+    if b"transfer-encoding" in names and dict(headers)[b"transfer-encoding"].lower() != b"chunked":
+        return CODED
+    return None
 
 
 @dataclass(frozen=True)

@@ -22,4 +22,12 @@ def size_of(record: Mapping[str, object]) -> int:
 def _size_of(value: object) -> int:
     if isinstance(value, str):
         return len(value)
-    return sum(map(_size_of, value)) if isinstance(value, list) else 1
+    # Not by a call for each array: a record that is not validated yet may have a thousand inside of each other.
+    size, waiting = 0, [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, list):
+            waiting += each
+        else:
+            size += len(each) if isinstance(each, str) else 1
+    return size

@@ -17,6 +17,7 @@ SMALL_BYTES = 4_096
 #: Most digits of a number, and most numbers of a hundred digits: parsing one takes time in the square of its digits.
 _MOST_DIGITS, _MOST_LONG_NUMBERS = 999, 100
 TOO_MANY_DIGITS = "holds a number of 1000 digits or more, or over 100 numbers of 100 digits"
+TOO_DEEP = "holds arrays or objects nested too deeply"
 #: Tried where a number begins, and not again at each of its digits.
 _LONG_NUMBER = re.compile(rb"(?<!\d)\d{100,}")
 #: A long number has two digits that follow each other where only every fiftieth byte is looked at.

@@ -43,6 +43,8 @@ def test_trailers_never_become_headers() -> None:
         (b"Host: x\r\nhost: other\r\n", 400),
         (b"Host: x\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n", 400),
         (b"Host: x\r\nContent-Type: application/json\r\nContent-Type: text/plain\r\n", 400),
+        (b"Host: x\r\nContent-Encoding: gzip\r\nContent-Encoding: identity\r\n", 400),
+        (b"Host: x\r\nTransfer-Encoding: gzip, chunked\r\n", 501),
         (b"Host: x\r\nAccept: a\r\nAccept: b\r\n", 200),
     ],
 )
@@ -55,10 +57,34 @@ def test_a_header_that_decides_is_there_once(head: bytes, expected: int) -> None
     asyncio.run(go())
 
 
-def test_http_1_0_needs_no_host() -> None:
+def test_http_1_0_needs_no_host_and_reads_no_answer_before_the_answer() -> None:
     async def go() -> None:
         async with serving() as (_server, port):
             assert await exchanged(port, b"GET / HTTP/1.0\r\n\r\n", answers=1) == [200]
+            waiting = b"\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n1"
+            assert await exchanged(port, b"POST /reads HTTP/1.0" + waiting, answers=1) == [200]
+            assert await exchanged(port, b"POST /reads HTTP/1.1" + waiting, answers=2) == [100, 200]
+
+    asyncio.run(go())
+
+
+def test_another_version_of_http_is_refused() -> None:
+    async def go() -> None:
+        async with serving() as (_server, port):
+            assert await exchanged(port, b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", answers=1) == [400]
+
+    asyncio.run(go())
+
+
+def test_a_web_socket_is_an_offer_like_any_other() -> None:
+    async def go() -> None:
+        async with serving() as (server, port):
+            offer = b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            assert await exchanged(port, offer + key + offer + b"\r\n", answers=2) == [200, 200]
+            assert server.refused == []
+
+    asyncio.run(go())
 
     asyncio.run(go())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -52,7 +52,7 @@ class OpenInference:
             raise invalid("parameters is not an object")
         if given_id is not None and (not isinstance(given_id, str) or len(given_id) > _LONGEST_ID):
             raise invalid(f"id is not a text of at most {_LONGEST_ID} characters")
-        records = _records(content.get("inputs"), binary, contract, {column.name: column.depth for column in columns})
+        records = yield from _records(content.get("inputs"), binary, contract, {column.name: column.depth for column in columns})
         binary.check_end()
         # Servers have parameters of their own; those that are no param of the model mean nothing here.
         params = {each.name: parameters[each.name] for each in contract.params if parameters and each.name in parameters}
@@ -79,12 +79,17 @@ class OpenInference:
         return orjson.dumps({"error": message})
 
 
-def _records(inputs: Any, binary: BinaryTensors, contract: Contract, depths: Mapping[str, int]) -> list[dict[str, object]]:
+def _records(
+    inputs: Any, binary: BinaryTensors, contract: Contract, depths: Mapping[str, int]
+) -> Generator[None, None, list[dict[str, object]]]:
     """Return the records whose columns the inputs are."""
     ignoring = contract.structure.ignoring
     if not isinstance(inputs, list) or not 1 <= len(inputs) <= len(contract.columns) * (1 + ignoring) + ignoring:
         raise invalid("inputs is a list of tensors, one for each column; the model's metadata name them")
-    columns = dict(tensor_of(each, binary, contract, depths) for each in inputs)
+    columns: dict[str, Sequence[object]] = {}
+    for each in inputs:
+        tensor = yield from tensor_of(each, binary, contract, depths)
+        columns[tensor.name] = tensor.values
     if len(columns) != len(inputs) or not (ignoring or columns.keys() <= set(contract.columns)):
         raise invalid("the inputs are not those of the model, each once; the model's metadata name them")
     if len({len(values) for values in columns.values()}) != 1:

@@ -17,6 +17,7 @@ from passerelle.serving.structure import SMALL_BYTES, TOO_MANY_DIGITS, Excess, e
 #: Names, brackets and settings that a body may hold beside its records: for the whole of it, and for each column.
 _ENVELOPE_VALUES, _COLUMN_VALUES = 200, 50
 _BAD_REQUEST, _UNPROCESSABLE = 400, 422
+TOO_MANY_VALUES = "has more values than its records can have"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def object_of(body: bytes, contract: Contract) -> Generator[None, None, dict[str
         most += contract.batch_structure.more_values
         excess, _ = yield from excess_in_slices(body, most_quotes=2 * most, most_values=most)
         if excess is not None:
-            raise invalid(TOO_MANY_DIGITS if excess is Excess.DIGITS else "has more values than its records can have")
+            raise invalid(TOO_MANY_DIGITS if excess is Excess.DIGITS else TOO_MANY_VALUES)
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from math import isfinite, prod
 from typing import Any, NamedTuple, TypeGuard
 
 from passerelle.serving.contract import Contract
-from passerelle.serving.doors.question import invalid, too_many
+from passerelle.serving.doors.question import TOO_MANY_VALUES, invalid, too_many
 
 _LENGTH = struct.Struct("<I")
 #: Code of one element in `struct`, for the datatypes of a fixed size.
@@ -20,6 +20,10 @@ _KEYS = {"name", "shape", "datatype", "data", "parameters"}
 #: Content types of MLServer's codecs by which a text stands for something else.
 _ENCODED = {"base64", "datetime"}
 _MOST_DIMENSIONS = 8
+#: Elements, or lists of them, that are read before other requests get their turn; of texts fewer.
+_ELEMENTS_A_SLICE, _TEXTS_A_SLICE = 2_048, 128
+#: Yields wherever other requests may be answered.
+Elements = Generator[None, None, list[Any]]
 
 
 class Tensor(NamedTuple):
@@ -66,8 +70,8 @@ def is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def tensor_of(given: object, binary: BinaryTensors, contract: Contract, depths: Mapping[str, int]) -> Tensor:
-    """Return an input of a request.
+def tensor_of(given: object, binary: BinaryTensors, contract: Contract, depths: Mapping[str, int]) -> Generator[None, None, Tensor]:
+    """Return an input of a request; yields between some of its elements.
 
     Args:
         depths: How many arrays are inside of each other in a value of each column.
@@ -87,10 +91,10 @@ def tensor_of(given: object, binary: BinaryTensors, contract: Contract, depths: 
     if "binary_data_size" in parameters:
         if given.get("data") is not None:
             raise invalid("an input has both data and binary_data_size")
-        elements = _unpacked(datatype, binary.take(parameters["binary_data_size"]), prod(shape))
+        elements = yield from _unpacked(datatype, binary.take(parameters["binary_data_size"]), prod(shape))
     else:
         elements = _elements(given.get("data"), datatype, shape)
-    return Tensor(given["name"], _nested(elements, shape[1:]))
+    return Tensor(given["name"], (yield from _nested(elements, shape[1:])))
 
 
 def _shape(shape: object, depth: int, contract: Contract) -> list[int]:
@@ -101,6 +105,8 @@ def _shape(shape: object, depth: int, contract: Contract) -> list[int]:
         raise invalid("the shape of an input is that of its column, as the model's metadata have it")
     if shape[0] > contract.batch_structure.records:
         raise too_many(contract)
+    if depth and prod(shape) > contract.batch_structure.more_values:
+        raise invalid(TOO_MANY_VALUES)
     return shape if depth else shape[:1]
 
 
@@ -120,29 +126,39 @@ def _elements(data: Any, datatype: str, shape: Sequence[int]) -> list[Any]:
     return data
 
 
-def _nested(elements: list[Any], lengths: Sequence[int]) -> list[Any]:
+def _nested(elements: list[Any], lengths: Sequence[int]) -> Elements:
     """Return the elements in lists of these lengths, the outer one first."""
     for length in reversed(lengths):
-        elements = [elements[begin : begin + length] for begin in range(0, len(elements), length)] if length else []
+        lists = []
+        for begin in range(0, len(elements), length) if length else ():
+            lists.append(elements[begin : begin + length])
+            if len(lists) % _ELEMENTS_A_SLICE == 0:
+                yield
+        elements = lists
     return elements
 
 
-def _unpacked(datatype: str, data: bytes, count: int) -> list[object]:
+def _unpacked(datatype: str, data: bytes, count: int) -> Elements:
     if datatype == "BYTES":
-        return list(_texts(data, count))
+        return (yield from _texts(data, count))
     element = struct.Struct("<" + _CODES[datatype])
     if len(data) != count * element.size:
         raise invalid("the binary data of an input are not as many as its shape says")
-    values = [value for (value,) in element.iter_unpack(data)]
-    if datatype.startswith("FP") and not all(map(isfinite, values)):
-        raise invalid("an input holds a number that is not finite")
-    return values
+    elements: list[Any] = []
+    for begin in range(0, len(data), piece_bytes := _ELEMENTS_A_SLICE * element.size):
+        values = [value for (value,) in element.iter_unpack(data[begin : begin + piece_bytes])]
+        if datatype.startswith("FP") and not all(map(isfinite, values)):
+            raise invalid("an input holds a number that is not finite")
+        elements += values
+        if begin + piece_bytes < len(data):
+            yield
+    return elements
 
 
-def _texts(data: bytes, count: int) -> list[str]:
+def _texts(data: bytes, count: int) -> Elements:
     """Return texts that each follow their length: four bytes, the least significant first."""
     texts, place = [], 0
-    for _ in range(count):
+    for number in range(1, count + 1):
         if place + _LENGTH.size > len(data):
             break
         (size,) = _LENGTH.unpack_from(data, place)
@@ -154,6 +170,8 @@ def _texts(data: bytes, count: int) -> list[str]:
         except UnicodeDecodeError:
             raise invalid("an input holds a text that is not UTF-8") from None
         place += size
+        if number % _TEXTS_A_SLICE == 0:
+            yield
     if len(texts) != count or place != len(data):
         raise invalid("the binary data of an input are not as many as its shape says")
     return texts

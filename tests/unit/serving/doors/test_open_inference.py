@@ -14,6 +14,7 @@ from passerelle.serving.contract import RequestError, contract_of
 from passerelle.serving.doors.tensors import BinaryTensors, tensor_of
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.pages.app import build_app
+from passerelle.serving.structure import run_at_once
 from tests.unit.serving.adopted import RUN, adopted_runtime
 from tests.unit.serving.doors.services import INFER, PREDICT, SECRET, Service, binary, captured, service_of, tensor, texts
 from tests.unit.serving.models import text_bento_model
@@ -153,7 +154,7 @@ def test_a_column_of_arrays_takes_a_tensor_with_their_lengths() -> None:
     def values(shape: list[int], data: Any = None, packed: bytes = b"") -> Any:
         sizes = {"parameters": {"binary_data_size": len(packed)}} if packed else {}
         given = {"name": "points", "shape": shape, "datatype": "FP64", "data": data, **sizes}
-        return tensor_of(given, BinaryTensors(packed), contract, depths).values
+        return run_at_once(tensor_of(given, BinaryTensors(packed), contract, depths)).values
 
     assert values([2, 2, 3], rows) == values([2, 2, 3], flat) == values([2, 2, 3], packed=struct.pack("<12d", *flat)) == rows
     for shape, data in (
