@@ -26,7 +26,7 @@ def _date(_: click.Context, __: click.Parameter, value: datetime | None) -> date
 
 @click.group()
 def feedback() -> None:
-    """Export, import and sample what people say of the answers."""
+    """Export, import and sample corrections of answers."""
 
 
 @feedback.command()
