@@ -120,7 +120,7 @@ def openapi(
             **_answering(contract, answers, description, classes),
             FEEDBACK: {"post": grouped("feedback", _feedback())},
             MODEL: {"get": grouped("model", _read(MODEL, "model_card", "The card of the model that is served", not_ready=True))},
-            LIVEZ: {"get": grouped("health", _read(LIVEZ, "livez", "Whether the process answers"))},
+            LIVEZ: {"get": grouped("health", _read(LIVEZ, "livez", "Whether the event loop turns"))},
             READYZ: {"get": grouped("health", _read(READYZ, "readyz", _READY, not_ready=True))},
         },
         "components": {"schemas": definitions["$defs"], "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
