@@ -39,7 +39,7 @@ from passerelle.errors import IntegrityError
 def demo(project: Path, criteria_path: Path, target: Literal["embedded", "compose"], as_json: bool) -> None:
     """Run every stage on a temporary platform, and query the service.
 
-    With --target compose, the stages run on the stack, which keeps running. A version that others put into production stays there, and is served.
+    With --target compose, they run on the stack, which keeps running. A version that others put into production stays there, and is served.
     """
     from passerelle.cli.show_steps import StepsShown
     from passerelle.stages import demo as stage

@@ -34,8 +34,9 @@ def trained(output: Output, result: Trained) -> None:
             output.line(f"note: {note}", Tone.WARNING)
     what = f"{result.rows} records in {result.classes} classes"
     if result.dry_run:
+        candidates = count_of(len(result.candidates), "candidate")
         output.line(
-            f"would train {count_of(len(result.candidates), 'candidate')} on {what}, {result.held_out} of them held out (set {result.held_out_set}): "
+            f"would train {candidates} on {what}, {result.held_out} of them held out (set {result.held_out_set}): "
             + ", ".join(result.candidates)
             if result.created
             else f"would change nothing: trained on before, run {result.parent_run_id}"

@@ -147,11 +147,13 @@ def test_a_refusal_is_red_and_a_mistake_is_not(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_a_command_on_a_line_of_its_own_can_be_copied() -> None:
-    request = """         curl -H 'Content-Type: application/json' -d '{"text": "Aucune réponse depuis trois mois"}' http://127.0.0.1:41559/classify"""
+    request = """         curl -H 'Content-Type: application/json' -d '{"text": "Aucune réponse depuis trois mois"}' http://127.0.0.1:415/classify"""
     assert wrapped(request, WIDTH) == request
     long = "  passerelle promote --model classification --version 12 --accept too-few-rows --reason REASON"
     assert wrapped(long, WIDTH).replace("\\\n", "").split() == long.split()
-    assert "\\\n" not in wrapped("  of the model of the team passerelle knows nothing, which is why this line is wrapped as prose is", WIDTH)
+    assert "\\\n" not in wrapped(
+        "  of the model of the team passerelle knows nothing, which is why this line is wrapped as prose is", WIDTH
+    )
 
 
 def test_a_quoted_word_stays_beside_its_marks() -> None:
