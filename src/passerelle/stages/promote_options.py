@@ -42,12 +42,14 @@ class PromoteOptions:
         """Check that one version is named, and a reason where one is needed.
 
         Raises:
-            UsageError: `best` and a version are given, a promotion is forced or a check waived without a reason, or rows and their
-                label are not given together.
+            UsageError: `best` and a version are given, the report's folder does not exist, a promotion is forced or a check waived without
+                a reason, or rows and their label are not given together.
         """
         if bool(self.held_out) != bool(self.labels):
             message = "--held-out names labelled rows, and --label the column of the right answer: one needs the other"
             raise UsageError(message, hint="passerelle promote --held-out FILE --label COLUMN")
+        if self.report is not None and not self.report.absolute().parent.is_dir():
+            raise UsageError(f"the folder of {self.report} does not exist", hint=f"mkdir -p {self.report.parent}")
         if self.best and self.version is not None:
             raise UsageError("--best and --version name two versions", hint="passerelle promote --best\npasserelle promote --version N")
         # Without the version that was named, the command that the error names would promote the newest.
