@@ -32,7 +32,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @json_option
 @needs(prerequisites.registry)
 def adopt(address: str, registered_model: str | None, text_columns: tuple[str, ...], dry_run: bool, as_json: bool, **options: Any) -> None:
-    """Make a version of any registry one that can be promoted, packaged and served.
+    """Adopt a version of any registry, so that it can be promoted.
 
     The model's own files stay as they were logged. It is tried in an environment made of its own requirements, and what is recorded of it
     lies in a run beside, in the experiment passerelle-adoptions.

@@ -26,7 +26,10 @@ from passerelle.cli.prerequisites import needs
 @json_option
 @needs(prerequisites.bundle)
 def bundle(path: Path, as_json: bool, **options: Any) -> None:
-    """Write the stack's images, the newest one of the model and all wheels to one archive; or install from it, without a network."""
+    """Write all that an installation without a network needs.
+
+    The archive holds the stack's images, the newest image of the model and all wheels; it is installed from the archive too.
+    """
     from passerelle.cli import show_bundle
     from passerelle.stages import bundle as stage
 

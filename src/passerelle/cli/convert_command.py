@@ -18,7 +18,7 @@ from passerelle.cli.prerequisites import needs
 @json_option
 @needs(prerequisites.registry)
 def convert(address: str, form: str, dry_run: bool, as_json: bool) -> None:
-    """Make a version of an adopted pickle that runs no code when it is read.
+    """Convert an adopted pickle to a format that runs no code.
 
     The pickle is read once, in its own environment and sandbox, and saved with skops or as ONNX. The new version reproduces the golden
     predictions of the one that it was made of, which its record names; otherwise nothing is registered.

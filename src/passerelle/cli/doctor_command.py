@@ -22,7 +22,7 @@ from passerelle.cli.prerequisites import needs
 @json_option
 @needs()
 def doctor(project: Path, write_test: bool, timeout_s: float, as_json: bool) -> None:
-    """Try all that passerelle needs here, and print what is wrong with the command that mends it; changes nothing.
+    """Find what is wrong here, with the command that fixes it.
 
     Exit codes: 0 nothing is wrong but for warnings, 1 something is, 2 usage or a setting.
     """

@@ -25,7 +25,10 @@ from passerelle.cli.prerequisites import needs
 @json_option
 @needs(prerequisites.drift_options, prerequisites.criteria)
 def drift(*, registered_model: str | None, criteria_path: Path, as_json: bool, **options: Any) -> None:
-    """Compare what the service answered with the month before and with the training; exit code 1 on alarm."""
+    """Compare recent answers with earlier ones; exit code 1 on alarm.
+
+    They are compared with the month before and with the training.
+    """
     # `--help` answers without what a stage imports.
     from passerelle.cli import show_drift  # noqa: PLC0415
     from passerelle.stages import drift as stage  # noqa: PLC0415

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,18 @@ def _date(_: click.Context, __: click.Parameter, value: datetime | None) -> date
     return None if value is None else value.date()
 
 
+_day_option = partial(click.option, type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", callback=_date)
+
+
 @click.group()
 def feedback() -> None:
-    """Export, import and sample what people say of the answers."""
+    """Export, import and sample corrections of answers."""
 
 
 @feedback.command()
 @click.option("--output", type=_FILE, required=True, help="CSV or Parquet file to write.")
-@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), callback=_date, help="First day of the answers.  [default: all]")
-@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), callback=_date, help="Last day of the answers.  [default: all]")
+@_day_option("--since", help="First day of the answers.  [default: all]")
+@_day_option("--until", help="Last day of the answers.  [default: all]")
 @stored_model_option("Registered model that answered.  [default: the only one that has feedback]")
 @json_option
 @needs()
@@ -62,7 +66,7 @@ def import_(path: Path, as_json: bool, **options: Any) -> None:
 
 
 @feedback.command()
-@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), callback=_date, help="Day of the answers, in UTC.  [default: yesterday]")
+@_day_option("--day", help="Day of the answers, in UTC.  [default: yesterday]")
 @click.option("--count", type=click.IntRange(min=1), default=20, show_default=True, help="How many answers.")
 @click.option("--output", type=_FILE, help="CSV or Parquet file to fill in and import.")
 @stored_model_option("Registered model that answered.  [default: the only one that did on that day]")

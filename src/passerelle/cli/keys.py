@@ -15,7 +15,7 @@ from passerelle.cli.output import Output
 
 @click.group()
 def keys() -> None:
-    """Make, list and revoke the API keys that the service asks for away from loopback."""
+    """Create, list and revoke the API keys of the service."""
 
 
 @keys.command()

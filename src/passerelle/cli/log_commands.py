@@ -25,7 +25,10 @@ from passerelle.errors import OutsideError
 @json_option
 @needs(prerequisites.collect_options)
 def collect(follow: bool, expire: bool, dry_run: bool, as_json: bool) -> None:
-    """Turn the prediction log's lines into Parquet, send it to the bucket, and remove what was kept long enough."""
+    """Write the prediction log to its bucket as Parquet.
+
+    What was kept long enough is removed.
+    """
     from passerelle.cli import show_log
     from passerelle.stages import collect as stage
 
@@ -49,7 +52,10 @@ def collect(follow: bool, expire: bool, dry_run: bool, as_json: bool) -> None:
 @json_option
 @needs(prerequisites.registry)
 def erase(prediction_ids: tuple[str, ...], registered_model: str | None, as_json: bool, **options: Any) -> None:
-    """Erase answers from the prediction log, its feedback and its exports; the ledger records it without their content."""
+    """Erase answers from the prediction log, feedback and exports.
+
+    The ledger records the erasure without their content.
+    """
     from passerelle.cli import show_log
     from passerelle.stages import erase as stage
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +28,7 @@ from passerelle.cli.prerequisites import without_workbench
 from passerelle.cli.prune_command import prune
 from passerelle.cli.rollout_command import rollout
 from passerelle.cli.score_command import score
-from passerelle.errors import OutsideError, PasserelleError
+from passerelle.errors import OutsideError, PasserelleError, UsageError
 
 STAGES: Sequence[click.Command] = (
     stages.train,
@@ -66,6 +68,10 @@ OPERATIONS: Sequence[click.Command] = (
     prune,
     keys,
 )
+
+
+#: What is wrong with a path that a person named.
+_UNUSABLE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class Ordered(click.Group):
@@ -155,8 +161,19 @@ def run(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        failed = _of_the_disk(error, given)
+        if failed is None:
             raise
-        full = OutsideError(f"the disk is full: {error.filename or 'a file'} was not written", hint="df -h")
-        print_error(full, as_json="--json" in given)
-        sys.exit(full.exit_code)
+        print_error(failed, as_json="--json" in given)
+        sys.exit(failed.exit_code)
+
+
+def _of_the_disk(error: OSError, given: Sequence[str]) -> PasserelleError | None:
+    """Return our error for a full disk, or for a file that was named in the arguments and cannot be used; None for any other."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutsideError(f"the disk is full: {error.filename or 'a file'} was not written", hint="df -h")
+    named = [Path(word.partition("=")[2] or word) for word in given]
+    if error.errno not in _UNUSABLE or not error.filename or Path(os.fsdecode(error.filename)) not in named:
+        return None
+    path = Path(os.fsdecode(error.filename))
+    return UsageError(f"{path} cannot be used: {error.strerror}", hint=f"ls -ld {shlex.quote(str(path.absolute().parent))}")

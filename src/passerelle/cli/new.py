@@ -28,7 +28,7 @@ from passerelle.cli.output import Output
 @dry_run_option
 @json_option
 def new(*, folder: Path, updating: bool, yes: bool, dry_run: bool, as_json: bool, **given: Any) -> None:
-    """Write a project of your own: service, training, data, criteria, tests and deployment.
+    """Create a project of your own, with a small data set.
 
     What no option answers is asked in a terminal. The folder must not exist, or be empty; nothing is overwritten.
     """

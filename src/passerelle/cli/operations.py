@@ -37,9 +37,9 @@ from passerelle.errors import IntegrityError
 @json_option
 @needs(prerequisites.project, prerequisites.criteria, prerequisites.stack)
 def demo(project: Path, criteria_path: Path, target: Literal["embedded", "compose"], as_json: bool) -> None:
-    """Run every stage on a platform of its own, ask the service, and stop it; or on the stack, which keeps running.
+    """Run every stage on a temporary platform, and query the service.
 
-    A version that others put into production stays there, and is served.
+    With --target compose, they run on the stack, which keeps running. A version that others put into production stays there, and is served.
     """
     from passerelle.cli.show_steps import StepsShown
     from passerelle.stages import demo as stage
@@ -58,7 +58,10 @@ def demo(project: Path, criteria_path: Path, target: Literal["embedded", "compos
 @target_option
 @needs(prerequisites.stack)
 def up(*, port: int, target: str, **options: Any) -> None:
-    """Run the embedded platform and serve the version in production until Ctrl-C, or start the compose stack."""
+    """Run the platform, and serve the version in production.
+
+    The embedded platform runs until Ctrl-C; the compose stack keeps running.
+    """
     from passerelle.cli.show_steps import StepsShown
     from passerelle.stages import up as stage
 
@@ -76,7 +79,9 @@ def up(*, port: int, target: str, **options: Any) -> None:
 @project_option
 @json_option
 def env(target: Literal["embedded", "compose"], project: Path, as_json: bool) -> None:
-    """Print `export` lines for mlflow, bentoml and boto3: eval "$(passerelle env)".
+    """Print export lines for a shell: eval "$(passerelle env)".
+
+    With them mlflow, bentoml and boto3 find the platform.
 
     While the embedded platform is off: what does not depend on it, which is the BentoML store.
     """
@@ -100,7 +105,10 @@ def env(target: Literal["embedded", "compose"], project: Path, as_json: bool) ->
 @json_option
 @needs(prerequisites.registry)
 def reproduce(version: int, registered_model: str | None, as_json: bool, **data: Any) -> None:
-    """Train a version again from its commit, data and seed, and say whether the same model comes out."""
+    """Train a version again, and compare the two models.
+
+    It uses the commit, the data and the seed of the version.
+    """
     from passerelle.cli import show_training
     from passerelle.stages import reproduce as stage
     from passerelle.stages.train import TrainingData
@@ -118,7 +126,7 @@ def reproduce(version: int, registered_model: str | None, as_json: bool, **data:
 @json_option
 @needs(prerequisites.registry)
 def trace(reference: str, registered_model: str | None, as_json: bool) -> None:
-    """Show where something comes from: image, bento, version, run, data, code, criteria and ledger entry."""
+    """Trace an image, a bento or a version to its data and code."""
     from passerelle.cli import show
     from passerelle.stages import trace as stage
 
@@ -134,7 +142,7 @@ def trace(reference: str, registered_model: str | None, as_json: bool) -> None:
 @json_option
 @needs(prerequisites.registry)
 def status(registered_model: str | None, as_json: bool) -> None:
-    """Show which version the alias, the stage, the store and the service hold, and what disagrees."""
+    """Show which version is where, and what disagrees."""
     from passerelle.cli import show
     from passerelle.stages import status as stage
     from passerelle.stages.history import refuse_broken
@@ -178,8 +186,11 @@ def rollback(registered_model: str | None, version: int | None, reason: str | No
     from passerelle.cli import show
     from passerelle.stages import rollback as stage
 
-    result = stage.run(surroundings(registered_model=registered_model), version=version, reason=reason, dry_run=dry_run)
-    show.promotion(Output(as_json=as_json), result)
+    output, context = Output(as_json=as_json), surroundings(registered_model=registered_model)
+    result = stage.run(context, version=version, reason=reason, dry_run=dry_run)
+    show.promotion(output, result)
+    if not dry_run:
+        output.next_commands("passerelle deploy")
 
 
 @click.command()
@@ -190,7 +201,7 @@ def rollback(registered_model: str | None, version: int | None, reason: str | No
 @json_option
 @needs(prerequisites.backed_up_stack)
 def backup(path: Path | None, recipients: tuple[str, ...], make_key: Path | None, project: Path, as_json: bool) -> None:
-    """Write the stack's database, artifacts and ledger to one file."""
+    """Write the stack's database, artifacts and ledger to a file."""
     from passerelle.cli import show_stack
     from passerelle.stages import backup as stage
 

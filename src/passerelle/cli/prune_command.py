@@ -35,7 +35,10 @@ _KEEP = "With --local: how many of the newest versions of each registered model 
 def prune(
     *, days: int, unknown: bool, without_way_back: bool, bring_back: str | None, local: bool, keep: int, as_json: bool, **options: Any
 ) -> None:
-    """Free what no version, ledger entry or look needs: artifacts of deleted runs are hidden, and later removed for good."""
+    """Free the space of what nothing needs any more.
+
+    Artifacts of deleted runs that no version, ledger entry or look needs are hidden, and later removed for good.
+    """
     # `--help` answers without what a stage imports.
     from passerelle.cli import show_prune  # noqa: PLC0415
     from passerelle.stages import bring_back as undo  # noqa: PLC0415

@@ -41,7 +41,7 @@ from passerelle.cli.prerequisites import needs
 @json_option
 @needs(prerequisites.rollout_options, prerequisites.rollout_criteria, prerequisites.registry)
 def rollout(*, registered_model: str | None, criteria_path: Path, project: Path, dry_run: bool, as_json: bool, **options: Any) -> None:
-    """Let a version answer part of the requests beside the one in production."""
+    """Let a candidate answer part of the requests."""
     # `--help` answers without what a stage imports.
     from passerelle.cli import show_rollout  # noqa: PLC0415
     from passerelle.stages import rollout as stage  # noqa: PLC0415

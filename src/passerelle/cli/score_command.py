@@ -31,7 +31,10 @@ _OUTPUT = "Folder that gets the result, or s3://BUCKET/PREFIX; Parquet, or what 
 @json_option
 @needs(prerequisites.score_options, prerequisites.registry)
 def score(*, registered_model: str | None, as_json: bool, **options: Any) -> None:
-    """Score whole tables as the service would answer, row for row; an interrupted run goes on."""
+    """Score whole tables, with the same answers as the service.
+
+    An interrupted run continues where it stopped.
+    """
     # `--help` answers without what a stage imports.
     from passerelle.cli import show_score  # noqa: PLC0415
     from passerelle.stages import score as stage  # noqa: PLC0415

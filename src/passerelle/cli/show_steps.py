@@ -131,6 +131,7 @@ class StepsShown:
     def _service_runs(self, result: ServiceRuns) -> None:
         of = "" if result.started_by == "up" else f", by `passerelle {result.started_by}`, and stays after Ctrl-C"
         self.output.line(f"API      {result.address}/docs  ({result.bento_tag}{of})")
+        self.output.line(f"Page     {result.address}/  to try the model in a browser")
         if result.record is not None:
             body = shlex.quote(json.dumps(result.record, ensure_ascii=False))
             self.output.line(f"         curl -H 'Content-Type: application/json' -d {body} {result.address}{CLASSIFY}")
@@ -142,7 +143,8 @@ class StepsShown:
 
     def _of_others(self, result: OfOthers) -> None:
         self.output.line(f"  {result.of_others}: it stays there, and the demo trains and promotes nothing")
-        self.output.line("  a demo of its own beside it: PASSERELLE_REGISTERED_MODEL=demo PASSERELLE_EXPERIMENT=demo make demo")
+        self.output.line("  a demo of its own beside it:")
+        self.output.line("    PASSERELLE_REGISTERED_MODEL=demo PASSERELLE_EXPERIMENT=demo make demo")
 
     def _answer(self, result: FirstAnswer) -> None:
         answer = result.answer

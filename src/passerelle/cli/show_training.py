@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from passerelle.cli.output import Output
 from passerelle.cli.terminal import Tone
+from passerelle.count_of import count_of
 
 if TYPE_CHECKING:
     from passerelle.stages.reproduce import Reproduction
@@ -33,14 +34,15 @@ def trained(output: Output, result: Trained) -> None:
             output.line(f"note: {note}", Tone.WARNING)
     what = f"{result.rows} records in {result.classes} classes"
     if result.dry_run:
+        candidates = count_of(len(result.candidates), "candidate")
         output.line(
-            f"would train {len(result.candidates)} candidates on {what}, {result.held_out} of them held out (set {result.held_out_set}): "
+            f"would train {candidates} on {what}, {result.held_out} of them held out (set {result.held_out_set}): "
             + ", ".join(result.candidates)
             if result.created
             else f"would change nothing: trained on before, run {result.parent_run_id}"
         )
     elif not result.created:
-        output.line(f"already done: the same data, code and seed, run {result.parent_run_id} (--again trains all the same)")
+        output.line(f"already done: the same data, code and seed, run {result.parent_run_id} (--again trains anyway)")
     elif result.result is not None:
         rows = [
             (each.name, *(f"{each.metrics[name]:.3f}" for name in ("cv_macro_f1", "cv_accuracy", "test_macro_f1", "test_accuracy")))
@@ -48,7 +50,7 @@ def trained(output: Output, result: Trained) -> None:
         ]
         columns = ("candidate", "macro-F1", "accuracy", "held-out macro-F1", "held-out accuracy")
         output.table(columns, rows, right=columns[1:])
-        output.line(f"{len(rows)} candidates on {what} in {result.result.seconds:.0f} s; run {result.parent_run_id}")
+        output.line(f"{count_of(len(rows), 'candidate')} on {what} in {result.result.seconds:.0f} s; run {result.parent_run_id}")
     for each in result.failed:
         output.line(f"left out: « {each.name} » {each.reason}")
         output.next_commands(each.hint)

@@ -80,7 +80,7 @@ def train(*, registered_model: str | None, experiment: str | None, project: Path
 @json_option
 @needs(prerequisites.criteria, prerequisites.registry)
 def compare(*, registered_model: str | None, parent_run_id: str | None, experiment: str | None, criteria_path: Path, as_json: bool) -> None:
-    """Rank the candidates by the criteria, and say what each one fails."""
+    """Rank the candidates, and list the criteria each one fails."""
     from passerelle.cli import show
     from passerelle.stages import compare as stage
 
@@ -101,7 +101,7 @@ def compare(*, registered_model: str | None, parent_run_id: str | None, experime
 def register(
     *, run_id: str | None, experiment: str | None, registered_model: str | None, criteria_path: Path, dry_run: bool, as_json: bool
 ) -> None:
-    """Make the best candidate a version of the registered model."""
+    """Register the best candidate as a model version."""
     from passerelle.cli import show
     from passerelle.stages import register as stage
 
@@ -129,7 +129,7 @@ def register(
 @json_option
 @needs(prerequisites.promote_options, prerequisites.criteria, prerequisites.registry)
 def promote(*, registered_model: str | None, criteria_path: Path, project: Path, dry_run: bool, as_json: bool, **options: Any) -> None:
-    """Give a version the alias and the stage, if it passes the gate.
+    """Put a version into production, if it passes the gate.
 
     The gate scores the version and the one in production again, on rows that neither learned from.
     """
@@ -151,7 +151,7 @@ def promote(*, registered_model: str | None, criteria_path: Path, project: Path,
 @json_option
 @needs(prerequisites.registry)
 def import_(registered_model: str | None, version: int | None, dry_run: bool, as_json: bool) -> None:
-    """Bring the promoted version into the BentoML store, checked file by file."""
+    """Import the version in production into the BentoML store."""
     from passerelle.cli import show
     from passerelle.stages import import_model as stage
 
@@ -198,7 +198,7 @@ def build(*, bento_model_tag: str | None, registered_model: str | None, as_json:
 def containerize(
     *, bento_tag: str | None, registered_model: str | None, outputs: Path | None, sbom: Path | None, as_json: bool, **image: Any
 ) -> None:
-    """Make an OCI image of a bento; needs a container engine.
+    """Build an OCI image of a bento; needs a container engine.
 
     BENTO_TAG is name:version in the BentoML store; by default the bento built last.
     """
@@ -228,7 +228,7 @@ def containerize(
 @json_option
 @needs(prerequisites.place, prerequisites.stack, prerequisites.bento_in_production)
 def deploy(*, bento_tag: str | None, registered_model: str | None, project: Path, dry_run: bool, as_json: bool, **place: Any) -> None:
-    """Start a bento, wait until it is ready, and hold it to its golden predictions.
+    """Serve a bento, once it reproduces its golden predictions.
 
     BENTO_TAG is name:version in the BentoML store; by default that of the version in production, or the bento built last where no registry
     is named.
@@ -255,7 +255,7 @@ def deploy(*, bento_tag: str | None, registered_model: str | None, project: Path
 @json_option
 @needs(prerequisites.bento_in_production)
 def serve(bento_tag: str | None, registered_model: str | None, port: int, project: Path, as_json: bool) -> None:
-    """Answer /classify in this terminal, until Ctrl-C.
+    """Serve /classify in this terminal until Ctrl-C.
 
     BENTO_TAG is name:version in the BentoML store; by default that of the version in production, imported and built first where the store
     lacks it, or the bento built last where no registry is named.
@@ -281,7 +281,7 @@ def serve(bento_tag: str | None, registered_model: str | None, port: int, projec
 @json_option
 @needs(prerequisites.service)
 def monitor(address: str | None, registered_model: str | None, as_json: bool) -> None:
-    """Show what the running service answered: requests, latency, classes, share to review."""
+    """Show requests, latency, classes and reviews of the service."""
     from passerelle.cli import show
     from passerelle.stages import monitor as stage
 

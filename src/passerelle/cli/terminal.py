@@ -11,8 +11,11 @@ from typing import IO
 
 _DIGEST = re.compile(r"(?<![0-9A-Za-z])(?P<kind>sha256:)?(?P<digits>[0-9a-f]{40}([0-9a-f]{24})?)(?![0-9A-Za-z])")
 _HEAD, _TAIL = 12, 6
-#: What a line begins with whose rest is typed.
-_COMMAND = re.compile(r"\s*(next|or|try it): ")
+#: What a line begins with whose rest is typed; a line of its own for a command is indented.
+_COMMAND = re.compile(r"\s*(next|or|try it): |\s+(?=(curl|eval|make|\S*passerelle) )")
+#: A quoted word stays beside its marks.
+_BESIDE_MARKS = re.compile(r"(?<=«) | (?=»)")
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 #: The first of two columns: a name and, after two spaces or more, what is said of it.
 _NAMED = re.compile(r"\s*\S.*?\s{2,}(?=\S)")
 _WIDEST_NAME = 30
@@ -68,4 +71,4 @@ def _wrapped_line(line: str, width: int) -> str:
 
 def _broken(line: str, width: int, indent: int, separator: str) -> str:
     wrapper = textwrap.TextWrapper(width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
-    return separator.join(wrapper.wrap(line))
+    return separator.join(wrapper.wrap(_BESIDE_MARKS.sub(_NO_BREAK, line))).replace(_NO_BREAK, " ")

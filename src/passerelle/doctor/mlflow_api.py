@@ -149,7 +149,7 @@ def _schema(api: MlflowApi) -> Diagnosis:
         return Diagnosis(
             name, Health.FAULT, f"the server does not know {', '.join(unknown)}: it is too old", hint="pip install 'mlflow>=3'"
         )
-    return fine(name, f"all of {len(statuses)} kinds of tables answer")
+    return fine(name, f"all {len(statuses)} kinds of tables answer")
 
 
 def _webhooks(api: MlflowApi, here: Surroundings) -> Diagnosis:

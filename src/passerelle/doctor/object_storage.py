@@ -85,7 +85,7 @@ def _rights(s3: S3Behaviour, here: Surroundings) -> Iterator[Diagnosis]:
         message = f"this key may also list {number} ({', '.join(others[:3])}); one for {here.s3.bucket} alone is enough"
         yield Diagnosis(name, Health.WARNING, message)
         return
-    yield fine(name, "nobody lists the bucket without a key" + ("" if here.embedded else ", and this key no other bucket"))
+    yield fine(name, "the bucket cannot be listed without a key" + ("" if here.embedded else ", nor another bucket with this one"))
 
 
 def _private(bucket: str) -> str:

@@ -27,5 +27,5 @@ def probe(here: Surroundings) -> Iterator[Diagnosis]:
         message = f"port {port} of {name} is taken by {port_holder(port)}; the next start chooses another one"
         yield Diagnosis(NAME, Health.WARNING, message)
     if not taken:
-        ours = f"none of {count_of(len(kept), 'port')} of an earlier start is taken" if kept else "no port is kept for a start"
+        ours = f"{count_of(len(kept), 'port')} of an earlier start, none of them taken" if kept else "no port is kept for a start"
         yield (fine if kept else not_used)(NAME, ours)

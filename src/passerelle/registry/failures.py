@@ -36,7 +36,9 @@ def mlflow_errors(what: str, *, hint: str | None = None) -> Iterator[None]:
         yield
     except _FAILURES as error:
         line = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-        if getattr(error, "error_code", None) in _MISSING or "NoSuchKey" in line or "(404)" in line:
+        if getattr(error, "error_code", None) in _MISSING:
+            raise NotFoundError(f"{what} does not exist", hint=hint or "passerelle status") from error
+        if "NoSuchKey" in line or "(404)" in line:
             raise NotFoundError(f"{what} does not exist: {line}", hint=hint or "passerelle status") from error
         raise OutsideError(f"{what} cannot be reached: {line}", hint=hint or "passerelle status") from error
 

@@ -201,7 +201,7 @@ def service_child(
         BusyError: Somebody else listens on the port.
     """
     if port is not None and port_is_taken(port):
-        raise BusyError(f"the port {port} is taken by {port_holder(port)}", hint="passerelle deploy --port 0")
+        raise BusyError(f"the port {port} is taken by {port_holder(port)}", hint="passerelle deploy --port 0\npasserelle serve --port 0")
     number = port or free_ports(1)[0]
     address = f"http://127.0.0.1:{number}"
     command = [sys.executable, "-m", "bentoml", "serve", str(bento_tag), "--host", "127.0.0.1", "--port", str(number)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from passerelle.count_of import count_of
 from passerelle.errors import DataError, NotFoundError, SeveralModelsError, UsageError
 from passerelle.model.manifest import digest_of_file
 from passerelle.monitoring.prediction_log.corrections import Correction, Corrections, read_corrections
@@ -145,7 +146,7 @@ def _of_model(rows: Sequence[Correction], registered_model: str | None) -> list[
 
 def _nothing(found: Corrections, corrected: int) -> NotFoundError:
     if corrected:
-        message = f"of {corrected} corrected answers no record is kept: PASSERELLE_LOG_TEXT is off, or the texts have expired"
+        message = f"no record is kept of {count_of(corrected, 'corrected answer')}: PASSERELLE_LOG_TEXT is off, or the texts have expired"
         return NotFoundError(message, hint="export PASSERELLE_LOG_TEXT=redacted")
     unknown = f"; {found.unknown} answers that have feedback are not in the log" if found.unknown else ""
     return NotFoundError(f"no answer of these days has feedback{unknown}", hint="passerelle feedback sample")

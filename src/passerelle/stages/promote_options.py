@@ -42,18 +42,22 @@ class PromoteOptions:
         """Check that one version is named, and a reason where one is needed.
 
         Raises:
-            UsageError: `best` and a version are given, a promotion is forced or a check waived without a reason, or rows and their
-                label are not given together.
+            UsageError: `best` and a version are given, the report's folder does not exist, a promotion is forced or a check waived without
+                a reason, or rows and their label are not given together.
         """
         if bool(self.held_out) != bool(self.labels):
             message = "--held-out names labelled rows, and --label the column of the right answer: one needs the other"
             raise UsageError(message, hint="passerelle promote --held-out FILE --label COLUMN")
+        if self.report is not None and not self.report.absolute().parent.is_dir():
+            raise UsageError(f"the folder of {self.report} does not exist", hint=f"mkdir -p {self.report.parent}")
         if self.best and self.version is not None:
             raise UsageError("--best and --version name two versions", hint="passerelle promote --best\npasserelle promote --version N")
-        check_acceptances(self.accept, self.reason, retry="passerelle promote")
+        # Without the version that was named, the command that the error names would promote the newest.
+        named = f" --version {self.version}" if self.version is not None else " --best" if self.best else ""
+        check_acceptances(self.accept, self.reason, retry=f"passerelle promote{named}")
         if self.reason and self.reason.strip():
             return
         if self.force:
-            raise UsageError("a forced promotion needs a reason", hint="passerelle promote --force --reason REASON")
+            raise UsageError("a forced promotion needs a reason", hint=f"passerelle promote --force --reason REASON{named}")
         if self.waive:
-            raise UsageError("a check is waived with a reason", hint=f"passerelle promote --waive {self.waive[0]} --reason REASON")
+            raise UsageError("a check is waived with a reason", hint=f"passerelle promote --waive {self.waive[0]} --reason REASON{named}")

@@ -37,7 +37,7 @@ class Holdings:
         stage: Versions in the stage Production.
         ledger: Version that the ledger's last entry put into production; None where the ledger is broken.
         bento_model: Tag of the version in production in the BentoML store, or of the one imported last.
-        bento: Tag of the bento built last.
+        bento: Tag of the bento of the version in production, or of the one built last.
         image: Name of the image of the version in production, or of the one made last of a bento in the store.
         image_version: The version that it holds.
         service: Version that the running service serves.
@@ -104,11 +104,12 @@ def run(context: Context, *, only_model: bool = True) -> Status:
     running = running_service(context.state.state_dir, name)
     given = context.client.service_address
     address = given or (running.address if running else None)
-    in_production = _production_model(registry, context.store)
+    tag, store = _production_tag(registry), Store(context.store)
+    in_production = tag if tag and store.model(tag) else None
     found = gather(
         registry,
         bento_model=in_production or latest_bento_model(context.store, name),
-        bento=latest_bento(context.store, name),
+        bento=in_production if in_production and store.bento(in_production) else latest_bento(context.store, name),
         service=service_readiness(address) if address else None,
         service_address=address,
         image=_image(context.store, name, in_production),
@@ -158,13 +159,11 @@ def _image(store: StoreSettings, registered_model: str, in_production: BentoTag 
     return (found[0], int(version)) if found and version.isdigit() else None
 
 
-def _production_model(registry: Registry, store: StoreSettings) -> BentoTag | None:
+def _production_tag(registry: Registry) -> BentoTag | None:
+    """Return the tag that bento model and bento of the version in production have; after a rollback the store holds newer ones too."""
     name = registry.settings.registered_model
     version = registry.aliases(name).get(registry.settings.alias)
-    if version is None:
-        return None
-    tag = registry.model_version(name, version).ref.bento_model_tag
-    return tag if Store(store).model(tag) else None
+    return None if version is None else registry.model_version(name, version).ref.bento_model_tag
 
 
 def gather(
@@ -246,10 +245,13 @@ def disagreements(holdings: Holdings, *, deploy: str = "passerelle deploy") -> t
 
 def _of_a_pinned_version(holdings: Holdings, alias: int) -> Iterator[Disagreement]:
     """Yield what holds another version; a service that follows does not answer from the store, the bento or the image."""
-    if holdings.bento_model is not None and _version_of(holdings.bento_model) != alias:
+    imported = holdings.bento_model is not None and _version_of(holdings.bento_model) == alias
+    if holdings.bento_model is not None and not imported:
         yield Disagreement(f"the store holds {holdings.bento_model}, production is version {alias}", "passerelle import")
     if holdings.bento is not None and _version_of(holdings.bento) != alias:
-        yield Disagreement(f"the bento is {holdings.bento}, production is version {alias}", "passerelle build")
+        # Without the tag, `build` takes the version imported last, which is not always the one in production.
+        command = f"passerelle build {holdings.bento_model}" if imported else "passerelle build"
+        yield Disagreement(f"the bento is {holdings.bento}, production is version {alias}", command)
     if holdings.image is not None and holdings.image_version != alias:
         yield Disagreement(f"the image is {holdings.image}, production is version {alias}", "passerelle containerize")
 

@@ -144,3 +144,20 @@ def test_a_refusal_is_red_and_a_mistake_is_not(monkeypatch: pytest.MonkeyPatch, 
     for error in errors:
         print_error(error, as_json=False)
     assert capsys.readouterr().err == "\x1b[31mpasserelle\x1b[0m: it is worse\npasserelle: no such file\n"
+
+
+def test_a_command_on_a_line_of_its_own_can_be_copied() -> None:
+    request = """         curl -H 'Content-Type: application/json' -d '{"text": "Aucune réponse depuis trois mois"}' http://127.0.0.1:415/classify"""
+    assert wrapped(request, WIDTH) == request
+    long = "  passerelle promote --model classification --version 12 --accept too-few-rows --reason REASON"
+    assert wrapped(long, WIDTH).replace("\\\n", "").split() == long.split()
+    assert "\\\n" not in wrapped(
+        "  of the model of the team passerelle knows nothing, which is why this line is wrapped as prose is", WIDTH
+    )
+
+
+def test_a_quoted_word_stays_beside_its_marks() -> None:
+    text = "training/data/comments.csv has no column « texte »; it has « id », « text », « label », « difficulty »"
+    for width in range(20, 90):
+        assert not [line for line in wrapped(text, width).splitlines() if line.endswith("«") or line.strip().startswith("»")]
+    assert wrapped(text, WIDTH).replace("\n  ", " ") == text

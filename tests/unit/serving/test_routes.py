@@ -62,7 +62,7 @@ def test_the_pages_answer_the_routes_that_the_table_gives_them() -> None:
     assert "<html" not in text
 
 
-def test_the_template_enters_the_bento() -> None:
+def test_the_templates_enter_the_bento() -> None:
     content = yaml.safe_load((ROOT / "bentofile.yaml").read_text())
     included = {path for pattern in content["include"] for path in ROOT.glob(pattern.lstrip("/"))}
-    assert SOURCE / "serving" / "pages" / "docs.html" in included
+    assert {SOURCE / "serving" / "pages" / name for name in ("docs.html", "start.html")} <= included

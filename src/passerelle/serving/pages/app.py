@@ -1,4 +1,4 @@
-"""The pages for people: the model card and the page that documents and tries the API."""
+"""The pages for people: one to try the model, one that documents the API, and the model card."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from string import Template
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from passerelle.serving.contract import RequestError
 from passerelle.serving.doors.description import described
@@ -34,15 +34,23 @@ def build_app(runtime: Runtime) -> FastAPI:
         return dict(described(runtime))
 
     # BentoML serves Swagger's files itself, so that the page needs no other host.
-    template = Template((resources.files("passerelle.serving.pages") / "docs.html").read_text(encoding="utf-8"))
+    documentation, trial = _template("docs.html"), _template("start.html")
 
     @app.get("/docs")
     async def page() -> HTMLResponse:
-        version = "" if runtime.model is None else f", version {runtime.model.version}"
-        return HTMLResponse(template.substitute(title=html.escape(runtime.registered_model + version)))
+        return _page(documentation, runtime)
 
     @app.get("/")
-    async def start() -> RedirectResponse:
-        return RedirectResponse("./docs")
+    async def start() -> HTMLResponse:
+        return _page(trial, runtime)
 
     return app
+
+
+def _template(name: str) -> Template:
+    return Template((resources.files("passerelle.serving.pages") / name).read_text(encoding="utf-8"))
+
+
+def _page(template: Template, runtime: Runtime) -> HTMLResponse:
+    version = "" if runtime.model is None else f", version {runtime.model.version}"
+    return HTMLResponse(template.substitute(title=html.escape(runtime.registered_model + version), ref="$ref"))
