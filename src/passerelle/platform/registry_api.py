@@ -58,11 +58,11 @@ class RegistryApi:
         await send({"type": "http.response.body", "body": body})
 
     def _answer(self, environ: Mapping[str, Any]) -> _Answer:
-        said: list[tuple[int, list[tuple[bytes, bytes]]]] = []
+        started: list[tuple[int, list[tuple[bytes, bytes]]]] = []
         written = io.BytesIO()
 
         def start_response(status: str, headers: list[tuple[str, str]], _error: object = None) -> Callable[[bytes], int]:
-            said[:] = [(int(status[:3]), [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers])]
+            started[:] = [(int(status[:3]), [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers])]
             return written.write
 
         found = self._wsgi(environ, start_response)
@@ -72,4 +72,4 @@ class RegistryApi:
         finally:
             if (close := getattr(found, "close", None)) is not None:
                 close()
-        return *said[0], written.getvalue()
+        return *started[0], written.getvalue()
