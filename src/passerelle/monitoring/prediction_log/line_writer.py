@@ -93,6 +93,8 @@ class LineWriter:
             return
         predictions, feedback = list[bytes](), list[bytes]()
         for record in records:
+            # Whoever waits for this processor to answer somebody gets it after one record, not after all of them.
+            os.sched_yield()
             line = self._line_of(record)
             if line is not None:
                 (feedback if record[0] == FEEDBACK_MARK else predictions).append(line)
