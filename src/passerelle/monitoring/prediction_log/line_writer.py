@@ -59,9 +59,12 @@ class LineWriter:
         settings: Where the log lies, and what it holds.
         tell: Tells the worker how far it is.
         patient: Waits until the disk is to be tried again, and returns whether it is.
+        let_others_run: Is called before each record.
     """
 
-    def __init__(self, settings: WriterSettings, tell: Callable[[Progress], None], patient: Callable[[], bool]) -> None:
+    def __init__(
+        self, settings: WriterSettings, tell: Callable[[Progress], None], patient: Callable[[], bool], let_others_run: Callable[[], None]
+    ) -> None:
         self._folder = Path(settings.folder)
         self._content = LoggedContent(ContentRules(settings.columns, settings.text, settings.key))
         limits, worker = FileLimits(settings.file_bytes, settings.file_age_s), worker_name(time.time())
@@ -69,7 +72,7 @@ class LineWriter:
         self._feedback = LogFile(self._folder, FEEDBACK, worker, limits)
         self._room = FolderRoom(self._folder, settings.most_bytes)
         self._models: dict[int, AnsweringModel] = {}
-        self._tell, self._patient = tell, patient
+        self._tell, self._patient, self._let_others_run = tell, patient, let_others_run
         self._told_s = 0.0
         self._in_hand = 0
         self._written = self._done_bytes = 0
@@ -93,8 +96,7 @@ class LineWriter:
             return
         predictions, feedback = list[bytes](), list[bytes]()
         for record in records:
-            # Whoever waits for this processor to answer somebody gets it after one record, not after all of them.
-            os.sched_yield()
+            self._let_others_run()
             line = self._line_of(record)
             if line is not None:
                 (feedback if record[0] == FEEDBACK_MARK else predictions).append(line)
@@ -181,6 +183,7 @@ class _Worker:
         self._end = select.poll()
         self._end.register(source, 0)
         self._gone_s: float | None = None
+        self._hurried = False
         os.set_blocking(target, False)
 
     def tell(self, progress: Progress) -> None:
@@ -199,8 +202,16 @@ class _Worker:
         """
         waiting = array("i", [0])
         fcntl.ioctl(self._source, termios.FIONREAD, waiting)
-        if waiting[0] < _MUCH_BYTES:
-            self._end.poll(_GATHER_S * 1_000)
+        self._hurried = waiting[0] >= _MUCH_BYTES or bool(self._end.poll(_GATHER_S * 1_000))
+
+    def let_others_run(self) -> None:
+        """Leave the processor to whoever waits for it to answer somebody, unless much is to be written, or the worker is gone.
+
+        Otherwise they would wait for the end of all records that came together; but on a processor that is always busy, so little would
+        be written that records are dropped.
+        """
+        if not self._hurried:
+            os.sched_yield()
 
     def patient(self) -> bool:
         """Wait until the disk is to be tried again; False some seconds after the worker closed its end."""
@@ -226,7 +237,7 @@ def write_until_end(source: int, target: int) -> None:
             continue
         for (kind, content), size_bytes in messages.read():
             if writer is None:
-                writer = LineWriter(WriterSettings(*content), worker.tell, worker.patient)
+                writer = LineWriter(WriterSettings(*content), worker.tell, worker.patient, worker.let_others_run)
                 writer.prepare()
             elif kind == MODELS:
                 writer.learn(content)
