@@ -1,4 +1,4 @@
-"""What the prediction log costs: requests a second of processor time, and p99, with it and without it, in turn.
+"""What the prediction log costs: requests a second, processor time of a request, and p99, with it and without it, in turn.
 
     python -m loadtests.prediction_log                    two services, 40 rounds of two turns of a second each, some three minutes
     python -m loadtests.prediction_log --rounds 20
@@ -78,16 +78,19 @@ class LogCost:
     """What the log costs a service.
 
     Attributes:
-        cost: Share of the requests a second of processor time that are lost.
+        cost: Share of the requests a second that are lost.
         cost_low: Least of the interval of 95 %.
         cost_high: Most of it.
-        worker_cost: The same share by the processor time of the workers alone: what the log costs where another processor has time left.
+        cpu_cost: Share of the requests a second of processor time that are lost, of all processes: what the log costs where no processor
+            has time left.
+        worker_cost: The same share by the processor time of the workers alone.
         p99_times: The p99 in multiples of that without the log; median over the rounds.
     """
 
     cost: float
     cost_low: float
     cost_high: float
+    cpu_cost: float
     worker_cost: float
     p99_times: float
 
@@ -112,7 +115,8 @@ def main() -> int:
     costs = {name: cost_of(found) for name, found in rounds.items()}
     for name, cost in costs.items():
         interval = f"({cost.cost_low:.1%} to {cost.cost_high:.1%})"
-        print(f"{name:<10}{cost.cost:>8.1%} of throughput {interval}, of a worker {cost.worker_cost:.1%}   p99 {cost.p99_times:.2f} times")
+        processors = f"processor time {cost.cpu_cost:.1%}, of workers {cost.worker_cost:.1%}"
+        print(f"{name:<10}{cost.cost:>8.1%} of throughput {interval}   {processors}   p99 {cost.p99_times:.2f} times")
     path = options.results / f"prediction-log-{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}.json"
     figures = {name: [asdict(each) for each in found] for name, found in rounds.items()}
     content = {
@@ -150,7 +154,7 @@ def measure(model: BenchModel, options: argparse.Namespace) -> dict[str, list[Lo
 
 
 def _rates(turns: LogRound) -> str:
-    return " to ".join(f"{each.requests / each.cpu_seconds:,.0f}" for each in (turns.without, turns.recorded))
+    return " to ".join(f"{each.requests:,.0f}" for each in (turns.without, turns.recorded))
 
 
 def one_turn(server: Server, signal: Signals, bodies: Path, options: argparse.Namespace) -> LogTurn:
@@ -199,15 +203,16 @@ def corrections(server: Server, record: Mapping[str, str], per_s: float) -> Iter
 
 def cost_of(rounds: Sequence[LogRound]) -> LogCost:
     """Return what the log costs; the interval comes from drawing the rounds anew."""
-    table = np.array([(r.recorded.requests, r.recorded.cpu_seconds, r.without.requests, r.without.cpu_seconds) for r in rounds])
-    by_worker = np.array([(r.recorded.worker_seconds, r.without.worker_seconds) for r in rounds]).sum(axis=0)
+    table = np.array([(r.recorded.requests, r.without.requests) for r in rounds])
     drawn = np.random.default_rng(0).integers(len(table), size=(2_000, len(table)))
     sums = np.vstack([table.sum(axis=0), table[drawn].sum(axis=1)])
-    costs = 1 - (sums[:, 0] / sums[:, 1]) / (sums[:, 2] / sums[:, 3])
-    low, high = np.quantile(costs[1:], (0.025, 0.975))
-    worker_cost = 1 - (sums[0, 0] / by_worker[0]) / (sums[0, 2] / by_worker[1])
+    kept = sums[:, 0] / sums[:, 1]
+    low, high = np.quantile(1 - kept[1:], (0.025, 0.975))
+    recorded, by_recording = np.array([(r.recorded.cpu_seconds, r.recorded.worker_seconds) for r in rounds]).sum(axis=0)
+    without, by_others = np.array([(r.without.cpu_seconds, r.without.worker_seconds) for r in rounds]).sum(axis=0)
     p99_times = statistics.median(r.recorded.p99_ms for r in rounds) / statistics.median(r.without.p99_ms for r in rounds)
-    return LogCost(float(costs[0]), float(low), float(high), float(worker_cost), p99_times)
+    cpu_cost, worker_cost = 1 - kept[0] * without / recorded, 1 - kept[0] * by_others / by_recording
+    return LogCost(float(1 - kept[0]), float(low), float(high), float(cpu_cost), float(worker_cost), p99_times)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,11 @@ from loadtests.prediction_log import LogRound, LogTurn, cost_of
 def test_the_turns_of_a_round_are_compared_with_each_other() -> None:
     # The machine slows down during the rounds: only the turns of one round show that the log takes a tenth.
     rounds = [
-        LogRound(LogTurn(1_000, slower, slower, 2.0 * slower), LogTurn(900, slower, 0.9 * slower, 2.2 * slower))
+        LogRound(LogTurn(1_000 / slower, 1.0, 1.0, 2.0 * slower), LogTurn(900 / slower, 1.0, 0.9, 2.2 * slower))
         for slower in (1.0, 2.0, 3.0, 4.0, 5.0)
     ]
     cost = cost_of(rounds)
-    assert [cost.cost, cost.cost_low, cost.cost_high, cost.p99_times] == pytest.approx([0.1, 0.1, 0.1, 1.1])
+    assert [cost.cost, cost.cost_low, cost.cost_high, cost.cpu_cost, cost.p99_times] == pytest.approx([0.1, 0.1, 0.1, 0.1, 1.1])
     assert cost.worker_cost == pytest.approx(0.0)  # the other tenth is the time of the process that writes
 
 
