@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +80,9 @@ def command(project: Path, *arguments: str, environment: dict[str, str] = ENVIRO
     return json.loads(done.stdout)
 
 
-def test_dags_test_goes_from_an_empty_database_to_the_smoke_test(airflow: Path, project: Path) -> None:
+def test_dags_test_goes_from_an_empty_database_to_the_smoke_test(
+    airflow: Path, project: Path, record_property: Callable[[str, object], None]
+) -> None:
     """In the home that `make airflow` uses afterwards: what this leaves paused, it unpauses."""
     home = project / ".passerelle" / "airflow"
     home.mkdir(parents=True)
@@ -96,11 +98,18 @@ def test_dags_test_goes_from_an_empty_database_to_the_smoke_test(airflow: Path, 
         status = command(project, "status", environment=ENVIRONMENT | model)
     assert status["holdings"]["service"] == status["holdings"]["alias"] == 1
     with sqlite3.connect(home / "airflow.db") as database:
-        states = dict(database.execute("select task_id, state from task_instance"))
+        tasks = list(database.execute("select task_id, state, duration from task_instance order by end_date"))
         # As `airflow dags test` leaves them where Airflow's own settings count.
         database.execute("update dag set is_paused = 1")
+    states = {name: state for name, state, _ in tasks}
+    record_property("figure", f"a DAG's run from an empty metadata database: {states_of(tasks)}")
     assert states == {**dict.fromkeys(states, "success"), "champion_stays": "skipped", "containerize": "skipped"}
     assert states["smoke"] == "success"
+
+
+def states_of(tasks: Iterable[tuple[str, str, float | None]]) -> str:
+    """Return the state of each task, and its seconds where it ran."""
+    return ", ".join(f"{name} {state}" + (f" {seconds:.0f} s" if seconds else "") for name, state, seconds in tasks)
 
 
 @dataclass
@@ -194,7 +203,9 @@ def kill_promotion(running: Running, run_id: str) -> None:
     release.touch()
 
 
-def test_an_event_starts_a_run_that_survives_a_kill_and_the_next_one_waits_and_ends_at_the_gate(running: Running) -> None:
+def test_an_event_starts_a_run_that_survives_a_kill_and_the_next_one_waits_and_ends_at_the_gate(
+    running: Running, record_property: Callable[[str, object], None]
+) -> None:
     (asset,) = running.get("assets?name_pattern=drift_alarm")["assets"]
     running.post("assets/events", asset_id=asset["id"], extra={})
 
@@ -211,6 +222,9 @@ def test_an_event_starts_a_run_that_survives_a_kill_and_the_next_one_waits_and_e
     assert states == {**dict.fromkeys(states, "success"), "champion_stays": "skipped", "containerize": "skipped"}
     states = running.end_of(second)
     assert [states[name] for name in ("promote", "champion_stays", "import", "smoke")] == ["success", "success", "skipped", "skipped"]
+    tasks = sorted(running.tasks(second).values(), key=lambda task: task["end_date"] or "")
+    stopped = states_of((task["task_id"], task["state"], task["duration"]) for task in tasks)
+    record_property("figure", f"a DAG's run that the gate stopped: {stopped}")
     runs = [running.run(each) for each in (first, second)]
     assert [run["state"] for run in runs] == ["success", "success"]
     assert runs[1]["start_date"] >= runs[0]["end_date"]
