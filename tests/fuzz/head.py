@@ -17,7 +17,7 @@ from passerelle.serving.heads import HeadLimits
 from passerelle.serving.responses import Receive, Scope, Send, respond
 
 LIMITS = HeadLimits(2_048, 30.0, 100_000)
-STATUSES = {b"100", b"200", b"400", b"403", b"431", b"503"}
+STATUSES = {b"100", b"200", b"400", b"403", b"431", b"501", b"503"}
 MOST_SECONDS = 1.0
 _ANSWER = re.compile(rb"HTTP/1\.1 (\d{3}) [^\r\n]*\r\n")
 
