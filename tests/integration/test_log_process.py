@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from passerelle.monitoring.prediction_log import log_process, writer
 from passerelle.monitoring.prediction_log.writer import PredictionLog
-from tests.unit.monitoring.prediction_log.answers import lines_of, log_of, put
+from tests.unit.monitoring.prediction_log.answers import keys_of, log_of, put, wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -23,17 +22,6 @@ def log(tmp_path: Path) -> Iterator[PredictionLog]:
     opened.start()
     yield opened
     opened.close()
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
-def keys_of(folder: Path) -> list[str]:
-    return [line["key_name"] for line in lines_of(folder)]
 
 
 def pid_of(log: PredictionLog) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -60,3 +62,16 @@ def lines_of(folder: Path, kind: str = "predictions") -> list[dict[str, Any]]:
         except ValueError:
             continue
     return found
+
+
+def keys_of(folder: Path) -> list[str]:
+    """Return the names of the keys of all answers in the log's folder."""
+    return [line["key_name"] for line in lines_of(folder)]
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)

@@ -6,7 +6,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pytest
 from passerelle.monitoring.prediction_log import folder_room, line_writer, writer
 from passerelle.monitoring.prediction_log.record import SCHEMA, LoggedFeedback, LoggedPrediction
 from passerelle.monitoring.prediction_log.writer import PredictionLog
-from tests.unit.monitoring.prediction_log.answers import MODEL, TEXT, answered, lines_of, log_of, put
+from tests.unit.monitoring.prediction_log.answers import MODEL, TEXT, answered, keys_of, lines_of, log_of, put, wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -33,19 +33,8 @@ def log(tmp_path: Path) -> Iterator[PredictionLog]:
     opened.close()
 
 
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
 def _has_written(log: PredictionLog, records: int) -> bool:
     return bool(log.state()["written"] == records)
-
-
-def keys_of(folder: Path) -> list[str]:
-    return [line["key_name"] for line in lines_of(folder)]
 
 
 def test_each_answer_is_a_line_with_every_column(log: PredictionLog, tmp_path: Path) -> None:
