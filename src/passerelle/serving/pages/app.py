@@ -53,4 +53,4 @@ def _template(name: str) -> Template:
 
 def _page(template: Template, runtime: Runtime) -> HTMLResponse:
     version = "" if runtime.model is None else f", version {runtime.model.version}"
-    return HTMLResponse(template.substitute(title=html.escape(runtime.registered_model + version), ref="$ref"))
+    return HTMLResponse(template.substitute(title=html.escape(runtime.registered_model + version)))
