@@ -27,6 +27,7 @@ from passerelle.monitoring.prediction_log.log_file import FEEDBACK, PREDICTIONS,
 from passerelle.monitoring.prediction_log.log_messages import (
     FEEDBACK_MARK,
     MODELS,
+    PIECE_BYTES,
     RECORDS,
     MessageReader,
     Progress,
@@ -35,6 +36,7 @@ from passerelle.monitoring.prediction_log.log_messages import (
     packed,
 )
 from passerelle.monitoring.prediction_log.record import LoggedFeedback
+from passerelle.monitoring.prediction_log.turns import Turns
 
 #: Answers come first where the processor is busy; it must not starve either, or records are dropped.
 _NICENESS = 5
@@ -44,8 +46,6 @@ _LAST_S = 4.0
 #: Between two messages about its progress while it works on one of the worker's.
 _TELL_S = 0.1
 _GATHER_S = 0.05
-#: A quarter of what the pipe holds.
-_MUCH_BYTES = 1 << 18
 #: Between two looks whether a file is old enough to be closed.
 _LOOK_S = 1.0
 #: A message that is longer than a pipe takes in one piece could be cut.
@@ -174,7 +174,11 @@ class LineWriter:
 
 
 class _Worker:
-    """The worker at the other ends of the pipes."""
+    """The worker at the other ends of the pipes.
+
+    Attributes:
+        turns: How the processor is shared with it.
+    """
 
     def __init__(self, source: int, target: int) -> None:
         self._source, self._target = source, target
@@ -183,7 +187,7 @@ class _Worker:
         self._end = select.poll()
         self._end.register(source, 0)
         self._gone_s: float | None = None
-        self._hurried = False
+        self.turns = Turns()
         os.set_blocking(target, False)
 
     def tell(self, progress: Progress) -> None:
@@ -196,22 +200,18 @@ class _Worker:
         return bool(self._input.poll(seconds * 1_000))
 
     def gather(self) -> None:
-        """Let some more come, unless much is there or the worker is gone: many lines made together take less time each.
+        """Let some more come, unless a part of it is there or the worker is gone: many lines made together take less time each.
 
         Nobody has to be woken up by what comes meanwhile.
         """
+        patience_s = 0.0 if self._waiting_bytes() >= PIECE_BYTES else _GATHER_S
+        gone = bool(self._end.poll(patience_s * 1_000))
+        self.turns.set_pause(self._waiting_bytes(), hurried=gone)
+
+    def _waiting_bytes(self) -> int:
         waiting = array("i", [0])
         fcntl.ioctl(self._source, termios.FIONREAD, waiting)
-        self._hurried = waiting[0] >= _MUCH_BYTES or bool(self._end.poll(_GATHER_S * 1_000))
-
-    def let_others_run(self) -> None:
-        """Leave the processor to whoever waits for it to answer somebody, unless much is to be written, or the worker is gone.
-
-        Otherwise they would wait for the end of all records that came together; but on a processor that is always busy, so little would
-        be written that records are dropped.
-        """
-        if not self._hurried:
-            os.sched_yield()
+        return waiting[0]
 
     def patient(self) -> bool:
         """Wait until the disk is to be tried again; False some seconds after the worker closed its end."""
@@ -237,7 +237,7 @@ def write_until_end(source: int, target: int) -> None:
             continue
         for (kind, content), size_bytes in messages.read():
             if writer is None:
-                writer = LineWriter(WriterSettings(*content), worker.tell, worker.patient, worker.let_others_run)
+                writer = LineWriter(WriterSettings(*content), worker.tell, worker.patient, worker.turns.let_others_run)
                 writer.prepare()
             elif kind == MODELS:
                 writer.learn(content)

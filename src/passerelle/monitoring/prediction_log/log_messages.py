@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 _LENGTH = struct.Struct("=I")
 #: Of one read: from here on, the system maps memory anew for each.
-_PIECE_BYTES = 1 << 16
+PIECE_BYTES = 1 << 16
 
 #: Kinds of messages to the process.
 SETTINGS, MODELS, RECORDS = range(3)
@@ -92,7 +92,7 @@ class MessageReader:
         Raises:
             BlockingIOError: The pipe does not block, and nothing is in it.
         """
-        piece = os.read(self._handle, _PIECE_BYTES)
+        piece = os.read(self._handle, PIECE_BYTES)
         self.ended = not piece
         self._content += piece
         while len(self._content) >= _LENGTH.size:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -76,20 +74,6 @@ def test_nothing_that_waits_is_lost_at_the_end(log: PredictionLog, tmp_path: Pat
     assert keys_of(tmp_path / "log") == [f"key-{number}" for number in range(5_000)]
     assert list((tmp_path / "log" / "open").iterdir()) == []
     assert (log.state()["written"], log.state()["waiting"], sum(log.state()["dropped"].values())) == (5_000, 0, 0)
-
-
-def test_the_processor_is_left_to_others_unless_much_waits(log: PredictionLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    yields: list[int] = []
-    monkeypatch.setattr(os, "sched_yield", lambda: yields.append(1))
-    put(log)
-    wait_until(lambda: log.state()["written"] == 1)
-    assert len(yields) == 1
-    monkeypatch.setattr(line_writer, "_MUCH_BYTES", 0)
-    # The limit is looked at after each of them.
-    for number in (2, 3, 4):
-        put(log)
-        wait_until(partial(_has_written, log, number))
-    assert len(yields) <= 2
 
 
 def test_feedback_has_files_of_its_own(log: PredictionLog, tmp_path: Path) -> None:
