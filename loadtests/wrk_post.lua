@@ -1,4 +1,5 @@
--- Posts the bodies of the file in BODIES in turn, one line each, to the path that wrk was given.
+-- Posts the bodies of the file in BODIES in turn, one line each, to the path that wrk was given. With PAUSE_MS, each connection waits
+-- between two requests: for 0 to twice so many milliseconds, drawn by chance.
 local bodies = {}
 local headers = { ["Content-Type"] = "application/json" }
 local next_body = 0
@@ -14,6 +15,11 @@ end
 function request()
   next_body = next_body % #bodies + 1
   return wrk.format("POST", nil, headers, bodies[next_body])
+end
+
+local longest_pause_ms = 2 * (tonumber(os.getenv("PAUSE_MS")) or 0)
+if longest_pause_ms > 0 then
+  function delay() return math.random(0, longest_pause_ms) end
 end
 
 function done(summary, latency, requests)

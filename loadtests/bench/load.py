@@ -34,8 +34,11 @@ class Round:
     errors: float
 
 
-def run_wrk(server: Server, bodies: Path, *, connections: int, seconds: float) -> Round:
+def run_wrk(server: Server, bodies: Path, *, connections: int, seconds: float, pause_ms: int = 0) -> Round:
     """Return one round on one server.
+
+    Args:
+        pause_ms: Mean time for which a connection waits between an answer and the next request.
 
     Raises:
         OutsideError: wrk is not there, or says nothing.
@@ -54,7 +57,7 @@ def run_wrk(server: Server, bodies: Path, *, connections: int, seconds: float) -
         str(_SCRIPT),
         server.address + server.path,
     ]
-    environment = dict(os.environ) | {"BODIES": str(bodies), "API_KEY": server.api_key}
+    environment = dict(os.environ) | {"BODIES": str(bodies), "API_KEY": server.api_key, "PAUSE_MS": str(pause_ms)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=seconds + 60, check=False)
     return parsed(done.stdout, done.stderr)
 
