@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from passerelle.errors import BusyError
+from passerelle.errors import BusyError, OutsideError
 from passerelle.log_settings import LOG_FOLDER, LogSettings
 from passerelle.monitoring.prediction_log.log_place import JoinedPlaces, LogFolder, LogPlace, LogStore
 from passerelle.registry.log_bucket import LogBucket
@@ -53,6 +53,7 @@ class LogLocation:
 
         Raises:
             BusyError: Another one does, and did not end in time.
+            OutsideError: The folder does not belong to this user, or its disk takes nothing.
         """
         if not self.folder.is_dir():
             yield
@@ -63,6 +64,11 @@ class LogLocation:
         except Timeout:
             message = f"another process has been collecting or erasing in {self.folder} for {_LOCK_WAIT_S:.0f} s; run this command again"
             raise BusyError(message) from None
+        except OSError as error:
+            raise OutsideError(
+                f"cannot lock the folder of the prediction log, {self.folder}: {error.strerror}; its owner must be the user of this command",
+                hint=f"ls -ld {self.folder}",
+            ) from error
         try:
             yield
         finally:
