@@ -162,3 +162,17 @@ def test_airflow_is_a_profile_whose_processes_get_the_secrets_that_they_need() -
             assert volume["type"] == "volume" or volume["read_only"], name
     hidden = [entry for entry in services["airflow-scheduler"]["tmpfs"] if entry.startswith("/project/deploy/secrets:ro,")]
     assert len(hidden) == 1, "the project is mounted without the secrets of the stack"
+
+
+def test_up_can_wait_for_each_container_that_goes_on() -> None:
+    services = config()
+    lasting = {name: each for name, each in services.items() if each.get("restart") != "no"}
+    assert "collector" in lasting
+    assert [name for name, each in lasting.items() if each.get("healthcheck", {}).get("disable")] == []
+
+
+def test_the_volume_of_the_log_belongs_to_its_user_whoever_mounts_it_first() -> None:
+    user = config()["collector"]["user"]
+    assert user == config()["service-1"]["user"]
+    for dockerfile in ("deploy/mlflow/Dockerfile", "src/passerelle/bentos/image/Dockerfile"):
+        assert f"--chown={user} /volumes /var/lib/passerelle\n" in (ROOT / dockerfile).read_text(encoding="utf-8"), dockerfile

@@ -65,10 +65,8 @@ class LogLocation:
             message = f"another process has been collecting or erasing in {self.folder} for {_LOCK_WAIT_S:.0f} s; run this command again"
             raise BusyError(message) from None
         except OSError as error:
-            raise OutsideError(
-                f"cannot lock the folder of the prediction log, {self.folder}: {error.strerror}; its owner must be the user of this command",
-                hint=f"ls -ld {self.folder}",
-            ) from error
+            message = f"cannot lock the folder of the prediction log, {self.folder}: {error.strerror}"
+            raise OutsideError(f"{message}; this user must be able to write in it", hint=f"ls -ld {self.folder}") from error
         try:
             yield
         finally:

@@ -263,3 +263,11 @@ def test_a_damaged_file_is_named_and_the_other_days_are_joined(tmp_path: Path) -
     done = collect(where, today=WEDNESDAY)
     assert done.joined == 1
     assert "damaged.parquet" in str(done.problem)
+
+
+def test_a_folder_that_cannot_be_locked_is_an_error_with_a_hint(tmp_path: Path) -> None:
+    where = location(tmp_path)
+    (where.folder / "collector.lock").mkdir(parents=True)
+    with pytest.raises(OutsideError, match="cannot lock the folder of the prediction log") as refused, where.alone():
+        pass
+    assert refused.value.hint == f"ls -ld {where.folder}"
