@@ -71,7 +71,11 @@ class Replica:
     def workers(self) -> list[psutil.Process]:
         """Return the processes that answer."""
         processes = psutil.Process(self.service.child.pid).children(recursive=True)
-        return [each for each in processes if not each.children() and each.memory_info().rss > _LEAST_WORKER_BYTES]
+        return [
+            each
+            for each in processes
+            if all(map(_writes_log, each.children())) and not _writes_log(each) and each.memory_info().rss > _LEAST_WORKER_BYTES
+        ]
 
     def leader(self) -> psutil.Process:
         """Return the worker that polls: the one that holds the lock."""
@@ -81,6 +85,11 @@ class Replica:
             if "FLOCK" in parts and parts[5].endswith(f":{inode}"):
                 return psutil.Process(int(parts[4]))
         raise AssertionError("no worker polls")
+
+
+def _writes_log(process: psutil.Process) -> bool:
+    """Return whether it is a worker's process that writes the prediction log."""
+    return any("line_writer" in part for part in process.cmdline())
 
 
 @dataclass
