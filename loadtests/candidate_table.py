@@ -2,11 +2,11 @@
 
     python -m loadtests.candidate_table questions.csv:texte:theme projects.csv:titre:thematique
 
-Each argument is FILE:TEXT_COLUMN:LABEL_COLUMN. For each seed the table is divided into five parts, near-duplicates in one of them, and each
-part is held out in turn: on the other four, the candidate with the best cross-validated macro-F1 is chosen and fitted, and so is the
-reference. Each row is then predicted once by either, and the figures are of all rows: one held-out part alone has one or two rows of a
-rare class, and its macro-F1 moves by 0.02 with one of them. Classes with fewer rows than a training accepts are left out. The reference is
-TF-IDF of word(1,2) and of char_wb(2,5) with LogisticRegression(C=10).
+Each argument is FILE:TEXT_COLUMN:LABEL_COLUMN; several columns of texts are joined by "+". For each seed the table is divided into five
+parts, near-duplicates in one of them, and each part is held out in turn: on the other four, the candidate with the best cross-validated
+macro-F1 is chosen and fitted, and so is the reference. Each row is then predicted once by either, and the figures are of all rows: one
+held-out part alone has one or two rows of a rare class, and its macro-F1 moves by 0.02 with one of them. Classes with fewer rows than a
+training accepts are left out. The reference is TF-IDF of word(1,2) and of char_wb(2,5) with LogisticRegression(C=10).
 """
 
 # ruff: noqa: T201 - a script that prints
@@ -16,12 +16,14 @@ from __future__ import annotations
 import argparse
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -48,6 +50,7 @@ class Comparison:
     """Figures of one table, over all rows; means over the seeds.
 
     Attributes:
+        words: Of a text, median.
         chosen: How often each candidate was the best by cross-validation.
         differences: In macro-F1 to the reference, one a seed.
     """
@@ -55,6 +58,7 @@ class Comparison:
     name: str
     rows: int
     classes: int
+    words: int
     chosen: Counter[str]
     accuracy: float
     macro_f1: float
@@ -68,22 +72,24 @@ class Comparison:
         chosen = ", ".join(f"{name} {count}" for name, count in self.chosen.most_common())
         spread = f" ± {stdev(self.differences):.3f}" if len(self.differences) > 1 else ""
         return (
-            f"| {self.name} | {self.rows:,} | {self.classes} | {chosen} | {self.accuracy:.3f} | {self.macro_f1:.3f} "
+            f"| {self.name} | {self.rows:,} | {self.classes} | {self.words} | {chosen} | {self.accuracy:.3f} | {self.macro_f1:.3f} "
             f"| {self.reference_macro_f1:.3f} | {mean(self.differences):+.3f}{spread} | {self.calibration_error:.3f} |"
         )
 
 
-def reference() -> Pipeline:
+def reference(texts: Sequence[str] = (TEXT,)) -> Pipeline:
     """Return the recipe that the candidates are compared with."""
-    words, characters = TfidfVectorizer(ngram_range=(1, 2)), TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5))
+    vectorizers = {"words": TfidfVectorizer(ngram_range=(1, 2)), "characters": TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5))}
+    columns = [(f"{name}_{text}", clone(vectorizer), text) for name, vectorizer in vectorizers.items() for text in texts]
     logistic = LogisticRegression(C=10, solver="newton-cg", max_iter=1000)
-    return Pipeline([("features", ColumnTransformer([("words", words, TEXT), ("characters", characters, TEXT)])), ("classifier", logistic)])
+    return Pipeline([("features", ColumnTransformer(columns)), ("classifier", logistic)])
 
 
 def read(argument: str) -> Dataset:
     """Return the rows whose class has enough of them."""
     name, text, label = argument.rsplit(":", 2)
-    data = read_data(Path(name), text_column=text, label_column=label, drop_missing=True)
+    columns = text.split("+")
+    data = read_data(Path(name), text_column=columns if len(columns) > 1 else text, label_column=label, drop_missing=True)
     return prepare(data, params=PARAMS, rare=RareClasses(PARAMS.fewest_per_class)).data
 
 
@@ -104,11 +110,12 @@ def held_out_predictions(
 ) -> tuple[str, Predictions, Predictions]:
     """Return the name of the candidate that the rows to fit on choose, and what it and the reference predict for the others."""
     fit, score = part
-    records, candidates = data.records.iloc[fit], text_candidates(seed=seed)
+    texts = list(data.records.columns)
+    records, candidates = data.records.iloc[fit], text_candidates(texts, seed=seed)
     scored = out_of_fold([each.pipeline for each in candidates], records, labels[fit], parts_of(labels[fit], groups[fit], seed))
     best = candidates[int(np.argmax([figures(labels[fit], each, prefix="cv", bins=10)["cv_macro_f1"] for each in scored]))]
     features = SharedFeatures(records, labels[fit], data.records.iloc[score])
-    return best.name, features.fit(best.pipeline).predictions, features.fit(reference()).predictions
+    return best.name, features.fit(best.pipeline).predictions, features.fit(reference(texts)).predictions
 
 
 def of_all_rows(labels: NDArray[np.str_], parts: list[Fold], predictions: list[Predictions]) -> dict[str, float]:
@@ -134,9 +141,10 @@ def compare(argument: str, seeds: int) -> Comparison:
         of_reference.append(of_all_rows(labels, parts, [plain for _, _, plain in found])["test_macro_f1"])
     figure = {name: mean(each[f"test_{name}"] for each in of_best) for name in ("accuracy", "macro_f1", "calibration_error")}
     name = f"{Path(argument.rsplit(':', 2)[0]).stem}, {argument.rsplit(':', 1)[1]}"
+    words = int(sum(column.str.split().str.len() for _, column in data.records.items()).median())
     differences = [best["test_macro_f1"] - plain for best, plain in zip(of_best, of_reference, strict=True)]
     return Comparison(
-        name, len(labels), len(data.classes), chosen, reference_macro_f1=mean(of_reference), differences=differences, **figure
+        name, len(labels), len(data.classes), words, chosen, reference_macro_f1=mean(of_reference), differences=differences, **figure
     )
 
 
@@ -146,8 +154,8 @@ def main() -> None:
     parser.add_argument("tables", nargs="+", metavar="FILE:TEXT_COLUMN:LABEL_COLUMN")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
-    print("| table | rows | classes | chosen, of five parts a seed | accuracy | macro-F1 | reference | difference | calibration error |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    columns = ("table", "rows", "classes", "words", "chosen, of five parts a seed", "accuracy", "macro-F1", "reference", "difference")
+    print(f"| {' | '.join(columns)} | calibration error |", "|---" * (len(columns) + 1) + "|", sep="\n")
     differences = []
     for argument in options.tables:
         found = compare(argument, options.seeds)

@@ -1,4 +1,4 @@
-"""What a training costs as the data grow: processor seconds, wall time and peak memory of the six text candidates.
+"""What a training costs as the data grow: processor seconds, wall time and peak memory of the text candidates.
 
     python -m loadtests.training_scale                        2,000 rows
     python -m loadtests.training_scale 2000 20000 200000      one process each, so that the peaks are their own

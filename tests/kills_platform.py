@@ -25,7 +25,7 @@ def trained_platform(folder: Path) -> Iterator[tuple[Registry, tuple[str, ...]]]
     few = comments[comments["label"].isin(comments["label"].value_counts().index[:3])].reset_index(drop=True)
     records, labels = few[["text"]], few["label"]
     data = Dataset(records=records, labels=labels, digest=digest_of(records, labels), source="few.csv", kind="text")
-    quick = [each for each in text_candidates(seed=0) if each.name in {"word_lr", "char_lr"}]
+    quick = [each for each in text_candidates(seed=0) if each.name in {"word_lr", "mixed_lr"}]
     with EmbeddedPlatform(folder / "platform") as embedded:
         running = embedded.running
         os.environ.update(running.environment)

@@ -99,7 +99,7 @@ def trained(platform: RunningPlatform) -> tuple[str, str, tuple[str, ...]]:
     few = comments[comments["label"].isin(comments["label"].value_counts().index[:3])].reset_index(drop=True)
     records, labels = few[["text"]], few["label"]
     data = Dataset(records=records, labels=labels, digest=digest_of(records, labels), source="few.csv", kind="text")
-    quick = [each for each in text_candidates(seed=0) if each.name in {"word_lr", "char_lr"}]
+    quick = [each for each in text_candidates(seed=0) if each.name in {"word_lr", "mixed_lr"}]
     experiment = f"test-{uuid.uuid4().hex[:8]}"
     with pytest.MonkeyPatch.context() as patch:
         for name, value in platform.environment.items():

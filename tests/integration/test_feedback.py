@@ -80,7 +80,7 @@ def test_a_correction_ends_in_the_training_data_of_a_new_version(
 
     data = read_data(done.path, text_column="text", label_column="label")
     assert sorted(data.records["text"]) == sorted(f"{text} {number}" for text in TEXTS for number in range(ROUNDS))
-    quick = [each for each in text_candidates(seed=0) if each.name == "char_lr"]
+    quick = [each for each in text_candidates(seed=0) if each.name == "word_lr"]
     result = train(
         data,
         tracking_uri=registry.settings.tracking_uri,

@@ -24,7 +24,7 @@ _all_candidates_for = candidates_for
 
 
 def candidates_for(data, **how):
-    return tuple(each for each in _all_candidates_for(data, **how) if each.name in {"word_lr", "char_lr"})
+    return tuple(each for each in _all_candidates_for(data, **how) if each.name in {"word_lr", "mixed_lr"})
 """
 
 

@@ -31,7 +31,7 @@ def test_a_long_step_is_said_again_and_again() -> None:
 def test_each_fold_is_said_once_it_is_done() -> None:
     lines: list[str] = []
     with Heartbeat(lines.append) as heartbeat:
-        steps = FitSteps(heartbeat, ["word_lr", "char_lr"], folds=2)
+        steps = FitSteps(heartbeat, ["word_lr", "mixed_lr"], folds=2)
         for place, fold in ((0, 1), (1, 1), (0, 2), (1, 2)):
             steps.before(place, fold)
         steps.crossed()
