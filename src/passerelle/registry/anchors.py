@@ -10,10 +10,11 @@ from pathlib import Path
 
 from passerelle.errors import NotFoundError
 from passerelle.model.ledger_entry import ERASURE, UNDONE, Entry
+from passerelle.model.numbered_params import numbered_param
 from passerelle.names import ENTRY_PARAM, LEDGER_ANNOUNCED, LEDGER_CANDIDATE, LEDGER_ENTRY, LEDGER_ERASURE, ModelVersionRef, ledger_artifact
 from passerelle.registry.chain import Anchors
 from passerelle.registry.client import Registry
-from passerelle.registry.run_params import numbered_digests, numbered_param, tell_run
+from passerelle.registry.run_params import numbered_digests, tell_run
 
 _TAG = re.compile(r"([0-9]{1,12}) (sha256:[0-9a-f]{64})")
 
