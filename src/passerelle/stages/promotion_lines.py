@@ -5,6 +5,7 @@ from __future__ import annotations
 from passerelle.errors import IntegrityError, RefusedError
 from passerelle.model.promotion_proof import lines_of
 from passerelle.names import ARTIFACT_DIGEST
+from passerelle.registry.anchors import put_back
 from passerelle.registry.chain import promotion_of
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
@@ -20,12 +21,15 @@ def lines_of_promotion(registry: Registry, version: VersionInfo, signing: Signin
 
     Raises:
         RefusedError: No promotion put the version there.
-        IntegrityError: The ledger is broken, or the version that holds the alias is not the one that was promoted.
+        IntegrityError: The ledger is broken or was put back to an earlier state, or the version that holds the alias is not the one that was
+            promoted.
     """
     try:
         ledger = verified_ledger(registry, version.ref.registered_model, signing)
         if alias:
             _check_alias(version, ledger)
+        if required:
+            _check_moves(registry, version, ledger)
         entry = promotion_of(ledger.entries, version.ref, version.tags.get(ARTIFACT_DIGEST, ""))
         if entry is not None:
             return lines_of(ledger.entries[entry.number - 1 :], signing)
@@ -39,6 +43,13 @@ def lines_of_promotion(registry: Registry, version: VersionInfo, signing: Signin
         hint = f"passerelle promote --version {number}; passerelle import --version {number}"
         raise RefusedError(message, hint=hint)
     return b""
+
+
+def _check_moves(registry: Registry, version: VersionInfo, ledger: VerifiedLedger) -> None:
+    """Check that no run knows of a move that the ledger lacks; raises IntegrityError otherwise."""
+    problem = put_back(registry, version.ref.registered_model, ledger.entries)
+    if problem is not None:
+        raise IntegrityError(f"{version.ref} is not imported: {problem}", hint="passerelle history --verify")
 
 
 def _check_alias(version: VersionInfo, ledger: VerifiedLedger) -> None:

@@ -24,7 +24,7 @@ from passerelle.stages.events import Steps
 from passerelle.stages.import_model import import_model
 from passerelle.stages.log_columns import column_setting
 from passerelle.stages.production_bento import bento_in_production
-from passerelle.stages.promotion_check import check_promoted_here
+from passerelle.stages.promotion_check import check_deployable
 
 FILL = 'eval "$(passerelle env --target compose)"; passerelle train; passerelle promote --best; passerelle deploy --target compose'
 
@@ -132,7 +132,7 @@ def deployed(
         RefusedError: The stack is production, and no promotion put the version there.
     """
     check_one_model(stack, tag.name)
-    check_promoted_here(context, tag, production=(stack.values().get("PASSERELLE_ENVIRONMENT") or "production") == "production")
+    check_deployable(context, tag, production=(stack.values().get("PASSERELLE_ENVIRONMENT") or "production") == "production")
     stack = replace(stack, overrides={**stack.overrides, **_logged(context, tag, log_columns)})
     done = deploy(stack, release_of(context, tag, dry_run=dry_run, progress=progress), dry_run=dry_run, progress=progress)
     return replace(done, following=_following(context, stack, dry_run=dry_run))
