@@ -21,6 +21,7 @@ from passerelle.names import ARTIFACT_DIGEST, KIND, LEDGER_ANNOUNCED, LEDGER_ENT
 from passerelle.registry.anchors import removed_entries
 from passerelle.registry.client import Registry
 from passerelle.registry.ledger import Ledger
+from passerelle.registry.look_record import folder_of_looks, key_of_look, look_faults
 from passerelle.registry.verified import history, verified_ledger
 from passerelle.serving.following.failures import VersionRefusedError
 from passerelle.serving.following.ledger_check import ledger_entry
@@ -229,6 +230,15 @@ def put_ledger_and_tags_back_to_an_earlier_state(ground: Ground) -> Iterator[tup
     yield refused.value.message, "the ledger was put back or forged"
 
 
+def remove_a_look_of_which_mlflow_knows_nothing(ground: Ground) -> Iterator[tuple[str, str]]:
+    """The embedded platform's bucket keeps former versions: what was deleted is still a look that was taken."""
+    objects, entries = ground.registry.objects, history(ground.registry, ground.name).entries
+    key = key_of_look(folder_of_looks(ground.registry, ground.name, ground.first.run_id), 1)
+    assert objects.create(key, b"{}")
+    objects.delete(key)
+    yield next(look_faults(ground.registry, ground.name, entries, ground.first, None)), "number 1 was removed, changed or forged"
+
+
 def followed(ground: Ground) -> None:
     """Ask what a service asks that follows the alias."""
     mlflow = MlflowRest(FollowSettings.read({}, follow_tracking_uri=ground.registry.settings.tracking_uri))
@@ -248,6 +258,7 @@ WAYS: tuple[tuple[str, Way], ...] = (
     ("writes to MLflow and S3", delete_the_files_of_the_version_in_production),
     ("writes to MLflow and S3", fill_the_folder_of_the_ledger),
     ("writes to MLflow and S3", put_ledger_and_tags_back_to_an_earlier_state),
+    ("writes to MLflow and S3", remove_a_look_of_which_mlflow_knows_nothing),
     ("writes to MLflow and S3", forge_entry_and_tags_without_the_key),
 )
 

@@ -21,8 +21,8 @@ def lines_of_promotion(registry: Registry, version: VersionInfo, signing: Signin
 
     Raises:
         RefusedError: No promotion put the version there.
-        IntegrityError: The ledger is broken or was put back to an earlier state, or the version that holds the alias is not the one that was
-            promoted.
+        IntegrityError: The ledger is broken or was put back to an earlier state, or the version that holds the alias is not the one that
+            was promoted.
     """
     try:
         ledger = verified_ledger(registry, version.ref.registered_model, signing)
