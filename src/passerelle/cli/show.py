@@ -81,11 +81,11 @@ def _decided(decision: RankingDecision, result: Comparison) -> str:
 def registered(output: Output, result: Registered) -> None:
     """Show which version the run is."""
     if result.dry_run and result.created:
-        output.line(f"would register « {result.candidate} » as the next version of {result.registered_model}: {result.artifact_digest}")
+        output.line(f"would register '{result.candidate}' as the next version of {result.registered_model}: {result.artifact_digest}")
     elif result.created:
-        output.line(f"{result.ref}: « {result.candidate} », {result.artifact_digest}")
+        output.line(f"{result.ref}: '{result.candidate}', {result.artifact_digest}")
     else:
-        output.line(f"already done: « {result.candidate} » is {result.ref}")
+        output.line(f"already done: '{result.candidate}' is {result.ref}")
         for what in result.completed:
             output.line(f"  {'would complete' if result.dry_run else 'completed'}: {what}, an artifact of the run {result.run_id}")
     if result.compiled:

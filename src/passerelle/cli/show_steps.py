@@ -151,9 +151,9 @@ class StepsShown:
         certainty = "" if answer.get("probability") is None else f"{answer['probability']:.0%}, "
         # The fields' values are the training's data.
         fields = ", ".join(result.fields)
-        request, of = (f'{{"text": "{result.comment}"}}', f"« {result.comment} »") if result.comment else ("the first golden input", fields)
+        request, of = (f'{{"text": "{result.comment}"}}', f"'{result.comment}'") if result.comment else ("the first golden input", fields)
         self.output.line(f"  POST /classify   {request}")
-        self.output.line(f"  {of}  →  « {answer['label']} »   ({certainty}version {answer['model_version']})")
+        self.output.line(f"  {of}  →  '{answer['label']}'   ({certainty}version {answer['model_version']})")
 
     def _nothing(self, result: NothingInProduction) -> None:
         name, alias = result.registered_model, result.alias

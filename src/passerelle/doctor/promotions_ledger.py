@@ -31,8 +31,8 @@ def probe(here: Surroundings) -> Iterator[Diagnosis]:
             fault = broken(name, found.findings)
             yield Diagnosis(NAME, Health.FAULT, fault.message, fault.hint)
         elif (problem := put_back(registry, name, found.entries)) is not None:
-            yield Diagnosis(NAME, Health.FAULT, f"« {name} »: {problem}", f"passerelle history --verify --model {name}")
+            yield Diagnosis(NAME, Health.FAULT, f"'{name}': {problem}", f"passerelle history --verify --model {name}")
         elif found.damaged_head is not None:
-            yield Diagnosis(NAME, Health.WARNING, f"« {name} »: {found.damaged_head}", f"passerelle history --verify --model {name}")
+            yield Diagnosis(NAME, Health.WARNING, f"'{name}': {found.damaged_head}", f"passerelle history --verify --model {name}")
         else:
-            yield fine(NAME, f"« {name} »: {count_of(len(found.entries), 'entry', 'entries')}, none changed, removed or inserted")
+            yield fine(NAME, f"'{name}': {count_of(len(found.entries), 'entry', 'entries')}, none changed, removed or inserted")

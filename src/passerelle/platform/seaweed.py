@@ -141,7 +141,7 @@ def make_bucket(s3: S3Settings) -> None:
         _keep_former_versions(client, s3.bucket)
         _wait_until_it_reads(client, s3.bucket)
     except (BotoCoreError, ClientError) as error:
-        raise OutsideError(f"the bucket « {s3.bucket} » cannot be made: {error}") from error
+        raise OutsideError(f"the bucket '{s3.bucket}' cannot be made: {error}") from error
 
 
 def _keep_former_versions(client: S3Client, bucket: str) -> None:

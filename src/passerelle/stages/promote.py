@@ -121,7 +121,7 @@ def _chosen(registry: Registry, version: int | None) -> ModelVersionRef:
     name = registry.settings.registered_model
     found = registry.model_version(name, version) if version else registry.newest_version(name)
     if found is None:
-        raise NotFoundError(f"« {name} » has no version", hint=_NO_VERSION)
+        raise NotFoundError(f"'{name}' has no version", hint=_NO_VERSION)
     return found.ref
 
 
@@ -131,7 +131,7 @@ def _planned(registry: Registry, best: Registered, signing: SigningSettings) -> 
     verified_ledger(registry, name, signing)
     now, newest = standing(registry, name), registry.newest_version(name)
     ref = ModelVersionRef(name, newest.ref.version + 1 if newest else 1, best.run_id)
-    first = (f"register « {best.candidate} » as version {ref.version}", "the gate judges it", "ledger: a new entry")
+    first = (f"register '{best.candidate}' as version {ref.version}", "the gate judges it", "ledger: a new entry")
     return Promotion(ref, now.production, changed=True, steps=(*first, *(words for words, _ in plan(registry, ref, now))), dry_run=True)
 
 

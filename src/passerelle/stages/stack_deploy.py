@@ -97,7 +97,7 @@ def deploy_to_stack(
     there = context.at(stack.environment())
     settings = there.registry.settings
     if there.registry.aliases(settings.registered_model).get(settings.alias) is None:
-        missing = f"no version of {settings.registered_model} is « {settings.alias} » in the stack's registry"
+        missing = f"no version of {settings.registered_model} is '{settings.alias}' in the stack's registry"
         if not init:
             raise NotFoundError(f"{missing}: there is nothing to deploy", hint=FILL)
         return Prepared(stack.address("mlflow", 5000), new_secrets, missing, FILL)
