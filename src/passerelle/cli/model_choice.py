@@ -114,8 +114,9 @@ def _not_of_project(name: str, models: Sequence[ProjectModel]) -> UsageError:
     close = difflib.get_close_matches(name, others, n=1)
     # What was typed, about a model that is there.
     words = _without_model(click.get_current_context().meta.get(ARGUMENTS, ()))
-    lines = [f"passerelle {shlex.join([*words, '--model', other])}" for other in close or others]
-    return UsageError(f"{message}; it has {', '.join(others)}", hint="\n".join(lines))
+    refused = UsageError(f"{message}; it has {', '.join(others)}")
+    refused.hint = "\n".join(f"passerelle {shlex.join([*words, '--model', other])}" for other in close or others)
+    return refused
 
 
 def _without_model(words: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from passerelle.cli import show_drift
 from passerelle.cli.output import Output, relative
+from passerelle.cli.silence import silence_from_here
 from passerelle.cli.terminal import Tone
 from passerelle.count_of import count_of
 
@@ -285,6 +286,7 @@ def served(output: Output, result: Deployment) -> None:
     """Show where the service of this terminal answers."""
     output.line(f"{result.bento_tag} answers on {result.address} (Ctrl-C ends it)")
     output.result(result)
+    silence_from_here()
     sys.stdout.flush()
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from passerelle.bentos.build import BuiltBento
 from passerelle.cli import show, show_stack, show_training
 from passerelle.cli.output import Output, print_error
+from passerelle.cli.silence import silence_from_here
 from passerelle.cli.typed_program import make_or, typed
 from passerelle.names import CLASSIFY
 from passerelle.rollout.compose import StackDeployment
@@ -84,6 +85,7 @@ class StepsShown:
             self.output.line(f'  eval "$({typed()} env)"')
             self.output.line(f"      then {typed('mlflow')}, {typed('bentoml')} and boto3 reach this platform too")
             self.output.line("Ctrl-C ends it.")
+            silence_from_here()
         elif self._timed:
             self.output.line(f"▸ {name}" if name == "platform" else f"\n▸ {name}")
 

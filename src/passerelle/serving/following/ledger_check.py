@@ -54,8 +54,7 @@ def ledger_entry(
     """Return the stored line of the ledger's last entry, once it says that this version is in production.
 
     The entry's number and digest stand in tags of the version and of the registered model, its line among the artifacts of the run.
-    Where signatures are required, the entry's own decides: tags and artifacts can be written by whoever may write to MLflow. Of a move
-    out of production that ledger and tags no longer hold, the run's parameters tell.
+    Where signatures are required, the entry's own decides: tags and artifacts can be written by whoever may write to MLflow.
 
     Args:
         highest: The highest number of an entry that was followed before: an old entry is not believed again.
@@ -78,11 +77,9 @@ def ledger_entry(
             raise NotReachedError("ledger", message, hint=_next(version, role)) from error
         raise
     if digest_of(line) != digest:
-        raise VersionRefusedError(
-            "ledger", f"entry {number} of the ledger is not the one that MLflow's tags name", hint="passerelle history --verify"
-        )
-    check_entry(line, version, signing, role)
-    if not role.of_candidate:
+        message = f"entry {number} of the ledger is not the one that MLflow's tags name"
+        raise VersionRefusedError("ledger", message, hint="passerelle history --verify")
+    if check_entry(line, version, signing, role).moves_production:
         _check_moves(mlflow, version, number, digest)
     return line
 
