@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -43,13 +44,15 @@ def test_a_pipe_that_nobody_reads_ends_no_thread() -> None:
 
 
 def test_whatever_a_command_prints_is_heard(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for print_something in (
-        lambda: Output(as_json=False).progress("a line"),
-        lambda: Output(as_json=False).line("a line"),
-        lambda: Output(as_json=False).table(("a",), [("b",)]),
-    ):
+    output = Output(as_json=False)
+    ways: tuple[Callable[[], None], ...] = (
+        lambda: output.progress("a line"),
+        lambda: output.line("a line"),
+        lambda: output.table(("a",), [("b",)]),
+    )
+    for print_something in ways:
         count: list[bool] = []
-        monkeypatch.setattr(Silence, "heard", lambda _, count=count: count.append(True))  # type: ignore[misc]
+        monkeypatch.setattr(Silence, "heard", lambda _, count=count: count.append(True))
         with no_long_silence(lambda: "promote", lambda _: None):
             print_something()
         assert count
