@@ -5,11 +5,11 @@ from __future__ import annotations
 from passerelle.errors import IntegrityError, RefusedError
 from passerelle.model.promotion_proof import lines_of
 from passerelle.names import ARTIFACT_DIGEST
-from passerelle.registry.anchors import put_back
 from passerelle.registry.chain import promotion_of
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
+from passerelle.stages.missing_moves import check_moves
 
 
 def lines_of_promotion(registry: Registry, version: VersionInfo, signing: SigningSettings | None, *, alias: bool, required: bool) -> bytes:
@@ -29,7 +29,7 @@ def lines_of_promotion(registry: Registry, version: VersionInfo, signing: Signin
         if alias:
             _check_alias(version, ledger)
         if required:
-            _check_moves(registry, version, ledger)
+            check_moves(registry, ledger.entries, version.ref, "is not imported")
         entry = promotion_of(ledger.entries, version.ref, version.tags.get(ARTIFACT_DIGEST, ""))
         if entry is not None:
             return lines_of(ledger.entries[entry.number - 1 :], signing)
@@ -43,13 +43,6 @@ def lines_of_promotion(registry: Registry, version: VersionInfo, signing: Signin
         hint = f"passerelle promote --version {number}; passerelle import --version {number}"
         raise RefusedError(message, hint=hint)
     return b""
-
-
-def _check_moves(registry: Registry, version: VersionInfo, ledger: VerifiedLedger) -> None:
-    """Check that no run knows of a move that the ledger lacks; raises IntegrityError otherwise."""
-    problem = put_back(registry, version.ref.registered_model, ledger.entries)
-    if problem is not None:
-        raise IntegrityError(f"{version.ref} is not imported: {problem}", hint="passerelle history --verify")
 
 
 def _check_alias(version: VersionInfo, ledger: VerifiedLedger) -> None:
