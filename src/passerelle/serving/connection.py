@@ -286,15 +286,3 @@ class Connection(HttpToolsProtocol):
         self._dropped_bytes += size
         if self._dropped_bytes > _DROPPED_BYTES and not self.transport.is_closing():
             self.flow.pause_reading()
-
-
-def connection_of(limits: HeadLimits, refused: Refused, drain: Drain) -> type[Connection]:
-    """Return the protocol of one worker's connections.
-
-    Args:
-        limits: Of each head.
-        refused: Counts the refusals that no application sees.
-        drain: Of the worker.
-    """
-    members = {"limits": limits, "heads": AwaitedHeads(limits.timeout_s), "refused": staticmethod(refused), "drain": drain}
-    return type("Connection", (Connection,), members)
