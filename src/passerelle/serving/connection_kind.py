@@ -5,6 +5,7 @@ from __future__ import annotations
 from passerelle.serving.connection import Connection
 from passerelle.serving.drain import Drain
 from passerelle.serving.heads import AwaitedHeads, HeadLimits, Refused
+from passerelle.serving.reading_turns import ReadingTurns
 
 
 def connection_of(limits: HeadLimits, refused: Refused, drain: Drain) -> type[Connection]:
@@ -15,5 +16,6 @@ def connection_of(limits: HeadLimits, refused: Refused, drain: Drain) -> type[Co
         refused: Counts the refusals that no application sees.
         drain: Of the worker.
     """
-    members = {"limits": limits, "heads": AwaitedHeads(limits.timeout_s), "refused": staticmethod(refused), "drain": drain}
+    heads, turns = AwaitedHeads(limits.timeout_s), ReadingTurns()
+    members = {"limits": limits, "heads": heads, "turns": turns, "refused": staticmethod(refused), "drain": drain}
     return type("Connection", (Connection,), members)
