@@ -5,7 +5,8 @@
 
 Rounds of ten seconds, with pauses between them where the service answers faster than that asks for. Ends after so many requests, or
 twice the seconds, or SIGTERM, and then after the round that is running; with 1 where memory leaves ± 8 MiB after the first minute,
-where descriptors or threads grow, or where a request failed. Writes `loadtests/results/soak-requests-….csv`, `.json` and `.svg`.
+where descriptors or threads grow, where a request failed, or where a round gave no result. However it ends, it writes what it has:
+`loadtests/results/soak-requests-….csv`, `.json` and `.svg`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,6 +33,7 @@ import psutil
 
 from loadtests.bench.load import parsed
 from loadtests.machine import describe_machine
+from passerelle.errors import OutsideError
 from tests.service_fixtures import serve, write_store
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -42,6 +44,8 @@ MOST_MIB, MOST_MORE = 8.0, 4
 BASE_S = 10.0
 #: Most rows of a table, so that an hour's can be kept beside the code.
 MOST_LOOKS = 1_200
+#: Rounds without a result, one after the other, that end the run: the service is gone.
+MOST_LOST = 5
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,37 @@ class Look:
     memory_mib: float
     descriptors: int
     threads: int
+
+
+@dataclass
+class Soak:
+    """What is known of a run so far.
+
+    Attributes:
+        counts: Requests of each round that were answered.
+        lost: Why a round gave no result, for each that gave none.
+    """
+
+    looks: list[Look] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    failed: float = 0.0
+    lost: list[str] = field(default_factory=list)
+
+    def broken(self, warm_s: float) -> list[str]:
+        """Return a line for each limit that was not kept."""
+        lost = [f"{len(self.lost)} rounds gave no result: {self.lost[0]}"] if self.lost else []
+        return broken(self.looks, self.failed, warm_s) + lost
+
+    def add_round(self, address: str) -> bool:
+        """Send for a round; return whether there is any use in another one."""
+        try:
+            count, wrong = sent(address, len(self.counts))
+        except (OutsideError, subprocess.TimeoutExpired) as error:  # a client that was stopped for a minute, say
+            self.lost.append(str(error))
+            count, wrong = 0, 0.0
+        self.counts.append(count)
+        self.failed += wrong
+        return any(self.counts[-MOST_LOST:]) or len(self.counts) < MOST_LOST
 
 
 def looked_at(pid: int, second: float, requests: int) -> Look:
@@ -104,42 +139,36 @@ def sent(address: str, seed: int) -> tuple[int, float]:
 
 
 @contextmanager
-def watched(pid: int, requests: list[int], pause_s: float) -> Iterator[list[Look]]:
+def watched(pid: int, soak: Soak, pause_s: float) -> Iterator[None]:
     """Look at the process again and again while the body runs."""
-    looks: list[Look] = []
     ends, began = threading.Event(), time.monotonic()
 
     def watch() -> None:
         while not ends.wait(pause_s):
             with suppress(psutil.Error):  # a process that ended meanwhile
-                looks.append(looked_at(pid, time.monotonic() - began, sum(requests)))
+                soak.looks.append(looked_at(pid, time.monotonic() - began, sum(soak.counts)))
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
-        yield looks
+        yield
     finally:
         ends.set()
         thread.join(10)
 
 
-def run(*, requests: int, seconds: float, workers: int) -> tuple[list[Look], int, float]:
-    """Send so many requests in so many seconds, or more where it answers slower; return the looks, and how many were sent and failed."""
-    counts: list[int] = []
-    failed = 0.0
+def run(soak: Soak, *, requests: int, seconds: float, workers: int) -> None:
+    """Send so many requests in so many seconds, or more where it answers slower."""
     told_to_end = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: told_to_end.set())
     pause_s = max(1.0, seconds / MOST_LOOKS)
     with tempfile.TemporaryDirectory(prefix="passerelle-") as folder:
         home = write_store(Path(folder) / "bentoml")
-        with serve(home, workers=str(workers), access_log="false") as service, watched(service.child.pid, counts, pause_s) as looks:
-            began = time.monotonic()
-            while sum(counts) < requests and time.monotonic() - began < 2 * seconds and not told_to_end.is_set():
-                count, wrong = sent(service.address, len(counts))
-                counts.append(count)
-                failed += wrong
-                told_to_end.wait(max(0.0, seconds * sum(counts) / requests - (time.monotonic() - began)))
-    return looks, sum(counts), failed
+        with serve(home, workers=str(workers), access_log="false") as service, watched(service.child.pid, soak, pause_s):
+            began, goes_on = time.monotonic(), True
+            while goes_on and sum(soak.counts) < requests and time.monotonic() - began < 2 * seconds and not told_to_end.is_set():
+                goes_on = soak.add_round(service.address)
+                told_to_end.wait(max(0.0, seconds * sum(soak.counts) / requests - (time.monotonic() - began)))
 
 
 def plot(looks: Sequence[Look], path: Path) -> None:
@@ -156,8 +185,26 @@ def plot(looks: Sequence[Look], path: Path) -> None:
     figure.savefig(path)
 
 
+def write(soak: Soak, folder: Path, warm_s: float) -> list[str]:
+    """Write the results, print a line, and return what was not kept."""
+    wrong, count, now = soak.broken(warm_s), sum(soak.counts), datetime.now(UTC)
+    path = folder / f"soak-requests-{now:%Y-%m-%dT%H%M%SZ}.json"
+    content = {"date": now.isoformat(timespec="seconds"), "machine": describe_machine("bentoml", "uvicorn"), "requests": count}
+    content["seconds"] = soak.looks[-1].second if soak.looks else 0.0
+    path.write_text(json.dumps({**content, "failed": soak.failed, "lost": soak.lost, "broken": wrong}, indent=1) + "\n", encoding="utf-8")
+    with path.with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, [each.name for each in fields(Look)])
+        table.writeheader()
+        table.writerows(asdict(each) for each in soak.looks)
+    plot(soak.looks, path.with_suffix(".svg"))
+    later = [each.memory_mib for each in soak.looks if each.second >= warm_s] or [0.0]
+    memory = f"memory {min(later):.1f} to {max(later):.1f} MiB after {warm_s:.0f} s"
+    sys.stdout.write(f"{count:,} requests, {soak.failed:.0f} failed; {memory}; " + ("; ".join(wrong) or "all kept") + "\n")
+    return wrong
+
+
 def main() -> int:
-    """Run, write the results, print a line, and return the exit code."""
+    """Run, write the results however it ends, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=10_000_000)
     parser.add_argument("--seconds", type=float, default=3_600.0)
@@ -165,21 +212,13 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
-    looks, count, failed = run(requests=options.requests, seconds=options.seconds, workers=options.workers)
-    wrong = broken(looks, failed, options.warm_seconds)
-    now = datetime.now(UTC)
-    path = options.results / f"soak-requests-{now:%Y-%m-%dT%H%M%SZ}.json"
-    content = {"date": now.isoformat(timespec="seconds"), "machine": describe_machine("bentoml", "uvicorn"), "requests": count}
-    content["seconds"] = looks[-1].second if looks else 0.0
-    path.write_text(json.dumps({**content, "failed": failed, "broken": wrong}, indent=1) + "\n", encoding="utf-8")
-    with path.with_suffix(".csv").open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, [each.name for each in fields(Look)])
-        table.writeheader()
-        table.writerows(asdict(each) for each in looks)
-    plot(looks, path.with_suffix(".svg"))
-    later = [each.memory_mib for each in looks if each.second >= options.warm_seconds] or [0.0]
-    memory = f"memory {min(later):.1f} to {max(later):.1f} MiB after {options.warm_seconds:.0f} s"
-    sys.stdout.write(f"{count:,} requests, {failed:.0f} failed; {memory}; " + ("; ".join(wrong) or "all kept") + "\n")
+    soak = Soak()
+    try:
+        run(soak, requests=options.requests, seconds=options.seconds, workers=options.workers)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+    finally:
+        wrong = write(soak, options.results, options.warm_seconds)
     return 1 if wrong else 0
 
 

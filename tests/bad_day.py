@@ -176,6 +176,11 @@ HTTP = (
         "e2e/test_drain.py::test_a_kept_connection_is_told_to_close_before_it_is_closed",
     ),
     Row(
+        "Hundreds of requests come byte by byte at the same time",
+        "A few of them are read in a turn, and all are answered",
+        "unit/serving/test_reading_turns.py::test_heads_that_come_byte_by_byte_are_all_answered",
+    ),
+    Row(
         "Heads without end",
         "431 or 408, and an honest client does not notice",
         "e2e/test_heads.py::test_headers_without_end_disturb_nobody",

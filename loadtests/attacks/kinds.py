@@ -73,6 +73,21 @@ def slow_heads(target: Target) -> None:
         each.close()
 
 
+def slow_bodies(target: Target) -> None:
+    """Open connections whose bodies come byte by byte."""
+    held = []
+    with suppress(OSError):
+        for _ in range(200):
+            held.append(socket.create_connection((target.host, target.port), timeout=10))
+            held[-1].sendall(target.head("/classify", "Content-Length: 100000"))
+        for _ in range(30):
+            for each in held:
+                each.sendall(b" ")
+            time.sleep(0.05)
+    for each in held:
+        each.close()
+
+
 def endless_trailers(target: Target) -> None:
     """Send a good request in chunks, and trailers without end behind it."""
     with target.connection() as connection:
@@ -129,6 +144,15 @@ def malformed(target: Target) -> None:
             time.sleep(PAUSE_S)
 
 
+def honest(target: Target) -> None:
+    """Send a good request over a connection of its own, at the pace of the malformed ones."""
+    body = json.dumps({"text": TEXT}, ensure_ascii=False).encode()
+    with target.connection() as connection:
+        connection.sendall(target.head("/classify", f"Content-Length: {len(body)}") + body)
+        connection.recv(65_536)
+        time.sleep(PAUSE_S)
+
+
 def keys_replaced(target: Target) -> None:
     """Replace the file of the keys again and again, by a broken one too; the honest client's key stays in the good one."""
     kept = target.keys_file.with_suffix(".good")
@@ -164,9 +188,13 @@ def scraped(target: Target) -> None:
             time.sleep(0.05)
 
 
+#: No attack: what it does to the other honest client is the measure of what the attacks do.
+HONEST = "an honest client more"
 #: One turn of each attack, by the name of its row.
 KINDS: Mapping[str, Callable[[Target], None]] = {
+    HONEST: honest,
     "slow heads": slow_heads,
+    "slow bodies": slow_bodies,
     "endless trailers": endless_trailers,
     "huge bodies": huge_bodies,
     "batches of 1,000 records": large_batches,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
-from loadtests.soak import Look, broken
+from loadtests import soak as script
+from loadtests.soak import Look, Soak, broken, write
+from passerelle.errors import OutsideError
 
 
 def looks(*memory: float, more: int = 0) -> list[Look]:
@@ -25,3 +30,26 @@ def looks(*memory: float, more: int = 0) -> list[Look]:
 )
 def test_memory_is_held_to_what_it_was_after_a_minute(given: list[Look], failed: float, expected: list[str]) -> None:
     assert broken(given, failed, 60.0) == expected
+
+
+def test_a_round_without_a_result_is_written_and_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(_address: str, seed: int) -> tuple[int, float]:
+        if seed == 1:
+            raise subprocess.TimeoutExpired("wrk", 70)
+        return 100, 0.0
+
+    monkeypatch.setattr(script, "sent", stopped)
+    soak = Soak(looks(*[100.0] * 120))
+    assert all(soak.add_round("http://x") for _ in range(3))
+    assert soak.counts == [100, 0, 100]
+    assert len(write(soak, tmp_path, 60.0)) == 1
+    assert '"requests": 200' in next(tmp_path.glob("*.json")).read_text(encoding="utf-8")
+
+
+def test_a_service_that_is_gone_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_address: str, seed: int) -> tuple[int, float]:
+        raise OutsideError(f"no result of {seed}", hint="make bench")
+
+    monkeypatch.setattr(script, "sent", refused)
+    soak = Soak()
+    assert [soak.add_round("http://x") for _ in range(5)] == [True, True, True, True, False]

@@ -9,16 +9,19 @@ from typing import Any, ClassVar
 import httptools
 from uvicorn._types import ASGI3Application
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from passerelle.serving.contract import RequestError
 from passerelle.serving.drain import Drain
-from passerelle.serving.heads import PIPELINED, TOO_SLOW, UNREADABLE, AwaitedHeads, HeadLimits, Refused, refusal_of
+from passerelle.serving.heads import PIPELINED, TOO_SLOW, UNREADABLE, AwaitedHeads, HeadLimits, Refused, answer_of, refusal_of, rest_of_body
 from passerelle.serving.protocol_offer import head_without_offer
-from passerelle.serving.responses import JSON, SECURITY, Headers, OneWrite, envelope
+from passerelle.serving.reading_turns import ReadingTurns, TurnFlow
+from passerelle.serving.responses import OneWrite
 
 #: Bytes that the parser gets at a time; it cannot be stopped in between. 228 requests of 18 bytes fit in.
 _SLICE_BYTES = 4_096
+#: Of a body whose length is known it gets more: there is nothing else in it, and each slice costs as much as 64 KiB.
+_BODY_SLICE_BYTES = 65_536
 #: Requests of one connection that may wait for the answer to an earlier one.
 _MOST_PIPELINED = 64
 #: A refused connection is closed after a while, and of what comes meanwhile so much is read: to close a socket that holds unread bytes
@@ -44,6 +47,8 @@ class Connection(HttpToolsProtocol):
 
     limits: ClassVar[HeadLimits]
     heads: ClassVar[AwaitedHeads]
+    turns: ClassVar[ReadingTurns]
+    flow: TurnFlow
     refused: ClassVar[Refused]
     drain: ClassVar[Drain]
 
@@ -55,7 +60,7 @@ class Connection(HttpToolsProtocol):
         self._in_head = True
         self._begun = False
         self._progressed = False
-        self._pending_bytes = 0
+        self._pending_bytes = self._body_bytes = 0
         self._unwanted_bytes = 0
         self._dropped_bytes = 0
         self._reads_on = False
@@ -67,6 +72,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the first head."""
         super().connection_made(transport)
+        self.flow = TurnFlow(transport)
         self._writer = OneWrite(transport, self._read_on)
         accepted = transport.get_extra_info("socket")
         if accepted is not None and accepted.family != socket.AF_UNIX:
@@ -76,6 +82,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self.heads.end(self)
+        self.turns.end(self.flow)
         super().connection_lost(exc)
         if self._writer is not None:
             self._writer.forget()
@@ -94,13 +101,19 @@ class Connection(HttpToolsProtocol):
             self._parse_slices(memoryview(data))
         if self._refusal is not None:
             self._drop(size)
-        elif self._in_head and (self._begun or self._pending_bytes):
-            self.heads.begin(self)
+        elif not self._in_head or self._begun or self._pending_bytes:
+            self.turns.begin(self.flow)
+            if self._in_head:
+                self.heads.begin(self)
+        else:
+            self.turns.end(self.flow)
 
     def _parse_slices(self, data: memoryview) -> None:
         begin, goes_on = 0, True
         while goes_on and begin < len(data):
             most = min(_SLICE_BYTES, self.limits.max_bytes - self._pending_bytes)
+            if not self._in_head:
+                most = max(most, min(_BODY_SLICE_BYTES, rest_of_body(self.headers, self._body_bytes)))
             if most == 0:
                 self._refuse(self.limits.too_large)
                 return
@@ -144,6 +157,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Note that a head begins."""
         self._begun = True
+        self._body_bytes = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -172,6 +186,7 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Take a piece of the body."""
         self._progressed = True
+        self._body_bytes += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -247,6 +262,7 @@ class Connection(HttpToolsProtocol):
             return
         self._refusal = refusal
         self.heads.end(self)
+        self.turns.end(self.flow)
         cycle = self.cycle
         if cycle is None or (self._in_head and cycle.response_complete):
             self._send_refusal()
@@ -264,13 +280,7 @@ class Connection(HttpToolsProtocol):
         refusal = self._refusal
         assert refusal is not None  # noqa: S101 - there is one
         request_id = os.urandom(8).hex()
-        body = envelope(refusal, request_id)
-        headers: Headers = [
-            *self.server_state.default_headers, JSON, (b"x-request-id", request_id.encode()), *SECURITY, *refusal.headers,
-            (b"connection", b"close"), (b"content-length", b"%d" % len(body)),
-        ]  # fmt: skip
-        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
-        self.transport.write(STATUS_LINE[refusal.status] + lines + b"\r\n" + body)
+        self.transport.write(answer_of(refusal, request_id, self.server_state.default_headers))
         type(self).refused(refusal.status, request_id)
         self._unset_keepalive_if_required()
         self.loop.call_later(_LINGER_S, self._end)
@@ -286,15 +296,3 @@ class Connection(HttpToolsProtocol):
         self._dropped_bytes += size
         if self._dropped_bytes > _DROPPED_BYTES and not self.transport.is_closing():
             self.flow.pause_reading()
-
-
-def connection_of(limits: HeadLimits, refused: Refused, drain: Drain) -> type[Connection]:
-    """Return the protocol of one worker's connections.
-
-    Args:
-        limits: Of each head.
-        refused: Counts the refusals that no application sees.
-        drain: Of the worker.
-    """
-    members = {"limits": limits, "heads": AwaitedHeads(limits.timeout_s), "refused": staticmethod(refused), "drain": drain}
-    return type("Connection", (Connection,), members)

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from http import HTTPStatus
 from typing import Any, Protocol
 
 from passerelle.serving.contract import RequestError
-from passerelle.serving.responses import Headers
+from passerelle.serving.responses import JSON, SECURITY, Headers, envelope
 
 #: Called with the status and the request id of each refusal.
 Refused = Callable[[int, str], None]
@@ -47,6 +48,25 @@ def refusal_of(version: str, headers: Headers) -> RequestError | None:
     if b"transfer-encoding" in names and dict(headers)[b"transfer-encoding"].lower() != b"chunked":
         return CODED
     return None
+
+
+def answer_of(refusal: RequestError, request_id: str, server_headers: Headers) -> bytes:
+    """Return the whole answer to a request that no application sees."""
+    body = envelope(refusal, request_id)
+    headers: Headers = [
+        *server_headers, JSON, (b"x-request-id", request_id.encode()), *SECURITY, *refusal.headers,
+        (b"connection", b"close"), (b"content-length", b"%d" % len(body)),
+    ]  # fmt: skip
+    lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+    return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (refusal.status, HTTPStatus(refusal.status).phrase.encode(), lines, body)
+
+
+def rest_of_body(headers: Headers, body_bytes: int) -> int:
+    """Return how much of a body is still to come, after so much of it; 0 where its length is not known."""
+    given = dict(headers)
+    if b"transfer-encoding" in given:
+        return 0
+    return int(given.get(b"content-length", b"0")) - body_bytes
 
 
 @dataclass(frozen=True)

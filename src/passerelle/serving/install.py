@@ -47,7 +47,7 @@ def speak_http(endpoint: ClassifyEndpoint) -> None:
     # Only a worker has connections.
     from uvicorn.config import HTTP_PROTOCOLS  # noqa: PLC0415
 
-    from passerelle.serving.connection import connection_of  # noqa: PLC0415
+    from passerelle.serving.connection_kind import connection_of  # noqa: PLC0415
 
     # The table's type is that of names; uvicorn takes a class as well, as it does for its own argument `http`.
     HTTP_PROTOCOLS["auto"] = connection_of(endpoint.head_limits, endpoint.refused, endpoint.drain)  # type: ignore[assignment]

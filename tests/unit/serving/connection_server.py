@@ -11,7 +11,8 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from passerelle.serving.connection import Connection, connection_of
+from passerelle.serving.connection import Connection
+from passerelle.serving.connection_kind import connection_of
 from passerelle.serving.drain import Drain
 from passerelle.serving.heads import HeadLimits
 from passerelle.serving.responses import Receive, Scope, Send
