@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from passerelle.errors import NotFoundError, SettingsError, UsageError
+from passerelle.errors import NotFoundError, SettingsError, UsageError, shell_word
 from passerelle.regular_file import read_json_file
 
 #: ``psl_<id>_<secret>``: the prefix lets secret scanners find a key that leaked.
@@ -115,15 +115,17 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
     if not path.exists():
         return ()
     if others_may_read(path):
-        raise SettingsError(f"the key file {path} can be read by everybody", hint=f"chmod 600 {path}")
+        raise SettingsError(f"the key file {path} can be read by everybody", hint=f"chmod 600 {shell_word(path)}")
     try:
         return _keys_of(read_json_file(path))
     except OSError as error:
-        raise SettingsError(f"the key file {path} cannot be read: {error.strerror}", hint=f"ls -l {path}") from error
+        raise SettingsError(f"the key file {path} cannot be read: {error.strerror}", hint=f"ls -l {shell_word(path)}") from error
     except ValueError as error:
         why = f"not JSON in UTF-8 ({error})" if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) else str(error)
         message = f"the key file {path} is not a list of keys: {why}"
-        raise SettingsError(message, hint=f"cat {path}\nmv {path} {path}.broken; passerelle keys make NAME") from None
+        raise SettingsError(
+            message, hint=f"cat {shell_word(path)}\nmv {shell_word(path)} {shell_word(path)}.broken; passerelle keys make NAME"
+        ) from None
 
 
 def _keys_of(content: object) -> tuple[ApiKey, ...]:
@@ -227,7 +229,7 @@ def check_name(path: Path, name: str) -> tuple[ApiKey, ...]:
     keys = read_keys(path)
     now = datetime.now(UTC)
     if any(key.name == name and key.state(now) == "active" for key in keys):
-        raise UsageError(f"an active key is called '{name}' already", hint=f"passerelle keys revoke '{name}'")
+        raise UsageError(f"an active key is called '{name}' already", hint=f"passerelle keys revoke {shell_word(name)}")
     return keys
 
 

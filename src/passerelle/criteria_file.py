@@ -24,7 +24,7 @@ from passerelle.criteria import (
     Rollout,
     Waivable,
 )
-from passerelle.errors import UsageError
+from passerelle.errors import UsageError, shell_word
 from passerelle.yaml_text import YamlFault, read_yaml
 
 
@@ -39,15 +39,16 @@ def read_criteria(path: Path) -> Criteria:
     except OSError as error:
         raise UsageError(f"the criteria {path} cannot be read: {error.strerror}", hint="ls training") from error
     except YamlFault as error:
-        raise UsageError(f"the criteria {path} are not usable: {error}", hint=f"git diff {path}") from None
+        raise UsageError(f"the criteria {path} are not usable: {error}", hint=f"git diff {shell_word(path)}") from None
     if not isinstance(content, dict) or not content:
-        raise UsageError(f"the criteria {path} hold no keys; docs/02-compare.md shows an example", hint=f"git diff {path}")
+        raise UsageError(f"the criteria {path} hold no keys; docs/02-compare.md shows an example", hint=f"git diff {shell_word(path)}")
     try:
         # Strictly: true is no number, and '20' none either.
         return Criteria.model_validate(_lists_as_tuples(content), strict=True)
     except ValidationError as error:
         raise UsageError(
-            f"the criteria {path} are not usable: {_first_problem(error)}; docs/02-compare.md lists the keys", hint=f"git diff {path}"
+            f"the criteria {path} are not usable: {_first_problem(error)}; docs/02-compare.md lists the keys",
+            hint=f"git diff {shell_word(path)}",
         ) from None
 
 

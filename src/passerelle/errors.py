@@ -8,11 +8,17 @@ The command line turns an error into its exit code and prints no stack trace.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import ClassVar
 
 #: The next commands for a model that differs from the registered one. Registering the same run again would not help.
 TRAIN_AGAIN = "passerelle rollback\npasserelle train --again; passerelle register"
+
+
+def shell_word(value: object) -> str:
+    """Return a path or a name as a hint spells it: one word for the shell, in quotes where it holds a space or an accent."""
+    return shlex.quote(str(value))
 
 
 class PasserelleError(Exception):

@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from pydantic import AliasChoices, SecretStr
 
-from passerelle.errors import SettingsError, UsageError
+from passerelle.errors import SettingsError, UsageError, shell_word
 from passerelle.known_settings import all_settings
 from passerelle.names import bento_name
 from passerelle.regular_file import read_regular_file
@@ -108,17 +108,17 @@ def read_project_file(root: Path) -> ProjectFile:
     except FileNotFoundError:
         return ProjectFile()
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read {path}: {error}", hint=f"git diff {path}") from error
+        raise UsageError(f"cannot read {path}: {error}", hint=f"git diff {shell_word(path)}") from error
     _check_keys(path, content, (*_KEYS, "settings", "models"), "section")
     for section in (*_KEYS, "settings", "models"):
         if not isinstance(content.get(section, {}), dict):
-            raise UsageError(f"{path}: {section} is not a section", hint=f"git diff {path}")
+            raise UsageError(f"{path}: {section} is not a section", hint=f"git diff {shell_word(path)}")
     project = content.get("project", {})
     _check_keys(path, project, _KEYS["project"], "key of [project]")
     for key, allowed in (("name", None), ("language", LANGUAGES), ("target", TARGETS)):
         value = project.get(key)
         if value is not None and (not isinstance(value, str) or (allowed and value not in allowed)):
-            raise UsageError(f"{path}: {key} is {value!r}, not {' or '.join(allowed or ('a text',))}", hint=f"git diff {path}")
+            raise UsageError(f"{path}: {key} is {value!r}, not {' or '.join(allowed or ('a text',))}", hint=f"git diff {shell_word(path)}")
     models = tuple(_model(path, name, table) for name, table in content.get("models", {}).items())
     variables = _variables(path, {**_language(project), **content.get("settings", {})})
     found = ProjectFile(**project, variables=variables, data=_data(path, content.get("data", {})), further_models=models)
@@ -171,7 +171,7 @@ def _variables(path: Path, given: Mapping[str, Any]) -> dict[str, str]:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
             way_out = f"did you mean {close[0]}?" if close else "docs/settings.md lists the settings"
-            raise SettingsError(f"{path}: {key} is not a setting of passerelle; {way_out}", hint=f"git diff {path}")
+            raise SettingsError(f"{path}: {key} is not a setting of passerelle; {way_out}", hint=f"git diff {shell_word(path)}")
         group, name = known[key]
         variable = variable_of(group, name)
         annotation = group.model_fields[name].annotation
@@ -179,7 +179,7 @@ def _variables(path: Path, given: Mapping[str, Any]) -> dict[str, str]:
             message = f"{path}: {key} is a secret, and this file is in git: remove it there"
             raise SettingsError(message, hint=f"export {variable}=SECRET")
         if not isinstance(value, str | int | float):
-            raise SettingsError(f"{path}: the setting {key} is not a text, a number or true or false", hint=f"git diff {path}")
+            raise SettingsError(f"{path}: the setting {key} is not a text, a number or true or false", hint=f"git diff {shell_word(path)}")
         variables[variable] = str(value).lower() if isinstance(value, bool) else str(value)
     return variables
 
@@ -187,11 +187,11 @@ def _variables(path: Path, given: Mapping[str, Any]) -> dict[str, str]:
 def _model(path: Path, name: str, table: Any) -> ProjectModel:
     section = f"models.{name}"
     if not isinstance(table, dict) or not isinstance(table.get("data", {}), dict):
-        raise UsageError(f"{path}: {section} is not a section, or its data is none", hint=f"git diff {path}")
+        raise UsageError(f"{path}: {section} is not a section, or its data is none", hint=f"git diff {shell_word(path)}")
     _check_keys(path, table, _KEYS_OF_MODEL, f"key of [{section}]")
     texts = {key: value for key, value in table.items() if key != "data"}
     if not all(isinstance(value, str) and value for value in texts.values()):
-        raise UsageError(f"{path}: a value of [{section}] is not a text", hint=f"git diff {path}")
+        raise UsageError(f"{path}: a value of [{section}] is not a text", hint=f"git diff {shell_word(path)}")
     data = _data(path, table["data"], f"{section}.data") if table.get("data") else None
     return ProjectModel(name, **{"experiment": name, **texts}, data=data)
 
@@ -201,10 +201,14 @@ def _check_models(path: Path, models: Sequence[ProjectModel]) -> None:
     for number, model in enumerate(models):
         for other in models[:number]:
             if bento_name(model.name) == bento_name(other.name):
-                raise UsageError(f"{path}: the models {other.name} and {model.name} are one name for BentoML", hint=f"git diff {path}")
+                raise UsageError(
+                    f"{path}: the models {other.name} and {model.name} are one name for BentoML", hint=f"git diff {shell_word(path)}"
+                )
             if model.experiment == other.experiment:
                 both = f"the models {other.name} and {model.name} have the same experiment, {model.experiment}"
-                raise UsageError(f"{path}: {both}: the best candidate of one would become a version of the other", hint=f"git diff {path}")
+                raise UsageError(
+                    f"{path}: {both}: the best candidate of one would become a version of the other", hint=f"git diff {shell_word(path)}"
+                )
 
 
 def _data(path: Path, given: Mapping[str, Any], section: str = "data") -> Data:
@@ -217,17 +221,17 @@ def _data(path: Path, given: Mapping[str, Any], section: str = "data") -> Data:
     values += [each for value in lists.values() for each in (value if isinstance(value, list) else [value])]
     if not all(isinstance(value, list) for value in lists.values()) or not all(isinstance(value, str) for value in values):
         message = f"{path}: a value of [{section}] is not a text or, for {' and '.join(_LISTS)}, a list of texts"
-        raise UsageError(message, hint=f"git diff {path}")
+        raise UsageError(message, hint=f"git diff {shell_word(path)}")
     missing = [key for key in ("file", "label_column") if key not in given]
     if missing:
-        raise UsageError(f"{path}: [{section}] lacks {missing[0]}", hint=f"git diff {path}")
+        raise UsageError(f"{path}: [{section}] lacks {missing[0]}", hint=f"git diff {shell_word(path)}")
     texts, optional, features = (tuple(lists[key]) for key in _LISTS)
     if bool(texts) == bool(features) or (optional and features):
-        raise UsageError(f"{path}: [{section}] needs text_column or feature_columns, and not both", hint=f"git diff {path}")
+        raise UsageError(f"{path}: [{section}] needs text_column or feature_columns, and not both", hint=f"git diff {shell_word(path)}")
     return Data(given["file"], given["label_column"], texts, features, optional)
 
 
 def _check_keys(path: Path, given: Mapping[str, Any], known: tuple[str, ...], kind: str) -> None:
     for key in given:
         if key not in known:
-            raise UsageError(f"{path}: {key} is not a {kind}; these are: {', '.join(known)}", hint=f"git diff {path}")
+            raise UsageError(f"{path}: {key} is not a {kind}; these are: {', '.join(known)}", hint=f"git diff {shell_word(path)}")

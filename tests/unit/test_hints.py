@@ -59,6 +59,17 @@ def test_no_hint_names_the_command_that_it_is_given_by_alone() -> None:
     assert [hint for hint in all_hints() if commands.get(hint.place.partition(":")[0].removeprefix("passerelle/")) == hint.text] == []
 
 
+def test_every_path_in_a_hint_is_one_word_for_the_shell() -> None:
+    """A folder of a person's may be called « données ville »."""
+    unquoted = []
+    for path in SOURCE.rglob("*.py"):
+        values = [node.value for node in nodes_of(path) if isinstance(node, ast.keyword) and node.arg == "hint"]
+        values += [node.value for node in nodes_of(path) if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "hint"]
+        filled = [ast.unparse(node.value) for value in values for node in ast.walk(value) if isinstance(node, ast.FormattedValue)]
+        unquoted += [(path.name, each) for each in filled if re.fullmatch(r"(\w+\.)*(\w*path|folder|database|address)(\.parent)?", each)]
+    assert unquoted == []
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

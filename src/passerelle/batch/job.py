@@ -15,7 +15,7 @@ from passerelle.batch.ray_tasks import write_splits_on_cluster
 from passerelle.batch.scored_file import scored_rows_of
 from passerelle.batch.table_file import OutputFolder, is_on_disk
 from passerelle.batch.table_plan import TablePlan
-from passerelle.errors import DataError, UsageError
+from passerelle.errors import DataError, UsageError, shell_word
 
 #: Written first: what is scored, and by what.
 JOB_FILE = "score-job.json"
@@ -163,11 +163,11 @@ def _check_output(job: ScoreJob, output: OutputFolder, names: set[str]) -> None:
     if JOB_FILE not in names:
         raise UsageError(
             f"{output.name} holds other files, which are not overwritten: name another folder",
-            hint=f"ls {output.name}" if is_on_disk(output) else None,
+            hint=f"ls {shell_word(output.name)}" if is_on_disk(output) else None,
         )
     if output.read(JOB_FILE) != job.description():
         message = f"{output.name} holds the answers to other input, by another model or by other rules: name another folder"
-        raise UsageError(message, hint=f"cat {output.name}/{JOB_FILE}" if is_on_disk(output) else None)
+        raise UsageError(message, hint=f"cat {shell_word(output.name)}/{JOB_FILE}" if is_on_disk(output) else None)
 
 
 def _counted(job: ScoreJob, output: OutputFolder, task: SplitTask, *, refused: bool) -> SplitCount:
@@ -176,11 +176,11 @@ def _counted(job: ScoreJob, output: OutputFolder, task: SplitTask, *, refused: b
     try:
         rows = scored_rows_of(output.read(task.scored_name), job.output_format)
     except DataError as error:
-        raise DataError(f"{name} was changed: {error.message}", hint=f"rm {name}" if is_on_disk(output) else None) from error
+        raise DataError(f"{name} was changed: {error.message}", hint=f"rm {shell_word(name)}" if is_on_disk(output) else None) from error
     refused_rows = output.read(task.refused_name).count(b"\n") if refused else 0
     if rows + refused_rows != task.split.rows:
         message = f"{name} was changed: it and its file in refused/ hold {rows + refused_rows:,} rows, and the input {task.split.rows:,}"
-        raise DataError(message, hint=f"rm {name}" if is_on_disk(output) else None)
+        raise DataError(message, hint=f"rm {shell_word(name)}" if is_on_disk(output) else None)
     return SplitCount(rows, refused_rows, 0.0)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from passerelle.errors import DataError, OutsideError
+from passerelle.errors import DataError, OutsideError, shell_word
 
 CHUNK_BYTES = 1 << 20
 #: Python's own limit of a CSV cell, 128 KiB, holds for the whole process: longer than any row that is read.
@@ -79,7 +79,7 @@ class LocalFile:
             with path.open("rb") as file:
                 stat = os.fstat(file.fileno())
         except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}", hint=f"ls -ld {path}") from error
+            raise DataError(f"{path} cannot be read: {error.strerror}", hint=f"ls -ld {shell_word(path)}") from error
         return cls(path, stat.st_size, stat.st_mtime_ns)
 
     @property
@@ -96,7 +96,7 @@ class LocalFile:
         try:
             file = self.path.open("rb")
         except OSError as error:
-            raise DataError(f"{self.path} cannot be read: {error.strerror}", hint=f"ls -ld {self.path}") from error
+            raise DataError(f"{self.path} cannot be read: {error.strerror}", hint=f"ls -ld {shell_word(self.path)}") from error
         stat = os.fstat(file.fileno())
         if (stat.st_size, stat.st_mtime_ns) != (self.size_bytes, self.changed_ns):
             file.close()
@@ -145,7 +145,7 @@ class LocalFolder:
         except OSError as error:
             beside.unlink(missing_ok=True)
             message = f"{target} was not written: {error.strerror}; what is written so far is kept"
-            raise OutsideError(message, hint=f"df -h {self.path}\nls -ld {self.path}") from error
+            raise OutsideError(message, hint=f"df -h {shell_word(self.path)}\nls -ld {shell_word(self.path)}") from error
 
 
 def is_on_disk(output: OutputFolder) -> bool:

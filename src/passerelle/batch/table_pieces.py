@@ -12,7 +12,7 @@ from pyarrow.parquet import ParquetFile
 
 from passerelle.batch.table_file import LocalFile
 from passerelle.batch.table_plan import TableSplit
-from passerelle.errors import DataError
+from passerelle.errors import DataError, shell_word
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -53,7 +53,7 @@ def with_content(split: TableSplit, columns: Sequence[str]) -> TableSplit:
             try:
                 ranges = list(_parquet_ranges(content, file.size_bytes, split.group, columns))
             except (pa.ArrowException, OSError) as error:
-                raise DataError(f"{file.name} cannot be read as Parquet: it is damaged", hint=f"ls -l {file.name}") from error
+                raise DataError(f"{file.name} cannot be read as Parquet: it is damaged", hint=f"ls -l {shell_word(file.name)}") from error
         pieces = []
         for begin, end in ranges:
             content.seek(begin)

@@ -14,7 +14,7 @@ from pyarrow.parquet import ParquetFile
 
 from passerelle.batch.line_ranges import MOST_ROW_BYTES, ByteRange, UnclosedQuoteError, byte_ranges
 from passerelle.batch.table_file import CHUNK_BYTES, FORMATS, TableFile, chunks, csv_rows
-from passerelle.errors import DataError
+from passerelle.errors import DataError, shell_word
 
 #: Most rows of a split of a Parquet file.
 PARQUET_ROWS = 50_000
@@ -153,7 +153,7 @@ def _without(begin: int, pieces: _Reading) -> Iterator[bytes]:
 
 def _head(file: TableFile, begin: bytes, columns: Sequence[str]) -> _Head:
     if begin.startswith(_UTF16):
-        hint = f"iconv -f UTF-16 -t UTF-8 {file.name} > TABLE.csv"
+        hint = f"iconv -f UTF-16 -t UTF-8 {shell_word(file.name)} > TABLE.csv"
         raise DataError(f"{file.name} is in UTF-16, which is not read: convert it to UTF-8", hint=hint)
     end = _end_of_header(begin)
     text = begin[:end].removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
@@ -199,7 +199,9 @@ def _parquet_plan(file: TableFile, content: BinaryIO, columns: Sequence[str]) ->
             names = table.schema_arrow.names
             groups = [table.metadata.row_group(number).num_rows for number in range(table.metadata.num_row_groups)]
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{file.name} cannot be read as Parquet: it is damaged or cut off", hint=f"ls -l {file.name}") from error
+        raise DataError(
+            f"{file.name} cannot be read as Parquet: it is damaged or cut off", hint=f"ls -l {shell_word(file.name)}"
+        ) from error
     lacking = [column for column in columns if column not in names]
     if lacking:
         raise _lacks(file, lacking)

@@ -14,7 +14,7 @@ from passerelle.bentos.bento_model import readable_by_others
 from passerelle.bentos.code import add_package, code_digest, code_files
 from passerelle.bentos.code_revision import code_revision
 from passerelle.bentos.store import Store
-from passerelle.errors import IntegrityError, NotFoundError, OutsideError
+from passerelle.errors import IntegrityError, NotFoundError, OutsideError, shell_word
 from passerelle.model.manifest import check_manifest
 from passerelle.model.verify import check_stored_signature
 from passerelle.names import ARTIFACT_DIGEST, CODE_DIGEST, CODE_REVISION, GOLDEN, MANIFEST_FILE, MODEL_FOLDER, RUN_ID_LABEL, BentoTag
@@ -145,7 +145,7 @@ def _built(store: Store, tag: BentoTag, project: Path, code: str, staging: Path,
     folder = staging / "bentos" / tag.name / tag.version
     if done.returncode != 0 or not folder.is_dir():
         output = "\n".join(f"    {line}" for line in (done.stderr or done.stdout).strip().splitlines()[-12:])
-        raise OutsideError(f"bentoml build of {tag} failed:\n{output}", hint=f"bentoml build --arg model={tag} {project}")
+        raise OutsideError(f"bentoml build of {tag} failed:\n{output}", hint=f"bentoml build --arg model={tag} {shell_word(project)}")
     # Of a project whose service.py declares an image of its own.
     add_package(folder / "src")
     readable_by_others(folder)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from passerelle.bentos.engine import ask
-from passerelle.errors import OutsideError, SettingsError
+from passerelle.errors import OutsideError, SettingsError, shell_word
 from passerelle.regular_file import read_regular_file
 
 if TYPE_CHECKING:
@@ -90,7 +90,9 @@ def _check_pip_conf(path: Path) -> None:
     try:
         parsed.read_string(read_regular_file(path).decode())
     except OSError as error:
-        raise SettingsError(f"{path}, which {variable} names, cannot be read: {error.strerror}", hint=f"ls -l {path}") from error
+        raise SettingsError(
+            f"{path}, which {variable} names, cannot be read: {error.strerror}", hint=f"ls -l {shell_word(path)}"
+        ) from error
     except (UnicodeDecodeError, configparser.Error):
         # Its words would quote the line, which may hold a password.
         raise SettingsError(f"{path}, which {variable} names, is not in pip's format", hint=f"unset {variable}") from None
@@ -104,6 +106,8 @@ def _check_ca(path: Path) -> None:
         ssl.create_default_context(cafile=str(path))
     except ssl.SSLError as error:
         message = f"{path}, which {variable} names, holds no certificate in PEM, which begins with -----BEGIN CERTIFICATE-----"
-        raise SettingsError(message, hint=f"openssl x509 -inform der -in {path} -out {path}.pem") from error
+        raise SettingsError(message, hint=f"openssl x509 -inform der -in {shell_word(path)} -out {shell_word(path)}.pem") from error
     except OSError as error:
-        raise SettingsError(f"{path}, which {variable} names, cannot be read: {error.strerror}", hint=f"ls -l {path}") from error
+        raise SettingsError(
+            f"{path}, which {variable} names, cannot be read: {error.strerror}", hint=f"ls -l {shell_word(path)}"
+        ) from error

@@ -13,7 +13,7 @@ import yaml
 from pathspec import GitIgnoreSpec
 
 import passerelle
-from passerelle.errors import UsageError
+from passerelle.errors import UsageError, shell_word
 
 BENTOFILE = "bentofile.yaml"
 #: Where the checkout holds the package, and hence the bento too.
@@ -54,7 +54,7 @@ def read_bentofile(project: Path) -> Bentofile:
         include, exclude = lists
         return Bentofile(str(content["service"]), include, exclude, python.get("requirements_txt"))
     except (OSError, ValueError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
-        raise UsageError(f"cannot read {path}: {type(error).__name__}: {error}", hint=f"git diff {path}") from error
+        raise UsageError(f"cannot read {path}: {type(error).__name__}: {error}", hint=f"git diff {shell_word(path)}") from error
 
 
 def code_digest(project: Path) -> str:
@@ -140,7 +140,7 @@ def _files(root: Path, name: str, include: Sequence[str]) -> Iterator[tuple[str,
         entries = sorted(root.iterdir())
     except OSError as error:
         message = f"{root} cannot be read: {error.strerror}; {BENTOFILE} may include files in it"
-        raise UsageError(message, hint=f"ls -ld {root}") from error
+        raise UsageError(message, hint=f"ls -ld {shell_word(root)}") from error
     for entry in entries:
         inner = f"{name}/{entry.name}" if name else entry.name
         if entry.is_file():

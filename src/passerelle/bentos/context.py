@@ -13,7 +13,7 @@ from pathlib import Path
 
 from passerelle.bentos.adopted_image import add_model_environment
 from passerelle.bentos.store import Store
-from passerelle.errors import NotFoundError, UsageError
+from passerelle.errors import NotFoundError, UsageError, shell_word
 from passerelle.model.adoption import ADOPTION_FILE
 from passerelle.names import MODEL_FOLDER, SCORER_FOLDER, BentoTag
 from passerelle.scorer.storage import is_packed
@@ -146,7 +146,7 @@ def _given_wheels(wheels: Path | None, target: Path) -> None:
     found = sorted(wheels.glob("*.whl")) if wheels.is_dir() else []
     if not found:
         raise UsageError(
-            f"{wheels} is no folder with wheels", hint=f"pip download --require-hashes -r requirements/service.txt -d {wheels}"
+            f"{wheels} is no folder with wheels", hint=f"pip download --require-hashes -r requirements/service.txt -d {shell_word(wheels)}"
         )
     for wheel in found:
         _linked(str(wheel), str(target / wheel.name))

@@ -9,6 +9,7 @@ import yaml
 
 from passerelle.count_of import count_of
 from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine, not_used
+from passerelle.errors import shell_word
 from passerelle.regular_file import read_regular_file
 
 NAME = "BentoML store"
@@ -25,7 +26,7 @@ def probe(here: Surroundings) -> Iterator[Diagnosis]:
     broken = [(kind, path) for kind, paths in entries.items() for path in paths if not _reads(path / _FILES[kind])]
     for kind, path in broken:
         message = f"the {kind.removesuffix('s')} {path.parent.name}:{path.name} has no {_FILES[kind]} that can be read"
-        hint = f"rm -r {path}; passerelle import" if kind == "models" else f"rm -r {path}; passerelle build"
+        hint = f"rm -r {shell_word(path)}; passerelle import" if kind == "models" else f"rm -r {shell_word(path)}; passerelle build"
         yield Diagnosis(NAME, Health.FAULT, message, hint=hint)
     if not broken:
         yield fine(NAME, f"{count_of(len(entries['models']), 'model')} and {count_of(len(entries['bentos']), 'bento')} in {home}")

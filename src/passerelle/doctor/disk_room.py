@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine
+from passerelle.errors import shell_word
 from passerelle.settings import LoadingSettings
 
 NAME = "disk"
@@ -30,7 +31,7 @@ def probe(here: Surroundings) -> Iterator[Diagnosis]:
         nearest = _nearest(folder)
         if not os.access(nearest, os.W_OK | os.X_OK):
             message = f"this user may not write to {nearest}, the folder of {what}"
-            yield Diagnosis(NAME, Health.FAULT, message, hint=f'sudo chown -R "$USER" {nearest}')
+            yield Diagnosis(NAME, Health.FAULT, message, hint=f'sudo chown -R "$USER" {shell_word(nearest)}')
         disks.setdefault(nearest.stat().st_dev, ([], nearest))[0].append(what)
     for names, folder in disks.values():
         yield room(", ".join(names), folder, shutil.disk_usage(folder).free)

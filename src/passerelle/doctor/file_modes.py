@@ -9,7 +9,7 @@ from pathlib import Path
 from passerelle.api_keys import others_may_read, read_keys
 from passerelle.count_of import count_of
 from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine, not_used
-from passerelle.errors import PasserelleError
+from passerelle.errors import PasserelleError, shell_word
 from passerelle.platform.state import platform_folder
 from passerelle.rollout.secret_files import check_secrets
 
@@ -38,7 +38,7 @@ def stack_secrets(project: Path) -> Path:
 def _faults(here: Surroundings) -> Iterator[Diagnosis]:
     for path in _private_files(here):
         if path.exists() and others_may_read(path):
-            yield Diagnosis(NAME, Health.FAULT, f"{path} can be read by everybody on this machine", hint=f"chmod 600 {path}")
+            yield Diagnosis(NAME, Health.FAULT, f"{path} can be read by everybody on this machine", hint=f"chmod 600 {shell_word(path)}")
     checks: list[Callable[[], object]] = [partial(read_keys, here.keys_file)]
     if stack_secrets(here.project).is_dir():
         checks.append(partial(check_secrets, stack_secrets(here.project)))

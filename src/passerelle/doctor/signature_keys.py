@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine, not_used
 from passerelle.doctor.validity import validity
-from passerelle.errors import SignatureError
+from passerelle.errors import SignatureError, shell_word
 from passerelle.model.verify import check_signature
 from passerelle.registry.sign import sign
 from passerelle.settings import SigningSettings
@@ -39,7 +39,7 @@ def _signs(signing: SigningSettings) -> Diagnosis:
         signer = check_signature(_MANIFEST, bundle, signing, of="a signature made for this test", run_id=_RUN)
     except SignatureError:
         message = f"what {signing.signing_key} signs is not verified by {signing.verify_key}: what is registered here is refused here"
-        return Diagnosis(NAME, Health.FAULT, message, hint=f"openssl ec -in {signing.signing_key} -pubout -out public.pem")
+        return Diagnosis(NAME, Health.FAULT, message, hint=f"openssl ec -in {shell_word(signing.signing_key)} -pubout -out public.pem")
     return fine(NAME, f"what {signing.signing_key} signs is verified here ({signer})")
 
 

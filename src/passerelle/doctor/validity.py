@@ -11,6 +11,7 @@ from cryptography import x509
 
 from passerelle.count_of import count_of
 from passerelle.doctor.diagnosis import Diagnosis, Health, fine
+from passerelle.errors import shell_word
 from passerelle.regular_file import read_regular_file
 
 #: A bundle of all public authorities is a quarter of a MiB.
@@ -31,9 +32,9 @@ def validity(subject: str, path: Path, *, now: datetime | None = None) -> Iterat
 def unreadable(subject: str, path: Path, error: OSError | ValueError) -> Diagnosis:
     """Return why a file gives no certificate: it cannot be read, or is not PEM."""
     if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
-        return Diagnosis(subject, Health.FAULT, f"{path} cannot be read: {error.strerror}", hint=f"ls -l {path}")
+        return Diagnosis(subject, Health.FAULT, f"{path} cannot be read: {error.strerror}", hint=f"ls -l {shell_word(path)}")
     message = f"{path} holds no certificate in PEM, which begins with -----BEGIN CERTIFICATE-----"
-    return Diagnosis(subject, Health.FAULT, message, hint=f"openssl x509 -inform der -in {path} -out {path}.pem")
+    return Diagnosis(subject, Health.FAULT, message, hint=f"openssl x509 -inform der -in {shell_word(path)} -out {shell_word(path)}.pem")
 
 
 def until(subject: str, what: str, end: datetime, *, now: datetime | None = None) -> Diagnosis:

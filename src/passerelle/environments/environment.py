@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from passerelle.environments.pythons import find_python
 from passerelle.environments.uv import UvFailure, run_uv
-from passerelle.errors import BusyError, OutsideError
+from passerelle.errors import BusyError, OutsideError, shell_word
 from passerelle.model.environment import environment_folder
 from passerelle.settings import LoadingSettings
 
@@ -93,10 +93,10 @@ def _alone(folder: Path) -> Iterator[None]:
         with FileLock(folder.parent / f"{folder.name}.lock", timeout=_LOCK_TIMEOUT_S):
             yield
     except Timeout as error:
-        raise BusyError(f"another process is making the environment {folder}", hint=f"ls -l {folder.parent}") from error
+        raise BusyError(f"another process is making the environment {folder}", hint=f"ls -l {shell_word(folder.parent)}") from error
     except OSError as error:
         message = f"the environment {folder} cannot be made: {error.strerror or type(error).__name__}"
-        raise OutsideError(message, hint=f"df -h {folder.parent}") from error
+        raise OutsideError(message, hint=f"df -h {shell_word(folder.parent)}") from error
 
 
 def _make(folder: Path, lock: Path, python: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from passerelle.environments.uv import environment_of_uv
-from passerelle.errors import UsageError
+from passerelle.errors import UsageError, shell_word
 
 #: The lock is made of wheels with hashes anyway.
 _WITHOUT_EFFECT = frozenset({"--prefer-binary", "--only-binary", "--require-hashes", "--use-pep517", "--no-cache-dir", "-U", "--upgrade"})
@@ -43,7 +43,7 @@ def refuse_option(line: str, option: str, source: str) -> str | None:
     if option in _BY_OPTION and value:
         address = re.sub(r"://[^/\s@]*@", "://", value)[:200]
         message = f"the model's {source} names the index or host {address} ({option}); packages come from the indexes that you name alone"
-        raise UsageError(message, hint=f"export {_BY_OPTION[option][0]}={address}; passerelle adopt models:/NAME/VERSION")
+        raise UsageError(message, hint=f"export {_BY_OPTION[option][0]}={shell_word(address)}; passerelle adopt models:/NAME/VERSION")
     return "is an option of pip that is not taken over"
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from passerelle.errors import UsageError
+from passerelle.errors import UsageError, shell_word
 from passerelle.gate.row_hashes import normalise
 from passerelle.model.text_limits import text_fault
 from passerelle.yaml_text import YamlFault, parse_yaml
@@ -112,7 +112,7 @@ def read_suite(name: str, content: bytes) -> BehaviourSuite:
     Raises:
         UsageError: It is no such YAML, has no case or too many, or contradicts itself; names the case.
     """
-    hint = f"git diff {name}"
+    hint = f"git diff {shell_word(name)}"
     try:
         found = _File.model_validate(_as_tuples(parse_yaml(content)), strict=True)
     except YamlFault as error:

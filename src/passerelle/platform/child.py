@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from passerelle.errors import OutsideError
+from passerelle.errors import OutsideError, shell_word
 
 _PR_SET_PDEATHSIG = 1
 _TAIL_LINES = 15
@@ -116,13 +116,17 @@ class Child:
         while time.monotonic() < deadline:
             if not self.alive():
                 code = None if self.process is None else self.process.returncode
-                raise OutsideError(f"{self.name} ended with {code} while it started:\n{self.log_tail()}", hint=f"cat {self.log_path}")
+                raise OutsideError(
+                    f"{self.name} ended with {code} while it started:\n{self.log_tail()}", hint=f"cat {shell_word(self.log_path)}"
+                )
             if answers(self.health_url):
                 self.family()
                 return
             also()
             time.sleep(0.05)
-        raise OutsideError(f"{self.name} did not answer within {timeout_s:.0f} s:\n{self.log_tail()}", hint=f"cat {self.log_path}")
+        raise OutsideError(
+            f"{self.name} did not answer within {timeout_s:.0f} s:\n{self.log_tail()}", hint=f"cat {shell_word(self.log_path)}"
+        )
 
     def family(self) -> set[psutil.Process]:
         """Return the process and its descendants, those that it had at an earlier call too.

@@ -14,7 +14,7 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from passerelle.errors import BusyError, OutsideError
+from passerelle.errors import BusyError, OutsideError, shell_word
 from passerelle.platform import state
 from passerelle.platform.child import Child
 from passerelle.platform.kept_ports import kept_ports
@@ -120,7 +120,7 @@ class EmbeddedPlatform:
         """
         for child in self._children.values():
             if not child.alive():
-                raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"cat {child.log_path}")
+                raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"cat {shell_word(child.log_path)}")
 
     def wait(self, extra: Sequence[Child] = (), *, replaced: Callable[[Child], bool] = lambda _: False) -> None:
         """Return at Ctrl-C or SIGTERM.
@@ -139,7 +139,7 @@ class EmbeddedPlatform:
                 for child in [each for each in children if not each.alive()]:
                     children.remove(child)
                     if not replaced(child):
-                        raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"cat {child.log_path}")
+                        raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"cat {shell_word(child.log_path)}")
 
     def stop(self) -> None:
         """End both servers, MLflow first, and forget the state."""

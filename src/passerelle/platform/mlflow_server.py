@@ -8,7 +8,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from passerelle.errors import OutsideError
+from passerelle.errors import OutsideError, shell_word
 from passerelle.follow_settings import FollowSettings
 from passerelle.platform.child import Child
 from passerelle.platform.ports import free_ports
@@ -81,7 +81,9 @@ def discard_half_made(database: Path) -> None:
         except sqlite3.OperationalError as error:
             half_made = "no such table" in str(error)
         except sqlite3.DatabaseError as error:
-            raise OutsideError(f"{database} is not a database: {error}", hint=f"mv {database} {database}.broken") from error
+            raise OutsideError(
+                f"{database} is not a database: {error}", hint=f"mv {shell_word(database)} {shell_word(database)}.broken"
+            ) from error
     if half_made:
         for suffix in ("", "-journal", "-wal", "-shm"):
             database.with_name(database.name + suffix).unlink(missing_ok=True)

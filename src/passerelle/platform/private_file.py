@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from passerelle.errors import OutsideError
+from passerelle.errors import OutsideError, shell_word
 from passerelle.regular_file import read_regular_file
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
@@ -24,9 +24,11 @@ def private_key(path: Path) -> str:
             write_private(path, base64.urlsafe_b64encode(os.urandom(32)).decode() + "\n")
         key = read_regular_file(path).decode().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise OutsideError(f"the key {path} cannot be read or written: {error}", hint=f"ls -l {path}") from error
+        raise OutsideError(f"the key {path} cannot be read or written: {error}", hint=f"ls -l {shell_word(path)}") from error
     if not _KEY.fullmatch(key):
-        raise OutsideError(f"{path} holds no key of 32 bytes in base64: restore it, or make a new one", hint=f"rm {path}; passerelle up")
+        raise OutsideError(
+            f"{path} holds no key of 32 bytes in base64: restore it, or make a new one", hint=f"rm {shell_word(path)}; passerelle up"
+        )
     return key
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from passerelle.errors import NotFoundError, UsageError
+from passerelle.errors import NotFoundError, UsageError, shell_word
 from passerelle.registry.logged_models import LoggedModelPlace, by_id, only_model
 from passerelle.registry.model_address import ModelAddress, parse_address
 
@@ -52,7 +52,7 @@ def find_adoptable(registry: Registry, text: str, registered_model: str | None =
     if address.registered_model:
         if registered_model not in (None, address.registered_model):
             message = f"--model names '{registered_model}', and {text} is a version of '{address.registered_model}'"
-            raise UsageError(message, hint=f"passerelle adopt {text}")
+            raise UsageError(message, hint=f"passerelle adopt {shell_word(text)}")
         version = _version(registry, address)
         return Adoptable(address.registered_model, version, version.source, version.logged_by)
     name = registered_model or registry.settings.registered_model
@@ -79,11 +79,13 @@ def _version(registry: Registry, address: ModelAddress) -> VersionInfo:
     if address.alias:
         number = registry.aliases(name).get(address.alias)
         if number is None:
-            raise NotFoundError(f"no version of '{name}' holds the alias '{address.alias}'", hint=f"passerelle status --model {name}")
+            raise NotFoundError(
+                f"no version of '{name}' holds the alias '{address.alias}'", hint=f"passerelle status --model {shell_word(name)}"
+            )
         return registry.model_version(name, number)
     in_stage = (info for info in registry.versions(name) if address.stage in ("latest", info.stage))
     found = next(in_stage, None)
     if found is None:
         message = f"no version of '{name}' is in the stage '{address.stage}'"
-        raise NotFoundError(message, hint=f"passerelle status --model {name}")
+        raise NotFoundError(message, hint=f"passerelle status --model {shell_word(name)}")
     return found

@@ -10,7 +10,7 @@ from typing import Protocol
 from mlflow.entities import FileInfo, LoggedModel, Run
 from mlflow.exceptions import MlflowException
 
-from passerelle.errors import NotFoundError, UsageError
+from passerelle.errors import NotFoundError, UsageError, shell_word
 
 #: MLflow's own tag of a run: what it logged, of MLflow 2.
 HISTORY_TAG = "mlflow.log-model.history"
@@ -69,14 +69,14 @@ def only_model(client: RunReader, run_id: str, path: str = "") -> LoggedModelPla
     if path:
         named = next((model for model in models if model.name == path.strip("/")), None) or _at_path(client, run_id, path.strip("/"))
         if named is None:
-            hint = f"passerelle adopt runs:/{run_id}/{models[-1].name}" if models else "passerelle status"
+            hint = f"passerelle adopt runs:/{run_id}/{shell_word(models[-1].name)}" if models else "passerelle status"
             raise NotFoundError(f"the run {run_id} logged no model '{path}': it logged {names or 'none'}", hint=hint)
         return named
     if not models:
         raise NotFoundError(f"the run {run_id} logged no model", hint="passerelle adopt runs:/RUN_ID/PATH")
     if len(models) > 1:
         message = f"the run {run_id} logged {len(models)} models, of which one must be named: {names}"
-        raise UsageError(message, hint=f"passerelle adopt runs:/{run_id}/{models[-1].name}")
+        raise UsageError(message, hint=f"passerelle adopt runs:/{run_id}/{shell_word(models[-1].name)}")
     return models[0]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import unquote
 
-from passerelle.errors import IntegrityError, OutsideError, UsageError
+from passerelle.errors import IntegrityError, OutsideError, UsageError, shell_word
 from passerelle.registry.ledger import MOST_HEAD_BYTES, hold_object
 from passerelle.registry.lock import promotion_lock
 from passerelle.registry.objects import Objects
@@ -96,7 +96,7 @@ def backup(
 def _check_target(path: Path, recipients: Sequence[str]) -> None:
     """Check what can be checked before anything is read, and make the folder."""
     if path.exists():
-        raise UsageError(f"{path} is there already", hint=f"mv {path} {path}.old")
+        raise UsageError(f"{path} is there already", hint=f"mv {shell_word(path)} {shell_word(path)}.old")
     parsed_recipients(recipients)
     path.parent.mkdir(parents=True, exist_ok=True)
 
@@ -215,7 +215,7 @@ def _brought_back(
     progress("reading them back")
     for key, expected in digests.items():
         if digest_of(objects.stream(key)[0]) != expected:
-            raise IntegrityError(f"the object {key} does not read back as it was written", hint=f"passerelle restore {path}")
+            raise IntegrityError(f"the object {key} does not read back as it was written", hint=f"passerelle restore {shell_word(path)}")
         if is_locked(key):
             # As when it was written first; a bucket without object lock takes it as it is.
             hold_object(objects, key)

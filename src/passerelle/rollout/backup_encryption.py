@@ -12,7 +12,7 @@ from typing import IO
 
 import pyrage
 
-from passerelle.errors import IntegrityError, UsageError
+from passerelle.errors import IntegrityError, UsageError, shell_word
 from passerelle.regular_file import read_regular_file
 
 SUFFIX = ".age"
@@ -120,7 +120,9 @@ def private_key(path: Path, identity: Path | None) -> pyrage.x25519.Identity | N
     if not _encrypted(path):
         return None
     if identity is None:
-        raise UsageError(f"{path} is encrypted; name the file of its private key", hint=f"passerelle restore {path} --identity backup.key")
+        raise UsageError(
+            f"{path} is encrypted; name the file of its private key", hint=f"passerelle restore {shell_word(path)} --identity backup.key"
+        )
     return _identity(identity)
 
 

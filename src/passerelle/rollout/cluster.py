@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from passerelle.bentos.tool_environment import tool_environment
-from passerelle.errors import OutsideError, UsageError
+from passerelle.errors import OutsideError, UsageError, shell_word
 from passerelle.rollout.overlay_faults import build_fault, fault_of
 
 NAME = "classify"
@@ -72,16 +72,16 @@ def find_cluster(project: Path, overlay: str) -> Cluster:
     done = subprocess.run(command, env=tool_environment(), capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     if done.returncode != 0:
         why = build_fault(folder, done.stderr or done.stdout)
-        raise UsageError(f"the overlay {overlay} does not build: {why}", hint=f"kubectl kustomize {folder}")
+        raise UsageError(f"the overlay {overlay} does not build: {why}", hint=f"kubectl kustomize {shell_word(folder)}")
     objects = [each for each in yaml.safe_load_all(done.stdout) if each]
     fault = fault_of(folder, objects)
     if fault is not None:
-        raise UsageError(f"the overlay {overlay} is not what it is meant to be: {fault}", hint=f"kubectl kustomize {folder}")
+        raise UsageError(f"the overlay {overlay} is not what it is meant to be: {fault}", hint=f"kubectl kustomize {shell_word(folder)}")
     namespaces = {each["metadata"]["name"] if each["kind"] == "Namespace" else each["metadata"].get("namespace", "") for each in objects}
     if len(namespaces) != 1 or not (namespace := namespaces.pop()):
         raise UsageError(
             f"the overlay {overlay} does not name one namespace for all of its objects; `namespace: NAME` in its kustomization.yaml does",
-            hint=f"kubectl kustomize {folder}",
+            hint=f"kubectl kustomize {shell_word(folder)}",
         )
     return Cluster(folder, namespace, objects)
 

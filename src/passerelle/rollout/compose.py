@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 import passerelle
 from passerelle.bentos.engine import Inspected, ask, check_architecture, inspect
-from passerelle.errors import BusyError, NotFoundError, OutsideError, PasserelleError
+from passerelle.errors import BusyError, NotFoundError, OutsideError, PasserelleError, shell_word
 from passerelle.names import BentoTag
 from passerelle.rollout import secret_changes
 from passerelle.rollout.following import Following
@@ -140,7 +140,7 @@ def _readable_in_containers(folder: Path) -> None:
             try:
                 path.chmod(mode)
             except PermissionError as error:
-                raise OutsideError(f"{path} cannot be read in its container", hint=f"sudo chmod -R go+rX {path.parent}") from error
+                raise OutsideError(f"its container cannot read {path}", hint=f"sudo chmod -R go+rX {shell_word(path.parent)}") from error
 
 
 def deploy(stack: Stack, release: Release, *, dry_run: bool = False, progress: Callable[[str], None] = lambda _: None) -> StackDeployment:
@@ -193,7 +193,7 @@ def _alone(stack: Stack) -> Iterator[None]:
         raise BusyError(f"another deployment to {stack.folder} is under way; run this command again once it has ended") from None
     except OSError as error:
         message = f"{lock.lock_file} cannot be written: {error.strerror}"
-        raise OutsideError(message, hint=f'sudo chown -R "$USER" {stack.folder}') from error
+        raise OutsideError(message, hint=f'sudo chown -R "$USER" {shell_word(stack.folder)}') from error
     try:
         yield
     finally:

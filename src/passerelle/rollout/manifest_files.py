@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from passerelle.errors import UsageError
+from passerelle.errors import UsageError, shell_word
 from passerelle.names import BentoTag
 from passerelle.rollout.cluster import Cluster, KubernetesObject
 from passerelle.rollout.digest_secret import unnamed_key
@@ -87,16 +87,16 @@ def _own_files(folder: Path, texts: dict[str, str]) -> dict[str, str]:
         UsageError: A file that is to be written is there already, and somebody else's; or the folder is none.
     """
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is no folder", hint=f"ls -l {folder}")
+        raise UsageError(f"{folder} is no folder", hint=f"ls -l {shell_word(folder)}")
     try:
         found = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml")) if path.is_file()}
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the files in {folder} cannot be read: {error}", hint=f"ls -l {folder}") from error
+        raise UsageError(f"the files in {folder} cannot be read: {error}", hint=f"ls -l {shell_word(folder)}") from error
     own = {name: text for name, text in found.items() if text.startswith(_MARK)}
     foreign = sorted((found.keys() - own.keys()) & texts.keys())
     if foreign:
         message = f"{folder} holds {', '.join(foreign)}, which passerelle did not write; they are left as they are"
-        raise UsageError(message, hint=f"git mv {folder / foreign[0]} NAME\nls {folder}")
+        raise UsageError(message, hint=f"git mv {shell_word(folder / foreign[0])} NAME\nls {shell_word(folder)}")
     return own
 
 
@@ -110,4 +110,4 @@ def _write(folder: Path, texts: dict[str, str], removed: Sequence[str]) -> None:
         for name in removed:
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
-        raise UsageError(f"the manifests cannot be written to {folder}: {error.strerror}", hint=f"ls -ld {folder}") from error
+        raise UsageError(f"the manifests cannot be written to {folder}: {error.strerror}", hint=f"ls -ld {shell_word(folder)}") from error

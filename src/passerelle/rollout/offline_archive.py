@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from passerelle.errors import IntegrityError, OutsideError, UsageError
+from passerelle.errors import IntegrityError, OutsideError, UsageError, shell_word
 
 CONTENTS, SIGNATURE_NAME, IMAGES = "bundle.json", "bundle.sig.json", "images.tar"
 WHEELS = "wheels"
@@ -112,7 +112,7 @@ def take_out(path: Path, folder: Path, check: Callable[[Contents, str | None], N
     except (tarfile.TarError, EOFError, UnicodeDecodeError) as error:
         raise _changed(f"it is no whole archive ({error})") from error
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}", hint=f"ls -l {path}") from error
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint=f"ls -l {shell_word(path)}") from error
     return contents
 
 

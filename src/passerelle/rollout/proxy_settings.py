@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from passerelle.errors import SettingsError
+from passerelle.errors import SettingsError, shell_word
 
 _TLS = ("internal", "own", "acme")
 _FILES = ("PROXY_CERTIFICATE_FILE", "PROXY_KEY_FILE")
@@ -50,7 +50,7 @@ def _check_file(name: str, value: str, folder: Path) -> None:
     try:
         content = path.read_bytes()[:65_536] if path.is_file() else b""
     except OSError as error:
-        raise SettingsError(f"{name}: {path} cannot be read: {error.strerror}", hint=f"ls -l {path}") from error
+        raise SettingsError(f"{name}: {path} cannot be read: {error.strerror}", hint=f"ls -l {shell_word(path)}") from error
     if b"-----BEGIN " not in content:
         what = "is no file in PEM" if path.exists() else "is not there"
         raise SettingsError(f"{name}: {path} {what}; its path is relative to {folder}", hint=f"export {name}=./secrets/FILE.pem; {_RUN}")

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from passerelle.api_keys import make_key, others_may_read, revoke_key
-from passerelle.errors import NotFoundError, SettingsError
+from passerelle.errors import NotFoundError, SettingsError, shell_word
 
 NAMES = (
     "minio_root_password",
@@ -133,9 +133,9 @@ def _check(path: Path, *, ours: bool, volume_of: Callable[[str], str | None]) ->
             f"the secret {path} is missing" + ("" if ours else f"; {OTHER_S3} names the file"), hint=_INIT if ours else None
         )
     if wrong:
-        raise SettingsError(f"the secret {path} is empty", hint=f"rm {path}; {_INIT}" if ours else None)
+        raise SettingsError(f"the secret {path} is empty", hint=f"rm {shell_word(path)}; {_INIT}" if ours else None)
     if others_may_read(path):
-        hint = f"chmod 700 {path.parent}" if ours else f"chmod o-r {path}"
+        hint = f"chmod 700 {shell_word(path.parent)}" if ours else f"chmod o-r {shell_word(path)}"
         raise SettingsError(f"the secret {path} can be read by everybody on this machine", hint=hint)
 
 
@@ -151,7 +151,7 @@ def _refuse_bound(path: Path, wrong: str, volume_of: Callable[[str], str | None]
 
 def _unreadable(path: Path, error: PermissionError) -> SettingsError:
     where = error.filename or path
-    return SettingsError(f"the secret {where} is not this user's to read or write", hint=f'sudo chown -R "$USER" {path.parent}')
+    return SettingsError(f"the secret {where} is not this user's to read or write", hint=f'sudo chown -R "$USER" {shell_word(path.parent)}')
 
 
 def read_secret(folder: Path, name: str) -> str:

@@ -14,7 +14,7 @@ import yaml
 
 from passerelle.environments.environment import ensure
 from passerelle.environments.lock import lock_for
-from passerelle.errors import NotFoundError, PasserelleError, UntrustedTypeError, UsageError
+from passerelle.errors import NotFoundError, PasserelleError, UntrustedTypeError, UsageError, shell_word
 from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE, Adoption
 from passerelle.model.flavors.logged import LoggedFlavor, logged_flavor
 from passerelle.model.manifest import digest_of_manifest, manifest_of
@@ -179,7 +179,7 @@ def _earlier(registry: Registry, found: Adoptable, options: AdoptOptions, signin
     tags, name = version.tags, found.registered_model
     if ADOPTION_RUN not in tags:
         message = f"{version.ref} was registered by passerelle: there is nothing to adopt"
-        raise UsageError(message, hint=f"passerelle promote --model {name} --version {version.ref.version}")
+        raise UsageError(message, hint=f"passerelle promote --model {shell_word(name)} --version {version.ref.version}")
     if options.given and options.digest != tags.get(ADOPTION_OPTIONS):
         return None
     to_sign = signing.signing_key is not None and (SIGNED not in tags or stored_signature(registry, version.ref.run_id) is None)
@@ -250,7 +250,7 @@ def _check_pickle_policy(found: Adoptable, settings: LoadingSettings, signing: S
         refuse_adopted_pickle(settings, signed=signing.signing_key is not None)
     except UntrustedTypeError as error:
         missing = "SIGNING_KEY=key.pem" if settings.adopted_pickles == "signed" else "ADOPTED_PICKLES=signed"
-        hint = f"export PASSERELLE_{missing}; passerelle adopt {found.address}"
+        hint = f"export PASSERELLE_{missing}; passerelle adopt {shell_word(found.address)}"
         raise UntrustedTypeError(f"{found}: {error.message}", hint=hint) from error
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from passerelle.errors import NotFoundError, UsageError
+from passerelle.errors import NotFoundError, UsageError, shell_word
 from passerelle.yaml_text import YamlFault, parse_yaml
 
 _PARTS = ("inputs", "outputs", "params")
@@ -91,7 +91,7 @@ def one_text(columns: Sequence[str], address: str) -> str | None:
     """
     if len(columns) > 1:
         message = f"--text-column names {len(columns)} columns, and is for a model that takes one text: a signature names several"
-        raise UsageError(message, hint=f"passerelle adopt {address} --signature FILE")
+        raise UsageError(message, hint=f"passerelle adopt {shell_word(address)} --signature FILE")
     return columns[0] if columns else None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from passerelle.errors import UsageError
+from passerelle.errors import UsageError, shell_word
 from passerelle.model.record import columns_of
 from passerelle.stages.adopt_options import AdoptOptions, read_signature_file
 
@@ -56,7 +56,9 @@ def served_signature(logged: Mapping[str, Any] | None, options: AdoptOptions, *,
     names = [column["name"] for column in columns]
     unknown = next((name for name in options.drop_columns if name not in names), None)
     if unknown is not None:
-        raise UsageError(f"--drop-column names '{unknown}', and the signature has {', '.join(names)}", hint=f"passerelle adopt {address}")
+        raise UsageError(
+            f"--drop-column names '{unknown}', and the signature has {', '.join(names)}", hint=f"passerelle adopt {shell_word(address)}"
+        )
     kept = [column for column in columns if column["name"] not in options.drop_columns]
     parts = {**parts, "inputs": json.dumps(kept, ensure_ascii=False)}
     columns_of(dict(parts))
@@ -70,11 +72,11 @@ def _parts(logged: Mapping[str, Any] | None, options: AdoptOptions, address: str
     if options.text_column is not None:
         if (names := _names(parts)) and names != [options.text_column]:
             message = f"--text-column is for a model without named columns, and this one has {', '.join(names)}"
-            raise UsageError(message, hint=f"passerelle adopt {address}")
+            raise UsageError(message, hint=f"passerelle adopt {shell_word(address)}")
         return {**parts, "inputs": json.dumps([{"type": "string", "name": options.text_column, "required": True}], ensure_ascii=False)}
     if not _names(parts):
         found = "its signature names no columns" if "inputs" in parts else "it has no signature"
-        hint = f"passerelle adopt {address} --text-column text\npasserelle adopt {address} --signature FILE"
+        hint = f"passerelle adopt {shell_word(address)} --text-column text\npasserelle adopt {shell_word(address)} --signature FILE"
         raise UsageError(f"the model does not say which columns a record has: {found}", hint=hint)
     return parts
 
@@ -92,10 +94,10 @@ def _columns(parts: Mapping[str, str], address: str) -> list[dict[str, Any]]:
         columns = [dict(entry) for entry in json.loads(parts["inputs"])]
         names = [str(column["name"]) for column in columns if column["type"]]
     except (KeyError, TypeError, ValueError) as error:
-        hint = f"passerelle adopt {address} --signature FILE"
+        hint = f"passerelle adopt {shell_word(address)} --signature FILE"
         raise UsageError("the signature has a column without a name or a type", hint=hint) from error
     if len(set(names)) < len(names):
-        raise UsageError("the signature names a column twice", hint=f"passerelle adopt {address} --signature FILE")
+        raise UsageError("the signature names a column twice", hint=f"passerelle adopt {shell_word(address)} --signature FILE")
     return columns
 
 

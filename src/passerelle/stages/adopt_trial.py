@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from passerelle.errors import GoldenError, UsageError
+from passerelle.errors import GoldenError, UsageError, shell_word
 from passerelle.model.adoption import Adoption, InputForm
 from passerelle.model.boundaries import telling_places
 from passerelle.model.flavors.logged import VECTORS
@@ -144,7 +144,7 @@ def _accepted(hosted: HostedModel, inputs: GoldenInputs, model: LoggedModel) -> 
             last = str(error)
             if place < inputs.examples and inputs.origin == "examples":
                 message = f"the model refuses row {place + 1} of the examples that are kept: {error}"
-                raise UsageError(message, hint=f"passerelle adopt {model.address}") from error
+                raise UsageError(message, hint=f"passerelle adopt {shell_word(model.address)}") from error
             if place < inputs.examples:
                 warnings.append(f"the model refuses row {place + 1} of its own input example: {error}")
             continue
@@ -196,17 +196,17 @@ def _labels(given: Mapping[str, str], classes: Sequence[Any], address: str) -> d
         return {}
     if not classes:
         message = "--labels names labels, and the model does not give any"
-        raise UsageError(message, hint=f"passerelle adopt {address}")
+        raise UsageError(message, hint=f"passerelle adopt {shell_word(address)}")
     by_json = {json.dumps(label, ensure_ascii=False): label for label in classes}
     found = {key: given.get(key, given.get(json.dumps(str(label), ensure_ascii=False))) for key, label in by_json.items()}
     missing = next((key for key, name in found.items() if name is None), None)
     if missing is not None:
         message = f"--labels has no name for the label {missing}: the model gives {', '.join(by_json)}"
-        raise UsageError(message, hint=f"passerelle adopt {address} --labels FILE")
+        raise UsageError(message, hint=f"passerelle adopt {shell_word(address)} --labels FILE")
     unknown = next((key for key in given if key not in by_json and _plain(key) not in map(str, classes)), None)
     if unknown is not None:
         message = f"--labels names {unknown}, which the model does not give: it gives {', '.join(by_json)}"
-        raise UsageError(message, hint=f"passerelle adopt {address} --labels FILE")
+        raise UsageError(message, hint=f"passerelle adopt {shell_word(address)} --labels FILE")
     return {key: str(name) for key, name in found.items()}
 
 

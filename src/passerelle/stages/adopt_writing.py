@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from passerelle.errors import RefusedError
+from passerelle.errors import RefusedError, shell_word
 from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE, Adoption
 from passerelle.model.bundle import write_bundle
 from passerelle.model.manifest import digest_of_file, digest_of_manifest
@@ -125,7 +125,8 @@ def refuse_in_production(registry: Registry, ref: ModelVersionRef, signing: Sign
     moved = next((entry for entry in entries if entry.to_version == ref.version), None)
     if moved is not None:
         message = f"{ref} was put into production by {moved.who} with the record that it has; other options need a version of their own"
-        hint = f"passerelle status --model {ref.registered_model}\npasserelle trace --model {ref.registered_model} {ref.version}"
+        model = f"--model {shell_word(ref.registered_model)}"
+        hint = f"passerelle status {model}\npasserelle trace {model} {ref.version}"
         raise RefusedError(message, hint=hint)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from passerelle.bentos.build import BuiltBento, build
 from passerelle.bentos.store import latest_bento, latest_bento_model, models_in_store
-from passerelle.errors import NotFoundError, SeveralModelsError, UsageError
+from passerelle.errors import NotFoundError, SeveralModelsError, UsageError, shell_word
 from passerelle.names import BentoTag, bento_name
 from passerelle.settings import StoreSettings
 from passerelle.stages.context import Context, project_folder, stage
@@ -65,7 +65,7 @@ def chosen_bento_model(store: StoreSettings, bento_model_tag: str | None, regist
     chosen = latest_bento_model(store, registered_model)
     if chosen is None and registered_model is not None:
         message = f"the BentoML store holds no model of {registered_model}"
-        raise NotFoundError(message, hint=f"passerelle import --model {registered_model}")
+        raise NotFoundError(message, hint=f"passerelle import --model {shell_word(registered_model)}")
     if chosen is None:
         raise NotFoundError("the BentoML store holds no model", hint="passerelle import")
     return chosen
@@ -87,7 +87,7 @@ def chosen_bento(store: StoreSettings, bento_tag: str | None, registered_model: 
     chosen = latest_bento(store, registered_model)
     if chosen is None and registered_model is not None:
         message = f"the BentoML store holds no bento of {registered_model}"
-        raise NotFoundError(message, hint=f"passerelle build --model {registered_model}")
+        raise NotFoundError(message, hint=f"passerelle build --model {shell_word(registered_model)}")
     if chosen is None:
         raise NotFoundError("the BentoML store holds no bento", hint="passerelle build")
     return chosen

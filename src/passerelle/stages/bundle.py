@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from passerelle.bentos.engine import find_engine, newest_image, this_machine
-from passerelle.errors import OutsideError, SignatureError, UsageError
+from passerelle.errors import OutsideError, SignatureError, UsageError, shell_word
 from passerelle.model.verify import check_signature
 from passerelle.names import REGISTERED_MODEL_LABEL
 from passerelle.registry.sign import sign
@@ -79,7 +79,7 @@ def _written(
     context: Context, path: Path, further: Sequence[str], project: Path, *, dry_run: bool, progress: Progress, began: float
 ) -> Bundled:
     if path.exists():
-        raise UsageError(f"{path} is there already", hint=f"mv {path} {path}.old")
+        raise UsageError(f"{path} is there already", hint=f"mv {shell_word(path)} {shell_word(path)}.old")
     stack = find_stack(project)
     stack.check()
     model = newest_image(REGISTERED_MODEL_LABEL, {context.registered_model})
@@ -137,4 +137,4 @@ def _replace(source: Path, target: Path) -> None:
         shutil.rmtree(target, ignore_errors=True)
         source.rename(target)
     except OSError as error:
-        raise OutsideError(f"the wheels were not put into {target}: {error.strerror}", hint=f"rm -r {target}") from error
+        raise OutsideError(f"the wheels were not put into {target}: {error.strerror}", hint=f"rm -r {shell_word(target)}") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from passerelle.environments.environment import ensure
 from passerelle.environments.lock import Locked, lock_for
 from passerelle.environments.resolution import pins_of
-from passerelle.errors import GoldenError, IntegrityError, PasserelleError, UntrustedTypeError, UsageError
+from passerelle.errors import GoldenError, IntegrityError, PasserelleError, UntrustedTypeError, UsageError, shell_word
 from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE, Adoption, read_adoption
 from passerelle.model.flavors.logged import ESTIMATORS, LoggedFlavor, logged_flavor
 from passerelle.model.golden import Golden, read_golden, replay
@@ -139,7 +139,7 @@ def _adopted_pickle(registry: Registry, request: ConversionRequest) -> VersionIn
     version = find_adoptable(registry, request.address).version
     if version is None or ARTIFACT_DIGEST not in version.tags:
         message = f"{version.ref if version else request.address} was not adopted: there are no golden predictions to hold it to"
-        raise UsageError(message, hint=f"passerelle adopt {request.address}")
+        raise UsageError(message, hint=f"passerelle adopt {shell_word(request.address)}")
     if ADOPTION_RUN not in version.tags:
         message = f"{version.ref} was registered by passerelle, which saves models with skops: convert is for adopted pickles"
         raise UsageError(message, hint=_promote(version.ref))
@@ -177,7 +177,7 @@ def _ancestor(registry: Registry, version: VersionInfo, folder: Path, request: C
     check_manifest(files.model, files.golden, manifest, expected_digest=version.tags[ARTIFACT_DIGEST])
     adoption = read_adoption(folder)
     if adoption is None:
-        raise IntegrityError(f"{ref} holds no record of its adoption", hint=f"passerelle adopt {request.address}")
+        raise IntegrityError(f"{ref} holds no record of its adoption", hint=f"passerelle adopt {shell_word(request.address)}")
     flavor = logged_flavor(files.model, name=adoption.flavor)
     if not flavor.pickled:
         raise UsageError(f"{ref} is no pickle: there is nothing to convert", hint=_promote(ref))
@@ -263,7 +263,7 @@ def _golden_difference(folder: Path, golden: Golden, request: ConversionRequest)
         raise GoldenError(message, hint=_other_form(request)) from error
     except UntrustedTypeError as error:
         types = (error.hint or "").rpartition("=")[2]
-        hint = f"export PASSERELLE_TRUSTED_TYPES={types}; passerelle convert {request.address}"
+        hint = f"export PASSERELLE_TRUSTED_TYPES={types}; passerelle convert {shell_word(request.address)}"
         raise UntrustedTypeError(error.message, hint=hint) from error
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from passerelle.criteria_file import read_criteria
-from passerelle.errors import NotFoundError, OutsideError
+from passerelle.errors import NotFoundError, OutsideError, shell_word
 from passerelle.monitoring.drift import drift_page
 from passerelle.monitoring.drift.day_counts import DayCounts
 from passerelle.monitoring.drift.drift_result import DriftResult, SharedAnswers
@@ -111,4 +111,4 @@ def _write(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
-        raise OutsideError(f"{path} was not written: {error.strerror}", hint=f"ls -ld {path.parent}") from error
+        raise OutsideError(f"{path} was not written: {error.strerror}", hint=f"ls -ld {shell_word(path.parent)}") from error

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from passerelle.errors import UsageError
+from passerelle.errors import UsageError, shell_word
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class DriftOptions:
             raise UsageError(message, hint="passerelle drift\npasserelle drift --log FOLDER")
         for path in (self.report, self.textfile):
             if path is not None and not path.absolute().parent.is_dir():
-                raise UsageError(f"the folder of {path} does not exist", hint=f"mkdir -p {path.parent}")
+                raise UsageError(f"the folder of {path} does not exist", hint=f"mkdir -p {shell_word(path.parent)}")
 
     @property
     def last_day(self) -> date:

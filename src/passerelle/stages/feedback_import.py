@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from passerelle.errors import DataError, UsageError
+from passerelle.errors import DataError, UsageError, shell_word
 from passerelle.log_settings import LogSettings, check_log
 from passerelle.model.prediction_id import day_of, is_prediction_id
 from passerelle.monitoring.prediction_log.content import LoggedContent
@@ -85,7 +85,7 @@ def run(
         OutsideError: The log cannot be read or written.
     """
     if not by.strip():
-        raise UsageError("who corrected the answers is not said", hint=f"passerelle feedback import {path} --by NAME")
+        raise UsageError("who corrected the answers is not said", hint=f"passerelle feedback import {shell_word(path)} --by NAME")
     rows, blank, notes = _read(path)
     location = log_location(context)
     place = location.place
@@ -156,7 +156,10 @@ def _models(path: Path, place: LogPlace, rows: Sequence[_Row], registered_model:
     if registered_model is not None and others:
         named = ", ".join(f"'{name}'" for name in sorted(set(others)))
         message = f"{path}: {len(others)} of {len(rows)} rows are about answers of {named}, not of '{registered_model}'"
-        raise DataError(f"{message}; nothing was imported", hint=f"passerelle feedback import {path} --by NAME --model {others[0]}")
+        raise DataError(
+            f"{message}; nothing was imported",
+            hint=f"passerelle feedback import {shell_word(path)} --by NAME --model {shell_word(others[0])}",
+        )
     return models
 
 
@@ -170,7 +173,7 @@ def _check_labels(
     wrong = sorted({label for name, label in pairs if label not in taken | (every if name is None else known[name])})
     if wrong:
         named = ", ".join(f"'{label}'" for label in wrong[:_ROWS_NAMED])
-        hint = f"passerelle feedback import {path} --by NAME --new-label LABEL"
+        hint = f"passerelle feedback import {shell_word(path)} --by NAME --new-label LABEL"
         raise DataError(f"{path} has labels that no answer of the same model in the log has: {named}", hint=hint)
 
 
@@ -180,7 +183,7 @@ def _refuse(path: Path, wrong: pd.Series, problem: str) -> None:
     numbers = [int(row) + 2 for row in wrong.index[wrong]]
     named = ", ".join(map(str, numbers[:_ROWS_NAMED])) + (", …" if len(numbers) > _ROWS_NAMED else "")
     message = f"{path}: {len(numbers)} rows {problem}: {named} (the header is row 1); nothing was imported"
-    raise DataError(message, hint=f"passerelle feedback import {path} --by NAME --dry-run")
+    raise DataError(message, hint=f"passerelle feedback import {shell_word(path)} --by NAME --dry-run")
 
 
 def _known_labels(place: LogPlace) -> dict[str, set[str]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from passerelle.errors import UsageError
+from passerelle.errors import UsageError, shell_word
 from passerelle.model.adoption import GoldenOrigin
 from passerelle.model.text_limits import TEXT_CHARACTERS, text_fault
 from passerelle.stages.adopt_options import read_file
@@ -140,11 +140,11 @@ def _fitting(rows: Sequence[Mapping[str, Any]], columns: Sequence[Mapping[str, A
             if _is_missing(value):
                 if column.get("required", True) and name not in row:
                     found = ", ".join(sorted(map(str, row))) or "none"
-                    hint = f"passerelle adopt {address} --examples FILE"
+                    hint = f"passerelle adopt {shell_word(address)} --examples FILE"
                     raise UsageError(f"{what} lacks the column '{name}' of the signature; it has {found}", hint=hint)
                 if column.get("required", True):
                     message = f"{what} has no value for '{name}' in row {place + 1}, which the signature requires"
-                    raise UsageError(message, hint=f"passerelle adopt {address} --examples FILE")
+                    raise UsageError(message, hint=f"passerelle adopt {shell_word(address)} --examples FILE")
                 continue
             record[name] = _converted(value, str(column["type"]), where=f"row {place + 1} of {what}, column '{name}'")
         records.append(record)

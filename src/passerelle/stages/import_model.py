@@ -14,7 +14,7 @@ from typing import Any
 from passerelle.bentos.bento_model import CheckedModel, write_bento_model
 from passerelle.bentos.store import Store
 from passerelle.environments.environment import ensure
-from passerelle.errors import IntegrityError, OutsideError, PasserelleError
+from passerelle.errors import IntegrityError, OutsideError, PasserelleError, shell_word
 from passerelle.model.adoption import LOCK_FILE, read_adoption
 from passerelle.model.classifier import load_pipeline, pipeline_predict
 from passerelle.model.golden import read_golden, replay
@@ -140,7 +140,7 @@ def _looked_up(registry: Registry, ref: ModelVersionRef | None) -> tuple[Version
     version = registry.model_version(name, (ref or registry.resolve(name, registry.settings.alias)).version)
     digest = version.tags.get(ARTIFACT_DIGEST)
     if digest is None:
-        hint = f"passerelle adopt {version.ref.uri}"
+        hint = f"passerelle adopt {shell_word(version.ref.uri)}"
         raise IntegrityError(f"{version.ref} has no digest of its files: it was not registered by passerelle, nor adopted", hint=hint)
     return version, digest
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from passerelle.errors import UsageError
+from passerelle.errors import UsageError, shell_word
 from passerelle.stages.acceptance import Acceptance, check_acceptances
 
 
@@ -49,7 +49,7 @@ class PromoteOptions:
             message = "--held-out names labelled rows, and --label the column of the right answer: one needs the other"
             raise UsageError(message, hint="passerelle promote --held-out FILE --label COLUMN")
         if self.report is not None and not self.report.absolute().parent.is_dir():
-            raise UsageError(f"the folder of {self.report} does not exist", hint=f"mkdir -p {self.report.parent}")
+            raise UsageError(f"the folder of {self.report} does not exist", hint=f"mkdir -p {shell_word(self.report.parent)}")
         if self.best and self.version is not None:
             raise UsageError("--best and --version name two versions", hint="passerelle promote --best\npasserelle promote --version N")
         # Without the version that was named, the command that the error names would promote the newest.

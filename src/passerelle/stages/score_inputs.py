@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from passerelle.batch.table_file import FORMATS, LocalFile, LocalFolder, OutputFolder, TableFile
-from passerelle.errors import NotFoundError, UsageError
+from passerelle.errors import NotFoundError, UsageError, shell_word
 from passerelle.registry.table_bucket import TableBucket, TableObject
 from passerelle.settings import S3Settings
 
@@ -45,7 +45,7 @@ def output_folder(place: str, s3: S3Settings) -> OutputFolder:
     if not place.startswith(S3):
         path = Path(place)
         if path.exists() and not path.is_dir():
-            raise UsageError(f"{path} is a file; --output names a folder", hint=f"ls -l {path}")
+            raise UsageError(f"{path} is a file; --output names a folder", hint=f"ls -l {shell_word(path)}")
         return LocalFolder(path)
     bucket, key = bucket_and_key(place)
     return TableBucket(s3.model_copy(update={"bucket": bucket}), key)
@@ -79,7 +79,7 @@ def _local(given: str) -> Iterator[LocalFile]:
     elif any(sign in given for sign in _MAGIC):
         yield from (LocalFile.at(Path(each)) for each in sorted(glob.glob(given, recursive=True)) if _is_table(each))  # noqa: PTH207 - Path.glob takes no absolute pattern
     else:
-        raise NotFoundError(f"{given} does not exist", hint=f"ls -ld {path.parent}")
+        raise NotFoundError(f"{given} does not exist", hint=f"ls -ld {shell_word(path.parent)}")
 
 
 def _check_end(name: str) -> None:

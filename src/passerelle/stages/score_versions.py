@@ -9,7 +9,7 @@ from passerelle.batch.scored_split import Scoring
 from passerelle.batch.table_file import is_on_disk
 from passerelle.batch.table_plan import plan_of
 from passerelle.batch.two_versions import version_differences
-from passerelle.errors import UsageError
+from passerelle.errors import UsageError, shell_word
 from passerelle.gate.table_differences import keep_differences
 from passerelle.model.version_differences import VersionDifferences
 from passerelle.names import ModelVersionRef
@@ -38,7 +38,7 @@ def run(context: Context, options: ScoreOptions, *, progress: Progress = silent)
     output = output_folder(options.output, context.s3)
     if output.names():
         message = f"{output.name} holds files, which are not overwritten: name another folder"
-        raise UsageError(message, hint=f"ls {output.name}" if is_on_disk(output) else None)
+        raise UsageError(message, hint=f"ls {shell_word(output.name)}" if is_on_disk(output) else None)
     former, new = (_version(context, name) for name in options.two_versions)
     if former == new:
         raise UsageError(f"{' and '.join(options.two_versions)} are the same version, {new.version}", hint="passerelle status")

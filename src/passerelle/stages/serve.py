@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from passerelle.bentos.store import registered_model_of
-from passerelle.errors import OutsideError
+from passerelle.errors import OutsideError, shell_word
 from passerelle.names import BentoTag
 from passerelle.platform.child import Child
 from passerelle.platform.embedded import stopped_by_signal
@@ -63,5 +63,5 @@ def _ended(context: Context, tag: BentoTag, child: Child, progress: Progress) ->
     name = registered_model_of(context.store, tag)
     now = local.running_service(context.state.state_dir, name)
     if now is None or now.mark.pid == child.pid:
-        raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"cat {child.log_path}")
+        raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"cat {shell_word(child.log_path)}")
     progress(f"{name} is served on {now.address} from now on, by `passerelle {now.started_by}`")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from passerelle.bentos.build import build
 from passerelle.bentos.store import Store
-from passerelle.errors import NotFoundError, UsageError
+from passerelle.errors import NotFoundError, UsageError, shell_word
 from passerelle.follow_settings import FollowSettings
 from passerelle.model.golden import read_golden
 from passerelle.model.lineage import read_lineage
@@ -119,7 +119,7 @@ def check_one_model(stack: Stack, name: str) -> None:
         message = (
             f"the stack in {stack.folder} serves {served}, and a stack serves one registered model; the embedded platform serves several"
         )
-        raise UsageError(message, hint=f"passerelle deploy --model {name}")
+        raise UsageError(message, hint=f"passerelle deploy --model {shell_word(name)}")
 
 
 def deployed(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from passerelle.bentos.engine import find_image, labels_of, newest_image
 from passerelle.bentos.image_labels import default_image_name
 from passerelle.bentos.store import Store
-from passerelle.errors import IntegrityError, NotFoundError
+from passerelle.errors import IntegrityError, NotFoundError, shell_word
 from passerelle.model.prediction_id import is_prediction_id, run_prefix_of
 from passerelle.names import (
     ADOPTION_RUN,
@@ -180,16 +180,24 @@ def _labelled(registry: Registry, versions: Sequence[VersionInfo], reference: st
     if not (run and number):
         message = f"the labels of the image {reference} do not name a version: passerelle did not make it"
         raise NotFoundError(message, hint="passerelle containerize")
-    hint = f"passerelle trace --model {model} {reference}" if model != registry.settings.registered_model else "passerelle history"
+    hint = (
+        f"passerelle trace --model {shell_word(model)} {shell_word(reference)}"
+        if model != registry.settings.registered_model
+        else "passerelle history"
+    )
     raise NotFoundError(f"the image {reference} holds version {number} of '{model}', run {run}, which is not among those here", hint=hint)
 
 
 def _unknown(registered_model: str, reference: str) -> NotFoundError:
     message = f"nothing of '{registered_model}' is known as '{reference}'"
     if looks_like_an_image(reference):
-        return NotFoundError(f"{message}, and no engine here holds it", hint=f"docker pull {reference}; passerelle trace {reference}")
+        return NotFoundError(
+            f"{message}, and no engine here holds it", hint=f"docker pull {shell_word(reference)}; passerelle trace {shell_word(reference)}"
+        )
     hint = "passerelle history; passerelle trace VERSION"
-    return NotFoundError(message, hint=f"{hint}\ndocker pull {reference}; passerelle trace {reference}" if ":" in reference else hint)
+    return NotFoundError(
+        message, hint=f"{hint}\ndocker pull {shell_word(reference)}; passerelle trace {shell_word(reference)}" if ":" in reference else hint
+    )
 
 
 def links_of(

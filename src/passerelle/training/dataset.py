@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Literal
 
 import pandas as pd
 
-from passerelle.errors import DataError, UsageError
+from passerelle.errors import DataError, UsageError, shell_word
 from passerelle.model.text_limits import text_fault
 from passerelle.training.feedback_table import FeedbackExport, read_description
 from passerelle.training.reading import read_table
@@ -124,11 +123,11 @@ def digest_of(records: pd.DataFrame, labels: pd.Series, optional_texts: Sequence
 
 def _columns(path: Path, texts: Sequence[str], label_column: str, feature_columns: Sequence[str] | None) -> list[str]:
     columns = list(texts or feature_columns or ())
-    usage = f"passerelle train --data {path} --text-column COLUMN --label-column COLUMN"
+    usage = f"passerelle train --data {shell_word(path)} --text-column COLUMN --label-column COLUMN"
     if not columns:
         raise UsageError(
             f"no column of {path} is named to learn from",
-            hint=f"{usage}\npasserelle train --data {path} --feature-column COLUMN --label-column COLUMN",
+            hint=f"{usage}\npasserelle train --data {shell_word(path)} --feature-column COLUMN --label-column COLUMN",
         )
     if texts and feature_columns:
         raise UsageError("text columns and feature columns are both given", hint=usage)
@@ -146,7 +145,7 @@ def _columns(path: Path, texts: Sequence[str], label_column: str, feature_column
 def _texts_named(path: Path, required: str | Sequence[str] | None, optional: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     texts = (*((required,) if isinstance(required, str) else required or ()), *optional)
     if optional and len(texts) == len(optional):
-        line = f"passerelle train --data {path} --text-column COLUMN --optional-text-column {shlex.quote(optional[0])}"
+        line = f"passerelle train --data {shell_word(path)} --text-column COLUMN --optional-text-column {shell_word(optional[0])}"
         raise UsageError("a record may leave out every text: name one that each record has", hint=f"{line} --label-column COLUMN")
     return texts, tuple(optional)
 
@@ -158,10 +157,11 @@ def _is_blank(column: pd.Series) -> pd.Series:
 
 
 def _check_is_text(path: Path, column: pd.Series) -> None:
+    again = f"passerelle train --data {shell_word(path)}"
     if not all(isinstance(value, str) for value in column.dropna()):
         raise DataError(
             f"{path}: the column '{column.name}' holds {column.dtype}, not text",
-            hint=f"passerelle train --data {path} --text-column COLUMN\npasserelle train --data {path} --feature-column COLUMN",
+            hint=f"{again} --text-column COLUMN\n{again} --feature-column COLUMN",
         )
 
 
@@ -178,8 +178,8 @@ def _check_no_text(path: Path, features: pd.DataFrame, label_column: str) -> Non
     texts = [str(name) for name in features.columns if is_free_text(features[name])]
     if texts:
         named = " and ".join(f"'{name}'" for name in texts)
-        columns = " --text-column ".join(map(shlex.quote, texts))
-        hint = f"passerelle train --data {path} --text-column {columns} --label-column {shlex.quote(label_column)}"
+        columns = " --text-column ".join(map(shell_word, texts))
+        hint = f"passerelle train --data {shell_word(path)} --text-column {columns} --label-column {shell_word(label_column)}"
         raise UsageError(
             f"{path}: {named} {'holds' if len(texts) == 1 else 'hold'} long texts, nearly all different: no feature", hint=hint
         )
@@ -190,7 +190,7 @@ def _check_not_all_blank(path: Path, blank: pd.DataFrame) -> None:
         if blank[name].all():
             raise DataError(
                 f"{path}: the column '{name}' is empty",
-                hint=f"passerelle train --data {path} --text-column COLUMN",
+                hint=f"passerelle train --data {shell_word(path)} --text-column COLUMN",
             )
 
 
@@ -204,12 +204,12 @@ def _complete(path: Path, table: pd.DataFrame, optional: Sequence[str], *, drop_
         return table.reset_index(drop=True), ()
     if drop_missing:
         if gaps.all():
-            raise DataError(f"{path}: every row misses a value", hint=f"passerelle train --data {path} --feature-column COLUMN")
+            raise DataError(f"{path}: every row misses a value", hint=f"passerelle train --data {shell_word(path)} --feature-column COLUMN")
         return table[~gaps].reset_index(drop=True), (f"{int(gaps.sum())} of {len(table)} rows miss a value and are left out",)
     name = next(name for name in blank.columns if blank[name].any())
     raise DataError(
         f"{path}: the column '{name}' is empty in {int(blank[name].sum())} of {len(table)} rows: {_named(blank[name])}",
-        hint=f"passerelle train --data {path} --drop-missing",
+        hint=f"passerelle train --data {shell_word(path)} --drop-missing",
     )
 
 
@@ -226,7 +226,7 @@ def _bounded(path: Path, table: pd.DataFrame, column: str, *, drop: bool) -> tup
     raise DataError(
         f"{path}: the service refuses the text of {int(faulty.sum())} of {len(table)} rows: {_named(faulty)}; "
         f"the first {faults[faulty].iloc[0]}",
-        hint=f"passerelle train --data {path} --drop-missing",
+        hint=f"passerelle train --data {shell_word(path)} --drop-missing",
     )
 
 
@@ -243,7 +243,7 @@ def _labels(path: Path, column: pd.Series) -> pd.Series:
     if labels.nunique() < 2:  # noqa: PLR2004 - a choice is between two
         raise DataError(
             f"{path}: the column '{column.name}' holds one class only, '{labels.iloc[0]}'",
-            hint=f"passerelle train --data {path} --label-column COLUMN",
+            hint=f"passerelle train --data {shell_word(path)} --label-column COLUMN",
         )
     return labels
 

@@ -7,7 +7,7 @@ import io
 import zlib
 from pathlib import Path, PurePosixPath
 
-from passerelle.errors import DataError
+from passerelle.errors import DataError, shell_word
 
 #: Most bytes of a file, and of what it unpacks to: training holds all of it in memory, several times.
 MOST_BYTES = 1 << 30
@@ -31,9 +31,9 @@ def content_of(path: Path) -> tuple[bytes, str]:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except FileNotFoundError:
-        raise DataError(f"there is no file {path}", hint=f"ls {path.parent}; {OTHER_FILE}") from None
+        raise DataError(f"there is no file {path}", hint=f"ls {shell_word(path.parent)}; {OTHER_FILE}") from None
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}", hint=f"ls -ld {path}") from error
+        raise DataError(f"{path} cannot be read: {error.strerror}", hint=f"ls -ld {shell_word(path)}") from error
     check_size(path, len(content))
     end = PurePosixPath(path.name.lower().removesuffix(".gz")).suffix
     if content.startswith(_GZIP_MARK):
@@ -96,7 +96,9 @@ def _unpacked(path: Path, content: bytes) -> bytes:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
             unpacked = file.read(MOST_BYTES + 1)
     except (zlib.error, EOFError, OSError) as error:
-        raise DataError(f"{path} is damaged: it cannot be unpacked as gzip to its end", hint=f"ls -l {path}; {OTHER_FILE}") from error
+        raise DataError(
+            f"{path} is damaged: it cannot be unpacked as gzip to its end", hint=f"ls -l {shell_word(path)}; {OTHER_FILE}"
+        ) from error
     check_size(path, len(unpacked))
     return unpacked
 
@@ -121,5 +123,5 @@ def _is_utf8(line: bytes) -> bool:
 def _unknown_encoding(path: Path) -> DataError:
     return DataError(
         f"{path} is neither UTF-8 nor Windows-1252 (Latin-1) throughout",
-        hint=f"iconv -f ENCODING -t UTF-8 {path} > utf8.csv; passerelle train --data utf8.csv",
+        hint=f"iconv -f ENCODING -t UTF-8 {shell_word(path)} > utf8.csv; passerelle train --data utf8.csv",
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from passerelle.errors import UsageError
+from passerelle.errors import UsageError, shell_word
 from passerelle.project_file import ProjectFile, ProjectModel, read_project_file
 from passerelle.training.candidate import Candidate
 from passerelle.training.dataset import Dataset, read_data
@@ -47,7 +47,9 @@ class TrainingProject:
         data, name = self.model.data, self.model.name
         if data is None:
             message = f"[models.{name}] in passerelle.toml has no data: [models.{name}.data] names its file and columns"
-            raise UsageError(message, hint=f"passerelle train --model {name} --data FILE --text-column COLUMN --label-column COLUMN")
+            raise UsageError(
+                message, hint=f"passerelle train --model {shell_word(name)} --data FILE --text-column COLUMN --label-column COLUMN"
+            )
         path = self.root / data.file
         columns = data.feature_columns or None
         return read_data(
@@ -97,7 +99,7 @@ def _module(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise UsageError(f"{path} cannot be imported: {type(error).__name__}: {error}", hint=f"python {path}") from error
+        raise UsageError(f"{path} cannot be imported: {type(error).__name__}: {error}", hint=f"python {shell_word(path)}") from error
     finally:
         sys.path.remove(parent)
     return module

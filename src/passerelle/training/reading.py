@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from passerelle.errors import DataError
+from passerelle.errors import DataError, shell_word
 from passerelle.training.file_columns import columns_of, lacks_header
 from passerelle.training.file_content import OTHER_FILE, check_cells, content_of, text_of
 from passerelle.training.json_table import is_json, json_table
@@ -38,7 +38,7 @@ def read_table(path: Path, used: Collection[str], *, sheet: str | None = None) -
     notes: tuple[str, ...] = ()
     names_in_rows = False
     if sheet is not None and not content.startswith(_WORKBOOK_MARKS):
-        raise DataError(f"{path} is no workbook: it has no sheet '{sheet}'", hint=f"passerelle train --data {path}")
+        raise DataError(f"{path} is no workbook: it has no sheet '{sheet}'", hint=f"passerelle train --data {shell_word(path)}")
     if content.startswith(b"PAR1") or end in {".parquet", ".pq"}:
         table = parquet_table(path, content)
     elif content.startswith(_WORKBOOK_MARKS):
@@ -69,7 +69,9 @@ def _csv(path: Path, content: bytes, used: Collection[str]) -> tuple[pd.DataFram
         table = pd.read_csv(io.StringIO(text), sep=separator, header=None, dtype=str, keep_default_na=False, na_values=[""])
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         way_out = f"put texts that hold a {SEPARATORS[separator]} or a line break in double quotes"
-        raise DataError(f"{path} is not a CSV table: {_first_line(error)}; {way_out}", hint=f"passerelle train --data {path}") from error
+        raise DataError(
+            f"{path} is not a CSV table: {_first_line(error)}; {way_out}", hint=f"passerelle train --data {shell_word(path)}"
+        ) from error
     header = ["" if pd.isna(name) else str(name) for name in table.iloc[0]]
     rows = table.iloc[1:].set_axis(header, axis=1).set_axis(range(len(table) - 1), axis=0)
     filled = rows.dropna(how="all")
@@ -101,7 +103,7 @@ def _check_columns(path: Path, table: pd.DataFrame, used: Collection[str], *, na
         if columns.count(name) > 1:
             raise DataError(
                 f"{path} has {columns.count(name)} columns '{name}'; rename all but one",
-                hint=f"passerelle train --data {path}",
+                hint=f"passerelle train --data {shell_word(path)}",
             )
 
 
@@ -111,13 +113,13 @@ def _absent(path: Path, table: pd.DataFrame, name: str, *, names_in_rows: bool) 
     there = ", ".join(column.title for column in columns_of(table.iloc[:, :_COLUMNS_NAMED]) if column.name != "")
     return DataError(
         f"{path} has no column '{name}'; it has {there}",
-        hint=f"passerelle train --data {path} --text-column COLUMN --label-column COLUMN",
+        hint=f"passerelle train --data {shell_word(path)} --text-column COLUMN --label-column COLUMN",
     )
 
 
 def without_header(path: Path, table: pd.DataFrame) -> DataError:
     """Return the error for a file whose first row is no header; it shows none of its cells."""
-    hint = f"passerelle train --data {path} --text-column COLUMN --label-column COLUMN"
+    hint = f"passerelle train --data {shell_word(path)} --text-column COLUMN --label-column COLUMN"
     message = f"{path} seems to have no header row: its first row looks like the rows below it"
     return DataError(f"{message}; put a row with the names of its {table.shape[1]} columns first", hint=hint)
 

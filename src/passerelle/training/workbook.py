@@ -20,7 +20,7 @@ from openpyxl.cell.cell import ERROR_CODES
 from openpyxl.utils import range_boundaries
 from openpyxl.utils.exceptions import InvalidFileException
 
-from passerelle.errors import DataError
+from passerelle.errors import DataError, shell_word
 from passerelle.training.cell_values import cell_text, column_of
 from passerelle.training.file_content import MOST_CELLS, OTHER_FILE, SAVE_AS_CSV, check_cells, check_size
 
@@ -90,7 +90,9 @@ def _sheet(path: Path, book: Workbook, name: str | None) -> tuple[Any, tuple[str
     if name is not None:
         if name not in sheets:
             there = ", ".join(f"'{each}'" for each in sheets)
-            raise DataError(f"{path} has no sheet '{name}'; it has {there}", hint=f"passerelle train --data {path} --sheet SHEET")
+            raise DataError(
+                f"{path} has no sheet '{name}'; it has {there}", hint=f"passerelle train --data {shell_word(path)} --sheet SHEET"
+            )
         return sheets[name], ()
     visible = [each for each in sheets.values() if each.sheet_state == "visible"] or list(sheets.values())
     if not visible:

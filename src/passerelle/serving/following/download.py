@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from passerelle.errors import TRAIN_AGAIN
+from passerelle.errors import TRAIN_AGAIN, shell_word
 from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE
 from passerelle.model.manifest import ADOPTED, digest_of_file, digest_of_manifest, is_of_the_pipeline
 from passerelle.names import BUNDLE, GOLDEN, MANIFEST, MANIFEST_FILE, MODEL_FOLDER, SIGNATURE, SIGNATURE_FILE
@@ -226,7 +226,9 @@ def _small(content: Stream, what: str) -> bytes:
 def _not_written(folder: Path, error: OSError) -> NotReachedError:
     if error.errno in _FULL:
         return NotReachedError("disk", f"the disk of {folder} is full", hint="df -h")
-    return NotReachedError("disk", f"{folder} cannot be written: {error.strerror or type(error).__name__}", hint=f"ls -ld {folder}")
+    return NotReachedError(
+        "disk", f"{folder} cannot be written: {error.strerror or type(error).__name__}", hint=f"ls -ld {shell_word(folder)}"
+    )
 
 
 def remove(folder: Path) -> None:
