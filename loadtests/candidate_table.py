@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, median, stdev
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,7 +141,7 @@ def compare(argument: str, seeds: int) -> Comparison:
         of_reference.append(of_all_rows(labels, parts, [plain for _, _, plain in found])["test_macro_f1"])
     figure = {name: mean(each[f"test_{name}"] for each in of_best) for name in ("accuracy", "macro_f1", "calibration_error")}
     name = f"{Path(argument.rsplit(':', 2)[0]).stem}, {argument.rsplit(':', 1)[1]}"
-    words = int(sum(column.str.split().str.len() for _, column in data.records.items()).median())
+    words = int(median(len(" ".join(texts).split()) for texts in data.records.itertuples(index=False)))
     differences = [best["test_macro_f1"] - plain for best, plain in zip(of_best, of_reference, strict=True)]
     return Comparison(
         name, len(labels), len(data.classes), words, chosen, reference_macro_f1=mean(of_reference), differences=differences, **figure

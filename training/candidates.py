@@ -33,7 +33,7 @@ _BOOSTED_TREES = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredic
 # scikit-learn's own pattern leaves words of one letter out: à, y, and what stands before an apostrophe.
 _ANY_WORD = r"(?u)\b\w+\b"
 
-# Of the words next to the characters, in the SVM: a text of four words is mostly known by parts of them.
+# Of the words next to the characters, in the SVM: a text of a few words is mostly known by parts of them.
 _WEIGHT_OF_WORDS = 0.7
 
 # An n-gram is a feature where at least one record in so many has it: otherwise vocabulary, model and memory grow with every record.

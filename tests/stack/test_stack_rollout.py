@@ -27,7 +27,7 @@ Record = Callable[[str, object], None]
 def second(served: StackForTests) -> StackForTests:
     """Another candidate of the same training in production, as version 2, by criteria that let it be worse: nothing is forced here."""
     ranked = json.loads(served.done("passerelle", "compare", "--json"))["rows"]
-    other = next(row["run_id"] for row in ranked if row["candidate"] == "mixed_lr")
+    other = next(row["run_id"] for row in ranked if row["candidate"] == "word_lr")
     (served.folder / "lenient.yaml").write_text("champion: {must_be_better: false, not_worse_by: 1.0}\n")
     served.done("passerelle", "register", "--run", other, "--criteria", "lenient.yaml")
     forced = served.run("passerelle", "promote", "--version", "2", "--force", "--reason", "to roll out another one")

@@ -77,7 +77,8 @@ def test_on_the_demo_each_candidate_has_the_figures_that_it_has_alone() -> None:
         for fit, score in parts.folds:
             alone = clone(candidate.pipeline).fit(records.iloc[fit], truth[fit])
             assert np.array_equal(found.labels[score], alone.predict(records.iloc[score]).astype(str))
-            assert np.allclose(found.probabilities[score], alone.predict_proba(records.iloc[score]), rtol=0, atol=1e-12)
+            # The search for a temperature ends at the square root of the precision, 1.5e-8, wherever the features' last digits led it.
+            assert np.allclose(found.probabilities[score], alone.predict_proba(records.iloc[score]), rtol=0, atol=1e-7)
 
 
 def test_in_many_records_an_n_gram_counts_only_where_several_have_it() -> None:
