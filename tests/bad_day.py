@@ -176,6 +176,11 @@ HTTP = (
         "e2e/test_drain.py::test_a_kept_connection_is_told_to_close_before_it_is_closed",
     ),
     Row(
+        "The name of a model or a text holds HTML or a script",
+        "It is shown as text; the pages' content security policy lets a browser run their own scripts and no others",
+        "unit/serving/pages/test_app.py::test_a_browser_runs_the_scripts_of_the_page_and_no_other",
+    ),
+    Row(
         "Hundreds of requests come byte by byte at the same time",
         "A few of them are read in a turn, and all are answered",
         "unit/serving/test_reading_turns.py::test_heads_that_come_byte_by_byte_are_all_answered",

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from passerelle.serving.contract import RequestError
 from passerelle.serving.doors.description import described
+from passerelle.serving.pages.content_policy import policy_of
 from passerelle.serving.pages.model_card import model_card
 from passerelle.serving.responses import envelope
 from passerelle.serving.runtime import Runtime
@@ -53,4 +54,5 @@ def _template(name: str) -> Template:
 
 def _page(template: Template, runtime: Runtime) -> HTMLResponse:
     version = "" if runtime.model is None else f", version {runtime.model.version}"
-    return HTMLResponse(template.substitute(title=html.escape(runtime.registered_model + version)))
+    page = template.substitute(title=html.escape(runtime.registered_model + version))
+    return HTMLResponse(page, headers={"content-security-policy": policy_of(page)})

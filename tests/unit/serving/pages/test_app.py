@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -29,6 +32,19 @@ def test_the_title_of_a_page_is_the_models(path: str, part: str) -> None:
     assert part in answer.text
     assert "<title>&lt;b&gt;1&lt;/b&gt; · passerelle</title>" in answer.text
     assert "<b>1" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_a_browser_runs_the_scripts_of_the_page_and_no_other(path: str) -> None:
+    answer = client(registered_model="<script>alert(1)</script>", model=None).get(path)
+    policy = answer.headers["content-security-policy"]
+    parts = {name: sources for name, _, sources in (each.strip().partition(" ") for each in policy.split(";"))}
+    assert parts["default-src"] == parts["form-action"] == parts["frame-ancestors"] == parts["base-uri"] == "'none'"
+    assert "unsafe" not in policy
+    inline = re.findall(r"<script>(.*?)</script>", answer.text, re.DOTALL)
+    digests = [b64encode(sha256(each.encode()).digest()).decode() for each in inline]
+    assert parts["script-src"].split() == ["'self'", *(f"'sha256-{each}'" for each in digests)]
+    assert len(digests) == 1
 
 
 def test_the_card_is_answered_and_a_refusal_has_the_envelope(monkeypatch: pytest.MonkeyPatch) -> None:
