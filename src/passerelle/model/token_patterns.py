@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from passerelle.errors import RefusedError
 from passerelle.model.flavors.flavor import FittedClassifier
@@ -33,10 +34,16 @@ def check_token_patterns(pipeline: FittedClassifier) -> None:
         RefusedError: A pattern takes more than `LIMIT_S` of processor time; says for how many characters.
     """
     for pattern in sorted(set(_patterns(pipeline))):
-        length = too_slow_from(re.compile(pattern).findall, pattern)
-        if length is not None:
-            message = f"the token pattern {pattern!r} takes more than {LIMIT_S:g} s of processor time for a text of {length} characters"
-            raise RefusedError(f"{message}: nested or adjoining repetitions are the usual cause", hint="passerelle train --again")
+        _check_pattern(pattern)
+
+
+# A pattern that passed is not tried again in this process; what is raised is not kept.
+@lru_cache(maxsize=64)
+def _check_pattern(pattern: str) -> None:
+    length = too_slow_from(re.compile(pattern).findall, pattern)
+    if length is not None:
+        message = f"the token pattern {pattern!r} takes more than {LIMIT_S:g} s of processor time for a text of {length} characters"
+        raise RefusedError(f"{message}: nested or adjoining repetitions are the usual cause", hint="passerelle train --again")
 
 
 def too_slow_from(find: Callable[[str], object], pattern: str, *, most_characters: int = TEXT_CHARACTERS) -> int | None:

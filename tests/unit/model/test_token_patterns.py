@@ -35,6 +35,15 @@ def test_a_pattern_that_no_analyzer_uses_is_not_looked_at() -> None:
     check_token_patterns(pipeline(token_pattern=r"(?:a+)+b", analyzer="char_wb"))
 
 
+def test_a_pattern_that_passed_is_not_tried_again_and_one_that_was_refused_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow_from = iter((16, None))
+    monkeypatch.setattr("passerelle.model.token_patterns.too_slow_from", lambda *_: next(slow_from))
+    with pytest.raises(RefusedError):
+        check_token_patterns(pipeline(token_pattern=r"once\w+"))
+    for _ in range(2):
+        check_token_patterns(pipeline(token_pattern=r"once\w+"))
+
+
 def test_no_text_is_longer_than_what_is_accepted() -> None:
     seen: list[str] = []
     assert too_slow_from(seen.append, r"\w+", most_characters=1_000) is None
