@@ -62,7 +62,7 @@ def answers(
         text_columns: Columns of the texts, several only with `data`; by default `text`, unless it is a table.
         table: Whether records are rows of a table without text.
         feature_columns: Columns of that table; needed with `data`.
-        data: CSV or Parquet file of the team's; without it, a small data set comes with the project.
+        data: CSV, xlsx, JSON or Parquet file of the team's; without it, a small data set comes with the project.
 
     Raises:
         UsageError: The name cannot be used, or the columns contradict each other.
