@@ -163,7 +163,7 @@ ROWS: Mapping[str, Row] = {
     "pyfunc, a class with the names of labels": Row(lambda: function(Steps()), {"labels": '{"low": "bas", "high": "haut"}'}),
     "pyfunc, otherwise on each call": Row(lambda: function(Dice()), refused="answers otherwise on each call"),
     "examples that lack a column": Row(
-        lambda: of_numbers(LogisticRegression(), TWO), {"examples": "age\n3\n"}, refused="lacks the column « share »", mended={},
+        lambda: of_numbers(LogisticRegression(), TWO), {"examples": "age\n3\n"}, refused="lacks the column 'share'", mended={},
     ),
     "examples": Row(lambda: of_numbers(LogisticRegression(), TWO), {"examples": "age,share,label\n3,0.5,1\n4,0.1,0\n"}, origin="examples"),
 }  # fmt: skip

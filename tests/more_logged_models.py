@@ -178,7 +178,7 @@ MORE: Mapping[str, Row] = {
         origin="input_example", place="a run",
     ),
     "pickle, an example that lacks a value": Row(
-        lambda: of_numbers(LogisticRegression(), TWO, MISSING), refused="has no value for « share » in row 1",
+        lambda: of_numbers(LogisticRegression(), TWO, MISSING), refused="has no value for 'share' in row 1",
         mended={"examples": _EXAMPLES},
     ),
     "pickle, a classifier without probabilities": Row(lambda: of_table(LinearSVC(), NUMBERS, THREE), place="a logged model"),

@@ -225,11 +225,11 @@ def check_name(path: Path, name: str) -> tuple[ApiKey, ...]:
         UsageError: The name is empty, too long, or taken by an active key.
     """
     if not _NAME.fullmatch(name):
-        raise UsageError(f"« {name} » cannot name a key: 1 to 64 letters, digits, spaces or . @ - _", hint="passerelle keys make NAME")
+        raise UsageError(f"'{name}' cannot name a key: 1 to 64 letters, digits, spaces or . @ - _", hint="passerelle keys make NAME")
     keys = read_keys(path)
     now = datetime.now(UTC)
     if any(key.name == name and key.state(now) == "active" for key in keys):
-        raise UsageError(f"an active key is called « {name} » already", hint=f"passerelle keys revoke {shell_word(name)}")
+        raise UsageError(f"an active key is called '{name}' already", hint=f"passerelle keys revoke {shell_word(name)}")
     return keys
 
 
@@ -243,7 +243,7 @@ def active_key(path: Path, name_or_id: str) -> ApiKey:
     for key in read_keys(path):
         if name_or_id in (key.name, key.key_id) and key.state(now) == "active":
             return key
-    raise NotFoundError(f"no active key is called « {name_or_id} »", hint="passerelle keys list")
+    raise NotFoundError(f"no active key is called '{name_or_id}'", hint="passerelle keys list")
 
 
 def revoke_key(path: Path, name_or_id: str) -> ApiKey:

@@ -206,7 +206,7 @@ class BentoTag:
         name, colon, version = text.partition(":")
         if not colon or not _BENTO_NAME.match(name) or not _BENTO_NAME.match(version):
             raise UsageError(
-                f"« {text} » is not a bento tag: name:version, lower case",
+                f"'{text}' is not a bento tag: name:version, lower case",
                 hint="bentoml models list; bentoml list",
             )
         return cls(name, version)
@@ -263,10 +263,10 @@ def bento_name(registered_model: str) -> str:
     """
     name = re.sub(r"[^a-z0-9._-]+", "-", registered_model.lower()).strip("-._")
     if not name:
-        message = f"the registered model « {registered_model} » has no letter or digit that a bento's name may hold: a to z, 0 to 9"
+        message = f"the registered model '{registered_model}' has no letter or digit that a bento's name may hold: a to z, 0 to 9"
         raise UsageError(message, hint=_OTHER_NAME)
     if len(name) > _LONGEST_BENTO_NAME:
         most = f"the name of a bento has {_LONGEST_BENTO_NAME} at most"
-        message = f"the registered model « {registered_model[:40]}… » has {len(name)} characters, and {most}"
+        message = f"the registered model '{registered_model[:40]}…' has {len(name)} characters, and {most}"
         raise UsageError(message, hint=_OTHER_NAME)
     return name

@@ -114,7 +114,7 @@ def test_no_cluster_is_said(cluster: ClusterForTests, tmp_path: Path) -> None:
     said = cluster.run(*command, variables={"KUBECONFIG": str(tmp_path / "config")})
     assert (said.returncode, "the cluster does not answer" in said.stderr) == (3, True), said.stderr
     unknown = cluster.run(*command, "--overlay", "none")
-    assert (unknown.returncode, "there is no overlay « none »: development, openshift, production" in unknown.stderr) == (2, True)
+    assert (unknown.returncode, "there is no overlay 'none': development, openshift, production" in unknown.stderr) == (2, True)
 
 
 def test_the_image_runs_as_a_pod_and_answers_through_its_service(

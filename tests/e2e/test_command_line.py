@@ -150,7 +150,7 @@ def _traced_and_made_again(cli: Cli, data: list[str]) -> None:
     traced = json.loads(cli("trace", "1", "--json").stdout)
     assert {"model version", "run", "data digest", "criteria", "ledger entry", "bento"} <= {link["name"] for link in traced["links"]}
     assert "data digest" not in traced["missing"]
-    refused(cli("trace", "nothing"), 2, "known as « nothing »")
+    refused(cli("trace", "nothing"), 2, "known as 'nothing'")
     assert "git commit" not in traced["missing"]
     again = json.loads(cli("reproduce", "1", *data, "--json").stdout)
     assert again["same"], again
@@ -230,7 +230,7 @@ def test_servers_that_do_not_answer_are_named_within_seconds(cli: Cli) -> None:
     refused(cli("compare", environment={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}), 3, "MLflow does not answer", "127.0.0.1:9")
     refused(cli("compare", environment={"MLFLOW_S3_ENDPOINT_URL": "http://127.0.0.1:9"}), 3, "S3 does not answer", "127.0.0.1:9")
     refused(cli("compare", environment={"AWS_SECRET_ACCESS_KEY": "wrong"}), 3, "refuses these keys")
-    refused(cli("compare", environment={"PASSERELLE_S3_BUCKET": "nobodys"}), 3, "no bucket « nobodys »")
+    refused(cli("compare", environment={"PASSERELLE_S3_BUCKET": "nobodys"}), 3, "no bucket 'nobodys'")
     assert time.monotonic() - began < 60
 
 

@@ -58,7 +58,7 @@ REFUSED: list[tuple[str, int, str]] = [
     ("drift", 2, "the criteria training/criteria.yaml cannot be read"),
     ("drift --day yesterday", 2, "is no day: YYYY-MM-DD"),
     ("score", 2, "Missing option '--input'"),
-    ("score --input table.csv --output scored --id row", 2, "the output has a column « row » of its own"),
+    ("score --input table.csv --output scored --id row", 2, "the output has a column 'row' of its own"),
     ("score --input table.csv --output scored", 3, "no MLflow server is named"),
     ("monitor", 2, "no service runs here"),
     ("monitor --model themes", 2, "no service of themes runs here"),

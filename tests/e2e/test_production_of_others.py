@@ -220,6 +220,6 @@ def test_each_model_is_asked_what_it_takes(
     StepsShown(Output(as_json=False))(Ended("serve", answer, 0.1))
     said = capsys.readouterr().out
     assert sent == [asked or record]
-    assert f"→  « {label} »   (version 3)" in said
+    assert f"→  '{label}'   (version 3)" in said
     assert "un texte de l'apprentissage" not in said, "the training's records are not printed"
     assert "13.2" not in said

@@ -92,7 +92,7 @@ def test_a_dry_run_of_the_best_shows_its_registration_first(registry: Registry, 
     promote("--project", ROOT, "--best", "--dry-run", "--json")
     planned = json.loads(capsys.readouterr().out)
     assert (planned["ref"]["version"], planned["changed"], planned["dry_run"]) == (1, True, True)
-    assert planned["steps"][0].startswith("register « ")
+    assert planned["steps"][0].startswith("register '")
     assert planned["steps"][0].endswith(" as version 1")
     assert "alias production → version 1" in planned["steps"]
     assert registry.versions(registry.settings.registered_model) == ()

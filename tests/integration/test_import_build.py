@@ -92,7 +92,7 @@ def test_an_artifact_that_was_changed_is_not_imported(promoted: Registry, store:
 def test_an_alias_without_a_version_and_a_deleted_version_are_named(registered: RegisteredForTests, store: StoreSettings) -> None:
     registry = registered.fresh()
     registered.register(registry)
-    with pytest.raises(NotFoundError, match="alias « production »"):
+    with pytest.raises(NotFoundError, match="alias 'production'"):
         import_model(registry, store)
     ref = registered.register(registry)
     registry._client.delete_model_version(ref.registered_model, str(ref.version))

@@ -56,13 +56,13 @@ def test_a_model_answers_in_an_environment_of_its_own(tmp_path: Path, monkeypatc
     [
         (
             "scipy==1.14.0\nnumpy==2.5.5\n",
-            "the line « numpy==2.5.5 » stands in the way",
+            "the line 'numpy==2.5.5' stands in the way",
             "--override 'numpy<2.3,>=1.23.5'",
         ),
-        ("joblib==1.5.2\npasserelle-has-no-such-package==1.0\n", "the line « passerelle-has-no-such-package==1.0 »", "UV_INDEX="),
+        ("joblib==1.5.2\npasserelle-has-no-such-package==1.0\n", "the line 'passerelle-has-no-such-package==1.0'", "UV_INDEX="),
         (
             "numpy==1.23.2\n",
-            "the line « numpy==1.23.2 » stands in the way\n    Because numpy==1.23.2 has no usable wheels",
+            "the line 'numpy==1.23.2' stands in the way\n    Because numpy==1.23.2 has no usable wheels",
             "--override 'numpy==1.26.0'\npasserelle adopt models:/NAME/VERSION --python 3.11",
         ),
     ],

@@ -89,7 +89,7 @@ def test_a_registered_version_scores_tables_of_several_formats(
     run_command(["score", "--input", str(tmp_path / "tables"), "--output", str(tmp_path / "out"), "--id", "no", "--version", "1", "--json"])
     again = json.loads(capsys.readouterr().out)
     assert (again["changed"], again["rows"]) == (False, 300)
-    with pytest.raises(DataError, match="has no column « nothing »"):
+    with pytest.raises(DataError, match="has no column 'nothing'"):
         score.run(context, ScoreOptions((str(folder),), str(tmp_path / "other"), ids=("nothing",), version=1))
     inside = replace(options, inputs=(str(folder),), output=str(folder / "scored.csv"))
     assert [score.run(context, inside).changed for _ in range(2)] == [True, False], "the output within the input is no input"
@@ -160,7 +160,7 @@ def test_two_versions_are_compared_and_the_gates_report_quotes_it(context: Conte
 
 def test_output_columns_and_files_are_named_wrongly(context: Context, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", table(1))
-    with pytest.raises(UsageError, match="the output has a column « row » of its own"):
+    with pytest.raises(UsageError, match="the output has a column 'row' of its own"):
         score.run(context, ScoreOptions((str(path),), str(tmp_path / "out"), ids=("row",), version=1))
     (tmp_path / "b.csv.gz").touch()
     with pytest.raises(UsageError, match=r"b\.csv\.gz is compressed"):

@@ -76,7 +76,7 @@ def test_an_image_of_any_name_is_what_its_labels_say(registered: RegisteredForTe
     for wrong, message in (
         ({}, "do not name a version"),
         ({**labels, "passerelle.run_id": first.run_id}, "not among those here"),
-        ({**labels, "passerelle.registered_model": "other", "passerelle.run_id": "0" * 32}, "« other »"),
+        ({**labels, "passerelle.registered_model": "other", "passerelle.run_id": "0" * 32}, "'other'"),
     ):
         with pytest.raises(NotFoundError, match=message):
             find_version(registry, "name:1.0", wrong)

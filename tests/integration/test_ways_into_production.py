@@ -16,11 +16,16 @@ from mlflow import MlflowClient
 
 from passerelle.criteria import Criteria, HeldOut
 from passerelle.errors import PasserelleError
+from passerelle.follow_settings import FollowSettings
 from passerelle.names import ARTIFACT_DIGEST, KIND, LEDGER_ANNOUNCED, LEDGER_ENTRY, PARENT_RUN, ModelVersionRef
 from passerelle.registry.anchors import removed_entries
 from passerelle.registry.client import Registry
 from passerelle.registry.ledger import Ledger
+from passerelle.registry.look_record import folder_of_looks, key_of_look, look_faults
 from passerelle.registry.verified import history, verified_ledger
+from passerelle.serving.following.failures import VersionRefusedError
+from passerelle.serving.following.ledger_check import ledger_entry
+from passerelle.serving.following.mlflow_rest import MlflowRest
 from passerelle.settings import SigningSettings, StoreSettings
 from passerelle.stages.compare import compare
 from passerelle.stages.import_model import import_model
@@ -204,7 +209,9 @@ def put_ledger_and_tags_back_to_an_earlier_state(ground: Ground) -> Iterator[tup
     moved(ground.registry, ground.second)
     objects, ledger = ground.registry.objects, Ledger(ground.registry.objects, ground.name)
     head, model, versions = ledger.read_head()[0] or b"", ground.registry.model_tags(ground.name), ground.registry.versions(ground.name)
+    followed(ground)
     rollback(ground.registry, who=PERSON, reason="it answers nonsense")
+    followed(ground)
     objects.delete(ledger.key(3))
     assert objects.replace(ledger.head_key, head, entity_tag=objects.entity_tag(ledger.head_key))
     for tag, value in model.items():
@@ -215,6 +222,30 @@ def put_ledger_and_tags_back_to_an_earlier_state(ground: Ground) -> Iterator[tup
     ground.mlflow.set_registered_model_alias(ground.name, "production", "2")
     entries = verified_ledger(ground.registry, ground.name).entries
     yield next(removed_entries(ground.registry, ground.name, entries)), "an entry 3 of the ledger"
+    yield told(lambda: import_model(ground.registry, ground.store())), "the ledger was put back or forged"
+    found = gather(ground.registry, bento_model=None, bento=None, service=None, service_address=None)
+    yield found.disagreements[0].what, "the ledger was put back or forged"
+    with pytest.raises(VersionRefusedError) as refused:
+        followed(ground)
+    yield refused.value.message, "the ledger was put back or forged"
+    yield told(lambda: ground.promoted(ground.first, who=JOB, reason="nightly")), "to go on, it takes the reason of a person who accepts that"
+
+
+def remove_a_look_of_which_mlflow_knows_nothing(ground: Ground) -> Iterator[tuple[str, str]]:
+    """The embedded platform's bucket keeps former versions: what was deleted is still a look that was taken."""
+    objects, entries = ground.registry.objects, history(ground.registry, ground.name).entries
+    key = key_of_look(folder_of_looks(ground.registry, ground.name, ground.first.run_id), 1)
+    assert objects.create(key, b"{}")
+    objects.delete(key)
+    yield next(look_faults(ground.registry, ground.name, entries, ground.first, None)), "number 1 was removed, changed or forged"
+
+
+def followed(ground: Ground) -> None:
+    """Ask what a service asks that follows the alias."""
+    mlflow = MlflowRest(FollowSettings.read({}, follow_tracking_uri=ground.registry.settings.tracking_uri))
+    version = mlflow.aliased(ground.name, "production")
+    assert version is not None
+    ledger_entry(mlflow, version, SigningSettings.read({}), highest=0)
 
 
 WAYS: tuple[tuple[str, Way], ...] = (
@@ -228,6 +259,7 @@ WAYS: tuple[tuple[str, Way], ...] = (
     ("writes to MLflow and S3", delete_the_files_of_the_version_in_production),
     ("writes to MLflow and S3", fill_the_folder_of_the_ledger),
     ("writes to MLflow and S3", put_ledger_and_tags_back_to_an_earlier_state),
+    ("writes to MLflow and S3", remove_a_look_of_which_mlflow_knows_nothing),
     ("writes to MLflow and S3", forge_entry_and_tags_without_the_key),
 )
 

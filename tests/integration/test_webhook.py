@@ -108,7 +108,7 @@ def test_where_webhooks_are_off_mlflow_refuses_this_machine_and_the_hint_says_ho
     platform: RunningPlatform, urls: Sequence[str]
 ) -> None:
     registry = registry_of(platform)
-    with pytest.raises(OutsideError, match=r"the webhook « passerelle-off » in MLflow .*: INVALID_PARAMETER_VALUE") as found:
+    with pytest.raises(OutsideError, match=r"the webhook 'passerelle-off' in MLflow .*: INVALID_PARAMETER_VALUE") as found:
         keep_webhooks(registry, "passerelle-off", urls, SECRET)
     assert "export PASSERELLE_FOLLOW_WEBHOOK=on; passerelle up" in str(found.value.hint)
     assert ours(registry, "passerelle-off") == []

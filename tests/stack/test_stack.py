@@ -57,7 +57,7 @@ def test_the_demos_model_answers(served: StackForTests, record_property: Callabl
     assert held["holdings"]["service"] == 1
     assert held["disagreements"] == []
     platform_s, model_s = served.figures["platform_s"], served.figures["model_s"]
-    record_property("figure", f"stack: {platform_s:.0f} s to a healthy platform, {model_s:.0f} s more to « {answer.json()['label']} »")
+    record_property("figure", f"stack: {platform_s:.0f} s to a healthy platform, {model_s:.0f} s more to '{answer.json()['label']}'")
 
 
 def test_deploy_again_changes_nothing(served: StackForTests) -> None:

@@ -97,7 +97,7 @@ def empty(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
 def test_init_on_an_empty_registry_makes_the_secrets_and_says_what_is_missing(empty: tuple[StackForTests, dict[str, Any]]) -> None:
     clone, said = empty
     assert set(said["secrets"]) == {*NAMES, API_KEY}
-    assert "no version of classification is « production »" in said["missing"]
+    assert "no version of classification is 'production'" in said["missing"]
     assert "passerelle promote --best" in said["next_command"]
     again = json.loads(clone.done("passerelle", "deploy", "--target", "compose", "--init", "--json"))
     assert again["secrets"] == []

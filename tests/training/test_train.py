@@ -245,9 +245,9 @@ def test_a_deleted_experiment_is_named_with_the_way_back(platform: RunningPlatfo
     mlflow.set_tracking_uri(platform.tracking_uri)
     experiment = f"training-{uuid4().hex}"
     mlflow.delete_experiment(mlflow.create_experiment(experiment))
-    with pytest.raises(UsageError, match=f"« {experiment} » is deleted"):
+    with pytest.raises(UsageError, match=f"'{experiment}' is deleted"):
         check_experiment(platform.tracking_uri, experiment)  # which the dry run asks too
-    with pytest.raises(UsageError, match=f"« {experiment} » is deleted") as refused:
+    with pytest.raises(UsageError, match=f"'{experiment}' is deleted") as refused:
         train(comments(), tracking_uri=platform.tracking_uri, experiment=experiment, candidates=text_candidates())
     assert "mlflow experiments restore" in (refused.value.hint or "")
 

@@ -74,7 +74,7 @@ def test_a_token_with_another_ones_secret_opens_nothing(key_file: Path) -> None:
 
 def test_a_name_is_taken_while_its_key_is_active(key_file: Path) -> None:
     make_key(key_file, "one")
-    with pytest.raises(UsageError, match="called « one » already"):
+    with pytest.raises(UsageError, match="called 'one' already"):
         make_key(key_file, "one")
     revoke_key(key_file, "one")
     make_key(key_file, "one")
@@ -87,7 +87,7 @@ def test_a_name_must_be_readable(key_file: Path, name: str) -> None:
 
 
 def test_revoking_nobodys_key_says_so(key_file: Path) -> None:
-    with pytest.raises(NotFoundError, match="« none »"):
+    with pytest.raises(NotFoundError, match="'none'"):
         revoke_key(key_file, "none")
 
 

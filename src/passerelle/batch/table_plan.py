@@ -181,11 +181,11 @@ def _end_of_header(begin: bytes) -> int:
 def _check_single(file: TableFile, header: Sequence[str], columns: Sequence[str]) -> None:
     doubled = next((column for column in columns if header.count(column) > 1), None)
     if doubled is not None:
-        raise DataError(f"{file.name} has two columns « {doubled} »")
+        raise DataError(f"{file.name} has two columns '{doubled}'")
 
 
 def _lacks(file: TableFile, columns: Sequence[str]) -> DataError:
-    named = ", ".join(f"« {column} »" for column in columns)
+    named = ", ".join(f"'{column}'" for column in columns)
     return DataError(f"{file.name} has no column {named}: the model's record and --id name the columns that a table must have")
 
 

@@ -115,9 +115,7 @@ def image_ref(name: str) -> ImageRef:
     """
     repository, colon, image_tag = name.rpartition(":")
     if not colon or "/" in image_tag or not repository or image_tag == "latest":
-        raise UsageError(
-            f"« {name} » does not name an image with a tag of its own", hint="passerelle containerize --image passerelle/name:1"
-        )
+        raise UsageError(f"'{name}' does not name an image with a tag of its own", hint="passerelle containerize --image passerelle/name:1")
     return ImageRef(repository, image_tag)
 
 

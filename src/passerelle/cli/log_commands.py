@@ -12,6 +12,7 @@ from passerelle.cli.connect import surroundings
 from passerelle.cli.options import dry_run_option, json_option, model_option
 from passerelle.cli.output import Output
 from passerelle.cli.prerequisites import needs
+from passerelle.cli.silence import silence_from_here
 from passerelle.errors import OutsideError
 
 # Each command imports its own late, so that `--help` answers at once.
@@ -34,6 +35,7 @@ def collect(follow: bool, expire: bool, dry_run: bool, as_json: bool) -> None:
 
     output, context = Output(as_json=as_json), surroundings()
     if follow:
+        silence_from_here()
         return stage.follow(context, lambda done: show_log.collection(output, done), progress=output.progress)
     done = stage.run(context, expire=expire, dry_run=dry_run, progress=output.progress)
     show_log.collection(output, done)

@@ -23,11 +23,12 @@ from passerelle.cli.log_commands import collect, erase
 from passerelle.cli.model_choice import ARGUMENTS, about_named_model
 from passerelle.cli.new import new
 from passerelle.cli.options import read_project_settings
-from passerelle.cli.output import Output, print_error
+from passerelle.cli.output import Output, echo, print_error
 from passerelle.cli.prerequisites import without_workbench
 from passerelle.cli.prune_command import prune
 from passerelle.cli.rollout_command import rollout
 from passerelle.cli.score_command import score
+from passerelle.cli.silence import no_long_silence
 from passerelle.errors import OutsideError, PasserelleError, UsageError
 
 STAGES: Sequence[click.Command] = (
@@ -85,9 +86,10 @@ class Ordered(click.Group):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command; an error's hint is about the model that the command was given."""
+        """Run the command, which is never silent for long; an error's hint is about the model that the command was given."""
         try:
-            return super().invoke(ctx)
+            with no_long_silence(lambda: ctx.invoked_subcommand or "passerelle", lambda line: echo(line, err=True)):
+                return super().invoke(ctx)
         except PasserelleError as error:
             error.hint = error.hint and about_named_model(error.hint)
             raise

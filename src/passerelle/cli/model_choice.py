@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import shlex
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
@@ -61,7 +62,7 @@ def choose_model(context: click.Context, options: MutableMapping[str, Any], *, o
     model = next((each for each in models if each.name == named), None)
     if model is None:
         if only_of_project and options["registered_model"]:
-            raise _not_of_project(named, models)
+            raise _not_of_project(options["registered_model"], models)
         return
     options["registered_model"] = model.name
     if not options.get("experiment") and not _is_given(context, _EXPERIMENT):
@@ -105,7 +106,20 @@ def _is_given(context: click.Context, variable: str) -> bool:
     return variable in os.environ and variable not in context.meta.get(FROM_FILE, ())
 
 
-def _not_of_project(name: str | None, models: Sequence[ProjectModel]) -> UsageError:
+def _not_of_project(name: str, models: Sequence[ProjectModel]) -> UsageError:
     others = [model.name for model in models]
-    known = f"; it has {', '.join(others)}" if others else ""
-    return UsageError(f"passerelle.toml has no table [models.{name}], which says what it learns from (docs/second-classifier.md){known}")
+    if not others:
+        return UsageError(f"there is no passerelle.toml here that says what {name} learns from", hint="passerelle new my-project")
+    message = f"passerelle.toml has no table [models.{name}], which says what it learns from (docs/second-classifier.md)"
+    close = difflib.get_close_matches(name, others, n=1)
+    # What was typed, about a model that is there.
+    words = _without_model(click.get_current_context().meta.get(ARGUMENTS, ()))
+    refused = UsageError(f"{message}; it has {', '.join(others)}")
+    refused.hint = "\n".join(f"passerelle {shlex.join([*words, '--model', other])}" for other in close or others)
+    return refused
+
+
+def _without_model(words: Sequence[str]) -> list[str]:
+    """Return what was typed without `--model NAME` and `--model=NAME`."""
+    places = {place for place, word in enumerate(words) if word == "--model"}
+    return [word for place, word in enumerate(words) if not {place, place - 1} & places and not word.startswith("--model=")]

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from passerelle.cli.model_choice import about_named_model
+from passerelle.cli.silence import heard
 from passerelle.cli.tables import Grid, renderables
 from passerelle.cli.terminal import Tone, shows_colours, terminal_width, wrapped
 from passerelle.errors import PasserelleError, RefusedError
@@ -40,6 +41,7 @@ def table(grid: Grid, *, width: int | None = None) -> None:
     from rich.console import Console  # noqa: PLC0415 - slow, and not for commands without a table
     from rich.text import Text  # noqa: PLC0415
 
+    heard()
     width, colours = width or terminal_width(sys.stdout), shows_colours(sys.stdout)
     console = Console(
         file=sys.stdout, width=width or _UNLIMITED, highlight=False, markup=False, force_terminal=colours, no_color=not colours
@@ -55,6 +57,7 @@ def table(grid: Grid, *, width: int | None = None) -> None:
 
 def echo(text: str, tone: Tone | None = None, *, width: int | None = None, err: bool = False) -> None:
     """Print lines, wrapped to this width, else to the terminal's; the text up to its first colon in the colour of the tone."""
+    heard()
     stream = sys.stderr if err else sys.stdout
     colours = shows_colours(stream)
     text = wrapped(text, width or terminal_width(stream))

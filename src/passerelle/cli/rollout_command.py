@@ -12,6 +12,7 @@ from passerelle.cli.connect import surroundings
 from passerelle.cli.options import accept_option, criteria_option, dry_run_option, json_option, model_option, project_option
 from passerelle.cli.output import Output
 from passerelle.cli.prerequisites import needs
+from passerelle.cli.silence import silence_from_here
 
 
 @click.command()
@@ -50,5 +51,7 @@ def rollout(*, registered_model: str | None, criteria_path: Path, project: Path,
     context = surroundings(registered_model=registered_model)
     output = Output(as_json=as_json)
     chosen = RolloutOptions(**options)
+    if chosen.watch:
+        silence_from_here()
     result = stage.run(context, chosen, project=project, criteria=criteria_path, dry_run=dry_run, progress=output.progress)
     show_rollout.candidate(output, result)

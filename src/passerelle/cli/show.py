@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from passerelle.cli import show_drift
 from passerelle.cli.output import Output, relative
+from passerelle.cli.silence import silence_from_here
 from passerelle.cli.terminal import Tone
 from passerelle.count_of import count_of
 
@@ -81,11 +82,11 @@ def _decided(decision: RankingDecision, result: Comparison) -> str:
 def registered(output: Output, result: Registered) -> None:
     """Show which version the run is."""
     if result.dry_run and result.created:
-        output.line(f"would register « {result.candidate} » as the next version of {result.registered_model}: {result.artifact_digest}")
+        output.line(f"would register '{result.candidate}' as the next version of {result.registered_model}: {result.artifact_digest}")
     elif result.created:
-        output.line(f"{result.ref}: « {result.candidate} », {result.artifact_digest}")
+        output.line(f"{result.ref}: '{result.candidate}', {result.artifact_digest}")
     else:
-        output.line(f"already done: « {result.candidate} » is {result.ref}")
+        output.line(f"already done: '{result.candidate}' is {result.ref}")
         for what in result.completed:
             output.line(f"  {'would complete' if result.dry_run else 'completed'}: {what}, an artifact of the run {result.run_id}")
     if result.compiled:
@@ -285,6 +286,7 @@ def served(output: Output, result: Deployment) -> None:
     """Show where the service of this terminal answers."""
     output.line(f"{result.bento_tag} answers on {result.address} (Ctrl-C ends it)")
     output.result(result)
+    silence_from_here()
     sys.stdout.flush()
 
 

@@ -42,7 +42,7 @@ def imported(output: Output, result: ImportedFeedback) -> None:
         output.line(f"note: {note}")
     begin = "would import" if result.dry_run else "imported"
     output.line(
-        f"{begin} {result.new} of {result.rows} corrections by « {result.by} »: {result.repeated} repeated, {result.erased} erased, "
+        f"{begin} {result.new} of {result.rows} corrections by '{result.by}': {result.repeated} repeated, {result.erased} erased, "
         f"{result.unknown} of the new ones about answers that are not in the log yet, {result.blank} rows without a label"
     )
     output.result(result)

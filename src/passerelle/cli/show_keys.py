@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def created(output: Output, name: str, result: NewKey | None, path: Path) -> None:
     """Show a new key, once; None is a dry run."""
     if result is None:
-        output.line(f"would make a key for « {name} » in {path}")
+        output.line(f"would make a key for '{name}' in {path}")
         output.result({"name": name, "dry_run": True})
         return
     output.verbatim(result.token)
@@ -37,5 +37,5 @@ def listed(output: Output, result: Sequence[ApiKey]) -> None:
 
 def revoked(output: Output, result: ApiKey, *, dry_run: bool) -> None:
     """Show which key was revoked."""
-    output.line(f"{'would revoke' if dry_run else 'revoked'} « {result.name} » ({result.key_id})")
+    output.line(f"{'would revoke' if dry_run else 'revoked'} '{result.name}' ({result.key_id})")
     output.result({"name": result.name, "key_id": result.key_id, "dry_run": dry_run})

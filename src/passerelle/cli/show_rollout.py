@@ -38,7 +38,7 @@ def candidate(output: Output, result: CandidateRollout) -> None:
 def _stands(result: CandidateRollout) -> str:
     if result.version is None or result.terms is None:
         ended = result.entry.ended if result.entry else None
-        return f"« {result.registered_model} » has no candidate" + (f": {ended}" if ended else "")
+        return f"'{result.registered_model}' has no candidate" + (f": {ended}" if ended else "")
     number = f" (entry {result.entry.number})" if result.entry else ""
     does = "scores beside" if result.terms.mode == "shadow" else "answers"
     share = f"{result.terms.weight} % of the requests{number}"

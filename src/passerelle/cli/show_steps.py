@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from passerelle.bentos.build import BuiltBento
 from passerelle.cli import show, show_stack, show_training
 from passerelle.cli.output import Output, print_error
+from passerelle.cli.silence import silence_from_here
 from passerelle.cli.typed_program import make_or, typed
 from passerelle.names import CLASSIFY
 from passerelle.rollout.compose import StackDeployment
@@ -84,6 +85,7 @@ class StepsShown:
             self.output.line(f'  eval "$({typed()} env)"')
             self.output.line(f"      then {typed('mlflow')}, {typed('bentoml')} and boto3 reach this platform too")
             self.output.line("Ctrl-C ends it.")
+            silence_from_here()
         elif self._timed:
             self.output.line(f"▸ {name}" if name == "platform" else f"\n▸ {name}")
 
@@ -151,9 +153,9 @@ class StepsShown:
         certainty = "" if answer.get("probability") is None else f"{answer['probability']:.0%}, "
         # The fields' values are the training's data.
         fields = ", ".join(result.fields)
-        request, of = (f'{{"text": "{result.comment}"}}', f"« {result.comment} »") if result.comment else ("the first golden input", fields)
+        request, of = (f'{{"text": "{result.comment}"}}', f"'{result.comment}'") if result.comment else ("the first golden input", fields)
         self.output.line(f"  POST /classify   {request}")
-        self.output.line(f"  {of}  →  « {answer['label']} »   ({certainty}version {answer['model_version']})")
+        self.output.line(f"  {of}  →  '{answer['label']}'   ({certainty}version {answer['model_version']})")
 
     def _nothing(self, result: NothingInProduction) -> None:
         name, alias = result.registered_model, result.alias

@@ -52,7 +52,7 @@ def trained(output: Output, result: Trained) -> None:
         output.table(columns, rows, right=columns[1:])
         output.line(f"{count_of(len(rows), 'candidate')} on {what} in {result.result.seconds:.0f} s; run {result.parent_run_id}")
     for each in result.failed:
-        output.line(f"left out: « {each.name} » {each.reason}")
+        output.line(f"left out: '{each.name}' {each.reason}")
         output.next_commands(each.hint)
     output.result(result)
 
@@ -83,5 +83,5 @@ def reproduced(output: Output, result: Reproduction) -> None:
         for problem in model.problems:
             output.line(problem, Tone.BAD)
     verdict = "the same model came out" if result.same else "another model came out"
-    output.line(f"version {result.version}, « {result.candidate} »: {verdict}", Tone.GOOD if result.same else Tone.BAD)
+    output.line(f"version {result.version}, '{result.candidate}': {verdict}", Tone.GOOD if result.same else Tone.BAD)
     output.result({**vars(result), "same": result.same})

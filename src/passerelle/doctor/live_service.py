@@ -47,7 +47,7 @@ def _readiness(address: str, name: str, content: dict[str, Any], here: Surroundi
         return Diagnosis(NAME, Health.FAULT, f"{address} does not follow: {_plain(wrong)}", hint="passerelle status")
     in_production = _in_production(name, here)
     if in_production and in_production != served:
-        message = f"{address} answers with version {served}, and version {in_production} of « {name} » is in production"
+        message = f"{address} answers with version {served}, and version {in_production} of '{name}' is in production"
         return Diagnosis(NAME, Health.WARNING, message, hint="passerelle deploy")
     return fine(NAME, f"{address} is ready with version {served}" + (", the one in production" if in_production else ""))
 

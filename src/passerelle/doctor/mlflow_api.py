@@ -14,6 +14,7 @@ import requests
 from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine, not_used
 from passerelle.errors import OutsideError, PasserelleError
 from passerelle.follow_settings import FollowSettings
+from passerelle.platform.state import starting
 from passerelle.registry.objects import Objects
 from passerelle.registry.reachable import check_mlflow
 from passerelle.settings import MlflowSettings
@@ -83,6 +84,10 @@ class MlflowApi:
 
 def probe(here: Surroundings) -> Iterator[Diagnosis]:
     """Say what of the MLflow server is not as passerelle needs it."""
+    if here.server is None and (pid := starting(here.state.state_dir)) is not None:
+        message = f"the embedded platform is starting (process {pid}), and does not answer yet"
+        yield Diagnosis(NAME, Health.NOT_TRIED, message, "passerelle doctor")
+        return
     if here.server is None:
         yield Diagnosis(NAME, Health.FAULT, "no MLflow server is named, and the embedded platform does not run", hint=_START)
         return
@@ -175,17 +180,17 @@ def _artifacts(api: MlflowApi, here: Surroundings) -> Diagnosis:
     found = api.answer("GET", "experiments/get-by-name", {"experiment_name": experiment}).get("experiment", {})
     place = str(found.get("artifact_location", ""))
     if not place:
-        return Diagnosis(name, Health.NOT_TRIED, f"there is no experiment « {experiment} » yet", hint="passerelle train")
+        return Diagnosis(name, Health.NOT_TRIED, f"there is no experiment '{experiment}' yet", hint="passerelle train")
     parts = urlsplit(place)
     if parts.scheme == "s3":
         return _in_bucket(name, parts.netloc, parts.path.lstrip("/"), here)
     if parts.scheme == "mlflow-artifacts":
         answer = api.ask("GET", "/api/2.0/mlflow-artifacts/artifacts", {"path": ""})
-        message = f"those of « {experiment} » come through the server ({answer.status_code})"
+        message = f"those of '{experiment}' come through the server ({answer.status_code})"
         return fine(name, message) if answer.ok else Diagnosis(name, Health.FAULT, f"{message}: it refuses them", hint=_SIGN_IN)
     if parts.scheme in ("", "file") and Path(parts.path).exists():
-        return Diagnosis(name, Health.WARNING, f"those of « {experiment} » lie in {place}, which this machine alone sees")
-    return Diagnosis(name, Health.FAULT, f"those of « {experiment} » lie in {place}, which is not reached from here")
+        return Diagnosis(name, Health.WARNING, f"those of '{experiment}' lie in {place}, which this machine alone sees")
+    return Diagnosis(name, Health.FAULT, f"those of '{experiment}' lie in {place}, which is not reached from here")
 
 
 def _in_bucket(name: str, bucket: str, prefix: str, here: Surroundings) -> Diagnosis:

@@ -60,8 +60,6 @@ def _versioning(s3: S3Behaviour, here: Surroundings) -> Diagnosis:
     name, found = "S3 versions", s3.versioning()
     if found == "Enabled":
         return fine(name, f"the bucket {here.s3.bucket} keeps former versions of its objects")
-    if here.embedded:
-        return fine(name, "none are kept, as on every embedded platform: it is for one person's machine")
     if found is None:
         message = "this S3 keeps no former versions, or this key may not ask: backups alone bring objects back"
         return Diagnosis(name, Health.WARNING, message)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from passerelle.count_of import count_of
 from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine
 from passerelle.errors import PasserelleError
+from passerelle.registry.anchors import put_back
 from passerelle.registry.client import Registry
 from passerelle.registry.verified import broken, history
 
@@ -29,7 +30,9 @@ def probe(here: Surroundings) -> Iterator[Diagnosis]:
         if found.findings:
             fault = broken(name, found.findings)
             yield Diagnosis(NAME, Health.FAULT, fault.message, fault.hint)
+        elif (problem := put_back(registry, name, found.entries)) is not None:
+            yield Diagnosis(NAME, Health.FAULT, f"'{name}': {problem}", f"passerelle history --verify --model {name}")
         elif found.damaged_head is not None:
-            yield Diagnosis(NAME, Health.WARNING, f"« {name} »: {found.damaged_head}", f"passerelle history --verify --model {name}")
+            yield Diagnosis(NAME, Health.WARNING, f"'{name}': {found.damaged_head}", f"passerelle history --verify --model {name}")
         else:
-            yield fine(NAME, f"« {name} »: {count_of(len(found.entries), 'entry', 'entries')}, none changed, removed or inserted")
+            yield fine(NAME, f"'{name}': {count_of(len(found.entries), 'entry', 'entries')}, none changed, removed or inserted")

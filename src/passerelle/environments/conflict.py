@@ -46,7 +46,7 @@ def unresolved(failure: UvFailure, packages: Sequence[Requirement], python: str,
         return OutsideError(f"a package index does not answer:\n{failure.text}", hint="pip index versions pip")
     line = line_in_the_way(failure, packages)
     message = f"no versions satisfy the model's requirements for Python {python}"
-    message += f": the line « {line} » stands in the way\n{failure.text}" if line is not None else f"\n{failure.text}"
+    message += f": the line '{line}' stands in the way\n{failure.text}" if line is not None else f"\n{failure.text}"
     return UsageError(message, hint=_hint(failure, line, way_out))
 
 

@@ -93,7 +93,7 @@ def _override(text: str) -> Requirement:
         found = Requirement(text)
     except InvalidRequirement as error:
         raise UsageError(
-            f"« {text[:100]} » is no requirement that can override another", hint=f"{ADOPT} --override 'PACKAGE==VERSION'"
+            f"'{text[:100]}' is no requirement that can override another", hint=f"{ADOPT} --override 'PACKAGE==VERSION'"
         ) from error
     if found.url is not None:
         raise UsageError(

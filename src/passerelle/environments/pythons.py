@@ -25,7 +25,7 @@ def minor_version(python: str) -> str:
     """
     found = re.fullmatch(r"(\d)\.(\d{1,2})(?:\.\d+)?(?:[abrc]+\d+|\+)?", python.strip())
     if found is None:
-        raise UsageError(f"« {python[:40]} » is no version of Python", hint=f"{_ADOPT} --python {HERE}")
+        raise UsageError(f"'{python[:40]}' is no version of Python", hint=f"{_ADOPT} --python {HERE}")
     if (int(found[1]), int(found[2])) < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         raise UsageError(

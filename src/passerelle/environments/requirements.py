@@ -123,7 +123,7 @@ class _Reader:
             self.left_out.append(bounded(line))
             return
         hint = f"{ADOPT} --override '{name or 'PACKAGE'}==VERSION'"
-        raise UsageError(f"the line « {bounded(line)} » of the model's {self._source} {what}", hint=hint)
+        raise UsageError(f"the line '{bounded(line)}' of the model's {self._source} {what}", hint=hint)
 
 
 def bounded(line: str) -> str:

@@ -180,7 +180,7 @@ def _contradiction(found: _File) -> str | None:
     for place, case in enumerate(found.labels, start=1):
         name, earlier = f"labels {place}", labels.get(root(normalise(case.text)))
         if earlier and earlier[1] != case.label:
-            return f"{name} asks « {case.label} » of a text of which {earlier[0]} asks « {earlier[1]} »"
+            return f"{name} asks '{case.label}' of a text of which {earlier[0]} asks '{earlier[1]}'"
         labels[root(normalise(case.text))] = (name, case.label)
     for name, texts in _same(found):
         first = root(normalise(texts[0]))
@@ -188,7 +188,7 @@ def _contradiction(found: _File) -> str | None:
             other = root(normalise(text))
             ours, theirs = labels.get(first), labels.get(other)
             if ours and theirs and ours[1] != theirs[1]:
-                return f"{name} asks the same label of texts of which {ours[0]} asks « {ours[1]} » and {theirs[0]} « {theirs[1]} »"
+                return f"{name} asks the same label of texts of which {ours[0]} asks '{ours[1]}' and {theirs[0]} '{theirs[1]}'"
             parents[other] = first
             if theirs:
                 labels[first] = theirs

@@ -66,7 +66,7 @@ class ClassNames:
         return f"{value} ({type_of(value)})" if str(value) in self.texts else str(value)
 
     def __str__(self) -> str:
-        first = ", ".join(f"« {text} »" for text in self.texts[:_NAMED]) + (", …" if len(self.texts) > _NAMED else "")
+        first = ", ".join(f"'{text}'" for text in self.texts[:_NAMED]) + (", …" if len(self.texts) > _NAMED else "")
         return f"{first} ({', '.join(sorted({type_of(each) for each in self.classes}))})"
 
 

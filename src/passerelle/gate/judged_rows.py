@@ -61,7 +61,7 @@ class JudgedRows:
         if all(names.place_of(value, typed=typed) is None for value in values):
             found = ClassNames.of(sorted(set(values), key=str), {})
             column = self.given.labels[0]
-            message = f"no label in the column « {column} » of {self.given.source} is one of the model's: it has {names}, the rows {found}"
+            message = f"no label in the column '{column}' of {self.given.source} is one of the model's: it has {names}, the rows {found}"
             raise DataError(message, hint="passerelle promote --held-out FILE --label COLUMN")
         return names.texts_of(values, typed=typed)
 

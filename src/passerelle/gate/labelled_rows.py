@@ -72,19 +72,20 @@ def fitted(rows: LabelledRows, columns: Sequence[Column]) -> LabelledRows:
         raise DataError(f"{rows.source} has {len(table):,} rows, and the gate takes {MOST_ROWS:,} at most: give a sample", hint=_AGAIN)
     twice = next((label for label in rows.labels if label in names), None)
     if twice is not None:
-        message = f"the column « {twice} » is in the model's signature, and cannot be the right answer of {rows.source}"
+        message = f"the column '{twice}' is in the model's signature, and cannot be the right answer of {rows.source}"
         raise DataError(f"{message}; adopt the model again with --drop-column {twice} if no record has it", hint=_AGAIN)
     missing = [column.name for column in columns if column.required and column.name not in table]
     missing += [label for label in rows.labels if label not in table]
     if missing:
-        there = ", ".join(f"« {name} »" for name in table.columns[:20])
-        raise DataError(f"{rows.source} lacks {', '.join(f'« {name} »' for name in missing)}, it has {there}", hint=_AGAIN)
+        there = ", ".join(f"'{name}'" for name in table.columns[:20])
+        lacking = ", ".join(f"'{name}'" for name in missing)
+        raise DataError(f"{rows.source} lacks {lacking}, it has {there}", hint=_AGAIN)
     if table.columns.has_duplicates:
-        double = ", ".join(f"« {name} »" for name in table.columns[table.columns.duplicated()].unique()[:5])
+        double = ", ".join(f"'{name}'" for name in table.columns[table.columns.duplicated()].unique()[:5])
         raise DataError(f"{rows.source} has several columns {double}; rename all but one", hint=_AGAIN)
     for label in rows.labels:
         if (empty := table[label].map(_is_missing)).any():
-            where = f"« {label} », is empty in {int(empty.sum())} of {len(table)} rows"
+            where = f"'{label}', is empty in {int(empty.sum())} of {len(table)} rows"
             raise DataError(f"{rows.source}: the right answer, {where}", hint=_AGAIN)
     extra = [str(name) for name in table.columns if name not in {*names, *rows.labels}]
     notes = (f"not in the model's signature, and left out: {', '.join(extra)}",) if extra else ()
@@ -104,14 +105,14 @@ def dictionaries(records: pd.DataFrame) -> list[dict[str, object]]:
 def _typed(rows: LabelledRows, values: pd.Series, column: Column) -> pd.Series:
     missing = values.map(_is_missing).astype(bool)
     if column.required and missing.any() and column.type not in {"float", "double"}:
-        raise DataError(f"{rows.source}: the column « {column.name} » is empty in {int(missing.sum())} of {len(values)} rows", hint=_AGAIN)
+        raise DataError(f"{rows.source}: the column '{column.name}' is empty in {int(missing.sum())} of {len(values)} rows", hint=_AGAIN)
     convert = _CONVERTERS.get(column.type, _as_json)
     converted: list[object] = []
     for place, (value, absent) in enumerate(zip(values.tolist(), missing.tolist(), strict=True)):
         try:
             converted.append(None if absent else convert(value, rows.typed))
         except (ValueError, TypeError, OverflowError):
-            message = f"{rows.source}: row {place + 2} of the column « {column.name} » is not of the signature's type, {column.type}"
+            message = f"{rows.source}: row {place + 2} of the column '{column.name}' is not of the signature's type, {column.type}"
             raise DataError(f"{message} (the header is row 1)", hint=_AGAIN) from None
     if column.type in {"float", "double"}:
         return pd.Series(converted, dtype="float64")

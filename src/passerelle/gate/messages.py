@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from passerelle.gate.comparison_text import COMPARISON, Language
 from passerelle.gate.row_messages import ROW_MESSAGES, ROW_NAMES, source_in_french, why_in_french
@@ -85,10 +85,10 @@ MESSAGES: Mapping[Language, Mapping[str, str]] = {
         "unmeasured": "{figure} cannot be measured: the model gives no probabilities",
         "too_low": "{figure} is {measured}, at least {asked} is asked for",
         "too_high": "{figure} is {measured}, at most {asked} is asked for",
-        "class_low": "F1 of « {label} » is {measured}, at least {asked} is asked for",
+        "class_low": "F1 of '{label}' is {measured}, at least {asked} is asked for",
         "class_unknown": "the criteria ask {asked} of {label}, which no held-out row has",
         "slice_low": "accuracy on the slice {slice} ({rows} rows) is {measured}, at least {asked} is asked for",
-        "label_low": "accuracy on the label « {label} » ({rows} rows) is {measured}, at least {asked} is asked for",
+        "label_low": "accuracy on the label '{label}' ({rows} rows) is {measured}, at least {asked} is asked for",
         **COMPARISON["en"],
         "unscored": "version {version}, which is in production, takes other columns: it is not scored on these rows, and not compared",
         "leakage_unknown": "unknown: nobody knows which rows the adopted model learned from, and these may be among them",
@@ -201,6 +201,8 @@ NAMES: Mapping[Language, Mapping[str, str]] = {
 
 def message_text(message: Message, language: Language | None = None) -> str:
     """Return the message in the language; without one, in English with figures under their names in the criteria, for errors and logs."""
+    if language != "fr":
+        message = replace(message, values={key: english_quotes(value) for key, value in message.values.items()})
     if language is None:
         return MESSAGES["en"][message.key].format_map(message.values)
     names = NAMES[language]
@@ -212,6 +214,11 @@ def message_text(message: Message, language: Language | None = None) -> str:
         named |= {key: source_in_french(value) for key, value in message.values.items() if key == "source"}
         named |= {key: decimals(value) for key, value in message.values.items() if key in _FIGURES}
     return MESSAGES[language][message.key].format_map(named)
+
+
+def english_quotes(text: str) -> str:
+    """Return a text that was put together for both languages, with the quotation marks of English."""
+    return text.replace("« ", "'").replace(" »", "'")
 
 
 def decimals(figures: str) -> str:

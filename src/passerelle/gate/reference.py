@@ -51,8 +51,8 @@ def checked(rule: Reference, rows: LabelledRows, *, digest: str, least: int) -> 
     for column in (rule.label, *([rule.text_column] if rule.text_column else [])):
         if column not in table:
             close = difflib.get_close_matches(column, map(str, table.columns), n=1)
-            meant = f" (did you mean « {close[0]} »?)" if close else ""
-            raise DataError(f"the reference {rule.file} has no column « {column} »{meant}", hint=_AGAIN)
+            meant = f" (did you mean '{close[0]}'?)" if close else ""
+            raise DataError(f"the reference {rule.file} has no column '{column}'{meant}", hint=_AGAIN)
     if (needed := max(least, FEWEST_ROWS)) > len(table):
         raise DataError(f"the reference {rule.file} has {len(table)} rows, and at least {needed} are needed to tell anything", hint=_AGAIN)
     if rule.text_column:

@@ -112,7 +112,7 @@ def _label_sets(rows: LabelledRows, answers: pd.DataFrame, classes: ClassNames) 
         return [{_text(classes, name, typed=False) for name, of_rows in flags.items() if of_rows[place]} for place in range(len(answers))]
     lists = [value.tolist() if hasattr(value, "tolist") else value for value in answers.iloc[:, 0]]
     if not all(isinstance(value, list | tuple) for value in lists):
-        message = f"the column « {rows.labels[0]} » of {rows.source} does not hold lists of labels; name a column for each label"
+        message = f"the column '{rows.labels[0]}' of {rows.source} does not hold lists of labels; name a column for each label"
         raise DataError(f"{message}, which holds 0 or 1", hint=f"{_AGAIN} --label COLUMN")
     return [{_text(classes, label, typed=True) for label in value} for value in lists]
 
@@ -128,8 +128,8 @@ def _multioutput(rows: LabelledRows, answers: pd.DataFrame, values: Sequence[obj
     figures: dict[str, float] = {}
     losses = []
     if values and isinstance(values[0], Mapping) and (unknown := [name for name in answers.columns if name not in values[0]]):
-        outputs = ", ".join(f"« {name} »" for name in values[0])
-        message = f"the column « {unknown[0]} » of {rows.source} is no output of the model, which gives {outputs}"
+        outputs = ", ".join(f"'{name}'" for name in values[0])
+        message = f"the column '{unknown[0]}' of {rows.source} is no output of the model, which gives {outputs}"
         raise DataError(message, hint=f"{_AGAIN} --label COLUMN")
     for place, name in enumerate(map(str, answers.columns)):
         given, right = [_output(value, name, place) for value in values], answers.iloc[:, place]
@@ -175,7 +175,7 @@ def _numbers_of_file(rows: LabelledRows, values: pd.Series) -> Numbers:
     try:
         return _numbers([value.strip().replace(",", ".") if isinstance(value, str) and not rows.typed else value for value in values])
     except (ValueError, TypeError):
-        raise DataError(f"the column « {values.name} » of {rows.source} does not hold a number in each row", hint=_AGAIN) from None
+        raise DataError(f"the column '{values.name}' of {rows.source} does not hold a number in each row", hint=_AGAIN) from None
 
 
 def _text(classes: ClassNames, label: object, *, typed: bool) -> str:

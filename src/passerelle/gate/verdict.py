@@ -205,4 +205,4 @@ def allow(criteria: Criteria, waive: Sequence[str], *, who: str, reason: str | N
         people = {name for each in criteria.waivable if each.check == check for name in each.by}
         if who not in people and who.partition("@")[0] not in people:
             allowed = f"only by {', '.join(sorted(people))}" if people else "by nobody"
-            raise RefusedError(f"the criteria let « {check} » be waived {allowed}, not by {who}", hint="cat training/criteria.yaml")
+            raise RefusedError(f"the criteria let '{check}' be waived {allowed}, not by {who}", hint="cat training/criteria.yaml")

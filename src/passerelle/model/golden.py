@@ -153,5 +153,5 @@ def _difference(place: int, seen: object, now: object) -> str:
     """Return what is said of two values that differ; no more than that of values that may hold words of a record."""
     plain = (str, int, float, bool)
     if isinstance(seen, plain) and isinstance(now, plain) and len(f"{seen}{now}") <= _LONGEST_VALUES:
-        return f"the golden prediction {place} was « {seen} » at training and is « {now} » now"
+        return f"the golden prediction {place} was '{seen}' at training and is '{now}' now"
     return f"the golden prediction {place} is not what it was when it was recorded"

@@ -35,7 +35,7 @@ def read_lineage(folder: Path) -> dict[str, Any]:
         raise DamagedFileError(f"lineage.json says version {version} of another run in the bento model {folder.name}", hint=_HINT)
     differs = _first_difference(lineage, _said_by_the_store(folder))
     if differs is not None:
-        raise DamagedFileError(f"lineage.json and model.yaml of {folder.name} differ in « {differs} »", hint=_HINT)
+        raise DamagedFileError(f"lineage.json and model.yaml of {folder.name} differ in '{differs}'", hint=_HINT)
     return dict(lineage)
 
 

@@ -94,7 +94,7 @@ def _described(folder: Path, *, scorer_alone: bool) -> ModelDescription:
     file = flavor.describe(entry)
     target = (folder / file.path).resolve()
     if not file.path or folder.resolve() not in target.parents or not (target.is_file() or scorer_alone):
-        raise DamagedFileError(f"the MLmodel file names « {file.path} », which is not a file of the model", hint=TRAIN_AGAIN)
+        raise DamagedFileError(f"the MLmodel file names '{file.path}', which is not a file of the model", hint=TRAIN_AGAIN)
     libraries = {**flavor.libraries(entry), **_pinned(folder / "requirements.txt")}
     optional = (content.get("metadata") or {}).get(OPTIONAL_TEXTS) or ()
     columns = tuple(replace(each, empty_without=each.name in optional) for each in columns_of(signature))

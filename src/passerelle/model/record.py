@@ -107,7 +107,7 @@ def columns_of(signature: Mapping[str, Any], *, adopted: bool = False) -> tuple[
     way_out = "drop it, or name another type" if adopted else "train it on text or numbers"
     for column in columns:
         if column.scalar not in taken or column.depth > deepest:
-            raise UsageError(f"the column « {column.name} » is of type {column.type}, which no record can hold: {way_out}")
+            raise UsageError(f"the column '{column.name}' is of type {column.type}, which no record can hold: {way_out}")
     if not columns:
         raise UsageError("the model's signature has no columns; log it with a signature")
     return columns

@@ -138,9 +138,16 @@ def make_bucket(s3: S3Settings) -> None:
         present = {bucket["Name"] for page in pages for bucket in page["Buckets"]}
         for name in sorted({s3.bucket, LOG_BUCKET} - present):
             client.create_bucket(Bucket=name)
+        _keep_former_versions(client, s3.bucket)
         _wait_until_it_reads(client, s3.bucket)
     except (BotoCoreError, ClientError) as error:
-        raise OutsideError(f"the bucket « {s3.bucket} » cannot be made: {error}") from error
+        raise OutsideError(f"the bucket '{s3.bucket}' cannot be made: {error}") from error
+
+
+def _keep_former_versions(client: S3Client, bucket: str) -> None:
+    """Let the bucket keep what is deleted or written over, so that this is noticed; what somebody set stays."""
+    if "Status" not in client.get_bucket_versioning(Bucket=bucket):
+        client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
 
 
 def _wait_until_it_reads(client: S3Client, bucket: str) -> None:

@@ -139,6 +139,15 @@ def owner(state_dir: Path) -> int | None:
     return mark.pid if mark.alive() else None
 
 
+def starting(state_dir: Path) -> int | None:
+    """Return the process id of the platform that is being started and does not answer yet; None where none is."""
+    try:
+        ready = read_json_file(_state_path(state_dir)).get("ready")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return None if ready else owner(state_dir)
+
+
 def sweep(state_dir: Path) -> None:
     """End what a killed platform left running, and forget it."""
     from passerelle.platform.child import end_group  # noqa: PLC0415 - only who ends a platform needs it

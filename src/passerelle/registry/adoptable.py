@@ -51,7 +51,7 @@ def find_adoptable(registry: Registry, text: str, registered_model: str | None =
     address = parse_address(text)
     if address.registered_model:
         if registered_model not in (None, address.registered_model):
-            message = f"--model names « {registered_model} », and {text} is a version of « {address.registered_model} »"
+            message = f"--model names '{registered_model}', and {text} is a version of '{address.registered_model}'"
             raise UsageError(message, hint=f"passerelle adopt {shell_word(text)}")
         version = _version(registry, address)
         return Adoptable(address.registered_model, version, version.source, version.logged_by)
@@ -80,12 +80,12 @@ def _version(registry: Registry, address: ModelAddress) -> VersionInfo:
         number = registry.aliases(name).get(address.alias)
         if number is None:
             raise NotFoundError(
-                f"no version of « {name} » holds the alias « {address.alias} »", hint=f"passerelle status --model {shell_word(name)}"
+                f"no version of '{name}' holds the alias '{address.alias}'", hint=f"passerelle status --model {shell_word(name)}"
             )
         return registry.model_version(name, number)
     in_stage = (info for info in registry.versions(name) if address.stage in ("latest", info.stage))
     found = next(in_stage, None)
     if found is None:
-        message = f"no version of « {name} » is in the stage « {address.stage} »"
+        message = f"no version of '{name}' is in the stage '{address.stage}'"
         raise NotFoundError(message, hint=f"passerelle status --model {shell_word(name)}")
     return found

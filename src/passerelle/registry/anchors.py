@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from passerelle.errors import NotFoundError
 from passerelle.model.ledger_entry import ERASURE, UNDONE, Entry
+from passerelle.model.numbered_params import numbered_param
 from passerelle.names import ENTRY_PARAM, LEDGER_ANNOUNCED, LEDGER_CANDIDATE, LEDGER_ENTRY, LEDGER_ERASURE, ModelVersionRef, ledger_artifact
-from passerelle.registry.chain import Anchors
+from passerelle.registry.chain import Anchors, standing_entry
 from passerelle.registry.client import Registry
-from passerelle.registry.run_params import numbered_digests, numbered_param, tell_run
+from passerelle.registry.run_params import numbered_digests, tell_run
 
 _TAG = re.compile(r"([0-9]{1,12}) (sha256:[0-9a-f]{64})")
 
@@ -48,19 +49,37 @@ def confirm(registry: Registry, entry: Entry) -> None:
             tell_run(registry, run_id, numbered_param(ENTRY_PARAM, entry.registered_model, entry.number), entry.digest)
 
 
-def removed_entries(registry: Registry, registered_model: str, entries: Sequence[Entry]) -> Iterator[str]:
+def removed_entries(
+    registry: Registry, registered_model: str, entries: Sequence[Entry], *, run_ids: Iterable[str] | None = None
+) -> Iterator[str]:
     """Yield what the runs of the versions know of entries that are not those of the ledger: it was put back to an earlier state.
+
+    Args:
+        run_ids: The runs that are asked; by default those of all versions.
 
     Raises:
         OutsideError: MLflow does not answer.
     """
     digests = {entry.number: entry.digest for entry in entries}
-    runs = dict.fromkeys(run_id for info in registry.versions(registered_model) if (run_id := info.ref.run_id))
-    for run_id in runs:
+    if run_ids is None:
+        run_ids = (info.ref.run_id for info in registry.versions(registered_model))
+    for run_id in dict.fromkeys(filter(None, run_ids)):
         for number, digest in sorted(numbered_digests(registry, run_id, ENTRY_PARAM, registered_model).items()):
             if digests.get(number) != digest:
                 here = "is another here" if number in digests else "is missing here"
                 yield f"the run {run_id} knows an entry {number} of the ledger, {digest}, which {here}: the ledger was put back or forged"
+
+
+def put_back(registry: Registry, registered_model: str, entries: Sequence[Entry]) -> str | None:
+    """Return what tells that the ledger was put back to an earlier state, or forged; None where nothing does.
+
+    The first move that is missing moved what is in production by the ledger, so that one run tells it; all are asked where nothing is.
+
+    Raises:
+        OutsideError: MLflow does not answer.
+    """
+    now = standing_entry(entries)
+    return next(removed_entries(registry, registered_model, entries, run_ids=(now.run_id,) if now and now.run_id else None), None)
 
 
 def publish(registry: Registry, entry: Entry) -> None:

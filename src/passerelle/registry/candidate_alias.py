@@ -65,7 +65,7 @@ def write_candidate(
     """
     written = entry if entry.number else append(registry, ledger, entry, signing, check_lock=check_lock)
     if written is None:
-        raise BusyError(f"the ledger of « {entry.registered_model} » has a new entry", hint="passerelle rollout --status")
+        raise BusyError(f"the ledger of '{entry.registered_model}' has a new entry", hint="passerelle rollout --status")
     check_lock()
     publish(registry, written)
     confirm(registry, written)

@@ -81,13 +81,13 @@ class Registry:
         found = self.find_training({}, name)
         if found is None:
             hint = "passerelle train\npasserelle adopt models:/NAME/VERSION"
-            raise NotFoundError(f"the experiment « {name} » holds no finished training", hint=hint)
+            raise NotFoundError(f"the experiment '{name}' holds no finished training", hint=hint)
         return found
 
     def find_training(self, tags: Mapping[str, str], experiment: str | None = None) -> str | None:
         """Return the id of the newest finished parent run with these tags, or None."""
         name = experiment or self.settings.experiment
-        with self._calling(f"the experiment « {name} »"):
+        with self._calling(f"the experiment '{name}'"):
             found = self._client.get_experiment_by_name(name)
             if found is None:
                 return None
@@ -131,20 +131,20 @@ class Registry:
         Raises:
             NotFoundError: The version does not exist, or was deleted.
         """
-        with self._calling(f"version {version} of « {registered_model} »", hint="passerelle status"):
+        with self._calling(f"version {version} of '{registered_model}'", hint="passerelle status"):
             return version_info(self._client.get_model_version(registered_model, str(version)))
 
     def versions(self, registered_model: str) -> tuple[VersionInfo, ...]:
         """Return all versions, the newest first; none where there is no such registered model."""
         quoted = registered_model.replace("'", "''")
-        with self._calling(f"the registered model « {registered_model} »"):
+        with self._calling(f"the registered model '{registered_model}'"):
             found = all_pages(self._client.search_model_versions, f"name = '{quoted}'", order_by="version_number ASC")
         return tuple(sorted(map(version_info, found), key=lambda info: -info.ref.version))
 
     def newest_version(self, registered_model: str) -> VersionInfo | None:
         """Return the version with the highest number; None where there is none."""
         quoted = registered_model.replace("'", "''")
-        with self._calling(f"the registered model « {registered_model} »"):
+        with self._calling(f"the registered model '{registered_model}'"):
             found = self._client.search_model_versions(f"name = '{quoted}'", max_results=1, order_by=["version_number DESC"])
         return version_info(found[0]) if found else None
 
@@ -157,7 +157,7 @@ class Registry:
     def aliases(self, registered_model: str) -> dict[str, int]:
         """Return each alias with the version it points to; none where there is no such registered model."""
         try:
-            with self._calling(f"the registered model « {registered_model} »"):
+            with self._calling(f"the registered model '{registered_model}'"):
                 return {alias: int(version) for alias, version in self._client.get_registered_model(registered_model).aliases.items()}
         except NotFoundError:
             return {}
@@ -170,13 +170,13 @@ class Registry:
         """
         version = self.aliases(registered_model).get(alias)
         if version is None:
-            message = f"no version of « {registered_model} » holds the alias « {alias} »"
+            message = f"no version of '{registered_model}' holds the alias '{alias}'"
             raise NotFoundError(message, hint="passerelle promote")
         return self.model_version(registered_model, version).ref
 
     def create_version(self, registered_model: str, run_id: str, model_uri: str, tags: Mapping[str, str]) -> ModelVersionRef:
         """Make the run's model a new version, and the registered model where it is missing."""
-        with self._calling(f"the registered model « {registered_model} »"):
+        with self._calling(f"the registered model '{registered_model}'"):
             try:
                 self._client.create_registered_model(registered_model)
             except MlflowException as error:
@@ -206,7 +206,7 @@ class Registry:
     def model_tags(self, registered_model: str) -> dict[str, str]:
         """Return the tags of the registered model itself; none where there is no such registered model."""
         try:
-            with self._calling(f"the registered model « {registered_model} »"):
+            with self._calling(f"the registered model '{registered_model}'"):
                 return dict(self._client.get_registered_model(registered_model).tags)
         except NotFoundError:
             return {}
@@ -218,7 +218,7 @@ class Registry:
 
     def set_model_tag(self, registered_model: str, name: str, value: str) -> None:
         """Set a tag of the registered model itself."""
-        with self._calling(f"the registered model « {registered_model} »"):
+        with self._calling(f"the registered model '{registered_model}'"):
             self._client.set_registered_model_tag(registered_model, name, value)
 
     def set_alias(self, ref: ModelVersionRef, alias: str) -> None:
@@ -228,7 +228,7 @@ class Registry:
 
     def delete_alias(self, registered_model: str, alias: str) -> None:
         """Remove the alias."""
-        with self._calling(f"the registered model « {registered_model} »"):
+        with self._calling(f"the registered model '{registered_model}'"):
             self._client.delete_registered_model_alias(registered_model, alias)
 
     def set_stage(self, ref: ModelVersionRef, stage: str) -> None:

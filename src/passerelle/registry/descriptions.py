@@ -27,7 +27,7 @@ def describe_version(registry: Registry, ref: ModelVersionRef, text: str) -> boo
 
 def describe_model(registry: Registry, registered_model: str, text: str) -> None:
     """Give the registered model this description, where it has none."""
-    with registry.mlflow(f"the registered model « {registered_model} »") as client:
+    with registry.mlflow(f"the registered model '{registered_model}'") as client:
         if not client.get_registered_model(registered_model).description:
             client.update_registered_model(registered_model, text)
 

@@ -22,7 +22,7 @@ def signed(entry: Entry, settings: SigningSettings | None, *, last: Entry | None
     signature = sign(entry.content(), settings, run_id=SIGNED_SUBJECT) if settings else None
     if signature is None:
         if (last is not None and last.signature) or (settings is not None and settings.verify == "required"):
-            message = f"the entries of the ledger of « {entry.registered_model} » are signed, and no key is set to sign the next one with"
+            message = f"the entries of the ledger of '{entry.registered_model}' are signed, and no key is set to sign the next one with"
             raise RefusedError(message, hint="export PASSERELLE_SIGNING_KEY=key.pem")
         return entry
     complete = replace(entry, signature=signature)

@@ -42,7 +42,7 @@ def record_erasure(
             return former, False
         written = append(registry, ledger, _entry(registered_model, erased, who, reason), signing, check_lock=check_lock)
         if written is None:
-            raise BusyError(f"the ledger of « {registered_model} » has a new entry; run this command again", hint="passerelle history")
+            raise BusyError(f"the ledger of '{registered_model}' has a new entry; run this command again", hint="passerelle history")
         publish(registry, written)
         confirm(registry, written)
         return written, True

@@ -70,7 +70,7 @@ def only_model(client: RunReader, run_id: str, path: str = "") -> LoggedModelPla
         named = next((model for model in models if model.name == path.strip("/")), None) or _at_path(client, run_id, path.strip("/"))
         if named is None:
             hint = f"passerelle adopt runs:/{run_id}/{shell_word(models[-1].name)}" if models else "passerelle status"
-            raise NotFoundError(f"the run {run_id} logged no model « {path} »: it logged {names or 'none'}", hint=hint)
+            raise NotFoundError(f"the run {run_id} logged no model '{path}': it logged {names or 'none'}", hint=hint)
         return named
     if not models:
         raise NotFoundError(f"the run {run_id} logged no model", hint="passerelle adopt runs:/RUN_ID/PATH")

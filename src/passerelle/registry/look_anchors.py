@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from passerelle.errors import NotFoundError
+from passerelle.model.numbered_params import numbered_param
 from passerelle.names import LOOK_PARAM, LOOKS, ModelVersionRef
 from passerelle.registry.client import Registry
 from passerelle.registry.look_objects import Look
-from passerelle.registry.run_params import numbered_digests, numbered_param, tell_run
+from passerelle.registry.run_params import numbered_digests, tell_run
 
 _TAG = re.compile(r"([0-9]{1,6}) (sha256:[0-9a-f]{64})")
 

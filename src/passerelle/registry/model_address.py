@@ -52,4 +52,4 @@ def parse_address(text: str) -> ModelAddress:
     name, at, alias = first.rpartition("@")
     if scheme == "models" and name and at and alias:
         return ModelAddress(text, name, alias=alias)
-    raise UsageError(f"« {text} » is not the address of a model: {_FORMS}", hint="passerelle adopt models:/NAME/VERSION")
+    raise UsageError(f"'{text}' is not the address of a model: {_FORMS}", hint="passerelle adopt models:/NAME/VERSION")

@@ -90,7 +90,7 @@ class Objects:
             code = error.response.get("Error", {}).get("Code", "")
             if code == "NoSuchBucket":
                 hint = "export PASSERELLE_S3_BUCKET=BUCKET"
-                raise OutsideError(f"the S3 at {where} holds no bucket « {self.settings.bucket} »", hint=hint) from error
+                raise OutsideError(f"the S3 at {where} holds no bucket '{self.settings.bucket}'", hint=hint) from error
             if code in _KEYS:
                 hint = 'eval "$(passerelle env)"\nexport AWS_ACCESS_KEY_ID=KEY AWS_SECRET_ACCESS_KEY=SECRET'
                 raise OutsideError(f"the S3 at {where} refuses these keys ({code})", hint=hint) from error

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from contextlib import suppress
 
 from passerelle.errors import NotFoundError
+from passerelle.model.numbered_params import digests_by_number
 from passerelle.registry.client import Registry
-
-
-def numbered_param(prefix: str, registered_model: str, number: int | None = None) -> str:
-    """Return the name of such a parameter, or what such names begin with; a run may be of several registered models."""
-    whose = hashlib.sha256(registered_model.encode()).hexdigest()[:8]
-    return f"{prefix}{whose}." + ("" if number is None else f"{number:06d}")
 
 
 def numbered_digests(registry: Registry, run_id: str, prefix: str, registered_model: str) -> dict[int, str]:
@@ -22,10 +15,8 @@ def numbered_digests(registry: Registry, run_id: str, prefix: str, registered_mo
     Raises:
         OutsideError: MLflow does not answer.
     """
-    pattern = re.compile(re.escape(numbered_param(prefix, registered_model)) + r"([0-9]{6})")
     with suppress(NotFoundError):
-        named = ((pattern.fullmatch(name), digest) for name, digest in registry.run(run_id).params.items())
-        return {int(match[1]): digest for match, digest in named if match}
+        return digests_by_number(registry.run(run_id).params, prefix, registered_model)
     return {}
 
 

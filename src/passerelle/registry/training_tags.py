@@ -10,7 +10,7 @@ from passerelle.registry.entities import all_pages
 def tags_of_trainings(registry: Registry, tag: str) -> tuple[str, ...]:
     """Return this tag of each finished training of the experiment that has it, the newest first."""
     name = registry.settings.experiment
-    with registry.mlflow(f"the experiment « {name} »") as client:
+    with registry.mlflow(f"the experiment '{name}'") as client:
         found = client.get_experiment_by_name(name)
         if found is None:
             return ()

@@ -135,7 +135,7 @@ def verified_ledger(
 def broken(registered_model: str, faults: tuple[LedgerFault, ...]) -> IntegrityError:
     """Return the error for a broken ledger, naming the first faulty entry."""
     first, more = faults[0], f" ({len(faults) - 1} more faults)" if len(faults) > 1 else ""
-    message = f"the ledger of « {registered_model} » is broken at entry {first.number}: {first.problem}{more}"
+    message = f"the ledger of '{registered_model}' is broken at entry {first.number}: {first.problem}{more}"
     if only_unanchored(faults):
         message += "; a person who knows why may go on from it"
         return IntegrityError(message, hint="passerelle history --verify\npasserelle promote --version N --accept ledger --reason REASON")
@@ -240,4 +240,4 @@ def _read(registry: Registry, registered_model: str, signing: SigningSettings | 
                 chain = replace(chain, faults=(*signature_faults(chain.entries, signing), *chain.faults))
             return stored, anchors, chain
         former = (stored, anchors)
-    raise BusyError(f"the ledger of « {registered_model} » is being written continuously", hint="passerelle status")
+    raise BusyError(f"the ledger of '{registered_model}' is being written continuously", hint="passerelle status")

@@ -29,7 +29,7 @@ def keep_webhooks(registry: Registry, name: str, urls: Sequence[str], secret: st
     Raises:
         OutsideError: MLflow does not answer, or refuses an address or this user.
     """
-    with registry.environment.calling(), mlflow_errors(f"the webhook « {name} » in MLflow", hint=_HINT):
+    with registry.environment.calling(), mlflow_errors(f"the webhook '{name}' in MLflow", hint=_HINT):
         found = [each for each in _listed(registry) if each["name"] == name]
         kept: set[str] = set()
         changed = 0

@@ -39,4 +39,4 @@ def _broken(model: str, objects: Mapping[str, bytes]) -> list[str]:
     folder = folder_of(model)
     lines = tuple((key, content) for key, content in objects.items() if _ENTRY.fullmatch(key.removeprefix(folder)))
     faults = examine(model, Stored(lines, objects.get(folder + HEAD_NAME), None), None).faults
-    return [f"the ledger of « {model} » is broken at entry {each.number}: {each.problem}" for each in faults[:1]]
+    return [f"the ledger of '{model}' is broken at entry {each.number}: {each.problem}" for each in faults[:1]]

@@ -47,7 +47,7 @@ def parsed_recipients(texts: Sequence[str]) -> list[pyrage.x25519.Recipient]:
         try:
             found.append(pyrage.x25519.Recipient.from_str(text.strip()))
         except pyrage.RecipientError as error:
-            what = "a private key" if text.strip().upper().startswith("AGE-SECRET-KEY") else f"« {text.strip()[:80]} »"
+            what = "a private key" if text.strip().upper().startswith("AGE-SECRET-KEY") else f"'{text.strip()[:80]}'"
             raise UsageError(f"{what} is no public key of age, which begins with age1", hint=_MAKE) from error
     return found
 

@@ -67,7 +67,7 @@ def find_cluster(project: Path, overlay: str) -> Cluster:
     folder = project.resolve() / "deploy" / "kubernetes" / "overlays" / overlay
     if not folder.is_dir():
         names = ", ".join(sorted(path.name for path in folder.parent.glob("*"))) or "none"
-        raise UsageError(f"there is no overlay « {overlay} »: {names}", hint="passerelle deploy --target kubernetes --overlay NAME")
+        raise UsageError(f"there is no overlay '{overlay}': {names}", hint="passerelle deploy --target kubernetes --overlay NAME")
     command = [kubectl, "kustomize", str(folder)]
     done = subprocess.run(command, env=tool_environment(), capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     if done.returncode != 0:

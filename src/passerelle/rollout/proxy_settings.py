@@ -27,19 +27,19 @@ def check_proxy(values: Mapping[str, str], folder: Path) -> None:
     """
     tls = values.get("PROXY_TLS") or "internal"
     if tls not in _TLS:
-        raise SettingsError(f"PROXY_TLS is « {tls} »; it is one of {', '.join(_TLS)}", hint=f"export PROXY_TLS=internal; {_RUN}")
+        raise SettingsError(f"PROXY_TLS is '{tls}'; it is one of {', '.join(_TLS)}", hint=f"export PROXY_TLS=internal; {_RUN}")
     for name in _FILES if tls == "own" else ():
         _check_file(name, values.get(name) or "", folder)
     directory = values.get("ACME_DIRECTORY") or "https://"
     if tls == "acme" and not directory.startswith("https://"):
         raise SettingsError(
-            f"ACME_DIRECTORY is « {directory} »; it is an address that begins with https://", hint=f"export ACME_DIRECTORY=URL; {_RUN}"
+            f"ACME_DIRECTORY is '{directory}'; it is an address that begins with https://", hint=f"export ACME_DIRECTORY=URL; {_RUN}"
         )
     for name, example in (("ANSWER_TIMEOUT", "4s"), ("BATCH_TIMEOUT", "35s")):
         value = values.get(name) or example
         if not _DURATION.fullmatch(value):
             raise SettingsError(
-                f"{name} is « {value} »; it is a duration with its unit, such as {example}", hint=f"export {name}={example}; {_RUN}"
+                f"{name} is '{value}'; it is a duration with its unit, such as {example}", hint=f"export {name}={example}; {_RUN}"
             )
 
 

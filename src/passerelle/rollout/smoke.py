@@ -193,7 +193,7 @@ def _check_value(answer: ServiceAnswer, golden: Golden, place: int, where: str) 
     else:
         now, seen = str(answer.get("label")), str(seen)  # images of earlier releases answer every label as a text
     if not same_value(seen, now, vectors=golden.vectors):
-        raise GoldenError(f"the golden input {place} is « {now} » at {where} and was « {seen} »", hint="passerelle status")
+        raise GoldenError(f"the golden input {place} is '{now}' at {where} and was '{seen}'", hint="passerelle status")
 
 
 def _list(labels: object) -> list[object]:

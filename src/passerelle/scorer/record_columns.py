@@ -55,4 +55,4 @@ def texts_of(records: Sequence[Mapping[str, object]], column: str) -> list[str]:
 
 def no_text(column: str) -> DataError:
     """Return the error of a record without a text that the model reads."""
-    return DataError(f"The record's field « {column} » holds no text.")
+    return DataError(f"The record's field '{column}' holds no text.")

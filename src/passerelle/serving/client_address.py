@@ -41,7 +41,7 @@ class Proxies:
             self._networks: tuple[IPv4Network | IPv6Network, ...] = tuple(ip_network(each) for each in named if each != UNIX)
         except ValueError:
             raise SettingsError(
-                "PASSERELLE_TRUSTED_PROXIES names something that is no address, no network and not « unix »",
+                "PASSERELLE_TRUSTED_PROXIES names something that is no address, no network and not 'unix'",
                 hint="export PASSERELLE_TRUSTED_PROXIES=10.0.0.7,fd00::/8\nunset PASSERELLE_TRUSTED_PROXIES",
             ) from None
 

@@ -15,7 +15,7 @@ ACCEPTANCES: tuple[Acceptance, ...] = get_args(Acceptance)
 MEANINGS: Mapping[Acceptance, str] = {
     "champion-gone": "it is judged by the criteria alone",
     "criteria": "the criteria are others than before",
-    "ledger": "MLflow knows none of the ledger's entries",
+    "ledger": "the ledger is another than MLflow knows",
     "too-few-rows": "the rows are too few to tell whether it is as good as the one in production",
     "unjudged": "there are no labelled rows to judge it by",
     "unknown-leakage": "nobody knows which rows it learned from",

@@ -220,7 +220,7 @@ def _tried(found: Adoptable, model: Path, request: AdoptionRequest) -> tuple[Tri
     labels = read_labels_file(options.labels) if options.labels is not None else {}
     draft = _draft(found, flavor, signature, labels)
     draft = replace(draft, golden_origin=inputs.origin, python=locked.python, libraries={**flavor.libraries, **locked.libraries})
-    ignored = tuple(f"the examples' column « {name} » is none of the signature, and is ignored" for name in inputs.ignored)
+    ignored = tuple(f"the examples' column '{name}' is none of the signature, and is ignored" for name in inputs.ignored)
     logged = LoggedModel(model.parent, draft, python, settings, found.address, signature.text_column)
     return tried(logged, inputs), (*signature.warnings, *ignored)
 

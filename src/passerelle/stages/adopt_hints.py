@@ -96,7 +96,7 @@ def _replaced(option: Option, own: Sequence[Option]) -> bool:
 def _is_wrong(option: Option, message: str) -> bool:
     name, value = option
     if name in {"--override", "--drop-column"}:
-        return f"« {value} »" in message
+        return f"'{value}'" in message
     return name in message or (name == "--examples" and "of the examples" in message)
 
 

@@ -57,7 +57,7 @@ def served_signature(logged: Mapping[str, Any] | None, options: AdoptOptions, *,
     unknown = next((name for name in options.drop_columns if name not in names), None)
     if unknown is not None:
         raise UsageError(
-            f"--drop-column names « {unknown} », and the signature has {', '.join(names)}", hint=f"passerelle adopt {shell_word(address)}"
+            f"--drop-column names '{unknown}', and the signature has {', '.join(names)}", hint=f"passerelle adopt {shell_word(address)}"
         )
     kept = [column for column in columns if column["name"] not in options.drop_columns]
     parts = {**parts, "inputs": json.dumps(kept, ensure_ascii=False)}
@@ -106,4 +106,4 @@ def _warnings(columns: list[dict[str, Any]], address: str) -> Iterator[str]:
         name = str(column["name"])
         if name.casefold() in _LIKE_A_LABEL:
             way_out = f"passerelle adopt {address} --drop-column {name}"
-            yield f"the column « {name} » is named like a label, which no record has when it is to be predicted; leave it out: {way_out}"
+            yield f"the column '{name}' is named like a label, which no record has when it is to be predicted; leave it out: {way_out}"

@@ -104,7 +104,7 @@ def _epoch(environment: Mapping[str, str]) -> int | None:
     epoch = environment.get("SOURCE_DATE_EPOCH")
     if epoch is not None and not epoch.isdigit():
         raise SettingsError(
-            f"SOURCE_DATE_EPOCH is « {epoch} », not seconds since 1970", hint="export SOURCE_DATE_EPOCH=$(git log -1 --pretty=%ct)"
+            f"SOURCE_DATE_EPOCH is '{epoch}', not seconds since 1970", hint="export SOURCE_DATE_EPOCH=$(git log -1 --pretty=%ct)"
         )
     return int(epoch) if epoch else None
 

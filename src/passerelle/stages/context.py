@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from passerelle.client_settings import ClientSettings
-from passerelle.errors import OutsideError, UsageError
+from passerelle.errors import BusyError, OutsideError, UsageError
 from passerelle.known_settings import refuse_unknown, with_all_secrets
-from passerelle.platform.state import running
+from passerelle.platform.state import running, starting
 from passerelle.settings import (
     MlflowSettings,
     S3Settings,
@@ -73,8 +73,13 @@ class Context:
 
         Raises:
             OutsideError: None was named, and the embedded platform did not run when the context was built.
+            BusyError: Likewise; it is being started.
         """
         if self.server is None:
+            pid = starting(self.state.state_dir)
+            if pid is not None:
+                message = f"the embedded platform in {self.state.state_dir} is starting (process {pid}), and does not answer yet"
+                raise BusyError(message, hint="passerelle status")
             raise OutsideError("no MLflow server is named, and the embedded platform does not run", hint=START)
         return self.server
 

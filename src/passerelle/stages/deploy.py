@@ -27,7 +27,7 @@ from passerelle.stages.first_request import first_request
 from passerelle.stages.log_columns import column_setting
 from passerelle.stages.place import Place, Stopped
 from passerelle.stages.production_bento import build_production
-from passerelle.stages.promotion_check import check_promoted_here
+from passerelle.stages.promotion_check import check_deployable
 from passerelle.stages.stack_deploy import deploy_to_stack, release_of
 
 __all__ = ["Deployed", "Place", "Stopped", "run"]
@@ -88,7 +88,7 @@ def _here(
     if new is not None and dry_run:
         return Deployment(None, new, None, 0.0, None, changed=True, dry_run=True)
     tag = new or bento_to_serve(context, bento_tag, place.registered_model, progress=progress)
-    check_promoted_here(context, tag)
+    check_deployable(context, tag)
     variables = {**context.environment, **column_setting(context.store, tag, place.log_columns, target="local")}
     if webhook_setup.wants_webhook(follow) and not dry_run:
         variables["PASSERELLE_FOLLOW_WEBHOOK_SECRET_FILE"] = str(webhook_setup.secret_file(context, follow))
@@ -117,7 +117,7 @@ def _to_kubernetes(
     cluster = manifests.with_doors(cluster, context.environment.get("PASSERELLE_DOORS"))
     tag = bento_to_serve(context, bento_tag, place.registered_model, progress=progress)
     production = overlay == "production" or manifests.variables_of(cluster).get("PASSERELLE_ENVIRONMENT") == "production"
-    check_promoted_here(context, tag, production=production or not context.development)
+    check_deployable(context, tag, production=production or not context.development)
     cluster = manifests.with_variables(cluster, column_setting(context.store, tag, place.log_columns, target="kubernetes"))
     release = release_of(context, tag, dry_run=dry_run, progress=progress, image=place.image)
     if place.image is None:

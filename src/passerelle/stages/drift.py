@@ -90,7 +90,7 @@ def _version(context: Context, name: str, days: Sequence[DayCounts], progress: P
     try:
         return context.registry.model_version(name, int(version)).ref
     except NotFoundError:
-        progress(f"version {version} of « {name} » is not in the registry any more: its training is not known")
+        progress(f"version {version} of '{name}' is not in the registry any more: its training is not known")
         return None
 
 

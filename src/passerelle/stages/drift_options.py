@@ -57,4 +57,4 @@ class DriftOptions:
         try:
             return date.fromisoformat(self.day)
         except ValueError:
-            raise UsageError(f"« {self.day} » is no day: YYYY-MM-DD", hint="passerelle drift --day 2026-01-31") from None
+            raise UsageError(f"'{self.day}' is no day: YYYY-MM-DD", hint="passerelle drift --day 2026-01-31") from None

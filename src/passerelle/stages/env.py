@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from passerelle.follow_settings import FollowSettings
-from passerelle.platform.state import own_environment, running
+from passerelle.platform.state import own_environment, running, starting
 from passerelle.rollout.following import following_of
 from passerelle.rollout.stack import find_stack
 from passerelle.stages.context import Context, Progress, silent, stage
@@ -32,7 +32,9 @@ def run(context: Context, target: Platform = "embedded", *, project: Path = Path
     state_dir = context.state.state_dir
     platform = running(state_dir)
     if platform is None:
-        progress(f"the embedded platform in {state_dir} is off: no MLFLOW_TRACKING_URI and no variables of the S3")
-        progress("to start it: passerelle up, in another terminal")
+        pid = starting(state_dir)
+        state = f"is starting (process {pid}), and does not answer yet" if pid else "is off"
+        progress(f"the embedded platform in {state_dir} {state}: no MLFLOW_TRACKING_URI and no variables of the S3")
+        progress('once it answers: eval "$(passerelle env)"' if pid else "to start it: passerelle up, in another terminal")
         return own_environment(state_dir)
     return platform.environment

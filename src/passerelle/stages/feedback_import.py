@@ -154,8 +154,8 @@ def _models(path: Path, place: LogPlace, rows: Sequence[_Row], registered_model:
     models = {key: str(answer[_MODEL]) for key, answer in known.items()}
     others = [models[row.prediction_id] for row in rows if models.get(row.prediction_id, registered_model) != registered_model]
     if registered_model is not None and others:
-        named = ", ".join(f"« {name} »" for name in sorted(set(others)))
-        message = f"{path}: {len(others)} of {len(rows)} rows are about answers of {named}, not of « {registered_model} »"
+        named = ", ".join(f"'{name}'" for name in sorted(set(others)))
+        message = f"{path}: {len(others)} of {len(rows)} rows are about answers of {named}, not of '{registered_model}'"
         raise DataError(
             f"{message}; nothing was imported",
             hint=f"passerelle feedback import {shell_word(path)} --by NAME --model {shell_word(others[0])}",
@@ -172,7 +172,7 @@ def _check_labels(
     pairs = {(models.get(row.prediction_id), row.label) for row in rows}
     wrong = sorted({label for name, label in pairs if label not in taken | (every if name is None else known[name])})
     if wrong:
-        named = ", ".join(f"« {label} »" for label in wrong[:_ROWS_NAMED])
+        named = ", ".join(f"'{label}'" for label in wrong[:_ROWS_NAMED])
         hint = f"passerelle feedback import {shell_word(path)} --by NAME --new-label LABEL"
         raise DataError(f"{path} has labels that no answer of the same model in the log has: {named}", hint=hint)
 

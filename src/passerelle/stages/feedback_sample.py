@@ -102,7 +102,7 @@ def _ids(place: LogPlace, day: date, registered_model: str | None) -> list[str]:
     if len(by_model) > 1:
         raise SeveralModelsError(f"several models answered on {day}", sorted(by_model))
     if not by_model:
-        of = f" by « {registered_model} »" if registered_model else ""
+        of = f" by '{registered_model}'" if registered_model else ""
         raise NotFoundError(f"the prediction log has no answer of {day}{of}", hint="passerelle status")
     return next(iter(by_model.values()))
 

@@ -141,12 +141,12 @@ def _fitting(rows: Sequence[Mapping[str, Any]], columns: Sequence[Mapping[str, A
                 if column.get("required", True) and name not in row:
                     found = ", ".join(sorted(map(str, row))) or "none"
                     hint = f"passerelle adopt {shell_word(address)} --examples FILE"
-                    raise UsageError(f"{what} lacks the column « {name} » of the signature; it has {found}", hint=hint)
+                    raise UsageError(f"{what} lacks the column '{name}' of the signature; it has {found}", hint=hint)
                 if column.get("required", True):
-                    message = f"{what} has no value for « {name} » in row {place + 1}, which the signature requires"
+                    message = f"{what} has no value for '{name}' in row {place + 1}, which the signature requires"
                     raise UsageError(message, hint=f"passerelle adopt {shell_word(address)} --examples FILE")
                 continue
-            record[name] = _converted(value, str(column["type"]), where=f"row {place + 1} of {what}, column « {name} »")
+            record[name] = _converted(value, str(column["type"]), where=f"row {place + 1} of {what}, column '{name}'")
         records.append(record)
     return records
 

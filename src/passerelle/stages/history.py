@@ -41,7 +41,7 @@ def refuse_broken(registered_model: str, findings: Sequence[LedgerFault]) -> Non
         IntegrityError: It found entries that were changed, removed or inserted.
     """
     if findings:
-        found = f"the ledger of « {registered_model} » is not as passerelle wrote it: {len(findings)} faults"
+        found = f"the ledger of '{registered_model}' is not as passerelle wrote it: {len(findings)} faults"
         way_out = "check who may write below ledger/ in the bucket, then restore a backup into an empty stack"
         raise IntegrityError(f"{found}; {way_out}", hint="passerelle restore FILE")
 
@@ -53,13 +53,13 @@ def refuse_differences(found: History) -> None:
         IntegrityError: Something is, looks at test sets are not those that were taken, or runs know of other entries.
     """
     if found.removed:
-        message = f"the ledger of « {found.registered_model} » was put back to an earlier state, or forged: runs know other entries"
+        message = f"the ledger of '{found.registered_model}' was put back to an earlier state, or forged: runs know other entries"
         raise IntegrityError(f"{message}; check who may write below ledger/ and to MLflow", hint="passerelle restore FILE")
     if found.differences:
         message = (
-            f"{len(found.differences)} things that are said of versions of « {found.registered_model} » are not what their manifests record"
+            f"{len(found.differences)} things that are said of versions of '{found.registered_model}' are not what their manifests record"
         )
         raise IntegrityError(f"{message}: somebody edited them", hint="passerelle trace VERSION\npasserelle rollback --version N")
     if found.looks:
-        message = f"the looks at the test sets of « {found.registered_model} » are not those that were taken: somebody wins tries back"
+        message = f"the looks at the test sets of '{found.registered_model}' are not those that were taken: somebody wins tries back"
         raise IntegrityError(f"{message}; check who may write below ledger/ in the bucket", hint="passerelle train --refresh-held-out")

@@ -28,7 +28,7 @@ def column_setting(store: StoreSettings, bento_tag: BentoTag, named: Sequence[st
         return {}
     setting = LogSettings.read({}, log_column=",".join(named))
     present = describe(Path(Store(store).model_of(bento_tag).path) / MODEL_FOLDER, scorer_alone=True).column_names
-    unknown = [f"« {name} »" for name in setting.columns if name not in present]
+    unknown = [f"'{name}'" for name in setting.columns if name not in present]
     if unknown:
         message = f"the model of {bento_tag} has no column {', '.join(unknown)} that could be logged; it has {', '.join(present)}"
         first = shlex.quote(present[0])

@@ -13,6 +13,7 @@ from passerelle.criteria import Criteria, Reference
 from passerelle.errors import DataError, IntegrityError, PasserelleError, UsageError
 from passerelle.gate.behaviour import BehaviourSuite, read_suite
 from passerelle.gate.gate_inputs import AllRows, GateInputs
+from passerelle.gate.messages import english_quotes
 from passerelle.gate.reference import ReferenceRows, checked
 from passerelle.gate.row_checks import with_meant
 from passerelle.model.manifest import digest_of_file
@@ -69,7 +70,9 @@ def notes_on_classes(criteria: Criteria, classes: Sequence[str]) -> tuple[str, .
     """Say which classes the criteria ask for and the data does not have, each with the one that is probably meant."""
     lacking = sorted(set(criteria.held_out.classes) - set(classes))
     meant = [(label, next(iter(difflib.get_close_matches(label, classes, n=1)), None)) for label in lacking]
-    return tuple(f"held_out.classes of the criteria names {with_meant([each])}, which the data does not have" for each in meant)
+    return tuple(
+        f"held_out.classes of the criteria names {english_quotes(with_meant([each]))}, which the data does not have" for each in meant
+    )
 
 
 def _another(rule: Reference, digest: str) -> IntegrityError:

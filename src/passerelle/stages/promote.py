@@ -25,6 +25,7 @@ from passerelle.stages.compare import best_run
 from passerelle.stages.context import CRITERIA, Context, stage
 from passerelle.stages.criteria_change import change_of_criteria, check_criteria, criteria_before, criteria_of_project
 from passerelle.stages.judgement import REPORT, Judgement, PromotionRequest, judgement_of
+from passerelle.stages.missing_moves import check_moves_or_accepted
 from passerelle.stages.promote_digest import way_to_a_digest
 from passerelle.stages.promote_options import PromoteOptions
 from passerelle.stages.promote_rows import labelled_rows
@@ -121,7 +122,7 @@ def _chosen(registry: Registry, version: int | None) -> ModelVersionRef:
     name = registry.settings.registered_model
     found = registry.model_version(name, version) if version else registry.newest_version(name)
     if found is None:
-        raise NotFoundError(f"« {name} » has no version", hint=_NO_VERSION)
+        raise NotFoundError(f"'{name}' has no version", hint=_NO_VERSION)
     return found.ref
 
 
@@ -131,7 +132,7 @@ def _planned(registry: Registry, best: Registered, signing: SigningSettings) -> 
     verified_ledger(registry, name, signing)
     now, newest = standing(registry, name), registry.newest_version(name)
     ref = ModelVersionRef(name, newest.ref.version + 1 if newest else 1, best.run_id)
-    first = (f"register « {best.candidate} » as version {ref.version}", "the gate judges it", "ledger: a new entry")
+    first = (f"register '{best.candidate}' as version {ref.version}", "the gate judges it", "ledger: a new entry")
     return Promotion(ref, now.production, changed=True, steps=(*first, *(words for words, _ in plan(registry, ref, now))), dry_run=True)
 
 
@@ -141,7 +142,7 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, req
     Raises:
         RefusedError: The gate refuses, forcing or waiving is not allowed here, or a rollback took the version out of production and
             nobody says why it should be put back.
-        IntegrityError: The version was not registered by passerelle: it has no artifact digest. Or the ledger is broken; says where.
+        IntegrityError: The version was not registered by passerelle: it has no artifact digest. Or the ledger is broken, or lacks a move.
         NotFoundError: There is nothing to judge by.
         BusyError: Somebody else promotes at this moment; says who.
     """
@@ -164,6 +165,7 @@ def promote(registry: Registry, *, ref: ModelVersionRef, criteria: Criteria, req
     if stands(before, ledger, ref.version):
         there = unchanged(registry, version.ref, before, ledger, who=request.who, signing=request.signing, dry_run=dry_run)
         return _reported(registry, there, criteria, request)
+    check_moves_or_accepted(registry, ledger.entries, version.ref, request.reasons)
     judgement, entry, notes = _judged(registry, version, criteria, request, holds_alias=before.production, ledger=ledger, dry_run=dry_run)
     if not request.puts_back:
         check_not_withdrawn(ledger.entries, version.ref, request.reasons)

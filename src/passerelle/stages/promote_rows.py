@@ -87,11 +87,11 @@ def _dataset(registry: Registry, ref: ModelVersionRef, name: str) -> RunDataset:
     datasets = datasets_of(registry, run_id)
     found = [each for each in datasets if each.name == name]
     if not found:
-        there = ", ".join(f"« {each.name} »" for each in datasets) or "none"
-        raise NotFoundError(f"the run {run_id} has no dataset « {name} »: it has {there}", hint=_AGAIN)
+        there = ", ".join(f"'{each.name}'" for each in datasets) or "none"
+        raise NotFoundError(f"the run {run_id} has no dataset '{name}': it has {there}", hint=_AGAIN)
     if all(each.context == _LEARNED_FROM for each in found):
-        raise UsageError(f"the model of {ref} learned from the dataset « {name} » of its run, by which it cannot be judged", hint=_AGAIN)
+        raise UsageError(f"the model of {ref} learned from the dataset '{name}' of its run, by which it cannot be judged", hint=_AGAIN)
     chosen = next(each for each in found if each.context != _LEARNED_FROM)
     if not chosen.uri:
-        raise NotFoundError(f"the run {run_id} names no file of its dataset « {name} »", hint=_AGAIN)
+        raise NotFoundError(f"the run {run_id} names no file of its dataset '{name}'", hint=_AGAIN)
     return chosen

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from passerelle.bentos.store import Store
+from passerelle.errors import IntegrityError, OutsideError
 from passerelle.model.promotion_proof import check_promoted
-from passerelle.names import BentoTag
+from passerelle.names import REGISTERED_MODEL_LABEL, BentoTag
 from passerelle.stages.context import Context
 
 
@@ -22,3 +24,29 @@ def check_promoted_here(context: Context, tag: BentoTag, *, production: bool | N
     model = Store(context.store).model(tag) if (production or (production is None and not context.development)) else None
     if model is not None:
         check_promoted(Path(model.path), context.signing)
+
+
+def check_deployable(context: Context, tag: BentoTag, *, production: bool | None = None) -> None:
+    """Check the same, and that the ledger was not put back to an earlier state, as far as MLflow and S3 can be asked.
+
+    A bento that was named can be deployed while they do not answer: the entry in its model is what counts then.
+
+    Raises:
+        RefusedError: As `check_promoted_here`.
+        IntegrityError: Likewise; or the ledger is broken, or was put back.
+    """
+    check_promoted_here(context, tag, production=production)
+    in_production = production or (production is None and not context.development)
+    model = Store(context.store).model(tag) if in_production and context.server is not None else None
+    name = model.info.labels.get(REGISTERED_MODEL_LABEL) if model is not None else None
+    if name is None:
+        return
+    with suppress(OutsideError):
+        # MLflow takes a second to import, and not every stage that checks a bento needs it.
+        from passerelle.registry.anchors import put_back  # noqa: PLC0415
+        from passerelle.registry.verified import verified_ledger  # noqa: PLC0415
+
+        entries = verified_ledger(context.registry, name, context.signing).entries
+        problem = put_back(context.registry, name, entries)
+        if problem is not None:
+            raise IntegrityError(f"{tag} is not deployed in production: {problem}", hint="passerelle history --verify")

@@ -9,6 +9,7 @@ from passerelle.registry.chain import promotion_of
 from passerelle.registry.client import Registry, VersionInfo
 from passerelle.registry.verified import VerifiedLedger, verified_ledger
 from passerelle.settings import SigningSettings
+from passerelle.stages.missing_moves import check_moves
 
 
 def lines_of_promotion(registry: Registry, version: VersionInfo, signing: SigningSettings | None, *, alias: bool, required: bool) -> bytes:
@@ -20,12 +21,15 @@ def lines_of_promotion(registry: Registry, version: VersionInfo, signing: Signin
 
     Raises:
         RefusedError: No promotion put the version there.
-        IntegrityError: The ledger is broken, or the version that holds the alias is not the one that was promoted.
+        IntegrityError: The ledger is broken or was put back to an earlier state, or the version that holds the alias is not the one that
+            was promoted.
     """
     try:
         ledger = verified_ledger(registry, version.ref.registered_model, signing)
         if alias:
             _check_alias(version, ledger)
+        if required:
+            check_moves(registry, ledger.entries, version.ref, "is not imported")
         entry = promotion_of(ledger.entries, version.ref, version.tags.get(ARTIFACT_DIGEST, ""))
         if entry is not None:
             return lines_of(ledger.entries[entry.number - 1 :], signing)

@@ -169,7 +169,7 @@ def _way_back(bucket: VersionedObjects, options: PruneOptions) -> bool:
     """Return whether what is removed by its name can be brought back; raises UsageError where it cannot and nobody agreed to that."""
     keeps = bucket.keeps_versions()
     if not keeps and not options.without_way_back:
-        message = f"the bucket « {bucket.settings.bucket} » keeps no former versions: what is removed from it is gone at once"
+        message = f"the bucket '{bucket.settings.bucket}' keeps no former versions: what is removed from it is gone at once"
         raise UsageError(message, hint="passerelle prune --without-way-back --dry-run")
     return keeps
 

@@ -131,7 +131,7 @@ def register(
         if registration.version is not None and ARTIFACT_DIGEST in registration.version.tags:
             return _found(registration, registration.version)
         if failures := "; ".join(failure.message for failure in criteria.check(run.metrics)):
-            raise CriteriaError(f"« {run.name} » does not meet the criteria: {failures}", hint="passerelle compare")
+            raise CriteriaError(f"'{run.name}' does not meet the criteria: {failures}", hint="passerelle compare")
         with leads_to_adoption(run_id):
             found = _looked_at(registration)
         tags = {**tags, **_tags(run, criteria, found.manifest)} | ({TRUSTED_PICKLE: "true"} if found.description.pickled else {})

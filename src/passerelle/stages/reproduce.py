@@ -91,7 +91,7 @@ def run(
     candidate = tags.get(CANDIDATE, run.name)
     again = next((each for each in registry.candidate_runs(parent) if each.name == candidate), None)
     if again is None:
-        raise NotFoundError(f"the training {parent} has no candidate « {candidate} »", hint="passerelle compare")
+        raise NotFoundError(f"the training {parent} has no candidate '{candidate}'", hint="passerelle compare")
     model, differing = _models(registry, version, found.manifest, again.run_id)
     golden, golden_again = (registry.read_json(each.run_id, GOLDEN) for each in (run, again))
     comparison = compare_trainings(run.metrics, again.metrics, golden, golden_again, model)

@@ -73,7 +73,7 @@ def rollback(
         return there
     target = version if version is not None else registry.aliases(name).get(str(PREVIOUS))
     if target is None:
-        raise NotFoundError(f"« {name} » has no previous version to go back to", hint="passerelle history; passerelle rollback --version N")
+        raise NotFoundError(f"'{name}' has no previous version to go back to", hint="passerelle history; passerelle rollback --version N")
     info = registry.model_version(name, target)
     _check_was_there(info, ledger)
     if TRUSTED_PICKLE in info.tags and not development:

@@ -230,13 +230,13 @@ def promoted(
     """
     if found.live is not None and (found.live.backed_out or found.live.broken):
         what = found.live.backed_out or "; ".join(found.live.broken)
-        raise RefusedError(f"the candidate of « {found.registered_model} » broke a limit: {what}", hint="passerelle rollout --stop")
+        raise RefusedError(f"the candidate of '{found.registered_model}' broke a limit: {what}", hint="passerelle rollout --stop")
     if found.entry is None or found.version is None:
-        raise NotFoundError(f"« {found.registered_model} » has no candidate", hint="passerelle rollout --candidate N --weight 10")
+        raise NotFoundError(f"'{found.registered_model}' has no candidate", hint="passerelle rollout --candidate N --weight 10")
     if found.live is None or found.live.comparison is None:
         raise no_service(found.live)
     if found.live.comparison.candidate.requests == 0:
-        message = f"the candidate of « {found.registered_model} » has answered nothing yet, so that there is nothing to compare"
+        message = f"the candidate of '{found.registered_model}' has answered nothing yet, so that there is nothing to compare"
         raise RefusedError(message, hint="passerelle rollout --status")
     request = replace(promotion_request(context, project), puts_back=True, live=live_rows(found.live.comparison))
     ref = ModelVersionRef(found.registered_model, found.version, found.entry.run_id)
@@ -270,13 +270,13 @@ def _check(author: Author, info: VersionInfo, ledger: VerifiedLedger) -> None:
         message = f"{info.ref} is a pickle that was trusted in development, and answers nobody in production"
         raise RefusedError(f"{message}; log it with serialization_format='skops'", hint="passerelle train --again; passerelle register")
     if ledger.in_production is None:
-        message = f"no version of « {info.ref.registered_model} » is in production that {info.ref} could answer beside"
+        message = f"no version of '{info.ref.registered_model}' is in production that {info.ref} could answer beside"
         raise RefusedError(message, hint=f"passerelle promote --version {info.ref.version}")
     if ledger.in_production == info.ref.version and (ledger.last_move is None or ledger.last_move.run_id in ("", info.ref.run_id)):
         raise UsageError(f"{info.ref} is in production already", hint="passerelle rollout --candidate N --weight 10")
     last = candidate_of(ledger)
     if last is not None and last.to_version != info.ref.version:
-        message = f"version {last.to_version} is the candidate of « {info.ref.registered_model} » already"
+        message = f"version {last.to_version} is the candidate of '{info.ref.registered_model}' already"
         raise UsageError(message, hint=f"passerelle rollout --stop; passerelle rollout --candidate {info.ref.version}")
 
 

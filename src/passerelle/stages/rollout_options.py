@@ -78,7 +78,7 @@ class RolloutOptions:
             message = f"a weight of {self.weight} is no share of the requests in percent: 0 to {LARGEST_WEIGHT}"
             raise UsageError(message, hint=f"passerelle rollout --candidate {self.candidate} --weight 10")
         if self.key_header is not None and not _HEADER.fullmatch(self.key_header):
-            message = f"« {self.key_header} » cannot be the name of a header: letters, digits and hyphens, 64 at most"
+            message = f"'{self.key_header}' cannot be the name of a header: letters, digits and hyphens, 64 at most"
             raise UsageError(message, hint=f"passerelle rollout --candidate {self.candidate} --key-header {KEY_HEADER}")
         if self.target is not None and self.addresses:
             raise UsageError("--target and --address name two sets of services", hint=f"passerelle rollout --status --target {self.target}")

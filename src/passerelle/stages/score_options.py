@@ -54,7 +54,7 @@ class ScoreOptions:
             check_address(self.address)
         taken = next((name for name in self.ids if name in OUTPUT_COLUMNS), None)
         if taken is not None:
-            message = f"the output has a column « {taken} » of its own: rename that of the input, or leave out --id {taken}"
+            message = f"the output has a column '{taken}' of its own: rename that of the input, or leave out --id {taken}"
             raise UsageError(message, hint="passerelle score --help")
         if len(set(self.ids)) < len(self.ids):
             raise UsageError("--id names a column twice", hint="passerelle score --help")
@@ -73,6 +73,6 @@ class ScoreOptions:
         """
         names = [name.strip() for name in (self.versions or "").split(",")]
         if len(names) != 2 or not all(names):  # noqa: PLR2004 - a pair
-            message = f"« {self.versions} » does not name two versions"
+            message = f"'{self.versions}' does not name two versions"
             raise UsageError(message, hint="passerelle score --versions production,candidate --input INPUT --output OUTPUT")
         return names[0], names[1]

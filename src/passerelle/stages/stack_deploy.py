@@ -24,7 +24,7 @@ from passerelle.stages.events import Steps
 from passerelle.stages.import_model import import_model
 from passerelle.stages.log_columns import column_setting
 from passerelle.stages.production_bento import bento_in_production
-from passerelle.stages.promotion_check import check_promoted_here
+from passerelle.stages.promotion_check import check_deployable
 
 FILL = 'eval "$(passerelle env --target compose)"; passerelle train; passerelle promote --best; passerelle deploy --target compose'
 
@@ -97,7 +97,7 @@ def deploy_to_stack(
     there = context.at(stack.environment())
     settings = there.registry.settings
     if there.registry.aliases(settings.registered_model).get(settings.alias) is None:
-        missing = f"no version of {settings.registered_model} is « {settings.alias} » in the stack's registry"
+        missing = f"no version of {settings.registered_model} is '{settings.alias}' in the stack's registry"
         if not init:
             raise NotFoundError(f"{missing}: there is nothing to deploy", hint=FILL)
         return Prepared(stack.address("mlflow", 5000), new_secrets, missing, FILL)
@@ -132,7 +132,7 @@ def deployed(
         RefusedError: The stack is production, and no promotion put the version there.
     """
     check_one_model(stack, tag.name)
-    check_promoted_here(context, tag, production=(stack.values().get("PASSERELLE_ENVIRONMENT") or "production") == "production")
+    check_deployable(context, tag, production=(stack.values().get("PASSERELLE_ENVIRONMENT") or "production") == "production")
     stack = replace(stack, overrides={**stack.overrides, **_logged(context, tag, log_columns)})
     done = deploy(stack, release_of(context, tag, dry_run=dry_run, progress=progress), dry_run=dry_run, progress=progress)
     return replace(done, following=_following(context, stack, dry_run=dry_run))

@@ -11,6 +11,7 @@ from passerelle.bentos.store import Store, bentos_of, latest_bento, latest_bento
 from passerelle.errors import SettingsError
 from passerelle.follow_settings import FollowSettings
 from passerelle.names import BENTO_TAG_LABEL, VERSION_LABEL, BentoTag
+from passerelle.registry.anchors import put_back
 from passerelle.registry.chain import LedgerFault, moves
 from passerelle.registry.client import PRODUCTION_STAGE, Registry
 from passerelle.registry.production import Standing, standing
@@ -219,6 +220,10 @@ def _status(registry: Registry, holdings: Holdings, found: History, now: Standin
         others = disagreements(replace(holdings, ledger=holdings.alias), deploy=deploy)
         return Status(holdings, (Disagreement(*missing), *others))
     command = f"passerelle promote --version {holdings.ledger}" if holdings.ledger else "passerelle history --verify"
+    was_put_back = put_back(registry, holdings.registered_model, found.entries)
+    if was_put_back:
+        # What alias and stage hold may be what somebody put there with it: no command makes the rest agree with that.
+        return Status(holdings, (Disagreement(was_put_back, "passerelle history --verify"),))
     of_head = (Disagreement(found.damaged_head, command),) if found.damaged_head else ()
     of_candidate = (Disagreement(*each) for each in candidate_disagreements(registry, found, holdings.ledger))
     return Status(holdings, (*disagreements(holdings, deploy=deploy), *of_head, *of_candidate))

@@ -185,11 +185,11 @@ def _labelled(registry: Registry, versions: Sequence[VersionInfo], reference: st
         if model != registry.settings.registered_model
         else "passerelle history"
     )
-    raise NotFoundError(f"the image {reference} holds version {number} of « {model} », run {run}, which is not among those here", hint=hint)
+    raise NotFoundError(f"the image {reference} holds version {number} of '{model}', run {run}, which is not among those here", hint=hint)
 
 
 def _unknown(registered_model: str, reference: str) -> NotFoundError:
-    message = f"nothing of « {registered_model} » is known as « {reference} »"
+    message = f"nothing of '{registered_model}' is known as '{reference}'"
     if looks_like_an_image(reference):
         return NotFoundError(
             f"{message}, and no engine here holds it", hint=f"docker pull {shell_word(reference)}; passerelle trace {shell_word(reference)}"

@@ -132,12 +132,12 @@ def _columns(path: Path, texts: Sequence[str], label_column: str, feature_column
     if texts and feature_columns:
         raise UsageError("text columns and feature columns are both given", hint=usage)
     if label_column in columns:
-        raise UsageError(f"« {label_column} » is both the class and what it is learned from", hint=usage)
+        raise UsageError(f"'{label_column}' is both the class and what it is learned from", hint=usage)
     if len(set(columns)) < len(columns):
         raise UsageError(f"a {'text' if texts else 'feature'} column is given twice", hint=usage)
     taken = {LABEL, GROUP}.intersection(columns) if len(texts) != 1 else ()
     if taken:
-        message = f"a record cannot have the field « {min(taken)} », a name under which a training keeps something else: rename the column"
+        message = f"a record cannot have the field '{min(taken)}', a name under which a training keeps something else: rename the column"
         raise UsageError(message, hint=usage)
     return columns
 
@@ -160,7 +160,7 @@ def _check_is_text(path: Path, column: pd.Series) -> None:
     again = f"passerelle train --data {shell_word(path)}"
     if not all(isinstance(value, str) for value in column.dropna()):
         raise DataError(
-            f"{path}: the column « {column.name} » holds {column.dtype}, not text",
+            f"{path}: the column '{column.name}' holds {column.dtype}, not text",
             hint=f"{again} --text-column COLUMN\n{again} --feature-column COLUMN",
         )
 
@@ -177,7 +177,7 @@ def _check_no_text(path: Path, features: pd.DataFrame, label_column: str) -> Non
     """Check that no feature is a text: each of its values would be a category of its own, which no other record has."""
     texts = [str(name) for name in features.columns if is_free_text(features[name])]
     if texts:
-        named = " and ".join(f"« {name} »" for name in texts)
+        named = " and ".join(f"'{name}'" for name in texts)
         columns = " --text-column ".join(map(shell_word, texts))
         hint = f"passerelle train --data {shell_word(path)} --text-column {columns} --label-column {shell_word(label_column)}"
         raise UsageError(
@@ -189,7 +189,7 @@ def _check_not_all_blank(path: Path, blank: pd.DataFrame) -> None:
     for name in blank.columns:
         if blank[name].all():
             raise DataError(
-                f"{path}: the column « {name} » is empty",
+                f"{path}: the column '{name}' is empty",
                 hint=f"passerelle train --data {shell_word(path)} --text-column COLUMN",
             )
 
@@ -208,7 +208,7 @@ def _complete(path: Path, table: pd.DataFrame, optional: Sequence[str], *, drop_
         return table[~gaps].reset_index(drop=True), (f"{int(gaps.sum())} of {len(table)} rows miss a value and are left out",)
     name = next(name for name in blank.columns if blank[name].any())
     raise DataError(
-        f"{path}: the column « {name} » is empty in {int(blank[name].sum())} of {len(table)} rows: {_named(blank[name])}",
+        f"{path}: the column '{name}' is empty in {int(blank[name].sum())} of {len(table)} rows: {_named(blank[name])}",
         hint=f"passerelle train --data {shell_word(path)} --drop-missing",
     )
 
@@ -242,7 +242,7 @@ def _labels(path: Path, column: pd.Series) -> pd.Series:
     labels = column.astype(str).str.strip().rename(LABEL)
     if labels.nunique() < 2:  # noqa: PLR2004 - a choice is between two
         raise DataError(
-            f"{path}: the column « {column.name} » holds one class only, « {labels.iloc[0]} »",
+            f"{path}: the column '{column.name}' holds one class only, '{labels.iloc[0]}'",
             hint=f"passerelle train --data {shell_word(path)} --label-column COLUMN",
         )
     return labels

@@ -118,7 +118,7 @@ def read_description(path: Path) -> tuple[FeedbackExport | None, str]:
         return None, f"{described.name} is no description of an export; it is ignored"
     if digest_of_file(path) != export.file_digest:
         return None, f"{path.name} is not as it was exported, so that {described.name} is ignored: the training does not name the export"
-    return export, f"{path.name} is an export of {export.rows} corrected answers of « {export.registered_model} »"
+    return export, f"{path.name} is an export of {export.rows} corrected answers of '{export.registered_model}'"
 
 
 def describe_without(path: Path, export: FeedbackExport, ids: Sequence[str]) -> None:

@@ -47,7 +47,7 @@ class FileColumn:
     @property
     def title(self) -> str:
         """The name, or the place where the name is not to be shown."""
-        return f"« {self.name} »" if self.name is not None else f"column {self.place} (its name looks like a text and is not shown)"
+        return f"'{self.name}'" if self.name is not None else f"column {self.place} (its name looks like a text and is not shown)"
 
 
 def columns_of(table: pd.DataFrame) -> tuple[FileColumn, ...]:

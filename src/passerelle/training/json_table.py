@@ -49,7 +49,7 @@ def json_table(path: Path, content: bytes, used: Collection[str]) -> tuple[pd.Da
     check_cells(path, len(names), len(objects))
     nested = next((name for name in used if any(isinstance(each.get(name), dict | list) for each in objects)), None)
     if nested is not None:
-        message = f"{path}: « {nested} » holds objects or arrays, not texts or numbers; write a column for each of their values"
+        message = f"{path}: '{nested}' holds objects or arrays, not texts or numbers; write a column for each of their values"
         raise DataError(message, hint=OTHER_FILE)
     table = pd.DataFrame({name: column_of([each.get(name) for each in objects]) for name in names}, index=range(len(objects)))
     filled = table.dropna(how="all")

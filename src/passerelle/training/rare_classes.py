@@ -46,7 +46,7 @@ ALL_CLASSES = RareClasses()
 
 def class_shown(name: str) -> str:
     """Return a class as a message names it; what is as long as a text might be one, and is not shown."""
-    return f"« {name} »" if len(name) <= _LONGEST_CLASS and name.isprintable() else f"a class whose name has {len(name)} characters"
+    return f"'{name}'" if len(name) <= _LONGEST_CLASS and name.isprintable() else f"a class whose name has {len(name)} characters"
 
 
 def without_rare(data: Dataset, groups: NDArray[np.int64], rare: RareClasses) -> tuple[Dataset, NDArray[np.int64], tuple[str, ...]]:
@@ -71,7 +71,7 @@ def without_rare(data: Dataset, groups: NDArray[np.int64], rare: RareClasses) ->
     what = f"{len(small)} classes with fewer than {rare.min_rows} distinct rows"
     if rare.other is not None:
         joins = f", which has {rows[rare.other]:,} rows of its own" if rows[rare.other] else ""
-        note = f"{what} are put together as « {rare.other} »{joins}: {int(touched.sum()):,} of {len(labels):,} rows"
+        note = f"{what} are put together as '{rare.other}'{joins}: {int(touched.sum()):,} of {len(labels):,} rows"
         found = replace(data, labels=data.labels.mask(touched, rare.other))
     else:
         note = f"{what} are left out: {int(touched.sum()):,} of {len(labels):,} rows"

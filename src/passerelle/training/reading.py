@@ -38,7 +38,7 @@ def read_table(path: Path, used: Collection[str], *, sheet: str | None = None) -
     notes: tuple[str, ...] = ()
     names_in_rows = False
     if sheet is not None and not content.startswith(_WORKBOOK_MARKS):
-        raise DataError(f"{path} is no workbook: it has no sheet « {sheet} »", hint=f"passerelle train --data {shell_word(path)}")
+        raise DataError(f"{path} is no workbook: it has no sheet '{sheet}'", hint=f"passerelle train --data {shell_word(path)}")
     if content.startswith(b"PAR1") or end in {".parquet", ".pq"}:
         table = parquet_table(path, content)
     elif content.startswith(_WORKBOOK_MARKS):
@@ -102,7 +102,7 @@ def _check_columns(path: Path, table: pd.DataFrame, used: Collection[str], *, na
             raise _absent(path, table, name, names_in_rows=names_in_rows)
         if columns.count(name) > 1:
             raise DataError(
-                f"{path} has {columns.count(name)} columns « {name} »; rename all but one",
+                f"{path} has {columns.count(name)} columns '{name}'; rename all but one",
                 hint=f"passerelle train --data {shell_word(path)}",
             )
 
@@ -112,7 +112,7 @@ def _absent(path: Path, table: pd.DataFrame, name: str, *, names_in_rows: bool) 
         return without_header(path, table)
     there = ", ".join(column.title for column in columns_of(table.iloc[:, :_COLUMNS_NAMED]) if column.name != "")
     return DataError(
-        f"{path} has no column « {name} »; it has {there}",
+        f"{path} has no column '{name}'; it has {there}",
         hint=f"passerelle train --data {shell_word(path)} --text-column COLUMN --label-column COLUMN",
     )
 

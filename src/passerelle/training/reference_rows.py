@@ -39,7 +39,7 @@ def without_reference(data: Dataset, reference: ReferenceRows, *, similarity: fl
     columns, rows = list(data.records.columns), reference.rows
     missing = [name for name in columns if name not in rows.table]
     if missing:
-        message = f"{rows.source} has no column « {missing[0]} », which the records of {data.source} have"
+        message = f"{rows.source} has no column '{missing[0]}', which the records of {data.source} have"
         raise UsageError(f"{message}; held_out.reference.text_column names the column of the text", hint="cat training/criteria.yaml")
     truth = rows.table[rows.labels[0]].astype(str).str.strip().to_numpy()
     if not set(truth) & set(data.classes):

@@ -244,7 +244,7 @@ def _experiment_id(name: str) -> str:
 def _active(found: Experiment | None, name: str) -> str:
     if found is None or found.lifecycle_stage != "active":
         restore = f"mlflow experiments restore --experiment-id {found.experiment_id}" if found else "passerelle train"
-        raise UsageError(f"the experiment « {name} » is deleted", hint=f"{restore}\npasserelle train --experiment NAME")
+        raise UsageError(f"the experiment '{name}' is deleted", hint=f"{restore}\npasserelle train --experiment NAME")
     return str(found.experiment_id)
 
 

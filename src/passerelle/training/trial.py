@@ -51,7 +51,7 @@ def choose(candidates: Sequence[Candidate], names: Sequence[str], data: Dataset,
         if name not in {each.name for each in candidates}:
             known = [each.name for each in candidates]
             close = difflib.get_close_matches(name, known, n=1) or known[:1]
-            message = f"candidates.py defines no candidate « {name} »; it defines {', '.join(known) or 'none'}"
+            message = f"candidates.py defines no candidate '{name}'; it defines {', '.join(known) or 'none'}"
             raise UsageError(message, hint=f"passerelle train --candidate {close[0]}" if close else "passerelle train --help")
     few = _few(data)
     faults = [(each, _fault(each, *few)) for each in selected]
@@ -65,7 +65,7 @@ def choose(candidates: Sequence[Candidate], names: Sequence[str], data: Dataset,
 
 def none_left(failed: Sequence[FailedCandidate]) -> UsageError:
     """Return the error of a training without any candidate left."""
-    reasons = "; ".join(f"« {each.name} » {each.reason}" for each in failed)
+    reasons = "; ".join(f"'{each.name}' {each.reason}" for each in failed)
     return UsageError(f"no candidate can be trained: {reasons}", hint=failed[0].hint)
 
 

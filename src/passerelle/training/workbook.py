@@ -89,9 +89,9 @@ def _sheet(path: Path, book: Workbook, name: str | None) -> tuple[Any, tuple[str
     sheets = {each.title: each for each in book.worksheets}
     if name is not None:
         if name not in sheets:
-            there = ", ".join(f"« {each} »" for each in sheets)
+            there = ", ".join(f"'{each}'" for each in sheets)
             raise DataError(
-                f"{path} has no sheet « {name} »; it has {there}", hint=f"passerelle train --data {shell_word(path)} --sheet SHEET"
+                f"{path} has no sheet '{name}'; it has {there}", hint=f"passerelle train --data {shell_word(path)} --sheet SHEET"
             )
         return sheets[name], ()
     visible = [each for each in sheets.values() if each.sheet_state == "visible"] or list(sheets.values())
@@ -100,7 +100,7 @@ def _sheet(path: Path, book: Workbook, name: str | None) -> tuple[Any, tuple[str
     others = [each for each in sheets if each != visible[0].title]
     if not others:
         return visible[0], ()
-    return visible[0], (f"{path.name} has {len(sheets)} sheets; read is « {visible[0].title} » (--sheet names another)",)
+    return visible[0], (f"{path.name} has {len(sheets)} sheets; read is '{visible[0].title}' (--sheet names another)",)
 
 
 def _rows(path: Path, sheet: Any) -> _Rows:

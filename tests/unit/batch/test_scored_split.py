@@ -217,9 +217,9 @@ def test_a_huge_cell_of_parquet_is_refused_and_its_neighbours_are_scored(tmp_pat
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b"no,texte\n1,merci\n", "has no column « text »"),
-        ("a.csv", b"", "has no column « text », « no »"),
-        ("a.csv", b"no,text,text\n1,a,b\n", "two columns « text »"),
+        ("a.csv", b"no,texte\n1,merci\n", "has no column 'text'"),
+        ("a.csv", b"", "has no column 'text', 'no'"),
+        ("a.csv", b"no,text,text\n1,a,b\n", "two columns 'text'"),
         ("a.csv", b'no,text\n1,"merci\n2,merci\n', "ends within quotes"),
         ("a.csv", "no,text\n1,é\n".encode("utf-16"), "is in UTF-16"),
         ("a.parquet", b"PAR1 and no more", "cannot be read as Parquet"),

@@ -106,7 +106,7 @@ def traced(output: Output) -> None:
     links = (
         TraceLink("image", f"registre.exemple.fr/equipe/signalements-citoyens:12-{RUN[:8]}", DIGEST),
         TraceLink("artifact digest", DIGEST),
-        TraceLink("run", RUN, f"« {CANDIDATES[0]} » in the experiment classification"),
+        TraceLink("run", RUN, f"'{CANDIDATES[0]}' in the experiment classification"),
         TraceLink("code", "a" * 40, "with changes that no commit holds"),
         TraceLink("data", None, "the version was not trained by passerelle"),
     )
@@ -175,7 +175,7 @@ def bundled(output: Output) -> None:
 
 
 def restored(output: Output) -> None:
-    told = ("the ledger of « signalements-citoyens » is broken at entry 3: it is not chained to the entry before",)
+    told = ("the ledger of 'signalements-citoyens' is broken at entry 3: it is not chained to the entry before",)
     report = BackupReport(Path("passerelle-2026-11-26.tar.age"), "2026-11-26T02:00:00+00:00", 1_204, 48_123_456, DIGEST, 67.3, 3, told)
     show_stack.backup(output, report, "restores")
 

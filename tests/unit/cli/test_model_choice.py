@@ -108,8 +108,16 @@ def test_the_model_brings_its_criteria(project: Path, calls: Calls, options: str
 
 
 def test_a_model_that_passerelle_toml_does_not_name_is_not_trained(project: Path) -> None:
-    with pytest.raises(UsageError, match=r"no table \[models.other\].*; it has comments, by theme"):
+    with pytest.raises(UsageError, match=r"no table \[models.other\].*; it has comments, by theme") as refused:
+        typed("train --dry-run --model other")
+    assert refused.value.hint == "passerelle train --dry-run --model comments\npasserelle train --dry-run --model 'by theme'"
+    with pytest.raises(UsageError, match="no table") as refused:
+        typed("train --model=by-teme --again")
+    assert refused.value.hint == "passerelle train --again --model 'by theme'"
+    (project / "passerelle.toml").unlink()
+    with pytest.raises(UsageError, match=r"there is no passerelle\.toml here that says what other learns from") as refused:
         typed("train --model other")
+    assert refused.value.hint == "passerelle new my-project"
 
 
 def test_one_model_needs_no_name(project: Path, calls: Calls) -> None:

@@ -25,7 +25,7 @@ def test_what_was_completed_is_said(capsys: pytest.CaptureFixture[str], dry_run:
     registered = Registered("comments", REF.run_id, "word_lr", REF, False, "sha256:1", {}, completed=(BUNDLE,), dry_run=dry_run)
     show.registered(Output(as_json=False), registered)
     assert capsys.readouterr().out.splitlines() == [
-        "already done: « word_lr » is comments version 2",
+        "already done: 'word_lr' is comments version 2",
         f"  {verb}: passerelle/bundle.tar, an artifact of the run {REF.run_id}",
     ]
     show.promotion(Output(as_json=False), Promotion(REF, 1, changed=False, completed=("artifact a of the run r",), dry_run=dry_run))

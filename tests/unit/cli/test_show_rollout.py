@@ -57,7 +57,7 @@ def test_the_candidate_and_how_it_compares(capsys: pytest.CaptureFixture[str]) -
 def test_what_changes_and_what_ended(capsys: pytest.CaptureFixture[str]) -> None:
     assert "would do: alias moved" in said(CandidateRollout("comments", 3, TERMS, True, ("alias moved",), dry_run=True), capsys)
     ended = CandidateRollout("comments", None, entry=entry_of(3, ended="withdrawn"))
-    assert said(ended, capsys) == "« comments » has no candidate: withdrawn\n"
+    assert said(ended, capsys) == "'comments' has no candidate: withdrawn\n"
     shadow = said(replace(FOUND, terms=replace(TERMS, mode="shadow")), capsys)
     assert "version 3 scores beside 10 %" in shadow
 

@@ -85,7 +85,7 @@ def test_options_decide_about_python_and_versions(tmp_path: Path, resolved: list
 @pytest.mark.parametrize(
     ("change", "message", "hint"),
     [
-        ({"overrides": ["numpy=1"]}, "« numpy=1 » is no requirement", "--override 'PACKAGE==VERSION'"),
+        ({"overrides": ["numpy=1"]}, "'numpy=1' is no requirement", "--override 'PACKAGE==VERSION'"),
         ({"overrides": ["numpy @ https://x.example/n.whl"]}, "names an address", "--override 'numpy==VERSION'"),
         ({"python": "3.7"}, "asks for Python 3.7; a model is run on Python 3.9 or newer", "--python 3.11"),
         ({"python": "three"}, "no version of Python", "--python 3.11"),
@@ -148,7 +148,7 @@ def test_a_conflict_names_the_line_in_the_way_and_the_way_out(output: str, line:
     packages = [Requirement("scikit-learn==1.7.2"), Requirement("numpy==1.20.0"), Requirement("our-tools")]
     refused = unresolved(UvFailure(shortened(output)), packages, "3.11", way_out)
     assert isinstance(refused, UsageError)
-    assert f"the line « {line} » stands in the way\n    Because " in refused.message
+    assert f"the line '{line}' stands in the way\n    Because " in refused.message
     assert "warning" not in refused.message
     assert refused.hint == hint
     assert problem_of(hint) in {None, "passerelle has no command adopt"}
@@ -169,7 +169,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 def test_a_lock_that_cannot_be_made_says_why(tmp_path: Path, failing: Callable[[str], None]) -> None:
     failing(CONFLICT)
-    with pytest.raises(UsageError, match="the line « scikit-learn==1\\.7\\.2 » stands in the way"):
+    with pytest.raises(UsageError, match="the line 'scikit-learn==1\\.7\\.2' stands in the way"):
         lock_for(model(tmp_path, NATIVE))
 
 

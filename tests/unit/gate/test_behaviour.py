@@ -24,7 +24,7 @@ unchanged:
 
 
 def labelled(texts: Sequence[str]) -> list[str]:
-    """Say « Merci » of thanks and of whatever names a gentleman."""
+    """Say 'Merci' of thanks and of whatever names a gentleman."""
     return ["Merci" if "merci" in text or "Monsieur" in text else "Délai" for text in texts]
 
 
@@ -51,7 +51,7 @@ def test_a_label_that_the_model_does_not_have_is_named_with_the_one_that_is_mean
     found = behaviour_of(read_suite("suite.yaml", SUITE.replace("Délai", "Delai").encode()), ["Délai", "Merci"], labelled)
     criteria = Criteria.model_validate({"held_out": {"behaviour": {"file": "suite.yaml", "minimum": 0}}})
     [finding] = behaviour(RowEvidence(behaviour=found), criteria)
-    assert finding.message == "the behaviour suite asks for labels that the model does not have: « Delai » (« Délai »?)"
+    assert finding.message == "the behaviour suite asks for labels that the model does not have: 'Delai' ('Délai'?)"
 
 
 def test_a_model_of_a_table_cannot_be_asked() -> None:
@@ -63,14 +63,14 @@ def test_a_model_of_a_table_cannot_be_asked() -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("labels: [{text: a b, label: X}, {text: 'A, B!', label: Y}]", "labels 2 asks « Y » of a text of which labels 1 asks « X »"),
+        ("labels: [{text: a b, label: X}, {text: 'A, B!', label: Y}]", "labels 2 asks 'Y' of a text of which labels 1 asks 'X'"),
         (
             "labels: [{text: a, label: X}, {text: b, label: Y}]\nsame: [[a, b]]",
-            "same 1 asks the same label of texts of which labels 1 asks « X » and labels 2 « Y »",
+            "same 1 asks the same label of texts of which labels 1 asks 'X' and labels 2 'Y'",
         ),
         (
             "labels: [{text: a, label: X}, {text: c, label: Y}]\nsame: [[a, b], [b, c]]",
-            "same 2 asks the same label of texts of which labels 1 asks « X » and labels 2 « Y »",
+            "same 2 asks the same label of texts of which labels 1 asks 'X' and labels 2 'Y'",
         ),
         (
             "labels: [{text: cher ami, label: X}, {text: ami, label: Y}]\nunchanged: [{text: cher ami, word: cher}]",

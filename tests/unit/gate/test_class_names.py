@@ -43,4 +43,4 @@ def test_names_of_labels_are_understood_in_any_file() -> None:
 def test_an_unknown_value_gets_a_text_that_no_class_has() -> None:
     assert ClassNames.of(("0", "1"), {}).texts_of([0, "0"], typed=True).tolist() == ["0 (integer)", "0"]
     assert ClassNames.of((0, "0"), {}).texts == ("0", '"0"')
-    assert str(ClassNames.of((0, 1), {})) == "« 0 », « 1 » (integer)"
+    assert str(ClassNames.of((0, 1), {})) == "'0', '1' (integer)"

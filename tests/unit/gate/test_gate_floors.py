@@ -77,13 +77,13 @@ def test_class_floors_hold_for_classes_with_enough_rows_and_for_those_that_are_n
 
     assert floors() == []
     assert floors(class_f1=0.85) == [(True, "0.889", "≥ 0.85", "")]
-    low = f"F1 of « {CLASSES[1]} » is 0.889, at least 0.9 is asked for"
+    low = f"F1 of '{CLASSES[1]}' is 0.889, at least 0.9 is asked for"
     assert floors(class_f1=0.9) == [(False, "0.889", "≥ 0.9", low)]
     assert floors(class_f1=0.9, class_rows=5) == [(False, "0.889", "≥ 0.9", low)]
     assert floors(class_f1=0.9, class_rows=6) == [(True, "0.923", "≥ 0.9", "")]
     assert floors(classes={CLASSES[1]: 0.5}, class_f1=0.9) == [(True, "0.923", "≥ 0.9", "")]
     assert floors(classes={CLASSES[2]: 1.0}) == [(True, "1.000", "≥ 1", "")]
-    assert floors(classes={"Zoo": 0.5}) == [(False, "—", "—", "the criteria ask 0.5 of « Zoo », which no held-out row has")]
+    assert floors(classes={"Zoo": 0.5}) == [(False, "—", "—", "the criteria ask 0.5 of 'Zoo', which no held-out row has")]
 
 
 def test_slice_floors_hold_for_slices_with_enough_rows() -> None:
@@ -97,7 +97,7 @@ def test_slice_floors_hold_for_slices_with_enough_rows() -> None:
     assert floors(slices={"short": 0.8}) == [(True, "0.800", "≥ 0.8", "")]
     assert floors(slices={"short": 0.81}) == [(False, "0.800", "≥ 0.81", low)]
     assert floors(slices={"short": 0.81}, class_rows=6) == []
-    label = f"accuracy on the label « {CLASSES[0]} » (6 rows) is 0.833, at least 0.9 is asked for"
+    label = f"accuracy on the label '{CLASSES[0]}' (6 rows) is 0.833, at least 0.9 is asked for"
     assert floors(slices={"label": 0.9}) == [(False, "0.833", "≥ 0.9", label)]
     assert floors(slices={"label": 0.83}, class_rows=6) == [(True, "0.833", "≥ 0.83", "")]
     assert floors(slices={"label": 0.9}, class_rows=7) == []

@@ -145,5 +145,5 @@ def test_a_class_of_ten_rows_must_be_given_and_one_of_nine_need_not() -> None:
 )
 def test_two_classes_are_swapped_where_most_rows_of_both_get_the_other(truth: list[int], given: list[int], swapped: bool) -> None:
     found = checks.swapped(said(truth, given))
-    message = f"swapped: « {CLASSES[0]} » ↔ « {CLASSES[1]} » get each other's label in most rows" if swapped else ""
+    message = f"swapped: '{CLASSES[0]}' ↔ '{CLASSES[1]}' get each other's label in most rows" if swapped else ""
     assert told(found) == (not swapped, str(int(swapped)), "0", message)

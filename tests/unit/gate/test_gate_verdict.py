@@ -81,7 +81,7 @@ def test_those_whom_the_criteria_name_may_waive(who: str) -> None:
 def test_nobody_else_may(asked: dict[str, Any], check: str, who: str, allowed: str) -> None:
     with pytest.raises(RefusedError) as refused:
         judged(waive=["size_bytes", check] if check != "size_bytes" else [check], who=who, reason="please")
-    assert refused.value.message == f"the criteria let « {check} » be waived {allowed}, not by {who}"
+    assert refused.value.message == f"the criteria let '{check}' be waived {allowed}, not by {who}"
     assert refused.value.hint == "cat training/criteria.yaml"
     assert "refs" not in asked
 

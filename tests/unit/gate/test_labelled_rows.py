@@ -52,14 +52,14 @@ def test_texts_of_a_file_become_what_the_signature_says() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"floor": ["3", "x"]}, "row 3 of the column « floor » is not of the signature's type, long"),
-        ({"floor": ["3", "1.5"]}, "row 3 of the column « floor »"),
-        ({"floor": ["3", None]}, "the column « floor » is empty in 1 of 2 rows"),
-        ({"new": ["yes", "no"]}, "row 2 of the column « new »"),
-        ({"size": ["big", None]}, "row 2 of the column « size »"),
-        ({"label": ["0", None]}, "the right answer, « label », is empty in 1 of 2 rows"),
-        ({"text": None}, "lacks « text »"),
-        ({"label": None}, "lacks « label »"),
+        ({"floor": ["3", "x"]}, "row 3 of the column 'floor' is not of the signature's type, long"),
+        ({"floor": ["3", "1.5"]}, "row 3 of the column 'floor'"),
+        ({"floor": ["3", None]}, "the column 'floor' is empty in 1 of 2 rows"),
+        ({"new": ["yes", "no"]}, "row 2 of the column 'new'"),
+        ({"size": ["big", None]}, "row 2 of the column 'size'"),
+        ({"label": ["0", None]}, "the right answer, 'label', is empty in 1 of 2 rows"),
+        ({"text": None}, "lacks 'text'"),
+        ({"label": None}, "lacks 'label'"),
     ],
 )
 def test_rows_that_do_not_fit_are_refused_without_a_word_of_them(changed: dict[str, Any], message: str) -> None:
@@ -84,7 +84,7 @@ def test_a_label_that_the_model_takes_is_refused() -> None:
     with pytest.raises(DataError, match="--drop-column text"):
         fitted(rows(written(), labels=("text",)), COLUMNS)
     table = pd.DataFrame([["a", "b", "0"]], columns=["text", "text", "label"])
-    with pytest.raises(DataError, match="several columns « text »"):
+    with pytest.raises(DataError, match="several columns 'text'"):
         fitted(LabelledRows(table, ("label",), "rows.csv", typed=False), (Column("text", "string"),))
 
 

@@ -34,4 +34,4 @@ def test_decimals_are_those_of_the_language(verdict: str, language: Language, wr
 def test_a_name_with_a_number_stays_as_it_is() -> None:
     message = Message("class_low", {"label": "Zone 1.5", "measured": "0.25", "asked": "0.3"})
     assert message_text(message, "fr") == "F1 de « Zone 1.5 » : 0,25, il faut au moins 0,3"
-    assert message_text(message, "en") == "F1 of « Zone 1.5 » is 0.25, at least 0.3 is asked for"
+    assert message_text(message, "en") == "F1 of 'Zone 1.5' is 0.25, at least 0.3 is asked for"

@@ -52,15 +52,15 @@ def test_contradictions_are_bounded(changed: int, passed: bool) -> None:
     theirs = labels_of_rows(rows, ["Y"] * changed + ["X"] * (100 - changed))
     finding = contradicting(contradictions(ours, theirs, source="version 1"), 0.05)
     assert (finding.passed, finding.value) == (passed, f"{changed} / 100 (version 1)")
-    assert passed or f"{changed} of 100 rows that version 1 knows too have another label there (« X » ≠ « Y »" in finding.message
+    assert passed or f"{changed} of 100 rows that version 1 knows too have another label there ('X' ≠ 'Y'" in finding.message
 
 
 @pytest.mark.parametrize(
     ("rows", "rule", "error", "reason"),
     [
         (table(10), {}, DataError, "has 10 rows, and at least 30 are needed"),
-        (table(40), {"label": "labels"}, DataError, r"no column « labels » \(did you mean « label »\?\)"),
-        (table(40), {"text_column": "texte"}, DataError, r"no column « texte » \(did you mean « text »\?\)"),
+        (table(40), {"label": "labels"}, DataError, r"no column 'labels' \(did you mean 'label'\?\)"),
+        (table(40), {"text_column": "texte"}, DataError, r"no column 'texte' \(did you mean 'text'\?\)"),
         (table(40), {"digest": "sha256:" + "1" * 64}, IntegrityError, "is not the file that the criteria pin: its digest is sha256:000"),
     ],
 )
@@ -90,7 +90,7 @@ def test_a_reference_that_training_may_have_seen_or_of_other_labels_is_refused()
     [finding] = reference(RowEvidence(reference=DIGEST, reference_unseen="comments.csv is not what it was trained on"))
     assert "the training did not know the reference, and its data is not here (comments.csv is not what" in finding.message
     [finding] = reference(RowEvidence(reference=DIGEST, reference_labels=(("Delai", "Délai"), ("Sport", None))))
-    assert finding.message == "the reference has labels that the model does not: « Delai » (« Délai »?), « Sport »"
+    assert finding.message == "the reference has labels that the model does not: 'Delai' ('Délai'?), 'Sport'"
     assert [each.passed for each in reference(RowEvidence(reference=DIGEST))] == [True]
     assert list(reference(RowEvidence())) == []
 
@@ -98,8 +98,8 @@ def test_a_reference_that_training_may_have_seen_or_of_other_labels_is_refused()
 def test_a_class_of_the_criteria_that_no_data_has_is_named_with_the_one_that_is_meant() -> None:
     criteria = Criteria.model_validate({"held_out": {"classes": {"Pb de suivi / Delai": 0.3, "Voirie": 0.1, "Zoo": 0.2}}})
     assert notes_on_classes(criteria, ["Pb de suivi /Délai", "Voirie"]) == (
-        "held_out.classes of the criteria names « Pb de suivi / Delai » (« Pb de suivi /Délai »?), which the data does not have",
-        "held_out.classes of the criteria names « Zoo », which the data does not have",
+        "held_out.classes of the criteria names 'Pb de suivi / Delai' ('Pb de suivi /Délai'?), which the data does not have",
+        "held_out.classes of the criteria names 'Zoo', which the data does not have",
     )
 
 

@@ -49,5 +49,5 @@ def test_several_outputs_have_figures_each_and_their_means() -> None:
     assert found.figures["accuracy/kind"] == found.figures["accuracy"] == 0.5
     assert found.losses is not None
     assert found.losses.tolist() == [0.0, (2 / 0.5 + 1) / 2]
-    with pytest.raises(DataError, match=r"« rooms » of rows\.csv is no output of the model, which gives « price », « kind »"):
+    with pytest.raises(DataError, match=r"'rooms' of rows\.csv is no output of the model, which gives 'price', 'kind'"):
         scored("multioutput", {"price": ["1"], "rooms": ["2"]}, values[:1])

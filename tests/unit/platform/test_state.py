@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from passerelle.platform.ports import free_ports, port_is_taken
-from passerelle.platform.state import ProcessMark, RunningPlatform, exports, owner, remove_state, running, sweep, write_state
+from passerelle.platform.state import ProcessMark, RunningPlatform, exports, owner, remove_state, running, starting, sweep, write_state
 from passerelle.settings import S3Settings
 
 S3 = S3Settings.read(endpoint_url="http://127.0.0.1:1", access_key_id="id", secret_access_key="secret", bucket="b")
@@ -50,7 +50,11 @@ def test_what_runs_is_found_and_only_its_owner_may_read_the_keys(folder: Path) -
 def test_what_is_half_started_is_not_running_and_has_an_owner(folder: Path) -> None:
     write_state(folder, platform(), {}, ready=False)
     assert running(folder) is None
-    assert owner(folder) == os.getpid()
+    assert owner(folder) == os.getpid() == starting(folder)
+    write_state(folder, platform(), {}, ready=True)
+    assert starting(folder) is None
+    write_state(folder, platform(GONE), {}, ready=False)
+    assert starting(folder) is None
 
 
 @pytest.mark.parametrize("mark", [GONE, ProcessMark(os.getpid(), 5.0)])

@@ -106,7 +106,7 @@ def test_answers_that_contradict_each_other_are_refused(given: dict[str, object]
 def test_columns_that_the_data_lack_lead_to_the_same_command_with_those_that_it_has(tmp_path: Path) -> None:
     data = tmp_path / "mes données.csv"
     data.write_text("titre;thème\n" + "".join(f"une phrase numéro {row};{'ab'[row % 2]}\n" for row in range(20)))
-    with pytest.raises(DataError, match="has no column « text »") as refused:
+    with pytest.raises(DataError, match="has no column 'text'") as refused:
         stage.run(tmp_path / "a", answers("a", data=data), data=data)
     assert refused.value.hint == f"passerelle new {tmp_path / 'a'} --data '{data}' --text-column titre --label-column 'thème'"
 

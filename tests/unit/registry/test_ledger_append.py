@@ -137,8 +137,8 @@ def test_what_was_read_counts_while_the_head_is_the_same(mlflow: Mlflow) -> None
 
 def test_the_first_finding_is_told_and_how_many_there_are() -> None:
     one, more = broken(NAME, (LedgerFault(3, "gone"),)), broken(NAME, (LedgerFault(3, "gone"), LedgerFault(4, "a"), LedgerFault(5, "b")))
-    assert one.message == f"the ledger of « {NAME} » is broken at entry 3: gone"
-    assert more.message == f"the ledger of « {NAME} » is broken at entry 3: gone (2 more faults)"
+    assert one.message == f"the ledger of '{NAME}' is broken at entry 3: gone"
+    assert more.message == f"the ledger of '{NAME}' is broken at entry 3: gone (2 more faults)"
     assert one.hint == "passerelle history --verify"
 
 
@@ -150,7 +150,7 @@ def test_a_ledger_that_changes_with_each_reading_is_read_five_times(mlflow: Mlfl
         return Anchors(frozenset({(len(readings), DIGEST)}))
 
     monkeypatch.setattr(module, "read_anchors", changes)
-    with pytest.raises(BusyError, match=f"the ledger of « {NAME} » is being written continuously") as refused:
+    with pytest.raises(BusyError, match=f"the ledger of '{NAME}' is being written continuously") as refused:
         verified_ledger(real(mlflow), NAME)
     assert refused.value.hint == "passerelle status"
     assert len(readings) == 5

@@ -74,7 +74,7 @@ def test_of_several_models_one_must_be_named() -> None:
         only_model(client, "run")
     assert refused.value.hint == "passerelle adopt runs:/run/second"
     assert only_model(client, "run", "first").source == "models:/m-1"
-    with pytest.raises(NotFoundError, match="logged no model « third »: it logged first, old, second"):
+    with pytest.raises(NotFoundError, match="logged no model 'third': it logged first, old, second"):
         only_model(client, "run", "third")
     with pytest.raises(NotFoundError, match="logged no model"):
         only_model(Client({}), "run")

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from passerelle.errors import BusyError, OutsideError, UsageError
+from passerelle.model.numbered_params import numbered_param
 from passerelle.names import ENTRY_PARAM, GOLDEN_ORIGIN, ModelVersionRef
 from passerelle.registry.production import Standing, carry_out, plan, settled, standing
-from passerelle.registry.run_params import numbered_param
 from passerelle.registry.verified import verified_ledger
 from tests.unit.registry.ledger_forgeries import entry_of, found, put
 from tests.unit.registry.memory import NAME, Bucket, Mlflow, real, ref

@@ -145,7 +145,7 @@ def test_what_a_service_follows_is_in_the_backup_to_the_byte(tmp_path: Path, buc
 
 def test_a_broken_ledger_is_said_and_a_whole_one_is_not(bucket: Bucket, tmp_path: Path) -> None:
     assert made(bucket, tmp_path / "a.tar").broken_ledgers == (
-        "the ledger of « m » is broken at entry 1: its object ledger/m/000001.jsonl does not hold an entry",
+        "the ledger of 'm' is broken at entry 1: its object ledger/m/000001.jsonl does not hold an entry",
     )
     entry = Entry(1, BEGINNING, now(), "marie@here", "promote", "d'été", None, 1, "r", "sha256:1")
     head = LedgerHead(1, entry.digest, entry.line().decode()).content()
@@ -224,7 +224,7 @@ def test_an_encrypted_backup_is_restored_with_its_key_alone(bucket: Bucket, tmp_
 def test_what_is_no_public_key_is_refused_and_a_private_one_is_not_repeated(bucket: Bucket, tmp_path: Path) -> None:
     make_identity(tmp_path / "backup.key")
     secret = (tmp_path / "backup.key").read_text().splitlines()[1]
-    for recipient, words in ((secret, "a private key is no public key"), ("age1wrong", "« age1wrong » is no public key")):
+    for recipient, words in ((secret, "a private key is no public key"), ("age1wrong", "'age1wrong' is no public key")):
         with pytest.raises(UsageError) as found:
             made(bucket, tmp_path / "a.tar.age", recipient)
         assert words in found.value.message

@@ -15,16 +15,16 @@ PEM = "-----BEGIN CERTIFICATE-----\n"
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"PROXY_TLS": "intern"}, "PROXY_TLS is « intern »; it is one of internal, own, acme"),
+        ({"PROXY_TLS": "intern"}, "PROXY_TLS is 'intern'; it is one of internal, own, acme"),
         ({"PROXY_TLS": "Own"}, "it is one of internal, own, acme"),
         ({"PROXY_TLS": "own"}, "PROXY_TLS=own needs PROXY_CERTIFICATE_FILE, which is not set"),
         ({"PROXY_TLS": "own", "PROXY_CERTIFICATE_FILE": "./c.pem"}, "PROXY_TLS=own needs PROXY_KEY_FILE"),
         ({"PROXY_TLS": "own", "PROXY_CERTIFICATE_FILE": "./no.pem"}, "no.pem is not there; its path is relative to"),
         ({"PROXY_TLS": "own", "PROXY_CERTIFICATE_FILE": "./empty"}, "empty is no file in PEM"),
         ({"PROXY_TLS": "own", "PROXY_CERTIFICATE_FILE": "."}, "is no file in PEM"),
-        ({"PROXY_TLS": "acme", "ACME_DIRECTORY": "acme.example.org"}, "ACME_DIRECTORY is « acme.example.org »"),
-        ({"ANSWER_TIMEOUT": "4"}, "ANSWER_TIMEOUT is « 4 »; it is a duration with its unit, such as 4s"),
-        ({"BATCH_TIMEOUT": "half a minute"}, "BATCH_TIMEOUT is « half a minute »"),
+        ({"PROXY_TLS": "acme", "ACME_DIRECTORY": "acme.example.org"}, "ACME_DIRECTORY is 'acme.example.org'"),
+        ({"ANSWER_TIMEOUT": "4"}, "ANSWER_TIMEOUT is '4'; it is a duration with its unit, such as 4s"),
+        ({"BATCH_TIMEOUT": "half a minute"}, "BATCH_TIMEOUT is 'half a minute'"),
     ],
 )
 def test_a_value_that_the_proxy_would_not_start_with(values: dict[str, str], sentence: str, tmp_path: Path) -> None:

@@ -134,9 +134,9 @@ def test_records_that_lie_by_column_get_the_answers_of_records() -> None:
         assert list(columns) == records
         assert list(columns[1:-1]) == records[1:-1]
         assert [each.tolist() for each in of.answers_with_shares(columns)] == [each.tolist() for each in of.answers_with_shares(records)]
-        with pytest.raises(DataError, match="« title » holds no text"):
+        with pytest.raises(DataError, match="'title' holds no text"):
             of.answers(RecordColumns({"text": columns.columns["text"]}, len(records)))
-        with pytest.raises(DataError, match="« title » holds no text"):
+        with pytest.raises(DataError, match="'title' holds no text"):
             of.answers(RecordColumns({**columns.columns, "title": [None] * len(records)}, len(records)))
     with pytest.raises(IndexError):
         columns[2]
@@ -145,7 +145,7 @@ def test_records_that_lie_by_column_get_the_answers_of_records() -> None:
 @pytest.mark.parametrize("record", [{}, {"text": None, "title": ""}, {"text": b"aa", "title": ""}, {"text": "aa"}])
 def test_a_record_without_its_text_is_refused(record: dict[str, object]) -> None:
     of = scorer(None)
-    with pytest.raises(DataError, match=r"The record's field « (text|title) » holds no text\."):
+    with pytest.raises(DataError, match=r"The record's field '(text|title)' holds no text\."):
         of.answer(record)
     with pytest.raises(DataError):
         ran(of.answer_in_slices(record))

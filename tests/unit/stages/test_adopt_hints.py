@@ -33,7 +33,7 @@ TYPED = "--text-column text --override 'numpy==1.26.4' --labels labels.json"
         (f"{ADOPT} --labels FILE", "--labels has no name for 1", f"{ADOPT} --text-column text --override 'numpy==1.26.4' --labels FILE"),
         (f"{ADOPT} --signature FILE", "", f"{ADOPT} --override 'numpy==1.26.4' --labels labels.json --signature FILE"),
         (ADOPT, "--labels names labels, and the model does not give any", f"{ADOPT} --text-column text --override 'numpy==1.26.4'"),
-        (f"{ANY} --override 'P==V'", "« numpy==1.26.4 » is none", f"{ADOPT} --text-column text --labels labels.json --override 'P==V'"),
+        (f"{ANY} --override 'P==V'", "'numpy==1.26.4' is none", f"{ADOPT} --text-column text --labels labels.json --override 'P==V'"),
         ("uv python install 3.9\npasserelle status", "", "uv python install 3.9\npasserelle status"),
         ("passerelle adopt models:/comments/34", "", "passerelle adopt models:/comments/34"),
     ],
@@ -46,7 +46,7 @@ def test_a_hint_keeps_what_was_given_but_for_what_is_wrong(hint: str, message: s
 
 def test_a_hint_keeps_the_columns_that_are_right_and_the_model_of_a_run() -> None:
     options = AdoptOptions(examples=Path("my rows.csv"), drop_columns=("id", "the target"), overrides=("scipy<2",))
-    message, hint = "--drop-column names « id », and the signature has age, the target", "passerelle adopt models:/m-1"
+    message, hint = "--drop-column names 'id', and the signature has age, the target", "passerelle adopt models:/m-1"
     expected = ["--examples", "my rows.csv", "--drop-column", "the target", "--override", "scipy<2", "--model", "our model"]
     assert shlex.split(completed(hint, message, "models:/m-1", given(options, "our model"))) == [
         "passerelle",

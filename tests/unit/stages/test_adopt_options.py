@@ -51,7 +51,7 @@ def test_options_take_columns_away_and_warn_of_those_named_like_a_label() -> Non
     assert "passerelle adopt models:/m/1 --drop-column Target" in whole.warnings[0]
     dropped = served_signature(logged, AdoptOptions(drop_columns=("Target",)), address=ADDRESS)
     assert (dropped.dropped, [column["name"] for column in dropped.columns], dropped.warnings) == (("Target",), ["age"], ())
-    with pytest.raises(UsageError, match="--drop-column names « id », and the signature has age, Target"):
+    with pytest.raises(UsageError, match="--drop-column names 'id', and the signature has age, Target"):
         served_signature(logged, AdoptOptions(drop_columns=("id",)), address=ADDRESS)
     with pytest.raises(UsageError, match="this one has age, Target"):
         served_signature(logged, AdoptOptions(text_column="text"), address=ADDRESS)
@@ -150,9 +150,9 @@ def test_the_operators_examples_are_read_from_each_kind_of_file(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("text\na\n", "lacks the column « age » of the signature; it has text"),
-        ("text,age\na,\n", "no value for « age » in row 1"),
-        ("text,age\na,1.5\n", "row 1 of .*, column « age »: the value is not of the type long"),
+        ("text\na\n", "lacks the column 'age' of the signature; it has text"),
+        ("text,age\na,\n", "no value for 'age' in row 1"),
+        ("text,age\na,1.5\n", "row 1 of .*, column 'age': the value is not of the type long"),
         ("text,age\n", "holds no row"),
         ("", "cannot be read as rows"),
     ],

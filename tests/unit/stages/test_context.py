@@ -11,9 +11,11 @@ import boto3
 import mlflow
 import pytest
 
-from passerelle.errors import OutsideError, SettingsError
+from passerelle.errors import BusyError, OutsideError, SettingsError
+from passerelle.platform.state import ProcessMark, RunningPlatform, remove_state, write_state
 from passerelle.registry.client import Registry
 from passerelle.settings import LoadingSettings, S3Settings
+from passerelle.stages import env
 from passerelle.stages.context import Context, context_of, stage
 
 OURS = ("MLFLOW_", "AWS_", "PASSERELLE_", "BENTOML_")
@@ -131,3 +133,19 @@ def test_a_variable_that_no_setting_knows_is_refused(tmp_path: Path) -> None:
 
 def test_a_secret_is_not_shown(tmp_path: Path) -> None:
     assert "secret-of-one" not in repr(context_of(variables("one", tmp_path)))
+
+
+def test_a_platform_that_is_being_started_is_said_to_be(tmp_path: Path) -> None:
+    """The state folder knows of it before its servers answer."""
+    (tmp_path / "platform").mkdir()
+    half = RunningPlatform("http://127.0.0.1:2", S3Settings.read({}), {}, ProcessMark.of(os.getpid()))
+    write_state(tmp_path, half, {}, ready=False)
+    context = context_of({"PASSERELLE_STATE_DIR": str(tmp_path)})
+    with pytest.raises(BusyError, match=f"is starting \\(process {os.getpid()}\\), and does not answer yet"):
+        assert context.mlflow
+    notes: list[str] = []
+    env.run(context, progress=notes.append)
+    assert "is starting" in notes[0]
+    remove_state(tmp_path)
+    with pytest.raises(OutsideError, match="the embedded platform does not run"):
+        assert context.mlflow

@@ -63,7 +63,7 @@ def test_three_things_that_went_wrong_are_named(month: Path, project: Path) -> N
     log = ("--log", str(month), "--day", LAST_DAY.isoformat())
     code, text = ran(*log, "--report", str(files["page.html"]), "--textfile", str(files["drift.prom"]))
     assert code == 1
-    for words in (f"« {STRIKE} »", "repeated records:", "latency:", "grève", "accuracy on the daily random sample: 8"):
+    for words in (f"'{STRIKE}'", "repeated records:", "latency:", "grève", "accuracy on the daily random sample: 8"):
         assert words in text
     page = files["page.html"].read_text()
     assert "Alerte" in page
@@ -104,7 +104,7 @@ def test_answers_to_another_model_and_torn_lines_are_not_counted(tmp_path: Path)
 @pytest.mark.parametrize(
     ("options", "message", "hint"),
     [
-        ({"day": "31/01/2026"}, "« 31/01/2026 » is no day", "passerelle drift --day 2026-01-31"),
+        ({"day": "31/01/2026"}, "'31/01/2026' is no day", "passerelle drift --day 2026-01-31"),
         ({"day": (datetime.now(UTC).date() + timedelta(days=2)).isoformat()}, "has not come yet", "passerelle drift"),
         ({"log": "nowhere"}, "nowhere is no folder", "passerelle drift"),
         ({"report": Path("nowhere/page.html")}, "the folder of nowhere/page.html does not exist", "mkdir -p nowhere"),

@@ -256,7 +256,7 @@ def test_a_sample_is_of_one_model(log: Log) -> None:
         feedback_sample.run(log.context, MONDAY)
     assert [each.prediction_id for each in feedback_sample.run(log.context, MONDAY, registered_model="mails").sample] == [log.ids[3]]
     assert feedback_sample.run(log.context, MONDAY, registered_model="comments").answers == 3
-    with pytest.raises(NotFoundError, match="no answer of 2026-11-23 by « other »"):
+    with pytest.raises(NotFoundError, match="no answer of 2026-11-23 by 'other'"):
         feedback_sample.run(log.context, MONDAY, registered_model="other")
 
 
@@ -264,11 +264,11 @@ def test_a_label_is_one_of_the_model_that_answered(log: Log) -> None:
     log.answer(0)
     mail = prediction(log.ids[1])._replace(registered_model="mails", label="Plainte", second_label="Merci")
     write_lines(log.folder, "closed/predictions-2-7-1.jsonl", [mail])
-    with pytest.raises(DataError, match="labels that no answer of the same model in the log has: « Plainte »"):
+    with pytest.raises(DataError, match="labels that no answer of the same model in the log has: 'Plainte'"):
         feedback_import.run(log.context, table(log, [(log.ids[0], "Plainte", "")]), by="agent-1", dry_run=True)
     both = table(log, [(log.ids[0], "Voirie", ""), (log.ids[1], "Merci", "")])
     assert feedback_import.run(log.context, both, by="agent-1", dry_run=True).new == 2
-    with pytest.raises(DataError, match="1 of 2 rows are about answers of « comments », not of « mails »; nothing was imported"):
+    with pytest.raises(DataError, match="1 of 2 rows are about answers of 'comments', not of 'mails'; nothing was imported"):
         feedback_import.run(log.context, both, by="agent-1", registered_model="mails")
 
 

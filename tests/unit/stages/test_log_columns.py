@@ -59,7 +59,7 @@ def test_the_columns_that_are_named_become_the_setting(context: Context, named: 
 
 
 def test_a_column_that_the_model_lacks_is_refused_with_those_that_it_has(context: Context) -> None:
-    with pytest.raises(UsageError, match="has no column « city » that could be logged; it has age, size of flat") as refused:
+    with pytest.raises(UsageError, match="has no column 'city' that could be logged; it has age, size of flat") as refused:
         column_setting(context.store, TAG, ("age", "city"), target=None)
     assert refused.value.hint == "passerelle up --log-column age"
 
@@ -109,7 +109,7 @@ def started(monkeypatch: pytest.MonkeyPatch, context: Context) -> Started:
 def test_each_target_gets_the_columns_in_place_of_the_setting_or_starts_nothing(context: Context, started: Started, target: Any) -> None:
     deploy.run(context, str(TAG), Place(target, log_columns=("size of flat",)))
     assert started.columns == ["size of flat"]
-    with pytest.raises(UsageError, match="no column « city »") as refused:
+    with pytest.raises(UsageError, match="no column 'city'") as refused:
         deploy.run(context, str(TAG), Place(target, log_columns=("city",)))
     assert len(started.columns) == 1
     assert refused.value.hint == f"passerelle deploy {TAG} --target {target} --log-column age"
@@ -130,7 +130,7 @@ def test_up_ends_before_the_service_starts_where_a_column_is_missing(context: Co
     monkeypatch.setattr(up, "bento_in_production", lambda *_: TAG)
     monkeypatch.setattr(local, "attached", attached)
     with ExitStack() as stack:
-        with pytest.raises(UsageError, match="no column « city »"):
+        with pytest.raises(UsageError, match="no column 'city'"):
             up.service_of_production(context, stack, Path(), port=None, log_columns=["city"], steps=Steps())
         assert environments == []
         with pytest.raises(ReachedError):

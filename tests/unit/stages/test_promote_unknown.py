@@ -140,7 +140,7 @@ def test_a_dataset_of_the_run_is_read_unless_the_model_learned_from_it(tmp_path:
     for name, kind, message in (
         ("dataset", UsageError, "learned from the dataset"),
         ("table", NotFoundError, "names no file of its dataset"),
-        ("other", NotFoundError, "it has « dataset », « eval », « table »"),
+        ("other", NotFoundError, "it has 'dataset', 'eval', 'table'"),
     ):
         with pytest.raises(kind, match=message):
             labelled_rows(registry, REF, f"dataset:{name}", ("label",))

@@ -87,13 +87,13 @@ def test_a_line_break_in_quotes_stays_in_the_text(write: Write) -> None:
 REFUSED: dict[str, tuple[str | bytes, str]] = {
     "0 bytes": ("", "is empty"),
     "0 rows": ("avis,motif\n", "no row"),
-    "missing column": ("texte;motif\na;b\n", "no column « avis »; it has « texte », « motif »"),
-    "empty column": ("avis,motif\n,a\n  ,b\n", "the column « avis » is empty"),
-    "column twice": ("avis,motif,avis\na,b,c\n", "2 columns « avis »"),
-    "one class": ("avis,motif\na,x\nb,x\n", "one class only, « x »"),
-    "missing texts": ("avis,motif\na,x\n,y\nb,x\n   ,y\n", "« avis » is empty in 2 of 4 rows: 3, 5"),
-    "missing labels": ("avis,motif\na,x\nb,\nc,y\n", "« motif » is empty in 1 of 3 rows: 3"),
-    "short row": ("avis,motif\na,x\nb\nc,y\n", "« motif » is empty in 1 of 3 rows: 3"),
+    "missing column": ("texte;motif\na;b\n", "no column 'avis'; it has 'texte', 'motif'"),
+    "empty column": ("avis,motif\n,a\n  ,b\n", "the column 'avis' is empty"),
+    "column twice": ("avis,motif,avis\na,b,c\n", "2 columns 'avis'"),
+    "one class": ("avis,motif\na,x\nb,x\n", "one class only, 'x'"),
+    "missing texts": ("avis,motif\na,x\n,y\nb,x\n   ,y\n", "'avis' is empty in 2 of 4 rows: 3, 5"),
+    "missing labels": ("avis,motif\na,x\nb,\nc,y\n", "'motif' is empty in 1 of 3 rows: 3"),
+    "short row": ("avis,motif\na,x\nb\nc,y\n", "'motif' is empty in 1 of 3 rows: 3"),
     "unquoted comma": ("avis,motif\noui, mais,x\n", "line 2"),
     "open quote": ('avis,motif\n"oui,x\nnon,y\n', "not a CSV table"),
     "workbook": (b"PK\x03\x04rest", "workbook"),
@@ -193,8 +193,8 @@ def test_several_texts_keep_their_names_and_one_is_called_text(write: Write) -> 
     ("texts", "content", "message"),
     [
         (["objet", "objet"], "objet,motif\na,x\nb,y\n", "a text column is given twice"),
-        (["objet", "corps"], "objet,corps,motif\na,,x\nb,c,y\n", "the column « corps » is empty in 1 of 2 rows: 2"),
-        (["objet", "label"], "objet,label,motif\na,u,x\nb,v,y\n", "cannot have the field « label »"),
+        (["objet", "corps"], "objet,corps,motif\na,,x\nb,c,y\n", "the column 'corps' is empty in 1 of 2 rows: 2"),
+        (["objet", "label"], "objet,label,motif\na,u,x\nb,v,y\n", "cannot have the field 'label'"),
         (["objet", "corps"], f"objet,corps,motif\na,e{MARKS},x\nb,c,y\n", "refuses the text of 1 of 2 rows: 2 .*marks"),
     ],
 )
@@ -226,7 +226,7 @@ def test_a_long_text_is_no_feature(write: Write) -> None:
         f"{number},Depuis lundi la rue du quartier {number} est sale,rue {number % 3},{'ab'[number % 2]}\n" for number in range(30)
     )
     path = write("avis.csv", "id,avis libre,rue,motif\n" + rows)
-    with pytest.raises(UsageError, match="« avis libre » holds long texts, nearly all different") as refused:
+    with pytest.raises(UsageError, match="'avis libre' holds long texts, nearly all different") as refused:
         read_data(path, text_column=None, label_column="motif", feature_columns=["id", "avis libre", "rue"])
     assert refused.value.hint == f"passerelle train --data {path} --text-column 'avis libre' --label-column motif"
     assert read_data(path, text_column=None, label_column="motif", feature_columns=["id", "rue"]).kind == "tabular"

@@ -115,7 +115,7 @@ def test_a_name_that_looks_like_a_text_is_not_shown(tmp_path: Path, name: str) -
     with pytest.raises(DataError) as error:
         read_data(path, text_column="avis", label_column="motif")
     listed = which_columns(path, None, [], [], "motif")
-    assert "column 1 (its name looks like a text and is not shown), « motif »" in error.value.message
+    assert "column 1 (its name looks like a text and is not shown), 'motif'" in error.value.message
     assert name not in error.value.message + listed.message + str(listed.hint)
     assert str(listed.hint).endswith("--text-column COLUMN --label-column motif")
 
@@ -123,5 +123,5 @@ def test_a_name_that_looks_like_a_text_is_not_shown(tmp_path: Path, name: str) -
 def test_a_header_that_is_there_again_is_a_header(tmp_path: Path) -> None:
     path = tmp_path / "avis.csv"
     path.write_text("texte,motif\na,x\nb,y\ntexte,motif\nc,x\n")
-    with pytest.raises(DataError, match="it has « texte », « motif »"):
+    with pytest.raises(DataError, match="it has 'texte', 'motif'"):
         read_data(path, text_column="avis", label_column="motif")

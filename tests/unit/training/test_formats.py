@@ -124,9 +124,9 @@ def test_a_sheet_is_named_or_the_first_that_is_shown(tmp_path: Path) -> None:
     content = workbook_bytes([COLUMNS, *ROWS], change=change)
     data = read(tmp_path, "avis.xlsx", content)
     assert data.records["text"].iloc[0] == ROWS[0][0]
-    assert data.notes == ("avis.xlsx has 3 sheets; read is « Avis » (--sheet names another)",)
+    assert data.notes == ("avis.xlsx has 3 sheets; read is 'Avis' (--sheet names another)",)
     assert list(read(tmp_path, "avis.xlsx", content, sheet="2025").labels) == ["x", "y"]
-    with pytest.raises(DataError, match="no sheet « 2024 »; it has « Listes », « Avis », « 2025 »"):
+    with pytest.raises(DataError, match="no sheet '2024'; it has 'Listes', 'Avis', '2025'"):
         read(tmp_path, "avis.xlsx", content, sheet="2024")
     with pytest.raises(DataError, match="is no workbook"):
         read(tmp_path, "avis.csv", csv_bytes(), sheet="Avis")
@@ -185,7 +185,7 @@ HOSTILE: dict[str, tuple[str, bytes, str]] = {
     "JSON that breaks off": ("avis.jsonl", LINES.encode()[:-5], "is not JSON at line 4"),
     "another JSON": ("avis.json", b'{"avis": "a"}\n"un avis secret"\n', "line 2 is no object"),
     "an array of texts": ("avis.json", b'["un avis secret"]', "an array of other things"),
-    "objects in a column": ("avis.jsonl", b'{"avis": {"secret": 1}, "motif": "a"}\n', "« avis » holds objects"),
+    "objects in a column": ("avis.jsonl", b'{"avis": {"secret": 1}, "motif": "a"}\n', "'avis' holds objects"),
     "half a character": ("avis.json", b'[{"avis": "\\ud800", "motif": "a"}]', "is not JSON"),
 }
 

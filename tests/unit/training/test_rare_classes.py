@@ -38,14 +38,14 @@ def test_rare_classes_are_left_out_or_put_together() -> None:
     data = data_of(a=20, b=12, c=5, d=3)
     out = planned(data, RareClasses(6))
     assert Counter(out.data.labels) == {"a": 20, "b": 12}
-    assert out.notes == ("2 classes with fewer than 6 distinct rows are left out: 8 of 40 rows: « c » (5), « d » (3)",)
+    assert out.notes == ("2 classes with fewer than 6 distinct rows are left out: 8 of 40 rows: 'c' (5), 'd' (3)",)
     assert list(out.data.records.index) == list(range(32))
     together = planned(data, RareClasses(6, "autre"))
     assert Counter(together.data.labels) == {"a": 20, "b": 12, "autre": 8}
-    assert "are put together as « autre »: 8 of 40 rows" in together.notes[0]
+    assert "are put together as 'autre': 8 of 40 rows" in together.notes[0]
     joined = planned(data, RareClasses(6, "b"))
     assert Counter(joined.data.labels) == {"a": 20, "b": 20}
-    assert "« b », which has 12 rows of its own: 8 of 40 rows" in joined.notes[0]
+    assert "'b', which has 12 rows of its own: 8 of 40 rows" in joined.notes[0]
     assert len({each.data.digest for each in (out, together, joined)} | {data.digest}) == 4
     assert planned(data_of(a=20, b=12), RareClasses(6)).notes == ()
 
@@ -56,7 +56,7 @@ def test_near_duplicates_count_once() -> None:
     records = pd.concat([data.records, copies], ignore_index=True)
     labels = pd.Series([*data.labels, *["c"] * 9], name="label")
     data = Dataset(records, labels, digest_of(records, labels), "avis.csv", "text")
-    with pytest.raises(DataError, match=r"« c » has 9 \(1 distinct\): 9 of 41 rows in 1 of 3 classes"):
+    with pytest.raises(DataError, match=r"'c' has 9 \(1 distinct\): 9 of 41 rows in 1 of 3 classes"):
         planned(data, RareClasses())
     assert Counter(planned(data, RareClasses(6)).data.labels) == {"a": 20, "b": 12}
 
@@ -74,7 +74,7 @@ def test_the_refusal_names_commands_that_help() -> None:
 
 
 def test_a_class_named_like_a_text_is_not_shown() -> None:
-    assert class_shown("Propreté") == "« Propreté »"
+    assert class_shown("Propreté") == "'Propreté'"
     assert class_shown("Je suis malade, et " * 6) == "a class whose name has 114 characters"
 
 

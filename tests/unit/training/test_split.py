@@ -150,14 +150,14 @@ def test_the_seed_decides_the_folds_and_not_what_is_held_out() -> None:
 
 def test_a_class_with_two_rows_is_named() -> None:
     texts = distinct_texts(22)
-    with pytest.raises(DataError, match=r"comments\.csv: a class needs at least 6 .* « rare » has 2 \(2 distinct\)") as refused:
+    with pytest.raises(DataError, match=r"comments\.csv: a class needs at least 6 .* 'rare' has 2 \(2 distinct\)") as refused:
         split(dataset(texts, ["courant"] * 20 + ["rare"] * 2), params=PARAMS, seed=0)
     assert refused.value.hint
 
 
 def test_a_class_of_copies_counts_as_one_record() -> None:
     texts = [*distinct_texts(20), *["Toujours la même phrase"] * 10]
-    with pytest.raises(DataError, match=r"« copie » has 10 \(1 distinct\)"):
+    with pytest.raises(DataError, match=r"'copie' has 10 \(1 distinct\)"):
         split(dataset(texts, ["courant"] * 20 + ["copie"] * 10), params=PARAMS, seed=0)
 
 

@@ -86,7 +86,7 @@ def test_what_cannot_be_saved_or_served_is_told_with_its_type_and_what_to_change
     found = failure(each)
     assert found.reason.startswith(reason), found.reason
     assert (found.name, found.hint) == ("own", hint)
-    with pytest.raises(UsageError, match="no candidate can be trained: « own » cannot be"):
+    with pytest.raises(UsageError, match="no candidate can be trained: 'own' cannot be"):
         chosen(each)
 
 
@@ -111,6 +111,6 @@ def test_a_candidate_that_needs_more_records_than_a_tiny_fit_has_is_left_to_the_
 def test_candidates_are_chosen_by_name_in_their_own_order() -> None:
     some = chosen(*text_candidates(), names=("mixed_lr", "word_lr", "word_lr"))
     assert names_as_tag(some.candidates) == "word_lr,mixed_lr"
-    with pytest.raises(UsageError, match="no candidate « mixed_rl »; it defines word_lr, char_lr, ") as refused:
+    with pytest.raises(UsageError, match="no candidate 'mixed_rl'; it defines word_lr, char_lr, ") as refused:
         chosen(*text_candidates(), names=("mixed_rl",))
     assert refused.value.hint == "passerelle train --candidate mixed_lr"

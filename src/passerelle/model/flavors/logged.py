@@ -140,7 +140,7 @@ def _files(folder: Path, name: str, entry: Mapping[str, object], function: Mappi
     for each in files:
         target = (folder / each).resolve()
         if folder.resolve() not in target.parents or not target.exists():
-            raise DamagedFileError(f"the MLmodel file names « {each} », which is not a file of the model", hint="passerelle status")
+            raise DamagedFileError(f"the MLmodel file names '{each}', which is not a file of the model", hint="passerelle status")
     return files
 
 

@@ -171,12 +171,15 @@ TEXTS: Mapping[Language, Mapping[str, str]] = {
 }
 
 
+_QUOTED: Mapping[Language, str] = {"en": "'{}'", "fr": "« {} »"}
+
+
 def sentence(signal: Signal, language: Language) -> str:
     """Return what moved, from what to what."""
     name = MEASURE_NAMES[language][signal.measure]
     texts = TEXTS[language]
     return texts["from_to"].format(
-        name=f"{name} « {signal.label} »" if signal.label else name,
+        name=f"{name} {_QUOTED[language].format(signal.label)}" if signal.label else name,
         value=figure(signal.measure, signal.value, language),
         reference=figure(signal.measure, signal.reference, language),
         against=texts[f"against_{signal.against}"],

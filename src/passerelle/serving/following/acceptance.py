@@ -109,7 +109,7 @@ def check_columns(served: Sequence[Column], offered: Sequence[Column]) -> None:
 
 def _other_schema(column: str, problem: str) -> VersionRefusedError:
     hint = "passerelle import; passerelle build; passerelle deploy"
-    return VersionRefusedError("schema", f"the version takes other records: the column « {column} » {problem}", hint=hint)
+    return VersionRefusedError("schema", f"the version takes other records: the column '{column}' {problem}", hint=hint)
 
 
 def check_environment(folder: Path) -> None:

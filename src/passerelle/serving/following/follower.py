@@ -125,7 +125,7 @@ class Follower:
             self._take(version, seen)
         except VersionRefusedError as error:
             state = FollowState("refused", version.version, error.code, error.message, error.hint)
-            # What the ledger says may change without the version; to ask again costs two small requests.
+            # What the ledger says may change without the version; to ask again costs three small requests.
             self._refused = None if error.code == "ledger" else self._refusal(seen, state)
             self._in_step = None
             return state
@@ -208,8 +208,8 @@ class Follower:
 
     def _origin(self, run_id: str) -> tuple[Mapping[str, float], str]:
         """Return the metrics of a run, and the name of its experiment."""
-        metrics, experiment_id = self._mlflow.run_metrics(run_id)
-        return metrics, self._mlflow.experiment_name(experiment_id)
+        run = self._mlflow.run(run_id)
+        return run.metrics, self._mlflow.experiment_name(run.experiment_id)
 
     def _lineage(
         self, version: AliasedVersion, digest: str, folder: Path, metrics: Mapping[str, float], experiment: str

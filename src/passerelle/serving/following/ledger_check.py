@@ -16,7 +16,8 @@ from passerelle.model.ledger_entry import (
     digest_of,
     parsed_entry,
 )
-from passerelle.names import ARTIFACT_DIGEST, LEDGER_CANDIDATE, LEDGER_ENTRY, ledger_artifact
+from passerelle.model.numbered_params import digests_by_number
+from passerelle.names import ARTIFACT_DIGEST, ENTRY_PARAM, LEDGER_CANDIDATE, LEDGER_ENTRY, ledger_artifact
 from passerelle.serving.following.failures import NotReachedError, VersionRefusedError
 from passerelle.serving.following.mlflow_rest import AliasedVersion, MlflowRest
 from passerelle.settings import SigningSettings
@@ -60,7 +61,7 @@ def ledger_entry(
         highest_in: The file that holds this number.
 
     Raises:
-        VersionRefusedError: The alias was moved by hand, or the entry is not the one that it claims to be.
+        VersionRefusedError: The alias was moved by hand, the entry is not the one that it claims to be, or the run knows a later one.
         NotReachedError: MLflow does not answer, or lacks the entry.
     """
     number, digest = last_entry(version, mlflow.model_tags(version.registered_model), role)
@@ -76,11 +77,28 @@ def ledger_entry(
             raise NotReachedError("ledger", message, hint=_next(version, role)) from error
         raise
     if digest_of(line) != digest:
-        raise VersionRefusedError(
-            "ledger", f"entry {number} of the ledger is not the one that MLflow's tags name", hint="passerelle history --verify"
-        )
-    check_entry(line, version, signing, role)
+        message = f"entry {number} of the ledger is not the one that MLflow's tags name"
+        raise VersionRefusedError("ledger", message, hint="passerelle history --verify")
+    if check_entry(line, version, signing, role).moves_production:
+        _check_moves(mlflow, version, number, digest)
     return line
+
+
+def _check_moves(mlflow: MlflowRest, version: AliasedVersion, number: int, digest: str) -> None:
+    """Check that the version's run knows of no later move: each is a parameter of the run, which MLflow lets nobody change or remove.
+
+    The next move out of production always concerns this version; so one run tells it, whatever else was put back.
+
+    Raises:
+        VersionRefusedError: It knows one; the ledger and MLflow's tags were put back to an earlier state.
+    """
+    of_run = digests_by_number(mlflow.run(version.run_id).params, ENTRY_PARAM, version.registered_model)
+    later = next((each for each in sorted(of_run) if each > number or (each == number and of_run[each] != digest)), None)
+    if later is not None:
+        name = f"{version.registered_model} version {version.version}"
+        knows = f"the run {version.run_id} of {name} knows an entry {later} of the ledger, {of_run[later]}"
+        message = f"{knows}, and MLflow names entry {number} as the last one: the ledger was put back or forged"
+        raise VersionRefusedError("ledger", message, hint="passerelle history --verify")
 
 
 def _went_back(registered_model: str, highest: int, number: int, highest_in: Path | None) -> VersionRefusedError:

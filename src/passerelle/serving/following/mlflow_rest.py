@@ -40,6 +40,15 @@ class AliasedVersion:
     tags: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class FollowedRun:
+    """What following needs of a run."""
+
+    metrics: Mapping[str, float]
+    params: Mapping[str, str]
+    experiment_id: str
+
+
 class MlflowRest:
     """One MLflow server, for as many threads at once as keep a connection.
 
@@ -103,17 +112,19 @@ class MlflowRest:
         except (KeyError, TypeError, ValueError) as error:
             raise self._nonsense("registered-models/get") from error
 
-    def run_metrics(self, run_id: str) -> tuple[Mapping[str, float], str]:
-        """Return the metrics of a run, and the id of its experiment.
+    def run(self, run_id: str) -> FollowedRun:
+        """Return what a run holds.
 
         Raises:
-            NotReachedError: As `aliased`.
+            NotReachedError: As `aliased`; or there is no such run.
         """
         answer = self._json("runs/get", run_id=run_id) or {}
         try:
             run = _object(answer["run"])
-            metrics = _objects(_object(run.get("data") or {}).get("metrics", []))
-            return {str(each["key"]): float(str(each["value"])) for each in metrics}, str(_object(run["info"])["experiment_id"])
+            data = _object(run.get("data") or {})
+            metrics = {str(each["key"]): float(str(each["value"])) for each in _objects(data.get("metrics", []))}
+            params = {str(each["key"]): str(each["value"]) for each in _objects(data.get("params", []))}
+            return FollowedRun(metrics, params, str(_object(run["info"])["experiment_id"]))
         except (KeyError, TypeError, ValueError) as error:
             raise self._nonsense("runs/get") from error
 

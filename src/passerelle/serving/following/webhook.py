@@ -1,4 +1,4 @@
-"""MLflow's webhook: which deliveries are genuine and new. One that is says « poll now », and never which version to serve.
+"""MLflow's webhook: which deliveries are genuine and new. One that is says 'poll now', and never which version to serve.
 
 MLflow signs `<delivery id>.<timestamp>.<body>` with HMAC-SHA256, see https://mlflow.org/docs/latest/ml/webhooks/.
 """

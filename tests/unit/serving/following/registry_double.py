@@ -42,6 +42,7 @@ class RegistryDouble:
         versions: Tags and run of each version.
         artifacts: Of runs, by run and path.
         files: Of versions, by version and path.
+        params: Of runs, by run and name.
         spoil: Changes an answer before it is sent: takes path and body, returns status and body.
         asked: The paths that were asked for, in order.
     """
@@ -53,6 +54,7 @@ class RegistryDouble:
     model_tags: dict[str, str] = field(default_factory=dict)
     artifacts: dict[tuple[str, str], bytes] = field(default_factory=dict)
     files: dict[tuple[int, str], bytes] = field(default_factory=dict)
+    params: dict[str, dict[str, str]] = field(default_factory=dict)
     spoil: Callable[[str, bytes], tuple[int, bytes]] | None = None
     asked: list[str] = field(default_factory=list)
     server: ThreadingHTTPServer | None = None
@@ -126,7 +128,8 @@ class RegistryDouble:
         if route == "registered-models/get":
             return 200, json.dumps({"registered_model": {"name": NAME, "tags": _pairs(self.model_tags)}}).encode()
         if route == "runs/get":
-            run = {"info": {"experiment_id": "1"}, "data": {"metrics": [{"key": "macro_f1", "value": 0.5}]}}
+            params = _pairs(self.params.get(query["run_id"], {}))
+            run = {"info": {"experiment_id": "1"}, "data": {"metrics": [{"key": "macro_f1", "value": 0.5}], "params": params}}
             return 200, json.dumps({"run": run}).encode()
         return 200, b'{"experiment": {"name": "of the tests"}}'
 

@@ -44,11 +44,11 @@ def test_a_type_may_get_wider(served: Any, wider: Any) -> None:
 @pytest.mark.parametrize(
     ("served", "offered", "problem"),
     [
-        ([TEXT], [], "« text » is missing"),
-        ([TEXT], [Column("text", "double")], "« text » is double, and was string"),
-        ([Column("age", "long")], [Column("age", "integer")], "« age » is integer, and was long"),
-        ([Column("text", "string", required=False)], [TEXT], "« text » is required, and was optional"),
-        ([TEXT], [TEXT, Column("age", "long")], "« age » is required, and the service's clients do not send it"),
+        ([TEXT], [], "'text' is missing"),
+        ([TEXT], [Column("text", "double")], "'text' is double, and was string"),
+        ([Column("age", "long")], [Column("age", "integer")], "'age' is integer, and was long"),
+        ([Column("text", "string", required=False)], [TEXT], "'text' is required, and was optional"),
+        ([TEXT], [TEXT, Column("age", "long")], "'age' is required, and the service's clients do not send it"),
     ],
 )
 def test_a_version_that_takes_less_is_refused(served: list[Column], offered: list[Column], problem: str) -> None:

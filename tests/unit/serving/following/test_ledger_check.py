@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from passerelle.model.ledger_entry import digest_of, parsed_entry
-from passerelle.names import LEDGER_ENTRY, ledger_artifact
+from passerelle.model.numbered_params import numbered_param
+from passerelle.names import ENTRY_PARAM, LEDGER_ENTRY, ledger_artifact
 from passerelle.serving.following.failures import NotReachedError, VersionRefusedError
 from passerelle.serving.following.ledger_check import ledger_entry
 from passerelle.serving.following.mlflow_rest import MlflowRest
@@ -49,6 +50,30 @@ def test_an_alias_that_was_moved_by_hand_is_not(registry: RegistryDouble, tmp_pa
 def test_an_old_entry_is_not_believed_again(registry: RegistryDouble, tmp_path: Path) -> None:
     checked(registry, tmp_path, highest=1)
     assert "went back from entry 2 to entry 1" in refusal(registry, tmp_path, highest=2)
+
+
+@pytest.mark.parametrize(("number", "digest"), [(2, None), (1, "sha256:0"), (3, "sha256:0")])
+def test_a_version_whose_run_knows_a_later_move_is_not_followed(
+    registry: RegistryDouble, tmp_path: Path, number: int, digest: str | None
+) -> None:
+    """A rollback is in the parameters of the version that it took out, whatever ledger and tags say now."""
+    first = dict(registry.model_tags), dict(registry.versions[1]["tags"])
+    known = registry.params["1" * 32] = {numbered_param(ENTRY_PARAM, NAME, 1): registry.model_tags[LEDGER_ENTRY].split()[1]}
+    checked(registry, tmp_path)
+    registry.promote(2, 2, from_version=1)
+    known[numbered_param(ENTRY_PARAM, NAME, number)] = digest or registry.model_tags[LEDGER_ENTRY].split()[1]
+    registry.alias, registry.model_tags, registry.versions[1]["tags"] = 1, *first
+    assert f"knows an entry {number} of the ledger" in refusal(registry, tmp_path)
+
+
+def test_moves_before_the_last_one_and_those_of_another_registered_model_are_no_reason(registry: RegistryDouble, tmp_path: Path) -> None:
+    registry.promote(1, 4)
+    registry.params["1" * 32] = {
+        numbered_param(ENTRY_PARAM, NAME, 1): "sha256:1",
+        numbered_param(ENTRY_PARAM, NAME, 4): registry.model_tags[LEDGER_ENTRY].split()[1],
+        numbered_param(ENTRY_PARAM, "another", 9): "sha256:9",
+    }
+    checked(registry, tmp_path)
 
 
 def test_the_line_must_be_the_one_that_the_tags_name(registry: RegistryDouble, tmp_path: Path) -> None:
