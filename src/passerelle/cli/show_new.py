@@ -35,7 +35,8 @@ def answers_of(folder: Path, given: Mapping[str, Any], *, ask: bool) -> Answers:
     except UsageError as error:
         if error.hint != f"passerelle new {similar(name)}":
             raise
-        raise UsageError(error.message, hint=" ".join(["passerelle new", *_typed(folder, {**given, "name": similar(name)})])) from error
+        typed = " ".join(_typed(folder, {**given, "name": similar(name)}))
+        raise UsageError(error.message, hint=f"passerelle new {typed}") from error
 
 
 def _typed(folder: Path, given: Mapping[str, Any]) -> list[str]:

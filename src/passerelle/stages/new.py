@@ -15,7 +15,7 @@ from passerelle.stages.training_file import which_columns
 
 __all__ = ["NewProject", "Update", "check", "run", "update"]
 
-_TRAIN, _COLUMNS = "passerelle train ", " --text-column COLUMN --label-column COLUMN"
+_TRAIN, _COLUMNS = "passerelle train --data ", " --text-column COLUMN --label-column COLUMN"
 _OF_TRAIN = re.compile("--(drop-missing|min-class-rows|sheet)")
 
 
@@ -36,9 +36,10 @@ def run(folder: Path, answers: Answers, *, data: Path | None = None, dry_run: bo
         if data is None or error.hint is None or not error.hint.startswith(_TRAIN):
             raise
         guess = which_columns(data, None, (), (), None).hint if error.hint.endswith(_COLUMNS) else None
-        hint = (guess or error.hint).replace(_TRAIN, f"passerelle new {shell_word(folder)} ")
-        # The other ways out are options of `train` alone.
-        raise DataError(error.message, hint=error.hint if _OF_TRAIN.search(hint) else hint) from error
+        typed = (guess or error.hint).removeprefix(_TRAIN).replace(_TRAIN, f"passerelle new {shell_word(folder)} --data ")
+        if _OF_TRAIN.search(typed):
+            raise
+        raise DataError(error.message, hint=f"passerelle new {shell_word(folder)} --data {typed}") from error
 
 
 def check(project: Path, criteria: Path | None, progress: Callable[[str], None]) -> None:
