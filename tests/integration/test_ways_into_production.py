@@ -228,7 +228,8 @@ def put_ledger_and_tags_back_to_an_earlier_state(ground: Ground) -> Iterator[tup
     with pytest.raises(VersionRefusedError) as refused:
         followed(ground)
     yield refused.value.message, "the ledger was put back or forged"
-    yield told(lambda: ground.promoted(ground.first, who=JOB, reason="nightly")), "to go on, it takes the reason of a person who accepts that"
+    met = told(lambda: ground.promoted(ground.first, who=JOB, reason="nightly"))
+    yield met, "to go on, it takes the reason of a person who accepts that"
 
 
 def remove_a_look_of_which_mlflow_knows_nothing(ground: Ground) -> Iterator[tuple[str, str]]:
