@@ -75,6 +75,11 @@ def _of_passerelle(arguments: list[str]) -> str | None:
         return f"{context.command_path}: {error.format_message()}"
     if rest and not isinstance(command, click.Group):
         return f"{context.command_path} does not take {rest}"
+    if "--help" in arguments:
+        return None
+    lacking = next((option.name for option in command.params if option.required and values.get(option.name or "") in (None, (), [])), None)
+    if lacking is not None:
+        return f"{context.command_path} lacks {lacking}"
     return next((problem for option in command.params if (problem := _wrong_choice(option, values.get(option.name or "")))), None)
 
 

@@ -186,7 +186,9 @@ def _check_single(file: TableFile, header: Sequence[str], columns: Sequence[str]
 
 def _lacks(file: TableFile, columns: Sequence[str]) -> DataError:
     named = ", ".join(f"'{column}'" for column in columns)
-    return DataError(f"{file.name} has no column {named}: the model's record and --id name the columns that a table must have")
+    message = f"{file.name} has no column {named}: the model's record and --id name the columns that a table must have"
+    renamed = "; a model of one text calls it 'text', whatever its column was called in training: rename the column"
+    return DataError(message + (renamed if "text" in columns else ""))
 
 
 def _parquet_plan(file: TableFile, content: BinaryIO, columns: Sequence[str]) -> TablePlan:

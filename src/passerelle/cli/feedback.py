@@ -58,7 +58,10 @@ def export(output: Path, since: date | None, until: date | None, registered_mode
 @json_option
 @needs(prerequisites.corrections)
 def import_(path: Path, as_json: bool, **options: Any) -> None:
-    """Take corrections from FILE, with the columns prediction_id, label and perhaps comment: all of them, or none where a row is wrong."""
+    """Take corrections from FILE: all of them, or none.
+
+    FILE has the columns prediction_id, label and perhaps comment. Where a row is wrong, nothing is taken.
+    """
     from passerelle.cli import show_feedback
     from passerelle.stages import feedback as stage
 

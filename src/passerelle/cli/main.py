@@ -29,7 +29,8 @@ from passerelle.cli.prune_command import prune
 from passerelle.cli.rollout_command import rollout
 from passerelle.cli.score_command import score
 from passerelle.cli.silence import no_long_silence
-from passerelle.errors import OutsideError, PasserelleError, UsageError
+from passerelle.cli.usage_errors import plainer
+from passerelle.errors import OutsideError, PasserelleError, SettingsError, UsageError
 
 STAGES: Sequence[click.Command] = (
     stages.train,
@@ -154,7 +155,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
         print_error(lacking, as_json="--json" in given)
         sys.exit(lacking.exit_code)
     except click.ClickException as error:
-        error.show()
+        plainer(error).show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("passerelle: interrupted; what was done so far is kept, and the same command goes on from there", err=True)
@@ -162,12 +163,20 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
-    except OSError as error:
-        failed = _of_the_disk(error, given)
+    except (OSError, UnicodeEncodeError) as error:
+        failed = _of_the_disk(error, given) if isinstance(error, OSError) else _of_the_locale(error)
         if failed is None:
             raise
         print_error(failed, as_json="--json" in given)
         sys.exit(failed.exit_code)
+
+
+def _of_the_locale(error: UnicodeEncodeError) -> PasserelleError | None:
+    """Return our error for a letter that the terminal's encoding lacks; None for one that UTF-8 lacks."""
+    if error.encoding.lower().startswith("utf"):
+        return None
+    letter = ascii(error.object[error.start : error.start + 1])
+    return SettingsError(f"the encoding of this locale, {error.encoding}, lacks the letter {letter}", hint="export PYTHONUTF8=1")
 
 
 def _of_the_disk(error: OSError, given: Sequence[str]) -> PasserelleError | None:

@@ -22,7 +22,9 @@ from passerelle.cli.output import Output
 @click.option("--feature-column", "feature_columns", multiple=True, help="With --data: column of a table without text; once for each.")
 @click.option("--label-column", help="Column of the class.  [default: label]")
 @click.option("--target", type=click.Choice(["embedded", "compose", "kubernetes"]), help="Where it is served.  [default: embedded]")
-@click.option("--data", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="CSV or Parquet.  [default: a small data set]")
+@click.option(
+    "--data", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="CSV, xlsx, JSON or Parquet.  [default: a small data set]"
+)
 @click.option("--update", "updating", is_flag=True, help="Show what this passerelle would write otherwise into the project.")
 @click.option("--yes", is_flag=True, help="Ask nothing; with --update, write what it shows.")
 @dry_run_option

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import click
 
 from passerelle.cli.output import Output, relative
-from passerelle.errors import UsageError
+from passerelle.errors import UsageError, shell_word
 from passerelle.project.answers import Answers, answers, similar
 from passerelle.project.create import NewProject, check_free
 from passerelle.project.update import Update
@@ -27,10 +26,29 @@ def answers_of(folder: Path, given: Mapping[str, Any], *, ask: bool) -> Answers:
         UsageError: The folder holds something, or an answer cannot be used.
     """
     check_free(folder.absolute())
-    from_terminal = _ask(folder, given) if ask and sys.stdin.isatty() else {}
+    from_terminal = _ask(folder, given) if ask and sys.stdin is not None and sys.stdin.isatty() else {}
     kept = {key: value for key, value in {**given, **from_terminal}.items() if key not in {"name", "data"} and value is not None}
     data = {"data": given["data"]} if given["data"] is not None else {}
-    return answers(from_terminal.get("name") or given["name"] or folder.absolute().name, **kept, **data)
+    name = from_terminal.get("name") or given["name"] or folder.resolve().name
+    try:
+        return answers(name, **kept, **data)
+    except UsageError as error:
+        if error.hint != f"passerelle new {similar(name)}":
+            raise
+        typed = " ".join(_typed(folder, {**given, "name": similar(name)}))
+        raise UsageError(error.message, hint=f"passerelle new {typed}") from error
+
+
+def _typed(folder: Path, given: Mapping[str, Any]) -> list[str]:
+    """Return the folder and the options of the command, so that a hint repeats them."""
+    words = [shell_word(folder)]
+    for option, value in given.items():
+        name = f"--{option.rstrip('s') if isinstance(value, tuple) else option}".replace("_", "-")
+        if isinstance(value, tuple):
+            words += [f"{name} {shell_word(each)}" for each in value]
+        elif value is not None and value is not False:
+            words.append(name if value is True else f"{name} {shell_word(value)}")
+    return words
 
 
 def created(output: Output, project: NewProject) -> None:
@@ -43,7 +61,7 @@ def created(output: Output, project: NewProject) -> None:
         return
     output.line(f"{project.name}: {len(project.files)} files in {project.folder}. Next:")
     if project.folder != Path.cwd():
-        output.line(f"  cd {shlex.quote(relative(project.folder))}")
+        output.line(f"  cd {shell_word(relative(project.folder))}")
     output.line("  make demo        train, choose, register, promote, build, serve and ask")
     output.line("  make test        the project's own tests")
 
@@ -52,7 +70,7 @@ def refuse_answers(folder: Path, given: Mapping[str, Any]) -> None:
     """Check that no answer is given to an update, which takes them from passerelle.toml; raises UsageError otherwise."""
     if any(value not in (None, False, ()) for value in given.values()):
         message = f"--update takes the project's answers from {folder / 'passerelle.toml'}; change them there"
-        raise UsageError(message, hint=f"passerelle new {shlex.quote(str(folder))} --update")
+        raise UsageError(message, hint=f"passerelle new {shell_word(folder)} --update")
 
 
 def updated(output: Output, found: Update, folder: Path, *, applied: bool) -> None:
@@ -67,7 +85,7 @@ def updated(output: Output, found: Update, folder: Path, *, applied: bool) -> No
     if not found.changes:
         output.line(f"up to date: passerelle {found.version} would write nothing otherwise")
     elif not applied and any(change.action != "keep" for change in found.changes):
-        output.line(f"next: passerelle new {shlex.quote(str(folder))} --update --yes")
+        output.line(f"next: passerelle new {shell_word(folder)} --update --yes")
 
 
 def _ask(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from passerelle.errors import UsageError, shell_word
+from passerelle.errors import UsageError
 from passerelle.project_file import LANGUAGES, TARGETS, Data, ProjectFile
 
 #: A Docker image, a Kubernetes label and a bento take all such names.
@@ -62,7 +62,7 @@ def answers(
         text_columns: Columns of the texts, several only with `data`; by default `text`, unless it is a table.
         table: Whether records are rows of a table without text.
         feature_columns: Columns of that table; needed with `data`.
-        data: CSV or Parquet file of the team's; without it, a small data set comes with the project.
+        data: CSV, xlsx, JSON or Parquet file of the team's; without it, a small data set comes with the project.
 
     Raises:
         UsageError: The name cannot be used, or the columns contradict each other.
@@ -78,9 +78,7 @@ def answers(
     if feature_columns and data is None:
         raise UsageError("feature columns need --data", hint=f"passerelle new {name} --data FILE --feature-column COLUMN")
     if table and data is not None and not feature_columns:
-        raise UsageError(
-            f"which columns of {data} are features?", hint=f"passerelle new {name} --data {shell_word(data)} --feature-column COLUMN"
-        )
+        raise UsageError(f"which columns of {data} are features?", hint=f"passerelle new {name} --data FILE --feature-column COLUMN")
     features = (feature_columns or _COLUMNS) if table else ()
     texts = () if table else text_columns or ("text",)
     if label_column in (*texts, *features):

@@ -35,14 +35,14 @@ def create(folder: Path, answers: Answers, *, data: Path | None = None, dry_run:
     """Write a project; all of its files or none.
 
     Args:
-        data: CSV or Parquet file that is copied into it, in place of the small data set.
+        data: CSV, xlsx, JSON or Parquet file that is copied into it, in place of the small data set.
 
     Raises:
         UsageError: The folder holds something.
         DataError: The data cannot be trained on.
         OutsideError: The folder cannot be written.
     """
-    folder = folder.absolute()
+    folder = folder.resolve() if ".." in folder.parts else folder.absolute()
     check_free(folder)
     files = render(answers)
     if data is not None:

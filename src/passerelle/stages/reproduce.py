@@ -79,7 +79,7 @@ def run(
     found = recorded(registry, version)
     commit = found.tags.get(GIT_COMMIT, "unknown")
     if commit == "unknown":
-        raise UsageError(f"{version.ref} was trained outside of a git checkout: there is nothing to go back to", hint="passerelle trace")
+        raise UsageError(f"{version.ref} was trained without a git commit that can be gone back to", hint=f"passerelle trace {number}")
     run = registry.run(version.ref.run_id)
     tags = found.run_tags or run.tags
     with checkout(repository.resolve(), commit) as folder:

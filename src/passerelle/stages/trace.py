@@ -229,7 +229,7 @@ def links_of(
     if DATA_EXPORT in tags:
         yield TraceLink("corrected answers", tags[DATA_EXPORT], "digest of the ids in the export of feedback that was learned from")
     changed = "trained with changes that no commit holds" if dirty == "true" else ""
-    yield _tag(version, "git commit", GIT_COMMIT, "trained outside of a git checkout", changed)
+    yield _tag(version, "git commit", GIT_COMMIT, "trained outside of a git checkout, or before its first commit", changed)
     yield _tag(version, "seed", SEED, "the training did not record it")
     yield _tag(version, "criteria", CRITERIA_DIGEST, "the version was not registered by passerelle")
     yield _promotion(registry, version, signing)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from urllib3.exceptions import HTTPError
 
-from passerelle.errors import DataError, NotFoundError, OutsideError, UsageError
+from passerelle.errors import DataError, NotFoundError, OutsideError, UsageError, shell_word
 from passerelle.registry.objects import Objects
 from passerelle.settings import S3Settings
 from passerelle.stages.score_inputs import S3, bucket_and_key
@@ -28,7 +27,7 @@ _OPTIONS = {
     "feature_columns": "--feature-column", "label_column": "--label-column",
 }  # fmt: skip
 #: The beginning of a hint that adds an option to the same command.
-_BEGINNING = re.compile(r"^passerelle train (?:--data (?!FILE)\S+ )?(--min-class-rows|--drop-missing)")
+_BEGINNING = re.compile(r"^passerelle train (?:--data (?!FILE)(?:'[^']*'|\"[^\"]*\"|[^\s'\"])+ )?(--min-class-rows|--drop-missing)")
 
 
 @contextmanager
@@ -53,7 +52,7 @@ def local_copy(place: Path | str, s3: S3Settings) -> Iterator[Path]:
         try:
             yield path
         except UsageError as error:
-            hint = error.hint.replace(str(path), place) if error.hint else None
+            hint = error.hint.replace(shell_word(path), shell_word(place)) if error.hint else None
             raise _same_error(error, error.message.replace(str(path), place), hint) from None
 
 
@@ -84,7 +83,7 @@ def repeating_options(given: Mapping[str, object]) -> Iterator[None]:
         values = {
             option: value if isinstance(value, tuple) else (value,) for name, option in _OPTIONS.items() if (value := given.get(name))
         }
-        typed = [f"{option} {shlex.quote(str(value))}" for option, several in values.items() for value in several]
+        typed = [f"{option} {shell_word(value)}" for option, several in values.items() for value in several]
         line = " ".join(["passerelle train", *typed, *(["--drop-missing"] if given["drop_missing"] else [])])
         longer = "\n".join(_BEGINNING.sub(lambda found: f"{line} {found[1]}", each) for each in error.hint.split("\n"))
         raise _same_error(error, error.message, longer) from error

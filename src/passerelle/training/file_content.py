@@ -32,6 +32,8 @@ def content_of(path: Path) -> tuple[bytes, str]:
             content = file.read(MOST_BYTES + 1)
     except FileNotFoundError:
         raise DataError(f"there is no file {path}", hint=f"ls {shell_word(path.parent)}; {OTHER_FILE}") from None
+    except IsADirectoryError:
+        raise DataError(f"{path} is a folder, not a file", hint=f"ls {shell_word(path)}; {OTHER_FILE}") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}", hint=f"ls -ld {shell_word(path)}") from error
     check_size(path, len(content))

@@ -36,7 +36,7 @@ def test_every_answer_is_given_by_an_option(tmp_path: Path, capsys: pytest.Captu
 
 def test_a_name_that_cannot_be_used_is_refused_with_one_that_can(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert passerelle("new", str(tmp_path / "Été 2026")) == 2
-    assert "passerelle new ete-2026" in capsys.readouterr().err
+    assert f"passerelle new '{tmp_path}/Été 2026' --name ete-2026" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

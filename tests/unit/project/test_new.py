@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from passerelle.errors import OutsideError, PasserelleError, UsageError
+from passerelle.cli.main import passerelle
+from passerelle.errors import DataError, OutsideError, PasserelleError, UsageError
 from passerelle.project.answers import answers, answers_of, check_name, similar
 from passerelle.project.check import check_project
 from passerelle.project.create import create
 from passerelle.project.render import render, root_files
 from passerelle.project_file import read_project_file
+from passerelle.stages import new as stage
 from passerelle.training.project import read_training_project
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -99,6 +101,21 @@ def test_answers_that_contradict_each_other_are_refused(given: dict[str, object]
     with pytest.raises(UsageError) as refused:
         answers("a", **given)  # type: ignore[arg-type]
     assert (refused.value.hint or "").startswith("passerelle new")
+
+
+def test_columns_that_the_data_lack_lead_to_the_same_command_with_those_that_it_has(tmp_path: Path) -> None:
+    data = tmp_path / "mes données.csv"
+    data.write_text("titre;thème\n" + "".join(f"une phrase numéro {row};{'ab'[row % 2]}\n" for row in range(20)))
+    with pytest.raises(DataError, match="has no column 'text'") as refused:
+        stage.run(tmp_path / "a", answers("a", data=data), data=data)
+    assert refused.value.hint == f"passerelle new {tmp_path / 'a'} --data '{data}' --text-column titre --label-column 'thème'"
+
+
+def test_a_name_that_cannot_be_used_leads_to_the_same_command_with_one_that_can(tmp_path: Path) -> None:
+    typed = ["new", str(tmp_path / "Mes projets"), "--text-column", "le texte"]
+    with pytest.raises(UsageError) as refused:
+        passerelle.main(typed, standalone_mode=False)
+    assert refused.value.hint == f"passerelle new '{tmp_path}/Mes projets' --text-column 'le texte' --name mes-projets"
 
 
 def test_nothing_that_is_there_is_overwritten(tmp_path: Path) -> None:
