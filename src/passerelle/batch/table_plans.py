@@ -28,7 +28,7 @@ def plans_of(files: Sequence[TableFile], columns: Sequence[str], *, progress: Ca
     """
     if not files:
         return ()
-    meter = _Meter(len(files), sum(file.size_bytes for file in files), progress)
+    meter = _ReadMeter(len(files), sum(file.size_bytes for file in files), progress)
 
     def planned(file: TableFile) -> TablePlan:
         plan = plan_of(file, columns, read=meter.add_bytes)
@@ -43,7 +43,7 @@ def plans_of(files: Sequence[TableFile], columns: Sequence[str], *, progress: Ca
             raise
 
 
-class _Meter:
+class _ReadMeter:
     """Tells how much of the input is read; threads share it."""
 
     def __init__(self, files: int, size_bytes: int, progress: Callable[[str], None]) -> None:
