@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -65,12 +65,17 @@ class TablePlan:
     splits: tuple[TableSplit, ...]
 
 
-def plan_of(file: TableFile, columns: Sequence[str]) -> TablePlan:
+def _not_counted(_: int) -> None:
+    """Do nothing."""
+
+
+def plan_of(file: TableFile, columns: Sequence[str], *, read: Callable[[int], None] = _not_counted) -> TablePlan:
     """Return what a file is and how it is cut; it is read once, a piece at a time.
 
     Args:
         file: A table.
         columns: That it must have: those of the model's record, and those that name its rows.
+        read: Told of each piece that is read, how many bytes it has.
 
     Raises:
         DataError: It is no table of its format, or lacks a column.
@@ -79,8 +84,8 @@ def plan_of(file: TableFile, columns: Sequence[str]) -> TablePlan:
     kind = FORMATS["." + file.name.rpartition(".")[2].lower()]
     with file.open() as content:
         if kind == "parquet":
-            return _parquet_plan(file, content, columns)
-        return _lines_plan(file, content, columns, kind)
+            return _parquet_plan(file, content, columns, read)
+        return _lines_plan(file, content, columns, kind, read)
 
 
 @dataclass(frozen=True)
@@ -95,8 +100,8 @@ class _Head:
 class _Reading:
     """Pieces of a file, of which the digest and the encoding are found on the way."""
 
-    def __init__(self, content: BinaryIO) -> None:
-        self._pieces = chunks(content)
+    def __init__(self, content: BinaryIO, read: Callable[[int], None]) -> None:
+        self._pieces, self._read = chunks(content), read
         self._digest = hashlib.sha256()
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self._valid, self._of_utf8 = True, False
@@ -105,6 +110,7 @@ class _Reading:
         for piece in self._pieces:
             self._digest.update(piece)
             self._look(piece)
+            self._read(len(piece))
             yield piece
 
     def _look(self, piece: bytes) -> None:
@@ -127,10 +133,10 @@ class _Reading:
         return "utf-8" if self._valid or self._of_utf8 else "cp1252"
 
 
-def _lines_plan(file: TableFile, content: BinaryIO, columns: Sequence[str], kind: str) -> TablePlan:
+def _lines_plan(file: TableFile, content: BinaryIO, columns: Sequence[str], kind: str, read: Callable[[int], None]) -> TablePlan:
     head = _head(file, content.read(CHUNK_BYTES), columns) if kind == "csv" else _Head(0)
     content.seek(0)
-    reading = _Reading(content)
+    reading = _Reading(content, read)
     try:
         ranges = list(byte_ranges(_without(head.end, reading), begin=head.end, quotes=kind == "csv"))
     except UnclosedQuoteError:
@@ -191,10 +197,11 @@ def _lacks(file: TableFile, columns: Sequence[str]) -> DataError:
     return DataError(message + (renamed if "text" in columns else ""))
 
 
-def _parquet_plan(file: TableFile, content: BinaryIO, columns: Sequence[str]) -> TablePlan:
+def _parquet_plan(file: TableFile, content: BinaryIO, columns: Sequence[str], read: Callable[[int], None]) -> TablePlan:
     digest = hashlib.sha256()
     for piece in chunks(content):
         digest.update(piece)
+        read(len(piece))
     content.seek(0)
     try:
         with ParquetFile(content) as table:

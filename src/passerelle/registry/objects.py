@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 #: What S3 answers where the condition of a write does not hold.
 CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 _KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403", "Forbidden"}
+_KEYS_HINT = 'eval "$(passerelle env)"\nexport AWS_ACCESS_KEY_ID=KEY AWS_SECRET_ACCESS_KEY=SECRET'
+#: Among them, those of a key that is right and may not do this.
+_NO_RIGHT = {"AccessDenied", "403", "Forbidden"}
+_NO_KEYS = "NoCredentialsError"
+_NO_BUCKET = "NoSuchBucket"
 _FULL = ("XMinioStorageFull", "InsufficientStorage", "no space left on device")
 #: What MinIO says when its disk gets full in the middle of an object.
 _BROKEN_OFF = "IncompleteBody"
@@ -83,17 +88,14 @@ class Objects:
             # Not head_bucket: its answer has no body, so that a wrong key and a forbidden bucket look the same.
             self._client.list_objects_v2(Bucket=self.settings.bucket, MaxKeys=1)
         except NoCredentialsError as error:
-            raise OutsideError(
-                f"no keys for the S3 at {where}", hint='eval "$(passerelle env)"\nexport AWS_ACCESS_KEY_ID=KEY AWS_SECRET_ACCESS_KEY=SECRET'
-            ) from error
+            raise OutsideError(f"no keys for the S3 at {where}", hint=_KEYS_HINT) from error
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
-            if code == "NoSuchBucket":
+            if code == _NO_BUCKET:
                 hint = "export PASSERELLE_S3_BUCKET=BUCKET"
                 raise OutsideError(f"the S3 at {where} holds no bucket '{self.settings.bucket}'", hint=hint) from error
             if code in _KEYS:
-                hint = 'eval "$(passerelle env)"\nexport AWS_ACCESS_KEY_ID=KEY AWS_SECRET_ACCESS_KEY=SECRET'
-                raise OutsideError(f"the S3 at {where} refuses these keys ({code})", hint=hint) from error
+                raise OutsideError(f"the S3 at {where} refuses these keys ({code})", hint=_KEYS_HINT) from error
             raise OutsideError(f"the S3 at {where} refuses: {code}; its log may say why") from error
         except (EndpointConnectionError, BotoCoreError) as error:
             raise OutsideError(f"S3 does not answer at {where}", hint=S3_HINT) from error
@@ -249,4 +251,16 @@ class Objects:
             return OutsideError(
                 f"the S3 server broke off while {name} was written, as it does when its disk is full; check its disk and its log"
             )
-        return OutsideError(f"{name} cannot be read or written: {code}", hint="passerelle doctor")
+        return _refusal(f"{name} cannot be read or written: {code}", code)
+
+
+def _refusal(message: str, code: str) -> OutsideError:
+    """Return what S3 refused, and why where its code tells."""
+    if code in _NO_RIGHT:
+        rights = "list the bucket and read its objects, and to write them where it writes"
+        return OutsideError(f"{message}; the key has no right to do this: a command needs one to {rights}", hint=_KEYS_HINT)
+    if code in _KEYS or code == _NO_KEYS:
+        return OutsideError(f"{message}; the keys of this environment are missing or wrong", hint=_KEYS_HINT)
+    if code == _NO_BUCKET:
+        return OutsideError(f"{message}; the S3 holds no such bucket: it may be misspelt")
+    return OutsideError(message, hint="passerelle doctor")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -89,6 +90,10 @@ class TableObject:
 class _TableObjects(Objects):
     """What tables need of a bucket besides."""
 
+    def prepare(self) -> None:
+        """Make the client now."""
+        _ = self._client
+
     def listed(self, prefix: str) -> Iterator[tuple[str, int, str]]:
         """Yield name, size in bytes and entity tag of the objects whose names begin so, in order."""
         try:
@@ -117,11 +122,26 @@ class _TableObjects(Objects):
             raise OutsideError(f"S3 broke off in the middle of {table.name}; run this command again, it goes on") from error
 
 
+_READERS: dict[tuple[object, ...], _TableObjects] = {}
+_READERS_LOCK = threading.Lock()
+
+
+def _reader(s3: S3Settings) -> _TableObjects:
+    """Return the one client of this process for these settings: to make one costs more than to read a small file."""
+    secret = s3.secret_access_key and s3.secret_access_key.get_secret_value()
+    key = (s3.endpoint_url, s3.region, s3.bucket, s3.access_key_id, secret)
+    with _READERS_LOCK:  # to make a client is not for several threads at once, as to use it is
+        if key not in _READERS:
+            _READERS[key] = _TableObjects(s3)
+            _READERS[key].prepare()
+        return _READERS[key]
+
+
 class _Ranges(io.RawIOBase):
     """An object as a file that can be read from any place."""
 
     def __init__(self, table: TableObject) -> None:
-        self._table, self._place, self._objects = table, 0, _TableObjects(table.s3)
+        self._table, self._place, self._objects = table, 0, _reader(table.s3)
 
     def readable(self) -> bool:
         return True

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from passerelle.batch.job import ScoredTable, ScoreJob, score_table
 from passerelle.batch.processes import ScoringRecipe
-from passerelle.batch.table_plan import TablePlan, plan_of
+from passerelle.batch.table_plan import TablePlan
+from passerelle.batch.table_plans import plans_of
 from passerelle.model.mlmodel import describe
 from passerelle.monitoring.redaction import RULES_VERSION
 from passerelle.names import MODEL_FOLDER
@@ -71,7 +72,8 @@ def _plans(context: Context, options: ScoreOptions, folder: Path | None, progres
     if folder is None:
         progress("the version is not in the BentoML store yet: whether the tables have its columns is not checked")
     required = [column.name for column in columns if column.required]
-    plans = tuple(plan_of(file, (*required, *options.ids)) for file in table_files(options.inputs, context.s3, output=options.output))
+    files = table_files(options.inputs, context.s3, output=options.output)
+    plans = plans_of(files, (*required, *options.ids), progress=progress)
     for plan in plans:
         if plan.encoding != "utf-8":
             progress(f"{plan.file.name} is not UTF-8: it is read as Windows-1252")

@@ -7,7 +7,7 @@ import json
 from passerelle.batch.processes import ScoringRecipe
 from passerelle.batch.scored_split import Scoring
 from passerelle.batch.table_file import is_on_disk
-from passerelle.batch.table_plan import plan_of
+from passerelle.batch.table_plans import plans_of
 from passerelle.batch.two_versions import version_differences
 from passerelle.errors import UsageError, shell_word
 from passerelle.gate.table_differences import keep_differences
@@ -44,7 +44,7 @@ def run(context: Context, options: ScoreOptions, *, progress: Progress = silent)
         raise UsageError(f"{' and '.join(options.two_versions)} are the same version, {new.version}", hint="passerelle status")
     scorings = (_scoring(context, former), _scoring(context, new))
     columns = dict.fromkeys(column.name for each in scorings for column in each.model.description.columns if column.required)
-    plans = [plan_of(file, list(columns)) for file in table_files(options.inputs, context.s3, output=options.output)]
+    plans = plans_of(table_files(options.inputs, context.s3, output=options.output), list(columns), progress=progress)
     found = version_differences(
         plans,
         new.registered_model,

@@ -6,6 +6,7 @@ import pickle
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import joblib
@@ -107,8 +108,8 @@ class FoldPredictions(SharedFeatures):
         self._fold, self._counts = fold, counts
 
     def _part(self, slot: _Slot) -> _Part:
-        transformer, columns = slot.transformer, slot.columns  # the slot holds a stand-in soon
-        return _Part(transformer, lambda: self._counts.of_fold(transformer, columns, self._fold))
+        # No lambda that holds this object: in such a circle a fold's features stay until the garbage collector looks for them.
+        return _Part(slot.transformer, partial(self._counts.of_fold, slot.transformer, slot.columns, self._fold))
 
 
 class _Part:

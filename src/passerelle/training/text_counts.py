@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 
 #: Settings of a vectorizer that say what is counted; all others say what becomes of the counts.
-_COUNTED = frozenset(CountVectorizer().get_params()) - {"min_df", "dtype"}
+_COUNTED = frozenset(CountVectorizer().get_params()) - {"dtype"}
 _WEIGHTED = frozenset(TfidfTransformer().get_params())
 
 
@@ -53,11 +53,14 @@ class TextCounts:
         """
         if not (len(columns) == 1 and isinstance(columns[0], str) and _from_counts(vectorizer)):
             return None
-        counts = self._of_column(vectorizer, columns[0])
+        try:
+            counts = self._of_column(vectorizer, columns[0])
+        except ValueError:
+            return None  # no n-gram is left; the vectorizer raises what it has to say about this
         fit, score = (counts[places] for places in fold)
         known = np.flatnonzero(np.bincount(fit.indices, minlength=fit.shape[1]) >= max(vectorizer.min_df, 1))
         if not known.size:
-            return None  # the vectorizer raises what it has to say about this
+            return None  # likewise
         settings = {name: value for name, value in vectorizer.get_params().items() if name in _WEIGHTED}
         weights = TfidfTransformer(**settings)
         found = weights.fit_transform(fit[:, known].astype(vectorizer.dtype))
@@ -67,6 +70,7 @@ class TextCounts:
         settings = {name: value for name, value in vectorizer.get_params().items() if name in _COUNTED}
         key = str(joblib.hash((settings, column)))
         if key not in self._counts:
+            # With `min_df`: an n-gram that too few of all records have is known to no fold.
             self._counts[key] = CountVectorizer(**settings, dtype=np.int32).fit_transform(self._records[column])
         return self._counts[key]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from sklearn.base import clone
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
 from passerelle.training.cross_validation import out_of_fold
+from passerelle.training.features import FoldPredictions
 from passerelle.training.text_counts import TextCounts
 from training.candidates import text_candidates
 
@@ -87,3 +90,25 @@ def test_each_text_is_read_once_for_all_folds_and_candidates(monkeypatch: pytest
         alone = clone(pipeline).fit(texts().iloc[FOLDS[0][0]], LABELS[FOLDS[0][0]])
         assert found.probabilities is not None
         assert np.allclose(found.probabilities[FOLDS[0][1]], alone.predict_proba(texts().iloc[FOLDS[0][1]]), rtol=0, atol=1e-12)
+
+
+def test_the_features_of_a_fold_are_gone_before_those_of_the_next() -> None:
+    records = texts()
+    gc.disable()
+    try:
+        features = FoldPredictions(records, LABELS, FOLDS[0], TextCounts(records))
+        features.fit(text_candidates()[0].pipeline)
+        kept = weakref.ref(features)
+        del features
+        assert kept() is None, "only the garbage collector would find them"
+    finally:
+        gc.enable()
+
+
+def test_n_grams_that_no_fold_can_know_are_not_kept() -> None:
+    records = texts()
+    counts = TextCounts(records)
+    vectorizer = TfidfVectorizer(min_df=2)
+    assert counts.of_fold(vectorizer, ("text",), FOLDS[0]) is not None
+    (kept,) = counts._counts.values()
+    assert kept.shape[1] < len(TfidfVectorizer().fit(records["text"]).vocabulary_) - len(records) + 1
