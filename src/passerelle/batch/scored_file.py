@@ -46,6 +46,7 @@ def scored_rows_of(content: bytes, kind: str) -> int:
             return int(read_metadata(io.BytesIO(content)).num_rows)
         if kind == "jsonl":
             return content.count(b"\n")
-        return sum(1 for _ in csv_rows(content.decode())) - 1
+        # A row that was torn is none, as a line of JSON without its end.
+        return sum(1 for _ in csv_rows(content[: content.rfind(b"\n") + 1].decode())) - 1
     except (pa.ArrowException, OSError, ValueError, csv.Error) as error:
         raise DataError("it is not a file that score wrote") from error

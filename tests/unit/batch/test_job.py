@@ -11,6 +11,7 @@ import pytest
 
 from passerelle.batch import line_ranges, table_plan
 from passerelle.batch.job import JOB_FILE, SUMMARY_FILE
+from passerelle.batch.scored_file import scored_rows_of
 from passerelle.batch.table_file import LocalFolder
 from passerelle.errors import DataError, OutsideError, UsageError
 from tests.unit.batch.tables import contents, refused_rows, score, scored_rows, table, write_csv, write_parquet
@@ -102,6 +103,12 @@ def test_a_scored_file_that_was_damaged_is_named(tmp_path: Path, tables: list[Pa
     damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
     with pytest.raises(DataError, match=damaged.name):
         score(tmp_path, tables[0], output_format=output_format)
+
+
+def test_a_torn_last_row_of_csv_does_not_count() -> None:
+    content = b'"row","label"\n1,"A"\n2,"Voirie"\n'
+    assert scored_rows_of(content, "csv") == 2
+    assert scored_rows_of(content[:-4], "csv") == 1
 
 
 def test_a_full_disk_leaves_no_incomplete_file(tmp_path: Path, tables: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
