@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from passerelle.errors import BusyError, OutsideError
+from passerelle.errors import BusyError, OutsideError, shell_word
 from passerelle.log_settings import LOG_FOLDER, LogSettings
 from passerelle.monitoring.prediction_log.log_place import JoinedPlaces, LogFolder, LogPlace, LogStore
 from passerelle.registry.log_bucket import LogBucket
@@ -66,7 +66,7 @@ class LogLocation:
             raise BusyError(message) from None
         except OSError as error:
             message = f"cannot lock the folder of the prediction log, {self.folder}: {error.strerror}"
-            raise OutsideError(f"{message}; this user must be able to write in it", hint=f"ls -ld {self.folder}") from error
+            raise OutsideError(f"{message}; this user must be able to write in it", hint=f"ls -ld {shell_word(self.folder)}") from error
         try:
             yield
         finally:

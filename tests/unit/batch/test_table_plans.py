@@ -63,5 +63,5 @@ def test_the_first_file_that_is_no_table_is_named_and_the_rest_is_not_waited_for
     for name in ("4", "5"):
         (tmp_path / f"{name}.csv").write_text("no,other\n1,a\n")
         files.append(LocalFile.at(tmp_path / f"{name}.csv"))
-    with pytest.raises(DataError, match=r"4\.csv has no column « text »"):
+    with pytest.raises(DataError, match=r"4\.csv has no column 'text'"):
         plans_of(files, ["text"], progress=print)

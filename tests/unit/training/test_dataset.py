@@ -122,7 +122,7 @@ def test_an_unreadable_parquet_file_is_refused(write: Write, content: bytes) -> 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no file"):
         read(tmp_path / "absent.csv")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="is a folder, not a file"):
         read(tmp_path)
 
 
