@@ -44,6 +44,11 @@ def about_named_model(commands: str) -> str:
     return about_model(commands, named) if named else commands
 
 
+def is_typed(option: str) -> bool:
+    """Return whether an option of the command was given on its command line."""
+    return click.get_current_context().get_parameter_source(option) == ParameterSource.COMMANDLINE
+
+
 def choose_model(context: click.Context, options: MutableMapping[str, Any], *, only_of_project: bool = False) -> None:
     """Put the model that a command is about into its options, with the experiment and the criteria that passerelle.toml gives that model.
 

@@ -10,6 +10,7 @@ import click
 
 from passerelle.cli import prerequisites
 from passerelle.cli.connect import surroundings
+from passerelle.cli.model_choice import is_typed
 from passerelle.cli.options import (
     DataPlace,
     criteria_option,
@@ -146,9 +147,12 @@ def status(registered_model: str | None, as_json: bool) -> None:
     from passerelle.cli import show
     from passerelle.stages import status as stage
     from passerelle.stages.history import refuse_broken
+    from passerelle.stages.known_models import check_known
 
     context = surroundings(registered_model=registered_model)
     found = (stage.run(context),) if registered_model else stage.all_models(context)
+    if all(each.holdings.ledger is None for each in found) and is_typed("registered_model"):
+        check_known(context)
     show.statuses(Output(as_json=as_json), found)
     for each in found:
         if each.ledger_findings and as_json:  # the one object holds the findings already
@@ -165,8 +169,12 @@ def history(registered_model: str | None, verify: bool, as_json: bool) -> None:
     """Print the ledger of promotions and rollbacks."""
     from passerelle.cli import show
     from passerelle.stages import history as stage
+    from passerelle.stages.known_models import check_known
 
-    found = stage.run(surroundings(registered_model=registered_model), verify=verify)
+    context = surroundings(registered_model=registered_model)
+    found = stage.run(context, verify=verify)
+    if not found.entries and is_typed("registered_model"):
+        check_known(context)
     show.history(Output(as_json=as_json), found)
     if (found.findings or found.differences) and as_json:  # the one object holds them already
         raise SystemExit(IntegrityError.exit_code)

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
 from passerelle.bentos.store import models_in_store
+from passerelle.errors import NotFoundError
 from passerelle.project_file import read_project_file
 from passerelle.rollout.service_state import running_services
 from passerelle.stages.context import Context
 
 
+def check_known(context: Context, project: Path = Path()) -> None:
+    """Check that MLflow, the project, the store or a service here knows the context's registered model.
+
+    Raises:
+        NotFoundError: None does: its name was typed wrongly.
+        OutsideError: MLflow does not answer.
+    """
+    name = context.registered_model
+    known = tuple({read_project_file(project).models[0].name: None} | _beside_the_settings(context, project))
+    if name in known or context.registry.newest_version(name) is not None:
+        return
+    close = difflib.get_close_matches(name, known, n=1)
+    there = f"did you mean '{close[0]}'?" if close else f"here is {', '.join(known)}"
+    raise NotFoundError(f"nothing here knows a registered model '{name}': {there}", hint="passerelle status")
+
+
 def known_models(context: Context, project: Path = Path()) -> dict[str, Context]:
     """Return the context of each registered model that is known here by the model's name, that of the settings first."""
-    file = read_project_file(project)
     names = {context.registered_model: context.experiment}
-    names |= {model.name: model.experiment for model in file.further_models if model.name not in names}
-    for name in (*models_in_store(context.store), *running_services(context.state.state_dir)):
-        names.setdefault(name, context.experiment)
+    for name, experiment in _beside_the_settings(context, project).items():
+        names.setdefault(name, experiment or context.experiment)
     return {name: context.naming(registered_model=name, experiment=experiment) for name, experiment in names.items()}
+
+
+def _beside_the_settings(context: Context, project: Path) -> dict[str, str | None]:
+    """Return the experiment of each further one by its name; None where only the settings say it."""
+    names: dict[str, str | None] = {model.name: model.experiment for model in read_project_file(project).further_models}
+    for name in (*models_in_store(context.store), *running_services(context.state.state_dir)):
+        names.setdefault(name, None)
+    return names

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from passerelle.errors import UsageError
+from passerelle.errors import NotFoundError, UsageError
+from passerelle.registry.client import Registry
 from passerelle.rollout.stack import Stack
 from passerelle.stages import known_models
 from passerelle.stages.context import context_of
@@ -30,6 +31,21 @@ def test_models_come_from_the_project_the_store_and_the_services(tmp_path: Path,
     }
     there = found["themes"].at({"MLFLOW_TRACKING_URI": "http://127.0.0.1:2"})
     assert there.mlflow.registered_model == "themes", "on another platform too"
+
+
+def test_a_name_that_nothing_knows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "passerelle.toml").write_text(TWO)
+    monkeypatch.setattr(known_models, "models_in_store", lambda _: ("adopted",))
+    monkeypatch.setattr(known_models, "running_services", lambda _: {})
+    monkeypatch.setattr(Registry, "check", lambda _: None)
+    monkeypatch.setattr(Registry, "newest_version", lambda _, name: name if name == "registered" else None)
+    variables = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    for name in ("comments", "themes", "adopted", "registered"):
+        known_models.check_known(context_of(variables | {"PASSERELLE_REGISTERED_MODEL": name}), tmp_path)
+    for name, answer in {"theme": "did you mean 'themes'", "else": "here is comments, themes, adopted"}.items():
+        with pytest.raises(NotFoundError, match=f"'{name}': {answer}") as refused:
+            known_models.check_known(context_of(variables | {"PASSERELLE_REGISTERED_MODEL": name}), tmp_path)
+        assert refused.value.hint == "passerelle status"
 
 
 def test_what_leads_to_a_service_names_the_model_where_there_are_several(tmp_path: Path) -> None:
