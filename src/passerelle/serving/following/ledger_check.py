@@ -91,10 +91,15 @@ def _check_moves(mlflow: MlflowRest, version: AliasedVersion, number: int, diges
 
     Raises:
         VersionRefusedError: It knows one; the ledger and MLflow's tags were put back to an earlier state.
+        NotReachedError: Somebody moves production at this moment.
     """
     of_run = digests_by_number(mlflow.run(version.run_id).params, ENTRY_PARAM, version.registered_model)
     later = next((each for each in sorted(of_run) if each > number or (each == number and of_run[each] != digest)), None)
     if later is not None:
+        of_model = _TAG.fullmatch(mlflow.model_tags(version.registered_model).get(LEDGER_ENTRY, ""))
+        if of_model is not None and int(of_model[1]) > number:
+            # The tag is written before the run is told: both were read in the middle of a move.
+            raise NotReachedError("ledger", f"production of {version.registered_model} moved while it was read", hint="passerelle status")
         name = f"{version.registered_model} version {version.version}"
         knows = f"the run {version.run_id} of {name} knows an entry {later} of the ledger, {of_run[later]}"
         message = f"{knows}, and MLflow names entry {number} as the last one: the ledger was put back or forged"

@@ -66,6 +66,21 @@ def test_a_version_whose_run_knows_a_later_move_is_not_followed(
     assert f"knows an entry {number} of the ledger" in refusal(registry, tmp_path)
 
 
+def test_a_move_during_the_reading_is_no_reason_to_say_that_the_ledger_was_put_back(
+    registry: RegistryDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = MlflowRest.run
+
+    def moved(mlflow: MlflowRest, run_id: str) -> Any:
+        registry.promote(2, 2, from_version=1)
+        registry.params[run_id] = {numbered_param(ENTRY_PARAM, NAME, 2): registry.model_tags[LEDGER_ENTRY].split()[1]}
+        return asked(mlflow, run_id)
+
+    monkeypatch.setattr(MlflowRest, "run", moved)
+    with pytest.raises(NotReachedError, match="moved while it was read"):
+        checked(registry, tmp_path)
+
+
 def test_moves_before_the_last_one_and_those_of_another_registered_model_are_no_reason(registry: RegistryDouble, tmp_path: Path) -> None:
     registry.promote(1, 4)
     registry.params["1" * 32] = {
