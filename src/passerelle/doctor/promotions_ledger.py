@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from passerelle.count_of import count_of
 from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine
 from passerelle.errors import PasserelleError
-from passerelle.registry.anchors import put_back
 from passerelle.registry.client import Registry
-from passerelle.registry.verified import broken, history
+from passerelle.registry.verified import broken, history, put_back
 
 NAME = "ledger"
 

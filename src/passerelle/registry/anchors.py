@@ -12,7 +12,7 @@ from passerelle.errors import NotFoundError
 from passerelle.model.ledger_entry import ERASURE, UNDONE, Entry
 from passerelle.model.numbered_params import numbered_param
 from passerelle.names import ENTRY_PARAM, LEDGER_ANNOUNCED, LEDGER_CANDIDATE, LEDGER_ENTRY, LEDGER_ERASURE, ModelVersionRef, ledger_artifact
-from passerelle.registry.chain import Anchors, standing_entry
+from passerelle.registry.chain import Anchors
 from passerelle.registry.client import Registry
 from passerelle.registry.run_params import numbered_digests, tell_run
 
@@ -68,18 +68,6 @@ def removed_entries(
             if digests.get(number) != digest:
                 here = "is another here" if number in digests else "is missing here"
                 yield f"the run {run_id} knows an entry {number} of the ledger, {digest}, which {here}: the ledger was put back or forged"
-
-
-def put_back(registry: Registry, registered_model: str, entries: Sequence[Entry]) -> str | None:
-    """Return what tells that the ledger was put back to an earlier state, or forged; None where nothing does.
-
-    The first move that is missing moved what is in production by the ledger, so that one run tells it; all are asked where nothing is.
-
-    Raises:
-        OutsideError: MLflow does not answer.
-    """
-    now = standing_entry(entries)
-    return next(removed_entries(registry, registered_model, entries, run_ids=(now.run_id,) if now and now.run_id else None), None)
 
 
 def publish(registry: Registry, entry: Entry) -> None:

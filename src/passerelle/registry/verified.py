@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from passerelle.errors import BusyError, IntegrityError, UsageError
 from passerelle.model.ledger_entry import CANDIDATE_KINDS, MOST_ENTRY_BYTES, Entry
-from passerelle.registry.anchors import announce, confirm, publish, read_anchors
-from passerelle.registry.chain import Anchors, Chain, LedgerFault, examine, only_unanchored
+from passerelle.registry.anchors import announce, confirm, publish, read_anchors, removed_entries
+from passerelle.registry.chain import Anchors, Chain, LedgerFault, examine, only_unanchored, standing_entry
 from passerelle.registry.client import Registry
 from passerelle.registry.entry_signature import signature_faults, signed
 from passerelle.registry.ledger import BEGINNING, Ledger, Stored
@@ -160,6 +160,29 @@ def history(registry: Registry, registered_model: str, signing: SigningSettings 
         foreign=stored.foreign,
         damaged_head=chain.damaged_head,
     )
+
+
+def put_back(registry: Registry, registered_model: str, entries: Sequence[Entry]) -> str | None:
+    """Return what tells that the ledger was put back to an earlier state, or forged; None where nothing does.
+
+    The first move that is missing moved what is in production by the ledger, so that one run tells it; all are asked where nothing is.
+
+    Raises:
+        BusyError: The ledger is written continuously.
+        OutsideError: MLflow or S3 does not answer.
+    """
+    problem = _missing_move(registry, registered_model, entries)
+    if problem is None:
+        return None
+    # Somebody may have moved production after the entries were read.
+    now = history(registry, registered_model).entries
+    came_since = len(now) > len(entries) and now[: len(entries)] == tuple(entries)
+    return _missing_move(registry, registered_model, now) if came_since else problem
+
+
+def _missing_move(registry: Registry, registered_model: str, entries: Sequence[Entry]) -> str | None:
+    now = standing_entry(entries)
+    return next(removed_entries(registry, registered_model, entries, run_ids=(now.run_id,) if now and now.run_id else None), None)
 
 
 def append(

@@ -30,8 +30,10 @@ def run(context: Context, *, verify: bool = False) -> History:
     now = standing_entry(found.entries)
     champion = ModelVersionRef(found.registered_model, now.to_version, now.run_id) if now and now.run_id else None
     looks = look_faults(registry, found.registered_model, found.entries, champion, context.signing)
-    removed = removed_entries(registry, found.registered_model, found.entries)
-    return replace(found, differences=differences, notes=notes, looks=tuple(looks), removed=tuple(removed))
+    removed = tuple(removed_entries(registry, found.registered_model, found.entries))
+    if removed and history(registry, found.registered_model).entries != found.entries:
+        return run(context, verify=True)  # somebody moved production after the entries were read
+    return replace(found, differences=differences, notes=notes, looks=tuple(looks), removed=removed)
 
 
 def refuse_broken(registered_model: str, findings: Sequence[LedgerFault]) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from passerelle.errors import IntegrityError
 from passerelle.model.ledger_entry import Entry
 from passerelle.names import ModelVersionRef
-from passerelle.registry.anchors import put_back
 from passerelle.registry.client import Registry
+from passerelle.registry.verified import put_back
 from passerelle.stages.acceptance import Reasons
 
 

@@ -43,8 +43,7 @@ def check_deployable(context: Context, tag: BentoTag, *, production: bool | None
         return
     with suppress(OutsideError):
         # MLflow takes a second to import, and not every stage that checks a bento needs it.
-        from passerelle.registry.anchors import put_back  # noqa: PLC0415
-        from passerelle.registry.verified import verified_ledger  # noqa: PLC0415
+        from passerelle.registry.verified import put_back, verified_ledger  # noqa: PLC0415
 
         entries = verified_ledger(context.registry, name, context.signing).entries
         problem = put_back(context.registry, name, entries)

@@ -11,11 +11,10 @@ from passerelle.bentos.store import Store, bentos_of, latest_bento, latest_bento
 from passerelle.errors import SettingsError
 from passerelle.follow_settings import FollowSettings
 from passerelle.names import BENTO_TAG_LABEL, VERSION_LABEL, BentoTag
-from passerelle.registry.anchors import put_back
 from passerelle.registry.chain import LedgerFault, moves
 from passerelle.registry.client import PRODUCTION_STAGE, Registry
 from passerelle.registry.production import Standing, standing
-from passerelle.registry.verified import History, broken, history
+from passerelle.registry.verified import History, broken, history, put_back
 from passerelle.rollout.following import Following, following_of
 from passerelle.rollout.service_state import running_service
 from passerelle.serving.following.target import targets
