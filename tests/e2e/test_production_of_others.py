@@ -53,9 +53,7 @@ def registry(registered: RegisteredForTests, monkeypatch: pytest.MonkeyPatch, tm
 
 @pytest.fixture
 def criteria(registered: RegisteredForTests, tmp_path: Path) -> Path:
-    # A run's manifest names the criteria that accepted it first, and other tests expect their own there.
-    for number in range(len(registered.run_ids)):
-        registered.register(registered.fresh(), number)
+    registered.register_all_elsewhere()
     path = tmp_path / "criteria.yaml"
     path.write_text("champion: {must_be_better: false, not_worse_by: 1.0}\n")
     return path

@@ -81,6 +81,7 @@ def test_the_libraries_are_the_projects_from_any_folder(
 def test_the_whole_path_asks_the_gate_as_promote_does(
     registered: RegisteredForTests, registry: Registry, other_project: Path, criteria: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    registered.register_all_elsewhere()
     found = SimpleNamespace(parent_run_id=registered.parent_run_id)
     monkeypatch.setattr(train, "train_or_find", lambda *_, **__: found)
     with pytest.raises(RefusedError, match=r"the serving image has 0\.1\.0"):
