@@ -185,6 +185,11 @@ ORGANISATION = (
         "unit/bentos/test_build_secrets.py::test_authorities_that_are_not_pem_are_refused_by_name",
     ),
     (
+        "The S3's clock is wrong, everybody may list its bucket, or it ignores conditional writes",
+        "`passerelle doctor` names each as a fault",
+        "unit/doctor/test_servers.py::test_an_s3_with_another_clock_that_everybody_may_list_and_that_ignores_conditions",
+    ),
+    (
         "Six faults are planted in what the project needs",
         "`passerelle doctor` finds each, with what mends it",
         "integration/test_doctor.py::test_six_planted_faults_are_found_with_what_mends_them",
