@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 
 from passerelle.bentos.store import models_in_store
-from passerelle.errors import NotFoundError
+from passerelle.errors import NotFoundError, shell_word
 from passerelle.project_file import read_project_file
 from passerelle.rollout.service_state import running_services
 from passerelle.stages.context import Context
@@ -25,7 +25,8 @@ def check_known(context: Context, project: Path = Path()) -> None:
         return
     close = difflib.get_close_matches(name, known, n=1)
     there = f"did you mean '{close[0]}'?" if close else f"here is {', '.join(known)}"
-    raise NotFoundError(f"nothing here knows a registered model '{name}': {there}", hint="passerelle status")
+    hint = f"passerelle status --model {shell_word((*close, *known)[0])}"
+    raise NotFoundError(f"nothing here knows a registered model '{name}': {there}", hint=hint)
 
 
 def known_models(context: Context, project: Path = Path()) -> dict[str, Context]:

@@ -42,10 +42,11 @@ def test_a_name_that_nothing_knows_is_refused(tmp_path: Path, monkeypatch: pytes
     variables = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     for name in ("comments", "themes", "adopted", "registered"):
         known_models.check_known(context_of(variables | {"PASSERELLE_REGISTERED_MODEL": name}), tmp_path)
-    for name, answer in {"theme": "did you mean 'themes'", "else": "here is comments, themes, adopted"}.items():
+    answers = {"theme": ("did you mean 'themes'", "themes"), "else": ("here is comments, themes, adopted", "comments")}
+    for name, (answer, there) in answers.items():
         with pytest.raises(NotFoundError, match=f"'{name}': {answer}") as refused:
             known_models.check_known(context_of(variables | {"PASSERELLE_REGISTERED_MODEL": name}), tmp_path)
-        assert refused.value.hint == "passerelle status"
+        assert refused.value.hint == f"passerelle status --model {there}"
 
 
 def test_what_leads_to_a_service_names_the_model_where_there_are_several(tmp_path: Path) -> None:
