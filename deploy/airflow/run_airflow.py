@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from passerelle.cli.connect import surroundings
 from passerelle.cli.output import print_error
-from passerelle.errors import BusyError, OutsideError, PasserelleError
+from passerelle.errors import BusyError, OutsideError, PasserelleError, shell_word
 from passerelle.platform.child import Child
 from passerelle.platform.embedded import EmbeddedPlatform, stopped_by_signal
 from passerelle.platform.ports import free_ports, port_is_taken
@@ -194,6 +194,7 @@ def run(port: int | None, project: Path) -> None:
         with stopped_by_signal() as stop:
             while not stop.wait(0.5):
                 _refuse_ended(platform, children)
+        click.echo("ending Airflow" + (" and the platform" if platform is not None else ""))
 
 
 def _alone(home: Path, stack: ExitStack) -> None:
@@ -209,7 +210,14 @@ def _refuse_ended(platform: EmbeddedPlatform | None, children: list[Child]) -> N
         platform.raise_if_one_ended()
     for child in children:
         if not child.alive():
-            raise OutsideError(f"{child.name} ended by itself:\n{child.log_tail()}", hint=f"cat {child.log_path}")
+            message = f"{child.name} ended by itself:\n{_without_frames(child.log_tail())}"
+            raise OutsideError(message, hint=f"cat {shell_word(child.log_path)}")
+
+
+def _without_frames(tail: str) -> str:
+    """Return the end of a log, each line of which has four spaces before it, without the frames of a traceback, which have more."""
+    lines = tail.splitlines()
+    return "\n".join([line for line in lines if not line[4:].startswith((" ", "Traceback"))] or lines)
 
 
 def main() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
-from run_airflow import DAGS, HERE, prepare, variables
+from run_airflow import DAGS, HERE, _refuse_ended, prepare, variables
 
 from passerelle.errors import OutsideError
 from passerelle.stages.acceptance import ACCEPTANCES
@@ -15,6 +17,7 @@ from tests.airflow_fixtures import ENVIRONMENT, run
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
+CORRECTED, ALARM = "x-passerelle://corrected-data", "x-passerelle://drift-alarm"
 
 #: Imports Airflow first: what is measured is the file's own time, in CPU seconds.
 _READ = """
@@ -33,14 +36,19 @@ for name, dag in bag.dags.items():
 retries = {f"{task.dag_id}.{task.task_id}": task.retries for dag in bag.dags.values() for task in dag.tasks}
 acceptances = bag.dags["passerelle_flow"].params.get_param("accept").schema["items"]["enum"]
 pools = sorted(f"{task.dag_id}.{task.task_id}" for dag in bag.dags.values() for task in dag.tasks if task.pool == "promotion")
+outlets = {f"{task.dag_id}.{task.task_id}": [each.uri for each in task.outlets] for dag in bag.dags.values() for task in dag.tasks}
+told = {task.on_failure_callback[0].__name__ for dag in bag.dags.values() for task in dag.tasks}
+awaited = [each.uri for each in bag.dags["passerelle_flow"].timetable.asset_condition.objects]
 timed = [getattr(dag.timetable, "timetable", dag.timetable) for dag in bag.dags.values()]
 past = max(each.run_immediately.total_seconds() for each in timed if hasattr(each, "run_immediately"))
 found = {"past": past, "seconds": seconds, "errors": bag.import_errors, "dags": dags, "pools": pools, "retries": retries}
-found["acceptances"] = acceptances
+found |= {"acceptances": acceptances, "told": sorted(told), "awaited": awaited}
+found["outlets"] = {name: uris for name, uris in outlets.items() if uris}
 print(json.dumps(found))
 """
 #: Calls the function of the task `promote` with a code in the place of the version, for a command that fails with this code, then with what
-#: a person wrote in the form, and the same of `rollback`; then the real command, where no registry runs.
+#: a person wrote in the form, and the same of `rollback`; then `drift_alarm` with each state, what `notify` sends of a task that failed,
+#: and the real command where no registry runs.
 _PROMOTE = """
 import importlib.util, json, os, sys, types
 sys.path.insert(0, sys.argv[1])
@@ -59,6 +67,23 @@ form.update(accept=["too-few-rows", "criteria"], reason="fresh rows in March", b
 flow.promote.function("done")
 form.update(accept=[], reason="complaints", by="")
 flow.rollback.function()
+for state in ("alarm", "normal"):
+    try:
+        print("drift", state, flow.drift_alarm.function(state), sep="|")
+    except flow.AirflowSkipException as skipped:
+        print("drift", state, skipped, sep="|")
+import requests
+class Answer:
+    def raise_for_status(self):
+        pass
+def post(url, json, timeout):
+    print("sent", url, json, sep="|")
+    return Answer()
+requests.post = post
+ti = types.SimpleNamespace(dag_id="passerelle_flow", run_id="manual__1", task_id="promote", try_number=2)
+flow.notify({"ti": ti, "exception": ValueError("outside: it is down")})
+os.environ["AIRFLOW_VAR_PASSERELLE_NOTIFY_URL"] = "https://chat.example.org/hook"
+flow.notify({"ti": ti, "exception": ValueError("outside: it is down")})
 os.environ.update(json.loads(os.environ["REAL"]))
 try:
     flow.compare.function({"parent_run_id": "run"})
@@ -95,6 +120,9 @@ def test_the_file_is_read_without_error_and_in_little_time(airflow: Path, tmp_pa
     assert found["pools"] == ["passerelle_flow.promote", "passerelle_rollback.rollback"]
     assert found["retries"]["passerelle_rollback.rollback"] == 0, "a second rollback would undo the first"
     assert tuple(found["acceptances"]) == ACCEPTANCES, "the form offers what the command takes"
+    assert found["outlets"] == {"passerelle_drift.drift_alarm": [ALARM], "passerelle_corrections.export_corrections": [CORRECTED]}
+    assert sorted(found["awaited"]) == [CORRECTED, ALARM], "the flow starts on what the two others make"
+    assert found["told"] == ["notify"], "whoever is to know hears of each task that fails"
     assert found["past"] <= 300, "a DAG that is unpaused in the morning does not begin the run of the night"
     assert found["seconds"] < 1
 
@@ -121,6 +149,10 @@ def test_a_task_follows_the_code_of_the_error_and_not_the_exit_code(airflow: Pat
         "|--reason|fresh rows in March (Marie; run manual__1 of Airflow, started by admin)|--json",
         "typed|rollback|--reason|complaints (run manual__1 of Airflow, started by admin)|--json",
     ]
+    drift = [line for line in done.stdout.splitlines() if line.startswith("drift|")]
+    assert drift == ["drift|alarm|None", "drift|normal|the answers are normal"]
+    message = {"dag": "passerelle_flow", "run": "manual__1", "task": "promote", "attempt": 2, "error": "outside: it is down"}
+    assert [line for line in done.stdout.splitlines() if line.startswith("sent|")] == [f"sent|https://chat.example.org/hook|{message}"]
     assert "no registry|AirflowException|outside: no MLflow server is named" in done.stdout
     assert "next: passerelle up" in done.stdout
 
@@ -132,3 +164,13 @@ def test_a_database_that_is_gone_is_an_error_with_its_cause(airflow: Path, tmp_p
     assert "unable to open database file" in refused.value.message
     assert "  File " not in refused.value.message
     assert refused.value.exit_code == 3
+
+
+def test_a_process_that_ends_is_told_by_what_it_said_and_not_by_its_frames(tmp_path: Path) -> None:
+    tail = '    Traceback (most recent call last):\n      File "x.py", line 1\n    sqlite3.DatabaseError: file is not a database'
+    path = tmp_path / "the log" / "scheduler.log"
+    child = SimpleNamespace(alive=lambda: False, name="airflow scheduler", log_tail=lambda: tail, log_path=path)
+    with pytest.raises(OutsideError, match="airflow scheduler ended by itself") as refused:
+        _refuse_ended(None, cast(Any, [child]))
+    assert refused.value.message.splitlines()[1:] == ["    sqlite3.DatabaseError: file is not a database"]
+    assert refused.value.hint == f"cat '{path}'"

@@ -13,12 +13,14 @@ import pyarrow as pa
 from pyarrow.parquet import ParquetFile
 
 from passerelle.batch.line_ranges import MOST_ROW_BYTES, ByteRange, UnclosedQuoteError, byte_ranges
-from passerelle.batch.table_file import CHUNK_BYTES, FORMATS, TableFile, chunks, csv_rows
+from passerelle.batch.table_file import CHUNK_BYTES, FORMATS, LocalFile, TableFile, chunks, csv_rows
 from passerelle.errors import DataError, shell_word
 
 #: Most rows of a split of a Parquet file.
 PARQUET_ROWS = 50_000
 DELIMITERS = (",", ";", "\t")
+#: Of a Parquet file's columns in an error: how many are named, and how much of a name.
+_MOST_NAMES, _NAME_CHARACTERS = 12, 60
 _OF_UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -140,7 +142,8 @@ def _lines_plan(file: TableFile, content: BinaryIO, columns: Sequence[str], kind
     try:
         ranges = list(byte_ranges(_without(head.end, reading), begin=head.end, quotes=kind == "csv"))
     except UnclosedQuoteError:
-        raise DataError(f'{file.name} ends within quotes: a " is missing in it, or must be written twice') from None
+        hint = f"grep -n '\"' {shell_word(file.name)}" if isinstance(file, LocalFile) else None
+        raise DataError(f'{file.name} ends within quotes: a " is missing in it, or must be written twice', hint=hint) from None
     splits, row = [], 1
     encoding = reading.encoding if kind == "csv" else "utf-8"
     for each in ranges:
@@ -163,6 +166,9 @@ def _head(file: TableFile, begin: bytes, columns: Sequence[str]) -> _Head:
         raise DataError(f"{file.name} is in UTF-16, which is not read: convert it to UTF-8", hint=hint)
     end = _end_of_header(begin)
     text = begin[:end].removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
+    if not text.strip():
+        message = f"{file.name} has no header: the first line of a CSV file names its columns"
+        raise DataError(message, hint=f"ls -l {shell_word(file.name)}" if isinstance(file, LocalFile) else None)
     missing: list[list[str]] = []
     for delimiter in DELIMITERS:
         header = tuple(next(csv_rows(text, delimiter), ()))
@@ -187,14 +193,26 @@ def _end_of_header(begin: bytes) -> int:
 def _check_single(file: TableFile, header: Sequence[str], columns: Sequence[str]) -> None:
     doubled = next((column for column in columns if header.count(column) > 1), None)
     if doubled is not None:
-        raise DataError(f"{file.name} has two columns '{doubled}'")
+        raise DataError(f"{file.name} has two columns '{doubled}'", hint=_shows_header(file))
 
 
-def _lacks(file: TableFile, columns: Sequence[str]) -> DataError:
+def _shows_header(file: TableFile) -> str | None:
+    """Return the command that shows the names of a file's columns; None where a shell does not reach it, or its first line is none."""
+    return f"head -n 1 {shell_word(file.name)}" if isinstance(file, LocalFile) and not file.name.lower().endswith(".parquet") else None
+
+
+def _lacks(file: TableFile, columns: Sequence[str], there: Sequence[str] = ()) -> DataError:
+    """Return the error of a file that lacks columns.
+
+    Args:
+        there: Names to show: not those of CSV, whose first line may be somebody's text.
+    """
     named = ", ".join(f"'{column}'" for column in columns)
     message = f"{file.name} has no column {named}: the model's record and --id name the columns that a table must have"
     renamed = "; a model of one text calls it 'text', whatever its column was called in training: rename the column"
-    return DataError(message + (renamed if "text" in columns else ""))
+    shown = ", ".join(f"'{name[:_NAME_CHARACTERS]}'" for name in there[:_MOST_NAMES])
+    has = f"; it has {shown}" + ("…" if len(there) > _MOST_NAMES else "") if there else ""
+    return DataError(message + (renamed if "text" in columns else "") + has, hint=_shows_header(file))
 
 
 def _parquet_plan(file: TableFile, content: BinaryIO, columns: Sequence[str], read: Callable[[int], None]) -> TablePlan:
@@ -213,7 +231,7 @@ def _parquet_plan(file: TableFile, content: BinaryIO, columns: Sequence[str], re
         ) from error
     lacking = [column for column in columns if column not in names]
     if lacking:
-        raise _lacks(file, lacking)
+        raise _lacks(file, lacking, names)
     _check_single(file, names, columns)
     splits, row, named = [], 1, f"sha256:{digest.hexdigest()}"
     for group, group_rows in enumerate(groups):

@@ -24,14 +24,14 @@ _UNLIMITED = 10_000
 
 
 def plain(value: Any) -> Any:
-    """Return the value as JSON types: dataclasses as objects, tags and paths as text."""
+    """Return the value as JSON types: dataclasses as objects, tags and paths as text; None for a number that JSON does not have."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
-    if isinstance(value, float) and math.isnan(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 

@@ -54,7 +54,7 @@ from passerelle.errors import UsageError
 @project_option
 @dry_run_option
 @json_option
-@needs(prerequisites.registry)
+@needs(prerequisites.train_address, prerequisites.registry)
 def train(*, registered_model: str | None, experiment: str | None, project: Path, as_json: bool, **options: Any) -> None:
     """Fit the candidates and log each as an MLflow run."""
     from passerelle.cli import show_training

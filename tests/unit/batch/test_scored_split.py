@@ -215,21 +215,32 @@ def test_a_huge_cell_of_parquet_is_refused_and_its_neighbours_are_scored(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
+    ("name", "content", "message", "command"),
     [
-        ("a.csv", b"no,texte\n1,merci\n", "has no column 'text'"),
-        ("a.csv", b"", "has no column 'text', 'no'"),
-        ("a.csv", b"no,text,text\n1,a,b\n", "two columns 'text'"),
-        ("a.csv", b'no,text\n1,"merci\n2,merci\n', "ends within quotes"),
-        ("a.csv", "no,text\n1,é\n".encode("utf-16"), "is in UTF-16"),
-        ("a.parquet", b"PAR1 and no more", "cannot be read as Parquet"),
-        ("a.parquet", b"", "cannot be read as Parquet"),
+        ("a.csv", b"no,texte\n1,merci\n", "has no column 'text'", "head -n 1"),
+        ("a.csv", b"", "has no header", "ls -l"),
+        ("a.csv", b"no,text,text\n1,a,b\n", "two columns 'text'", "head -n 1"),
+        ("a.csv", b'no,text\n1,"merci\n2,merci\n', "ends within quotes", "grep -n '\"'"),
+        ("a.csv", "no,text\n1,é\n".encode("utf-16"), "is in UTF-16", "iconv"),
+        ("a.parquet", b"PAR1 and no more", "cannot be read as Parquet", "ls -l"),
+        ("a.parquet", b"", "cannot be read as Parquet", "ls -l"),
     ],
 )
-def test_a_table_that_cannot_be_scored_is_refused_before_anything_is(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+def test_a_table_that_cannot_be_scored_is_refused_before_anything_is(
+    tmp_path: Path, name: str, content: bytes, message: str, command: str
+) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=message) as refused:
         plan_of(LocalFile.at(tmp_path / name), ["text", "no"])
+    assert (refused.value.hint or "").startswith(command)
+
+
+def test_the_columns_of_a_parquet_file_are_named_and_those_of_csv_are_not(tmp_path: Path) -> None:
+    """The first line of a CSV file may be somebody's text."""
+    for name, write in (("a.parquet", write_parquet), ("a.csv", write_csv)):
+        with pytest.raises(DataError) as refused:
+            plan_of(LocalFile.at(write(tmp_path / name, [{"no": "1", "avis": "merci"}])), ["text"])
+        assert ("it has 'no', 'avis'" in refused.value.message, "avis" in refused.value.message) == (name == "a.parquet",) * 2
 
 
 def test_a_damaged_page_of_parquet_names_the_file(tmp_path: Path) -> None:

@@ -21,3 +21,8 @@ def test_json_is_one_line_where_stdout_is_no_terminal(
     shown = capsys.readouterr().out
     assert json.loads(shown) == RESULT
     assert shown.count("\n") == lines
+
+
+def test_a_number_that_json_does_not_have_is_null(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(as_json=True).result({"nan": float("nan"), "more": float("inf"), "less": [float("-inf")]})
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {"nan": None, "more": None, "less": [None]}
