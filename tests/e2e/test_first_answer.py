@@ -24,6 +24,7 @@ REFUSED: list[tuple[str, int, str]] = [
     ("trace 1", 3, "no MLflow server is named"),
     ("reproduce 1", 3, "no MLflow server is named"),
     ("train", 3, "no MLflow server is named"),
+    ("train --address head", 2, "'head' is no address of a Ray cluster"),
     ("adopt models:/comments/1", 3, "no MLflow server is named"),
     ("convert models:/comments/1", 3, "no MLflow server is named"),
     ("import", 3, "no MLflow server is named"),

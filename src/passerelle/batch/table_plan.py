@@ -210,8 +210,8 @@ def _lacks(file: TableFile, columns: Sequence[str], there: Sequence[str] = ()) -
     named = ", ".join(f"'{column}'" for column in columns)
     message = f"{file.name} has no column {named}: the model's record and --id name the columns that a table must have"
     renamed = "; a model of one text calls it 'text', whatever its column was called in training: rename the column"
-    shown = ", ".join(f"'{name[:_NAME_CHARACTERS]}'" for name in there[:_MOST_NAMES])
-    has = f"; it has {shown}" + ("…" if len(there) > _MOST_NAMES else "") if there else ""
+    columns_there = ", ".join(f"'{name[:_NAME_CHARACTERS]}'" for name in there[:_MOST_NAMES])
+    has = f"; it has {columns_there}" + ("…" if len(there) > _MOST_NAMES else "") if there else ""
     return DataError(message + (renamed if "text" in columns else "") + has, hint=_shows_header(file))
 
 
