@@ -14,6 +14,12 @@ FILES: tuple[tuple[str, str, str], ...] = (
         "unit/serving/test_access_control.py::test_a_pipe_in_place_of_the_file_keeps_nobody_waiting",
     ),
     (
+        "A pipe, a folder, two gigabytes, another type, deep nesting, no text, a link to nothing or to itself stands in the place of a key"
+        " file, criteria, a secret, `deploy/.env`, a file of a model, the state of what follows or of `drift`",
+        "It is refused by a sentence, or done without; nobody waits",
+        "unit/test_edited_files.py::test_it_is_refused_by_a_sentence",
+    ),
+    (
         "A pipe, a folder or an endless file stands in the place of another file that is read",
         "It is refused, or done without",
         "unit/test_regular_file.py::test_each_reader_of_such_a_file_says_so_or_does_without_it",

@@ -143,7 +143,7 @@ class AccessControl:
             self._read_at = now
             self._known.clear()
             try:
-                changed_at = self._path.stat().st_mtime_ns if self._path.exists() else None
+                changed_at = self._path.stat().st_mtime_ns if os.path.lexists(self._path) else None
                 if changed_at != self._changed_at or self._broken:
                     self._ring = KeyRing(read_keys(self._path))
                     self._changed_at, self._broken = changed_at, False

@@ -1,7 +1,7 @@
 """Which names stand for this machine: who asks on loopback needs no key, but a web page that a visitor of it opened is not the visitor.
 
 A page may let its own name stand for 127.0.0.1 (DNS rebinding) and then reads whatever is answered under that name; under its true name it
-can send requests, though it reads no answer. A browser says in `Host` and `Origin` what it was made to believe, and no page can change them.
+A page may let its own name stand for 127.0.0.1 (DNS rebinding), and then reads what is answered under that name; under its true name it
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class LocalNames:
         Raises:
             RequestError: 421 for another host, 403 for a request that a page of another site sent.
         """
-        asked = headers.get(b"host")
+        host = headers.get(b"host")
         # An address needs no look-up that could lie, whichever it is; without a host, it is no browser.
-        if asked is not None and not self._is_named(asked, any_address=True):
+        if host is not None and not self._is_named(host, any_address=True):
             raise RequestError(421, "foreign_host", _MISDIRECTED)
         page = headers.get(b"origin")
         if page is not None:
             _, _, sender = page.partition(b"://")
-            if sender != asked and not self._is_named(sender, any_address=False):
+            if sender != host and not self._is_named(sender, any_address=False):
                 raise RequestError(403, "foreign_origin", _FOREIGN_PAGE)
 
     def _is_named(self, authority: bytes, *, any_address: bool) -> bool:
