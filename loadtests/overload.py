@@ -105,7 +105,7 @@ def long_requests() -> list[bytes]:
     letters = random.Random(7)  # noqa: S311 - for texts
     texts = [" ".join("".join(letters.choices("abcdefghijklmnopqrstuvwxyzéè", k=7)) for _ in range(2_400)) for _ in range(20)]
     bodies = [json.dumps({"text": text}, ensure_ascii=False).encode() for text in texts]
-    head = "POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
+    head = "POST /classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
     return [head.format(len(body)).encode() + body for body in bodies]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tests import operating_faults, whole_tables_faults
+from tests import file_faults, operating_faults, whole_tables_faults
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "bad-day.md"
@@ -79,43 +79,6 @@ PROCESS = (
         "A key expires by a clock that is set back afterwards",
         "It is valid again within a second",
         "e2e/test_bad_day.py::test_an_expired_key_is_none_and_is_one_again_when_the_clock_is_set_back",
-    ),
-)
-FILES = (
-    Row(
-        "An entry of the key file is wrong",
-        "The last good keys stay, and one line of the log says which entry and field",
-        "unit/serving/test_access_control.py::test_keys_stay_as_they_were_while_the_file_is_unreadable",
-    ),
-    Row(
-        "A pipe stands in the place of the key file",
-        "Nobody waits; the last good keys stay",
-        "unit/serving/test_access_control.py::test_a_pipe_in_place_of_the_file_keeps_nobody_waiting",
-    ),
-    Row(
-        "A pipe, a folder or an endless file stands in the place of another file that is read",
-        "It is refused, or done without",
-        "unit/test_regular_file.py::test_each_reader_of_such_a_file_says_so_or_does_without_it",
-    ),
-    Row(
-        "The model's files are replaced after it was loaded",
-        "Answers stay those of the loaded version",
-        "e2e/test_bad_day.py::test_model_files_that_are_replaced_change_no_answer",
-    ),
-    Row(
-        "The pipeline is needed for the first time, and its file was replaced",
-        "It is not loaded; that request gets 503 with `model_changed`, and the log says which file",
-        "unit/serving/test_without_pipeline.py::test_a_pipeline_that_was_replaced_after_the_load_is_never_asked",
-    ),
-    Row(
-        "The file of the rate limits is removed",
-        "It is made anew with its counts",
-        "unit/serving/test_rate_limit.py::test_a_file_that_was_removed_is_made_anew_with_its_counts",
-    ),
-    Row(
-        "The file of the rate limits is cut short or replaced",
-        "Each worker allows its part of the limit, and says so once",
-        "unit/serving/test_rate_limit.py::test_while_the_file_cannot_be_used_each_worker_allows_its_part",
     ),
 )
 HTTP = (
@@ -266,6 +229,11 @@ HTTP = (
         "unit/serving/test_http_letter.py::test_a_unix_socket_is_served_and_is_no_loopback",
     ),
     Row(
+        "A web page gives its own name the address of the visitor's machine, or sends requests there (DNS rebinding, CSRF)",
+        "A service that asks for no key on loopback answers 421 and 403",
+        "unit/serving/test_local_names.py::test_only_requests_that_need_no_key_because_they_are_local_are_checked",
+    ),
+    Row(
         "Keys are guessed",
         "A hash is computed and compared in constant time, whether the key's id is known or not",
         "unit/test_api_keys.py::test_whatever_is_given_as_a_key_one_hash_is_compared_in_constant_time",
@@ -274,7 +242,7 @@ HTTP = (
 #: The parts of the page.
 SECTIONS: Mapping[str, Sequence[Row]] = {
     "The process and where it runs": PROCESS,
-    "Files that are edited, replaced or damaged": FILES,
+    "Files that are edited, replaced or damaged": [Row(*each) for each in file_faults.FILES],
     "HTTP and hostile clients": HTTP,
     "On a cluster": [Row(*each) for each in operating_faults.CLUSTER],
     "Storage and backups": [Row(*each) for each in operating_faults.STORAGE],

@@ -112,9 +112,9 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
     Raises:
         SettingsError: The file is not a list of keys, or others may read it; names the entry that is wrong.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return ()
-    if others_may_read(path):
+    if path.exists() and others_may_read(path):
         raise SettingsError(f"the key file {path} can be read by everybody", hint=f"chmod 600 {shell_word(path)}")
     try:
         return _keys_of(read_json_file(path))

@@ -268,6 +268,10 @@ class ServiceSettings(Settings):
     keys_file: Path = Field(default=Path(".passerelle/keys.json"), description="Where `passerelle keys` keeps the hashes of the API keys.")
     rate_limit: str = Field(default="", description="Most requests of one key, such as `600/minute`; empty for none.")
     trusted_proxies: str = Field(default="", description="Proxies whose `X-Forwarded-For` counts: addresses, networks, or `unix`.")
+    allowed_hosts: str = Field(
+        default="",
+        description="Host names, beside `localhost`, that requests without a key on loopback may be for; with commas between.",
+    )
     metrics_public: bool = Field(default=False, description="Whether `/metrics` is answered without a key away from loopback.")
     doors: str = Field(
         default="",

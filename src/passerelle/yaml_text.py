@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from passerelle.regular_file import open_regular_file
+
 #: More is no file that people edit; PyYAML takes seconds for a megabyte.
 MOST_BYTES = 128 << 10
 #: Collections within collections.
@@ -96,7 +98,7 @@ def read_yaml(path: Path) -> Any:
         OSError: The file cannot be read.
         YamlFault: It is too large, too deep, not YAML, or holds what is not read; names the line and the key.
     """
-    with path.open("rb") as file:
+    with open_regular_file(path) as file:
         content = file.read(MOST_BYTES + 1)
     return parse_yaml(content)
 

@@ -34,7 +34,7 @@ def dear_texts(characters: int = CHARACTERS) -> list[str]:
 def request(path: str, content: object) -> bytes:
     """Return the bytes of a request."""
     body = json.dumps(content, ensure_ascii=False).encode()
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 

@@ -9,7 +9,7 @@ import sys
 import time
 
 CONNECTIONS = 8
-BEGIN = b"POST /classify HTTP/1.1\r\nHost: x\r\nX-Endless: "
+BEGIN = b"POST /classify HTTP/1.1\r\nHost: localhost\r\nX-Endless: "
 PIECE = b"a" * 65_536
 
 

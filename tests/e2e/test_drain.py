@@ -16,7 +16,7 @@ from passerelle.serving.drain import CLOSING_S
 from tests.service_fixtures import ServedModel, serve
 
 BODY = b'{"text": "un grand merci"}'
-REQUEST = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
+REQUEST = b"POST /classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
 
 pytestmark = pytest.mark.e2e
 

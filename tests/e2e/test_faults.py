@@ -23,7 +23,7 @@ from tests.service_fixtures import ServedModel, serve, write_store
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
 
 BODY = json.dumps(RECORD).encode()
-HEAD = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 def opened(service: ServedModel) -> socket.socket:

@@ -15,9 +15,11 @@ from tests.service_fixtures import ServedModel, serve
 pytestmark = [pytest.mark.e2e, pytest.mark.integration]
 
 GOOD = b'{"text": "merci"}'
-HEAD = b"POST /classify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 WHOLE = HEAD + b"Content-Length: 17\r\n\r\n" + GOOD
-UPGRADE = WHOLE.replace(b"Host: x", b"Host: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA")
+UPGRADE = WHOLE.replace(
+    b"Host: localhost", b"Host: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA"
+)
 CHUNKS = b"11\r\n" + GOOD + b"\r\n0\r\n\r\n"
 
 # What is sent, and the status of each answer. 400 is the server's own where the request cannot be read as HTTP.
@@ -37,7 +39,7 @@ SENT: dict[str, tuple[bytes, list[int]]] = {
     "a chunk without a size": (HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + GOOD, [400]),
     "a chunk of more than there is": (HEAD + b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n" + GOOD, [400]),
     "a header over two lines": (HEAD + b"X-A: 1\r\n  2\r\nContent-Length: 17\r\n\r\n" + GOOD, [400]),
-    "a path of 100 KB": (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", [431]),
+    "a path of 100 KB": (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", [431]),
     "headers of 100 KB": (HEAD + b"X-A: " + b"a" * 100_000 + b"\r\n\r\n", [431]),
     "100,000 headers": (HEAD + b"a:\r\n" * 100_000 + b"\r\n", [431]),
     "a chunk extension of 100 KB": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n11;" + b"a" * 100_000, [431]),
@@ -45,16 +47,25 @@ SENT: dict[str, tuple[bytes, list[int]]] = {
     "headers that do not end": (HEAD + b"X-A: a", [408]),
     "a good request and half of one": (WHOLE + HEAD, [200, 408]),
     "what is no HTTP after a good request": (WHOLE + b"\xff" * 20, [200, 400]),
-    "more requests than wait": (b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 100, [200] * 100 + [503]),
-    "two hosts": (WHOLE.replace(b"Host: x", b"Host: x\r\nHost: y"), [400]),
-    "no host": (WHOLE.replace(b"Host: x\r\n", b""), [400]),
-    "two keys": (WHOLE.replace(b"Host: x", b"Host: x\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b"), [400]),
+    "more requests than wait": (b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100, [200] * 100 + [503]),
+    "two hosts": (WHOLE.replace(b"Host: localhost", b"Host: localhost\r\nHost: y"), [400]),
+    "a page under another name": (WHOLE.replace(b"localhost", b"evil.example"), [421]),
+    "a page of another site": (WHOLE.replace(b"localhost", b"localhost\r\nOrigin: https://evil.example"), [403]),
+    "a page of another site asks before it sends": (
+        b"OPTIONS /classify HTTP/1.1\r\nHost: localhost\r\nOrigin: https://evil.example\r\n"
+        b"Access-Control-Request-Method: POST\r\nAccess-Control-Request-Headers: content-type\r\n\r\n",
+        [403],
+    ),
+    "a probe under another name": (b"GET /readyz HTTP/1.1\r\nHost: evil.example\r\n\r\n", [200]),
+    "the page under another name": (b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", [421]),
+    "no host": (WHOLE.replace(b"Host: localhost\r\n", b""), [400]),
+    "two keys": (WHOLE.replace(b"Host: localhost", b"Host: localhost\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b"), [400]),
     "a key in a trailer": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + CHUNKS[:-2] + b"Authorization: Bearer a\r\n\r\n", [200]),
-    "a range that is none": (b"GET /static_content/swagger-ui.css HTTP/1.1\r\nHost: x\r\nRange: bytes=9-1\r\n\r\n", [400]),
-    "a range outside": (b"GET /static_content/swagger-ui.css HTTP/1.1\r\nHost: x\r\nRange: bytes=99999999-\r\n\r\n", [416]),
-    "NUL in the path": (b"GET /a%00b HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
-    "a broken escape in the path": (b"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
-    "a request id that is none": (WHOLE.replace(b"Host: x", b"Host: x\r\nX-Request-Id: \xc3\xa9\xff"), [200]),
+    "a range that is none": (b"GET /static_content/swagger-ui.css HTTP/1.1\r\nHost: localhost\r\nRange: bytes=9-1\r\n\r\n", [400]),
+    "a range outside": (b"GET /static_content/swagger-ui.css HTTP/1.1\r\nHost: localhost\r\nRange: bytes=99999999-\r\n\r\n", [416]),
+    "NUL in the path": (b"GET /a%00b HTTP/1.1\r\nHost: localhost\r\n\r\n", [404]),
+    "a broken escape in the path": (b"GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n", [404]),
+    "a request id that is none": (WHOLE.replace(b"Host: localhost", b"Host: localhost\r\nX-Request-Id: \xc3\xa9\xff"), [200]),
     # As Java's own client asks by default.
     "an upgrade that is not had": (UPGRADE, [200]),
     "three upgrades, and a request as usual": (UPGRADE * 3 + WHOLE, [200] * 4),
@@ -68,7 +79,7 @@ SENT: dict[str, tuple[bytes, list[int]]] = {
     ),
     "an upgrade and what is no HTTP": (UPGRADE + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [200, 400]),
     "a web socket": (
-        b"GET /classify HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"GET /classify HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
         [405],
     ),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from passerelle.errors import DamagedFileError
+from passerelle.regular_file import MOST_MODEL_BYTES, read_json_file
 
 #: What a model does with a record.
 Task = Literal["classification", "regression", "multilabel", "multioutput", "clustering", "other"]
@@ -87,10 +89,10 @@ def read_adoption(beside: Path) -> Adoption | None:
         IntegrityError: The file cannot be read as a record.
     """
     path = beside / ADOPTION_FILE
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     try:
-        return _parsed(json.loads(path.read_bytes()))
+        return _parsed(read_json_file(path, MOST_MODEL_BYTES))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise _no_record() from error
 

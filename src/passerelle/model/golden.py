@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from passerelle.errors import TRAIN_AGAIN, DamagedFileError, GoldenError
+from passerelle.regular_file import MOST_MODEL_BYTES, read_json_file
 
 #: The value that training writes; a file may set less, never more.
 MOST_TOLERANCE = 1e-6
@@ -51,7 +51,7 @@ def read_golden(path: Path) -> Golden:
         IntegrityError: The file is missing, is not of schema 1, or holds no input.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = read_json_file(path, MOST_MODEL_BYTES)
         rows = content["probabilities"]
         probabilities = None if rows is None else tuple(tuple(map(float, row)) for row in rows)
         inputs = tuple(dict(record) for record in content["inputs"])

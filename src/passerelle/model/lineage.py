@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 
 from passerelle.errors import DamagedFileError
 from passerelle.names import LINEAGE_FILE, PREFIX, RUN_ID_LENGTH_IN_TAG
+from passerelle.regular_file import MOST_MODEL_BYTES, read_json_file, read_regular_file
 
 _HINT = "bentoml models delete; passerelle import; passerelle build"
 _NEEDED = ("version", "run_id", "artifact_digest")
@@ -27,7 +29,7 @@ def read_lineage(folder: Path) -> dict[str, Any]:
         IntegrityError: It cannot be read, or says something else than the directory's name or model.yaml, where there are these.
     """
     try:
-        lineage = json.loads((folder / LINEAGE_FILE).read_bytes())
+        lineage = read_json_file(folder / LINEAGE_FILE, MOST_MODEL_BYTES)
         version, run_id, _ = (str(lineage[name]) for name in _NEEDED)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedFileError(f"{folder.name} is not a bento model of passerelle", hint=_HINT) from error
@@ -41,10 +43,10 @@ def read_lineage(folder: Path) -> dict[str, Any]:
 
 def _said_by_the_store(folder: Path) -> Mapping[str, object]:
     path = folder / "model.yaml"
-    if not path.is_file():
+    if not os.path.lexists(path):
         return {}
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_regular_file(path, MOST_MODEL_BYTES))
         labels = {key.removeprefix(PREFIX): value for key, value in dict(content.get("labels") or {}).items() if key.startswith(PREFIX)}
         return {**labels, **dict(content.get("metadata") or {})}
     except (OSError, yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:

@@ -11,6 +11,7 @@ from typing import Any
 from passerelle.errors import TRAIN_AGAIN, DamagedFileError, DigestError
 from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE
 from passerelle.names import MANIFEST_FILE, SCORER_FOLDER
+from passerelle.regular_file import MOST_MODEL_BYTES, open_regular_file, read_json_file
 
 SCHEMA = 1
 #: The key of the files that adoption recorded; not there in the manifest of a model that was registered by passerelle.
@@ -20,7 +21,7 @@ _OF_ADOPTION = (ADOPTION_FILE, LOCK_FILE)
 
 def digest_of_file(path: Path) -> str:
     """Return `sha256:` and the digest of a file."""
-    with path.open("rb") as file:
+    with open_regular_file(path) as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -55,8 +56,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         IntegrityError: It is missing or cannot be read.
     """
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST_FILE).read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        manifest: dict[str, Any] = read_json_file(folder / MANIFEST_FILE, MOST_MODEL_BYTES)
+    except (OSError, ValueError) as error:
         raise DamagedFileError(f"{folder.name} is not a bento model of passerelle", hint="passerelle import; passerelle build") from error
     return manifest
 

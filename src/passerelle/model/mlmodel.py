@@ -17,6 +17,7 @@ from passerelle.model.flavors import FLAVORS
 from passerelle.model.record import Column, columns_of
 from passerelle.model.trust import UNREADABLE, refuse_links
 from passerelle.names import OPTIONAL_TEXTS
+from passerelle.regular_file import MOST_MODEL_BYTES, read_regular_file
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def describe(folder: Path, *, scorer_alone: bool = False) -> ModelDescription:
 
 def _described(folder: Path, *, scorer_alone: bool) -> ModelDescription:
     try:
-        content = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_regular_file(folder / "MLmodel", MOST_MODEL_BYTES))
         entries, signature = dict(content["flavors"]), dict(content.get("signature") or {})
     except (yaml.YAMLError, *UNREADABLE) as error:
         raise DamagedFileError(f"{folder} holds no readable MLmodel file", hint=TRAIN_AGAIN) from error
@@ -111,6 +112,6 @@ def _of_adoption(adoption: Adoption) -> ModelDescription:
 
 
 def _pinned(path: Path) -> dict[str, str]:
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    lines = read_regular_file(path).decode().splitlines() if path.is_file() else []
     pins: Iterator[tuple[str, str, str]] = (line.partition("==") for line in lines if "==" in line)
     return {name.strip(): pinned.partition(";")[0].strip() for name, _, pinned in pins}

@@ -13,6 +13,7 @@ from passerelle.errors import IntegrityError, RefusedError
 from passerelle.model.ledger_entry import MOST_ENTRY_BYTES, UNDONE, Entry, check_entry_signature, digest_of, parsed_entry
 from passerelle.model.lineage import read_lineage
 from passerelle.names import LEDGER_FILE
+from passerelle.regular_file import read_regular_file
 from passerelle.settings import SigningSettings, StateSettings
 
 #: Entries of a proof: the first one moved production, and the last one is signed where signatures are required.
@@ -65,9 +66,10 @@ def check_promoted(folder: Path, signing: SigningSettings | None) -> Entry:
 def _read(path: Path, of: str, version: str) -> list[Entry]:
     """Return the entries of a proof, each chained to the one before."""
     damaged = IntegrityError(f"the ledger's entry of {of} in {path} cannot be read", hint=_again(version))
-    if path.stat().st_size > MOST_ENTRIES * MOST_ENTRY_BYTES:
-        raise damaged
-    lines = path.read_bytes().splitlines(keepends=True)
+    try:
+        lines = read_regular_file(path, MOST_ENTRIES * MOST_ENTRY_BYTES).splitlines(keepends=True)
+    except OSError as error:
+        raise damaged from error
     found = [entry for line in lines if (entry := parsed_entry(line)) is not None and entry.line() == line]
     if not lines or len(found) != len(lines) or len(lines) > MOST_ENTRIES:
         raise damaged

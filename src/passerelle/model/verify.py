@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from passerelle.errors import TRAIN_AGAIN, SettingsError, SignatureError
 from passerelle.model.certificate import certified_key
 from passerelle.model.manifest import ADOPTED, digest_of_manifest
 from passerelle.names import MANIFEST_FILE, SIGNATURE_FILE
-from passerelle.regular_file import read_regular_file
+from passerelle.regular_file import MOST_MODEL_BYTES, read_regular_file
 from passerelle.settings import SigningSettings
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ def check_stored_signature(folder: Path, manifest: Mapping[str, object], setting
     """
     path = folder / SIGNATURE_FILE
     try:
-        bundle = path.read_text(encoding="utf-8") if path.is_file() else None
-    except UnicodeDecodeError:
+        bundle = read_regular_file(path, MOST_MODEL_BYTES).decode() if os.path.lexists(path) else None
+    except (OSError, UnicodeDecodeError):
         bundle = ""
     return check_signature(manifest, bundle, settings, of=f"the model of run {run_id}", run_id=run_id)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from passerelle.errors import SettingsError, shell_word
+from passerelle.regular_file import read_regular_file
 
 _TLS = ("internal", "own", "acme")
 _FILES = ("PROXY_CERTIFICATE_FILE", "PROXY_KEY_FILE")
@@ -48,7 +49,7 @@ def _check_file(name: str, value: str, folder: Path) -> None:
         raise SettingsError(f"PROXY_TLS=own needs {name}, which is not set", hint=f"export {name}=./secrets/FILE.pem; {_RUN}")
     path = folder / value
     try:
-        content = path.read_bytes()[:65_536] if path.is_file() else b""
+        content = read_regular_file(path) if path.is_file() else b""
     except OSError as error:
         raise SettingsError(f"{name}: {path} cannot be read: {error.strerror}", hint=f"ls -l {shell_word(path)}") from error
     if b"-----BEGIN " not in content:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from passerelle.platform.private_file import write_private
+from passerelle.regular_file import read_json_file, read_regular_file
 from passerelle.rollout.stack import Stack
 
 #: Of each service, what its secrets held when it was started. Closed like the secrets: a short one could be guessed from its digest.
@@ -52,7 +53,7 @@ def _digest(files: Iterable[Path]) -> str:
     for path in files:
         content = b""
         with suppress(OSError):
-            content = path.read_bytes()
+            content = read_regular_file(path)
         digest.update(hashlib.sha256(path.name.encode()).digest() + hashlib.sha256(content).digest())
     return digest.hexdigest()
 
@@ -61,7 +62,7 @@ def _changed(stack: Stack, digests: dict[str, str]) -> set[str]:
     """Return the services that were started with other secrets; all that are there where nobody noted with which."""
     before = None
     with suppress(OSError, ValueError):
-        before = json.loads((stack.secrets / _RECORD).read_text(encoding="utf-8"))
+        before = read_json_file(stack.secrets / _RECORD)
     if not isinstance(before, dict):
         return set(stack.containers() if digests else ()) & set(digests)
     return {name for name, digest in digests.items() if before.get(name, digest) != digest}

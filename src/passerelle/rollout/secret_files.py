@@ -10,6 +10,7 @@ from pathlib import Path
 
 from passerelle.api_keys import make_key, others_may_read, revoke_key
 from passerelle.errors import NotFoundError, SettingsError, shell_word
+from passerelle.regular_file import read_regular_file
 
 NAMES = (
     "minio_root_password",
@@ -122,10 +123,12 @@ def check_secrets(folder: Path, *also: Path, volume_of: Callable[[str], str | No
                 _check(path, ours=path not in also, volume_of=volume_of)
         except PermissionError as error:
             raise _unreadable(path, error) from error
+        except OSError as error:
+            raise SettingsError(f"the secret {path} cannot be read: {error.strerror}", hint=f"ls -l {shell_word(path)}") from error
 
 
 def _check(path: Path, *, ours: bool, volume_of: Callable[[str], str | None]) -> None:
-    wrong = "is missing" if not path.is_file() else "" if path.read_text(encoding="utf-8").strip() else "is empty"
+    wrong = "is missing" if not path.is_file() else "" if read_regular_file(path).strip() else "is empty"
     if wrong and ours:
         _refuse_bound(path, wrong, volume_of)
     if wrong == "is missing":
@@ -159,10 +162,12 @@ def read_secret(folder: Path, name: str) -> str:
 
     Raises:
         NotFoundError: It is missing.
-        SettingsError: This user may not read it.
+        SettingsError: This user may not read it, or it is no text.
     """
     try:
-        return (folder / name).read_text(encoding="utf-8").strip()
+        return read_regular_file(folder / name).decode().strip()
+    except UnicodeDecodeError:
+        raise SettingsError(f"the secret {folder / name} is not UTF-8", hint=f"ls -l {shell_word(folder / name)}") from None
     except PermissionError as error:
         raise _unreadable(folder / name, error) from error
     except OSError as error:

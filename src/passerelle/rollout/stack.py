@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from dotenv import dotenv_values, set_key
+from dotenv import set_key
 
 from passerelle.bentos.build_secrets import without_passwords
 from passerelle.bentos.engine import Inspected, ask, failed, find_engine
@@ -21,6 +21,7 @@ from passerelle.bentos.tool_environment import tool_environment
 from passerelle.errors import BusyError, NotFoundError, OutsideError
 from passerelle.rollout.secret_files import API_KEY, KEYS_FILE, OTHER_S3, VOLUMES, check_secrets, make_secrets, read_secret
 from passerelle.rollout.stack_images import image_variables
+from passerelle.rollout.stack_variables import variables_of_file
 
 REPLICAS = ("service-1", "service-2")
 #: `depends_on` with `required: false` came with it.
@@ -254,8 +255,7 @@ class Stack:
 
     def values(self) -> dict[str, str]:
         """Return what the environment and .env give to compose.yaml; the environment comes first."""
-        of_file = {name: value or "" for name, value in dotenv_values(self.folder / ".env").items()}
-        return {**of_file, **os.environ, **self.overrides}
+        return {**variables_of_file(self.folder / ".env"), **os.environ, **self.overrides}
 
     def _port_variable(self, port: str) -> str:
         """Return the variable that sets a port of the stack."""

@@ -16,6 +16,7 @@ from passerelle.errors import SettingsError
 from passerelle.monitoring.shared import shared_folder
 from passerelle.serving.client_address import Address, Proxies, address_of, client_name
 from passerelle.serving.contract import RequestError
+from passerelle.serving.local_names import LocalNames
 from passerelle.serving.rate_limit import RateLimit, Window
 from passerelle.settings import ServiceSettings
 
@@ -33,7 +34,7 @@ class AccessControl:
         settings: Whether keys are required, where they are, and the rate limit.
 
     Raises:
-        SettingsError: The rate limit is not one.
+        SettingsError: The rate limit, the proxies or the hosts are none.
     """
 
     def __init__(self, settings: ServiceSettings) -> None:
@@ -48,6 +49,7 @@ class AccessControl:
         self._secret = os.urandom(16)
         self._limit = _limit_of(settings.rate_limit, settings.workers)
         self._proxies = Proxies(settings.trusted_proxies)
+        self._names = LocalNames(settings.allowed_hosts)
 
     def required(self, server: Endpoint, client: Endpoint = None) -> bool:
         """Return whether a request to this local address needs a key; on a Unix socket, and through a named proxy, it does.
@@ -60,6 +62,15 @@ class AccessControl:
             return self._mode == "required"
         local = server is not None and (server[0] == "localhost" or is_loopback(server[0]))
         return not local or (bool(self._proxies) and self._proxies.trusts(_address(client)))
+
+    def check_names(self, server: Endpoint, headers: dict[bytes, bytes], client: Endpoint = None) -> None:
+        """Check a request that needs no key because it came in on loopback: that no web page of another site has its browser send it.
+
+        Raises:
+            RequestError: 421 where it is for another host, 403 where a page of another site sent it.
+        """
+        if self._mode == "auto" and not self.required(server, client):
+            self._names.check(headers)
 
     def admit(
         self,
@@ -80,9 +91,12 @@ class AccessControl:
             right: That a key must have for this request; None where each key will do. Without a key, all is allowed that needs none.
 
         Raises:
-            RequestError: 401 without an active key where one is required, 403 for a key without the right, 429 over the rate limit.
+            RequestError: 401 without an active key where one is required, 403 for a key without the right, 429 over the rate limit; without
+                a key, as `check_names`.
         """
         key = self._owner(server, headers, client)
+        if key is None:
+            self.check_names(server, headers, client)
         name = _ANONYMOUS if key is None else key.name
         if key is not None and right is not None and right not in key.rights:
             raise RequestError(403, "forbidden", f"this key lacks the right {right}")
@@ -129,7 +143,7 @@ class AccessControl:
             self._read_at = now
             self._known.clear()
             try:
-                changed_at = self._path.stat().st_mtime_ns if self._path.exists() else None
+                changed_at = self._path.stat().st_mtime_ns if os.path.lexists(self._path) else None
                 if changed_at != self._changed_at or self._broken:
                     self._ring = KeyRing(read_keys(self._path))
                     self._changed_at, self._broken = changed_at, False

@@ -149,10 +149,12 @@ class ClassifyEndpoint:
             RequestError: The client may not ask.
         """
         opened = route.access is Access.METRICS and self._runtime.settings.metrics_public
+        server, client = scope.get("server"), scope.get("client")
+        if route.access is Access.OPEN and route.path not in PROBES:
+            self._access.check_names(server, headers, client)
         if route.access in (Access.OPEN, Access.SIGNED) or opened:
             return "", []
-        client, all_headers = scope.get("client"), scope["headers"]
-        return self._access.admit(scope.get("server"), headers, route.right, client=client, all_headers=all_headers)
+        return self._access.admit(server, headers, route.right, client=client, all_headers=scope["headers"])
 
     async def _respond(
         self, route: Route, path: str, headers: dict[bytes, bytes], receive: Receive, key_name: str

@@ -23,7 +23,11 @@ _REF = "#/components/schemas/{model}"
 ERRORS: tuple[tuple[int, str, dict[str, str]], ...] = (
     (400, "The body is not JSON.", {"code": "malformed_json", "message": "the body is not JSON"}),
     (401, "Away from loopback an API key is needed.", {"code": "unauthorized", "message": "send a valid API key: Authorization: Bearer …"}),
-    (403, "The API key lacks the right for this.", {"code": "forbidden", "message": "this key lacks the right classify"}),
+    (
+        403,
+        "The API key lacks the right for this; without one, a page of another site asked.",
+        {"code": "forbidden", "message": "this key lacks the right classify"},
+    ),
     (405, "Only POST is answered here.", {"code": "wrong_method", "message": "only POST is answered here"}),
     (408, "The headers or the body did not arrive in time.", {"code": "body_too_slow", "message": "the body did not arrive in time"}),
     (
@@ -33,6 +37,14 @@ ERRORS: tuple[tuple[int, str, dict[str, str]], ...] = (
     ),
     (413, "The body is over the limit; it was not read.", {"code": "body_too_large", "message": "the body is larger than 1048576 bytes"}),
     (415, "The media type is not application/json.", {"code": "unsupported_media_type", "message": "send application/json"}),
+    (
+        421,
+        "Without an API key on loopback, the request was for another host.",
+        {
+            "code": "foreign_host",
+            "message": "without an API key, ask for localhost, for an address, or for a name in PASSERELLE_ALLOWED_HOSTS of the service",
+        },
+    ),
     (
         422,
         "A field is missing, unknown, empty, too long or of the wrong type.",

@@ -18,6 +18,7 @@ from passerelle.monitoring.drift.rules import Measure
 from passerelle.monitoring.drift.training_rows import TrainingRows
 from passerelle.names import ARTIFACT_DIGEST, ModelVersionRef
 from passerelle.registry.client import Registry
+from passerelle.regular_file import MOST_MODEL_BYTES, read_json_file
 from passerelle.settings import SigningSettings
 from passerelle.stages.promote_environment import prepared
 
@@ -36,8 +37,8 @@ def training_rows(registry: Registry, ref: ModelVersionRef, folder: Path, signin
     """
     digest = registry.model_version(ref.registered_model, ref.version).tags.get(ARTIFACT_DIGEST, ref.run_id)
     path = folder / f"training-{digest.removeprefix('sha256:')[:16]}.json"
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        kept = json.loads(path.read_bytes())
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        kept = read_json_file(path, MOST_MODEL_BYTES)
         if kept.pop("schema") == _SCHEMA:
             return TrainingRows(**kept)
     try:

@@ -37,7 +37,7 @@ def flow_of() -> tuple[TurnFlow, Transport]:
 
 def test_no_more_than_a_few_are_read_at_a_time_and_each_gets_its_turn() -> None:
     async def go() -> None:
-        turns = ReadingTurns(at_a_time=2, turn_s=0)
+        turns = ReadingTurns(at_a_time=2, turn_s=0, free_pieces=0)
         flows = [flow_of() for _ in range(9)]
         for flow, _ in flows:
             turns.begin(flow)
@@ -55,6 +55,26 @@ def test_no_more_than_a_few_are_read_at_a_time_and_each_gets_its_turn() -> None:
         for _ in range(3):
             await asyncio.sleep(0)
         assert all(transport.read for _, transport in flows)
+
+    asyncio.run(go())
+
+
+def test_a_request_in_two_or_three_writes_waits_for_no_turn() -> None:
+    """As Python's http.client, which sends head and body by themselves, at 64 connections one request after the other."""
+
+    async def go() -> None:
+        turns = ReadingTurns(at_a_time=2, turn_s=3_600)
+        flows = [flow_of() for _ in range(64)]
+        for _ in range(3):
+            for flow, transport in flows:
+                turns.begin(flow)
+                turns.begin(flow)
+                assert transport.read
+                turns.end(flow)
+        for flow, _ in flows:
+            for _ in range(3):
+                turns.begin(flow)
+        assert sum(transport.read for _, transport in flows) == 2, "byte by byte, each waits for its turn"
 
     asyncio.run(go())
 

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from passerelle.regular_file import read_json_file
+
 #: Folder of the state folder.
 MONITORING = "monitoring"
 
@@ -40,9 +42,9 @@ def write_last(folder: Path, found: LastDrift) -> None:
 def read_last(folder: Path, registered_model: str | None = None) -> LastDrift | None:
     """Return the last result about a registered model, by default about any; None where there is none that can be read."""
     pattern = _file(registered_model) if registered_model is not None else "drift-*.json"
-    for path in sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True):
+    for path in sorted(folder.glob(pattern), key=lambda path: path.lstat().st_mtime, reverse=True):
         try:
-            content = json.loads(path.read_bytes())
+            content = read_json_file(path)
             reasons = tuple(map(str, content["reasons"]))
             return LastDrift(str(content["registered_model"]), str(content["day"]), str(content["state"]), reasons)
         except (OSError, ValueError, KeyError, TypeError):

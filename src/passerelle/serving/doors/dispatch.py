@@ -49,7 +49,6 @@ _DOORS: Mapping[str, Door] = {V1: PredictV1(), V2: OpenInference(), INVOCATIONS:
 _OK, _NOT_FOUND, _NOT_READY = 200, 404, 503
 _PING, _TEXT = b"\n", (b"content-type", b"text/plain; charset=utf-8")
 _MLFLOW_VERSION = re.compile(rb"^mlflow_version: *['\"]?([\w.+-]{1,40})", re.MULTILINE)
-_NO_PATH = RequestError(404, "not_found", "there is nothing at this path; /docs shows what there is")
 
 
 def refusal(route: Route, refused: RequestError, request_id: str) -> bytes:
@@ -115,7 +114,7 @@ class Doors:
         name, *version = path.removeprefix(route.path).removesuffix(route.end).split("/")
         runtime = self._runtime if name == self._runtime.registered_model else self._runtime.others.get(name)
         if version and (route.door != V2 or len(version) != 2 or version[0] != "versions"):  # noqa: PLR2004 - the word and the number
-            raise _NO_PATH
+            raise RequestError(404, "not_found", "there is nothing at this path; /docs shows what there is")
         if not name or runtime is None:
             raise RequestError(404, "not_found", "no registered model of this name is served here; names are case-sensitive")
         return ModelTarget(name, runtime, version[1] if version else None)

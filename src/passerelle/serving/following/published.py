@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from passerelle.regular_file import read_regular_file
+
 #: Names the version that all workers serve, and the number of the ledger's entry that put it there.
 CURRENT = "current.json"
 _STATE, _ATTEMPT = "state.json", "attempt.json"
@@ -125,7 +127,7 @@ class Board:
 
     def _read(self, name: str) -> bytes | None:
         try:
-            return (self.folder / name).read_bytes()
+            return read_regular_file(self.folder / name)
         except OSError:
             return None
 

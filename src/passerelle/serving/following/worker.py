@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import random
 import sys
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from passerelle.errors import PasserelleError
 from passerelle.follow_settings import FollowSettings
 from passerelle.names import ARTIFACT_DIGEST, LEDGER_FILE, LINEAGE_FILE
+from passerelle.regular_file import MOST_MODEL_BYTES, read_json_file, read_regular_file
 from passerelle.serving.failure import loading_failure
 from passerelle.serving.following.acceptance import accepted
 from passerelle.serving.following.failures import VersionRefusedError
@@ -245,7 +245,7 @@ class FollowingWorker:
         """
         folder = self._board.versions / published.folder
         try:
-            lineage = json.loads((folder / LINEAGE_FILE).read_bytes())
+            lineage = read_json_file(folder / LINEAGE_FILE, MOST_MODEL_BYTES)
             identity = (str(lineage["version"]), lineage["run_id"], lineage["artifact_digest"])
             if identity != (str(published.version), published.run_id, published.artifact_digest):
                 raise VersionRefusedError("lineage", f"the lineage in {folder} is that of another version", hint="passerelle status")
@@ -253,7 +253,7 @@ class FollowingWorker:
                 version = AliasedVersion(
                     self.target.registered_model, published.version, published.run_id, 0, {ARTIFACT_DIGEST: published.artifact_digest}
                 )
-                check_entry((folder / LEDGER_FILE).read_bytes(), version, SigningSettings.read(), self.role)
+                check_entry(read_regular_file(folder / LEDGER_FILE), version, SigningSettings.read(), self.role)
             return self._accept(folder, lineage)
         except (OSError, ValueError, KeyError, TypeError, PasserelleError) as error:
             raise VersionRefusedError.of("load", loading_failure(error, folder)) from error
