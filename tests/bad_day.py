@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tests import operating_faults, whole_tables_faults
+from tests import operating_faults, organisation_faults, whole_tables_faults
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "bad-day.md"
@@ -279,7 +279,7 @@ SECTIONS: Mapping[str, Sequence[Row]] = {
     "On a cluster": [Row(*each) for each in operating_faults.CLUSTER],
     "Storage and backups": [Row(*each) for each in operating_faults.STORAGE],
     "Watched": [Row(*each) for each in operating_faults.WATCHED],
-    "Inside an organisation": [Row(*each) for each in operating_faults.ORGANISATION],
+    "Inside an organisation": [Row(*each) for each in organisation_faults.ORGANISATION],
     "Whole tables and the flow": [Row(*each) for each in whole_tables_faults.TABLES],
 }
 
