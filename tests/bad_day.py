@@ -273,7 +273,7 @@ HTTP = (
 )
 #: The parts of the page.
 SECTIONS: Mapping[str, Sequence[Row]] = {
-    "The process and where it runs": PROCESS,
+    "The process and where it runs": [*PROCESS, *(Row(*each) for each in operating_faults.LASTING)],
     "Files that are edited, replaced or damaged": FILES,
     "HTTP and hostile clients": HTTP,
     "On a cluster": [Row(*each) for each in operating_faults.CLUSTER],

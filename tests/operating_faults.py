@@ -7,6 +7,16 @@ _REASONS = "unit/rollout/test_pod_reasons.py::"
 _ALERTS = "stack/test_stack_alerts.py::test_each_alert_of_the_platform_fires_when_what_it_watches_breaks"
 _PRUNE = "integration/test_prune.py::"
 
+#: Of the process, over hours.
+LASTING = (
+    (
+        "Millions of requests come for an hour, each with another text",
+        "Memory stays within 8 MiB of what it was after the first minute, descriptors and threads do not grow, and none fails; "
+        "`python -m loadtests.soak` measures it",
+        "loadtests/test_soak.py::test_memory_is_held_to_what_it_was_after_a_minute",
+    ),
+)
+
 CLUSTER = (
     (
         "An image holds another model than its deployment says, however it is applied",
@@ -42,6 +52,11 @@ CLUSTER = (
         "A foreign pod is in the namespace",
         "No policy, budget or Service reaches it",
         _WHOSE + "test_a_foreign_pod_is_left_alone_and_a_random_user_runs_the_image",
+    ),
+    (
+        "A cluster chooses the user of each pod, as OpenShift does",
+        "The image runs as any user; the overlay for OpenShift names none",
+        "integration/test_overlays.py::test_the_overlay_for_openshift_names_no_user_and_nothing_that_restricted_v2_refuses",
     ),
     (
         "The secret for the image registry is missing in the namespace",
@@ -87,6 +102,26 @@ STORAGE = (
         "unit/rollout/test_backup.py::test_a_backup_of_something_newer_is_refused_by_name_before_anything_is_touched",
     ),
     (
+        "A backup comes from PostgreSQL 16, and the stack runs 17",
+        "It is restored; docs/storage.md says in which order to type the commands",
+        "unit/rollout/test_backup.py::test_a_backup_of_the_postgresql_and_the_schema_before_is_restored",
+    ),
+    (
+        "A backup turns out to be damaged while `restore --verify` tries it",
+        "It is said, the scratch stack is removed with its volumes, and the stack that runs is left alone",
+        "unit/rollout/test_scratch_stack.py::test_a_backup_that_cannot_be_restored_leaves_no_scratch_stack_and_the_one_that_runs_alone",
+    ),
+    (
+        "A restore is interrupted",
+        "The same command goes on; MLflow is given no database that is half restored",
+        "integration/test_restore_steps.py::test_a_restore_goes_on_wherever_it_was_broken_off",
+    ),
+    (
+        "Somebody asks for what they wrote to be erased",
+        "`passerelle erase` removes it from every place, and an answer that arrives later is left out",
+        "unit/stages/test_erase.py::test_an_answer_is_removed_from_every_place",
+    ),
+    (
         "The key of an encrypted backup is missing or another one",
         "It is refused, and nothing decrypted is left",
         "unit/rollout/test_backup.py::test_an_encrypted_backup_is_restored_with_its_key_alone",
@@ -121,6 +156,26 @@ WATCHED = (
         "unit/serving/test_probes_unlogged.py::test_probes_that_are_answered_do_not_fill_the_access_log",
     ),
     (
+        "The prober's check of a ledger breaks off, as where a package is missing in its image",
+        "Its log holds the error, and after four hours an alert says that the ledger is not verified",
+        "integration/test_prober_ledgers.py::test_it_is_the_error_at_the_end_of_a_traceback_or_the_answer",
+    ),
+    (
+        "Code that was edited is built again for the same version",
+        "The image gets another tag; its label says where files were not committed",
+        "unit/bentos/test_code.py::test_a_change_in_any_room_of_the_bento_changes_the_digest",
+    ),
+    (
+        "`docker image prune` removed the image of the service",
+        "`passerelle up --target compose` starts everything else, and says how to serve again",
+        "unit/rollout/test_lost_image.py::test_replicas_whose_image_was_pruned_stop_nobody_else",
+    ),
+    (
+        "Nothing was deployed yet",
+        "The platform starts without a model, and the proxy answers 503 with `unavailable`",
+        "stack/test_stack.py::test_an_empty_registry_is_no_error",
+    ),
+    (
         "A second clone on the same machine builds other code",
         "The tags of the first stay: a tag ends with a digest of the code",
         "unit/bentos/test_code.py::test_a_second_clone_cannot_move_the_tags_of_the_first",
@@ -138,11 +193,11 @@ WATCHED = (
     (
         "A replica hangs",
         "A single record that waits on it is asked of the other one after four seconds; later requests do not wait",
-        "integration/test_killed_replicas.py::test_what_waits_on_a_replica_that_hangs_is_answered_by_the_other",
+        "stack/test_stack_rollout.py::test_a_replica_that_hangs_is_taken_out",
     ),
     (
         "A part of the stack is killed",
-        "It is started again. Requests fail only where it was the proxy, for about three seconds",
+        "It is started again. Requests fail only where it was the proxy, for less than five seconds",
         "stack/test_stack_rollout.py::test_whatever_is_killed_comes_back",
     ),
     (

@@ -36,6 +36,21 @@ ORGANISATION = (
         "unit/bentos/test_build_secrets.py::test_authorities_that_are_not_pem_are_refused_by_name",
     ),
     (
+        "Somebody asks under which licence a package of the image is, or what its hash is",
+        "The SBOM has both, Debian's packages included; what nothing states is NOASSERTION",
+        "unit/bentos/test_sbom.py::test_hashes_are_those_of_the_lock",
+    ),
+    (
+        "A replica is broken into that serves a pinned version",
+        "It holds no key of S3 or MLflow, and reaches neither",
+        "integration/test_stack_config.py::test_pinned_replicas_reach_what_asks_them_and_nothing_else",
+    ),
+    (
+        "The account of a service that follows is stolen",
+        "It reads the registry, and may do nothing else",
+        "integration/test_mlflow_accounts.py::test_the_services_account_reads_the_registry_and_nothing_else",
+    ),
+    (
         "The S3's clock is wrong, everybody may list its bucket, or it ignores conditional writes",
         "`passerelle doctor` names each as a fault",
         "unit/doctor/test_servers.py::test_an_s3_with_another_clock_that_everybody_may_list_and_that_ignores_conditions",
