@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tests import file_faults, operating_faults, whole_tables_faults
+from tests import file_faults, operating_faults, organisation_faults, whole_tables_faults
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "bad-day.md"
@@ -241,13 +241,13 @@ HTTP = (
 )
 #: The parts of the page.
 SECTIONS: Mapping[str, Sequence[Row]] = {
-    "The process and where it runs": PROCESS,
+    "The process and where it runs": [*PROCESS, *(Row(*each) for each in operating_faults.LASTING)],
     "Files that are edited, replaced or damaged": [Row(*each) for each in file_faults.FILES],
     "HTTP and hostile clients": HTTP,
     "On a cluster": [Row(*each) for each in operating_faults.CLUSTER],
     "Storage and backups": [Row(*each) for each in operating_faults.STORAGE],
     "Watched": [Row(*each) for each in operating_faults.WATCHED],
-    "Inside an organisation": [Row(*each) for each in operating_faults.ORGANISATION],
+    "Inside an organisation": [Row(*each) for each in organisation_faults.ORGANISATION],
     "Whole tables and the flow": [Row(*each) for each in whole_tables_faults.TABLES],
 }
 

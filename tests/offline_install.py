@@ -4,7 +4,7 @@
 
 It starts a second Docker engine with a folder of its own inside the namespace, makes an environment from the archive's wheels by the
 project's locks, installs the archive, and brings the stack up. Nothing in the namespace leads out of it: the only interfaces are loopback
-and Docker's own bridges.
+and Docker's own bridges. Where POSTGRES_IMAGE is not the official one, POSTGRES_UID and POSTGRES_GID name its user.
 """
 
 # ruff: noqa: T201 - a script that prints

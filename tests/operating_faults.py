@@ -6,7 +6,16 @@ _WHOSE = "cluster/test_whose_cluster.py::"
 _REASONS = "unit/rollout/test_pod_reasons.py::"
 _ALERTS = "stack/test_stack_alerts.py::test_each_alert_of_the_platform_fires_when_what_it_watches_breaks"
 _PRUNE = "integration/test_prune.py::"
-_ARCHIVE = "unit/rollout/test_offline_archive.py::"
+
+#: Of the process, over hours.
+LASTING = (
+    (
+        "Millions of requests come for an hour, each with another text",
+        "Memory stays within 8 MiB of what it was after the first minute, descriptors and threads do not grow, and none fails; "
+        "`python -m loadtests.soak` measures it",
+        "loadtests/test_soak.py::test_memory_is_held_to_what_it_was_after_a_minute",
+    ),
+)
 
 CLUSTER = (
     (
@@ -43,6 +52,11 @@ CLUSTER = (
         "A foreign pod is in the namespace",
         "No policy, budget or Service reaches it",
         _WHOSE + "test_a_foreign_pod_is_left_alone_and_a_random_user_runs_the_image",
+    ),
+    (
+        "A cluster chooses the user of each pod, as OpenShift does",
+        "The image runs as any user; the overlay for OpenShift names none",
+        "integration/test_overlays.py::test_the_overlay_for_openshift_names_no_user_and_nothing_that_restricted_v2_refuses",
     ),
     (
         "The secret for the image registry is missing in the namespace",
@@ -88,6 +102,26 @@ STORAGE = (
         "unit/rollout/test_backup.py::test_a_backup_of_something_newer_is_refused_by_name_before_anything_is_touched",
     ),
     (
+        "A backup comes from PostgreSQL 16, and the stack runs 17",
+        "It is restored; docs/storage.md says in which order to type the commands",
+        "unit/rollout/test_backup.py::test_a_backup_of_the_postgresql_and_the_schema_before_is_restored",
+    ),
+    (
+        "A backup turns out to be damaged while `restore --verify` tries it",
+        "It is said, the scratch stack is removed with its volumes, and the stack that runs is left alone",
+        "unit/rollout/test_scratch_stack.py::test_a_backup_that_cannot_be_restored_leaves_no_scratch_stack_and_the_one_that_runs_alone",
+    ),
+    (
+        "A restore is interrupted",
+        "The same command goes on; MLflow is given no database that is half restored",
+        "integration/test_restore_steps.py::test_a_restore_goes_on_wherever_it_was_broken_off",
+    ),
+    (
+        "Somebody asks for what they wrote to be erased",
+        "`passerelle erase` removes it from every place, and an answer that arrives later is left out",
+        "unit/stages/test_erase.py::test_an_answer_is_removed_from_every_place",
+    ),
+    (
         "The key of an encrypted backup is missing or another one",
         "It is refused, and nothing decrypted is left",
         "unit/rollout/test_backup.py::test_an_encrypted_backup_is_restored_with_its_key_alone",
@@ -122,6 +156,26 @@ WATCHED = (
         "unit/serving/test_probes_unlogged.py::test_probes_that_are_answered_do_not_fill_the_access_log",
     ),
     (
+        "The prober's check of a ledger breaks off, as where a package is missing in its image",
+        "Its log holds the error, and after four hours an alert says that the ledger is not verified",
+        "integration/test_prober_ledgers.py::test_it_is_the_error_at_the_end_of_a_traceback_or_the_answer",
+    ),
+    (
+        "Code that was edited is built again for the same version",
+        "The image gets another tag; its label says where files were not committed",
+        "unit/bentos/test_code.py::test_a_change_in_any_room_of_the_bento_changes_the_digest",
+    ),
+    (
+        "`docker image prune` removed the image of the service",
+        "`passerelle up --target compose` starts everything else, and says how to serve again",
+        "unit/rollout/test_lost_image.py::test_replicas_whose_image_was_pruned_stop_nobody_else",
+    ),
+    (
+        "Nothing was deployed yet",
+        "The platform starts without a model, and the proxy answers 503 with `unavailable`",
+        "stack/test_stack.py::test_an_empty_registry_is_no_error",
+    ),
+    (
         "A second clone on the same machine builds other code",
         "The tags of the first stay: a tag ends with a digest of the code",
         "unit/bentos/test_code.py::test_a_second_clone_cannot_move_the_tags_of_the_first",
@@ -139,94 +193,16 @@ WATCHED = (
     (
         "A replica hangs",
         "A single record that waits on it is asked of the other one after four seconds; later requests do not wait",
-        "integration/test_killed_replicas.py::test_what_waits_on_a_replica_that_hangs_is_answered_by_the_other",
+        "stack/test_stack_rollout.py::test_a_replica_that_hangs_is_taken_out",
     ),
     (
         "A part of the stack is killed",
-        "It is started again. Requests fail only where it was the proxy, for about three seconds",
+        "It is started again. Requests fail only where it was the proxy, for less than five seconds",
         "stack/test_stack_rollout.py::test_whatever_is_killed_comes_back",
     ),
     (
         "A setting of the stack's proxy has a typo, or names a certificate that is not there",
         "It is refused by its name, with what is allowed, before anything starts",
         "unit/rollout/test_proxy_settings.py::test_a_value_that_the_proxy_would_not_start_with",
-    ),
-)
-
-ORGANISATION = (
-    (
-        "An archive for machines without a network was cut short",
-        "It is refused before anything is loaded",
-        _ARCHIVE + "test_cut_short_anywhere_it_is_refused",
-    ),
-    (
-        "It holds another file, or lacks the signature that is required",
-        "It is refused, and nothing of it is used",
-        _ARCHIVE + "test_the_signature_is_for_what_the_archive_holds",
-    ),
-    (
-        "A byte of it was changed",
-        "The file that holds it is named, and nothing is loaded",
-        _ARCHIVE + "test_a_changed_byte_of_any_file_is_found",
-    ),
-    (
-        "The package index asks for a password",
-        "It is a secret of the build, and in no layer",
-        "integration/test_build_secrets.py::test_the_index_gets_the_password_and_no_layer_does",
-    ),
-    (
-        "The package index answers with a page",
-        "It is said without the password, and there is no image",
-        "integration/test_build_secrets.py::test_an_index_that_answers_by_a_page_is_said_without_the_password",
-    ),
-    (
-        "The authorities to trust are no PEM",
-        "The file is refused by name",
-        "unit/bentos/test_build_secrets.py::test_authorities_that_are_not_pem_are_refused_by_name",
-    ),
-    (
-        "The S3's clock is wrong, everybody may list its bucket, or it ignores conditional writes",
-        "`passerelle doctor` names each as a fault",
-        "unit/doctor/test_servers.py::test_an_s3_with_another_clock_that_everybody_may_list_and_that_ignores_conditions",
-    ),
-    (
-        "Six faults are planted in what the project needs",
-        "`passerelle doctor` finds each, with what mends it",
-        "integration/test_doctor.py::test_six_planted_faults_are_found_with_what_mends_them",
-    ),
-    (
-        "What `passerelle doctor` asks never answers",
-        "It is a fault after its limit, and the other probes are shown",
-        "unit/doctor/test_side_by_side.py::test_one_that_hangs_costs_the_bound_and_hides_no_other",
-    ),
-    (
-        "`passerelle doctor` without any server, or with half of them",
-        "What does not answer is a fault; what needs it was not tried, and all else is shown",
-        "unit/doctor/test_servers.py::test_servers_that_are_off_are_faults_and_what_needs_them_was_not_tried",
-    ),
-    (
-        "`passerelle doctor` with wrong keys",
-        "One fault says that S3 refuses them; what needs S3 was not tried, and MLflow is examined all the same",
-        "integration/test_doctor.py::test_wrong_keys_are_a_fault_and_the_ledger_was_not_tried",
-    ),
-    (
-        "A user of the cluster lacks a right that a deployment needs",
-        "`passerelle doctor` names verb, kind and namespace",
-        "integration/test_doctor.py::test_a_right_that_a_deployment_lacks_is_named",
-    ),
-    (
-        "The file of a secret is missing, empty, too large or no text",
-        "It is named and not quoted",
-        "unit/test_secret_variables.py::test_a_file_that_holds_no_secret_is_named_and_not_quoted",
-    ),
-    (
-        "The proxy is given another kind of certificate than there is, or one for an address without TLS",
-        "Its configuration is refused, and what is wrong is named",
-        "integration/test_proxy_certificates.py::test_what_it_is_told_is_usable_or_refused",
-    ),
-    (
-        "The machine reaches no ACME server",
-        "Nobody is asked unless the setting says so",
-        "integration/test_proxy_certificates.py::test_the_stack_asks_no_acme_server_unless_it_is_told_to",
     ),
 )

@@ -82,7 +82,7 @@ def _verified(name: "str | None", environment: "dict[str, str]") -> bool:
         say(f"the ledger of {name} cannot be verified: that took longer than {_TIMEOUT_S} s")
         return False
     if done.returncode not in (0, _DAMAGED) or not done.stdout.startswith('{"registered_model"'):
-        say(f"the ledger of {name} cannot be verified: {(done.stdout or done.stderr).strip()[:500]}")
+        say(f"the ledger of {name} cannot be verified: {_reason(done.stdout, done.stderr)}")
         return False
     found = json.loads(done.stdout)
     faults = len(found.get("findings", ())) + len(found.get("differences", ()))
@@ -91,3 +91,10 @@ def _verified(name: "str | None", environment: "dict[str, str]") -> bool:
     FAULTS.labels(name).set(faults)
     VERIFIED.labels(name).set(time.time())
     return True
+
+
+def _reason(out: str, err: str) -> str:
+    """Return what a command that failed gives as the reason: its answer, or the error at the end of a traceback."""
+    if "Traceback (most recent call last):" in err:
+        return err.strip().splitlines()[-1][:500]
+    return (out or err).strip()[:500]

@@ -21,6 +21,7 @@ from passerelle.platform.state import RunningPlatform
 from passerelle.registry.log_bucket import LogBucket
 from passerelle.retention_settings import RetentionSettings
 from passerelle.rollout.cluster import find_cluster
+from tests.few_packages import few_packages
 from tests.unit.monitoring.prediction_log.log_files import MONDAY, prediction, prediction_id, write_lines
 
 pytestmark = pytest.mark.integration
@@ -30,14 +31,14 @@ WITHIN_S = 60.0
 
 
 def running(platform: RunningPlatform, log: Path, bucket: str) -> subprocess.Popen[str]:
-    """Start the collector as its container does."""
+    """Start the collector as its container does, with the packages that it has there."""
     s3 = platform.s3
     assert s3.secret_access_key is not None
     (log.parent / "secret").write_text(s3.secret_access_key.get_secret_value())
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(log.parent),
-        "PYTHONPATH": str(ROOT / "src"),
+        "PYTHONPATH": few_packages(log.parent / "few", ROOT / "deploy/mlflow/requirements.txt"),
         "PASSERELLE_STATE_DIR": str(log.parent),
         "PASSERELLE_LOG_BUCKET": bucket,
         "PASSERELLE_LOG_DAYS": "36500",

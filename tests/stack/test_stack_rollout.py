@@ -243,3 +243,21 @@ def test_whatever_is_killed_comes_back(served: StackForTests, record_property: R
         record_property("figure", "kill -9: " + row)
     until(lambda: served.run("passerelle", "status").returncode == 0, within_s=60, what="the registry answers")
     assert json.loads(served.done("passerelle", "history", "--verify", "--json"))["findings"] == []
+
+
+@pytest.mark.timing
+def test_a_replica_that_hangs_is_taken_out(served: StackForTests, record_property: Record) -> None:
+    replica = served.inspected()["service-1"]["Id"]
+    with traffic(served) as seen:
+        time.sleep(0.5)
+        subprocess.run(["docker", "pause", replica], check=True, capture_output=True, timeout=60)
+        try:
+            # What waits on it is asked of the other one after four seconds.
+            time.sleep(5.5)
+        finally:
+            subprocess.run(["docker", "unpause", replica], check=True, capture_output=True, timeout=60)
+    row = f"docker pause: {seen.asked} requests, {seen.failed} failed; the longest answer {seen.longest_s:.1f} s"
+    record_property("figure", row)
+    # The goal is 5 s on a quiet machine; other tests run beside this.
+    assert (seen.failed, seen.errors[:3], 3 < seen.longest_s < 10) == (0, [], True), row
+    until(lambda: inspected(replica)[0]["State"]["Health"]["Status"] == "healthy", within_s=60, what="the replica gets healthy again")

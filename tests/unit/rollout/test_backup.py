@@ -194,6 +194,21 @@ def test_a_backup_of_something_newer_is_refused_by_name_before_anything_is_touch
     assert empty.held == {}
 
 
+def test_a_backup_of_the_postgresql_and_the_schema_before_is_restored(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StackDatabase, "origin", lambda _: Origin(FORMAT, "0.0.1", 16, "of-before"))
+    made(bucket, tmp_path / "a.tar")
+    dumps: list[object] = []
+    monkeypatch.setattr(module, "_restore_database", lambda *given: dumps.append(given))
+    for name in ("marks", "swap", "mark", "_check_empty"):
+        monkeypatch.setattr(module, name, lambda *_: {})
+    empty = Bucket()
+    restore(Stack(tmp_path), tmp_path / "a.tar", objects=cast("Objects", empty))
+    assert empty.held["mlflow/a"] == bucket.held["mlflow/a"]
+    assert len(dumps) == 1
+
+
 def test_an_encrypted_backup_is_restored_with_its_key_alone(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("marks", "swap", "mark", "_check_empty", "_restore_database"):
         monkeypatch.setattr(module, name, lambda *_: {})
