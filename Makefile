@@ -115,7 +115,8 @@ include deploy/delivery.mk
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@echo "  3/4 the packages: downloaded, unless a cache of this machine holds them, installed and compiled; minutes at the first time"
 	@sync=($(BIN)/uv pip sync --compile-bytecode --python $(BIN)/python --require-hashes $<); \
-	if [ -t 2 ]; then "$${sync[@]}"; else "$${sync[@]}" 2>&1 | sed -u -e '/^ [-+~] /d' -e 's/^/      /'; fi
+	if [ -t 2 ]; then "$${sync[@]}"; else "$${sync[@]}" 2>&1 | sed -u -e '/^ [-+~] /d' -e 's/^/      /'; fi \
+	|| { echo "where a proxy signs the index's certificate, as UnknownIssuer says: UV_SYSTEM_CERTS=1 make $(MAKECMDGOALS)" >&2; exit 2; }
 	@echo "  4/4 passerelle itself, from this folder"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@

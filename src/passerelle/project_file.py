@@ -126,6 +126,18 @@ def read_project_file(root: Path) -> ProjectFile:
     return found
 
 
+def check_training_folder(folder: Path) -> None:
+    """Check that a folder holds the two files that say what is trained, and how.
+
+    Raises:
+        UsageError: One of them is missing.
+    """
+    missing = next((name for name in ("candidates.py", "params.py") if not (folder / name).is_file()), None)
+    if missing is not None:
+        message = f"{folder.parent} is not a project of passerelle: it holds no {folder.name}/{missing}"
+        raise UsageError(message, hint="passerelle new my-project; cd my-project")
+
+
 def _language(project: Mapping[str, Any]) -> dict[str, str]:
     """Return the setting of the pages' language: the project's, where it names one."""
     return {"language": project["language"]} if "language" in project else {}

@@ -23,10 +23,19 @@ REFUSED: list[tuple[str, int, str]] = [
     ("rollback", 3, "no MLflow server is named"),
     ("trace 1", 3, "no MLflow server is named"),
     ("reproduce 1", 3, "no MLflow server is named"),
-    ("train", 3, "no MLflow server is named"),
     ("train --address head", 2, "'head' is no address of a Ray cluster"),
+    ("reproduce 1 --data project", 2, "project is a folder, not a file"),
+    ("train", 2, "is not a project of passerelle"),
+    ("train --project project", 3, "no MLflow server is named"),
+    ("train --project project --data nowhere.csv --text-column text --label-column label", 2, "there is no file nowhere.csv"),
+    ("train --project project --data project", 2, "project is a folder, not a file"),
+    ("train --project project --label-column label", 2, "columns are named and no file is"),
+    ("train --project project --address 1", 2, "is no address of a Ray cluster"),
     ("adopt models:/comments/1", 3, "no MLflow server is named"),
+    ("adopt comments/1", 2, "'comments/1' is not the address of a model"),
+    ("adopt models:/comments/1 --labels nowhere.json", 2, "the file nowhere.json cannot be read"),
     ("convert models:/comments/1", 3, "no MLflow server is named"),
+    ("convert comments/1", 2, "'comments/1' is not the address of a model"),
     ("import", 3, "no MLflow server is named"),
     ("promote", 2, "the criteria training/criteria.yaml cannot be read"),
     ("compare", 2, "the criteria training/criteria.yaml cannot be read"),
@@ -43,6 +52,7 @@ REFUSED: list[tuple[str, int, str]] = [
     ("promote --best --version 1", 2, "--best and --version name two versions"),
     ("promote --force", 2, "a forced promotion needs a reason"),
     ("promote --waive latency", 2, "a check is waived with a reason"),
+    ("promote --held-out nowhere.csv --label label", 2, "there is no file nowhere.csv"),
     ("promote --accept criteria", 2, "criteria is accepted with a reason"),
     ("build Model", 2, "is not a bento tag"),
     ("openapi Model", 2, "is not a bento tag"),
@@ -52,15 +62,20 @@ REFUSED: list[tuple[str, int, str]] = [
     ("rollout", 2, "one of --candidate, --status, --promote and --stop says what to do"),
     ("rollout --status", 3, "no MLflow server is named"),
     ("rollout --stop", 3, "no MLflow server is named"),
+    ("rollout --candidate 2 --held-out nowhere.csv --label label", 2, "there is no file nowhere.csv"),
     ("rollout --candidate 2", 2, "the criteria training/criteria.yaml cannot be read"),
-    ("erase 1", 3, "no MLflow server is named"),
+    ("erase", 2, "no answer is named"),
+    ("erase 1", 2, "1 of 1 ids are not ids of answers"),
+    ("erase 01939a3c-7c00-7abc-8def-0123456789ab", 3, "no MLflow server is named"),
     ("feedback export", 2, "Missing option '--output'"),
     ("feedback import missing.csv --by me", 2, "there is no file missing.csv"),
     ("drift", 2, "the criteria training/criteria.yaml cannot be read"),
     ("drift --day yesterday", 2, "is no day: YYYY-MM-DD"),
     ("score", 2, "Missing option '--input'"),
-    ("score --input table.csv --output scored --id row", 2, "the output has a column 'row' of its own"),
-    ("score --input table.csv --output scored", 3, "no MLflow server is named"),
+    ("score --input project --output scored --id row", 2, "the output has a column 'row' of its own"),
+    ("score --input *.csv --output scored", 3, "no MLflow server is named"),
+    ("score --input table.csv --output scored", 2, "table.csv does not exist"),
+    ("score --input project --output project/training/params.py", 2, "is a file; --output names a folder"),
     ("monitor", 2, "no service runs here"),
     ("monitor --model themes", 2, "no service of themes runs here"),
     (f"monitor --address {NOWHERE}", 3, "nothing listens at"),
@@ -87,6 +102,9 @@ def test_the_table_holds_every_command() -> None:
 
 
 def test_no_command_imports_what_is_slow_before_it_knows_that_it_can_work(given_environment: dict[str, str], tmp_path: Path) -> None:
+    for name in ("candidates.py", "params.py"):
+        (tmp_path / "project" / "training").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "project" / "training" / name).touch()
     commands = (command for command, _, _ in REFUSED)
     found = answers(sys.executable, tmp_path, given_environment, *commands, modules=SLOW)
     for command, code, words in REFUSED:

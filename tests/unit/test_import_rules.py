@@ -33,6 +33,7 @@ GROUND = {
     "regular_file",
     "port_holder",
     "project_file",
+    "proxy_variables",
     "yaml_text",
 }
 #: Each room, and the rooms that it may import from, at the top of a file or late.
@@ -43,6 +44,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     "count_of": set(),
     "regular_file": set(),
     "port_holder": set(),
+    "proxy_variables": set(),
     "secret_variables": {"errors", "regular_file"},
     "settings": {"errors", "names", "secret_variables"},
     "cluster_settings": {"errors", "names", "settings"},

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from passerelle.cli import prerequisites
+from passerelle.cli import file_checks, prerequisites
 from passerelle.cli.connect import surroundings
 from passerelle.cli.options import dry_run_option, json_option, model_option
 from passerelle.cli.output import Output
@@ -30,7 +30,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--python", metavar="X.Y", help="Version of Python.  [default: the one that logged the model]")
 @dry_run_option
 @json_option
-@needs(prerequisites.registry)
+@needs(file_checks.adopt_options, prerequisites.registry)
 def adopt(address: str, registered_model: str | None, text_columns: tuple[str, ...], dry_run: bool, as_json: bool, **options: Any) -> None:
     """Adopt a version of any registry, so that it can be promoted.
 

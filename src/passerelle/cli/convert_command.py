@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from passerelle.cli import prerequisites
+from passerelle.cli import file_checks, prerequisites
 from passerelle.cli.connect import surroundings
 from passerelle.cli.options import dry_run_option, json_option
 from passerelle.cli.output import Output
@@ -16,7 +16,7 @@ from passerelle.cli.prerequisites import needs
 @click.option("--to", "form", type=click.Choice(["skops", "onnx"]), default="skops", show_default=True, help="Form of the model's file.")
 @dry_run_option
 @json_option
-@needs(prerequisites.registry)
+@needs(file_checks.model_address, prerequisites.registry)
 def convert(address: str, form: str, dry_run: bool, as_json: bool) -> None:
     """Convert an adopted pickle to a format that runs no code.
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from passerelle.cli import prerequisites
+from passerelle.cli.command_list import WholeSentences
 from passerelle.cli.connect import surroundings
 from passerelle.cli.options import dry_run_option, json_option, named_model_option, stored_model_option
 from passerelle.cli.output import Output
@@ -28,7 +29,7 @@ def _date(_: click.Context, __: click.Parameter, value: datetime | None) -> date
 _day_option = partial(click.option, type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", callback=_date)
 
 
-@click.group()
+@click.group(cls=WholeSentences)
 def feedback() -> None:
     """Export, import and sample corrections of answers."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from passerelle.api_keys import DEFAULT_RIGHTS, RIGHTS
+from passerelle.cli.command_list import WholeSentences
 from passerelle.cli.connect import surroundings
 from passerelle.cli.options import dry_run_option, json_option
 from passerelle.cli.output import Output
@@ -13,7 +14,7 @@ from passerelle.cli.output import Output
 # ruff: noqa: PLC0415
 
 
-@click.group()
+@click.group(cls=WholeSentences)
 def keys() -> None:
     """Create, list and revoke the API keys of the service."""
 

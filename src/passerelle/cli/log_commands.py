@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from passerelle.cli import prerequisites
+from passerelle.cli import file_checks, prerequisites
 from passerelle.cli.connect import surroundings
 from passerelle.cli.options import dry_run_option, json_option, model_option
 from passerelle.cli.output import Output
@@ -52,7 +52,7 @@ def collect(follow: bool, expire: bool, dry_run: bool, as_json: bool) -> None:
 @model_option("Registered model in whose ledger it is recorded.")
 @dry_run_option
 @json_option
-@needs(prerequisites.registry)
+@needs(file_checks.erasure_ids, prerequisites.registry)
 def erase(prediction_ids: tuple[str, ...], registered_model: str | None, as_json: bool, **options: Any) -> None:
     """Erase answers from the prediction log, feedback and exports.
 

@@ -14,12 +14,14 @@ import click
 from passerelle.cli import operations, stages
 from passerelle.cli.adopt_command import adopt
 from passerelle.cli.bundle_command import bundle
+from passerelle.cli.command_list import WholeSentences, write_section
 from passerelle.cli.convert_command import convert
 from passerelle.cli.doctor_command import doctor
 from passerelle.cli.drift_command import drift
 from passerelle.cli.feedback import feedback
 from passerelle.cli.keys import keys
 from passerelle.cli.log_commands import collect, erase
+from passerelle.cli.loopback import keep_loopback_direct
 from passerelle.cli.model_choice import ARGUMENTS, about_named_model
 from passerelle.cli.new import new
 from passerelle.cli.options import read_project_settings
@@ -76,7 +78,7 @@ OPERATIONS: Sequence[click.Command] = (
 _UNUSABLE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-class Ordered(click.Group):
+class Ordered(WholeSentences):
     """Lists its commands in the order of the stages, in two sections."""
 
     # ruff: noqa: ARG002 - click hands its context to each of these
@@ -102,8 +104,7 @@ class Ordered(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the stages and the other commands as two sections."""
         for title, commands in (("The ten stages, in order", STAGES), ("Across the stages", OPERATIONS)):
-            with formatter.section(title):
-                formatter.write_dl([(str(command.name), command.get_short_help_str(limit=90)) for command in commands])
+            write_section(formatter, title, commands)
 
 
 @click.group(
@@ -129,6 +130,7 @@ def passerelle(context: click.Context, version_asked: bool, as_json: bool) -> No
         context.fail("Missing command.")
     if as_json:
         context.fail(f"--json goes after the command: passerelle {context.invoked_subcommand or 'COMMAND'} --json")
+    keep_loopback_direct(context)
     if context.invoked_subcommand != new.name:
         read_project_settings(context, None, Path())
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import click
 
-from passerelle.cli import prerequisites
+from passerelle.cli import file_checks, prerequisites
 from passerelle.cli.connect import surroundings
 from passerelle.cli.model_choice import is_typed
 from passerelle.cli.options import (
@@ -104,7 +104,7 @@ def env(target: Literal["embedded", "compose"], project: Path, as_json: bool) ->
 @click.option("--feature-column", "feature_columns", multiple=True, help="Column of a table without text; once for each.")
 @click.option("--drop-missing", is_flag=True, help="As at the first training.")
 @json_option
-@needs(prerequisites.registry)
+@needs(file_checks.reproduction_data, prerequisites.registry)
 def reproduce(version: int, registered_model: str | None, as_json: bool, **data: Any) -> None:
     """Train a version again, and compare the two models.
 
@@ -112,7 +112,7 @@ def reproduce(version: int, registered_model: str | None, as_json: bool, **data:
     """
     from passerelle.cli import show_training
     from passerelle.stages import reproduce as stage
-    from passerelle.stages.train import TrainingData
+    from passerelle.stages.train_options import TrainingData
 
     output, training_data = Output(as_json=as_json), TrainingData(path=data.pop("data"), **data)
     found = stage.run(surroundings(registered_model=registered_model), version, training_data, progress=output.progress)
@@ -173,8 +173,7 @@ def history(registered_model: str | None, verify: bool, as_json: bool) -> None:
     context = surroundings(registered_model=registered_model)
     found = stage.run(context, verify=verify)
     if not (found.entries or found.findings) and is_typed("registered_model"):
-        # The stack's prober verifies ledgers in an image without BentoML, which this imports.
-        from passerelle.stages.known_models import check_known
+        from passerelle.stages.known_models import check_known  # BentoML, which an image that verifies ledgers lacks
 
         check_known(context)
     show.history(Output(as_json=as_json), found)

@@ -30,8 +30,11 @@ criteria_option = click.option(
 accept_option = click.option(
     "--accept",
     type=click.Choice(ACCEPTANCES),
+    metavar="WHAT",
     multiple=True,
-    help="Accept this although it speaks against the version; needs --reason, which accepts one thing alone without it.",
+    help="Accept this although it speaks against the version; needs --reason, which accepts one thing alone without it. One of "
+    + ", ".join(ACCEPTANCES)
+    + "; once for each.",
 )
 
 

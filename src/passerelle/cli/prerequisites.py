@@ -147,14 +147,6 @@ def score_options(options: Options) -> None:
     ScoreOptions(**{field.name: options[field.name] for field in dataclasses.fields(ScoreOptions)}).check()
 
 
-def train_address(options: Options) -> None:
-    """Check the address of a Ray cluster, where one is given; raises UsageError as `check_address`."""
-    from passerelle.batch.ray_cluster import check_address
-
-    if options["address"] is not None:
-        check_address(options["address"], hint="passerelle train --address auto")
-
-
 def criteria(options: Options) -> None:
     """Check the file of the criteria.
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from passerelle.cli import show_drift
+from passerelle.cli.loopback import for_shell
 from passerelle.cli.output import Output, relative
 from passerelle.cli.silence import silence_from_here
 from passerelle.cli.terminal import Tone
@@ -60,7 +61,7 @@ def comparison(output: Output, result: Comparison) -> None:
     if result.best is not None:
         output.line(f"best: {result.best.candidate} by {result.primary}, run {result.best.run_id}", Tone.GOOD)
     else:
-        output.line("no candidate meets the criteria", Tone.BAD)
+        output.line("no candidate meets the criteria: it takes other data, other candidates or other criteria", Tone.BAD)
     output.result({**vars(result), "best": result.best})
 
 
@@ -170,7 +171,7 @@ def deployment(output: Output, result: Deployment | Stopped) -> None:
             output.line(f"{smoke.inputs} golden predictions over HTTP: the same, within {smoke.largest_difference:.1g}")
         followed(output, result.following, smoke.model_version)
     if not isinstance(result, Stopped) and result.first_request is not None:
-        output.line(f"  next: {result.first_request}")
+        output.line(f"  next: {for_shell(result.first_request)}")
     output.result(result)
 
 
@@ -198,7 +199,7 @@ def figures(output: Output, result: Figures) -> None:
             right=("records", "share"),
         )
         output.line(f"for a person to look at: {result.review_share or 0:.0%}")
-    show_drift.last(output, result.drift)
+    show_drift.last(output, result.drift, day_is_over=result.day_is_over)
     output.result(result)
 
 

@@ -32,8 +32,11 @@ def drift(output: Output, result: DriftResult) -> None:
     output.result(result)
 
 
-def last(output: Output, found: LastDrift | None) -> None:
-    """Show what `passerelle drift` found last."""
+def last(output: Output, found: LastDrift | None, *, day_is_over: bool = True) -> None:
+    """Show what `passerelle drift` found last, or whether it has something to look at."""
+    if found is None and not day_is_over:
+        output.line("drift: nothing to look at yet; the prediction log here holds no day that is over (UTC)")
+        return
     if found is None:
         output.line("drift: not looked at yet")
         output.next_commands("passerelle drift")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from passerelle.bentos.build import BuiltBento
 from passerelle.cli import show, show_stack, show_training
+from passerelle.cli.loopback import for_shell
 from passerelle.cli.output import Output, print_error
 from passerelle.cli.silence import silence_from_here
 from passerelle.cli.typed_program import make_or, typed
@@ -136,7 +137,8 @@ class StepsShown:
         self.output.line(f"Page     {result.address}/  to try the model in a browser")
         if result.record is not None:
             body = shlex.quote(json.dumps(result.record, ensure_ascii=False))
-            self.output.line(f"         curl -H 'Content-Type: application/json' -d {body} {result.address}{CLASSIFY}")
+            request = f"curl -H 'Content-Type: application/json' -d {body} {result.address}{CLASSIFY}"
+            self.output.line(f"         {for_shell(request)}")
 
     def _stack_runs(self, result: StackRuns) -> None:
         self.output.line(f"MLflow      {result.mlflow}   user admin, password in {result.password_file}")

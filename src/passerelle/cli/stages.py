@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from passerelle.cli import prerequisites
+from passerelle.cli import file_checks, prerequisites
 from passerelle.cli.connect import nothing_started_here, read_state, surroundings
 from passerelle.cli.options import (
     accept_option,
@@ -54,17 +54,18 @@ from passerelle.errors import UsageError
 @project_option
 @dry_run_option
 @json_option
-@needs(prerequisites.train_address, prerequisites.registry)
+@needs(file_checks.train_options, file_checks.training_registry)
 def train(*, registered_model: str | None, experiment: str | None, project: Path, as_json: bool, **options: Any) -> None:
     """Fit the candidates and log each as an MLflow run."""
     from passerelle.cli import show_training
     from passerelle.stages import train as stage
     from passerelle.stages.held_out_set import HeldOutChoice
+    from passerelle.stages.train_options import TrainingData
 
     output, context = Output(as_json=as_json), surroundings(registered_model=registered_model, experiment=experiment)
     held_out = HeldOutChoice(options.pop("number"), options.pop("refresh"))
     how = {name: options.pop(name) for name in ("seed", "again", "address", "dry_run", "candidates")}
-    training_data = stage.TrainingData(path=options.pop("data"), **options)
+    training_data = TrainingData(path=options.pop("data"), **options)
     result = stage.run(context, training_data, project=project, held_out=held_out, progress=output.progress, **how)
     show_training.trained(output, result)
     show_training.after_training(output, result, experiment=experiment, registered_model=registered_model)
@@ -81,12 +82,13 @@ def train(*, registered_model: str | None, experiment: str | None, project: Path
 @needs(prerequisites.criteria, prerequisites.registry)
 def compare(*, registered_model: str | None, parent_run_id: str | None, experiment: str | None, criteria_path: Path, as_json: bool) -> None:
     """Rank the candidates, and list the criteria each one fails."""
-    from passerelle.cli import show
+    from passerelle.cli import next_stage, show
     from passerelle.stages import compare as stage
 
-    context = surroundings(registered_model=registered_model, experiment=experiment)
+    output, context = Output(as_json=as_json), surroundings(registered_model=registered_model, experiment=experiment)
     result = stage.run(context, criteria=criteria_path, parent_run_id=parent_run_id)
-    show.comparison(Output(as_json=as_json), result)
+    show.comparison(output, result)
+    next_stage.after_comparison(output, result, criteria=criteria_path)
 
 
 @click.command()
@@ -102,12 +104,13 @@ def register(
     *, run_id: str | None, experiment: str | None, registered_model: str | None, criteria_path: Path, dry_run: bool, as_json: bool
 ) -> None:
     """Register the best candidate as a model version."""
-    from passerelle.cli import show
+    from passerelle.cli import next_stage, show
     from passerelle.stages import register as stage
 
-    context = surroundings(registered_model=registered_model, experiment=experiment)
-    output = Output(as_json=as_json)
-    show.registered(output, stage.run(context, run_id=run_id, criteria=criteria_path, dry_run=dry_run, progress=output.progress))
+    output, context = Output(as_json=as_json), surroundings(registered_model=registered_model, experiment=experiment)
+    result = stage.run(context, run_id=run_id, criteria=criteria_path, dry_run=dry_run, progress=output.progress)
+    show.registered(output, result)
+    next_stage.after_registration(output, result, criteria=criteria_path)
 
 
 @click.command()
@@ -152,11 +155,13 @@ def promote(*, registered_model: str | None, criteria_path: Path, project: Path,
 @needs(prerequisites.registry)
 def import_(registered_model: str | None, version: int | None, dry_run: bool, as_json: bool) -> None:
     """Import the version in production into the BentoML store."""
-    from passerelle.cli import show
+    from passerelle.cli import next_stage, show
     from passerelle.stages import import_model as stage
 
-    result = stage.run(surroundings(registered_model=registered_model), version, dry_run=dry_run)
-    show.imported(Output(as_json=as_json), result)
+    output, context = Output(as_json=as_json), surroundings(registered_model=registered_model)
+    result = stage.run(context, version, dry_run=dry_run)
+    show.imported(output, result)
+    next_stage.after_import(output, result)
 
 
 @click.command()
@@ -171,11 +176,13 @@ def build(*, bento_model_tag: str | None, registered_model: str | None, as_json:
 
     BENTO_MODEL_TAG is name:version in the BentoML store; by default the version imported last.
     """
-    from passerelle.cli import show
+    from passerelle.cli import next_stage, show
     from passerelle.stages import build as stage
 
-    context = surroundings(registered_model=registered_model)
-    show.built(Output(as_json=as_json), stage.run(context, bento_model_tag, registered_model=registered_model, **options))
+    output, context = Output(as_json=as_json), surroundings(registered_model=registered_model)
+    result = stage.run(context, bento_model_tag, registered_model=registered_model, **options)
+    show.built(output, result)
+    next_stage.after_build(output, result)
 
 
 @click.command()

@@ -10,6 +10,7 @@ import requests
 from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine, not_used
 from passerelle.doctor.mlflow_api import MlflowApi
 from passerelle.errors import PasserelleError
+from passerelle.proxy_variables import past_proxy, through_proxy
 from passerelle.rollout.service_state import running_services
 
 NAME = "service"
@@ -30,8 +31,8 @@ def probe(here: Surroundings) -> Iterator[Diagnosis]:
             answer = requests.get(f"{address}/readyz", timeout=_TIMEOUT_S)
             content = answer.json()
         except (requests.RequestException, ValueError) as error:
-            message = f"{address} does not answer at /readyz: {type(error).__name__}"
-            yield Diagnosis(NAME, Health.FAULT, message, hint="passerelle deploy")
+            message = f"{address} does not answer at /readyz: {type(error).__name__}{through_proxy(address)}"
+            yield Diagnosis(NAME, Health.FAULT, message, hint=past_proxy(address, "passerelle deploy"))
             continue
         yield _readiness(address, name, content if isinstance(content, dict) else {}, here)
         yield _key(address, here)
@@ -71,7 +72,8 @@ def _key(address: str, here: Surroundings) -> Diagnosis:
     try:
         status = requests.get(f"{address}/metrics", headers=headers, timeout=_TIMEOUT_S).status_code
     except requests.RequestException as error:
-        return Diagnosis(name, Health.FAULT, f"{address} does not answer at /metrics: {type(error).__name__}", hint="passerelle deploy")
+        message = f"{address} does not answer at /metrics: {type(error).__name__}{through_proxy(address)}"
+        return Diagnosis(name, Health.FAULT, message, hint=past_proxy(address, "passerelle deploy"))
     if status in (401, 403):
         message = f"{address} refuses PASSERELLE_API_KEY" if key else f"{address} asks for a key, and PASSERELLE_API_KEY is not set"
         return Diagnosis(name, Health.FAULT, message, hint="passerelle keys make NAME; export PASSERELLE_API_KEY=TOKEN")

@@ -15,6 +15,7 @@ from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine, n
 from passerelle.errors import OutsideError, PasserelleError
 from passerelle.follow_settings import FollowSettings
 from passerelle.platform.state import starting
+from passerelle.proxy_variables import past_proxy, through_proxy
 from passerelle.registry.objects import Objects
 from passerelle.registry.reachable import check_mlflow
 from passerelle.settings import MlflowSettings
@@ -70,7 +71,8 @@ class MlflowApi:
                 method, self.address + path, headers=headers, timeout=self._timeout_s, allow_redirects=False, **how
             )
         except requests.RequestException as error:
-            raise OutsideError(f"MLflow at {self.address} broke off at {path}: {type(error).__name__}", hint=_START) from error
+            message = f"MLflow at {self.address} broke off at {path}: {type(error).__name__}{through_proxy(self.address)}"
+            raise OutsideError(message, hint=past_proxy(self.address, _START)) from error
 
     def answer(self, method: str, path: str, given: Mapping[str, object]) -> Mapping[str, Any]:
         """Return what a question of the API is answered with; nothing where it is refused."""

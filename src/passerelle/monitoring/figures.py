@@ -35,6 +35,7 @@ class Figures:
         review_share: Share of the records that a person should look at; None before the first one.
         golden_replays: Requests of `deploy` with golden inputs, which no other figure counts.
         drift: What `passerelle drift` found last; None where it has not looked yet.
+        day_is_over: Whether it has something to look at: the prediction log holds answers of a day before today.
     """
 
     address: str
@@ -46,6 +47,7 @@ class Figures:
     review_share: float | None
     drift: LastDrift | None = None
     golden_replays: int = 0
+    day_is_over: bool = True
 
 
 def read_figures(text: str, *, address: str) -> Figures:

@@ -18,9 +18,10 @@ from passerelle.errors import BusyError, OutsideError, shell_word
 from passerelle.platform import state
 from passerelle.platform.child import Child
 from passerelle.platform.kept_ports import kept_ports
-from passerelle.platform.mlflow_server import mlflow_server, no_proxy_environment, s3_environment
+from passerelle.platform.mlflow_server import mlflow_server, s3_environment
 from passerelle.platform.seaweed import LOG_BUCKET, make_bucket, s3_server
 from passerelle.platform.state import ProcessMark, RunningPlatform, platform_folder
+from passerelle.proxy_variables import loopback_direct
 
 _START_TIMEOUT_S = 90.0
 _ATTEMPTS = 3
@@ -94,7 +95,7 @@ class EmbeddedPlatform:
             "MLFLOW_TRACKING_URI": tracking_uri,
             **state.own_environment(self._state_dir),
             **s3_environment(s3),
-            **no_proxy_environment(),
+            **loopback_direct(),
             "PASSERELLE_LOG_BUCKET": LOG_BUCKET,
         }
         Path(environment["BENTOML_HOME"]).mkdir(parents=True, exist_ok=True)

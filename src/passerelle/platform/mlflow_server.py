@@ -13,22 +13,13 @@ from passerelle.follow_settings import FollowSettings
 from passerelle.platform.child import Child
 from passerelle.platform.ports import free_ports
 from passerelle.platform.private_file import private_key
+from passerelle.proxy_variables import loopback_direct
 from passerelle.settings import S3Settings
 
 
 def s3_environment(s3: S3Settings) -> dict[str, str]:
     """Return the variables by which MLflow and boto3 reach the S3 server."""
     return s3.variables()
-
-
-def no_proxy_environment() -> dict[str, str]:
-    """Return the variables that keep loopback addresses away from the proxy of the environment, if it names one."""
-    if not any(name.lower() in {"http_proxy", "https_proxy", "all_proxy"} and value for name, value in os.environ.items()):
-        return {}
-    former = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    hosts = [host for host in former.split(",") if host]
-    joined = ",".join([*hosts, *(host for host in ("127.0.0.1", "localhost") if host not in hosts)])
-    return {"NO_PROXY": joined, "no_proxy": joined}
 
 
 def mlflow_server(folder: Path, logs: Path, s3: S3Settings, port: int | None = None) -> tuple[Child, str]:
@@ -49,7 +40,7 @@ def mlflow_server(folder: Path, logs: Path, s3: S3Settings, port: int | None = N
     # Job execution is for features that passerelle does not use, and takes 1.2 GiB.
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "_MLFLOW_", "AWS_"))}
-    environment = inherited | quiet | webhook_environment(folder) | no_proxy_environment() | s3_environment(s3)
+    environment = inherited | quiet | webhook_environment(folder) | loopback_direct() | s3_environment(s3)
     address = f"http://127.0.0.1:{port}"
     return Child("the MLflow server", command, environment, logs / "mlflow.log", f"{address}/health", cwd=folder), address
 

@@ -19,6 +19,7 @@ import boto3
 from mlflow.store.artifact import s3_artifact_repo
 from mlflow.tracking._tracking_service.utils import _use_tracking_uri
 
+from passerelle.proxy_variables import loopback_direct
 from passerelle.settings import MlflowSettings, S3Settings
 
 _PREFIXES = ("MLFLOW_", "AWS_")
@@ -75,6 +76,7 @@ class MlflowEnvironment:
     def _variables(self) -> Iterator[None]:
         hidden = [name for name in os.environ if self._alone and name.startswith(_PREFIXES)]
         variables = {**{name: value for name, value in _QUIET.items() if self._alone or name not in os.environ}, **self._values}
+        variables |= loopback_direct()
         former = {name: os.environ.get(name) for name in {*hidden, *variables}}
         logger = logging.getLogger("mlflow")
         level = logger.level

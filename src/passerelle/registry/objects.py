@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
 
 from passerelle.errors import IntegrityError, NotFoundError, OutsideError
+from passerelle.proxy_variables import past_proxy, through_proxy
 from passerelle.registry.reachable import S3_HINT
 from passerelle.settings import S3Settings
 
@@ -98,7 +99,8 @@ class Objects:
                 raise OutsideError(f"the S3 at {where} refuses these keys ({code})", hint=_KEYS_HINT) from error
             raise OutsideError(f"the S3 at {where} refuses: {code}; its log may say why") from error
         except (EndpointConnectionError, BotoCoreError) as error:
-            raise OutsideError(f"S3 does not answer at {where}", hint=S3_HINT) from error
+            message = f"S3 does not answer at {where}{through_proxy(where)}"
+            raise OutsideError(message, hint=past_proxy(where, S3_HINT)) from error
 
     def keys(self, prefix: str, *, most: int | None = None) -> tuple[str, ...]:
         """Return the names of all objects below the prefix, in order; of the first of them where `most` limits their number."""

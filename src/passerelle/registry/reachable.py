@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import socket
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from passerelle.errors import OutsideError
+from passerelle.proxy_variables import past_proxy, proxy_variable, through_proxy
 from passerelle.settings import MlflowSettings, S3Settings
 
 #: The first is for another terminal, where it runs until Ctrl-C, and prints what to type in this one.
@@ -24,7 +24,7 @@ def listens(address: str, timeout_s: float) -> bool:
     parts = urlsplit(address)
     if parts.scheme not in _PORTS or not parts.hostname:
         return True
-    if parts.scheme in getproxies() and not proxy_bypass(parts.hostname):
+    if proxy_variable(address) is not None:
         return True
     try:
         socket.create_connection((parts.hostname, parts.port or _PORTS[parts.scheme]), timeout_s).close()
@@ -49,7 +49,8 @@ def check_mlflow(settings: MlflowSettings) -> None:
     try:
         requests.get(f"{address.rstrip('/')}/health", timeout=settings.timeout_s).raise_for_status()
     except requests.RequestException as error:
-        raise OutsideError(f"MLflow does not answer at {address}", hint=MLFLOW_HINT) from error
+        message = f"MLflow does not answer at {address}{through_proxy(address)}"
+        raise OutsideError(message, hint=past_proxy(address, MLFLOW_HINT)) from error
 
 
 def check_s3_listens(settings: S3Settings) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from passerelle.follow_settings import FollowSettings
 from passerelle.platform.state import own_environment, running, starting
+from passerelle.proxy_variables import loopback_direct
 from passerelle.rollout.following import following_of
 from passerelle.rollout.stack import find_stack
 from passerelle.stages.context import Context, Progress, silent, stage
@@ -37,4 +38,4 @@ def run(context: Context, target: Platform = "embedded", *, project: Path = Path
         progress(f"the embedded platform in {state_dir} {state}: no MLFLOW_TRACKING_URI and no variables of the S3")
         progress('once it answers: eval "$(passerelle env)"' if pid else "to start it: passerelle up, in another terminal")
         return own_environment(state_dir)
-    return platform.environment
+    return {**platform.environment, **loopback_direct(context.environment)}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-from passerelle.errors import NotFoundError, UsageError
+from passerelle.errors import NotFoundError
 from passerelle.model.ledger_entry import Entry
-from passerelle.model.prediction_id import day_of, is_prediction_id
+from passerelle.model.prediction_id import day_of
 from passerelle.monitoring.prediction_log.erasures import erasure_folder, erasure_list
 from passerelle.monitoring.prediction_log.exports import registered_exports, take_out_of_export
 from passerelle.monitoring.prediction_log.log_place import LogStore
@@ -17,13 +17,11 @@ from passerelle.monitoring.prediction_log.parquet_files import RowsTakenOut, sho
 from passerelle.monitoring.prediction_log.worker_files import blank_everywhere
 from passerelle.registry.erasure_entry import erased_answers, record_erasure
 from passerelle.stages.context import Context, Progress, silent, stage
+from passerelle.stages.erase_options import ids_to_erase
 from passerelle.stages.erasure_limits import copies, versions_from_exports
 from passerelle.stages.log_collection import add_content
 from passerelle.stages.log_location import LogLocation, log_location
 from passerelle.training.feedback_table import describe_without, ids_in, read_description
-
-_MOST_IDS = 100_000
-_MOST_FILE_BYTES = 64 * _MOST_IDS
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ def run(
         BusyError: Another process collects or erases in the folder, or writes to the ledger.
         OutsideError: MLflow or S3 does not answer, or a file cannot be rewritten.
     """
-    ids = _checked((*prediction_ids, *(_ids_in(file) if file else ())))
+    ids = ids_to_erase(prediction_ids, file)
     location = log_location(context)
     _check_log(location)
     done = _erased(location, ids, dry_run=dry_run, progress=progress)
@@ -113,34 +111,6 @@ def _erased(location: LogLocation, ids: frozenset[str], *, dry_run: bool, progre
         changed=bool(listed or found.rows or found.former),
         dry_run=dry_run,
     )
-
-
-def _ids_in(path: Path) -> Iterator[str]:
-    try:
-        if path.stat().st_size > _MOST_FILE_BYTES:
-            raise UsageError(f"{path} is too large for a list of at most {_MOST_IDS:,} ids, one a line")
-        yield from (line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read as a list of ids, one a line: {error}") from error
-
-
-def _checked(ids: Sequence[str]) -> frozenset[str]:
-    """Return the ids, each once.
-
-    Raises:
-        UsageError: There are none or too many, or one is no id of an answer; nothing was erased then.
-    """
-    if not ids:
-        raise UsageError("no answer is named", hint="passerelle erase PREDICTION_ID\npasserelle erase --file FILE")
-    lowered = [each.strip().lower() for each in ids]
-    wrong = [number for number, each in enumerate(lowered, start=1) if not is_prediction_id(each)]
-    if wrong:
-        message = f"{len(wrong)} of {len(ids)} ids are not ids of answers, the first of them is number {wrong[0]}; nothing was erased"
-        raise UsageError(f"{message}. An answer holds its id as `prediction_id`, such as 01939a3c-7c00-7abc-8def-0123456789ab")
-    chosen = frozenset(lowered)
-    if len(chosen) > _MOST_IDS:
-        raise UsageError(f"{len(chosen):,} ids are more than the {_MOST_IDS:,} that are erased at a time; nothing was erased")
-    return chosen
 
 
 def _check_log(location: LogLocation) -> None:

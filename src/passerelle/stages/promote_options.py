@@ -8,6 +8,7 @@ from typing import Literal
 
 from passerelle.errors import UsageError, shell_word
 from passerelle.stages.acceptance import Acceptance, check_acceptances
+from passerelle.stages.held_out_file import check_held_out
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,14 @@ class PromoteOptions:
         """Check that one version is named, and a reason where one is needed.
 
         Raises:
+            DataError: The file of labelled rows cannot be read.
             UsageError: `best` and a version are given, the report's folder does not exist, a promotion is forced or a check waived without
                 a reason, or rows and their label are not given together.
         """
         if bool(self.held_out) != bool(self.labels):
             message = "--held-out names labelled rows, and --label the column of the right answer: one needs the other"
             raise UsageError(message, hint="passerelle promote --held-out FILE --label COLUMN")
+        check_held_out(self.held_out, hint="passerelle promote --held-out FILE --label COLUMN")
         if self.report is not None and not self.report.absolute().parent.is_dir():
             raise UsageError(f"the folder of {self.report} does not exist", hint=f"mkdir -p {shell_word(self.report.parent)}")
         if self.best and self.version is not None:

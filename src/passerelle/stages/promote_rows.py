@@ -13,12 +13,12 @@ from passerelle.gate.labelled_rows import MOST_ROWS, LabelledRows
 from passerelle.names import ModelVersionRef
 from passerelle.registry.client import Registry
 from passerelle.registry.run_datasets import RunDataset, datasets_of, download_file
+from passerelle.stages.held_out_file import DATASET
 from passerelle.training.reading import read_table
 
 #: Of a file of rows, and of a Parquet file once it is unpacked.
 _MOST_BYTES = 256 << 20
 _MOST_UNPACKED_BYTES = 1 << 30
-_DATASET = "dataset:"
 _AGAIN = "passerelle promote --held-out FILE --label COLUMN"
 _LOCAL = "file://"
 #: The context in which autologging names the rows that a model learned from.
@@ -37,9 +37,9 @@ def labelled_rows(registry: Registry, ref: ModelVersionRef, held_out: str, label
         NotFoundError: The run has no such dataset, or names no file of it.
         UsageError: The dataset is what the model learned from.
     """
-    if not held_out.startswith(_DATASET):
+    if not held_out.startswith(DATASET):
         return read_rows(Path(held_out), labels, source=Path(held_out).name)
-    dataset = _dataset(registry, ref, held_out.removeprefix(_DATASET))
+    dataset = _dataset(registry, ref, held_out.removeprefix(DATASET))
     if "://" not in dataset.uri or dataset.uri.startswith(_LOCAL):
         return read_rows(Path(dataset.uri.removeprefix(_LOCAL)), labels, source=held_out)
     with tempfile.TemporaryDirectory(prefix="passerelle-rows-") as folder:

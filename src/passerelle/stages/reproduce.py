@@ -26,7 +26,8 @@ from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.interpreter import interpreter_for
 from passerelle.stages.model_comparison import ModelComparison, compare_models
 from passerelle.stages.reproduction import TrainingComparison, compare_trainings
-from passerelle.stages.train import DEMO, TrainingData
+from passerelle.stages.train import DEMO
+from passerelle.stages.train_options import TrainingData
 
 _TRAIN_TIMEOUT_S = 3_600
 _GIT_TIMEOUT_S = 120

@@ -9,6 +9,7 @@ from typing import Literal
 from passerelle.errors import UsageError
 from passerelle.model.ledger_entry import LARGEST_WEIGHT
 from passerelle.stages.acceptance import Acceptance, check_acceptances
+from passerelle.stages.held_out_file import check_held_out
 
 #: Header by whose value a client's requests always get the same version, unless another one is named.
 KEY_HEADER = "X-Rollout-Key"
@@ -91,6 +92,7 @@ class RolloutOptions:
         if bool(self.held_out) != bool(self.labels) or (self.held_out and (self.candidate is None or self.shadow)):
             message = "--held-out names labelled rows, and --label the column of the right answer, for a candidate that answers"
             raise UsageError(message, hint="passerelle rollout --candidate N --weight 10 --held-out FILE --label COLUMN")
+        check_held_out(self.held_out, hint="passerelle rollout --candidate N --weight 10 --held-out FILE --label COLUMN")
         check_acceptances(self.accept, self.reason, retry=f"passerelle rollout --candidate {self.candidate or 'N'} --weight {self.share}")
         what = "--force" if self.force else f"--waive {self.waive[0]}" if self.waive else ""
         if what and self.candidate is None:

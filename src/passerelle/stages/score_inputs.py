@@ -11,9 +11,8 @@ from passerelle.batch.table_file import FORMATS, LocalFile, LocalFolder, OutputF
 from passerelle.errors import NotFoundError, UsageError, shell_word
 from passerelle.registry.table_bucket import TableBucket, TableObject
 from passerelle.settings import S3Settings
+from passerelle.stages.score_options import S3, WILDCARDS
 
-S3 = "s3://"
-_MAGIC = "*?["
 _COMPRESSED = {".gz", ".bz2", ".xz", ".zst", ".zip"}
 
 
@@ -76,7 +75,7 @@ def _local(given: str) -> Iterator[LocalFile]:
     elif path.exists():
         _check_end(given)
         yield LocalFile.at(path)
-    elif any(sign in given for sign in _MAGIC):
+    elif any(sign in given for sign in WILDCARDS):
         yield from (LocalFile.at(Path(each)) for each in sorted(glob.glob(given, recursive=True)) if _is_table(each))  # noqa: PTH207 - Path.glob takes no absolute pattern
     else:
         raise NotFoundError(f"{given} does not exist", hint=f"ls -ld {shell_word(path.parent)}")
@@ -89,7 +88,7 @@ def _check_end(name: str) -> None:
 
 def _objects(given: str, s3: S3Settings) -> Iterator[TableObject]:
     bucket, key = bucket_and_key(given)
-    begin = min((key.index(sign) for sign in _MAGIC if sign in key), default=len(key))
+    begin = min((key.index(sign) for sign in WILDCARDS if sign in key), default=len(key))
     place = TableBucket(s3.model_copy(update={"bucket": bucket}), "")
     matches: Callable[[str], bool] = (lambda name: fnmatchcase(name, key)) if begin < len(key) else _below(key)
     for each in place.objects(key[:begin]):

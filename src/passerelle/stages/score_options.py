@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from passerelle.batch.ray_cluster import check_address
-from passerelle.errors import UsageError
+from passerelle.errors import NotFoundError, UsageError, shell_word
 
+#: What an address in S3 begins with.
+S3 = "s3://"
+#: What a pattern holds one of.
+WILDCARDS = "*?["
 #: Columns of the output besides those that name rows.
 OUTPUT_COLUMNS = ("input", "row", "label", "probability", "review", "prediction", "labels", "model_version", "prediction_id")
 
@@ -40,11 +44,13 @@ class ScoreOptions:
     dry_run: bool = False
 
     def check(self) -> None:
-        """Check the columns that name rows, and the versions.
+        """Check the places of this machine, the columns that name rows, and the versions.
 
         Raises:
+            NotFoundError: An input does not exist.
             UsageError: A column has the name of one of the output, or is named twice; or the versions are not two.
         """
+        self._check_places()
         if self.versions is not None:
             _ = self.two_versions
             if self.version is not None or self.ids or self.address is not None:
@@ -58,6 +64,15 @@ class ScoreOptions:
             raise UsageError(message, hint="passerelle score --help")
         if len(set(self.ids)) < len(self.ids):
             raise UsageError("--id names a column twice", hint="passerelle score --help")
+
+    def _check_places(self) -> None:
+        for each in self.inputs:
+            path = Path(each)
+            if not each.startswith(S3) and not any(sign in each for sign in WILDCARDS) and not path.exists():
+                raise NotFoundError(f"{each} does not exist", hint=f"ls -ld {shell_word(path.parent)}")
+        path = Path(self.output)
+        if not self.output.startswith(S3) and path.exists() and not path.is_dir():
+            raise UsageError(f"{path} is a file; --output names a folder", hint=f"ls -l {shell_word(path)}")
 
     @property
     def output_format(self) -> str:

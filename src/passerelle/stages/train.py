@@ -10,7 +10,6 @@ from typing import Any
 from passerelle.batch.ray_cluster import check_address
 from passerelle.criteria import Criteria
 from passerelle.criteria_file import read_criteria
-from passerelle.errors import UsageError
 from passerelle.names import CANDIDATES, CODE_DIGEST, DATA_DIGEST, FAILED_CANDIDATES, SEED
 from passerelle.registry.client import Registry
 from passerelle.settings import S3Settings
@@ -18,10 +17,11 @@ from passerelle.stages.context import Context, Progress, silent, stage
 from passerelle.stages.held_out_set import SAME, HeldOutChoice, notes_on_fresh_rows, number_of
 from passerelle.stages.project_inputs import notes_on_classes, reference_of
 from passerelle.stages.train_on_cluster import fits_at
-from passerelle.stages.training_file import local_copy, repeating_options, which_columns
+from passerelle.stages.train_options import TrainingData
+from passerelle.stages.training_file import read_file_of, repeating_options
 from passerelle.training.candidate import Candidate, FailedCandidate, names_as_tag, read_failures
 from passerelle.training.cross_validation import CandidateFits
-from passerelle.training.dataset import Dataset, read_data
+from passerelle.training.dataset import Dataset
 from passerelle.training.heartbeat import Heartbeat
 from passerelle.training.plan import PreparedRows, TrainingPlan, plan_of, prepare, row_tags
 from passerelle.training.project import TrainingProject, read_training_project
@@ -32,33 +32,6 @@ from passerelle.training.sides import FIRST
 from passerelle.training.tracking import check_experiment
 from passerelle.training.train import train
 from passerelle.training.trial import choose
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Which data to train on.
-
-    Attributes:
-        path: File that `read_table` reads, or its address s3://BUCKET/KEY; None for the demo's comments, which come with the project.
-        text_columns: Columns that hold the texts.
-        optional_text_columns: Further columns of texts, which a record may leave out.
-        label_column: Column that holds the class.
-        feature_columns: Columns of a table without text.
-        drop_missing: Leave rows without text or class out instead of refusing the file.
-        sheet: Of a workbook; by default the first.
-        min_class_rows: Fewest distinct rows of a class that stays as it is.
-        other: Class that rarer ones are put together as; None leaves them out.
-    """
-
-    path: Path | str | None = None
-    text_columns: tuple[str, ...] = ()
-    label_column: str | None = None
-    feature_columns: tuple[str, ...] = ()
-    drop_missing: bool = False
-    sheet: str | None = None
-    min_class_rows: int = 0
-    other: str | None = None
-    optional_text_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,11 +99,11 @@ def run(
     if address is not None:
         check_address(address, hint="passerelle train --address auto")
     rare = RareClasses(data.min_class_rows, data.other)
-    found, registry = read_training_project(project, context.registered_model), context.registry
+    found = read_training_project(project, context.registered_model)
     how: dict[str, Any] = {"seed": seed, "again": again, "address": address, "held_out": held_out, "dry_run": dry_run, "progress": progress}
     with repeating_options(vars(data)):
         read = read_training_data(found, data, context.s3)
-        return train_or_find(registry, found, read, names=candidates, rare=rare, **how)
+        return train_or_find(context.registry, found, read, names=candidates, rare=rare, **how)
 
 
 def read_training_data(project: TrainingProject, data: TrainingData, s3: S3Settings) -> Dataset:
@@ -143,25 +116,10 @@ def read_training_data(project: TrainingProject, data: TrainingData, s3: S3Setti
         UsageError: Columns without a file, or a file without columns.
         DataError: The file cannot be trained on.
     """
-    columns = data.feature_columns or None
+    data.check()
     if data.path is None:
-        if data.text_columns or data.optional_text_columns or data.label_column or columns:
-            raise UsageError(
-                "columns are named and no file is", hint="passerelle train --data FILE --text-column COLUMN --label-column COLUMN"
-            )
         return project.demo_data()
-    with local_copy(data.path, s3) as path:
-        if data.label_column is None or not (data.text_columns or data.optional_text_columns or columns):
-            raise which_columns(path, data.sheet, data.text_columns, columns or (), data.label_column)
-        return read_data(
-            path,
-            text_column=data.text_columns,
-            label_column=data.label_column,
-            feature_columns=columns,
-            drop_missing=data.drop_missing,
-            sheet=data.sheet,
-            optional_text_columns=data.optional_text_columns,
-        )
+    return read_file_of(data, data.path, s3)
 
 
 def train_or_find(

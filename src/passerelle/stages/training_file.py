@@ -14,7 +14,10 @@ from urllib3.exceptions import HTTPError
 from passerelle.errors import DataError, NotFoundError, OutsideError, UsageError, shell_word
 from passerelle.registry.objects import Objects
 from passerelle.settings import S3Settings
-from passerelle.stages.score_inputs import S3, bucket_and_key
+from passerelle.stages.score_inputs import bucket_and_key
+from passerelle.stages.score_options import S3
+from passerelle.stages.train_options import TrainingData
+from passerelle.training.dataset import Dataset, read_data
 from passerelle.training.file_columns import columns_of, lacks_header, line_to_type, listing
 from passerelle.training.file_content import check_size
 from passerelle.training.reading import read_table, without_header
@@ -28,6 +31,33 @@ _OPTIONS = {
 }  # fmt: skip
 #: The beginning of a hint that adds an option to the same command.
 _BEGINNING = re.compile(r"^passerelle train (?:--data (?!FILE)(?:'[^']*'|\"[^\"]*\"|[^\s'\"])+ )?(--min-class-rows|--drop-missing)")
+
+
+def read_file_of(data: TrainingData, place: Path | str, s3: S3Settings) -> Dataset:
+    """Return the data of a file.
+
+    Args:
+        data: Which of its columns are used, and how.
+        place: The file.
+        s3: How S3 is reached, where the file lies there.
+
+    Raises:
+        UsageError: No column is named that a record holds, or none of the class; lists the columns.
+        DataError: The file cannot be trained on.
+    """
+    columns = data.feature_columns or None
+    with local_copy(place, s3) as path:
+        if data.label_column is None or not data.names_records:
+            raise which_columns(path, data.sheet, data.text_columns, columns or (), data.label_column)
+        return read_data(
+            path,
+            text_column=data.text_columns,
+            label_column=data.label_column,
+            feature_columns=columns,
+            drop_missing=data.drop_missing,
+            sheet=data.sheet,
+            optional_text_columns=data.optional_text_columns,
+        )
 
 
 @contextmanager

@@ -27,15 +27,7 @@ def content_of(path: Path) -> tuple[bytes, str]:
     Raises:
         DataError: There is no such file, it cannot be read, is empty, or holds more than `MOST_BYTES`.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except FileNotFoundError:
-        raise DataError(f"there is no file {path}", hint=f"ls {shell_word(path.parent)}; {OTHER_FILE}") from None
-    except IsADirectoryError:
-        raise DataError(f"{path} is a folder, not a file", hint=f"ls {shell_word(path)}; {OTHER_FILE}") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}", hint=f"ls -ld {shell_word(path)}") from error
+    content = _beginning(path, MOST_BYTES + 1)
     check_size(path, len(content))
     end = PurePosixPath(path.name.lower().removesuffix(".gz")).suffix
     if content.startswith(_GZIP_MARK):
@@ -45,6 +37,28 @@ def content_of(path: Path) -> tuple[bytes, str]:
     if not content.strip():
         raise DataError(f"{path} is empty", hint=OTHER_FILE)
     return content, end
+
+
+def check_readable(path: Path) -> None:
+    """Check that a file is there and can be read.
+
+    Raises:
+        DataError: There is no such file, it is a folder, or it cannot be read.
+    """
+    _beginning(path, 1)
+
+
+def _beginning(path: Path, size: int) -> bytes:
+    """Return so many bytes of a file at most; raises DataError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(size)
+    except FileNotFoundError:
+        raise DataError(f"there is no file {path}", hint=f"ls {shell_word(path.parent)}; {OTHER_FILE}") from None
+    except IsADirectoryError:
+        raise DataError(f"{path} is a folder, not a file", hint=f"ls {shell_word(path)}; {OTHER_FILE}") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}", hint=f"ls -ld {shell_word(path)}") from error
 
 
 def check_size(path: Path, size: int) -> None:

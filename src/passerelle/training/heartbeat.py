@@ -11,6 +11,8 @@ from passerelle.training.cross_validation import ALL
 
 #: Longest silence, a little less than five seconds.
 _SILENCE_S = 4.5
+#: A step that began just now has no time to tell.
+_SHORTEST_S = 1.0
 
 
 class Heartbeat:
@@ -54,7 +56,8 @@ class Heartbeat:
                 now = time.monotonic()
                 wait_s = self._said_s + self._silence_s - now
                 if wait_s <= 0:
-                    self._progress(f"still {self._step}, {now - self._began_s:.0f} s")
+                    seconds = now - self._began_s
+                    self._progress(f"still {self._step}" + (f", {seconds:.0f} s" if seconds >= _SHORTEST_S else ""))
                     self._said_s, wait_s = now, self._silence_s
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from passerelle.errors import UsageError, shell_word
-from passerelle.project_file import ProjectFile, ProjectModel, read_project_file
+from passerelle.project_file import ProjectFile, ProjectModel, check_training_folder, read_project_file
 from passerelle.training.candidate import Candidate
 from passerelle.training.dataset import Dataset, read_data
 from passerelle.training.params import Params
@@ -74,6 +74,7 @@ def read_training_project(root: Path, registered_model: str | None = None) -> Tr
     file = read_project_file(root)
     model = (file.model(registered_model) if registered_model else None) or file.models[0]
     folder = (root.resolve() / model.training).resolve()
+    check_training_folder(folder)
     candidates, params = _module(folder / "candidates.py"), _module(folder / "params.py")
     found = getattr(candidates, "candidates_for", None)
     if not callable(found):
@@ -86,10 +87,6 @@ def read_training_project(root: Path, registered_model: str | None = None) -> Tr
 
 def _module(path: Path) -> ModuleType:
     """Import a file of the project; two projects in one process do not share modules."""
-    if not path.is_file():
-        raise UsageError(
-            f"{path.parent.parent} is not a project of passerelle: it holds no {path.parent.name}/{path.name}", hint=_NEW_PROJECT
-        )
     name = f"{path.parent.name}.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None  # noqa: S101 - a path that ends in .py always has a loader

@@ -35,6 +35,7 @@ from passerelle.model.figures_digest import figures_digest
 from passerelle.model.manifest import digest_of_file
 from passerelle.model.record import EXAMPLES
 from passerelle.names import DIGEST_PARAM, FIGURES_PARAM, LOGGED_MODEL, OPTIONAL_TEXTS
+from passerelle.proxy_variables import past_proxy, through_proxy
 from passerelle.training.dataset import Dataset
 from passerelle.training.model_writer import ModelWriter
 
@@ -255,10 +256,8 @@ def _check_reachable(tracking_uri: str) -> None:
     try:
         requests.get(f"{tracking_uri.rstrip('/')}/health", timeout=_REACH_TIMEOUT_S).raise_for_status()
     except requests.RequestException as error:
-        raise OutsideError(
-            f"MLflow does not answer at {tracking_uri}",
-            hint="passerelle up\nexport MLFLOW_TRACKING_URI=URL",
-        ) from error
+        hint = past_proxy(tracking_uri, "passerelle up\nexport MLFLOW_TRACKING_URI=URL")
+        raise OutsideError(f"MLflow does not answer at {tracking_uri}{through_proxy(tracking_uri)}", hint=hint) from error
 
 
 def pipeline_params(pipeline: Pipeline) -> dict[str, str]:

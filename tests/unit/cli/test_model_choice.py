@@ -38,6 +38,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("PASSERELLE_EXPERIMENT", raising=False)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     (tmp_path / "passerelle.toml").write_text(TWO)
+    (tmp_path / "training").mkdir()
+    for name in ("candidates.py", "params.py"):
+        (tmp_path / "training" / name).touch()
     return tmp_path
 
 

@@ -40,3 +40,8 @@ def test_programs_get_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
 def test_monitor_shows_the_last_result(last: LastDrift | None, lines: str, capsys: pytest.CaptureFixture[str]) -> None:
     show.figures(Output(as_json=False), replace(FIGURES, drift=last))
     assert capsys.readouterr().out.endswith(lines)
+
+
+def test_monitor_leads_to_drift_once_a_day_is_over(capsys: pytest.CaptureFixture[str]) -> None:
+    show.figures(Output(as_json=False), replace(FIGURES, day_is_over=False))
+    assert capsys.readouterr().out.endswith("drift: nothing to look at yet; the prediction log here holds no day that is over (UTC)\n")

@@ -25,7 +25,8 @@ from passerelle.monitoring.prediction_log.trees import PREDICTIONS, TEXTS
 from passerelle.names import DATA_EXPORT
 from passerelle.registry.log_bucket import LogBucket
 from passerelle.retention_settings import RetentionSettings
-from passerelle.stages.erase import Erasure, _check_log, _checked, _erased, _ids_in
+from passerelle.stages.erase import Erasure, _check_log, _erased
+from passerelle.stages.erase_options import ids_to_erase
 from passerelle.stages.erasure_limits import versions_from_exports
 from passerelle.stages.log_collection import Collector
 from passerelle.stages.log_location import LogLocation
@@ -209,16 +210,16 @@ def test_an_export_that_cannot_be_rewritten_is_named(tmp_path: Path) -> None:
 
 
 def test_ids_are_checked_before_anything_is_erased(tmp_path: Path) -> None:
-    assert _checked([GONE.prediction_id.upper(), GONE.prediction_id]) == {GONE.prediction_id}
+    assert ids_to_erase([GONE.prediction_id.upper(), GONE.prediction_id], None) == {GONE.prediction_id}
     path = tmp_path / "ids"
     path.write_text(f"\ufeff{GONE.prediction_id}\r\n\r\nnot an id\r\n", encoding="utf-8")
     with pytest.raises(UsageError, match="1 of 2 ids are not ids of answers, the first of them is number 2"):
-        _checked(list(_ids_in(path)))
+        ids_to_erase([], path)
     with pytest.raises(UsageError, match="no answer is named"):
-        _checked([])
+        ids_to_erase([], None)
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="cannot be read"):
-        list(_ids_in(path))
+        ids_to_erase([], path)
 
 
 def test_a_log_that_is_not_there_is_an_error(tmp_path: Path) -> None:

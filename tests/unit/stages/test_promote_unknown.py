@@ -88,7 +88,9 @@ def test_rows_and_their_label_are_named_together() -> None:
     for options in (PromoteOptions(held_out="a.csv"), PromoteOptions(labels=("a",))):
         with pytest.raises(UsageError, match="one needs the other"):
             options.check()
-    PromoteOptions(held_out="a.csv", labels=("a",)).check()
+    with pytest.raises(DataError, match=r"there is no file a\.csv"):
+        PromoteOptions(held_out="a.csv", labels=("a",)).check()
+    PromoteOptions(held_out="dataset:a", labels=("a",)).check()
 
 
 def test_a_file_keeps_its_types_or_has_none(tmp_path: Path) -> None:

@@ -84,7 +84,10 @@ def _column_transformer(path: str, step: ColumnTransformer) -> list[Section]:
         if isinstance(transformer, str) or (type(transformer) is FunctionTransformer and transformer.func is None):
             raise Refusal(part, f"{name}: columns {selection!r} pass through as they are")
         if type(transformer) is not ColumnTransformer and not isinstance(selection, str):
-            raise Refusal(named(inner, transformer), "its column is not selected by one name")
+            takes_text = type(transformer) in {FeatureUnion, Pipeline, *_VECTORIZERS}
+            raise Refusal(
+                named(inner, transformer), "its column is not selected by one name" if takes_text else "only what reads a text is compiled"
+            )
         groups.append(_first(inner, transformer, selection))
         _weigh(groups[-1], step.transformer_weights, name, part)
     return join(groups, part)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
@@ -143,6 +144,13 @@ def test_a_column_in_a_list_is_a_table_and_no_text() -> None:
     assert isinstance(verdict, NotCompilable)
     assert verdict.part == "columns.v0 (CountVectorizer)"
     assert "one name" in verdict.why
+
+
+def test_columns_of_numbers_are_said_to_be_no_text() -> None:
+    columns = ColumnTransformer([("numbers", StandardScaler(), ["height", "weight"])])
+    table = pd.DataFrame({"height": [1.0, 2.0], "weight": [3.0, 5.0]})
+    verdict = compile_pipeline(Pipeline([("columns", columns), ("classifier", LogisticRegression())]).fit(table, ["a", "b"]))
+    assert verdict == NotCompilable("columns.numbers (StandardScaler)", "only what reads a text is compiled")
 
 
 @pytest.mark.parametrize(
