@@ -159,4 +159,4 @@ def ready_pods(listed: str) -> list[str]:
 
 def last_words(done: subprocess.CompletedProcess[str]) -> str:
     """Return the end of what kubectl said, on one line."""
-    return "; ".join((done.stderr.strip() or done.stdout.strip() or "it ended without a word").splitlines()[-3:])
+    return "; ".join((done.stderr.strip() or done.stdout.strip() or "it ended and printed nothing").splitlines()[-3:])

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from passerelle.model.mlmodel import ModelDescription
     from passerelle.monitoring.metrics import Metrics
 
-#: Each look at the files takes the interpreter from the requests; who asks for a poll wakes the worker that polls.
+#: Each look at the files takes the interpreter from the requests; whoever asks for a poll wakes the worker that polls.
 _TICK_S, _TRY_TO_LEAD_S = 0.25, 1.0
 _LEAST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
 _RETRY_LOAD_S, _AFTER_FAILURE_S = 10.0, 1.0
@@ -193,7 +193,7 @@ class FollowingWorker:
         return True
 
     def _is_due(self, now: float) -> bool:
-        # Who asks often does not decide how often the registry is asked.
+        # A client that asks often does not decide how often the registry is asked.
         if now >= self._least_pause_ends and (request := last_request(self._board.folder)) != self._last_request:
             self._last_request = request
             return True
