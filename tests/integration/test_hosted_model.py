@@ -20,6 +20,7 @@ from passerelle.model.hosted import HostedModel
 from passerelle.model.loaded import load_model
 from passerelle.settings import LoadingSettings
 from tests.adopted_models import write_evidence, write_pickled
+from tests.many_open_files import many_open_files
 
 pytestmark = pytest.mark.integration
 
@@ -86,6 +87,14 @@ def test_it_has_no_variable_of_the_operator_and_a_home_of_its_own(start: Start, 
     assert folder.is_dir()
     hosted.close()
     assert not folder.exists()
+
+
+def test_it_answers_in_a_service_with_many_connections(start: Start) -> None:
+    with many_open_files():
+        hosted = start(classifier(len))
+        # More than a pipe holds, so that the rest waits until there is room.
+        assert hosted.predict([{"text": "a" * 1_000_000}]).values == [1_000_000]
+        hosted.close()
 
 
 def write_a_file(path: str) -> Callable[[], object]:

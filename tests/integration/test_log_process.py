@@ -11,6 +11,7 @@ import pytest
 
 from passerelle.monitoring.prediction_log import log_process, writer
 from passerelle.monitoring.prediction_log.writer import PredictionLog
+from tests.many_open_files import many_open_files
 from tests.unit.monitoring.prediction_log.answers import keys_of, log_of, put, wait_until
 
 pytestmark = pytest.mark.integration
@@ -29,6 +30,16 @@ def pid_of(log: PredictionLog) -> int:
     wait_until(lambda: log._process.has_spoken)
     assert log._process.pid is not None
     return log._process.pid
+
+
+def test_it_ends_in_order_in_a_service_with_many_connections(tmp_path: Path) -> None:
+    with many_open_files():
+        log = log_of(tmp_path)
+        log.start()
+        pid_of(log)
+        put(log, 1)
+        log.close()
+    assert (log.state()["written"], sum(log.state()["dropped"].values())) == (1, 0)
 
 
 def test_a_stuck_disk_delays_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,7 +117,7 @@ def not_locked(*_: object) -> Iterator[Callable[[], None]]:
 
 
 def test_a_restore_goes_on_wherever_it_was_broken_off(stack: BreakingOff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "promotion_lock", not_locked)
+    monkeypatch.setattr(module, "promotion_locks", not_locked)
     source, empty = (cast("Objects", Bucket(**held)) for held in ({"mlflow/a": b"a"}, {}))
     stack.must(*PSQL, "--dbname", "mlflow", "--command", TABLES, of="making what is backed up")
     archive = tmp_path / "backup.tar"

@@ -6,6 +6,7 @@ import csv
 import io
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -143,7 +144,8 @@ class LocalFolder:
             beside.replace(target)
             _sync(target.parent)
         except OSError as error:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):
+                beside.unlink()
             message = f"{target} was not written: {error.strerror}; what is written so far is kept"
             raise OutsideError(message, hint=f"df -h {shell_word(self.path)}\nls -ld {shell_word(self.path)}") from error
 

@@ -60,7 +60,7 @@ def mounting(dockerfile: str, secrets: Mapping[str, Path]) -> str:
 
 
 def mount(dockerfile: Path, secrets: Mapping[str, Path]) -> None:
-    """Write a Dockerfile anew with the secrets mounted; it stays as it is where there are none."""
+    """Rewrite a Dockerfile with the secrets mounted; it stays as it is where there are none."""
     if secrets:
         dockerfile.write_text(mounting(dockerfile.read_text(encoding="utf-8"), secrets), encoding="utf-8")
 

@@ -38,7 +38,7 @@ def write_context(
 
     Raises:
         NotFoundError: The store holds no such bento, or no longer its model.
-        UsageError: The folder of wheels is none, or holds none.
+        UsageError: The folder of wheels is no folder, or holds no wheel.
     """
     bento, model = store.bento(bento_tag), store.model(bento_tag)
     if bento is None:

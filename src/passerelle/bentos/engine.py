@@ -74,29 +74,26 @@ def inspect(engine: str, image: str) -> Inspected | None:
 
 def labels_of(name: str) -> Mapping[str, str] | None:
     """Return the labels of an image that an engine on this machine holds; None where there is no engine or no such image."""
-    for engine in _ENGINES:
-        image = inspect(engine, name) if shutil.which(engine) else None
-        if image is not None:
-            return dict((image.get("Config") or {}).get("Labels") or {})
-    return None
+    image = _image(name)
+    return None if image is None else dict((image.get("Config") or {}).get("Labels") or {})
 
 
 def find_image(name: str) -> str | None:
     """Return the digest of an image that an engine on this machine holds; None where there is no engine or no such image."""
-    for engine in _ENGINES:
-        image = inspect(engine, name) if shutil.which(engine) else None
-        if image is not None:
-            return str(image["Id"])
-    return None
+    image = _image(name)
+    return None if image is None else str(image["Id"])
 
 
 def pushed_as(name: str) -> str | None:
     """Return `registry/name@sha256:…` of an image that was pushed to a registry or pulled from one; None if it is only on this machine."""
-    for engine in _ENGINES:
-        image = inspect(engine, name) if shutil.which(engine) else None
-        if image is not None:
-            return of_registry(image.get("RepoDigests") or ())
-    return None
+    image = _image(name)
+    return None if image is None else of_registry(image.get("RepoDigests") or ())
+
+
+def _image(name: str) -> dict[str, Any] | None:
+    # What the first engine that has the image says of it.
+    found = (inspect(engine, name) for engine in _ENGINES if shutil.which(engine))
+    return next((image for image in found if image is not None), None)
 
 
 def of_registry(names: Iterable[str]) -> str | None:

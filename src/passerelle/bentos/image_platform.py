@@ -23,7 +23,7 @@ def check_platform(engine: str, platform: str | None, base: str) -> None:
     """Check that the engine can run programs of the base image on this platform: a build runs Python in it.
 
     Raises:
-        UsageError: The platform is none that passerelle builds for.
+        UsageError: passerelle does not build for the platform.
         OutsideError: The engine cannot run it.
     """
     _check_known(platform)

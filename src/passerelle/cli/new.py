@@ -1,4 +1,4 @@
-"""The command that writes a project of one's own, or shows what a newer passerelle writes otherwise."""
+"""The command that writes a new project, or shows what a newer passerelle would write differently."""
 
 from __future__ import annotations
 

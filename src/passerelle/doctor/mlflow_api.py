@@ -162,7 +162,7 @@ def _schema(api: MlflowApi) -> Diagnosis:
 def _webhooks(api: MlflowApi, here: Surroundings) -> Diagnosis:
     name = "MLflow webhooks"
     if not FollowSettings.read(here.environment).follow_webhook:
-        return not_used(name, "no webhook is asked for; who follows asks at intervals")
+        return not_used(name, "no webhook is asked for; services that follow ask at intervals")
     answer = api.ask("GET", _API + "webhooks", {})
     hint = "passerelle up\npasserelle deploy --target compose"
     if answer.status_code == HTTPStatus.NOT_FOUND:
@@ -172,7 +172,7 @@ def _webhooks(api: MlflowApi, here: Surroundings) -> Diagnosis:
     listed = api.answer("GET", "webhooks", {}).get("webhooks", ())
     active = [each for each in listed if each.get("status") == "ACTIVE"]
     if not active:
-        return Diagnosis(name, Health.WARNING, f"none of {len(listed)} is active; who follows asks at intervals", hint=hint)
+        return Diagnosis(name, Health.WARNING, f"none of {len(listed)} is active; services that follow ask at intervals", hint=hint)
     return fine(name, f"{len(active)} {'is' if len(active) == 1 else 'are'} active")
 
 

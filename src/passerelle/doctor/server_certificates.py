@@ -19,7 +19,7 @@ AUTHORITIES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "SSL_CER
 
 
 def probe(here: Surroundings) -> Iterator[Diagnosis]:
-    """Say which certificate is not trusted here or expires, and which file of authorities is none."""
+    """Say which certificate is not trusted here or expires, and which file of authorities holds none."""
     files = {name: Path(here.environment[name]) for name in AUTHORITIES if here.environment.get(name)}
     broken = [each for path in dict.fromkeys(files.values()) if not path.is_dir() and (each := _no_authorities(path)) is not None]
     yield from broken

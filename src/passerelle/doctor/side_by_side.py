@@ -42,6 +42,10 @@ def examine(subjects: Sequence[Subject], surroundings: Surroundings, *, timeout_
         except TimeoutError:
             message, longer = f"no end within {timeout_s:g} s", f"passerelle doctor --timeout {4 * timeout_s:.0f}"
             found += (*so_far, Diagnosis(subject.name, Health.FAULT, message, hint=longer))
+        except OSError as error:
+            # A folder or a program that this user may not touch is something to find, and must not hide what the others found.
+            where = f"{error.filename}: " if error.filename else ""
+            found += (*so_far, Diagnosis(subject.name, Health.FAULT, f"{where}{error.strerror or type(error).__name__}"))
     return tuple(found)
 
 

@@ -86,7 +86,7 @@ def _last_place(text: str, requirement: Requirement) -> int:
 
 
 def _hint(failure: UvFailure, line: Requirement | None, way_out: WayOut) -> str:
-    """Return the commands that lead on: versions that resolve, a Python for which they do, another index, or a wheel of one's own."""
+    """Return the commands that lead on: versions that resolve, a Python for which they do, another index, or to build a wheel."""
     name = line.name if line is not None else "PACKAGE"
     if _NO_SUCH_PACKAGE in _text(failure):
         without = f"{_ADOPT} --override '{name} ; python_version < \"3\"'"

@@ -52,7 +52,9 @@ def ensure(lock: Path, python: str, settings: LoadingSettings, progress: Callabl
                 progress(f"uv makes the environment of the model, {folder}; the first time takes a minute")
                 _make(folder, lock, python)
                 keep_within(settings, but=folder)
-    (folder / _USED).touch()
+    # A cache that several users share may be one that this user only reads.
+    with contextlib.suppress(PermissionError):
+        (folder / _USED).touch()
     return interpreter
 
 

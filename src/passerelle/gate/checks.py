@@ -19,7 +19,7 @@ from passerelle.gate.scorer_agreement import scorer
 from passerelle.gate.slices import slices_of
 from passerelle.model.record import Column
 
-#: A model's files hold arrays of these; another minor version may read them otherwise.
+#: A model's files hold arrays of these; another minor version may read them differently.
 _LIBRARIES = ("scikit-learn", "numpy", "scipy", "skops")
 _SWAPPED = 0.5
 _LABEL_TOLD = 0.6

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +20,36 @@ def hosted_latency(model: HostedModel, records: Sequence[Mapping[str, object]], 
     """Return the processor time that the model's process takes for the answer to one record.
 
     Each record counts with its best round, as for a model of passerelle's own.
+
+    Raises:
+        OutsideError: The process, or one that it started, ended meanwhile.
     """
-    processes = _processes(model)
     taken_ms = []
-    for _ in range(rounds):
-        model.predict(records[:1])
-        taken_ms.append([_answer_ms(model, record, processes) for record in records])
+    with _all_there():
+        processes = _processes(model)
+        for _ in range(rounds):
+            model.predict(records[:1])
+            taken_ms.append([_answer_ms(model, record, processes) for record in records])
     best_ms = np.min(taken_ms, axis=0)
     return Latency(float(np.percentile(best_ms, 50)), float(np.percentile(best_ms, 95)))
 
 
 def hosted_memory_mib(model: HostedModel) -> float:
-    """Return what the model's process holds, with its interpreter and libraries, in MiB."""
-    return sum(process.memory_info().rss for process in _processes(model)) / 2**20
+    """Return what the model's process holds, with its interpreter and libraries, in MiB.
+
+    Raises:
+        OutsideError: As `hosted_latency`.
+    """
+    with _all_there():
+        return sum(process.memory_info().rss for process in _processes(model)) / 2**20
+
+
+@contextmanager
+def _all_there() -> Iterator[None]:
+    try:
+        yield
+    except psutil.NoSuchProcess as error:
+        raise OutsideError("a process of the model ended while its cost was measured", hint="passerelle status") from error
 
 
 def _processes(model: HostedModel) -> list[psutil.Process]:

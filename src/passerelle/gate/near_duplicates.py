@@ -16,7 +16,7 @@ from passerelle.gate.row_hashes import normalise, row_hashes
 Positions = NDArray[np.int64]
 
 _BANDS, _HASHES_PER_BAND, _NEIGHBOURS = 32, 3, 8
-#: Cosine of character 5-grams from which two texts count as the same, where nobody says otherwise.
+#: Cosine of character 5-grams from which two texts count as the same, unless a setting says otherwise.
 SIMILARITY = 0.8
 #: Bound the memory of a comparison; the groups do not depend on them.
 _PAIRS_AT_ONCE, _ROWS_AT_ONCE = 20_000, 20_000

@@ -25,7 +25,7 @@ MOST_ROWS = 10_000
 
 @dataclass(frozen=True)
 class RecipeDifference:
-    """How the challenger's recipe does next to the champion's: the pipelines as they were set, fitted anew on the same rows.
+    """How the challenger's recipe does next to the champion's: the pipelines with their settings, fitted again on the same rows.
 
     Attributes:
         metric: `accuracy` or `macro_f1`.

@@ -71,7 +71,7 @@ class Adoption:
         """Return the record that the file's content is.
 
         Raises:
-            IntegrityError: It is none.
+            IntegrityError: It is no such record.
         """
         try:
             return _parsed(dict(content))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from passerelle.model.golden import MOST_TOLERANCE
 
-#: Smaller margins between two probabilities are left to chance: another version of a library may decide otherwise.
+#: Smaller margins between two probabilities are left to chance: another version of a library may decide differently.
 _IN_DOUBT = 10 * MOST_TOLERANCE
 
 

@@ -72,6 +72,9 @@ class HostProcess:
         streams = (self._process.stdin, self._process.stdout, self._process.stderr)
         self._stdin, self._stdout, self._stderr = (stream.fileno() for stream in streams if stream is not None)
         os.set_blocking(self._stdin, False)
+        # Not `select`, which takes no number from 1,024 on: a service with many connections has such.
+        self._room = select.poll()
+        self._room.register(self._stdin, select.POLLOUT)
         self._answers = select.poll()
         self._answers.register(self._stdout, select.POLLIN)
         self._answers.register(self._stderr, select.POLLIN)
@@ -142,8 +145,7 @@ class HostProcess:
             try:
                 rest = rest[os.write(self._stdin, rest) :]
             except BlockingIOError:
-                _, ready, _ = select.select([], [self._stdin], [], _left(deadline))
-                if not ready:
+                if not self._room.poll(_left(deadline) * 1_000):
                     raise TimeoutError from None
 
     def _answer(self, deadline: float) -> dict[str, Any]:

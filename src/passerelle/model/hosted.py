@@ -25,7 +25,7 @@ from passerelle.settings import LoadingSettings
 #: Packages whose classes the process may read from skops files, besides the operator's: those of the flavors with a reader.
 _LIBRARIES = "lightgbm,xgboost,catboost"
 _WHOLE_SANDBOX = frozenset({"files", "network"})
-#: Failures in a row after which the process is not started anew.
+#: Failures in a row after which the process is not restarted.
 _MOST_FAILURES = 2
 
 
@@ -69,7 +69,7 @@ def open_hosted(folder: Path, *, signed: bool, settings: LoadingSettings | None 
 class HostedModel:
     """One adopted model in a process of its own.
 
-    A process that ends or takes too long is started anew, once; if it fails again before it has answered, every further call fails.
+    A process that ends or takes too long is restarted, once; if it fails again before it has answered, every further call fails.
 
     Args:
         folder: Holds the model's directory and the record of its adoption.
@@ -124,7 +124,7 @@ class HostedModel:
 
         Raises:
             ValueError: The model cannot take one of the records.
-            ModelEndedError: The process ended, and the next call starts it anew if it can.
+            ModelEndedError: The process ended, and the next call restarts it if it can.
             ModelTimeoutError: The model took too long; its process was ended.
         """
         with self._lock:
@@ -179,7 +179,7 @@ class HostedModel:
     def _answer(self, message: Mapping[str, object]) -> dict[str, Any]:
         if self._process is None:
             if self._closed or self._failures >= _MOST_FAILURES:
-                raise ModelEndedError("the process of the model ended, and ended again when it was started anew", hint="passerelle status")
+                raise ModelEndedError("the process of the model ended, and ended again when it was restarted", hint="passerelle status")
             self._start()
         assert self._process is not None  # noqa: S101 - just started
         try:

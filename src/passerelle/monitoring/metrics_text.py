@@ -38,7 +38,7 @@ class MetricsText:
             await asyncio.wait({self._running})
         if (left_s := self._began + PAUSE_S - loop.time()) > 0:
             await asyncio.sleep(left_s)
-        # From here on counts may be missing from the text, so that who asks now gets the next one.
+        # From here on counts may be missing from the text, so that whoever asks now gets the next one.
         self._running, self._next, self._began = self._next, None, loop.time()
         return await self._render()
 

@@ -54,7 +54,7 @@ class SharedCounts:
             self._mapped = None
 
     def restore(self) -> None:
-        """Write the file anew where it is gone or could not be written, and move what was kept beside it into it."""
+        """Write the file again where it is gone or could not be written, and move what was kept beside it into it."""
         if self._mapped is None or not self._path.exists():
             content = b"" if self._mapped is None else bytes(self._mapped._m[: self._mapped._used])
             # Without a new one the former goes on for this process; it only has no name any more.
@@ -100,7 +100,7 @@ _REPORTED: set[Path] = set()
 
 
 def restore_all() -> None:
-    """Write each file of this process anew that is gone."""
+    """Write each file of this process that is gone again."""
     for counts in _ALL:
         counts.restore()
 

@@ -189,7 +189,7 @@ def end_group(pid: int, number: signal.Signals) -> None:
 
 def answers(url: str) -> bool:
     """Return whether the address answers 200 within a second; it is on loopback, so no proxy of the environment is asked."""
-    import requests  # noqa: PLC0415 - slow, and who only reads what runs asks nothing
+    import requests  # noqa: PLC0415 - slow, and a command that only reads what runs asks nothing
 
     with requests.Session() as session:
         session.trust_env = False

@@ -150,7 +150,7 @@ def starting(state_dir: Path) -> int | None:
 
 def sweep(state_dir: Path) -> None:
     """End what a killed platform left running, and forget it."""
-    from passerelle.platform.child import end_group  # noqa: PLC0415 - only who ends a platform needs it
+    from passerelle.platform.child import end_group  # noqa: PLC0415 - only what ends a platform needs it
 
     try:
         children = read_json_file(_state_path(state_dir))["children"].values()

@@ -45,7 +45,7 @@ def check_project(root: Path, criteria_path: Path | None = None) -> tuple[str, .
     if manifest is None or version_key(manifest.passerelle) >= version_key(__version__):
         return ()
     older = f"passerelle {manifest.passerelle} wrote this project, and this is passerelle {__version__}: passerelle new --update shows what"
-    return (f"{older} it would write otherwise",)
+    return (f"{older} it would write differently",)
 
 
 def _check_further_models(root: Path, file: ProjectFile) -> None:

@@ -32,7 +32,7 @@ Action = Literal["add", "replace", "remove", "keep"]
 
 @dataclass(frozen=True)
 class Change:
-    """One file that a newer passerelle writes otherwise.
+    """One file that a newer passerelle writes differently.
 
     Attributes:
         action: `keep` for a file that the team changed: it is shown and left alone.
@@ -62,7 +62,7 @@ class Update:
 
 
 def update(folder: Path, *, apply: bool = False) -> Update:
-    """Return what this passerelle would write otherwise; with `apply`, write it, but for files that the team changed.
+    """Return what this passerelle would write differently; with `apply`, write it, but for files that the team changed.
 
     Raises:
         UsageError: The folder is no project of `passerelle new`, or a newer passerelle wrote it.

@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 
 from passerelle.errors import NotFoundError
 from passerelle.names import ADOPTIONS, ARTIFACT_DIGEST, CONVERTED_FROM, KIND, REGISTERED_MODEL_LABEL, VERSION_LABEL, ModelVersionRef
+from passerelle.registry.entities import having
 from passerelle.registry.logged_models import HISTORY_TAG
 
 if TYPE_CHECKING:
@@ -55,9 +56,7 @@ def conversion_run(registry: Registry, ref: ModelVersionRef, converted_from: str
 def _run_of(client: Any, keys: Mapping[str, str], tags: Mapping[str, str], name: str) -> str:
     """Return the id of the run with these tags, made with further ones where there is none."""
     experiment = _experiment(client)
-    quoted = {key: value.replace("'", "''") for key, value in keys.items()}
-    query = " and ".join(f"tags.`{key}` = '{value}'" for key, value in quoted.items())
-    found = client.search_runs([experiment], query, max_results=1, order_by=["attributes.start_time ASC"])
+    found = client.search_runs([experiment], having(keys), max_results=1, order_by=["attributes.start_time ASC"])
     if found:
         return str(found[0].info.run_id)
     return str(client.create_run(experiment, tags={**tags, **keys}, run_name=name).info.run_id)

@@ -43,7 +43,7 @@ def confirm(registry: Registry, entry: Entry) -> None:
     if not entry.moves_production:
         return
     for version in dict.fromkeys(filter(None, (entry.from_version, entry.to_version))):
-        # So that who puts the ledger and these tags back to an earlier state leaves what tells it.
+        # So that whoever puts the ledger and these tags back to an earlier state leaves what tells it.
         with suppress(NotFoundError):
             run_id = registry.model_version(entry.registered_model, version).ref.run_id
             tell_run(registry, run_id, numbered_param(ENTRY_PARAM, entry.registered_model, entry.number), entry.digest)

@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from passerelle.errors import NotFoundError
 from passerelle.model.version_tags import packed
 from passerelle.names import PARENT_RUN, ModelVersionRef
-from passerelle.registry.entities import CandidateRun, VersionInfo, all_pages, candidate, finished_trainings, version_info
+from passerelle.registry.entities import CandidateRun, VersionInfo, all_pages, candidate, finished_trainings, quoted, version_info
 from passerelle.registry.failures import mlflow_errors, parsed
 from passerelle.registry.logged_models import only_model
 from passerelle.registry.mlflow_environment import MlflowEnvironment
@@ -136,16 +136,16 @@ class Registry:
 
     def versions(self, registered_model: str) -> tuple[VersionInfo, ...]:
         """Return all versions, the newest first; none where there is no such registered model."""
-        quoted = registered_model.replace("'", "''")
+        of_name = f"name = {quoted(registered_model)}"
         with self._calling(f"the registered model '{registered_model}'"):
-            found = all_pages(self._client.search_model_versions, f"name = '{quoted}'", order_by="version_number ASC")
+            found = all_pages(self._client.search_model_versions, of_name, order_by="version_number ASC")
         return tuple(sorted(map(version_info, found), key=lambda info: -info.ref.version))
 
     def newest_version(self, registered_model: str) -> VersionInfo | None:
         """Return the version with the highest number; None where there is none."""
-        quoted = registered_model.replace("'", "''")
+        of_name = f"name = {quoted(registered_model)}"
         with self._calling(f"the registered model '{registered_model}'"):
-            found = self._client.search_model_versions(f"name = '{quoted}'", max_results=1, order_by=["version_number DESC"])
+            found = self._client.search_model_versions(of_name, max_results=1, order_by=["version_number DESC"])
         return version_info(found[0]) if found else None
 
     def versions_of_run(self, run_id: str) -> tuple[VersionInfo, ...]:

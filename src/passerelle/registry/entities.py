@@ -12,6 +12,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.store.entities import PagedList
 from mlflow.utils import get_results_from_paginated_fn
 
+from passerelle.errors import UsageError
 from passerelle.model.version_tags import unpacked
 from passerelle.names import ADOPTION_RUN, CANDIDATE, KIND, ModelVersionRef
 
@@ -83,7 +84,29 @@ def finished_trainings(tags: Mapping[str, str]) -> str:
     """Return the query for the finished parent runs with these tags; a run that is dated further ahead than clocks differ is none."""
     latest_ms = int((time.time() + _CLOCKS_DIFFER_S) * 1_000)
     conditions = ["attributes.status = 'FINISHED'", f"attributes.start_time < {latest_ms}"]
-    return " and ".join([f"tags.`{KIND}` = 'training'", *conditions, *(f"tags.`{key}` = '{value}'" for key, value in tags.items())])
+    return " and ".join([having({KIND: "training"}), *conditions, *([having(tags)] if tags else [])])
+
+
+def having(tags: Mapping[str, str]) -> str:
+    """Return the query for what has all these tags.
+
+    Raises:
+        UsageError: As for `quoted`.
+    """
+    return " and ".join(f"tags.`{key}` = {quoted(value)}" for key, value in tags.items())
+
+
+def quoted(value: str) -> str:
+    """Return the value as MLflow's queries take it: within the quotes that it does not hold, for a doubled quote stays two.
+
+    Raises:
+        UsageError: The value holds quotes of both kinds.
+    """
+    if "'" not in value:
+        return f"'{value}'"
+    if '"' in value:
+        raise UsageError(f"MLflow cannot search for {value}, which holds both ' and \"")
+    return f'"{value}"'
 
 
 def all_pages(search: Callable[..., PagedList[_Listed]], *args: object, order_by: str) -> list[_Listed]:

@@ -57,7 +57,7 @@ class Stored:
         lines: Name and content of each entry's object, in the order of their numbers; None for one that is too large or not there.
         head: Content of the head; None where there is none.
         head_tag: Its entity tag, which the next write is conditional on.
-        foreign: Names of the first objects in the folder that are none of the ledger's; nothing goes by them.
+        foreign: Names of the first objects in the folder that are none of the ledger's; they count for nothing.
     """
 
     lines: tuple[tuple[str, bytes | None], ...]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from urllib.parse import quote
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 from passerelle.errors import BusyError, IntegrityError, NotFoundError, OutsideError
+from passerelle.registry.ledger import LOCK_NAME, folder_of
 from passerelle.registry.objects import Objects
 
 #: A lock older than this belongs to a process that was killed.
@@ -23,7 +23,7 @@ def promotion_lock(objects: Objects, registered_model: str, who: str, doing: str
     Raises:
         BusyError: Somebody else holds it; says who, and what they do.
     """
-    key = f"ledger/{quote(registered_model, safe='')}/lock.json"
+    key = f"{folder_of(registered_model)}{LOCK_NAME}"
     content = json.dumps({"who": who, "doing": doing, "token": secrets.token_hex(8)}, ensure_ascii=False).encode()
 
     def check_lock() -> None:
@@ -39,6 +39,23 @@ def promotion_lock(objects: Objects, registered_model: str, who: str, doing: str
         with suppress(OutsideError):
             if _is(objects, key, content):
                 objects.delete(key)
+
+
+@contextmanager
+def promotion_locks(objects: Objects, registered_models: Iterable[str], who: str, doing: str) -> Iterator[Callable[[], None]]:
+    """Hold several registered models; yields a function that raises BusyError if one of the locks was lost.
+
+    Raises:
+        BusyError: As `promotion_lock`.
+    """
+    with ExitStack() as stack:
+        checks = [stack.enter_context(promotion_lock(objects, name, who, doing)) for name in sorted(registered_models)]
+
+        def check_locks() -> None:
+            for check_lock in checks:
+                check_lock()
+
+        yield check_locks
 
 
 def _is(objects: Objects, key: str, content: bytes) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from mlflow.entities import Metric
 
 from passerelle.names import KIND, REGISTERED_MODEL_LABEL, VERSION_LABEL, ModelVersionRef
+from passerelle.registry.entities import having
 
 _MONITORING = "monitoring"
 #: As many as MLflow takes in one request.
@@ -34,9 +35,7 @@ def log_day(client: Any, ref: ModelVersionRef, figures: Mapping[str, float], *, 
 def _run(client: Any, ref: ModelVersionRef) -> str:
     experiment = client.get_run(ref.run_id).info.experiment_id
     tags = {KIND: _MONITORING, REGISTERED_MODEL_LABEL: ref.registered_model, VERSION_LABEL: str(ref.version)}
-    quoted = {name: value.replace("'", "''") for name, value in tags.items()}
-    query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in quoted.items())
-    found = client.search_runs([experiment], query, max_results=1, order_by=["attributes.start_time ASC"])
+    found = client.search_runs([experiment], having(tags), max_results=1, order_by=["attributes.start_time ASC"])
     if found:
         return str(found[0].info.run_id)
     created = client.create_run(experiment, tags=tags, run_name=f"monitoring of {ref}")

@@ -190,7 +190,7 @@ class Objects:
     def hold(self, key: str, until: datetime) -> bool:
         """Keep an object's present version from being removed before that time, and return whether the S3 does so now.
 
-        The bucket must have been made with object lock, and the key must have the right. Who may bypass such a hold can still remove it.
+        The bucket must have been made with object lock, and the key must have the right. A key that may bypass holds still removes it.
         """
         try:
             retention: ObjectLockRetentionTypeDef = {"Mode": "GOVERNANCE", "RetainUntilDate": until}

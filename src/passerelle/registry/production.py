@@ -147,7 +147,7 @@ def _put_back(
     for number, stage in then.stages.items():
         if stage == PRODUCTION_STAGE or number == ref.version:
             undo.append(lambda number=number, stage=stage: registry.set_stage(ModelVersionRef(name, number, ""), stage))  # type: ignore[misc]
-    # The ledger first, as in a promotion: who follows the alias finds the entry that explains where it goes.
+    # The ledger first, as in a promotion: whatever follows the alias finds the entry that explains where it goes.
     for each in (note, *undo):
         if _lost(check_lock):
             return

@@ -25,7 +25,7 @@ class History:
         signed_from: Number of the first entry with a signature; None where none has one.
         differences: What is said of the versions that were in production, and differs from what their manifests record.
         notes: Versions whose manifests are older ones without provenance.
-        foreign: Objects in the ledger's folder that are none of its own; nothing goes by them.
+        foreign: Objects in the ledger's folder that are none of its own; they count for nothing.
         looks: What is wrong with the looks at test sets that promotions were decided at.
         removed: What runs know of entries that are not in the ledger.
         damaged_head: As of `VerifiedLedger`.

@@ -6,8 +6,7 @@ import hashlib
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +14,8 @@ from typing import IO
 from urllib.parse import unquote
 
 from passerelle.errors import IntegrityError, OutsideError, UsageError, shell_word
-from passerelle.registry.ledger import MOST_HEAD_BYTES, hold_object
-from passerelle.registry.lock import promotion_lock
+from passerelle.registry.ledger import LOCK_NAME, MOST_HEAD_BYTES, hold_object
+from passerelle.registry.lock import promotion_locks
 from passerelle.registry.objects import Objects
 from passerelle.rollout.backed_up_ledger import LEDGER, broken_ledgers, is_locked
 from passerelle.rollout.backup_archive import DATABASE, OBJECTS, checked_manifest, digest_of, member_of, write_archive
@@ -26,7 +25,7 @@ from passerelle.rollout.backup_origin import recorded_origin, refuse_newer_forma
 from passerelle.rollout.stack import Stack
 from passerelle.rollout.swap import MLFLOW_ROLE, PSQL, mark, marks, swap
 
-#: What of the bucket is the stack's, and what the user may write who restores.
+#: The folders of the bucket that belong to the stack; the user that restores may write to these alone.
 _OURS = ("mlflow/", LEDGER)
 _COUNT = "SELECT (SELECT count(*) FROM runs) + (SELECT count(*) FROM registered_models)"
 
@@ -112,36 +111,23 @@ class _Taken:
 
 
 def _taken(database: Database, dump: IO[bytes], *, objects: Objects, locks: Objects, who: str, progress: Callable[[str], None]) -> _Taken:
-    with _promotions_locked(objects, locks, who) as check_held:
+    models = {unquote(key.split("/")[1]) for key in objects.keys(LEDGER)}
+    with promotion_locks(locks, models, who, "a backup") as check_locks:
         created = datetime.now(UTC).isoformat(timespec="seconds")
         progress("the database")
         database.dump(dump)
         keys, left_out = _listed(objects)
         ledger = {key: objects.read(key, most_bytes=MOST_HEAD_BYTES)[0] for key in keys if key.startswith(LEDGER)}
-        check_held()
+        check_locks()
     progress(f"{len(keys)} objects")
     if left_out:
         progress(f"left out: {len(left_out)} objects that are neither MLflow's nor the ledger's, such as {left_out[0]}")
     return _Taken(created, keys, left_out, ledger)
 
 
-@contextmanager
-def _promotions_locked(objects: Objects, locks: Objects, who: str) -> Iterator[Callable[[], None]]:
-    """Hold the locks that promotions take, and yield a check that none was taken over meanwhile."""
-    with ExitStack() as locked:
-        models = {unquote(key.split("/")[1]) for key in objects.keys("ledger/")}
-        locks_checks = [locked.enter_context(promotion_lock(locks, model, who, "a backup")) for model in sorted(models)]
-
-        def check_held() -> None:
-            for still_held in locks_checks:
-                still_held()
-
-        yield check_held
-
-
 def _listed(objects: Objects) -> tuple[Sequence[str], Sequence[str]]:
     """Return the names of the objects that a backup holds, and of those that it leaves out; a lock is neither."""
-    keys = [key for key in objects.keys("") if not (key.startswith("ledger/") and key.endswith("/lock.json"))]
+    keys = [key for key in objects.keys("") if not (key.startswith(LEDGER) and key.endswith(f"/{LOCK_NAME}"))]
     return [key for key in keys if key.startswith(_OURS)], [key for key in keys if not key.startswith(_OURS)]
 
 

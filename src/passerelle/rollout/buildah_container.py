@@ -56,7 +56,11 @@ def smoke(image: str, golden: Golden, *, expected_version: str, environment: Map
         ready = time.perf_counter() - began
         report = replay_over_http(address, golden, expected_version=expected_version)
         began = time.perf_counter()
-        exit_code = _end(process)
+        try:
+            exit_code = _end(process)
+        except subprocess.TimeoutExpired as error:
+            message = f"{image} did not end within {_STOP_TIMEOUT_S:.0f} s of being asked to"
+            raise OutsideError(message, hint="passerelle containerize --no-smoke") from error
         if exit_code != 0:
             raise OutsideError(f"{image} ended with {exit_code} when it was stopped", hint="passerelle containerize --no-smoke")
         return BuildahRun(ready, report, exit_code, time.perf_counter() - began)

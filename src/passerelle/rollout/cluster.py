@@ -58,7 +58,7 @@ def find_cluster(project: Path, overlay: str) -> Cluster:
     """Return the cluster and the objects of an overlay.
 
     Raises:
-        OutsideError: kubectl is not installed.
+        OutsideError: kubectl is not installed, or does not end in time.
         UsageError: There is no such overlay, or it is not one.
     """
     kubectl = shutil.which("kubectl")
@@ -69,7 +69,11 @@ def find_cluster(project: Path, overlay: str) -> Cluster:
         names = ", ".join(sorted(path.name for path in folder.parent.glob("*"))) or "none"
         raise UsageError(f"there is no overlay '{overlay}': {names}", hint="passerelle deploy --target kubernetes --overlay NAME")
     command = [kubectl, "kustomize", str(folder)]
-    done = subprocess.run(command, env=tool_environment(), capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    try:
+        done = subprocess.run(command, env=tool_environment(), capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        message = f"kustomize did not build the overlay {overlay} within {_TIMEOUT_S:.0f} s: it may name a base on a server"
+        raise OutsideError(message, hint=f"kubectl kustomize {shell_word(folder)}") from error
     if done.returncode != 0:
         why = build_fault(folder, done.stderr or done.stdout)
         raise UsageError(f"the overlay {overlay} does not build: {why}", hint=f"kubectl kustomize {shell_word(folder)}")
@@ -155,4 +159,4 @@ def ready_pods(listed: str) -> list[str]:
 
 def last_words(done: subprocess.CompletedProcess[str]) -> str:
     """Return the end of what kubectl said, on one line."""
-    return "; ".join((done.stderr.strip() or done.stdout.strip() or "it ended without a word").splitlines()[-3:])
+    return "; ".join((done.stderr.strip() or done.stdout.strip() or "it ended and printed nothing").splitlines()[-3:])

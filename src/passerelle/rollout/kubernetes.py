@@ -148,7 +148,7 @@ def _make_namespace(cluster: Cluster) -> None:
     """Make the namespace where it is missing; one that is there is its owner's, and may not be this user's to change."""
     own = [each for each in cluster.objects if each["kind"] == "Namespace"]
     done = cluster.kubectl("get", "namespace", cluster.namespace, "--ignore-not-found", "--output", "name", namespaced=False)
-    # Who has rights in one namespace alone may not ask whether there is one; what follows says so where there is none.
+    # A user with rights in one namespace alone may not ask whether there is one; what follows says so where there is none.
     if own and done.returncode == 0 and not done.stdout.strip():
         _apply(cluster, own)
 

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from passerelle.bentos.store import Store
 from passerelle.errors import BusyError, IntegrityError, NotFoundError
 from passerelle.model.golden import Golden, read_golden
 from passerelle.names import GOLDEN, REGISTERED_MODEL_LABEL, VERSION_LABEL, BentoTag
-from passerelle.platform.child import Child
+from passerelle.platform.child import Child, kill_all
 from passerelle.platform.ports import free_ports, port_is_taken
 from passerelle.platform.state import ProcessMark
 from passerelle.port_holder import port_holder
@@ -230,12 +230,13 @@ def stop(state_dir: Path, registered_model: str) -> RunningService | None:
 def _end(state_dir: Path, service: RunningService) -> None:
     # Before it ends: `up`, where it runs it, reads here that this was on purpose.
     forget(state_dir, service)
-    process = psutil.Process(service.mark.pid)
-    family = [process, *process.children(recursive=True)]
-    process.terminate()
-    _, survivors = psutil.wait_procs(family, timeout=_STOP_TIMEOUT_S)
-    for each in survivors:
-        each.kill()
+    # It may have ended by itself since it was looked up.
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(service.mark.pid)
+        family = [process, *process.children(recursive=True)]
+        process.terminate()
+        _, survivors = psutil.wait_procs(family, timeout=_STOP_TIMEOUT_S)
+        kill_all(survivors)
 
 
 def _check_not_refused(address: str, bento_tag: BentoTag, child: Child) -> None:

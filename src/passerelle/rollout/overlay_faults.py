@@ -56,7 +56,7 @@ def build_fault(folder: Path, text: str) -> str:
             return sentence.format(kustomization=(_kustomization(folder) or Path(_NAMES[0])).name, **found.groupdict())
     if found := _MISSING.search(words):
         return _missing_file(folder, found["path"])
-    return words or "kustomize ended without a word"
+    return words or "kustomize failed and printed nothing"
 
 
 def fault_of(folder: Path, objects: Sequence[Mapping[str, Any]]) -> str | None:

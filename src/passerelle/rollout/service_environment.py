@@ -66,7 +66,7 @@ def with_digest_key(variables: Mapping[str, str], state_dir: Path) -> dict[str, 
 
 
 def log_identity(given: Mapping[str, str]) -> str:
-    """Return what tells a service from one that records otherwise; empty for one that records as it does by default."""
+    """Return what distinguishes a service that records in another way; empty for one that records as it does by default."""
     names = {variable_of(LogSettings, field) for field in LogSettings.model_fields}
     relevant = sorted((name, value) for name, value in given.items() if name in names)
     return "#" + hashlib.sha256(repr(relevant).encode()).hexdigest()[:16] if relevant else ""

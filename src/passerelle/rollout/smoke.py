@@ -116,7 +116,7 @@ def inside(run: Callable[[Sequence[str], str], subprocess.CompletedProcess[str]]
         )
         done = run(("python3", "-I", "-S", "-c", _ASK_INSIDE), given)
         if done.returncode != 0:
-            reason = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+            reason = (done.stderr.strip().splitlines() or ["it ended and printed nothing"])[-1]
             raise OutsideError(f"{where} does not answer the golden inputs: {reason}", hint="passerelle status")
         answers: list[dict[str, Any]] = json.loads(done.stdout)
         for answer in answers:

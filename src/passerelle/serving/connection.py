@@ -25,7 +25,7 @@ _BODY_SLICE_BYTES = 65_536
 #: Requests of one connection that may wait for the answer to an earlier one.
 _MOST_PIPELINED = 64
 #: A refused connection is closed after a while, and of what comes meanwhile so much is read: to close a socket that holds unread bytes
-#: makes the kernel drop what the client has not read yet. Who sends more than that has to wait.
+#: makes the kernel drop what the client has not read yet. A client that sends more than that has to wait.
 _LINGER_S = 0.5
 _DROPPED_BYTES = 16_384
 #: From the end of the stream to the close.

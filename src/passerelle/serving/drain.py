@@ -20,8 +20,8 @@ _CLOSE = (b"connection", b"close")
 class Drain:
     """After SIGTERM each answer closes its connection for a second; then the server ends as usual.
 
-    A server closes idle connections when it ends. A request that is on its way at that moment fails at its client, who cannot know whether
-    it was taken: RFC 9112, section 9.6.
+    A server closes idle connections when it ends. A request that is on its way at that moment fails at its client, which cannot know
+    whether it was taken: RFC 9112, section 9.6.
 
     Attributes:
         headers: Of every answer; empty until SIGTERM, and where nobody asked in the second before it.

@@ -108,5 +108,5 @@ def _package(override: str) -> str:
 
 
 def _quoted(value: str) -> str:
-    """Return the value as it is typed: quoted where the shell would read it otherwise."""
+    """Return the value as it is typed: quoted where the shell would read it as something else."""
     return f"'{value}'" if re.search(r"[<>=; ]", value) and "'" not in value else shlex.quote(value)

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -123,12 +123,12 @@ def _installed(context: Context, path: Path, *, dry_run: bool, progress: Progres
         wheels = sum(name.startswith(f"{WHEELS}/") for name in contents.files)
         bundled = Bundled(path, tuple(contents.images), wheels, contents.size_bytes, 0.0, signed)
         if dry_run:
-            return Bundled(**{**bundled.__dict__, "dry_run": True, "seconds": time.monotonic() - began})
+            return replace(bundled, dry_run=True, seconds=time.monotonic() - began)
         progress(f"{engine} loads {len(contents.images)} images")
         replaced = load(engine, Path(temporary) / IMAGES, contents.images)
         target = state / WHEELS
         _replace(Path(temporary) / WHEELS, target)
-    return Bundled(**{**bundled.__dict__, "replaced": replaced, "wheels_folder": target, "seconds": time.monotonic() - began})
+    return replace(bundled, replaced=replaced, wheels_folder=target, seconds=time.monotonic() - began)
 
 
 def _replace(source: Path, target: Path) -> None:

@@ -98,7 +98,7 @@ def judged_beside(
                 raise
             champion = StandingChampion(None, gone)
     reasons = request.reasons
-    # Who goes on from a ledger that MLflow knows nothing of goes on without what it has in production.
+    # Whoever goes on from a ledger that MLflow knows nothing of goes on without what it has in production.
     if "ledger" not in request.taken and not reasons.accepts("champion-gone"):
         message = f"{champion.gone}: {ref} cannot be compared with it; to promote it by the criteria alone, {reasons.lacking}"
         raise RefusedError(message, hint=f"{promote_command(ref)} {reasons.options('champion-gone')}")

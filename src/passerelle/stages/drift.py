@@ -20,7 +20,6 @@ from passerelle.monitoring.live_comparison import wilson
 from passerelle.monitoring.prediction_log.log_place import LogFolder, LogPlace
 from passerelle.names import ModelVersionRef
 from passerelle.registry.log_bucket import LogBucket
-from passerelle.settings import MlflowSettings
 from passerelle.stages import monitor
 from passerelle.stages.context import CRITERIA, Context, Progress, silent, stage
 from passerelle.stages.drift_days import LogReading, day_counts
@@ -46,7 +45,7 @@ def run(context: Context, options: DriftOptions, *, criteria: Path = CRITERIA, p
         IntegrityError: The held-out rows of the version are not those that it was registered with.
     """
     options.check()
-    rules, name = read_criteria(criteria), _model(context, options)
+    rules, name = read_criteria(criteria), options.registered_model or context.registered_model
     days = day_counts(LogReading(_place(context, options), name, rules.drift.sample_size), options.last_day, HISTORY)
     folder = context.state.state_dir / MONITORING
     ref = _version(context, name, days, progress)
@@ -61,12 +60,6 @@ def run(context: Context, options: DriftOptions, *, criteria: Path = CRITERIA, p
         run_id = context.registry.log_day(ref, figures_of(result), day=result.day)
         progress(f"the figures of {result.day} are metrics of the run {run_id}")
     return result
-
-
-def _model(context: Context, options: DriftOptions) -> str:
-    # The settings name it even where they name no server.
-    settings = context.server or MlflowSettings.read(context.environment, tracking_uri="", registered_model=options.registered_model)
-    return settings.registered_model
 
 
 def _place(context: Context, options: DriftOptions) -> LogPlace:

@@ -127,7 +127,9 @@ def _columns(rows: Sequence[Correction]) -> tuple[str, ...]:
     columns = tuple(dict.fromkeys(column for row in rows for column in row.fields or ()))
     clash = sorted(set(columns) & set(OWN_COLUMNS))
     if clash:
-        raise DataError(f"the records of '{rows[0].registered_model}' have columns that an export names otherwise: {', '.join(clash)}")
+        raise DataError(
+            f"the records of '{rows[0].registered_model}' have columns whose names an export uses for something else: {', '.join(clash)}"
+        )
     return columns
 
 

@@ -91,7 +91,7 @@ def run(
     place = location.place
     models = _models(path, place, rows, registered_model)
     _check_labels(path, rows, models, _known_labels(place), new_labels)
-    erased = {row.prediction_id for row in rows if row.prediction_id in _erased(place, rows)}
+    erased = _erased(place, rows) & {row.prediction_id for row in rows}
     given = _given(place, rows, by)
     fresh = [row for row in rows if row.prediction_id not in erased and given.get(row.prediction_id) != row.label]
     if fresh and not dry_run:

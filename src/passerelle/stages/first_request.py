@@ -8,7 +8,7 @@ from pathlib import Path
 
 from passerelle.bentos.store import Store
 from passerelle.model.mlmodel import describe
-from passerelle.names import MODEL_FOLDER, BentoTag
+from passerelle.names import CLASSIFY, MODEL_FOLDER, PREDICT, BentoTag
 from passerelle.settings import StoreSettings
 
 
@@ -22,7 +22,8 @@ def first_request(store: StoreSettings, bento_tag: BentoTag, address: str, *, ke
     Raises:
         NotFoundError: The bento's model is gone from the store.
     """
-    columns = describe(Path(Store(store).model_of(bento_tag).path) / MODEL_FOLDER, scorer_alone=True).columns
-    record = json.dumps({column.name: column.example for column in columns}, ensure_ascii=False)
+    model = describe(Path(Store(store).model_of(bento_tag).path) / MODEL_FOLDER, scorer_alone=True)
+    record = json.dumps({column.name: column.example for column in model.columns}, ensure_ascii=False)
+    path = CLASSIFY if model.task == "classification" else PREDICT
     key = ' --header "Authorization: Bearer $PASSERELLE_API_KEY"' if keys.is_file() else ""
-    return f"curl {address}/classify{key} --json {shlex.quote(record)}"
+    return f"curl {address}{path}{key} --json {shlex.quote(record)}"

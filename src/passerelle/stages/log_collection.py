@@ -10,7 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import orjson
@@ -202,7 +202,7 @@ class Collector:
         if not self._dry_run:
             oldest = self._first_day(of_texts=True)
             for path in (self._location.folder / REJECTED).glob("*.jsonl"):
-                if date.fromtimestamp(path.stat().st_mtime) < oldest:
+                if datetime.fromtimestamp(path.stat().st_mtime, UTC).date() < oldest:
                     path.unlink(missing_ok=True)
 
     def _first_day(self, *, of_texts: bool) -> date:

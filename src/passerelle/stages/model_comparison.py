@@ -56,8 +56,8 @@ class ModelComparison:
         for what, found in (("the model", self.answers), ("the registered scorer", self.scorer)):
             if found is not None and found.differing:
                 yield (
-                    f"{what} answers {found.differing} of {found.records} records otherwise: {found.labels} labels, probabilities by up to "
-                    f"{found.largest:.2g}, first at row {found.row} ({found.change})"
+                    f"{what} answers {found.differing} of {found.records} records differently: {found.labels} labels, probabilities by "
+                    f"up to {found.largest:.2g}, first at row {found.row} ({found.change})"
                 )
 
 

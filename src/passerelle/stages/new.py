@@ -1,4 +1,4 @@
-"""Write a project of one's own, or what a newer passerelle writes otherwise; needs no server, hence no context."""
+"""Write a new project, or show and apply what a newer passerelle would write differently; needs no server, hence no context."""
 
 from __future__ import annotations
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from passerelle.errors import UsageError
-from passerelle.registry.client import Registry
-from passerelle.registry.lock import promotion_lock
+from passerelle.registry.lock import promotion_locks
 from passerelle.registry.object_versions import ObjectVersion, UnfinishedUpload, VersionedObjects
 from passerelle.registry.stored_runs import (
     ACTIVE,
@@ -243,7 +241,8 @@ def _carried_out(
     for begin in range(0, len(removals), _AT_ONCE):
         some = removals[begin : begin + _AT_ONCE]
         progress(f"{len(done)} of {len(removals)} runs and models")
-        with _promotions_locked(context.registry, bucket, context.author) as check_locks:
+        models = models_to_lock(context.registry, bucket)
+        with promotion_locks(bucket, models, context.author, "freeing storage") as check_locks:
             states = run_states(context.registry)
             needed = needed_runs(context.registry, bucket, states)
             for each in some:
@@ -253,19 +252,6 @@ def _carried_out(
                     bucket.remove_for_good((version.key, version.version_id) for version in each.free)
                     done.append(each)
     return done
-
-
-@contextmanager
-def _promotions_locked(registry: Registry, bucket: VersionedObjects, who: str) -> Iterator[Callable[[], None]]:
-    """Hold the locks that promotions take, and yield a check that none was taken over meanwhile."""
-    with ExitStack() as locked:
-        checks = [locked.enter_context(promotion_lock(bucket, name, who, "freeing storage")) for name in models_to_lock(registry, bucket)]
-
-        def check_locks() -> None:
-            for still_held in checks:
-                still_held()
-
-        yield check_locks
 
 
 def _left_alone(

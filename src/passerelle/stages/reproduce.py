@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,8 @@ from passerelle.stages.train_options import TrainingData
 
 _TRAIN_TIMEOUT_S = 3_600
 _GIT_TIMEOUT_S = 120
+#: Anything else, such as an option of git, is not a commit that training recorded.
+_COMMIT = re.compile(r"[0-9a-f]{40,64}")
 _EXPERIMENT = "reproduce"
 
 
@@ -79,7 +82,7 @@ def run(
     version = registry.model_version(registry.settings.registered_model, number)
     found = recorded(registry, version)
     commit = found.tags.get(GIT_COMMIT, "unknown")
-    if commit == "unknown":
+    if not _COMMIT.fullmatch(commit):
         raise UsageError(f"{version.ref} was trained without a git commit that can be gone back to", hint=f"passerelle trace {number}")
     run = registry.run(version.ref.run_id)
     tags = found.run_tags or run.tags
@@ -142,7 +145,10 @@ def checkout(root: Path, commit: str) -> Iterator[Path]:
 
 def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["git", "-C", str(root), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=False)
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return subprocess.CompletedProcess(command, 1, "", f"git does not answer: {error}")
 
 
 def _trained(

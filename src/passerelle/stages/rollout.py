@@ -69,7 +69,7 @@ class CandidateRollout:
 
 @dataclass(frozen=True)
 class Author:
-    """Who acts on which registry.
+    """Who acts, and on which registry.
 
     Attributes:
         signing: What entries are signed with, and the ledger verified with.

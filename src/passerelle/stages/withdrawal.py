@@ -1,4 +1,4 @@
-"""Versions that a rollback took out of production: only who gives a reason puts one back, and no job that promotes the best again."""
+"""Versions that a rollback took out of production: somebody may put one back for a reason, and no job that promotes the best does."""
 
 from __future__ import annotations
 

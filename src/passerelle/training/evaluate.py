@@ -118,5 +118,7 @@ def slugs(classes: Sequence[str]) -> list[str]:
     for position, name in enumerate(classes):
         plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
         slug = re.sub(r"[^a-z0-9]+", "_", plain).strip("_") or f"class_{position + 1}"
-        result.append(slug if slug not in result else f"{slug}_{position + 1}")
+        while slug in result:
+            slug = f"{slug}_{position + 1}"
+        result.append(slug)
     return result

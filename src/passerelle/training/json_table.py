@@ -79,5 +79,5 @@ def _parsed(path: Path, text: str, place: str) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         where = f"{place}, column {error.colno}" if place else f"line {error.lineno}, column {error.colno}"
-        # Its own message says only what is wrong, without a word of the file.
+        # Its own message says only what is wrong, and quotes nothing of the file.
         raise DataError(f"{path} is not JSON at {where}: {error.msg}; a table is {_SHAPES}", hint=OTHER_FILE) from None

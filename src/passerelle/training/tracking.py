@@ -69,7 +69,7 @@ _FAILURES = (
 
 @contextlib.contextmanager
 def tracked(tracking_uri: str, experiment: str) -> Iterator[str]:
-    """Send the runs inside to this server, without a word on the terminal; give the experiment's id.
+    """Send the runs inside to this server, and print nothing on the terminal; give the experiment's id.
 
     Raises:
         UsageError: The experiment was deleted.

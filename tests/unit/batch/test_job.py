@@ -127,3 +127,9 @@ def test_a_full_disk_leaves_no_incomplete_file(tmp_path: Path, tables: list[Path
     monkeypatch.setattr(os, "fsync", sync)
     assert score(tmp_path, *tables).done_before > 0
     assert (tmp_path / "out" / JOB_FILE).is_file()
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(OutsideError, match=r"out/score-job\.json was not written: File exists"):
+        LocalFolder(tmp_path / "out").write("score-job.json", b"{}")

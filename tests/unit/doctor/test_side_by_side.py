@@ -50,6 +50,14 @@ def test_an_error_is_a_fault_with_its_hint_and_what_was_found_before_it_stays(he
     assert found == (fine("S3 clock", "it is right"), Diagnosis("S3", Health.FAULT, "it is off", "passerelle up"))
 
 
+def test_a_folder_that_may_not_be_read_hides_no_other_probe(here: Surroundings) -> None:
+    def refused(_: Surroundings) -> Iterator[Diagnosis]:
+        raise PermissionError(13, "Permission denied", "/root/state")
+
+    found = examine([Subject("disk", refused), Subject("S3", lambda _: [fine("S3", "it answers")])], here, timeout_s=5)
+    assert found == (Diagnosis("disk", Health.FAULT, "/root/state: Permission denied"), fine("S3", "it answers"))
+
+
 def test_a_mistake_of_a_probe_is_not_hidden(here: Surroundings) -> None:
     def wrong(_: Surroundings) -> Iterator[Diagnosis]:
         raise ZeroDivisionError

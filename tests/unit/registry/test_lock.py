@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from passerelle.errors import BusyError, NotFoundError, OutsideError
-from passerelle.registry.lock import STALE_S, promotion_lock
+from passerelle.registry.lock import STALE_S, promotion_lock, promotion_locks
 from passerelle.registry.objects import Objects
 from tests.unit.registry.memory import Bucket
 
@@ -131,3 +131,13 @@ def test_a_lock_that_cannot_be_given_back_hides_no_failure(bucket: Bucket) -> No
         raise NotFoundError("inside")
     with pytest.raises(RuntimeError, match="a fault of ours"), lock(Bucket()):
         raise RuntimeError("a fault of ours")
+
+
+def test_several_models_are_held_together_and_a_single_lost_lock_counts(bucket: Bucket) -> None:
+    with promotion_locks(cast("Objects", bucket), ["b", "a"], "marie@here", "a backup") as check_locks:
+        check_locks()
+        assert sorted(bucket.held) == ["ledger/a/lock.json", "ledger/b/lock.json"]
+        bucket.held["ledger/b/lock.json"] = b"{}"
+        with pytest.raises(BusyError, match="somebody else has gone on"):
+            check_locks()
+    assert list(bucket.held) == ["ledger/b/lock.json"]

@@ -87,7 +87,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Bucket:
     monkeypatch.setattr(backup_origin, "_postgres", lambda _: 17)
     monkeypatch.setattr(backup_origin, "_schema", lambda _: "of-now")
     monkeypatch.setattr(backup_origin, "_known", lambda _, revision: revision == "of-before")
-    monkeypatch.setattr(module, "promotion_lock", lock(lambda: None))
+    monkeypatch.setattr(module, "promotion_locks", lock(lambda: None))
     return Bucket(**{"mlflow/a": b"a", "ledger/m/000001.jsonl": b"{}", "ledger/m/lock.json": b"{}", "other/x": b"x"})
 
 
@@ -107,7 +107,7 @@ def test_a_lock_that_was_lost_makes_no_backup(bucket: Bucket, tmp_path: Path, mo
     def lost() -> None:
         raise BusyError("somebody took the lock over")
 
-    monkeypatch.setattr(module, "promotion_lock", lock(lost))
+    monkeypatch.setattr(module, "promotion_locks", lock(lost))
     with pytest.raises(BusyError):
         made(bucket, tmp_path / "a.tar")
     assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ import pytest
 
 from passerelle.errors import SeveralModelsError
 from passerelle.platform.state import ProcessMark
+from passerelle.rollout import local
 from passerelle.rollout.service_ports import service_port
 from passerelle.rollout.service_state import (
     RunningService,
@@ -61,3 +62,11 @@ def test_a_service_gets_the_port_before_and_one_that_replaces_it_the_second(tmp_
     assert second != first
     remember(tmp_path, replace(THEMES, address=f"http://127.0.0.1:{second}"))
     assert service_port(tmp_path, "Themes") == first
+
+
+def test_a_service_that_ends_while_it_is_to_be_ended_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = replace(THEMES, mark=replace(HERE, pid=2**22 + 1))  # no process has this number
+    remember(tmp_path, gone)
+    monkeypatch.setattr(local, "running_service", lambda *_: gone)
+    assert local.stop(tmp_path, "Themes") == gone
+    assert not state_path(tmp_path, "Themes").exists()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from passerelle.errors import UsageError
+from passerelle.stages import reproduce
 from passerelle.stages.reproduction import compare_trainings
 
 GOLDEN: dict[str, Any] = {"labels": ["a", "b"], "probabilities": [[0.9, 0.1], [0.2, 0.8]]}
@@ -35,3 +38,12 @@ def test_any_other_difference_does(again: dict[str, float], golden: dict[str, An
 def test_models_without_probabilities_are_compared_by_their_labels() -> None:
     bare = {"labels": ["a", "b"], "probabilities": None}
     assert compare_trainings(METRICS, METRICS, bare, bare).same
+
+
+def test_a_machine_without_git_cannot_check_a_commit_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_: object, **__: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", "git")
+
+    monkeypatch.setattr(reproduce.subprocess, "run", run)
+    with pytest.raises(UsageError, match="cannot be checked out: git does not answer"), reproduce.checkout(tmp_path, "a" * 40):
+        pass

@@ -64,6 +64,7 @@ def test_slugs_are_plain_and_all_different() -> None:
         "proprete",
     ]
     assert len(set(evaluate.slugs(["a", "a!", "a_2"]))) == 3
+    assert evaluate.slugs(["a", "a 3", "à"]) == ["a", "a_3", "a_3_3"]
 
 
 @pytest.fixture(scope="module")

@@ -135,7 +135,7 @@ def charts(result: DriftResult, language: Language) -> list[Chart]:
 def _chart(result: DriftResult, name: str, values: Sequence[float | None], text_of: Callable[[float | None], str]) -> Chart:
     days: Sequence[DayPoint] = result.points
     known = [value for value in values if value is not None]
-    low, high = min(0.0, *known, known[0]), max(*known, known[0])
+    low, high = min(0.0, *known), max(known)
     # Shares and means that hardly move would be a line at the top: the axis begins below the lowest instead.
     if low >= 0 and min(known) > high / 2:
         low = max(0.0, min(known) - (high - min(known) or high * 0.1))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 _LENGTH = struct.Struct("=I")
-#: Of one read: from here on, the system maps memory anew for each.
+#: Of one read: from here on, the system maps new memory for each.
 PIECE_BYTES = 1 << 16
 
 #: Kinds of messages to the process.

@@ -103,7 +103,10 @@ class LogProcess:
         if stdout is None:
             time.sleep(seconds)
         else:
-            select.select([stdout], [], [], seconds)
+            # Not `select`, which takes no number from 1,024 on: a service with many connections has such.
+            said = select.poll()
+            said.register(stdout, select.POLLIN)
+            said.poll(seconds * 1_000)
 
     def wait_for_end(self) -> None:
         """Wait until it has ended, after `close_input`."""

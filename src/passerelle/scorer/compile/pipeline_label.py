@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
 
-if TYPE_CHECKING:
-    pass
-
 
 def pipeline_label(pipeline: ClassifierMixin, question: Mapping[str, object] | str) -> object:
     """Return the label of one record.

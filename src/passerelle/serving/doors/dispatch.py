@@ -197,7 +197,7 @@ def of_version(model: LoadedModel, version: str | None) -> LoadedModel:
 
 
 def _chosen(target: ModelTarget, headers: dict[bytes, bytes]) -> tuple[LoadedModel, Answering]:
-    """Return the model that answers, and what answers with it; who names a version takes no part in the trial of a candidate.
+    """Return the model that answers, and what answers with it; a client that names a version takes no part in the trial of a candidate.
 
     Raises:
         RequestError: As `answering`, and 404 for another version than the one that is served.

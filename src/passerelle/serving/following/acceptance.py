@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: What accepts all values of a type, beside the type itself.
 _WIDER: Mapping[str, frozenset[str]] = {"integer": frozenset({"long"}), "float": frozenset({"double"})}
+#: What a pipeline is unpickled with.
+_LIBRARY = "scikit-learn"
 _DEPLOY = "passerelle import; passerelle build; passerelle containerize; passerelle deploy"
 _TRAIN = "passerelle train --again; passerelle register; passerelle promote"
 
@@ -120,20 +122,21 @@ def check_environment(folder: Path) -> None:
     """
     if (folder / SCORER_FOLDER).is_dir():
         return
-    hint = _DEPLOY
     python = _python_of(folder)
     if python and tuple(map(int, python.split(".")[:2])) > sys.version_info[:2]:
         here = f"{sys.version_info.major}.{sys.version_info.minor}"
-        raise VersionRefusedError("python", f"the version asks for Python {python}, and the service runs on {here}", hint=hint)
-    for name, needed in describe(folder).libraries.items():
-        if name != "scikit-learn":
-            continue
-        try:
-            there = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            raise VersionRefusedError("libraries", f"the version needs {name} {needed}, which is not installed here", hint=hint) from None
-        if there.split(".")[:2] != needed.split(".")[:2]:
-            raise VersionRefusedError("libraries", f"the version was made by {name} {needed}, and {there} is installed here", hint=hint)
+        raise VersionRefusedError("python", f"the version asks for Python {python}, and the service runs on {here}", hint=_DEPLOY)
+    needed = describe(folder).libraries.get(_LIBRARY)
+    if needed is None:
+        return
+    try:
+        there = metadata.version(_LIBRARY)
+    except metadata.PackageNotFoundError:
+        raise VersionRefusedError(
+            "libraries", f"the version needs {_LIBRARY} {needed}, which is not installed here", hint=_DEPLOY
+        ) from None
+    if there.split(".")[:2] != needed.split(".")[:2]:
+        raise VersionRefusedError("libraries", f"the version was made by {_LIBRARY} {needed}, and {there} is installed here", hint=_DEPLOY)
 
 
 def check_adopted_environment(folder: Path, bento_model: Path | None, settings: LoadingSettings | None = None) -> None:

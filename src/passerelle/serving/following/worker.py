@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from passerelle.model.mlmodel import ModelDescription
     from passerelle.monitoring.metrics import Metrics
 
-#: Each look at the files takes the interpreter from the requests; who asks for a poll wakes the worker that polls.
+#: Each look at the files takes the interpreter from the requests; whoever asks for a poll wakes the worker that polls.
 _TICK_S, _TRY_TO_LEAD_S = 0.25, 1.0
 _LEAST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
 _RETRY_LOAD_S, _AFTER_FAILURE_S = 10.0, 1.0
@@ -138,12 +138,12 @@ class FollowingWorker:
                 self._step()
             except OSError as error:
                 message = f"{self._board.folder} cannot be used: {error.strerror or type(error).__name__}"
-                self._report(FollowState("not_reached", None, "disk", message, f"ls -ld {self._board.folder}"))
+                self._report(FollowState("not_reached", None, "disk", message, f"ls -ld {self._board.folder}"), of_this_worker=True)
                 self.first_poll.set()
                 self._stopped.wait(_AFTER_FAILURE_S)
             except Exception as error:  # noqa: BLE001 - a thread that ended would follow nothing and say nothing
                 message = f"following failed: {type(error).__name__}"
-                self._report(FollowState("not_reached", None, "internal", message, "passerelle status"))
+                self._report(FollowState("not_reached", None, "internal", message, "passerelle status"), of_this_worker=True)
                 self.first_poll.set()
                 self._stopped.wait(_AFTER_FAILURE_S)
             self._wake.wait(_TICK_S)
@@ -180,16 +180,20 @@ class FollowingWorker:
         descriptor = os.open(self._board.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             os.close(descriptor)
             return False
+        except OSError:
+            # A file system without locks: nobody would ever poll, and nothing would say why.
+            os.close(descriptor)
+            raise
         self._lock = descriptor
         self._take_published()
         self._follower = self.follower(self.target, self._settings, self._board, accept=self._accept, loaded=self._loaded)
         return True
 
     def _is_due(self, now: float) -> bool:
-        # Who asks often does not decide how often the registry is asked.
+        # A client that asks often does not decide how often the registry is asked.
         if now >= self._least_pause_ends and (request := last_request(self._board.folder)) != self._last_request:
             self._last_request = request
             return True
@@ -270,12 +274,12 @@ class FollowingWorker:
             if model is not self._service.model:
                 model.close()
 
-    def _report(self, state: FollowState) -> None:
-        """Say it once where matters changed."""
+    def _report(self, state: FollowState, *, of_this_worker: bool = False) -> None:
+        """Take this state, and say so once where it is another than before."""
         if state != self.state:
             if state.message:
                 where = f"does not follow to version {state.alias_version}" if state.alias_version else "cannot follow"
-                self._say(f"{where} ({state.code}): {state.message}", state.hint)
+                self._say(f"{where} ({state.code}): {state.message}", state.hint, of_this_worker=of_this_worker)
             elif self.state.message:
                 self._say("follows again")
         self.state = state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -176,6 +177,19 @@ def test_a_folder_that_cannot_be_written_leaves_the_bento(registry: RegistryDoub
     worker = start()
     assert worker.version == "1"
     until(lambda: worker.ask("/readyz", "GET").json()["following"]["code"] == "disk")
+
+
+def test_a_file_system_without_locks_leaves_the_bento_and_says_why(
+    registry: RegistryDouble, start: Start, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("passerelle.serving.following.worker.fcntl.flock", flock)
+    worker = start(follow_start_s=0.5)
+    assert worker.version == "1"
+    until(lambda: worker.ask("/readyz", "GET").json()["following"]["code"] == "disk")
+    assert "No locks available" in capfd.readouterr().err
 
 
 def test_a_pinned_service_says_nothing_of_following(versions: dict[int, Path]) -> None:
