@@ -20,8 +20,8 @@ from tests.stack.test_stack import client
 from tests.stack.test_stack_monitoring import query
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(600)]
-#: Tiny disks, ledgers that are verified every few seconds, a certificate of the stand-in's, and two Alertmanagers, of which one is gone; another
-#: prober, of another S3 that does not answer; a MinIO on a disk that the stand-in has almost filled.
+#: Tiny disks, ledgers that are verified every few seconds, a certificate of the stand-in's, and two Alertmanagers, of which one is gone;
+#: another prober, of another S3 that does not answer; a MinIO on a disk that the stand-in has almost filled.
 BROKEN = """
 services:
   prober:
