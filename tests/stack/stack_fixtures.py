@@ -182,7 +182,7 @@ def until(condition: Any, *, within_s: float, what: str) -> float:
     while time.monotonic() - began < within_s:
         if condition():
             return time.monotonic() - began
-        time.sleep(0.1)
+        time.sleep(0.25)
     raise AssertionError(f"{what}: not within {within_s} s")
 
 

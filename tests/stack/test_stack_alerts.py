@@ -20,14 +20,14 @@ from tests.stack.test_stack import client
 from tests.stack.test_stack_monitoring import query
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(600)]
-#: Tiny disks, ledgers that are verified all the time, a certificate of the stand-in's, and two Alertmanagers, of which one is gone; another
-#: prober, of another S3 that does not answer; a MinIO on a disk that the stand-in has almost filled.
+#: Tiny disks, ledgers that are verified every few seconds, a certificate of the stand-in's, and two Alertmanagers, of which one is gone;
+#: another prober, of another S3 that does not answer; a MinIO on a disk that the stand-in has almost filled.
 BROKEN = """
 services:
   prober:
     environment:
       ALERTMANAGER_URL: http://stand-in:9093/of/the/team/, http://stand-in:9
-      LEDGER_VERIFY_INTERVAL_S: "1"
+      LEDGER_VERIFY_INTERVAL_S: "3"
       SITE_ADDRESS: classify.example.org
       PROXY_HOST: stand-in
     volumes:
@@ -35,7 +35,7 @@ services:
       - {type: volume, source: filling, target: /volumes/prometheus, read_only: false}
   prober-elsewhere:
     extends: {file: compose.yaml, service: prober}
-    environment: {S3_ENDPOINT_URL: "http://stand-in:9", PASSERELLE_S3_ENDPOINT_URL: "http://stand-in:9", LEDGER_VERIFY_INTERVAL_S: "1"}
+    environment: {S3_ENDPOINT_URL: "http://stand-in:9", PASSERELLE_S3_ENDPOINT_URL: "http://stand-in:9", LEDGER_VERIFY_INTERVAL_S: "3"}
   stand-in:
     extends: {file: compose.yaml, service: prober}
     entrypoint: [python3, /stand_in.py]

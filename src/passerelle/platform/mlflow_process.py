@@ -34,7 +34,7 @@ def serve(port: int, store_uri: str, artifact_root: str) -> None:
     initialize_backend_stores(store_uri, store_uri, artifact_root)
     gc.freeze()
     gc.enable()
-    uvicorn.run(RegistryApi(flask_app, app), host="127.0.0.1", port=port, log_level="info")
+    uvicorn.run(RegistryApi(flask_app, app), host="127.0.0.1", port=port, log_level="info", access_log=False)
 
 
 if __name__ == "__main__":
