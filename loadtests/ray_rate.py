@@ -128,6 +128,8 @@ def measured(folder: Path, nodes: int, warm: int) -> dict[str, float]:
             for line in process.stdout or ():
                 if line.strip() in (WARM, DONE):
                     marks[line.strip()] = _cpu_seconds(pids)
+    if process.returncode:
+        sys.exit(f"the process that leads ended with {process.returncode}; its messages are above")
     found: dict[str, float] = json.loads(line)
     found |= {f"{kind}_cpu_seconds": marks[DONE][kind] - before for kind, before in marks[WARM].items()}
     print(nodes, json.dumps({key: round(value, 2) for key, value in found.items()}), file=sys.stderr, flush=True)
