@@ -105,22 +105,30 @@ def _keep_to(pid: int, place: int) -> None:
             each.cpu_affinity([processors[place]])
 
 
-def _cpu_seconds(pids: list[int]) -> dict[str, float]:
-    """Return the CPU seconds so far of the processes that score, and of Ray's own."""
+def _cpu_seconds(pids: list[int]) -> dict[int, tuple[str, float]]:
+    """Return by process whether it scores or is one of Ray's own, and its CPU seconds so far."""
     import psutil  # noqa: PLC0415 - what the environment of a node lacks
 
-    found = {"workers": 0.0, "ray": 0.0}
+    found = {}
     for pid in pids:
         for each in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
             with suppress(psutil.NoSuchProcess):
                 kind = "workers" if " ".join(each.cmdline()).startswith("ray::") else "ray"
-                found[kind] += sum(each.cpu_times()[:2])
+                found[each.pid] = (kind, sum(each.cpu_times()[:2]))
+    return found
+
+
+def _between(before: dict[int, tuple[str, float]], after: dict[int, tuple[str, float]]) -> dict[str, float]:
+    """Return the CPU seconds of each kind between two looks; of a process that ended meanwhile, an idle one, none."""
+    found = {"workers_cpu_seconds": 0.0, "ray_cpu_seconds": 0.0}
+    for pid, (kind, seconds) in after.items():
+        found[f"{kind}_cpu_seconds"] += seconds - before.get(pid, (kind, 0.0))[1]
     return found
 
 
 def measured(folder: Path, nodes: int, warm: int) -> dict[str, float]:
     """Return what `lead` returns of a cluster of so many nodes, and the CPU seconds of its processes in the same time."""
-    marks: dict[str, dict[str, float]] = {}
+    marks: dict[str, dict[int, tuple[str, float]]] = {}
     with cluster(folder, nodes) as (address, environment, pids):
         command = [str(ray_python()), "-m", "loadtests.ray_rate", "--lead", str(folder), f"nodes-{nodes}", address, str(warm)]
         with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
@@ -131,7 +139,7 @@ def measured(folder: Path, nodes: int, warm: int) -> dict[str, float]:
     if process.returncode:
         sys.exit(f"the process that leads ended with {process.returncode}; its messages are above")
     found: dict[str, float] = json.loads(line)
-    found |= {f"{kind}_cpu_seconds": marks[DONE][kind] - before for kind, before in marks[WARM].items()}
+    found |= _between(marks[WARM], marks[DONE])
     print(nodes, json.dumps({key: round(value, 2) for key, value in found.items()}), file=sys.stderr, flush=True)
     return found
 
