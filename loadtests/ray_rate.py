@@ -39,6 +39,8 @@ ADDRESSES = ("127.0.0.3", "127.0.0.4")
 GOAL = 1.7
 #: What `lead` prints where the rate begins and where it ends.
 WARM, DONE = "the rate begins", "the rate ends"
+#: Seconds that are left to look at all processes before they end.
+LOOK_S = 1.0
 
 
 def lead(folder: Path, output: str, address: str, warm: int) -> dict[str, float]:
@@ -52,9 +54,9 @@ def lead(folder: Path, output: str, address: str, warm: int) -> dict[str, float]
     for each in write_splits_on_cluster(tasks, recipe, LocalFolder(folder / output), address=address, most=None, progress=print):
         found.append((time.monotonic(), each))
         cpu.append(time.process_time())
-        if len(found) == warm:
-            print(WARM, flush=True)
-    print(DONE, flush=True)
+        if len(found) in {warm, len(tasks)}:
+            print(WARM if len(found) == warm else DONE, flush=True)
+            time.sleep(LOOK_S if len(found) == len(tasks) else 0)  # the processes that score end with this loop
     rows, seconds = sum(each.rows for _, each in found[warm:]), found[-1][0] - found[warm - 1][0]
     return {
         "rows": sum(each.rows for _, each in found),
