@@ -4,7 +4,8 @@
 
 Nodes are processes of this machine with one core each, kept to a processor of their own where there are three; on another node, the head,
 nothing is scored. The rate begins after the first `--warm` splits, so that no start-up is in it; that is stated apart, as are the CPU
-seconds of the splits on the nodes and of the process that leads, which works beside a node where the machine has two processors.
+seconds of the splits on the nodes, of the process that leads, which works beside a node where the machine has two processors, and of Ray's
+own processes. From these follows what two nodes can reach at most on so many processors, whatever else the machine does.
 """
 
 # ruff: noqa: T201 - a script that prints
@@ -20,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from loadtests.table_rate import CANDIDATE, prepare
@@ -36,6 +37,10 @@ from tests.ray_environment import ROOT, is_complete, ray_python
 LEAD = "127.0.0.2"
 ADDRESSES = ("127.0.0.3", "127.0.0.4")
 GOAL = 1.7
+#: What `lead` prints where the rate begins and where it ends.
+WARM, DONE = "the rate begins", "the rate ends"
+#: Seconds that are left to look at all processes before they end.
+LOOK_S = 1.0
 
 
 def lead(folder: Path, output: str, address: str, warm: int) -> dict[str, float]:
@@ -49,6 +54,9 @@ def lead(folder: Path, output: str, address: str, warm: int) -> dict[str, float]
     for each in write_splits_on_cluster(tasks, recipe, LocalFolder(folder / output), address=address, most=None, progress=print):
         found.append((time.monotonic(), each))
         cpu.append(time.process_time())
+        if len(found) in {warm, len(tasks)}:
+            print(WARM if len(found) == warm else DONE, flush=True)
+            time.sleep(LOOK_S if len(found) == len(tasks) else 0)  # the processes that score end with this loop
     rows, seconds = sum(each.rows for _, each in found[warm:]), found[-1][0] - found[warm - 1][0]
     return {
         "rows": sum(each.rows for _, each in found),
@@ -64,8 +72,8 @@ def lead(folder: Path, output: str, address: str, warm: int) -> dict[str, float]
 
 
 @contextmanager
-def cluster(folder: Path, nodes: int) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield the address of a cluster of so many nodes besides the one that leads, and its environment."""
+def cluster(folder: Path, nodes: int) -> Iterator[tuple[str, dict[str, str], list[int]]]:
+    """Yield the address of a cluster of so many nodes besides the one that leads, its environment, and the ids of its nodes."""
     from passerelle.platform.ports import free_ports  # noqa: PLC0415 - what the environment of a node lacks
     from tests.ray_nodes import ray_node  # noqa: PLC0415 - likewise
 
@@ -80,12 +88,13 @@ def cluster(folder: Path, nodes: int) -> Iterator[tuple[str, dict[str, str]]]:
     # Not below a folder with a long name: the paths of Ray's sockets may have 107 bytes.
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as short, ExitStack() as stack:
         head = ("--head", "--include-dashboard=false", f"--node-ip-address={LEAD}", f"--port={port}", f"--temp-dir={short}")
-        stack.enter_context(ray_node(folder / "head.log", environment, *head, cores=0))
+        pids = [stack.enter_context(ray_node(folder / "head.log", environment, *head, cores=0)).pid]
         for place, address in enumerate(ADDRESSES[:nodes]):
             node = ("--address", f"{LEAD}:{port}", f"--node-ip-address={address}")
             started = stack.enter_context(ray_node(folder / f"{address}.log", environment, *node))
             _keep_to(started.pid, place)
-        yield f"{LEAD}:{port}", environment
+            pids.append(started.pid)
+        yield f"{LEAD}:{port}", environment, pids
 
 
 def _keep_to(pid: int, place: int) -> None:
@@ -98,14 +107,55 @@ def _keep_to(pid: int, place: int) -> None:
             each.cpu_affinity([processors[place]])
 
 
+def _cpu_seconds(pids: list[int]) -> dict[int, tuple[str, float]]:
+    """Return by process whether it scores or is one of Ray's own, and its CPU seconds so far."""
+    import psutil  # noqa: PLC0415 - what the environment of a node lacks
+
+    found = {}
+    for pid in pids:
+        for each in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                kind = "workers" if " ".join(each.cmdline()).startswith("ray::") else "ray"
+                found[each.pid] = (kind, sum(each.cpu_times()[:2]))
+    return found
+
+
+def _between(before: dict[int, tuple[str, float]], after: dict[int, tuple[str, float]]) -> dict[str, float]:
+    """Return the CPU seconds of each kind between two looks; of a process that ended meanwhile, an idle one, none."""
+    found = {"workers_cpu_seconds": 0.0, "ray_cpu_seconds": 0.0}
+    for pid, (kind, seconds) in after.items():
+        found[f"{kind}_cpu_seconds"] += seconds - before.get(pid, (kind, 0.0))[1]
+    return found
+
+
 def measured(folder: Path, nodes: int, warm: int) -> dict[str, float]:
-    """Return what `lead` returns of a cluster of so many nodes."""
-    with cluster(folder, nodes) as (address, environment):
+    """Return what `lead` returns of a cluster of so many nodes, and the CPU seconds of its processes in the same time."""
+    marks: dict[str, dict[int, tuple[str, float]]] = {}
+    with cluster(folder, nodes) as (address, environment, pids):
         command = [str(ray_python()), "-m", "loadtests.ray_rate", "--lead", str(folder), f"nodes-{nodes}", address, str(warm)]
-        done = subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=600, check=True)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            line = "{}"
+            for line in process.stdout or ():
+                if line.strip() in (WARM, DONE):
+                    marks[line.strip()] = _cpu_seconds(pids)
+    if process.returncode:
+        sys.exit(f"the process that leads ended with {process.returncode}; its messages are above")
+    found: dict[str, float] = json.loads(line)
+    found |= _between(marks[WARM], marks[DONE])
     print(nodes, json.dumps({key: round(value, 2) for key, value in found.items()}), file=sys.stderr, flush=True)
     return found
+
+
+def most_by_cpu(one: dict[str, float], two: dict[str, float], processors: int) -> float:
+    """Return how many times the rows of one node two can score at most, if each processor is busy all the time.
+
+    One node has a processor of its own; two share these processors with what leads and with Ray's own processes.
+    """
+    rows_one, rows_two = (each["rows_per_second"] * each["seconds"] for each in (one, two))
+    of_one = rows_one / one["workers_cpu_seconds"]
+    of_two = rows_two / two["workers_cpu_seconds"]
+    all_of_two = rows_two / sum(two[f"{kind}_cpu_seconds"] for kind in ("workers", "lead", "ray"))
+    return min(len(ADDRESSES) * of_two, processors * all_of_two) / of_one
 
 
 def main() -> None:
@@ -127,7 +177,9 @@ def main() -> None:
         prepare(folder, options.rows, options.candidate)
         one, two = (measured(folder, nodes, options.warm) for nodes in (1, 2))
     ratio = two["rows_per_second"] / one["rows_per_second"]
-    print(json.dumps({"candidate": options.candidate, "one": one, "two": two, "two to one": ratio}, indent=2))
+    most = most_by_cpu(one, two, len(os.sched_getaffinity(0)))
+    print(json.dumps({"candidate": options.candidate, "one": one, "two": two, "two to one": ratio, "at most": most}, indent=2))
+    print(f"two nodes to one, at most by the CPU seconds of all      {most:8.2f}")
     print(f"two nodes to one, rows a second without start-up {ratio:8.2f}   >= {GOAL}")
 
 

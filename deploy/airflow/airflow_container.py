@@ -34,9 +34,9 @@ def written(name: str, content: str) -> str:
     return str(path)
 
 
-def key(purpose: str) -> str:
-    """Return a key for one purpose, in the form that Fernet takes; the same in each of Airflow's processes."""
-    return base64.urlsafe_b64encode(hashlib.sha256(f"{purpose}:{secret('AIRFLOW_KEY')}".encode()).digest()).decode()
+def key(purpose: str, digest: str = "sha256") -> str:
+    """Return a key for one purpose, the same in each of Airflow's processes; one of SHA-256 has the form that Fernet takes."""
+    return base64.urlsafe_b64encode(hashlib.new(digest, f"{purpose}:{secret('AIRFLOW_KEY')}".encode()).digest()).decode()
 
 
 def set_environment() -> None:
@@ -47,7 +47,8 @@ def set_environment() -> None:
     os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC"] = f"postgresql+asyncpg://{ROLE}@{HOST}:{PORT}/{DATABASE}"
     os.environ["AIRFLOW__CORE__FERNET_KEY"] = key("fernet")
     os.environ["AIRFLOW__API__SECRET_KEY"] = key("session")
-    os.environ["AIRFLOW__API_AUTH__JWT_SECRET"] = key("token")
+    # Tokens are signed by HS512, whose key is to have 64 bytes at least.
+    os.environ["AIRFLOW__API_AUTH__JWT_SECRET"] = key("token", "sha512")
     for name, variable in (("MLFLOW_ADMIN_PASSWORD", "MLFLOW_TRACKING_PASSWORD"), ("S3_SECRET", "AWS_SECRET_ACCESS_KEY")):
         if f"{name}_FILE" in os.environ:
             os.environ[variable] = secret(name)

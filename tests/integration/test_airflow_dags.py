@@ -40,9 +40,10 @@ outlets = {f"{task.dag_id}.{task.task_id}": [each.uri for each in task.outlets] 
 told = {task.on_failure_callback[0].__name__ for dag in bag.dags.values() for task in dag.tasks}
 awaited = [each.uri for each in bag.dags["passerelle_flow"].timetable.asset_condition.objects]
 timed = [getattr(dag.timetable, "timetable", dag.timetable) for dag in bag.dags.values()]
+cron = {name: getattr(each, "expression", None) for name, each in zip(bag.dags, timed)}
 past = max(each.run_immediately.total_seconds() for each in timed if hasattr(each, "run_immediately"))
 found = {"past": past, "seconds": seconds, "errors": bag.import_errors, "dags": dags, "pools": pools, "retries": retries}
-found |= {"acceptances": acceptances, "told": sorted(told), "awaited": awaited}
+found |= {"acceptances": acceptances, "told": sorted(told), "awaited": awaited, "cron": cron}
 found["outlets"] = {name: uris for name, uris in outlets.items() if uris}
 print(json.dumps(found))
 """
@@ -122,6 +123,11 @@ def test_the_file_is_read_without_error_and_in_little_time(airflow: Path, tmp_pa
     assert tuple(found["acceptances"]) == ACCEPTANCES, "the form offers what the command takes"
     assert found["outlets"] == {"passerelle_drift.drift_alarm": [ALARM], "passerelle_corrections.export_corrections": [CORRECTED]}
     assert sorted(found["awaited"]) == [CORRECTED, ALARM], "the flow starts on what the two others make"
+    assert {name: line for name, line in found["cron"].items() if line} == {
+        "passerelle_flow": "0 3 * * *",
+        "passerelle_drift": "0 6 * * *",
+        "passerelle_corrections": "0 1 * * 1",
+    }
     assert found["told"] == ["notify"], "whoever is to know hears of each task that fails"
     assert found["past"] <= 300, "a DAG that is unpaused in the morning does not begin the run of the night"
     assert found["seconds"] < 1

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
+import passerelle.cli
 from passerelle.cli.output import Output
 
 RESULT = {"label": "Pb de suivi /Délai", "figures": [1, {"a": None}]}
@@ -26,3 +28,13 @@ def test_json_is_one_line_where_stdout_is_no_terminal(
 def test_a_number_that_json_does_not_have_is_null(capsys: pytest.CaptureFixture[str]) -> None:
     Output(as_json=True).result({"nan": float("nan"), "more": float("inf"), "less": [float("-inf")]})
     assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {"nan": None, "more": None, "less": [None]}
+
+
+def test_every_command_prints_its_json_by_the_same_function() -> None:
+    """Besides it, `openapi` prints a file for people and tools, and the demo a line with a body for curl."""
+    files = Path(passerelle.cli.__file__).parent.glob("*.py")
+    assert {path.name for path in files if "json.dumps(" in path.read_text(encoding="utf-8")} == {
+        "operations.py",
+        "output.py",
+        "show_steps.py",
+    }
