@@ -67,7 +67,7 @@ MAY_IMPORT: Mapping[str, set[str]] = {
     },
     "criteria": {"errors", "names"},
     "criteria_file": {"errors", "names", "criteria", "yaml_text"},
-    "yaml_text": {"errors"},
+    "yaml_text": {"errors", "regular_file"},
     "api_keys": {"errors", "names", "settings", "regular_file"},
     "project_file": {"errors", "names", "settings", "known_settings", "regular_file"},
     "scorer": {"errors"},

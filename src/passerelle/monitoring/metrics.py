@@ -26,6 +26,10 @@ _SAMPLE_S = 1.0
 _LAG_SAMPLE_S = 0.1
 _RECORDS = (1, 2, 5, 10, 50, 100, 500, 1_000)
 _FAULTS = ("500", "503")
+#: Labels that have a count of their own, of all versions together: an adopted model of one's own code may answer any text.
+_MOST_LABELS = 5_000
+#: Counts the others.
+OTHER_LABELS = "(others)"
 
 
 class Metrics:
@@ -108,6 +112,9 @@ class Metrics:
         """Count a record that was classified."""
         counter = self._predictions.get((label, model_version))
         if counter is None:
+            if len(self._predictions) >= _MOST_LABELS and label != OTHER_LABELS:
+                self.predicted(OTHER_LABELS, model_version)
+                return
             counter = self._predictions[label, model_version] = self.predictions.labels(label, model_version)
         counter.inc()
 

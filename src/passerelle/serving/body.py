@@ -58,7 +58,7 @@ class BodyReader:
                 one that has been half read the longest, and others need its place.
             ClientLeft: The client closed the connection.
         """
-        declared = headers.get(b"content-length", b"0")
+        declared = headers.get(b"content-length", b"0").rstrip(b" \t")  # the parser leaves them on, and they are no part of a value
         if not declared.isdigit() or len(declared) > _LONGEST_LENGTH or int(declared) > self._limit_bytes:
             raise self._too_large()
         task = asyncio.current_task()

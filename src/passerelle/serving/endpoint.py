@@ -267,6 +267,9 @@ class ClassifyEndpoint:
         enveloped = Enveloped(send, request_id)
         # The server leaves out the body of an answer to HEAD; FastAPI would not answer it at all.
         scope = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        if (given := dict(scope["headers"]).get(b"range")) is not None and not given.lower().startswith(b"bytes="):
+            # A unit that is not known is ignored: RFC 9110, section 14.2.
+            scope = {**scope, "headers": [each for each in scope["headers"] if each[0] != b"range"]}
         if scope["path"] in DOCUMENTS:
             await self._documents.answer(self._runtime.model, scope, receive, enveloped)
         else:

@@ -45,7 +45,7 @@ def refusal_of(version: str, headers: Headers) -> RequestError | None:
     names = [name for name, _ in headers]
     if (version == "1.1" and b"host" not in names) or any(names.count(name) > 1 for name in GIVEN_ONCE):
         return NOT_ONCE
-    if b"transfer-encoding" in names and dict(headers)[b"transfer-encoding"].lower() != b"chunked":
+    if b"transfer-encoding" in names and dict(headers)[b"transfer-encoding"].rstrip(b" \t").lower() != b"chunked":
         return CODED
     return None
 

@@ -57,7 +57,7 @@ class LocalNames:
                 raise RequestError(403, "foreign_origin", _FOREIGN_PAGE)
 
     def _is_named(self, authority: bytes, *, any_address: bool) -> bool:
-        found = _AUTHORITY.fullmatch(authority.decode("ascii", "replace").lower())
+        found = _AUTHORITY.fullmatch(authority.rstrip(b" \t").decode("ascii", "replace").lower())
         if found is None:
             return False
         host = (found["v6"] or found["name"]).rstrip(".")

@@ -24,6 +24,7 @@ def status(headers: dict[bytes, bytes], names: LocalNames | None = None) -> int:
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
+        (b"localhost \t", 200),
         (b"localhost", 200), (b"LOCALHOST:3000", 200), (b"localhost.", 200), (b"127.0.0.1:3000", 200), (b"[::1]:3000", 200),
         (b"192.0.2.7:3000", 200),  # an address is looked up nowhere
         (b"evil.example", 421), (b"evil.example:3000", 421), (b"localhost.evil.example", 421), (b"127.0.0.1.evil.example", 421),

@@ -55,7 +55,7 @@ def blank_everywhere(log: Path, ids: Collection[str], *, dry_run: bool = False) 
     for folder in (OPEN, CLOSED):
         for path in log_files(log, folder):
             found.add(blank_lines(path, ids, dry_run=dry_run))
-    for path in sorted((log / REJECTED).glob("*.jsonl")):
+    for path in sorted(each for each in (log / REJECTED).glob("*.jsonl") if each.is_file()):
         found.add(blank_lines(path, ids, anywhere=True, dry_run=dry_run))
     return found
 
