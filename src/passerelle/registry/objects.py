@@ -99,8 +99,8 @@ class Objects:
             raise OutsideError(f"the S3 at {where} refuses: {code}; its log may say why") from error
         except (EndpointConnectionError, BotoCoreError) as error:
             raise OutsideError(f"S3 does not answer at {where}", hint=S3_HINT) from error
-        # The client reads a page as a bucket that holds nothing.
-        if answer["ResponseMetadata"]["HTTPHeaders"].get("content-type", "").startswith("text/html"):
+        # The client reads a page as a bucket without a name that holds nothing.
+        if "Name" not in answer and answer["ResponseMetadata"]["HTTPHeaders"].get("content-type", "").startswith("text/html"):
             message = f"a web page answers at {where}, as that of a proxy or of a sign-in, and no S3"
             raise OutsideError(message, hint="export MLFLOW_S3_ENDPOINT_URL=URL")
 
