@@ -31,6 +31,16 @@ ORGANISATION = (
         "integration/test_build_secrets.py::test_an_index_that_answers_by_a_page_is_said_without_the_password",
     ),
     (
+        "A page of a proxy or of a sign-in answers in the place of MLflow or S3",
+        "One sentence says so, with the setting of the address; S3's page is not taken for an empty bucket",
+        "unit/registry/test_reachable.py::test_why_it_is_not_reached",
+    ),
+    (
+        "The authorities' file of a command is missing or no PEM, or the server's certificate is not trusted",
+        "One sentence says which, and `passerelle doctor` names the file",
+        "unit/registry/test_reachable.py::test_why_it_is_not_reached",
+    ),
+    (
         "The authorities to trust are no PEM",
         "The file is refused by name",
         "unit/bentos/test_build_secrets.py::test_authorities_that_are_not_pem_are_refused_by_name",

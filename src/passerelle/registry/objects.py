@@ -87,7 +87,7 @@ class Objects:
         where = self.settings.endpoint_url or "AWS"
         try:
             # Not head_bucket: its answer has no body, so that a wrong key and a forbidden bucket look the same.
-            self._client.list_objects_v2(Bucket=self.settings.bucket, MaxKeys=1)
+            answer = self._client.list_objects_v2(Bucket=self.settings.bucket, MaxKeys=1)
         except NoCredentialsError as error:
             raise OutsideError(f"no keys for the S3 at {where}", hint=_KEYS_HINT) from error
         except ClientError as error:
@@ -101,6 +101,10 @@ class Objects:
         except (EndpointConnectionError, BotoCoreError) as error:
             message = f"S3 does not answer at {where}{through_proxy(where)}"
             raise OutsideError(message, hint=past_proxy(where, S3_HINT)) from error
+        # The client reads a page as a bucket without a name that holds nothing.
+        if "Name" not in answer and answer["ResponseMetadata"]["HTTPHeaders"].get("content-type", "").startswith("text/html"):
+            message = f"a web page answers at {where}, as that of a proxy or of a sign-in, and no S3"
+            raise OutsideError(message, hint="export MLFLOW_S3_ENDPOINT_URL=URL")
 
     def keys(self, prefix: str, *, most: int | None = None) -> tuple[str, ...]:
         """Return the names of all objects below the prefix, in order; of the first of them where `most` limits their number."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from urllib.parse import urlsplit
 
@@ -12,6 +13,9 @@ from passerelle.settings import MlflowSettings, S3Settings
 #: The first is for another terminal, where it runs until Ctrl-C, and prints what to type in this one.
 MLFLOW_HINT = "passerelle up\nexport MLFLOW_TRACKING_URI=URL"
 S3_HINT = "passerelle up\nexport MLFLOW_S3_ENDPOINT_URL=URL"
+#: `doctor` names the file that is none, and each certificate that is not trusted.
+_TLS_HINT = "passerelle doctor\nexport REQUESTS_CA_BUNDLE=FILE"
+_TLS_REASON = re.compile(r"\] (.+?)(?: \(_ssl\.c|$)")
 _PORTS = {"http": 80, "https": 443}
 _S3_TIMEOUT_S = 5.0
 
@@ -37,7 +41,7 @@ def check_mlflow(settings: MlflowSettings) -> None:
     """Check that the MLflow server is healthy; takes seconds at most, where MLflow's own retries take minutes.
 
     Raises:
-        OutsideError: It does not answer.
+        OutsideError: It does not answer, a web page does, or the authorities' file here is not usable.
     """
     address = settings.tracking_uri
     if not address.startswith(("http://", "https://")):
@@ -47,10 +51,19 @@ def check_mlflow(settings: MlflowSettings) -> None:
     import requests  # noqa: PLC0415 - takes as long to import as all else that a refusal needs
 
     try:
-        requests.get(f"{address.rstrip('/')}/health", timeout=settings.timeout_s).raise_for_status()
+        answer = requests.get(f"{address.rstrip('/')}/health", timeout=settings.timeout_s)
+        answer.raise_for_status()
+    except requests.exceptions.SSLError as error:
+        found = _TLS_REASON.search(str(error))
+        raise OutsideError(f"no TLS connection to {address}: {found[1] if found else 'it is refused'}", hint=_TLS_HINT) from error
     except requests.RequestException as error:
         message = f"MLflow does not answer at {address}{through_proxy(address)}"
         raise OutsideError(message, hint=past_proxy(address, MLFLOW_HINT)) from error
+    except OSError as error:  # of the authorities' file: requests names it
+        raise OutsideError(f"no TLS connection to {address}: {error}", hint=_TLS_HINT) from error
+    if answer.text.lstrip().startswith("<"):
+        message = f"a web page answers at {address}, as that of a proxy or of a sign-in, and not MLflow"
+        raise OutsideError(message, hint="export MLFLOW_TRACKING_URI=URL")
 
 
 def check_s3_listens(settings: S3Settings) -> None:

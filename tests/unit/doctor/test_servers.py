@@ -14,6 +14,8 @@ import pytest
 from passerelle.client_settings import ClientSettings
 from passerelle.doctor import live_service, mlflow_api, object_storage, promotions_ledger
 from passerelle.doctor.diagnosis import Diagnosis, Health
+from passerelle.errors import OutsideError
+from passerelle.registry.objects import Objects
 from passerelle.settings import S3Settings
 from tests.unit.doctor.surroundings import surroundings
 
@@ -82,9 +84,11 @@ def test_an_mlflow_that_answers_under_any_name_or_with_pages_is_warned_of(tmp_pa
     with answering(lambda path, _: mlflow(path, (200, "{}"))) as address:
         found = by_subject(mlflow_api.probe(surroundings(tmp_path, address)))
     assert (found["MLflow hosts"].health, found["MLflow artifacts"].health) == (Health.WARNING, Health.NOT_TRIED)
-    with answering(lambda *_: (200, "<html>sign in</html>")) as address:
+    with answering(lambda path, _: (200, "OK" if path.startswith("/health") else "<html>sign in</html>")) as address:
         found = by_subject(mlflow_api.probe(surroundings(tmp_path, address)))
     assert (found["MLflow"].health, "another program" in found["MLflow"].message) == (Health.WARNING, True)
+    with answering(lambda *_: (200, "<html>sign in</html>")) as address, pytest.raises(OutsideError, match="a web page answers at"):
+        by_subject(mlflow_api.probe(surroundings(tmp_path, address)))
 
 
 @pytest.mark.parametrize(
@@ -121,6 +125,12 @@ def test_an_s3_with_another_clock_that_everybody_may_list_and_that_ignores_condi
     assert "writes whatever If-None-Match and If-Match asks for" in found["S3 conditional writes"].message
     assert found["S3 writes"].message.endswith("leaves 'UploadId' out of its answer: it may be another program")
     assert "not to be shown" not in repr(found)
+
+
+def test_a_page_in_the_place_of_an_s3_is_no_empty_bucket() -> None:
+    page = (200, "<html>sign in</html>")
+    with answering(lambda *_: page, {"Content-Type": "text/html"}) as address, pytest.raises(OutsideError, match="a web page answers at"):
+        Objects(s3(address)).check()
 
 
 def test_servers_that_are_off_are_faults_and_what_needs_them_was_not_tried(tmp_path: Path) -> None:
