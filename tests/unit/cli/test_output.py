@@ -21,3 +21,8 @@ def test_json_is_one_line_where_stdout_is_no_terminal(
     shown = capsys.readouterr().out
     assert json.loads(shown) == RESULT
     assert shown.count("\n") == lines
+
+
+def test_a_table_without_rows_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(as_json=False, width=80).table(("name", "rights"), ())
+    assert capsys.readouterr().out.splitlines()[-1] == "none"
