@@ -113,7 +113,7 @@ class Output:
         optional: Sequence[str] = (),
         tones: Mapping[str, Tone] = MappingProxyType({}),
     ) -> None:
-        """Print a table for a person; programs do not get it.
+        """Print a table for a person, which says so where it has no rows; programs do not get it.
 
         Args:
             right: Columns that hold figures.
@@ -121,6 +121,7 @@ class Output:
             tones: The colour of a cell, by its text.
         """
         if not self.as_json:
+            rows = rows or [("none", *[""] * (len(columns) - 1))]
             table(Grid(columns, rows, right, optional, tones), width=self._width)
 
     def result(self, value: Any) -> None:

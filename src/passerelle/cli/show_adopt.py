@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from passerelle.cli.output import Output
@@ -34,9 +35,9 @@ def adopted(output: Output, result: Adopted) -> None:
     for warning in result.warnings:
         output.line(f"  warning: {warning}")
     if result.created and not result.dry_run and result.ref is not None:
-        output.line(f"  next: passerelle promote --model {result.registered_model} --version {result.ref.version}")
-        if record.pickled and record.flavor != "python_function":
-            output.line(f"    or: passerelle convert {result.ref.uri}")
+        promote = f"passerelle promote --model {shlex.quote(result.registered_model)} --version {result.ref.version}"
+        convert = f"\npasserelle convert {shlex.quote(result.ref.uri)}" if record.pickled and record.flavor != "python_function" else ""
+        output.next_commands(promote + convert)
     output.result(result)
 
 
@@ -49,7 +50,7 @@ def converted(output: Output, result: Converted) -> None:
     else:
         output.line(f"{result.ref}, made of {result.ancestor} as {result.form}: {result.artifact_digest}")
         output.line(f"  {_reproduced(result)}; it runs no code when it is read")
-        output.line(f"  next: passerelle promote --model {result.ref.registered_model} --version {result.ref.version}")
+        output.next_commands(f"passerelle promote --model {shlex.quote(result.ref.registered_model)} --version {result.ref.version}")
     output.result(result)
 
 

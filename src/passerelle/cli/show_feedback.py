@@ -31,7 +31,7 @@ def exported(output: Output, result: Exported) -> None:
             output.line(f"left out: {number} {what}")
     columns = result.columns
     option = " ".join(f"--{'text' if result.are_texts else 'feature'}-column {shlex.quote(column)}" for column in columns)
-    train = f"passerelle train --data {relative(result.path)} {option} --label-column label"
+    train = f"passerelle train --data {shlex.quote(relative(result.path))} {option} --label-column label"
     output.next_commands(about_model(train, result.registered_model) if len(models_of_project({})) > 1 else train)
     output.result(result)
 
@@ -45,6 +45,8 @@ def imported(output: Output, result: ImportedFeedback) -> None:
         f"{begin} {result.new} of {result.rows} corrections by '{result.by}': {result.repeated} repeated, {result.erased} erased, "
         f"{result.unknown} of the new ones about answers that are not in the log yet, {result.blank} rows without a label"
     )
+    if not result.dry_run:
+        output.next_commands("passerelle feedback export --output FILE")
     output.result(result)
 
 
@@ -58,5 +60,7 @@ def sampled(output: Output, result: DailySample) -> None:
     output.table(("prediction id", "answered", "record"), rows)
     if result.path is not None:
         output.line(f"fill in the column label of {relative(result.path)}, then")
-        output.next_commands(f"passerelle feedback import {relative(result.path)} --by NAME")
+        output.next_commands(f"passerelle feedback import {shlex.quote(relative(result.path))} --by NAME")
+    elif result.sample:
+        output.next_commands(f"passerelle feedback sample --day {result.day} --output FILE")
     output.result(result)

@@ -32,6 +32,8 @@ def listed(output: Output, result: Sequence[ApiKey]) -> None:
         (key.name, key.key_id, key.state(datetime.now(UTC)), key.created, key.expires or "never", ", ".join(key.rights)) for key in result
     ]
     output.table(("name", "id", "state", "made", "expires", "rights"), rows)
+    if not rows:
+        output.next_commands("passerelle keys make NAME")
     output.result([dict(zip(("name", "key_id", "state", "created", "expires", "rights"), row, strict=True)) for row in rows])
 
 

@@ -50,7 +50,7 @@ def run(context: Context, options: DriftOptions, *, criteria: Path = CRITERIA, p
     folder = context.state.state_dir / MONITORING
     ref = _version(context, name, days, progress)
     training = training_rows(context.registry, ref, folder, context.signing) if ref is not None else None
-    result = replace(drift_result(name, days, training, rules), refused=_refused(context))
+    result = replace(drift_result(name, days, training, rules), refused=_refused(context, name))
     write_last(folder, LastDrift(name, result.day.isoformat(), result.state, reasons(result, "en")))
     if options.report is not None:
         _write(options.report, drift_page.html(result, language=options.language or context.state.language))
@@ -87,10 +87,10 @@ def _version(context: Context, name: str, days: Sequence[DayCounts], progress: P
         return None
 
 
-def _refused(context: Context) -> SharedAnswers | None:
-    """Return how many requests the service that runs here refused; None where none does."""
+def _refused(context: Context, registered_model: str) -> SharedAnswers | None:
+    """Return how many requests the model's service that runs here refused; None where none does."""
     try:
-        figures = monitor.run(context)
+        figures = monitor.run(context, registered_model=registered_model)
     except (NotFoundError, OutsideError):
         return None
     refused = sum(count for status, count in figures.requests.items() if int(status) >= _LEAST_ERROR)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from passerelle.count_of import count_of
 from passerelle.errors import NotFoundError
 from passerelle.model.ledger_entry import Entry
 from passerelle.model.prediction_id import day_of
@@ -140,7 +141,7 @@ def _taken_out_of_log(location: LogLocation, ids: frozenset[str], *, dry_run: bo
     sweep_staging()
     found = blank_everywhere(location.folder, ids, dry_run=dry_run)
     for day, of_day in _by_day(ids):
-        progress(f"{day}: {len(of_day)} answers")
+        progress(f"{day}: {count_of(len(of_day), 'answer')}")
         for store in location.stores:
             found.add(take_out(store, day, of_day, dry_run=dry_run))
     return found

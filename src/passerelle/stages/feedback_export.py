@@ -149,7 +149,7 @@ def _of_model(rows: Sequence[Correction], registered_model: str | None) -> list[
 def _nothing(found: Corrections, corrected: int) -> NotFoundError:
     if corrected:
         message = f"no record is kept of {count_of(corrected, 'corrected answer')}: PASSERELLE_LOG_TEXT is off, or the texts have expired"
-        return NotFoundError(message, hint="export PASSERELLE_LOG_TEXT=redacted")
+        return NotFoundError(message, hint="export PASSERELLE_LOG_TEXT=redacted; passerelle deploy --stop; passerelle deploy")
     unknown = f"; {found.unknown} answers that have feedback are not in the log" if found.unknown else ""
     return NotFoundError(f"no answer of these days has feedback{unknown}", hint="passerelle feedback sample")
 

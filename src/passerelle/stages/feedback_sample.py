@@ -12,7 +12,7 @@ from passerelle.errors import NotFoundError, SeveralModelsError, UsageError
 from passerelle.monitoring.daily_sample import sample_of
 from passerelle.monitoring.prediction_log.corrections import chosen_rows
 from passerelle.monitoring.prediction_log.log_place import LogPlace
-from passerelle.monitoring.prediction_log.partitions import prediction_batches
+from passerelle.monitoring.prediction_log.partitions import logged_days, prediction_batches
 from passerelle.monitoring.prediction_log.trees import PREDICTIONS, TEXTS
 from passerelle.stages.context import Context, stage
 from passerelle.stages.log_location import log_location
@@ -103,7 +103,9 @@ def _ids(place: LogPlace, day: date, registered_model: str | None) -> list[str]:
         raise SeveralModelsError(f"several models answered on {day}", sorted(by_model))
     if not by_model:
         of = f" by '{registered_model}'" if registered_model else ""
-        raise NotFoundError(f"the prediction log has no answer of {day}{of}", hint="passerelle status")
+        other = [each for each in logged_days(place) if each != day]
+        hint = f"passerelle feedback sample --day {other[-1]}" if other else "passerelle status"
+        raise NotFoundError(f"the prediction log has no answer of {day}{of}", hint=hint)
     return next(iter(by_model.values()))
 
 

@@ -38,3 +38,8 @@ def test_every_command_prints_its_json_by_the_same_function() -> None:
         "output.py",
         "show_steps.py",
     }
+
+
+def test_a_table_without_rows_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(as_json=False, width=80).table(("name", "rights"), ())
+    assert capsys.readouterr().out.splitlines()[-1] == "none"

@@ -185,7 +185,8 @@ def test_what_a_candidate_did_live_is_in_the_report(language: Any) -> None:
     page, text = html(judged(BETTER), language=language, live=live), markdown(judged(BETTER), language=language, live=live)
     words = TEXTS[language]
     thousand, share = ("1\N{NARROW NO-BREAK SPACE}000", "7,0\N{NO-BREAK SPACE}%") if language == "fr" else ("1,000", "7.0%")
-    assert f'<th scope="row">{words["live_requests"]}</th><td class="n">{thousand}</td><td class="n">100</td>' in page
+    production, candidate = (f'<td class="n" data-label="{words[name]}">' for name in ("live_production", "live_candidate"))
+    assert f'<th scope="row">{words["live_requests"]}</th>{production}{thousand}</td>{candidate}100</td>' in page
     assert f"&lt;{share}&gt;" in page
     assert f"| {words['live_requests']} | {thousand} | 100 |" in text
     for without in (html(judged(BETTER), language=language), markdown(judged(BETTER), language=language)):

@@ -153,6 +153,13 @@ def test_scores_of_held_out_rows_become_what_answers_are_compared_with() -> None
 
 def test_what_the_service_refused_is_shown_where_one_runs_here(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figures = Figures("http://here", "3", {"200": 90, "422": 6, "503": 4}, None, None, {}, None)
-    monkeypatch.setattr("passerelle.stages.monitor.run", lambda _: figures)
+    asked: list[str] = []
+
+    def monitored(_: object, *, registered_model: str) -> Figures:
+        asked.append(registered_model)
+        return figures
+
+    monkeypatch.setattr("passerelle.stages.monitor.run", monitored)
     (project / "log").mkdir()
     assert json.loads(ran("--log", "log", "--json")[1])["refused"]["value"] == 0.1
+    assert len(asked) == 1 and asked[0], "of several models that are served here, the one that the report is about"
