@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from passerelle.training.model_writer import fast_schema
 _CLASSES, _RECORDS, _CHARACTERS = 3, 6, 40
 #: Of which nothing is installed where the model is served.
 _OWN_MODULES = ("training.", "__main__.")
+_CANDIDATES = "git diff training/candidates.py"
 #: In the name of a lambda, and of what is defined within a function.
 _NAMELESS = "<"
 
@@ -44,8 +46,9 @@ def choose(candidates: Sequence[Candidate], names: Sequence[str], data: Dataset,
     """Return the candidates with these names, all of them without a name, and say which of them cannot be saved.
 
     Raises:
-        UsageError: There is no candidate of a name, or none that can be saved.
+        UsageError: There is no candidate of a name, or none that can be saved; or there is none at all, or two have one name.
     """
+    _check_names([each.name for each in candidates])
     selected = tuple(each for each in candidates if not names or each.name in names)
     for name in names:
         if name not in {each.name for each in candidates}:
@@ -61,6 +64,15 @@ def choose(candidates: Sequence[Candidate], names: Sequence[str], data: Dataset,
     if len(failed) == len(selected):
         raise none_left(failed)
     return Chosen(tuple(each for each, fault in faults if fault is None), failed)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    if not names:
+        raise UsageError("candidates_for in candidates.py returns no candidate for this data", hint=_CANDIDATES)
+    twice = next((name for name, times in Counter(names).items() if times > 1), None)
+    if twice is not None:
+        # Runs, figures and options go by the name.
+        raise UsageError(f"candidates.py gives the name '{twice}' to several candidates", hint=_CANDIDATES)
 
 
 def none_left(failed: Sequence[FailedCandidate]) -> UsageError:

@@ -114,3 +114,10 @@ def test_candidates_are_chosen_by_name_in_their_own_order() -> None:
     with pytest.raises(UsageError, match="no candidate 'mixed_rl'; it defines word_lr, mixed_lr, ") as refused:
         chosen(*text_candidates(), names=("mixed_rl",))
     assert refused.value.hint == "passerelle train --candidate mixed_lr"
+
+
+def test_a_project_without_candidates_or_with_two_of_one_name_is_told_so() -> None:
+    with pytest.raises(UsageError, match="returns no candidate for this data"):
+        chosen()
+    with pytest.raises(UsageError, match="gives the name 'own' to several candidates"):
+        chosen(candidate(), candidate(min_df=2))

@@ -104,9 +104,9 @@ class LogProcess:
             time.sleep(seconds)
         else:
             # Not `select`, which takes no number from 1,024 on: a service with many connections has such.
-            said = select.poll()
-            said.register(stdout, select.POLLIN)
-            said.poll(seconds * 1_000)
+            messages = select.poll()
+            messages.register(stdout, select.POLLIN)
+            messages.poll(seconds * 1_000)
 
     def wait_for_end(self) -> None:
         """Wait until it has ended, after `close_input`."""
