@@ -173,8 +173,7 @@ def history(registered_model: str | None, verify: bool, as_json: bool) -> None:
     context = surroundings(registered_model=registered_model)
     found = stage.run(context, verify=verify)
     if not (found.entries or found.findings) and is_typed("registered_model"):
-        # The stack's prober verifies ledgers in an image without BentoML, which this imports.
-        from passerelle.stages.known_models import check_known
+        from passerelle.stages.known_models import check_known  # BentoML, which the prober's image lacks
 
         check_known(context)
     show.history(Output(as_json=as_json), found)
