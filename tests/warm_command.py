@@ -21,10 +21,11 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 
 #: What the commands import of others. BentoML is not among them: it reads the environment when it is imported.
-#: skops comes first: it searches all modules that are there already for each function of NumPy and SciPy.
+#: What it imports itself are. skops comes first: it searches all modules that are there already for each function of NumPy and SciPy.
 LIBRARIES = (
-    "skops.io", "boto3", "click", "matplotlib.figure", "mlflow.artifacts", "mlflow.sklearn", "pandas", "pyarrow.parquet", "requests",
-    "rich.console", "scipy.stats", "sklearn.ensemble", "sklearn.linear_model", "sklearn.model_selection", "sklearn.svm", "statsmodels.api",
+    "skops.io", "boto3", "cattrs", "click", "fsspec", "jinja2", "matplotlib.figure", "mlflow.artifacts", "mlflow.sklearn", "pandas",
+    "pathspec", "pyarrow.parquet", "pydantic_settings", "requests", "rich.console", "scipy.stats", "simple_di", "sklearn.ensemble",
+    "sklearn.linear_model", "sklearn.model_selection", "sklearn.svm", "statsmodels.api",
 )  # fmt: skip
 
 #: What a shell runs in place of `passerelle`: a small Python that waits for the process that does the work, and ends as it does.

@@ -64,7 +64,7 @@ def _damaged_scorer(folder: Path) -> None:
 
 
 def _slow(versions: Versions) -> ModelVersionRef:
-    long = [text * 100 for text in TEXTS]
+    long = [text * 40 for text in TEXTS]
     return versions.register(versions.logged(slow(), *table(0, long)))
 
 

@@ -36,7 +36,7 @@ from tests.signing_fixtures import make_keys
 #: Longest wait for anything that is expected to happen.
 LIMIT_S = 60.0
 #: The most processor time of a prediction by the service under test.
-MOST_CPU_MS = 40
+MOST_CPU_MS = 25
 WEBHOOK_SECRET = "the secret of the tests' own webhook"
 _LOOKS = 6
 _LEAST_WORKER_BYTES, _SMALL_DISK_BYTES = 30 * 2**20, 192 * 2**20

@@ -68,7 +68,7 @@ def words(*, vectorizer: Any = None, column: str = "text", classifier: Any = Non
 
 
 def slow() -> Pipeline:
-    """Return a pipeline that takes hundreds of milliseconds for a long text, and that no scorer is compiled for."""
+    """Return a pipeline that takes tens of milliseconds for a long text, and that no scorer is compiled for."""
     features, _ = words(vectorizer=HashingVectorizer(analyzer="char", ngram_range=(1, 200), n_features=64)).steps
     return Pipeline([features, ("model", KNeighborsClassifier(1))])
 
