@@ -11,6 +11,7 @@ from typing import IO, Protocol
 
 from passerelle import __version__
 from passerelle.errors import OutsideError
+from passerelle.regular_file import read_regular_file
 from passerelle.rollout.backup_origin import FORMAT, Origin, origin_of
 from passerelle.rollout.stack import Stack
 
@@ -55,9 +56,12 @@ class DumpFolder:
     wait_s: float = _WAIT_S
 
     def origin(self) -> Origin:
-        """Return what the last dump was made with."""
-        lines = (self.folder / "origin").read_text(encoding="utf-8").split()
-        return Origin(FORMAT, __version__, int(lines[0]) if lines else 0, lines[1] if len(lines) > 1 else "")
+        """Return what the last dump was made with; raises OutsideError where the folder does not say it."""
+        try:
+            version, *schema = read_regular_file(self.folder / "origin").decode().split() or ["0"]
+            return Origin(FORMAT, __version__, int(version), schema[0] if schema else "")
+        except (OSError, ValueError) as error:
+            raise OutsideError(f"the version of PostgreSQL that made the dump is unknown: {self.folder / 'origin'}: {error}") from error
 
     def dump(self, target: IO[bytes]) -> None:
         """Ask for a dump and copy it; it is removed from the folder then.

@@ -1,7 +1,8 @@
-"""Which names stand for this machine: who asks on loopback needs no key, but a web page that a visitor of it opened is not the visitor.
+"""Which host names stand for this machine.
 
-A page may let its own name stand for 127.0.0.1 (DNS rebinding) and then reads whatever is answered under that name; under its true name it
-A page may let its own name stand for 127.0.0.1 (DNS rebinding), and then reads what is answered under that name; under its true name it
+Who asks on loopback needs no key; a web page that is open in a browser on this machine asks on loopback too. Such a page may let its
+own name resolve to 127.0.0.1 (DNS rebinding) and read the answers; under its true name it can still send requests, though it reads no
+answer. The browser says in `Host` which name it used and in `Origin` whose page asks, and no page can change them.
 """
 
 from __future__ import annotations

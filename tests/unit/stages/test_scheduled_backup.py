@@ -109,3 +109,11 @@ def test_a_dump_that_fails_and_one_that_nobody_makes_are_told_apart(tmp_path: Pa
         with pytest.raises(OutsideError, match="does the container backup-database run"):
             DumpFolder(tmp_path, wait_s=0).dump(file)
     assert {path.name for path in tmp_path.iterdir()} == {"copy", "origin"}
+
+
+@pytest.mark.parametrize("content", [None, b"psql: error", b"\xff"])
+def test_a_dump_of_an_unknown_server_is_refused(content: bytes | None, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "origin").write_bytes(content)
+    with pytest.raises(OutsideError, match=r"PostgreSQL that made the dump is unknown: .*origin"):
+        DumpFolder(tmp_path).origin()

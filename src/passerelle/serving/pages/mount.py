@@ -19,7 +19,10 @@ def mounted(runtime: Runtime) -> Starlette:
 
 
 class PeoplesPages:
-    """The application for people, made at the first request for a page: a worker is ready without it."""
+    """The application for people, made at the first request for a page: a worker is ready without it.
+
+    What fails while it is made, as where no file can be opened, is tried again at the next request.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -29,7 +32,12 @@ class PeoplesPages:
         """Answer one request."""
         if self._app is None:
             self._app = asyncio.ensure_future(asyncio.to_thread(_application, self._runtime))
-        app = await asyncio.shield(self._app)
+        try:
+            app = await asyncio.shield(making := self._app)
+        except Exception:
+            if self._app is making:
+                self._app = None
+            raise
         await app(scope, receive, send)
 
 

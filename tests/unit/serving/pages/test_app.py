@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from passerelle.serving.contract import RequestError
 from passerelle.serving.endpoint import ClassifyEndpoint
-from passerelle.serving.pages import app
+from passerelle.serving.pages import app, mount
 from passerelle.serving.pages.app import build_app
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
@@ -71,3 +71,18 @@ def test_the_page_is_titled_by_model_and_version_and_grouped(tmp_path: Path) -> 
     assert groups["/classify"] == groups["/classify/batch"] == ["answers"]
     assert {tag for tags in groups.values() for tag in tags} <= {tag["name"] for tag in document["tags"]}
     assert f"<title>{runtime.registered_model}, version 7 · passerelle</title>" in pages.get("/docs").text
+
+
+def test_pages_that_could_not_be_made_are_made_at_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = iter([OSError(24, "Too many open files")])
+
+    def build(_: Runtime) -> Any:
+        for error in made:
+            raise error
+        return build_app(cast("Runtime", SimpleNamespace(registered_model="m", model=None)))
+
+    monkeypatch.setattr(mount, "_application", build)
+    pages = TestClient(mount.PeoplesPages(cast("Runtime", None)))
+    with pytest.raises(OSError, match="Too many open files"):
+        pages.get("/")
+    assert pages.get("/").status_code == 200
