@@ -26,7 +26,8 @@ from passerelle.errors import OutsideError, PasserelleError
 from passerelle.model.loaded import LoadedModel
 from passerelle.registry.table_bucket import TableBucket
 from passerelle.settings import S3Settings, ServiceSettings
-from passerelle.stages.score_inputs import S3, output_folder, table_files
+from passerelle.stages.score_inputs import output_folder, table_files
+from passerelle.stages.score_options import S3
 from passerelle.stages.score_records import record_reader
 
 MODEL = {"registered_model": "test", "version": "7", "run_id": "0" * 32, "artifact_digest": "sha256:0"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,6 @@ def test_a_machine_without_git_cannot_check_a_commit_out(tmp_path: Path, monkeyp
     def run(*_: object, **__: object) -> None:
         raise FileNotFoundError(2, "No such file or directory", "git")
 
-    monkeypatch.setattr(reproduce.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(UsageError, match="cannot be checked out: git does not answer"), reproduce.checkout(tmp_path, "a" * 40):
         pass

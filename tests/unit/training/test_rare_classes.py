@@ -11,7 +11,7 @@ import pytest
 
 from passerelle.errors import DataError, UsageError
 from passerelle.stages.reproduce import train_options
-from passerelle.stages.train import TrainingData
+from passerelle.stages.train_options import TrainingData
 from passerelle.training.dataset import Dataset, digest_of, read_data
 from passerelle.training.params import Params
 from passerelle.training.plan import TrainingPlan, plan_of, prepare
