@@ -38,7 +38,11 @@ def read_regular_file(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
         OSError: It cannot be read, is no regular file, or holds more than `most_bytes`; `strerror` says which.
     """
     with open_regular_file(path) as file:
-        content = file.read(most_bytes + 1)
+        # `read` reserves all that it is asked for, so it is asked for no more than there is.
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(min(size, most_bytes) + 1)
+        if size < len(content) <= most_bytes:  # it grew meanwhile
+            content += file.read(most_bytes + 1 - len(content))
     if len(content) > most_bytes:
         raise OSError(errno.EFBIG, f"it holds more than {most_bytes:,} bytes", str(path))
     return content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from passerelle.platform.state import running
 from passerelle.project.manifest import FILE as MANIFEST
 from passerelle.project.manifest import read_manifest
 from passerelle.project_file import FILE, read_project_file
-from passerelle.regular_file import MOST_BYTES, read_json_file, read_regular_file
+from passerelle.regular_file import MOST_BYTES, MOST_MODEL_BYTES, read_json_file, read_regular_file
 from passerelle.rollout.service_state import running_service, state_path
 from passerelle.serving.following.credentials import request_headers
 from passerelle.serving.following.webhook import read_secret
@@ -58,6 +59,20 @@ def test_what_is_no_small_regular_file_is_refused(tmp_path: Path, make: Callable
 def test_a_file_of_the_largest_size_is_read(tmp_path: Path) -> None:
     (path := tmp_path / "file").write_bytes(b"0" * MOST_BYTES)
     assert len(read_regular_file(path)) == MOST_BYTES
+
+
+def test_a_small_file_takes_no_room_for_a_large_one(tmp_path: Path) -> None:
+    (path := tmp_path / "file").write_bytes(b"0" * 1000)
+    tracemalloc.start()
+    try:
+        assert len(read_regular_file(path, MOST_MODEL_BYTES)) == 1000
+        assert tracemalloc.get_traced_memory()[1] < MOST_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_of_unknown_size_is_read() -> None:
+    assert read_regular_file(Path("/proc/self/status")).startswith(b"Name:")
 
 
 def test_json_that_is_nested_too_deep_is_a_wrong_value(tmp_path: Path) -> None:
