@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,18 +86,21 @@ def test_history_ends_with_one_when_it_finds_something(
 
 
 def test_history_verifies_with_what_the_prober_has_alone(registry: Registry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Also a ledger whose only entry says nothing."""
+    """Also a ledger whose only entry says nothing, and that of a model whose first promotion was refused."""
     monkeypatch.setenv("PASSERELLE_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("PYTHONPATH", few_packages(tmp_path / "few", ROOT / "deploy/mlflow/requirements.txt"))
     name = registry.settings.registered_model
 
-    def faults() -> int:
+    def verified(name: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "passerelle", "history", "--verify", "--json", "--model", name]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
         assert done.stdout.startswith("{"), done.stderr
-        return len(json.loads(done.stdout)["findings"])
+        return dict(json.loads(done.stdout))
 
-    assert faults() == 0
+    assert verified(name)["findings"] == []
     key = Ledger(registry.objects, name).key(1)
     registry.objects.replace(key, b"{}", entity_tag=registry.objects.read(key)[1])
-    assert faults() > 0
+    assert verified(name)["findings"]
+    assert verified(f"{name}-refused")["error"]["code"] == "not_found"
+    registry.objects.create(f"{Ledger(registry.objects, f'{name}-refused').looks_folder}a/000001.json", b"{}")
+    assert verified(f"{name}-refused")["entries"] == []

@@ -169,12 +169,11 @@ def history(registered_model: str | None, verify: bool, as_json: bool) -> None:
     """Print the ledger of promotions and rollbacks."""
     from passerelle.cli import show
     from passerelle.stages import history as stage
+    from passerelle.stages.known_models import check_known
 
     context = surroundings(registered_model=registered_model)
     found = stage.run(context, verify=verify)
     if not (found.entries or found.findings) and is_typed("registered_model"):
-        from passerelle.stages.known_models import check_known  # BentoML, which an image that verifies ledgers lacks
-
         check_known(context)
     show.history(Output(as_json=as_json), found)
     if (found.findings or found.differences) and as_json:  # the one object holds them already

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from passerelle.bentos import store
 from passerelle.errors import NotFoundError, UsageError
 from passerelle.registry.client import Registry
+from passerelle.registry.objects import Objects
 from passerelle.rollout.stack import Stack
 from passerelle.stages import known_models
 from passerelle.stages.context import context_of
@@ -19,7 +21,7 @@ TWO = '[settings]\nregistered_model = "comments"\n[models.themes]\nexperiment = 
 
 def test_models_come_from_the_project_the_store_and_the_services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "passerelle.toml").write_text(TWO)
-    monkeypatch.setattr(known_models, "models_in_store", lambda _: ("adopted", "themes"))
+    monkeypatch.setattr(store, "models_in_store", lambda _: ("adopted", "themes"))
     monkeypatch.setattr(known_models, "running_services", lambda _: {"comments": None, "older": None})
     variables = {"PASSERELLE_REGISTERED_MODEL": "comments", "PASSERELLE_EXPERIMENT": "notes", "MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}
     found = known_models.known_models(context_of(variables), tmp_path)
@@ -35,12 +37,13 @@ def test_models_come_from_the_project_the_store_and_the_services(tmp_path: Path,
 
 def test_a_name_that_nothing_knows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "passerelle.toml").write_text(TWO)
-    monkeypatch.setattr(known_models, "models_in_store", lambda _: ("adopted",))
+    monkeypatch.setattr(store, "models_in_store", lambda _: ("adopted",))
     monkeypatch.setattr(known_models, "running_services", lambda _: {})
     monkeypatch.setattr(Registry, "check", lambda _: None)
     monkeypatch.setattr(Registry, "newest_version", lambda _, name: name if name == "registered" else None)
+    monkeypatch.setattr(Objects, "keys", lambda _, prefix, **__: prefix == "ledger/refused/")
     variables = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
-    for name in ("comments", "themes", "adopted", "registered"):
+    for name in ("comments", "themes", "adopted", "registered", "refused"):
         known_models.check_known(context_of(variables | {"PASSERELLE_REGISTERED_MODEL": name}), tmp_path)
     answers = {"theme": ("did you mean 'themes'", "themes"), "else": ("here is comments, themes, adopted", "comments")}
     for name, (answer, there) in answers.items():
