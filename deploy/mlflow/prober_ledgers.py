@@ -20,6 +20,8 @@ _TIMEOUT_S = 900
 _PREFIX = "ledger/"
 #: Exit code of passerelle for a ledger that is not as it was written.
 _DAMAGED = 1
+#: How it answers that neither MLflow nor the S3 holds anything of a model.
+_UNKNOWN = '{"error": {"code": "not_found"'
 
 FAULTS = Gauge("passerelle_ledger_faults", "Faults that its last verification found.", ["registered_model"])
 VERIFIED = Gauge("passerelle_ledger_verified_timestamp_seconds", "When it was verified last, with or without faults.", ["registered_model"])
@@ -81,6 +83,9 @@ def _verified(name: "str | None", environment: "dict[str, str]") -> bool:
     except subprocess.TimeoutExpired:
         say(f"the ledger of {name} cannot be verified: that took longer than {_TIMEOUT_S} s")
         return False
+    if done.stdout.startswith(_UNKNOWN):
+        # MinIO lists a folder whose objects are all deleted; MLflow knows no such model either.
+        return True
     if done.returncode not in (0, _DAMAGED) or not done.stdout.startswith('{"registered_model"'):
         say(f"the ledger of {name} cannot be verified: {_reason(done.stdout, done.stderr)}")
         return False
