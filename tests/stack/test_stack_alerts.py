@@ -190,7 +190,6 @@ def received(stack: StackForTests) -> set[str]:
     return set(json.loads(stack.compose("-f", "deploy/broken.yaml", "exec", "-T", "prober", "python3", "-c", read)))
 
 
-@pytest.mark.timing
 def test_each_alert_of_the_platform_fires_when_what_it_watches_breaks(watched: StackForTests) -> None:
     # What other tests asked counts as traffic.
     until(lambda: firing(watched) - BY_TRAFFIC == AT_ONCE, within_s=90, what="nothing fires but what is wrong from the beginning")
