@@ -1,11 +1,11 @@
 """How many rows two nodes of a Ray cluster score, next to one of them.
 
-    python -m loadtests.ray_rate --rows 400000
+    python -m loadtests.ray_rate
 
-Nodes are processes of this machine with one core each, kept to a processor of their own where there are three; on another node, the head,
-nothing is scored. The rate begins after the first `--warm` splits, so that no start-up is in it; that is stated apart, as are the CPU
-seconds of the splits on the nodes, of the process that leads, which works beside a node where the machine has two processors, and of Ray's
-own processes. From these follows what two nodes can reach at most on so many processors, whatever else the machine does.
+Nodes are processes of this machine with one core each, kept to a processor of their own where there are three; the first is the cluster's
+head. The rate begins after the first `--warm` splits, two tasks of eight, so that no start-up is in it, which is stated apart. So are the
+CPU seconds of the splits on the nodes, of the process that leads, which works beside a node where the machine has two processors, and of
+Ray's own processes. From these follows what two nodes can reach at most on so many processors, whatever else the machine does.
 """
 
 # ruff: noqa: T201 - a script that prints
@@ -34,8 +34,8 @@ from passerelle.settings import ServiceSettings
 from passerelle.stages.score_records import record_reader
 from tests.ray_environment import ROOT, is_complete, ray_python
 
-LEAD = "127.0.0.2"
-ADDRESSES = ("127.0.0.3", "127.0.0.4")
+#: Of the nodes. Ray takes 127.0.0.1 for the host's own address, which may not be loopback.
+ADDRESSES = ("127.0.0.2", "127.0.0.3")
 GOAL = 1.7
 #: What `lead` prints where the rate begins and where it ends.
 WARM, DONE = "the rate begins", "the rate ends"
@@ -73,11 +73,11 @@ def lead(folder: Path, output: str, address: str, warm: int) -> dict[str, float]
 
 @contextmanager
 def cluster(folder: Path, nodes: int) -> Iterator[tuple[str, dict[str, str], list[int]]]:
-    """Yield the address of a cluster of so many nodes besides the one that leads, its environment, and the ids of its nodes."""
+    """Yield the address of a cluster of so many nodes, its environment, and the ids of its nodes' processes."""
     from passerelle.platform.ports import free_ports  # noqa: PLC0415 - what the environment of a node lacks
     from tests.ray_nodes import ray_node  # noqa: PLC0415 - likewise
 
-    (port,) = free_ports(1)
+    (port,), pids = free_ports(1), []
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "src"))),
@@ -87,14 +87,13 @@ def cluster(folder: Path, nodes: int) -> Iterator[tuple[str, dict[str, str], lis
     }
     # Not below a folder with a long name: the paths of Ray's sockets may have 107 bytes.
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as short, ExitStack() as stack:
-        head = ("--head", "--include-dashboard=false", f"--node-ip-address={LEAD}", f"--port={port}", f"--temp-dir={short}")
-        pids = [stack.enter_context(ray_node(folder / "head.log", environment, *head, cores=0)).pid]
+        head = ("--head", "--include-dashboard=false", f"--port={port}", f"--temp-dir={short}")
         for place, address in enumerate(ADDRESSES[:nodes]):
-            node = ("--address", f"{LEAD}:{port}", f"--node-ip-address={address}")
-            started = stack.enter_context(ray_node(folder / f"{address}.log", environment, *node))
+            role = ("--address", f"{ADDRESSES[0]}:{port}") if place else head
+            started = stack.enter_context(ray_node(folder / f"{address}.log", environment, *role, f"--node-ip-address={address}"))
             _keep_to(started.pid, place)
             pids.append(started.pid)
-        yield f"{LEAD}:{port}", environment, pids
+        yield f"{ADDRESSES[0]}:{port}", environment, pids
 
 
 def _keep_to(pid: int, place: int) -> None:
@@ -161,9 +160,9 @@ def most_by_cpu(one: dict[str, float], two: dict[str, float], processors: int) -
 def main() -> None:
     """Print the figures as JSON, and how they compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=400_000)
+    parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--candidate", default=CANDIDATE)
-    parser.add_argument("--warm", type=int, default=8, help="splits that are done before the rate begins")
+    parser.add_argument("--warm", type=int, default=16, help="splits that are done before the rate begins")
     parser.add_argument("--lead", nargs=4, metavar=("FOLDER", "OUTPUT", "ADDRESS", "WARM"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.lead:

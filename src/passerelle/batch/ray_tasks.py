@@ -19,8 +19,11 @@ from passerelle.errors import OutsideError, PasserelleError, UsageError
 
 #: How often a split is begun before its loss is an error: a split that a node cannot hold would be tried for ever.
 MOST_TRIES = 4
-#: Splits that are under way at once, for each core of the cluster.
+#: Tasks that are under way at once, for each core of the cluster.
 _WAITING = 2
+#: Splits of one task: each task costs the cluster and the machine that leads as much as 20 ms of scoring. Few rows, since a task that is
+#: lost is done again; and few splits that are under way, since their bytes lie in memory.
+_MOST_SPLITS, _MOST_ROWS, _MOST_UNDER_WAY = 8, 100_000, 512
 _LOOK_S = 20.0
 #: So often without a core and without an answer, and the cluster is gone.
 _LOOKS_WITHOUT_CORES = 6
@@ -31,24 +34,25 @@ class _Files:
     """An output that keeps its files for the machine that can write them."""
 
     name: str = "a node of the cluster"
-    files: list[tuple[str, bytes]] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
 
     def names(self) -> Sequence[str]:
-        return [name for name, _ in self.files]
+        return list(self.files)
 
     def read(self, name: str) -> bytes:
-        return dict(self.files)[name]
+        return self.files[name]
 
     def write(self, name: str, content: bytes) -> None:
-        self.files.append((name, content))
+        self.files[name] = content
 
 
 @dataclass(frozen=True)
 class NodeResult:
-    """What a node has made of a split, and the files that it could not write itself."""
+    """What a node has made of a split, with the files that it could not write itself; their names are not for a node to choose."""
 
     count: SplitCount
-    files: tuple[tuple[str, bytes], ...]
+    scored: bytes | None
+    refused: bytes | None
 
 
 class _Node:
@@ -76,15 +80,19 @@ class NodeRecipe:
     version: str
 
 
-def score_on_node(task: SplitTask, content: bytes, node: NodeRecipe) -> NodeResult:
-    """Score a split on a node; writes its files where the output can be reached from everywhere, and returns them otherwise.
+def score_on_node(tasks: Sequence[SplitTask], content: bytes, node: NodeRecipe) -> list[NodeResult]:
+    """Score splits on a node; writes their files where the output can be reached from everywhere, and returns them otherwise.
 
     Args:
         content: Of the model.
 
+    Returns:
+        One result a split; of the first ones alone where a later one raises an error, so that they are not lost.
+
     Raises:
         UsageError: This node has another version of passerelle.
         IntegrityError: As `scoring_of`.
+        PasserelleError: As `write_split`, of the first split.
     """
     if node.version != __version__:
         message = f"a node of the cluster has passerelle {__version__}, not {node.version}"
@@ -92,8 +100,17 @@ def score_on_node(task: SplitTask, content: bytes, node: NodeRecipe) -> NodeResu
     if _Node.recipe != node or _Node.scoring is None:
         _Node.scoring, _Node.folder = scoring_of(content, node.digest, node.recipe)
         _Node.recipe = node
-    files = _Files()
-    return NodeResult(write_split(task, _Node.scoring, node.output or files), tuple(files.files))
+    found: list[NodeResult] = []
+    for task in tasks:
+        files = _Files()
+        try:
+            count = write_split(task, _Node.scoring, node.output or files)
+        except Exception:
+            if not found:
+                raise
+            break
+        found.append(NodeResult(count, files.files.get(task.scored_name), files.files.get(task.refused_name)))
+    return found
 
 
 def write_splits_on_cluster(
@@ -129,9 +146,11 @@ def write_splits_on_cluster(
     with connected(address) as ray:
         node = NodeRecipe(model.digest, recipe, None if isinstance(output, LocalFolder) else output, __version__)
         work = _ClusterWork(ray, model, node, columns=columns, progress=progress)
-        for result in work.results(tasks, most):
-            for name, content in result.files:
-                output.write(name, content)
+        for task, result in work.results(tasks, most):
+            # The scored rows last, since their file says that the split is done.
+            for name, content in ((task.refused_name, result.refused), (task.scored_name, result.scored)):
+                if content is not None:
+                    output.write(name, content)
             yield result.count
 
 
@@ -146,38 +165,48 @@ class _ClusterWork:
         self._content = ray.put(model.content)
         self._memory = errors.OutOfMemoryError
         self._lost = (errors.WorkerCrashedError, errors.NodeDiedError, errors.ObjectLostError, errors.OutOfMemoryError)
-        self._running: dict[Any, SplitTask] = {}
+        self._running: dict[Any, Sequence[SplitTask]] = {}
         self._tries: dict[str, int] = {}
 
-    def results(self, tasks: Sequence[SplitTask], most: int | None) -> Iterator[NodeResult]:
-        """Yield the result of each split, as they end."""
+    def results(self, tasks: Sequence[SplitTask], most: int | None) -> Iterator[tuple[SplitTask, NodeResult]]:
+        """Yield each split with its result, as they end."""
         waiting = deque(tasks)
         try:
             while waiting or self._running:
-                room = (most or max(cores(self._ray), 1) * _WAITING) - len(self._running)
-                for _ in range(min(room, len(waiting))):
-                    self._begin(waiting.popleft())
+                under_way = most or max(cores(self._ray), 1) * _WAITING
+                while waiting and len(self._running) < under_way:
+                    self._begin(self._next(waiting, under_way))
                 for reference in self._ended():
-                    task = self._running.pop(reference)
-                    result = self._result(reference, task)
-                    if result is None:
-                        waiting.append(task)
-                    else:
-                        yield result
+                    begun = self._running.pop(reference)
+                    results = self._result(reference, begun)
+                    yield from zip(begun, results, strict=False)
+                    waiting.extend(begun[len(results) :])
         except ConnectionError as error:
             raise _lost_cluster() from error
         finally:
             for reference in self._running:
                 self._ray.cancel(reference, force=True)
 
-    def _begin(self, task: SplitTask) -> None:
-        """Begin a split; its bytes leave this machine now and not before."""
-        self._tries[task.scored_name] = self._tries.get(task.scored_name, 0) + 1
-        carried = replace(task, split=with_content(task.split, self._columns))
-        self._running[self._score.remote(carried, self._content, self._node)] = task
+    def _next(self, waiting: deque[SplitTask], under_way: int) -> Sequence[SplitTask]:
+        """Take the splits of the next task; fewer towards the end, so that no core waits long for the last one."""
+        found = [waiting.popleft()]
+        most = min(_MOST_SPLITS, _MOST_UNDER_WAY // under_way, (len(waiting) + 1) // (2 * under_way))
+        # One that was begun before goes alone: what ended its task may be of its own making.
+        while len(found) < most and not {found[-1].scored_name, waiting[0].scored_name} & self._tries.keys():
+            if sum(task.split.rows for task in found) + waiting[0].split.rows > _MOST_ROWS:
+                break
+            found.append(waiting.popleft())
+        return found
+
+    def _begin(self, tasks: Sequence[SplitTask]) -> None:
+        """Begin a task; its bytes leave this machine now and not before."""
+        for task in tasks:
+            self._tries[task.scored_name] = self._tries.get(task.scored_name, 0) + 1
+        carried = [replace(task, split=with_content(task.split, self._columns)) for task in tasks]
+        self._running[self._score.remote(carried, self._content, self._node)] = tasks
 
     def _ended(self) -> Sequence[Any]:
-        """Return the splits that ended; waits for the first."""
+        """Return the tasks that ended; waits for the first."""
         for _ in range(_LOOKS_WITHOUT_CORES):
             while True:
                 ended: Sequence[Any] = self._ray.wait(list(self._running), num_returns=1, timeout=_LOOK_S)[0]
@@ -187,30 +216,31 @@ class _ClusterWork:
                     break
         raise _lost_cluster()
 
-    def _result(self, reference: Any, task: SplitTask) -> NodeResult | None:
-        """Return the result of a split; None where it was lost and is to be begun again."""
+    def _result(self, reference: Any, tasks: Sequence[SplitTask]) -> Sequence[NodeResult]:
+        """Return the results of a task's splits; of none where it was lost, and of the first ones where a later one failed."""
         try:
-            found: NodeResult = self._ray.get(reference)
+            found: Sequence[NodeResult] = self._ray.get(reference)
         except self._lost as error:
-            self._note_loss(task, error)
-            return None
+            self._note_loss(tasks, error)
+            return ()
         except self._ray.exceptions.RayTaskError as error:
             raise _task_error(error) from error
         except self._ray.exceptions.RayError as error:
             raise _lost_cluster() from error
         return found
 
-    def _note_loss(self, task: SplitTask, error: Exception) -> None:
-        """Tell that a split is begun again, or raise an error where that was done too often."""
-        memory, tries = isinstance(error, self._memory), self._tries[task.scored_name]
+    def _note_loss(self, tasks: Sequence[SplitTask], error: Exception) -> None:
+        """Tell that splits are begun again, or raise an error where that was done too often."""
+        memory, tries = isinstance(error, self._memory), self._tries[tasks[0].scored_name]
         what = "its process was killed for memory" if memory else "its node or its process was lost"
         if tries >= MOST_TRIES:
-            message = f"{_rows(task)} were begun {tries} times, and each time {what}; what is written so far is kept"
+            message = f"{_rows(tasks[0])} were begun {tries} times, and each time {what}; what is written so far is kept"
             hint = "passerelle score --address auto --processes 1 --input INPUT --output OUTPUT\nray status"
             raise OutsideError(message, hint=hint) from error
         if isinstance(error, self._ray.exceptions.ObjectLostError):
             self._content = self._ray.put(self._model.content)
-        self._progress(f"{_rows(task)}: {what}; scored again")
+        for task in tasks:
+            self._progress(f"{_rows(task)}: {what}; scored again")
 
 
 def _lost_cluster() -> OutsideError:

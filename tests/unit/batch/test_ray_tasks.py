@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,7 @@ import pytest
 
 from passerelle.batch import line_ranges, ray_cluster, ray_tasks, table_plan
 from passerelle.batch.job import ScoredTable, score_table
+from passerelle.batch.processes import SplitCount, SplitTask, write_split
 from passerelle.batch.table_file import LocalFolder
 from passerelle.errors import DataError, OutsideError, PasserelleError, UsageError
 from tests.unit.batch.tables import contents, job_of, recipe_of, score, table, write_csv, write_parquet
@@ -151,8 +153,46 @@ def test_lost_splits_are_begun_again(on_cluster: Scored, tmp_path: Path, monkeyp
     assert len([line for line in lines if line.endswith("scored again")]) == 3
 
 
-def test_as_many_are_under_way_as_were_asked_for(on_cluster: Scored) -> None:
-    assert on_cluster(processes=1)[0].most == 1
+def test_as_many_tasks_are_under_way_as_were_asked_for_and_the_first_have_several_splits(on_cluster: Scored, tmp_path: Path) -> None:
+    ray, done, _ = on_cluster(processes=1)
+    assert ray.most == 1
+    assert 1 < ray.begun < done.splits
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_what_bounds_the_splits_of_a_task(on_cluster: Scored, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("_MOST_ROWS", "_MOST_UNDER_WAY"):
+        with monkeypatch.context() as bounded:
+            bounded.setattr(ray_tasks, name, 1)
+            ray, done, _ = on_cluster(processes=1)
+        assert ray.begun == done.splits
+        shutil.rmtree(tmp_path / "out")
+
+
+def test_splits_of_a_task_that_was_lost_go_alone(on_cluster: Scored, tmp_path: Path) -> None:
+    whole, _, _ = on_cluster(processes=1)
+    shutil.rmtree(tmp_path / "out")
+    ray, _, lines = on_cluster(lambda number: NodeDiedError("lost") if number == 1 else None, processes=1)
+    lost = len([line for line in lines if line.endswith("its node or its process was lost; scored again")])
+    assert lost > 1
+    assert ray.begun > whole.begun + lost / 2
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+def test_what_a_task_scored_before_an_error_is_kept(on_cluster: Scored, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tried: list[str] = []
+
+    def failing(task: SplitTask, *others: Any) -> SplitCount:
+        tried.append(task.scored_name)
+        if tried.index(task.scored_name) == 1:
+            raise DataError("a.csv was changed")
+        return write_split(task, *others)
+
+    monkeypatch.setattr(ray_tasks, "write_split", failing)
+    with pytest.raises(DataError, match=r"a\.csv was changed"):
+        on_cluster(processes=1)
+    assert (tmp_path / "out" / tried[0]).exists()
+    assert tried.count(tried[0]) == 1
 
 
 def test_what_is_lost_each_time_is_an_error(on_cluster: Scored) -> None:
