@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from passerelle.platform.embedded import EmbeddedPlatform
 from passerelle.platform.ports import free_ports
 from passerelle.rollout import local
 from passerelle.rollout.service_state import running_services
-from tests.airflow_fixtures import ENVIRONMENT, LIMIT_S, run
+from tests.airflow_fixtures import ENVIRONMENT, LIMIT_S, RunningAirflow, run, states_of
 from tests.project_copies import copied_project, fewer_candidates
 from tests.warm_command import command_for_shells
 
@@ -107,50 +107,12 @@ def test_dags_test_goes_from_an_empty_database_to_the_smoke_test(
     assert states["smoke"] == "success"
 
 
-def states_of(tasks: Iterable[tuple[str, str, float | None]]) -> str:
-    """Return the state of each task, and its seconds where it ran."""
-    return ", ".join(f"{name} {state}" + (f" {seconds:.0f} s" if seconds else "") for name, state, seconds in tasks)
-
-
 @dataclass
-class Running:
-    """Airflow as it runs on loopback."""
+class Running(RunningAirflow):
+    """Airflow as it runs on loopback, for a project; `folder` is where the first promotion waits."""
 
     project: Path
-    address: str
-    http: requests.Session
     folder: Path
-
-    def get(self, path: str) -> Any:
-        answer = self.http.get(f"{self.address}/api/v2/{path}", timeout=120)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def post(self, path: str, **body: Any) -> Any:
-        answer = self.http.post(f"{self.address}/api/v2/{path}", json=body, timeout=120)
-        assert answer.status_code in (200, 201), answer.text
-        return answer.json()
-
-    def start(self, **conf: Any) -> str:
-        return str(self.post("dags/passerelle_flow/dagRuns", logical_date=None, conf=conf)["dag_run_id"])
-
-    def run(self, run_id: str) -> Any:
-        return self.get(f"dags/passerelle_flow/dagRuns/{run_id}")
-
-    def tasks(self, run_id: str) -> dict[str, Any]:
-        found = self.get(f"dags/passerelle_flow/dagRuns/{run_id}/taskInstances")["task_instances"]
-        return {task["task_id"]: task for task in found}
-
-    def until(self, condition: Callable[[], Any], what: str) -> None:
-        deadline = time.monotonic() + LIMIT_S
-        while not condition():
-            assert time.monotonic() < deadline, f"it does not come to that: {what}"
-            # An answer of Airflow's API takes as much of the processor as one of its tasks takes in a second.
-            time.sleep(2)
-
-    def end_of(self, run_id: str) -> dict[str, str]:
-        self.until(lambda: self.run(run_id)["state"] in ("success", "failed"), f"the end of {run_id}")
-        return {name: task["state"] for name, task in self.tasks(run_id).items()}
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +141,7 @@ def running_airflow(project: Path, folder: Path, slow: Path) -> Iterator[Running
             assert process.poll() is None, shown.read_text()
             assert time.monotonic() < deadline, shown.read_text()
             time.sleep(0.5)
-        yield Running(project, found[1], session(found[1], found[2]), folder)
+        yield Running(found[1], session(found[1], found[2]), project, folder)
     finally:
         os.killpg(process.pid, signal.SIGINT)
         process.wait(120)
