@@ -150,7 +150,7 @@ def test_a_task_follows_the_code_of_the_error_and_not_the_exit_code(airflow: Pat
     done = run([str(airflow / "bin" / "python"), "-c", _PROMOTE, str(HERE / "dags"), *expected], environment)
     found = dict(line.split("|")[1:] for line in done.stdout.splitlines() if line.startswith("found|"))
     assert found == expected, done.stderr
-    assert [line for line in done.stderr.splitlines() if line.startswith("typed|")] == [
+    assert [line for line in done.stdout.splitlines() if line.startswith("typed|")] == [
         "typed|promote|--version|done|--accept|too-few-rows|--accept|criteria"
         "|--reason|fresh rows in March (Marie; run manual__1 of Airflow, started by admin)|--json",
         "typed|rollback|--reason|complaints (run manual__1 of Airflow, started by admin)|--json",

@@ -14,6 +14,10 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 PROJECT = Path(__file__).resolve().parents[3]
 #: What may be gone at the next attempt: a server that does not answer, another process in the way.
 PASSING = frozenset({"outside", "busy"})
+#: The stdout of the task's process, which Airflow keeps as the task's log.
+_TASK_LOG = 1
+#: Characters of a command's result in the log: that of a training has tens of thousands, all of which MLflow keeps.
+_MOST_SHOWN = 4_000
 
 
 def passerelle(*arguments: str, retried: Collection[str] = PASSING, results: Collection[str] = ()) -> dict[str, Any]:
@@ -30,8 +34,11 @@ def passerelle(*arguments: str, retried: Collection[str] = PASSING, results: Col
     project = Variable.get("passerelle_project", default=str(PROJECT))
     command = [Variable.get("passerelle_command", default=f"{project}/.venv/bin/passerelle"), *arguments, "--json"]
     print("$", *command, flush=True)  # noqa: T201 - the task's log
-    done = subprocess.run(command, cwd=project, stdout=subprocess.PIPE, text=True, check=False)
-    print(done.stdout, flush=True)  # noqa: T201
+    # Airflow shows what comes by stderr as errors, which lines of progress are not.
+    done = subprocess.run(command, cwd=project, stdout=subprocess.PIPE, stderr=_TASK_LOG, text=True, check=False)
+    print(done.stdout[:_MOST_SHOWN], flush=True)  # noqa: T201
+    if len(done.stdout) > _MOST_SHOWN:
+        print(f"… {len(done.stdout) - _MOST_SHOWN:,} characters more", flush=True)  # noqa: T201
     if done.returncode < 0:
         raise AirflowException(f"{arguments[0]} was ended by signal {-done.returncode}")
     try:
