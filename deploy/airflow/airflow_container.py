@@ -99,7 +99,7 @@ def airflow(*arguments: str) -> None:
 
 def check(part: str) -> None:
     """End with a sentence where a part is not healthy."""
-    with urllib.request.urlopen(os.environ["AIRFLOW_HEALTH"], timeout=8) as answer:  # noqa: S310 - the address is in compose.yaml
+    with urllib.request.urlopen(os.environ["AIRFLOW_HEALTH"], timeout=50) as answer:  # noqa: S310 - the address is in compose.yaml
         status = json.load(answer)[part]["status"]
     if status != "healthy":
         stop(f"{part} is {status}")
