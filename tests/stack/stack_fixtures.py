@@ -24,7 +24,16 @@ from tests.steady_client import two_clients
 from tests.warm_command import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
-PORTS = ("MLFLOW_PORT", "MINIO_PORT", "MINIO_CONSOLE_PORT", "SERVICE_PORT", "SERVICE_TLS_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT")
+PORTS = (
+    "MLFLOW_PORT",
+    "MINIO_PORT",
+    "MINIO_CONSOLE_PORT",
+    "SERVICE_PORT",
+    "SERVICE_TLS_PORT",
+    "PROMETHEUS_PORT",
+    "GRAFANA_PORT",
+    "AIRFLOW_PORT",
+)
 COMMENT = "Aucune réponse depuis trois mois"
 
 
