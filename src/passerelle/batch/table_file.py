@@ -83,7 +83,7 @@ class LocalFile:
             raise DataError(f"the name of {shown} is not UTF-8, and the output could not repeat it: rename the file")
         try:
             # A pipe would be waited for.
-            with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:  # noqa: PTH123 - takes the opener
+            with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
                 status = os.fstat(file.fileno())
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}", hint=f"ls -ld {shell_word(path)}") from error
