@@ -15,7 +15,7 @@ from passerelle.batch.ray_tasks import write_splits_on_cluster
 from passerelle.batch.scored_file import refused_numbers_of, scored_numbers_of
 from passerelle.batch.table_file import OutputFolder, is_on_disk
 from passerelle.batch.table_plan import TablePlan
-from passerelle.errors import DataError, UsageError, shell_word
+from passerelle.errors import DataError, OutsideError, UsageError, shell_word
 
 #: Written first: what is scored, and by what.
 JOB_FILE = "score-job.json"
@@ -138,11 +138,20 @@ def score_table(
     for count in _counts(left, recipe, output, processes=processes, address=address, progress=progress):
         counted.append(count)
         meter.add(count.rows + count.refused_rows)
-    # Another run may have begun here at the same moment.
-    _check_output(job, output, set(output.names()), tasks)
+    _check_complete(job, output, tasks)
     done = _table(job, output, counted, len(tasks) - len(left), time.monotonic() - began)
     output.write(SUMMARY_FILE, (json.dumps(_summary(job, done), ensure_ascii=False, indent=2) + "\n").encode())
     return done
+
+
+def _check_complete(job: ScoreJob, output: OutputFolder, tasks: Sequence[SplitTask]) -> None:
+    """Check that each split has its file, and that no other run began in this folder at the same moment."""
+    names = set(output.names())
+    _check_output(job, output, names, tasks)
+    missing = next((task.scored_name for task in tasks if task.scored_name not in names), None)
+    if missing is not None:
+        hint = f"ls -l {shell_word(output.name)}/scored" if is_on_disk(output) else None
+        raise OutsideError(f"{output.name}/{missing} is gone again; the same command scores its rows", hint=hint)
 
 
 def _counts(

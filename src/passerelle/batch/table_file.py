@@ -112,6 +112,14 @@ class LocalFile:
             raise DataError(f"{self.path} was changed while it was scored; score it into another folder")
         return file
 
+    def check(self) -> None:
+        """Check that what was read since `open` is what was listed.
+
+        Raises:
+            DataError: As `open`.
+        """
+        self.open().close()
+
 
 @dataclass(frozen=True)
 class LocalFolder:
