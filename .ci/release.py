@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -31,10 +32,10 @@ def version_of(root: Path) -> str:
     return version
 
 
-def notes_of(changelog: str, version: str) -> str:
-    """Return the section of a version in CHANGELOG.md; that of the next release where the version has none yet."""
+def notes_of(changelog: str, version: str, *, tagged: bool = False) -> str:
+    """Return the section of a version in CHANGELOG.md; that of the next release where the version has neither one nor a tag yet."""
     sections = {found["name"]: found["text"].strip() + "\n" for found in _SECTION.finditer(changelog)}
-    for name in (version, "Unreleased"):
+    for name in (version,) if tagged else (version, "Unreleased"):
         if sections.get(name, "\n") != "\n":
             return sections[name]
     sys.exit(f"CHANGELOG.md has no section for {version}")
@@ -55,12 +56,21 @@ def checksums(folder: Path) -> str:
 
 def write_release(root: Path, folder: Path) -> None:
     """Write the release of the commit that is checked out; exits if files differ from it."""
-    version = version_of(root)
     if changed := _output("git", "-C", str(root), "status", "--porcelain"):
         sys.exit(f"a release is made from a commit, and these files differ from it:\n{changed}")
-    tags = _output("git", "-C", str(root), "tag", "--points-at", "HEAD", "--list", "v*").split()
+    with tempfile.TemporaryDirectory(prefix="passerelle-release-") as temporary:
+        # Git can be told to overlook files, by .git/info/exclude or `update-index --assume-unchanged`; a clone holds the commit alone.
+        commit = Path(temporary) / "passerelle"
+        _output("git", "clone", "--quiet", "--shared", str(root), str(commit))
+        tags = _output("git", "-C", str(root), "tag", "--points-at", "HEAD", "--list", "v*").split()
+        _write(commit, tags, folder)
+
+
+def _write(root: Path, tags: list[str], folder: Path) -> None:
+    """Write the release of a clone whose commit has these tags."""
+    version = version_of(root)
     check_tag(version, tags)
-    notes = notes_of((root / "CHANGELOG.md").read_text(encoding="utf-8"), version)
+    notes = notes_of((root / "CHANGELOG.md").read_text(encoding="utf-8"), version, tagged=bool(tags))
     epoch = _output("git", "-C", str(root), "log", "-1", "--pretty=%ct")
     environment = {**os.environ, "SOURCE_DATE_EPOCH": epoch}
     shutil.rmtree(folder, ignore_errors=True)

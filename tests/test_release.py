@@ -29,8 +29,9 @@ def test_the_notes_are_the_section_of_the_version(release: dict[str, Any]) -> No
     assert release["notes_of"](CHANGELOG, "1.2.0") == "- Now.\n"
     assert release["notes_of"](CHANGELOG, "1.1.0") == "- Before.\n"
     assert release["notes_of"](CHANGELOG, "1.3.0") == "### Added\n- Next.\n", "a trial before the section has the version's name"
-    with pytest.raises(SystemExit, match=r"no section for 1\.3\.0"):
-        release["notes_of"]("# Changelog\n", "1.3.0")
+    for changelog, tagged in (("# Changelog\n", False), (CHANGELOG, True)):
+        with pytest.raises(SystemExit, match=r"no section for 1\.3\.0"):
+            release["notes_of"](changelog, "1.3.0", tagged=tagged)
 
 
 def test_a_tag_of_another_version_is_refused(release: dict[str, Any]) -> None:
@@ -66,6 +67,11 @@ def test_the_same_commit_gives_the_same_bytes(release: dict[str, Any], tmp_path:
     sums = []
     for name in ("one", "two"):
         root = clone(tmp_path / name / "repository")
+        if name == "two":  # what Git is told to overlook
+            (root / ".git" / "info" / "exclude").write_text("mine.py\n")
+            (root / "src" / "passerelle" / "mine.py").write_text("SECRET = 1\n")
+            git(root, "update-index", "--assume-unchanged", "src/passerelle/errors.py")
+            (root / "src" / "passerelle" / "errors.py").write_text("SECRET = 1\n")
         release["write_release"](root, root / "release")
         sums.append((root / "release" / "SHA256SUMS").read_text())
         names = {line.split("  ")[1] for line in sums[-1].splitlines()}

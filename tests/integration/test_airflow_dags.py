@@ -85,6 +85,15 @@ ti = types.SimpleNamespace(dag_id="passerelle_flow", run_id="manual__1", task_id
 flow.notify({"ti": ti, "exception": ValueError("outside: it is down")})
 os.environ["AIRFLOW_VAR_PASSERELLE_NOTIFY_URL"] = "https://chat.example.org/hook"
 flow.notify({"ti": ti, "exception": ValueError("outside: it is down")})
+def gone(url, json, timeout):
+    raise requests.HTTPError(f"404 for url: {url}", response=types.SimpleNamespace(status_code=404))
+requests.post = gone
+flow.notify({"ti": ti, "exception": None})
+for named in ("/srv/comments.csv", ["/srv/comments.csv"], "a\\nb", {}):
+    try:
+        print("event", flow.data_of([{"data": "/srv/old.csv"}, {"data": named}, {}, None]), sep="|")
+    except flow.AirflowFailException as error:
+        print("event", error, sep="|")
 os.environ.update(json.loads(os.environ["REAL"]))
 try:
     flow.compare.function({"parent_run_id": "run"})
@@ -159,6 +168,11 @@ def test_a_task_follows_the_code_of_the_error_and_not_the_exit_code(airflow: Pat
     assert drift == ["drift|alarm|None", "drift|normal|the answers are normal"]
     message = {"dag": "passerelle_flow", "run": "manual__1", "task": "promote", "attempt": 2, "error": "outside: it is down"}
     assert [line for line in done.stdout.splitlines() if line.startswith("sent|")] == [f"sent|https://chat.example.org/hook|{message}"]
+    assert "the message was not sent: HTTPError 404" in done.stdout
+    assert done.stdout.count("chat.example.org") == 1, "its address is a secret"
+    no_path = "event|the `data` of the event that started this run is no path of a file"
+    events = [line for line in done.stdout.splitlines() if line.startswith("event|")]
+    assert events == ["event|/srv/comments.csv", no_path, no_path, "event|/srv/old.csv"]
     assert "no registry|AirflowException|outside: no MLflow server is named" in done.stdout
     assert "next: passerelle up" in done.stdout
 

@@ -8,7 +8,7 @@ its command are, and where messages go; AIRFLOW_VAR_PASSERELLE_PROJECT and so on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -23,7 +23,7 @@ from airflow.sdk import (
     get_current_context,
     task,
 )
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from passerelle_command import given, passerelle
 
 PROMOTION = "promotion"
@@ -71,9 +71,13 @@ def notify(context: Mapping[str, Any]) -> None:
         return
     import requests  # noqa: PLC0415 - slow, and needed only where messages go somewhere
 
-    ti, error = context["ti"], context.get("exception")
-    message = {"dag": ti.dag_id, "run": ti.run_id, "task": ti.task_id, "attempt": ti.try_number, "error": str(error) if error else None}
-    requests.post(url, json=message, timeout=10).raise_for_status()
+    ti, error = context["ti"], str(context.get("exception") or "")[:2_000] or None
+    message = {"dag": ti.dag_id, "run": ti.run_id, "task": ti.task_id, "attempt": ti.try_number, "error": error}
+    try:
+        requests.post(url, json=message, timeout=10).raise_for_status()
+    except requests.RequestException as problem:
+        # Its text holds the address, and the address of a chat's webhook is a secret.
+        print("the message was not sent:", type(problem).__name__, getattr(problem.response, "status_code", ""), flush=True)  # noqa: T201
 
 
 def attempts(count: int, *, minutes: float, every_s: float = 30) -> dict[str, Any]:
@@ -81,13 +85,19 @@ def attempts(count: int, *, minutes: float, every_s: float = 30) -> dict[str, An
     return {"retries": count, "retry_delay": timedelta(seconds=every_s), "execution_timeout": timedelta(minutes=minutes)}
 
 
+def data_of(events: Sequence[Mapping[str, Any] | None]) -> str | None:
+    """Return the file that the last of the events with one names; Airflow checks the parameters of a form, and nothing of an event."""
+    named = next((extra["data"] for extra in reversed(events) if extra and extra.get("data")), None)
+    if named is not None and not (isinstance(named, str) and named.isprintable()):
+        raise AirflowFailException("the `data` of the event that started this run is no path of a file")
+    return named
+
+
 @task(**attempts(1, minutes=120))
 def train() -> dict[str, Any]:
     """Fit the candidates; nothing is fitted again where data, code and seed are the same."""
-    context, chosen = get_current_context(), params()
-    # An event of an asset may name the data.
-    events = [event.extra for found in (context.get("triggering_asset_events") or {}).values() for event in found]
-    data = next((extra["data"] for extra in reversed(events) if extra.get("data")), chosen["data"])
+    events, chosen = get_current_context().get("triggering_asset_events") or {}, params()
+    data = data_of([event.extra for found in events.values() for event in found]) or chosen["data"]
     texts = [chosen["text_column"]] if isinstance(chosen["text_column"], str) else chosen["text_column"] or []
     columns = [*(part for text in texts for part in given(text_column=text)), *given(label_column=chosen["label_column"])]
     done = passerelle("train", *given(data=data, seed=chosen["seed"], again=chosen["again"]), *(columns if data else []))

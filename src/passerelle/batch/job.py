@@ -12,10 +12,10 @@ from typing import Any
 
 from passerelle.batch.processes import ScoringRecipe, SplitCount, SplitTask, write_splits
 from passerelle.batch.ray_tasks import write_splits_on_cluster
-from passerelle.batch.scored_file import scored_rows_of
+from passerelle.batch.scored_file import refused_numbers_of, scored_numbers_of
 from passerelle.batch.table_file import OutputFolder, is_on_disk
 from passerelle.batch.table_plan import TablePlan
-from passerelle.errors import DataError, UsageError, shell_word
+from passerelle.errors import DataError, OutsideError, UsageError, shell_word
 
 #: Written first: what is scored, and by what.
 JOB_FILE = "score-job.json"
@@ -24,7 +24,7 @@ SUMMARY_FILE = "score-summary.json"
 #: Of one busy core with its share of memory and power supply, for the estimate of energy.
 WATTS_A_CORE = 10.0
 #: Of what decides about the output, and of how tables are cut: files of other splits are no part of a run that goes on.
-_SCHEMA = 3
+_SCHEMA = 4
 _SECONDS_BETWEEN = 5.0
 
 
@@ -123,23 +123,35 @@ def score_table(
         OutsideError: A process was killed, or the output cannot be written.
     """
     tasks, names = job.tasks(), set(output.names())
-    _check_output(job, output, names)
+    _check_output(job, output, names, tasks)
     left = [task for task in tasks if task.scored_name not in names]
     counted = [_counted(job, output, task, refused=task.refused_name in names) for task in tasks if task.scored_name in names]
-    if dry_run or SUMMARY_FILE in names:
+    if dry_run or (SUMMARY_FILE in names and not left):
         rows = sum(task.split.rows for task in left) + sum(count.rows for count in counted)
         refused = sum(count.refused_rows for count in counted)
         return ScoredTable(output.name, job.model, len(job.plans), len(tasks), len(counted), rows, refused, changed=False, dry_run=dry_run)
     if JOB_FILE not in names:
         output.write(JOB_FILE, job.description())
+        _check_output(job, output, {JOB_FILE}, tasks)
     began = time.monotonic()
     meter = _Meter(job.rows, sum(count.rows + count.refused_rows for count in counted), progress)
     for count in _counts(left, recipe, output, processes=processes, address=address, progress=progress):
         counted.append(count)
         meter.add(count.rows + count.refused_rows)
+    _check_complete(job, output, tasks)
     done = _table(job, output, counted, len(tasks) - len(left), time.monotonic() - began)
     output.write(SUMMARY_FILE, (json.dumps(_summary(job, done), ensure_ascii=False, indent=2) + "\n").encode())
     return done
+
+
+def _check_complete(job: ScoreJob, output: OutputFolder, tasks: Sequence[SplitTask]) -> None:
+    """Check that each split has its file, and that no other run began in this folder at the same moment."""
+    names = set(output.names())
+    _check_output(job, output, names, tasks)
+    missing = next((task.scored_name for task in tasks if task.scored_name not in names), None)
+    if missing is not None:
+        hint = f"ls -l {shell_word(output.name)}/scored" if is_on_disk(output) else None
+        raise OutsideError(f"{output.name}/{missing} is gone again; the same command scores its rows", hint=hint)
 
 
 def _counts(
@@ -156,8 +168,13 @@ def _counts(
     return write_splits(tasks, recipe, output, processes=processes or len(os.sched_getaffinity(0)))
 
 
-def _check_output(job: ScoreJob, output: OutputFolder, names: set[str]) -> None:
-    """Check that the output is empty, or that a run of this job wrote it; raises UsageError otherwise."""
+def _check_output(job: ScoreJob, output: OutputFolder, names: set[str], tasks: Sequence[SplitTask]) -> None:
+    """Check that the output is empty, or that a run of this job wrote it; raises UsageError otherwise.
+
+    Args:
+        names: Of the files in it.
+        tasks: All of the job.
+    """
     if not names:
         return
     if JOB_FILE not in names:
@@ -168,20 +185,29 @@ def _check_output(job: ScoreJob, output: OutputFolder, names: set[str]) -> None:
     if output.read(JOB_FILE) != job.description():
         message = f"{output.name} holds the answers to other input, by another model or by other rules: name another folder"
         raise UsageError(message, hint=f"cat {shell_word(output.name)}/{JOB_FILE}" if is_on_disk(output) else None)
+    own = {name for task in tasks for name in (task.scored_name, task.refused_name)}
+    # Whoever reads all files of these folders would take its rows for answers.
+    other = next((name for name in sorted(names - own) if name.startswith(("scored/", "refused/"))), None)
+    if other is not None:
+        message = f"{output.name}/{other} is no file of this run: move it away, or name another folder"
+        raise UsageError(message, hint=f"ls -l {shell_word(f'{output.name}/{other}')}" if is_on_disk(output) else None)
 
 
 def _counted(job: ScoreJob, output: OutputFolder, task: SplitTask, *, refused: bool) -> SplitCount:
     """Return what became of a split in an earlier run: each of its rows is in one of its files."""
-    name = f"{output.name}/{task.scored_name}"
+    split, name = task.split, f"{output.name}/{task.scored_name}"
+    hint = f"rm {shell_word(name)}" if is_on_disk(output) else None
     try:
-        rows = scored_rows_of(output.read(task.scored_name), job.output_format)
+        same = {"input": split.file.name, "model_version": job.model["version"]}
+        scored = scored_numbers_of(output.read(task.scored_name), job.output_format, **same)
+        others = refused_numbers_of(output.read(task.refused_name)) if refused else []
     except DataError as error:
-        raise DataError(f"{name} was changed: {error.message}", hint=f"rm {shell_word(name)}" if is_on_disk(output) else None) from error
-    refused_rows = output.read(task.refused_name).count(b"\n") if refused else 0
-    if rows + refused_rows != task.split.rows:
-        message = f"{name} was changed: it and its file in refused/ hold {rows + refused_rows:,} rows, and the input {task.split.rows:,}"
-        raise DataError(message, hint=f"rm {shell_word(name)}" if is_on_disk(output) else None)
-    return SplitCount(rows, refused_rows, 0.0)
+        raise DataError(f"{name} was changed: {error.message}", hint=hint) from error
+    if sorted([*scored, *others]) != list(range(split.first_row, split.first_row + split.rows)):
+        last = split.first_row + split.rows - 1
+        message = f"{name} was changed: it and its file in refused/ do not hold each of the rows {split.first_row:,} to {last:,} once"
+        raise DataError(message, hint=hint)
+    return SplitCount(len(scored), len(others), 0.0)
 
 
 def _table(job: ScoreJob, output: OutputFolder, counts: Sequence[SplitCount], before: int, seconds: float) -> ScoredTable:

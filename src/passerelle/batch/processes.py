@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from passerelle.batch.scored_split import AnswerOf, ReadRecords, Scoring, score_split
-from passerelle.batch.table_file import OutputFolder
+from passerelle.batch.table_file import LocalFile, OutputFolder
 from passerelle.batch.table_plan import TableSplit
 from passerelle.errors import OutsideError
 from passerelle.model.loaded import LoadedModel, load_model
@@ -84,6 +84,8 @@ def write_split(task: SplitTask, scoring: Scoring, output: OutputFolder) -> Spli
     began = time.process_time()
     with _without_collector():
         found = score_split(task.split, scoring)
+    if isinstance(task.split.file, LocalFile):
+        task.split.file.check()
     if found.refused_rows:
         output.write(task.refused_name, found.refused)
     output.write(task.scored_name, found.content)

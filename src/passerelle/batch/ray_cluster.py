@@ -36,7 +36,8 @@ def check_address(address: str, *, hint: str = "passerelle score --address auto 
         UsageError: It cannot, or Ray is not.
     """
     if address != AUTO and _ADDRESS.fullmatch(address) is None:
-        message = f"'{address}' is no address of a Ray cluster: it is auto, HOST:PORT, or ray://HOST:PORT"
+        # What stands before @ may be a password.
+        message = f"'{re.sub('[^/]*@', '…@', address)}' is no address of a Ray cluster: it is auto, HOST:PORT, or ray://HOST:PORT"
         raise UsageError(message, hint=hint)
     if find_spec("ray") is None:
         raise UsageError("--address needs Ray, which is not installed: there is no module ray", hint=INSTALL)

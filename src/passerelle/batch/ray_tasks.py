@@ -10,6 +10,7 @@ from typing import Any
 
 from passerelle import __version__
 from passerelle.batch.model_content import ModelContent, content_of, scoring_of, verified
+from passerelle.batch.node_answer import check_answer
 from passerelle.batch.processes import ScoringRecipe, SplitCount, SplitTask, write_split
 from passerelle.batch.ray_cluster import INSTALL, STATUS, connected, cores
 from passerelle.batch.scored_split import Scoring
@@ -227,6 +228,7 @@ class _ClusterWork:
             raise _task_error(error) from error
         except self._ray.exceptions.RayError as error:
             raise _lost_cluster() from error
+        check_answer(task, found.count, found.files, returned=self._node.output is None)
         return found
 
     def _note_loss(self, tasks: Sequence[SplitTask], error: Exception) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
+import io
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow.parquet import ParquetFile
 
 from passerelle.batch.table_file import csv_rows
@@ -22,6 +27,10 @@ from passerelle.scorer.record_columns import RecordColumns
 BATCH_ROWS = 2_048
 #: Cells above this size of a Parquet column are not read into texts; no text of a record is as long.
 _MOST_CELL_BYTES = 1 << 20
+#: It ends a row for Python's reader of CSV and not for RFC 4180.
+_LONE_RETURN = re.compile(r"\r(?!\n)")
+#: In the place of a row that cannot be read; no header has no column.
+_LONE_RETURN_ROW: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,8 @@ def rows_of(split: TableSplit, columns: Sequence[Column], ids: Sequence[str]) ->
     with split.file.open() as file:
         file.seek(split.lines.begin)
         content = file.read(split.lines.end - split.lines.begin)
+    if not split.lines.begin:
+        content = content.removeprefix(codecs.BOM_UTF8)
     batches = _json_batches(content, names) if split.format == "jsonl" else _csv_batches(split, content, columns, names)
     seen = 0
     for batch in batches:
@@ -103,7 +114,7 @@ def _csv_batches(split: TableSplit, content: bytes, columns: Sequence[Column], n
     places = {name: split.header.index(name) for name in names if name in split.header}
     parsers = {column.name: _PARSERS[column.type] for column in columns if column.type in _PARSERS}
     optional = {column.name for column in columns if not column.required}
-    rows = csv_rows(text, split.delimiter)
+    rows = _rows_by_feeds(text, split.delimiter) if _LONE_RETURN.search(text) else csv_rows(text, split.delimiter)
     while batch := list(islice(rows, BATCH_ROWS)):
         if set(map(len, batch)) == {len(split.header)} and not parsers and not optional:
             yield RecordColumns({name: list(map(itemgetter(place), batch)) for name, place in places.items()}, len(batch))
@@ -111,9 +122,30 @@ def _csv_batches(split: TableSplit, content: bytes, columns: Sequence[Column], n
             yield [_csv_row(cells, places, len(split.header), parsers, optional) for cells in batch]
 
 
+def _rows_by_feeds(text: str, delimiter: str) -> Iterator[list[str]]:
+    """Yield the rows of CSV that holds lone carriage returns, cut at line feeds outside quotes, as `byte_ranges` counts them."""
+    lines: list[str] = []
+    quoted = False
+    for line in io.StringIO(text, newline="\n"):
+        lines.append(line)
+        quoted ^= line.count('"') % 2 == 1
+        if not quoted:
+            yield _one_row("".join(lines), delimiter)
+            lines.clear()
+
+
+def _one_row(text: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv_rows(text, delimiter, newline="\n"), [])
+    except csv.Error:
+        return _LONE_RETURN_ROW
+
+
 def _csv_row(
     cells: Sequence[str], places: Mapping[str, int], width: int, parsers: Mapping[str, Callable[[str], object]], optional: Set[str]
 ) -> Row:
+    if cells is _LONE_RETURN_ROW:
+        return RowFault("holds a carriage return or a quote that must stand within quotes")
     if len(cells) != width:
         return RowFault(f"has {len(cells)} cells, and the header has {width}" if cells else "is blank")
     return {name: _value(cells[place], parsers.get(name), optional=name in optional) for name, place in places.items()}
@@ -159,13 +191,57 @@ def _parquet_rows(split: TableSplit, names: Sequence[str]) -> Iterator[Rows]:
                 if not left:
                     return
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{split.file.name} cannot be read as Parquet: a page of row group {split.group} is damaged") from error
+        raise DataError(
+            f"{split.file.name} cannot be read as Parquet: a page of row group {split.group} is damaged or encrypted"
+        ) from error
 
 
 def _arrow_rows(batch: pa.RecordBatch) -> Rows:
-    if batch.nbytes <= _MOST_CELL_BYTES:
-        return RecordColumns({name: batch.column(place).to_pylist() for place, name in enumerate(batch.schema.names)}, batch.num_rows)
-    if batch.num_rows == 1:
-        return [RowFault(f"holds a cell of more than {_MOST_CELL_BYTES >> 20} MiB")]
-    middle = batch.num_rows // 2
-    return [*_arrow_rows(batch.slice(0, middle)), *_arrow_rows(batch.slice(middle))]
+    if sum(_unpacked_bytes(column) for column in batch.columns) > _MOST_CELL_BYTES:
+        if batch.num_rows == 1:
+            return [RowFault(f"holds a cell of more than {_MOST_CELL_BYTES >> 20} MiB")]
+        middle = batch.num_rows // 2
+        return [*_arrow_rows(batch.slice(0, middle)), *_arrow_rows(batch.slice(middle))]
+    columns = {name: _cells(batch.column(place)) for place, name in enumerate(batch.schema.names)}
+    if not any(isinstance(cell, _Unreadable) for cells in columns.values() for cell in cells):
+        return RecordColumns(columns, batch.num_rows)
+    return [_readable(dict(zip(columns, cells, strict=True))) for cells in zip(*columns.values(), strict=True)]
+
+
+def _unpacked_bytes(column: pa.Array) -> int:
+    """Return how large the cells of a column are; a dictionary counts with the values that its cells have, as often as they have them."""
+    if not isinstance(column, pa.DictionaryArray):
+        return int(column.nbytes)
+    kind = column.type.value_type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+        return int(column.indices.nbytes)
+    return int(pc.sum(pc.binary_length(column.dictionary).take(column.indices)).as_py() or 0)
+
+
+@dataclass(frozen=True)
+class _Unreadable:
+    """In the place of a cell that Python has no value for, and why its row is refused."""
+
+    reason: str
+
+
+def _cells(column: pa.Array) -> Sequence[object]:
+    """Return the values of a column: a year beyond 9999 and a text that is not UTF-8 have none, and Arrow reads no file for that."""
+    try:
+        return cast("list[object]", column.to_pylist())
+    except (ValueError, OverflowError, pa.ArrowException):
+        return [_cell(scalar) for scalar in column]
+
+
+def _cell(scalar: pa.Scalar) -> object:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        return _Unreadable("is not valid Unicode")
+    except (ValueError, OverflowError, pa.ArrowException):
+        return _Unreadable("holds a value that cannot be read")
+
+
+def _readable(cells: Mapping[str, object]) -> Row:
+    wrong = next(((name, cell) for name, cell in cells.items() if isinstance(cell, _Unreadable)), None)
+    return cells if wrong is None else RowFault(wrong[1].reason, wrong[0])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import os
+import secrets
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -76,12 +78,18 @@ class LocalFile:
         Raises:
             DataError: It cannot be read.
         """
+        shown = str(path).encode("utf-8", "backslashreplace").decode()
+        if shown != str(path):
+            raise DataError(f"the name of {shown} is not UTF-8, and the output could not repeat it: rename the file")
         try:
-            with path.open("rb") as file:
-                stat = os.fstat(file.fileno())
+            # A pipe would be waited for.
+            with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+                status = os.fstat(file.fileno())
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}", hint=f"ls -ld {shell_word(path)}") from error
-        return cls(path, stat.st_size, stat.st_mtime_ns)
+        if not stat.S_ISREG(status.st_mode):
+            raise DataError(f"{path} is no file that can be read twice: a pipe or a device", hint=f"ls -ld {shell_word(path)}")
+        return cls(path, status.st_size, status.st_mtime_ns)
 
     @property
     def name(self) -> str:
@@ -98,11 +106,19 @@ class LocalFile:
             file = self.path.open("rb")
         except OSError as error:
             raise DataError(f"{self.path} cannot be read: {error.strerror}", hint=f"ls -ld {shell_word(self.path)}") from error
-        stat = os.fstat(file.fileno())
-        if (stat.st_size, stat.st_mtime_ns) != (self.size_bytes, self.changed_ns):
+        status = os.fstat(file.fileno())
+        if (status.st_size, status.st_mtime_ns) != (self.size_bytes, self.changed_ns):
             file.close()
             raise DataError(f"{self.path} was changed while it was scored; score it into another folder")
         return file
+
+    def check(self) -> None:
+        """Check that what was read since `open` is what was listed.
+
+        Raises:
+            DataError: As `open`.
+        """
+        self.open().close()
 
 
 @dataclass(frozen=True)
@@ -134,7 +150,8 @@ class LocalFolder:
             OutsideError: The folder cannot be written, or the disk is full; no incomplete file stays.
         """
         target = self.path / name
-        beside = target.with_name(f"{target.name}.{os.getpid()}.part")
+        # Processes of two containers have the same number; readers of a folder of tables leave out what begins with a dot.
+        beside = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with beside.open("wb") as file:
@@ -170,7 +187,11 @@ def chunks(file: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-def csv_rows(text: str, delimiter: str = ",") -> Iterator[list[str]]:
-    """Return the rows of CSV, whatever the length of their cells."""
+def csv_rows(text: str, delimiter: str = ",", *, newline: str = "") -> Iterator[list[str]]:
+    """Return the rows of CSV, whatever the length of their cells.
+
+    Args:
+        newline: What ends a line; by default a line feed, a carriage return, or both.
+    """
     csv.field_size_limit(_MOST_CELL_CHARACTERS)
-    return csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    return csv.reader(io.StringIO(text, newline=newline), delimiter=delimiter)

@@ -58,6 +58,7 @@ def with_content(split: TableSplit, columns: Sequence[str]) -> TableSplit:
         for begin, end in ranges:
             content.seek(begin)
             pieces.append((begin, content.read(end - begin)))
+    file.check()
     return replace(split, file=TablePieces(file.name, file.size_bytes, tuple(pieces)))
 
 
@@ -70,7 +71,8 @@ def _parquet_ranges(content: BinaryIO, size: int, group: int, columns: Sequence[
         row_group = table.metadata.row_group(group)
         for number in range(row_group.num_columns):
             column = row_group.column(number)
-            if column.path_in_schema.partition(".")[0] in columns:
+            # A path of a nested column begins with its name, which may itself hold dots.
+            if any(f"{column.path_in_schema}.".startswith(f"{name}.") for name in columns):
                 begin = min(column.dictionary_page_offset or column.data_page_offset, column.data_page_offset)
                 yield begin, begin + column.total_compressed_size
     yield max(0, min(footer, size - _FOOTER_BYTES)), size

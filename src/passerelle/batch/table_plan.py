@@ -22,7 +22,12 @@ DELIMITERS = (",", ";", "\t")
 #: Of a Parquet file's columns in an error: how many are named, and how much of a name.
 _MOST_NAMES, _NAME_CHARACTERS = 12, 60
 _OF_UTF8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}")
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_OTHER_ENCODINGS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
 
 
 @dataclass(frozen=True)
@@ -136,7 +141,9 @@ class _Reading:
 
 
 def _lines_plan(file: TableFile, content: BinaryIO, columns: Sequence[str], kind: str, read: Callable[[int], None]) -> TablePlan:
-    head = _head(file, content.read(CHUNK_BYTES), columns) if kind == "csv" else _Head(0)
+    begin = content.read(CHUNK_BYTES)
+    _check_text(file, begin)
+    head = _head(file, begin, columns) if kind == "csv" else _Head(0)
     content.seek(0)
     reading = _Reading(content, read)
     try:
@@ -160,17 +167,29 @@ def _without(begin: int, pieces: _Reading) -> Iterator[bytes]:
         yield piece if number else piece[begin:]
 
 
+def _check_text(file: TableFile, begin: bytes) -> None:
+    """Check that a file of lines is in an encoding that is read, and that line feeds end its lines; raises DataError otherwise."""
+    ending = file.name.rpartition(".")[2]
+    encoding = next((name for mark, name in _OTHER_ENCODINGS.items() if begin.startswith(mark)), None)
+    if encoding is not None:
+        hint = f"iconv -f {encoding} -t UTF-8 {shell_word(file.name)} > TABLE.{ending}"
+        raise DataError(f"{file.name} is in {encoding}, which is not read: convert it to UTF-8", hint=hint)
+    if b"\n" not in begin and b"\r" in begin.rstrip(b"\r"):
+        hint = f"tr '\\r' '\\n' < {shell_word(file.name)} > TABLE.{ending}"
+        raise DataError(f"the lines of {file.name} end in carriage returns alone, which is not read: convert them to line feeds", hint=hint)
+
+
 def _head(file: TableFile, begin: bytes, columns: Sequence[str]) -> _Head:
-    if begin.startswith(_UTF16):
-        hint = f"iconv -f UTF-16 -t UTF-8 {shell_word(file.name)} > TABLE.csv"
-        raise DataError(f"{file.name} is in UTF-16, which is not read: convert it to UTF-8", hint=hint)
     end = _end_of_header(begin)
+    if end == len(begin) < file.size_bytes:
+        raise DataError(f"the first line of {file.name} has no end within {CHUNK_BYTES >> 20} MiB: a header names the columns")
     text = begin[:end].removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
     if not text.strip():
         message = f"{file.name} has no header: the first line of a CSV file names its columns"
         raise DataError(message, hint=f"ls -l {shell_word(file.name)}" if isinstance(file, LocalFile) else None)
     missing: list[list[str]] = []
-    for delimiter in DELIMITERS:
+    # In a table of one column every delimiter fits: the file's name decides.
+    for delimiter in sorted(DELIMITERS, key=lambda each: each != "\t") if file.name.lower().endswith(".tsv") else DELIMITERS:
         header = tuple(next(csv_rows(text, delimiter), ()))
         lacking = [column for column in columns if column not in header]
         if not lacking:
@@ -227,7 +246,7 @@ def _parquet_plan(file: TableFile, content: BinaryIO, columns: Sequence[str], re
             groups = [table.metadata.row_group(number).num_rows for number in range(table.metadata.num_row_groups)]
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{file.name} cannot be read as Parquet: it is damaged or cut off", hint=f"ls -l {shell_word(file.name)}"
+            f"{file.name} cannot be read as Parquet: it is damaged, cut off or encrypted", hint=f"ls -l {shell_word(file.name)}"
         ) from error
     lacking = [column for column in columns if column not in names]
     if lacking:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from passerelle.batch.table_file import FORMATS, LocalFile, LocalFolder, OutputFolder, TableFile
-from passerelle.errors import NotFoundError, UsageError, shell_word
+from passerelle.errors import DataError, NotFoundError, UsageError, shell_word
 from passerelle.registry.table_bucket import TableBucket, TableObject
 from passerelle.settings import S3Settings
 from passerelle.stages.score_options import S3, WILDCARDS
@@ -17,7 +18,7 @@ _COMPRESSED = {".gz", ".bz2", ".xz", ".zst", ".zip"}
 
 
 def table_files(inputs: Sequence[str], s3: S3Settings, *, output: str = "") -> tuple[TableFile, ...]:
-    """Return the files of the input, each once, in the order of their names.
+    """Return the files of the input, each once, in the order of their names; of several names of a file the first one.
 
     Args:
         inputs: Paths, folders, patterns, or addresses in S3.
@@ -26,6 +27,7 @@ def table_files(inputs: Sequence[str], s3: S3Settings, *, output: str = "") -> t
 
     Raises:
         NotFoundError: One names no table.
+        DataError: A file or a folder cannot be read.
         UsageError: One names a file that is no table by its end.
         OutsideError: S3 does not answer, or refuses the keys.
     """
@@ -36,6 +38,10 @@ def table_files(inputs: Sequence[str], s3: S3Settings, *, output: str = "") -> t
         if not files:
             raise NotFoundError(f"{each} names no table: a table ends in {', '.join(FORMATS)}", hint="passerelle score --help")
         found.update({file.name: file for file in files})
+    first_names: dict[Path, str] = {}
+    for name in sorted(found):
+        if not name.startswith(S3) and first_names.setdefault(Path(name).resolve(), name) != name:
+            del found[name]
     return tuple(found[name] for name in sorted(found))
 
 
@@ -63,6 +69,8 @@ def _is_table(name: str) -> bool:
         UsageError: It is a compressed one: to leave it out would lose its rows.
     """
     path = PurePosixPath(name)
+    if name.endswith("/"):  # an object in S3 that stands for a folder
+        return False
     if path.suffix.lower() in _COMPRESSED and PurePosixPath(path.stem).suffix.lower() in FORMATS:
         raise UsageError(f"{name} is compressed, which is not read: uncompress it first", hint="passerelle score --help")
     return path.suffix.lower() in FORMATS
@@ -71,7 +79,7 @@ def _is_table(name: str) -> bool:
 def _local(given: str) -> Iterator[LocalFile]:
     path = Path(given)
     if path.is_dir():
-        yield from (LocalFile.at(each) for each in sorted(path.rglob("*")) if each.is_file() and _is_table(each.name))
+        yield from (LocalFile.at(each) for each in sorted(_files_below(path)) if _is_table(each.name))
     elif path.exists():
         _check_end(given)
         yield LocalFile.at(path)
@@ -79,6 +87,26 @@ def _local(given: str) -> Iterator[LocalFile]:
         yield from (LocalFile.at(Path(each)) for each in sorted(glob.glob(given, recursive=True)) if _is_table(each))  # noqa: PTH207 - Path.glob takes no absolute pattern
     else:
         raise NotFoundError(f"{given} does not exist", hint=f"ls -ld {shell_word(path.parent)}")
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder and of those within it, links to folders too, each folder once.
+
+    Raises:
+        DataError: A folder cannot be read: to leave it out would lose its rows.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"{error.filename} cannot be read: {error.strerror}", hint=f"ls -ld {shell_word(error.filename)}") from error
+
+    seen: set[Path] = set()
+    for root, folders, names in os.walk(folder, followlinks=True, onerror=refuse):
+        place = Path(root).resolve()
+        if place in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        yield from (Path(root) / name for name in names)
 
 
 def _check_end(name: str) -> None:
@@ -94,7 +122,7 @@ def _objects(given: str, s3: S3Settings) -> Iterator[TableObject]:
     for each in place.objects(key[:begin]):
         if each.key == key:
             _check_end(given)
-        if matches(each.key) and _is_table(each.key):
+        if (each.key == key or matches(each.key)) and _is_table(each.key):
             yield each
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from passerelle.batch import line_ranges, table_plan
 from passerelle.batch.job import JOB_FILE, SUMMARY_FILE
-from passerelle.batch.scored_file import scored_rows_of
+from passerelle.batch.scored_file import scored_numbers_of
 from passerelle.batch.table_file import LocalFolder
 from passerelle.errors import DataError, OutsideError, UsageError
 from tests.unit.batch.tables import contents, refused_rows, score, scored_rows, table, write_csv, write_parquet
@@ -107,8 +107,65 @@ def test_a_scored_file_that_was_damaged_is_named(tmp_path: Path, tables: list[Pa
 
 def test_a_torn_last_row_of_csv_does_not_count() -> None:
     content = b'"row","label"\n1,"A"\n2,"Voirie"\n'
-    assert scored_rows_of(content, "csv") == 2
-    assert scored_rows_of(content[:-4], "csv") == 1
+    assert scored_numbers_of(content, "csv") == [1, 2]
+    assert scored_numbers_of(content[:-4], "csv") == [1]
+
+
+@pytest.mark.parametrize("output_format", ["parquet", "csv", "jsonl"])
+def test_another_file_in_the_place_of_a_scored_one_is_named(tmp_path: Path, tables: list[Path], output_format: str) -> None:
+    score(tmp_path, *tables, output_format=output_format)
+    (tmp_path / "out" / SUMMARY_FILE).unlink()
+    begin = {path.name[:5]: path for path in sorted((tmp_path / "out" / "scored").iterdir(), reverse=True)}
+    first = begin["00001"].read_bytes()
+    second = sorted((tmp_path / "out" / "scored").iterdir())[1]
+    begin["00001"].write_bytes(second.read_bytes())
+    with pytest.raises(DataError, match=r"do not hold each of the rows 1 to \d+ once"):
+        score(tmp_path, *tables, output_format=output_format)
+    begin["00001"].write_bytes(begin["00002"].read_bytes())
+    with pytest.raises(DataError, match="its rows have another 'input' than '"):
+        score(tmp_path, *tables, output_format=output_format)
+    begin["00001"].write_bytes(first)
+    assert score(tmp_path, *tables, output_format=output_format).changed
+
+
+def test_a_scored_file_that_is_gone_is_scored_again_though_the_summary_is_there(tmp_path: Path, tables: list[Path]) -> None:
+    score(tmp_path, *tables)
+    before = contents(tmp_path / "out")
+    next((tmp_path / "out" / "scored").iterdir()).unlink()
+    assert score(tmp_path, *tables).changed
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_file_among_the_scored_ones_that_is_none_is_named(tmp_path: Path, tables: list[Path]) -> None:
+    score(tmp_path, *tables)
+    (tmp_path / "out" / "scored" / "mine.parquet").write_bytes(b"x")
+    with pytest.raises(UsageError, match=r"scored/mine\.parquet is no file of this run"):
+        score(tmp_path, *tables)
+
+
+def test_two_runs_that_begin_at_once_in_one_folder_do_not_mix(tmp_path: Path, tables: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    write = LocalFolder.write
+    begun: list[str] = []
+
+    def write_after_another(folder: LocalFolder, name: str, content: bytes) -> None:
+        if name == JOB_FILE and not begun:
+            begun.append(name)
+            write(folder, name, content)
+            with pytest.raises(UsageError, match="by other rules"):
+                score(tmp_path, *tables, ids=())
+        write(folder, name, content)
+
+    monkeypatch.setattr(LocalFolder, "write", write_after_another)
+    assert score(tmp_path, *tables).changed
+
+    def write_before_another(folder: LocalFolder, name: str, content: bytes) -> None:
+        write(folder, name, content)
+        if name == JOB_FILE:
+            write(folder, name, b"of another run")
+
+    monkeypatch.setattr(LocalFolder, "write", write_before_another)
+    with pytest.raises(UsageError, match="by other rules"):
+        score(tmp_path, *tables, output="second")
 
 
 def test_a_full_disk_leaves_no_incomplete_file(tmp_path: Path, tables: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,3 +110,9 @@ def test_ray_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(UsageError, match="--address needs Ray, which is not installed") as raised:
             ray_cluster.check_address(address)
         assert raised.value.hint == "pip install 'passerelle[ray]'"
+
+
+def test_a_password_in_an_address_is_not_repeated() -> None:
+    with pytest.raises(UsageError, match=r"^'ray://…@head:10001' is no address") as raised:
+        ray_cluster.check_address("ray://me:secret@head:10001")
+    assert "secret" not in raised.value.message

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -229,6 +230,28 @@ def test_a_node_with_another_passerelle_is_refused(on_cluster: Scored, monkeypat
     monkeypatch.setattr(ray_tasks.NodeRecipe, "__init__", _older(ray_tasks.NodeRecipe.__init__))
     with pytest.raises(UsageError, match=r"a node of the cluster has passerelle .*, not 0\.0\.1"):
         on_cluster()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda found: replace(found, files=(("../../stolen", b"x"), *found.files[1:])),
+        lambda found: replace(found, files=(*found.files, ("scored/another.parquet", b"x"))),
+        lambda found: replace(found, files=()),
+        lambda found: replace(found, count=replace(found.count, rows=found.count.rows + 1)),
+        lambda found: replace(found, count=replace(found.count, rows=found.count.rows + 9, refused_rows=-9)),
+    ],
+    ids=["outside", "another file", "no file", "other rows", "fewer than none"],
+)
+def test_an_answer_that_was_not_asked_for_is_not_kept(
+    on_cluster: Scored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], Any]
+) -> None:
+    on_node = ray_tasks.score_on_node
+    monkeypatch.setattr(ray_tasks, "score_on_node", lambda *given: change(on_node(*given)))
+    with pytest.raises(OutsideError, match="a node answered for other rows than"):
+        on_cluster()
+    assert not list((tmp_path / "out").glob("scored/*"))
+    assert not (tmp_path.parent / "stolen").exists()
 
 
 def _older(make: Callable[..., None]) -> Callable[..., None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,5 +61,21 @@ def test_a_file_that_was_changed_is_not_carried(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", table(10))
     (split,) = plan_of(LocalFile.at(path), ["text"]).splits
     path.write_text("no,text\n")
+    with pytest.raises(DataError, match="was changed while it was scored"):
+        with_content(split, ("text",))
+
+
+def test_a_column_whose_name_holds_dots_is_carried(tmp_path: Path, scoring: Scoring) -> None:
+    rows = [{"row.no": each["no"], "text": each["text"], "row": {"other": 1}} for each in table(10)]
+    (split,) = plan_of(LocalFile.at(write_parquet(tmp_path / "a.parquet", rows)), ["text", "row.no"]).splits
+    named = replace(scoring, ids=("row.no",))
+    assert score_split(with_content(split, ("text", "row.no")), named) == score_split(split, named)
+
+
+def test_a_file_that_is_written_while_it_is_carried_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_csv(tmp_path / "a.csv", table(10))
+    (split,) = plan_of(LocalFile.at(path), ["text"]).splits
+    opened = LocalFile.open
+    monkeypatch.setattr(LocalFile, "open", lambda file: (opened(file), path.write_bytes(path.read_bytes() + b"\n"))[0])
     with pytest.raises(DataError, match="was changed while it was scored"):
         with_content(split, ("text",))
