@@ -10,7 +10,7 @@ from typing import Any
 
 from passerelle import __version__
 from passerelle.batch.model_content import ModelContent, content_of, scoring_of, verified
-from passerelle.batch.node_answer import check_answer
+from passerelle.batch.node_answer import NodeResult, check_answer
 from passerelle.batch.processes import ScoringRecipe, SplitCount, SplitTask, write_split
 from passerelle.batch.ray_cluster import INSTALL, STATUS, connected, cores
 from passerelle.batch.scored_split import Scoring
@@ -45,15 +45,6 @@ class _Files:
 
     def write(self, name: str, content: bytes) -> None:
         self.files[name] = content
-
-
-@dataclass(frozen=True)
-class NodeResult:
-    """What a node has made of a split, with the files that it could not write itself; their names are not for a node to choose."""
-
-    count: SplitCount
-    scored: bytes | None
-    refused: bytes | None
 
 
 class _Node:
@@ -228,7 +219,7 @@ class _ClusterWork:
             raise _task_error(error) from error
         except self._ray.exceptions.RayError as error:
             raise _lost_cluster() from error
-        check_answer(task, found.count, found.files, returned=self._node.output is None)
+        check_answer(tasks, found, returned=self._node.output is None)
         return found
 
     def _note_loss(self, tasks: Sequence[SplitTask], error: Exception) -> None:
