@@ -13,6 +13,7 @@ from passerelle.stages.child_progress import run_with_progress
 pytestmark = pytest.mark.integration
 
 
+@pytest.mark.timing
 def test_a_command_that_takes_too_long_is_ended_with_what_it_started(tmp_path: Path) -> None:
     said: list[str] = []
     began = time.monotonic()
