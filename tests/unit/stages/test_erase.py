@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from passerelle.errors import NotFoundError, OutsideError, UsageError
-from passerelle.monitoring.prediction_log.exports import RegisteredExport, file_digest
+from passerelle.model.manifest import digest_of_file
+from passerelle.monitoring.prediction_log.exports import RegisteredExport
 from passerelle.monitoring.prediction_log.log_place import LogFolder
 from passerelle.monitoring.prediction_log.parquet_files import sweep_staging, take_out
 from passerelle.monitoring.prediction_log.partitions import read_feedback, read_table
@@ -186,7 +187,7 @@ def test_registered_exports_lose_the_rows_and_those_elsewhere_are_named(tmp_path
     else:
         pq.write_table(rows, path)
     for each in (path, tmp_path / "moved.csv"):
-        export = RegisteredExport(each, file_digest(path), "2026-11-25T08:00:00", "marie@desk")
+        export = RegisteredExport(each, digest_of_file(path), "2026-11-25T08:00:00", "marie@desk")
         (where.folder / export.name).parent.mkdir(parents=True, exist_ok=True)
         (where.folder / export.name).write_bytes(export.content())
     done = erased(where)
@@ -202,7 +203,7 @@ def test_registered_exports_lose_the_rows_and_those_elsewhere_are_named(tmp_path
 def test_an_export_that_cannot_be_rewritten_is_named(tmp_path: Path) -> None:
     where, path = location(tmp_path, bucket=False), tmp_path / "export.csv"
     path.write_text("text;label\n", encoding="utf-8")
-    export = RegisteredExport(path, file_digest(path), "2026-11-25T08:00:00", "marie@desk")
+    export = RegisteredExport(path, digest_of_file(path), "2026-11-25T08:00:00", "marie@desk")
     (where.folder / "exports").mkdir(parents=True)
     (where.folder / export.name).write_bytes(export.content())
     with pytest.raises(OutsideError, match=r"export\.csv"):
