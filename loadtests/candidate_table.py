@@ -30,7 +30,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 
-from passerelle.training.cross_validation import Fold, out_of_fold
+from passerelle.training.cross_validation import Fold, outcomes_out_of_fold
 from passerelle.training.dataset import TEXT, Dataset, read_data
 from passerelle.training.evaluate import Predictions, figures
 from passerelle.training.features import SharedFeatures
@@ -112,7 +112,9 @@ def held_out_predictions(
     fit, score = part
     texts = list(data.records.columns)
     records, candidates = data.records.iloc[fit], text_candidates(texts, seed=seed)
-    scored = out_of_fold([each.pipeline for each in candidates], records, labels[fit], parts_of(labels[fit], groups[fit], seed))
+    outcomes = outcomes_out_of_fold([each.pipeline for each in candidates], records, labels[fit], parts_of(labels[fit], groups[fit], seed))
+    scored = [each for each in outcomes if isinstance(each, Predictions)]
+    assert len(scored) == len(candidates), outcomes  # noqa: S101 - one that failed has no figures
     best = candidates[int(np.argmax([figures(labels[fit], each, prefix="cv", bins=10)["cv_macro_f1"] for each in scored]))]
     features = SharedFeatures(records, labels[fit], data.records.iloc[score])
     return best.name, features.fit(best.pipeline).predictions, features.fit(reference(texts)).predictions

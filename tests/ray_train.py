@@ -17,7 +17,8 @@ from sklearn.pipeline import Pipeline
 from passerelle.errors import PasserelleError
 from passerelle.stages import train_on_cluster
 from passerelle.training.candidate import FitFailure
-from passerelle.training.cross_validation import CandidateFits, FitsHere, LabelledRecords, nothing_before, out_of_fold
+from passerelle.training.cross_validation import CandidateFits, FitsHere, LabelledRecords, nothing_before, outcomes_out_of_fold
+from passerelle.training.evaluate import Predictions
 from passerelle.training.features import Fitted
 from training.candidates import text_candidates
 
@@ -46,10 +47,11 @@ def predictions(fits: CandidateFits) -> list[object]:
     pipelines, (records, labels) = [candidate.pipeline for candidate in text_candidates()], data()
     places = np.arange(ROWS)
     folds = [(places[places % FOLDS != fold], places[places % FOLDS == fold]) for fold in range(FOLDS)]
-    crossed = out_of_fold(pipelines, records, labels, folds, fits=fits)
+    outcomes = outcomes_out_of_fold(pipelines, records, labels, folds, fits=fits)
+    crossed = [each for each in outcomes if isinstance(each, Predictions)]
     fitted = fits.of_all(pipelines, LabelledRecords(records, labels), records, nothing_before)
     whole = [each.pipeline.predict(records) for each in fitted if isinstance(each, Fitted)]
-    assert len(whole) == len(pipelines)
+    assert len(crossed) == len(whole) == len(pipelines)
     return [*((each.labels, each.probabilities) for each in crossed), *whole]
 
 

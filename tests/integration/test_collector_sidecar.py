@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from passerelle.monitoring.prediction_log.partitions import read_predictions
+from passerelle.monitoring.prediction_log.partitions import read_table
+from passerelle.monitoring.prediction_log.trees import PREDICTIONS
 from passerelle.platform.state import RunningPlatform
 from passerelle.registry.log_bucket import LogBucket
 from passerelle.retention_settings import RetentionSettings
@@ -69,7 +70,7 @@ def test_it_collects_until_it_is_ended_and_once_more_then(platform: RunningPlatf
         collector.kill()
     assert (collector.returncode, "Traceback" in err) == (0, False), err
     assert "sent to the bucket" in out
-    assert read_predictions(bucket, [MONDAY], ["prediction_id"]).num_rows == 2
+    assert read_table(bucket, PREDICTIONS, [MONDAY], ["prediction_id"]).num_rows == 2
     assert list((log / "closed").iterdir()) == []
 
 

@@ -16,7 +16,8 @@ import pytest
 from passerelle.cli.main import run
 from passerelle.errors import OutsideError
 from passerelle.model.ledger_entry import ERASURE
-from passerelle.monitoring.prediction_log.partitions import read_feedback, read_predictions, read_texts
+from passerelle.monitoring.prediction_log.partitions import read_feedback, read_table
+from passerelle.monitoring.prediction_log.trees import PREDICTIONS, TEXTS
 from passerelle.platform.state import RunningPlatform
 from passerelle.registry.log_bucket import LogBucket
 from passerelle.stages import collect, erase, history
@@ -100,8 +101,8 @@ def test_an_erasure_leaves_nothing_of_an_answer_in_any_version(context: Context,
     assert not bucket.client.list_object_versions(Bucket=bucket.name).get("DeleteMarkers")
     assert bucket.holds(tmp_path, TEXT) == bucket.holds(tmp_path, gone.prediction_id) == []
     place = log_location(context).place
-    assert read_predictions(place, [TODAY], ["prediction_id"])["prediction_id"].to_pylist() == [stays.prediction_id]
-    assert (read_texts(place, [TODAY]).num_rows, read_feedback(place, [TODAY]).num_rows) == (1, 0)
+    assert read_table(place, PREDICTIONS, [TODAY], ["prediction_id"])["prediction_id"].to_pylist() == [stays.prediction_id]
+    assert (read_table(place, TEXTS, [TODAY]).num_rows, read_feedback(place, [TODAY]).num_rows) == (1, 0)
     again = erase.run(context, [gone.prediction_id, unknown])
     assert (again.changed, again.entry) == (False, done.entry)
     (entry,) = history.run(context, verify=True).entries

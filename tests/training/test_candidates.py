@@ -11,8 +11,9 @@ import skops.io
 from sklearn.base import clone
 
 from passerelle.training.candidate import Candidate
-from passerelle.training.cross_validation import out_of_fold
+from passerelle.training.cross_validation import outcomes_out_of_fold
 from passerelle.training.dataset import read_data
+from passerelle.training.evaluate import Predictions
 from passerelle.training.params import Params
 from passerelle.training.split import split
 from training.candidates import tabular_candidates, text_candidates
@@ -71,8 +72,9 @@ def test_on_the_demo_each_candidate_has_the_figures_that_it_has_alone() -> None:
     parts = split(data, params=Params(folds=2), seed=0)
     records, truth = data.records.iloc[parts.train], data.labels.iloc[parts.train].to_numpy(dtype=str)
     candidates = text_candidates()
-    together = out_of_fold([candidate.pipeline for candidate in candidates], records, truth, parts.folds)
+    together = outcomes_out_of_fold([candidate.pipeline for candidate in candidates], records, truth, parts.folds)
     for candidate, found in zip(candidates, together, strict=True):
+        assert isinstance(found, Predictions)
         assert found.probabilities is not None
         for fit, score in parts.folds:
             alone = clone(candidate.pipeline).fit(records.iloc[fit], truth[fit])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import pyarrow as pa
 from pyarrow.parquet import ParquetFile
@@ -13,9 +13,7 @@ from pyarrow.parquet import ParquetFile
 from passerelle.batch.table_file import LocalFile
 from passerelle.batch.table_plan import TableSplit
 from passerelle.errors import DataError, shell_word
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from passerelle.seekable_reader import SeekableReader
 
 #: Arrow reads at least this much of the end of a Parquet file.
 _FOOTER_BYTES = 64 << 10
@@ -78,35 +76,17 @@ def _parquet_ranges(content: BinaryIO, size: int, group: int, columns: Sequence[
     yield max(0, min(footer, size - _FOOTER_BYTES)), size
 
 
-class _Pieces(io.RawIOBase):
+class _Pieces(SeekableReader):
     """Pieces of a file, read from any place within one of them."""
 
     def __init__(self, table: TablePieces) -> None:
-        self._table, self._place = table, 0
+        super().__init__(table.size_bytes)
+        self._table = table
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        self._place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._table.size_bytes}[whence]
-        return self._place
-
-    def tell(self) -> int:
-        return self._place
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        view = memoryview(buffer).cast("B")
-        if self._place >= self._table.size_bytes or not len(view):
-            return 0
+    def part(self, begin: int, end: int) -> memoryview:
         # Of overlapping pieces the one that reaches furthest.
-        fitting = [(begin, piece) for begin, piece in self._table.pieces if begin <= self._place < begin + len(piece)]
+        fitting = [(first, piece) for first, piece in self._table.pieces if first <= begin < first + len(piece)]
         if not fitting:
-            raise OSError(f"byte {self._place} of {self._table.name} is not among the pieces of this split")
-        begin, piece = max(fitting, key=lambda each: each[0] + len(each[1]))
-        found = memoryview(piece)[self._place - begin :][: len(view)]
-        view[: len(found)] = found
-        self._place += len(found)
-        return len(found)
+            raise OSError(f"byte {begin} of {self._table.name} is not among the pieces of this split")
+        first, piece = max(fitting, key=lambda each: each[0] + len(each[1]))
+        return memoryview(piece)[begin - first : end - first]

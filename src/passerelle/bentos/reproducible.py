@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from passerelle.bentos.engine import ask, failed
+from passerelle.model.manifest import digest_of_file
 
 _TIMEOUT_S = 600.0
 
@@ -89,8 +90,7 @@ def _layer(source: tarfile.TarFile, name: str, path: Path, epoch: int, kept: str
     with tarfile.open(fileobj=packed) as old, tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as new:
         for member in old:
             new.addfile(_stamped(member, epoch), old.extractfile(member) if member.isfile() else None)
-    with path.open("rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    return digest_of_file(path)
 
 
 def _stamped(member: tarfile.TarInfo, epoch: int) -> tarfile.TarInfo:

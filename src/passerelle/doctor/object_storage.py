@@ -110,7 +110,7 @@ def _writes(s3: S3Behaviour, here: Surroundings) -> Iterator[Diagnosis]:
     except OutsideError as error:
         yield Diagnosis("S3 writes", Health.FAULT, error.message, error.hint)
     finally:
-        for_good = [s3.remove_for_good(each) for each in (key, parts, *listed)]
+        for_good = [s3.remove_all_versions(each) for each in (key, parts, *listed)]
     if any(for_good) and not here.embedded:
         message = "this key may remove former versions for good, the ledger's too; a key without s3:DeleteObjectVersion cannot"
         yield Diagnosis("S3 rights", Health.WARNING, message)

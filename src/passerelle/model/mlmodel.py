@@ -9,15 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from passerelle.errors import TRAIN_AGAIN, DamagedFileError, UsageError
 from passerelle.model.adoption import Adoption, Task, read_adoption
 from passerelle.model.flavors import FLAVORS
+from passerelle.model.mlmodel_content import mlmodel_content
 from passerelle.model.record import Column, columns_of
-from passerelle.model.trust import UNREADABLE, refuse_links
+from passerelle.model.trust import refuse_links
 from passerelle.names import OPTIONAL_TEXTS
-from passerelle.regular_file import MOST_MODEL_BYTES, read_regular_file
+from passerelle.regular_file import read_regular_file
 
 
 @dataclass(frozen=True)
@@ -81,11 +80,8 @@ def describe(folder: Path, *, scorer_alone: bool = False) -> ModelDescription:
 
 
 def _described(folder: Path, *, scorer_alone: bool) -> ModelDescription:
-    try:
-        content = yaml.safe_load(read_regular_file(folder / "MLmodel", MOST_MODEL_BYTES))
-        entries, signature = dict(content["flavors"]), dict(content.get("signature") or {})
-    except (yaml.YAMLError, *UNREADABLE) as error:
-        raise DamagedFileError(f"{folder} holds no readable MLmodel file", hint=TRAIN_AGAIN) from error
+    content = mlmodel_content(folder)
+    entries, signature = content["flavors"], content.get("signature") or {}
     name = next((name for name in FLAVORS if isinstance(entries.get(name), dict)), None)
     if name is None:
         found, known = ", ".join(sorted(entries)) or "none", " and ".join(flavor.title for flavor in FLAVORS.values())

@@ -125,7 +125,7 @@ class S3Behaviour(Objects):
                 raise
         return hashlib.sha256(self.read(key)[0]).digest() == hashlib.sha256(content).digest()
 
-    def remove_for_good(self, key: str) -> bool:
+    def remove_all_versions(self, key: str) -> bool:
         """Remove an object, and return whether this key may remove its former versions too; they stay where it may not."""
         self.delete(key)
         gone = False

@@ -6,17 +6,15 @@ import io
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from passerelle.errors import DataError, OutsideError
 from passerelle.registry.objects import CONFLICT, Objects
+from passerelle.seekable_reader import SeekableReader
 from passerelle.settings import S3Settings
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 _BUFFER_BYTES = 1 << 20
 
@@ -137,31 +135,12 @@ def _reader(s3: S3Settings) -> _TableObjects:
         return _READERS[key]
 
 
-class _Ranges(io.RawIOBase):
+class _Ranges(SeekableReader):
     """An object as a file that can be read from any place."""
 
     def __init__(self, table: TableObject) -> None:
-        self._table, self._place, self._objects = table, 0, _reader(table.s3)
+        super().__init__(table.size_bytes)
+        self._table, self._objects = table, _reader(table.s3)
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        self._place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._table.size_bytes}[whence]
-        return self._place
-
-    def tell(self) -> int:
-        return self._place
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        view = memoryview(buffer).cast("B")
-        end = min(self._place + len(view), self._table.size_bytes)
-        if end <= self._place:
-            return 0
-        content = self._objects.range(self._table, self._place, end)
-        view[: len(content)] = content
-        self._place += len(content)
-        return len(content)
+    def part(self, begin: int, end: int) -> bytes:
+        return self._objects.range(self._table, begin, end)

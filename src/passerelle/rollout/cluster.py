@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,14 @@ class Cluster:
             )
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(command, 1, "", f"kubectl did not end within {timeout_s:.0f} s")
+
+    def run_in_pod(self, pod: str, command: Sequence[str], given: str) -> subprocess.CompletedProcess[str]:
+        """Return what a command prints in the first container of a pod.
+
+        Args:
+            given: What the command reads from its input.
+        """
+        return self.kubectl("exec", "--stdin", pod, "--", *command, given=given)
 
     def deployment(self) -> KubernetesObject | None:
         """Return the deployment as the cluster holds it, or None."""
@@ -88,6 +96,11 @@ def find_cluster(project: Path, overlay: str) -> Cluster:
             hint=f"kubectl kustomize {shell_word(folder)}",
         )
     return Cluster(folder, namespace, objects)
+
+
+def service_deployments(objects: Iterable[KubernetesObject]) -> Iterator[KubernetesObject]:
+    """Yield the service's deployment among these objects: one, or none."""
+    return (each for each in objects if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME)
 
 
 def held_before(cluster: Cluster, objects: Sequence[KubernetesObject]) -> list[KubernetesObject]:

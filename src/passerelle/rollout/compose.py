@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -18,6 +19,7 @@ from passerelle.names import BentoTag
 from passerelle.rollout import secret_changes
 from passerelle.rollout.following import Following
 from passerelle.rollout.release import Release
+from passerelle.rollout.replicas import run_in_replica
 from passerelle.rollout.secret_files import API_KEY, make_later_secrets, read_secret
 from passerelle.rollout.smoke import SmokeReport, inside, replay
 from passerelle.rollout.stack import REPLICAS, Stack
@@ -293,8 +295,6 @@ def _start(stack: Stack, place: int, variables: Mapping[str, str]) -> subprocess
 
 
 def _replayed(stack: Stack, replica: str, release: Release) -> SmokeReport:
-    def run(command: Sequence[str], given: str) -> subprocess.CompletedProcess[str]:
-        return stack.compose("--profile", "service", "exec", "-T", replica, *command, given=given, timeout_s=_EXEC_TIMEOUT_S)
-
+    run = partial(run_in_replica, stack, replica, timeout_s=_EXEC_TIMEOUT_S)
     asker = inside(run, where=replica, api_key=read_secret(stack.secrets, API_KEY))
     return replay(asker, release.golden, where=replica, expected_version=release.model_version, following=stack.follows())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import yaml
 
 from passerelle.log_settings import LogSettings
-from passerelle.rollout.cluster import NAME, Cluster, KubernetesObject, last_words
+from passerelle.rollout.cluster import NAME, Cluster, last_words, service_deployments
 from passerelle.settings import variable_of
 
 SECRET, KEY = "classify-log", "digest-key"
@@ -41,16 +41,12 @@ def unnamed_key(cluster: Cluster) -> str | None:
 
 def _mounts(cluster: Cluster) -> Iterator[str]:
     """Yield where containers of the service mount the Secret, those aside that record nothing or name a key themselves."""
-    for pod in (each["spec"]["template"]["spec"] for each in cluster.objects if _is_service(each)):
+    for pod in (each["spec"]["template"]["spec"] for each in service_deployments(cluster.objects)):
         volumes = [each["name"] for each in pod.get("volumes", ()) if each.get("secret", {}).get("secretName") == SECRET]
         for container in (each for each in pod["containers"] if each["name"] == NAME):
             variables = {entry["name"]: entry.get("value") for entry in container.get("env", ())}
             if variables.get(variable_of(LogSettings, "prediction_log")) and not set(_NAMED) & set(variables):
                 yield from (each["mountPath"] for each in container.get("volumeMounts", ()) if each["name"] in volumes)
-
-
-def _is_service(each: KubernetesObject) -> bool:
-    return bool(each["kind"] == "Deployment" and each["metadata"]["name"] == NAME)
 
 
 def _create(cluster: Cluster) -> str | None:

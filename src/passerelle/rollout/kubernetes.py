@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import yaml
 
@@ -179,10 +179,7 @@ def _try_image(
 
 
 def _replayed(cluster: Cluster, release: Release, api_key: str | None, pod: str, *, follows: bool) -> SmokeReport:
-    def run(command: Sequence[str], given: str) -> subprocess.CompletedProcess[str]:
-        return cluster.kubectl("exec", "--stdin", pod, "--", *command, given=given)
-
-    asker = inside(run, where=pod, api_key=api_key)
+    asker = inside(partial(cluster.run_in_pod, pod), where=pod, api_key=api_key)
     return replay(asker, release.golden, where=pod, expected_version=release.model_version, following=follows)
 
 

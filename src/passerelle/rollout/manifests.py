@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from passerelle.cluster_settings import DeploymentSettings
 from passerelle.errors import UsageError
-from passerelle.rollout.cluster import NAME, Cluster, KubernetesObject
+from passerelle.rollout.cluster import NAME, Cluster, KubernetesObject, service_deployments
 from passerelle.rollout.release import Release
 from passerelle.settings import variable_of
 
@@ -41,11 +41,10 @@ def with_doors(cluster: Cluster, setting: str | None) -> Cluster:
 def with_variables(cluster: Cluster, variables: Mapping[str, str]) -> Cluster:
     """Return the cluster whose pods get these variables, in place of those of the overlay with the same names."""
     copies: list[KubernetesObject] = json.loads(json.dumps(cluster.objects))
-    for each in copies:
-        if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME:
-            for container in each["spec"]["template"]["spec"]["containers"]:
-                if container["name"] == NAME:
-                    container["env"] = _with_values(container.get("env", ()), variables)
+    for each in service_deployments(copies):
+        for container in each["spec"]["template"]["spec"]["containers"]:
+            if container["name"] == NAME:
+                container["env"] = _with_values(container.get("env", ()), variables)
     return replace(cluster, objects=copies)
 
 
@@ -67,24 +66,21 @@ def with_image(objects: Sequence[KubernetesObject], release: Release) -> list[Ku
     The pods are given the digest of the model too: one whose image holds another is never ready, whoever applies the objects.
     """
     copies: list[KubernetesObject] = json.loads(json.dumps(objects))
-    for each in copies:
-        if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME:
-            each["metadata"].setdefault("annotations", {})["kubernetes.io/change-cause"] = f"{release.bento_tag} {release.image}"
-            template = each["spec"]["template"]
-            template["metadata"].setdefault("annotations", {})[BENTO_TAG] = str(release.bento_tag)
-            expected = {_EXPECTED: release.artifact_digest} if release.artifact_digest else {}
-            template["metadata"]["annotations"] |= dict.fromkeys([ARTIFACT_DIGEST] if expected else [], release.artifact_digest)
-            for container in template["spec"]["containers"]:
-                if container["name"] == NAME:
-                    container["image"] = release.image
-                    container["env"] = _with_values(container.get("env", ()), expected)
+    for each in service_deployments(copies):
+        each["metadata"].setdefault("annotations", {})["kubernetes.io/change-cause"] = f"{release.bento_tag} {release.image}"
+        template = each["spec"]["template"]
+        template["metadata"].setdefault("annotations", {})[BENTO_TAG] = str(release.bento_tag)
+        expected = {_EXPECTED: release.artifact_digest} if release.artifact_digest else {}
+        template["metadata"]["annotations"] |= dict.fromkeys([ARTIFACT_DIGEST] if expected else [], release.artifact_digest)
+        for container in template["spec"]["containers"]:
+            if container["name"] == NAME:
+                container["image"] = release.image
+                container["env"] = _with_values(container.get("env", ()), expected)
     return copies
 
 
 def variables_of(cluster: Cluster) -> dict[str, str]:
     """Return the variables that the overlay gives the pods by their values."""
-    specs = [
-        each["spec"]["template"]["spec"] for each in cluster.objects if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME
-    ]
+    specs = [each["spec"]["template"]["spec"] for each in service_deployments(cluster.objects)]
     entries = [entry for spec in specs for each in spec["containers"] if each["name"] == NAME for entry in each.get("env", ())]
     return {entry["name"]: entry["value"] for entry in entries if entry.get("value") is not None}

@@ -62,11 +62,18 @@ def _of_stack(stack: Stack) -> Iterator[Replica]:
     key, containers = read_secret(stack.secrets, API_KEY), stack.containers()
     for name in REPLICAS:
         if name in containers and containers[name]["State"]["Running"]:
+            yield Replica(name, partial(_inside, partial(run_in_replica, stack, name), key))
 
-            def run(command: Sequence[str], given: str, name: str = name) -> subprocess.CompletedProcess[str]:
-                return stack.compose("--profile", "service", "exec", "-T", name, *command, given=given, timeout_s=_EXEC_TIMEOUT_S)
 
-            yield Replica(name, partial(_inside, run, key))
+def run_in_replica(
+    stack: Stack, replica: str, command: Sequence[str], given: str, *, timeout_s: float = _EXEC_TIMEOUT_S
+) -> subprocess.CompletedProcess[str]:
+    """Return what a command prints in the container of a replica of the stack.
+
+    Args:
+        given: What the command reads from its input.
+    """
+    return stack.compose("--profile", "service", "exec", "-T", replica, *command, given=given, timeout_s=timeout_s)
 
 
 def of_cluster(cluster: Cluster, api_key: str | None) -> tuple[Replica, ...]:
@@ -79,16 +86,7 @@ def of_cluster(cluster: Cluster, api_key: str | None) -> tuple[Replica, ...]:
     if done.returncode != 0:
         message = f"the pods of {cluster.namespace}/{NAME} cannot be listed: {last_words(done)}"
         raise OutsideError(message, hint="kubectl cluster-info; kubectl config get-contexts")
-    return tuple(_of_cluster(cluster, ready_pods(done.stdout), api_key))
-
-
-def _of_cluster(cluster: Cluster, pods: Sequence[str], api_key: str | None) -> Iterator[Replica]:
-    for name in pods:
-
-        def run(command: Sequence[str], given: str, name: str = name) -> subprocess.CompletedProcess[str]:
-            return cluster.kubectl("exec", "--stdin", name, "--", *command, given=given)
-
-        yield Replica(name, partial(_inside, run, api_key))
+    return tuple(Replica(pod, partial(_inside, partial(cluster.run_in_pod, pod), api_key)) for pod in ready_pods(done.stdout))
 
 
 def _over_http(address: str, api_key: str | None) -> ReplicaReport:

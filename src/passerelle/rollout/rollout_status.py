@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from passerelle.errors import OutsideError
-from passerelle.rollout.cluster import NAME, ROLLOUT_S, Cluster, KubernetesObject, last_words
+from passerelle.rollout.cluster import NAME, ROLLOUT_S, Cluster, KubernetesObject, last_words, service_deployments
 from passerelle.rollout.pod_reasons import STUCK, is_ready, latest_events, log_lines, newest_first, reason_of, refusal
 
 #: After which the same reason counts as one that stays.
@@ -64,7 +64,7 @@ def wait_for_rollout(cluster: Cluster, image: str) -> tuple[str, ...]:
 
 def status_of(cluster: Cluster, listed: Sequence[KubernetesObject], image: str) -> RolloutStatus:
     """Return how the roll-out of an image goes, by the deployment and the pods as the cluster lists them."""
-    deployment: KubernetesObject = next((each for each in listed if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME), {})
+    deployment: KubernetesObject = next(service_deployments(listed), {})
     mine = newest_first(each for each in listed if each["kind"] == "Pod" and each["spec"]["containers"][0]["image"] == image)
     names, status = tuple(str(pod["metadata"]["name"]) for pod in mine), deployment.get("status", {})
     conditions = {each["type"]: each for each in status.get("conditions", ())}

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from passerelle.errors import OutsideError
-from passerelle.rollout.cluster import NAME, Cluster, KubernetesObject, last_words
+from passerelle.rollout.cluster import NAME, Cluster, KubernetesObject, last_words, service_deployments
 from passerelle.rollout.pod_reasons import MODEL_REFUSED, STUCK, is_ready, log_lines, reason_of, refusal
 from passerelle.rollout.rollout_status import STUCK_S
 
@@ -32,7 +32,7 @@ def trial_pod(cluster: Cluster, objects: Sequence[KubernetesObject]) -> Iterator
     Raises:
         OutsideError: The cluster does not take it, or it does not get ready; says why.
     """
-    deployment = next(each for each in objects if each["kind"] == "Deployment" and each["metadata"]["name"] == NAME)
+    deployment = next(service_deployments(objects))
     account = next((each for each in objects if each["kind"] == "ServiceAccount"), {})
     pod = _pod(cluster, deployment, account.get("imagePullSecrets", []))
     _remove(cluster)

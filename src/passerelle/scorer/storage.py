@@ -25,6 +25,8 @@ from passerelle.scorer.sections import Hashing, Section, Vocabulary
 #: Incremented when the format changes; a scorer of another format is not read.
 FORMAT = 1
 INDEX = "scorer.json"
+#: What is raised by a file that is missing or damaged, or that does not fit the others.
+_UNREADABLE = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 _ROWS = ("table", "intercepts", "bounds", "own", "union")
 
 
@@ -60,7 +62,7 @@ def is_packed(folder: Path) -> bool:
     """Return whether the folder holds a scorer of this format."""
     try:
         return bool(json.loads((folder / INDEX).read_bytes())["format"] == FORMAT)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except _UNREADABLE:
         return False
 
 
@@ -81,7 +83,7 @@ def unpack(folder: Path, *, pipeline_label: PipelineLabel | None) -> CompiledSco
         rows = _rows(content["rows"], folder, sum(section.width for section in sections))
         scorer = CompiledScorer(sections, rows, head_from(content["head"]), pipeline_label=pipeline_label, bare=bool(content["bare"]))
         scorer.__dict__["index_of_nothing"] = int(content["index_of_nothing"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except _UNREADABLE as error:
         raise DamagedFileError(f"{folder.name} holds no readable compiled scorer", hint=TRAIN_AGAIN) from error
     return scorer
 
@@ -95,7 +97,7 @@ def sections_without_pairs(folder: Path) -> frozenset[int]:
     try:
         sections = json.loads((folder / INDEX).read_bytes())["sections"]
         return frozenset(number for number, entry in enumerate(sections) if entry["pairs"] is False)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise DamagedFileError(f"{folder.name} holds no readable compiled scorer", hint=TRAIN_AGAIN) from error
 
 

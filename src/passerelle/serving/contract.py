@@ -74,19 +74,11 @@ class Contract:
     params_attribute: str = ""
     params: Sequence[Param] = ()
 
-    def read_record(self, body: bytes) -> dict[str, object]:
-        """Return the record of a body.
-
-        Raises:
-            RequestError: 400 for what is not JSON, 422 for what is not a record; names the field.
-        """
-        return self.fields(self._record_of(body))
-
     def read_one(self, body: bytes) -> tuple[dict[str, object], Values | None]:
         """Return the record of a body, and the params that hold for it; None for a model without params.
 
         Raises:
-            RequestError: As `read_record`.
+            RequestError: 400 for what is not JSON, 422 for what is not a record; names the field.
         """
         return self._with_params(self._record_of(body))
 
@@ -94,25 +86,17 @@ class Contract:
         """Return what `read_one` returns; yields between the pieces of a large body while they are counted.
 
         Raises:
-            RequestError: As `read_record`.
+            RequestError: As `read_one`.
         """
         if len(body) > SMALL_BYTES:
             yield from self.refuse_excess(body, self.structure)
         return self._with_params(self._counted_record(body))
 
-    def read_batch(self, body: bytes) -> list[dict[str, object]]:
-        """Return the records of a body.
-
-        Raises:
-            RequestError: As `read_record`.
-        """
-        return self.read_several(body)[0]
-
     def read_several(self, body: bytes) -> tuple[list[dict[str, object]], Values | None]:
         """Return the records of a body, and the params that hold for all of them; None for a model without params.
 
         Raises:
-            RequestError: As `read_record`.
+            RequestError: As `read_one`.
         """
         if len(body) > SMALL_BYTES:
             run_at_once(self.refuse_excess(body, self.batch_structure))
@@ -122,7 +106,7 @@ class Contract:
         """Return what `read_several` returns, of a body that holds no more values than a batch can.
 
         Raises:
-            RequestError: As `read_record`.
+            RequestError: As `read_one`.
         """
         try:
             batch: Any = self.batch.__pydantic_validator__.validate_json(body)

@@ -10,14 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from passerelle.environments.environment import ensure
 from passerelle.environments.lock import lock_for
 from passerelle.errors import NotFoundError, PasserelleError, UntrustedTypeError, UsageError, shell_word
 from passerelle.model.adoption import ADOPTION_FILE, LOCK_FILE, Adoption
 from passerelle.model.flavors.logged import LoggedFlavor, logged_flavor
 from passerelle.model.manifest import digest_of_manifest, manifest_of
+from passerelle.model.mlmodel_content import mlmodel_content
 from passerelle.model.trust import refuse_adopted_pickle, refuse_links
 from passerelle.names import ADOPTION_OPTIONS, ADOPTION_RUN, ARTIFACT_DIGEST, GOLDEN, MANIFEST, SIGNED, ModelVersionRef, bento_name
 from passerelle.registry.adoptable import Adoptable, find_adoptable
@@ -206,7 +205,7 @@ def _downloaded(registry: Registry, found: Adoptable, into: Path) -> Path:
 def _tried(found: Adoptable, model: Path, request: AdoptionRequest) -> tuple[Tried, tuple[str, ...]]:
     """Return what the model does in its own environment, and what to say of its signature and examples."""
     options, signing, progress = request.options, request.signing, request.progress
-    flavor, content = logged_flavor(model), _model_file(model)
+    flavor, content = logged_flavor(model), mlmodel_content(model)
     settings = LoadingSettings.read()
     signature = served_signature(content.get("signature"), options, address=found.address)
     inputs = golden_inputs(signature.columns, examples=options.examples, logged=_example(model, content), address=found.address)
@@ -252,11 +251,6 @@ def _check_pickle_policy(found: Adoptable, settings: LoadingSettings, signing: S
         missing = "SIGNING_KEY=key.pem" if settings.adopted_pickles == "signed" else "ADOPTED_PICKLES=signed"
         hint = f"export PASSERELLE_{missing}; passerelle adopt {shell_word(found.address)}"
         raise UntrustedTypeError(f"{found}: {error.message}", hint=hint) from error
-
-
-def _model_file(model: Path) -> dict[str, Any]:
-    # `logged_flavor` has read it before.
-    return dict(yaml.safe_load((model / "MLmodel").read_text(encoding="utf-8")))
 
 
 def _example(model: Path, content: Mapping[str, Any]) -> Any:

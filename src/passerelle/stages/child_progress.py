@@ -8,6 +8,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
+from passerelle.platform.child import kill_all
 from passerelle.stages.context import Progress
 
 
@@ -16,7 +19,7 @@ def run_with_progress(
 ) -> subprocess.CompletedProcess[str]:
     """Return what the command printed, after passing each line of its stderr on as it came.
 
-    A command that takes longer than the timeout is ended, and its last line says so.
+    A command that takes longer than the timeout is ended with all processes that it started, and the last line says so.
 
     Args:
         folder: It runs there.
@@ -29,7 +32,7 @@ def run_with_progress(
 
         def end() -> None:
             lines.append(f"it took longer than {timeout_s:.0f} s and was ended")
-            child.kill()
+            _kill(child)
 
         timer = threading.Timer(timeout_s, end)
         timer.start()
@@ -40,9 +43,19 @@ def run_with_progress(
                     progress(line.strip())
             status = child.wait()
         except BaseException:
-            child.kill()
+            _kill(child)
             raise
         finally:
             timer.cancel()
         printed.seek(0)
         return subprocess.CompletedProcess(list(command), status, printed.read(), "\n".join(lines))
+
+
+def _kill(child: subprocess.Popen[str]) -> None:
+    """Kill the process and its descendants: one that is left holds the pipe open, which is then read for ever."""
+    try:
+        leader = psutil.Process(child.pid)
+        family = [leader, *leader.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    kill_all(family)

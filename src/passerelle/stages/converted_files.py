@@ -12,6 +12,7 @@ from typing import Any, Literal
 import yaml
 
 from passerelle.model.flavors.logged import PYFUNC, LoggedFlavor
+from passerelle.model.mlmodel_content import mlmodel_content
 
 #: The forms that a model is converted to.
 Form = Literal["skops", "onnx"]
@@ -45,7 +46,7 @@ def write_converted(ancestor: Path, into: Path, flavor: LoggedFlavor, new: NewFi
     form, libraries = new.form, new.libraries
     shutil.copytree(ancestor, into, ignore=shutil.ignore_patterns(*(Path(each).name for each in flavor.files)))
     (into / f"model.{form}").write_bytes(new.content)
-    logged: dict[str, Any] = yaml.safe_load((ancestor / "MLmodel").read_text(encoding="utf-8"))
+    logged = mlmodel_content(ancestor)
     mlflow = str(logged.get("mlflow_version", ""))
     lines = _requirements(ancestor, libraries, mlflow, form)
     (into / _REQUIREMENTS).write_text("\n".join(lines) + "\n", encoding="utf-8")

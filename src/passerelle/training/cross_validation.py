@@ -12,7 +12,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from passerelle.errors import DataError
 from passerelle.gate.scores import Labels
 from passerelle.training.candidate import FitFailure
 from passerelle.training.evaluate import Predictions
@@ -120,22 +119,6 @@ def fitted_or_failed(features: SharedFeatures, pipeline: Pipeline) -> Fitted | F
         return features.fit(pipeline)
     except Exception as error:  # noqa: BLE001 - whatever a candidate of a team raises
         return FitFailure.of(error)
-
-
-def out_of_fold(
-    pipelines: Sequence[Pipeline], records: pd.DataFrame, labels: Labels, folds: Iterable[Fold], *, fits: CandidateFits | None = None
-) -> list[Predictions]:
-    """Return what `outcomes_out_of_fold` returns, where no pipeline fails.
-
-    Raises:
-        DataError: A pipeline failed.
-    """
-    found = []
-    for outcome in outcomes_out_of_fold(pipelines, records, labels, folds, fits=fits):
-        if isinstance(outcome, FitFailure):
-            raise DataError(f"a pipeline cannot be fitted: {outcome.reason}", hint="passerelle train")
-        found.append(outcome)
-    return found
 
 
 def outcomes_out_of_fold(

@@ -59,7 +59,7 @@ def service_answer(root: Path, record: dict[str, Any]) -> tuple[str, float | Non
     model = loaded(bento_model(root))
     contract = contract_of(model.description.columns, max_text_characters=20_000, max_records=1, example=None)
     try:
-        read = contract.read_record(json.dumps(record).encode())
+        read = contract.read_one(json.dumps(record).encode())[0]
         RecordTexts(["text"], most_characters=20_000, most_batch_characters=1 << 20).size_bytes(read)
     except RequestError as error:
         return error.message, error.field

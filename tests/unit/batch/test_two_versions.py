@@ -52,5 +52,5 @@ def test_it_is_read_back_as_it_was_stored_and_refused_otherwise(tmp_path: Path) 
     found = compared(tmp_path)
     assert VersionDifferences.parse(found.content()) == found
     for broken in ({}, found.content() | {"pairs": 3}, found.content() | {"examples": [{"row": "x"}]}):
-        with pytest.raises(ValueError, match=""):
+        with pytest.raises(ValueError, match="is missing or of another type"):
             VersionDifferences.parse(broken)

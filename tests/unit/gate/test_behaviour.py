@@ -77,6 +77,7 @@ def test_a_model_of_a_table_cannot_be_asked() -> None:
             "unchanged 1 asks the same label",
         ),
         ("unchanged: [{text: bonjour, word: jour}]", "unchanged 1: the word is not in the text as a whole word"),
+        ("unchanged: [{text: 'bon  jour', word: nuit}]", "unchanged 1: the word is not in the text as a whole word"),
         ("unchanged: [{text: bon jour, word: jour, instead: [jour]}]", "unchanged 1: the word is not in the text .* or stands for itself"),
         ("unchanged: [{text: bonjour, word: bonjour}]", "unchanged 1: nothing is left of the text"),
         ("same: [[a]]", "same.0: Tuple should have at least 2 items"),

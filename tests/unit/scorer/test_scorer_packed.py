@@ -63,11 +63,17 @@ def test_another_format_is_not_read_and_a_broken_one_is_refused(tmp_path: Path) 
     index.write_text(json.dumps({**content, "format": 99}))
     assert unpack(folder, pipeline_label=nothing) is None
     broken: Any
-    for broken in ({**content, "sections": content["sections"][:1]}, {**content, "head": {}}, []):
+    for broken in ({**content, "sections": content["sections"][:1]}, {**content, "head": {}}, {**content, "rows": []}, []):
         index.write_text(json.dumps(broken))
         with pytest.raises(IntegrityError, match="no readable compiled scorer"):
             unpack(folder, pipeline_label=nothing)
     index.write_text(json.dumps(content))
-    (folder / "table.npy").write_bytes((folder / "table.npy").read_bytes()[:200])
-    with pytest.raises(IntegrityError):
+    table = (folder / "table.npy").read_bytes()
+    for part in (table[:200], b""):
+        (folder / "table.npy").write_bytes(part)
+        with pytest.raises(IntegrityError, match="no readable compiled scorer"):
+            unpack(folder, pipeline_label=nothing)
+    (folder / "table.npy").write_bytes(table)
+    (folder / "terms-0.json").write_text("[" * 100_000)
+    with pytest.raises(IntegrityError, match="no readable compiled scorer"):
         unpack(folder, pipeline_label=nothing)

@@ -61,9 +61,9 @@ ALL = contract()
 def test_a_record_of_every_type_is_read_as_it_is(left_out: tuple[str, ...]) -> None:
     sent = {name: value for name, value in GOOD.items() if name not in left_out}
     record = GOOD | dict.fromkeys(left_out)
-    assert ALL.read_record(json.dumps(sent).encode()) == record
-    assert ALL.read_record(json.dumps(record).encode()) == record
-    assert ALL.read_batch(json.dumps({"records": [sent, GOOD]}).encode()) == [record, GOOD]
+    assert ALL.read_one(json.dumps(sent).encode())[0] == record
+    assert ALL.read_one(json.dumps(record).encode())[0] == record
+    assert ALL.read_several(json.dumps({"records": [sent, GOOD]}).encode())[0] == [record, GOOD]
 
 
 TIME = "must be a date, or a date and a time, in ISO 8601"
@@ -109,7 +109,7 @@ TIME = "must be a date, or a date and a time, in ISO 8601"
 def test_each_value_is_taken_or_named(field: str, value: Any, message: str | None, place: str) -> None:
     record = GOOD | {field: value}
     if message is None:
-        assert ALL.read_record(json.dumps(record).encode()) == record
+        assert ALL.read_one(json.dumps(record).encode())[0] == record
         return
     assert told(ALL, record) == invalid(message, field + place)
     assert told(ALL, {"records": [GOOD, record]}, batch=True) == invalid(message, f"records.1.{field}{place}")
@@ -119,14 +119,14 @@ def test_each_value_is_taken_or_named(field: str, value: Any, message: str | Non
 def test_a_whole_number_may_have_a_fraction_of_zero(kind: str) -> None:
     of = contract(Column("n", kind))
     for sent, read in (("3", 3), ("3.0", 3), ("-0.0", 0), ("1e3", 1_000), ("12.50e1", 125)):
-        found = of.read_record(b'{"n": %s}' % sent.encode())["n"]
+        found = of.read_one(b'{"n": %s}' % sent.encode())[0]["n"]
         assert (found, type(found)) == (read, int)
     for sent, message in (
         ("3.5", "must be a whole number"), ("true", "must be a whole number"), ('"3.0"', "must be a whole number"),
         ("1e300", "is out of range"), ("1e19", "is out of range"),
     ):  # fmt: skip
         with pytest.raises(RequestError) as refused:
-            of.read_record(b'{"n": %s}' % sent.encode())
+            of.read_one(b'{"n": %s}' % sent.encode())[0]
         assert refused.value.message == message, sent
 
 
@@ -163,7 +163,7 @@ def test_any_value_of_a_type_is_read_as_it_was_sent(data: st.DataObject, kind: s
     body = json.dumps(record).encode()
     # The arrays of a long body together hold no more items than one array may.
     longer = 0 if column.depth else data.draw(st.sampled_from([0, SMALL_BYTES + 1]))
-    assert BY_KIND[kind].read_record(body.ljust(longer)) == record
+    assert BY_KIND[kind].read_one(body.ljust(longer))[0] == record
     jsonschema.validate(record, BY_KIND[kind].record.model_json_schema())
 
 
@@ -171,7 +171,7 @@ def test_any_value_of_a_type_is_read_as_it_was_sent(data: st.DataObject, kind: s
 def test_any_other_value_is_refused_with_its_field_or_read_as_it_was_sent(value: Any, kind: str) -> None:
     body = json.dumps({"value": value}).encode()
     try:
-        assert BY_KIND[kind].read_record(body) == {"value": value, "more": None}
+        assert BY_KIND[kind].read_one(body)[0] == {"value": value, "more": None}
     except Exception as error:  # noqa: BLE001 - what it is, is asserted
         refusal: Any = error
         assert (refusal.status, refusal.code) == (422, "invalid_record")
@@ -205,7 +205,7 @@ def test_as_many_items_as_allowed_are_read_from_a_large_body() -> None:
     of = contract(Column("words", "array<string>"), items=2_000)
     body = json.dumps({"words": ["abc"] * 2_000}).encode()
     assert len(body) > SMALL_BYTES
-    assert of.read_record(body) == {"words": ["abc"] * 2_000}
+    assert of.read_one(body)[0] == {"words": ["abc"] * 2_000}
 
 
 TEXT = Column("text", "string")
@@ -229,7 +229,7 @@ def test_params_are_read_beside_the_columns(sent: Any, params: dict[str, Any], s
     body, batch = {"text": "a", **beside}, {"records": [{"text": "a"}, {"text": "b"}], **beside}
     assert WITH_PARAMS.read_one(json.dumps(body).encode().ljust(size)) == ({"text": "a"}, params)
     assert WITH_PARAMS.read_several(json.dumps(batch).encode().ljust(size)) == ([{"text": "a"}, {"text": "b"}], params)
-    assert WITH_PARAMS.read_record(json.dumps(body).encode()) == {"text": "a"}
+    assert WITH_PARAMS.read_one(json.dumps(body).encode())[0] == {"text": "a"}
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_unknown_fields_are_left_out_where_the_setting_says_so() -> None:
     record = {"text": "a", "id": 3, "nested": {"a": [1, {"b": "c"}]}, "params": {"other": 1}}
     assert of.read_one(json.dumps(record).encode()) == ({"text": "a"}, DEFAULTS)
     assert of.read_one(json.dumps(record).encode().ljust(SMALL_BYTES + 1)) == ({"text": "a"}, DEFAULTS)
-    assert of.read_batch(json.dumps({"records": [record | {"params": 1}] * 3}).encode()) == [{"text": "a"}] * 3
+    assert of.read_several(json.dumps({"records": [record | {"params": 1}] * 3}).encode())[0] == [{"text": "a"}] * 3
     assert told(of, {"records": [{"text": "a"}], "more": 1}, batch=True) == invalid("this field is not part of the record", "more")
     assert told(of, {"text": 1, "id": 3}) == invalid("must be a text", "text")
     many = b'{"text": "a", "more": [' + b"1," * 4_000 + b"1]}"

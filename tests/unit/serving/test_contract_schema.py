@@ -35,7 +35,7 @@ TEXT = contract(Column("text", "string"))
 def told(of: Contract, body: Any, *, batch: bool = False) -> tuple[int, str, str, str | None]:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     with pytest.raises(RequestError) as found:
-        (of.read_batch if batch else of.read_record)(content)
+        (of.read_several if batch else of.read_one)(content)
     refusal = found.value
     assert refusal.headers == ()
     return refusal.status, refusal.code, refusal.message, refusal.field
@@ -62,8 +62,8 @@ def invalid(message: str, field: str | None) -> tuple[int, str, str, str | None]
 )
 def test_values_up_to_their_bounds_are_read_as_they_are(values: dict[str, Any]) -> None:
     record = GOOD | values
-    assert ALL.read_record(json.dumps(record).encode()) == record
-    assert ALL.read_batch(json.dumps({"records": [record, GOOD]}).encode()) == [record, GOOD]
+    assert ALL.read_one(json.dumps(record).encode())[0] == record
+    assert ALL.read_several(json.dumps({"records": [record, GOOD]}).encode())[0] == [record, GOOD]
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,8 @@ def test_a_field_is_named_up_to_eighty_characters() -> None:
 def test_fields_that_are_not_required_may_be_left_out_or_null() -> None:
     of = contract(Column("text", "string", required=False), Column("count", "integer", required=False))
     nothing = {"text": None, "count": None}
-    assert of.read_record(b"{}") == of.read_record(json.dumps(nothing).encode()) == nothing
-    assert of.read_record(b'{"count": 3}') == {"text": None, "count": 3}
+    assert of.read_one(b"{}")[0] == of.read_one(json.dumps(nothing).encode())[0] == nothing
+    assert of.read_one(b'{"count": 3}')[0] == {"text": None, "count": 3}
     assert told(of, {"text": ""}) == invalid("must not be empty", "text")
 
 
@@ -147,8 +147,8 @@ NAMES = ("class", "_private", "1st", "a b", "model_dump", "copy", "ok", "field_9
 def test_columns_that_are_no_python_names_keep_their_own_names() -> None:
     of = contract(*(Column(name, "integer") for name in NAMES))
     record = {name: place for place, name in enumerate(NAMES)}
-    assert of.read_record(json.dumps(record).encode()) == record
-    assert list(of.read_record(json.dumps(record).encode())) == list(NAMES)
+    assert of.read_one(json.dumps(record).encode())[0] == record
+    assert list(of.read_one(json.dumps(record).encode())[0]) == list(NAMES)
     assert of.columns == NAMES
     assert of.renamed == {f"field_{place}": name for place, name in enumerate(NAMES[:6])}
     assert told(of, record | {"class": "x"})[3] == "class"
@@ -200,8 +200,8 @@ def test_a_large_body_with_too_much_in_it_is_refused_before_it_is_parsed(
 
 
 def test_a_large_body_that_fits_is_read() -> None:
-    assert TEXT.read_record(big(b'{"text": "a"}', 10_000)) == {"text": "a"}
-    assert TEXT.read_batch(big(b'{"records": [{"text": "a"}]}', 10_000)) == [{"text": "a"}]
+    assert TEXT.read_one(big(b'{"text": "a"}', 10_000))[0] == {"text": "a"}
+    assert TEXT.read_several(big(b'{"records": [{"text": "a"}]}', 10_000))[0] == [{"text": "a"}]
     assert told(TEXT, big(b'{"text": 1}', 10_000)) == invalid("must be a text", "text")
     assert told(TEXT, big(b'{"records": 1}', 10_000), batch=True) == invalid("must be a list", "records")
 

@@ -34,10 +34,10 @@ def refusal(read: Callable[[bytes], Any], body: bytes) -> RequestError:
 
 
 BODIES: dict[str, tuple[Callable[[Contract], Callable[[bytes], Any]], Any, str | None]] = {
-    "one": (lambda contract: contract.read_record, {"text": "a"} | UNKNOWN, "k0"),
-    "batch": (lambda contract: contract.read_batch, {"records": [{"text": "a"}, {"text": "b"} | UNKNOWN]}, "records.1.k0"),
-    "beside the batch": (lambda contract: contract.read_batch, {"records": [{"text": "a"}]} | UNKNOWN, "k0"),
-    "in each record": (lambda contract: contract.read_batch, {"records": [{"text": "a"} | FEW] * 1_000}, "records.0.k0"),
+    "one": (lambda contract: contract.read_one, {"text": "a"} | UNKNOWN, "k0"),
+    "batch": (lambda contract: contract.read_several, {"records": [{"text": "a"}, {"text": "b"} | UNKNOWN]}, "records.1.k0"),
+    "beside the batch": (lambda contract: contract.read_several, {"records": [{"text": "a"}]} | UNKNOWN, "k0"),
+    "in each record": (lambda contract: contract.read_several, {"records": [{"text": "a"} | FEW] * 1_000}, "records.0.k0"),
 }
 
 
@@ -48,9 +48,9 @@ def test_many_mistakes_are_refused_quickly(name: str) -> None:
     body = json.dumps(content).encode()
     said = refusal(reader(CONTRACT), body)
     assert (said.status, said.code, said.field) == (422, "invalid_record", field)
-    assert seconds(lambda: refusal(reader(CONTRACT), body)) < 12 * seconds(lambda: CONTRACT.read_batch(LARGE)) + 0.02
+    assert seconds(lambda: refusal(reader(CONTRACT), body)) < 12 * seconds(lambda: CONTRACT.read_several(LARGE)[0]) + 0.02
 
 
 def test_a_small_body_with_many_mistakes_is_not_listed() -> None:
-    said = refusal(CONTRACT.read_batch, json.dumps({"records": [{"text": 1}] * 200}).encode())
+    said = refusal(CONTRACT.read_several, json.dumps({"records": [{"text": 1}] * 200}).encode())
     assert (said.status, said.code, said.message) == (422, "invalid_record", "has more than 100 mistakes")

@@ -92,8 +92,8 @@ BODIES: dict[str, tuple[bytes, bytes, bytes]] = {
     "quotes": (b'""', *BATCH),
 }
 READERS: dict[str, Callable[[Contract, bytes], Any]] = {
-    "single": lambda contract, body: contract.read_record(body),
-    "batch": lambda contract, body: contract.read_batch(body),
+    "single": lambda contract, body: contract.read_one(body)[0],
+    "batch": lambda contract, body: contract.read_several(body)[0],
 }
 
 
@@ -128,10 +128,10 @@ def test_no_body_costs_much_more_to_refuse_than_a_good_one_to_read(name: str, re
 def test_what_a_large_batch_holds_is_counted_outside_of_its_texts(content: Any, code: str | None, field: str | None) -> None:
     body = json.dumps(content).encode()
     if code is None:
-        assert CONTRACT.read_batch(body) == content["records"]
+        assert CONTRACT.read_several(body)[0] == content["records"]
         return
     with pytest.raises(RequestError) as refused:
-        CONTRACT.read_batch(body)
+        CONTRACT.read_several(body)[0]
     assert (refused.value.status, refused.value.code, refused.value.field) == (422, code, field)
 
 
@@ -142,7 +142,7 @@ def test_a_batch_of_too_many_records_is_refused_before_they_are_built(monkeypatc
 
     monkeypatch.setattr(CONTRACT.batch, "__pydantic_validator__", Untouched())
     with pytest.raises(RequestError) as refused:
-        CONTRACT.read_batch(json.dumps({"records": [{"text": "a"}] * 1_001}).encode())
+        CONTRACT.read_several(json.dumps({"records": [{"text": "a"}] * 1_001}).encode())[0]
     assert refused.value.code == "too_many_records"
 
 

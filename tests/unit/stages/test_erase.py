@@ -17,10 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from passerelle.errors import NotFoundError, OutsideError, UsageError
-from passerelle.monitoring.prediction_log.exports import RegisteredExport, file_digest
+from passerelle.model.manifest import digest_of_file
+from passerelle.monitoring.prediction_log.exports import RegisteredExport
 from passerelle.monitoring.prediction_log.log_place import LogFolder
 from passerelle.monitoring.prediction_log.parquet_files import sweep_staging, take_out
-from passerelle.monitoring.prediction_log.partitions import read_feedback, read_predictions, read_texts
+from passerelle.monitoring.prediction_log.partitions import read_feedback, read_table
 from passerelle.monitoring.prediction_log.trees import PREDICTIONS, TEXTS
 from passerelle.names import DATA_EXPORT
 from passerelle.registry.log_bucket import LogBucket
@@ -89,11 +90,11 @@ def test_an_answer_is_removed_from_every_place(tmp_path: Path) -> None:
         done = erased(where)
         assert (done.rows, done.unknown, done.days, done.changed) == (8, (), (MONDAY,), True)
         assert traces(tmp_path) == []
-        assert read_predictions(where.place, [MONDAY], ["prediction_id"])["prediction_id"].to_pylist() == [STAYS.prediction_id]
+        assert read_table(where.place, PREDICTIONS, [MONDAY], ["prediction_id"])["prediction_id"].to_pylist() == [STAYS.prediction_id]
         assert not erased(where).changed
         collect(where, today=TUESDAY)
         assert traces(tmp_path) == []
-        assert read_texts(where.place, [MONDAY]).num_rows == 1
+        assert read_table(where.place, TEXTS, [MONDAY]).num_rows == 1
 
 
 def test_a_worker_that_writes_meanwhile_goes_on_in_the_same_file(tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_a_worker_that_writes_meanwhile_goes_on_in_the_same_file(tmp_path: Path)
         erased(where)
         worker.write(json.dumps(STAYS._asdict()).encode() + b"\n")
     assert path.stat().st_ino == inode
-    assert read_predictions(where.place, [MONDAY], ["prediction_id"])["prediction_id"].to_pylist() == [STAYS.prediction_id]
+    assert read_table(where.place, PREDICTIONS, [MONDAY], ["prediction_id"])["prediction_id"].to_pylist() == [STAYS.prediction_id]
 
 
 def test_an_answer_that_arrives_later_from_another_replica_is_left_out(tmp_path: Path) -> None:
@@ -113,7 +114,7 @@ def test_an_answer_that_arrives_later_from_another_replica_is_left_out(tmp_path:
     assert erased(where).unknown == (GONE.prediction_id,)
     write_lines(where.folder, "closed/predictions-1-7-1.jsonl", [GONE, STAYS])
     write_lines(where.folder, "closed/feedback-1-7-1.jsonl", [feedback(GONE.prediction_id)])
-    assert read_predictions(where.place, [MONDAY]).num_rows == 1
+    assert read_table(where.place, PREDICTIONS, [MONDAY]).num_rows == 1
     assert read_feedback(where.place, [MONDAY]).num_rows == 0
     collect(where)
     assert traces(tmp_path) == []
@@ -139,7 +140,7 @@ def test_killed_at_any_step_and_run_again_it_completes(tmp_path: Path, monkeypat
                 collect(where)
                 erased(where)
             assert traces(tmp_path / str(number)) == [], number
-            assert read_predictions(where.place, [MONDAY], ["prediction_id"])["prediction_id"].to_pylist() == [STAYS.prediction_id]
+            assert read_table(where.place, PREDICTIONS, [MONDAY], ["prediction_id"])["prediction_id"].to_pylist() == [STAYS.prediction_id]
         if complete:
             assert number > 15, "the effects are counted"
             return
@@ -165,7 +166,7 @@ def test_twenty_million_rows_are_searched_by_reading_one_day(tmp_path: Path) -> 
     assert (done.rows, {path for path in before if path not in after}) == (1, {first})
     assert all(before[path] == after[path] for path in after if path in before)
     assert len(after) == len(before)
-    assert read_predictions(where.place, [MONDAY], ["label"]).num_rows == len(ids) - 1
+    assert read_table(where.place, PREDICTIONS, [MONDAY], ["label"]).num_rows == len(ids) - 1
 
 
 def test_columns_that_this_passerelle_does_not_know_are_kept(tmp_path: Path) -> None:
@@ -186,7 +187,7 @@ def test_registered_exports_lose_the_rows_and_those_elsewhere_are_named(tmp_path
     else:
         pq.write_table(rows, path)
     for each in (path, tmp_path / "moved.csv"):
-        export = RegisteredExport(each, file_digest(path), "2026-11-25T08:00:00", "marie@desk")
+        export = RegisteredExport(each, digest_of_file(path), "2026-11-25T08:00:00", "marie@desk")
         (where.folder / export.name).parent.mkdir(parents=True, exist_ok=True)
         (where.folder / export.name).write_bytes(export.content())
     done = erased(where)
@@ -202,7 +203,7 @@ def test_registered_exports_lose_the_rows_and_those_elsewhere_are_named(tmp_path
 def test_an_export_that_cannot_be_rewritten_is_named(tmp_path: Path) -> None:
     where, path = location(tmp_path, bucket=False), tmp_path / "export.csv"
     path.write_text("text;label\n", encoding="utf-8")
-    export = RegisteredExport(path, file_digest(path), "2026-11-25T08:00:00", "marie@desk")
+    export = RegisteredExport(path, digest_of_file(path), "2026-11-25T08:00:00", "marie@desk")
     (where.folder / "exports").mkdir(parents=True)
     (where.folder / export.name).write_bytes(export.content())
     with pytest.raises(OutsideError, match=r"export\.csv"):

@@ -15,7 +15,7 @@ import pytest
 from passerelle.errors import BusyError, OutsideError
 from passerelle.monitoring.prediction_log.erasures import erasure_folder, erasure_list
 from passerelle.monitoring.prediction_log.log_place import LogFolder
-from passerelle.monitoring.prediction_log.partitions import read_feedback, read_predictions, read_texts
+from passerelle.monitoring.prediction_log.partitions import read_feedback, read_table
 from passerelle.monitoring.prediction_log.trees import PREDICTIONS, TEXTS
 from passerelle.registry.log_bucket import LogBucket
 from passerelle.retention_settings import RetentionSettings
@@ -36,7 +36,7 @@ def collect(where: LogLocation, *, today: date = MONDAY, dry_run: bool = False) 
 
 
 def ids_in(where: LogLocation, *days: date) -> Counter[str]:
-    return Counter(read_predictions(where.place, days or (MONDAY, TUESDAY), ["prediction_id"])["prediction_id"].to_pylist())
+    return Counter(read_table(where.place, PREDICTIONS, days or (MONDAY, TUESDAY), ["prediction_id"])["prediction_id"].to_pylist())
 
 
 def files_below(folder: Path) -> list[str]:
@@ -56,7 +56,7 @@ def test_lines_become_parquet_by_the_day_of_their_id_and_a_second_run_finds_noth
     assert (done.files, done.rows, done.problem) == (2, {"feedback": 1, "predictions": 3, "texts": 1}, None)
     assert files_below(where.folder / "closed") == []
     assert ids_in(where) == Counter(each.prediction_id for each in answers)
-    on_monday = read_predictions(where.place, [MONDAY], ["prediction_id"])["prediction_id"].to_pylist()
+    on_monday = read_table(where.place, PREDICTIONS, [MONDAY], ["prediction_id"])["prediction_id"].to_pylist()
     assert on_monday == [answers[2].prediction_id, answers[0].prediction_id]
     assert read_feedback(where.place, [MONDAY]).num_rows == 1
     assert not collect(where).changed
@@ -119,7 +119,7 @@ def test_what_the_bucket_does_not_take_waits_and_is_sent_later_once(tmp_path: Pa
     assert (done.sent, done.waiting, done.problem) == (2, 0, None)
     assert files_below(where.folder) == ["collector.lock"] or files_below(where.folder) == []
     assert ids_in(where) == Counter([first.prediction_id, second.prediction_id])
-    assert read_texts(where.place, [MONDAY]).num_rows == 1
+    assert read_table(where.place, TEXTS, [MONDAY]).num_rows == 1
 
 
 def test_what_waits_for_the_bucket_is_bounded(tmp_path: Path) -> None:
@@ -151,12 +151,12 @@ def test_texts_go_before_the_rest_and_days_are_removed_as_a_whole(tmp_path: Path
     old, new = prediction(text="Un arbre"), prediction(prediction_id(WEDNESDAY), text="Un banc")
     write_lines(where.folder, "closed/predictions-1-7-1.jsonl", [old, new], more=b"wrong\n")
     collect(where, today=WEDNESDAY)
-    assert read_texts(where.place, [MONDAY, WEDNESDAY]).num_rows == 2
+    assert read_table(where.place, TEXTS, [MONDAY, WEDNESDAY]).num_rows == 2
     os.utime(next((where.folder / "rejected").iterdir()), (0, 0))
     done = collect(where, today=WEDNESDAY + timedelta(days=1))
     assert done.expired == 1
     assert files_below(where.folder / "rejected") == []
-    assert read_texts(where.place, [MONDAY, WEDNESDAY])["prediction_id"].to_pylist() == [new.prediction_id]
+    assert read_table(where.place, TEXTS, [MONDAY, WEDNESDAY])["prediction_id"].to_pylist() == [new.prediction_id]
     assert len(ids_in(where, MONDAY, WEDNESDAY)) == 2
     done = Collector(where, today=MONDAY + timedelta(days=5)).expire()
     assert (done.expired, list(ids_in(where, MONDAY, WEDNESDAY))) == (2, [new.prediction_id])
@@ -215,7 +215,7 @@ def test_killed_at_any_step_and_run_again_nothing_is_lost_and_nothing_twice(tmp_
 
     for where in killed_collections(make, tmp_path, monkeypatch):
         assert ids_in(where) == expected
-        assert read_texts(where.place, [MONDAY]).num_rows == 4
+        assert read_table(where.place, TEXTS, [MONDAY]).num_rows == 4
         collect(where, today=WEDNESDAY)
         assert ids_in(where) == expected
         assert not collect(where, today=WEDNESDAY).changed
@@ -224,7 +224,7 @@ def test_killed_at_any_step_and_run_again_nothing_is_lost_and_nothing_twice(tmp_
         assert len(files_below(where.folder / "rejected")) == 1
         bucket = where.folder.parent / "bucket"
         assert len(files_below(bucket)) == 2, "one file for each tree"
-        assert read_predictions(LogFolder(bucket), [MONDAY]).num_rows == 4
+        assert read_table(LogFolder(bucket), PREDICTIONS, [MONDAY]).num_rows == 4
 
 
 def test_one_process_at_a_time_collects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

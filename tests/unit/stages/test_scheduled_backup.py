@@ -56,19 +56,22 @@ def test_a_recipient_that_is_no_key_ends_it_at_once(tmp_path: Path) -> None:
         follow(context_of({}), Schedule(tmp_path, tmp_path, ("age1wrong",)), port=0, ended=threading.Event())
 
 
+def figures_of(metrics: BackupMetrics) -> dict[str, float]:
+    return {sample.name: sample.value for family in metrics.collect() for sample in family.samples}
+
+
 def test_the_figures_are_of_the_newest_backup(tmp_path: Path) -> None:
     metrics = BackupMetrics(tmp_path)
-    assert "passerelle_backup_last_success_timestamp_seconds 0\n" in metrics.text()
+    assert figures_of(metrics)["passerelle_backup_last_success_timestamp_seconds"] == 0
     made(tmp_path, NOW - timedelta(days=1))
     made(tmp_path, NOW)
     (tmp_path / "passerelle-notes.txt").write_text("of a person")
     metrics.failures = 2
-    figures = dict(line.split(" ") for line in metrics.text().splitlines() if not line.startswith("#"))
-    assert figures == {
-        "passerelle_backup_last_success_timestamp_seconds": str(NOW.timestamp()),
-        "passerelle_backup_last_size_bytes": "6",
-        "passerelle_backup_files": "2",
-        "passerelle_backup_failures_total": "2",
+    assert figures_of(metrics) == {
+        "passerelle_backup_last_success_timestamp_seconds": NOW.timestamp(),
+        "passerelle_backup_last_size_bytes": 6,
+        "passerelle_backup_files": 2,
+        "passerelle_backup_failures_total": 2,
     }
 
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pytest
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from passerelle.errors import DataError
 from passerelle.training.candidate import FitFailure
-from passerelle.training.cross_validation import out_of_fold, outcomes_out_of_fold
+from passerelle.training.cross_validation import outcomes_out_of_fold
 from passerelle.training.evaluate import Predictions
 
 RECORDS = pd.DataFrame({"size": np.random.default_rng(0).normal(size=30)})
@@ -27,7 +25,8 @@ def pipeline(strength: float) -> Pipeline:
 
 def test_predictions_come_back_in_the_records_order_and_are_those_of_each_candidate_alone() -> None:
     pipelines = [pipeline(0.1), pipeline(10.0)]
-    for candidate, found in zip(pipelines, out_of_fold(pipelines, RECORDS, LABELS, FOLDS), strict=True):
+    for candidate, found in zip(pipelines, outcomes_out_of_fold(pipelines, RECORDS, LABELS, FOLDS), strict=True):
+        assert isinstance(found, Predictions)
         assert found.probabilities is not None
         for fit, score in FOLDS:
             alone = clone(candidate).fit(RECORDS.iloc[fit], LABELS[fit])
@@ -47,9 +46,9 @@ def test_a_candidate_that_fails_does_not_keep_the_others_and_is_not_fitted_again
     first, failure, third = found
     assert isinstance(first, Predictions)
     assert isinstance(third, Predictions)
-    assert np.array_equal(first.labels, out_of_fold(pipelines[:1], RECORDS, LABELS, FOLDS)[0].labels)
+    (alone,) = outcomes_out_of_fold(pipelines[:1], RECORDS, LABELS, FOLDS)
+    assert isinstance(alone, Predictions)
+    assert np.array_equal(first.labels, alone.labels)
     assert isinstance(failure, FitFailure)
     assert failure.reason.startswith("ArithmeticError: no convergence on … (test_cross_validation.py, line ")
     assert steps == [(0, 1), (1, 1), (2, 1), (0, 2), (2, 2), (0, 3), (2, 3)]
-    with pytest.raises(DataError, match="no convergence"):
-        out_of_fold(pipelines, RECORDS, LABELS, FOLDS)

@@ -12,7 +12,8 @@ import pytest
 from sklearn.base import clone
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
-from passerelle.training.cross_validation import out_of_fold
+from passerelle.training.cross_validation import outcomes_out_of_fold
+from passerelle.training.evaluate import Predictions
 from passerelle.training.features import FoldPredictions
 from passerelle.training.text_counts import TextCounts
 from training.candidates import text_candidates
@@ -84,10 +85,11 @@ def test_each_text_is_read_once_for_all_folds_and_candidates(monkeypatch: pytest
 
     monkeypatch.setattr(CountVectorizer, "build_analyzer", counting)
     pipelines = [candidate.pipeline for candidate in text_candidates()]
-    together = out_of_fold(pipelines, texts(), LABELS, FOLDS)
+    together = outcomes_out_of_fold(pipelines, texts(), LABELS, FOLDS)
     assert (read.count("word"), read.count("char_wb")) == (36, 36)
     for pipeline, found in zip(pipelines, together, strict=True):
         alone = clone(pipeline).fit(texts().iloc[FOLDS[0][0]], LABELS[FOLDS[0][0]])
+        assert isinstance(found, Predictions)
         assert found.probabilities is not None
         assert np.allclose(found.probabilities[FOLDS[0][1]], alone.predict_proba(texts().iloc[FOLDS[0][1]]), rtol=0, atol=1e-12)
 

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from passerelle.errors import DamagedFileError, UsageError
-from passerelle.model.trust import UNREADABLE
+from passerelle.model.mlmodel_content import mlmodel_content
 
 PYFUNC = "python_function"
 #: The flavors with a reader of their own, in the order in which they are taken, and the key of the entry that names the model's file.
@@ -77,11 +75,8 @@ def logged_flavor(folder: Path, *, name: str | None = None) -> LoggedFlavor:
         IntegrityError: The MLmodel file cannot be read, or names a file outside of the directory.
         UsageError: The model has no flavor that can be read.
     """
-    try:
-        content = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
-        entries = {str(key): dict(entry) for key, entry in dict(content["flavors"]).items() if isinstance(entry, dict)}
-    except (yaml.YAMLError, *UNREADABLE) as error:
-        raise DamagedFileError(f"{folder} holds no readable MLmodel file", hint="passerelle status") from error
+    flavors = mlmodel_content(folder, hint="passerelle status")["flavors"]
+    entries = {str(key): dict(entry) for key, entry in flavors.items() if isinstance(entry, dict)}
     chosen = name or next((each for each in _FILES if each in entries and _answers_as_pyfunc(each, entries)), PYFUNC)
     if chosen not in entries:
         raise UsageError(f"the model's flavors are {', '.join(sorted(entries)) or 'none'}: none can be read; log it with a pyfunc flavor")

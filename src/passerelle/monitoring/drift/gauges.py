@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from prometheus_client import generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from passerelle.monitoring.drift.drift_result import DriftResult
-
-_GAUGE = "passerelle_drift"
 
 
 def figures_of(result: DriftResult) -> dict[str, float]:
@@ -30,30 +33,32 @@ def _metric_name(label: str) -> str:
 
 def prometheus_text(result: DriftResult) -> str:
     """Return the gauges in Prometheus' text format."""
-    model = {"registered_model": result.registered_model}
-    lines = [
-        *_gauge("alarm", "Whether the day is an alarm.", [(model, float(result.state == "alarm"))]),
-        *_gauge("day_seconds", "The day, in seconds since 1970.", [(model, float((result.day.toordinal() - 719_163) * 86_400))]),
-        *_gauge("answers", "Answers of the day.", [(model, float(result.answers))]),
-        *_gauge("silent_days", "Days without an answer, up to this one.", [(model, float(result.silent_days))]),
-    ]
-    signals = [({**model, "measure": each.measure, "label": each.label or "", "against": each.against}, each) for each in result.signals]
-    values = [(labels, each.value) for labels, each in signals if each.value is not None]
-    references = [(labels, each.reference) for labels, each in signals if each.reference is not None]
-    alarms = [(labels, float(each.alarm)) for labels, each in signals]
-    lines += _gauge("value", "A figure of the window; length in words, latency in milliseconds, all others as shares.", values)
-    lines += _gauge("reference", "What it is compared with.", references)
-    lines += _gauge("signal_alarm", "Whether the difference is an alarm.", alarms)
-    return "\n".join(lines) + "\n"
+    return generate_latest(_Gauges(result)).decode()
 
 
-def _gauge(name: str, meaning: str, samples: Sequence[tuple[Mapping[str, str], float]]) -> Iterator[str]:
-    yield f"# HELP {_GAUGE}_{name} {meaning}"
-    yield f"# TYPE {_GAUGE}_{name} gauge"
+@dataclass(frozen=True)
+class _Gauges(Collector):
+    result: DriftResult
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        result, model = self.result, {"registered_model": self.result.registered_model}
+        yield _gauge("alarm", "Whether the day is an alarm.", [(model, float(result.state == "alarm"))])
+        yield _gauge("day_seconds", "The day, in seconds since 1970.", [(model, float((result.day.toordinal() - 719_163) * 86_400))])
+        yield _gauge("answers", "Answers of the day.", [(model, float(result.answers))])
+        yield _gauge("silent_days", "Days without an answer, up to this one.", [(model, float(result.silent_days))])
+        signals = [
+            ({**model, "measure": each.measure, "label": each.label or "", "against": each.against}, each) for each in result.signals
+        ]
+        values = [(labels, each.value) for labels, each in signals if each.value is not None]
+        references = [(labels, each.reference) for labels, each in signals if each.reference is not None]
+        alarms = [(labels, float(each.alarm)) for labels, each in signals]
+        yield _gauge("value", "A figure of the window; length in words, latency in milliseconds, all others as shares.", values)
+        yield _gauge("reference", "What it is compared with.", references)
+        yield _gauge("signal_alarm", "Whether the difference is an alarm.", alarms)
+
+
+def _gauge(name: str, meaning: str, samples: Sequence[tuple[dict[str, str], float]]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"passerelle_drift_{name}", meaning)
     for labels, value in samples:
-        listed = ",".join(f'{key}="{_escaped(each)}"' for key, each in labels.items())
-        yield f"{_GAUGE}_{name}{{{listed}}} {value:.10g}"
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        family.add_sample(family.name, labels, value)
+    return family

@@ -17,9 +17,9 @@ from passerelle.monitoring.prediction_log.partitions import (
     ReadingCounts,
     batches,
     read_feedback,
-    read_feedback_texts,
+    read_table,
 )
-from passerelle.monitoring.prediction_log.trees import PREDICTIONS, TEXTS, Tree
+from passerelle.monitoring.prediction_log.trees import FEEDBACK_TEXTS, PREDICTIONS, TEXTS, Tree
 
 Row = dict[str, Any]
 _FEEDBACK = ("prediction_id", "by", "at", "label", "record_digest")
@@ -128,7 +128,7 @@ def _records_of_feedback(place: LogPlace, given: Sequence[Row], lacking: Mapping
     records: dict[str, str] = {}
     others: set[str] = set()
     days = {day_of(prediction_id) for prediction_id in lacking}
-    table = read_feedback_texts(place, days, ("prediction_id", "by", "at", "fields"))
+    table = read_table(place, FEEDBACK_TEXTS, days, ("prediction_id", "by", "at", "fields"))
     for row in sorted(table.to_pylist(), key=lambda row: str(row["at"])):
         prediction_id = row["prediction_id"]
         if prediction_id not in lacking or row["fields"] is None:

@@ -67,12 +67,6 @@ def registered_exports(place: LogPlace) -> Iterator[RegisteredExport]:
             continue
 
 
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file as the register holds it."""
-    with path.open("rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def take_out_of_export(path: Path, ids: frozenset[str], *, dry_run: bool = False) -> RowsTakenOut:
     """Rewrite an export without the rows of these answers; the file is replaced in one step, and stays as it is where it holds none.
 

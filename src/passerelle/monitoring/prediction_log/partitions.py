@@ -19,7 +19,7 @@ from passerelle.monitoring.prediction_log.arrow_rows import filtered, parquet_fi
 from passerelle.monitoring.prediction_log.erasures import erased_ids
 from passerelle.monitoring.prediction_log.lines import parsed_lines, trees_of
 from passerelle.monitoring.prediction_log.log_place import CLOSED, OPEN, LogPlace
-from passerelle.monitoring.prediction_log.trees import FEEDBACK, FEEDBACK_TEXTS, PREDICTIONS, TEXTS, TREES, Tree, day_in
+from passerelle.monitoring.prediction_log.trees import FEEDBACK, PREDICTIONS, TREES, Tree, day_in
 
 _ATTEMPTS = 10
 
@@ -54,20 +54,21 @@ def logged_days(place: LogPlace) -> tuple[date, ...]:
     return tuple(sorted(day for day in days if day is not None))
 
 
-def read_predictions(
-    place: LogPlace, days: Iterable[date], columns: Sequence[str] | None = None, *, counts: ReadingCounts | None = None
+def read_table(
+    place: LogPlace, tree: Tree, days: Iterable[date], columns: Sequence[str] | None = None, *, counts: ReadingCounts | None = None
 ) -> pa.Table:
-    """Return the answers of these days as a table.
+    """Return the rows of a tree as one table.
 
     Args:
-        columns: Those of `LoggedPrediction` to return, without `fields` and `redaction`; by default all of them.
+        days: Of the answers.
+        columns: Those of the tree to return; by default all of them.
         counts: Is added to.
 
     Raises:
         OutsideError: A file cannot be read; names it.
         IntegrityError: A list of erased ids is damaged.
     """
-    return _table(PREDICTIONS, columns, prediction_batches(place, days, columns, counts=counts))
+    return pa.Table.from_batches(batches(place, tree, days, columns, counts=counts), schema=schema_of(tree, columns))
 
 
 def prediction_batches(
@@ -75,7 +76,7 @@ def prediction_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Yield the answers of these days, day by day and at most 65,536 at a time, so that years fit into little memory.
 
-    Arguments and errors are those of `read_predictions`. No order within a day is promised.
+    Arguments and errors are those of `read_table`. No order within a day is promised.
     """
     return batches(place, PREDICTIONS, days, columns, counts=counts)
 
@@ -91,36 +92,16 @@ def read_feedback(
         counts: Is added to.
 
     Raises:
-        OutsideError: As `read_predictions`.
-        IntegrityError: As `read_predictions`.
+        OutsideError: As `read_table`.
+        IntegrityError: As `read_table`.
     """
-    return _table(FEEDBACK, columns, batches(place, FEEDBACK, days, columns, counts=counts))
-
-
-def read_texts(
-    place: LogPlace, days: Iterable[date], columns: Sequence[str] | None = None, *, counts: ReadingCounts | None = None
-) -> pa.Table:
-    """Return the logged records of the answers of these days: `prediction_id`, `redaction`, `fields` as a JSON text, `schema`.
-
-    Arguments and errors are those of `read_predictions`.
-    """
-    return _table(TEXTS, columns, batches(place, TEXTS, days, columns, counts=counts))
-
-
-def read_feedback_texts(
-    place: LogPlace, days: Iterable[date], columns: Sequence[str] | None = None, *, counts: ReadingCounts | None = None
-) -> pa.Table:
-    """Return what feedback brought of texts: `prediction_id`, `by`, `at`, `comment`, `redaction`, `fields` as a JSON text, `schema`.
-
-    Arguments and errors are those of `read_feedback`.
-    """
-    return _table(FEEDBACK_TEXTS, columns, batches(place, FEEDBACK_TEXTS, days, columns, counts=counts))
+    return read_table(place, FEEDBACK, days, columns, counts=counts)
 
 
 def batches(
     place: LogPlace, tree: Tree, days: Iterable[date], columns: Sequence[str] | None = None, *, counts: ReadingCounts | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a tree, day by day; arguments and errors are those of `read_predictions`."""
+    """Yield the rows of a tree, day by day; arguments and errors are those of `read_table`."""
     chosen, counted = tuple(columns or tree.columns), counts if counts is not None else ReadingCounts()
     ordered = sorted(set(days))
     # Lines first, then Parquet: what is collected in between is found twice, and not missed.
@@ -131,10 +112,6 @@ def batches(
 
 def _with_key(tree: Tree, columns: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*columns, *tree.key)))
-
-
-def _table(tree: Tree, columns: Sequence[str] | None, found: Iterator[pa.RecordBatch]) -> pa.Table:
-    return pa.Table.from_batches(found, schema=schema_of(tree, columns))
 
 
 def _uncollected(

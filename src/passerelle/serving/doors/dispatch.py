@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from passerelle.names import MODEL_FOLDER
+from passerelle.regular_file import MOST_MODEL_BYTES, read_regular_file
 from passerelle.serving.admission import Admission
 from passerelle.serving.body import BodyReader
 from passerelle.serving.contract import RequestError
@@ -179,7 +180,7 @@ class Doors:
     def _mlflow_version(self) -> bytes:
         """Return the version of MLflow that wrote the bento's model, which is what `mlflow models serve` would run."""
         try:
-            found = _MLFLOW_VERSION.search((self._runtime.folder / MODEL_FOLDER / "MLmodel").read_bytes())
+            found = _MLFLOW_VERSION.search(read_regular_file(self._runtime.folder / MODEL_FOLDER / "MLmodel", MOST_MODEL_BYTES))
         except OSError:
             found = None
         return found[1] if found else b"unknown"

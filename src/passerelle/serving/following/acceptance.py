@@ -10,13 +10,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
-from passerelle.errors import NotFoundError, PasserelleError
+from passerelle.errors import DamagedFileError, NotFoundError, PasserelleError
 from passerelle.model.adoption import LOCK_FILE
 from passerelle.model.environment import interpreter
 from passerelle.model.manifest import digest_of_file
 from passerelle.model.mlmodel import ModelDescription, describe
+from passerelle.model.mlmodel_content import mlmodel_content
 from passerelle.model.record import Column
 from passerelle.names import MODEL_FOLDER, SCORER_FOLDER
 from passerelle.serving.failure import lacks_memory, loading_failure
@@ -186,9 +185,8 @@ def _check_task(served: str, offered: str) -> None:
 def _python_of(folder: Path) -> str | None:
     """Return the Python version that the MLmodel file names."""
     try:
-        content = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
-        version = str(content["flavors"]["python_function"]["python_version"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError):
+        version = str(mlmodel_content(folder)["flavors"]["python_function"]["python_version"])
+    except (DamagedFileError, KeyError, TypeError):
         return None
     return version if all(part.isdigit() for part in version.split(".")[:2]) else None
 

@@ -20,12 +20,10 @@ from passerelle.monitoring.prediction_log.partitions import (
     logged_days,
     prediction_batches,
     read_feedback,
-    read_feedback_texts,
-    read_predictions,
-    read_texts,
+    read_table,
 )
 from passerelle.monitoring.prediction_log.record import SCHEMA
-from passerelle.monitoring.prediction_log.trees import FEEDBACK, PREDICTIONS, TEXTS
+from passerelle.monitoring.prediction_log.trees import FEEDBACK, FEEDBACK_TEXTS, PREDICTIONS, TEXTS
 from tests.unit.monitoring.prediction_log.log_files import MONDAY, TUESDAY, feedback, prediction, prediction_id, write_lines
 
 
@@ -40,18 +38,18 @@ def test_lines_of_a_running_worker_and_closed_ones_are_read(tmp_path: Path) -> N
     write_lines(tmp_path, "closed/predictions-20261123T110000-7-1.jsonl", [first])
     place = LogFolder(tmp_path)
     assert logged_days(place) == (MONDAY, TUESDAY)
-    assert read_predictions(place, [MONDAY])["prediction_id"].to_pylist() == [first.prediction_id]
-    assert read_predictions(place, [MONDAY, TUESDAY]).num_rows == 2
-    assert read_predictions(place, [MONDAY, TUESDAY]).column_names == list(PREDICTIONS.columns)
+    assert read_table(place, PREDICTIONS, [MONDAY])["prediction_id"].to_pylist() == [first.prediction_id]
+    assert read_table(place, PREDICTIONS, [MONDAY, TUESDAY]).num_rows == 2
+    assert read_table(place, PREDICTIONS, [MONDAY, TUESDAY]).column_names == list(PREDICTIONS.columns)
     assert "fields" not in PREDICTIONS.columns
-    assert read_texts(place, [MONDAY, TUESDAY]).to_pylist() == [
+    assert read_table(place, TEXTS, [MONDAY, TUESDAY]).to_pylist() == [
         {"prediction_id": second.prediction_id, "redaction": 1, "fields": '{"text":"Un nid de poule"}', "schema": SCHEMA}
     ]
 
 
 def test_the_columns_are_the_chosen_ones_in_their_order(tmp_path: Path) -> None:
     write_lines(tmp_path, "open/predictions-1-7.jsonl", [prediction()])
-    assert read_predictions(LogFolder(tmp_path), [MONDAY], ["review", "label"]).to_pylist() == [{"review": False, "label": "Voirie"}]
+    assert read_table(LogFolder(tmp_path), PREDICTIONS, [MONDAY], ["review", "label"]).to_pylist() == [{"review": False, "label": "Voirie"}]
 
 
 def test_an_answer_in_two_files_counts_once(tmp_path: Path) -> None:
@@ -61,7 +59,7 @@ def test_an_answer_in_two_files_counts_once(tmp_path: Path) -> None:
     write_parquet(tmp_path, f"{PREDICTIONS.partition(MONDAY)}/a.parquet", [row])
     write_parquet(tmp_path, f"{PREDICTIONS.partition(MONDAY)}/b.parquet", [row])
     counts = ReadingCounts()
-    found = read_predictions(LogFolder(tmp_path), [MONDAY], ["label"], counts=counts)
+    found = read_table(LogFolder(tmp_path), PREDICTIONS, [MONDAY], ["label"], counts=counts)
     assert (found.num_rows, counts.duplicates) == (2, 2)
 
 
@@ -75,7 +73,7 @@ def test_feedback_is_read_by_the_day_of_its_answer_and_kept_apart_by_person(tmp_
         {"by": "agent-1", "label": "Propreté"},
         {"by": "agent-2", "label": "Voirie"},
     ]
-    assert read_feedback_texts(place, [MONDAY], ["comment", "fields"]).to_pylist() == [{"comment": "C'est un arbre", "fields": None}]
+    assert read_table(place, FEEDBACK_TEXTS, [MONDAY], ["comment", "fields"]).to_pylist() == [{"comment": "C'est un arbre", "fields": None}]
     assert "comment" not in FEEDBACK.columns
 
 
@@ -84,7 +82,7 @@ def test_parquet_of_an_older_and_of_a_newer_schema_is_read_as_todays_columns(tmp
     newer = {"prediction_id": prediction_id(), "label": "Propreté", "mood": "cross", "schema": 99}
     write_parquet(tmp_path, f"{PREDICTIONS.partition(MONDAY)}/older.parquet", [older])
     write_parquet(tmp_path, f"{PREDICTIONS.partition(MONDAY)}/newer.parquet", [newer])
-    found = read_predictions(LogFolder(tmp_path), [MONDAY], ["label", "characters", "probability", "schema"])
+    found = read_table(LogFolder(tmp_path), PREDICTIONS, [MONDAY], ["label", "characters", "probability", "schema"])
     assert found.to_pylist() == [
         {"label": "Propreté", "characters": None, "probability": None, "schema": 99},
         {"label": "Voirie", "characters": 12, "probability": None, "schema": 0},
@@ -96,7 +94,7 @@ def test_torn_and_rejected_lines_are_left_out_and_counted(tmp_path: Path) -> Non
     wrong = b'{"prediction_id": "5"}\nnot JSON\n[1]\n\n' + b'{"prediction_id": "' + good.prediction_id.encode() + b'", "words": "three"}\n'
     write_lines(tmp_path, "open/predictions-1-7.jsonl", [good], more=wrong + b'{"prediction_id": "0')
     counts = ReadingCounts()
-    assert read_predictions(LogFolder(tmp_path), [MONDAY], counts=counts).num_rows == 1
+    assert read_table(LogFolder(tmp_path), PREDICTIONS, [MONDAY], counts=counts).num_rows == 1
     assert (counts.torn, counts.rejected) == (1, 4)
 
 
@@ -107,9 +105,9 @@ def test_erased_answers_are_left_out_wherever_they_are(tmp_path: Path) -> None:
     (tmp_path / erasure_folder(MONDAY)).mkdir(parents=True)
     (tmp_path / erasure_folder(MONDAY) / "1.json").write_bytes(erasure_list([gone.prediction_id]))
     place, counts = LogFolder(tmp_path), ReadingCounts()
-    assert read_predictions(place, [MONDAY], ["prediction_id"], counts=counts)["prediction_id"].to_pylist() == [stays.prediction_id]
+    assert read_table(place, PREDICTIONS, [MONDAY], ["prediction_id"], counts=counts)["prediction_id"].to_pylist() == [stays.prediction_id]
     assert counts.erased == 1
-    assert read_texts(place, [MONDAY])["prediction_id"].to_pylist() == [stays.prediction_id]
+    assert read_table(place, TEXTS, [MONDAY])["prediction_id"].to_pylist() == [stays.prediction_id]
     assert read_feedback(place, [MONDAY]).num_rows == 0
 
 
@@ -118,7 +116,7 @@ def test_a_damaged_list_of_erased_ids_is_an_error_and_not_an_empty_list(tmp_path
     (tmp_path / erasure_folder(MONDAY)).mkdir(parents=True)
     (tmp_path / erasure_folder(MONDAY) / "1.json").write_bytes(b"[]")
     with pytest.raises(IntegrityError, match=r"1\.json"):
-        read_predictions(LogFolder(tmp_path), [MONDAY])
+        read_table(LogFolder(tmp_path), PREDICTIONS, [MONDAY])
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
@@ -126,7 +124,7 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "a.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(OutsideError, match=r"a\.parquet"):
-        read_predictions(LogFolder(tmp_path), [MONDAY])
+        read_table(LogFolder(tmp_path), PREDICTIONS, [MONDAY])
 
 
 class Moving(LogFolder):
@@ -146,9 +144,9 @@ class Moving(LogFolder):
 
 def test_a_file_that_moves_on_while_it_is_listed_is_found_again(tmp_path: Path) -> None:
     write_lines(tmp_path, "open/predictions-1-7.jsonl", [prediction()])
-    assert read_predictions(Moving(tmp_path, times=2), [MONDAY]).num_rows == 1
+    assert read_table(Moving(tmp_path, times=2), PREDICTIONS, [MONDAY]).num_rows == 1
     with pytest.raises(BusyError):
-        read_predictions(Moving(tmp_path, times=10**6), [MONDAY])
+        read_table(Moving(tmp_path, times=10**6), PREDICTIONS, [MONDAY])
 
 
 def test_two_places_are_read_as_one(tmp_path: Path) -> None:
@@ -158,13 +156,13 @@ def test_two_places_are_read_as_one(tmp_path: Path) -> None:
         write_parquet(log, name, [{"prediction_id": prediction_id(), "label": "Voirie"}])
     write_parquet(far, f"{TEXTS.partition(MONDAY)}/a.parquet", [{"prediction_id": prediction_id(), "fields": "{}"}])
     place = JoinedPlaces(LogFolder(near), LogFolder(far))
-    assert read_predictions(place, [MONDAY]).num_rows == 1
-    assert read_texts(place, [MONDAY]).num_rows == 1
+    assert read_table(place, PREDICTIONS, [MONDAY]).num_rows == 1
+    assert read_table(place, TEXTS, [MONDAY]).num_rows == 1
 
 
 def test_days_without_answers_and_a_log_that_is_not_there_are_empty(tmp_path: Path) -> None:
     place = LogFolder(tmp_path / "none")
-    assert read_predictions(place, days_between(MONDAY, TUESDAY)).num_rows == 0
+    assert read_table(place, PREDICTIONS, days_between(MONDAY, TUESDAY)).num_rows == 0
     assert (list(prediction_batches(place, [MONDAY])), logged_days(place)) == ([], ())
     assert days_between(TUESDAY, MONDAY) == ()
     assert days_between(MONDAY, MONDAY + timedelta(days=2)) == (MONDAY, TUESDAY, MONDAY + timedelta(days=2))
