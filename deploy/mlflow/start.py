@@ -1,11 +1,12 @@
 """Start the MLflow server of the stack: secrets from files, both schemas brought up to date once, then the server."""
 
 import configparser
+import gc
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
 
 TMP = Path("/tmp")  # noqa: S108 - a tmpfs of this container alone
+#: With one, the server is this process; more are processes of their own.
+WORKERS = os.environ.get("MLFLOW_WORKERS", "1")
 WAIT_S = float(os.environ.get("POSTGRES_WAIT_S", "60"))
 #: Of the advisory lock that one server at a time holds while it looks after the schemas; any number will do, as long as it stays the same.
 LOCK = 0x6D6C666C6F77
@@ -126,6 +129,8 @@ def keep_accounts() -> None:
 
     The service's account is there as long as the service may follow the registry.
     """
+    # MLflow's server looks for a Host that is not allowed only where uvicorn was loaded before it: this process answers requests later.
+    import uvicorn  # noqa: F401, PLC0415 - slow to import: the secrets are looked at first
     from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore  # noqa: PLC0415
 
     store = SqlAlchemyStore()
@@ -168,6 +173,8 @@ def webhooks() -> dict[str, str]:
 
 def main() -> None:
     """Prepare what the MLflow server needs, and run it."""
+    # Nothing that is made while modules load is garbage; looking for some takes a second.
+    gc.disable()
     key_id, bucket = os.environ.get("S3_ACCESS_KEY_ID", "mlflow"), os.environ.get("S3_BUCKET", "passerelle")
     os.environ["PGPASSFILE"] = written("pgpass", f"{HOST}:{PORT}:{DATABASE}:{USER}:{secret('POSTGRES_PASSWORD')}\n")
     os.environ["AWS_SHARED_CREDENTIALS_FILE"] = written(
@@ -176,28 +183,44 @@ def main() -> None:
     os.environ["MLFLOW_FLASK_SERVER_SECRET_KEY"] = secret("MLFLOW_FLASK_KEY")
     os.environ["MLFLOW_AUTH_CONFIG_PATH"] = authentication()
     os.environ |= webhooks()
+    hosts = os.environ.get("MLFLOW_ALLOWED_HOSTS", "mlflow:*,localhost:*,127.0.0.1:*")
+    # The server reads it where it is loaded, which is before its command line.
+    os.environ["MLFLOW_SERVER_ALLOWED_HOSTS"] = hosts
     # For accounts.py, beside this file.
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     with alone() as cursor:
         migrate(cursor)
         keep_accounts()
-    hosts = os.environ.get("MLFLOW_ALLOWED_HOSTS", "mlflow:*,localhost:*,127.0.0.1:*")
     arguments = [
         "server", "--host", "0.0.0.0", "--port", "5000", "--app-name", "basic-auth",  # noqa: S104 - in the container
-        "--workers", os.environ.get("MLFLOW_WORKERS", "1"), "--backend-store-uri", URI, "--no-serve-artifacts",
+        "--workers", WORKERS, "--backend-store-uri", URI, "--no-serve-artifacts",
         "--default-artifact-root", f"s3://{bucket}/mlflow", "--allowed-hosts", hosts,
     ]  # fmt: skip
     serve(arguments)
 
 
 def serve(arguments: "list[str]") -> None:
-    """Run MLflow's command line here: it starts the server's workers and waits for them.
+    """Run MLflow's command line here, and with one worker that worker too.
 
-    A new process in this one's place would load a second time what `keep_accounts` has loaded: seconds of processor time.
+    What `keep_accounts` has loaded would be loaded a second time in a new process: seconds of processor time, while this one would hold
+    250 MiB to wait for it. Several workers are processes that uvicorn starts.
     """
-    from mlflow.cli import cli  # noqa: PLC0415 - slow to import: the schemas are looked at first
+    from mlflow import server  # noqa: PLC0415 - slow to import: the schemas are looked at first
+    from mlflow.cli import cli  # noqa: PLC0415 - as the line before
 
+    if WORKERS == "1":
+        server._exec_cmd = answer
     cli.main(arguments, prog_name="mlflow")
+
+
+def answer(command: "Sequence[str]", extra_env: "dict[str, str]", **_: object) -> None:
+    """Answer requests until a signal ends it, in this process instead of the one that MLflow would start by this command."""
+    import uvicorn  # noqa: PLC0415 - as the others
+
+    os.environ |= extra_env
+    gc.freeze()
+    gc.enable()
+    uvicorn.main(list(command[command.index("uvicorn") + 1 :]))
 
 
 if __name__ == "__main__":

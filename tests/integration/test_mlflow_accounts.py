@@ -17,20 +17,17 @@ pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(6
 MLFLOW = stack_image("mlflow")
 #: Runs the server's own start with SQLite in PostgreSQL's place, and prints what it answers to each account.
 ASK = """
-import base64, contextlib, json, os, subprocess, sys, time, urllib.error, urllib.request
+import base64, contextlib, json, os, subprocess, sys, threading, time, urllib.error, urllib.request
 sys.path.insert(0, "/app")
 import start
 
 start.URI = "sqlite:////tmp/mlflow.db"
 start.alone = contextlib.nullcontext
 start.migrate = lambda _: subprocess.run([sys.executable, "-m", "mlflow", "db", "upgrade", start.URI], check=True, capture_output=True)
-servers = []
-start.serve = lambda arguments: servers.append(subprocess.Popen([sys.executable, "-m", "mlflow", *arguments], stdout=sys.stderr))
-start.main()
-
-def ask(account, method, path, body=None):
+def ask(account, method, path, body=None, host="127.0.0.1:5000"):
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request("http://127.0.0.1:5000" + path, data, {"Content-Type": "application/json"}, method=method)
+    request.add_header("Host", host)
     if account:
         request.add_header("Authorization", "Basic " + base64.b64encode(account.encode()).decode())
     try:
@@ -39,19 +36,24 @@ def ask(account, method, path, body=None):
     except urllib.error.HTTPError as error:
         return [error.code, error.read().decode()]
 
-for _ in range(600):
-    with contextlib.suppress(OSError):
-        if urllib.request.urlopen("http://127.0.0.1:5000/health", timeout=1).status == 200:
-            break
-    time.sleep(0.2)
-answers = [ask(*each) for each in json.loads(os.environ["ASKED"])]
-servers[0].terminate()
-from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
-del os.environ["MLFLOW_FOLLOWER_FILE"]
-start.keep_accounts()
-store = SqlAlchemyStore()
-store.init_db(start.URI)
-print(json.dumps([answers, store.has_user("follower"), store.has_user("admin")]))
+def asks():
+    for _ in range(600):
+        with contextlib.suppress(OSError):
+            if urllib.request.urlopen("http://127.0.0.1:5000/health", timeout=1).status == 200:
+                break
+        time.sleep(0.2)
+    answers = [ask(*each) for each in json.loads(os.environ["ASKED"])]
+    processes = sum(each.isdigit() for each in os.listdir("/proc"))
+    from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
+    del os.environ["MLFLOW_FOLLOWER_FILE"]
+    start.keep_accounts()
+    store = SqlAlchemyStore()
+    store.init_db(start.URI)
+    print(json.dumps([answers, store.has_user("follower"), store.has_user("admin"), processes]), flush=True)
+    os._exit(0)
+
+threading.Thread(target=asks).start()
+start.main()
 """
 API = "/api/2.0/mlflow"
 ADMIN, FOLLOWER = "admin:password-of-the-admin", "follower:password-of-the-follower"
@@ -86,10 +88,12 @@ UNKNOWN = [
     ("follower:another-password-of-its", "GET", f"{API}/registered-models/get?name=m"),
     (None, "GET", f"{API}/registered-models/get?name=m"),
 ]
+#: As a page of another site asks whose name was made to point to this address.
+REBOUND = (ADMIN, "GET", f"{API}/registered-models/get?name=m", None, "evil.example")
 
 
-def asked(engine: str, folder: Path, questions: list[Any], **variables: str) -> tuple[list[tuple[int, Any]], bool, bool]:
-    """Return the server's answers, and whether the accounts follower and admin are there once the service no longer follows."""
+def asked(engine: str, folder: Path, questions: list[Any], **variables: str) -> tuple[list[tuple[int, Any]], bool, bool, int]:
+    """Return the server's answers, whether follower and admin are there once the service follows no longer, and how many processes ran."""
     folder.chmod(0o755)
     secrets = {"ADMIN_PASSWORD": ADMIN, "FOLLOWER": FOLLOWER, "WEBHOOK_KEY": ":" + base64.urlsafe_b64encode(bytes(32)).decode(),
                "FLASK_KEY": ":of-flask"}  # fmt: skip
@@ -107,23 +111,25 @@ def asked(engine: str, folder: Path, questions: list[Any], **variables: str) -> 
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
     assert done.returncode == 0, done.stderr[-3000:]
-    answers, follower, admin = json.loads(done.stdout.splitlines()[-1])
-    return [(status, body) for status, body in answers], follower, admin
+    answers, follower, admin, processes = json.loads(done.stdout.splitlines()[-1])
+    return [(status, body) for status, body in answers], follower, admin, processes
 
 
 def test_the_services_account_reads_the_registry_and_nothing_else(engine: str, tmp_path: Path) -> None:
     if inspect(engine, MLFLOW) is None:
         pytest.skip(f"needs the image {MLFLOW}: docker compose -f deploy/compose.yaml build")
     again = (ADMIN, "GET", f"{API}/registered-models/get?name=m")
-    questions = [*MADE_BY_THE_ADMIN, *READ, *REFUSED, *UNKNOWN, again]
-    answers, follower, admin = asked(engine, tmp_path, questions, PASSERELLE_FOLLOW_WEBHOOK="on")
+    questions = [*MADE_BY_THE_ADMIN, *READ, *REFUSED, *UNKNOWN, REBOUND, again]
+    answers, follower, admin, processes = asked(engine, tmp_path, questions, PASSERELLE_FOLLOW_WEBHOOK="on")
     status = [each for each, _ in answers]
     made, read, refused = len(MADE_BY_THE_ADMIN), len(READ), len(REFUSED)
     assert status[:made] == [200] * made, answers[:made]
     assert status[made : made + read] == [200] * read
     assert answers[made][1]["model_version"]["version"] == "1"
     assert status[made + read : made + read + refused] == [403] * refused
-    assert status[made + read + refused :] == [401, 401, 200]
+    assert status[made + read + refused :] == [401, 401, 403, 200]
+    assert "Invalid Host header" in answers[-2][1]
     model = answers[-1][1]["registered_model"]
     assert (model["aliases"], model.get("tags", [])) == ([{"alias": "production", "version": "1"}], [])
     assert (follower, admin) == (False, True), "without following the account is deleted"
+    assert processes == 1, "MLflow is loaded once"
