@@ -27,7 +27,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.engine]
 #: The steps of a restore that change something.
 CHANGES = re.compile(r"DATABASE restoring|pg_restore|RENAME|before_restore|^stop mlflow|COMMENT ON|--wait mlflow")
 COMPOSE = """
-name: passerelle-test-restore-{pid}
 services:
   postgres:
     image: {image}
@@ -97,8 +96,9 @@ def stack(engine: str, tmp_path: Path) -> Iterator[BreakingOff]:
     if engine != "docker":
         pytest.skip("the stack needs Docker with compose")
     image = os.environ.get("POSTGRES_IMAGE", "postgres:17-trixie")
-    (tmp_path / "compose.yaml").write_text(COMPOSE.format(pid=os.getpid(), image=image))
-    started = BreakingOff(tmp_path)
+    (tmp_path / "compose.yaml").write_text(COMPOSE.format(image=image))
+    # Not by `name:` in the file: a variable of whoever tests goes before it, and names a stack that is not for tests.
+    started = BreakingOff(tmp_path, {"COMPOSE_PROJECT_NAME": f"passerelle-test-restore-{os.getpid()}"})
     try:
         started.must("up", "--detach", "--wait", of="starting PostgreSQL")
         started.must(*PSQL, "--command", f"CREATE ROLE {MLFLOW_ROLE}", of="making the role of MLflow")
