@@ -56,6 +56,8 @@ LOOKS = f"arn:aws:s3:::{BUCKET}/ledger/*/looks/*"
 #: Whoever reads the ledger sees what was written over or deleted there.
 FORMER = allowed(["s3:ListBucketVersions"], f"arn:aws:s3:::{BUCKET}") | {"Condition": {"StringLike": {"s3:prefix": ["ledger/*"]}}}
 LOCK = f"arn:aws:s3:::{BUCKET}/ledger/*/lock.json"
+#: What `passerelle doctor --write-test` writes and removes again.
+TRIED = f"arn:aws:s3:::{BUCKET}/.passerelle/doctor/*"
 #: Users of former versions, whose keys open nothing any more.
 FORMER_USERS = ("service",)
 #: The MLflow server shows artifacts and writes none; the workbench trains and promotes, cannot take a ledger entry back, and may erase from
@@ -70,6 +72,8 @@ USERS = {
         allowed(["s3:GetObject", "s3:PutObject"], LEDGER),
         allowed(["s3:PutObjectRetention"], ENTRIES, LOOKS),
         allowed(["s3:DeleteObject"], LOCK),
+        allowed(["s3:GetBucketVersioning"], f"arn:aws:s3:::{BUCKET}"),
+        allowed(["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], TRIED),
         nothing_for_good(f"arn:aws:s3:::{BUCKET}/*"),
         *LOG,
     ],
@@ -193,9 +197,16 @@ def limit_former_versions(client: Any) -> None:
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": UPLOAD_DAYS},
         **of_artifacts,
     }
+    # What doctor wrote to try the bucket, which no key of a person removes for good.
+    trials = {
+        **former,
+        "ID": "passerelle-trials",
+        "NoncurrentVersionExpiration": {"NoncurrentDays": 1},
+        "Filter": {"Prefix": ".passerelle/"},
+    }
     try:
         others = [each for each in present_rules(client) if not each.get("ID", "").startswith("passerelle-")]
-        for rules in ([former, uploads], [former]):
+        for rules in ([former, trials, uploads], [former, trials]):
             problem = refusal_of(client, [*others, *rules])
             if not problem:
                 return say(f"former versions below mlflow/ are removed after {FORMER_DAYS} days")

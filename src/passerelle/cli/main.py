@@ -89,12 +89,12 @@ class Ordered(WholeSentences):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command, which is never silent for long; an error's hint is about the model that the command was given."""
+        """Run the command, which is never silent for long; an error's hint is about the model and the servers that it was given."""
         try:
             with no_long_silence(lambda: ctx.invoked_subcommand or "passerelle", lambda line: echo(line, err=True)):
                 return super().invoke(ctx)
         except PasserelleError as error:
-            error.hint = error.hint and about_named_model(error.hint)
+            error.hint = error.hint and about_named_model(_about_servers(error.hint))
             raise
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -105,6 +105,12 @@ class Ordered(WholeSentences):
         """Write the stages and the other commands as two sections."""
         for title, commands in (("The ten stages, in order", STAGES), ("Across the stages", OPERATIONS)):
             write_section(formatter, title, commands)
+
+
+def _about_servers(hint: str) -> str:
+    from passerelle.rollout.stack_hints import for_stack  # noqa: PLC0415 - for an error alone
+
+    return for_stack(hint, Path(), os.environ.get("MLFLOW_TRACKING_URI"))
 
 
 @click.group(

@@ -62,17 +62,30 @@ class StepsShown:
     def demonstration(self, result: Demonstration) -> None:
         """Print how the demo ended."""
         self.output.result(as_object(result))
+        took = f"Done in {time.monotonic() - self._began:.0f} s"
         if isinstance(result.deployment, StackDeployment):
             if result.answer is None:
                 address = result.deployment.address
                 self.output.line(f"\nthe golden inputs were asked inside of the containers; outside it is {address}")
+            self._next(
+                f"{took}; the stack goes on running",
+                (f'eval "$({typed()} env --target compose)"', "lets every command, mlflow and boto3 in this shell reach the stack"),
+                (f"{typed()} status", "which version is where; needs the line above, like the next one"),
+                (f"{typed()} deploy --target compose", "after the next promotion: serves what is in production, without a failed request"),
+                ("docker compose -f deploy/compose.yaml down", "stops the stack; its volumes keep all that it holds"),
+            )
             return
-        self.output.line(f"\nDone in {time.monotonic() - self._began:.0f} s; nothing is left running. Next, typed as it stands:")
-        for command, does in (
+        self._next(
+            f"{took}; nothing is left running",
             (make_or("up"), "MLflow's pages, S3 and the service, until Ctrl-C; prints what to open and a request"),
             (f"{typed()} --help", "one command a stage, in their order"),
             ("cat training/README.md", "how to put your data and your candidates in the place of the demo's"),
-        ):
+        )
+
+    def _next(self, done: str, *commands: tuple[str, str]) -> None:
+        """Print that it is done, and each command with what it does."""
+        self.output.line(f"\n{done}. Next, typed as it stands:")
+        for command, does in commands:
             self.output.line(f"  {command}\n      {does}")
 
     def stack(self, result: Deployed | NothingInProduction | PlatformOnly) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
 
-from passerelle.bentos.engine import find_engine
+from passerelle.bentos.engine import Inspected, find_engine
 from passerelle.count_of import count_of
 from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine, not_used
 from passerelle.doctor.file_modes import stack_secrets
@@ -15,6 +16,8 @@ from passerelle.port_holder import port_holder
 from passerelle.rollout.stack import Stack, find_stack
 
 ENGINE, STACK = "engine", "compose stack"
+_START = "passerelle up --target compose"
+_TIMEOUT_S = 60.0
 _ENGINES = ("docker", "podman", "buildah")
 _PORT = re.compile(r"\$\{(\w+_PORT):-(\d+)")
 
@@ -34,23 +37,40 @@ def compose_stack(here: Surroundings) -> Iterator[Diagnosis]:
         return
     stack = find_stack(here.project)
     stack.check()
-    containers = {name: each["State"] for name, each in stack.containers().items()}
+    containers = stack.containers()
     if not containers:
         yield from _taken(stack)
         return
-    wrong = {name: state for name, state in containers.items() if _is_wrong(state)}
+    wrong = {name: each["State"] for name, each in containers.items() if _is_wrong(each)}
     for name, state in wrong.items():
-        how = state["Status"] if not state["Running"] else state["Health"]["Status"]
-        yield Diagnosis(STACK, Health.FAULT, f"{name} is {how} (exit code {state['ExitCode']})", hint=f"{stack.command} logs {name}")
-    if not wrong:
+        logs = f"{stack.command} logs {name}"
+        if state["Running"]:
+            yield Diagnosis(STACK, Health.FAULT, f"{name} is {state['Health']['Status']}", hint=logs)
+            continue
+        message = f"{name} is {state['Status']} (exit code {state['ExitCode']})"
+        yield Diagnosis(STACK, Health.FAULT, message, hint=f"{logs}\n{_START}")
+    lacking = [name for name in _expected(stack) if name not in containers]
+    for name in lacking:
+        yield Diagnosis(STACK, Health.FAULT, f"{name} has no container", hint=_START)
+    if not wrong and not lacking:
         yield fine(STACK, f"{count_of(len(containers), 'container')}, none that ended or is unhealthy")
 
 
-def _is_wrong(state: dict[str, object]) -> bool:
-    """Return whether a container ended with a failure, or is unhealthy; jobs that did their work have ended with 0."""
-    health = state.get("Health")
-    unhealthy = isinstance(health, dict) and health.get("Status") == "unhealthy"
-    return unhealthy if state["Running"] else state["ExitCode"] != 0
+def _expected(stack: Stack) -> tuple[str, ...]:
+    """Return the services that are to have a container: those of no profile and of the profiles that are on, with a scale above 0."""
+    described = stack.compose("config", "--format", "json", timeout_s=_TIMEOUT_S)
+    services = json.loads(described.stdout).get("services", {}) if described.returncode == 0 else {}
+    return tuple(name for name, service in services.items() if service.get("scale", 1) != 0)
+
+
+def _is_wrong(container: Inspected) -> bool:
+    """Return whether a container ended, or is unhealthy; jobs, which nothing starts again, have ended with 0 once they did their work."""
+    state = container["State"]
+    if state["Running"]:
+        health = state.get("Health")
+        return isinstance(health, dict) and health.get("Status") == "unhealthy"
+    is_job = container["HostConfig"]["RestartPolicy"]["Name"] in ("", "no")
+    return not is_job or state["ExitCode"] != 0
 
 
 def _taken(ours: Stack) -> Iterator[Diagnosis]:
@@ -62,4 +82,4 @@ def _taken(ours: Stack) -> Iterator[Diagnosis]:
         message = f"it does not run, and its port {port} is taken by {port_holder(port)}"
         yield Diagnosis(STACK, Health.FAULT, message, hint=f"export {name}=PORT; passerelle up --target compose")
     if not taken:
-        yield Diagnosis(STACK, Health.WARNING, "it was set up and does not run", hint="passerelle up --target compose")
+        yield Diagnosis(STACK, Health.WARNING, "it was set up and does not run", hint=_START)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
 
 from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine
 from passerelle.errors import OutsideError
@@ -77,7 +78,8 @@ def _rights(s3: S3Behaviour, here: Surroundings) -> Iterator[Diagnosis]:
     if s3.is_public():
         yield Diagnosis(name, Health.FAULT, f"everybody may list the bucket {here.s3.bucket} without a key", hint=_private(here.s3.bucket))
         return
-    others = s3.other_buckets()
+    # The key of the artifacts may be that of the prediction log, which `erase` and `collect` need it for.
+    others = [name for name in s3.other_buckets() if name != here.environment.get("PASSERELLE_LOG_BUCKET")]
     if others and not here.embedded:
         number = f"{len(others)} other bucket" + ("" if len(others) == 1 else "s")
         message = f"this key may also list {number} ({', '.join(others[:3])}); one for {here.s3.bucket} alone is enough"
@@ -91,6 +93,7 @@ def _private(bucket: str) -> str:
 
 
 def _writes(s3: S3Behaviour, here: Surroundings) -> Iterator[Diagnosis]:
+    for_good, failed = list[bool](), False
     folder = f"{_FOLDER}/{secrets.token_hex(8)}"
     key, parts, listed = f"{folder}/conditions", f"{folder}/parts", [f"{folder}/list/{number:02}" for number in range(2 * PAGE + 2)]
     try:
@@ -108,9 +111,12 @@ def _writes(s3: S3Behaviour, here: Surroundings) -> Iterator[Diagnosis]:
         else:
             yield Diagnosis("S3 uploads in parts", Health.FAULT, "an object in two parts is not read as it was sent")
     except OutsideError as error:
+        failed = True
         yield Diagnosis("S3 writes", Health.FAULT, error.message, error.hint)
     finally:
-        for_good = [s3.remove_all_versions(each) for each in (key, parts, *listed)]
+        # A key that may not write may not remove either, which is no second fault.
+        with suppress(OutsideError) if failed else nullcontext():
+            for_good = [s3.remove_all_versions(each) for each in (key, parts, *listed)]
     if any(for_good) and not here.embedded:
         message = "this key may remove former versions for good, the ledger's too; a key without s3:DeleteObjectVersion cannot"
         yield Diagnosis("S3 rights", Health.WARNING, message)

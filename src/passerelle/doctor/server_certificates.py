@@ -13,6 +13,8 @@ from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings, fine, n
 from passerelle.doctor.validity import unreadable, until
 
 NAME = "certificates"
+#: OpenSSL's number of it: no authority that is added helps.
+_EXPIRED = 10
 _TIMEOUT_S = 5.0
 #: What the HTTP clients of MLflow, boto3, requests and Python's own read.
 AUTHORITIES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "SSL_CERT_FILE", "MLFLOW_TRACKING_SERVER_CERT_PATH")
@@ -52,6 +54,8 @@ def server(address: str, authorities: Path | None) -> Diagnosis:
             certificate = connection.getpeercert() or {}
     except ssl.SSLCertVerificationError as error:
         message = f"the certificate of {address} is not trusted here: {error.verify_message}"
+        if error.verify_code == _EXPIRED:
+            return Diagnosis(NAME, Health.FAULT, f"{message}; renew it there", hint=f"openssl s_client -connect {place[0]}:{place[1]}")
         return Diagnosis(NAME, Health.FAULT, message, hint="export REQUESTS_CA_BUNDLE=FILE AWS_CA_BUNDLE=FILE SSL_CERT_FILE=FILE")
     except OSError as error:
         return Diagnosis(NAME, Health.NOT_TRIED, f"{address} gives no certificate: {error.strerror or error}")

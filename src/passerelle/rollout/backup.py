@@ -7,7 +7,8 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -21,7 +22,8 @@ from passerelle.rollout.backed_up_ledger import LEDGER, broken_ledgers, is_locke
 from passerelle.rollout.backup_archive import DATABASE, OBJECTS, checked_manifest, digest_of, member_of, write_archive
 from passerelle.rollout.backup_database import Database
 from passerelle.rollout.backup_encryption import archive_file, parsed_recipients, plain_archive
-from passerelle.rollout.backup_origin import recorded_origin, refuse_newer_format, refuse_newer_servers
+from passerelle.rollout.backup_origin import Origin, recorded_origin, refuse_newer_format, refuse_newer_servers
+from passerelle.rollout.scratch_stack import scratch_stack
 from passerelle.rollout.stack import Stack
 from passerelle.rollout.swap import MLFLOW_ROLE, PSQL, mark, marks, swap
 
@@ -135,52 +137,81 @@ def restore(
     stack: Stack,
     path: Path,
     *,
-    objects: Objects,
+    objects: Callable[[Stack], Objects],
     identity: Path | None = None,
+    verify: bool = False,
     dry_run: bool = False,
     progress: Callable[[str], None] = lambda _: None,
 ) -> BackupReport:
     """Put a backup into an empty stack, read every object back, and only then let MLflow use the database.
 
-    A restore that was interrupted goes on when it is called again.
+    The whole file is checked before anything is started or changed. A restore that was interrupted goes on when it is called again.
 
     Args:
+        objects: Returns the bucket of the stack that it is given.
         identity: File with the private key of a backup that is encrypted.
+        verify: Whether it is restored into a scratch stack, which is removed afterwards, and the stack is left alone.
 
     Raises:
         IntegrityError: The file is not what the backup wrote, or an object does not read back as it was written.
         UsageError: The stack is not empty; a ledger that holds other entries than the backup counts, too. Or the backup was made with a
             newer passerelle, MLflow or PostgreSQL.
-        OutsideError: PostgreSQL or S3 does not answer.
+        OutsideError: PostgreSQL or S3 does not answer, or the scratch stack does not start.
     """
     progress("checking the backup")
     with plain_archive(path, identity) as plain:
-        report = _restored(stack, plain, objects=objects, dry_run=dry_run, progress=progress)
-    return replace(report, path=path, size_bytes=path.stat().st_size)
+        began = time.monotonic()
+        whole = _whole(path, plain)
+        if not (verify and dry_run):
+            with scratch_stack(stack, progress=progress) if verify else nullcontext(stack) as target:
+                began = time.monotonic()
+                _restored(target, whole, objects=objects(target), dry_run=dry_run, progress=progress)
+        seconds, broken = time.monotonic() - began, broken_ledgers(_ledgers(plain, whole.digests))
+    counts = len(whole.digests), path.stat().st_size, whole.digest, seconds, whole.left_out
+    return BackupReport(path, whole.created, *counts, broken_ledgers=broken)
 
 
-def _restored(stack: Stack, path: Path, *, objects: Objects, dry_run: bool, progress: Callable[[str], None]) -> BackupReport:
-    began = time.monotonic()
+@dataclass(frozen=True)
+class _Whole:
+    """A backup in which every file has its digest.
+
+    Attributes:
+        given: The file of the backup.
+        path: Of the plain archive; the same where it is not encrypted.
+        digest: Of the manifest.
+        digests: Of the objects that are restored, by their keys.
+        left_out: How many others it holds.
+    """
+
+    given: Path
+    path: Path
+    created: str
+    origin: Origin
+    digest: str
+    digests: Mapping[str, str]
+    left_out: int
+
+
+def _whole(given: Path, path: Path) -> _Whole:
     manifest, content = checked_manifest(path)
     origin = recorded_origin(manifest)
     refuse_newer_format(origin)
-    refuse_newer_servers(stack, origin)
-    digest = "sha256:" + hashlib.sha256(content).hexdigest()
-    digests: Mapping[str, str] = {
-        name.removeprefix(OBJECTS): each for name, each in manifest["digests"].items() if name.startswith(OBJECTS)
-    }
+    digests = {name.removeprefix(OBJECTS): each for name, each in manifest["digests"].items() if name.startswith(OBJECTS)}
     ours = {key: each for key, each in digests.items() if key.startswith(_OURS)}
+    digest = "sha256:" + hashlib.sha256(content).hexdigest()
+    return _Whole(given, path, str(manifest["created"]), origin, digest, ours, len(digests) - len(ours))
+
+
+def _restored(stack: Stack, backup: _Whole, *, objects: Objects, dry_run: bool, progress: Callable[[str], None]) -> None:
+    refuse_newer_servers(stack, backup.origin)
     # A restore of this very backup was interrupted when all of it was in its place already.
-    in_place = marks(stack).get("mlflow") == digest
+    in_place = marks(stack).get("mlflow") == backup.digest
     if not in_place:
-        _check_empty(stack, objects, ours)
+        _check_empty(stack, objects, backup.digests)
     if not dry_run:
         if not in_place:
-            _brought_back(stack, path, objects=objects, digests=ours, digest=digest, progress=progress)
-        swap(stack, digest)
-    seconds, size = time.monotonic() - began, path.stat().st_size
-    broken = broken_ledgers(_ledgers(path, ours))
-    return BackupReport(path, str(manifest["created"]), len(ours), size, digest, seconds, len(digests) - len(ours), broken)
+            _brought_back(stack, backup, objects=objects, progress=progress)
+        swap(stack, backup.digest)
 
 
 def _ledgers(path: Path, digests: Mapping[str, str]) -> dict[str, bytes]:
@@ -188,24 +219,24 @@ def _ledgers(path: Path, digests: Mapping[str, str]) -> dict[str, bytes]:
         return {key: member_of(archive, OBJECTS + key).read() for key in digests if key.startswith(LEDGER)}
 
 
-def _brought_back(
-    stack: Stack, path: Path, *, objects: Objects, digests: Mapping[str, str], digest: str, progress: Callable[[str], None]
-) -> None:
+def _brought_back(stack: Stack, backup: _Whole, *, objects: Objects, progress: Callable[[str], None]) -> None:
     """Restore the database beside the one in use and the objects, and mark the database once all of them read back."""
-    with tarfile.open(path) as archive:
+    with tarfile.open(backup.path) as archive:
         progress("the database")
         _restore_database(stack, member_of(archive, DATABASE))
-        progress(f"{len(digests)} objects")
-        for key in digests:
+        progress(f"{len(backup.digests)} objects")
+        for key in backup.digests:
             objects.upload(key, member_of(archive, OBJECTS + key))
     progress("reading them back")
-    for key, expected in digests.items():
+    for key, expected in backup.digests.items():
         if digest_of(objects.stream(key)[0]) != expected:
-            raise IntegrityError(f"the object {key} does not read back as it was written", hint=f"passerelle restore {shell_word(path)}")
+            raise IntegrityError(
+                f"the object {key} does not read back as it was written", hint=f"passerelle restore {shell_word(backup.given)}"
+            )
         if is_locked(key):
             # As when it was written first; a bucket without object lock takes it as it is.
             hold_object(objects, key)
-    mark(stack, "restoring", digest)
+    mark(stack, "restoring", backup.digest)
 
 
 def _check_empty(stack: Stack, objects: Objects, digests: Mapping[str, str]) -> None:

@@ -18,6 +18,7 @@ from passerelle.errors import BusyError, IntegrityError, NotFoundError, OutsideE
 from passerelle.registry.objects import Objects, Readable
 
 DATABASE, MANIFEST, OBJECTS = "mlflow.dump", "manifest.json", "objects/"
+_ANOTHER = "passerelle restore FILE --verify"
 
 
 def write_archive(
@@ -93,7 +94,7 @@ def member_of(archive: tarfile.TarFile, name: str) -> IO[bytes]:
     except KeyError:
         found = None
     if found is None:
-        raise IntegrityError(f"the backup holds no {name}; restore another one")
+        raise IntegrityError(f"the backup {os.fsdecode(archive.name or '')} holds no {name}; restore another one", hint=_ANOTHER)
     return found
 
 
@@ -105,9 +106,11 @@ def checked_manifest(path: Path) -> tuple[dict[str, Any], bytes]:
             manifest = json.loads(content)
             for name, digest in manifest["digests"].items():
                 if digest_of(member_of(archive, name)) != digest:
-                    raise IntegrityError(f"{name} in {path} is not what was backed up; restore another backup")
+                    raise IntegrityError(f"{name} in {path} is not what was backed up; restore another backup", hint=_ANOTHER)
             return manifest, content
     except (tarfile.TarError, ValueError, KeyError, EOFError) as error:
-        raise IntegrityError(f"{path} is not a backup, or not a whole one: {error}") from error
+        # Of a file that is no archive, a line follows for each kind that it is not.
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
+        raise IntegrityError(f"{path} is not a backup, or not a whole one: {reason}", hint=_ANOTHER) from error
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint="passerelle restore FILE") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from passerelle.doctor.diagnosis import Diagnosis, Health, Surroundings
@@ -12,6 +12,7 @@ from passerelle.doctor.subjects import SUBJECTS
 from passerelle.platform.state import running
 from passerelle.project_file import read_project_file
 from passerelle.rollout.service_state import running_services
+from passerelle.rollout.stack_hints import for_stack
 from passerelle.settings import ServiceSettings
 from passerelle.stages.context import Context, stage
 
@@ -56,7 +57,8 @@ def run(context: Context, *, project: Path = Path(), write_test: bool = False, t
         registered_models=_known(context, project),
         write_test=write_test,
     )
-    found = examine(SUBJECTS, here, timeout_s=timeout_s)
+    uri = here.server.tracking_uri if here.server else None
+    found = [replace(each, hint=each.hint and for_stack(each.hint, project, uri)) for each in examine(SUBJECTS, here, timeout_s=timeout_s)]
     healths = [each.health for each in found]
     return Examination(found, healths.count(Health.FAULT), healths.count(Health.WARNING))
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from passerelle.rollout.backup import BackupReport, restore
-from passerelle.rollout.backup_encryption import private_key
-from passerelle.rollout.scratch_stack import scratch_stack
 from passerelle.rollout.stack import find_stack
 from passerelle.stages.backup import objects_of
 from passerelle.stages.context import Context, Progress, silent, stage
@@ -38,7 +36,5 @@ def run(
     """
     stack = find_stack(project)
     stack.check()
-    # Before a scratch stack is started for nothing.
-    private_key(path, identity)
-    with scratch_stack(stack, progress=progress) if verify and not dry_run else nullcontext(stack) as target:
-        return restore(target, path, objects=objects_of(target, "workbench"), identity=identity, dry_run=dry_run, progress=progress)
+    objects = partial(objects_of, user="workbench")
+    return restore(stack, path, objects=objects, identity=identity, verify=verify, dry_run=dry_run, progress=progress)

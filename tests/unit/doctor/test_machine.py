@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from passerelle.doctor import (
 )
 from passerelle.doctor.diagnosis import Health, Probe
 from passerelle.doctor.validity import validity
+from passerelle.rollout.stack import Stack
 from passerelle.settings import SigningSettings
 from tests.unit.doctor.surroundings import surroundings
 
@@ -43,6 +45,31 @@ def test_in_an_empty_folder_nothing_is_a_fault(tmp_path: Path, monkeypatch: pyte
     found = [each for probe in probes for each in probe(surroundings(tmp_path))]
     assert {each.health for each in found} == {Health.NOT_USED}
     assert sorted(tmp_path.iterdir()) == [], "a look changes nothing"
+
+
+def test_parts_of_the_stack_that_somebody_stopped_or_removed_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def container(status: str, code: int, restart: str, health: str = "healthy") -> dict[str, object]:
+        state = {"Status": status, "Running": status == "running", "ExitCode": code, "Health": {"Status": health}}
+        return {"State": state, "HostConfig": {"RestartPolicy": {"Name": restart}}}
+
+    containers = {
+        "minio": container("running", 0, "unless-stopped"),
+        "setup": container("exited", 0, "no"),
+        "service-1": container("exited", 0, "unless-stopped"),
+        "prober": container("running", 0, "unless-stopped", "unhealthy"),
+    }
+    services = {name: {"scale": 1} for name in (*containers, "mlflow")} | {"grafana": {"scale": 0}}
+    answer = subprocess.CompletedProcess("", 0, json.dumps({"services": services}), "")
+    (tmp_path / "deploy" / "secrets").mkdir(parents=True)
+    (tmp_path / "deploy" / "compose.yaml").touch()
+    monkeypatch.setattr(Stack, "check", lambda _: None)
+    monkeypatch.setattr(Stack, "containers", lambda _: containers)
+    monkeypatch.setattr(Stack, "compose", lambda *_, **__: answer)
+    found = list(container_engines.compose_stack(surroundings(tmp_path)))
+    assert [each.message for each in found] == [
+        "service-1 is exited (exit code 0)", "prober is unhealthy", "mlflow has no container"
+    ]  # fmt: skip
+    assert [(each.hint or "").split("\n")[-1].split(" ")[0] for each in found] == ["passerelle", "docker", "passerelle"]
 
 
 def test_packages_are_those_that_passerelle_asks_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,6 +127,23 @@ def test_an_s3_with_another_clock_that_everybody_may_list_and_that_ignores_condi
     assert "not to be shown" not in repr(found)
 
 
+def test_a_key_that_may_not_write_is_one_fault_and_that_of_the_prediction_log_is_no_other_bucket(tmp_path: Path) -> None:
+    denied = "<Error><Code>AccessDenied</Code></Error>"
+
+    def answer(path: str, headers: Mapping[str, str]) -> Answer:
+        if ".passerelle" in path:
+            return 403, denied
+        buckets = "<ListAllMyBucketsResult><Buckets><Bucket><Name>the-log</Name></Bucket></Buckets></ListAllMyBucketsResult>"
+        return (403, denied) if "Authorization" not in headers else (200, buckets if path.startswith("/?") or path == "/" else LISTED)
+
+    log = {"PASSERELLE_LOG_BUCKET": "the-log"}
+    with answering(answer, {"Date": "Tue, 01 Jan 2030 00:00:00 GMT"}) as address:
+        found = list(object_storage.probe(surroundings(tmp_path, address, s3=s3(address), write_test=True, environment=log)))
+    faults = [each.subject for each in found if each.health is Health.FAULT]
+    assert faults == ["S3 clock", "S3 writes"]
+    assert by_subject(iter(found))["S3 rights"].health is Health.FINE
+
+
 def test_a_page_in_the_place_of_an_s3_is_no_empty_bucket() -> None:
     page = (200, "<html>sign in</html>")
     with answering(lambda *_: page, {"Content-Type": "text/html"}) as address, pytest.raises(OutsideError, match="a web page answers at"):

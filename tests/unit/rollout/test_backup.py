@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import IO, Any, cast
@@ -127,7 +127,7 @@ def test_an_older_backup_of_the_whole_bucket_restores_what_is_ours(bucket: Bucke
     for name in ("marks", "swap", "mark", "_check_empty", "_restore_database"):
         monkeypatch.setattr(module, name, lambda *_: {})
     empty = Bucket()
-    report = restore(Stack(tmp_path), tmp_path / "a.tar", objects=cast("Objects", empty))
+    report = restore(Stack(tmp_path), tmp_path / "a.tar", objects=lambda _: cast("Objects", empty))
     assert set(empty.held) == {"mlflow/a", "ledger/m/000001.jsonl"}
     assert (report.objects, report.left_out) == (2, 1)
 
@@ -139,7 +139,7 @@ def test_what_a_service_follows_is_in_the_backup_to_the_byte(tmp_path: Path, buc
     for name in ("marks", "swap", "mark", "_check_empty", "_restore_database"):
         monkeypatch.setattr(module, name, lambda *_: {})
     empty = Bucket()
-    restore(Stack(tmp_path), tmp_path / "a.tar", objects=cast("Objects", empty))
+    restore(Stack(tmp_path), tmp_path / "a.tar", objects=lambda _: cast("Objects", empty))
     assert {key: content for key, content in empty.held.items() if key in followed} == followed
 
 
@@ -163,10 +163,10 @@ def test_a_restore_writes_over_no_other_ledger(bucket: Bucket, tmp_path: Path, m
     monkeypatch.setattr(Stack, "compose", lambda *_: SimpleNamespace(returncode=0, stdout="0"))
     forged = Bucket(**{"ledger/m/000001.jsonl": b"forged"})
     with pytest.raises(UsageError, match=r"other objects, such as ledger/m/000001\.jsonl"):
-        restore(Stack(tmp_path), tmp_path / "a.tar", objects=cast("Objects", forged))
+        restore(Stack(tmp_path), tmp_path / "a.tar", objects=lambda _: cast("Objects", forged))
     assert forged.held == {"ledger/m/000001.jsonl": b"forged"}
     interrupted = Bucket(**{"ledger/m/000001.jsonl": b"{}", "mlflow/a": b"a"})
-    restore(Stack(tmp_path), tmp_path / "a.tar", objects=cast("Objects", interrupted))
+    restore(Stack(tmp_path), tmp_path / "a.tar", objects=lambda _: cast("Objects", interrupted))
     assert set(interrupted.held) == {"mlflow/a", "ledger/m/000001.jsonl"}
     assert interrupted.locked == ["ledger/m/000001.jsonl"], "an entry, as when it was written first"
 
@@ -188,7 +188,7 @@ def test_a_backup_of_something_newer_is_refused_by_name_before_anything_is_touch
         monkeypatch.setattr(module, name, lambda *_: pytest.fail("something was touched"))
     empty = Bucket()
     with pytest.raises(UsageError) as found:
-        restore(Stack(tmp_path), tmp_path / "a.tar", objects=cast("Objects", empty))
+        restore(Stack(tmp_path), tmp_path / "a.tar", objects=lambda _: cast("Objects", empty))
     assert words in found.value.message
     assert found.value.message.endswith("nothing was changed")
     assert empty.held == {}
@@ -204,7 +204,7 @@ def test_a_backup_of_the_postgresql_and_the_schema_before_is_restored(
     for name in ("marks", "swap", "mark", "_check_empty"):
         monkeypatch.setattr(module, name, lambda *_: {})
     empty = Bucket()
-    restore(Stack(tmp_path), tmp_path / "a.tar", objects=cast("Objects", empty))
+    restore(Stack(tmp_path), tmp_path / "a.tar", objects=lambda _: cast("Objects", empty))
     assert empty.held["mlflow/a"] == bucket.held["mlflow/a"]
     assert len(dumps) == 1
 
@@ -220,20 +220,46 @@ def test_an_encrypted_backup_is_restored_with_its_key_alone(bucket: Bucket, tmp_
     assert archive.read_bytes().startswith(b"age-encryption.org/v1")
     assert b"a citizen wrote this" not in archive.read_bytes()
     empty = Bucket()
-    restored = restore(Stack(tmp_path), archive, objects=cast("Objects", empty), identity=key)
+    restored = restore(Stack(tmp_path), archive, objects=lambda _: cast("Objects", empty), identity=key)
     assert empty.held["mlflow/a"] == bucket.held["mlflow/a"]
     assert (restored.path, restored.size_bytes) == (archive, archive.stat().st_size)
 
     nothing = Bucket()
     with pytest.raises(UsageError, match="is encrypted; name the file of its private key"):
-        restore(Stack(tmp_path), archive, objects=cast("Objects", nothing))
+        restore(Stack(tmp_path), archive, objects=lambda _: cast("Objects", nothing))
     with pytest.raises(IntegrityError, match="cannot be decrypted with the key in"):
-        restore(Stack(tmp_path), archive, objects=cast("Objects", nothing), identity=other)
+        restore(Stack(tmp_path), archive, objects=lambda _: cast("Objects", nothing), identity=other)
     archive.write_bytes(archive.read_bytes()[:-100])
     with pytest.raises(IntegrityError, match="cannot be decrypted"):
-        restore(Stack(tmp_path), archive, objects=cast("Objects", nothing), identity=key)
+        restore(Stack(tmp_path), archive, objects=lambda _: cast("Objects", nothing), identity=key)
     assert nothing.held == {}
     assert {path.name for path in tmp_path.iterdir()} == {"a.tar.age", "backup.key", "other.key"}, "nothing decrypted is left"
+
+
+def test_a_drill_checks_the_whole_file_before_it_starts_anything(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive, started = tmp_path / "a.tar", list[str]()
+    made(bucket, archive)
+
+    def scratch(stack: Stack, **_: object) -> AbstractContextManager[Stack]:
+        started.append("stack")
+        return nullcontext(stack)
+
+    monkeypatch.setattr(module, "scratch_stack", scratch)
+    for name in ("marks", "swap", "mark", "_check_empty", "_restore_database"):
+        monkeypatch.setattr(module, name, lambda *_: {})
+    stack, empty = Stack(tmp_path), Bucket()
+    whole = restore(stack, archive, objects=lambda _: cast("Objects", empty), verify=True, dry_run=True)
+    assert (whole.objects, started, empty.held) == (2, [], {}), "neither a stack is started nor that which runs asked whether it is empty"
+    restore(stack, archive, objects=lambda _: cast("Objects", empty), verify=True)
+    assert started == ["stack"]
+    archive.write_bytes(archive.read_bytes().replace(b"{}", b"[]", 1))
+    with pytest.raises(IntegrityError, match="is not what was backed up"):
+        restore(stack, archive, objects=lambda _: cast("Objects", empty), verify=True)
+    archive.write_bytes(b"no archive at all")
+    with pytest.raises(IntegrityError) as refused:
+        restore(stack, archive, objects=lambda _: cast("Objects", empty), verify=True)
+    assert str(refused.value) == f"{archive} is not a backup, or not a whole one: file could not be opened successfully"
+    assert started == ["stack"]
 
 
 def test_what_is_no_public_key_is_refused_and_a_private_one_is_not_repeated(bucket: Bucket, tmp_path: Path) -> None:
