@@ -49,6 +49,8 @@ def test_a_signature_is_good_for_its_manifest_its_run_and_its_key_alone(ours: Ke
         (MANIFEST, "{}", good, RUN, "not a readable bundle"),
         (MANIFEST, "[]", good, RUN, "not a readable bundle"),
         (MANIFEST, "", good, RUN, "not a readable bundle"),
+        (MANIFEST, "[" * 100_000, good, RUN, "not a readable bundle"),
+        (MANIFEST, json.dumps({**json.loads(bundle), "verificationMaterial": []}), good, RUN, "not a readable bundle"),
         (MANIFEST, None, good, RUN, "not signed"),
     ):
         with pytest.raises(IntegrityError, match=message):

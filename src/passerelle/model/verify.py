@@ -64,7 +64,7 @@ def check_signature(
             place = settings.verify_key or settings.signing_key
             raise SignatureError(f"the signature of {of} is not by a key of {place}", hint=TRAIN_AGAIN)
         subject, digests = _statement(payload)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise SignatureError(f"the signature of {of} is not a readable bundle", hint=TRAIN_AGAIN) from error
     if digests != {MANIFEST_FILE: digest_of_manifest(manifest)}:
         raise SignatureError(f"the signature of {of} is not for these files", hint=TRAIN_AGAIN)

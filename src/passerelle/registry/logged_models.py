@@ -96,6 +96,6 @@ def _at_path(client: RunReader, run_id: str, path: str) -> LoggedModelPlace | No
 
 
 def _paths_of_history(text: str) -> list[str]:
-    with suppress(ValueError, TypeError, KeyError):
+    with suppress(ValueError, TypeError, KeyError, RecursionError):
         return [str(entry["artifact_path"]) for entry in json.loads(text) if "://" not in entry["artifact_path"]]
     return []

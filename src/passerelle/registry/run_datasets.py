@@ -56,7 +56,7 @@ def download_file(registry: Registry, uri: str, destination: Path) -> Path:
 def _uri(source: str) -> str:
     try:
         found = json.loads(source)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     uri = found.get("uri", "") if isinstance(found, dict) else ""
     return uri if isinstance(uri, str) else ""

@@ -112,7 +112,7 @@ def _output_types(signature: Mapping[str, Any]) -> dict[str, Any]:
     try:
         entries = json.loads(signature.get("outputs") or "[]")
         return {str(entry.get("name", place)): _output_type(entry) for place, entry in enumerate(entries)}
-    except (ValueError, TypeError, AttributeError, KeyError):
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return {}
 
 

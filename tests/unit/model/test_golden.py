@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from passerelle.errors import GoldenError
-from passerelle.model.golden import golden_content, read_golden, replay, same_value
+from passerelle.model.golden import Golden, golden_content, read_golden, replay, same_value
 
 NAN = {"$number": "NaN"}
 INPUTS: list[dict[str, object]] = [{"a": 1.0}, {"a": NAN}]
@@ -47,6 +47,13 @@ def test_values_of_every_task_are_the_same_as_themselves(tmp_path: Path, values:
 def test_values_that_differ_are_found(tmp_path: Path, seen: object, now: object) -> None:
     with pytest.raises(GoldenError, match="golden prediction 1"):
         difference(tmp_path, [0, seen], [0, now])
+
+
+@pytest.mark.parametrize("row", [[math.nan, 0.0], [1.0, math.nan], [1.0, math.inf]])
+def test_a_probability_that_is_no_number_is_found_wherever_it_stands(row: list[float]) -> None:
+    golden = Golden(({"a": 1.0},), (0,), (0, 1), ((1.0, 0.0),), 1e-6)
+    with pytest.raises(GoldenError, match="golden prediction 0 differs by nan"):
+        replay(golden, lambda _: ([0], [row]))
 
 
 def test_a_difference_tells_no_long_text(tmp_path: Path) -> None:

@@ -112,5 +112,5 @@ def _of_signature(signature: Mapping[str, Any]) -> Iterator[tuple[str, Datatype]
         entries = json.loads(signature.get("outputs") or "[]")
         for place, entry in enumerate(entries):
             yield str(entry.get("name", place)), _OF_SIGNATURE.get(str(entry["type"]), "FP64" if entry["type"] == "tensor" else "BYTES")
-    except (ValueError, TypeError, AttributeError, KeyError):
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return
