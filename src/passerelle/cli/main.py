@@ -30,6 +30,7 @@ from passerelle.cli.prerequisites import without_workbench
 from passerelle.cli.prune_command import prune
 from passerelle.cli.rollout_command import rollout
 from passerelle.cli.score_command import score
+from passerelle.cli.server_choice import about_named_servers
 from passerelle.cli.silence import no_long_silence
 from passerelle.cli.usage_errors import plainer
 from passerelle.errors import OutsideError, PasserelleError, SettingsError, UsageError
@@ -94,7 +95,7 @@ class Ordered(WholeSentences):
             with no_long_silence(lambda: ctx.invoked_subcommand or "passerelle", lambda line: echo(line, err=True)):
                 return super().invoke(ctx)
         except PasserelleError as error:
-            error.hint = error.hint and about_named_model(_about_servers(error.hint))
+            error.hint = error.hint and about_named_model(about_named_servers(error.hint))
             raise
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -105,12 +106,6 @@ class Ordered(WholeSentences):
         """Write the stages and the other commands as two sections."""
         for title, commands in (("The ten stages, in order", STAGES), ("Across the stages", OPERATIONS)):
             write_section(formatter, title, commands)
-
-
-def _about_servers(hint: str) -> str:
-    from passerelle.rollout.stack_hints import for_stack  # noqa: PLC0415 - for an error alone
-
-    return for_stack(hint, Path(), os.environ.get("MLFLOW_TRACKING_URI"))
 
 
 @click.group(

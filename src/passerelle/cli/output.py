@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from passerelle.cli.model_choice import about_named_model
+from passerelle.cli.server_choice import after_success
 from passerelle.cli.silence import heard
 from passerelle.cli.tables import Grid, renderables
 from passerelle.cli.terminal import Tone, shows_colours, terminal_width, wrapped
@@ -96,8 +97,8 @@ class Output:
             echo(text, tone, width=self._width)
 
     def next_commands(self, commands: str) -> None:
-        """Print what to type next, as a hint holds it, about the model that the command was given."""
-        self.line("  next: " + about_named_model(commands).replace("\n", "\n    or: "))
+        """Print what to type next, as a hint holds it, about the model and the servers that the command was given."""
+        self.line("  next: " + about_named_model(after_success(commands)).replace("\n", "\n    or: "))
 
     def verbatim(self, text: str) -> None:
         """Print lines for a person that are not wrapped: a diff, lines for a shell."""

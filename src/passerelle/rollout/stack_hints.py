@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from passerelle.rollout.stack import Stack, find_stack
-
 #: What mends the embedded platform, and what mends the stack.
 _OF_STACK = {
     "passerelle up": "passerelle up --target compose",
     "passerelle deploy": "passerelle deploy --target compose",
     'eval "$(passerelle env)"': 'eval "$(passerelle env --target compose)"',
 }
-_NO_SERVER = 'eval "$(passerelle env --target compose)"'
+_NAMES_IT = 'eval "$(passerelle env --target compose)"'
 
 
 def for_stack(commands: str, project: Path, tracking_uri: str | None) -> str:
@@ -28,15 +26,17 @@ def for_stack(commands: str, project: Path, tracking_uri: str | None) -> str:
     if not ((project / "deploy" / "compose.yaml").is_file() and (project / "deploy" / "secrets").is_dir()):
         return commands
     if tracking_uri is None:
-        return f"{_NO_SERVER}\n{commands}" if commands.startswith("passerelle up") else commands
-    if not _is_of(find_stack(project), tracking_uri):
+        return f"{_NAMES_IT}\n{commands}" if commands.startswith("passerelle up\n") or commands == "passerelle up" else commands
+    if not _is_stacks(tracking_uri, project):
         return commands
     return "\n".join("; ".join(_OF_STACK.get(part, part) for part in line.split("; ")) for line in commands.split("\n"))
 
 
-def _is_of(stack: Stack, tracking_uri: str) -> bool:
-    """Return whether an address is where MLflow of the stack is published; the engine is not asked."""
-    values = stack.values()
+def _is_stacks(tracking_uri: str, project: Path) -> bool:
+    """Return whether an address is where MLflow of the project's stack is published; the engine is not asked."""
+    from passerelle.rollout.stack import find_stack  # noqa: PLC0415 - most hints need nothing of it, and images hold no stack
+
+    values = find_stack(project).values()
     try:
         address = urlsplit(tracking_uri)
         port = address.port
