@@ -196,9 +196,11 @@ def _check_single(file: TableFile, header: Sequence[str], columns: Sequence[str]
         raise DataError(f"{file.name} has two columns '{doubled}'", hint=_shows_header(file))
 
 
-def _shows_header(file: TableFile) -> str | None:
-    """Return the command that shows the names of a file's columns; None where a shell does not reach it, or its first line is none."""
-    return f"head -n 1 {shell_word(file.name)}" if isinstance(file, LocalFile) and not file.name.lower().endswith(".parquet") else None
+def _shows_header(file: TableFile) -> str:
+    """Return the command that shows the names of a file's columns; how to name other files where no shell shows them."""
+    if isinstance(file, LocalFile) and not file.name.lower().endswith(".parquet"):
+        return f"head -n 1 {shell_word(file.name)}"
+    return "passerelle score --help"
 
 
 def _lacks(file: TableFile, columns: Sequence[str], there: Sequence[str] = ()) -> DataError:
@@ -212,7 +214,8 @@ def _lacks(file: TableFile, columns: Sequence[str], there: Sequence[str] = ()) -
     renamed = "; a model of one text calls it 'text', whatever its column was called in training: rename the column"
     columns_there = ", ".join(f"'{name[:_NAME_CHARACTERS]}'" for name in there[:_MOST_NAMES])
     has = f"; it has {columns_there}" + ("…" if len(there) > _MOST_NAMES else "") if there else ""
-    return DataError(message + (renamed if "text" in columns else "") + has, hint=_shows_header(file))
+    other = "; if it is another kind of table, give --input the files or a pattern that leaves it out, not the folder"
+    return DataError(message + (renamed if "text" in columns else "") + has + other, hint=_shows_header(file))
 
 
 def _parquet_plan(file: TableFile, content: BinaryIO, columns: Sequence[str], read: Callable[[int], None]) -> TablePlan:

@@ -166,7 +166,7 @@ def run(arguments: Sequence[str] | None = None) -> None:
         sys.stderr.close()
         sys.exit(0)
     except (OSError, UnicodeEncodeError) as error:
-        failed = _of_the_disk(error, given) if isinstance(error, OSError) else _of_the_locale(error)
+        failed = _of_the_system(error, given) if isinstance(error, OSError) else _of_the_locale(error)
         if failed is None:
             raise
         print_error(failed, as_json="--json" in given)
@@ -181,12 +181,24 @@ def _of_the_locale(error: UnicodeEncodeError) -> PasserelleError | None:
     return SettingsError(f"the encoding of this locale, {error.encoding}, lacks the letter {letter}", hint="export PYTHONUTF8=1")
 
 
-def _of_the_disk(error: OSError, given: Sequence[str]) -> PasserelleError | None:
-    """Return our error for a full disk, or for a file that was named in the arguments and cannot be used; None for any other."""
+def _of_the_system(error: OSError, given: Sequence[str]) -> PasserelleError | None:
+    """Return our error for what the operating system refused; None for an error that some library made, which has no number of it."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutsideError(f"the disk is full: {error.filename or 'a file'} was not written", hint="df -h")
-    named = [Path(word.partition("=")[2] or word) for word in given]
-    if error.errno not in _UNUSABLE or not error.filename or Path(os.fsdecode(error.filename)) not in named:
+    if error.errno is None:
         return None
+    if not isinstance(error.filename, str | bytes):
+        return OutsideError(f"the operating system refuses: {error.strerror}", hint=_shows_limit(error.errno))
     path = Path(os.fsdecode(error.filename))
-    return UsageError(f"{path} cannot be used: {error.strerror}", hint=f"ls -ld {shlex.quote(str(path.absolute().parent))}")
+    named = [Path(word.partition("=")[2] or word) for word in given]
+    kind = UsageError if path in named and error.errno in _UNUSABLE else OutsideError
+    return kind(f"{path} cannot be used: {error.strerror}", hint=f"ls -ld {shlex.quote(str(path.absolute().parent))}")
+
+
+def _shows_limit(number: int) -> str:
+    """Return the command that shows what of this machine is used up."""
+    if number in (errno.EMFILE, errno.ENFILE):
+        return "ulimit -n; cat /proc/sys/fs/file-nr"
+    if number in (errno.ENOMEM, errno.EAGAIN):
+        return "free -m; ulimit -u"
+    return "passerelle doctor"

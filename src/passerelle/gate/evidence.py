@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -116,12 +116,14 @@ def gather(
     prepare: Prepare = as_it_is,
     inputs: GateInputs = NOTHING,
     rule: Champion = DEFAULT_RULE,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Evidence | TaskEvidence:
     """Download, load and score both, on given rows or the reference where there are some.
 
     Args:
         inputs: What the project gives to judge by.
         rule: By which figure recipes are compared, and how surely.
+        progress: Called with a line for what takes time.
 
     Raises:
         As `download_version`, `judged_rows` and `hosted`; NotFoundError where the challenger's training logged no hashes.
@@ -137,7 +139,7 @@ def gather(
             return task_evidence(registry, ours, theirs, rows, hashes=learned, prepare=prepare)
         _check_known(ours, learned)
         how: Any = {"serving": serving, "least_rows": least_rows, "prepare": prepare}
-        return _of_classifiers(Parties(registry, ours, theirs, folder, inputs, rule), rows, learned, **how)
+        return _of_classifiers(Parties(registry, ours, theirs, folder, inputs, rule, progress), rows, learned, **how)
 
 
 def _of_classifiers(
@@ -149,7 +151,10 @@ def _of_classifiers(
     leaked, familiar = _among(rows.records, learned) | near, _among(rows.records, known)
     judged = _judged(leaked, familiar, least_rows)
     part, compared = rows.part(judged), theirs if theirs is not None and _fits(theirs, rows) else None
+    of.progress(f"scoring {ours.ref} on {len(part.records)} rows")
     challenger = _contender(of.registry, ours, part, learned, prepare)
+    if compared:
+        of.progress(f"scoring {compared.ref}, which is in production")
     return Evidence(
         ours.ref.registered_model,
         part.records,

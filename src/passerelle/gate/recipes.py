@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +53,7 @@ def compare_recipes(
     metric: str,
     confidence: float,
     seed: int = 0,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> RecipeDifference:
     """Return the difference between both recipes, each fitted on four fifths of the rows and scored on the others, in turn.
 
@@ -66,6 +67,7 @@ def compare_recipes(
         labels: One a record.
         confidence: Of the interval, from 0 to 1.
         seed: Of the folds.
+        progress: Called with a line after each fold.
 
     Raises:
         As the pipelines, where they cannot be fitted.
@@ -74,10 +76,12 @@ def compare_recipes(
         chosen = np.sort(np.random.default_rng(seed).choice(len(records), MOST_ROWS, replace=False))
         records, labels = records.iloc[chosen].reset_index(drop=True), labels[chosen]
     differences, shares = [], []
+    times = _times(records) * FOLDS
     for fit, score in _folds(records, labels, seed):
         figures = [_figure(each, records, labels, (fit, score), metric=metric) for each in (challenger, champion)]
         differences.append(figures[0] - figures[1])
         shares.append(len(score) / len(fit))
+        progress(f"both fitted again: fold {len(shares)} of {times} done")
     found = np.array(differences)
     variance = (1 / len(found) + float(np.mean(shares))) * float(found.var(ddof=1))
     reach = float(student.ppf((1 + confidence) / 2, len(found) - 1)) * variance**0.5
@@ -87,8 +91,13 @@ def compare_recipes(
 
 def _folds(records: pd.DataFrame, labels: Labels, seed: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     groups = groups_of_records(records)
-    for repeat in range(REPEATS if len(records) <= SMALL_ROWS else 1):
+    for repeat in range(_times(records)):
         yield from StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed + repeat).split(records, labels, groups)
+
+
+def _times(records: pd.DataFrame) -> int:
+    """Return how often the rows are cut into folds."""
+    return REPEATS if len(records) <= SMALL_ROWS else 1
 
 
 def _figure(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,6 +65,7 @@ class Parties:
         theirs: The version in production; None without one, or where it is not compared.
         folder: That holds their files, below `challenger` and `champion`.
         rule: By which figure recipes are compared, and how surely.
+        progress: Called with a line for what takes time.
     """
 
     registry: Registry
@@ -73,6 +74,7 @@ class Parties:
     folder: Path
     inputs: GateInputs
     rule: Champion
+    progress: Callable[[str], None]
 
 
 def row_evidence(
@@ -89,7 +91,7 @@ def row_evidence(
     found = replace(found, familiar=int(familiar.sum()), contradictions=_contradictions(of))
     if of.theirs is None or not (familiar & judged).any():
         return found
-    return replace(found, new_to_both=~familiar[judged], recipes=_recipes(of.ours, of.theirs, of.inputs, of.rule))
+    return replace(found, new_to_both=~familiar[judged], recipes=_recipes(of, of.theirs))
 
 
 def _contradictions(of: Parties) -> tuple[Contradictions, ...]:
@@ -142,16 +144,21 @@ def _with_unknown_labels(evidence: RowEvidence, rows: JudgedRows, classes: Seque
     return replace(evidence, reference_labels=meant)
 
 
-def _recipes(ours: VersionFiles, theirs: VersionFiles, inputs: GateInputs, rule: Champion) -> RecipeDifference | str:
+def _recipes(of: Parties, theirs: VersionFiles) -> RecipeDifference | str:
     """Return the difference between both recipes; why there is none, where there is none."""
+    ours, rule = of.ours, of.rule
     if ours.adoption is not None or theirs.adoption is not None:
         return "an adopted model has no recipe"
-    data = inputs.training_rows()
+    data = of.inputs.training_rows()
     if isinstance(data, str):
         return data
     champion, challenger = (load_pipeline(files.folder, describe(files.folder)) for files in (theirs, ours))
     try:
-        return compare_recipes(champion, challenger, data.records, data.labels, metric=rule.metric, confidence=1 - 2 * rule.level)
+        of.progress(f"few rows are new to both: cross-validating both recipes on {len(data.records)} rows")
+        confidence = 1 - 2 * rule.level
+        return compare_recipes(
+            champion, challenger, data.records, data.labels, metric=rule.metric, confidence=confidence, progress=of.progress
+        )
     except Exception as error:  # noqa: BLE001 - whatever a pipeline of a team raises
         return f"a recipe cannot be fitted again ({type(error).__name__})"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -129,6 +129,7 @@ def judge(
     signing: SigningSettings | None = None,
     prepare: Prepare = as_it_is,
     inputs: GateInputs = NOTHING,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Verdict:
     """Score both on the same held-out rows and return the verdict.
 
@@ -139,7 +140,7 @@ def judge(
         given: As of `gather`.
         dry_run: Whether to go on where the look at the rows cannot be counted.
         signing: What that look is signed with, and the earlier ones are verified with.
-        prepare, inputs: As of `gather`.
+        prepare, inputs, progress: As of `gather`.
 
     Raises:
         As `gather` and `take_look`.
@@ -148,7 +149,7 @@ def judge(
     """
     allow(criteria, waive, who=who, reason=reason)
     how: dict[str, Any] = {"serving": serving or {}, "given": given, "prepare": prepare, "inputs": inputs, "rule": criteria.champion}
-    evidence = gather(registry, ref, champion, least_rows=criteria.held_out.rows, **how)
+    evidence = gather(registry, ref, champion, least_rows=criteria.held_out.rows, progress=progress, **how)
     # Counted before anybody sees what it shows.
     look = look_at(registry, evidence, ref, champion, criteria, who=who, dry_run=dry_run, signing=signing)
     difference, found = _found(evidence, criteria, level_of_look(look.number if look else 1, criteria.champion.level))

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 
 from passerelle.errors import NotFoundError
 from passerelle.model.version_tags import packed
-from passerelle.names import PARENT_RUN, ModelVersionRef
+from passerelle.names import CANDIDATE_ALIAS, PARENT_RUN, ModelVersionRef
 from passerelle.registry.entities import CandidateRun, VersionInfo, all_pages, candidate, finished_trainings, quoted, version_info
 from passerelle.registry.failures import mlflow_errors, parsed
 from passerelle.registry.logged_models import only_model
@@ -171,7 +171,8 @@ class Registry:
         version = self.aliases(registered_model).get(alias)
         if version is None:
             message = f"no version of '{registered_model}' holds the alias '{alias}'"
-            raise NotFoundError(message, hint="passerelle promote")
+            hint = "passerelle rollout --candidate N --weight 10" if alias == CANDIDATE_ALIAS.name else "passerelle promote"
+            raise NotFoundError(message, hint=hint)
         return self.model_version(registered_model, version).ref
 
     def create_version(self, registered_model: str, run_id: str, model_uri: str, tags: Mapping[str, str]) -> ModelVersionRef:

@@ -268,5 +268,5 @@ def _refusal(message: str, code: str) -> OutsideError:
     if code in _KEYS or code == _NO_KEYS:
         return OutsideError(f"{message}; the keys of this environment are missing or wrong", hint=_KEYS_HINT)
     if code == _NO_BUCKET:
-        return OutsideError(f"{message}; the S3 holds no such bucket: it may be misspelt")
+        return OutsideError(f"{message}; the S3 holds no such bucket: it may be misspelt", hint="passerelle doctor")
     return OutsideError(message, hint="passerelle doctor")

@@ -57,6 +57,7 @@ class PromotionRequest:
         accept: What is accepted by name for the reason; see `Reasons`.
         taken: What was accepted so far.
         retry: Command that asks again where something is to be accepted; by default that of a promotion.
+        progress: Called with a line for what takes time.
         puts_back: Whether it may put back what a rollback took out of production; a command asks for a reason.
     """
 
@@ -79,6 +80,7 @@ class PromotionRequest:
     accept: Sequence[Acceptance] = ()
     taken: list[Acceptance] = field(default_factory=list, compare=False)
     retry: str | None = None
+    progress: Callable[[str], None] = field(default=lambda _: None, compare=False)
 
     @property
     def reasons(self) -> Reasons:
@@ -225,6 +227,7 @@ def _judged(
             prepare=partial(prepared, registry, request.signing),
             dry_run=dry_run,
             signing=request.signing,
+            progress=request.progress,
         )
     except NotFoundError:
         if request.force:

@@ -22,7 +22,7 @@ from passerelle.settings import SigningSettings
 from passerelle.stages.acceptance import MEANINGS
 from passerelle.stages.champion import champion_of, judged_beside
 from passerelle.stages.compare import best_run
-from passerelle.stages.context import CRITERIA, Context, stage
+from passerelle.stages.context import CRITERIA, Context, Progress, silent, stage
 from passerelle.stages.criteria_change import change_of_criteria, check_criteria, criteria_before, criteria_of_project
 from passerelle.stages.judgement import REPORT, Judgement, PromotionRequest, judgement_of
 from passerelle.stages.missing_moves import check_moves_or_accepted
@@ -53,20 +53,27 @@ _NO_VERSION = "passerelle register\npasserelle adopt models:/NAME/VERSION"
 
 @stage
 def run(
-    context: Context, options: PromoteOptions = NEWEST, *, project: Path = Path(), criteria: Path = CRITERIA, dry_run: bool = False
+    context: Context,
+    options: PromoteOptions = NEWEST,
+    *,
+    project: Path = Path(),
+    criteria: Path = CRITERIA,
+    dry_run: bool = False,
+    progress: Progress = silent,
 ) -> Promotion:
     """Put a version into production, unless it is there already or the gate refuses it.
 
     Args:
         project: Root of the project, which says which libraries the serving image gets.
         criteria: File of the criteria.
+        progress: Called with a line for what takes time.
 
     Raises:
         UsageError: As `PromoteOptions.check`, the criteria are wrong, or the folder is no project.
         As `promote`.
     """
     options.check()
-    read, request = read_criteria(criteria), promotion_request(context, project, options)
+    read, request = read_criteria(criteria), promotion_request(context, project, options, progress)
     if options.held_out is not None and read.held_out.reference is not None:
         message = f"{criteria} pins a reference to judge by, {read.held_out.reference.file}: --held-out names other rows"
         raise UsageError(message, hint="passerelle promote")
@@ -75,6 +82,7 @@ def run(
         ref = _chosen(registry, options.version)
         return promote(registry, ref=ref, criteria=read, request=_with_rows(registry, ref, request, options), dry_run=dry_run)
     tags, run_id = tags_of_project(project), best_run(registry, read)
+    progress(f"the best candidate is run {run_id}" if dry_run else f"registering the best candidate, run {run_id}")
     best = register(registry, run_id=run_id, criteria=read, signing=context.signing, dry_run=dry_run, tags=tags)
     if best.ref is None:
         planned = _planned(registry, best, context.signing)
@@ -89,7 +97,7 @@ def _with_rows(registry: Registry, ref: ModelVersionRef, request: PromotionReque
     return replace(request, given=labelled_rows(registry, ref, options.held_out, options.labels))
 
 
-def promotion_request(context: Context, project: Path, options: PromoteOptions = NEWEST) -> PromotionRequest:
+def promotion_request(context: Context, project: Path, options: PromoteOptions = NEWEST, progress: Progress = silent) -> PromotionRequest:
     """Return the request for a promotion from this context: its author, its environment and the libraries of the serving image.
 
     Raises:
@@ -115,6 +123,7 @@ def promotion_request(context: Context, project: Path, options: PromoteOptions =
         accept=options.accept,
         puts_back=False,
         project_criteria=criteria_of_project(project),
+        progress=progress,
     )
 
 

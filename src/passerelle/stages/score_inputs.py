@@ -34,9 +34,18 @@ def table_files(inputs: Sequence[str], s3: S3Settings, *, output: str = "") -> t
         listed: Iterator[TableFile] = _objects(each, s3) if each.startswith(S3) else _local(each)
         files = [file for file in listed if not _lies_in(file.name, output)]
         if not files:
-            raise NotFoundError(f"{each} names no table: a table ends in {', '.join(FORMATS)}", hint="passerelle score --help")
+            raise NotFoundError(f"{each} names no table: a table ends in {', '.join(FORMATS)}", hint=_lists(each))
         found.update({file.name: file for file in files})
     return tuple(found[name] for name in sorted(found))
+
+
+def _lists(given: str) -> str:
+    """Return the command that lists what lies where an input should."""
+    if given.startswith(S3):
+        return "passerelle score --help"
+    path = Path(given)
+    folder = next(each for each in (path, *path.parents) if not any(sign in str(each) for sign in WILDCARDS))
+    return f"ls -l {shell_word(folder)}"
 
 
 def output_folder(place: str, s3: S3Settings) -> OutputFolder:

@@ -1,4 +1,4 @@
-"""A file that the arguments name and that cannot be used is an error of ours; any other file's error stays what it is."""
+"""What the operating system refuses is a sentence of ours, and a usage error where the arguments name the file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from passerelle.cli import main
-from passerelle.errors import UsageError
+from passerelle.errors import OutsideError, UsageError
 from passerelle.stages.promote_options import PromoteOptions
 
 
@@ -24,7 +24,39 @@ def test_a_named_file_that_cannot_be_written_is_said_without_a_traceback(
         main.run(given)
     assert ended.value.code == UsageError.exit_code
     assert capsys.readouterr().err == "passerelle: /nowhere/r.html cannot be used: Permission denied\n  next: ls -ld /nowhere\n"
-    with pytest.raises(PermissionError):
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "/a/b c"), "/a/b c cannot be used: Permission denied\n  next: ls -ld /a\n"),
+        (OSError(errno.EIO, "Input/output error", b"/a/b"), "/a/b cannot be used: Input/output error\n  next: ls -ld /a\n"),
+        (
+            OSError(errno.EMFILE, "Too many open files"),
+            "the operating system refuses: Too many open files\n  next: ulimit -n; cat /proc/sys/fs/file-nr\n",
+        ),
+        (OSError(errno.EBADF, "Bad file descriptor", 7), "the operating system refuses: Bad file descriptor\n  next: passerelle doctor\n"),
+    ],
+)
+def test_what_the_system_refuses_of_another_file_is_said_without_a_traceback(
+    error: OSError, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(main.passerelle, "main", fails)
+    with pytest.raises(SystemExit) as ended:
+        main.run(["trace"])
+    assert ended.value.code == OutsideError.exit_code
+    assert capsys.readouterr().err == f"passerelle: {message}"
+
+
+def test_an_error_of_a_library_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(**_: object) -> None:
+        raise OSError("of a library")
+
+    monkeypatch.setattr(main.passerelle, "main", fails)
+    with pytest.raises(OSError, match="of a library"):
         main.run(["trace"])
 
 

@@ -8,7 +8,7 @@ from string import Template
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from passerelle.serving.contract import RequestError
 from passerelle.serving.doors.description import described
@@ -27,8 +27,11 @@ def build_app(runtime: Runtime) -> FastAPI:
         return HTMLResponse(envelope(refusal, "-"), status_code=refusal.status, media_type="application/json")
 
     @app.get("/model")
-    async def card() -> JSONResponse:
-        return JSONResponse(model_card(runtime))
+    async def card(request: Request) -> Response:
+        # A browser that is sent here shows the card on the page, which asks for the JSON, with the API key where one is needed.
+        if "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse("./#card", status_code=303, headers={"vary": "Accept"})
+        return JSONResponse(model_card(runtime), headers={"vary": "Accept"})
 
     @app.get("/openapi.json")
     async def description() -> dict[str, Any]:
