@@ -96,7 +96,7 @@ def stack_deployment(output: Output, result: StackDeployment | Prepared) -> None
 
 
 def _prepared(output: Output, result: Prepared) -> None:
-    output.line(f"made the secrets {', '.join(result.secrets)}" if result.secrets else "the secrets were there already")
+    output.line(f"made the secrets {', '.join(result.secrets)}" if result.secrets else "the files of all secrets were there already")
     output.line(f"the platform runs: MLflow on {result.tracking_uri}")
     output.line(f"{result.missing}: {result.next_command}")
     output.result(result)

@@ -79,7 +79,8 @@ def fitted(rows: LabelledRows, columns: Sequence[Column]) -> LabelledRows:
     if missing:
         there = ", ".join(f"'{name}'" for name in table.columns[:20])
         lacking = ", ".join(f"'{name}'" for name in missing)
-        raise DataError(f"{rows.source} lacks {lacking}, it has {there}", hint=_AGAIN)
+        needed = "it needs the columns of the model's signature and of the right answer by their names: rename those that have others"
+        raise DataError(f"{rows.source} lacks {lacking}, it has {there}; {needed}", hint=_AGAIN)
     if table.columns.has_duplicates:
         double = ", ".join(f"'{name}'" for name in table.columns[table.columns.duplicated()].unique()[:5])
         raise DataError(f"{rows.source} has several columns {double}; rename all but one", hint=_AGAIN)

@@ -28,14 +28,15 @@ def start(stack: Stack, services: Sequence[str], *, progress: Callable[[str], No
     Raises:
         OutsideError: One does not start.
     """
-    digests = _digests(stack)
-    changed = _changed(stack, digests)
+    digests, before = _digests(stack), _recorded(stack)
+    changed = _changed(stack, before, digests)
     if _SETUP in changed:
         stack.must("up", "--detach", "--no-deps", "--force-recreate", _SETUP, of="giving the changed passwords to MinIO and PostgreSQL")
     stack.must("up", "--detach", "--wait", *services, of="starting the stack")
     again = [name for name in services if name in changed]
     if again:
-        progress(f"secrets were changed: {', '.join(again)} started again")
+        why = "are not known, as after a start that failed" if before is None else "are others now"
+        progress(f"the secrets that these read at their start {why}: {', '.join(again)} started again")
         stack.must("up", "--detach", "--wait", "--no-deps", "--force-recreate", *again, of="starting what reads the changed secrets")
     write_private(stack.secrets / _RECORD, json.dumps(digests, indent=1) + "\n")
 
@@ -58,11 +59,16 @@ def _digest(files: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def _changed(stack: Stack, digests: dict[str, str]) -> set[str]:
-    """Return the services that were started with other secrets; all that are there where nobody noted with which."""
-    before = None
+def _recorded(stack: Stack) -> dict[str, str] | None:
+    """Return the digests that the last start noted; None where none did."""
     with suppress(OSError, ValueError):
-        before = read_json_file(stack.secrets / _RECORD)
-    if not isinstance(before, dict):
+        found = read_json_file(stack.secrets / _RECORD)
+        return found if isinstance(found, dict) else None
+    return None
+
+
+def _changed(stack: Stack, before: dict[str, str] | None, digests: dict[str, str]) -> set[str]:
+    """Return the services that were started with other secrets; all that are there where nobody noted with which."""
+    if before is None:
         return set(stack.containers() if digests else ()) & set(digests)
     return {name for name, digest in digests.items() if before.get(name, digest) != digest}

@@ -72,7 +72,10 @@ def test_a_first_start_and_a_second_one_start_nothing_twice(stack: StackInMemory
 def test_what_reads_a_changed_password_is_started_again_once(stack: StackInMemory) -> None:
     started(stack)
     (stack.secrets / "mlflow_admin_password").write_text("second\n")
-    assert started(stack) == ([("start",), (*AGAIN, "mlflow")], ["secrets were changed: mlflow started again"])
+    assert started(stack) == (
+        [("start",), (*AGAIN, "mlflow")],
+        ["the secrets that these read at their start are others now: mlflow started again"],
+    )
     assert started(stack) == ([("start",)], [])
 
 

@@ -16,6 +16,7 @@ from passerelle.serving.contract import RequestError
 from passerelle.serving.endpoint import ClassifyEndpoint
 from passerelle.serving.pages import app, mount
 from passerelle.serving.pages.app import build_app
+from passerelle.serving.pages.model_card import model_card
 from passerelle.serving.runtime import Runtime
 from passerelle.settings import ServiceSettings
 from tests.unit.serving.models import text_bento_model
@@ -59,6 +60,18 @@ def test_the_card_is_answered_and_a_refusal_has_the_envelope(monkeypatch: pytest
     assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
 
 
+def test_a_browser_that_asks_for_the_card_gets_the_page_that_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "model_card", lambda runtime: {"version": runtime.version})
+    pages = client(version="7", registered_model="m", model=None)
+    sent = pages.get("/model", headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}, follow_redirects=False)
+    assert (sent.status_code, sent.headers["location"], sent.headers["vary"]) == (303, "./#card", "Accept")
+    page = pages.get("/").text
+    assert '<a href="#card"' in page
+    assert '<section id="model"' in page
+    for accept in ("*/*", "application/json"):
+        assert pages.get("/model", headers={"accept": accept}).json() == {"version": "7"}
+
+
 def test_the_page_is_titled_by_model_and_version_and_grouped(tmp_path: Path) -> None:
     runtime = Runtime(text_bento_model(tmp_path / "test"), ServiceSettings.read())
     runtime.load()
@@ -71,6 +84,8 @@ def test_the_page_is_titled_by_model_and_version_and_grouped(tmp_path: Path) -> 
     assert groups["/classify"] == groups["/classify/batch"] == ["answers"]
     assert {tag for tags in groups.values() for tag in tags} <= {tag["name"] for tag in document["tags"]}
     assert f"<title>{runtime.registered_model}, version 7 · passerelle</title>" in pages.get("/docs").text
+    named = set(re.findall(r'(\w+): \["[^"]+", "[^"]+"\]', pages.get("/").text))
+    assert set(model_card(runtime)) <= named
 
 
 def test_pages_that_could_not_be_made_are_made_at_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
