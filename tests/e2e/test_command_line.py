@@ -156,7 +156,7 @@ def _traced_and_made_again(cli: Cli, data: list[str]) -> None:
     assert again["same"], again
     assert again["comparison"]["labels_differ"] == 0
     assert len(again["comparison"]["metrics"]) > 8
-    refused(cli("reproduce", "1"), 1, "the version was trained on")
+    refused(cli("reproduce", "1"), 1, "version 1 was trained on")
 
 
 def _ask_about_wine(address: str, table: object, columns: list[str]) -> None:

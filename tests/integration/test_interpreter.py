@@ -87,7 +87,7 @@ def test_different_libraries_make_an_environment_that_the_training_runs_in(tmp_p
         f"print(json.dumps({answer} | {{'parent_run_id': sys.executable}}))\n"
     )
     said.clear()
-    trained = _trained(folder, found.python, ["--seed", "0"], data_digest="sha256:d", environment=os.environ, progress=said.append)
+    trained = _trained(folder, found.python, ["--seed", "0"], of_data=("sha256:d", 1), environment=os.environ, progress=said.append)
     assert trained == str(found.python)
     assert said == ["candidate 1 of 2"], "the progress of the training, and not that of its dry run"
 
@@ -100,8 +100,8 @@ def test_other_data_is_told_before_it_is_trained_on(tmp_path: Path) -> None:
         "import json, pathlib, sys\nif '--dry-run' not in sys.argv: pathlib.Path('trained').touch()\n"
         "print(json.dumps({'data_digest': 'sha256:other', 'parent_run_id': '1'}))\n"
     )
-    with pytest.raises(IntegrityError, match=r"the data has the digest sha256:other…, the version was trained on sha256:d…"):
-        _trained(tmp_path, Path(sys.executable), [], data_digest="sha256:d", environment=os.environ)
+    with pytest.raises(IntegrityError, match=r"the data has the digest sha256:other…, version 1 was trained on sha256:d…"):
+        _trained(tmp_path, Path(sys.executable), [], of_data=("sha256:d", 1), environment=os.environ)
     assert not (tmp_path / "trained").exists()
 
 

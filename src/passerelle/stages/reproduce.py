@@ -90,8 +90,8 @@ def run(
         interpreter = interpreter_for(folder, folder.parent / "environment", progress, path=context.environment.get("PATH", ""))
         progress(f"train again from {commit[:12]}, seed {tags.get(SEED, '0')}; this takes as long as the first time")
         options = ["--seed", tags.get(SEED, "0"), *train_options(data), *_rows_of(tags)]
-        digest, environment = tags.get(DATA_DIGEST, ""), context.environment
-        parent = _trained(folder, interpreter.python, options, data_digest=digest, environment=environment, progress=progress)
+        of_data, environment = (tags.get(DATA_DIGEST, ""), number), context.environment
+        parent = _trained(folder, interpreter.python, options, of_data=of_data, environment=environment, progress=progress)
     candidate = tags.get(CANDIDATE, run.name)
     again = next((each for each in registry.candidate_runs(parent) if each.name == candidate), None)
     if again is None:
@@ -152,12 +152,22 @@ def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _trained(
-    folder: Path, python: Path, options: Sequence[str], *, data_digest: str, environment: Mapping[str, str], progress: Progress = silent
+    folder: Path,
+    python: Path,
+    options: Sequence[str],
+    *,
+    of_data: tuple[str, int],
+    environment: Mapping[str, str],
+    progress: Progress = silent,
 ) -> str:
-    """Return the parent run of a training by the code in the folder, after checking that the data is the same."""
-    _check_data(_train(folder, python, ["--dry-run", *options], environment, silent), data_digest)
+    """Return the parent run of a training by the code in the folder, after checking that the data is the same.
+
+    Args:
+        of_data: Digest of the data, and the version that was trained on it.
+    """
+    _check_data(_train(folder, python, ["--dry-run", *options], environment, silent), *of_data)
     result = _train(folder, python, options, environment, progress)
-    _check_data(result, data_digest)
+    _check_data(result, *of_data)
     return str(result["parent_run_id"])
 
 
@@ -173,12 +183,12 @@ def _train(folder: Path, python: Path, options: Sequence[str], environment: Mapp
     return dict(json.loads(done.stdout))
 
 
-def _check_data(result: Mapping[str, object], data_digest: str) -> None:
-    """Check that the data is what the version was trained on; raises IntegrityError otherwise."""
+def _check_data(result: Mapping[str, object], data_digest: str, number: int) -> None:
+    """Check that the data is what the version of this number was trained on; raises IntegrityError otherwise."""
     found = str(result["data_digest"])
     if found != data_digest:
-        message = f"the data has the digest {found[:19]}…, the version was trained on {data_digest[:19]}…"
-        raise IntegrityError(message, hint="passerelle reproduce VERSION --data FILE --text-column COLUMN --label-column COLUMN")
+        message = f"the data has the digest {found[:19]}…, version {number} was trained on {data_digest[:19]}…"
+        raise IntegrityError(message, hint=f"passerelle reproduce {number} --data FILE --text-column COLUMN --label-column COLUMN")
 
 
 def _models(

@@ -115,6 +115,7 @@ def test_recipes_are_fitted_anew_and_the_better_one_is_found() -> None:
     rows = table(120)
     fitted = words().fit(rows[["text"]], rows["label"])
     before = fitted.named_steps["classifier"].coef_.copy()
+    lines: list[str] = []
     found = compare_recipes(
         DummyClassifier(strategy="most_frequent"),
         fitted,
@@ -122,8 +123,10 @@ def test_recipes_are_fitted_anew_and_the_better_one_is_found() -> None:
         rows["label"].to_numpy(dtype=str),
         metric="accuracy",
         confidence=0.95,
+        progress=lines.append,
     )
     assert (found.folds, found.rows) == (FOLDS * REPEATS, 120)
+    assert lines == [f"both fitted again: fold {number} of {found.folds} done" for number in range(1, found.folds + 1)]
     assert 0.4 < found.low <= found.value <= found.high
     assert (fitted.named_steps["classifier"].coef_ == before).all(), "the pipelines themselves stay as they are"
 

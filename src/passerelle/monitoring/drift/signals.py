@@ -174,10 +174,10 @@ def _new_version(days: Sequence[DayCounts], window: int) -> date | None:
 
 
 def _unknown(found: _Days, window: Sequence[DayCounts], signals: Sequence[Signal]) -> Iterator[str]:
-    if found.training is None:
-        yield "held_out"
     if not any(day.answers for day in window):
         return
+    if found.training is None:
+        yield "held_out"
     if found.window and not any(signal.against == "month" and signal.p_value is not None for signal in signals):
         yield "month"
     lacking: tuple[tuple[str, Measure], ...] = (
