@@ -140,8 +140,8 @@ def promote(*, registered_model: str | None, criteria_path: Path, project: Path,
     from passerelle.stages import promote as stage
 
     output, context = Output(as_json=as_json), surroundings(registered_model=registered_model)
-    wanted, told = stage.PromoteOptions(**options), output.progress
-    result = stage.run(context, wanted, project=project, criteria=criteria_path, dry_run=dry_run, progress=told)
+    chosen = stage.PromoteOptions(**options)
+    result = stage.run(context, chosen, project=project, criteria=criteria_path, dry_run=dry_run, progress=output.progress)
     show.promotion(output, result)
     if not dry_run:
         output.next_commands("passerelle deploy")

@@ -72,21 +72,26 @@ def compare_recipes(
     Raises:
         As the pipelines, where they cannot be fitted.
     """
-    if len(records) > MOST_ROWS:
-        chosen = np.sort(np.random.default_rng(seed).choice(len(records), MOST_ROWS, replace=False))
-        records, labels = records.iloc[chosen].reset_index(drop=True), labels[chosen]
+    records, labels = _sample(records, labels, seed)
     differences, shares = [], []
-    times = _times(records) * FOLDS
     for fit, score in _folds(records, labels, seed):
         figures = [_figure(each, records, labels, (fit, score), metric=metric) for each in (challenger, champion)]
         differences.append(figures[0] - figures[1])
         shares.append(len(score) / len(fit))
-        progress(f"both fitted again: fold {len(shares)} of {times} done")
+        progress(f"both fitted again: fold {len(shares)} of {_times(records) * FOLDS} done")
     found = np.array(differences)
     variance = (1 / len(found) + float(np.mean(shares))) * float(found.var(ddof=1))
     reach = float(student.ppf((1 + confidence) / 2, len(found) - 1)) * variance**0.5
     value = float(found.mean())
     return RecipeDifference(metric, value, value - reach, value + reach, len(found), len(records))
+
+
+def _sample(records: pd.DataFrame, labels: Labels, seed: int) -> tuple[pd.DataFrame, Labels]:
+    """Return the rows, or as many of them as are compared by."""
+    if len(records) <= MOST_ROWS:
+        return records, labels
+    chosen = np.sort(np.random.default_rng(seed).choice(len(records), MOST_ROWS, replace=False))
+    return records.iloc[chosen].reset_index(drop=True), labels[chosen]
 
 
 def _folds(records: pd.DataFrame, labels: Labels, seed: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:

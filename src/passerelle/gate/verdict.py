@@ -137,10 +137,9 @@ def judge(
         champion: The version in production, if there is one.
         serving: Version of each library in the serving image.
         waive: Checks to waive, which the criteria must allow this person.
-        given: As of `gather`.
         dry_run: Whether to go on where the look at the rows cannot be counted.
         signing: What that look is signed with, and the earlier ones are verified with.
-        prepare, inputs, progress: As of `gather`.
+        given, prepare, inputs, progress: As of `gather`.
 
     Raises:
         As `gather` and `take_look`.
