@@ -13,7 +13,7 @@ from passerelle.cli.main import passerelle
 MAKEFILE = Path(__file__).resolve().parents[2] / "Makefile"
 #: Programs that a hint may name besides passerelle and make; the shell's own words too.
 PROGRAMS = {
-    "bentoml", "buildah", "cat", "cd", "chmod", "chown", "df", "docker", "eval", "export", "git", "grep", "head", "iconv", "kubectl",
+    "bentoml", "buildah", "cat", "cd", "chmod", "chown", "df", "docker", "eval", "export", "git", "grep", "head", "iconv", "kubectl", "tr",
     "ls", "mkdir", "mlflow", "mv", "newgrp", "openssl", "pip", "podman", "python", "ray", "rm", "sudo", "tail", "unset", "uv",
 }  # fmt: skip
 
