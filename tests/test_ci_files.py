@@ -198,3 +198,9 @@ def test_zizmor_finds_nothing_in_the_workflows(folder: Path) -> None:
 
 def test_actionlint_finds_nothing_in_the_workflows(folder: Path) -> None:
     passes(tool("actionlint"), *(str(path) for path in sorted((folder / ".github" / "workflows").glob("*.yml"))))
+
+
+def test_secrets_are_for_the_default_branch_alone(folder: Path) -> None:
+    """A delivery that somebody starts by hand on a branch of their own would deploy that branch."""
+    assert "github.ref_name == github.event.repository.default_branch" in workflows(folder)["delivery.yml"]["jobs"]["image"]["if"]
+    assert all("$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH" in rule["if"] for rule in gitlab(folder)[".delivery"]["rules"])

@@ -19,6 +19,36 @@ TABLES = (
         "unit/batch/test_schemas.py::test_another_order_further_columns_and_other_types_give_the_same_answers",
     ),
     (
+        "The lines of a table end in carriage returns alone, or its header is longer than 1 MiB",
+        "It is refused before anything is scored, with the command that converts it",
+        "unit/batch/test_hostile_tables.py::test_lines_that_would_not_be_found_are_refused_before_anything_is_scored",
+    ),
+    (
+        "A cell holds a carriage return outside quotes, a text that is not UTF-8, or a year beyond 9999",
+        "Its row is refused, and its neighbours are scored",
+        "unit/batch/test_hostile_tables.py::test_a_value_that_python_does_not_have_costs_its_row_alone",
+    ),
+    (
+        "A folder of the input cannot be read, a link leads nowhere, or a table is a pipe",
+        "It is refused by name; nothing is left out without a word",
+        "unit/stages/test_score_inputs.py::test_what_cannot_be_read_is_not_left_out",
+    ),
+    (
+        "A scored file was removed, cut off, or replaced by another split's",
+        "The same command scores it again, or names the file to remove",
+        "unit/batch/test_job.py::test_another_file_in_the_place_of_a_scored_one_is_named",
+    ),
+    (
+        "Two runs begin at once in one output folder, by other rules or models",
+        "One of them ends with an error before anything is called complete",
+        "unit/batch/test_job.py::test_two_runs_that_begin_at_once_in_one_folder_do_not_mix",
+    ),
+    (
+        "A node of Ray answers for other rows, or with files of other names",
+        "Nothing of its answer is written",
+        "unit/batch/test_ray_tasks.py::test_an_answer_that_was_not_asked_for_is_not_kept",
+    ),
+    (
         "A row of CSV or JSON lines is longer than 16 MiB",
         "It is refused unread, and its neighbours are scored",
         "unit/batch/test_line_ranges.py::test_a_row_that_is_too_long_is_a_range_of_its_own",
@@ -72,6 +102,11 @@ TABLES = (
         "Airflow's database is gone",
         "`make airflow` ends with the cause, without a traceback",
         "integration/test_airflow_dags.py::test_a_database_that_is_gone_is_an_error_with_its_cause",
+    ),
+    (
+        "An event of Airflow's assets names no path, or the address of messages does not answer",
+        "The task fails at once; the log holds the status and not the address",
+        "integration/test_airflow_dags.py::test_a_task_follows_the_code_of_the_error_and_not_the_exit_code",
     ),
     (
         "A DAG runs without a registry, or a command finds a tampered model",

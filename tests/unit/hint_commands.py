@@ -14,8 +14,8 @@ MAKEFILE = Path(__file__).resolve().parents[2] / "Makefile"
 #: Programs that a hint may name besides passerelle and make; the shell's own words too.
 PROGRAMS = {
     "bentoml", "buildah", "cat", "cd", "chmod", "chown", "df", "docker", "eval", "export", "free", "git", "grep", "head", "iconv",
-    "kubectl", "ls", "mkdir", "mlflow", "mv", "newgrp", "openssl", "pip", "podman", "python", "ray", "rm", "sudo", "tail", "ulimit",
-    "unset", "uv",
+    "kubectl", "ls", "mkdir", "mlflow", "mv", "newgrp", "openssl", "pip", "podman", "python", "ray", "rm", "sudo", "tail", "tr",
+    "ulimit", "unset", "uv",
 }  # fmt: skip
 
 

@@ -130,9 +130,7 @@ def score_table(
         rows = sum(task.split.rows for task in left) + sum(count.rows for count in counted)
         refused = sum(count.refused_rows for count in counted)
         return ScoredTable(output.name, job.model, len(job.plans), len(tasks), len(counted), rows, refused, changed=False, dry_run=dry_run)
-    if JOB_FILE not in names:
-        output.write(JOB_FILE, job.description())
-        _check_output(job, output, {JOB_FILE}, tasks)
+    _begin(job, output, names)
     began = time.monotonic()
     meter = _Meter(job.rows, sum(count.rows + count.refused_rows for count in counted), progress)
     for count in _counts(left, recipe, output, processes=processes, address=address, progress=progress):
@@ -142,6 +140,13 @@ def score_table(
     done = _table(job, output, counted, len(tasks) - len(left), time.monotonic() - began)
     output.write(SUMMARY_FILE, (json.dumps(_summary(job, done), ensure_ascii=False, indent=2) + "\n").encode())
     return done
+
+
+def _begin(job: ScoreJob, output: OutputFolder, names: set[str]) -> None:
+    """Write what is scored, unless a run did so before; raises UsageError where another job's run does so at this moment."""
+    if JOB_FILE not in names:
+        output.write(JOB_FILE, job.description())
+        _check_output(job, output, {JOB_FILE}, ())
 
 
 def _check_complete(job: ScoreJob, output: OutputFolder, tasks: Sequence[SplitTask]) -> None:

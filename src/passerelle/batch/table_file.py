@@ -78,9 +78,9 @@ class LocalFile:
         Raises:
             DataError: It cannot be read.
         """
-        shown = str(path).encode("utf-8", "backslashreplace").decode()
-        if shown != str(path):
-            raise DataError(f"the name of {shown} is not UTF-8, and the output could not repeat it: rename the file")
+        printable = str(path).encode("utf-8", "backslashreplace").decode()
+        if printable != str(path):
+            raise DataError(f"the name of {printable} is not UTF-8, and the output could not repeat it: rename the file")
         try:
             # A pipe would be waited for.
             with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
