@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -75,14 +78,34 @@ OPERATIONS: Sequence[click.Command] = (
 )
 
 
+#: As a shell says it of a command that SIGPIPE ended.
+_BROKEN_PIPE = 128 + signal.SIGPIPE
 #: What is wrong with a path that a person named.
 _UNUSABLE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+class UnreadError(Exception):
+    """Nobody reads what the command prints; Click would end it with the exit code of what is refused."""
+
+
+@contextmanager
+def read_by_somebody() -> Iterator[None]:
+    """Raise an UnreadError in the place of a BrokenPipeError."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise UnreadError from error
 
 
 class Ordered(WholeSentences):
     """Lists its commands in the order of the stages, in two sections."""
 
     # ruff: noqa: ARG002 - click hands its context to each of these
+
+    def make_context(self, *given: Any, **options: Any) -> click.Context:
+        """Read the command line; `--help` is printed meanwhile."""
+        with read_by_somebody():
+            return super().make_context(*given, **options)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Keep what was typed, for a message that repeats it."""
@@ -92,7 +115,7 @@ class Ordered(WholeSentences):
     def invoke(self, ctx: click.Context) -> object:
         """Run the command, which is never silent for long; an error's hint is about the model and the servers that it was given."""
         try:
-            with no_long_silence(lambda: ctx.invoked_subcommand or "passerelle", lambda line: echo(line, err=True)):
+            with read_by_somebody(), no_long_silence(lambda: ctx.invoked_subcommand or "passerelle", lambda line: echo(line, err=True)):
                 return super().invoke(ctx)
         except PasserelleError as error:
             error.hint = error.hint and about_named_model(about_named_servers(error.hint))
@@ -143,7 +166,7 @@ for _command in (*STAGES, *OPERATIONS):
 def run(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit code; the only place that catches our errors.
 
-    Exit codes: 0 done, 1 refused, 2 usage, 3 an outside system failed, 130 interrupted.
+    Exit codes: 0 done, 1 refused, 2 usage, 3 an outside system failed, 130 interrupted, 141 nobody reads what is printed.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -163,9 +186,10 @@ def run(arguments: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("passerelle: interrupted; what was done so far is kept, and the same command goes on from there", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+    except (UnreadError, BrokenPipeError):
+        # What is left in the buffers is not tried again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_BROKEN_PIPE)
     except (OSError, UnicodeEncodeError) as error:
         failed = _of_the_system(error, given) if isinstance(error, OSError) else _of_the_locale(error)
         if failed is None:

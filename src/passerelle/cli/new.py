@@ -25,7 +25,7 @@ from passerelle.cli.output import Output
 @click.option(
     "--data", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="CSV, xlsx, JSON or Parquet.  [default: a small data set]"
 )
-@click.option("--update", "updating", is_flag=True, help="Show what this passerelle would write otherwise into the project.")
+@click.option("--update", "updating", is_flag=True, help="Show what this passerelle would write differently.")
 @click.option("--yes", is_flag=True, help="Ask nothing; with --update, write what it shows.")
 @dry_run_option
 @json_option

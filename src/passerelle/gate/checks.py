@@ -25,7 +25,7 @@ _SWAPPED = 0.5
 _LABEL_TOLD = 0.6
 _LABEL_TIMES = 4.0
 _ROWS_TO_TELL = 3
-#: Of a class that three in ten of its rows would be given, so many are never given by chance in 3 % of samples.
+#: A model that gives a class to three in ten of its rows gives it to none of ten rows in 3 % of samples.
 _ROWS_OF_NEVER = 10
 #: Figures of every model, and of a classifier.
 COSTS = frozenset({"latency_p95_ms", "size_bytes", "memory_mib"})

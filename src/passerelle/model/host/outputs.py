@@ -76,7 +76,7 @@ def numbers(values: Foreign) -> list[list[float]]:
     """Return rows of probabilities.
 
     Raises:
-        ValueError: One is no number, or not between 0 and 1.
+        ValueError: One is no finite number.
     """
     import numpy as np
 
