@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 
+from passerelle.doctor import object_storage
+from passerelle.doctor.diagnosis import Health
+from passerelle.settings import S3Settings
 from tests.stack.stack_fixtures import StackForTests, refused
+from tests.unit.doctor.surroundings import surroundings
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine, pytest.mark.timeout(900)]
 
@@ -119,3 +124,10 @@ def test_postgresql_that_is_down_at_start(served: StackForTests) -> None:
 
 def test_a_wrong_password_of_postgresql(served: StackForTests) -> None:
     assert "refuses the password" in server(served, "POSTGRES_PASSWORD_FILE=/run/secrets/mlflow_flask_key")
+
+
+def test_doctor_finds_nothing_wrong_with_the_bucket_and_the_key_of_the_workbench(stack: StackForTests, tmp_path: Path) -> None:
+    own = {"AWS_ACCESS_KEY_ID": "workbench", "AWS_SECRET_ACCESS_KEY": stack.secret("s3_workbench"), "PASSERELLE_S3_BUCKET": "passerelle"}
+    environment = {**stack.environment, **own, "PASSERELLE_LOG_BUCKET": "passerelle-predictions"}
+    here = surroundings(tmp_path, s3=S3Settings.read(environment), environment=environment, write_test=True)
+    assert [each for each in object_storage.probe(here) if each.health is not Health.FINE] == []

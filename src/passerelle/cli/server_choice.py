@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from passerelle.rollout.stack_hints import for_stack
+from passerelle.stages.stack_hints import for_stack
 
 
 def about_named_servers(commands: str) -> str:

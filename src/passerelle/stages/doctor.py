@@ -12,9 +12,9 @@ from passerelle.doctor.subjects import SUBJECTS
 from passerelle.platform.state import running
 from passerelle.project_file import read_project_file
 from passerelle.rollout.service_state import running_services
-from passerelle.rollout.stack_hints import for_stack
 from passerelle.settings import ServiceSettings
 from passerelle.stages.context import Context, stage
+from passerelle.stages.stack_hints import for_stack
 
 TIMEOUT_S = 20.0
 

@@ -70,7 +70,7 @@ class Download:
                 self._take_bundle()
             self._take_what_is_missing()
         except OSError as error:
-            raise _not_written(self._folder, error) from error
+            raise not_written(self._folder, error) from error
 
     def _read_manifest(self) -> None:
         """Take the manifest from an attempt before; a bundle brings its own."""
@@ -223,7 +223,8 @@ def _small(content: Stream, what: str) -> bytes:
     return body
 
 
-def _not_written(folder: Path, error: OSError) -> NotReachedError:
+def not_written(folder: Path, error: OSError) -> NotReachedError:
+    """Return what keeps a folder from being written to, with the command that shows it."""
     if error.errno in _FULL:
         return NotReachedError("disk", f"the disk of {folder} is full", hint="df -h")
     return NotReachedError(

@@ -17,7 +17,7 @@ from passerelle.model.manifest import read_manifest
 from passerelle.model.mlmodel import describe
 from passerelle.model.origin import as_recorded
 from passerelle.names import ARTIFACT_DIGEST, LEDGER_FILE, LINEAGE_FILE, MODEL_FOLDER, PREFIX, RUN_ID_LENGTH_IN_TAG
-from passerelle.serving.following.download import Download, remove
+from passerelle.serving.following.download import Download, not_written, remove
 from passerelle.serving.following.failures import NotReachedError, VersionRefusedError
 from passerelle.serving.following.ledger_check import PRODUCTION, LedgerRole, ledger_entry
 from passerelle.serving.following.mlflow_rest import AliasedVersion, MlflowRest
@@ -109,8 +109,8 @@ class Follower:
         except NotReachedError as error:
             state = FollowState("not_reached", version.version if version else None, error.code, error.message, error.hint)
         except OSError as error:
-            message = f"{self._board.folder} cannot be written: {error.strerror or type(error).__name__}"
-            state = FollowState("not_reached", version.version if version else None, "disk", message, f"ls -ld {self._board.folder}")
+            failed = not_written(self._board.folder, error)
+            state = FollowState("not_reached", version.version if version else None, failed.code, failed.message, failed.hint)
         return state
 
     def _followed(self, version: AliasedVersion | None) -> FollowState:

@@ -19,6 +19,7 @@ from passerelle.names import ARTIFACT_DIGEST, LEDGER_FILE, LINEAGE_FILE
 from passerelle.regular_file import MOST_MODEL_BYTES, read_json_file, read_regular_file
 from passerelle.serving.failure import loading_failure
 from passerelle.serving.following.acceptance import accepted
+from passerelle.serving.following.download import not_written
 from passerelle.serving.following.failures import VersionRefusedError
 from passerelle.serving.following.follower import Follower
 from passerelle.serving.following.ledger_check import PRODUCTION, LedgerRole, check_entry
@@ -137,8 +138,8 @@ class FollowingWorker:
             try:
                 self._step()
             except OSError as error:
-                message = f"{self._board.folder} cannot be used: {error.strerror or type(error).__name__}"
-                self._report(FollowState("not_reached", None, "disk", message, f"ls -ld {self._board.folder}"), of_this_worker=True)
+                failed = not_written(self._board.folder, error)
+                self._report(FollowState("not_reached", None, failed.code, failed.message, failed.hint), of_this_worker=True)
                 self.first_poll.set()
                 self._stopped.wait(_AFTER_FAILURE_S)
             except Exception as error:  # noqa: BLE001 - a thread that ended would follow nothing and say nothing

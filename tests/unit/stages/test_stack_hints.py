@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from passerelle.rollout.stack_hints import for_stack
+from passerelle.stages.stack_hints import for_stack
 
 START = "passerelle up\nexport MLFLOW_TRACKING_URI=URL"
 
