@@ -35,6 +35,7 @@ LONGEST_FIRST = (
     "tests/integration/test_airflow.py::",
     "tests/follow/",
     "tests/stack/test_other_stacks.py::",
+    "tests/e2e/test_nothing_undoes_a_decision.py::test_nothing_but",
     "tests/integration/test_gate.py::",
     "tests/integration/test_image.py::test_from_empty_caches",
     "tests/e2e/test_new_project.py::test_two_projects",
@@ -48,6 +49,18 @@ LONGEST_FIRST = (
     "tests/loadtests/test_bench.py::test_a_short_run",
     "tests/training/test_reference.py::",
     "tests/training/test_public_text.py::",
+    "tests/integration/test_ways_to_log.py::",
+    "tests/test_docs.py::test_the_ways_from",
+    "tests/integration/test_ray.py::",
+    "tests/integration/test_image_without_daemon.py::",
+    "tests/e2e/test_contract_live.py::",
+    "tests/integration/test_image_names.py::",
+    "tests/integration/test_kills.py::",
+    "tests/integration/test_mlflow_start.py::",
+    "tests/integration/test_restore_steps.py::",
+    "tests/e2e/test_nothing_undoes_a_decision.py::test_deploy_serves",
+    "tests/integration/test_adopted_image.py::",
+    "tests/e2e/test_production_of_others.py::",
 )
 #: The tests of each share a stack or a cluster; the first that a test's id begins with counts.
 TOGETHER = ("tests/stack/test_other_stacks.py", "tests/stack/", "tests/cluster/", "tests/follow/")

@@ -209,7 +209,7 @@ def serve(arguments: "list[str]") -> None:
     from mlflow.cli import cli  # noqa: PLC0415 - as the line before
 
     if WORKERS == "1":
-        server._exec_cmd = answer
+        server._exec_cmd = answer  # type: ignore[assignment,attr-defined] # MLflow names what it gives
     cli.main(arguments, prog_name="mlflow")
 
 
