@@ -273,6 +273,8 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         elif not self._in_head:
             cycle.disconnected = True
+            # Else the word to go on would follow the refusal.
+            cycle.waiting_for_100_continue = False
             cycle.message_event.set()
             self._send_refusal()
 

@@ -210,6 +210,16 @@ def test_who_asks_whether_to_send_is_told_at_once() -> None:
     asyncio.run(go())
 
 
+def test_who_asks_whether_to_send_and_sends_no_body_is_not_told_to_go_on_after_the_refusal() -> None:
+    async def go() -> None:
+        async with serving() as (server, port):
+            asks = b"POST /reads HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\nno size\r\n"
+            assert await exchanged(port, asks, answers=2) == [400]
+            assert len(server.writes) == 1
+
+    asyncio.run(go())
+
+
 def test_an_answer_that_fails_half_way_is_none() -> None:
     async def go() -> None:
         async with serving() as (server, port):
