@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +55,8 @@ def test_a_healthy_platform_has_no_fault_and_is_as_before(registry: Registry, ca
     tried = ("S3 clock", "S3 listing", "S3 conditional writes", "S3 uploads in parts", "MLflow", "MLflow hosts", "MLflow schema",
              "MLflow artifacts", "ledger")  # fmt: skip
     assert {each["health"] for subject in tried for each in found[subject]} == {"fine"}, found
-    # Other tests of the same platform make buckets too.
-    assert re.search(r"may also list \d+ other bucket.*passerelle-predictions", found["S3 rights"][0]["message"])
+    # Buckets of other tests of the same platform may be named there, and the log's own may not.
+    assert "passerelle-predictions" not in found["S3 rights"][0]["message"]
     assert found["ledger"][0]["message"].endswith("1 entry, none changed, removed or inserted")
 
 
