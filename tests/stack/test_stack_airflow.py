@@ -18,7 +18,7 @@ PROCESSES = ("airflow", "airflow-scheduler", "airflow-dags")
 def test_a_run_of_the_flow_in_the_containers_ends_with_the_smoke_test(
     served: StackForTests, record_property: Callable[[str, object], None]
 ) -> None:
-    """The containers read the project as another user."""
+    # The containers read the project as another user.
     served.folder.chmod(0o755)
     try:
         served.compose("--profile", "airflow", "up", "--detach", "--wait", *PROCESSES, timeout=900)
